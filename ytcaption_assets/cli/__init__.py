@@ -1,0 +1,1 @@
+"""The `ytcaption` command."""

@@ -1,0 +1,1 @@
+"""Pure Python: no Dagster, driver, model, clock or network."""

@@ -1,0 +1,312 @@
+"""Every error a user can meet.
+
+YtcaptionError
+├── InputError            what was asked cannot be done; asking again changes nothing
+│   ├── InvalidUrl, UnsupportedSite, BlockedAddress, PlaylistUrl
+│   ├── UnknownModel, UnknownLanguage, InvalidOption, FileUnreadable
+│   └── OptionsMismatch
+├── SourceError           the site or server did not give the media
+│   ├── MediaNotFound, MediaPrivate, MediaRemoved, MediaRestricted, LiveNotOver, DrmProtected
+│   ├── MediaTooLarge, MediaTooLong
+│   └── SourceBlocked, SourceUnavailable                                      (retryable)
+├── AudioError            the bytes are no audio that can be heard
+│   └── EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable
+├── ModelError            the weights
+│   └── ModelUnavailable (retryable), ModelCorrupt
+├── StorageError          where things are kept
+│   └── DiskFull (retryable), ObjectNotFound, ObjectCorrupt, ObjectStoreUnavailable (retryable),
+│       DatabaseUnavailable (retryable), LakeUnavailable (retryable)
+├── StateError            the request is not in the state this needs
+│   └── TranscriptionNotFound, TranscriptionBusy, ResultNotReady, ClaimLost
+├── QueryError            analytics SQL that is refused or fails
+└── SetupError            this machine is not ready: port, home, second `up`, Postgres
+
+`code` is stable: clients match on it. `str(error)` is one or two sentences for a person: what
+happened and what to do. `retryable` says whether the next attempt may succeed unchanged.
+No class knows HTTP.
+"""
+
+from typing import ClassVar
+
+
+class YtcaptionError(Exception):
+    """Root of all errors that a user is told about."""
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+    @property
+    def message(self) -> str:
+        """What happened and what to do, for a person."""
+        return str(self)
+
+
+class InputError(YtcaptionError):
+    """What was asked cannot be done."""
+
+    code = "invalid_input"
+
+
+class InvalidUrl(InputError):
+    """Not an http(s) URL that can be opened."""
+
+    code = "invalid_url"
+
+
+class UnsupportedSite(InputError):
+    """The host is on no site list and the URL is no media file."""
+
+    code = "unsupported_site"
+
+
+class BlockedAddress(InputError):
+    """The host leads to an address that is not public."""
+
+    code = "blocked_address"
+
+
+class PlaylistUrl(InputError):
+    """The URL is a list of media, not one."""
+
+    code = "playlist_url"
+
+
+class UnknownModel(InputError):
+    """The model is not on the settings' list."""
+
+    code = "unknown_model"
+
+
+class UnknownLanguage(InputError):
+    """Whisper does not know this language."""
+
+    code = "unknown_language"
+
+
+class InvalidOption(InputError):
+    """An option has a value that is not allowed."""
+
+    code = "invalid_option"
+
+
+class FileUnreadable(InputError):
+    """A local file is missing, a folder, or may not be read."""
+
+    code = "file_unreadable"
+
+
+class OptionsMismatch(InputError):
+    """One id, two sets of options: never shared."""
+
+    code = "options_mismatch"
+
+
+class SourceError(YtcaptionError):
+    """The site or server did not give the media."""
+
+    code = "source_error"
+
+
+class MediaNotFound(SourceError):
+    """404 and the like."""
+
+    code = "media_not_found"
+
+
+class MediaPrivate(SourceError):
+    """Private, or for members only."""
+
+    code = "media_private"
+
+
+class MediaRemoved(SourceError):
+    """Deleted by its owner or the site."""
+
+    code = "media_removed"
+
+
+class MediaRestricted(SourceError):
+    """Not for this region, age or agreement."""
+
+    code = "media_restricted"
+
+
+class LiveNotOver(SourceError):
+    """A live stream or premiere that has not ended."""
+
+    code = "live_not_over"
+
+
+class DrmProtected(SourceError):
+    """Encrypted media."""
+
+    code = "drm_protected"
+
+
+class MediaTooLarge(SourceError):
+    """More bytes than allowed."""
+
+    code = "media_too_large"
+
+
+class MediaTooLong(SourceError):
+    """More seconds of audio than allowed."""
+
+    code = "media_too_long"
+
+
+class SourceBlocked(SourceError):
+    """The site refuses this machine: bot check, 403, 429."""
+
+    code = "source_blocked"
+    retryable = True
+
+
+class SourceUnavailable(SourceError):
+    """The network or the site is down: timeouts, resets, 5xx."""
+
+    code = "source_unavailable"
+    retryable = True
+
+
+class AudioError(YtcaptionError):
+    """The bytes are no audio that can be heard."""
+
+    code = "audio_error"
+
+
+class EmptyFile(AudioError):
+    """Zero bytes."""
+
+    code = "empty_file"
+
+
+class NotMedia(AudioError):
+    """No container that PyAV reads."""
+
+    code = "not_media"
+
+
+class NoAudioTrack(AudioError):
+    """Media without sound."""
+
+    code = "no_audio_track"
+
+
+class AudioTruncated(AudioError):
+    """The file ends before its audio does."""
+
+    code = "audio_truncated"
+
+
+class AudioUndecodable(AudioError):
+    """An audio track that cannot be decoded."""
+
+    code = "audio_undecodable"
+
+
+class ModelError(YtcaptionError):
+    """The weights."""
+
+    code = "model_error"
+
+
+class ModelUnavailable(ModelError):
+    """No source of the weights can be reached."""
+
+    code = "model_unavailable"
+    retryable = True
+
+
+class ModelCorrupt(ModelError):
+    """The weights are not the ones that were pinned."""
+
+    code = "model_corrupt"
+
+
+class StorageError(YtcaptionError):
+    """Where things are kept."""
+
+    code = "storage_error"
+
+
+class DiskFull(StorageError):
+    """No space left."""
+
+    code = "disk_full"
+    retryable = True
+
+
+class ObjectNotFound(StorageError):
+    """No such key in the object store."""
+
+    code = "object_not_found"
+
+
+class ObjectCorrupt(StorageError):
+    """The bytes are not those that were written."""
+
+    code = "object_corrupt"
+
+
+class ObjectStoreUnavailable(StorageError):
+    """The object store does not answer."""
+
+    code = "object_store_unavailable"
+    retryable = True
+
+
+class DatabaseUnavailable(StorageError):
+    """Postgres does not answer."""
+
+    code = "database_unavailable"
+    retryable = True
+
+
+class LakeUnavailable(StorageError):
+    """The lake cannot be attached or written."""
+
+    code = "lake_unavailable"
+    retryable = True
+
+
+class StateError(YtcaptionError):
+    """The transcription is not in the state this needs."""
+
+    code = "state_error"
+
+
+class TranscriptionNotFound(StateError):
+    """No such id."""
+
+    code = "transcription_not_found"
+
+
+class TranscriptionBusy(StateError):
+    """Another run is working on it."""
+
+    code = "transcription_busy"
+
+
+class ResultNotReady(StateError):
+    """Not completed, so there is no result."""
+
+    code = "result_not_ready"
+
+
+class ClaimLost(StateError):
+    """Another run has taken over, or it was canceled: this one must stop and publish nothing."""
+
+    code = "claim_lost"
+
+
+class QueryError(YtcaptionError):
+    """Analytics SQL that was refused or failed."""
+
+    code = "query_error"
+
+
+class SetupError(YtcaptionError):
+    """This machine is not ready: a port, the home, a second `up`, Postgres."""
+
+    code = "setup_error"

