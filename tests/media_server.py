@@ -1,0 +1,312 @@
+"""A web server on loopback that serves media as the internet does: ranges, stalls, cuts, errors.
+
+    with MediaServer() as server:
+        download(server.url("jfk.flac"))
+        assert server.bytes_sent("/jfk.flac") == 196348
+
+What each path does:
+
+- `<file>`: a file of the folder, or bytes given to `serve()`
+- `norange/<file>`: ignores Range, always the whole file; `noetag/<file>`: without ETag
+- `slow/<file>?rate=N`: N bytes a second
+- `stall/<file>?after=N`: N bytes, then nothing until the server closes
+- `cut/<file>?after=N&times=T`: hangs up after N bytes, the first T times (default: always)
+- `as/<file>?type=T`: with the content type T
+- `status/<code>?retry_after=N`: that status; `status/<code>/<file>?times=T`: T times, then the file
+- `redirect?to=URL&status=N`: to any URL; without `to` to itself, for ever
+- `endless/<name>`: zeros without end or Content-Length
+- `page?src=URL`: an HTML page, with `src` one that embeds the media
+- `hls/<file>/index.m3u8`: the file as an HLS stream of 2 s AAC segments
+- `playlist/<name>.m3u8?segment=URL,URL`: an HLS manifest of the given segments
+- `feed/<name>.xml?src=URL`: an RSS feed with one enclosure
+"""
+
+import contextlib
+import hashlib
+import html
+import mimetypes
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+DATA = Path(__file__).parent / "data"
+CHUNK = 16 * 1024
+TYPES = {".flac": "audio/flac", ".m3u8": "application/vnd.apple.mpegurl", ".ts": "video/mp2t"}
+
+
+@dataclass
+class Served:
+    """One request as it was answered.
+
+    Attributes:
+        path: without the query.
+        range: the Range header.
+        bytes_sent: of the body.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    range: str | None
+    headers: dict[str, str]
+    status: int = 0
+    bytes_sent: int = 0
+
+
+class MediaServer:
+    """The server; a context manager.
+
+    Args:
+        directory: folder whose files are served.
+        host: loopback address to bind, such as `127.0.0.2`.
+    """
+
+    def __init__(self, directory: Path = DATA, host: str = "127.0.0.1") -> None:
+        self.directory = directory
+        self.requests: list[Served] = []
+        self.closing = threading.Event()
+        self.counts: Counter[str] = Counter()
+        self._given: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+        self._segments = Path(tempfile.mkdtemp(prefix="media-server-"))
+        self._server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"media": self}))
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self.host, self.port = host, int(self._server.server_address[1])
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        shutil.rmtree(self._segments, ignore_errors=True)
+
+    def url(self, path: str, **query: object) -> str:
+        """Absolute URL of a path of the table above."""
+        suffix = "?" + urlencode({k: str(v) for k, v in query.items()}) if query else ""
+        return f"http://{self.host}:{self.port}/{quote(path)}{suffix}"
+
+    def serve(self, name: str, data: bytes) -> str:
+        """Serve these bytes under this name from now on; its URL. Other bytes, other ETag."""
+        self._given[name] = data
+        return self.url(name)
+
+    def bytes_sent(self, path: str = "") -> int:
+        """Body bytes sent for paths that begin like this."""
+        return sum(served.bytes_sent for served in self.requests if served.path.startswith(path))
+
+    def read(self, name: str) -> bytes | None:
+        """Bytes of a name; None where there is none."""
+        if name in self._given:
+            return self._given[name]
+        path = self.directory / name
+        return path.read_bytes() if Path(name).name == name and path.is_file() else None
+
+    def hls_file(self, name: str, part: str) -> bytes | None:
+        """Manifest or segment of a file cut into HLS."""
+        folder = self._segments / name
+        with self._lock:
+            if not folder.exists():
+                data = self.read(name)
+                if data is None:
+                    return None
+                folder.mkdir()
+                (self._segments / f"{name}.source").write_bytes(data)
+                write_hls(self._segments / f"{name}.source", folder)
+        path = folder / part
+        return path.read_bytes() if Path(part).name == part and path.is_file() else None
+
+
+def write_hls(source: Path, folder: Path, segment_s: float = 2) -> None:
+    """Write `index.m3u8` and `<n>.ts` (AAC) of an audio file to the folder."""
+    import av
+
+    options = {
+        "hls_time": str(segment_s),
+        "hls_list_size": "0",
+        "hls_segment_filename": f"{folder}/%d.ts",
+    }
+    with (
+        av.open(str(source)) as reader,
+        av.open(str(folder / "index.m3u8"), "w", format="hls", options=options) as writer,
+    ):
+        audio: Any = writer.add_stream(
+            "aac", rate=reader.streams.audio[0].codec_context.sample_rate
+        )
+        for frame in reader.decode(audio=0):
+            frame.pts = None
+            writer.mux(audio.encode(frame))
+        writer.mux(audio.encode(None))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    media: MediaServer
+    served: Served
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        self.served = Served(
+            self.command,
+            unquote(parts.path),
+            dict(parse_qsl(parts.query)),
+            self.headers.get("Range"),
+            dict(self.headers),
+        )
+        self.media.requests.append(self.served)
+        with contextlib.suppress(ConnectionError):
+            self.answer(self.served.path.strip("/").split("/"), self.served.query)
+
+    def answer(self, path: list[str], query: dict[str, str]) -> None:
+        match path:
+            case ["norange" | "noetag" | "slow" | "stall" | "cut" | "as" as mode, name]:
+                self.file(name, mode, query)
+            case ["status", code]:
+                self.error(int(code), query)
+            case ["status", code, name]:
+                self.media.counts[self.path] += 1
+                if self.media.counts[self.path] <= int(query.get("times", 1 << 30)):
+                    self.error(int(code), query)
+                else:
+                    self.file(name, "", query)
+            case ["redirect"]:
+                location = query.get("to") or self.path
+                self.whole(b"", "text/plain", int(query.get("status", 302)), Location=location)
+            case ["endless", name]:
+                self.head(200, mime(name))
+                while not self.media.closing.is_set():
+                    self.send(bytes(CHUNK))
+            case ["page"]:
+                self.whole(page(query.get("src")), "text/html; charset=utf-8")
+            case ["feed", _]:
+                self.whole(feed(query["src"]), "application/rss+xml")
+            case ["hls", name, part]:
+                data = self.media.hls_file(name, part)
+                if data is None:
+                    self.error(404, query)
+                else:
+                    self.whole(data, mime(part))
+            case ["playlist", _]:
+                lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:2"]
+                lines += [f"#EXTINF:2,\n{url}" for url in query["segment"].split(",")]
+                self.whole("\n".join([*lines, "#EXT-X-ENDLIST\n"]).encode(), TYPES[".m3u8"])
+            case [name]:
+                self.file(name, "", query)
+            case _:
+                self.error(404, query)
+
+    def file(self, name: str, mode: str, query: dict[str, str]) -> None:
+        data = self.media.read(name)
+        if data is None:
+            self.error(404, query)
+            return
+        etag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        start, end, status, headers = 0, len(data), 200, {"ETag": etag}
+        if mode == "noetag":
+            headers = {}
+        if mode != "norange":
+            headers["Accept-Ranges"] = "bytes"
+            condition = self.headers.get("If-Range")
+            if self.served.range and condition in (None, etag):
+                first, _, last = self.served.range.removeprefix("bytes=").partition("-")
+                if first:
+                    start, end = int(first), min(int(last or len(data)) + bool(last), len(data))
+                else:
+                    start = max(len(data) - int(last), 0)
+                if start >= len(data):
+                    headers["Content-Range"] = f"bytes */{len(data)}"
+                    self.whole(b"", "text/plain", 416, **headers)
+                    return
+                status = 206
+                headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        body = data[start:end]
+        content_type = query.get("type", mime(name)) if mode == "as" else mime(name)
+        self.head(status, content_type, {**headers, "Content-Length": str(len(body))})
+        limit = int(query.get("after", len(body))) if mode in ("stall", "cut") else len(body)
+        if mode == "cut":
+            self.media.counts[self.path] += self.command == "GET"
+            if self.media.counts[self.path] > int(query.get("times", 1 << 30)):
+                limit = len(body)
+        rate = int(query.get("rate", 0))
+        step = max(min(CHUNK, rate // 20), 1) if rate else CHUNK
+        for offset in range(0, min(limit, len(body)), step):
+            self.send(body[offset : min(offset + step, limit)])
+            if rate:
+                time.sleep(step / rate)
+            if self.media.closing.is_set():
+                return
+        if mode == "stall":
+            self.media.closing.wait()
+        if limit < len(body):
+            self.close_connection = True
+
+    def error(self, status: int, query: dict[str, str]) -> None:
+        headers = {"Retry-After": query["retry_after"]} if "retry_after" in query else {}
+        self.whole(f"{status}\n".encode(), "text/plain", status, **headers)
+
+    def whole(self, body: bytes, content_type: str, status: int = 200, **headers: str) -> None:
+        self.head(status, content_type, {**headers, "Content-Length": str(len(body))})
+        self.send(body)
+
+    def head(self, status: int, content_type: str, headers: dict[str, str] | None = None) -> None:
+        self.served.status = status
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        if "Content-Length" not in (headers or {}):
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        self.end_headers()
+
+    def send(self, data: bytes) -> None:
+        if self.command == "HEAD":
+            return
+        self.wfile.write(data)
+        self.served.bytes_sent += len(data)
+
+
+def mime(name: str) -> str:
+    """Content type of a file name."""
+    return (
+        TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    )
+
+
+def page(src: str | None) -> bytes:
+    """An HTML page, with or without media in it."""
+    media = f'<video controls src="{html.escape(src)}"></video>' if src else ""
+    return f"<!doctype html><title>A page</title><h1>A page</h1>{media}".encode()
+
+
+def feed(src: str) -> bytes:
+    """An RSS feed with one episode."""
+    return (
+        '<?xml version="1.0"?><rss version="2.0"><channel><title>A podcast</title>'
+        "<item><title>One</title>"
+        f'<enclosure url="{html.escape(src)}" type="audio/flac" length="1"/></item></channel></rss>'
+    ).encode()
