@@ -1,0 +1,75 @@
+"""Which IP addresses a stranger's URL may lead to."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# Ways from IPv6 into IPv4 (a translator or tunnel would carry us to a private address), and blocks
+# that newer registries reserve. `is_global` alone passes 64:ff9b::a9fe:a9fe, the cloud's metadata.
+_REFUSED = tuple(
+    ip_network(network)
+    for network in (
+        "64:ff9b::/96",  # NAT64 (RFC 6052)
+        "64:ff9b:1::/48",  # local NAT64 (RFC 8215)
+        "2002::/16",  # 6to4 (RFC 3056)
+        "2001::/32",  # Teredo (RFC 4380)
+        "::/96",  # IPv4-compatible (RFC 4291)
+        "::ffff:0:0:0/96",  # IPv4-translated (RFC 2765)
+        "fec0::/10",  # site-local (RFC 3879)
+        "5f00::/16",  # SRv6 segment identifiers (RFC 9602)
+        "3fff::/20",  # documentation (RFC 9637)
+        "192.88.99.0/24",  # 6to4 relays (RFC 7526)
+    )
+)
+
+
+def parse_address(text: str) -> Address:
+    """Address of a literal, its zone dropped and an IPv4-mapped one unwrapped.
+
+    Raises:
+        ValueError: not an IP address.
+    """
+    address = ip_address(text.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def is_public(address: str | Address) -> bool:
+    """Whether the address is a host of the public internet.
+
+    Not public: private, loopback, link-local, multicast, reserved, documentation, and every IPv6
+    form that carries an IPv4 address.
+    """
+    ip = parse_address(str(address))
+    return (
+        ip.is_global
+        and not ip.is_multicast
+        and not ip.is_reserved
+        and not any(ip in network for network in _REFUSED if network.version == ip.version)
+    )
+
+
+def is_in_networks(address: str | Address, networks: Sequence[str]) -> bool:
+    """Whether the address lies in one of the CIDRs."""
+    ip = parse_address(str(address))
+    return any(
+        ip in network for network in _parsed(tuple(networks)) if network.version == ip.version
+    )
+
+
+def is_allowed(address: str | Address, networks: Sequence[str] = ()) -> bool:
+    """Whether a stranger's URL may lead there: public, or in a network that the settings allow.
+
+    Args:
+        networks: CIDRs, such as `127.0.0.0/8`.
+    """
+    return is_public(address) or is_in_networks(address, networks)
+
+
+@lru_cache(maxsize=16)
+def _parsed(networks: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ip_network(network) for network in networks)
