@@ -1,0 +1,56 @@
+"""Does a process of ours answer? Each check takes at most its timeout and never raises."""
+
+import http.client
+from pathlib import Path
+
+import dagster as dg
+import grpc
+from grpc_health.v1 import health_pb2
+
+_DAGSTER_SERVICE = "DagsterApi"
+
+
+def http_answers(host: str, port: int, path: str, timeout_s: float = 2.0) -> bool:
+    """Whether a server of this machine answers `path` with 200."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def code_server_answers(socket: Path, timeout_s: float = 2.0) -> bool:
+    """Whether the code server on this Unix socket has loaded the definitions and serves them."""
+    if not socket.exists():
+        return False
+    with grpc.insecure_channel(f"unix:{socket}") as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        try:
+            answer = check(
+                health_pb2.HealthCheckRequest(service=_DAGSTER_SERVICE), timeout=timeout_s
+            )
+        except grpc.RpcError:
+            return False
+    return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def daemon_beats_since(instance: dg.DagsterInstance, started_at: float) -> bool:
+    """Whether every thread of the daemon that this instance needs has beaten since then.
+
+    Args:
+        instance: knows the threads and keeps their beats.
+        started_at: seconds since 1970.
+    """
+    try:
+        beats = instance.get_daemon_heartbeats()
+        needed = instance.get_required_daemon_types()
+    except Exception:  # psycopg2's, SQLAlchemy's and Dagster's errors share no root
+        return False
+    return all(kind in beats and beats[kind].timestamp >= started_at for kind in needed)

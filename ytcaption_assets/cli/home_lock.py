@@ -1,0 +1,49 @@
+"""One `ytcaption up` a home."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ytcaption_assets.domain.errors import SetupError
+
+LOCK_NAME = "up.lock"
+
+
+@contextmanager
+def home_lock(home: Path) -> Iterator[None]:
+    """Holds the home, which is created if need be. The kernel lets go of it when this process dies.
+
+    Raises:
+        SetupError: the home cannot be written, or another `ytcaption up` holds it.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A lock file that was written by an earlier start says nothing of the disk as it is now.
+        probe = home / f".writable.{os.getpid()}"
+        probe.write_bytes(b"\0")
+        probe.unlink()
+        descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise SetupError(f"The disk that holds {home} is full. Free some space.") from error
+        raise SetupError(
+            f"{home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a folder that can."
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            raise SetupError(
+                f"`ytcaption up` already runs on {home}"
+                f"{f' as process {holder}' if holder else ''}. "
+                "Stop it, or set YTCAPTION_HOME to another folder."
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

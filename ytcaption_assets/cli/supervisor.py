@@ -1,0 +1,268 @@
+"""Keeps a few processes running: starts them in order, restarts what dies, stops them all."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ytcaption_assets.cli.process_output import ProcessOutput
+from ytcaption_assets.domain.errors import YtcaptionError
+
+logger = logging.getLogger(__name__)
+
+_LIFELINE = Path(__file__).with_name("lifeline.py")
+_TICK_S = 0.1
+_CHECK_EVERY_S = 0.5
+_WATCH_EVERY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process to keep running.
+
+    Attributes:
+        name: marks its lines.
+        arguments: what to execute; the first is an absolute path.
+        is_ready: told when it was started (seconds since 1970), whether it answers.
+        after: programs that must have been ready before this one starts.
+        stop_s: how long it may take to stop before the next one is asked to.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    is_ready: Callable[[float], bool]
+    after: tuple[str, ...] = ()
+    stop_s: float = 3.0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Seconds and counts of the supervision.
+
+    Attributes:
+        backoff_s: pauses before the restarts of a process that keeps dying; the last one repeats.
+        max_failures: so many deaths in a row end everything.
+        steady_s: a process that lived so long starts its row anew.
+        start_s: longest time until a process is ready.
+        stop_s: after so long everything that still runs is killed.
+    """
+
+    backoff_s: tuple[float, ...] = (1.0, 3.0, 7.0)
+    max_failures: int = 5
+    steady_s: float = 60.0
+    start_s: float = 180.0
+    stop_s: float = 10.0
+
+
+class ProcessGaveUp(YtcaptionError):
+    """A process that cannot be kept running; its last lines are in the message."""
+
+    code = "process_gave_up"
+
+
+@dataclass
+class Child:
+    """A program and its process."""
+
+    program: Program
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    ready_at: float | None = None
+    was_ready: bool = False
+    failures: int = 0
+    restarts: int = 0
+    start_at: float = 0.0
+    check_at: float = 0.0
+    readers: list[threading.Thread] = field(default_factory=list)
+
+
+class Supervisor:
+    """Runs in the main thread: a child ends with the thread that started it (see lifeline.py)."""
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        *,
+        environment: Mapping[str, str],
+        output: ProcessOutput,
+        on_change: Callable[[Sequence[Child]], None] = lambda children: None,
+        on_ready: Callable[[float], None] = lambda seconds: None,
+        watch: Callable[[], None] = lambda: None,
+        policy: Policy = Policy(),
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            programs: in the order to start; they are stopped from the last to the first.
+            environment: of every process, whole.
+            output: gets their lines, and ours as `up`.
+            on_change: called after each start and death.
+            on_ready: called once, with the seconds it took, when all are ready.
+            watch: called every 5 s.
+            policy: times and counts.
+        """
+        self._children = [Child(program) for program in programs]
+        self._environment = dict(environment)
+        self._output = output
+        self._on_change = on_change
+        self._on_ready = on_ready
+        self._watch = watch
+        self._policy = policy
+        self._stop_requests = 0
+
+    def request_stop(self) -> None:
+        """Ends `run`; asked again while it stops, kills. For signal handlers and other threads."""
+        self._stop_requests += 1
+
+    def run(self) -> None:
+        """Until a stop is requested. No process is left when it returns or raises.
+
+        Raises:
+            ProcessGaveUp: a process died too often, or did not start.
+        """
+        began, all_ready, watch_at = time.monotonic(), False, 0.0
+        try:
+            while not self._stop_requests:
+                for child in self._children:
+                    self._tend(child)
+                if not all_ready and all(child.ready_at is not None for child in self._children):
+                    all_ready = True
+                    self._on_ready(time.monotonic() - began)
+                self._reap_strangers()
+                if time.monotonic() >= watch_at:
+                    self._watch()
+                    watch_at = time.monotonic() + _WATCH_EVERY_S
+                time.sleep(_TICK_S)
+        finally:
+            self._stop()
+
+    def _tend(self, child: Child) -> None:
+        now = time.monotonic()
+        if child.process is None:
+            ready = {each.program.name for each in self._children if each.was_ready}
+            if now >= child.start_at and ready.issuperset(child.program.after):
+                self._start(child)
+        elif child.process.poll() is not None:
+            self._bury(child, child.process)
+        elif child.ready_at is None and now >= child.check_at:
+            if child.program.is_ready(child.started_at):
+                child.ready_at, child.was_ready = now, True
+                took_s = time.time() - child.started_at
+                self._say(f"{child.program.name} is ready ({took_s:.1f} s)")
+            elif time.time() - child.started_at > self._policy.start_s:
+                raise self._gave_up(child, f"was not ready after {self._policy.start_s:.0f} s")
+            else:
+                child.check_at = time.monotonic() + _CHECK_EVERY_S
+
+    def _start(self, child: Child) -> None:
+        lifeline = (sys.executable, "-I", "-S", str(_LIFELINE), str(os.getpid()))
+        child.started_at = time.time()
+        child.process = subprocess.Popen(
+            [*lifeline, *child.program.arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in a terminal is ours to pass on, in order
+        )
+        assert child.process.stdout is not None
+        child.readers.append(self._output.follow(child.program.name, child.process.stdout))
+        child.check_at, child.ready_at = 0.0, None
+        self._on_change(self._children)
+
+    def _bury(self, child: Child, process: subprocess.Popen[bytes]) -> None:
+        lived_s = time.time() - child.started_at
+        how = _ending(process.returncode)
+        if not child.was_ready and process.returncode > 0:
+            # A wrong installation: the same would happen again, only with more lines to read.
+            raise self._gave_up(child, f"did not start: it {how}")
+        child.failures = 1 if lived_s >= self._policy.steady_s else child.failures + 1
+        if child.failures >= self._policy.max_failures:
+            raise self._gave_up(child, f"died {child.failures} times in a row; at last it {how}")
+        step = min(child.failures, len(self._policy.backoff_s)) - 1
+        pause_s = self._policy.backoff_s[step]
+        self._say(f"{child.program.name} {how}; it is started again in {pause_s:g} s")
+        child.process, child.ready_at = None, None
+        child.restarts += 1
+        child.start_at = time.monotonic() + pause_s
+        self._on_change(self._children)
+
+    def _stop(self) -> None:
+        force_at = self._stop_requests + 1
+        kill_at = time.monotonic() + self._policy.stop_s
+        running = [child for child in self._children if child.process is not None]
+
+        def wait_for(groups: list[Child], until: float) -> None:
+            while time.monotonic() < until and self._stop_requests < force_at:
+                groups[:] = [child for child in groups if _group_lives(child.process)]
+                if not groups:
+                    return
+                time.sleep(_TICK_S / 2)
+
+        remaining: list[Child] = []
+        for child in reversed(running):
+            # The whole group: runs are children of the code server, in its session.
+            _signal_group(child.process, signal.SIGTERM)
+            one = [child]
+            wait_for(one, min(kill_at, time.monotonic() + child.program.stop_s))
+            remaining += one
+        wait_for(remaining, kill_at)
+        for child in remaining:
+            _signal_group(child.process, signal.SIGKILL)
+        for child in running:
+            assert child.process is not None
+            child.process.wait()
+            for reader in child.readers:
+                reader.join(timeout=1.0)
+
+    def _reap_strangers(self) -> None:
+        # As process 1 of a container we inherit orphans, and nobody else would bury them.
+        ours = {child.process.pid for child in self._children if child.process is not None}
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None or ended.si_pid in ours:
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)
+
+    def _gave_up(self, child: Child, what: str) -> ProcessGaveUp:
+        for reader in child.readers:
+            reader.join(timeout=0.5)  # its last words may still be in the pipe
+        lines = "\n".join(f"  {line}" for line in self._output.last_lines(child.program.name))
+        return ProcessGaveUp(f"{child.program.name} {what}. Its last lines:\n{lines or '  (none)'}")
+
+    def _say(self, line: str) -> None:
+        self._output.write("up", line)
+
+
+def _ending(returncode: int) -> str:
+    if returncode >= 0:
+        return f"ended with status {returncode}"
+    try:
+        return f"was ended by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"was ended by signal {-returncode}"
+
+
+def _signal_group(process: subprocess.Popen[bytes] | None, number: int) -> bool:
+    """Whether the group still has a member; 0 only asks."""
+    if process is None:
+        return False
+    process.poll()  # a zombie counts as a member
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):  # macOS gives the latter for a group of zombies
+        return False
+    return True
+
+
+def _group_lives(process: subprocess.Popen[bytes] | None) -> bool:
+    return _signal_group(process, 0)
