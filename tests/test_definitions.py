@@ -1,0 +1,81 @@
+"""The code location as Dagster sees it."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from ytcaption_assets.definitions import build_definitions
+from ytcaption_assets.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def repository() -> dg.RepositoryDefinition:
+    return build_definitions(Settings()).get_repository_def()
+
+
+def test_the_asset_keys_are_pinned(repository):
+    """Renaming an asset loses its history: this is the list."""
+    keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
+    assert keys == {"audio_download", "transcription", "transcript_parquet"}
+
+
+def test_the_lineage_is_a_line(repository):
+    """audio_download -> transcription -> transcript_parquet."""
+    graph = repository.asset_graph
+    parents = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    assert parents == {
+        "audio_download": set(),
+        "transcription": {"audio_download"},
+        "transcript_parquet": {"transcription"},
+    }
+
+
+def test_every_asset_has_kinds_owners_and_a_description(repository):
+    """Whoever looks at the lineage sees what each asset is and whom to ask."""
+    graph = repository.asset_graph
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.kinds and node.owners and node.description
+
+
+def test_downloads_and_transcriptions_have_pools(repository):
+    """Their number at a time can be limited."""
+    graph = repository.asset_graph
+    pools = {
+        key.to_user_string(): graph.get(key).assets_def.op.pool
+        for key in graph.get_all_asset_keys()
+    }
+    assert pools["audio_download"] == "download"
+    assert pools["transcription"] == "transcription"
+
+
+def test_the_sensors_run_without_being_switched_on(repository):
+    """A new installation works at once."""
+    assert {sensor.name for sensor in repository.sensor_defs} >= {
+        "transcription_sensor",
+        "run_failed_sensor",
+        "run_canceled_sensor",
+        "run_succeeded_sensor",
+    }
+    assert all(
+        sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in repository.sensor_defs
+    )
+
+
+@pytest.mark.parametrize("module", ["ytcaption_assets.definitions", "api.app"])
+def test_nothing_heavy_is_imported_at_start(module):
+    """The code location and the API start without torch, faster-whisper, yt-dlp, pandas, DuckDB."""
+    code = (
+        f"import sys, {module}; "
+        "print([m for m in ('torch', 'faster_whisper', 'ctranslate2', 'yt_dlp', 'pandas', 'duckdb',"
+        " 'pyarrow', 'av') if m in sys.modules])"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert out.strip() == "[]"

@@ -1,0 +1,103 @@
+"""The `ytcaption` command."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ytcaption_assets.domain.errors import InputError, YtcaptionError
+
+app = typer.Typer(
+    help="Captions and a searchable transcript for every video, file and channel.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+@app.command()
+def transcribe(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SOURCE]...",
+            help="Links or files; without one, the bundled sample.",
+            show_default=False,
+        ),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Such as en or German; detected when left out.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="See `ytcaption models list`.")] = None,
+    task: Annotated[str, typer.Option(help="transcribe, or translate into English.")] = "transcribe",
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="srt, vtt, txt, json, tsv, ass or md; may be repeated."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("captions"),
+    force: Annotated[bool, typer.Option("--force", help="Fetch and transcribe anew.")] = False,
+    initial_prompt: Annotated[
+        str | None, typer.Option(help="Text said to have gone before: names, spelling, style.")
+    ] = None,
+    hotwords: Annotated[str | None, typer.Option(help="Words to expect.")] = None,
+) -> None:
+    """Captions of links and files, made on this machine.
+
+    The transcript goes to standard output, everything else to standard error. Exit status: 0 all
+    done, 1 some failed, each with its reason, 2 wrong usage.
+    """
+    from ytcaption_assets.cli.transcribe import transcribe_sources
+    from ytcaption_assets.domain.caption_formats import caption_formats
+    from ytcaption_assets.domain.request import checked_options
+    from ytcaption_assets.settings import load_settings
+
+    settings = load_settings()
+    options = checked_options(
+        model=model or settings.model,
+        allowed_models=settings.models,
+        language=language,
+        task=task,
+        initial_prompt=initial_prompt,
+        hotwords=hotwords,
+    )
+    chosen = caption_formats(formats or ["srt", "vtt", "json"])
+    raise typer.Exit(
+        transcribe_sources(
+            sources or [], options, chosen, output, settings=settings, force=force
+        )
+    )
+
+
+@app.command()
+def settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the documentation has it.")] = False,
+) -> None:
+    """All settings, with the values in force."""
+    from rich.console import Console
+
+    from ytcaption_assets.cli.settings_table import print_settings, settings_markdown
+    from ytcaption_assets.settings import load_settings
+
+    if markdown:
+        sys.stdout.write(settings_markdown())
+    else:
+        print_settings(load_settings(), Console())
+
+
+def run() -> None:
+    """Entry point: every known error is one sentence and an exit status."""
+    try:
+        app()
+    except YtcaptionError as error:
+        sys.stderr.write(f"ytcaption: {error.message}\n")
+        sys.exit(EXIT_USAGE if isinstance(error, InputError) else EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.stderr.write("ytcaption: stopped. Ask again to go on.\n")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    run()
