@@ -1,0 +1,173 @@
+"""Audio of any container in, 16 kHz mono samples out, decoded in a process that can be killed."""
+
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+import numpy as np
+from pydantic import Field
+
+from resources.audio_decoder_process import CUT_SHORT, PROBE_S, SAMPLE_RATE_HZ, run_decoder
+from resources.audio_structure import is_cut_short, is_short_of, stated_mp3_bytes
+from resources.waveform import waveform_png
+from ytcaption_assets.domain.errors import (
+    AudioTruncated,
+    AudioUndecodable,
+    EmptyFile,
+    FileUnreadable,
+    MediaTooLong,
+)
+from ytcaption_assets.domain.media import AudioProbe
+from ytcaption_assets.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_EXACT_CONTAINERS = frozenset(
+    {"flac", "wav", "w64", "aiff", "caf", "au", "tta", "tak", "ape", "wv"}
+)
+"""Their headers count samples: fewer than stated is a file that was cut."""
+
+
+class AudioDecoder(dg.ConfigurableResource):
+    """Media files to samples, within limits of memory, time and length (rule 8)."""
+
+    max_audio_s: float = Field(description="Longest audio, in seconds.")
+    memory_bytes: int = Field(description="Address space of the decoding process.")
+    scratch_directory: str | None = Field(
+        default=None,
+        description="Where samples lie while they are used, 230 MB an hour; nothing stays there.",
+    )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """As the settings say."""
+        return cls(
+            max_audio_s=settings.max_audio_s,
+            memory_bytes=settings.decode_memory_bytes,
+            scratch_directory=str(settings.home),
+        )
+
+    def probe(self, path: Path) -> AudioProbe:
+        """What a file's headers say; see `probe`."""
+        return probe(path, memory_bytes=self.memory_bytes)
+
+    def decode(self, path: Path, should_stop: Callable[[], bool] = lambda: False) -> np.ndarray:
+        """A file's samples; see `decode`."""
+        return decode(
+            path,
+            max_audio_s=self.max_audio_s,
+            memory_bytes=self.memory_bytes,
+            should_stop=should_stop,
+            scratch_directory=Path(self.scratch_directory) if self.scratch_directory else None,
+        )
+
+    def waveform_png(self, samples: np.ndarray) -> bytes:
+        """A small picture of the loudness over time; see `waveform_png`."""
+        return waveform_png(samples)
+
+
+def probe(path: Path, *, memory_bytes: int) -> AudioProbe:
+    """What a file's headers say of its audio track: the default one, else the first.
+
+    Raises:
+        FileUnreadable, EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable.
+    """
+    _check_file(path)
+    found = run_decoder(path, memory_bytes=memory_bytes, wall_s=PROBE_S)
+    if is_cut_short(path):
+        raise AudioTruncated(CUT_SHORT)
+    return AudioProbe(
+        container=found["container"],
+        codec=found["codec"],
+        sample_rate_hz=found["sample_rate_hz"],
+        channels=found["channels"],
+        duration_s=found["duration_s"],
+    )
+
+
+def decode(
+    path: Path,
+    *,
+    max_audio_s: float,
+    memory_bytes: int,
+    should_stop: Callable[[], bool] = lambda: False,
+    scratch_directory: Path | None = None,
+) -> np.ndarray:
+    """The samples of a file's audio track, on the clock of the media.
+
+    Where the track starts late or has a hole, there is silence, so that times fit the picture. A
+    damaged packet is silence, too. The array is a private mapping of a file that has no name any
+    more: pages are read when touched, and nothing is left when the array is gone.
+
+    Returns:
+        float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
+
+    Raises:
+        FileUnreadable, EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable:
+            what is wrong with the file.
+        MediaTooLong: more than `max_audio_s`.
+        DiskFull: no room for the samples in `scratch_directory` (default: the system's).
+        ClaimLost: `should_stop` said so.
+    """
+    _check_file(path)
+    if scratch_directory is not None:
+        scratch_directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=scratch_directory) as output:
+        found = run_decoder(
+            path,
+            memory_bytes=memory_bytes,
+            wall_s=PROBE_S + max_audio_s / 4,
+            max_audio_s=max_audio_s,
+            output=output,
+            should_stop=should_stop,
+        )
+        if found["too_long"]:
+            raise MediaTooLong(
+                f"The audio is longer than the {_span(max_audio_s)} that are allowed here."
+            )
+        if _is_truncated(path, found):
+            raise AudioTruncated(CUT_SHORT)
+        if not found["samples"] or found["skipped"] * 2 > found["packets"]:
+            raise AudioUndecodable(
+                f"The audio track ({found['codec']}) is damaged: hardly any of it can be decoded."
+            )
+        if found["skipped"]:
+            logger.warning("skipped %d of %d damaged packets", found["skipped"], found["packets"])
+        return np.memmap(output, dtype=np.float32, mode="c").view(np.ndarray)
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise FileUnreadable(f"'{path.name}' is a folder. Give a file.")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise EmptyFile("The file is empty (0 bytes). Get it again.")
+    except FileNotFoundError:
+        raise FileUnreadable(f"There is no file '{path.name}'.") from None
+    except OSError as error:
+        raise FileUnreadable(f"'{path.name}' cannot be read: {error.strerror}.") from error
+
+
+def _is_truncated(path: Path, found: dict[str, Any]) -> bool:
+    stated_s, end_s = found["track_s"], found["samples"] / SAMPLE_RATE_HZ
+    is_shorter = stated_s is not None and is_short_of(end_s, stated_s)
+    if found["container"] in _EXACT_CONTAINERS and is_shorter:
+        return True
+    if found["container"] == "mp3":
+        # Without a Xing header the duration is a guess from the bit rate and proves nothing.
+        stated_bytes = stated_mp3_bytes(path)
+        size = path.stat().st_size
+        return is_shorter and stated_bytes is not None and is_short_of(size, stated_bytes)
+    return is_cut_short(path) or (is_shorter and found["failed_at_end"])
+
+
+def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:g} seconds"
+    if seconds < 3_600:
+        return f"{seconds / 60:g} minutes"
+    return f"{seconds / 3_600:g} hours"

@@ -1,0 +1,242 @@
+"""The decoder ends by its limits, whatever the file; cut files are recognised."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from resources import audio_decoder_process
+from resources.audio_decoder import AudioDecoder, decode, probe
+from resources.audio_structure import is_cut_short, stated_mp3_bytes
+from tests.media_files import tone, write_media
+from ytcaption_assets.domain.errors import (
+    AudioTruncated,
+    AudioUndecodable,
+    ClaimLost,
+    DiskFull,
+    MediaTooLong,
+    NotMedia,
+)
+
+DATA = Path(__file__).parents[1] / "data"
+LIMITS = {"max_audio_s": 600.0, "memory_bytes": 1 << 30}
+
+
+@pytest.fixture(scope="module")
+def bomb(tmp_path_factory) -> Path:
+    """Two hours of zeros as FLAC: some hundred kilobytes that become 460 MB."""
+    path = tmp_path_factory.mktemp("bomb") / "bomb.flac"
+    return write_media(
+        path, [(np.zeros((1, 7_200 * 8_000), np.int16), {})], codec="flac", rate_hz=8_000
+    )
+
+
+def test_longer_audio_than_allowed_is_refused_early(bomb):
+    """A small file that unpacks to hours stops at the longest allowed audio."""
+    assert bomb.stat().st_size < 1_000_000
+    with pytest.raises(MediaTooLong, match="10 minutes"):
+        decode(bomb, **LIMITS)
+
+
+def test_decoder_stays_within_its_memory(bomb):
+    """Hours of samples pass through a process that may take a third of a gigabyte."""
+    samples = decode(bomb, max_audio_s=10_000, memory_bytes=350 << 20)
+    assert len(samples) == pytest.approx(7_200 * 16_000, abs=1_000)
+
+
+def test_too_little_memory_is_said(tmp_path):
+    """A decoder that runs out of memory is an error that names the setting."""
+    with pytest.raises(AudioUndecodable, match="YTCAPTION_DECODE_MEMORY_BYTES"):
+        decode(DATA / "jfk.flac", max_audio_s=600, memory_bytes=120 << 20)
+
+
+def test_decoder_stops_when_told(bomb):
+    """A canceled run does not wait for the end of the file, and leaves no process."""
+    began = time.monotonic()
+    with pytest.raises(ClaimLost):
+        decode(bomb, max_audio_s=10_000, memory_bytes=1 << 30, should_stop=lambda: True)
+    assert time.monotonic() - began < 5
+    assert not _decoders()
+
+
+def test_decoder_that_takes_too_long_is_killed(bomb, monkeypatch):
+    """The wall limit ends it."""
+    monkeypatch.setattr(audio_decoder_process, "_POLL_S", 0.01)
+    with pytest.raises(AudioUndecodable, match="longer than is allowed"):
+        audio_decoder_process.run_decoder(bomb, memory_bytes=1 << 30, wall_s=0.01)
+    assert not _decoders()
+
+
+def test_full_disk_is_said():
+    """No room for the samples is an error that may pass."""
+    with open("/dev/full", "wb") as full, pytest.raises(DiskFull) as raised:
+        audio_decoder_process.run_decoder(DATA / "jfk.flac", output=full, wall_s=30, **LIMITS)
+    assert raised.value.retryable
+
+
+def test_nothing_is_left_on_the_disk(tmp_path):
+    """Samples lie in a file without a name."""
+    decoder = AudioDecoder(
+        max_audio_s=60, memory_bytes=1 << 30, scratch_directory=str(tmp_path / "scratch")
+    )
+    samples = decoder.decode(DATA / "jfk.flac")
+    assert list((tmp_path / "scratch").iterdir()) == []
+    samples[0] = 0.25  # private pages: writing is allowed and reaches nobody
+    assert samples[0] == 0.25
+
+
+def test_child_dies_with_its_parent(tmp_path, bomb):
+    """kill -9 of the process that decodes leaves no decoder behind."""
+    import subprocess
+    import sys
+
+    code = (
+        "from pathlib import Path; from resources.audio_decoder import decode; "
+        f"decode(Path({str(bomb)!r}), max_audio_s=10_000, memory_bytes=1 << 30)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2])
+    children: list[psutil.Process] = []
+    while not children and parent.poll() is None:
+        children = psutil.Process(parent.pid).children()
+        time.sleep(0.02)
+    time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    gone, alive = psutil.wait_procs(children, timeout=5)
+    assert gone
+    assert not alive
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile '{target}'\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n",
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
+        '<AdaptationSet mimeType="audio/mp4"><Representation id="1"><BaseURL>{target}</BaseURL>'
+        "</Representation></AdaptationSet></Period></MPD>",
+    ],
+    ids=["hls", "concat", "sdp", "dash"],
+)
+def test_file_that_names_other_files_opens_none(tmp_path, text):
+    """Playlists are no media: neither a local file nor a server is reached through one."""
+    for target in (DATA / "jfk.flac", "http://127.0.0.1:9/a.wav"):
+        path = tmp_path / "list.mp3"
+        path.write_text(text.format(target=target))
+        with pytest.raises(NotMedia):
+            probe(path, memory_bytes=1 << 30)
+
+
+def test_no_secret_reaches_the_child(monkeypatch, tmp_path):
+    """The decoding process has no environment of ours."""
+    monkeypatch.setenv("YTCAPTION_DATABASE_URL", "postgresql://user:secret@host/db")
+    seen: list[dict[str, str]] = []
+
+    def look() -> bool:
+        seen.extend(each.environ() for each in _decoders())
+        return bool(seen)
+
+    with pytest.raises(ClaimLost):
+        decode(DATA / "sonnet-en.mp3", should_stop=look, **LIMITS)
+    assert seen
+    assert all("secret" not in str(each) for each in seen)
+
+
+CUT = {
+    "m4a": DATA / "joanis-fr.m4a",
+    "mp3": DATA / "sonnet-en.mp3",
+    "wav": DATA / "stereo-2spk.wav",
+    "ogg": DATA / "fleurs-de-001.ogg",
+    "flac": DATA / "jfk.flac",
+}
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("suffix", sorted(CUT))
+def test_download_that_broke_off_is_recognised(tmp_path, suffix, share):
+    """A file that ends in the middle is not a shorter recording."""
+    data = CUT[suffix].read_bytes()
+    path = tmp_path / f"cut.{suffix}"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(AudioTruncated):
+        decode(path, **LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "options"),
+    [
+        ("mkv", "flac", {}),
+        ("webm", "libopus", {}),
+        ("mp4", "aac", {"movflags": "faststart"}),
+        ("mp4", "aac", {"movflags": "frag_keyframe+empty_moov", "frag_duration": "500000"}),
+    ],
+)
+def test_cut_video_files_are_recognised(tmp_path, suffix, codec, options):
+    """Matroska and MP4, with the index in front or in fragments."""
+    whole = write_media(
+        tmp_path / f"whole.{suffix}", [(tone(6.0), {})], codec=codec, options=options
+    )
+    assert not is_cut_short(whole)
+    decode(whole, **LIMITS)
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    with pytest.raises(AudioTruncated):
+        probe(cut, memory_bytes=1 << 30)
+
+
+def test_mp3_of_guessed_duration_is_not_refused(tmp_path):
+    """Without a Xing header the stated duration is a guess from the first frame's bit rate."""
+    quiet_then_loud = np.concatenate([np.zeros((1, 48_000 * 4), np.int16), tone(1.0)], axis=1)
+    whole = write_media(
+        tmp_path / "guessed.mp3",
+        [(quiet_then_loud, {})],
+        codec="libmp3lame",
+        options={"write_xing": "0"},
+    )
+    assert stated_mp3_bytes(whole) is None
+    cut = tmp_path / "cut.mp3"
+    cut.write_bytes(whole.read_bytes()[:-2_000])
+    assert len(decode(cut, **LIMITS)) > 16_000 * 4
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_wav_of_unknown_length_is_not_refused(tmp_path, size):
+    """A WAV that was written as a stream states no length."""
+    data = bytearray((DATA / "stereo-2spk.wav").read_bytes())
+    data[4:8] = size.to_bytes(4, "little")
+    at = data.index(b"data") + 4
+    data[at : at + 4] = size.to_bytes(4, "little")
+    path = tmp_path / "stream.wav"
+    path.write_bytes(data)
+    assert len(decode(path, **LIMITS)) == pytest.approx(80_000, abs=2)
+
+
+def test_whole_files_are_whole():
+    """No file of the test data is called cut but the one that is."""
+    for path in sorted(DATA.glob("*.*")):
+        if path.suffix in (".flac", ".ogg", ".mp3", ".m4a", ".wav") and "broken" not in path.name:
+            assert not is_cut_short(path), path.name
+
+
+def test_decoding_works_in_threads():
+    """Two runs in one process decode at the same time."""
+    lengths: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: lengths.append(len(decode(DATA / "jfk.flac", **LIMITS))))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lengths == [176_000] * 3
+
+
+def _decoders() -> list[psutil.Process]:
+    children = psutil.Process(os.getpid()).children()
+    return [each for each in children if "audio_decoder_child.py" in " ".join(each.cmdline())]
