@@ -21,6 +21,7 @@ _AFTER_CLAUSE = 2.5
 _AFTER_SMALL_WORD = 8.0
 _BEFORE_CONJUNCTION = -4.0
 _BETWEEN_SEGMENTS = -2.0
+_AFTER_HIRAGANA, _BEFORE_HIRAGANA, _INSIDE_COMPOUND = -5.0, 3.0, 6.0
 _PAST_SENTENCE = 5.0
 
 
@@ -92,12 +93,25 @@ def breaks(units: list[CaptionUnit], language: str | None) -> list[Break]:
                 cost += _AFTER_SMALL_WORD
             elif _bare(unit.text) in opens:
                 cost += _BEFORE_CONJUNCTION
+            elif language == "ja":
+                cost += _japanese(previous.text[-1], unit.text[0])
             if unit.opens_segment:
                 cost += _BETWEEN_SEGMENTS
         if pause_ms > _NOTABLE_PAUSE_MS:
             cost -= min(pause_ms / 100, _MID_CLAUSE)
         found.append(Break(max(cost, 0.0), keep, pause_ms > LONG_PAUSE_MS))
     return found
+
+
+def _japanese(last: str, first: str) -> float:
+    """Phrases (bunsetsu) mostly end in hiragana and begin in kanji, katakana or Latin letters."""
+    if _is_hiragana(first):
+        return _BEFORE_HIRAGANA
+    return _AFTER_HIRAGANA if _is_hiragana(last) else _INSIDE_COMPOUND
+
+
+def _is_hiragana(character: str) -> bool:
+    return "\u3041" <= character <= "\u309f"
 
 
 def _is_thai_phrase(previous: CaptionUnit, unit: CaptionUnit) -> bool:

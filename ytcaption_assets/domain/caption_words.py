@@ -1,8 +1,7 @@
 """Small words that a line should not end with, or likes to begin with, by language.
 
-Closed classes only (articles, determiners, prepositions, conjunctions, pronouns): they are few, they
-do not change, and broadcasters' line-breaking rules name them. Other languages go by punctuation
-and pauses.
+Closed classes only (articles, determiners, prepositions, conjunctions, pronouns): few, and stable,
+and broadcasters' line-breaking rules name them. Other languages go by punctuation and pauses.
 """
 
 
