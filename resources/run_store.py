@@ -1,0 +1,218 @@
+"""What a run writes of its transcription.
+
+A run claims its row; every later write says `where run_id = mine and status = 'running'`, so that a
+revived or doubled run, or one that was canceled, changes nothing: it gets ClaimLost. Each change of
+state is one transaction with its event. Rows are locked in the order media, transcription.
+"""
+
+from psycopg.types.json import Jsonb
+
+from resources.request_rows import TranscriptionRow, clean, transcription_row
+from resources.run_outcomes import RunOutcomes
+from resources.transcription_state import (
+    PROGRESS_CHANNEL,
+    add_event,
+    claim_lost,
+    claimed_row,
+    locked_row,
+    notify,
+)
+from ytcaption_assets.domain.errors import ClaimLost, TranscriptionBusy
+from ytcaption_assets.domain.media import MediaInfo, StoredAudio
+from ytcaption_assets.domain.transcript import Transcript
+
+
+class RunStore(RunOutcomes):
+    """The writes of a run, from its claim to its end."""
+
+    def claim(self, id: str, run_id: str, attempt: int | None = None) -> TranscriptionRow:
+        """Make the transcription this run's own; by the same run again, nothing changes.
+
+        Args:
+            attempt: the one that the run was started for; None for a run started by hand, which may
+                also do anew what is completed, failed or canceled.
+
+        Raises:
+            TranscriptionNotFound: no such id.
+            TranscriptionBusy: another run works on it.
+            ClaimLost: it is not, or no longer, queued for this attempt.
+        """
+        with self.postgres.transaction() as connection:
+            row = locked_row(connection, id)
+            if row["status"] == "running":
+                if row["run_id"] == run_id:
+                    return transcription_row(row)
+                raise TranscriptionBusy(
+                    f"Another run is working on {id}. Wait for it to end, or cancel it."
+                )
+            if attempt is not None and (row["status"] != "queued" or row["attempt"] != attempt):
+                raise ClaimLost(
+                    f"{id} is {row['status']} at attempt {row['attempt']}: attempt {attempt} has "
+                    "nothing left to do."
+                )
+            anew = 0 if row["status"] == "queued" else 1
+            claimed = connection.execute(
+                """
+                update ytcaption.transcription
+                set status = 'running', run_id = %(run_id)s, heartbeat_at = now(), stage = 'starting',
+                    attempt = attempt + %(anew)s,
+                    series_start = case %(anew)s when 0 then series_start else attempt + 1 end,
+                    progress_done = null, progress_total = null, error_code = null,
+                    error_message = null, updated_at = now()
+                where id = %(id)s
+                returning *
+                """,
+                {"id": id, "run_id": run_id, "anew": anew},
+            ).fetchone()
+            assert claimed is not None
+            add_event(connection, claimed, "transcription.started", {"attempt": claimed["attempt"]})
+            notify(connection, PROGRESS_CHANNEL, id)
+            return transcription_row(claimed)
+
+    def heartbeat(self, id: str, run_id: str) -> None:
+        """Say that the run lives.
+
+        Raises:
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            changed = connection.execute(
+                "update ytcaption.transcription set heartbeat_at = now() "
+                "where id = %s and run_id = %s and status = 'running'",
+                (id, run_id),
+            )
+            if changed.rowcount == 0:
+                raise claim_lost(id)
+
+    def progress(
+        self, id: str, run_id: str, stage: str, done: float | None, total: float | None
+    ) -> None:
+        """How far the run is, in bytes or seconds of audio; a heartbeat, too.
+
+        Raises:
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            changed = connection.execute(
+                """
+                update ytcaption.transcription
+                set stage = %s, progress_done = %s, progress_total = %s,
+                    heartbeat_at = now(), updated_at = now()
+                where id = %s and run_id = %s and status = 'running'
+                """,
+                (stage, done, total, id, run_id),
+            )
+            if changed.rowcount == 0:
+                raise claim_lost(id)
+            notify(connection, PROGRESS_CHANNEL, id)
+
+    def audio_stored(self, id: str, run_id: str, info: MediaInfo, audio: StoredAudio) -> None:
+        """The media's audio is in the object store, and this is what its source says of it.
+
+        Raises:
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            connection.execute(
+                "select 1 from ytcaption.media where id = "
+                "(select media_id from ytcaption.transcription where id = %s) for update",
+                (id,),
+            )
+            row = claimed_row(connection, id, run_id)
+            connection.execute(
+                """
+                update ytcaption.media
+                set info = %(info)s, audio_key = %(key)s, audio_sha256 = %(sha256)s,
+                    audio_size_bytes = %(size_bytes)s, audio_duration_s = %(duration_s)s,
+                    audio_codec = %(codec)s, audio_container = %(container)s,
+                    audio_sample_rate_hz = %(sample_rate_hz)s, audio_channels = %(channels)s,
+                    audio_stored_at = now(), updated_at = now()
+                where id = %(media_id)s
+                """,
+                {
+                    **audio.__dict__,
+                    "info": Jsonb(clean(info.to_dict())),
+                    "media_id": row["media_id"],
+                },
+            )
+            data = {"sha256": audio.sha256, "size_bytes": audio.size_bytes}
+            add_event(connection, row, "audio.stored", data | {"duration_s": audio.duration_s})
+            notify(connection, PROGRESS_CHANNEL, id)
+
+    def transcript_stored(
+        self, id: str, run_id: str, transcript: Transcript, document_key: str, document_sha256: str
+    ) -> None:
+        """The transcript's document is in the object store; its segments replace earlier ones.
+
+        Raises:
+            ClaimLost: the transcription is no longer this run's.
+        """
+        segments = transcript.segments
+        with self.postgres.transaction() as connection:
+            row = claimed_row(connection, id, run_id)
+            facts = {
+                "language": transcript.language,
+                "language_probability": transcript.language_probability,
+                "duration_s": transcript.duration_s,
+                "speech_s": transcript.speech_s,
+                "segment_count": len(segments),
+                "word_count": len(transcript.words),
+                "dropped_count": len(transcript.dropped),
+            }
+            connection.execute(
+                """
+                update ytcaption.transcription
+                set language = %(language)s, language_probability = %(language_probability)s,
+                    duration_s = %(duration_s)s, speech_s = %(speech_s)s,
+                    segment_count = %(segment_count)s, word_count = %(word_count)s,
+                    dropped_count = %(dropped_count)s, provenance = %(provenance)s,
+                    document_key = %(document_key)s, document_sha256 = %(document_sha256)s,
+                    heartbeat_at = now(), updated_at = now()
+                where id = %(id)s
+                """,
+                facts
+                | {
+                    "id": id,
+                    "provenance": Jsonb(clean(transcript.provenance.__dict__)),
+                    "document_key": document_key,
+                    "document_sha256": document_sha256,
+                },
+            )
+            connection.execute("delete from ytcaption.segment where transcription_id = %s", (id,))
+            with (
+                connection.cursor() as cursor,
+                cursor.copy(
+                    "copy ytcaption.segment (transcription_id, index, start_s, end_s, text, words, "
+                    "avg_logprob, no_speech_prob, compression_ratio, temperature) from stdin"
+                ) as copy,
+            ):
+                for segment in segments:
+                    words = Jsonb([clean(word.__dict__) for word in segment.words])
+                    times = (segment.index, segment.start_s, segment.end_s)
+                    scores = (segment.avg_logprob, segment.no_speech_prob)
+                    copy.write_row(
+                        (id, *times, clean(segment.text), words, *scores)
+                        + (segment.compression_ratio, segment.temperature)
+                    )
+            add_event(connection, row, "transcript.stored", facts | {"sha256": document_sha256})
+            notify(connection, PROGRESS_CHANNEL, id)
+
+    def complete(self, id: str, run_id: str) -> None:
+        """All is done.
+
+        Raises:
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            row = claimed_row(connection, id, run_id)
+            connection.execute(
+                """
+                update ytcaption.transcription
+                set status = 'completed', completed_at = now(), heartbeat_at = null, stage = null,
+                    progress_done = null, progress_total = null, updated_at = now()
+                where id = %s
+                """,
+                (id,),
+            )
+            add_event(connection, row, "transcription.completed", {"attempt": row["attempt"]})
+            notify(connection, PROGRESS_CHANNEL, id)

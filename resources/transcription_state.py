@@ -1,0 +1,163 @@
+"""Transitions of one transcription's row, inside the caller's transaction, each with its event."""
+
+import random
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from resources.request_rows import clean
+from ytcaption_assets.domain.errors import ClaimLost, TranscriptionNotFound
+from ytcaption_assets.domain.request import TranscriptionStatus
+
+WORK_CHANNEL = "ytcaption_work"
+PROGRESS_CHANNEL = "ytcaption_progress"
+
+_JITTER = 0.25
+_LONGEST_DELAY_S = 300.0
+_LONGEST_MESSAGE = 1_000
+
+
+def retry_delay_s(try_number: int) -> float:
+    """Seconds from the failure of a try, counted from 1, to the next: 1, 3, 7, ... and up to a quarter
+    more, so that what failed together does not come back together."""
+    delay_s = min(2.0**try_number - 1.0, _LONGEST_DELAY_S)
+    return delay_s * (1.0 + random.uniform(0.0, _JITTER))  # noqa: S311 - no secret
+
+
+def locked_row(connection: Connection[DictRow], id: str) -> DictRow:
+    """The row, held until the transaction ends.
+
+    Raises:
+        TranscriptionNotFound: no such id.
+    """
+    row = connection.execute(
+        "select * from ytcaption.transcription where id = %s for update", (id,)
+    ).fetchone()
+    if row is None:
+        raise not_found(id)
+    return row
+
+
+def claimed_row(connection: Connection[DictRow], id: str, run_id: str) -> DictRow:
+    """The row, held until the transaction ends, if it is this run's.
+
+    Raises:
+        ClaimLost: it is not.
+    """
+    row = connection.execute(
+        "select * from ytcaption.transcription "
+        "where id = %s and run_id = %s and status = 'running' for update",
+        (id, run_id),
+    ).fetchone()
+    if row is None:
+        raise claim_lost(id)
+    return row
+
+
+def not_found(id: str) -> TranscriptionNotFound:
+    """The error for an id that is not there."""
+    return TranscriptionNotFound(f"There is no transcription {id[:120]}.")
+
+
+def claim_lost(id: str) -> ClaimLost:
+    """The error for a run that writes what is no longer its own."""
+    return ClaimLost(
+        f"This run no longer holds {id}: it was canceled, or another run has taken over. "
+        "Nothing was written."
+    )
+
+
+def fail_attempt(
+    connection: Connection[DictRow],
+    row: DictRow,
+    code: str,
+    message: str,
+    retryable: bool,
+    max_attempts: int,
+) -> TranscriptionStatus:
+    """Queue the next try, or let it rest: failed, or completed where an earlier result still stands."""
+    error = (code, clean(message)[:_LONGEST_MESSAGE])
+    failed = {"attempt": row["attempt"], "code": code}
+    try_number = row["attempt"] - row["series_start"] + 1
+    if retryable and try_number < max_attempts:
+        delay_s = retry_delay_s(try_number)
+        queue_again(connection, row, delay_s=delay_s, same_series=True, error=error)
+        add_event(
+            connection, row, "transcription.retry_queued", failed | {"delay_s": round(delay_s, 3)}
+        )
+        return TranscriptionStatus.QUEUED
+    status = TranscriptionStatus.FAILED
+    if row["completed_at"] is not None:
+        status = TranscriptionStatus.COMPLETED
+    rest(connection, row, status, error=error)
+    add_event(connection, row, "transcription.failed", failed | {"status": status.value})
+    return status
+
+
+def queue_again(
+    connection: Connection[DictRow],
+    row: DictRow,
+    *,
+    delay_s: float,
+    same_series: bool,
+    error: tuple[str, str] | None = None,
+) -> None:
+    """Queue the next attempt, under a number that Dagster has not seen, `delay_s` from now."""
+    connection.execute(
+        """
+        update ytcaption.transcription
+        set status = 'queued', attempt = attempt + 1,
+            series_start = case when %(same_series)s then series_start else attempt + 1 end,
+            next_attempt_at = now() + make_interval(secs => %(delay_s)s),
+            run_id = null, heartbeat_at = null, stage = null,
+            progress_done = null, progress_total = null,
+            error_code = %(code)s, error_message = %(message)s, updated_at = now()
+        where id = %(id)s
+        """,
+        {
+            "id": row["id"],
+            "same_series": same_series,
+            "delay_s": delay_s,
+            "code": error[0] if error else None,
+            "message": error[1] if error else None,
+        },
+    )
+    notify(connection, WORK_CHANNEL, row["id"])
+    notify(connection, PROGRESS_CHANNEL, row["id"])
+
+
+def rest(
+    connection: Connection[DictRow],
+    row: DictRow,
+    status: TranscriptionStatus,
+    error: tuple[str, str] | None = None,
+) -> None:
+    """Leave it in a final status. The run's id stays, to be looked up."""
+    connection.execute(
+        """
+        update ytcaption.transcription
+        set status = %s, heartbeat_at = null, stage = null, progress_done = null,
+            progress_total = null, error_code = %s, error_message = %s, updated_at = now()
+        where id = %s
+        """,
+        (status.value, *(error or (None, None)), row["id"]),
+    )
+    notify(connection, PROGRESS_CHANNEL, row["id"])
+
+
+def add_event(
+    connection: Connection[DictRow], row: DictRow, event_type: str, data: dict[str, Any]
+) -> None:
+    """Append an event. `data`: ids, codes and numbers only."""
+    connection.execute(
+        "insert into ytcaption.event (event_type, transcription_id, media_id, run_id, data) "
+        "values (%s, %s, %s, %s, %s)",
+        (event_type, row["id"], row["media_id"], row["run_id"], Jsonb(data)),
+    )
+
+
+def notify(connection: Connection[DictRow], channel: str, payload: str) -> None:
+    """Tell listeners once the transaction is committed: a hint, since every listener polls, too."""
+    connection.execute("select pg_notify(%s, %s)", (channel, payload))

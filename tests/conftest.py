@@ -1,0 +1,66 @@
+"""Fixtures of all tests: settings of a fresh home, a clean database, empty object stores."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from resources.database_urls import database_urls
+from resources.postgres import Postgres, close_pools
+from resources.request_store import RequestStore
+from tests.postgres_servers import DatabaseServer, started_server
+from ytcaption_assets.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def database_servers() -> Iterator[Callable[[str], DatabaseServer]]:
+    """Servers by name, each started once, when it is first asked for."""
+    servers: dict[str, DatabaseServer] = {}
+    with ExitStack() as stack:
+
+        def server(name: str) -> DatabaseServer:
+            if name not in servers:
+                servers[name] = stack.enter_context(started_server(name))
+            return servers[name]
+
+        yield server
+
+
+@pytest.fixture
+def database_server(
+    request: pytest.FixtureRequest, database_servers: Callable[[str], DatabaseServer]
+) -> Iterator[DatabaseServer]:
+    """A migrated server with empty tables: the embedded one, unless parametrised by name."""
+    server = database_servers(getattr(request, "param", "embedded"))
+    server.clean()
+    yield server
+
+
+@pytest.fixture
+def settings(
+    database_server: DatabaseServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """A fresh home and the tests' database; also what the environment says, for child processes and for
+    resources that Dagster makes."""
+    for name in list(os.environ):
+        if name.startswith("YTCAPTION_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("YTCAPTION_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("YTCAPTION_DATABASE_URL", database_server.url)
+    settings = Settings(_env_file=None)  # pyright: ignore[reportCallIssue]
+    yield settings
+    close_pools(database_urls(settings))
+
+
+@pytest.fixture
+def postgres(settings: Settings) -> Postgres:
+    """Transactions with the rights of runs and sensors."""
+    return Postgres.from_settings(settings, "dagster")
+
+
+@pytest.fixture
+def request_store(settings: Settings) -> RequestStore:
+    """The store with all rights, its tables empty."""
+    return RequestStore.from_settings(settings, "admin")
