@@ -128,12 +128,13 @@ def decode(
             raise MediaTooLong(
                 f"The audio is longer than the {_span(max_audio_s)} that are allowed here."
             )
-        if _is_truncated(path, found):
-            raise AudioTruncated(CUT_SHORT)
-        if not found["samples"] or found["skipped"] * 2 > found["packets"]:
+        damaged = not found["samples"] or found["skipped"] * 2 > found["packets"]
+        if damaged and not is_cut_short(path):
             raise AudioUndecodable(
                 f"The audio track ({found['codec']}) is damaged: hardly any of it can be decoded."
             )
+        if damaged or _is_truncated(path, found):
+            raise AudioTruncated(CUT_SHORT)
         if found["skipped"]:
             logger.warning("skipped %d of %d damaged packets", found["skipped"], found["packets"])
         return np.memmap(output, dtype=np.float32, mode="c").view(np.ndarray)

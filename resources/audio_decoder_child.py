@@ -98,7 +98,7 @@ class Resampler:
 
 
 class Writer:
-    """Frames in, samples on the clock of the media out: silence where the timestamps leave a hole."""
+    """Frames in, samples on the media's clock out: silence where the timestamps leave a hole."""
 
     def __init__(self, file_descriptor: int, max_samples: int, clock_start_s: float) -> None:
         self._file_descriptor = file_descriptor
@@ -277,8 +277,8 @@ def main() -> None:
     confine(**request["limits"])
     try:
         result = answer(request)
-    except MemoryError:
-        result = {"error": "memory"}
+    except (MemoryError, ImportError) as error:  # libraries that cannot be mapped
+        result = {"error": "memory", "detail": str(error)}
     except OSError as error:
         codes = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_full", errno.ENOMEM: "memory"}
         result = {"error": codes.get(error.errno or 0, "failed"), "detail": str(error)}

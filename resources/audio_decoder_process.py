@@ -118,10 +118,10 @@ def _wait(child: subprocess.Popen[bytes], wall_s: float, should_stop: Callable[[
 
 def _error(path: Path, found: dict[str, Any], returncode: int) -> YtcaptionError:
     code = found["error"]
-    logger.info("the audio decoder says %s: %s", code, found.get("detail"))
+    logger.info("the audio decoder says %s: %.200s", code, found.get("detail", ""))
+    if code in ("not_media", "no_audio_track", "unknown_codec") and is_cut_short(path):
+        return AudioTruncated(CUT_SHORT)
     if code == "not_media":
-        if is_cut_short(path):
-            return AudioTruncated(CUT_SHORT)
         return NotMedia(f"This is no media that can be read. {_NOT_AUDIO}")
     if code == "no_audio_track":
         return NoAudioTrack("There is no sound in this file: it has no audio track.")

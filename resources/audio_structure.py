@@ -1,8 +1,9 @@
 """Is a file as long as its own structure says? Only numbers in headers are read.
 
 FFmpeg plays a cut file to its last byte and reports success, so a download that broke off would
-pass for a shorter recording. MP4 boxes, RIFF chunks, Matroska segments, Ogg pages and the Xing header
-of an MP3 state their length. FLAC and the like state their samples: that is compared after decoding.
+pass for a shorter recording. MP4 boxes, RIFF chunks, Matroska segments, Ogg pages and the Xing
+header of an MP3 state their length. FLAC and the like state their samples: that is compared after
+decoding.
 """
 
 import struct
