@@ -28,8 +28,8 @@ class DatabaseUrls:
     Attributes:
         admin: owns everything; for `migrate` alone.
         api, dagster, lake: with the rights of that part.
-        dagster_storage: SQLAlchemy's, for dagster-postgres, naming psycopg2: with SQLAlchemy 2.1 a bare
-            `postgresql://` picks psycopg 3, and every Dagster run stays NOT_STARTED.
+        dagster_storage: SQLAlchemy's, for dagster-postgres, naming psycopg2: with SQLAlchemy 2.1 a
+            bare `postgresql://` picks psycopg 3, and every Dagster run stays NOT_STARTED.
     """
 
     admin: str
@@ -109,8 +109,9 @@ def _parsed(text: str, name: str) -> dict[str, str]:
     except ProgrammingError:
         # `from None`: libpq's message quotes the URL, password and all.
         raise SetupError(
-            f"YTCAPTION_{name} cannot be read. Write postgresql://user:password@host:5432/database, "
-            "with special characters of the password percent-encoded."
+            f"YTCAPTION_{name} cannot be read. Write "
+            "postgresql://user:password@host:5432/database, with special characters of the "
+            "password percent-encoded."
         ) from None
 
 

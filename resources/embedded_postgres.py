@@ -95,7 +95,7 @@ def _stop_if_unused(server: Postmaster) -> None:
 
 
 def _lock(path: Path, mode: int) -> int:
-    # Closed to end it, never unlocked: a forked child shares the lock and may still need the server.
+    # Ended by closing, never unlocked: a forked child shares the lock and may need the server.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, mode)

@@ -1,8 +1,8 @@
 """Databases, roles and schemas: made, and brought up to date.
 
-Numbered files of `migrations/` are applied once, in order, each in one transaction, and recorded in
-`ytcaption.migration`; there is no way back. `grants.sql` is applied again whenever it changed, recorded
-under number 0.
+Numbered files of `migrations/` are applied once, in order, each in one transaction, and recorded
+in `ytcaption.migration`; there is no way back. `grants.sql` is applied again whenever it changed,
+recorded under number 0.
 """
 
 import hashlib
@@ -72,8 +72,8 @@ def migrate(settings: Settings) -> None:
 
     Raises:
         DatabaseUnavailable: no answer.
-        SetupError: a right that cannot be done without is missing, or the database was made by a later
-            version.
+        SetupError: a right that cannot be done without is missing, or the database was made by a
+            later version.
     """
     urls = database_urls(settings)
     embedded = settings.database_url is None

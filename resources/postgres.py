@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import dagster as dg
 import psycopg
@@ -55,7 +55,7 @@ class Postgres(dg.ConfigurableResource):
 
     @contextmanager
     def transaction(self) -> Iterator[Connection[DictRow]]:
-        """A connection with one open transaction, committed at the end, rolled back by an exception.
+        """A connection in one transaction, committed at the end, rolled back by an exception.
 
         Raises:
             DatabaseUnavailable: no answer, or the connection broke; nothing is committed, unless it
@@ -179,7 +179,7 @@ def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
         reconnect_timeout=_WAIT_S,
         configure=configure,
         # A server that was restarted is noticed here, and not by the caller's first statement.
-        check=ConnectionPool.check_connection,
+        check=cast(Any, ConnectionPool.check_connection),
         name=f"ytcaption-{role}",
         open=True,
     )

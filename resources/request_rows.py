@@ -1,10 +1,12 @@
 """What the rows of schema `ytcaption` are in Python."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource, StoredAudio
 from ytcaption_assets.domain.request import Priority, TranscriptionOptions, TranscriptionStatus
@@ -144,11 +146,11 @@ def media_row(row: Mapping[str, Any]) -> MediaRow:
     audio = None
     if row["audio_key"] is not None:
         audio = StoredAudio(**{name: row[f"audio_{name}"] for name in _AUDIO_COLUMNS})
-    info = cast(dict[str, Any], row["info"])
-    chapters = tuple(Chapter(**chapter) for chapter in info.get("chapters", ()))
+    info: dict[str, Any] = dict(row["info"])
+    info["chapters"] = tuple(Chapter(**chapter) for chapter in info.get("chapters", ()))
     return MediaRow(
         source=MediaSource(row["id"], row["kind"], row["url"], row["extractor"], row["title"]),
-        info=MediaInfo(**info | {"chapters": chapters}),
+        info=MediaInfo(**info),
         audio=audio,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
@@ -157,8 +159,24 @@ def media_row(row: Mapping[str, Any]) -> MediaRow:
 
 def segment_row(row: Mapping[str, Any]) -> Segment:
     """From `select *` of `ytcaption.segment`."""
-    values = {name: row[name] for name in Segment.__dataclass_fields__}
-    return Segment(**values | {"words": tuple(Word(**word) for word in row["words"])})
+    values: dict[str, Any] = {name: row[name] for name in Segment.__dataclass_fields__}
+    values["words"] = tuple(Word(**word) for word in row["words"])
+    return Segment(**values)
+
+
+def segment_values(segment: Segment) -> tuple[Any, ...]:
+    """For the columns of `ytcaption.segment` that follow `transcription_id`, in their order."""
+    return (
+        segment.index,
+        segment.start_s,
+        segment.end_s,
+        clean(segment.text),
+        Jsonb([clean(asdict(word)) for word in segment.words]),
+        segment.avg_logprob,
+        segment.no_speech_prob,
+        segment.compression_ratio,
+        segment.temperature,
+    )
 
 
 def clean(value: Any) -> Any:

@@ -9,6 +9,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from resources.postgres import Postgres, Role
+from resources.request_intake import ask_again, upsert_media
 from resources.request_rows import (
     DueTranscription,
     EventRow,
@@ -30,7 +31,7 @@ from resources.transcription_state import (
     notify,
     rest,
 )
-from ytcaption_assets.domain.errors import MediaNotFound, OptionsMismatch, TranscriptionBusy
+from ytcaption_assets.domain.errors import MediaNotFound, OptionsMismatch
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import (
     Priority,
@@ -43,7 +44,7 @@ from ytcaption_assets.settings import Settings
 
 
 class RequestStore(RunStore):
-    """Every statement run on schema `ytcaption`; the writes of runs are in RunStore and RunOutcomes."""
+    """Every statement run on schema `ytcaption`; those of runs are in RunStore and RunOutcomes."""
 
     @classmethod
     def from_settings(cls, settings: Settings, role: Role = "dagster") -> "RequestStore":
@@ -59,8 +60,8 @@ class RequestStore(RunStore):
         force: bool = False,
         metadata: Mapping[str, Any] | None = None,
     ) -> Submission:
-        """Ask for a transcription. What is queued, running or completed is shared; what failed or was
-        canceled is queued again; with `force`, what is completed, too.
+        """Ask for a transcription. What is queued, running or completed is shared; what failed or
+        was canceled is queued again; with `force`, what is completed, too.
 
         Args:
             force: download and transcribe anew. An upload's audio stays, since nobody can fetch it.
@@ -73,7 +74,7 @@ class RequestStore(RunStore):
         """
         id = partition_key(source.media_id, options)
         with self.postgres.transaction() as connection:
-            _upsert_media(connection, source)
+            upsert_media(connection, source)
             inserted = connection.execute(
                 """
                 insert into ytcaption.transcription (id, media_id, options, priority)
@@ -90,7 +91,7 @@ class RequestStore(RunStore):
                 )
             queued = inserted is not None
             if inserted is None:
-                queued = _ask_again(connection, row, priority, force)
+                queued = ask_again(connection, row, priority, force)
             request = connection.execute(
                 """
                 insert into ytcaption.request (transcription_id, priority, force, metadata)
@@ -178,8 +179,8 @@ class RequestStore(RunStore):
         return [transcription_row(row) for row in rows]
 
     def due(self, limit: int) -> list[DueTranscription]:
-        """What a run can be started for now: interactive first, then by age. Read by state, never from
-        an id on, since a transaction that commits late would be lost."""
+        """What a run can be started for now: interactive first, then by age. Read by state, never
+        from an id on, since a transaction that commits late would be lost."""
         with self.postgres.transaction() as connection:
             rows = connection.execute(
                 """
@@ -198,7 +199,7 @@ class RequestStore(RunStore):
             return _next_due_in_s(connection)
 
     def wait_for_work(self, timeout_s: float) -> bool:
-        """Wait until something is due; whether it is. Wakes on a NOTIFY, and when a retry comes due.
+        """Wait until something is due; whether it is. Wakes on a NOTIFY, and at a retry's time.
 
         Raises:
             DatabaseUnavailable: the connection was lost while waiting.
@@ -219,8 +220,8 @@ class RequestStore(RunStore):
                     pass
 
     def cancel(self, id: str) -> TranscriptionRow:
-        """Stop what is queued or running; what is at rest stays as it is. The row names the run that is
-        to be ended; all that it still writes is refused.
+        """Stop what is queued or running; what is at rest stays as it is. The row names the run
+        that is to be ended; all that it still writes is refused.
 
         Raises:
             TranscriptionNotFound: no such id.
@@ -234,75 +235,6 @@ class RequestStore(RunStore):
                 data = {"attempt": row["attempt"], "status": status.value}
                 add_event(connection, row, "transcription.canceled", data)
             return transcription_row(locked_row(connection, id))
-
-
-def _upsert_media(connection: Connection[DictRow], source: MediaSource) -> None:
-    connection.execute(
-        """
-        insert into ytcaption.media as known (id, kind, url, extractor, title)
-        values (%s, %s, %s, %s, %s)
-        on conflict (id) do update
-        set url = coalesce(excluded.url, known.url),
-            extractor = coalesce(excluded.extractor, known.extractor),
-            title = coalesce(known.title, excluded.title),
-            updated_at = now()
-        """,
-        (source.media_id, source.kind, source.url, source.extractor, clean(source.title)),
-    )
-
-
-def _ask_again(
-    connection: Connection[DictRow], row: DictRow, priority: Priority, force: bool
-) -> bool:
-    """Whether what is known already is put into the queue once more."""
-    status = TranscriptionStatus(row["status"])
-    if force and status is TranscriptionStatus.RUNNING:
-        raise TranscriptionBusy(
-            f"A run is working on {row['id']}. Wait for it to end, or cancel it, then force."
-        )
-    if force:
-        _forget_result(connection, row)
-    if status is TranscriptionStatus.QUEUED and priority == "interactive":
-        connection.execute(
-            "update ytcaption.transcription set priority = 'interactive' where id = %s",
-            (row["id"],),
-        )
-    if not status.is_final or (status is TranscriptionStatus.COMPLETED and not force):
-        return False
-    connection.execute(
-        """
-        update ytcaption.transcription
-        set status = 'queued', priority = %s, attempt = attempt + 1, series_start = attempt + 1,
-            queued_at = now(), next_attempt_at = now(), run_id = null, heartbeat_at = null,
-            stage = null, progress_done = null, progress_total = null, error_code = null,
-            error_message = null, updated_at = now()
-        where id = %s
-        """,
-        (priority, row["id"]),
-    )
-    return True
-
-
-def _forget_result(connection: Connection[DictRow], row: DictRow) -> None:
-    connection.execute(
-        """
-        update ytcaption.transcription
-        set document_key = null, document_sha256 = null, completed_at = null,
-            status = case status when 'completed' then 'canceled' else status end
-        where id = %s
-        """,
-        (row["id"],),
-    )
-    connection.execute(
-        """
-        update ytcaption.media
-        set audio_key = null, audio_sha256 = null, audio_size_bytes = null,
-            audio_duration_s = null, audio_codec = null, audio_container = null,
-            audio_sample_rate_hz = null, audio_channels = null, audio_stored_at = null
-        where id = %s and kind <> 'upload'
-        """,
-        (row["media_id"],),
-    )
 
 
 def _next_due_in_s(connection: Connection[DictRow]) -> float | None:

@@ -81,7 +81,7 @@ class RunOutcomes(dg.ConfigurableResource):
             return fail_attempt(connection, row, code, message, retryable, max_attempts)
 
     def settle_silent(self, silent_s: float = 60.0, max_attempts: int = 4) -> list[str]:
-        """Fail, to be tried again, what runs have not given a heartbeat of for `silent_s`. The ids."""
+        """Fail, to be tried again, what has had no heartbeat for `silent_s`. The ids."""
         with self.postgres.transaction() as connection:
             rows = connection.execute(
                 """

@@ -7,7 +7,7 @@ state is one transaction with its event. Rows are locked in the order media, tra
 
 from psycopg.types.json import Jsonb
 
-from resources.request_rows import TranscriptionRow, clean, transcription_row
+from resources.request_rows import TranscriptionRow, clean, segment_values, transcription_row
 from resources.run_outcomes import RunOutcomes
 from resources.transcription_state import (
     PROGRESS_CHANNEL,
@@ -54,8 +54,8 @@ class RunStore(RunOutcomes):
             claimed = connection.execute(
                 """
                 update ytcaption.transcription
-                set status = 'running', run_id = %(run_id)s, heartbeat_at = now(), stage = 'starting',
-                    attempt = attempt + %(anew)s,
+                set status = 'running', run_id = %(run_id)s, heartbeat_at = now(),
+                    stage = 'starting', attempt = attempt + %(anew)s,
                     series_start = case %(anew)s when 0 then series_start else attempt + 1 end,
                     progress_done = null, progress_total = null, error_code = null,
                     error_message = null, updated_at = now()
@@ -187,13 +187,7 @@ class RunStore(RunOutcomes):
                 ) as copy,
             ):
                 for segment in segments:
-                    words = Jsonb([clean(word.__dict__) for word in segment.words])
-                    times = (segment.index, segment.start_s, segment.end_s)
-                    scores = (segment.avg_logprob, segment.no_speech_prob)
-                    copy.write_row(
-                        (id, *times, clean(segment.text), words, *scores)
-                        + (segment.compression_ratio, segment.temperature)
-                    )
+                    copy.write_row((id, *segment_values(segment)))
             add_event(connection, row, "transcript.stored", facts | {"sha256": document_sha256})
             notify(connection, PROGRESS_CHANNEL, id)
 

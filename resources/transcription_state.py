@@ -20,8 +20,8 @@ _LONGEST_MESSAGE = 1_000
 
 
 def retry_delay_s(try_number: int) -> float:
-    """Seconds from the failure of a try, counted from 1, to the next: 1, 3, 7, ... and up to a quarter
-    more, so that what failed together does not come back together."""
+    """Seconds from the failure of a try, counted from 1, to the next: 1, 3, 7, ... and up to a
+    quarter more, so that what failed together does not come back together."""
     delay_s = min(2.0**try_number - 1.0, _LONGEST_DELAY_S)
     return delay_s * (1.0 + random.uniform(0.0, _JITTER))  # noqa: S311 - no secret
 
@@ -77,7 +77,7 @@ def fail_attempt(
     retryable: bool,
     max_attempts: int,
 ) -> TranscriptionStatus:
-    """Queue the next try, or let it rest: failed, or completed where an earlier result still stands."""
+    """Queue the next try, or let it rest: failed, or completed where an earlier result stands."""
     error = (code, clean(message)[:_LONGEST_MESSAGE])
     failed = {"attempt": row["attempt"], "code": code}
     try_number = row["attempt"] - row["series_start"] + 1

@@ -1,6 +1,7 @@
 """Fixtures of all tests: settings of a fresh home, a clean database, empty object stores."""
 
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from resources.database_urls import database_urls
+from resources.object_store import ObjectStore
 from resources.postgres import Postgres, close_pools
 from resources.request_store import RequestStore
 from tests.postgres_servers import DatabaseServer, started_server
@@ -42,8 +44,8 @@ def database_server(
 def settings(
     database_server: DatabaseServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Settings]:
-    """A fresh home and the tests' database; also what the environment says, for child processes and for
-    resources that Dagster makes."""
+    """A fresh home and the tests' database. The environment says the same, for child processes and
+    for resources that Dagster makes."""
     for name in list(os.environ):
         if name.startswith("YTCAPTION_"):
             monkeypatch.delenv(name)
@@ -64,3 +66,36 @@ def postgres(settings: Settings) -> Postgres:
 def request_store(settings: Settings) -> RequestStore:
     """The store with all rights, its tables empty."""
     return RequestStore.from_settings(settings, "admin")
+
+
+@pytest.fixture
+def object_store(settings: Settings) -> ObjectStore:
+    """An empty folder."""
+    return ObjectStore.from_settings(settings)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint_url() -> Iterator[str]:
+    """moto's S3 over HTTP, on loopback."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_object_store(s3_endpoint_url: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """A new bucket; the environment holds its credentials."""
+    import boto3
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "captioner")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    bucket = f"captions-{uuid.uuid4().hex}"
+    boto3.client("s3", endpoint_url=s3_endpoint_url, region_name="us-east-1").create_bucket(
+        Bucket=bucket
+    )
+    return ObjectStore(url=f"s3://{bucket}/store", endpoint_url=s3_endpoint_url)

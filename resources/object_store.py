@@ -1,0 +1,170 @@
+"""Bytes by key: audio, transcript documents and the lake's files, in a folder or in S3."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+from urllib.parse import unquote, urlsplit
+
+import dagster as dg
+from pydantic import Field
+
+from resources.object_store_directory import DirectoryStore
+from resources.object_store_s3 import S3Store
+from ytcaption_assets.domain.errors import ObjectCorrupt, SetupError, StorageError
+from ytcaption_assets.settings import Settings
+
+_LONGEST_KEY = 512
+# No part begins with a dot: neither `..` nor a temporary file can be named.
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was stored.
+
+    Attributes:
+        sha256: hex, of the bytes.
+    """
+
+    sha256: str
+    size_bytes: int
+
+
+class _Backend(Protocol):
+    def write_file(self, key: str, path: Path) -> tuple[str, int]: ...
+    def write_bytes(self, key: str, data: bytes) -> tuple[str, int]: ...
+    def read_bytes(self, key: str) -> bytes: ...
+    def local_file(self, key: str) -> AbstractContextManager[Path]: ...
+    def exists(self, key: str) -> bool: ...
+    def delete(self, key: str) -> None: ...
+    def list(self, prefix: str) -> Iterator[str]: ...
+    def uri(self, key: str) -> str: ...
+
+
+def audio_key(media_id: str, extension: str) -> str:
+    """Where a media's audio lies. `extension`: of our own list, without the dot."""
+    return _checked(f"audio/{media_id}.{extension}")
+
+
+def document_key(id: str) -> str:
+    """Where a transcription's document lies."""
+    return _checked(f"transcripts/{id}.json")
+
+
+class ObjectStore(dg.ConfigurableResource):
+    """What is written is on the disk or in the bucket, whole, when the call returns: a reader sees
+    the old bytes or the new ones, after a crash as well.
+
+    Every method raises ObjectStoreUnavailable (the folder or the bucket cannot be reached) or
+    SetupError (it refuses us).
+    """
+
+    url: str = Field(description="A folder, `file:///...` or `s3://bucket/prefix`.")
+    endpoint_url: str | None = Field(None, description="For MinIO and other S3-like servers.")
+    region: str = Field("us-east-1", description="The bucket's region.")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """As `settings` say. Credentials are boto3's to find."""
+        return cls(
+            url=settings.store_url, endpoint_url=settings.s3_endpoint_url, region=settings.s3_region
+        )
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder; None for S3."""
+        backend = self._backend()
+        return backend.root if isinstance(backend, DirectoryStore) else None
+
+    def write_file(self, key: str, path: Path) -> Written:
+        """Store a file's bytes, in place of earlier ones.
+
+        Raises:
+            DiskFull: no space; what was there before is untouched.
+        """
+        return Written(*self._backend().write_file(_checked(key), path))
+
+    def write_bytes(self, key: str, data: bytes) -> Written:
+        """Store bytes, in place of earlier ones.
+
+        Raises:
+            DiskFull: no space; what was there before is untouched.
+        """
+        return Written(*self._backend().write_bytes(_checked(key), data))
+
+    def read_bytes(self, key: str, sha256: str | None = None) -> bytes:
+        """The bytes, which must be those of the hex SHA-256.
+
+        Raises:
+            ObjectNotFound: no such key.
+            ObjectCorrupt: other bytes.
+        """
+        data = self._backend().read_bytes(_checked(key))
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise _corrupt(key)
+        return data
+
+    @contextmanager
+    def local_file(self, key: str, sha256: str | None = None) -> Iterator[Path]:
+        """A file with the bytes, to be read while the context lasts: the stored one itself, or a
+        copy from S3.
+
+        Raises:
+            ObjectNotFound: no such key.
+            ObjectCorrupt: other bytes than those of the hex SHA-256.
+            DiskFull: no space for the copy.
+        """
+        with self._backend().local_file(_checked(key)) as path:
+            if sha256 is not None:
+                with path.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                if found != sha256:
+                    raise _corrupt(key)
+            yield path
+
+    def exists(self, key: str) -> bool:
+        """Whether there are bytes under the key."""
+        return self._backend().exists(_checked(key))
+
+    def delete(self, key: str) -> None:
+        """Remove the bytes, if there are any."""
+        self._backend().delete(_checked(key))
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Keys below `prefix`, such as `lake`, in order."""
+        prefix = prefix.rstrip("/")
+        return self._backend().list(f"{_checked(prefix)}/" if prefix else "")
+
+    def uri(self, key: str) -> str:
+        """For tools that open it themselves: `file:///...` or `s3://bucket/...`."""
+        return self._backend().uri(_checked(key.rstrip("/")))
+
+    def _backend(self) -> _Backend:
+        parts = urlsplit(self.url)
+        if parts.scheme == "s3" and parts.netloc:
+            return S3Store(parts.netloc, parts.path.strip("/"), self.endpoint_url, self.region)
+        if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+            return DirectoryStore(Path(unquote(parts.path)))
+        if self.url and "://" not in self.url:
+            return DirectoryStore(Path(self.url).expanduser().absolute())
+        raise SetupError(
+            "YTCAPTION_OBJECT_STORE_URL is none that can be used. Give a folder, file:///folder or "
+            "s3://bucket/prefix."
+        )
+
+
+def _checked(key: str) -> str:
+    if len(key) > _LONGEST_KEY or _KEY.fullmatch(key) is None:
+        raise StorageError("A key of the object store holds characters that are not allowed.")
+    return key
+
+
+def _corrupt(key: str) -> ObjectCorrupt:
+    return ObjectCorrupt(
+        f"The bytes stored under {key} are not those that were written. Ask for the transcription "
+        "again with force to make them anew."
+    )

@@ -1,0 +1,159 @@
+"""The object store in a folder."""
+
+import errno
+import fcntl
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ytcaption_assets.domain.errors import DiskFull, ObjectNotFound, ObjectStoreUnavailable
+
+_CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class DirectoryStore:
+    """Keys are paths below `root`."""
+
+    root: Path
+
+    def write_file(self, key: str, path: Path) -> tuple[str, int]:
+        """Publish a file's bytes; their hex SHA-256 and size."""
+        with path.open("rb") as source:
+            return self._publish(key, source)
+
+    def write_bytes(self, key: str, data: bytes) -> tuple[str, int]:
+        """Publish bytes; their hex SHA-256 and size."""
+        return self._publish(key, io.BytesIO(data))
+
+    def read_bytes(self, key: str) -> bytes:
+        """All of it."""
+        with folder_errors(key):
+            return (self.root / key).read_bytes()
+
+    @contextmanager
+    def local_file(self, key: str) -> Iterator[Path]:
+        """The file itself."""
+        path = self.root / key
+        if not self.exists(key):
+            raise not_found(key)
+        yield path
+
+    def exists(self, key: str) -> bool:
+        """Whether it is a file."""
+        with folder_errors(key):
+            return (self.root / key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Remove the file, and what an interrupted write of it has left."""
+        with folder_errors(key):
+            path = self.root / key
+            for file in (path, _temporary(path)):
+                file.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                _fsync_folder(path.parent)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys that start with `prefix`, which is a folder's or empty."""
+        with folder_errors(prefix):
+            for folder, folders, names in os.walk(self.root / prefix, onerror=_raise):
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                for name in sorted(names):
+                    if not name.startswith("."):  # being written
+                        yield (Path(folder) / name).relative_to(self.root).as_posix()
+
+    def uri(self, key: str) -> str:
+        """`file:///...`"""
+        return (self.root / key).as_uri()
+
+    def _publish(self, key: str, source: BinaryIO) -> tuple[str, int]:
+        # Rule 39: beside the target, fsync, rename, fsync of the folder.
+        path = self.root / key
+        digest, size_bytes = hashlib.sha256(), 0
+        with folder_errors(key):
+            _make_folder(path.parent)
+            with _exclusive(_temporary(path)) as file:
+                try:
+                    while chunk := source.read(_CHUNK_BYTES):
+                        digest.update(chunk)
+                        size_bytes += len(chunk)
+                        file.write(chunk)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    _temporary(path).replace(path)
+                except BaseException:
+                    _temporary(path).unlink(missing_ok=True)
+                    raise
+            _fsync_folder(path.parent)
+        return digest.hexdigest(), size_bytes
+
+
+@contextmanager
+def folder_errors(key: str) -> Iterator[None]:
+    """Maps OSError to ours."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise not_found(key) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFull(
+                "No space is left where audio and transcripts are stored. Free some and try again."
+            ) from error
+        raise ObjectStoreUnavailable(
+            f"The folder of the object store cannot be used: {error.strerror}."
+        ) from error
+
+
+def not_found(key: str) -> ObjectNotFound:
+    """The error for a key that is not there."""
+    return ObjectNotFound(f"The object store holds nothing under {key}.")
+
+
+def _temporary(path: Path) -> Path:
+    # One name a key: what a crash leaves is taken over by the next write, and does not pile up.
+    return path.with_name(f".{path.name}.tmp")
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[BinaryIO]:
+    """The file, empty, and no other process's or thread's until it is renamed or removed."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Who held it may have published it: then this is that file, and not ours to empty.
+            try:
+                mine = os.path.samestat(os.fstat(file.fileno()), path.stat())
+            except FileNotFoundError:
+                mine = False
+            if mine:
+                file.truncate(0)
+                yield file
+                return
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _fsync_folder(folder.parent)
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # nothing was written there yet
+        raise error
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
