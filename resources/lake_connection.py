@@ -1,0 +1,276 @@
+"""DuckLake attached to a DuckDB of our own: the trusted side, on which no stranger's SQL runs."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from resources.duckdb_extensions import load_extensions
+from resources.postgres import Postgres
+from ytcaption_assets.domain.errors import (
+    DatabaseUnavailable,
+    DiskFull,
+    LakeUnavailable,
+    SetupError,
+)
+from ytcaption_assets.domain.parquet_schema import TABLES
+from ytcaption_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+DAMAGED = "A file of the lake is missing or damaged. Run `ytcaption lake verify --repair`."
+
+_LOCK_CLASS = 0x6C616B65  # "lake": the first half of our advisory locks' keys
+_WHOLE_LAKE = 0
+_LOCK_WAIT = "120s"  # an erasure rewrites files, and appends wait for it
+
+
+class LakeConflict(LakeUnavailable):
+    """Another writer committed first: nothing is left of this transaction; it can be repeated."""
+
+
+def lake_data_path(store_url: str) -> str:
+    """DuckLake's DATA_PATH, below the object store: `s3://bucket/prefix/lake/` or a folder."""
+    if store_url.startswith("s3://"):
+        return store_url.rstrip("/") + "/lake/"
+    folder = unquote(urlsplit(store_url).path) if store_url.startswith("file:") else store_url
+    return f"{Path(folder).expanduser().absolute() / 'lake'}/"
+
+
+def quoted(text: str) -> str:
+    """A DuckDB string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class LakeConnection:
+    """One DuckDB a process, opened when first needed, usable from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.data_path = lake_data_path(settings.store_url)
+        self._settings = settings
+        self._postgres = Postgres.from_settings(settings, role="lake")
+        self._opening = threading.Lock()
+        self._database: DuckDBPyConnection | None = None
+        self._process = 0
+        self._secret: tuple[str | None, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the Parquet files lie in a folder of this machine."""
+        return not self.data_path.startswith("s3://")
+
+    @contextmanager
+    def cursor(self) -> Iterator["DuckDBPyConnection"]:
+        """A connection of its own transaction, on which the lake is attached as `lake`.
+
+        Raises:
+            LakeConflict: another writer committed first.
+            LakeUnavailable, DatabaseUnavailable, DiskFull, SetupError.
+        """
+        with lake_errors(), self._opened().cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def transaction(self) -> Iterator["DuckDBPyConnection"]:
+        """As `cursor`, in one DuckLake transaction: all or nothing, one snapshot throughout."""
+        with self.cursor() as cursor:
+            cursor.begin()
+            try:
+                yield cursor
+                cursor.commit()
+            except BaseException:
+                _roll_back(cursor)
+                raise
+
+    @contextmanager
+    def locked(
+        self, *, media_id: str | None = None, exclusive: bool = False
+    ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        """Hold off other writers, in whatever process, while the context lasts.
+
+        DuckLake refuses two writers that delete the same row, but not two that add it, so those of
+        one media take turns. Upkeep (`exclusive`) is alone on the whole lake. A writer that dies
+        lets go: the locks are the connection's, which is given.
+
+        Raises:
+            LakeUnavailable: another holds the lake too long.
+        """
+        with lake_errors():
+            self._opened()  # to set up a new lake takes the lock, too
+        with self._held(media_id, exclusive=exclusive) as connection:
+            yield connection
+
+    @contextmanager
+    def _held(
+        self, media_id: str | None = None, *, exclusive: bool
+    ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        with self._postgres.own_connection() as connection:
+            shared = "" if exclusive else "_shared"
+            try:
+                connection.execute(f"set lock_timeout = '{_LOCK_WAIT}'")
+                connection.execute(
+                    f"select pg_advisory_lock{shared}(%s, %s)", (_LOCK_CLASS, _WHOLE_LAKE)
+                )
+                if media_id is not None:
+                    connection.execute(
+                        "select pg_advisory_lock(%s, %s)", (_LOCK_CLASS, _lock_key(media_id))
+                    )
+            except psycopg.errors.LockNotAvailable as error:
+                raise LakeUnavailable(
+                    "The lake is busy with another writer or its upkeep. Try again in some minutes."
+                ) from error
+            yield connection
+
+    def _opened(self) -> "DuckDBPyConnection":
+        with self._opening:
+            if self._database is None or self._process != os.getpid():
+                # A forked child must not talk on its parent's connections.
+                self._database, self._process = self._open(), os.getpid()
+            if not self.is_local:
+                self._give_credentials(self._database)
+            return self._database
+
+    def _open(self) -> "DuckDBPyConnection":
+        import duckdb
+
+        database = duckdb.connect(":memory:", config={"threads": str(min(4, os.cpu_count() or 1))})
+        load_extensions(database, "ducklake", "postgres_scanner")
+        if self.is_local:
+            Path(self.data_path).mkdir(parents=True, exist_ok=True)
+        else:
+            load_extensions(database, "httpfs")
+            self._secret = ()
+            self._give_credentials(database)
+        with self._postgres.own_connection() as connection:
+            is_new = not _has_tables(connection)
+            catalog = self._catalog(connection)
+        # In a secret, because DuckDB's messages quote what follows `postgres:`.
+        password = quoted(str(catalog.pop("password", "")))
+        database.execute(f"create secret lake_catalog (type postgres, password {password})")
+        attach = (
+            f"attach {quoted('ducklake:postgres:' + make_conninfo('', **catalog))} as lake "
+            f"(data_path {quoted(self.data_path)}, override_data_path true, "
+            "meta_schema 'lake', meta_secret 'lake_catalog', data_inlining_row_limit 0)"
+        )
+        if is_new:
+            with self._held(exclusive=True) as connection:
+                if not _has_schema(connection):
+                    connection.execute("create schema if not exists lake")
+                database.execute(attach)
+                _create_tables(database)
+        else:
+            database.execute(attach)
+        return database
+
+    def _catalog(self, connection: psycopg.Connection[Any]) -> dict[str, Any]:
+        """libpq's parameters, with the role that our own connections take on this server."""
+        parameters = conninfo_to_dict(self._postgres.url)
+        row = connection.execute("select current_user as role, session_user as login").fetchone()
+        if row and row["role"] != row["login"]:
+            options = f"{parameters.get('options') or ''} -c role={row['role']}".strip()
+            parameters["options"] = options
+        return parameters
+
+    def _give_credentials(self, database: "DuckDBPyConnection") -> None:
+        """boto3's credentials, which may change while we run, as DuckDB's secret."""
+        import boto3
+
+        found = boto3.Session().get_credentials()
+        if found is None:
+            raise SetupError(
+                "No S3 credentials found. Set them as for the AWS command line, such as "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            )
+        frozen = found.get_frozen_credentials()
+        secret = (frozen.access_key, frozen.secret_key, frozen.token)
+        if secret == self._secret:
+            return
+        options = {"key_id": secret[0], "secret": secret[1], "session_token": secret[2]}
+        options["region"] = self._settings.s3_region
+        options["scope"] = self.data_path
+        switches = ""
+        if self._settings.s3_endpoint_url:
+            endpoint = urlsplit(self._settings.s3_endpoint_url)
+            options |= {"endpoint": endpoint.netloc + endpoint.path, "url_style": "path"}
+            switches = f", use_ssl {endpoint.scheme == 'https'}"
+        listed = ", ".join(f"{name} {quoted(value)}" for name, value in options.items() if value)
+        database.execute(f"create or replace secret lake_files (type s3, {listed}{switches})")
+        self._secret = secret
+
+
+@contextmanager
+def lake_errors() -> Iterator[None]:
+    """Maps DuckDB's exceptions to ours. Their text is not passed on: it quotes paths and SQL."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error).lower()
+        if "no space left" in text:
+            raise DiskFull("No space left for the lake. Free some and try again.") from error
+        if "unable to connect to postgres" in text:
+            raise DatabaseUnavailable(
+                "The lake's catalog does not answer. Check that Postgres runs."
+            ) from error
+        if any(mark in text for mark in ("conflict", "duplicate key", "could not serialize")):
+            raise LakeConflict("Another writer changed the lake first. Try again.") from error
+        if any(mark in text for mark in ("parquet", "no such file", "no files found", "what type")):
+            raise LakeUnavailable(DAMAGED) from error
+        raise LakeUnavailable(
+            "The lake could not be read or written. Check that Postgres runs and that the object "
+            "store can be reached."
+        ) from error
+
+
+def _has_schema(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute("select to_regnamespace('lake') as schema").fetchone()
+    return bool(row and row["schema"])
+
+
+def _has_tables(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute("select to_regclass('lake.ducklake_table') as known").fetchone()
+    if not row or not row["known"]:
+        return False
+    row = connection.execute(
+        "select count(*) as known from lake.ducklake_table "
+        "where end_snapshot is null and table_name = any(%s)",
+        (list(TABLES),),
+    ).fetchone()
+    return bool(row and row["known"] == len(TABLES))
+
+
+def _create_tables(database: "DuckDBPyConnection") -> None:
+    database.begin()
+    for table, columns in TABLES.items():
+        listed = ", ".join(f"{column.name} {column.type}" for column in columns)
+        database.execute(f"create table if not exists lake.main.{table} ({listed})")
+        for column in columns:
+            database.execute(
+                f"comment on column lake.main.{table}.{column.name} is {quoted(column.comment)}"
+            )
+    database.commit()
+    database.execute("call lake.set_option('parquet_compression', 'zstd')")
+
+
+def _roll_back(cursor: "DuckDBPyConnection") -> None:
+    import duckdb
+
+    try:
+        cursor.rollback()
+    except duckdb.Error:
+        return  # a failed commit has ended the transaction
+
+
+def _lock_key(media_id: str) -> int:
+    digest = hashlib.sha256(media_id.encode()).digest()
+    # 0 is the whole lake's; two media on one key only wait for each other.
+    return int.from_bytes(digest[:4], signed=True) or 1

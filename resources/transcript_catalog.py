@@ -1,0 +1,225 @@
+"""TranscriptCatalog: the transcripts as tables, in DuckLake."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Self
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from resources.lake_cache import LakeFileCache
+from resources.lake_connection import LakeConflict, LakeConnection
+from resources.lake_files import LakeFile, fsync_new_files, latest_snapshot, list_files
+from resources.lake_upkeep import delete_rows, forget_files, media_of, merge_files, sweep
+from resources.lake_verify import Document, LakeReport, compare, read_stored
+from resources.sql_query import QueryResult, run_query
+from ytcaption_assets.domain.media import MediaInfo, MediaSource
+from ytcaption_assets.domain.parquet_rows import lake_rows
+from ytcaption_assets.domain.parquet_schema import TABLES
+from ytcaption_assets.domain.transcript import Transcript
+from ytcaption_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_TRIES = 5  # the last one alone on the lake, so that others cannot keep a writer from its turn
+_FIRST_PAUSE_S = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+class TranscriptCatalog(dg.ConfigurableResource):
+    """The lake: `append`, `delete`, `erase`, `verify`, `query`.
+
+    Its methods raise LakeUnavailable, DatabaseUnavailable, DiskFull and SetupError.
+    """
+
+    _settings: Settings | None = PrivateAttr(default=None)
+    _lake: LakeConnection | None = PrivateAttr(default=None)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The lake of `settings`; otherwise the environment's settings are taken."""
+        catalog = cls()
+        catalog._settings = settings
+        return catalog
+
+    def append(
+        self, transcript: Transcript, source: MediaSource, info: MediaInfo
+    ) -> dict[str, int]:
+        """Put the transcript's rows in place of those it had, all tables at once; rows by table."""
+        tables = lake_rows(transcript, source, info)
+
+        def replace(cursor: "DuckDBPyConnection") -> None:
+            for name in ("transcripts", "segments", "words"):
+                cursor.execute(
+                    f"delete from lake.main.{name} where transcription_id = $id",  # noqa: S608
+                    {"id": transcript.id},
+                )
+            cursor.execute(
+                "delete from lake.main.media where media_id = $id", {"id": source.media_id}
+            )
+            for name, rows in tables.items():
+                if rows.num_rows:
+                    cursor.register("new_rows", rows)
+                    cursor.execute(
+                        f"insert into lake.main.{name} by name select * from new_rows"  # noqa: S608
+                    )
+                    cursor.unregister("new_rows")
+
+        self._write(source.media_id, replace)
+        return {name: rows.num_rows for name, rows in tables.items()}
+
+    def delete(self, id: str) -> None:
+        """Take the transcription out of every table; its bytes stay until `erase` or `compact`."""
+        self._write(media_of(id), lambda cursor: delete_rows(cursor, [id]))
+
+    def erase(self, *ids: str) -> None:
+        """Delete the transcriptions and every byte of them: files, snapshots, statistics, copies.
+
+        What is left to do is done again when this is repeated after a failure.
+        """
+        with self._connection.locked(exclusive=True) as connection:
+            with self._connection.transaction() as cursor:
+                delete_rows(cursor, ids)
+            sweep(self._connection, connection)
+        self._cache.prune(list_files(self._connection))
+
+    def compact(self) -> None:
+        """Few large files instead of one a transcription; deleted rows' bytes go, too."""
+        with self._connection.locked(exclusive=True) as connection:
+            merge_files(self._connection)
+            sweep(self._connection, connection)
+
+    def row_counts(self, id: str) -> dict[str, int]:
+        """How many rows the transcription has in each table."""
+        with self._connection.transaction() as cursor:
+            counts = {}
+            for name, columns in TABLES.items():
+                key = media_of(id) if name == "media" else id
+                counts[name] = cursor.execute(
+                    f"select count(*) from lake.main.{name} where {columns[0].name} = $key",  # noqa: S608
+                    {"key": key},
+                ).fetchall()[0][0]
+            return counts
+
+    def transcript_ids(self) -> set[str]:
+        """All transcriptions in the lake."""
+        with self._connection.cursor() as cursor:
+            rows = cursor.execute("select transcription_id from lake.main.transcripts").fetchall()
+            return {row[0] for row in rows}
+
+    def verify(
+        self,
+        completed: Callable[[], Iterable[str]],
+        document: Callable[[str], Document | None],
+        *,
+        repair: bool = False,
+    ) -> LakeReport:
+        """Read every file and compare every row with the transcript documents, which are the truth.
+
+        Args:
+            completed: gives the ids that must be in the lake.
+            document: gives a transcription's document; None where there is none. StorageError or
+                ValueError: it cannot be read, and its rows are left alone.
+            repair: rebuild what is missing or different, remove what has no document.
+        """
+        must_be = set(completed())  # first: what completes from here on is in the lake by then
+        with self._connection.locked(), self._connection.cursor() as cursor:
+            files = list_files(self._connection)
+            stored = read_stored(cursor, files, is_local=self._connection.is_local)
+            found = compare(cursor, stored, must_be, document)
+        damaged = [file.path for file in stored.damaged]
+        if repair:
+            self._repair(damaged, found.different, found.orphaned, document)
+        return LakeReport(
+            file_count=sum(len(listed) for listed in files.values()),
+            transcription_count=len({*must_be, *stored.transcriptions}),
+            damaged_files=tuple(damaged),
+            different=tuple(found.different),
+            orphaned=tuple(found.orphaned),
+            unreadable=found.unreadable,
+            is_repaired=repair,
+        )
+
+    def query(
+        self, sql: str, *, limit: int | None = None, timeout_s: float | None = None
+    ) -> QueryResult:
+        """One SELECT of anybody's over the tables, in a bare process of its own (rules 27 to 30).
+
+        Args:
+            limit: most rows; the settings' otherwise.
+            timeout_s: longest time; the settings' otherwise.
+
+        Raises:
+            QueryError: it is refused, fails, or needs more than it may have.
+        """
+        settings = self._used_settings
+        limit = settings.query_rows if limit is None else limit
+        timeout_s = settings.query_timeout_s if timeout_s is None else timeout_s
+        return run_query(
+            sql,
+            self._files_to_query,
+            limit=limit,
+            timeout_s=timeout_s,
+            memory_bytes=settings.query_memory_bytes,
+        )
+
+    @property
+    def _used_settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = load_settings()
+        return self._settings
+
+    @property
+    def _connection(self) -> LakeConnection:
+        if self._lake is None:
+            self._lake = LakeConnection(self._used_settings)
+        return self._lake
+
+    @property
+    def _cache(self) -> LakeFileCache:
+        return LakeFileCache(self._used_settings)
+
+    def _files_to_query(self) -> dict[str, list[LakeFile]]:
+        files = list_files(self._connection)
+        return files if self._connection.is_local else self._cache.local(files)
+
+    def _write(self, media_id: str, change: Callable[["DuckDBPyConnection"], None]) -> None:
+        """One DuckLake transaction, repeated while other writers commit first."""
+        lake = self._connection
+        for attempt in range(1, _TRIES + 1):
+            is_last = attempt == _TRIES
+            try:
+                with lake.locked(media_id=media_id, exclusive=is_last) as connection:
+                    before = latest_snapshot(connection)
+                    with lake.transaction() as cursor:
+                        change(cursor)
+                    if lake.is_local:
+                        fsync_new_files(lake, connection, before)
+                return
+            except LakeConflict as conflict:
+                if is_last:
+                    raise
+                _log.info("attempt %d at the lake: %s", attempt, conflict)
+                time.sleep(random.uniform(0.5, 1) * _FIRST_PAUSE_S * 2**attempt)  # noqa: S311
+
+    def _repair(
+        self,
+        damaged: list[str],
+        different: list[str],
+        orphaned: list[str],
+        document: Callable[[str], Document | None],
+    ) -> None:
+        if damaged:
+            with self._connection.locked(exclusive=True) as connection:
+                forget_files(connection, damaged)
+                sweep(self._connection, connection)
+        for id in different:
+            found = document(id)
+            if found is not None:
+                self.append(*found)
+        if orphaned:
+            self.erase(*orphaned)

@@ -1,0 +1,146 @@
+"""The lake's tables and their columns.
+
+`transcripts`, `segments` and `words` hold a transcription each under `transcription_id`; `media`
+holds a row a source, shared by its transcriptions. Written up in `docs/lake.md`.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_TEXT, _REAL, _INTEGER, _DATE = "VARCHAR", "DOUBLE", "INTEGER", "DATE"
+_TIMESTAMP = "TIMESTAMP WITH TIME ZONE"
+_CHAPTERS = "STRUCT(start_s DOUBLE, end_s DOUBLE, title VARCHAR)[]"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        type: DuckDB's name of it.
+        unit: of a number, such as `s`.
+    """
+
+    name: str
+    type: str
+    description: str
+    unit: str | None = None
+
+    @property
+    def comment(self) -> str:
+        """Description with unit, as the catalog keeps it."""
+        return f"{self.description} [{self.unit}]" if self.unit else self.description
+
+
+_ID = Column("transcription_id", _TEXT, "Public id of the transcription: its media and options.")
+_MEDIA_ID = Column("media_id", _TEXT, "The media it was made from.")
+_TEXT_LANGUAGE = Column("language", _TEXT, "Whisper's code of the language the text is written in.")
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "transcripts": (
+        _ID,
+        _MEDIA_ID,
+        Column("task", _TEXT, "`transcribe`, or `translate` into English."),
+        Column("language", _TEXT, "Whisper's code of the language spoken; null without speech."),
+        Column("language_probability", _REAL, "How sure that is; 1 where it was given.", "0 to 1"),
+        Column("text_language", _TEXT, "Language of the text: `en` after a translation."),
+        Column("duration_s", _REAL, "Length of the audio.", "s"),
+        Column("speech_s", _REAL, "Part of it that holds speech.", "s"),
+        Column("segment_count", _INTEGER, "Rows in `segments`."),
+        Column("word_count", _INTEGER, "Rows in `words`."),
+        Column("dropped_count", _INTEGER, "Segments that were decoded and not believed."),
+        Column("text", _TEXT, "All of the text, a segment a line."),
+        Column("source", _TEXT, "`asr`, `manual_captions` or `automatic_captions`."),
+        Column("engine", _TEXT, "What recognised it, such as `faster-whisper`."),
+        Column("engine_version", _TEXT, "The engine's version."),
+        Column("model", _TEXT, "The model's name."),
+        Column("model_revision", _TEXT, "SHA-256 of its weights.", "hex"),
+        Column("device", _TEXT, "`cpu` or `cuda`."),
+        Column("compute_type", _TEXT, "Number format of the weights, such as `int8`."),
+        Column("options", _TEXT, "The options asked for, as JSON."),
+        Column("audio_sha256", _TEXT, "SHA-256 of the audio as it came.", "hex"),
+        Column("run_id", _TEXT, "Dagster's run that made it."),
+        Column("created_at", _TIMESTAMP, "When it was made.", "UTC"),
+    ),
+    "segments": (
+        _ID,
+        _MEDIA_ID,
+        Column("segment_index", _INTEGER, "Place in the transcript.", "from 0"),
+        Column("start_s", _REAL, "Start, from the start of the media.", "s"),
+        Column("end_s", _REAL, "End, from the start of the media.", "s"),
+        Column("text", _TEXT, "What was said."),
+        _TEXT_LANGUAGE,
+        Column("word_count", _INTEGER, "Its rows in `words`."),
+        Column(
+            "avg_logprob", _REAL, "Mean log-probability of a token; below -1 is doubtful.", "ln"
+        ),
+        Column("no_speech_prob", _REAL, "How likely it is that nobody speaks.", "0 to 1"),
+        Column(
+            "compression_ratio", _REAL, "Of the text by zlib; above 2.4 it repeats itself.", "1"
+        ),
+        Column("temperature", _REAL, "Temperature at which it was decoded.", "1"),
+    ),
+    "words": (
+        _ID,
+        _MEDIA_ID,
+        Column("segment_index", _INTEGER, "Its segment.", "from 0"),
+        Column("word_index", _INTEGER, "Place in the transcript.", "from 0"),
+        Column("start_s", _REAL, "Start, from the start of the media.", "s"),
+        Column("end_s", _REAL, "End, from the start of the media.", "s"),
+        Column(
+            "text",
+            _TEXT,
+            "As written, with its punctuation and the space before it: joined, they make the "
+            "segment's text.",
+        ),
+        Column("word", _TEXT, "To count by: case folded, no punctuation around; null if all is."),
+        _TEXT_LANGUAGE,
+        Column("probability", _REAL, "How sure the model is.", "0 to 1"),
+    ),
+    "media": (
+        Column(
+            "media_id", _TEXT, "`youtube-<id>`, `<site>-<id>`, `url-<hash>` or `upload-<hash>`."
+        ),
+        Column("kind", _TEXT, "`site`, `direct` (a media file's URL) or `upload`."),
+        Column("url", _TEXT, "Where it is; of a media file without the query, which may be a key."),
+        Column("extractor", _TEXT, "yt-dlp's name of the site."),
+        Column("title", _TEXT, "As the source calls it; of an upload, the file's name."),
+        Column("channel", _TEXT, "Who published it."),
+        Column("channel_id", _TEXT, "The site's id of that channel."),
+        Column("upload_date", _DATE, "Day of publication."),
+        Column("duration_s", _REAL, "As the source states it, which may be wrong.", "s"),
+        Column("language", _TEXT, "As the source states it."),
+        Column("webpage_url", _TEXT, "Page that shows it."),
+        Column("thumbnail_url", _TEXT, "Picture of it."),
+        Column("chapters", _CHAPTERS, "Its parts.", "s"),
+    ),
+}
+"""Name -> columns, in the order in which they are written."""
+
+
+def arrow_schema(table: str) -> "pa.Schema":
+    """The table as Arrow: field metadata holds `description` and, of a number, `unit`."""
+    import pyarrow as pa
+
+    types = {
+        _TEXT: pa.string(),
+        _REAL: pa.float64(),
+        _INTEGER: pa.int32(),
+        _DATE: pa.date32(),
+        _TIMESTAMP: pa.timestamp("us", tz="UTC"),
+        _CHAPTERS: pa.list_(
+            pa.struct({"start_s": pa.float64(), "end_s": pa.float64(), "title": pa.string()})
+        ),
+    }
+    return pa.schema(
+        pa.field(
+            column.name,
+            types[column.type],
+            metadata={"description": column.description}
+            | ({"unit": column.unit} if column.unit else {}),
+        )
+        for column in TABLES[table]
+    )
