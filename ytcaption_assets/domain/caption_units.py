@@ -23,9 +23,17 @@ _PIECE = re.compile(rf"\s*(?:[{_CJK}]|[^\s{_CJK}]+)")
 _NO_LINE_START = frozenset(
     "、。，．・：；？！‼⁇⁈⁉ー々〻ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ"
     "）」』】〕〉》〙〗｝］｠〟’”»…‥〜～゛゜"
-    ".,:;!?)]}%、。،؛؟।॥၊။។"
+    ".,:;!?)]}%،؛؟।॥၊။"
+    "\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46"  # Thai signs that follow their letter
+    "\u0eb0\u0eb2\u0eb3\u0ec6"  # and the Lao ones
 )
-_NO_LINE_END = frozenset("（「『【〔〈《〘〖｛［｟〝‘“«([{¿¡")
+_NO_LINE_END = frozenset(
+    "（「『【〔〈《〘〖｛［｟〝‘“«([{¿¡"
+    "\u0e40\u0e41\u0e42\u0e43\u0e44"  # Thai vowels that are written before their letter
+    "\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4"  # and the Lao ones
+)
+_JOINERS = frozenset("\u200c\u200d")
+"""Zero width (non-)joiners: parts of words in Persian and Indic scripts, and of emoji."""
 _DASHES = frozenset(("-", "–", "—", "‐", "―"))
 
 _CLEAN: dict[int, str | None] = {
@@ -109,15 +117,17 @@ def _timed(transcript: Transcript) -> list[CaptionUnit]:
         for raw, start_s, end_s in _words(segment):
             cleaned = clean_text(raw)
             text = cleaned.strip()
-            if not text or is_invisible(text):
-                after_space = after_space or cleaned != text
+            after_space = after_space or cleaned[:1] != text[:1]
+            joins = text in _JOINERS and bool(words) and not after_space
+            if not text or (is_invisible(text) and not joins):
+                after_space = after_space or cleaned[-1:] != text[-1:]
                 continue
             start = max(clock, _milliseconds(start_s, clock))
             end = max(start, _milliseconds(end_s, start))
             if words and words[-1].end_ms > start:
                 words[-1] = words[-1]._replace(end_ms=start)
-            space = after_space or cleaned[0] != text[0]
-            if opens and words:
+            space = after_space
+            if opens and words and not joins:
                 space = space or not needs_no_space(words[-1].text, text)
             words.append(CaptionUnit(text, start, end, space, opens, 0))
             clock, opens, after_space = start, False, cleaned[-1] != text[-1]
@@ -162,7 +172,8 @@ def _belong_together(units: list[CaptionUnit], word: CaptionUnit) -> bool:
 def _continues_character(last: str, first: str) -> bool:
     """Whether both are parts of what a reader sees as one character."""
     return (
-        "\u200d" in (last, first)
+        last in _JOINERS
+        or first in _JOINERS
         or "\U0001f3fb" <= first <= "\U0001f3ff"
         or unicodedata.category(first)[0] == "M"
     )

@@ -85,11 +85,11 @@ def cues(transcript: Transcript, style: CaptionStyle | None = None) -> list[Cue]
     places = breaks(units, style.language)
     width = Width(units)
     spans = list(pairwise(_cuts(units, places, width, style)))
-    times = _schedule(units, spans, width, style)
-    return [
-        _cue(units, line_cuts(first, end, places, width, style), time)
-        for (first, end), time in zip(spans, times, strict=True)
-    ]
+    lines = [line_cuts(first, end, places, width, style) for first, end in spans]
+    # A line break is read like the space it stands for, which Chinese has not.
+    characters = [sum(width(*line) + 1 for line in pairwise(cuts)) - 1 for cuts in lines]
+    times = _schedule(units, spans, characters, style)
+    return [_cue(units, cuts, time) for cuts, time in zip(lines, times, strict=True)]
 
 
 def _cuts(
@@ -150,19 +150,23 @@ def _cuts(
 
 
 def _schedule(
-    units: list[CaptionUnit], spans: list[tuple[int, int]], width: Width, style: CaptionStyle
+    units: list[CaptionUnit],
+    spans: list[tuple[int, int]],
+    characters: list[int],
+    style: CaptionStyle,
 ) -> list[tuple[int, int]]:
     """Start and end of each caption, by rules 2 to 6."""
     gap, shortest = style.min_gap_ms, style.min_duration_ms
     barely = min(TWO_FRAMES_MS, shortest)
     times: list[tuple[int, int]] = []
     free_ms = 0
-    for (first, end), following in zip(spans, [*spans[1:], None], strict=True):
+    followings = [*spans[1:], None]
+    for (first, end), following, count in zip(spans, followings, characters, strict=True):
         start = max(units[first].start_ms, free_ms)
         wanted = max(
             units[end - 1].end_ms,
             start + shortest,
-            start + math.ceil(width(first, end) * 1000 / style.max_cps),
+            start + math.ceil(count * 1000 / style.max_cps),
         )
         stop = wanted = min(wanted, start + style.max_duration_ms)
         if following is not None:
