@@ -64,7 +64,7 @@ def _segments(transcript: Transcript) -> Iterator[tuple[Segment, str]]:
 def _paragraphs(transcript: Transcript) -> Iterator[tuple[float, str]]:
     start_s, paragraph = 0.0, ""
     segments = list(_segments(transcript))
-    for (segment, text), following in zip(segments, [*segments[1:], None], strict=True):
+    for (segment, text), following in zip(segments, [*segments[1:], None], strict=False):
         if paragraph:
             paragraph += ("" if needs_no_space(paragraph, text) else " ") + text
         else:

@@ -36,10 +36,8 @@ class WordErrors:
 
     @property
     def rate(self) -> float:
-        """Word error rate; for an empty reference 0, or 1 when anything was heard (as jiwer)."""
-        return (
-            self.errors / self.reference_words if self.reference_words else float(self.errors > 0)
-        )
+        """Word error rate; over an empty reference the number of words heard (as jiwer)."""
+        return self.errors / max(self.reference_words, 1)
 
     def __add__(self, other: "WordErrors") -> "WordErrors":
         return WordErrors(
