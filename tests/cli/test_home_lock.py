@@ -38,16 +38,19 @@ def test_a_second_holder_is_told_who_the_first_is(tmp_path):
 
 def test_the_lock_does_not_outlive_its_holder_in_a_child(tmp_path):
     """A child that survives a killed `up` must not keep the next one out."""
+    code = "import time; print('started', flush=True); time.sleep(60)"
     with home_lock(tmp_path):
         child = subprocess.Popen(
-            [sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False
+            [sys.executable, "-c", code], close_fds=False, stdout=subprocess.PIPE
         )
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"started\n"
     try:
         with home_lock(tmp_path):
             pass
     finally:
         child.kill()
-        child.wait()
+        child.communicate()
 
 
 def test_the_home_is_made_for_its_owner_alone(tmp_path):

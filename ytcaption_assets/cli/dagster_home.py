@@ -1,4 +1,4 @@
-"""Dagster's home under ours: configuration files, the environment of its processes, its instance."""
+"""Dagster's home under ours: configuration, the environment of its processes, its instance."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def code_server_socket(settings: Settings) -> Path:
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """DAGSTER_HOME, with `dagster.yaml` and `workspace.yaml` written where the settings changed them.
+    """DAGSTER_HOME, with `dagster.yaml` and `workspace.yaml` as the settings want them.
 
     Raises:
         SetupError: the home cannot be written.

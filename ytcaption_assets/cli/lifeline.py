@@ -2,7 +2,7 @@
 
 Run as a file by `python -I -S`, it imports nothing of ours and becomes the program, so it costs
 some 10 ms and no process. Set in the child itself, since code between fork and exec in a process
-with threads can deadlock. Only Linux can do it; elsewhere the next `ytcaption up` ends what is left.
+with threads can deadlock. Only Linux can do it; elsewhere the next `ytcaption up` ends the rest.
 """
 
 import ctypes

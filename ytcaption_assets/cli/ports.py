@@ -23,7 +23,8 @@ def require_loopback(host: str) -> None:
     if not loopback:
         raise SetupError(
             "The API has no authentication, so it listens on this machine only: "
-            f"{host or 'an empty address'} is refused. Use 127.0.0.1, and a proxy that authenticates in front of it."
+            f"{host or 'an empty address'} is refused. "
+            "Use 127.0.0.1, and a proxy that authenticates in front of it."
         )
 
 

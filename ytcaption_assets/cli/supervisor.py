@@ -194,6 +194,7 @@ class Supervisor:
         self._on_change(self._children)
 
     def _stop(self) -> None:
+        self._say("stopping")
         force_at = self._stop_requests + 1
         kill_at = time.monotonic() + self._policy.stop_s
         running = [child for child in self._children if child.process is not None]

@@ -1,55 +1,18 @@
-"""`ytcaption up`: everything on this machine, in one terminal."""
+"""The command `ytcaption up`."""
 
-import os
-import signal
-import sys
-import types
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Annotated
 
-import dagster as dg
 import typer
-from rich.console import Console
-
-from resources.embedded_postgres import ensure_postgres, running_postgres
-from resources.migrate import migrate
-from ytcaption_assets.cli.dagster_home import (
-    LOCATION_NAME,
-    code_server_socket,
-    dagster_environment,
-    dagster_instance,
-    prepare_dagster_home,
-    set_pool_limits,
-)
-from ytcaption_assets.cli.health import code_server_answers, daemon_beats_since, http_answers
-from ytcaption_assets.cli.home_lock import home_lock
-from ytcaption_assets.cli.leftovers import MARK, end_leftovers
-from ytcaption_assets.cli.ports import require_loopback, take_port
-from ytcaption_assets.cli.process_output import ProcessOutput
-from ytcaption_assets.cli.runtime_directory import make_runtime_directory
-from ytcaption_assets.cli.supervisor import Child, Program, Supervisor
-from ytcaption_assets.cli.up_state import (
-    ProcessState,
-    UpState,
-    created_at,
-    remove_state,
-    write_state,
-)
-from ytcaption_assets.domain.errors import YtcaptionError
-from ytcaption_assets.settings import Settings, load_settings
-
-WEBSERVER_HOST = "127.0.0.1"  # Dagster's page has no authentication (rule 47)
-NAMES = ["up", "code", "daemon", "webserver", "api"]
 
 
 def up(
     host: Annotated[
-        str | None, typer.Option(help="Address of the API. [default: YTCAPTION_API_HOST]")
+        str | None,
+        typer.Option(help="Address of the API, of this machine only.", show_default=False),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port of the API. [default: YTCAPTION_API_PORT]"),
+        typer.Option(min=0, max=65535, help="Port of the API; 0 is any.", show_default=False),
     ] = None,
     webserver: Annotated[
         bool, typer.Option("--webserver/--no-webserver", help="Dagster's web page, too.")
@@ -57,188 +20,16 @@ def up(
 ) -> None:
     """Runs everything: Postgres, Dagster's code server, daemon and web page, and the API.
 
-    Ctrl-C stops it all; a second Ctrl-C does so at once.
+    Ctrl-C stops it all, a second Ctrl-C at once. Exit status: 0 stopped, 1 something could not run.
+    Without options YTCAPTION_API_HOST and YTCAPTION_API_PORT hold.
     """
-    console = Console()
-    try:
-        options = {"api_host": host, "api_port": port}
-        settings = load_settings().model_copy(
-            update={name: value for name, value in options.items() if value is not None}
-        )
-        serve(settings, console, webserver=webserver)
-    except YtcaptionError as error:
-        Console(stderr=True).print(
-            f"ytcaption up: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:  # while it was still preparing
-        raise typer.Exit(130) from None
+    from rich.console import Console
 
+    from ytcaption_assets.cli.serve import serve
+    from ytcaption_assets.settings import load_settings
 
-def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
-    """Runs everything until SIGINT, SIGTERM or SIGHUP.
-
-    Raises:
-        SetupError: the home, a port or Postgres cannot be had.
-        ProcessGaveUp: a process that cannot be kept running.
-    """
-    require_loopback(settings.api_host)
-    with _stop_signals() as signals, home_lock(settings.home):
-        output = ProcessOutput(
-            console, NAMES, on_broken=lambda: os.kill(os.getpid(), signal.SIGTERM)
-        )
-        if ended := end_leftovers(settings.home):
-            output.write("up", f"ended {ended} processes that an earlier `ytcaption up` left")
-        settings = _with_ports(settings, webserver=webserver)
-        output.write("up", f"starting in {settings.home}; Ctrl-C stops everything")
-        make_runtime_directory(settings.home)
-        prepare_dagster_home(settings)
-        with running_postgres(settings):
-            migrate(settings)
-            with dagster_instance(settings) as instance:
-                set_pool_limits(instance, settings)
-                supervisor = Supervisor(
-                    _programs(settings, instance, webserver=webserver),
-                    environment={
-                        **os.environ,
-                        **dagster_environment(settings),
-                        MARK: str(settings.home),
-                    },
-                    output=output,
-                    on_change=lambda children: _save(settings, children, webserver=webserver),
-                    on_ready=lambda took_s: _say_ready(output, settings, took_s, webserver),
-                    watch=lambda: _keep_postgres(output, settings),
-                )
-                signals.on_signal = supervisor.request_stop
-                try:
-                    supervisor.run()
-                finally:
-                    output.write("up", "stopping")
-                    end_leftovers(settings.home, patience_s=0)
-                    remove_state(settings.home)
-        output.write("up", "stopped")
-
-
-def _with_ports(settings: Settings, *, webserver: bool) -> Settings:
-    ports = {"api_port": take_port(settings.api_host, settings.api_port, "YTCAPTION_API_PORT")}
-    if webserver:
-        ports["webserver_port"] = take_port(
-            WEBSERVER_HOST, settings.webserver_port, "YTCAPTION_WEBSERVER_PORT"
-        )
-    return settings.model_copy(update=ports)
-
-
-def _programs(
-    settings: Settings, instance: dg.DagsterInstance, *, webserver: bool
-) -> list[Program]:
-    socket = code_server_socket(settings)
-    workspace = str(prepare_dagster_home(settings) / "workspace.yaml")
-    host, port, page = settings.api_host, settings.api_port, settings.webserver_port
-    programs = [
-        Program(
-            "code",
-            (
-                *_python("dagster", "api", "grpc", "--socket", str(socket)),
-                *("--module-name", "ytcaption_assets.definitions"),
-                *("--location-name", LOCATION_NAME),
-                # Runs are started by this interpreter, from what is installed in it.
-                *("--use-python-environment-entry-point", "--empty-working-directory"),
-            ),
-            lambda _: code_server_answers(socket),
-            stop_s=5.0,
-        ),
-        Program(
-            "daemon",
-            _python("dagster._daemon", "run", "--workspace", workspace),
-            lambda started_at: daemon_beats_since(instance, started_at),
-            after=("code",),
-        ),
-        Program(
-            "webserver",
-            _python(
-                *("dagster_webserver", "--host", WEBSERVER_HOST, "--port", str(page)),
-                *("--workspace", workspace),
-            ),
-            lambda _: http_answers(WEBSERVER_HOST, page, "/server_info"),
-            after=("code",),
-        ),
-        Program(
-            "api",
-            _python(
-                *("uvicorn", "api.app:create_app", "--factory"),
-                *("--host", host, "--port", str(port)),
-                *("--timeout-graceful-shutdown", "2", "--no-server-header"),
-            ),
-            lambda _: http_answers(host, port, "/healthz"),
-        ),
-    ]
-    return [each for each in programs if webserver or each.name != "webserver"]
-
-
-def _python(module: str, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module, *arguments)
-
-
-def _save(settings: Settings, children: Sequence[Child], *, webserver: bool) -> None:
-    processes = tuple(
-        ProcessState(
-            name=child.program.name,
-            pid=child.process.pid,
-            created_at=created_at(child.process.pid) or child.started_at,
-            restarts=child.restarts,
-        )
-        for child in children
-        if child.process is not None
+    given = {"api_host": host, "api_port": port}
+    settings = load_settings().model_copy(
+        update={name: value for name, value in given.items() if value is not None}
     )
-    write_state(
-        settings.home,
-        UpState(
-            up=ProcessState("up", os.getpid(), created_at(os.getpid()) or 0.0),
-            processes=processes,
-            api_host=settings.api_host,
-            api_port=settings.api_port,
-            webserver_port=settings.webserver_port if webserver else None,
-        ),
-    )
-
-
-def _keep_postgres(output: ProcessOutput, settings: Settings) -> None:
-    try:
-        ensure_postgres(settings)
-    except YtcaptionError as error:  # the next look may find it; all others wait for it meanwhile
-        output.write("up", str(error))
-
-
-def _say_ready(output: ProcessOutput, settings: Settings, took_s: float, webserver: bool) -> None:
-    api = f"http://{_in_url(settings.api_host)}:{settings.api_port}"
-    output.write("up", f"everything is ready ({took_s:.1f} s)")
-    output.write("up", f"  API      {api}/api/v1  (described at {api}/docs)")
-    if webserver:
-        output.write("up", f"  Dagster  http://{WEBSERVER_HOST}:{settings.webserver_port}")
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-class _Signals:
-    """What a signal does: ends the preparations, or asks the supervisor."""
-
-    on_signal: Callable[[], None] | None = None
-
-    def __call__(self, number: int, frame: types.FrameType | None) -> None:
-        if self.on_signal is None:
-            raise KeyboardInterrupt
-        self.on_signal()
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Signals]:
-    signals = _Signals()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signals) for number in numbers}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    serve(settings, Console(), webserver=webserver)

@@ -1,0 +1,101 @@
+"""The command `ytcaption status`."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ytcaption_assets.cli.status_report import StatusReport
+
+EXIT_UNHEALTHY, EXIT_NOT_RUNNING = 1, 3  # as `systemctl status` and the LSB have it
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """What runs on this home, and how many transcriptions are in which state.
+
+    Exit status: 0 all runs and answers, 1 some of it does not, 3 `ytcaption up` does not run.
+    Without it the embedded Postgres is started for a moment, to be read.
+    """
+    from rich.console import Console
+
+    from ytcaption_assets.cli.status_report import read_status
+    from ytcaption_assets.settings import load_settings
+
+    report = read_status(load_settings())
+    if as_json:
+        sys.stdout.write(status_json(report) + "\n")
+    else:
+        print_status(report, Console())
+    if not report.is_healthy:
+        raise typer.Exit(EXIT_UNHEALTHY if report.runs else EXIT_NOT_RUNNING)
+
+
+def status_json(report: "StatusReport") -> str:
+    """The report as a JSON object; times in seconds, dates by RFC 3339."""
+    document = asdict(report) | {"runs": report.runs, "healthy": report.is_healthy}
+    return json.dumps(document, indent=2, default=lambda date: date.isoformat())
+
+
+def print_status(report: "StatusReport", console: "Console") -> None:
+    """The report as tables."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    console.print(f"Home: {report.home}", highlight=False, soft_wrap=True)
+    if report.runs:
+        table = Table("process", "health", "pid", "up since", "restarts", "address")
+        table.columns[-1].overflow = "fold"
+        for each in report.processes:
+            table.add_row(
+                each.name,
+                f"[{'green' if each.health == 'ok' else 'red'}]{each.health}",
+                str(each.pid or ""),
+                "" if each.uptime_s is None else duration(each.uptime_s),
+                str(each.restarts or ""),
+                each.address or "",
+            )
+        postgres = "[green]ok" if report.postgres_runs else "[red]not running"
+        table.add_row(f"Postgres ({report.postgres})", postgres)
+        console.print(table)
+    else:
+        postgres = "runs" if report.postgres_runs else "does not run"
+        console.print(f"`ytcaption up` does not run; Postgres ({report.postgres}) {postgres}.")
+        if report.leftovers:
+            console.print(
+                f"{report.leftovers} processes are left of an `up` that was killed; "
+                "the next one ends them."
+            )
+    if report.problem:
+        console.print(report.problem, markup=False)
+    if report.counts is not None:
+        table = Table("transcriptions", "number")
+        table.columns[1].justify = "right"
+        for state, number in report.counts.items():
+            table.add_row(state.value, str(number))
+        console.print(table)
+    if report.queue and report.queue.oldest_waiting_s is not None:
+        console.print(f"The oldest has waited {duration(report.queue.oldest_waiting_s)}.")
+    if report.queue and report.queue.failures:
+        table = Table("failed with", "number", "last", "what was said")
+        for failure in report.queue.failures:
+            last = failure.last_at.astimezone().strftime("%Y-%m-%d %H:%M")
+            table.add_row(failure.code, str(failure.number), last, escape(failure.last_message))
+        console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 7 min`, `5 d 3 h`."""
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    whole, parts = max(int(seconds), 0), []
+    for name, size in units:
+        number, whole = divmod(whole, size)
+        if number or parts or size == 1:
+            parts.append(f"{number} {name}")
+    return " ".join(parts[:2])

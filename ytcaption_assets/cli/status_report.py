@@ -1,0 +1,155 @@
+"""What runs on this home, and where its transcriptions stand."""
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from resources.database_urls import postgres_folder
+from resources.embedded_postgres import is_postgres_running, running_postgres
+from resources.postgres import Postgres
+from resources.queue_report import QueueReport, queue_report
+from resources.request_store import RequestStore
+from ytcaption_assets.cli.dagster_home import code_server_socket, dagster_instance
+from ytcaption_assets.cli.health import code_server_answers, daemon_beats_since, http_answers
+from ytcaption_assets.cli.leftovers import leftover_processes
+from ytcaption_assets.cli.up_state import ProcessState, UpState, read_state
+from ytcaption_assets.domain.errors import YtcaptionError
+from ytcaption_assets.domain.request import TranscriptionStatus
+from ytcaption_assets.settings import Settings
+
+_BEAT_WITHIN_S = 120.0  # each thread beats every 30 s
+
+
+@dataclass(frozen=True)
+class ProcessReport:
+    """One process.
+
+    Attributes:
+        health: `ok`, `no answer` or `not running`.
+        uptime_s: seconds since its start; None when it does not run.
+        address: where it listens, if anywhere.
+    """
+
+    name: str
+    health: str
+    pid: int | None
+    uptime_s: float | None
+    restarts: int
+    address: str | None
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """One reading.
+
+    Attributes:
+        processes: of a running `up`; empty when there is none.
+        leftovers: processes that a killed `up` left.
+        postgres_runs: whether the database answered before this was asked.
+        counts: transcriptions by status; None when they cannot be read.
+        queue: None likewise.
+        problem: why not, in a sentence.
+    """
+
+    home: str
+    processes: tuple[ProcessReport, ...]
+    leftovers: int
+    postgres: str
+    postgres_runs: bool
+    counts: Mapping[TranscriptionStatus, int] | None
+    queue: QueueReport | None
+    problem: str | None
+
+    @property
+    def runs(self) -> bool:
+        """Whether an `up` runs."""
+        return bool(self.processes)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it runs and all of it answers."""
+        return (
+            self.runs and self.postgres_runs and all(each.health == "ok" for each in self.processes)
+        )
+
+
+def read_status(settings: Settings) -> StatusReport:
+    """Asks each part. With no `up`, the embedded Postgres is started for a moment, to be read."""
+    state = read_state(settings.home)
+    postgres_runs = is_postgres_running(settings)
+    counts, queue, problem = None, None, None
+    with ExitStack() as stack:
+        try:
+            if not postgres_runs and state is None and _has_data(settings):
+                stack.enter_context(running_postgres(settings))
+            if postgres_runs or (state is None and _has_data(settings)):
+                postgres = Postgres.from_settings(settings, role="api")
+                counts = RequestStore(postgres=postgres).counts()
+                queue = queue_report(postgres)
+            else:
+                problem = (
+                    "The database does not answer."
+                    if _has_data(settings)
+                    else "Nothing has been transcribed on this home yet."
+                )
+        except YtcaptionError as error:
+            problem = error.message
+        processes = _processes(settings, state, postgres_runs) if state else ()
+    return StatusReport(
+        home=str(settings.home),
+        processes=processes,
+        leftovers=0 if state else len(leftover_processes(settings.home)),
+        postgres="embedded" if settings.database_url is None else "server",
+        postgres_runs=postgres_runs,
+        counts=counts,
+        queue=queue,
+        problem=problem,
+    )
+
+
+def _has_data(settings: Settings) -> bool:
+    return settings.database_url is not None or (postgres_folder(settings) / "data").exists()
+
+
+def _processes(
+    settings: Settings, state: UpState, postgres_runs: bool
+) -> tuple[ProcessReport, ...]:
+    answers = {
+        "up": lambda: True,
+        "code": lambda: code_server_answers(code_server_socket(settings)),
+        "daemon": lambda: postgres_runs and _daemon_beats(settings),
+        "webserver": lambda: (
+            state.webserver_port is not None
+            and http_answers("127.0.0.1", state.webserver_port, "/server_info")
+        ),
+        "api": lambda: http_answers(state.api_host, state.api_port, "/healthz"),
+    }
+    addresses = {
+        "code": str(code_server_socket(settings)),
+        "webserver": f"http://127.0.0.1:{state.webserver_port}",
+        "api": f"http://{f'[{state.api_host}]' if ':' in state.api_host else state.api_host}"
+        f":{state.api_port}",
+    }
+    expected = [name for name in answers if name != "webserver" or state.webserver_port is not None]
+    known = {each.name: each for each in (state.up, *state.processes)}
+    return tuple(
+        _report(name, known.get(name), answers[name], addresses.get(name)) for name in expected
+    )
+
+
+def _report(name: str, process: ProcessState | None, answers, address: str | None) -> ProcessReport:
+    if process is None or not process.lives:
+        restarts = process.restarts if process else 0
+        return ProcessReport(name, "not running", None, None, restarts, address)
+    health = "ok" if answers() else "no answer"
+    uptime_s = time.time() - process.created_at
+    return ProcessReport(name, health, process.pid, uptime_s, process.restarts, address)
+
+
+def _daemon_beats(settings: Settings) -> bool:
+    try:
+        with dagster_instance(settings) as instance:
+            return daemon_beats_since(instance, time.time() - _BEAT_WITHIN_S)
+    except YtcaptionError:
+        return False
