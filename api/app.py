@@ -1,0 +1,89 @@
+"""The API: `uvicorn api.app:create_app --factory`."""
+
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from resources.object_store import ObjectStore
+
+from api import errors, openapi
+from api.dependencies import Parts
+from api.logs import configure_logging
+from api.middleware import BodyLimit, LoopbackOnly, RequestEnvelope, check_bind
+from api.partition_queue import PartitionQueue
+from api.probes import probes
+from api.readiness import Readiness
+from api.routes import health, pages, results, transcriptions
+from api.version import VERSION
+from resources.database_urls import database_urls
+from resources.orchestrator import Orchestrator
+from resources.postgres import Postgres, close_pools
+from resources.request_store import RequestStore
+from resources.sites import warm_up
+from ytcaption_assets.settings import Settings, load_settings
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The API of one installation; nothing is opened before it starts.
+
+    Args:
+        settings: those of the environment when None.
+
+    Raises:
+        SetupError: settings that cannot be used, or an address that others can reach (rule 21).
+    """
+    settings = settings or load_settings()
+    check_bind(settings.api_host)
+    app = FastAPI(
+        title="ytcaption",
+        version=VERSION,
+        lifespan=_lifespan,
+        openapi_url="/openapi.json",
+        docs_url=None,  # FastAPI's page comes from a CDN; pages.py has ours
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    for module in (transcriptions, results, health):
+        app.include_router(module.router)
+    pages.install(app)
+    errors.install(app)
+    openapi.install(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(LoopbackOnly)
+    app.add_middleware(RequestEnvelope)  # added last, so outermost
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    configure_logging()
+    started_at = time.perf_counter()
+    settings: Settings = app.state.settings
+    warm_up(settings.sites)
+    orchestrator = Orchestrator()
+    object_store = ObjectStore.from_settings(settings)
+    postgres = Postgres.from_settings(settings, "api")
+    partitions = PartitionQueue(orchestrator)
+    app.state.parts = Parts(
+        settings=settings,
+        request_store=RequestStore(postgres=postgres),
+        object_store=object_store,
+        partitions=partitions,
+        readiness=Readiness(probes(postgres, object_store, orchestrator)),
+    )
+    # Opening Dagster's instance takes a second: not in the first request's way, nor in the start's.
+    threading.Thread(target=orchestrator.problem, name="open-dagster", daemon=True).start()
+    partitions.start()
+    logger.info("API %s started in %.2f s", VERSION, time.perf_counter() - started_at)
+    try:
+        yield
+    finally:
+        partitions.close()
+        orchestrator.close()
+        close_pools(database_urls(settings))

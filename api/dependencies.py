@@ -1,0 +1,52 @@
+"""What routes are given: the installation's parts, opened and closed with the app."""
+
+from typing import Annotated, NamedTuple
+
+from fastapi import Depends, Request
+from resources.object_store import ObjectStore
+
+from api.partition_queue import PartitionQueue
+from api.readiness import Readiness
+from resources.request_store import RequestStore
+from ytcaption_assets.settings import Settings
+
+
+class Parts(NamedTuple):
+    """Everything a route may need."""
+
+    settings: Settings
+    request_store: RequestStore
+    object_store: ObjectStore
+    partitions: PartitionQueue
+    readiness: Readiness
+
+
+def _parts(request: Request) -> Parts:
+    return request.app.state.parts
+
+
+def _settings(parts: Annotated[Parts, Depends(_parts)]) -> Settings:
+    return parts.settings
+
+
+def _request_store(parts: Annotated[Parts, Depends(_parts)]) -> RequestStore:
+    return parts.request_store
+
+
+def _object_store(parts: Annotated[Parts, Depends(_parts)]) -> ObjectStore:
+    return parts.object_store
+
+
+def _partitions(parts: Annotated[Parts, Depends(_parts)]) -> PartitionQueue:
+    return parts.partitions
+
+
+def _readiness(parts: Annotated[Parts, Depends(_parts)]) -> Readiness:
+    return parts.readiness
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+RequestStoreDep = Annotated[RequestStore, Depends(_request_store)]
+ObjectStoreDep = Annotated[ObjectStore, Depends(_object_store)]
+PartitionsDep = Annotated[PartitionQueue, Depends(_partitions)]
+ReadinessDep = Annotated[Readiness, Depends(_readiness)]

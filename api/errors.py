@@ -1,0 +1,212 @@
+"""Every error as an RFC 9457 `application/problem+json` body, and the one table of statuses."""
+
+import http
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from api.request_id import current_request_id
+from ytcaption_assets.domain import errors
+from ytcaption_assets.domain.request import TranscriptionStatus
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+"""Seconds after which asking again is worth it when a part of the installation is away."""
+
+POLL_AFTER_S = 2
+"""Seconds after which a transcription that is being worked on may have moved."""
+
+
+class NotCompleted(errors.ResultNotReady):
+    """No result yet, or never.
+
+    Attributes:
+        status: of the transcription.
+        failure: `{code, message}` of the attempt that failed; None unless it failed.
+    """
+
+    def __init__(self, message: str, status: TranscriptionStatus, failure: dict[str, str] | None):
+        super().__init__(message)
+        self.status = status
+        self.failure = failure
+
+
+STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
+    errors.InputError: 422,
+    errors.OptionsMismatch: 409,
+    errors.SourceError: 422,
+    errors.AudioError: 422,
+    errors.ModelError: 503,
+    errors.StorageError: 500,
+    errors.DiskFull: 503,
+    errors.ObjectStoreUnavailable: 503,
+    errors.DatabaseUnavailable: 503,
+    errors.LakeUnavailable: 503,
+    errors.StateError: 409,
+    errors.TranscriptionNotFound: 404,
+    errors.QueryError: 422,
+    errors.SetupError: 503,
+    errors.YtcaptionError: 500,
+}
+"""Error class -> status; a class that is not listed has its parent's."""
+
+SERVER_DETAIL: dict[type[errors.YtcaptionError], str] = {
+    errors.DiskFull: "The disk is full. Nothing was stored; ask again when there is space.",
+    errors.ObjectStoreUnavailable: "The object store does not answer. Ask again in a few seconds.",
+    errors.DatabaseUnavailable: "The database does not answer. Ask again in a few seconds.",
+    errors.LakeUnavailable: "The lake does not answer. Ask again in a few seconds.",
+    errors.ObjectNotFound: "The stored document is missing. Ask the operator to restore it.",
+    errors.ObjectCorrupt: "The stored document is damaged. Ask the operator to restore it.",
+}
+"""What a client is told of a fault of ours: nothing of hosts, paths or keys (rule 13)."""
+
+HTTP_CODES = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    421: "misdirected_request",
+    422: "invalid_request",
+    500: "internal_error",
+}
+HTTP_DETAILS = {
+    400: "The body is not JSON that can be read: UTF-8, finite numbers, sensible nesting.",
+    404: "There is nothing at this address.",
+    500: "Something went wrong here. The request id finds it in the server's log.",
+}
+
+
+def status_of(error: errors.YtcaptionError) -> int:
+    """The HTTP status of an error, by the nearest class in `STATUS_BY_ERROR`."""
+    return next(STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """An RFC 9457 answer; `members` are our extensions (RFC 9457 section 3.2)."""
+    body = {
+        "type": f"urn:ytcaption:problem:{code}",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": current_request_id(),
+    } | members
+    # ensure_ascii: a lone surrogate that a client sent must not break the answer's encoding.
+    return Response(
+        json.dumps(body),
+        status,
+        media_type=PROBLEM_MEDIA_TYPE,
+        headers={"Cache-Control": "no-store"} | dict(headers or {}),
+    )
+
+
+def ytcaption_problem(error: errors.YtcaptionError) -> Response:
+    """The answer to one of our own errors."""
+    status = status_of(error)
+    members: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    if isinstance(error, NotCompleted):
+        members = {"transcription_status": error.status, "error": error.failure}
+        if not error.status.is_final:
+            headers["Retry-After"] = str(POLL_AFTER_S)
+    detail = str(error)
+    if status >= 500:
+        logger.error("%s: %s", error.code, error)
+        detail = next(
+            (SERVER_DETAIL[kind] for kind in type(error).__mro__ if kind in SERVER_DETAIL),
+            HTTP_DETAILS[500],
+        )
+    if status == 503:
+        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return problem(status, error.code, detail, headers=headers, **members)
+
+
+def http_problem(error: HTTPException) -> Response:
+    """The answer to what the framework refuses: no route, no such method, no JSON."""
+    status = error.status_code
+    phrase = http.HTTPStatus(status).phrase
+    headers = dict(error.headers or {})
+    if status == 405 and "GET" in headers.get("Allow", "") and "HEAD" not in headers["Allow"]:
+        headers["Allow"] += ", HEAD"
+    detail = HTTP_DETAILS.get(status) or str(error.detail)
+    if status == 405:
+        detail = f"This address knows {headers.get('Allow', 'other methods')} only."
+    code = HTTP_CODES.get(status, phrase.lower().replace(" ", "_"))
+    return problem(status, code, detail, headers=headers)
+
+
+def validation_problem(request: Request, error: RequestValidationError) -> Response:
+    """Fields that are wrong, each with where it is; nothing of what was sent is given back."""
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return problem(400, HTTP_CODES[400], HTTP_DETAILS[400])
+    if not _is_json(request) and any(tuple(item["loc"]) == ("body",) for item in found):
+        return problem(415, HTTP_CODES[415], "Send the body as application/json.")
+    fields = [_field_error(item) for item in found[:20]]
+    where = ", ".join(dict.fromkeys(field["parameter"] or field["pointer"] for field in fields))
+    return problem(422, HTTP_CODES[422], f"The request is not valid: {where}.", errors=fields)
+
+
+def _is_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+
+
+def _field_error(item: Mapping[str, Any]) -> dict[str, Any]:
+    place, *path = item["loc"]
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return {
+        "detail": f"{message[:1].upper()}{message[1:300]}",
+        "code": str(item["type"]),
+        "pointer": _pointer(path) if place == "body" else None,
+        "parameter": None if place == "body" else f"{place} {'.'.join(map(_printable, path))}",
+    }
+
+
+def _pointer(path: Sequence[object]) -> str:
+    """A JSON pointer as a URI fragment (RFC 6901 section 6)."""
+    steps = (_printable(step).replace("~", "~0").replace("/", "~1") for step in path)
+    return "#" + "".join(f"/{step}" for step in steps)
+
+
+def _printable(step: object) -> str:
+    text = str(step)[:60]
+    return "".join(char if char.isprintable() and char.isascii() else "?" for char in text)
+
+
+def install(app: FastAPI) -> None:
+    """Makes these the answers of `app`. What nobody foresaw is answered by `api.middleware`."""
+
+    async def on_ytcaption(request: Request, error: Exception) -> Response:
+        assert isinstance(error, errors.YtcaptionError)
+        return ytcaption_problem(error)
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return http_problem(error)
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return validation_problem(request, error)
+
+    app.add_exception_handler(errors.YtcaptionError, on_ytcaption)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_validation)

@@ -1,0 +1,100 @@
+"""Requests and answers as the documentation shows them."""
+
+from typing import Any
+
+EXAMPLE_ID = "youtube-dQw4w9WgXcQ.k3zt5mxnq7ka2c6vpo4wy2jdhe"
+EXAMPLE_PATH = f"/api/v1/transcriptions/{EXAMPLE_ID}"
+
+ACCEPTED = {
+    "id": EXAMPLE_ID,
+    "request_id": "0198f3f2-9a43-7c1e-8f5d-3b0f6a1f2d11",
+    "status": "queued",
+    "status_url": EXAMPLE_PATH,
+    "result_url": f"{EXAMPLE_PATH}/result",
+    "created_at": "2026-11-24T10:00:00Z",
+}
+
+
+def status_example(**changes: Any) -> dict[str, Any]:
+    """A running transcription, or what `changes` make of it."""
+    return {
+        "id": EXAMPLE_ID,
+        "status": "running",
+        "stage": "transcription",
+        "progress": {"done": 93.4, "total": 212.1, "unit": "seconds", "fraction": 0.44},
+        "attempt": 1,
+        "max_attempts": 4,
+        "next_attempt_at": None,
+        "error": None,
+        "priority": "interactive",
+        "media": {
+            "id": "youtube-dQw4w9WgXcQ",
+            "kind": "site",
+            "url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
+            "title": "Rick Astley - Never Gonna Give You Up (Official Video)",
+            "channel": "Rick Astley",
+            "channel_id": "UCuAXFkgsw1L7xaCfnd5JJOw",
+            "upload_date": "2009-10-25",
+            "duration_s": 212.0,
+            "language": "en",
+            "thumbnail_url": "https://i.ytimg.com/vi/dQw4w9WgXcQ/hqdefault.jpg",
+            "webpage_url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
+        },
+        "options": {"model": "base", "task": "transcribe"},
+        "language": None,
+        "duration_s": None,
+        "word_count": None,
+        "created_at": "2026-11-24T10:00:00Z",
+        "updated_at": "2026-11-24T10:00:21Z",
+        "completed_at": None,
+        "status_url": EXAMPLE_PATH,
+        "result_url": f"{EXAMPLE_PATH}/result",
+    } | changes
+
+
+CREATE_EXAMPLES: dict[str, Any] = {
+    "shortest": {
+        "summary": "A link",
+        "value": {"url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ"},
+    },
+    "everything": {
+        "summary": "Every field",
+        "value": {
+            "url": "https://media.example.org/episodes/12.mp3",
+            "language": "de",
+            "model": "small",
+            "task": "translate",
+            "initial_prompt": "A talk on CTranslate2 and Dagster.",
+            "hotwords": "Kubernetes DuckLake",
+            "priority": "bulk",
+            "metadata": {"ticket": 4711},
+        },
+    },
+}
+
+STATUS_EXAMPLES: dict[str, Any] = {
+    "running": {"summary": "Being transcribed", "value": status_example()},
+    "completed": {
+        "summary": "Completed",
+        "value": status_example(
+            status="completed",
+            stage="transcript_parquet",
+            progress=None,
+            language="en",
+            duration_s=212.1,
+            word_count=404,
+            completed_at="2026-11-24T10:01:02Z",
+        ),
+    },
+    "failed": {
+        "summary": "Failed",
+        "value": status_example(
+            status="failed",
+            stage="audio_download",
+            progress=None,
+            error={"code": "media_private", "message": "The video is private."},
+        ),
+    },
+}
+
+SRT = "1\n00:00:00,320 --> 00:00:03,100\nAnd so, my fellow Americans,\n\n"

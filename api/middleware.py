@@ -1,0 +1,180 @@
+"""What holds for every request, before any route: id, log, headers, body limit, who may come."""
+
+import ipaddress
+import logging
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import HTTP_DETAILS, problem
+from api.request_id import HEADER, accept_request_id
+from ytcaption_assets.domain.errors import SetupError
+
+logger = logging.getLogger(__name__)
+access_log = logging.getLogger("api.access")
+
+MAX_BODY_BYTES = 64 * 1024
+
+PAGE_POLICY = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "object-src 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": PAGE_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, is this machine and no other."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def check_bind(host: str) -> None:
+    """Rule 21: nobody is asked who they are, so only this machine may ask.
+
+    Raises:
+        SetupError: `host` can be reached from elsewhere.
+    """
+    if not is_loopback(host):
+        raise SetupError(
+            f"The API does not bind to {host or 'all addresses'}: no authentication is set up, so "
+            "it would be open to the network. Set YTCAPTION_API_HOST to 127.0.0.1 and put a proxy "
+            "that authenticates in front of it."
+        )
+
+
+class RequestEnvelope:
+    """Outermost: request id in and out, security headers, HEAD, one log line, no trace in a 500."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; what nobody foresaw becomes a 500 without a word of its cause."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = accept_request_id(Headers(scope=scope).get(HEADER))
+        started_at = time.perf_counter()
+        is_head = scope["method"] == "HEAD"
+        status = 0
+
+        async def send_enveloped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = request_id
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            elif is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        inner = {**scope, "method": "GET"} if is_head else scope
+        try:
+            await self.app(inner, receive, send_enveloped)
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            if status:  # half an answer is out: the server must break the connection
+                raise
+            await problem(500, "internal_error", HTTP_DETAILS[500])(scope, receive, send_enveloped)
+        finally:
+            access_log.info(
+                "%s %s %d",
+                scope["method"],
+                scope["path"].encode("ascii", "backslashreplace").decode(),
+                status,
+                extra={
+                    "request_id": request_id,
+                    "status": status,
+                    "took_ms": round((time.perf_counter() - started_at) * 1000, 1),
+                    "client": (scope.get("client") or ("",))[0],
+                },
+            )
+
+
+class LoopbackOnly:
+    """Answers only who comes from this machine, as long as nobody has to say who they are.
+
+    The address of the socket is checked, so a server that was bound elsewhere by hand stays shut,
+    and the Host header, so a web page that rebinds its name to 127.0.0.1 stays out.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuses with 421, or hands on."""
+        if scope["type"] == "http" and not self._is_local(scope):
+            answer = problem(
+                421,
+                "misdirected_request",
+                "This server answers on the loopback address only: no authentication is set up. "
+                "Use http://127.0.0.1 or http://localhost.",
+            )
+            await answer(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    @staticmethod
+    def _is_local(scope: Scope) -> bool:
+        address, port = scope.get("server") or (None, None)
+        if address is not None and port is not None and not is_loopback(address):
+            return False
+        host = Headers(scope=scope).get("host", "")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        return is_loopback(name)
+
+
+class BodyLimit:
+    """413 for a body over `max_bytes`, by its Content-Length or as its bytes come in."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuses what says it is too long, counts the rest."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isascii() or not length.isdigit() or len(length) > 18:
+            answer = problem(400, "malformed_request", "The Content-Length is no number.")
+            await answer(scope, receive, send)
+            return
+        if int(length) > self.max_bytes:
+            answer = problem(413, "body_too_large", self._detail, headers={"Connection": "close"})
+            await answer(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.max_bytes:
+                raise HTTPException(413, self._detail, headers={"Connection": "close"})
+            return message
+
+        await self.app(scope, counted, send)
+
+    @property
+    def _detail(self) -> str:
+        return f"The body is over {self.max_bytes // 1024} KiB."

@@ -1,0 +1,60 @@
+"""The OpenAPI document: what FastAPI derives, and the schemas that are sent without its help."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from api.schemas import Problem
+from ytcaption_assets.domain.transcript import Transcript
+
+DESCRIPTION = """
+Give it a link; it gives back captions and a transcript with the time of every word.
+
+1. `POST /api/v1/transcriptions` with a `url`. The answer is 202 with an `id`; the same media with
+   the same options has the same `id`, always, and is transcribed once.
+2. `GET /api/v1/transcriptions/{id}` until `status` is `completed` (or `failed`, with the reason).
+   `Retry-After` says when to look again.
+3. `GET /api/v1/transcriptions/{id}/result?format=srt`, or `vtt`, `txt`, `json`, `tsv`, `ass`, `md`.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code`.
+"""
+
+TAGS = [
+    {"name": "transcriptions", "description": "Ask, watch, read."},
+    {"name": "health", "description": "For whoever runs it."},
+]
+
+
+def install(app: FastAPI) -> None:
+    """Makes `app.openapi()` give the whole document, built once."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = openapi
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary="Captions and transcripts for every video, file and channel.",
+        description=DESCRIPTION,
+        routes=app.routes,
+        tags=TAGS,
+    )
+    template = "#/components/schemas/{model}"
+    _, problems = models_json_schema([(Problem, "serialization")], ref_template=template)
+    transcript = TypeAdapter(Transcript).json_schema(ref_template=template, mode="serialization")
+    schemas = document["components"]["schemas"]
+    schemas.update(problems["$defs"])
+    schemas.update(transcript.pop("$defs"))
+    schemas["Transcript"] = transcript
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document

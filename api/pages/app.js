@@ -1,0 +1,194 @@
+import { clock, duration, percent, size } from "./format.js";
+import { remember, recents } from "./recents.js";
+import { TranscriptView } from "./transcript.js";
+
+const API = "/api/v1";
+const POLL_MS = 1000;
+const STEPS = {
+  audio_download: "Downloading",
+  transcription: "Transcribing",
+  transcript_parquet: "Storing the transcript",
+};
+const $ = (id) => document.getElementById(id);
+
+let watched = null; // id of the transcription on the page
+let timer = 0;
+const transcript = new TranscriptView({
+  list: $("segments"), filter: $("filter"), found: $("found"), nothing: $("nothing"), copy: $("copy"),
+});
+
+/** An answer's JSON, or an Error with words for a person. */
+async function call(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { headers: { Accept: "application/json" }, ...options });
+  } catch {
+    throw Object.assign(new Error("The server does not answer. Is it running?"), { passing: true });
+  }
+  const body = await response.json().catch(() => ({}));
+  if (response.ok) return body;
+  const fields = (body.errors || []).map((field) => field.detail).join("; ");
+  const error = new Error(fields || body.detail || `The server answered ${response.status}.`);
+  error.passing = response.status >= 500;
+  throw error;
+}
+
+function show(element, text) {
+  element.textContent = text || "";
+  element.hidden = !text;
+}
+
+async function fillChoices() {
+  const options = await call(`${API}/options`);
+  for (const name of options.models) $("model").add(new Option(name, name));
+  $("model").value = options.default_model;
+  const languages = [...options.languages].sort((a, b) => a.name.localeCompare(b.name));
+  for (const { code, name } of languages) $("language").add(new Option(name, code));
+}
+
+async function ask(choices) {
+  show($("ask-error"), "");
+  $("send").disabled = true;
+  try {
+    const accepted = await call(`${API}/transcriptions`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      body: JSON.stringify(choices),
+    });
+    if (location.hash === `#${accepted.id}`) open(accepted.id);
+    else location.hash = accepted.id; // which opens it
+  } catch (error) {
+    show($("ask-error"), error.message);
+    $("url").focus();
+  } finally {
+    $("send").disabled = false;
+  }
+}
+
+function open(id) {
+  clearTimeout(timer);
+  watched = id || null;
+  transcript.clear();
+  $("result").hidden = true;
+  $("work").hidden = true;
+  document.title = "ytcaption";
+  if (watched) look(watched);
+}
+
+async function look(id) {
+  let status;
+  try {
+    status = await call(`${API}/transcriptions/${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (id !== watched) return;
+    show($("ask-error"), error.message);
+    if (error.passing) timer = setTimeout(look, 3 * POLL_MS, id);
+    return;
+  }
+  if (id !== watched) return;
+  show($("ask-error"), "");
+  draw(status);
+  remember(id, titleOf(status));
+  drawRecents();
+  if (status.status === "completed") await drawResult(status);
+  else if (["queued", "running"].includes(status.status)) timer = setTimeout(look, POLL_MS, id);
+}
+
+const titleOf = (status) => status.media.title || status.media.url || status.id;
+
+function draw(status) {
+  const { media } = status;
+  const moving = ["queued", "running"].includes(status.status);
+  $("work").hidden = false;
+  $("work-title").textContent = titleOf(status);
+  $("badge").textContent = status.status;
+  $("badge").className = `badge ${status.status}`;
+  const length = status.duration_s ?? media.duration_s;
+  $("source").textContent = [
+    media.channel, media.upload_date, length && duration(length), status.language, status.options.model,
+    status.options.task === "translate" && "translated",
+  ].filter(Boolean).join(" · ");
+  $("moving").hidden = !moving;
+  if (moving) drawProgress(status);
+  const failed = status.status === "failed" || status.status === "canceled";
+  show($("failure"), failed ? status.error?.message || "It was canceled." : "");
+  $("again").hidden = !failed || !media.url;
+  $("again").onclick = () => ask({ url: media.url, ...status.options });
+  document.title = `${titleOf(status)} – ytcaption`;
+}
+
+function drawProgress(status) {
+  const progress = status.status === "running" ? status.progress : null;
+  const known = progress?.fraction != null;
+  $("bar").classList.toggle("unknown", !known);
+  $("fill").style.width = known ? percent(progress.fraction) : "";
+  if (known) $("bar").setAttribute("aria-valuenow", Math.round(progress.fraction * 100));
+  else $("bar").removeAttribute("aria-valuenow");
+  let step = STEPS[status.stage] || "Starting";
+  if (status.status === "queued") {
+    step = status.attempt > 1
+      ? `Trying again, ${status.attempt} of ${status.max_attempts}: ${status.error?.message || ""}`
+      : "Waiting for its turn";
+  }
+  if ($("step").textContent !== step) $("step").textContent = step;
+  $("numbers").textContent = numbers(progress);
+}
+
+function numbers(progress) {
+  if (!progress || !progress.unit || !progress.done) return "";
+  const write = progress.unit === "bytes" ? size : clock;
+  const total = progress.total ? ` of ${write(progress.total)}` : "";
+  const share = progress.fraction != null ? ` · ${percent(progress.fraction)}` : "";
+  return `${write(progress.done)}${total}${share}`;
+}
+
+async function drawResult(status) {
+  let document_;
+  try {
+    document_ = await call(`${status.result_url}?format=json`);
+  } catch (error) {
+    show($("failure"), error.message);
+    return;
+  }
+  if (status.id !== watched) return;
+  $("downloads").replaceChildren(...["srt", "vtt", "txt", "json", "tsv", "ass", "md"].map((format) => {
+    const link = document.createElement("a");
+    link.href = `${status.result_url}?format=${format}&download=true`;
+    link.textContent = format.toUpperCase();
+    link.download = "";
+    return link;
+  }));
+  transcript.draw(document_, status.media);
+  $("result").hidden = false;
+}
+
+function drawRecents() {
+  const known = recents();
+  $("recent").hidden = known.length === 0;
+  $("recents").replaceChildren(...known.map(({ id, title }) => {
+    const item = document.createElement("li");
+    const link = document.createElement("a");
+    link.href = `#${id}`;
+    link.textContent = title;
+    item.append(link);
+    return item;
+  }));
+}
+
+$("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const url = $("url").value.trim();
+  if (!url) {
+    show($("ask-error"), "Paste a link first.");
+    $("url").focus();
+    return;
+  }
+  const choices = { url, task: $("task").value };
+  if ($("language").value) choices.language = $("language").value;
+  if ($("model").value) choices.model = $("model").value;
+  ask(choices);
+});
+addEventListener("hashchange", () => open(decodeURIComponent(location.hash.slice(1))));
+fillChoices().catch((error) => show($("ask-error"), error.message));
+drawRecents();
+open(decodeURIComponent(location.hash.slice(1)));

@@ -1,0 +1,89 @@
+import { clock } from "./format.js";
+
+const YOUTUBE = "https://www.youtube.com/watch?v=";
+const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+
+/** The transcript as a list of segments that can be searched and copied. */
+export class TranscriptView {
+  constructor({ list, filter, found, nothing, copy }) {
+    Object.assign(this, { list, filter, found, nothing, copy });
+    this.rows = [];
+    filter.addEventListener("input", () => this.search());
+    copy.addEventListener("click", () => this.copyText());
+  }
+
+  clear() {
+    this.rows = [];
+    this.list.replaceChildren();
+    this.filter.value = "";
+    this.found.textContent = "";
+  }
+
+  draw(transcript, media) {
+    this.clear();
+    const page = media.url?.startsWith(YOUTUBE) ? media.url : null;
+    this.rows = transcript.segments.map((segment) => {
+      const item = document.createElement("li");
+      const at = document.createElement(page ? "a" : "span");
+      at.className = "at";
+      at.textContent = clock(segment.start_s);
+      if (page) {
+        at.href = `${page}&t=${Math.floor(segment.start_s)}s`;
+        at.target = "_blank";
+        at.rel = "noreferrer";
+      }
+      const text = document.createElement("span");
+      text.className = "text";
+      text.dir = "auto";
+      text.textContent = segment.text;
+      item.append(at, text);
+      return { item, text, said: segment.text, folded: fold(segment.text) };
+    });
+    this.list.lang = transcript.task === "translate" ? "en" : transcript.language || "";
+    this.list.replaceChildren(...this.rows.map((row) => row.item));
+    this.nothing.hidden = this.rows.length > 0;
+    this.nothing.textContent = this.rows.length ? "" : "No speech was found.";
+  }
+
+  search() {
+    const wanted = fold(this.filter.value.trim());
+    let hits = 0;
+    for (const row of this.rows) {
+      const at = wanted ? row.folded.indexOf(wanted) : -1;
+      const shown = !wanted || at >= 0;
+      row.item.hidden = !shown;
+      hits += shown ? 1 : 0;
+      mark(row, wanted && shown ? wanted : "");
+    }
+    this.found.textContent = wanted ? `${hits} of ${this.rows.length}` : "";
+  }
+
+  async copyText() {
+    const text = this.rows.map((row) => row.said).join("\n");
+    try {
+      await navigator.clipboard.writeText(text);
+      this.copy.textContent = "Copied";
+    } catch {
+      this.copy.textContent = "Not allowed here";
+    }
+    setTimeout(() => { this.copy.textContent = "Copy text"; }, 2000);
+  }
+}
+
+/** Marks each place where the folded text has `wanted`, where folding kept the length. */
+function mark(row, wanted) {
+  if (!wanted || row.folded.length !== row.said.length) {
+    row.text.textContent = row.said;
+    return;
+  }
+  const parts = [];
+  let from = 0;
+  for (let at = row.folded.indexOf(wanted); at >= 0; at = row.folded.indexOf(wanted, from)) {
+    parts.push(row.said.slice(from, at));
+    const hit = document.createElement("mark");
+    hit.textContent = row.said.slice(at, at + wanted.length);
+    parts.push(hit);
+    from = at + wanted.length;
+  }
+  row.text.replaceChildren(...parts, row.said.slice(from));
+}

@@ -1,0 +1,157 @@
+"""The answers of each route as the OpenAPI document lists them."""
+
+from http import HTTPStatus
+from typing import Any
+
+from api.errors import (
+    HTTP_DETAILS,
+    POLL_AFTER_S,
+    PROBLEM_MEDIA_TYPE,
+    SERVER_DETAIL,
+)
+from api.examples import SRT
+from ytcaption_assets.domain.caption_formats import CaptionFormat
+from ytcaption_assets.domain.errors import DatabaseUnavailable, ObjectCorrupt
+
+Responses = dict[int | str, dict[str, Any]]
+
+RETRY_AFTER_HEADER = {
+    "Retry-After": {
+        "description": "Seconds until asking again is worth it.",
+        "schema": {"type": "integer"},
+        "example": POLL_AFTER_S,
+    }
+}
+LOCATION_HEADER = {
+    "Location": {
+        "description": "`status_url`.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
+ENTITY_HEADERS = {
+    "ETag": {"description": "Strong; send it as `If-None-Match`.", "schema": {"type": "string"}},
+    "Cache-Control": {"description": "`private, no-cache`.", "schema": {"type": "string"}},
+}
+_FILE_HEADERS = {
+    "Content-Disposition": {
+        "description": "A file name from the title (RFC 6266).",
+        "schema": {"type": "string"},
+    }
+}
+
+
+def problem_response(
+    status: int, *shown: tuple[str, str, str], retry: bool = False, **members: Any
+) -> dict[int | str, dict[str, Any]]:
+    """One status of a route's `responses`, with an example for each `(code, detail, summary)`."""
+    examples = {
+        code: {
+            "summary": summary,
+            "value": {
+                "type": f"urn:ytcaption:problem:{code}",
+                "title": HTTPStatus(status).phrase,
+                "status": status,
+                "detail": detail,
+                "code": code,
+                "request_id": "5f0c5b7c9a3e4d6f8a1b2c3d4e5f6a7b",
+            }
+            | members,
+        }
+        for code, detail, summary in shown
+    }
+    response: dict[str, Any] = {
+        "description": "; ".join(summary for _, _, summary in shown) + ".",
+        "content": {
+            PROBLEM_MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": examples,
+            }
+        },
+    }
+    if retry:
+        response["headers"] = RETRY_AFTER_HEADER
+    return {status: response}
+
+
+NOT_FOUND = problem_response(
+    404, ("transcription_not_found", "There is no such transcription.", "No such id")
+)
+DATABASE_AWAY = problem_response(
+    503,
+    ("database_unavailable", SERVER_DETAIL[DatabaseUnavailable], "The database does not answer"),
+    retry=True,
+)
+
+CREATE_REFUSALS = (
+    problem_response(400, ("malformed_request", HTTP_DETAILS[400], "The body is no JSON"))
+    | problem_response(
+        409,
+        (
+            "options_mismatch",
+            "The id is known with other options than those asked for. Nothing was shared.",
+            "Two sets of options with one id",
+        ),
+    )
+    | problem_response(413, ("body_too_large", "The body is over 64 KiB.", "Too large a body"))
+    | problem_response(
+        415, ("unsupported_media_type", "Send the body as application/json.", "Not sent as JSON")
+    )
+    | problem_response(
+        422,
+        (
+            "unsupported_site",
+            "This page of YouTube is no video. Give a link such as youtu.be/<id>.",
+            "A page that is no media",
+        ),
+        ("invalid_url", "This is no http or https link.", "Not a link"),
+        ("playlist_url", "This link is a list of media. Give the link of one of them.", "A list"),
+        ("blocked_address", "The link leads to a private address.", "A private address"),
+        ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "No such model"),
+        ("unknown_language", "Unknown language 'xx'.", "No such language"),
+        ("invalid_option", "The model tiny.en hears English only.", "Options that do not fit"),
+        ("invalid_request", "The request is not valid: #/colour.", "A field is wrong"),
+    )
+)
+RESULT_REFUSALS = (
+    problem_response(
+        409,
+        (
+            "result_not_ready",
+            "The transcription failed (media_private): The video is private.",
+            "Not completed, with the reason if it failed",
+        ),
+        transcription_status="failed",
+        error={"code": "media_private", "message": "The video is private."},
+    )
+    | problem_response(
+        422, ("invalid_request", "The request is not valid: query format.", "A parameter is wrong")
+    )
+    | problem_response(
+        500, ("object_corrupt", SERVER_DETAIL[ObjectCorrupt], "The stored document is damaged")
+    )
+)
+RESULT_REFUSALS[409]["headers"] = RETRY_AFTER_HEADER
+
+
+def result_response() -> dict[str, Any]:
+    """A result in each of its formats."""
+    content: dict[str, Any] = {
+        content_type(format): {"schema": {"type": "string"}} for format in CaptionFormat
+    }
+    content[content_type(CaptionFormat.SRT)]["example"] = SRT
+    content[content_type(CaptionFormat.JSON)] = {
+        "schema": {"$ref": "#/components/schemas/Transcript"}
+    }
+    return {
+        "description": "The file.",
+        "content": content,
+        "headers": ENTITY_HEADERS | _FILE_HEADERS,
+    }
+
+
+def content_type(format: CaptionFormat) -> str:
+    """With the charset, except for JSON, which has none (RFC 8259 section 11)."""
+    media_type = format.media_type
+    if format is CaptionFormat.JSON or "charset" in media_type:
+        return media_type
+    return f"{media_type}; charset=utf-8"

@@ -1,0 +1,149 @@
+"""Asking for a transcription, and watching it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request, Response
+
+from api.dependencies import PartitionsDep, RequestStoreDep, SettingsDep
+from api.errors import POLL_AFTER_S
+from api.examples import ACCEPTED, CREATE_EXAMPLES, STATUS_EXAMPLES
+from api.parameters import TranscriptionId
+from api.responses import (
+    CREATE_REFUSALS,
+    DATABASE_AWAY,
+    LOCATION_HEADER,
+    NOT_FOUND,
+    RETRY_AFTER_HEADER,
+)
+from api.schemas import (
+    LanguageRead,
+    OptionsOffered,
+    TranscriptionAccepted,
+    TranscriptionCreate,
+    TranscriptionRead,
+)
+from api.transcription_view import path_of, status_view
+from resources.request_rows import TranscriptionRow
+from resources.sites import resolve_source
+from ytcaption_assets.domain.caption_formats import CaptionFormat
+from ytcaption_assets.domain.languages import WHISPER_LANGUAGES
+from ytcaption_assets.domain.request import checked_options
+
+router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
+
+
+@router.post(
+    "/transcriptions",
+    status_code=202,
+    operation_id="createTranscription",
+    summary="Ask for a transcription",
+    response_description="Kept. Look at `status_url` after `Retry-After` seconds.",
+    responses={
+        202: {
+            "content": {"application/json": {"example": ACCEPTED}},
+            "headers": LOCATION_HEADER | RETRY_AFTER_HEADER,
+        },
+        **CREATE_REFUSALS,
+        **DATABASE_AWAY,
+    },
+)
+def create_transcription(
+    request: Request,
+    response: Response,
+    asked: Annotated[TranscriptionCreate, Body(openapi_examples=CREATE_EXAMPLES)],
+    settings: SettingsDep,
+    request_store: RequestStoreDep,
+    partitions: PartitionsDep,
+) -> TranscriptionAccepted:
+    """Keeps the request and answers at once; downloading and transcribing come after.
+
+    Asking again for the same media with the same options gives the same `id` and shares the work;
+    what failed or was canceled is queued anew.
+    """
+    options = checked_options(
+        model=settings.model if asked.model is None else asked.model,
+        allowed_models=settings.models,
+        language=asked.language,
+        task=asked.task,
+        initial_prompt=asked.initial_prompt,
+        hotwords=asked.hotwords,
+    )
+    source = resolve_source(
+        asked.source_url, sites=settings.sites, allowed_networks=settings.allowed_networks
+    )
+    submission = request_store.submit(
+        source, options, priority=asked.priority, metadata=asked.metadata
+    )
+    row = submission.transcription
+    partitions.add(row.id)
+    status_url = path_of(request, "read_transcription", row.id)
+    response.headers["Location"] = status_url
+    _look_again(response, row)
+    return TranscriptionAccepted(
+        id=row.id,
+        request_id=submission.request_id,
+        status=row.status,
+        status_url=status_url,
+        result_url=path_of(request, "read_result", row.id),
+        created_at=row.created_at,
+    )
+
+
+@router.get(
+    "/transcriptions/{id}",
+    operation_id="getTranscription",
+    summary="Where a transcription stands",
+    responses={
+        200: {
+            "content": {"application/json": {"examples": STATUS_EXAMPLES}},
+            "headers": RETRY_AFTER_HEADER,
+        },
+        **NOT_FOUND,
+        **DATABASE_AWAY,
+    },
+)
+def read_transcription(
+    id: TranscriptionId,
+    request: Request,
+    response: Response,
+    settings: SettingsDep,
+    request_store: RequestStoreDep,
+) -> TranscriptionRead:
+    """State, progress in bytes or seconds of audio, and why it failed if it did.
+
+    `Retry-After` is sent as long as something may still change.
+    """
+    row = request_store.get(id)
+    response.headers["Cache-Control"] = "no-store"
+    _look_again(response, row)
+    return status_view(
+        row,
+        request_store.media(row.media_id),
+        max_attempts=settings.max_attempts,
+        status_url=path_of(request, "read_transcription", id),
+        result_url=path_of(request, "read_result", id),
+    )
+
+
+@router.get(
+    "/options",
+    operation_id="getOptions",
+    summary="What can be asked for",
+)
+def read_options(settings: SettingsDep) -> OptionsOffered:
+    """Models, languages and caption formats of this installation."""
+    return OptionsOffered(
+        models=list(settings.models),
+        default_model=settings.model,
+        languages=[
+            LanguageRead(code=code, name=name.title()) for name, code in WHISPER_LANGUAGES.items()
+        ],
+        formats=[format.value for format in CaptionFormat],
+        default_line_length=settings.caption_line_length,
+        default_lines=settings.caption_lines,
+    )
+
+
+def _look_again(response: Response, row: TranscriptionRow) -> None:
+    if not row.status.is_final:
+        response.headers["Retry-After"] = str(POLL_AFTER_S)

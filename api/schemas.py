@@ -1,0 +1,321 @@
+"""What is sent and what comes back."""
+
+import json
+import math
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from ytcaption_assets.domain.request import (
+    MAX_PROMPT_LENGTH,
+    Priority,
+    Task,
+    TranscriptionStatus,
+)
+
+MAX_METADATA_BYTES = 4 * 1024
+MAX_URL_LENGTH = 2_048
+
+Unit = Literal["bytes", "seconds"]
+
+_UNIT_BY_STAGE: dict[str, Unit] = {"audio_download": "bytes", "transcription": "seconds"}
+
+
+def refuse_unstorable(value: object) -> None:
+    """Text that Postgres and UTF-8 can hold, and numbers that JSON can.
+
+    Raises:
+        ValueError: a NUL character, half a surrogate pair, NaN or an infinity, anywhere inside.
+    """
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            if "\x00" in item:
+                raise ValueError("a text holds a NUL character")
+            if any("\ud800" <= char <= "\udfff" for char in item):
+                raise ValueError("a text holds half a surrogate pair, which is no character")
+        elif isinstance(item, float) and not math.isfinite(item):
+            raise ValueError("a number is not finite")
+        elif isinstance(item, dict):
+            waiting.extend(item.keys())
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def _without_default(schema: dict[str, JsonValue]) -> None:
+    schema.pop("default", None)
+
+
+class TranscriptionCreate(BaseModel):
+    """A media to transcribe, and how."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["youtube_url"]}]},
+    )
+
+    url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_URL_LENGTH,
+            description="A page of a known site, or a media file, by http or https.",
+            examples=["https://www.youtube.com/watch?v=dQw4w9WgXcQ"],
+            json_schema_extra=_without_default,
+        ),
+    ] = ""
+    youtube_url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_URL_LENGTH,
+            description="The same as `url`. Give exactly one of the two.",
+            examples=["https://youtu.be/dQw4w9WgXcQ"],
+            json_schema_extra=_without_default,
+        ),
+    ] = ""
+    language: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            description="A code such as `en` or `de`, or an English name. Left out: detected.",
+            examples=["en"],
+        ),
+    ] = None
+    model: Annotated[
+        str | None,
+        Field(
+            max_length=60,
+            description="One of the models under `/api/v1/options`. Left out: the default.",
+            examples=["base"],
+        ),
+    ] = None
+    task: Annotated[Task, Field(description="`translate` writes English whatever is spoken.")] = (
+        "transcribe"
+    )
+    initial_prompt: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_PROMPT_LENGTH,
+            description="Text that sets the style: names, spelling, punctuation.",
+            examples=["A talk on CTranslate2 and Dagster."],
+        ),
+    ] = None
+    hotwords: Annotated[
+        str | None,
+        Field(
+            max_length=MAX_PROMPT_LENGTH,
+            description="Words to expect.",
+            examples=["Kubernetes DuckLake"],
+        ),
+    ] = None
+    priority: Annotated[
+        Priority, Field(description="`bulk` waits until nothing interactive does.")
+    ] = "interactive"
+    metadata: Annotated[
+        dict[str, JsonValue] | None,
+        Field(
+            description=f"Your own JSON object, at most {MAX_METADATA_BYTES:,} bytes. It is kept "
+            "with this request and changes nothing.",
+            examples=[{"ticket": 4711}],
+        ),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, value: object) -> object:
+        refuse_unstorable(value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.url) == bool(self.youtube_url):
+            raise ValueError("give exactly one of url and youtube_url")
+        if self.metadata is not None:
+            size = len(json.dumps(self.metadata, ensure_ascii=False).encode())
+            if size > MAX_METADATA_BYTES:
+                raise ValueError(f"metadata has {size:,} bytes; {MAX_METADATA_BYTES:,} are kept")
+        return self
+
+    @property
+    def source_url(self) -> str:
+        """The one URL."""
+        return self.url or self.youtube_url
+
+
+class TranscriptionAccepted(BaseModel):
+    """The request is kept; where to look for what becomes of it."""
+
+    id: Annotated[
+        str,
+        Field(description="Of the transcription: the same media and options give the same id."),
+    ]
+    request_id: Annotated[UUID, Field(description="Of this request for it.")]
+    status: TranscriptionStatus
+    status_url: str
+    result_url: str
+    created_at: Annotated[datetime, Field(description="When it was first asked for.")]
+
+
+class Progress(BaseModel):
+    """How far the stage is."""
+
+    done: float
+    total: Annotated[float | None, Field(description="Where it is known.")]
+    unit: Annotated[
+        Unit | None,
+        Field(description="`bytes` while downloading, `seconds` of audio while transcribing."),
+    ]
+    fraction: Annotated[float | None, Field(ge=0, le=1, description="`done / total`.")]
+
+
+class Failure(BaseModel):
+    """Why the last attempt failed."""
+
+    code: Annotated[str, Field(description="Stable; listed in the documentation.")]
+    message: Annotated[str, Field(description="What happened and what to do.")]
+
+
+class MediaRead(BaseModel):
+    """The source, as far as it is known. Texts are the source's own: escape them."""
+
+    id: str
+    kind: Annotated[
+        Literal["site", "direct", "upload"],
+        Field(description="A page of a known site, a media file, or a file of one's own."),
+    ]
+    url: str | None
+    title: str | None
+    channel: str | None
+    channel_id: str | None
+    upload_date: Annotated[str | None, Field(description="ISO 8601 date.")]
+    duration_s: float | None
+    language: Annotated[str | None, Field(description="As the source states it.")]
+    thumbnail_url: str | None
+    webpage_url: str | None
+
+
+class OptionsRead(BaseModel):
+    """The options that make the text."""
+
+    model: str
+    language: Annotated[str | None, Field(description="None: detected.")] = None
+    task: Task = "transcribe"
+    initial_prompt: str | None = None
+    hotwords: str | None = None
+
+
+class TranscriptionRead(BaseModel):
+    """Where a transcription stands."""
+
+    id: str
+    status: TranscriptionStatus
+    stage: Annotated[
+        str | None,
+        Field(
+            description="`audio_download`, `transcription` or `transcript_parquet`; null before "
+            "the first attempt."
+        ),
+    ]
+    progress: Progress | None
+    attempt: Annotated[int, Field(description="From 1.")]
+    max_attempts: int
+    next_attempt_at: Annotated[
+        datetime | None, Field(description="Set while it waits to be tried again.")
+    ]
+    error: Annotated[Failure | None, Field(description="Of the last attempt that failed.")]
+    priority: Priority
+    media: MediaRead
+    options: OptionsRead
+    language: Annotated[str | None, Field(description="That is spoken; None until it is known.")]
+    duration_s: Annotated[float | None, Field(description="Of the audio.")]
+    word_count: int | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    status_url: str
+    result_url: str
+
+
+class LanguageRead(BaseModel):
+    """A language that can be asked for."""
+
+    code: str
+    name: Annotated[str, Field(description="In English.")]
+
+
+class OptionsOffered(BaseModel):
+    """What this installation offers."""
+
+    models: list[str]
+    default_model: str
+    languages: list[LanguageRead]
+    formats: list[str]
+    default_line_length: int
+    default_lines: int
+
+
+class Health(BaseModel):
+    """The process lives."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class DependencyRead(BaseModel):
+    """One part the API stands on."""
+
+    ready: bool
+    took_ms: float
+    cause: Annotated[str | None, Field(description="Why it is not ready, in words.")]
+    required: Annotated[bool, Field(description="Whether nothing works without it.")]
+
+
+class Ready(BaseModel):
+    """Whether work can be done, part by part."""
+
+    ready: bool
+    dependencies: dict[str, DependencyRead]
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with a request."""
+
+    detail: str
+    code: str
+    pointer: Annotated[
+        str | None, Field(description="Into the body, as a JSON pointer: `#/metadata`.")
+    ]
+    parameter: Annotated[str | None, Field(description="Outside the body: `query format`.")]
+
+
+class Problem(BaseModel):
+    """RFC 9457: what went wrong and what to do."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(description="`urn:ytcaption:problem:<code>`.")]
+    title: str
+    status: int
+    detail: str
+    code: Annotated[str, Field(description="Stable: match on this one.")]
+    request_id: Annotated[str, Field(description="Also in `X-Request-Id`; finds the log lines.")]
+    errors: Annotated[list[FieldError], Field(description="With `invalid_request`.")] = []
+    transcription_status: Annotated[
+        TranscriptionStatus | None, Field(description="With `result_not_ready`.")
+    ] = None
+    error: Annotated[
+        Failure | None, Field(description="With `result_not_ready` of a failed transcription.")
+    ] = None
+
+
+def progress_of(stage: str | None, done: float | None, total: float | None) -> Progress | None:
+    """A row's progress in the unit of its stage."""
+    if stage is None or done is None:
+        return None
+    fraction = min(1.0, max(0.0, done / total)) if total else None
+    return Progress(done=done, total=total, unit=_UNIT_BY_STAGE.get(stage), fraction=fraction)

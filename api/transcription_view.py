@@ -1,0 +1,137 @@
+"""A transcription's row as its status, its captions, and the reason why there are none yet."""
+
+import hashlib
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from fastapi import Request
+
+from api.errors import NotCompleted
+from api.schemas import (
+    Failure,
+    MediaRead,
+    OptionsRead,
+    TranscriptionRead,
+    progress_of,
+)
+from api.version import VERSION
+from resources.request_rows import MediaRow, TranscriptionRow
+from ytcaption_assets.domain.caption_formats import CaptionFormat
+from ytcaption_assets.domain.caption_style import CaptionStyle
+from ytcaption_assets.domain.request import TranscriptionStatus
+from ytcaption_assets.settings import Settings
+
+_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+def path_of(request: Request, route: str, id: str) -> str:
+    """A route's address as a path, so that it holds behind any name this server is reached by."""
+    return request.scope.get("root_path", "") + request.app.url_path_for(route, id=id)
+
+
+def status_view(
+    row: TranscriptionRow, media: MediaRow, *, max_attempts: int, status_url: str, result_url: str
+) -> TranscriptionRead:
+    """All that a caller is told of a transcription."""
+    is_retry = row.status is TranscriptionStatus.QUEUED and row.try_number > 1
+    return TranscriptionRead(
+        id=row.id,
+        status=row.status,
+        stage=row.stage,
+        progress=progress_of(row.stage, row.progress_done, row.progress_total),
+        attempt=row.try_number,
+        max_attempts=max_attempts,
+        next_attempt_at=row.next_attempt_at if is_retry else None,
+        error=failure_of(row),
+        priority=row.priority,
+        media=MediaRead(
+            id=media.source.media_id,
+            kind=media.source.kind,
+            url=media.source.url,
+            title=media.title,
+            channel=media.info.channel,
+            channel_id=media.info.channel_id,
+            upload_date=media.info.upload_date,
+            duration_s=media.info.duration_s,
+            language=media.info.language,
+            thumbnail_url=media.info.thumbnail_url,
+            webpage_url=media.info.webpage_url,
+        ),
+        options=OptionsRead.model_validate(row.options.to_dict()),
+        language=row.language,
+        duration_s=row.duration_s,
+        word_count=row.word_count,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        completed_at=row.completed_at,
+        status_url=status_url,
+        result_url=result_url,
+    )
+
+
+def failure_of(row: TranscriptionRow) -> Failure | None:
+    """Why the last attempt failed."""
+    if row.error_code is None:
+        return None
+    return Failure(code=row.error_code, message=row.error_message or "")
+
+
+def not_completed(row: TranscriptionRow) -> NotCompleted:
+    """Why there is no result, for a row that is not completed."""
+    failure = failure_of(row)
+    if row.status is TranscriptionStatus.FAILED and failure:
+        message = f"The transcription failed ({failure.code}): {failure.message}"
+    elif row.status.is_final:
+        message = "The transcription was canceled. Ask for it again to start it anew."
+    else:
+        message = f"The transcription is {row.status.value}. Ask again when it is completed."
+    return NotCompleted(message, row.status, failure.model_dump() if failure else None)
+
+
+class CaptionLayout(NamedTuple):
+    """The numbers that lay captions out: the caller's, else the settings'."""
+
+    line_length: int
+    cjk_line_length: int
+    max_lines: int
+
+    @classmethod
+    def asked(cls, settings: Settings, line_length: int | None, max_lines: int | None) -> Self:
+        """A line length that is asked for holds for every language."""
+        return cls(
+            line_length or settings.caption_line_length,
+            line_length or settings.caption_cjk_line_length,
+            max_lines or settings.caption_lines,
+        )
+
+    def style(self, language: str | None) -> CaptionStyle:
+        """For a text in this language."""
+        return CaptionStyle.for_language(language, **self._asdict())
+
+
+def entity_tag(document_sha256: str, format: CaptionFormat, layout: CaptionLayout) -> str:
+    """Strong (RFC 9110 section 8.8.3): equal tags, equal bytes.
+
+    The document, the format, the layout and the code that renders make the bytes.
+    """
+    parts = (document_sha256, format.value, *map(str, layout), _renderer_sha256())
+    return f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:40]}"'
+
+
+@cache
+def _renderer_sha256() -> str:
+    folder = Path(inspect.getfile(CaptionFormat)).parent
+    digest = hashlib.sha256(VERSION.encode())
+    for path in sorted(folder.glob("caption*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_known(if_none_match: str | None, tag: str) -> bool:
+    """Whether the caller has the bytes already (RFC 9110 section 13.1.2)."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or tag in _ENTITY_TAG.findall(if_none_match)
