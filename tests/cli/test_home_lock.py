@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ytcaption_assets.cli.home_lock import home_lock
+from ytcaption_assets.cli.home_lock import home_lock, is_up
 from ytcaption_assets.domain.errors import SetupError
+from ytcaption_assets.settings import Settings
 
 HOLD = (
     "import sys, pathlib, time\n"
@@ -29,9 +30,11 @@ def test_a_second_holder_is_told_who_the_first_is(tmp_path):
             home_lock(tmp_path),
         ):
             pass
+        assert is_up(Settings(home=tmp_path))
     finally:
         holder.kill()
         holder.communicate()
+    assert not is_up(Settings(home=tmp_path))
     with home_lock(tmp_path):  # the kernel let go of it
         pass
 

@@ -61,11 +61,12 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """What daemon, webserver, code server and API need beside the usual environment.
+    """The whole environment of a daemon, webserver, code server, API or worker.
 
     The settings travel with it, so that an option of the command line reaches every process.
     """
     return {
+        **os.environ,
         **_settings_environment(settings),
         "DAGSTER_HOME": str(dagster_home(settings)),
         STORAGE_URL_VARIABLE: database_urls(settings).dagster_storage,

@@ -3,13 +3,17 @@
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ytcaption_assets.domain.errors import SetupError
+from ytcaption_assets.settings import Settings
 
 LOCK_NAME = "up.lock"
+
+_PATIENCE_S = 0.5  # `is_up` holds the lock while it looks
 
 
 @contextmanager
@@ -34,7 +38,7 @@ def home_lock(home: Path) -> Iterator[None]:
         ) from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
             raise SetupError(
@@ -47,3 +51,31 @@ def home_lock(home: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_up(settings: Settings) -> bool:
+    """Whether a `ytcaption up` holds the home. Changes nothing."""
+    try:
+        descriptor = os.open(settings.home / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock(descriptor: int) -> None:
+    give_up_at = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.05)
+        else:
+            return

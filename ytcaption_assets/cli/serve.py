@@ -65,11 +65,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
                 set_pool_limits(instance, settings)
                 supervisor = Supervisor(
                     _programs(settings, instance, webserver=webserver),
-                    environment={
-                        **os.environ,
-                        **dagster_environment(settings),
-                        MARK: str(settings.home),
-                    },
+                    environment=dagster_environment(settings) | {MARK: str(settings.home)},
                     output=output,
                     on_change=lambda children: _save(settings, children, webserver=webserver),
                     on_ready=lambda took_s: _say_ready(output, settings, took_s, webserver),
