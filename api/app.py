@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from resources.object_store import ObjectStore
 
 from api import errors, openapi
 from api.dependencies import Parts
@@ -19,6 +18,7 @@ from api.readiness import Readiness
 from api.routes import health, pages, results, transcriptions
 from api.version import VERSION
 from resources.database_urls import database_urls
+from resources.object_store import ObjectStore
 from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres, close_pools
 from resources.request_store import RequestStore
@@ -49,11 +49,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings = settings
-    for module in (transcriptions, results, health):
-        app.include_router(module.router)
+    routers = (transcriptions.router, results.router, health.router)
+    for router in routers:
+        app.include_router(router)
     pages.install(app)
     errors.install(app)
-    openapi.install(app)
+    openapi.install(app, routers)
     app.add_middleware(BodyLimit)
     app.add_middleware(LoopbackOnly)
     app.add_middleware(RequestEnvelope)  # added last, so outermost

@@ -78,7 +78,7 @@ STATUS_EXAMPLES: dict[str, Any] = {
         "summary": "Completed",
         "value": status_example(
             status="completed",
-            stage="transcript_parquet",
+            stage=None,
             progress=None,
             language="en",
             duration_s=212.1,

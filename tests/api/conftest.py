@@ -1,0 +1,136 @@
+"""Fixtures of the API's tests: the app on a real database and a real folder, and transcripts in it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from resources.database_urls import database_urls
+from resources.object_store import ObjectStore, document_key
+from resources.request_store import RequestStore
+from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
+from ytcaption_assets.domain.request import TranscriptionOptions, partition_key
+from ytcaption_assets.domain.transcript import Provenance, Segment, Transcript, Word
+from ytcaption_assets.settings import Settings
+
+BASE_URL = "http://127.0.0.1:8000"
+SPOKEN = (
+    "And so, my fellow Americans, ask not what your country can do for you,",
+    "ask what you can do for your country.",
+)
+UNKNOWN_ID = f"youtube-dQw4w9WgXcQ.{'a' * 26}"
+RUN_ID = "run-1"
+
+
+@pytest.fixture
+def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
+    """The app, started; Dagster is away."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with TestClient(create_app(settings), base_url=BASE_URL) as client:
+        yield client
+
+
+@pytest.fixture
+def dagster_home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DAGSTER_HOME whose storage is the tests' Postgres, database `dagster`."""
+    home = tmp_path / "dagster"
+    home.mkdir()
+    url = database_urls(settings).dagster_storage
+    (home / "dagster.yaml").write_text(
+        f'storage:\n  postgres:\n    postgres_url: "{url}"\ntelemetry:\n  enabled: false\n'
+    )
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    return home
+
+
+def transcript_of(id: str, spoken: tuple[str, ...] = SPOKEN) -> Transcript:
+    """A transcript in which each segment lasts five seconds."""
+    segments = tuple(_segment(index, text) for index, text in enumerate(spoken))
+    return Transcript(
+        id=id,
+        media_id=id.rpartition(".")[0],
+        task="transcribe",
+        language="en",
+        language_probability=0.98,
+        duration_s=11.0,
+        speech_s=10.0,
+        segments=segments,
+        dropped=(),
+        provenance=Provenance(
+            source="asr",
+            engine="faster-whisper",
+            engine_version="1.2.1",
+            model="base",
+            model_revision="0" * 64,
+            device="cpu",
+            compute_type="int8",
+            options={"model": "base", "task": "transcribe"},
+            audio_sha256="0" * 64,
+            run_id=RUN_ID,
+            created_at="2026-11-24T10:00:00+00:00",
+        ),
+    )
+
+
+def _segment(index: int, text: str) -> Segment:
+    spoken = re.findall(r"\s*\S+", text)
+    step_s = 5 / len(spoken)
+    words = tuple(
+        Word(index * 5 + n * step_s, index * 5 + (n + 1) * step_s, f" {word.strip()}", 0.9)
+        for n, word in enumerate(spoken)
+    )
+    return Segment(index, index * 5.0, index * 5.0 + 5, text, words, -0.2, 0.01, 1.2, 0.0)
+
+
+class World:
+    """Puts transcriptions into the state a test is about, through the store that runs use."""
+
+    def __init__(self, request_store: RequestStore, object_store: ObjectStore) -> None:
+        self.request_store = request_store
+        self.object_store = object_store
+
+    def queued(self, media_id: str = "youtube-dQw4w9WgXcQ", title: str | None = None) -> str:
+        """An id that somebody asked for."""
+        source = MediaSource(
+            media_id, "site", f"https://www.youtube.com/watch?v={media_id[-11:]}", "Youtube", title
+        )
+        options = TranscriptionOptions(model="base")
+        self.request_store.submit(source, options)
+        return partition_key(media_id, options)
+
+    def running(self, **values: str) -> str:
+        """An id that a run works on."""
+        id = self.queued(**values)
+        self.request_store.claim(id, RUN_ID)
+        return id
+
+    def failed(self, code: str = "media_private", message: str = "The video is private.") -> str:
+        """An id that nobody tries again."""
+        id = self.running()
+        self.request_store.fail(id, RUN_ID, code, message, retryable=False, max_attempts=4)
+        return id
+
+    def completed(self, *, title: str | None = "Ask not", spoken: tuple[str, ...] = SPOKEN) -> str:
+        """An id with a result."""
+        id = self.running()
+        audio = StoredAudio(
+            "audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "matroska,webm", 48_000, 2
+        )
+        info = MediaInfo(title=title, channel="JFK Library", duration_s=11.0)
+        self.request_store.audio_stored(id, RUN_ID, info, audio)
+        transcript = transcript_of(id, spoken)
+        written = self.object_store.write_bytes(document_key(id), transcript.to_json())
+        self.request_store.transcript_stored(
+            id, RUN_ID, transcript, document_key(id), written.sha256
+        )
+        self.request_store.complete(id, RUN_ID)
+        return id
+
+
+@pytest.fixture
+def world(request_store: RequestStore, object_store: ObjectStore) -> World:
+    """An empty one."""
+    return World(request_store, object_store)
