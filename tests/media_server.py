@@ -16,16 +16,15 @@ What each path does:
 - `redirect?to=URL&status=N`: to any URL; without `to` to itself, for ever
 - `endless/<name>`: zeros without end or Content-Length
 - `page?src=URL`: an HTML page, with `src` one that embeds the media
-- `hls/<file>/index.m3u8`: the file as an HLS stream of 2 s AAC segments
+- `hls/<file>/index.m3u8`, `dash/<file>/index.mpd`: the file as a stream of 2 s AAC segments
 - `playlist/<name>.m3u8?segment=URL,URL`: an HLS manifest of the given segments
 - `feed/<name>.xml?src=URL`: an RSS feed with one enclosure
 """
 
 import contextlib
 import hashlib
-import html
-import mimetypes
 import shutil
+import ssl
 import tempfile
 import threading
 import time
@@ -33,12 +32,13 @@ from collections import Counter
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from tests.media_content import TYPES, feed, mime, page, write_stream
 
 DATA = Path(__file__).parent / "data"
 CHUNK = 16 * 1024
-TYPES = {".flac": "audio/flac", ".m3u8": "application/vnd.apple.mpegurl", ".ts": "video/mp2t"}
 
 
 @dataclass
@@ -66,9 +66,15 @@ class MediaServer:
     Args:
         directory: folder whose files are served.
         host: loopback address to bind, such as `127.0.0.2`.
+        tls: serves https with this context.
     """
 
-    def __init__(self, directory: Path = DATA, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        directory: Path = DATA,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.directory = directory
         self.requests: list[Served] = []
         self.closing = threading.Event()
@@ -79,6 +85,11 @@ class MediaServer:
         self._server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"media": self}))
         self._server.daemon_threads = True
         self._server.block_on_close = False
+        self.scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.host, self.port = host, int(self._server.server_address[1])
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), daemon=True
@@ -98,7 +109,7 @@ class MediaServer:
     def url(self, path: str, **query: object) -> str:
         """Absolute URL of a path of the table above."""
         suffix = "?" + urlencode({k: str(v) for k, v in query.items()}) if query else ""
-        return f"http://{self.host}:{self.port}/{quote(path)}{suffix}"
+        return f"{self.scheme}://{self.host}:{self.port}/{quote(path)}{suffix}"
 
     def serve(self, name: str, data: bytes) -> str:
         """Serve these bytes under this name from now on; its URL. Other bytes, other ETag."""
@@ -116,41 +127,20 @@ class MediaServer:
         path = self.directory / name
         return path.read_bytes() if Path(name).name == name and path.is_file() else None
 
-    def hls_file(self, name: str, part: str) -> bytes | None:
-        """Manifest or segment of a file cut into HLS."""
-        folder = self._segments / name
+    def stream_file(self, protocol: str, name: str, part: str) -> bytes | None:
+        """Manifest or segment of a file cut into HLS or DASH."""
+        folder = self._segments / protocol / name
         with self._lock:
             if not folder.exists():
                 data = self.read(name)
                 if data is None:
                     return None
-                folder.mkdir()
-                (self._segments / f"{name}.source").write_bytes(data)
-                write_hls(self._segments / f"{name}.source", folder)
+                folder.mkdir(parents=True)
+                source = folder / "source"
+                source.write_bytes(data)
+                write_stream(protocol, source, folder)
         path = folder / part
         return path.read_bytes() if Path(part).name == part and path.is_file() else None
-
-
-def write_hls(source: Path, folder: Path, segment_s: float = 2) -> None:
-    """Write `index.m3u8` and `<n>.ts` (AAC) of an audio file to the folder."""
-    import av
-
-    options = {
-        "hls_time": str(segment_s),
-        "hls_list_size": "0",
-        "hls_segment_filename": f"{folder}/%d.ts",
-    }
-    with (
-        av.open(str(source)) as reader,
-        av.open(str(folder / "index.m3u8"), "w", format="hls", options=options) as writer,
-    ):
-        audio: Any = writer.add_stream(
-            "aac", rate=reader.streams.audio[0].codec_context.sample_rate
-        )
-        for frame in reader.decode(audio=0):
-            frame.pts = None
-            writer.mux(audio.encode(frame))
-        writer.mux(audio.encode(None))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -204,8 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.whole(page(query.get("src")), "text/html; charset=utf-8")
             case ["feed", _]:
                 self.whole(feed(query["src"]), "application/rss+xml")
-            case ["hls", name, part]:
-                data = self.media.hls_file(name, part)
+            case ["hls" | "dash" as protocol, name, part]:
+                data = self.media.stream_file(protocol, name, part)
                 if data is None:
                     self.error(404, query)
                 else:
@@ -217,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
             case [name]:
                 self.file(name, "", query)
             case _:
-                self.error(404, query)
+                self.file("/".join(path), "", query)
 
     def file(self, name: str, mode: str, query: dict[str, str]) -> None:
         data = self.media.read(name)
@@ -288,25 +278,3 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(data)
         self.served.bytes_sent += len(data)
-
-
-def mime(name: str) -> str:
-    """Content type of a file name."""
-    return (
-        TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    )
-
-
-def page(src: str | None) -> bytes:
-    """An HTML page, with or without media in it."""
-    media = f'<video controls src="{html.escape(src)}"></video>' if src else ""
-    return f"<!doctype html><title>A page</title><h1>A page</h1>{media}".encode()
-
-
-def feed(src: str) -> bytes:
-    """An RSS feed with one episode."""
-    return (
-        '<?xml version="1.0"?><rss version="2.0"><channel><title>A podcast</title>'
-        "<item><title>One</title>"
-        f'<enclosure url="{html.escape(src)}" type="audio/flac" length="1"/></item></channel></rss>'
-    ).encode()

@@ -1,0 +1,218 @@
+"""yt-dlp's failures as errors of ours, each with a sentence for a person."""
+
+import errno
+import re
+from collections.abc import Iterator
+
+# Only the download's own process imports this module, and it needs yt-dlp at once.
+from yt_dlp.networking.exceptions import (  # noqa: TID253
+    CertificateVerifyError,
+    HTTPError,
+    TransportError,
+)
+from yt_dlp.utils import (  # noqa: TID253
+    ContentTooShortError,
+    GeoRestrictedError,
+    UnsupportedError,
+    UserNotLive,
+)
+
+from ytcaption_assets.domain.errors import (
+    DiskFull,
+    DrmProtected,
+    EmptyFile,
+    LiveNotOver,
+    MediaNotFound,
+    MediaPrivate,
+    MediaRemoved,
+    MediaRestricted,
+    MediaTooLarge,
+    SourceBlocked,
+    SourceError,
+    SourceUnavailable,
+    UnsupportedSite,
+    YtcaptionError,
+)
+
+NO_MEDIA_FILE = (
+    "This link is a web page on no site of the list, and no media file. Give the link of the audio "
+    "or video itself, or add the site to YTCAPTION_SITES."
+)
+
+# What sites say, in yt-dlp's words (2026.10: extractor/youtube, extractor/common), the most telling
+# first.
+_SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), error, sentence)
+    for pattern, error, sentence in (
+        (
+            r"not a bot|captcha|rate-limited|try again later|cloudflare"
+            r"|unusual traffic|ip(-| )address is blocked|reload(ed)? and try again",
+            SourceBlocked,
+            "The site takes this machine for a robot and refuses it for now. Try again later.",
+        ),
+        (
+            r"\bDRM\b",
+            DrmProtected,
+            "The media is encrypted (DRM) and cannot be downloaded.",
+        ),
+        (
+            r"live event will begin|premieres? (in|will)|has not (yet )?(started|begun|premiered)"
+            r"|offline and will start|upcoming|is still live|live stream is currently",
+            LiveNotOver,
+            "The live stream or premiere is not over. Ask again when its recording is there.",
+        ),
+        (
+            r"members?[- ]only|join this channel|channel's members|requires payment|purchase"
+            r"|rent(ed|al)?\b|subscri(ber|ption|be to)|premium",
+            MediaPrivate,
+            "The media is for members or paying customers only.",
+        ),
+        (
+            r"confirm your age|age[- ]restricted|inappropriate for some|inappropriate or offensive"
+            r"|adult content|mature audience",
+            MediaRestricted,
+            "The site shows this media to adults with an account only.",
+        ),
+        (
+            r"(in|from) your (country|location|region)|geo.?(restrict|block)"
+            r"|not available in .*countr",
+            MediaRestricted,
+            "The site does not show this media in the country of this machine.",
+        ),
+        (
+            r"private video|video is private|this (track|post|media|account|playlist) is private",
+            MediaPrivate,
+            "The media is private.",
+        ),
+        (
+            r"removed by|has been removed|been deleted|was deleted|account .*terminated"
+            r"|account (has been )?(suspended|closed)|no longer available|copyright (claim|grounds)"
+            r"|violat(ing|ion)",
+            MediaRemoved,
+            "The media was removed by its owner or the site.",
+        ),
+        (
+            r"sign in|log ?in\b|logged[- ]in|registered users|authenticat|account credentials"
+            r"|password|--cookies",
+            MediaPrivate,
+            "The site shows this media only after a login.",
+        ),
+        (
+            r"processing this video|is being processed|check back later",
+            SourceUnavailable,
+            "The site is still processing the media. Try again later.",
+        ),
+        (
+            r"video (is )?unavailable|not currently available|(does not|n't) exist|not found"
+            r"|recording is not available|isn't available|is not available",
+            MediaNotFound,
+            "The site has no such media, or does not show it.",
+        ),
+        (
+            r"did not get any data blocks|downloaded file is empty",
+            EmptyFile,
+            "The server sent an empty file.",
+        ),
+        (
+            r"requested format is not available|no video formats|no formats",
+            SourceError,
+            "There is nothing at this link that can be downloaded as audio.",
+        ),
+    )
+)  # fmt: skip
+
+_PARTS_FOR_YTDLP = re.compile(
+    r"(;|\.)? *(please report|use --|see +http|confirm you are on).*", re.S | re.I
+)
+_GAVE_UP = re.compile(r"giving up after [0-9]+ retr", re.IGNORECASE)
+_HTTP_ERROR = re.compile(r"HTTP Error ([1-5][0-9]{2})\b")
+_PREFIX = re.compile(r"^(ERROR: *)?(\[[\w:.+-]+\] *)?([\w-]{6,20}: )?")
+_URL = re.compile(r"\w+://\S+")
+_CONTROL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x1f\x7f]")
+
+
+def error_of(failure: BaseException) -> YtcaptionError:
+    """The error of ours that tells of this failure best."""
+    chain = list(_chain(failure))
+    for error in chain:
+        if isinstance(error, YtcaptionError):
+            return error
+        if isinstance(error, MemoryError):
+            return MediaTooLarge("The server's answer takes more memory than a download may.")
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return DiskFull("The disk is full. Free some space; the download goes on where it was.")
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            return MediaTooLarge("The media has more bytes than this installation allows.")
+    for error in chain:
+        if isinstance(error, UnsupportedError):
+            return UnsupportedSite(NO_MEDIA_FILE)
+        if isinstance(error, GeoRestrictedError):
+            return MediaRestricted(
+                "The site does not show this media in the country of this machine."
+            )
+        if isinstance(error, UserNotLive):
+            return MediaNotFound("The channel is not live. Give the link of a recording.")
+    answer = next((error for error in chain if isinstance(error, HTTPError)), None)
+    if answer is not None and answer.redirect_loop:
+        return SourceError("The server redirects in a circle.")
+    text = " ".join(str(error) for error in chain)
+    status = _status_of(text) if answer is None else answer.status
+    for pattern, said, sentence in _SAID:
+        # An HTTP error's own words ("Not Found", "Too Many Requests") are told by its number.
+        if pattern.search(text) and (status is None or said in (SourceBlocked, DrmProtected)):
+            return said(sentence)
+    if status is not None:
+        return _of_status(status)
+    if any(isinstance(error, CertificateVerifyError) for error in chain):
+        return SourceError("The server's certificate is not valid.")
+    lost = (TransportError, ContentTooShortError, TimeoutError, ConnectionError)
+    if any(isinstance(error, lost) for error in chain) or _GAVE_UP.search(text):
+        return SourceUnavailable("The connection to the server failed or broke off.")
+    return SourceError(f"The site gave no media: {_readable(str(failure))}")
+
+
+def _status_of(text: str) -> int | None:
+    """After its last retry yt-dlp raises a text without the exception."""
+    match = _HTTP_ERROR.search(text)
+    return int(match[1]) if match else None
+
+
+def _of_status(status: int) -> YtcaptionError:
+    told = f"The server answered {status}"
+    if status == 404:
+        return MediaNotFound(f"{told}: there is nothing at this link.")
+    if status == 410:
+        return MediaRemoved(f"{told}: the media was removed.")
+    if status in (401, 402, 407):
+        return MediaPrivate(f"{told}: the media is shown only after a login or payment.")
+    if status == 451:
+        return MediaRestricted(f"{told}: the media is withheld for legal reasons.")
+    if status in (403, 429):
+        return SourceBlocked(f"{told}: it refuses this machine for now.")
+    if status in (408, 425) or status >= 500:
+        return SourceUnavailable(f"{told}: it is in trouble. Try again later.")
+    return SourceError(f"{told} and gave no media.")
+
+
+def _chain(failure: BaseException | None) -> Iterator[BaseException]:
+    """The failure and everything that led to it, once each."""
+    seen: set[int] = set()
+    waiting = [failure]
+    while waiting:
+        error = waiting.pop(0)
+        if error is None or not isinstance(error, BaseException) or id(error) in seen:
+            continue
+        seen.add(id(error))
+        yield error
+        exc_info = getattr(error, "exc_info", None) or (None, None, None)
+        waiting += [exc_info[1], getattr(error, "cause", None), error.__cause__]
+        if not error.__suppress_context__:
+            waiting.append(error.__context__)
+
+
+def _readable(text: str) -> str:
+    """One line of what yt-dlp said, without its advice, its prefixes, colours and URLs."""
+    text = _CONTROL.sub(" ", text)
+    text = _PARTS_FOR_YTDLP.sub("", _PREFIX.sub("", text.strip()))
+    text = " ".join(_URL.sub("(link)", text).split())
+    return (text[:200].rstrip(" .") or "no reason given") + "."

@@ -1,0 +1,106 @@
+"""Whether a partial file may be continued: the server still has the same bytes."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+MEDIA_FILE = "media"
+PARTIAL_FILE = "media.part"
+FRAGMENT_STATE_FILE = "media.ytdl"
+STATE_FILE = "media.json"
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a server says of the bytes behind a URL. None: not said."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+    total_bytes: int | None = None
+
+    def differs_from(self, other: "Version") -> bool:
+        """Whether something that both say is not the same."""
+        mine, theirs = asdict(self), asdict(other)
+        return any(
+            mine[name] != theirs[name]
+            for name in mine
+            if mine[name] is not None and theirs[name] is not None
+        )
+
+    @property
+    def condition(self) -> str | None:
+        """Value of If-Range (RFC 9110 13.1.5): a strong ETag, else the date."""
+        if self.etag is not None and not self.etag.startswith("W/"):
+            return self.etag
+        return self.last_modified
+
+
+class Headers(Protocol):
+    """Of an answer; names in any case."""
+
+    def get(self, name: str, /) -> str | None:
+        """Value of a header."""
+        ...
+
+
+def version_of(status: int, headers: Headers) -> Version:
+    """Version that a 200 or 206 answer tells of."""
+    total = headers.get("Content-Length")
+    if status == 206:
+        total = (headers.get("Content-Range") or "").rpartition("/")[2]
+    return Version(
+        headers.get("ETag"),
+        headers.get("Last-Modified"),
+        int(total) if total and total.isascii() and total.isdigit() else None,
+    )
+
+
+@dataclass(frozen=True)
+class _State:
+    media_id: str
+    format_id: str
+    version: Version
+
+
+class ResumeState:
+    """The partial file of one folder and what it is a part of."""
+
+    def __init__(self, folder: Path, media_id: str, format_id: str, *, in_fragments: bool) -> None:
+        self._path = folder / STATE_FILE
+        self._state = _State(media_id, format_id, Version())
+        earlier = self._read()
+        same = earlier is not None and earlier == replace(self._state, version=earlier.version)
+        # Without its list of fragments a partial file would get the first ones twice.
+        known = not in_fragments or (folder / FRAGMENT_STATE_FILE).exists()
+        if earlier is not None and same and known:
+            self._state = earlier
+        else:
+            for name in (MEDIA_FILE, PARTIAL_FILE, FRAGMENT_STATE_FILE):
+                (folder / name).unlink(missing_ok=True)
+            for fragment in folder.glob(f"{PARTIAL_FILE}-Frag*"):
+                fragment.unlink(missing_ok=True)
+        self._write()
+
+    @property
+    def version(self) -> Version:
+        """Of the bytes in the partial file."""
+        return self._state.version
+
+    def begin(self, version: Version) -> None:
+        """The file's first byte is of this version."""
+        if version != self._state.version:
+            self._state = replace(self._state, version=version)
+            self._write()
+
+    def _read(self) -> _State | None:
+        try:
+            value = json.loads(self._path.read_bytes())
+            return _State(value["media_id"], value["format_id"], Version(**value["version"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def _write(self) -> None:
+        temporary = self._path.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(self._state)))
+        temporary.replace(self._path)

@@ -1,0 +1,143 @@
+"""The process that runs yt-dlp: a job on stdin, JSON lines on stdout.
+
+It does one download into the working folder and ends when its parent does. All it can reach is the
+egress proxy, all it can start is deno, and memory and file size are limited by the kernel.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ytcaption_assets.domain.errors import YtcaptionError
+
+MEMORY_BYTES = 2 * 1024**3
+REPORT_EVERY_S = 0.2
+_PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn", "os.startfile")
+
+
+def main() -> None:
+    """Read the job, run it, and report each step and the outcome."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    # What yt-dlp or a library prints must not mix with the report.
+    report = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    order = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    limit_resources(order["max_bytes"])
+    lock = threading.Lock()
+
+    def tell(**event: Any) -> None:
+        with lock:
+            report.write(json.dumps(event) + "\n")
+
+    try:
+        tell(**run(order, tell))
+    except BaseException as failure:  # the parent hears of everything, out of memory too
+        error = _known(failure)
+        tell(event="failed", code=error.code, message=str(error))
+    report.flush()
+    os._exit(0)  # no waiting for threads of a library
+
+
+def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
+    """Carry out one job; the final event."""
+    deno = deno_path()
+    only_proxy_and_deno(urlsplit(order["proxy"]).port or 0, deno)
+
+    from resources.media_description import media_info
+    from resources.media_downloader import DownloadJob, MediaDownloader, progress_hook
+    from resources.media_extension import extension_of
+
+    job = DownloadJob(**order)
+    told_at = 0.0
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal told_at
+        now = time.monotonic()
+        if now - told_at >= REPORT_EVERY_S or done == total:
+            told_at = now
+            tell(event="progress", done=done, total=total)
+
+    with MediaDownloader(job, deno) as downloader:
+        downloader.add_progress_hook(progress_hook(progress, downloader))
+        found = downloader.find()
+        stated = found.get("ext")
+        info = media_info(found, job.url, direct=job.kind == "direct")
+        tell(event="found")
+        path = downloader.fetch(found)
+    return {
+        "event": "done",
+        "extension": extension_of(path, stated),
+        "info": info.to_dict(),
+        "size_bytes": path.stat().st_size,
+    }
+
+
+def deno_path() -> str | None:
+    """The binary of the wheel `deno`; None where the wheel is missing."""
+    try:
+        from deno import find_deno_bin
+
+        return str(Path(find_deno_bin()).resolve())
+    except (ImportError, FileNotFoundError):
+        return None
+
+
+def end_with_parent() -> None:
+    """Wait for the end of stdin, then end this process and all it started."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def limit_resources(max_bytes: int) -> None:
+    """Cap memory (a page can unpack to gigabytes) and the size of every file written."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    # The byte after the last allowed one fails the write with EFBIG; its signal would kill us.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
+
+
+def only_proxy_and_deno(proxy_port: int, deno: str | None) -> None:
+    """From here on this interpreter connects to the proxy and starts deno, nothing else.
+
+    yt-dlp goes by its options; this holds when an option, a handler or a downloader does not.
+    """
+
+    def check(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.connect":
+            if arguments[1] != ("127.0.0.1", proxy_port):
+                raise PermissionError("only the egress proxy may be connected to")
+        elif event == "socket.getaddrinfo":
+            if arguments[0] != "127.0.0.1":
+                raise PermissionError("names are resolved by the egress proxy")
+        elif event == "subprocess.Popen":
+            program = arguments[0] or arguments[1][0]
+            if deno is None or str(Path(os.fsdecode(program)).resolve()) != deno:
+                raise PermissionError("only deno may be started")
+        elif event in _PROGRAMS:
+            raise PermissionError("no program may be started")
+
+    sys.addaudithook(check)
+
+
+def _known(failure: BaseException) -> YtcaptionError:
+    if isinstance(failure, YtcaptionError):
+        return failure
+    from resources.download_errors import error_of
+
+    return error_of(failure)
+
+
+if __name__ == "__main__":
+    main()
