@@ -1,0 +1,55 @@
+"""What the graph asks of speech recognition, whichever engine does it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import dagster as dg
+import numpy as np
+
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.domain.transcript import Recognition
+
+OnProgress = Callable[[float, float], None]
+"""Seconds of audio that are done, seconds in all. May raise to cancel."""
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What a text was made with: the engine's part of its provenance.
+
+    Attributes:
+        model_revision: hex SHA-256 of `model.bin`.
+        compute_type: CTranslate2's, such as `int8`.
+    """
+
+    engine: str
+    engine_version: str
+    model: str
+    model_revision: str
+    device: str
+    compute_type: str
+
+
+class Transcriber(dg.ConfigurableResource, ABC):
+    """Samples to words with times."""
+
+    @abstractmethod
+    def transcribe(
+        self, waveform: np.ndarray, options: TranscriptionOptions, on_progress: OnProgress
+    ) -> Recognition:
+        """What is said in a waveform.
+
+        Args:
+            waveform: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
+            on_progress: called as audio is done; what it raises ends the work.
+
+        Raises:
+            ModelUnavailable, ModelCorrupt: no weights.
+            SetupError: the device or number format that is set does not work here.
+            AudioUndecodable: samples that are not finite.
+        """
+
+    @abstractmethod
+    def describe(self, model: str) -> EngineInfo:
+        """The engine, weights and device that `transcribe` uses for a model."""
