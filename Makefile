@@ -44,7 +44,7 @@ $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(DEVELOPED): $(INSTALLED)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 clean:

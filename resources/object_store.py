@@ -50,6 +50,11 @@ def audio_key(media_id: str, extension: str) -> str:
     return _checked(f"audio/{media_id}.{extension}")
 
 
+def upload_key(media_id: str) -> str:
+    """Where an upload lies, whatever its container: found without asking what it is."""
+    return audio_key(media_id, "media")
+
+
 def document_key(id: str) -> str:
     """Where a transcription's document lies."""
     return _checked(f"transcripts/{id}.json")

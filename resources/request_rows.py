@@ -101,6 +101,14 @@ class DueTranscription:
 
 
 @dataclass(frozen=True)
+class LostRun:
+    """A run that went silent, and the transcription it left."""
+
+    id: str
+    run_id: str
+
+
+@dataclass(frozen=True)
 class EventRow:
     """Something that happened. `data` holds ids, codes and numbers."""
 

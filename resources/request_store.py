@@ -26,10 +26,10 @@ from resources.transcription_state import (
     PROGRESS_CHANNEL,
     WORK_CHANNEL,
     add_event,
+    cancel_row,
     locked_row,
     not_found,
     notify,
-    rest,
 )
 from ytcaption_assets.domain.errors import MediaNotFound, OptionsMismatch
 from ytcaption_assets.domain.media import MediaSource
@@ -229,11 +229,7 @@ class RequestStore(RunStore):
         with self.postgres.transaction() as connection:
             row = locked_row(connection, id)
             if not TranscriptionStatus(row["status"]).is_final:
-                done = row["completed_at"] is not None
-                status = TranscriptionStatus.COMPLETED if done else TranscriptionStatus.CANCELED
-                rest(connection, row, status)
-                data = {"attempt": row["attempt"], "status": status.value}
-                add_event(connection, row, "transcription.canceled", data)
+                cancel_row(connection, row)
             return transcription_row(locked_row(connection, id))
 
 

@@ -3,8 +3,10 @@
 import dagster as dg
 
 from resources.postgres import Postgres
+from resources.request_rows import LostRun
 from resources.transcription_state import (
     add_event,
+    cancel_row,
     claimed_row,
     fail_attempt,
     queue_again,
@@ -80,8 +82,8 @@ class RunOutcomes(dg.ConfigurableResource):
                 return None
             return fail_attempt(connection, row, code, message, retryable, max_attempts)
 
-    def settle_silent(self, silent_s: float = 60.0, max_attempts: int = 4) -> list[str]:
-        """Fail, to be tried again, what has had no heartbeat for `silent_s`. The ids."""
+    def settle_silent(self, silent_s: float = 60.0, max_attempts: int = 4) -> list[LostRun]:
+        """Fail, to be tried again, what runs have not given a heartbeat of for `silent_s`."""
         with self.postgres.transaction() as connection:
             rows = connection.execute(
                 """
@@ -94,4 +96,24 @@ class RunOutcomes(dg.ConfigurableResource):
             for row in rows:
                 message = f"The run gave no sign of life for {silent_s:.0f} seconds."
                 fail_attempt(connection, row, "run_lost", message, True, max_attempts)
-            return [row["id"] for row in rows]
+            return [LostRun(row["id"], row["run_id"]) for row in rows]
+
+    def cancel_run(self, run_id: str, id: str | None, attempt: int | None) -> bool:
+        """The run was terminated: cancel what it has claimed, or was to claim as `attempt` of `id`.
+
+        Whether there was something to cancel.
+        """
+        with self.postgres.transaction() as connection:
+            row = connection.execute(
+                """
+                select * from ytcaption.transcription
+                where (run_id = %(run_id)s and status = 'running')
+                    or (id = %(id)s and attempt = %(attempt)s and status = 'queued')
+                for update
+                """,
+                {"run_id": run_id, "id": id, "attempt": attempt},
+            ).fetchone()
+            if row is None:
+                return False
+            cancel_row(connection, row)
+            return True

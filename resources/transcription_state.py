@@ -147,6 +147,15 @@ def rest(
     notify(connection, PROGRESS_CHANNEL, row["id"])
 
 
+def cancel_row(connection: Connection[DictRow], row: DictRow) -> None:
+    """Stop it: canceled, or completed where an earlier result still stands."""
+    done = row["completed_at"] is not None
+    status = TranscriptionStatus.COMPLETED if done else TranscriptionStatus.CANCELED
+    rest(connection, row, status)
+    data = {"attempt": row["attempt"], "status": status.value}
+    add_event(connection, row, "transcription.canceled", data)
+
+
 def add_event(
     connection: Connection[DictRow], row: DictRow, event_type: str, data: dict[str, Any]
 ) -> None:

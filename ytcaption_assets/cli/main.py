@@ -32,7 +32,9 @@ def transcribe(
         str | None, typer.Option(help="Such as en or German; detected when left out.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="See `ytcaption models list`.")] = None,
-    task: Annotated[str, typer.Option(help="transcribe, or translate into English.")] = "transcribe",
+    task: Annotated[
+        str, typer.Option(help="transcribe, or translate into English.")
+    ] = "transcribe",
     formats: Annotated[
         list[str] | None,
         typer.Option("--format", help="srt, vtt, txt, json, tsv, ass or md; may be repeated."),
@@ -65,15 +67,15 @@ def transcribe(
     )
     chosen = caption_formats(formats or ["srt", "vtt", "json"])
     raise typer.Exit(
-        transcribe_sources(
-            sources or [], options, chosen, output, settings=settings, force=force
-        )
+        transcribe_sources(sources or [], options, chosen, output, settings=settings, force=force)
     )
 
 
 @app.command()
 def settings(
-    markdown: Annotated[bool, typer.Option("--markdown", help="As the documentation has it.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="As the documentation has it.")
+    ] = False,
 ) -> None:
     """All settings, with the values in force."""
     from rich.console import Console

@@ -22,7 +22,9 @@ def print_settings(settings: Settings, console: Console) -> None:
     table = Table("variable", "value", "what it is", show_lines=False)
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        shown = f"[bold]{_text(value)}[/bold]" if name in settings.model_fields_set else _text(value)
+        shown = (
+            f"[bold]{_text(value)}[/bold]" if name in settings.model_fields_set else _text(value)
+        )
         table.add_row(_variable(name), shown, field.description or "")
     console.print(table)
 

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 import pysubs2
@@ -11,6 +11,7 @@ from pysubs2.formats.substation import SubstationFormat
 from ytcaption_assets.domain.caption_reading import to_json, to_markdown, to_tsv, to_txt
 from ytcaption_assets.domain.caption_style import CaptionStyle
 from ytcaption_assets.domain.captions import Cue, cues
+from ytcaption_assets.domain.errors import InvalidOption
 from ytcaption_assets.domain.transcript import Transcript
 
 _RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ps", "sd", "ur", "yi"})
@@ -47,6 +48,19 @@ _MEDIA_TYPES = {
     CaptionFormat.ASS: "text/x-ssa; charset=utf-8",
     CaptionFormat.MD: "text/markdown; charset=utf-8",
 }
+
+
+def caption_formats(names: Sequence[str]) -> list[CaptionFormat]:
+    """The formats of these names, each once.
+
+    Raises:
+        InvalidOption: a name that is none, with those that are.
+    """
+    known = [each.value for each in CaptionFormat]
+    for name in names:
+        if name.lower() not in known:
+            raise InvalidOption(f"Unknown format '{name[:40]}'. Choose from {', '.join(known)}.")
+    return list(dict.fromkeys(CaptionFormat(name.lower()) for name in names))
 
 
 def render(
@@ -94,9 +108,9 @@ def to_vtt(captions: list[Cue], language: str | None, *, words: bool = False) ->
     """
     header = f"WEBVTT Language: {language}\n" if language else "WEBVTT\n"
     blocks = (
-        f"\n{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
+        f"\n{number}\n{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
         f"{_timed_words(cue) if words else _vtt_escape(cue.text)}\n"
-        for cue in captions
+        for number, cue in enumerate(captions, 1)
     )
     return header + "".join(blocks)
 

@@ -1,0 +1,53 @@
+"""Dagster's instance, as the API needs it: add a partition, answer whether its storage is there."""
+
+import logging
+import threading
+
+import dagster as dg
+
+from ytcaption_assets.partitions import transcription_partitions
+
+logger = logging.getLogger(__name__)
+
+
+class Orchestrator:
+    """Adds partitions on behalf of requests. Never raises: the sensor adds what is missing here.
+
+    A partition is shown in the Dagster UI from the moment it is asked for, not from the next sensor
+    tick on. The instance is opened at the first use, from DAGSTER_HOME.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._instance: dg.DagsterInstance | None = None
+
+    def add_partition(self, key: str) -> bool:
+        """Whether Dagster knows the partition now; False when its storage is away."""
+        try:
+            self._opened().add_dynamic_partitions(transcription_partitions.name or "", [key])
+        except Exception as error:  # Dagster and SQLAlchemy share no root; none may reach a caller
+            logger.warning("partition %s left to the sensor: %s", key, type(error).__name__)
+            return False
+        return True
+
+    def problem(self) -> str | None:
+        """Why Dagster's storage cannot be used, in words; None when it can."""
+        try:
+            self._opened().get_runs(limit=1)
+        except Exception as error:
+            logger.warning("Dagster's storage: %s", type(error).__name__)
+            return "Dagster's storage does not answer"
+        return None
+
+    def close(self) -> None:
+        """Gives its connections back."""
+        with self._lock:
+            if self._instance is not None:
+                self._instance.dispose()
+                self._instance = None
+
+    def _opened(self) -> dg.DagsterInstance:
+        with self._lock:
+            if self._instance is None:
+                self._instance = dg.DagsterInstance.get()
+            return self._instance

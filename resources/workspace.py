@@ -1,0 +1,74 @@
+"""Scratch space on this machine: partial downloads, one folder a media, one run a folder."""
+
+import errno
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import dagster as dg
+from pydantic import Field
+
+from ytcaption_assets.domain.errors import ClaimLost, DiskFull, SetupError
+from ytcaption_assets.settings import Settings
+
+_POLL_S = 0.2
+
+
+class Workspace(dg.ConfigurableResource):
+    """Folders that survive a killed run, so that the next one resumes."""
+
+    root: str = Field(description="A folder on a local disk.")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Under the home."""
+        return cls(root=str(settings.home / "downloads"))
+
+    @contextmanager
+    def download_directory(
+        self, media_id: str, should_stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Path]:
+        """The media's folder, for this run alone: a second run waits until the first is done.
+
+        Raises:
+            ClaimLost: `should_stop` said so while waiting.
+            SetupError: the home cannot be written.
+        """
+        root = Path(self.root)
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = (root / f"{media_id}.lock").open("wb")
+        except OSError as error:
+            raise _unwritable(error, root) from error
+        with lock:
+            while not _locked(lock.fileno()):
+                if should_stop():
+                    raise ClaimLost("Stopped while waiting for another download of this media.")
+                time.sleep(_POLL_S)
+            directory = root / media_id
+            directory.mkdir(exist_ok=True, mode=0o700)
+            yield directory
+
+    def clear(self, media_id: str) -> None:
+        """Forgets the media's partial download; call it inside `download_directory`."""
+        shutil.rmtree(Path(self.root) / media_id, ignore_errors=True)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _unwritable(error: OSError, root: Path) -> DiskFull | SetupError:
+    if error.errno == errno.ENOSPC:
+        return DiskFull("The disk is full. Free some space; the transcription is tried again.")
+    return SetupError(
+        f"{root} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a folder that can."
+    )

@@ -1,0 +1,99 @@
+"""Queued transcriptions -> partitions and runs."""
+
+import dagster as dg
+
+from resources.request_rows import DueTranscription
+from resources.request_store import RequestStore
+from ytcaption_assets.jobs import transcribe_job
+from ytcaption_assets.partitions import transcription_partitions
+from ytcaption_assets.run_claim import ATTEMPT_TAG
+from ytcaption_assets.settings import load_settings
+
+RUN_KEY_TAG = "dagster/run_key"
+WINDOW = 100
+"""Most runs in Dagster's queue: the rest waits in Postgres, where priority is decided anew each tick."""
+
+WAIT_S = 25.0
+"""How long a tick that finds nothing listens: the daemon would not come back for 5 s."""
+
+SILENT_S = 60.0
+_PRIORITY = {"interactive": "10", "bulk": "0"}
+
+
+@dg.sensor(
+    target=transcribe_job,
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Makes a partition and a run of each queued transcription; "
+    "ends what a lost process left.",
+)
+def transcription_sensor(
+    context: dg.SensorEvaluationContext, request_store: RequestStore
+) -> dg.SensorResult | dg.SkipReason:
+    """Reads by state, never by a cursor: a late commit is found like any other (rule 32)."""
+    end_lost_runs(context.instance, request_store)
+    waiting = _without_run(context.instance, request_store)
+    if not waiting:
+        next_due_s = request_store.next_due_in_s()
+        request_store.wait_for_work(WAIT_S if next_due_s is None else min(WAIT_S, next_due_s))
+        waiting = _without_run(context.instance, request_store)
+    if not waiting:
+        return dg.SkipReason("Nothing is waiting.")
+    return dg.SensorResult(
+        run_requests=[_run_request(due) for due in waiting],
+        dynamic_partitions_requests=[
+            transcription_partitions.build_add_request([due.id for due in waiting])
+        ],
+    )
+
+
+def end_lost_runs(instance: dg.DagsterInstance, request_store: RequestStore) -> None:
+    """Settles transcriptions whose run has gone silent, ends those runs and frees their slots."""
+    for lost in request_store.settle_silent(SILENT_S, load_settings().max_attempts):
+        run = instance.get_run_by_id(lost.run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_failed(run, "The run's process was lost.")
+        instance.event_log_storage.free_concurrency_slots_for_run(lost.run_id)
+
+
+def _without_run(
+    instance: dg.DagsterInstance, request_store: RequestStore
+) -> list[DueTranscription]:
+    """Those due that Dagster has no run of. A run that ended before it claimed its row is settled."""
+    due = request_store.due(WINDOW)
+    if not due:
+        return []
+    keys = [_run_key(each) for each in due]
+    records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: keys}))
+    runs = {record.dagster_run.tags[RUN_KEY_TAG]: record.dagster_run for record in records}
+    waiting = []
+    for each in due:
+        run = runs.get(_run_key(each))
+        if run is None:
+            waiting.append(each)
+        elif run.is_finished:
+            request_store.settle_attempt(
+                each.id,
+                each.attempt,
+                "run_not_started",
+                "The run ended before it began. Its log in the Dagster UI says why.",
+                True,
+                load_settings().max_attempts,
+            )
+    return waiting
+
+
+def _run_key(due: DueTranscription) -> str:
+    return f"{due.id}:{due.attempt}"
+
+
+def _run_request(due: DueTranscription) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=_run_key(due),
+        partition_key=due.id,
+        tags={
+            ATTEMPT_TAG: str(due.attempt),
+            "ytcaption/media": due.media_id,
+            "dagster/priority": _PRIORITY[due.priority],
+        },
+    )

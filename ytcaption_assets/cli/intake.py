@@ -1,0 +1,69 @@
+"""What a person names on the command line -> a source the store can take."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from resources.object_store import ObjectStore, upload_key
+from resources.sites import resolve_source
+from ytcaption_assets.domain.errors import EmptyFile, FileUnreadable
+from ytcaption_assets.domain.media import MediaSource, upload_media_id
+from ytcaption_assets.settings import Settings
+
+SAMPLE = Path(__file__).parent.parent / "sample" / "jfk.flac"
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_BLOCK_BYTES = 1 << 20
+
+
+def source_named(
+    name: str,
+    settings: Settings,
+    object_store: ObjectStore,
+    on_progress: Callable[[int, int], None],
+) -> MediaSource:
+    """The media behind a URL or a local file. A file is copied into the object store first.
+
+    Args:
+        name: a URL, or a path.
+        on_progress: bytes read of all, for a file.
+
+    Raises:
+        InputError: neither, or not allowed; with what to do.
+        EmptyFile: a file of zero bytes.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return _stored_file(path, object_store, on_progress)
+    if _SCHEME.match(name) or not _looks_like_path(name):
+        return resolve_source(
+            name, sites=settings.sites, allowed_networks=settings.allowed_networks
+        )
+    if path.is_dir():
+        raise FileUnreadable(f"{name} is a folder. Name the files in it, such as {name}/*.mp4.")
+    raise FileUnreadable(f"There is no file {name}. A link begins with https://.")
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith(("/", ".", "~")) or "/" in name or Path(name).suffix != ""
+
+
+def _stored_file(
+    path: Path, object_store: ObjectStore, on_progress: Callable[[int, int], None]
+) -> MediaSource:
+    try:
+        total = path.stat().st_size
+        if total == 0:
+            raise EmptyFile(f"{path.name} is empty.")
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+                on_progress(file.tell(), total)
+    except OSError as error:
+        raise FileUnreadable(f"{path} cannot be read: {error.strerror}.") from error
+    media_id = upload_media_id(digest.hexdigest())
+    if not object_store.exists(upload_key(media_id)):
+        object_store.write_file(upload_key(media_id), path)
+    return MediaSource(media_id=media_id, kind="upload", title=path.stem)

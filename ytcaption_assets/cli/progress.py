@@ -1,0 +1,135 @@
+"""Progress bars: bytes while downloading, seconds of audio while transcribing, each with what is left."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from resources.request_rows import TranscriptionRow
+from ytcaption_assets.domain.request import TranscriptionStatus
+
+TITLE_WIDTH = 32
+
+_STAGES = {
+    None: ("waiting", None),
+    "audio_download": ("downloading", "bytes"),
+    "transcription": ("transcribing", "seconds"),
+    "transcript_parquet": ("storing", None),
+}
+
+
+class _AmountColumn(ProgressColumn):
+    """`3.1 of 11.0 MB`, or `0:42 of 9:58`."""
+
+    def render(self, task: Task) -> Text:
+        unit = task.fields.get("unit")
+        if unit is None or not task.completed:
+            return Text("")
+        show = decimal if unit == "bytes" else _clock
+        amount = show(int(task.completed))
+        return Text(f"{amount} of {show(int(task.total))}" if task.total else amount)
+
+
+class Bars:
+    """One bar a source, on standard error; nothing but its last state where that is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.fields[stage]}", style="cyan"),
+            BarColumn(),
+            _AmountColumn(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
+        self._stages: dict[str, str] = {}
+
+    def __enter__(self) -> "Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Takes the bars away."""
+        self._progress.stop()
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
+        """A bar for bytes of a local file."""
+        with self._bytes(name, "reading") as on_progress:
+            yield on_progress
+
+    @contextmanager
+    def fetching(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
+        """A bar for bytes of a model, shown once the first ones come."""
+        with self._bytes(name, "fetching") as on_progress:
+            yield on_progress
+
+    def show(self, row: TranscriptionRow, title: str) -> None:
+        """The row's state."""
+        stage, unit = _STAGES.get(row.stage, ("working", None))
+        if row.status is TranscriptionStatus.QUEUED:
+            stage, unit = ("waiting to try again" if row.try_number > 1 else "starting"), None
+        elif row.status.is_final:
+            stage, unit = row.status.value, None
+        if row.id not in self._tasks:
+            self._tasks[row.id] = self._progress.add_task(
+                _short(title), total=None, stage=stage, unit=unit
+            )
+        task = self._tasks[row.id]
+        if self._stages.get(row.id) != stage:
+            self._stages[row.id] = stage
+            self._progress.reset(task, total=None, stage=stage, unit=unit)
+            if not self._console.is_terminal:
+                self._console.print(f"{stage}: {title}", markup=False, soft_wrap=True)
+        done, total = (row.progress_done or 0, row.progress_total) if unit else (0, None)
+        if row.status is TranscriptionStatus.COMPLETED:
+            done, total = 1, 1
+        self._progress.update(task, description=_short(title), completed=done, total=total)
+
+    @contextmanager
+    def _bytes(self, name: str, stage: str) -> Iterator[Callable[[int, int | None], None]]:
+        task: TaskID | None = None
+
+        def on_progress(done: int, total: int | None) -> None:
+            nonlocal task
+            if task is None:
+                task = self._progress.add_task(_short(name), total=total, stage=stage, unit="bytes")
+                if not self._console.is_terminal:
+                    self._console.print(f"{stage}: {name}", markup=False, soft_wrap=True)
+            self._progress.update(task, completed=done, total=total)
+
+        try:
+            yield on_progress
+        finally:
+            if task is not None:
+                self._progress.remove_task(task)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= TITLE_WIDTH else f"{text[: TITLE_WIDTH - 1]}…"
+
+
+def _clock(seconds: int) -> str:
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    tail = f"{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
+    return f"{hours}:{tail}" if hours else tail

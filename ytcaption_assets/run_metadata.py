@@ -1,0 +1,98 @@
+"""What people look at in the Dagster UI: a link, numbers, a preview, a picture."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from resources.object_store import ObjectStore
+from resources.request_rows import MediaRow
+from ytcaption_assets.domain.captions import CaptionStyle, Cue, cues
+from ytcaption_assets.domain.metrics import rtf
+from ytcaption_assets.domain.transcript import Transcript
+
+PREVIEW_CUES = 12
+LISTED_DROPS = 20
+
+
+def audio_metadata(media: MediaRow, object_store: ObjectStore) -> dict[str, Any]:
+    """Metadata of `audio_download`; sizes in bytes, durations in seconds."""
+    audio, info = media.audio, media.info
+    if audio is None:
+        return {}
+    listed = {
+        "title": _title(media),
+        "channel": info.channel,
+        "upload_date": info.upload_date,
+        "thumbnail": dg.MetadataValue.url(info.thumbnail_url) if info.thumbnail_url else None,
+        "chapters": len(info.chapters) or None,
+        "duration_s": audio.duration_s,
+        "codec": audio.codec,
+        "container": audio.container,
+        "sample_rate_hz": audio.sample_rate_hz,
+        "size_bytes": audio.size_bytes,
+        "sha256": audio.sha256,
+        "dagster/uri": object_store.uri(audio.key),
+    }
+    return {name: value for name, value in listed.items() if value is not None}
+
+
+def transcript_metadata(
+    transcript: Transcript,
+    media: MediaRow,
+    timings_s: Mapping[str, float],
+    waveform_png: bytes | None,
+) -> dict[str, Any]:
+    """Metadata of `transcription`: numbers first, then the captions' beginning and the waveform."""
+    style = CaptionStyle.for_language(transcript.text_language)
+    metadata: dict[str, Any] = {
+        "title": _title(media),
+        "language": transcript.language or "none: nobody speaks",
+        "language_probability": round(transcript.language_probability, 3),
+        "duration_s": round(transcript.duration_s, 2),
+        "speech_s": round(transcript.speech_s, 2),
+        "words": len(transcript.words),
+        "model": transcript.provenance.model,
+        "captions": dg.MetadataValue.md(_preview(cues(transcript, style))),
+        "dropped_segments": len(transcript.dropped),
+    }
+    if transcript.dropped:
+        metadata["dropped"] = dg.MetadataValue.json(
+            [
+                {"start_s": drop.start_s, "reason": drop.reason, "text": drop.text[:200]}
+                for drop in transcript.dropped[:LISTED_DROPS]
+            ]
+        )
+    if timings_s:
+        metadata["rtf"] = round(rtf(sum(timings_s.values()), transcript.duration_s), 4)
+        metadata |= {f"{stage}_s": round(took, 3) for stage, took in timings_s.items()}
+    if waveform_png:
+        encoded = base64.b64encode(waveform_png).decode()
+        metadata["waveform"] = dg.MetadataValue.md(f"![waveform](data:image/png;base64,{encoded})")
+    return metadata
+
+
+def _title(media: MediaRow) -> dg.MetadataValue:
+    title = media.title or media.source.media_id
+    url = media.info.webpage_url or media.source.url
+    return dg.MetadataValue.md(f"[{_escaped(title)}](<{url}>)" if url else _escaped(title))
+
+
+def _preview(captions: list[Cue]) -> str:
+    if not captions:
+        return "*Nobody speaks.*"
+    lines = [f"`{_clock(cue.start_ms)}` {_escaped(' '.join(cue.lines))}" for cue in captions]
+    more = len(lines) - PREVIEW_CUES
+    shown = lines[:PREVIEW_CUES] + ([f"*and {more} more*"] if more > 0 else [])
+    return "  \n".join(shown)
+
+
+def _escaped(text: str) -> str:
+    """A stranger's text inside Markdown: no link, image, tag or code of theirs."""
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()#+-!<>|&~" else char for char in text)
+
+
+def _clock(milliseconds: int) -> str:
+    seconds = milliseconds // 1000
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

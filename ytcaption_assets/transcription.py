@@ -1,0 +1,108 @@
+"""Asset `transcription`: request -> partition -> audio -> *transcript* -> parquet -> query."""
+
+import time
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from resources.audio_decoder import AudioDecoder
+from resources.object_store import ObjectStore, document_key
+from resources.request_store import RequestStore
+from resources.whisper import Transcriber
+from ytcaption_assets.checks import transcription_check_specs, transcription_checks
+from ytcaption_assets.domain.errors import ObjectNotFound
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.domain.transcript import Provenance, Recognition, Transcript
+from ytcaption_assets.partitions import transcription_partitions
+from ytcaption_assets.run_claim import Work, claimed_work
+from ytcaption_assets.run_metadata import transcript_metadata
+
+
+@dg.asset(
+    partitions_def=transcription_partitions,
+    deps=["audio_download"],
+    pool="transcription",
+    kinds={"python", "whisper"},
+    owners=["team:speech"],
+    group_name="captions",
+    check_specs=transcription_check_specs(),
+)
+def transcription(
+    context: dg.AssetExecutionContext,
+    request_store: RequestStore,
+    object_store: ObjectStore,
+    audio_decoder: AudioDecoder,
+    transcriber: Transcriber,
+) -> dg.MaterializeResult:
+    """What was said, word by word with times, one JSON document a transcription."""
+    with claimed_work(context, request_store) as work:
+        row = work.transcription
+        if row.document_key is not None and object_store.exists(row.document_key):
+            document = object_store.read_bytes(row.document_key, row.document_sha256)
+            transcript, timings = Transcript.from_json(document), {}
+            picture = None
+        else:
+            transcript, timings, picture = _transcribe(
+                work, object_store, audio_decoder, transcriber
+            )
+            key = document_key(work.id)
+            written = object_store.write_bytes(key, transcript.to_json())
+            request_store.transcript_stored(work.id, work.run_id, transcript, key, written.sha256)
+        return dg.MaterializeResult(
+            metadata=transcript_metadata(transcript, work.media, timings, picture),
+            check_results=transcription_checks(transcript),
+        )
+
+
+def _transcribe(
+    work: Work, object_store: ObjectStore, audio_decoder: AudioDecoder, transcriber: Transcriber
+) -> tuple[Transcript, dict[str, float], bytes]:
+    audio = work.media.audio
+    if audio is None:
+        raise ObjectNotFound("The audio is not stored. Materialize audio_download first.")
+    started_at = time.perf_counter()
+    with object_store.local_file(audio.key, audio.sha256) as path:
+        waveform = audio_decoder.decode(path, should_stop=work.should_stop)
+    decode_s = time.perf_counter() - started_at
+    options = work.transcription.options
+    recognition = transcriber.transcribe(waveform, options, work.progress)
+    picture = audio_decoder.waveform_png(waveform)
+    return (
+        _document(work, recognition, transcriber, options, audio.sha256),
+        {"decode": decode_s, **recognition.timings_s},
+        picture,
+    )
+
+
+def _document(
+    work: Work,
+    recognition: Recognition,
+    transcriber: Transcriber,
+    options: TranscriptionOptions,
+    audio_sha256: str,
+) -> Transcript:
+    engine = transcriber.describe(options.model)
+    return Transcript(
+        id=work.id,
+        media_id=work.media.source.media_id,
+        task=options.task,
+        language=recognition.language,
+        language_probability=recognition.language_probability,
+        duration_s=recognition.duration_s,
+        speech_s=recognition.speech_s,
+        segments=recognition.segments,
+        dropped=recognition.dropped,
+        provenance=Provenance(
+            source="asr",
+            engine=engine.engine,
+            engine_version=engine.engine_version,
+            model=engine.model,
+            model_revision=engine.model_revision,
+            device=engine.device,
+            compute_type=engine.compute_type,
+            options=options.to_dict(),
+            audio_sha256=audio_sha256,
+            run_id=work.run_id,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        ),
+    )
