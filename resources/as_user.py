@@ -54,5 +54,4 @@ def _become(uid: int, gid: int) -> None:
 
 if __name__ == "__main__":
     _become(int(sys.argv[1]), int(sys.argv[2]))
-    os.chdir("/")
     os.execv(sys.argv[3], sys.argv[3:])  # noqa: S606 - the command is ours, no shell wanted

@@ -16,8 +16,9 @@ DATABASE = "ytcaption"
 DAGSTER_DATABASE = "dagster"
 ROLES = {"api": "ytcaption_api", "dagster": "ytcaption_dagster", "lake": "ytcaption_lake"}
 SUPERUSER = "postgres"
+PORT = "5432"  # in the socket's name; said everywhere, since libpq heeds PGPORT
 
-_SOCKET_NAME = "/.s.PGSQL.5432"
+SOCKET_NAME = f".s.PGSQL.{PORT}"
 _LONGEST_SOCKET_PATH = 103  # macOS; Linux takes 107
 
 
@@ -45,10 +46,11 @@ def postgres_folder(settings: Settings) -> Path:
 
 
 def socket_folder(settings: Settings) -> Path:
-    """The embedded server's socket: under the home, or where that path is too long for a socket, in
-    a folder of this user's own below /tmp, named by the home."""
+    """The embedded server's socket: under the home, or where that path is none for a socket, in a
+    folder of this user's own below /tmp, named by the home."""
     folder = postgres_folder(settings) / "run"
-    if len(os.fsencode(folder)) + len(_SOCKET_NAME) <= _LONGEST_SOCKET_PATH:
+    # A comma separates hosts for libpq.
+    if len(os.fsencode(folder / SOCKET_NAME)) <= _LONGEST_SOCKET_PATH and "," not in str(folder):
         return folder
     digest = hashlib.sha256(os.fsencode(settings.home)).hexdigest()[:16]
     # /tmp by name: TMPDIR may differ between two processes of one installation.
@@ -62,7 +64,7 @@ def database_urls(settings: Settings) -> DatabaseUrls:
         SetupError: a URL in the settings cannot be read.
     """
     if settings.database_url is None:
-        host = {"host": str(socket_folder(settings))}
+        host = {"host": str(socket_folder(settings)), "port": PORT}
         admin = {**host, "user": SUPERUSER, "dbname": DATABASE}
         by_role = {part: {**admin, "user": role} for part, role in ROLES.items()}
         storage = {**by_role["dagster"], "dbname": DAGSTER_DATABASE}

@@ -45,29 +45,28 @@ def server_user(data: Path) -> tuple[int, int] | None:
 
 
 def run_program(
-    program: str,
-    data: Path,
-    arguments: Sequence[str],
-    *,
-    owner: tuple[int, int] | None,
-    log_folder: Path,
+    program: str, arguments: Sequence[str], *, folder: Path, owner: tuple[int, int] | None
 ) -> None:
-    """Run `program -D data arguments...` to its end, in a session of its own.
+    """Run a program to its end, in `folder` and in a session of its own.
+
+    Its paths are best given relative to `folder`: pg_ctl hands them to a shell between double
+    quotes, which `$` and `"` in the name of a home would leave.
 
     Raises:
         subprocess.SubprocessError: it failed, with what it said in `stderr`, or took too long.
         SetupError: it is not installed.
     """
-    command = [str(_folder() / program), "-D", str(data), *arguments]
+    command = [str(_folder() / program), *arguments]
     if owner is not None:
         ids = [str(number) for number in owner]
         command = [sys.executable, "-I", "-S", as_user.__file__, *ids, *command]
     # PG* variables of the caller would redirect pg_ctl. A file takes the output: a pipe would stay
     # open, since the server inherits it.
     environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-    with (log_folder / f"{program}.out").open("w+", errors="replace") as output:
+    with (folder / f"{program}.out").open("w+", errors="replace") as output:
         result = subprocess.run(
             command,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

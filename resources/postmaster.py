@@ -11,15 +11,18 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from resources.database_urls import SUPERUSER, postgres_folder, socket_folder
+from resources.database_urls import PORT, SOCKET_NAME, SUPERUSER, postgres_folder, socket_folder
 from resources.postgres_programs import MAJOR, START_TIMEOUT_S, run_program, server_user
 from ytcaption_assets.domain.errors import DiskFull, SetupError
 from ytcaption_assets.settings import Settings
 
+# Relative to the folder.
+_DATA, _FRESH, _LOG = "data", "new", "../postgres.log"
 _LARGEST_LOG_BYTES = 16 * 1024**2
 
 _SERVER_SETTINGS = {
     "listen_addresses": "",
+    "port": PORT,
     "unix_socket_permissions": "0700",
     "max_connections": "100",
     "shared_buffers": "64MB",
@@ -51,7 +54,7 @@ class Postmaster:
     @property
     def data(self) -> Path:
         """Postgres's data directory."""
-        return self.folder / "data"
+        return self.folder / _DATA
 
     def make_folders(self) -> None:
         """Make its folders, closed to other users.
@@ -98,11 +101,15 @@ class Postmaster:
 
     def is_running(self) -> bool:
         """Whether it answers on its socket."""
-        if not (self.socket / ".s.PGSQL.5432").exists():
+        if not (self.socket / SOCKET_NAME).exists():
             return False
         try:
             with psycopg.connect(
-                host=str(self.socket), user=SUPERUSER, dbname="postgres", connect_timeout=10
+                host=str(self.socket),
+                port=PORT,
+                user=SUPERUSER,
+                dbname=SUPERUSER,
+                connect_timeout=10,
             ):
                 return True
         except psycopg.OperationalError:
@@ -123,7 +130,7 @@ class Postmaster:
         seen = self.log.stat().st_size
         wait = ("-w", "-t", str(START_TIMEOUT_S))
         try:
-            self._run("pg_ctl", "start", *wait, "-l", str(self.log), "-o", command)
+            self._run("pg_ctl", "start", "-D", _DATA, *wait, "-l", _LOG, "-o", command)
         except subprocess.SubprocessError as error:
             raise self._start_error(seen) from error
 
@@ -131,23 +138,23 @@ class Postmaster:
         """Stop it; open sessions are ended."""
         for mode in ("fast", "immediate"):
             try:
-                self._run("pg_ctl", "stop", "-w", "-t", "30", "-m", mode)
+                self._run("pg_ctl", "stop", "-D", _DATA, "-w", "-t", "30", "-m", mode)
             except subprocess.SubprocessError:
                 continue
             return
 
     def _initialise(self, owner: tuple[int, int] | None) -> None:
         # Beside, then renamed: a half-made data directory is never taken for a database.
-        fresh = self.folder / "new"
+        fresh = self.folder / _FRESH
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         if owner is not None:
             os.chown(fresh, *owner)
         # Postgres's own C.UTF-8: an index stays right when the machine's locales change.
         locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
-        arguments = ("--encoding=UTF8", *locale, "--auth=trust", "-U", SUPERUSER)
+        arguments = ("-D", _FRESH, "--encoding=UTF8", *locale, "--auth=trust", "-U", SUPERUSER)
         try:
-            run_program("initdb", fresh, arguments, owner=owner, log_folder=self.folder)
+            run_program("initdb", arguments, folder=self.folder, owner=owner)
         except subprocess.CalledProcessError as error:
             shutil.rmtree(fresh, ignore_errors=True)
             if "No space left" in error.stderr:
@@ -161,9 +168,7 @@ class Postmaster:
         _fsync_folder(self.folder)
 
     def _run(self, program: str, *arguments: str) -> None:
-        run_program(
-            program, self.data, arguments, owner=server_user(self.data), log_folder=self.folder
-        )
+        run_program(program, arguments, folder=self.folder, owner=server_user(self.data))
 
     def _forget_stale_pid(self) -> None:
         # After a restart of the machine or container, the number may belong to somebody else, and

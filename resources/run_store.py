@@ -135,6 +135,11 @@ class RunStore(RunOutcomes):
                     "media_id": row["media_id"],
                 },
             )
+            connection.execute(
+                "update ytcaption.transcription set heartbeat_at = now(), updated_at = now() "
+                "where id = %s",
+                (id,),
+            )
             data = {"sha256": audio.sha256, "size_bytes": audio.size_bytes}
             add_event(connection, row, "audio.stored", data | {"duration_s": audio.duration_s})
             notify(connection, PROGRESS_CHANNEL, id)

@@ -1,0 +1,229 @@
+"""Databases, roles and schemas, on every Postgres that is here."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from resources.database_urls import ROLES, database_urls, with_database
+from resources.migrate import migrate, migrations
+from resources.postgres import close_pools
+from resources.request_store import RequestStore
+from tests.postgres_servers import SERVERS, DatabaseServer
+from ytcaption_assets.domain.errors import DatabaseUnavailable, SetupError
+from ytcaption_assets.domain.media import MediaSource
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.settings import Settings
+
+pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)
+
+
+def settings_with(url: str, **overrides: object) -> Settings:
+    """Of a server, without a `.env`."""
+    return Settings(_env_file=None, database_url=url, **overrides)  # pyright: ignore
+
+
+@pytest.fixture
+def empty(database_server: DatabaseServer) -> Iterator[Settings]:
+    """Settings that name databases which do not exist yet; both are dropped afterwards."""
+    url = with_database(database_server.url, "fresh")
+    dagster = with_database(database_server.url, "fresh_dagster")
+    settings = settings_with(url, dagster_database_url=dagster)
+    yield settings
+    close_pools(database_urls(settings))
+    drop(database_server, "fresh", "fresh_dagster")
+
+
+@pytest.fixture
+def poor(database_server: DatabaseServer) -> Iterator[Settings]:
+    """Settings of a user who owns two databases and may make neither roles nor databases."""
+    socket = conninfo_to_dict(database_server.superuser_url) | {"user": "poor"}
+    with psycopg.connect(database_server.superuser_url, autocommit=True) as connection:
+        connection.execute("create role poor login")
+        for name in ("poor", "poor_dagster"):
+            connection.execute(
+                sql.SQL("create database {} owner poor").format(sql.Identifier(name))
+            )
+    # Over the socket, which both servers trust.
+    settings = settings_with(
+        make_conninfo(**socket | {"dbname": "poor"}),
+        dagster_database_url=make_conninfo(**socket | {"dbname": "poor_dagster"}),
+    )
+    yield settings
+    close_pools(database_urls(settings))
+    drop(database_server, "poor", "poor_dagster")
+    with psycopg.connect(database_server.superuser_url, autocommit=True) as connection:
+        connection.execute("drop role poor")
+
+
+def drop(server: DatabaseServer, *databases: str) -> None:
+    """Drop them, whoever is connected."""
+    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
+        for name in databases:
+            connection.execute(
+                sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+            )
+
+
+def rows(url: str, statement: str) -> list[tuple[object, ...]]:
+    """What a query gives."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(statement).fetchall()  # pyright: ignore
+
+
+def test_everything_is_made(empty: Settings):
+    """Both databases, the schemas, the ledger with each file."""
+    migrate(empty)
+    urls = database_urls(empty)
+    assert {row[0] for row in rows(urls.admin, "select nspname from pg_namespace")} >= {
+        "ytcaption",
+        "lake",
+    }
+    ledger = rows(urls.admin, "select number, name from ytcaption.migration order by number")
+    assert ledger == [(0, "grants.sql"), *((item.number, item.name) for item in migrations())]
+    assert rows(with_database(urls.admin, "fresh_dagster"), "select 1") == [(1,)]
+    store = RequestStore.from_settings(empty, "api")
+    store.submit(MediaSource("youtube-abc", "site"), TranscriptionOptions("base"))
+
+
+def test_running_it_again_changes_nothing(empty: Settings):
+    """The ledger is as it was, and so are rows."""
+    migrate(empty)
+    store = RequestStore.from_settings(empty, "api")
+    store.submit(MediaSource("youtube-abc", "site"), TranscriptionOptions("base"))
+    before = rows(database_urls(empty).admin, "select * from ytcaption.migration order by 1")
+    migrate(empty)
+    assert (
+        rows(database_urls(empty).admin, "select * from ytcaption.migration order by 1") == before
+    )
+    assert len(store.list_recent()) == 1
+
+
+def test_four_at_once_make_it_once(empty: Settings):
+    """None of them fails, and each file is applied once."""
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: migrate(empty), range(4)))
+    ledger = rows(database_urls(empty).admin, "select count(*) from ytcaption.migration")
+    assert ledger == [(len(migrations()) + 1,)]
+
+
+def test_changed_grants_are_applied_again(empty: Settings):
+    """Rights that are missing come back when the file is another than the one recorded."""
+    migrate(empty)
+    admin = database_urls(empty).admin
+    with psycopg.connect(admin) as connection:
+        connection.execute("revoke select on ytcaption.media from ytcaption_api")
+        connection.execute("update ytcaption.migration set sha256 = 'old' where number = 0")
+    migrate(empty)
+    right = "select has_table_privilege('ytcaption_api', 'ytcaption.media', 'select')"
+    assert rows(admin, right) == [(True,)]
+
+
+def test_a_file_that_fails_leaves_nothing(empty: Settings, monkeypatch: pytest.MonkeyPatch):
+    """A numbered file is one transaction: its first statement is taken back with its last, and the
+    next run applies it whole."""
+    from resources import migrate as module
+
+    migrate(empty)
+    known = migrations()
+    number = known[-1].number + 1
+    broken = module.Migration(number, "x.sql", "create table ytcaption.x (y int); select 1/0;")
+    right = module.Migration(number, "x.sql", "create table ytcaption.x (y int);")
+    admin = database_urls(empty).admin
+    monkeypatch.setattr(module, "migrations", lambda: [*known, broken])
+    with pytest.raises(Exception, match="refused"):
+        migrate(empty)
+    assert rows(admin, "select to_regclass('ytcaption.x')") == [(None,)]
+    monkeypatch.setattr(module, "migrations", lambda: [*known, right])
+    migrate(empty)
+    assert rows(admin, "select max(number) from ytcaption.migration") == [(number,)]
+
+
+def test_a_database_of_a_later_version_is_left_alone(empty: Settings):
+    """An older ytcaption says so and changes nothing."""
+    migrate(empty)
+    with psycopg.connect(database_urls(empty).admin) as connection:
+        connection.execute("insert into ytcaption.migration values (9999, 'later.sql', 'x')")
+    with pytest.raises(SetupError, match="later version"):
+        migrate(empty)
+
+
+def test_the_roles_are_no_superusers(database_server: DatabaseServer):
+    """None may make roles or databases, replicate or pass row security."""
+    found = rows(
+        database_server.superuser_url,
+        "select rolname, rolsuper or rolcreaterole or rolcreatedb or rolreplication or "
+        "rolbypassrls from pg_roles where rolname like 'ytcaption%' order by 1",
+    )
+    assert found == [(role, False) for role in sorted(ROLES.values())]
+
+
+def test_a_user_without_rights_goes_on_alone(poor: Settings):
+    """Who may not make roles works with the one there is, and everything works."""
+    migrate(poor)
+    migrate(poor)
+    store = RequestStore.from_settings(poor, "api")
+    id = store.submit(MediaSource("youtube-abc", "site"), TranscriptionOptions("base"))
+    run = RequestStore.from_settings(poor, "dagster")
+    assert run.claim(id.transcription.id, "run-1", 1).run_id == "run-1"
+    assert rows(database_urls(poor).lake, "select to_regnamespace('lake')::text") == [("lake",)]
+
+
+def test_a_database_that_may_not_be_made(poor: Settings):
+    """The message is the statement that an administrator has to run."""
+    url = with_database(database_urls(poor).admin, "rich")
+    with pytest.raises(SetupError, match="create database rich owner poor"):
+        migrate(settings_with(url))
+
+
+def test_a_schema_that_may_not_be_made(poor: Settings, database_server: DatabaseServer):
+    """A user who does not own the database is told so."""
+    with psycopg.connect(database_server.superuser_url, autocommit=True) as connection:
+        connection.execute("alter database poor owner to current_user")
+    with pytest.raises(SetupError, match="owner"):
+        migrate(poor)
+
+
+def test_a_server_that_is_not_there(database_server: DatabaseServer):
+    """No answer is told as retryable, without the password."""
+    with pytest.raises(DatabaseUnavailable) as caught:
+        migrate(settings_with("postgresql://ada:hunter2@127.0.0.1:1/captions"))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_lake_elsewhere_gets_its_schema_there(empty: Settings, database_server: DatabaseServer):
+    """The lake's own database is made and has schema lake; ours has none."""
+    url = with_database(database_server.url, "fresh_lake")
+    settings = empty.model_copy(update={"lake_database_url": type(empty.database_url)(url)})
+    try:
+        migrate(settings)
+        assert rows(url, "select to_regnamespace('lake')::text") == [("lake",)]
+        assert rows(database_urls(empty).admin, "select to_regnamespace('lake')") == [(None,)]
+    finally:
+        drop(database_server, "fresh_lake")
+
+
+def test_numbers_of_migrations_have_no_gap_or_twin(database_server: DatabaseServer):
+    """They are 1, 2, 3 ..., and every file but the grants has one."""
+    assert [item.number for item in migrations()] == list(range(1, len(migrations()) + 1))
+    names = {file.name for file in files("resources").joinpath("migrations").iterdir()}
+    assert names == {item.name for item in migrations()} | {"grants.sql"}
+
+
+def test_dagsters_storage_works_there(settings: Settings):
+    """SQLAlchemy reaches database `dagster` by psycopg2, and may make tables."""
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(database_urls(settings).dagster_storage)
+    try:
+        with engine.begin() as connection:
+            assert connection.dialect.driver == "psycopg2"
+            assert connection.execute(text("select current_database()")).scalar() == "dagster"
+            connection.execute(text("create table probe (x int)"))
+            connection.execute(text("drop table probe"))
+    finally:
+        engine.dispose()
