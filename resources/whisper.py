@@ -88,7 +88,7 @@ class WhisperTranscriber(Transcriber):
                 dropped=(),
                 timings_s=timings_s,
             )
-        files, where = self._placed(options.model, lambda *_: on_progress(0.0, duration_s))
+        files, where = self.placed(options.model, lambda *_: on_progress(0.0, duration_s))
         model = loaded_model(files.directory, files.revision, where)
         lap("load")
         language, probability = detect_language(model, waveform, activity, options.language)
@@ -108,7 +108,7 @@ class WhisperTranscriber(Transcriber):
 
     def describe(self, model: str) -> EngineInfo:
         """See `Transcriber.describe`."""
-        files, where = self._placed(model, lambda *_: None)
+        files, where = self.placed(model)
         return EngineInfo(
             engine="faster-whisper",
             engine_version=version("faster-whisper"),
@@ -118,9 +118,10 @@ class WhisperTranscriber(Transcriber):
             compute_type=where.compute_type,
         )
 
-    def _placed(
-        self, model: str, on_bytes: Callable[[int, int | None], None]
+    def placed(
+        self, model: str, on_bytes: Callable[[int, int | None], None] | None = None
     ) -> tuple[ModelFiles, Placement]:
+        """The model's files, fetched if need be, and where it runs."""
         # The index's URL may hold a password, so it is no field: Dagster's UI shows fields.
         files = ensure_model(model, Path(self.models_home), on_bytes, load_settings().pip_index_url)
         size_bytes = (files.directory / "model.bin").stat().st_size

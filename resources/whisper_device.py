@@ -165,8 +165,10 @@ def loaded_model(directory: Path, revision: str, where: Placement) -> "WhisperMo
 
 
 def _load(directory: Path, where: Placement) -> "WhisperModel":
+    import ctranslate2
     from faster_whisper import WhisperModel
 
+    ctranslate2.set_random_seed(0)  # the decoder samples where it is in doubt
     try:
         return WhisperModel(
             str(directory),

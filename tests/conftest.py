@@ -12,6 +12,7 @@ from resources.database_urls import database_urls
 from resources.object_store import ObjectStore
 from resources.postgres import Postgres, close_pools
 from resources.request_store import RequestStore
+from tests.model_home import base_model_home, model_home  # noqa: F401 - fixtures
 from tests.postgres_servers import DatabaseServer, started_server
 from ytcaption_assets.settings import Settings
 

@@ -1,0 +1,187 @@
+"""Words right and speed: WhisperTranscriber against plain faster-whisper, side by side in one run.
+
+    python -m benchmarks.accuracy [--audio DIR] [--model base] [--json FILE]
+
+Both hear the same samples with the same loaded weights, clip by clip, in turns, so that a busy
+machine slows both. Plain is `WhisperModel.transcribe(waveform, beam_size=5)`, all else at default.
+Exit status 1 where ours is more than half a point worse in a language or writes text over silence.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import (
+    NO_SPEECH_KINDS,
+    TEST_DATA,
+    Clip,
+    Clock,
+    Errors,
+    clips,
+    peak_memory_bytes,
+    total,
+    word_errors,
+)
+from resources.audio_decoder import decode
+from resources.whisper import WhisperTranscriber
+from resources.whisper_device import loaded_model
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.settings import load_settings
+
+ENGINES = ("plain", "ours")
+ALLOWED_LOSS = 0.005
+"""Word error rate by which ours may be above plain, in any language."""
+
+
+@dataclass
+class Heard:
+    """One clip, as both engines heard it."""
+
+    clip: Clip
+    text: dict[str, str] = field(default_factory=dict)
+    language: dict[str, str | None] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+
+    def errors(self, engine: str) -> Errors:
+        """Against the clip's reference."""
+        return word_errors(self.clip.language, self.clip.reference, self.text[engine])
+
+
+def hear(
+    found: list[Clip], model: str, transcriber: WhisperTranscriber, clock: Clock
+) -> list[Heard]:
+    """Every clip by both engines; the clock gets `plain` and `ours`."""
+    options = TranscriptionOptions(model=model)
+    files, where = transcriber.placed(model)
+    plain = loaded_model(files.directory, files.revision, where)
+    warm_up = np.zeros(16_000, np.float32)
+    list(plain.transcribe(warm_up, language="en", beam_size=5)[0])
+    heard = []
+    for at, clip in enumerate(found):
+        waveform = decode(clip.path, max_audio_s=3_600, memory_bytes=1 << 31)
+        one = Heard(clip)
+        for engine in ENGINES[:: 1 if at % 2 else -1]:
+            with clock.measure(engine):
+                if engine == "plain":
+                    segments, info = plain.transcribe(waveform, beam_size=5)
+                    one.text[engine] = "".join(segment.text for segment in segments).strip()
+                    one.language[engine] = info.language
+                else:
+                    result = transcriber.transcribe(waveform, options, lambda *_: None)
+                    one.text[engine] = " ".join(segment.text for segment in result.segments)
+                    one.language[engine] = result.language
+                    one.dropped = [f"{drop.reason}: {drop.text}" for drop in result.dropped]
+        heard.append(one)
+        print(f"\r{at + 1}/{len(found)} clips", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return heard
+
+
+def summary(heard: list[Heard], clock: Clock) -> dict:
+    """JSON values: error rates by language, speed, text over silence, clips that differ."""
+    scored = [one for one in heard if one.clip.reference]
+    languages = sorted({one.clip.language for one in scored})
+    groups = {
+        language: [one for one in scored if one.clip.language == language] for language in languages
+    } | {"all": scored}
+    audio_s = sum(one.clip.duration_s for one in heard)
+    silent = [one for one in heard if one.clip.kind in NO_SPEECH_KINDS]
+    return {
+        "audio_s": round(audio_s, 1),
+        "languages": {
+            name: {
+                "clips": len(group),
+                **{
+                    engine: asdict(errors) | {"rate": errors.rate}
+                    for engine in ENGINES
+                    for errors in [total(one.errors(engine) for one in group)]
+                },
+            }
+            for name, group in groups.items()
+        },
+        "seconds": {engine: round(clock.seconds[engine], 2) for engine in ENGINES},
+        "times_real_time": {
+            engine: round(audio_s / clock.seconds[engine], 2) for engine in ENGINES
+        },
+        "speed_ratio": round(clock.seconds["plain"] / clock.seconds["ours"], 2),
+        "language_wrong": {
+            engine: [
+                one.clip.path.name
+                for one in heard
+                if one.clip.language and one.language[engine] != one.clip.language
+            ]
+            for engine in ENGINES
+        },
+        "text_over_silence": {
+            engine: {one.clip.path.name: one.text[engine] for one in silent if one.text[engine]}
+            for engine in ENGINES
+        },
+        "dropped": {one.clip.path.name: one.dropped for one in heard if one.dropped},
+        "peak_memory_bytes": peak_memory_bytes(),
+        "texts": {
+            one.clip.path.name: one.text for one in heard if one.text["plain"] != one.text["ours"]
+        },
+    }
+
+
+def is_good(result: dict) -> bool:
+    """What the benchmark demands."""
+    losses = [each["ours"]["rate"] - each["plain"]["rate"] for each in result["languages"].values()]
+    return max(losses) <= ALLOWED_LOSS and not result["text_over_silence"]["ours"]
+
+
+def show(result: dict, model: str) -> None:
+    """Prints the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"word error rate, {model}, {result['audio_s']:.0f} s of audio")
+    for column in ("language", "clips", "words", "plain", "ours", "difference"):
+        table.add_column(column, justify="left" if column == "language" else "right")
+    for name, each in result["languages"].items():
+        plain, ours = each["plain"]["rate"], each["ours"]["rate"]
+        words = str(each["plain"]["reference_words"])
+        table.add_row(
+            name, str(each["clips"]), words, f"{plain:.2%}", f"{ours:.2%}", f"{ours - plain:+.2%}"
+        )
+    console = Console()
+    console.print(table)
+    speeds = result["times_real_time"]
+    console.print(
+        f"plain {speeds['plain']} x real time, ours {speeds['ours']} x (ratio "
+        f"{result['speed_ratio']}), peak memory {result['peak_memory_bytes'] / 1e6:.0f} MB"
+    )
+    for engine in ENGINES:
+        for name, text in result["text_over_silence"][engine].items():
+            console.print(f"{engine} over {name}: {text!r}", markup=False)
+        if wrong := result["language_wrong"][engine]:
+            console.print(f"{engine}, wrong language: {', '.join(wrong)}")
+
+
+def main() -> int:
+    """Measures, prints and judges."""
+    settings = load_settings()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy")
+    parser.add_argument("--audio", type=Path, default=TEST_DATA, help="a folder with manifest.csv")
+    parser.add_argument("--model", default=settings.model)
+    parser.add_argument("--language", help="only clips of this language, and those without any")
+    parser.add_argument("--json", type=Path, help="write the result here")
+    asked = parser.parse_args()
+    only = "en" if asked.model.endswith(".en") else asked.language
+    found = [each for each in clips(asked.audio) if only is None or each.language in (only, "")]
+    clock = Clock()
+    result = summary(
+        hear(found, asked.model, WhisperTranscriber.from_settings(settings), clock), clock
+    )
+    show(result, asked.model)
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(result, indent=1, ensure_ascii=False))
+    return 0 if is_good(result) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
