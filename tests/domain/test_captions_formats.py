@@ -1,7 +1,6 @@
 """Caption files: other people's readers find in them what we wrote, whatever was said."""
 
 import html
-import json
 import re
 
 import pysubs2
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests.domain.captions_samples import (
     REAL,
-    make_segment,
     make_transcript,
     real_transcript,
     spoken,
@@ -20,12 +18,11 @@ from tests.domain.captions_samples import (
 )
 from ytcaption_assets.domain.caption_formats import CaptionFormat, render, to_srt, to_vtt
 from ytcaption_assets.domain.captions import Cue, cues
-from ytcaption_assets.domain.transcript import Transcript, Word
+from ytcaption_assets.domain.transcript import Transcript
 
 END = Cue(359_000_000, 359_001_000, ("The end.",))
 """Last, since pysubs2's SRT reader takes digits that end a file for the number of a caption."""
 
-HOSTILE = "<b>bold</b> --> {\\i1} C:\\new\\home \\N &amp; &lt; 1 < 2 & [x](y) *a* _b_ `c` #d |"
 LATE = 30 * 3600.0
 
 
@@ -167,7 +164,7 @@ def test_four_days_in_srt_and_vtt_have_three_digits_of_hours():
 def test_vtt_begins_as_the_standard_says():
     """Signature and language on one line, then a blank one; no language where nothing is said."""
     assert render(real_transcript("jfk"), CaptionFormat.VTT).startswith(
-        "WEBVTT Language: en\n\n00:"
+        "WEBVTT Language: en\n\n1\n00:"
     )
     assert render(make_transcript(language=None), CaptionFormat.VTT) == "WEBVTT\n"
 
@@ -196,6 +193,24 @@ def test_vtt_escapes_markup_and_srt_has_none():
     assert "\n<b> & --\u2060> 1\n" in render(transcript, CaptionFormat.SRT)
 
 
+def test_a_spoken_timing_line_begins_no_caption():
+    """Not in the eyes of a reader that looks for an arrow between two times."""
+    timing = "00:00:01,000 --> 00:00:02,000"
+    transcript = make_transcript(spoken(f"{timing} {timing.replace(',', '.')}"))
+    captions = cues(transcript)
+    assert len(webvtt.from_string(render(transcript, CaptionFormat.VTT))) == len(captions)
+    arrows = re.findall(r"[\d:,.]+ --> [\d:,.]+", render(transcript, CaptionFormat.SRT))
+    assert len(arrows) == len(captions)
+
+
+def test_a_caption_that_ends_with_a_number_keeps_it():
+    """pysubs2 takes digits before the next caption for its number: VTT captions have one, too."""
+    segments = (spoken("It was 1984"), spoken("1985", start_s=9), spoken("The end.", start_s=20))
+    for format_ in (CaptionFormat.SRT, CaptionFormat.VTT):
+        found = pysubs2_events(render(make_transcript(*segments), format_), format_)
+        assert [text for *_, text in found] == ["It was 1984", "1985", "The end."]
+
+
 def test_ass_escapes_its_own_markup():
     """Braces and backslashes are text, as FFmpeg writes them for libass."""
     transcript = make_transcript(spoken("{\\i1} C:\\new"))
@@ -208,61 +223,6 @@ def test_ass_takes_the_direction_of_right_to_left_text():
     hebrew = render(make_transcript(spoken("שלום עולם."), language="he"), CaptionFormat.ASS)
     english = render(make_transcript(spoken("Hello.")), CaptionFormat.ASS)
     assert re.search(style.format(-1), hebrew, re.M) and re.search(style.format(1), english, re.M)
-
-
-def test_tsv_has_the_columns_of_openai_whisper():
-    """start, end, text; tabs in the text are spaces; a formula is quoted."""
-    odd = make_segment([Word(1.0, 2.5, "=1+1\tand", 1.0)])
-    text = render(make_transcript(spoken("Hello there."), odd), CaptionFormat.TSV)
-    assert text == "start\tend\ttext\n0\t600\tHello there.\n1000\t2500\t'=1+1 and\n"
-
-
-def test_txt_is_a_segment_a_line():
-    """As openai-whisper's; silent segments leave no blank line."""
-    silent = make_segment([Word(1.0, 2.0, " ", 1.0)])
-    transcript = make_transcript(spoken("Hello\u2028there."), silent, spoken("You.", start_s=3))
-    assert render(transcript, CaptionFormat.TXT) == "Hello there.\nYou.\n"
-
-
-@pytest.mark.parametrize("name", REAL)
-def test_json_is_the_whole_document_and_readable(name: str):
-    """`Transcript.from_json` reads it back, and a word is a line."""
-    transcript = real_transcript(name)
-    text = render(transcript, CaptionFormat.JSON)
-    assert Transcript.from_json(text.encode()) == transcript
-    assert json.loads(text) == json.loads(transcript.to_json())
-    assert sum('"probability"' in line for line in text.splitlines()) == len(transcript.words)
-
-
-def test_markdown_shows_markup_as_text():
-    """No character of the speech becomes a tag, link, heading, list or emphasis."""
-    text = render(make_transcript(spoken(HOSTILE)), CaptionFormat.MD)
-    assert text == (
-        "# Transcript\n\n**0:00** &lt;b&gt;bold&lt;/b&gt; --&gt; {\\\\i1} C:\\\\new\\\\home \\\\N "
-        "&amp;amp; &amp;lt; 1 &lt; 2 &amp; \\[x\\](y) \\*a\\* \\_b\\_ \\`c\\` #d \\|\n"
-    )
-
-
-def test_markdown_has_paragraphs_at_pauses_and_headings_in_long_media():
-    """A time begins each paragraph; after ten minutes the next part has its heading."""
-    segments = (
-        spoken("First part."),
-        spoken("Second part.", start_s=5),
-        spoken("Third.", start_s=700),
-    )
-    assert render(make_transcript(*segments), CaptionFormat.MD).split("\n\n") == [
-        "# Transcript", "## 0:00", "**0:00** First part.", "**0:05** Second part.",
-        "## 10:00", "**11:40** Third.\n",
-    ]  # fmt: skip
-
-
-def test_markdown_breaks_long_speech_at_a_sentence():
-    """Speech without pauses is no wall of text."""
-    sentence = "This speaker never stops for a breath and goes on. "
-    segments = [spoken(sentence, start_s=index * 3.0) for index in range(30)]
-    paragraphs = render(make_transcript(*segments), CaptionFormat.MD).split("\n\n")[1:]
-    assert len(paragraphs) == 4
-    assert all(paragraph.rstrip().endswith("goes on.") for paragraph in paragraphs)
 
 
 @pytest.mark.parametrize("format_", CaptionFormat)
