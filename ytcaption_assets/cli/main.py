@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from ytcaption_assets.cli import models
+from ytcaption_assets.cli.status import status
+from ytcaption_assets.cli.up import up
 from ytcaption_assets.domain.errors import InputError, YtcaptionError
 
 app = typer.Typer(
@@ -14,6 +17,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+app.command()(up)
+app.command()(status)
+app.add_typer(models.app, name="models")
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -69,6 +76,18 @@ def transcribe(
     raise typer.Exit(
         transcribe_sources(sources or [], options, chosen, output, settings=settings, force=force)
     )
+
+
+@app.command()
+def migrate() -> None:
+    """Brings the database up to date; `up` and `transcribe` do so by themselves."""
+    from resources.embedded_postgres import running_postgres
+    from resources.migrate import migrate as bring_up_to_date
+    from ytcaption_assets.settings import load_settings
+
+    settings = load_settings()
+    with running_postgres(settings):
+        bring_up_to_date(settings)
 
 
 @app.command()
