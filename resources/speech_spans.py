@@ -64,7 +64,7 @@ class SpeechActivity:
 
     def share(self, start_s: float, end_s: float) -> float:
         """How much of an interval may be speech, 0 to 1; generous: by the low threshold alone."""
-        first = int(start_s / _FRAME_S)
+        first = max(0, int(start_s / _FRAME_S))
         frames = self._probabilities[first : max(first + 1, int(np.ceil(end_s / _FRAME_S)))]
         return float(np.mean(frames >= _LOW)) if len(frames) else 0.0
 
