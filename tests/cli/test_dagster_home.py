@@ -25,7 +25,7 @@ def changed(settings: Settings, **values) -> Settings:
 
 
 def test_the_instance_is_what_the_settings_say(settings):
-    """Dagster itself reads the file back: storage, pools, queue, monitoring, threads, no telemetry."""
+    """Dagster itself reads back storage, pools, queue, monitoring, threads, no telemetry."""
     from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
 
     settings = changed(settings, download_slots=3, transcription_slots=2, max_runtime_s=1800)

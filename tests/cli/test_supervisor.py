@@ -12,9 +12,10 @@ import psutil
 import pytest
 from rich.console import Console
 
-from ytcaption_assets.cli.leftovers import MARK, end_leftovers, leftover_processes
+from ytcaption_assets.cli.leftovers import MARK, end_leftovers, group_members, leftover_processes
 from ytcaption_assets.cli.process_output import ProcessOutput
-from ytcaption_assets.cli.supervisor import Policy, ProcessGaveUp, Program, Supervisor
+from ytcaption_assets.cli.programs import Policy, ProcessGaveUp, Program
+from ytcaption_assets.cli.supervisor import Supervisor
 
 QUICK = Policy(backoff_s=(0.05,), max_failures=3, steady_s=30, start_s=5, stop_s=1)
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
@@ -158,6 +159,39 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path):
     assert not leftover_processes(tmp_path)
 
 
+def test_a_process_without_work_is_not_waited_for(tmp_path):
+    """What only waits, such as a server for a call that listens, is killed after its own time."""
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+    idle = python("idle", code, stop_s=0.3, has_work=lambda pid: bool(group_members(pid)))
+    assert Harness(tmp_path, [idle], Policy(stop_s=30)).run(lambda: time.sleep(0.5)) < 3
+    assert not leftover_processes(tmp_path)
+
+
+def test_work_in_the_group_gets_the_whole_time_to_end(tmp_path):
+    """A run that is still writing is not cut short with the server it belongs to."""
+    done = tmp_path / "done"
+    run = (
+        "import signal, time\n"
+        "def end(*_):\n"
+        f"    time.sleep(1); open({str(done)!r}, 'w').close(); raise SystemExit\n"
+        "signal.signal(15, end); print('run', flush=True); time.sleep(60)"
+    )
+    server = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(15, signal.SIG_IGN)\n"
+        f"subprocess.Popen([sys.executable, '-c', {run!r}])\n"
+        "time.sleep(60)"
+    )
+    working = python("server", server, stop_s=0.2, has_work=lambda pid: bool(group_members(pid)))
+    harness = Harness(tmp_path, [working], Policy(stop_s=10))
+    took_s = harness.run(
+        lambda: harness.wait_for(lambda: "server │ run" in harness.text.getvalue())
+    )
+    assert done.exists()
+    assert 1 < took_s < 5
+    assert not leftover_processes(tmp_path)
+
+
 def test_a_second_stop_request_does_not_wait(tmp_path):
     """The second Ctrl-C kills at once."""
     deaf = f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEP}"
@@ -188,7 +222,8 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path):
 import os, sys
 from rich.console import Console
 from ytcaption_assets.cli.process_output import ProcessOutput
-from ytcaption_assets.cli.supervisor import Program, Supervisor
+from ytcaption_assets.cli.programs import Program
+from ytcaption_assets.cli.supervisor import Supervisor
 one = Program("one", (sys.executable, "-c", "import time; time.sleep(60)"), lambda _: True)
 Supervisor([one], environment=dict(os.environ, {MARK}={str(tmp_path)!r}),
            output=ProcessOutput(Console(), ["up", "one"])).run()

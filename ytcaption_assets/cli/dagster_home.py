@@ -9,10 +9,11 @@ from pathlib import Path
 from string import Template
 
 import dagster as dg
+import psycopg
 from dagster._core.instance.ref import InstanceRef
 from pydantic import SecretStr
 
-from resources.embedded_postgres import database_urls
+from resources.database_urls import database_urls, libpq_url
 from ytcaption_assets.cli.runtime_directory import runtime_directory
 from ytcaption_assets.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption_assets.settings import Settings
@@ -85,6 +86,7 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         SetupError: the home cannot be written.
     """
     home = prepare_dagster_home(settings)
+    _require_answer(settings)
     reference = InstanceRef.from_dir(
         str(home),
         overrides={
@@ -106,6 +108,16 @@ def set_pool_limits(instance: dg.DagsterInstance, settings: Settings) -> None:
     limits = {"download": settings.download_slots, "transcription": settings.transcription_slots}
     for pool, slots in limits.items():
         instance.event_log_storage.set_concurrency_slots(pool, slots)
+
+
+def _require_answer(settings: Settings) -> None:
+    # Asked first: Dagster tries again for 11 s, and its error quotes the address.
+    try:
+        psycopg.connect(
+            libpq_url(database_urls(settings).dagster_storage), connect_timeout=10
+        ).close()
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable("Dagster's database does not answer.") from error
 
 
 def _instance_yaml(settings: Settings, home: Path) -> str:

@@ -47,6 +47,23 @@ def end_leftovers(home: Path, patience_s: float = 5.0) -> int:
     return len(found)
 
 
+def group_members(leader_pid: int) -> list[psutil.Process]:
+    """The processes of a group that do its work: not its leader nor multiprocessing's helper."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if (
+                process.pid != leader_pid
+                and os.getpgid(process.pid) == leader_pid
+                and process.status() != psutil.STATUS_ZOMBIE
+                and "resource_tracker" not in " ".join(process.cmdline())
+            ):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # it has ended
+    return found
+
+
 def _signal(processes: list[psutil.Process], *, kill: bool) -> None:
     for process in processes:
         try:

@@ -62,6 +62,11 @@ def take_port(host: str, port: int, setting: str) -> int:
             ) from error
 
 
+def in_url(host: str) -> str:
+    """The host as a URL has it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def _by(port: int) -> str:
     try:
         for connection in psutil.net_connections(kind="tcp"):

@@ -22,11 +22,12 @@ from ytcaption_assets.cli.dagster_home import (
 )
 from ytcaption_assets.cli.health import code_server_answers, daemon_beats_since, http_answers
 from ytcaption_assets.cli.home_lock import home_lock
-from ytcaption_assets.cli.leftovers import MARK, end_leftovers
-from ytcaption_assets.cli.ports import require_loopback, take_port
+from ytcaption_assets.cli.leftovers import MARK, end_leftovers, group_members
+from ytcaption_assets.cli.ports import in_url, require_loopback, take_port
 from ytcaption_assets.cli.process_output import ProcessOutput
+from ytcaption_assets.cli.programs import Program
 from ytcaption_assets.cli.runtime_directory import make_runtime_directory
-from ytcaption_assets.cli.supervisor import Child, Program, Supervisor
+from ytcaption_assets.cli.supervisor import Child, Supervisor
 from ytcaption_assets.cli.up_state import (
     ProcessState,
     UpState,
@@ -65,7 +66,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
                 set_pool_limits(instance, settings)
                 supervisor = Supervisor(
                     _programs(settings, instance, webserver=webserver),
-                    environment=dagster_environment(settings) | {MARK: str(settings.home)},
+                    environment=_environment(settings),
                     output=output,
                     on_change=lambda children: _save(settings, children, webserver=webserver),
                     on_ready=lambda took_s: _say_ready(output, settings, took_s, webserver),
@@ -106,13 +107,17 @@ def _programs(
                 *("--use-python-environment-entry-point", "--empty-working-directory"),
             ),
             lambda _: code_server_answers(socket),
-            stop_s=5.0,
+            # Without runs it only waits for a sensor's tick, which may listen for work for long.
+            stop_s=1.5,
+            has_work=lambda pid: bool(group_members(pid)),
         ),
         Program(
             "daemon",
             _python("dagster._daemon", "run", "--workspace", workspace),
             lambda started_at: daemon_beats_since(instance, started_at),
             after=("code",),
+            stop_s=1.5,
+            has_work=lambda _: False,  # each of its steps is a transaction of Dagster's
         ),
         Program(
             "webserver",
@@ -128,6 +133,8 @@ def _programs(
             _python(
                 *("uvicorn", "api.app:create_app", "--factory"),
                 *("--host", host, "--port", str(port)),
+                # Put before all other places to import from; by default it is the current folder.
+                *("--app-dir", str(socket.parent)),
                 *("--timeout-graceful-shutdown", "2", "--no-server-header"),
             ),
             lambda _: http_answers(host, port, "/healthz"),
@@ -136,8 +143,17 @@ def _programs(
     return [each for each in programs if webserver or each.name != "webserver"]
 
 
+def _environment(settings: Settings) -> dict[str, str]:
+    environment = dagster_environment(settings) | {MARK: str(settings.home)}
+    # Dagster drops the first place to import from, which it takes for the script's folder. That
+    # must not be one of the caller's: the socket's folder holds nothing to import.
+    places = [str(code_server_socket(settings).parent), environment.get("PYTHONPATH", "")]
+    return environment | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
+
+
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module, *arguments)
+    # -P: a folder `api` or `resources` where `up` was called is not ours to import.
+    return (sys.executable, "-P", "-m", module, *arguments)
 
 
 def _save(settings: Settings, children: Sequence[Child], *, webserver: bool) -> None:
@@ -171,15 +187,11 @@ def _keep_postgres(output: ProcessOutput, settings: Settings) -> None:
 
 
 def _say_ready(output: ProcessOutput, settings: Settings, took_s: float, webserver: bool) -> None:
-    api = f"http://{_in_url(settings.api_host)}:{settings.api_port}"
+    api = f"http://{in_url(settings.api_host)}:{settings.api_port}"
     output.write("up", f"everything is ready ({took_s:.1f} s)")
     output.write("up", f"  API      {api}/api/v1  (described at {api}/docs)")
     if webserver:
         output.write("up", f"  Dagster  http://{WEBSERVER_HOST}:{settings.webserver_port}")
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 class _Signals:

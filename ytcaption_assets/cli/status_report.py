@@ -13,6 +13,7 @@ from resources.request_store import RequestStore
 from ytcaption_assets.cli.dagster_home import code_server_socket, dagster_instance
 from ytcaption_assets.cli.health import code_server_answers, daemon_beats_since, http_answers
 from ytcaption_assets.cli.leftovers import leftover_processes
+from ytcaption_assets.cli.ports import in_url
 from ytcaption_assets.cli.up_state import ProcessState, UpState, read_state
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.request import TranscriptionStatus
@@ -128,8 +129,7 @@ def _processes(
     addresses = {
         "code": str(code_server_socket(settings)),
         "webserver": f"http://127.0.0.1:{state.webserver_port}",
-        "api": f"http://{f'[{state.api_host}]' if ':' in state.api_host else state.api_host}"
-        f":{state.api_port}",
+        "api": f"http://{in_url(state.api_host)}:{state.api_port}",
     }
     expected = [name for name in answers if name != "webserver" or state.webserver_port is not None]
     known = {each.name: each for each in (state.up, *state.processes)}

@@ -1,6 +1,5 @@
 """Keeps a few processes running: starts them in order, restarts what dies, stops them all."""
 
-import logging
 import os
 import signal
 import subprocess
@@ -12,58 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ytcaption_assets.cli.process_output import ProcessOutput
-from ytcaption_assets.domain.errors import YtcaptionError
-
-logger = logging.getLogger(__name__)
+from ytcaption_assets.cli.programs import DEFAULT_POLICY, Policy, ProcessGaveUp, Program
 
 _LIFELINE = Path(__file__).with_name("lifeline.py")
 _TICK_S = 0.1
 _CHECK_EVERY_S = 0.5
 _WATCH_EVERY_S = 5.0
-
-
-@dataclass(frozen=True)
-class Program:
-    """A process to keep running.
-
-    Attributes:
-        name: marks its lines.
-        arguments: what to execute; the first is an absolute path.
-        is_ready: told when it was started (seconds since 1970), whether it answers.
-        after: programs that must have been ready before this one starts.
-        stop_s: how long it may take to stop before the next one is asked to.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-    is_ready: Callable[[float], bool]
-    after: tuple[str, ...] = ()
-    stop_s: float = 3.0
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Seconds and counts of the supervision.
-
-    Attributes:
-        backoff_s: pauses before the restarts of a process that keeps dying; the last one repeats.
-        max_failures: so many deaths in a row end everything.
-        steady_s: a process that lived so long starts its row anew.
-        start_s: longest time until a process is ready.
-        stop_s: after so long everything that still runs is killed.
-    """
-
-    backoff_s: tuple[float, ...] = (1.0, 3.0, 7.0)
-    max_failures: int = 5
-    steady_s: float = 60.0
-    start_s: float = 180.0
-    stop_s: float = 10.0
-
-
-class ProcessGaveUp(YtcaptionError):
-    """A process that cannot be kept running; its last lines are in the message."""
-
-    code = "process_gave_up"
 
 
 @dataclass
@@ -79,6 +32,7 @@ class Child:
     restarts: int = 0
     start_at: float = 0.0
     check_at: float = 0.0
+    stopping_at: float = 0.0
     readers: list[threading.Thread] = field(default_factory=list)
 
 
@@ -94,7 +48,7 @@ class Supervisor:
         on_change: Callable[[Sequence[Child]], None] = lambda children: None,
         on_ready: Callable[[float], None] = lambda seconds: None,
         watch: Callable[[], None] = lambda: None,
-        policy: Policy = Policy(),
+        policy: Policy = DEFAULT_POLICY,
     ) -> None:
         """Starts nothing yet.
 
@@ -198,22 +152,22 @@ class Supervisor:
         force_at = self._stop_requests + 1
         kill_at = time.monotonic() + self._policy.stop_s
         running = [child for child in self._children if child.process is not None]
+        remaining: list[Child] = []
 
-        def wait_for(groups: list[Child], until: float) -> None:
+        def wait(until: float) -> None:
             while time.monotonic() < until and self._stop_requests < force_at:
-                groups[:] = [child for child in groups if _group_lives(child.process)]
-                if not groups:
+                remaining[:] = [child for child in remaining if self._still_stops(child)]
+                if not remaining:
                     return
                 time.sleep(_TICK_S / 2)
 
-        remaining: list[Child] = []
         for child in reversed(running):
             # The whole group: runs are children of the code server, in its session.
             _signal_group(child.process, signal.SIGTERM)
-            one = [child]
-            wait_for(one, min(kill_at, time.monotonic() + child.program.stop_s))
-            remaining += one
-        wait_for(remaining, kill_at)
+            child.stopping_at = time.monotonic()
+            remaining.append(child)
+            wait(min(kill_at, child.stopping_at + child.program.stop_s))
+        wait(kill_at)
         for child in remaining:
             _signal_group(child.process, signal.SIGKILL)
         for child in running:
@@ -221,6 +175,13 @@ class Supervisor:
             child.process.wait()
             for reader in child.readers:
                 reader.join(timeout=1.0)
+
+    def _still_stops(self, child: Child) -> bool:
+        assert child.process is not None
+        late = time.monotonic() >= child.stopping_at + child.program.stop_s
+        if late and not child.program.has_work(child.process.pid):
+            _signal_group(child.process, signal.SIGKILL)
+        return _signal_group(child.process, 0)
 
     def _reap_strangers(self) -> None:
         # As process 1 of a container we inherit orphans, and nobody else would bury them.
@@ -263,7 +224,3 @@ def _signal_group(process: subprocess.Popen[bytes] | None, number: int) -> bool:
     except (ProcessLookupError, PermissionError):  # macOS gives the latter for a group of zombies
         return False
     return True
-
-
-def _group_lives(process: subprocess.Popen[bytes] | None) -> bool:
-    return _signal_group(process, 0)
