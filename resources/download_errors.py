@@ -126,7 +126,7 @@ _PARTS_FOR_YTDLP = re.compile(
 )
 _GAVE_UP = re.compile(r"giving up after [0-9]+ retr", re.IGNORECASE)
 _HTTP_ERROR = re.compile(r"HTTP Error ([1-5][0-9]{2})\b")
-_PREFIX = re.compile(r"^(ERROR: *)?(\[[\w:.+-]+\] *)?([\w-]{6,20}: )?")
+_PREFIX = re.compile(r"^(ERROR: *)?(\[[^\]]{1,40}\] *)?([\w-]{6,20}: )?")
 _URL = re.compile(r"\w+://\S+")
 _CONTROL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x1f\x7f]")
 

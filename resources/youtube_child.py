@@ -20,6 +20,7 @@ from ytcaption_assets.domain.errors import YtcaptionError
 
 MEMORY_BYTES = 2 * 1024**3
 REPORT_EVERY_S = 0.2
+DENO_FILE_BYTES = 16 * 1024**2  # its own cache
 _PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn", "os.startfile")
 
 
@@ -105,7 +106,8 @@ def limit_resources(max_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     # The byte after the last allowed one fails the write with EFBIG; its signal would kill us.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, max_bytes))
+    file_bytes = max(max_bytes, DENO_FILE_BYTES)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 
 
 def only_proxy_and_deno(proxy_port: int, deno: str | None) -> None:

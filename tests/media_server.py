@@ -11,7 +11,7 @@ What each path does:
 - `slow/<file>?rate=N`: N bytes a second
 - `stall/<file>?after=N`: N bytes, then nothing until the server closes
 - `cut/<file>?after=N&times=T`: hangs up after N bytes, the first T times (default: always)
-- `as/<file>?type=T`: with the content type T
+- `as/<file>?type=T&encoding=E`: with that content type and encoding
 - `status/<code>?retry_after=N`: that status; `status/<code>/<file>?times=T`: T times, then the file
 - `redirect?to=URL&status=N`: to any URL; without `to` to itself, for ever
 - `endless/<name>`: zeros without end or Content-Length
@@ -233,6 +233,8 @@ class _Handler(BaseHTTPRequestHandler):
                     return
                 status = 206
                 headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(data)}"
+        if "encoding" in query:
+            headers["Content-Encoding"] = query["encoding"]
         body = data[start:end]
         content_type = query.get("type", mime(name)) if mode == "as" else mime(name)
         self.head(status, content_type, {**headers, "Content-Length": str(len(body))})
