@@ -58,8 +58,7 @@ class LakeConnection:
         self._settings = settings
         self._postgres = Postgres.from_settings(settings, role="lake")
         self._opening = threading.Lock()
-        self._database: DuckDBPyConnection | None = None
-        self._process = 0
+        self._databases: dict[int, DuckDBPyConnection] = {}
         self._secret: tuple[str | None, ...] = ()
 
     @property
@@ -131,12 +130,14 @@ class LakeConnection:
 
     def _opened(self) -> "DuckDBPyConnection":
         with self._opening:
-            if self._database is None or self._process != os.getpid():
-                # A forked child must not talk on its parent's connections.
-                self._database, self._process = self._open(), os.getpid()
+            # By process: a forked child must not talk on its parent's connections, nor close them,
+            # which would wait for threads that it has not got.
+            database = self._databases.get(os.getpid())
+            if database is None:
+                database = self._databases[os.getpid()] = self._open()
             if not self.is_local:
-                self._give_credentials(self._database)
-            return self._database
+                self._give_credentials(database)
+            return database
 
     def _open(self) -> "DuckDBPyConnection":
         import duckdb
@@ -165,7 +166,8 @@ class LakeConnection:
                 if not _has_schema(connection):
                     connection.execute("create schema if not exists lake")
                 database.execute(attach)
-                _create_tables(database)
+                if not _has_tables(connection):  # another may have been first
+                    _create_tables(database)
         else:
             database.execute(attach)
         return database
@@ -249,6 +251,9 @@ def _has_tables(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _create_tables(database: "DuckDBPyConnection") -> None:
+    known = database.execute("select option_name from ducklake_options('lake')").fetchall()
+    if ("parquet_compression",) not in known:
+        database.execute("call lake.set_option('parquet_compression', 'zstd')")
     database.begin()
     for table, columns in TABLES.items():
         listed = ", ".join(f"{column.name} {column.type}" for column in columns)
@@ -258,7 +263,6 @@ def _create_tables(database: "DuckDBPyConnection") -> None:
                 f"comment on column lake.main.{table}.{column.name} is {quoted(column.comment)}"
             )
     database.commit()
-    database.execute("call lake.set_option('parquet_compression', 'zstd')")
 
 
 def _roll_back(cursor: "DuckDBPyConnection") -> None:

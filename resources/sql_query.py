@@ -96,6 +96,7 @@ class _Child:
     def __init__(
         self, sql: str, files: LakeFiles, limit: int, timeout_s: float, memory_bytes: int
     ) -> None:
+        self._sql = sql
         self._paths = all_paths(files)
         self._memory_bytes = max(memory_bytes, LEAST_MEMORY_BYTES)
         self._timeout_s = timeout_s
@@ -188,7 +189,7 @@ class _Child:
             _log.error("a query's process failed: %s", told["failure"])
             return QueryError("The query could not be run.")
         text = str(told["error"])
-        if any(path in text for path in self._paths):
+        if any(path in text and path not in self._sql for path in self._paths):
             return LakeUnavailable(DAMAGED)
         return QueryError(_first_lines(text))
 
@@ -203,9 +204,15 @@ def _first_lines(text: str) -> str:
 def _table(data: bytes) -> "pa.Table":
     import pyarrow as pa
 
-    with pa.ipc.open_stream(data) as stream:
-        table = stream.read_all()
-    table.validate(full=True)  # the process that wrote it is not trusted
+    try:
+        with pa.ipc.open_stream(data) as stream:
+            table = stream.read_all()
+        table.validate(full=True)  # the process that wrote it is not trusted
+    except pa.ArrowInvalid as error:
+        raise QueryError(
+            "The result holds a value that cannot be passed on, such as a number of more than 38 "
+            "digits. Cast it to varchar."
+        ) from error
     return table
 
 

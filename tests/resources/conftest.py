@@ -1,0 +1,31 @@
+"""Fixtures of the lake's tests."""
+
+import pytest
+
+from resources.object_store import ObjectStore
+from resources.transcript_catalog import TranscriptCatalog
+from ytcaption_assets.settings import Settings
+
+
+@pytest.fixture
+def local_catalog(settings: Settings) -> TranscriptCatalog:
+    """An empty lake in a folder."""
+    return TranscriptCatalog.from_settings(settings)
+
+
+@pytest.fixture
+def s3_catalog(
+    settings: Settings, s3_object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> TranscriptCatalog:
+    """An empty lake in a bucket; the environment says so too, for other processes."""
+    assert s3_object_store.endpoint_url is not None
+    monkeypatch.setenv("YTCAPTION_OBJECT_STORE_URL", s3_object_store.url)
+    monkeypatch.setenv("YTCAPTION_S3_ENDPOINT_URL", s3_object_store.endpoint_url)
+    return TranscriptCatalog.from_settings(Settings(_env_file=None))  # pyright: ignore[reportCallIssue]
+
+
+@pytest.fixture(params=["folder", "s3"])
+def catalog(request: pytest.FixtureRequest) -> TranscriptCatalog:
+    """An empty lake, in a folder and in a bucket."""
+    name = {"folder": "local_catalog", "s3": "s3_catalog"}[request.param]
+    return request.getfixturevalue(name)
