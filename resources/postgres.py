@@ -39,19 +39,21 @@ class Postgres(dg.ConfigurableResource):
 
     role: Role = Field("dagster", description="Whose rights: admin, api, dagster or lake.")
 
-    _settings: Settings | None = PrivateAttr(default=None)
+    _url: str | None = PrivateAttr(default=None)
 
     @classmethod
     def from_settings(cls, settings: Settings, role: Role = "dagster") -> Self:
         """Connected as `settings` say; otherwise the environment's settings are taken."""
         resource = cls(role=role)
-        resource._settings = settings
+        resource._url = getattr(database_urls(settings), role)
         return resource
 
     @property
     def url(self) -> str:
         """libpq's URL for this role. Holds a password: never shown."""
-        return getattr(database_urls(self._settings or load_settings()), self.role)
+        url = self._url or getattr(database_urls(load_settings()), self.role)
+        self._url = url
+        return url
 
     @contextmanager
     def transaction(self) -> Iterator[Connection[DictRow]]:

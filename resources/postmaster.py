@@ -5,6 +5,8 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from ytcaption_assets.settings import Settings
 
 # Relative to the folder.
 _DATA, _FRESH, _LOG = "data", "new", "../postgres.log"
+_ORPHANS_TIMEOUT_S = 20.0
 _LARGEST_LOG_BYTES = 16 * 1024**2
 
 _SERVER_SETTINGS = {
@@ -122,7 +125,7 @@ class Postmaster:
             SetupError: it does not start; with the last line of its log.
             DiskFull: no space.
         """
-        self._forget_stale_pid()
+        self._forget_dead_server()
         options = {**_SERVER_SETTINGS, "unix_socket_directories": _list_item(str(self.socket))}
         command = " ".join(
             f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items()
@@ -170,17 +173,26 @@ class Postmaster:
     def _run(self, program: str, *arguments: str) -> None:
         run_program(program, arguments, folder=self.folder, owner=server_user(self.data))
 
-    def _forget_stale_pid(self) -> None:
-        # After a restart of the machine or container, the number may belong to somebody else, and
-        # Postgres would refuse to start for it.
-        pid_file = self.data / "postmaster.pid"
-        try:
-            process = psutil.Process(int(pid_file.read_text().split()[0]))
-            is_ours = process.name() == "postgres" and Path(process.cwd()) == self.data.resolve()
-        except (OSError, ValueError, IndexError, psutil.Error):
-            return
-        if not is_ours:
-            pid_file.unlink(missing_ok=True)
+    def _forget_dead_server(self) -> None:
+        # After kill -9 the number in its lock files may be a dead process's that nobody has waited
+        # for yet, and after a restart of the machine or container somebody else's. For both, Postgres
+        # refuses to start. But no server may start while a child of the dead one still writes.
+        lock_files = (self.data / "postmaster.pid", self.socket / f"{SOCKET_NAME}.lock")
+        deadline = time.monotonic() + _ORPHANS_TIMEOUT_S
+        while any(file.exists() for file in lock_files) and time.monotonic() < deadline:
+            if not self._has_processes():
+                for file in lock_files:
+                    file.unlink(missing_ok=True)
+            time.sleep(0.05)
+
+    def _has_processes(self) -> bool:
+        data = self.data.resolve()
+        for process in psutil.process_iter(["name"]):
+            # A dead one has no working directory.
+            with suppress(psutil.Error):
+                if process.info["name"] == "postgres" and Path(process.cwd()) == data:
+                    return True
+        return False
 
     def _start_error(self, seen: int) -> SetupError | DiskFull:
         with self.log.open(errors="replace") as log:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -274,22 +275,46 @@ def test_a_stopped_server_is_gone_until_it_is_back(home: Path):
         assert store.wait_for_work(10)
 
 
+def left_by(home: Path, pid: int) -> None:
+    """Lock files as a server of that number leaves them after kill -9."""
+    with running_postgres(settings_of(home)):
+        files = [
+            home / "postgres" / "data" / "postmaster.pid",
+            home / "postgres" / "run" / ".s.PGSQL.5432.lock",
+        ]
+        lines = [file.read_text().splitlines(keepends=True) for file in files]
+    for file, (_, *rest) in zip(files, lines, strict=True):
+        file.write_text("".join([f"{pid}\n", *rest]))
+
+
 def test_somebody_elses_process_number_does_not_stop_it(home: Path):
-    """After a restart of the machine, the number in postmaster.pid may be another process's."""
-    settings = settings_of(home)
-    with running_postgres(settings):
-        left = (home / "postgres" / "data" / "postmaster.pid").read_text()
-    stranger = subprocess.Popen(["sleep", "60"], cwd="/")
+    """After a restart of the machine, the number in a lock file may be another process's."""
+    stranger = subprocess.Popen(["sleep", "60"], cwd="/", **as_server_user(home))
     try:
-        lines = left.splitlines()
-        lines[0] = str(stranger.pid)
-        (home / "postgres" / "data" / "postmaster.pid").write_text("\n".join(lines))
-        with running_postgres(settings):
+        left_by(home, stranger.pid)
+        with running_postgres(settings_of(home)):
             assert postmaster_pid(home) != stranger.pid
         assert stranger.poll() is None
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_dead_process_nobody_waited_for_does_not_stop_it(home: Path):
+    """Where a container's first process buries no dead, the number in a lock file stays taken."""
+    dead = subprocess.Popen(["true"], cwd="/", **as_server_user(home))
+    while is_alive(dead.pid):
+        time.sleep(0.01)
+    left_by(home, dead.pid)
+    with running_postgres(settings_of(home)):
+        assert postmaster_pid(home) != dead.pid
+    dead.wait()
+
+
+def as_server_user(home: Path) -> dict[str, Any]:
+    """For Popen: Postgres takes the number of a process of its own user as its own."""
+    owner = (home / "postgres" / "data").stat()
+    return {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
 
 
 def test_the_environment_does_not_lead_it_astray(home: Path, monkeypatch: pytest.MonkeyPatch):
