@@ -1,14 +1,13 @@
-"""yt-dlp as we use it: one media, our options, checks before the first byte, safe resumption.
+"""yt-dlp as we use it: one media, checks before the first byte, safe resumption.
 
 Only the download's own process (`youtube_child`) imports this module.
 """
 
 import contextlib
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from yt_dlp import YoutubeDL  # noqa: TID253
 from yt_dlp.downloader.hls import HlsFD  # noqa: TID253
@@ -19,6 +18,7 @@ from yt_dlp.networking.exceptions import HTTPError  # noqa: TID253
 from resources.download_resume import MEDIA_FILE, ResumeState, version_of
 from resources.media_description import seconds
 from resources.media_extension import EXTENSIONS
+from resources.ytdlp_options import DownloadJob, ytdlp_options
 from ytcaption_assets.domain.errors import (
     DrmProtected,
     LiveNotOver,
@@ -28,81 +28,8 @@ from ytcaption_assets.domain.errors import (
     SourceError,
 )
 
-# Downloaders of yt-dlp's own that speak HTTP; all others start a program or open a socket.
-_PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments)$']"
-# Speech needs no large picture: where sound comes only with one, 480 lines are enough.
-_FORMAT = "/".join(
-    f"{choice}{_PROTOCOLS}"
-    for choice in ("bestaudio", "best[height<=?480]", "best", "bestaudio*")
-)  # fmt: skip
 _IN_FRAGMENTS = ("m3u8", "m3u8_native", "http_dash_segments")
-_MAX_MANIFEST_BYTES = 16 * 1024**2
-
-
-@dataclass(frozen=True)
-class DownloadJob:
-    """What the parent process orders.
-
-    Attributes:
-        extractor: yt-dlp's key of the one that resolved the URL.
-        max_bytes: largest media.
-        max_audio_s: longest media, as far as the source states it.
-    """
-
-    media_id: str
-    url: str
-    kind: Literal["site", "direct"]
-    extractor: str
-    proxy: str
-    max_bytes: int
-    max_audio_s: float
-    socket_timeout_s: float
-
-
-def ytdlp_options(job: DownloadJob, deno: str | None) -> Any:
-    """Every option that yt-dlp runs with. The working folder is the download's."""
-    return {
-        # Where it may go: through the proxy, with nobody's identity.
-        "proxy": job.proxy,
-        "allowed_extractors": ["generic"] if job.kind == "direct" else ["default", "-generic"],
-        "socket_timeout": job.socket_timeout_s,
-        # certifi's authorities, or those of a file that the operator names.
-        "compat_opts": ["no-certifi"] if "SSL_CERT_FILE" in os.environ else [],
-        "enable_file_urls": False,
-        "cookiefile": None,
-        "cookiesfrombrowser": None,
-        "usenetrc": False,
-        "geo_bypass": False,
-        # What it may run: nothing but deno for YouTube's player. Plugins are off by environment.
-        "external_downloader": {"default": "native"},
-        "hls_prefer_native": True,
-        "ffmpeg_location": "/nonexistent",
-        "fixup": "never",
-        "js_runtimes": {"deno": {"path": deno}} if deno else {},
-        "remote_components": [],
-        "cachedir": False,
-        # What it takes.
-        "format": _FORMAT,
-        "noplaylist": True,
-        "playlist_items": "1:2",
-        "extract_flat": "in_playlist",
-        "allow_unplayable_formats": False,
-        "live_from_start": False,
-        # How it writes: one file of our name, resumed, never with a hole.
-        "outtmpl": {"default": MEDIA_FILE},
-        "continuedl": True,
-        "nopart": False,
-        "updatetime": False,
-        "skip_unavailable_fragments": False,
-        "retries": 3,
-        "fragment_retries": 3,
-        "extractor_retries": 2,
-        "retry_sleep_functions": {"http": _pause, "fragment": _pause, "extractor": _pause},
-        "ignoreerrors": False,
-        "logger": _Silence(),
-        "noprogress": True,
-        "quiet": True,
-    }
+MAX_PAGE_BYTES = 64 * 1024**2
 
 
 class MediaDownloader(YoutubeDL):
@@ -191,14 +118,9 @@ class MediaDownloader(YoutubeDL):
         headers = found.get("http_headers") or {}
         manifest_text = found.get("hls_media_playlist_data")
         if manifest_text is None:
-            request: Any = Request(found["url"], headers=headers)
-            with super().urlopen(request) as response:
+            with self.urlopen(Request(found["url"], headers=headers)) as response:
                 found["url"] = response.url
-                content = b""
-                while len(content) <= _MAX_MANIFEST_BYTES and (part := response.read(1 << 20)):
-                    content += part
-            if len(content) > _MAX_MANIFEST_BYTES:
-                raise MediaTooLarge("The stream's list of parts is larger than allowed.")
+                content = response.read()
             manifest_text = content.decode("utf-8", "replace")
         if (
             "#EXT-X-ENDLIST" not in manifest_text
@@ -213,32 +135,40 @@ class MediaDownloader(YoutubeDL):
     def urlopen(self, req: Any) -> Any:
         """As yt-dlp's, but a partial file is continued only with bytes of the same version."""
         if self._media_url is None or getattr(req, "url", None) != self._media_url:
-            return super().urlopen(req)
+            response: Any = super().urlopen(req)
+            response.read = partial(_read_page, response.read)
+            return response
+        return self._open_media(req)
+
+    def _open_media(self, req: Any) -> Any:
         assert self._resume is not None
-        start = _range_start(req.headers.get("Range"))
-        version = self._resume.version
-        if start and version.condition:
-            req.headers["If-Range"] = version.condition
-        try:
-            response = super().urlopen(req)
-        except HTTPError as error:
-            if error.status != 416 or not start:
-                raise
-            response = None  # shorter than our part, so another version
-        if response is not None and start:
-            if response.status == 206 and not version_of(206, response.headers).differs_from(
-                version
-            ):
+        if _range_start(req.headers.get("Range")):
+            response = self._open_rest(req, self._resume)
+            if response is not None:
                 return response
-            if response.status != 206:
-                self._resume.begin(version_of(response.status, response.headers))
-                return response
-            response.close()
-        if response is None or start:
+            # yt-dlp starts the file over when the answer is a whole one.
             for name in ("Range", "If-Range"):
                 req.headers.pop(name, None)
-            response = super().urlopen(req)
+        response = super().urlopen(req)
         self._resume.begin(version_of(response.status, response.headers))
+        return response
+
+    def _open_rest(self, req: Any, resume: ResumeState) -> Any | None:
+        """The bytes that are missing, or the whole of a newer version; None: ask without Range."""
+        if resume.version.condition:
+            req.headers["If-Range"] = resume.version.condition
+        try:
+            response: Any = super().urlopen(req)
+        except HTTPError as error:
+            if error.status != 416:
+                raise
+            return None  # shorter than our part, so another version
+        version = version_of(response.status, response.headers)
+        if response.status != 206:
+            resume.begin(version)
+        elif version.differs_from(resume.version):
+            response.close()
+            return None
         return response
 
 
@@ -263,15 +193,6 @@ class MediaFileIE(GenericIE):
         return []
 
 
-class _Silence:
-    """yt-dlp's messages reach people as our errors only."""
-
-    def debug(self, message: str) -> None:
-        """Drop it."""
-
-    info = warning = error = debug
-
-
 def progress_hook(report: Callable[[int, int | None], None], downloader: MediaDownloader) -> Any:
     """A hook that tells the bytes so far and in all, and ends what grows too large."""
 
@@ -284,8 +205,16 @@ def progress_hook(report: Callable[[int, int | None], None], downloader: MediaDo
     return hook
 
 
-def _pause(n: int) -> float:
-    return min(0.5 * 2**n, 4)
+def _read_page(read: Callable[..., bytes], amount: int | None = None) -> bytes:
+    """As `read`, but a whole page has a limit, counted unpacked."""
+    if amount is not None:
+        return read(amount)
+    page = bytearray()
+    while piece := read(1 << 20):
+        page += piece
+        if len(page) > MAX_PAGE_BYTES:
+            raise MediaTooLarge("The server's page or list of parts is larger than allowed.")
+    return bytes(page)
 
 
 def _range_start(value: str | None) -> int:

@@ -55,8 +55,9 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
     only_proxy_and_deno(urlsplit(order["proxy"]).port or 0, deno)
 
     from resources.media_description import media_info
-    from resources.media_downloader import DownloadJob, MediaDownloader, progress_hook
+    from resources.media_downloader import MediaDownloader, progress_hook
     from resources.media_extension import extension_of
+    from resources.ytdlp_options import DownloadJob
 
     job = DownloadJob(**order)
     told_at = 0.0

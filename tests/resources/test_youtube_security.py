@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from resources import egress_proxy
-from resources.media_downloader import DownloadJob, ytdlp_options
 from resources.youtube import _environment
 from resources.youtube_child import deno_path
+from resources.ytdlp_options import DownloadJob, ytdlp_options
 from tests.media_server import MediaServer
 from tests.resources.downloads import downloader, fetch
 from ytcaption_assets.domain.errors import (
@@ -150,7 +150,7 @@ def test_a_page_that_unpacks_to_gigabytes_ends_the_download(
     part = gzip.compress(bytes(64 * 1024**2), 9)
     server.serve("bomb.html", gzip.compress(b"<!doctype html><html>") + part * 48)
     url = server.url("as/bomb.html", type="text/html", encoding="gzip")
-    with pytest.raises(MediaTooLarge, match="more memory"):
+    with pytest.raises(MediaTooLarge, match="page"):
         fetch(url, tmp_path, allowed_networks=ALLOWED)
 
 

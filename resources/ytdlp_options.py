@@ -1,0 +1,94 @@
+"""Every option that yt-dlp runs with, made in one place."""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from resources.download_resume import MEDIA_FILE
+
+# Downloaders of yt-dlp's own that speak HTTP; all others start a program or open a socket.
+_PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments)$']"
+# Speech needs no large picture: where sound comes only with one, 480 lines are enough.
+_FORMAT = "/".join(
+    f"{choice}{_PROTOCOLS}"
+    for choice in ("bestaudio", "best[height<=?480]", "best", "bestaudio*")
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DownloadJob:
+    """What the parent process orders.
+
+    Attributes:
+        extractor: yt-dlp's key of the one that resolved the URL.
+        max_bytes: largest media.
+        max_audio_s: longest media, as far as the source states it.
+    """
+
+    media_id: str
+    url: str
+    kind: Literal["site", "direct"]
+    extractor: str
+    proxy: str
+    max_bytes: int
+    max_audio_s: float
+    socket_timeout_s: float
+
+
+def ytdlp_options(job: DownloadJob, deno: str | None) -> Any:
+    """Every option that yt-dlp runs with. The working folder is the download's."""
+    return {
+        # Where it may go: through the proxy, with nobody's identity.
+        "proxy": job.proxy,
+        "allowed_extractors": ["generic"] if job.kind == "direct" else ["default", "-generic"],
+        "socket_timeout": job.socket_timeout_s,
+        # certifi's authorities, or those of a file that the operator names.
+        "compat_opts": ["no-certifi"] if "SSL_CERT_FILE" in os.environ else [],
+        "enable_file_urls": False,
+        "cookiefile": None,
+        "cookiesfrombrowser": None,
+        "usenetrc": False,
+        "geo_bypass": False,
+        # What it may run: nothing but deno for YouTube's player. Plugins are off by environment.
+        "external_downloader": {"default": "native"},
+        "hls_prefer_native": True,
+        "ffmpeg_location": "/nonexistent",
+        "fixup": "never",
+        "js_runtimes": {"deno": {"path": deno}} if deno else {},
+        "remote_components": [],
+        "cachedir": False,
+        # What it takes.
+        "format": _FORMAT,
+        "noplaylist": True,
+        "playlist_items": "1:2",
+        "extract_flat": "in_playlist",
+        "allow_unplayable_formats": False,
+        "live_from_start": False,
+        # How it writes: one file of our name, resumed, never with a hole.
+        "outtmpl": {"default": MEDIA_FILE},
+        "continuedl": True,
+        "nopart": False,
+        "updatetime": False,
+        "skip_unavailable_fragments": False,
+        "retries": 3,
+        "fragment_retries": 3,
+        "extractor_retries": 2,
+        "retry_sleep_functions": {"http": _pause, "fragment": _pause, "extractor": _pause},
+        "ignoreerrors": False,
+        "logger": _Silence(),
+        "noprogress": True,
+        "quiet": True,
+    }
+
+
+class _Silence:
+    """yt-dlp's messages reach people as our errors only."""
+
+    def debug(self, message: str) -> None:
+        """Drop it."""
+
+    info = warning = error = debug
+
+
+def _pause(n: int) -> float:
+    return min(0.5 * 2**n, 4)
