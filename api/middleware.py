@@ -98,7 +98,7 @@ class RequestEnvelope:
             access_log.info(
                 "%s %s %d",
                 scope["method"],
-                scope["path"].encode("ascii", "backslashreplace").decode(),
+                ascii(scope["path"])[1:-1][:200],  # no line break of a client's making
                 status,
                 extra={
                     "request_id": request_id,

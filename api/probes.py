@@ -1,9 +1,10 @@
 """How each part the API stands on is asked whether it answers."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from resources.object_store import ObjectStore, document_key
-
 from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres
 from ytcaption_assets.domain.errors import YtcaptionError
@@ -24,12 +25,16 @@ def probes(
 ) -> dict[str, Callable[[], str | None]]:
     """`{part: probe}` for Readiness."""
 
-    def ask_postgres() -> None:
+    def ask_postgres() -> str | None:
         with postgres.transaction() as connection:
             connection.execute("select 1 from ytcaption.transcription limit 1")
+        return None
 
-    def ask_object_store() -> None:
+    def ask_object_store() -> str | None:
+        if (folder := object_store.folder) is not None and (cause := _unusable(folder)):
+            return cause
         object_store.exists(_NEVER_WRITTEN)
+        return None
 
     return {
         "postgres": lambda: _cause(ask_postgres),
@@ -38,9 +43,18 @@ def probes(
     }
 
 
-def _cause(ask: Callable[[], None]) -> str | None:
+def _cause(ask: Callable[[], str | None]) -> str | None:
     try:
-        ask()
+        return ask()
     except YtcaptionError as error:
         return _CAUSES.get(error.code, f"it failed with {error.code}")
+
+
+def _unusable(folder: Path) -> str | None:
+    """Why a folder, which is made when the first file is written, cannot be used."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    if there is None or not there.is_dir():
+        return "its folder is no folder"
+    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
+        return "its folder may not be read and written"
     return None

@@ -1,10 +1,13 @@
-"""Fixtures of the API's tests: the app on a real database and a real folder, and transcripts in it."""
+"""Fixtures of the API's tests: the app on a real database and a real folder."""
 
 import re
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from api.app import create_app
@@ -134,3 +137,21 @@ class World:
 def world(request_store: RequestStore, object_store: ObjectStore) -> World:
     """An empty one."""
     return World(request_store, object_store)
+
+
+@pytest.fixture
+def server_url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The app behind a real HTTP server on loopback; Dagster is away."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    config = uvicorn.Config(
+        create_app(settings), host="127.0.0.1", port=0, log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="uvicorn")
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
