@@ -10,6 +10,8 @@ from ytcaption_assets.run_claim import ATTEMPT_TAG
 from ytcaption_assets.settings import load_settings
 
 PARTITION_TAG = "dagster/partition"
+MAX_RUNTIME = "Exceeded maximum runtime"
+"""How Dagster's run monitoring begins its reason."""
 
 
 @dg.run_status_sensor(
@@ -51,7 +53,7 @@ def run_succeeded_sensor(context: dg.RunStatusSensorContext, request_store: Requ
 
 def settle_failed_run(request_store: RequestStore, run: dg.DagsterRun, reason: str | None) -> None:
     """Counts the attempt of a run that is over; no-op where the assets have done so."""
-    if reason and "max runtime" in reason.lower():
+    if reason and MAX_RUNTIME in reason:
         code, message, retryable = "timeout", "Processing took too long.", False
     else:
         code, message, retryable = "run_lost", "The run's process was lost.", True

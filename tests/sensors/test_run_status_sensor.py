@@ -1,0 +1,101 @@
+"""Run outcomes that the assets could not tell."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from resources.request_store import RequestStore
+from sensors.run_status_sensor import (
+    run_canceled_sensor,
+    run_failed_sensor,
+    run_succeeded_sensor,
+)
+from ytcaption_assets.definitions import build_definitions
+from ytcaption_assets.domain.media import MediaSource
+from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption_assets.run_claim import ATTEMPT_TAG
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as found:
+        yield found
+
+
+@pytest.fixture
+def key(request_store: RequestStore) -> str:
+    source = MediaSource("youtube-x", "site", url="https://youtu.be/x")
+    return request_store.submit(source, TranscriptionOptions(model="base")).transcription.id
+
+
+@pytest.fixture
+def run(instance: dg.DagsterInstance, settings, key: str) -> dg.DagsterRun:
+    job = build_definitions(settings).resolve_job_def("transcribe")
+    return instance.create_run_for_job(job, tags={"dagster/partition": key, ATTEMPT_TAG: "1"})
+
+
+def tell(sensor, instance, store: RequestStore, run: dg.DagsterRun, message: str = "") -> None:
+    """What the daemon does once it finds the run over."""
+    kinds = {
+        "run_failed_sensor": dg.DagsterEventType.RUN_FAILURE,
+        "run_canceled_sensor": dg.DagsterEventType.RUN_CANCELED,
+        "run_succeeded_sensor": dg.DagsterEventType.RUN_SUCCESS,
+    }
+    event = dg.DagsterEvent(kinds[sensor.name].value, run.job_name, message=message)
+    context = dg.build_run_status_sensor_context(
+        sensor_name=sensor.name,
+        dagster_event=event,
+        dagster_instance=instance,
+        dagster_run=run,
+        resources={"request_store": store},
+    )
+    with context:
+        sensor(context)
+
+
+def test_a_failed_run_counts_as_an_attempt(instance, request_store, key, run):
+    """Claimed and then killed: the next attempt is queued."""
+    request_store.claim(key, run.run_id, 1)
+    tell(run_failed_sensor, instance, request_store, run)
+    row = request_store.get(key)
+    assert (row.status, row.attempt, row.error_code) == (TranscriptionStatus.QUEUED, 2, "run_lost")
+
+
+def test_a_run_that_never_claimed_counts_as_an_attempt(instance, request_store, key, run):
+    """It failed to start."""
+    tell(run_failed_sensor, instance, request_store, run)
+    assert request_store.get(key).attempt == 2
+
+
+def test_a_run_that_took_too_long_is_not_repeated(instance, request_store, key, run):
+    """Code `timeout`, and the sentence that users know."""
+    request_store.claim(key, run.run_id, 1)
+    reason = "Exceeded maximum runtime of 3600 seconds."
+    tell(run_failed_sensor, instance, request_store, run, reason)
+    row = request_store.get(key)
+    assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "timeout")
+    assert row.error_message == "Processing took too long."
+
+
+def test_a_terminated_run_cancels_its_transcription(instance, request_store, key, run):
+    """Somebody pressed Terminate in the UI."""
+    request_store.claim(key, run.run_id, 1)
+    tell(run_canceled_sensor, instance, request_store, run)
+    assert request_store.get(key).status is TranscriptionStatus.CANCELED
+
+
+def test_another_runs_transcription_is_left_alone(instance, request_store, key, run):
+    """A late word about an old run changes nothing."""
+    request_store.claim(key, "another", None)
+    for sensor in (run_failed_sensor, run_canceled_sensor, run_succeeded_sensor):
+        tell(sensor, instance, request_store, run)
+    row = request_store.get(key)
+    assert (row.status, row.run_id) == (TranscriptionStatus.RUNNING, "another")
+
+
+def test_a_run_of_some_assets_gives_its_transcription_back(instance, request_store, key, run):
+    """What it left running is queued for the rest."""
+    request_store.claim(key, run.run_id, 1)
+    tell(run_succeeded_sensor, instance, request_store, run)
+    assert request_store.get(key).status is TranscriptionStatus.QUEUED

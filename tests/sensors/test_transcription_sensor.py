@@ -1,0 +1,115 @@
+"""Queued transcriptions -> partitions and runs; lost runs -> settled."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+
+from resources.request_store import RequestStore
+from sensors import transcription_sensor as module
+from sensors.transcription_sensor import transcription_sensor
+from tests.postgres_servers import DatabaseServer
+from ytcaption_assets.definitions import build_definitions
+from ytcaption_assets.domain.media import MediaSource
+from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
+
+OPTIONS = TranscriptionOptions(model="base")
+
+
+@pytest.fixture
+def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setattr(module, "WAIT_S", 0.2)
+    with dg.instance_for_test() as found:
+        yield found
+
+
+def submit(store: RequestStore, name: str, **more) -> str:
+    source = MediaSource(f"youtube-{name}", "site", url=f"https://youtu.be/{name}")
+    return store.submit(source, OPTIONS, **more).transcription.id
+
+
+def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.SensorResult | dg.SkipReason:
+    context = dg.build_sensor_context(instance=instance, resources={"request_store": store})
+    with context:
+        found = transcription_sensor(context)
+    assert isinstance(found, dg.SensorResult | dg.SkipReason)
+    return found
+
+
+def made_run(instance: dg.DagsterInstance, settings, request: dg.RunRequest) -> dg.DagsterRun:
+    """The run that Dagster's daemon would make of a request."""
+    job = build_definitions(settings).resolve_job_def("transcribe")
+    tags = {**request.tags, module.RUN_KEY_TAG: request.run_key or ""}
+    return instance.create_run_for_job(job, tags=tags | {"dagster/partition": request.partition_key or ""})
+
+
+def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, request_store):
+    """Interactive ones first; the run key names id and attempt."""
+    bulk = submit(request_store, "bulk", priority="bulk")
+    first, second = submit(request_store, "first"), submit(request_store, "second")
+    result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    assert [run.partition_key for run in result.run_requests or []] == [first, second, bulk]
+    assert [run.run_key for run in result.run_requests or []] == [
+        f"{first}:1",
+        f"{second}:1",
+        f"{bulk}:1",
+    ]
+    priorities = [run.tags["dagster/priority"] for run in result.run_requests or []]
+    assert priorities == ["10", "10", "0"]
+    (partitions,) = result.dynamic_partitions_requests or []
+    assert set(partitions.partition_keys) == {first, second, bulk}
+
+
+def test_a_run_that_waits_in_dagster_is_not_asked_for_again(instance, request_store, settings):
+    """The row is still queued, its run is there: nothing to do."""
+    submit(request_store, "once")
+    result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    made_run(instance, settings, (result.run_requests or [])[0])
+    assert isinstance(tick(instance, request_store), dg.SkipReason)
+
+
+def test_a_run_that_died_before_it_claimed_is_followed_by_another(
+    instance, request_store, settings
+):
+    """Its attempt counts; the next one is asked for under a new key."""
+    key = submit(request_store, "dies")
+    result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    run = made_run(instance, settings, (result.run_requests or [])[0])
+    instance.report_run_failed(run)
+    tick(instance, request_store)
+    row = request_store.get(key)
+    assert (row.status, row.attempt) == (TranscriptionStatus.QUEUED, 2)
+    assert row.error_code == "run_not_started"
+
+
+def test_a_silent_run_is_ended_and_its_slot_comes_back(
+    instance, request_store, settings, database_server: DatabaseServer
+):
+    """A process that was killed leaves a run that Dagster believes to be going."""
+    key = submit(request_store, "silent")
+    result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    run = made_run(instance, settings, (result.run_requests or [])[0])
+    request_store.claim(key, run.run_id, 1)
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("transcription", 1)
+    storage.claim_concurrency_slot("transcription", run.run_id, "transcription")
+    with request_store.postgres.transaction() as connection:
+        connection.execute(
+            "update ytcaption.transcription set heartbeat_at = now() - %s", (timedelta(minutes=2),)
+        )
+    tick(instance, request_store)
+    row = request_store.get(key)
+    assert (row.status, row.attempt, row.error_code) == (TranscriptionStatus.QUEUED, 2, "run_lost")
+    ended = instance.get_run_by_id(run.run_id)
+    assert ended is not None and ended.status is dg.DagsterRunStatus.FAILURE
+    assert storage.get_concurrency_info("transcription").active_slot_count == 0
+
+
+def test_a_tick_that_finds_nothing_skips(instance, request_store):
+    """And says so."""
+    assert isinstance(tick(instance, request_store), dg.SkipReason)
