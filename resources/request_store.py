@@ -169,6 +169,14 @@ class RequestStore(RunStore):
         found = {row["status"]: row["number"] for row in rows}
         return {status: found.get(status.value, 0) for status in TranscriptionStatus}
 
+    def completed_ids(self) -> list[str]:
+        """All that have a result."""
+        with self.postgres.transaction() as connection:
+            rows = connection.execute(
+                "select id from ytcaption.transcription where status = 'completed' order by id"
+            ).fetchall()
+        return [row["id"] for row in rows]
+
     def list_recent(self, limit: int = 50) -> list[TranscriptionRow]:
         """The newest transcriptions first."""
         with self.postgres.transaction() as connection:

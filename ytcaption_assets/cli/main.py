@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ytcaption_assets.cli import models
+from ytcaption_assets.cli import lake, models
+from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
 from ytcaption_assets.domain.errors import InputError, YtcaptionError
@@ -20,7 +21,9 @@ app = typer.Typer(
 
 app.command()(up)
 app.command()(status)
+app.command()(sql)
 app.add_typer(models.app, name="models")
+app.add_typer(lake.app, name="lake")
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 

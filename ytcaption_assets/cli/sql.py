@@ -1,0 +1,85 @@
+"""`ytcaption sql`: one SELECT over the library."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from resources.sql_query import QueryResult
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT; DuckDB's dialect.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
+    parquet: Annotated[
+        Path | None, typer.Option(help="A Parquet file instead of a table.", dir_okay=False)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most rows.")] = None,
+) -> None:
+    """Asks the library: tables transcripts, segments, words and media (docs/lake.md).
+
+    Runs in a process of its own that can read these tables and nothing else, within limits of time,
+    memory and rows (settings YTCAPTION_QUERY_*).
+    """
+    from resources.embedded_postgres import running_postgres
+    from resources.migrate import migrate
+    from resources.transcript_catalog import TranscriptCatalog
+    from ytcaption_assets.settings import load_settings
+
+    settings = load_settings()
+    with running_postgres(settings):
+        migrate(settings)
+        result = TranscriptCatalog.from_settings(settings).query(query, limit=limit)
+    if parquet is not None:
+        _write_parquet(result, parquet)
+    elif as_csv:
+        _write_csv(result)
+    else:
+        _print_table(result)
+    if result.is_truncated:
+        sys.stderr.write(
+            f"Only the first {result.table.num_rows:,} rows are shown. Ask for more by --limit.\n"
+        )
+
+
+def _print_table(result: "QueryResult") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    numeric = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT")
+    table = Table()
+    for name, kind in zip(result.columns, result.types, strict=True):
+        is_number = any(part in kind for part in numeric) and "[" not in kind
+        table.add_column(escape(name), justify="right" if is_number else "left")
+    for row in result.rows:
+        table.add_row(*(escape("" if value is None else str(value)) for value in row))
+    Console().print(table)
+
+
+def _write_csv(result: "QueryResult") -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(result.columns)
+    writer.writerows([_cell(value) for value in row] for row in result.rows)
+
+
+def _cell(value: object) -> object:
+    """A text that a spreadsheet would run as a formula is quoted (rule 22)."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return value
+
+
+def _write_parquet(result: "QueryResult", path: Path) -> None:
+    import pyarrow.parquet
+
+    from ytcaption_assets.domain.errors import FileUnreadable
+
+    try:
+        pyarrow.parquet.write_table(result.table, path)
+    except OSError as error:
+        raise FileUnreadable(f"{path} cannot be written: {error.strerror or error}.") from error
+    sys.stderr.write(f"{result.table.num_rows:,} rows are in {path}\n")
