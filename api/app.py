@@ -15,7 +15,7 @@ from api.middleware import BodyLimit, LoopbackOnly, RequestEnvelope, check_bind
 from api.partition_queue import PartitionQueue
 from api.probes import probes
 from api.readiness import Readiness
-from api.routes import health, pages, results, transcriptions
+from api.routes import health, options, pages, results, transcriptions
 from api.version import VERSION
 from resources.database_urls import database_urls
 from resources.object_store import ObjectStore
@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings = settings
-    routers = (transcriptions.router, results.router, health.router)
+    routers = (transcriptions.router, results.router, options.router, health.router)
     for router in routers:
         app.include_router(router)
     pages.install(app)

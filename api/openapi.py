@@ -59,7 +59,7 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     schemas["Transcript"] = transcript
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):
-            for method in route.methods:
+            for method in route.methods or ():
                 _finish(document["paths"][route.path_format][method.lower()], route)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)

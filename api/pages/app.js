@@ -94,6 +94,14 @@ async function look(id) {
   else if (["queued", "running"].includes(status.status)) timer = setTimeout(look, POLL_MS, id);
 }
 
+function languageName(code) {
+  try {
+    return new Intl.DisplayNames(["en"], { type: "language" }).of(code);
+  } catch {
+    return code; // a code of Whisper's that is none of BCP 47
+  }
+}
+
 const titleOf = (status) => status.media.title || status.media.url || status.id;
 
 function draw(status) {
@@ -105,7 +113,8 @@ function draw(status) {
   $("badge").className = `badge ${status.status}`;
   const length = status.duration_s ?? media.duration_s;
   $("source").textContent = [
-    media.channel, media.upload_date, length && duration(length), status.language, status.options.model,
+    media.channel, media.upload_date, length && duration(length),
+    status.language && languageName(status.language), status.options.model,
     status.options.task === "translate" && "translated",
   ].filter(Boolean).join(" · ");
   $("moving").hidden = !moving;

@@ -16,8 +16,6 @@ from api.responses import (
     RETRY_AFTER_HEADER,
 )
 from api.schemas import (
-    LanguageRead,
-    OptionsOffered,
     TranscriptionAccepted,
     TranscriptionCreate,
     TranscriptionRead,
@@ -25,8 +23,6 @@ from api.schemas import (
 from api.transcription_view import path_of, status_view
 from resources.request_rows import TranscriptionRow
 from resources.sites import resolve_source
-from ytcaption_assets.domain.caption_formats import CaptionFormat
-from ytcaption_assets.domain.languages import WHISPER_LANGUAGES
 from ytcaption_assets.domain.request import checked_options
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
@@ -122,25 +118,6 @@ def read_transcription(
         max_attempts=settings.max_attempts,
         status_url=path_of(request, "read_transcription", id),
         result_url=path_of(request, "read_result", id),
-    )
-
-
-@router.get(
-    "/options",
-    operation_id="getOptions",
-    summary="What can be asked for",
-)
-def read_options(settings: SettingsDep) -> OptionsOffered:
-    """Models, languages and caption formats of this installation."""
-    return OptionsOffered(
-        models=list(settings.models),
-        default_model=settings.model,
-        languages=[
-            LanguageRead(code=code, name=name.title()) for name, code in WHISPER_LANGUAGES.items()
-        ],
-        formats=[format.value for format in CaptionFormat],
-        default_line_length=settings.caption_line_length,
-        default_lines=settings.caption_lines,
     )
 
 

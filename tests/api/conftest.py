@@ -1,6 +1,7 @@
 """Fixtures of the API's tests: the app on a real database and a real folder."""
 
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -119,11 +120,7 @@ class World:
     def completed(self, *, title: str | None = "Ask not", spoken: tuple[str, ...] = SPOKEN) -> str:
         """An id with a result."""
         id = self.running()
-        audio = StoredAudio(
-            "audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "matroska,webm", 48_000, 2
-        )
-        info = MediaInfo(title=title, channel="JFK Library", duration_s=11.0)
-        self.request_store.audio_stored(id, RUN_ID, info, audio)
+        self.describe(id, title=title)
         transcript = transcript_of(id, spoken)
         written = self.object_store.write_bytes(document_key(id), transcript.to_json())
         self.request_store.transcript_stored(
@@ -131,6 +128,14 @@ class World:
         )
         self.request_store.complete(id, RUN_ID)
         return id
+
+    def describe(self, id: str, *, title: str | None) -> None:
+        """The media's audio is stored, and this is its title."""
+        audio = StoredAudio(
+            "audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "matroska,webm", 48_000, 2
+        )
+        info = MediaInfo(title=title, channel="JFK Library", duration_s=11.0)
+        self.request_store.audio_stored(id, RUN_ID, info, audio)
 
 
 @pytest.fixture
@@ -155,3 +160,12 @@ def server_url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the browser's tests out where there is no Chromium; pytest says how many."""
+    if shutil.which("chromium") and shutil.which("chromedriver"):
+        return
+    kept = [item for item in items if item.get_closest_marker("browser") is None]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept

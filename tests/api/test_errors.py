@@ -19,7 +19,7 @@ def every_error() -> list[type[YtcaptionError]]:
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status_and_a_safe_body(kind: type[YtcaptionError]) -> None:
-    """What is the client's doing is a 4xx with our message; what is ours says nothing of its cause."""
+    """The client's doing is a 4xx with our message; what is ours says nothing of its cause."""
     answer = ytcaption_problem(kind("at /srv/secret on db.internal"))
 
     assert answer.status_code == status_of(kind(""))

@@ -154,7 +154,7 @@ def test_head_says_what_get_would_send(client: TestClient, world: World) -> None
 def test_a_title_becomes_a_safe_file_name(
     client: TestClient, world: World, title: str | None, expected: str
 ) -> None:
-    """No path, no header of the title's own, no device name; the whole title for who reads UTF-8."""
+    """No path, no header of the title's own, no device name; all of it for who reads UTF-8."""
     id = world.completed(title=title)
 
     answer = client.get(f"{PATH}/{id}/result?format=srt&download=true")
@@ -247,7 +247,8 @@ def test_hostile_text_stays_text(client: TestClient, world: World) -> None:
 
 HOSTILE_QUERIES = [
     "format=exe", "format=", "format=srt%00", "format=../../x", "max_line_length=-1",
-    "max_line_length=99999999999999999999999", "max_line_length=NaN", "max_lines=0", "max_lines=1e9",
+    "max_line_length=99999999999999999999999", "max_line_length=NaN", "max_lines=0",
+    "max_lines=1e9",
     "download=perhaps", "format=srt&format=exe",
 ]  # fmt: skip
 

@@ -1,0 +1,178 @@
+"""The web page and the documentation, in a browser."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from resources.object_store import document_key
+from tests.api.conftest import RUN_ID, World, transcript_of
+
+LINK = "https://youtu.be/dQw4w9WgXcQ"
+EVIL = "<img src=x onerror=document.title='owned'><b>bold</b>"
+
+
+class Page:
+    """A page in headless Chromium."""
+
+    def __init__(self, driver: webdriver.Chrome, url: str) -> None:
+        self.driver = driver
+        driver.get(url)
+
+    def find(self, id: str) -> Any:
+        """The element."""
+        return self.driver.find_element(By.ID, id)
+
+    def wait(self, holds: Callable[[], Any]) -> Any:
+        """What `holds` gives, as soon as it is something."""
+        return WebDriverWait(self.driver, 15).until(lambda _: holds())
+
+    def text(self, id: str) -> str:
+        """The element's text once it shows some."""
+        return self.wait(lambda: self.find(id).text)
+
+    def complaints(self) -> list[str]:
+        """What the browser's console holds: errors, and all that the policy blocked."""
+        return [
+            line["message"] for line in self.driver.get_log("browser") if line["level"] == "SEVERE"
+        ]
+
+
+@pytest.fixture
+def browser(tmp_path: Any) -> Iterator[webdriver.Chrome]:
+    """Headless Chromium that talks to nobody but us."""
+    options = webdriver.ChromeOptions()
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ):
+        options.add_argument(argument)
+    options.binary_location = shutil.which("chromium") or ""
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+@pytest.mark.browser
+def test_a_person_gets_captions_from_a_link(
+    browser: webdriver.Chrome, server_url: str, world: World
+) -> None:
+    """Paste, see true progress, search the transcript, find the downloads; titles stay text."""
+    page = Page(browser, f"{server_url}/")
+    page.wait(lambda: page.find("model").get_attribute("value") == "base")
+    page.find("url").send_keys(LINK)
+    page.find("send").click()
+    assert page.text("step") == "Waiting for its turn"
+
+    [due] = world.request_store.due(10)
+    world.request_store.claim(due.id, RUN_ID)
+    world.request_store.progress(due.id, RUN_ID, "transcription", 93.0, 212.0)
+    page.wait(lambda: page.find("step").text == "Transcribing")
+    assert page.text("numbers") == "1:33 of 3:32 · 43%"
+    assert page.find("bar").get_attribute("aria-valuenow") == "44"
+
+    transcript = transcript_of(due.id, ("Ask not.", f"Über {EVIL}", "For your country."))
+    written = world.object_store.write_bytes(document_key(due.id), transcript.to_json())
+    world.describe(due.id, title=EVIL)
+    world.request_store.transcript_stored(
+        due.id, RUN_ID, transcript, document_key(due.id), written.sha256
+    )
+    world.request_store.complete(due.id, RUN_ID)
+    page.wait(lambda: len(page.find("segments").find_elements(By.TAG_NAME, "li")) == 3)
+
+    assert page.find("work-title").text == EVIL
+    assert page.find("segments").find_elements(By.TAG_NAME, "b") == []
+    links = page.find("downloads").find_elements(By.TAG_NAME, "a")
+    assert [link.text for link in links] == ["SRT", "VTT", "TXT", "JSON", "TSV", "ASS", "MD"]
+    assert links[0].get_attribute("href").endswith(f"/{due.id}/result?format=srt&download=true")
+    page.find("filter").send_keys("uber")
+    assert page.text("found") == "1 of 3"
+    assert page.find("segments").find_element(By.TAG_NAME, "mark").text == "Über"
+    assert browser.title == f"{EVIL} – ytcaption"
+    assert page.complaints() == []
+
+
+@pytest.mark.browser
+def test_a_link_that_is_refused_says_why(browser: webdriver.Chrome, server_url: str) -> None:
+    """The problem's own words, beside the field."""
+    page = Page(browser, f"{server_url}/")
+    page.find("url").send_keys("https://www.youtube.com/playlist?list=PLx")
+    page.find("send").click()
+
+    assert "channel, playlist or search" in page.text("ask-error")
+
+
+@pytest.mark.browser
+def test_a_failure_is_told_and_can_be_tried_again(
+    browser: webdriver.Chrome, server_url: str, world: World
+) -> None:
+    """The reason, and a button that asks anew."""
+    page = Page(browser, f"{server_url}/#{world.failed()}")
+    assert page.text("failure") == "The video is private."
+
+    page.find("again").click()
+
+    assert page.text("step") == "Waiting for its turn"
+
+
+@pytest.mark.browser
+def test_the_page_fits_a_phone(browser: webdriver.Chrome, server_url: str, world: World) -> None:
+    """Nothing is wider than the screen."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True},
+    )
+    page = Page(browser, f"{server_url}/#{world.completed(title='x' * 200, spoken=('y' * 300,))}")
+    page.wait(lambda: page.find("segments").find_elements(By.TAG_NAME, "li"))
+
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.browser
+def test_the_documentation_needs_no_other_server(
+    browser: webdriver.Chrome, server_url: str
+) -> None:
+    """Swagger UI draws every operation from our own files, and the policy blocks nothing of it."""
+    page = Page(browser, f"{server_url}/docs")
+
+    page.wait(lambda: len(browser.find_elements(By.CLASS_NAME, "opblock")) == 6)
+    assert page.complaints() == []
+
+
+def test_pages_come_with_their_policy_and_from_here_alone(client: TestClient) -> None:
+    """No inline script, no address of another server, and every file that is named is there."""
+    for path in ("/", "/docs"):
+        answer = client.get(path)
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "<script>" not in answer.text
+        assert "style=" not in answer.text
+        named = [part.partition('"')[0] for part in answer.text.split('src="')[1:]]
+        named += [part.partition('"')[0] for part in answer.text.split('href="')[1:]]
+        for address in named:
+            assert address.startswith("/"), address
+            assert client.get(address).status_code == 200, address
+    assert "unsafe" not in client.get("/").headers["Content-Security-Policy"]
+
+
+def test_a_new_version_of_a_page_is_seen_at_once(client: TestClient) -> None:
+    """Files are asked for anew, and answered by 304."""
+    first = client.get("/pages/app.js")
+    again = client.get("/pages/app.js", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert first.headers["Cache-Control"] == "no-cache"
+    assert again.status_code == 304
