@@ -98,6 +98,11 @@ _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
             "The site shows this media only after a login.",
         ),
         (
+            r"requested format is not available|no video formats|no formats",
+            SourceError,
+            "There is nothing at this link that can be downloaded as audio.",
+        ),
+        (
             r"processing this video|is being processed|check back later",
             SourceUnavailable,
             "The site is still processing the media. Try again later.",
@@ -109,14 +114,14 @@ _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
             "The site has no such media, or does not show it.",
         ),
         (
+            r"no suitable extractor",
+            UnsupportedSite,
+            "The page shows media of another site, which is not supported. Give that site's link.",
+        ),
+        (
             r"did not get any data blocks|downloaded file is empty",
             EmptyFile,
             "The server sent an empty file.",
-        ),
-        (
-            r"requested format is not available|no video formats|no formats",
-            SourceError,
-            "There is nothing at this link that can be downloaded as audio.",
         ),
     )
 )  # fmt: skip

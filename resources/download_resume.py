@@ -7,7 +7,6 @@ from typing import Protocol
 
 MEDIA_FILE = "media"
 PARTIAL_FILE = "media.part"
-FRAGMENT_STATE_FILE = "media.ytdl"
 STATE_FILE = "media.json"
 
 
@@ -64,22 +63,24 @@ class _State:
 
 
 class ResumeState:
-    """The partial file of one folder and what it is a part of."""
+    """What lies in a folder of an earlier download, and what it is a part of.
 
-    def __init__(self, folder: Path, media_id: str, format_id: str, *, in_fragments: bool) -> None:
+    Args:
+        format_id: of yt-dlp; for a stream with the hash of its list of parts.
+        in_parts: a stream, whose whole parts are kept; else one file that grows.
+    """
+
+    def __init__(self, folder: Path, media_id: str, format_id: str, *, in_parts: bool) -> None:
+        self._folder = folder
         self._path = folder / STATE_FILE
         self._state = _State(media_id, format_id, Version())
         earlier = self._read()
-        same = earlier is not None and earlier == replace(self._state, version=earlier.version)
-        # Without its list of fragments a partial file would get the first ones twice.
-        known = not in_fragments or (folder / FRAGMENT_STATE_FILE).exists()
-        if earlier is not None and same and known:
+        if earlier is not None and earlier == replace(self._state, version=earlier.version):
             self._state = earlier
+            stale = [PARTIAL_FILE, f"{PARTIAL_FILE}-Frag*.part"] if in_parts else []
         else:
-            for name in (MEDIA_FILE, PARTIAL_FILE, FRAGMENT_STATE_FILE):
-                (folder / name).unlink(missing_ok=True)
-            for fragment in folder.glob(f"{PARTIAL_FILE}-Frag*"):
-                fragment.unlink(missing_ok=True)
+            stale = [MEDIA_FILE, PARTIAL_FILE, f"{PARTIAL_FILE}-Frag*"]
+        self._remove(*stale)
         self._write()
 
     @property
@@ -92,6 +93,15 @@ class ResumeState:
         if version != self._state.version:
             self._state = replace(self._state, version=version)
             self._write()
+
+    def finish(self) -> None:
+        """The media is whole: remove its parts."""
+        self._remove(f"{PARTIAL_FILE}-Frag*")
+
+    def _remove(self, *patterns: str) -> None:
+        for pattern in patterns:
+            for path in self._folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def _read(self) -> _State | None:
         try:

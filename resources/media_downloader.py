@@ -4,10 +4,13 @@ Only the download's own process (`youtube_child`) imports this module.
 """
 
 import contextlib
+import hashlib
+import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from yt_dlp import YoutubeDL  # noqa: TID253
 from yt_dlp.downloader.hls import HlsFD  # noqa: TID253
@@ -28,7 +31,7 @@ from ytcaption_assets.domain.errors import (
     SourceError,
 )
 
-_IN_FRAGMENTS = ("m3u8", "m3u8_native", "http_dash_segments")
+_IN_PARTS = ("m3u8", "m3u8_native", "http_dash_segments")
 MAX_PAGE_BYTES = 64 * 1024**2
 
 
@@ -75,11 +78,10 @@ class MediaDownloader(YoutubeDL):
 
     def fetch(self, found: Any) -> Path:
         """Download what `find` found; goes on with an earlier part of the same bytes."""
-        fragmented = found.get("protocol") in _IN_FRAGMENTS
-        self._resume = ResumeState(
-            Path.cwd(), self.job.media_id, str(found.get("format_id")), in_fragments=fragmented
-        )
-        self._media_url = None if fragmented else Request(found["url"]).url
+        in_parts = found.get("protocol") in _IN_PARTS
+        format_id = f"{found.get('format_id')}{_hash_of_parts(found) if in_parts else ''}"
+        self._resume = ResumeState(Path.cwd(), self.job.media_id, format_id, in_parts=in_parts)
+        self._media_url = None if in_parts else Request(found["url"]).url
         # A whole video for a clip of it: cutting would need ffmpeg.
         for name in ("section_start", "section_end"):
             found.pop(name, None)
@@ -90,6 +92,7 @@ class MediaDownloader(YoutubeDL):
         if not path.is_file():
             raise SourceError("The download gave no file.")
         self.check_size(path.stat().st_size)
+        self._resume.finish()
         return path
 
     def check_size(self, size_bytes: int) -> None:
@@ -220,6 +223,22 @@ def _read_page(read: Callable[..., bytes], amount: int | None = None) -> bytes:
 def _range_start(value: str | None) -> int:
     first = (value or "").removeprefix("bytes=").partition("-")[0]
     return int(first) if first.isdigit() else 0
+
+
+def _hash_of_parts(found: Any) -> str:
+    """What an earlier download of a stream must agree in for its parts to be used again.
+
+    Hosts and queries are left out: they are signed anew for each visitor.
+    """
+    manifest, parts = found.get("hls_media_playlist_data"), found.get("fragments")
+    if manifest is not None:
+        lines = [line for line in manifest.splitlines() if not line.startswith("#EXT-X-KEY")]
+        parts = [line if line.startswith("#") else urlsplit(line).path for line in lines]
+    elif isinstance(parts, list):
+        parts = [urlsplit(part.get("url") or part.get("path") or "").path for part in parts]
+    else:
+        parts = [secrets.token_hex()]  # listed as it goes: never the same
+    return "-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _hls_duration_s(manifest: str) -> float | None:

@@ -70,6 +70,10 @@ def ytdlp_options(job: DownloadJob, deno: str | None) -> Any:
         "nopart": False,
         "updatetime": False,
         "skip_unavailable_fragments": False,
+        # A stream is joined from its whole parts again: yt-dlp's own record of what is joined
+        # already (`.ytdl`) is behind the file when the process is killed.
+        "keep_fragments": True,
+        "_no_ytdl_file": True,
         "retries": 3,
         "fragment_retries": 3,
         "extractor_retries": 2,
@@ -91,4 +95,4 @@ class _Silence:
 
 
 def _pause(n: int) -> float:
-    return min(0.5 * 2**n, 4)
+    return min(0.25 * 2**n, 2)

@@ -11,10 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resources.youtube import Download
 from tests.media_server import MediaServer, Served
 from tests.resources.downloads import children, direct, downloader, fetch
-from ytcaption_assets.domain.errors import SourceUnavailable
+from ytcaption_assets.domain.errors import MediaNotFound, SourceUnavailable
 
 CUT = 600_000
 
@@ -107,7 +106,7 @@ def test_a_finished_file_is_not_downloaded_again(server: MediaServer, tmp_path: 
 
 
 def test_a_killed_stream_goes_on_with_the_next_part(server: MediaServer, tmp_path: Path) -> None:
-    """HLS goes on after the last whole segment, and no segment is in the file twice."""
+    """HLS takes the whole segments it has, and none is in the file twice or missing."""
     folder, whole = tmp_path / "killed", tmp_path / "whole"
     folder.mkdir()
     whole.mkdir()
@@ -128,10 +127,30 @@ def test_a_killed_stream_goes_on_with_the_next_part(server: MediaServer, tmp_pat
 
     with pytest.raises(SourceUnavailable):
         downloader().download(direct(server.url("slow.m3u8")), folder, kill)
+    # As if it had been killed between joining a part and taking note of it.
+    joined = folder / "media.part"
+    joined.write_bytes(complete[:60_000])
     since = len(server.requests)
-    download: Download = fetch(server.url("slow.m3u8"), folder)
+    download = fetch(server.url("slow.m3u8"), folder)
     assert download.path.read_bytes() == complete
-    assert "/slow/0.ts" not in [served.path for served in server.requests[since:]]
+    again = [served.path for served in server.requests[since:]]
+    assert "/slow/0.ts" not in again and "/slow/5.ts" in again
+    assert {path.name for path in folder.iterdir()} == {"media", "media.json"}
+
+
+def test_parts_of_a_changed_stream_are_not_mixed(server: MediaServer, tmp_path: Path) -> None:
+    """Another list of parts at the same link starts over."""
+    first, second = b"A" * 5_000, b"B" * 5_000
+    server.serve("a.ts", first)
+    server.serve("b.ts", second)
+    lines = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n%s#EXT-X-ENDLIST\n"
+    parts = "".join(f"#EXTINF:2,\n{server.url(name)}\n" for name in ("a.ts", "missing.ts"))
+    server.serve("talk.m3u8", (lines % parts).encode())
+    with pytest.raises(MediaNotFound):
+        fetch(server.url("talk.m3u8"), tmp_path)
+    assert (tmp_path / "media.part-Frag1").read_bytes() == first
+    server.serve("talk.m3u8", (lines % f"#EXTINF:2,\n{server.url('b.ts')}\n").encode())
+    assert fetch(server.url("talk.m3u8"), tmp_path).path.read_bytes() == second
 
 
 def test_the_child_ends_with_its_parent(server: MediaServer, tmp_path: Path) -> None:
