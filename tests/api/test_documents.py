@@ -1,0 +1,67 @@
+"""What is written about the API is true."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from api.errors import HTTP_CODES
+from tests.api.conftest import World, transcript_of
+from tests.api.test_errors import every_error
+from ytcaption_assets.domain.caption_formats import CaptionFormat, render
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+# Never answered by the API, nor recorded of a run.
+INSIDE_ONLY = {
+    "error", "invalid_input", "file_unreadable", "state_error", "transcription_busy", "claim_lost",
+    "query_error",
+}  # fmt: skip
+
+
+def test_every_code_is_documented() -> None:
+    """The page lists each code that a client can meet."""
+    codes = {kind.code for kind in every_error()} - INSIDE_ONLY | set(HTTP_CODES.values())
+
+    assert {code for code in codes if f"`{code}`" not in PAGE} == set()
+
+
+def test_every_route_and_format_is_documented(client: TestClient) -> None:
+    """The page lists what the OpenAPI document has."""
+    for path, item in client.get("/openapi.json").json()["paths"].items():
+        for method in item:
+            assert f"`{method.upper()} {path}`" in PAGE
+    assert all(f"`{format.value}`" in PAGE for format in CaptionFormat)
+
+
+def test_the_curl_example_prints_captions(server_url: str, world: World) -> None:
+    """`examples/api.sh` asks, watches and reads, over real HTTP."""
+    id = world.completed()
+
+    done = subprocess.run(
+        [str(ROOT / "examples" / "api.sh"), "https://youtu.be/dQw4w9WgXcQ", "vtt"],
+        env=os.environ | {"API": server_url},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == render(transcript_of(id), CaptionFormat.VTT)
+    assert done.stderr.startswith("completed")
+
+
+def test_the_curl_example_says_why_it_failed(server_url: str) -> None:
+    """A refusal is printed and the exit status is not 0."""
+    done = subprocess.run(
+        [str(ROOT / "examples" / "api.sh"), "https://example.com/a\".html?b='c"],
+        env=os.environ | {"API": f"{server_url}/nothing"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    assert done.returncode != 0
+    assert "404" in done.stderr
