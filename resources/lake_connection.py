@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 DAMAGED = "A file of the lake is missing or damaged. Run `ytcaption lake verify --repair`."
 
+_DAMAGE = ("parquet", "no such file", "no files found", "what type", "tprotocol", "zstd")
+_CONFLICT = ("conflict", "duplicate key", "could not serialize")
+
 _LOCK_CLASS = 0x6C616B65  # "lake": the first half of our advisory locks' keys
 _WHOLE_LAKE = 0
 _LOCK_WAIT = "120s"  # an erasure rewrites files, and appends wait for it
@@ -223,9 +226,9 @@ def lake_errors() -> Iterator[None]:
             raise DatabaseUnavailable(
                 "The lake's catalog does not answer. Check that Postgres runs."
             ) from error
-        if any(mark in text for mark in ("conflict", "duplicate key", "could not serialize")):
+        if any(mark in text for mark in _CONFLICT):
             raise LakeConflict("Another writer changed the lake first. Try again.") from error
-        if any(mark in text for mark in ("parquet", "no such file", "no files found", "what type")):
+        if any(mark in text for mark in _DAMAGE):
             raise LakeUnavailable(DAMAGED) from error
         raise LakeUnavailable(
             "The lake could not be read or written. Check that Postgres runs and that the object "

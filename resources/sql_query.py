@@ -26,6 +26,8 @@ LEAST_MEMORY_BYTES = 768 * 1024**2
 """Address space in which Python, Arrow and DuckDB start and small queries run."""
 
 _MAX_ANSWER_BYTES = 2 * MAX_RESULT_BYTES  # Arrow's padding and messages included
+_BROKEN_FILE = ("TProtocolException", "don't know what type", "ZSTD Decompression")
+"""What DuckDB says of a Parquet file with wrong bytes, without naming it."""
 _TOO_LONG = {-signal.SIGXCPU, -signal.SIGALRM}
 
 _log = logging.getLogger(__name__)
@@ -189,7 +191,8 @@ class _Child:
             _log.error("a query's process failed: %s", told["failure"])
             return QueryError("The query could not be run.")
         text = str(told["error"])
-        if any(path in text and path not in self._sql for path in self._paths):
+        is_ours = any(path in text and path not in self._sql for path in self._paths)
+        if is_ours or any(mark in text for mark in _BROKEN_FILE):
             return LakeUnavailable(DAMAGED)
         return QueryError(_first_lines(text))
 

@@ -121,7 +121,7 @@ def test_first_rows_of_an_endless_result_come_at_once(run):
         "uuid()",
         "map {'k': 1}",
         "'101'::bit",
-        "'10:00+01'::timetz",
+        "'10:00:00+01'::timetz",
         "'infinity'::timestamp",
         "timestamp '290000-01-01'",
         "'x'::blob",

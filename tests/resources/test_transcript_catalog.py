@@ -12,10 +12,11 @@ from resources.database_urls import database_urls
 from resources.transcript_catalog import TranscriptCatalog
 from tests.lake_documents import make_document
 from ytcaption_assets.domain.errors import DatabaseUnavailable, LakeUnavailable
+from ytcaption_assets.domain.parquet_schema import TABLES
 from ytcaption_assets.settings import Settings, load_settings
 
 WRITERS = 4
-APPENDS = 5
+APPENDS = 2
 
 
 def test_appended_transcript_is_rows_of_all_four_tables(catalog: TranscriptCatalog):
@@ -96,7 +97,9 @@ def test_lake_that_nobody_wrote_to_has_its_tables(catalog: TranscriptCatalog):
     assert catalog.query("select * from segments").rows == []
 
 
-def test_nothing_of_four_writing_processes_is_lost(settings: Settings, catalog: TranscriptCatalog):
+def test_nothing_of_four_writing_processes_is_lost(
+    settings: Settings, local_catalog: TranscriptCatalog
+):
     """Four processes append at once to a lake that does not exist yet, partly the same
     transcriptions: each is there once, whole."""
     spawn = multiprocessing.get_context("spawn")
@@ -106,7 +109,7 @@ def test_nothing_of_four_writing_processes_is_lost(settings: Settings, catalog: 
     for writer in writers:
         writer.join(timeout=120)
     assert [writer.exitcode for writer in writers] == [0] * WRITERS
-    found = catalog.query(
+    found = local_catalog.query(
         "select t.media_id, count(distinct t.transcription_id), count(*), any_value(word_count) "
         "from transcripts t join words using (transcription_id) group by all"
     )
@@ -115,7 +118,7 @@ def test_nothing_of_four_writing_processes_is_lost(settings: Settings, catalog: 
         *(f"youtube-{writer}-{n}" for writer in range(WRITERS) for n in range(APPENDS)),
     }
     assert all((ids, words) == (1, counted) for _, ids, words, counted in found.rows)
-    assert catalog.query("select count(*), count(distinct media_id) from media").rows == [
+    assert local_catalog.query("select count(*), count(distinct media_id) from media").rows == [
         (WRITERS * APPENDS + 1, WRITERS * APPENDS + 1)
     ]
 
@@ -213,6 +216,17 @@ def test_truncated_copy_is_fetched_again(s3_catalog: TranscriptCatalog, settings
     for path in (settings.home / "cache" / "lake").iterdir():
         path.write_bytes(b"")
     assert s3_catalog.query("select count(*) from words").rows == [(30,)]
+
+
+def test_folder_of_the_lake_keeps_only_files_that_it_needs(
+    settings: Settings, local_catalog: TranscriptCatalog
+):
+    """After upkeep there is nothing below `lake/` but what the current snapshot lists."""
+    for _ in range(3):
+        local_catalog.append(*make_document())
+    local_catalog.compact()
+    files = [path for path in (settings.home / "objects" / "lake").rglob("*") if path.is_file()]
+    assert len(files) == len(TABLES)
 
 
 def _whole_story(error: BaseException | None) -> str:
