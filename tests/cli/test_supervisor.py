@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -224,17 +225,18 @@ from rich.console import Console
 from ytcaption_assets.cli.process_output import ProcessOutput
 from ytcaption_assets.cli.programs import Program
 from ytcaption_assets.cli.supervisor import Supervisor
-one = Program("one", (sys.executable, "-c", "import time; time.sleep(60)"), lambda _: True)
+sleep = "print('runs', flush=True); import time; time.sleep(60)"
+one = Program("one", (sys.executable, "-c", sleep), lambda _: False)
 Supervisor([one], environment=dict(os.environ, {MARK}={str(tmp_path)!r}),
-           output=ProcessOutput(Console(), ["up", "one"])).run()
+           output=ProcessOutput(Console(), ["one", "up"])).run()
 """
-    supervisor = psutil.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 10
-    while not leftover_processes(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    supervisor = psutil.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert supervisor.stdout is not None
+    assert supervisor.stdout.readline() == "one │ runs\n"  # past the program that starts it
     assert leftover_processes(tmp_path)
     supervisor.kill()
-    supervisor.wait()
+    supervisor.communicate()
+    deadline = time.monotonic() + 10
     while leftover_processes(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not leftover_processes(tmp_path)

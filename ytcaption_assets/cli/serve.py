@@ -113,7 +113,8 @@ def _programs(
         ),
         Program(
             "daemon",
-            _python("dagster._daemon", "run", "--workspace", workspace),
+            # At `info` it tells of every tick of every sensor, some ten lines each five seconds.
+            _python("dagster._daemon", "run", "--workspace", workspace, "--log-level", "warning"),
             lambda started_at: daemon_beats_since(instance, started_at),
             after=("code",),
             stop_s=1.5,
