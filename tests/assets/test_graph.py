@@ -45,7 +45,7 @@ def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: Med
     row = graph.store.get(key)
     assert row.status is TranscriptionStatus.COMPLETED
     transcript = document(graph, key)
-    assert wer(JFK, spoken(transcript)) <= 0.1
+    assert wer(JFK, spoken(transcript)).rate <= 0.1
     assert transcript.provenance.run_id == result.run_id
     media = graph.store.media(row.media_id)
     assert media.audio is not None

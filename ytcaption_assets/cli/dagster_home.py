@@ -126,7 +126,7 @@ def _instance_yaml(settings: Settings, home: Path) -> str:
     values = {
         "artifact_directory": json.dumps(str(home)),
         "log_directory": json.dumps(str(home / "logs")),
-        "max_concurrent_runs": settings.download_slots + settings.transcription_slots,
+        "max_concurrent_runs": settings.transcription_slots + min(settings.download_slots, 2),
         "max_runtime_seconds": settings.max_runtime_s,
     }
     return f"{heading}\n\n{Template(body).substitute(values)}"
