@@ -2,14 +2,18 @@
 
 import re
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
 
 from api.app import create_app
 from resources.database_urls import database_urls
@@ -48,6 +52,49 @@ def dagster_home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     return home
+
+
+class DatabaseSwitch:
+    """The tests' Postgres behind a socket of its own, which can be taken away and put back.
+
+    Attributes:
+        settings: those that go through it.
+    """
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        assert settings.database_url is not None
+        self._url = settings.database_url.get_secret_value()
+        parameters = conninfo_to_dict(self._url)
+        name = ".s.PGSQL.5432"
+        self._there, self._link = Path(str(parameters["host"])) / name, folder / name
+        self.settings = settings.model_copy(
+            update={
+                "database_url": SecretStr(
+                    f"postgresql://{parameters['user']}@/{parameters['dbname']}?host={folder}"
+                )
+            }
+        )
+        self.on()
+
+    def on(self) -> None:
+        """Postgres answers."""
+        self._link.symlink_to(self._there)
+
+    def off(self) -> None:
+        """Postgres is gone: no new connection, and those there were are cut."""
+        self._link.unlink()
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+
+
+@pytest.fixture
+def database_switch(settings: Settings) -> Iterator[DatabaseSwitch]:
+    """Switched on."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # short, as socket paths must be
+        yield DatabaseSwitch(settings, Path(folder))
 
 
 def transcript_of(id: str, spoken: tuple[str, ...] = SPOKEN) -> Transcript:
