@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
@@ -135,12 +134,19 @@ def test_a_page_that_is_lemonde_by_its_path_alone_is_a_page(
     server: MediaServer, tmp_path: Path
 ) -> None:
     """Neither another site's extractor nor an embed is taken from a direct link's page."""
-    embed = quote("https://www.youtube.com/embed/dQw4w9WgXcQ")
-    for path in ("x.lemonde.fr/a/b.html", f"page?src={embed}"):
-        server.serve("x.lemonde.fr/a/b.html", b"<!doctype html><title>x</title>")
+    media = server.url("jfk.flac")
+    player = f"<html><script>jwplayer('v').setup({{'file': '{media}'}});</script></html>"
+    server.serve("x.lemonde.fr/a/b.html", b"<!doctype html><title>x</title>")
+    server.serve("player.html", f"<!doctype html>{player}".encode())
+    for url in (
+        server.url("x.lemonde.fr/a/b.html"),
+        server.url("player.html"),
+        server.url("page", src=media),
+        server.url("page", src="https://www.youtube.com/embed/dQw4w9WgXcQ"),
+    ):
         with pytest.raises(UnsupportedSite):
-            fetch(server.url("") + path, tmp_path, allowed_networks=ALLOWED)
-    assert len(server.requests) == 2
+            fetch(url, tmp_path, allowed_networks=ALLOWED)
+    assert len(server.requests) == 4
 
 
 def test_a_page_that_unpacks_to_gigabytes_ends_the_download(
