@@ -11,7 +11,7 @@ from ytcaption_assets.settings import load_settings
 
 RUN_KEY_TAG = "dagster/run_key"
 WINDOW = 100
-"""Most runs in Dagster's queue: the rest waits in Postgres, where priority is decided anew each tick."""
+"""Most runs in Dagster's queue: the rest waits in Postgres, its order decided anew each tick."""
 
 WAIT_S = 25.0
 """How long a tick that finds nothing listens: the daemon would not come back for 5 s."""
@@ -59,7 +59,7 @@ def end_lost_runs(instance: dg.DagsterInstance, request_store: RequestStore) -> 
 def _without_run(
     instance: dg.DagsterInstance, request_store: RequestStore
 ) -> list[DueTranscription]:
-    """Those due that Dagster has no run of. A run that ended before it claimed its row is settled."""
+    """Those due that Dagster has no run of. Runs that ended before they claimed are settled."""
     due = request_store.due(WINDOW)
     if not due:
         return []

@@ -15,8 +15,10 @@ ROOT = Path(__file__).parent.parent
 def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     target = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        + ["--disable-pip-version-check", "--wheel-dir", str(target), str(ROOT)],
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
+            *("--disable-pip-version-check", "--wheel-dir", str(target), str(ROOT)),
+        ],
         check=True,
     )
     (wheel,) = target.glob("*.whl")

@@ -5,8 +5,7 @@ from itertools import pairwise
 
 import dagster as dg
 
-from ytcaption_assets.domain.caption_qa import qa_report
-from ytcaption_assets.domain.captions import CaptionStyle, cues
+from ytcaption_assets.domain.caption_qa import CaptionQA
 from ytcaption_assets.domain.transcript import Transcript
 
 _ASSET = "transcription"
@@ -24,12 +23,14 @@ def transcription_check_specs() -> Sequence[dg.AssetCheckSpec]:
     ]
 
 
-def transcription_checks(transcript: Transcript) -> Sequence[dg.AssetCheckResult]:
+def transcription_checks(
+    transcript: Transcript, report: CaptionQA
+) -> Sequence[dg.AssetCheckResult]:
     """One result a spec. Only what is broken is an error: silence and fast speech are warnings."""
     return [
         _words_monotonic(transcript),
         _segments_do_not_overlap(transcript),
-        _captions_readable(transcript),
+        _captions_readable(report),
         _speech_found(transcript),
     ]
 
@@ -57,9 +58,7 @@ def _segments_do_not_overlap(transcript: Transcript) -> dg.AssetCheckResult:
     )
 
 
-def _captions_readable(transcript: Transcript) -> dg.AssetCheckResult:
-    style = CaptionStyle.for_language(transcript.text_language)
-    report = qa_report(cues(transcript, style), style)
+def _captions_readable(report: CaptionQA) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="captions_readable",
         passed=report.cues_ok == report.cues,

@@ -1,4 +1,4 @@
-"""A run's claim on its transcription: taken at the start, kept by heartbeats, checked by every commit."""
+"""A run's claim on its transcription: taken first, kept by heartbeats, checked by every commit."""
 
 import threading
 import time
@@ -83,8 +83,8 @@ class Work:
 def claimed_work(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator[Work]:
     """The partition's transcription, claimed by this run for as long as the block lasts.
 
-    An error in the block is recorded with its code, counted as an attempt and becomes a Failure that
-    Dagster does not retry: attempts are counted in the store alone (rule 33).
+    An error in the block is recorded with its code, counts as an attempt and becomes a Failure
+    that Dagster does not retry: attempts are counted in the store alone (rule 33).
 
     Raises:
         dg.Failure: the transcription cannot be claimed, or the block failed.

@@ -8,7 +8,7 @@ import dagster as dg
 
 from resources.object_store import ObjectStore
 from resources.request_rows import MediaRow
-from ytcaption_assets.domain.captions import CaptionStyle, Cue, cues
+from ytcaption_assets.domain.captions import Cue
 from ytcaption_assets.domain.metrics import rtf
 from ytcaption_assets.domain.transcript import Transcript
 
@@ -40,12 +40,12 @@ def audio_metadata(media: MediaRow, object_store: ObjectStore) -> dict[str, Any]
 
 def transcript_metadata(
     transcript: Transcript,
+    captions: list[Cue],
     media: MediaRow,
     timings_s: Mapping[str, float],
     waveform_png: bytes | None,
 ) -> dict[str, Any]:
     """Metadata of `transcription`: numbers first, then the captions' beginning and the waveform."""
-    style = CaptionStyle.for_language(transcript.text_language)
     metadata: dict[str, Any] = {
         "title": _title(media),
         "language": transcript.language or "none: nobody speaks",
@@ -54,7 +54,7 @@ def transcript_metadata(
         "speech_s": round(transcript.speech_s, 2),
         "words": len(transcript.words),
         "model": transcript.provenance.model,
-        "captions": dg.MetadataValue.md(_preview(cues(transcript, style))),
+        "captions": dg.MetadataValue.md(_preview(captions)),
         "dropped_segments": len(transcript.dropped),
     }
     if transcript.dropped:

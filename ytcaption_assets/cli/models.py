@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The Whisper models: which there are, and fetching them.", no_args_is_help=True)
+app = typer.Typer(
+    help="The Whisper models: which there are, and fetching them.", no_args_is_help=True
+)
 
 
 @app.command("list")

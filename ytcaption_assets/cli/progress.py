@@ -1,4 +1,4 @@
-"""Progress bars: bytes while downloading, seconds of audio while transcribing, each with what is left."""
+"""Progress bars: bytes while downloading, seconds of audio while transcribing, and what is left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,8 @@
 """A process that runs transcriptions through Dagster on this machine: `python -m ... ID...`.
 
-`ytcaption transcribe` starts one where no `ytcaption up` serves the same home. It imports Dagster and
-loads the model once for all ids, writes to Dagster's persistent instance, and ends with its parent.
+`ytcaption transcribe` starts one where no `ytcaption up` serves the same home. It imports Dagster
+and loads the model once for all ids, writes to Dagster's persistent instance, and ends with its
+parent.
 """
 
 import os
@@ -54,7 +55,7 @@ def run_transcriptions(ids: Sequence[str]) -> None:
 
 
 def end_stale_runs(instance: dg.DagsterInstance, store: RequestStore) -> None:
-    """Ends what a killed worker left: its runs never end by themselves and keep their pool slots."""
+    """Ends what a killed worker left: its runs never end by themselves and keep their slots."""
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(unfinished):
         worker = run.tags.get(WORKER_TAG)

@@ -3,6 +3,7 @@
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ytcaption_assets.settings import Settings
@@ -21,10 +22,8 @@ def print_settings(settings: Settings, console: Console) -> None:
     """Variable, value in force and meaning; secrets are hidden."""
     table = Table("variable", "value", "what it is", show_lines=False)
     for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        shown = (
-            f"[bold]{_text(value)}[/bold]" if name in settings.model_fields_set else _text(value)
-        )
+        text = escape(_text(getattr(settings, name)))
+        shown = f"[bold]{text}[/bold]" if name in settings.model_fields_set else text
         table.add_row(_variable(name), shown, field.description or "")
     console.print(table)
 

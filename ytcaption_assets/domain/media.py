@@ -15,7 +15,8 @@ class MediaSource:
 
     Attributes:
         media_id: `youtube-<id>`, `<extractor>-<id>`, `url-<26>` or `upload-<26>`.
-        kind: `site` (a yt-dlp extractor of the site list), `direct` (a media URL), `upload` (bytes we hold).
+        kind: `site` (a yt-dlp extractor of the site list), `direct` (a media URL) or `upload`
+            (bytes we hold).
         url: canonical http(s) URL; None for an upload.
         extractor: yt-dlp's key of the extractor, such as `Youtube`; None for an upload.
         title: known beforehand, such as an upload's file name.

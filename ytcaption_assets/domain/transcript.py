@@ -17,8 +17,8 @@ class Word:
     """One word with its punctuation; for languages without spaces, one token.
 
     Attributes:
-        text: with its leading space where the language writes one, as faster-whisper gives it, so that
-            `"".join(word.text ...)` is the segment's text.
+        text: with its leading space where the language writes one, as faster-whisper gives it, so
+            that `"".join(word.text ...)` is the segment's text.
         probability: 0 to 1.
     """
 

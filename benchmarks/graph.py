@@ -1,0 +1,217 @@
+"""Ten minutes of speech through the asset graph, beside plain faster-whisper on the same file.
+
+    python -m benchmarks.graph [--audio DIR] [--model base] [--minutes 10] [--rounds 1]
+
+Each arm is a process of its own that loads its model; the arms take turns.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import TEST_DATA, clips, peak_memory_bytes, word_errors
+
+PAUSE_S = 1.5
+SAMPLE_RATE_HZ = 16_000
+MEBI = 1024**2
+
+
+def main() -> None:
+    """Prints speed, shares and memory of both arms."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--audio", type=Path, default=TEST_DATA)
+    parser.add_argument("--model", default="base")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--arm", help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.arm:
+        arm = {"graph": _graph, "plain": _plain}[arguments.arm]
+        sys.stdout.write(json.dumps(arm(arguments.file, arguments.model)) + "\n")
+        return
+    with tempfile.TemporaryDirectory(prefix="ytc-graph-") as folder:
+        file = Path(folder) / "speech.flac"
+        reference, duration_s = write_speech(arguments.audio, file, arguments.minutes * 60)
+        results: dict[str, list[dict[str, Any]]] = {"plain": [], "graph": []}
+        for _ in range(arguments.rounds):
+            for name, found in results.items():
+                found.append(_in_process(name, file, arguments.model))
+    _report(Console(), results, reference, duration_s, arguments.model)
+
+
+def write_speech(directory: Path, file: Path, length_s: float) -> tuple[str, float]:
+    """English clips one after the other with pauses, over and over, as FLAC; text and seconds."""
+    import av
+    import numpy as np
+    from faster_whisper.audio import decode_audio
+
+    spoken = [clip for clip in clips(directory) if clip.language == "en" and clip.reference]
+    pause = np.zeros(int(PAUSE_S * SAMPLE_RATE_HZ), dtype=np.float32)
+    pieces, words, samples, index = [], [], 0, 0
+    while samples < length_s * SAMPLE_RATE_HZ:
+        clip = spoken[index % len(spoken)]
+        pieces += [decode_audio(str(clip.path)), pause]
+        words.append(clip.reference)
+        samples += len(pieces[-2]) + len(pause)
+        index += 1
+    audio = (np.concatenate(pieces) * 32767).clip(-32768, 32767).astype(np.int16)
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("flac", rate=SAMPLE_RATE_HZ, layout="mono")
+        frame = av.AudioFrame.from_ndarray(audio[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE_HZ
+        fifo = av.AudioFifo()
+        fifo.write(frame)
+        while (part := fifo.read(4096, partial=True)) is not None:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    return " ".join(words), len(audio) / SAMPLE_RATE_HZ
+
+
+def _in_process(arm: str, file: Path, model: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="ytc-home-") as home:
+        from ytcaption_assets.settings import load_settings
+
+        environment = os.environ | {
+            "YTCAPTION_MODEL_DIRECTORY": str(load_settings().models_home),
+            "YTCAPTION_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "YTCAPTION_HOME": home,
+        }
+        command = [sys.executable, "-m", "benchmarks.graph", "--arm", arm, "--file", str(file)]
+        done = subprocess.run(
+            [*command, "--model", model],
+            check=True,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _plain(file: Path, model: str) -> dict[str, Any]:
+    from resources.models import ensure_model
+    from ytcaption_assets.settings import load_settings
+
+    directory = ensure_model(model, load_settings().models_home).directory
+    began = time.perf_counter()
+    from faster_whisper import WhisperModel
+
+    whisper = WhisperModel(str(directory), device="cpu", compute_type="int8")
+    text = " ".join(
+        segment.text.strip()
+        for segment in whisper.transcribe(str(file), beam_size=5, language="en")[0]
+    )
+    took_s = time.perf_counter() - began
+    return {"took_s": took_s, "text": text, "memory_bytes": peak_memory_bytes()}
+
+
+def _graph(file: Path, model: str) -> dict[str, Any]:
+    """The run of three assets as `ytcaption transcribe` makes it, from a URL on loopback."""
+    from resources.embedded_postgres import running_postgres
+    from resources.migrate import migrate
+    from resources.models import ensure_model
+    from resources.object_store import ObjectStore
+    from resources.request_store import RequestStore
+    from resources.sites import resolve_source
+    from tests.media_server import MediaServer
+    from ytcaption_assets.cli.dagster_home import dagster_instance
+    from ytcaption_assets.definitions import build_definitions
+    from ytcaption_assets.domain.request import checked_options
+    from ytcaption_assets.domain.transcript import Transcript
+    from ytcaption_assets.jobs import transcribe_job
+    from ytcaption_assets.partitions import transcription_partitions
+    from ytcaption_assets.settings import load_settings
+
+    settings = load_settings()
+    ensure_model(model, settings.models_home)
+    with (
+        MediaServer(file.parent) as server,
+        running_postgres(settings),
+        dagster_instance(settings) as instance,
+    ):
+        migrate(settings)
+        store = RequestStore.from_settings(settings, role="admin")
+        source = resolve_source(
+            server.url(file.name), sites=settings.sites, allowed_networks=settings.allowed_networks
+        )
+        options = checked_options(model=model, allowed_models=settings.models, language="en")
+        key = store.submit(source, options).transcription.id
+        job = build_definitions(settings).resolve_job_def(transcribe_job.name)
+        began = time.perf_counter()
+        instance.add_dynamic_partitions(transcription_partitions.name or "", [key])
+        result = job.execute_in_process(instance=instance, partition_key=key, raise_on_error=True)
+        took_s = time.perf_counter() - began
+        steps = {
+            each.step_key: (each.end_time or 0) - (each.start_time or 0)
+            for each in instance.get_run_step_stats(result.run_id)
+        }
+        row = store.get(key)
+        assert row.document_key is not None
+        document = ObjectStore.from_settings(settings).read_bytes(row.document_key)
+        (made,) = result.asset_materializations_for_node("transcription")
+    timings = {
+        name.removesuffix("_s"): float(str(value.value))
+        for name, value in made.metadata.items()
+        if name in ("decode_s", "vad_s", "load_s", "model_s", "captions_s")
+    }
+    writing = steps["transcription"] - sum(timings.values()) + steps["transcript_parquet"]
+    shares = {
+        "download": steps["audio_download"],
+        **timings,
+        "writing": writing,
+        "Dagster": took_s - sum(steps.values()),
+    }
+    return {
+        "took_s": took_s,
+        "text": Transcript.from_json(document).text.replace("\n", " "),
+        "memory_bytes": peak_memory_bytes(),
+        "child_memory_bytes": peak_memory_bytes(children=True),
+        "shares": shares,
+    }
+
+
+def _report(
+    console: Console,
+    results: dict[str, list[dict[str, Any]]],
+    reference: str,
+    duration_s: float,
+    model: str,
+) -> None:
+    took = {
+        name: statistics.median(each["took_s"] for each in found) for name, found in results.items()
+    }
+    table = Table("arm", "seconds", "RTF", "ratio", "WER", "peak memory")
+    for name, found in results.items():
+        errors = word_errors("en", reference, found[-1]["text"])
+        table.add_row(
+            {"plain": "faster-whisper, beam 5", "graph": "the whole graph"}[name],
+            f"{took[name]:.1f}",
+            f"{took[name] / duration_s:.3f}",
+            f"{took[name] / took['plain']:.2f}",
+            f"{errors.rate:.2%}",
+            f"{found[-1]['memory_bytes'] / MEBI:.0f} MiB",
+        )
+    console.print(f"{duration_s:.0f} s of English speech, model {model}")
+    console.print(table)
+    last = results["graph"][-1]
+    parts = Table("part of the graph", "seconds", "share")
+    for name, seconds in last["shares"].items():
+        parts.add_row(name, f"{seconds:.2f}", f"{seconds / last['took_s']:.1%}")
+    console.print(parts)
+    children = last["child_memory_bytes"] / MEBI
+    console.print(f"Its largest child process, downloader or decoder: {children:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
