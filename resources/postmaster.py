@@ -175,7 +175,7 @@ class Postmaster:
 
     def _forget_dead_server(self) -> None:
         # After kill -9 the number in its lock files may be a dead process's that nobody has waited
-        # for yet, and after a restart of the machine or container somebody else's. For both, Postgres
+        # for yet, and after a restart of the machine or container another one's. For both, Postgres
         # refuses to start. But no server may start while a child of the dead one still writes.
         lock_files = (self.data / "postmaster.pid", self.socket / f"{SOCKET_NAME}.lock")
         deadline = time.monotonic() + _ORPHANS_TIMEOUT_S

@@ -1,5 +1,6 @@
 """What runs write and how they end, on every Postgres that is here."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -72,8 +73,10 @@ def test_segments_are_found_by_their_words(
     assert rows == [(1,)]
 
 
-def test_of_two_claimers_one_wins(request_store: RequestStore, id: str):
-    """Eight runs claim at once: one has it, the others are told that it is busy."""
+def test_of_eight_claimers_one_wins(
+    request_store: RequestStore, id: str, database_server: DatabaseServer
+):
+    """Eight runs claim at the same moment: one has it, the others are told that it is busy."""
 
     def claim(number: int) -> str | None:
         try:
@@ -81,8 +84,19 @@ def test_of_two_claimers_one_wins(request_store: RequestStore, id: str):
         except TranscriptionBusy:
             return None
 
-    with ThreadPoolExecutor(8) as threads:
-        winners = [run for run in threads.map(claim, range(8)) if run is not None]
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+    with (
+        psycopg.connect(database_server.superuser_url) as connection,
+        psycopg.connect(database_server.superuser_url, autocommit=True) as observer,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        # All of them wait for this row, then go on together.
+        connection.execute("select from ytcaption.transcription where id = %s for update", (id,))
+        claims = [threads.submit(claim, number) for number in range(8)]
+        while observer.execute(waiting).fetchone() != (8,):
+            time.sleep(0.01)
+        connection.commit()
+        winners = [claim.result() for claim in claims if claim.result() is not None]
     assert winners == [request_store.get(id).run_id]
     types = [event.event_type for event in request_store.events(id)]
     assert types.count("transcription.started") == 1
