@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -108,10 +109,14 @@ def test_format_that_the_device_lacks_is_said(machine):
 def test_model_is_loaded_once_a_process(monkeypatch):
     """Threads that ask together get one model; only two models stay loaded."""
     loads: list[Path] = []
+
+    def slow_load(directory: Path, _where: Placement) -> object:
+        loads.append(directory)
+        time.sleep(0.05)  # long enough for the other threads to come
+        return object()
+
     monkeypatch.setattr(whisper_device, "_models", whisper_device.OrderedDict())
-    monkeypatch.setattr(
-        whisper_device, "_load", lambda directory, _where: loads.append(directory) or object()
-    )
+    monkeypatch.setattr(whisper_device, "_load", slow_load)
     where = Placement("cpu", "int8", 1)
     threads = [
         threading.Thread(target=loaded_model, args=(Path("a"), "1", where)) for _ in range(4)
