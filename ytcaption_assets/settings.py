@@ -150,7 +150,7 @@ def load_settings() -> Settings:
         SetupError: naming each variable that is wrong and what is wrong with it.
     """
     try:
-        return Settings()
+        return Settings()  # pyright: ignore[reportCallIssue] - defaults are positional in Field()
     except ValidationError as error:
         wrong = "; ".join(
             f"YTCAPTION_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
