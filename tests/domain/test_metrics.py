@@ -63,6 +63,13 @@ def test_wer_of_an_hour_is_jiwers_and_takes_seconds():
     assert wer(reference, hypothesis).rate == pytest.approx(jiwer.wer(reference, hypothesis))
 
 
+def test_wer_finds_words_far_from_their_place():
+    """A passage that was moved lies off the diagonal: the band widens until it holds it."""
+    common = " ".join(f"word{index}" for index in range(100))
+    early, late = "a " * 40 + common, common + " b" * 40
+    assert wer(early, late) == WordErrors(100, 0, 40, 40)
+
+
 def test_errors_of_several_texts_add_up():
     """The rate of a sum weighs texts by their words, as jiwer's over a list."""
     pairs = [("a b c d", "a b c"), ("e", "f")]
