@@ -5,20 +5,18 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from resources.duckdb_extensions import load_extensions
+from resources.lake_storage import LakeStorage, quoted
 from resources.postgres import Postgres
 from ytcaption_assets.domain.errors import (
     DatabaseUnavailable,
     DiskFull,
     LakeUnavailable,
-    SetupError,
 )
 from ytcaption_assets.domain.parquet_schema import TABLES
 from ytcaption_assets.settings import Settings
@@ -28,7 +26,17 @@ if TYPE_CHECKING:
 
 DAMAGED = "A file of the lake is missing or damaged. Run `ytcaption lake verify --repair`."
 
-_DAMAGE = ("parquet", "no such file", "no files found", "what type", "tprotocol", "zstd")
+_DAMAGE = (
+    "no such file",
+    "no files found",
+    "404 (not found)",
+    "too small to be a parquet file",
+    "no magic bytes",
+    "don't know what type",
+    "tprotocolexception",
+    "zstd decompression",
+)
+"""What DuckDB says of a Parquet file that is missing or has wrong bytes."""
 _CONFLICT = ("conflict", "duplicate key", "could not serialize")
 
 _LOCK_CLASS = 0x6C616B65  # "lake": the first half of our advisory locks' keys
@@ -40,34 +48,14 @@ class LakeConflict(LakeUnavailable):
     """Another writer committed first: nothing is left of this transaction; it can be repeated."""
 
 
-def lake_data_path(store_url: str) -> str:
-    """DuckLake's DATA_PATH, below the object store: `s3://bucket/prefix/lake/` or a folder."""
-    if store_url.startswith("s3://"):
-        return store_url.rstrip("/") + "/lake/"
-    folder = unquote(urlsplit(store_url).path) if store_url.startswith("file:") else store_url
-    return f"{Path(folder).expanduser().absolute() / 'lake'}/"
-
-
-def quoted(text: str) -> str:
-    """A DuckDB string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 class LakeConnection:
     """One DuckDB a process, opened when first needed, usable from several threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self.data_path = lake_data_path(settings.store_url)
-        self._settings = settings
+        self.storage = LakeStorage.of(settings)
         self._postgres = Postgres.from_settings(settings, role="lake")
         self._opening = threading.Lock()
         self._databases: dict[int, DuckDBPyConnection] = {}
-        self._secret: tuple[str | None, ...] = ()
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the Parquet files lie in a folder of this machine."""
-        return not self.data_path.startswith("s3://")
 
     @contextmanager
     def cursor(self) -> Iterator["DuckDBPyConnection"]:
@@ -104,6 +92,7 @@ class LakeConnection:
 
         Raises:
             LakeUnavailable: another holds the lake too long.
+            as `cursor`.
         """
         with lake_errors():
             self._opened()  # to set up a new lake takes the lock, too
@@ -138,8 +127,7 @@ class LakeConnection:
             database = self._databases.get(os.getpid())
             if database is None:
                 database = self._databases[os.getpid()] = self._open()
-            if not self.is_local:
-                self._give_credentials(database)
+            self.storage.give_access(database)
             return database
 
     def _open(self) -> "DuckDBPyConnection":
@@ -147,12 +135,7 @@ class LakeConnection:
 
         database = duckdb.connect(":memory:", config={"threads": str(min(4, os.cpu_count() or 1))})
         load_extensions(database, "ducklake", "postgres_scanner")
-        if self.is_local:
-            Path(self.data_path).mkdir(parents=True, exist_ok=True)
-        else:
-            load_extensions(database, "httpfs")
-            self._secret = ()
-            self._give_credentials(database)
+        self.storage.prepare(database)
         with self._postgres.own_connection() as connection:
             is_new = not _has_tables(connection)
             catalog = self._catalog(connection)
@@ -161,7 +144,7 @@ class LakeConnection:
         database.execute(f"create secret lake_catalog (type postgres, password {password})")
         attach = (
             f"attach {quoted('ducklake:postgres:' + make_conninfo('', **catalog))} as lake "
-            f"(data_path {quoted(self.data_path)}, override_data_path true, "
+            f"(data_path {quoted(self.storage.data_path)}, override_data_path true, "
             "meta_schema 'lake', meta_secret 'lake_catalog', data_inlining_row_limit 0)"
         )
         if is_new:
@@ -183,32 +166,6 @@ class LakeConnection:
             options = f"{parameters.get('options') or ''} -c role={row['role']}".strip()
             parameters["options"] = options
         return parameters
-
-    def _give_credentials(self, database: "DuckDBPyConnection") -> None:
-        """boto3's credentials, which may change while we run, as DuckDB's secret."""
-        import boto3
-
-        found = boto3.Session().get_credentials()
-        if found is None:
-            raise SetupError(
-                "No S3 credentials found. Set them as for the AWS command line, such as "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-            )
-        frozen = found.get_frozen_credentials()
-        secret = (frozen.access_key, frozen.secret_key, frozen.token)
-        if secret == self._secret:
-            return
-        options = {"key_id": secret[0], "secret": secret[1], "session_token": secret[2]}
-        options["region"] = self._settings.s3_region
-        options["scope"] = self.data_path
-        switches = ""
-        if self._settings.s3_endpoint_url:
-            endpoint = urlsplit(self._settings.s3_endpoint_url)
-            options |= {"endpoint": endpoint.netloc + endpoint.path, "url_style": "path"}
-            switches = f", use_ssl {endpoint.scheme == 'https'}"
-        listed = ", ".join(f"{name} {quoted(value)}" for name, value in options.items() if value)
-        database.execute(f"create or replace secret lake_files (type s3, {listed}{switches})")
-        self._secret = secret
 
 
 @contextmanager

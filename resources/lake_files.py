@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resources.lake_connection import LakeConnection, quoted
+from resources.lake_connection import LakeConnection
+from resources.lake_storage import quoted
 from ytcaption_assets.domain.parquet_schema import TABLES
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def fsync_new_files(
         (since_snapshot,),
     ).fetchall()
     for row in rows:
-        path = Path(lake.data_path) / "main" / row["table_name"] / row["path"]
+        path = Path(lake.storage.data_path) / "main" / row["table_name"] / row["path"]
         _fsync(path)
         folders.add(path.parent)
     for folder in folders:

@@ -11,7 +11,7 @@ from pydantic import PrivateAttr
 
 from resources.lake_cache import LakeFileCache
 from resources.lake_connection import LakeConflict, LakeConnection
-from resources.lake_files import LakeFile, fsync_new_files, latest_snapshot, list_files
+from resources.lake_files import LakeFile, all_paths, fsync_new_files, latest_snapshot, list_files
 from resources.lake_upkeep import delete_rows, forget_files, media_of, merge_files, sweep
 from resources.lake_verify import Document, LakeReport, compare, read_stored
 from resources.sql_query import QueryResult, run_query
@@ -87,11 +87,17 @@ class TranscriptCatalog(dg.ConfigurableResource):
             sweep(self._connection, connection)
         self._cache.prune(list_files(self._connection))
 
-    def compact(self) -> None:
-        """Few large files instead of one a transcription; deleted rows' bytes go, too."""
+    def compact(self) -> tuple[int, int]:
+        """Few large files instead of one a transcription; deleted rows' bytes go, too.
+
+        Returns:
+            the number of files before and after.
+        """
         with self._connection.locked(exclusive=True) as connection:
+            before = len(all_paths(list_files(self._connection)))
             merge_files(self._connection)
             sweep(self._connection, connection)
+            return before, len(all_paths(list_files(self._connection)))
 
     def row_counts(self, id: str) -> dict[str, int]:
         """How many rows the transcription has in each table."""
@@ -129,7 +135,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
         must_be = set(completed())  # first: what completes from here on is in the lake by then
         with self._connection.locked(), self._connection.cursor() as cursor:
             files = list_files(self._connection)
-            stored = read_stored(cursor, files, is_local=self._connection.is_local)
+            stored = read_stored(cursor, files, is_local=self._connection.storage.is_local)
             found = compare(cursor, stored, must_be, document)
         damaged = [file.path for file in stored.damaged]
         if repair:
@@ -185,7 +191,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
 
     def _files_to_query(self) -> dict[str, list[LakeFile]]:
         files = list_files(self._connection)
-        return files if self._connection.is_local else self._cache.local(files)
+        return files if self._connection.storage.is_local else self._cache.local(files)
 
     def _write(self, media_id: str, change: Callable[["DuckDBPyConnection"], None]) -> None:
         """One DuckLake transaction, repeated while other writers commit first."""
@@ -197,7 +203,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
                     before = latest_snapshot(connection)
                     with lake.transaction() as cursor:
                         change(cursor)
-                    if lake.is_local:
+                    if lake.storage.is_local:
                         fsync_new_files(lake, connection, before)
                 return
             except LakeConflict as conflict:

@@ -1,10 +1,13 @@
-"""`ytcaption lake verify`: is the lake what the documents say?"""
+"""`ytcaption lake verify | compact`: is the lake what the documents say, and in few files?"""
 
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(help="The Parquet tables behind `ytcaption sql`.", no_args_is_help=True)
+
+
+_SHOWN = 5
 
 
 @app.callback()
@@ -18,6 +21,7 @@ def verify(
 ) -> None:
     """Reads every file of the lake and compares every row with the transcript documents.
 
+    --repair rebuilds what is missing, damaged or different and removes what has no document.
     Exit status: 0 all is well or has been repaired, 1 something is wrong.
     """
     from rich.console import Console
@@ -63,8 +67,33 @@ def verify(
     }
     for what, names in wrong.items():
         if names:
-            console.print(f"{len(names)} {what}: {', '.join(names[:5])}", markup=False)
-    if report.is_repaired and any(wrong.values()):
+            more = ", ..." if len(names) > _SHOWN else ""
+            listed = ", ".join(names[:_SHOWN]) + more
+            console.print(f"{len(names)} {what}: {listed}", markup=False, soft_wrap=True)
+    if report.is_repaired and (report.damaged_files or report.different or report.orphaned):
         console.print("Repaired.")
-    left = report.unreadable if report.is_repaired else any(wrong.values())
-    raise typer.Exit(int(bool(left)))
+    if not any(wrong.values()):
+        console.print("All is as the documents say.")
+    raise typer.Exit(0 if report.is_sound else 1)
+
+
+@app.command()
+def compact() -> None:
+    """Merges the lake's files, one a transcription and table, into few; queries open fewer then.
+
+    Also removes the bytes of deleted and replaced rows. Appends wait meanwhile.
+    """
+    from rich.console import Console
+
+    from resources.embedded_postgres import running_postgres
+    from resources.migrate import migrate
+    from resources.transcript_catalog import TranscriptCatalog
+    from ytcaption_assets.settings import load_settings
+
+    settings = load_settings()
+    console = Console(highlight=False)
+    with running_postgres(settings):
+        migrate(settings)
+        with console.status("Merging the lake's files"):
+            before, after = TranscriptCatalog.from_settings(settings).compact()
+    console.print(f"{before:,} files have become {after:,}.")

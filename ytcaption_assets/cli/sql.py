@@ -17,7 +17,15 @@ def sql(
     parquet: Annotated[
         Path | None, typer.Option(help="A Parquet file instead of a table.", dir_okay=False)
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Most rows.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most rows.", show_default="YTCAPTION_QUERY_ROWS")
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="Longest time, in seconds.", show_default="YTCAPTION_QUERY_TIMEOUT_S"
+        ),
+    ] = None,
 ) -> None:
     """Asks the library: tables transcripts, segments, words and media (docs/lake.md).
 
@@ -32,7 +40,9 @@ def sql(
     settings = load_settings()
     with running_postgres(settings):
         migrate(settings)
-        result = TranscriptCatalog.from_settings(settings).query(query, limit=limit)
+        result = TranscriptCatalog.from_settings(settings).query(
+            query, limit=limit, timeout_s=timeout
+        )
     if parquet is not None:
         _write_parquet(result, parquet)
     elif as_csv:
@@ -54,10 +64,16 @@ def _print_table(result: "QueryResult") -> None:
     table = Table()
     for name, kind in zip(result.columns, result.types, strict=True):
         is_number = any(part in kind for part in numeric) and "[" not in kind
-        table.add_column(escape(name), justify="right" if is_number else "left")
+        table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
     for row in result.rows:
-        table.add_row(*(escape("" if value is None else str(value)) for value in row))
+        table.add_row(*(escape(_shown(value)) for value in row))
     Console().print(table)
+
+
+def _shown(value: object) -> str:
+    """On a terminal: without the control characters that a title may hold to take it over."""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def _write_csv(result: "QueryResult") -> None:
@@ -74,12 +90,21 @@ def _cell(value: object) -> object:
 
 
 def _write_parquet(result: "QueryResult", path: Path) -> None:
-    import pyarrow.parquet
+    import pyarrow as pa
+    from pyarrow import parquet
 
-    from ytcaption_assets.domain.errors import FileUnreadable
+    from ytcaption_assets.domain.errors import FileUnreadable, QueryError
 
+    unfinished = path.with_name(f".{path.name}.part")
     try:
-        pyarrow.parquet.write_table(result.table, path)
+        parquet.write_table(result.table, unfinished)
+        unfinished.replace(path)
     except OSError as error:
         raise FileUnreadable(f"{path} cannot be written: {error.strerror or error}.") from error
+    except pa.ArrowException as error:
+        raise QueryError(
+            "The result has a column that Parquet has no type for, such as an interval. Cast it."
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
     sys.stderr.write(f"{result.table.num_rows:,} rows are in {path}\n")

@@ -1,0 +1,154 @@
+"""`ytcaption sql`, `ytcaption lake verify` and `ytcaption lake compact`."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from resources.object_store import ObjectStore, document_key
+from resources.request_store import RequestStore
+from resources.transcript_catalog import TranscriptCatalog
+from tests.lake_documents import make_document
+from ytcaption_assets.cli.main import app
+from ytcaption_assets.domain.errors import FileUnreadable, InputError, QueryError
+from ytcaption_assets.domain.media import MediaInfo
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.settings import Settings
+
+RUN_ID = "9f1b"
+
+
+@pytest.fixture
+def catalog(settings: Settings) -> TranscriptCatalog:
+    """A lake with one transcript, of a title that means no good."""
+    catalog = TranscriptCatalog.from_settings(settings)
+    catalog.append(*make_document(title="=1+1\x1b[2J[red]"))
+    return catalog
+
+
+@pytest.fixture
+def ytcaption(settings: Settings, catalog: TranscriptCatalog) -> Callable[..., Result]:
+    """Runs the command on that lake; errors come as exceptions."""
+
+    def run(*arguments: str) -> Result:
+        runner = CliRunner(env={"COLUMNS": "200"})
+        result = runner.invoke(app, arguments)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def test_sql_prints_a_table(ytcaption):
+    """Names and values, and neither markup nor control characters of a stranger's."""
+    result = ytcaption("sql", "select title, 30 as words from media")
+    assert result.exit_code == 0
+    assert "words" in result.stdout
+    assert "=1+1\ufffd[2J[red]" in result.stdout
+    assert "\x1b[2J" not in result.stdout
+
+
+def test_sql_prints_csv_that_no_spreadsheet_runs(ytcaption):
+    """RFC 4180, numbers as they are, a text that looks like a formula quoted (rule 22)."""
+    result = ytcaption("sql", "--csv", "select title, -1 as n, null as nothing from media")
+    assert list(csv.reader(io.StringIO(result.stdout))) == [
+        ["title", "n", "nothing"],
+        ["'=1+1\x1b[2J[red]", "-1", ""],
+    ]
+
+
+def test_sql_writes_parquet(ytcaption, tmp_path: Path):
+    """The rows with their types, and nothing else is left beside them."""
+    path = tmp_path / "out" / "words.parquet"
+    path.parent.mkdir()
+    result = ytcaption("sql", "from words", "--parquet", str(path))
+    assert pyarrow.parquet.read_table(path).num_rows == 30
+    assert "30 rows" in result.stderr
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_sql_says_when_there_are_more_rows(ytcaption):
+    """Rows that are left out are never left out silently."""
+    result = ytcaption("sql", "from words", "--limit", "3")
+    assert "Only the first 3 rows" in result.stderr
+    assert "Only" not in ytcaption("sql", "from words").stderr
+
+
+def test_sql_that_fails_is_one_sentence(ytcaption):
+    """A wrong query, one that takes too long, and a file that cannot be written."""
+    with pytest.raises(QueryError, match="nowhere does not exist"):
+        ytcaption("sql", "from nowhere")
+    with pytest.raises(QueryError, match=r"longer than 0\.5 s"):
+        ytcaption("sql", "select count(*) from range(1000000000000)", "--timeout", "0.5")
+    with pytest.raises(FileUnreadable, match="cannot be written"):
+        ytcaption("sql", "select 1", "--parquet", "/nowhere/x.parquet")
+    with pytest.raises(QueryError, match="Cast it"):
+        ytcaption("sql", "select interval 1 month", "--parquet", "never.parquet")
+    assert not Path("never.parquet").exists()
+
+
+def test_verify_repairs_from_documents(
+    ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
+):
+    """Exit status 1 while something is wrong; --repair makes the lake what Postgres and the
+    documents say."""
+    transcript, source, info = make_document("second")
+    _complete(request_store, object_store, source.media_id, info)
+    found = ytcaption("lake", "verify")
+    assert found.exit_code == 1
+    assert "1 different from their document" in found.stdout
+    assert "1 without a document" in found.stdout
+    assert ytcaption("lake", "verify", "--repair").exit_code == 0
+    sound = ytcaption("lake", "verify")
+    assert sound.exit_code == 0
+    assert "4 files, 1 transcriptions" in sound.stdout
+    catalog = TranscriptCatalog.from_settings(settings)
+    assert catalog.transcript_ids() == {transcript.id}
+
+
+def test_verify_names_a_damaged_document(
+    ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
+):
+    """A document that is not what was written is told, and cannot be repaired from itself."""
+    transcript, source, info = make_document("second")
+    _complete(request_store, object_store, source.media_id, info)
+    object_store.write_bytes(document_key(transcript.id), b"{}")
+    result = ytcaption("lake", "verify", "--repair")
+    assert result.exit_code == 1
+    assert f"1 whose document cannot be read: {transcript.id}" in result.stdout
+
+
+def test_compact_says_what_it_did(ytcaption, catalog: TranscriptCatalog):
+    """Two transcriptions are eight files, and four afterwards."""
+    catalog.append(*make_document("second"))
+    assert "8 files have become 4." in ytcaption("lake", "compact").stdout
+    assert len(catalog.transcript_ids()) == 2
+
+
+def test_query_errors_are_no_wrong_usage():
+    """Exit status 1, not 2: the command was given right."""
+    assert not issubclass(QueryError, InputError)
+
+
+def _complete(store: RequestStore, objects: ObjectStore, media_id: str, info: MediaInfo) -> None:
+    """What a run does: claim, store the audio and the document, complete."""
+    from ytcaption_assets.domain.media import StoredAudio
+
+    transcript, source, _ = make_document("second")
+    assert source.media_id == media_id
+    submitted = store.submit(source, TranscriptionOptions("base")).transcription
+    assert submitted.id == transcript.id
+    store.claim(transcript.id, RUN_ID, submitted.attempt)
+    audio = StoredAudio(f"audio/{media_id}.m4a", "cd" * 32, 10, 15.0, "aac", "mov", 44100, 2)
+    store.audio_stored(transcript.id, RUN_ID, info, audio)
+    written = objects.write_bytes(document_key(transcript.id), transcript.to_json())
+    store.transcript_stored(
+        transcript.id, RUN_ID, transcript, document_key(transcript.id), written.sha256
+    )
+    store.complete(transcript.id, RUN_ID)
