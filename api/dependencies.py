@@ -3,10 +3,10 @@
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
-from resources.object_store import ObjectStore
 
 from api.partition_queue import PartitionQueue
 from api.readiness import Readiness
+from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
 from ytcaption_assets.settings import Settings
 

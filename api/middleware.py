@@ -71,7 +71,6 @@ class RequestEnvelope:
             return
         request_id = accept_request_id(Headers(scope=scope).get(HEADER))
         started_at = time.perf_counter()
-        is_head = scope["method"] == "HEAD"
         status = 0
 
         async def send_enveloped(message: Message) -> None:
@@ -82,11 +81,10 @@ class RequestEnvelope:
                 headers[HEADER] = request_id
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-            elif is_head and message["type"] == "http.response.body":
-                message = {**message, "body": b""}
             await send(message)
 
-        inner = {**scope, "method": "GET"} if is_head else scope
+        # Every GET route answers HEAD; the server, which sees the true method, sends no body.
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
             await self.app(inner, receive, send_enveloped)
         except Exception:

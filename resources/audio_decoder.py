@@ -144,6 +144,8 @@ def _check_file(path: Path) -> None:
     try:
         if path.is_dir():
             raise FileUnreadable(f"'{path.name}' is a folder. Give a file.")
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise FileUnreadable(f"'{path.name}' is no ordinary file. Give a file.")
         with path.open("rb") as file:
             if not file.read(1):
                 raise EmptyFile("The file is empty (0 bytes). Get it again.")

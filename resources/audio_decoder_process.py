@@ -74,7 +74,7 @@ def run_decoder(
         "max_audio_s": max_audio_s,
         "limits": {
             "memory_bytes": memory_bytes,
-            "cpu_s": int(wall_s),
+            "cpu_s": max(1, int(wall_s)),
             "file_bytes": int((max_audio_s + 60) * SAMPLE_RATE_HZ * 4),
             "parent_pid": os.getpid(),
         },

@@ -227,6 +227,8 @@ HOSTILE_BODIES: list[tuple[str, bytes, str, int, str]] = [
      "application/json", 422, "invalid_request"),
     ("half a surrogate pair", b'{"url":"' + URL.encode() + b'","metadata":{"a":"\\ud800"}}',
      "application/json", 422, "invalid_request"),
+    ("half a surrogate pair in a text", b'{"url":"' + URL.encode() + b'","hotwords":"\\udfff"}',
+     "application/json", 422, "invalid_request"),
     ("half a surrogate pair as a field", b'{"\\ud800":1}', "application/json", 422,
      "invalid_request"),
     ("an infinite number", b'{"url":"' + URL.encode() + b'","metadata":{"a":1e999}}',

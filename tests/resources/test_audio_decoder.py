@@ -1,5 +1,6 @@
 """Any container becomes samples on the media's clock; what is broken is told apart."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +87,15 @@ def test_hole_in_the_timestamps_is_silence(tmp_path):
 
 
 def test_clock_that_jumps_by_hours_is_not_believed(tmp_path):
-    """An offset nobody would wait through is a number, not silence."""
-    path = write_media(tmp_path / "jump.mkv", [(tone(1.0), {"start_s": 90_000.0})], codec="flac")
-    assert len(decode(path, **LIMITS)) == pytest.approx(16_000, abs=100)
+    """An offset nobody would wait through is a number; holes after it are still silence."""
+    path = write_media(
+        tmp_path / "jump.mkv",
+        [(tone(3.0), {"start_s": 90_000.0, "holes_s": [(1.0, 2.0)]})],
+        codec="pcm_s16le",
+    )
+    samples = decode(path, **LIMITS)
+    assert len(samples) == pytest.approx(3 * 16_000, abs=800)
+    assert np.abs(samples[int(1.1 * 16_000) : int(1.9 * 16_000)]).max() == 0.0
 
 
 def test_default_track_is_taken(tmp_path):
@@ -165,6 +172,13 @@ def test_broken_files_are_told_apart(name, error):
         decode(DATA / name, **LIMITS)
     assert str(DATA) not in str(raised.value)
     assert not raised.value.retryable
+
+
+def test_pipe_is_not_waited_for(tmp_path):
+    """What is no ordinary file is refused, not read for ever."""
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(FileUnreadable, match="ordinary"):
+        decode(tmp_path / "pipe.wav", **LIMITS)
 
 
 def test_video_without_sound_has_no_audio_track(tmp_path):

@@ -1,6 +1,7 @@
 """The decoder ends by its limits, whatever the file; cut files are recognised."""
 
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -63,12 +64,22 @@ def test_decoder_stops_when_told(bomb):
     assert not _decoders()
 
 
-def test_decoder_that_takes_too_long_is_killed(bomb, monkeypatch):
-    """The wall limit ends it."""
-    monkeypatch.setattr(audio_decoder_process, "_POLL_S", 0.01)
+def test_decoder_that_takes_too_long_is_killed(tmp_path):
+    """The wall limit ends it, even where it waits without using the processor."""
+    os.mkfifo(tmp_path / "endless")
+    began = time.monotonic()
     with pytest.raises(AudioUndecodable, match="longer than is allowed"):
-        audio_decoder_process.run_decoder(bomb, memory_bytes=1 << 30, wall_s=0.01)
+        audio_decoder_process.run_decoder(tmp_path / "endless", memory_bytes=1 << 30, wall_s=1.0)
+    assert time.monotonic() - began < 10
     assert not _decoders()
+
+
+def test_decoder_that_computes_too_long_is_killed(bomb):
+    """The processor's limit ends it, too."""
+    with open(os.devnull, "wb") as output, pytest.raises(AudioUndecodable, match="longer than"):
+        audio_decoder_process.run_decoder(
+            bomb, memory_bytes=1 << 30, wall_s=1.0, max_audio_s=10_000, output=output
+        )
 
 
 def test_full_disk_is_said():
@@ -106,30 +117,36 @@ def test_child_dies_with_its_parent(tmp_path, bomb):
     time.sleep(0.1)
     parent.kill()
     parent.wait()
-    gone, alive = psutil.wait_procs(children, timeout=5)
+    gone, alive = psutil.wait_procs(children, timeout=1)
     assert gone
     assert not alive
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("name", "text"),
     [
-        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n",
-        "ffconcat version 1.0\nfile '{target}'\n",
-        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n",
-        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
-        '<AdaptationSet mimeType="audio/mp4"><Representation id="1"><BaseURL>{target}</BaseURL>'
-        "</Representation></AdaptationSet></Period></MPD>",
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile {target}\n"),
+        (
+            "list.sdp",
+            "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n",
+        ),
+        (
+            "list.mpd",
+            '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
+            '<AdaptationSet mimeType="audio/mp4"><Representation id="1"><BaseURL>{target}</BaseURL>'
+            "</Representation></AdaptationSet></Period></MPD>",
+        ),
     ],
-    ids=["hls", "concat", "sdp", "dash"],
 )
-def test_file_that_names_other_files_opens_none(tmp_path, text):
-    """Playlists are no media: neither a local file nor a server is reached through one."""
-    for target in (DATA / "jfk.flac", "http://127.0.0.1:9/a.wav"):
-        path = tmp_path / "list.mp3"
-        path.write_text(text.format(target=target))
-        with pytest.raises(NotMedia):
-            probe(path, memory_bytes=1 << 30)
+@pytest.mark.parametrize("target", ["jfk.flac", "http://127.0.0.1:9/a.wav"])
+def test_file_that_names_other_files_opens_none(tmp_path, name, text, target):
+    """Playlists are no media: neither a file beside them nor a server is reached through one."""
+    shutil.copy(DATA / "jfk.flac", tmp_path)
+    path = tmp_path / name
+    path.write_text(text.format(target=target))
+    with pytest.raises(NotMedia):
+        probe(path, memory_bytes=1 << 30)
 
 
 def test_no_secret_reaches_the_child(monkeypatch, tmp_path):
@@ -187,6 +204,32 @@ def test_cut_video_files_are_recognised(tmp_path, suffix, codec, options):
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     with pytest.raises(AudioTruncated):
         probe(cut, memory_bytes=1 << 30)
+
+
+def test_cut_at_the_border_of_a_frame_is_recognised(tmp_path):
+    """Sound files that count their samples are short of them, though nothing fails at the end."""
+    whole = write_media(tmp_path / "whole.aiff", [(tone(3.0), {})], codec="pcm_s16be")
+    assert len(decode(whole, **LIMITS)) == pytest.approx(48_000, abs=2)
+    cut = tmp_path / "cut.aiff"
+    cut.write_bytes(whole.read_bytes()[:200_000])
+    with pytest.raises(AudioTruncated):
+        decode(cut, **LIMITS)
+
+
+def test_last_fragment_that_is_cut_counts(tmp_path):
+    """Of fragments nobody knows how many should follow: a few missing bytes are enough."""
+    whole = write_media(
+        tmp_path / "whole.mp4",
+        [(tone(20.0), {})],
+        codec="aac",
+        options={"movflags": "frag_keyframe+empty_moov", "frag_duration": "500000"},
+    )
+    data = whole.read_bytes()
+    end = data.rindex(b"mdat") + 40  # in the last fragment; an index of fragments may follow it
+    assert len(data) - end < 0.1 * len(data)
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[:end])
+    assert is_cut_short(cut)
 
 
 def test_mp3_of_guessed_duration_is_not_refused(tmp_path):

