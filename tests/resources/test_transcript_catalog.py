@@ -3,12 +3,15 @@
 import multiprocessing
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from resources.database_urls import database_urls
+from resources.lake_connection import LakeConnection
 from resources.transcript_catalog import TranscriptCatalog
 from tests.lake_documents import make_document
 from ytcaption_assets.domain.errors import DatabaseUnavailable, LakeUnavailable
@@ -121,6 +124,35 @@ def test_nothing_of_four_writing_processes_is_lost(
     assert local_catalog.query("select count(*), count(distinct media_id) from media").rows == [
         (WRITERS * APPENDS + 1, WRITERS * APPENDS + 1)
     ]
+
+
+def test_writers_of_one_media_take_turns(settings: Settings, local_catalog: TranscriptCatalog):
+    """DuckLake lets two writers add the same rows at once, so we do not; other media go on."""
+    lake = LakeConnection(settings)
+    with ThreadPoolExecutor() as pool:
+        with lake.locked(media_id="youtube-first"):
+            local_catalog.append(*make_document("second"))
+            waiting = pool.submit(local_catalog.append, *make_document("first"))
+            time.sleep(1)
+            assert not waiting.done()
+        assert waiting.result(timeout=30)["words"] == 30
+        with lake.locked(exclusive=True):
+            waiting = pool.submit(local_catalog.append, *make_document("third"))
+            time.sleep(1)
+            assert not waiting.done()
+        assert waiting.result(timeout=30)["words"] == 30
+
+
+def test_lake_that_stays_busy_is_told(
+    settings: Settings, local_catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
+):
+    """A writer does not wait for ever."""
+    monkeypatch.setattr("resources.lake_connection._LOCK_WAIT", "200ms")
+    with (
+        LakeConnection(settings).locked(exclusive=True),
+        pytest.raises(LakeUnavailable, match="busy"),
+    ):
+        local_catalog.append(*make_document())
 
 
 def _append_many(writer: int) -> None:
