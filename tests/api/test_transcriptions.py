@@ -315,6 +315,28 @@ def test_a_wrong_field_is_named_and_its_value_is_not_given_back(client: TestClie
     assert "s3cret" not in answer.text
 
 
+@pytest.mark.parametrize("field", ["hotwords", "metadata"])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ('"\\udfff"', "A text holds half a surrogate pair, which is no character"),
+        ('"\\u0000"', "A text holds a NUL character"),
+        ("-Infinity", "A number is not finite"),
+    ],
+)
+def test_what_cannot_be_stored_is_named_in_words(
+    client: TestClient, field: str, value: str, words: str
+) -> None:
+    """Text and numbers that neither Postgres nor JSON can hold, wherever they are."""
+    inside = value if field == "hotwords" else '{"a": [{"b": ' + value + "}]}"
+    body = f'{{"url": "{URL}", "{field}": {inside}}}'
+
+    answer = client.post(PATH, content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 422
+    assert [error["detail"] for error in answer.json()["errors"]] == [words]
+
+
 HOSTILE_IDS = [
     "..%2f..%2fetc%2fpasswd", "%00", "a" * 5_000, "youtube-x", "' or 1=1 --", "%ff%fe", "a.b",
     "youtube-dQw4w9WgXcQ.AAAAAAAAAAAAAAAAAAAAAAAAAA", "-x.aaaaaaaaaaaaaaaaaaaaaaaaaa", "💥",
