@@ -9,6 +9,14 @@ _NOISY = {"uvicorn.access": logging.CRITICAL, "httpx": logging.WARNING}
 """`api.access` has its own line a request; uvicorn's holds the query string."""
 
 
+def _without_colours(
+    logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Takes away uvicorn's second, coloured copy of each message."""
+    event.pop("color_message", None)
+    return event
+
+
 def configure_logging() -> None:
     """Sends every logger of this process to standard error; safe to call again.
 
@@ -19,6 +27,7 @@ def configure_logging() -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         structlog.stdlib.ExtraAdder(),
+        _without_colours,
     ]
     is_terminal = sys.stderr.isatty()
     last: list[structlog.typing.Processor] = (
