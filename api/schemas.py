@@ -1,150 +1,20 @@
-"""What is sent and what comes back."""
+"""What comes back."""
 
-import json
-import math
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from ytcaption_assets.domain.request import (
-    MAX_PROMPT_LENGTH,
     Priority,
     Task,
     TranscriptionStatus,
 )
 
-MAX_METADATA_BYTES = 4 * 1024
-MAX_URL_LENGTH = 2_048
-
 Unit = Literal["bytes", "seconds"]
 
 _UNIT_BY_STAGE: dict[str, Unit] = {"audio_download": "bytes", "transcription": "seconds"}
-
-
-def refuse_unstorable(value: object) -> None:
-    """Text that Postgres and UTF-8 can hold, and numbers that JSON can.
-
-    Raises:
-        ValueError: a NUL character, half a surrogate pair, NaN or an infinity, anywhere inside.
-    """
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, str):
-            if "\x00" in item:
-                raise ValueError("a text holds a NUL character")
-            if any("\ud800" <= char <= "\udfff" for char in item):
-                raise ValueError("a text holds half a surrogate pair, which is no character")
-        elif isinstance(item, float) and not math.isfinite(item):
-            raise ValueError("a number is not finite")
-        elif isinstance(item, dict):
-            waiting.extend(item.keys())
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-
-
-def _without_default(schema: dict[str, JsonValue]) -> None:
-    schema.pop("default", None)
-
-
-class TranscriptionCreate(BaseModel):
-    """A media to transcribe, and how."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["youtube_url"]}]},
-    )
-
-    url: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_URL_LENGTH,
-            description="A page of a known site, or a media file, by http or https.",
-            examples=["https://www.youtube.com/watch?v=dQw4w9WgXcQ"],
-            json_schema_extra=_without_default,
-        ),
-    ] = ""
-    youtube_url: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_URL_LENGTH,
-            description="The same as `url`. Give exactly one of the two.",
-            examples=["https://youtu.be/dQw4w9WgXcQ"],
-            json_schema_extra=_without_default,
-        ),
-    ] = ""
-    language: Annotated[
-        str | None,
-        Field(
-            max_length=40,
-            description="A code such as `en` or `de`, or an English name. Left out: detected.",
-            examples=["en"],
-        ),
-    ] = None
-    model: Annotated[
-        str | None,
-        Field(
-            max_length=60,
-            description="One of the models under `/api/v1/options`. Left out: the default.",
-            examples=["base"],
-        ),
-    ] = None
-    task: Annotated[Task, Field(description="`translate` writes English whatever is spoken.")] = (
-        "transcribe"
-    )
-    initial_prompt: Annotated[
-        str | None,
-        Field(
-            max_length=MAX_PROMPT_LENGTH,
-            description="Text that sets the style: names, spelling, punctuation.",
-            examples=["A talk on CTranslate2 and Dagster."],
-        ),
-    ] = None
-    hotwords: Annotated[
-        str | None,
-        Field(
-            max_length=MAX_PROMPT_LENGTH,
-            description="Words to expect.",
-            examples=["Kubernetes DuckLake"],
-        ),
-    ] = None
-    priority: Annotated[
-        Priority, Field(description="`bulk` waits until nothing interactive does.")
-    ] = "interactive"
-    metadata: Annotated[
-        dict[str, JsonValue] | None,
-        Field(
-            description=f"Your own JSON object, at most {MAX_METADATA_BYTES:,} bytes. It is kept "
-            "with this request and changes nothing.",
-            examples=[{"ticket": 4711}],
-        ),
-    ] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _storable(cls, value: object) -> object:
-        refuse_unstorable(value)
-        return value
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if bool(self.url) == bool(self.youtube_url):
-            raise ValueError("give exactly one of url and youtube_url")
-        if self.metadata is not None:
-            size = len(json.dumps(self.metadata, ensure_ascii=False).encode())
-            if size > MAX_METADATA_BYTES:
-                raise ValueError(f"metadata has {size:,} bytes; {MAX_METADATA_BYTES:,} are kept")
-        return self
-
-    @property
-    def source_url(self) -> str:
-        """The one URL."""
-        return self.url or self.youtube_url
 
 
 class TranscriptionAccepted(BaseModel):

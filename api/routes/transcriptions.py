@@ -8,6 +8,7 @@ from api.dependencies import PartitionsDep, RequestStoreDep, SettingsDep
 from api.errors import POLL_AFTER_S
 from api.examples import ACCEPTED, CREATE_EXAMPLES, STATUS_EXAMPLES
 from api.parameters import TranscriptionId
+from api.request_schemas import TranscriptionCreate
 from api.responses import (
     CREATE_REFUSALS,
     DATABASE_AWAY,
@@ -17,7 +18,6 @@ from api.responses import (
 )
 from api.schemas import (
     TranscriptionAccepted,
-    TranscriptionCreate,
     TranscriptionRead,
 )
 from api.transcription_view import path_of, status_view
