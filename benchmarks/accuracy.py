@@ -1,9 +1,10 @@
 """Words right and speed: WhisperTranscriber against plain faster-whisper, side by side in one run.
 
-    python -m benchmarks.accuracy [--audio DIR] [--model base] [--json FILE]
+    python -m benchmarks.accuracy [--audio DIR] [--model base] [--joined en] [--json FILE]
 
 Both hear the same samples with the same loaded weights, clip by clip, in turns, so that a busy
 machine slows both. Plain is `WhisperModel.transcribe(waveform, beam_size=5)`, all else at default.
+`--joined` adds one long recording: a language's clips between pauses, silence, noise and music.
 Exit status 1 where ours is more than half a point worse in a language or writes text over silence.
 """
 
@@ -33,6 +34,7 @@ from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import load_settings
 
 ENGINES = ("plain", "ours")
+JOINED = "joined"
 ALLOWED_LOSS = 0.005
 """Word error rate by which ours may be above plain, in any language."""
 
@@ -51,8 +53,33 @@ class Heard:
         return word_errors(self.clip.language, self.clip.reference, self.text[engine])
 
 
+def joined(found: list[Clip], language: str) -> tuple[Clip, np.ndarray]:
+    """All clips of a language as one recording, in a fixed order, with something between them."""
+    order = np.random.default_rng(3)
+    spoken = [each for each in found if each.language == language and each.reference]
+    order.shuffle(spoken)
+    fillings = [samples(each)[: 14 * 16_000] for each in found if each.kind in NO_SPEECH_KINDS]
+    pieces = []
+    for at, each in enumerate(spoken):
+        pause = np.zeros(int(order.uniform(0.5, 5.0) * 16_000), np.float32)
+        filling = fillings[at // 3 % len(fillings)] if fillings and at % 3 == 2 else pause
+        pieces += [samples(each), filling]
+    waveform = np.concatenate(pieces)
+    reference = " ".join(each.reference for each in spoken)
+    return Clip(Path(JOINED), language, reference, JOINED, len(waveform) / 16_000), waveform
+
+
+def samples(clip: Clip) -> np.ndarray:
+    """A clip's samples, float32, mono, 16 kHz."""
+    return decode(clip.path, max_audio_s=3_600, memory_bytes=1 << 31)
+
+
 def hear(
-    found: list[Clip], model: str, transcriber: WhisperTranscriber, clock: Clock
+    found: list[Clip],
+    model: str,
+    transcriber: WhisperTranscriber,
+    clock: Clock,
+    join: str | None = None,
 ) -> list[Heard]:
     """Every clip by both engines; the clock gets `plain` and `ours`."""
     options = TranscriptionOptions(model=model)
@@ -61,8 +88,9 @@ def hear(
     warm_up = np.zeros(16_000, np.float32)
     list(plain.transcribe(warm_up, language="en", beam_size=5)[0])
     heard = []
-    for at, clip in enumerate(found):
-        waveform = decode(clip.path, max_audio_s=3_600, memory_bytes=1 << 31)
+    long = [joined(found, join)] if join is not None else []
+    for at, (clip, waveform) in enumerate([*((each, None) for each in found), *long]):
+        waveform = samples(clip) if waveform is None else waveform
         one = Heard(clip)
         for engine in ENGINES[:: 1 if at % 2 else -1]:
             with clock.measure(engine):
@@ -76,7 +104,7 @@ def hear(
                     one.language[engine] = result.language
                     one.dropped = [f"{drop.reason}: {drop.text}" for drop in result.dropped]
         heard.append(one)
-        print(f"\r{at + 1}/{len(found)} clips", end="", file=sys.stderr, flush=True)
+        print(f"\r{at + 1}/{len(found) + len(long)} clips", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return heard
 
@@ -84,10 +112,13 @@ def hear(
 def summary(heard: list[Heard], clock: Clock) -> dict:
     """JSON values: error rates by language, speed, text over silence, clips that differ."""
     scored = [one for one in heard if one.clip.reference]
-    languages = sorted({one.clip.language for one in scored})
-    groups = {
-        language: [one for one in scored if one.clip.language == language] for language in languages
-    } | {"all": scored}
+    clips_only = [one for one in scored if one.clip.kind != JOINED]
+    groups: dict[str, list[Heard]] = {}
+    for one in sorted(clips_only, key=lambda each: each.clip.language):
+        groups.setdefault(one.clip.language, []).append(one)
+    groups["all"] = clips_only
+    if long := [one for one in scored if one.clip.kind == JOINED]:
+        groups[f"{long[0].clip.language}, joined"] = long
     audio_s = sum(one.clip.duration_s for one in heard)
     silent = [one for one in heard if one.clip.kind in NO_SPEECH_KINDS]
     return {
@@ -169,6 +200,7 @@ def main() -> int:
     parser.add_argument("--audio", type=Path, default=TEST_DATA, help="a folder with manifest.csv")
     parser.add_argument("--model", default=settings.model)
     parser.add_argument("--language", help="only clips of this language, and those without any")
+    parser.add_argument("--joined", metavar="LANGUAGE", help="add its clips as one recording")
     parser.add_argument("--json", type=Path, help="write the result here")
     asked = parser.parse_args()
     only = "en" if asked.model.endswith(".en") else asked.language

@@ -1,7 +1,6 @@
 """Speech recognition by faster-whisper: its most accurate mode, believed where somebody speaks."""
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -13,7 +12,8 @@ from pydantic import Field
 
 from resources.models import ModelFiles, ensure_model
 from resources.speech_filter import believed
-from resources.speech_spans import SAMPLE_RATE_HZ, Span, SpeechActivity, speech_activity
+from resources.speech_level import levelled
+from resources.speech_spans import SAMPLE_RATE_HZ, SpeechActivity, speech_activity
 from resources.transcriber import EngineInfo, OnProgress, Transcriber
 from resources.whisper_device import Placement, loaded_model, placement
 from resources.whisper_language import detect_language
@@ -29,8 +29,10 @@ __all__ = ["EngineInfo", "Transcriber", "WhisperTranscriber"]
 
 logger = logging.getLogger(__name__)
 
-_MAX_GAP_S = 10.0
-"""A longer silence is not decoded: the decoder would fill it."""
+_MAX_GAP_S = 2.0
+"""A longer pause ends a stretch of decoding: the decoder takes it for the end, and skips what
+follows in its window. Ten minutes of clips between silence, noise and music, tiny.en: 11.5 % of the
+words wrong with 10 s here, 6.6 with 5, 4.5 with 2; plain faster-whisper 16.6 %."""
 
 _MAX_REGION_S = 600.0
 """Spectrograms are made for this much at once: 12 hours in one would take 15 GB."""
@@ -143,7 +145,7 @@ class WhisperTranscriber(Transcriber):
         for region in activity.regions(max_gap_s=_MAX_GAP_S, max_region_s=_MAX_REGION_S):
             on_progress(region.start_s, activity.duration_s)
             found, _ = model.transcribe(
-                _samples(waveform, region),
+                levelled(waveform, region, activity.spans),
                 language=language,
                 task=options.task,
                 beam_size=self.beam_size,
@@ -155,10 +157,6 @@ class WhisperTranscriber(Transcriber):
                 heard.append(segment)
                 on_progress(segment.end_s, activity.duration_s)
         return heard
-
-
-def _samples(waveform: np.ndarray, region: Span) -> np.ndarray:
-    return waveform[int(region.start_s * SAMPLE_RATE_HZ) : math.ceil(region.end_s * SAMPLE_RATE_HZ)]
 
 
 def _judged(
