@@ -206,9 +206,8 @@ def main() -> int:
     only = "en" if asked.model.endswith(".en") else asked.language
     found = [each for each in clips(asked.audio) if only is None or each.language in (only, "")]
     clock = Clock()
-    result = summary(
-        hear(found, asked.model, WhisperTranscriber.from_settings(settings), clock), clock
-    )
+    transcriber = WhisperTranscriber.from_settings(settings)
+    result = summary(hear(found, asked.model, transcriber, clock, asked.joined), clock)
     show(result, asked.model)
     if asked.json is not None:
         asked.json.write_text(json.dumps(result, indent=1, ensure_ascii=False))

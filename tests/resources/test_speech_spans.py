@@ -38,6 +38,28 @@ def test_quiet_speech_is_heard(gain):
     assert found.speech_s == pytest.approx(speech_activity(samples).speech_s, abs=1.5)
 
 
+@pytest.mark.parametrize("name", ["fleurs-en-002.ogg", "fleurs-en-004.ogg", "fleurs-fr-000.ogg"])
+def test_quiet_speaker_behind_a_loud_one_is_heard(name):
+    """The detector's memory of somebody loud does not silence who speaks quietly after him."""
+    loud = decode_audio(str(DATA / "jfk.flac"))
+    quiet = decode_audio(str(DATA / name))
+    second = np.zeros(16_000, np.float32)
+    both = speech_activity(np.concatenate([loud, second, quiet, second, loud]))
+    start_s, end_s = len(loud) / 16_000 + 1, (len(loud) + len(quiet)) / 16_000 + 1
+    inside = [span for span in both.spans if start_s < span.start_s < end_s]
+    heard_s = sum(span.duration_s for span in inside)
+    assert heard_s > 0.8 * speech_activity(quiet).speech_s
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_what_lies_between_speech_is_no_speech(name):
+    """Heard alone, silence, noise and music between two speakers stay what they are."""
+    loud, filling = decode_audio(str(DATA / "jfk.flac")), decode_audio(str(DATA / name))
+    found = speech_activity(np.concatenate([loud, filling, loud]))
+    inside = found.share(len(loud) / 16_000 + 0.5, (len(loud) + len(filling)) / 16_000 - 0.5)
+    assert inside < 0.02
+
+
 def test_speech_is_found_where_it_is():
     """Pauses of a known recording: 1.5 s of silence in front shift every span by it."""
     samples = decode_audio(str(DATA / "jfk.flac"))

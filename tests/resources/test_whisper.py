@@ -117,6 +117,15 @@ def test_nothing_is_made_up_between_speech(transcriber):
     )
 
 
+def test_quiet_speaker_behind_a_pause_is_heard(transcriber):
+    """Forty decibels below the speaker before, three seconds after him: not a word is lost."""
+    loud, quiet = samples("jfk.flac"), samples("fleurs-en-004.ogg")
+    waveform = np.concatenate([loud, np.zeros(48_000, np.float32), quiet])
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
+    later = " ".join(each.text for each in result.segments if each.start_s > 12)
+    assert word_errors("en", clip("fleurs-en-004.ogg").reference, later).rate < 0.3
+
+
 def clip(name: str):
     return next(each for each in clips(DATA) if each.path.name == name)
 
