@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resources.model_fetch import Progress, downloaded_bytes, fetch, sha256_of
-from resources.model_sources import MODELS, Model
+from resources.model_sources import Model
+from resources.model_table import MODELS
 from ytcaption_assets.domain.errors import (
     DiskFull,
     ModelCorrupt,

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -143,7 +144,7 @@ class WhisperTranscriber(Transcriber):
         clock = WordClock(activity.duration_s)
         heard: list[Segment] = []
         for region in activity.regions(max_gap_s=_MAX_GAP_S, max_region_s=_MAX_REGION_S):
-            on_progress(region.start_s, activity.duration_s)
+            on_progress(max(region.start_s, clock.now_s), activity.duration_s)
             found, _ = model.transcribe(
                 levelled(waveform, region, activity.spans),
                 language=language,
@@ -155,7 +156,7 @@ class WhisperTranscriber(Transcriber):
             )
             for segment in segments_with_words(found, region, clock, len(heard)):
                 heard.append(segment)
-                on_progress(segment.end_s, activity.duration_s)
+                on_progress(clock.now_s, activity.duration_s)
         return heard
 
 
@@ -165,4 +166,5 @@ def _judged(
     kept, dropped = believed(heard, activity)
     if dropped:
         logger.info("dropped %d of %d segments", len(dropped), len(heard))
-    return tuple(kept), tuple(dropped)
+    numbered = (replace(segment, index=index) for index, segment in enumerate(kept))
+    return tuple(numbered), tuple(dropped)

