@@ -25,6 +25,7 @@ _BLOCK_FRAMES = 20_000
 """Eleven minutes at once: bounds memory, and a canceled run ends soon."""
 
 _AGAIN_S = 1.0
+_SILENT = 5e-5  # two steps of 16-bit samples
 _WINDOW = 160
 """Frames: five seconds, of which the last overlaps."""
 
@@ -101,7 +102,7 @@ def speech_activity(
 
     Args:
         waveform: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
-        on_block: called every eleven minutes of audio; may raise to cancel.
+        on_block: called between pieces of the work; may raise to cancel.
 
     Raises:
         AudioUndecodable: samples that are not finite.
@@ -118,7 +119,11 @@ def speech_activity(
         found.append(_probabilities(block))
     probabilities = np.concatenate(found)
     for first, end in _quiet_windows(probabilities):
-        alone = _probabilities(waveform[first * _FRAME : end * _FRAME])
+        on_block()
+        window = waveform[first * _FRAME : end * _FRAME]
+        if loudness(window) < _SILENT:
+            continue
+        alone = _probabilities(window)
         np.maximum(probabilities[first:end], alone, out=probabilities[first:end])
     return SpeechActivity(probabilities, len(waveform) / SAMPLE_RATE_HZ)
 
