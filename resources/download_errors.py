@@ -17,6 +17,7 @@ from yt_dlp.utils import (  # noqa: TID253
     UserNotLive,
 )
 
+from resources.durable import is_disk_full
 from ytcaption_assets.domain.errors import (
     DiskFull,
     DrmProtected,
@@ -144,7 +145,7 @@ def error_of(failure: BaseException) -> YtcaptionError:
             return error
         if isinstance(error, MemoryError):
             return MediaTooLarge("The server's answer takes more memory than a download may.")
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and is_disk_full(error):
             return DiskFull("The disk is full. Free some space; the download goes on where it was.")
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             return MediaTooLarge("The media has more bytes than this installation allows.")

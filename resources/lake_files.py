@@ -1,11 +1,11 @@
 """The lake as a list of Parquet files, and views over them for a DuckDB that knows no DuckLake."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resources.durable import fsync
 from resources.lake_connection import LakeConnection
 from resources.lake_storage import quoted
 from ytcaption_assets.domain.parquet_schema import TABLES
@@ -128,10 +128,10 @@ def fsync_new_files(
     ).fetchall()
     for row in rows:
         path = Path(lake.storage.data_path) / "main" / row["table_name"] / row["path"]
-        _fsync(path)
+        fsync(path)
         folders.add(path.parent)
     for folder in folders:
-        _fsync(folder)
+        fsync(folder)
 
 
 def _list(paths: Iterable[str]) -> str:
@@ -144,11 +144,3 @@ def is_whole(path: Path, size_bytes: int) -> bool:
         return path.stat().st_size == size_bytes
     except FileNotFoundError:
         return False
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,7 @@ from resources.database_urls import (
     libpq_url,
     with_database,
 )
+from resources.embedded_postgres import running_postgres
 from resources.postgres import database_errors
 from ytcaption_assets.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption_assets.settings import Settings
@@ -96,6 +97,18 @@ def migrate(settings: Settings) -> None:
     else:
         with _connected(libpq_url(urls.dagster_storage)):
             pass
+
+
+@contextmanager
+def migrated_postgres(settings: Settings) -> Iterator[None]:
+    """A database that answers and is up to date, while the context lasts.
+
+    Raises:
+        as `running_postgres` and `migrate`.
+    """
+    with running_postgres(settings):
+        migrate(settings)
+        yield
 
 
 def _make_roles(connection: Connection, *, can_login: bool) -> bool:

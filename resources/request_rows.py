@@ -74,6 +74,11 @@ class MediaRow:
         """The source's own, else the one known beforehand."""
         return self.info.title or self.source.title
 
+    @property
+    def name(self) -> str:
+        """What a person calls it: its title, or for want of one its id."""
+        return self.title or self.source.media_id
+
 
 @dataclass(frozen=True)
 class Submission:

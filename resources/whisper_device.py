@@ -98,7 +98,7 @@ def _free_gpu_bytes() -> int | None:
     """Free memory of the first GPU; None without torch (extra `gpu`), which knows it."""
     if importlib.util.find_spec("torch") is None:
         return None
-    import torch
+    import torch  # pyright: ignore[reportMissingImports] - the extra gpu
 
     if not torch.cuda.is_available():
         return None

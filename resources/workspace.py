@@ -1,6 +1,5 @@
 """Scratch space on this machine: partial downloads, one folder a media, one run a folder."""
 
-import errno
 import fcntl
 import shutil
 import time
@@ -12,6 +11,7 @@ from typing import Self
 import dagster as dg
 from pydantic import Field
 
+from resources.durable import is_disk_full
 from ytcaption_assets.domain.errors import ClaimLost, DiskFull, SetupError
 from ytcaption_assets.settings import Settings
 
@@ -67,7 +67,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _unwritable(error: OSError, root: Path) -> DiskFull | SetupError:
-    if error.errno == errno.ENOSPC:
+    if is_disk_full(error):
         return DiskFull("The disk is full. Free some space; the transcription is tried again.")
     return SetupError(
         f"{root} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a folder that can."

@@ -34,8 +34,7 @@ def transcription_sensor(
     end_lost_runs(context.instance, request_store)
     waiting = _without_run(context.instance, request_store)
     if not waiting:
-        next_due_s = request_store.next_due_in_s()
-        request_store.wait_for_work(WAIT_S if next_due_s is None else min(WAIT_S, next_due_s))
+        request_store.wait_for_work(WAIT_S)
         waiting = _without_run(context.instance, request_store)
     if not waiting:
         return dg.SkipReason("Nothing is waiting.")

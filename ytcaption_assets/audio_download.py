@@ -37,9 +37,8 @@ def audio_download(
     with claimed_work(context, request_store) as work:
         media, downloaded = work.media, False
         with workspace.download_directory(media.source.media_id, work.should_stop) as directory:
-            media = request_store.media(
-                media.source.media_id
-            )  # another run may have stored it meanwhile
+            # Another run may have stored it while this one waited for the folder.
+            media = request_store.media(media.source.media_id)
             if media.audio is None or not object_store.exists(media.audio.key):
                 if media.source.kind == "upload":
                     info, audio = _examine_upload(object_store, audio_decoder, media)

@@ -74,7 +74,7 @@ def transcript_metadata(
 
 
 def _title(media: MediaRow) -> dg.MetadataValue:
-    title = media.title or media.source.media_id
+    title = media.name
     url = media.info.webpage_url or media.source.url
     return dg.MetadataValue.md(f"[{_escaped(title)}](<{url}>)" if url else _escaped(title))
 

@@ -1,11 +1,11 @@
 """Captions on disk, under names that a person recognises and every file system takes."""
 
-import errno
 import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from resources.durable import is_disk_full
 from ytcaption_assets.domain.caption_formats import CaptionFormat, render
 from ytcaption_assets.domain.captions import CaptionStyle
 from ytcaption_assets.domain.errors import DiskFull, FileUnreadable
@@ -37,7 +37,7 @@ def write_captions(
             path.write_text(render(transcript, each, style), encoding="utf-8", newline="")
             written.append(path)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if is_disk_full(error):
             raise DiskFull(f"The disk is full: {directory} could not be written.") from error
         raise FileUnreadable(
             f"{directory} cannot be written: {error.strerror}. Name another folder by --output."

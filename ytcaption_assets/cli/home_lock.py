@@ -1,6 +1,5 @@
 """One `ytcaption up` a home."""
 
-import errno
 import fcntl
 import os
 import time
@@ -8,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from resources.durable import is_disk_full
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings
 
@@ -31,7 +31,7 @@ def home_lock(home: Path) -> Iterator[None]:
         probe.unlink()
         descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if is_disk_full(error):
             raise SetupError(f"The disk that holds {home} is full. Free some space.") from error
         raise SetupError(
             f"{home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a folder that can."

@@ -26,8 +26,7 @@ def verify(
     """
     from rich.console import Console
 
-    from resources.embedded_postgres import running_postgres
-    from resources.migrate import migrate
+    from resources.migrate import migrated_postgres
     from resources.object_store import ObjectStore
     from resources.request_store import RequestStore
     from resources.transcript_catalog import TranscriptCatalog
@@ -38,8 +37,7 @@ def verify(
 
     settings = load_settings()
     console = Console(highlight=False)
-    with running_postgres(settings):
-        migrate(settings)
+    with migrated_postgres(settings):
         store = RequestStore.from_settings(settings, role="dagster")
         object_store = ObjectStore.from_settings(settings)
 
@@ -85,15 +83,12 @@ def compact() -> None:
     """
     from rich.console import Console
 
-    from resources.embedded_postgres import running_postgres
-    from resources.migrate import migrate
+    from resources.migrate import migrated_postgres
     from resources.transcript_catalog import TranscriptCatalog
     from ytcaption_assets.settings import load_settings
 
     settings = load_settings()
     console = Console(highlight=False)
-    with running_postgres(settings):
-        migrate(settings)
-        with console.status("Merging the lake's files"):
-            before, after = TranscriptCatalog.from_settings(settings).compact()
+    with migrated_postgres(settings), console.status("Merging the lake's files"):
+        before, after = TranscriptCatalog.from_settings(settings).compact()
     console.print(f"{before:,} files have become {after:,}.")

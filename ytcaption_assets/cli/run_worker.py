@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
-import psutil
 
 from resources.request_store import RequestStore
 from sensors.run_status_sensor import settle_failed_run
 from ytcaption_assets.cli.dagster_home import dagster_instance
+from ytcaption_assets.cli.up_state import ProcessState, created_at
 from ytcaption_assets.definitions import build_definitions
 from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.jobs import transcribe_job
@@ -77,15 +77,12 @@ def _run(
 
 
 def _worker_name(pid: int) -> str:
-    return f"{pid}-{int(psutil.Process(pid).create_time() * 100)}"
+    return f"{pid}-{created_at(pid)}"
 
 
 def _lives(worker: str) -> bool:
-    pid = int(worker.partition("-")[0])
-    try:
-        return _worker_name(pid) == worker
-    except psutil.NoSuchProcess:
-        return False
+    pid, _, started_at = worker.partition("-")
+    return ProcessState("worker", int(pid), float(started_at)).lives
 
 
 def _end_with_parent() -> None:

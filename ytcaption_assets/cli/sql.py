@@ -32,14 +32,12 @@ def sql(
     Runs in a process of its own that can read these tables and nothing else, within limits of time,
     memory and rows (settings YTCAPTION_QUERY_*).
     """
-    from resources.embedded_postgres import running_postgres
-    from resources.migrate import migrate
+    from resources.migrate import migrated_postgres
     from resources.transcript_catalog import TranscriptCatalog
     from ytcaption_assets.settings import load_settings
 
     settings = load_settings()
-    with running_postgres(settings):
-        migrate(settings)
+    with migrated_postgres(settings):
         result = TranscriptCatalog.from_settings(settings).query(
             query, limit=limit, timeout_s=timeout
         )

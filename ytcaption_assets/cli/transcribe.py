@@ -1,19 +1,18 @@
 """`ytcaption transcribe`: sources in, captions out, with a progress bar that is true."""
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
-from resources.embedded_postgres import running_postgres
-from resources.migrate import migrate
+from resources.migrate import migrated_postgres
 from resources.models import ensure_model
 from resources.object_store import ObjectStore
-from resources.request_rows import MediaRow, TranscriptionRow
+from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
 from ytcaption_assets.cli.captions_folder import write_captions
 from ytcaption_assets.cli.home_lock import is_up
@@ -74,14 +73,10 @@ def transcribe_sources(
 
 @contextmanager
 def _prepared(settings: Settings, console: Console) -> Iterator[None]:
-    with console.status("Starting the database"):
-        database = running_postgres(settings)
-        database.__enter__()
-    try:
-        migrate(settings)
+    with ExitStack() as stack:
+        with console.status("Starting the database"):
+            stack.enter_context(migrated_postgres(settings))
         yield
-    finally:
-        database.__exit__(*sys.exc_info())
 
 
 def _submitted(
@@ -130,7 +125,7 @@ def _watch(
         rows = list(store.get_many(ids).values())
         for row in rows:
             if row.id not in titles or row.stage == "transcription":
-                titles[row.id] = title_of(store.media(row.media_id))
+                titles[row.id] = store.media(row.media_id).name
             bars.show(row, titles[row.id])
         if all(row.status.is_final for row in rows):
             return
@@ -160,7 +155,7 @@ def _answer(
                     cjk_line_length=settings.caption_cjk_line_length,
                     max_lines=settings.caption_lines,
                 )
-                title = title_of(store.media(row.media_id))
+                title = store.media(row.media_id).name
                 asked.files = write_captions(transcript, title, formats, directory, style)
                 _print(asked, transcript, title, console)
             else:
@@ -168,8 +163,8 @@ def _answer(
         except YtcaptionError as error:
             asked.error = error.message
     if asked.error is not None:
-        console.print(f"[red]failed[/red] {_plain(asked.name)}", soft_wrap=True)
-        console.print(f"  {_plain(asked.error)}", soft_wrap=True)
+        console.print(f"[red]failed[/red] {escape(asked.name)}", soft_wrap=True)
+        console.print(f"  {escape(asked.error)}", soft_wrap=True)
 
 
 def _document(row: TranscriptionRow, object_store: ObjectStore) -> Transcript:
@@ -180,18 +175,7 @@ def _document(row: TranscriptionRow, object_store: ObjectStore) -> Transcript:
 def _print(asked: Asked, transcript: Transcript, title: str, console: Console) -> None:
     came = " (from the store)" if asked.answered_from_store else ""
     language = transcript.language or "no speech"
-    console.print(f"[green]done[/green] {_plain(title)} · {language}{came}", soft_wrap=True)
+    console.print(f"[green]done[/green] {escape(title)} · {language}{came}", soft_wrap=True)
     print(transcript.text or "(nobody speaks)")  # noqa: T201 - the result itself
     for path in asked.files:
-        console.print(f"  {_plain(str(path))}", soft_wrap=True)
-
-
-def title_of(media: MediaRow) -> str:
-    """What a person calls it."""
-    return media.title or media.source.media_id
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+        console.print(f"  {escape(str(path))}", soft_wrap=True)
