@@ -1,6 +1,7 @@
 """Fixtures of all tests: settings of a fresh home, a clean database, empty object stores."""
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +16,10 @@ from resources.request_store import RequestStore
 from tests.model_home import base_model_home, model_home  # noqa: F401 - fixtures
 from tests.postgres_servers import DatabaseServer, started_server
 from ytcaption_assets.settings import Settings
+
+# In the background SIGINT is ignored; Dagster gives SIGTERM the same handler, and every process that
+# a test starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

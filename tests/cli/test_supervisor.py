@@ -262,7 +262,7 @@ def test_leftovers_in_sessions_of_their_own_are_ended(tmp_path):
         while len(leftover_processes(tmp_path)) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.3)  # until the second ignores SIGTERM
-        assert end_leftovers(tmp_path, patience_s=2) == 2
+        assert end_leftovers(tmp_path, patience_s=0.3) == 2
         assert not leftover_processes(tmp_path)
         assert other.is_running()
         assert [process.wait() for process in marked] == [-signal.SIGTERM, -signal.SIGKILL]

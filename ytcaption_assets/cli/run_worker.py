@@ -95,5 +95,7 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
+    # Inherited as ignored from a shell's `&`, and Dagster would ignore SIGTERM like it (rule 38).
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     run_transcriptions(sys.argv[1:])
