@@ -17,8 +17,8 @@ from tests.model_home import base_model_home, model_home  # noqa: F401 - fixture
 from tests.postgres_servers import DatabaseServer, started_server
 from ytcaption_assets.settings import Settings
 
-# In the background SIGINT is ignored; Dagster gives SIGTERM the same handler, and every process that
-# a test starts would inherit that.
+# In the background SIGINT is ignored; Dagster gives SIGTERM the same handler, and every process
+# that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
