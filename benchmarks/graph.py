@@ -89,13 +89,10 @@ def _in_process(arm: str, file: Path, model: str) -> dict[str, Any]:
         }
         command = [sys.executable, "-m", "benchmarks.graph", "--arm", arm, "--file", str(file)]
         done = subprocess.run(
-            [*command, "--model", model],
-            check=True,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+            [*command, "--model", model], env=environment, capture_output=True, text=True
         )
+    if done.returncode != 0:
+        raise RuntimeError(f"the arm {arm} failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -118,8 +115,7 @@ def _plain(file: Path, model: str) -> dict[str, Any]:
 
 def _graph(file: Path, model: str) -> dict[str, Any]:
     """The run of three assets as `ytcaption transcribe` makes it, from a URL on loopback."""
-    from resources.embedded_postgres import running_postgres
-    from resources.migrate import migrate
+    from resources.migrate import migrated_postgres
     from resources.models import ensure_model
     from resources.object_store import ObjectStore
     from resources.request_store import RequestStore
@@ -137,10 +133,9 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
     ensure_model(model, settings.models_home)
     with (
         MediaServer(file.parent) as server,
-        running_postgres(settings),
+        migrated_postgres(settings),
         dagster_instance(settings) as instance,
     ):
-        migrate(settings)
         store = RequestStore.from_settings(settings, role="admin")
         source = resolve_source(
             server.url(file.name), sites=settings.sites, allowed_networks=settings.allowed_networks
