@@ -63,7 +63,9 @@ class MediaRead(BaseModel):
     channel: str | None
     channel_id: str | None
     upload_date: Annotated[str | None, Field(description="ISO 8601 date.")]
-    duration_s: float | None
+    duration_s: Annotated[
+        float | None, Field(description="As the source states it, else of the stored audio.")
+    ]
     language: Annotated[str | None, Field(description="As the source states it.")]
     thumbnail_url: str | None
     webpage_url: str | None

@@ -37,6 +37,9 @@ def status_view(
 ) -> TranscriptionRead:
     """All that a caller is told of a transcription."""
     is_retry = row.status is TranscriptionStatus.QUEUED and row.try_number > 1
+    duration_s = media.info.duration_s
+    if duration_s is None and media.audio is not None:
+        duration_s = media.audio.duration_s
     return TranscriptionRead(
         id=row.id,
         status=row.status,
@@ -55,7 +58,7 @@ def status_view(
             channel=media.info.channel,
             channel_id=media.info.channel_id,
             upload_date=media.info.upload_date,
-            duration_s=media.info.duration_s,
+            duration_s=duration_s,
             language=media.info.language,
             thumbnail_url=media.info.thumbnail_url,
             webpage_url=media.info.webpage_url,

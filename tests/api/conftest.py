@@ -176,12 +176,12 @@ class World:
         self.request_store.complete(id, RUN_ID)
         return id
 
-    def describe(self, id: str, *, title: str | None) -> None:
-        """The media's audio is stored, and this is its title."""
+    def describe(self, id: str, *, title: str | None, stated_s: float | None = 11.0) -> None:
+        """The media's audio is stored, and its source states this title and this duration."""
         audio = StoredAudio(
             "audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "matroska,webm", 48_000, 2
         )
-        info = MediaInfo(title=title, channel="JFK Library", duration_s=11.0)
+        info = MediaInfo(title=title, channel="JFK Library", duration_s=stated_s)
         self.request_store.audio_stored(id, RUN_ID, info, audio)
 
 

@@ -209,6 +209,19 @@ def test_a_completed_one_is_described(client: TestClient, world: World) -> None:
     assert "Retry-After" not in answer.headers
 
 
+@pytest.mark.parametrize(("stated_s", "told_s"), [(12.5, 12.5), (None, 11.0)])
+def test_a_duration_that_the_source_does_not_state_is_the_audios(
+    client: TestClient, world: World, stated_s: float | None, told_s: float
+) -> None:
+    """Known as soon as the audio is stored."""
+    id = world.running()
+    assert client.get(f"{PATH}/{id}").json()["media"]["duration_s"] is None
+
+    world.describe(id, title=None, stated_s=stated_s)
+
+    assert client.get(f"{PATH}/{id}").json()["media"]["duration_s"] == told_s
+
+
 HOSTILE_BODIES: list[tuple[str, bytes, str, int, str]] = [
     ("no JSON", b"{url:", "application/json", 400, "malformed_request"),
     ("no UTF-8", b'{"url":"\xff\xfe"}', "application/json", 400, "malformed_request"),
