@@ -22,7 +22,8 @@ from resources.object_store import ObjectStore
 from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres, close_pools
 from resources.request_store import RequestStore
-from resources.sites import warm_up
+from resources.sites import check_sites, warm_up
+from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
@@ -32,13 +33,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The API of one installation; nothing is opened before it starts.
 
     Args:
-        settings: those of the environment when None.
+        settings: those of the environment when None, as uvicorn calls it.
 
     Raises:
         SetupError: settings that cannot be used, or an address that others can reach (rule 21).
+        SystemExit: the same without `settings`: uvicorn would add a traceback to the sentence.
     """
-    settings = settings or load_settings()
+    if settings is None:
+        try:
+            return create_app(load_settings())
+        except SetupError as error:
+            raise SystemExit(f"ytcaption: {error.message}") from None
     check_bind(settings.api_host)
+    check_sites(settings.sites)
     app = FastAPI(
         title="ytcaption",
         version=VERSION,

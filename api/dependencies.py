@@ -1,5 +1,6 @@
 """What routes are given: the installation's parts, opened and closed with the app."""
 
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
@@ -8,6 +9,8 @@ from api.partition_queue import PartitionQueue
 from api.readiness import Readiness
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
+from ytcaption_assets.domain.caller import LOCAL, Caller, Scope
+from ytcaption_assets.domain.errors import Forbidden
 from ytcaption_assets.settings import Settings
 
 
@@ -50,3 +53,22 @@ RequestStoreDep = Annotated[RequestStore, Depends(_request_store)]
 ObjectStoreDep = Annotated[ObjectStore, Depends(_object_store)]
 PartitionsDep = Annotated[PartitionQueue, Depends(_partitions)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
+
+
+def _caller(request: Request) -> Caller:
+    """Who asks, as `api.identity` found out before any route."""
+    return request.scope.get("ytcaption.caller", LOCAL)
+
+
+def _with_scope(scope: Scope) -> Callable[[Caller], Caller]:
+    def checked(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+        if not caller.may(scope):
+            raise Forbidden(f"This needs a key with the scope {scope}.")
+        return caller
+
+    return checked
+
+
+Reader = Annotated[Caller, Depends(_with_scope("read"))]
+Writer = Annotated[Caller, Depends(_with_scope("write"))]
+Admin = Annotated[Caller, Depends(_with_scope("admin"))]

@@ -3,6 +3,7 @@
 import http
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,13 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.LakeUnavailable: 503,
     errors.StateError: 409,
     errors.TranscriptionNotFound: 404,
+    errors.TranscriptionErased: 410,
+    errors.IntakePaused: 503,
+    errors.InvalidCursor: 400,
+    errors.UploadTooLarge: 413,
+    errors.AccessError: 403,
+    errors.Unauthenticated: 401,
+    errors.RateLimited: 429,
     errors.QueryError: 422,
     errors.SetupError: 503,
     errors.YtcaptionError: 500,
@@ -63,6 +71,7 @@ SERVER_DETAIL: dict[type[errors.YtcaptionError], str] = {
     errors.ObjectStoreUnavailable: "The object store does not answer. Ask again in a few seconds.",
     errors.DatabaseUnavailable: "The database does not answer. Ask again in a few seconds.",
     errors.LakeUnavailable: "The lake does not answer. Ask again in a few seconds.",
+    errors.IntakePaused: "The operator takes no new requests at the moment. Ask again later.",
     errors.ObjectNotFound: "The stored document is missing. Ask the operator to restore it.",
     errors.ObjectCorrupt: "The stored document is damaged. Ask the operator to restore it.",
 }
@@ -132,6 +141,10 @@ def ytcaption_problem(error: errors.YtcaptionError) -> Response:
             (SERVER_DETAIL[kind] for kind in type(error).__mro__ if kind in SERVER_DETAIL),
             HTTP_DETAILS[500],
         )
+    if isinstance(error, errors.RateLimited):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="ytcaption"'
     if status == 503:
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return problem(status, error.code, detail, headers=headers, **members)

@@ -106,6 +106,51 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="Address of the API.")
     api_port: int = Field(8000, ge=0, le=65535, description="Port of the API.")
+    api_workers: int = Field(1, ge=1, le=64, description="Processes that serve the API.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins whose pages may call the API, comma-separated; never `*`."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="CIDRs of proxies whose `X-Forwarded-For` is believed, comma-separated.",
+    )
+    jwt_secret: SecretStr | None = Field(
+        None, description="HS256 secret of JWT bearer tokens, 32 characters or more."
+    )
+    jwt_jwks_url: str | None = Field(
+        None, description="Where the public keys of JWT bearer tokens are published (JWKS)."
+    )
+    jwt_issuer: str | None = Field(None, description="The `iss` a JWT must have.")
+    jwt_audience: str | None = Field(None, description="The `aud` a JWT must have.")
+    requests_per_minute: int = Field(
+        600, gt=0, description="Requests a minute a key, or an address, unless the key says."
+    )
+    concurrent_transcriptions: int = Field(
+        0, ge=0, description="Unfinished transcriptions a key may have. 0: any number."
+    )
+    audio_minutes_per_day: int = Field(
+        0, ge=0, description="Minutes of audio a key may have transcribed a day. 0: any number."
+    )
+    streams_per_caller: int = Field(
+        20, gt=0, description="Event streams and long polls a key may have open."
+    )
+    rate_limit_url: SecretStr | None = Field(
+        None,
+        description="Redis or Valkey that replicas share rate limits in "
+        "(`redis://host:6379`). Unset: in memory, each process for itself.",
+    )
+    max_upload_bytes: int = Field(2 * 1024**3, gt=0, description="Largest upload.")
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`auto`: text on a terminal, JSON elsewhere."
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        description="Where OpenTelemetry traces go (OTLP over HTTP, `http://host:4318`). "
+        "Unset: nowhere.",
+    )
+    api_key: SecretStr | None = Field(
+        None, description="What `ytcaption transcribe --server` says who it is with."
+    )
     webserver_port: int = Field(3000, ge=0, le=65535, description="Port of Dagster's web page.")
     query_timeout_s: float = Field(10, gt=0, description="Longest analytics query, in seconds.")
     query_memory_bytes: int = Field(
@@ -113,14 +158,16 @@ class Settings(BaseSettings):
     )
     query_rows: int = Field(10_000, gt=0, description="Most rows an analytics query gives.")
 
-    @field_validator("sites", "allowed_networks", "models", mode="before")
+    @field_validator(
+        "sites", "allowed_networks", "models", "cors_origins", "trusted_proxies", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("allowed_networks")
+    @field_validator("allowed_networks", "trusted_proxies")
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:

@@ -14,8 +14,15 @@ grant update (
 grant update (
     status, priority, attempt, series_start, queued_at, next_attempt_at, run_id, heartbeat_at, stage,
     progress_done, progress_total, error_code, error_message, document_key, document_sha256,
-    completed_at, updated_at
+    traceparent, completed_at, updated_at
 ) on ytcaption.transcription to ytcaption_api;
+grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause
+    to ytcaption_api;
+grant select, insert on ytcaption.tombstone to ytcaption_api;
+grant select on ytcaption.draft_segment to ytcaption_api;
+-- Erasing takes rows away; their events stay.
+grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.segment,
+    ytcaption.draft_segment, ytcaption.tombstone to ytcaption_api;
 
 -- dagster: runs and sensors. It takes no requests.
 grant usage on schema ytcaption to ytcaption_dagster;
@@ -23,6 +30,8 @@ grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytc
     ytcaption.segment, ytcaption.migration to ytcaption_dagster;
 grant insert on ytcaption.event to ytcaption_dagster;
 grant insert, delete on ytcaption.segment to ytcaption_dagster;
+grant select, insert, delete on ytcaption.draft_segment to ytcaption_dagster;
+grant select on ytcaption.pause to ytcaption_dagster;
 grant update (
     info, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,
     audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at

@@ -267,6 +267,12 @@ def test_an_address_beyond_this_machine_is_one_sentence(tmp_path):
     assert "0.0.0.0 is refused" in refused(tmp_path, "--host", "0.0.0.0")
 
 
+def test_an_unknown_site_is_one_sentence(tmp_path):
+    """The API would refuse it, again and again, after all the rest has started."""
+    said = refused(tmp_path, YTCAPTION_SITES="youtube,yuotube")
+    assert "YTCAPTION_SITES names sites that yt-dlp does not know: yuotube" in said
+
+
 def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path):
     """With the setting to change."""
     assert "Set YTCAPTION_HOME" in refused(tmp_path, YTCAPTION_HOME="/proc/self/ytcaption")

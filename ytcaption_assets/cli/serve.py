@@ -12,6 +12,7 @@ from rich.console import Console
 
 from resources.embedded_postgres import ensure_postgres, running_postgres
 from resources.migrate import migrate
+from resources.sites import check_sites
 from ytcaption_assets.cli.dagster_home import (
     LOCATION_NAME,
     code_server_socket,
@@ -46,10 +47,11 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
     """Runs everything until SIGINT, SIGTERM or SIGHUP.
 
     Raises:
-        SetupError: the home, a port or Postgres cannot be had.
+        SetupError: the home, a port or Postgres cannot be had, or a listed site is unknown.
         ProcessGaveUp: a process that cannot be kept running.
     """
     require_loopback(settings.api_host)
+    check_sites(settings.sites)
     with _stop_signals() as signals, home_lock(settings.home):
         output = ProcessOutput(
             console, NAMES, on_broken=lambda: os.kill(os.getpid(), signal.SIGTERM)

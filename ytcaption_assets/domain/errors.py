@@ -3,7 +3,8 @@
 YtcaptionError
 ├── InputError            what was asked cannot be done; asking again changes nothing
 │   ├── InvalidUrl, UnsupportedSite, BlockedAddress, PlaylistUrl
-│   ├── UnknownModel, UnknownLanguage, InvalidOption, FileUnreadable
+│   ├── UnknownModel, UnknownLanguage, InvalidOption, FileUnreadable, InvalidCursor
+│   ├── UploadTooLarge, IdempotencyMismatch
 │   └── OptionsMismatch
 ├── SourceError           the site or server did not give the media
 │   ├── MediaNotFound, MediaPrivate, MediaRemoved, MediaRestricted, LiveNotOver, DrmProtected
@@ -17,7 +18,10 @@ YtcaptionError
 │   └── DiskFull (retryable), ObjectNotFound, ObjectCorrupt, ObjectStoreUnavailable (retryable),
 │       DatabaseUnavailable (retryable), LakeUnavailable (retryable)
 ├── StateError            the request is not in the state this needs
-│   └── TranscriptionNotFound, TranscriptionBusy, ResultNotReady, ClaimLost
+│   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy, ResultNotReady
+│   └── ClaimLost, IntakePaused (retryable)
+├── AccessError           who asks may not
+│   └── Unauthenticated, Forbidden, RateLimited (retryable), QuotaExceeded (retryable)
 ├── QueryError            analytics SQL that is refused or fails
 └── SetupError            this machine is not ready: port, home, second `up`, Postgres
 
@@ -93,6 +97,24 @@ class FileUnreadable(InputError):
     """A local file is missing, a folder, or may not be read."""
 
     code = "file_unreadable"
+
+
+class InvalidCursor(InputError):
+    """A page that no list of ours has given."""
+
+    code = "invalid_cursor"
+
+
+class UploadTooLarge(InputError):
+    """More bytes than an upload may have."""
+
+    code = "upload_too_large"
+
+
+class IdempotencyMismatch(InputError):
+    """One Idempotency-Key, two different bodies."""
+
+    code = "idempotency_mismatch"
 
 
 class OptionsMismatch(InputError):
@@ -282,6 +304,12 @@ class TranscriptionNotFound(StateError):
     code = "transcription_not_found"
 
 
+class TranscriptionErased(StateError):
+    """It was there, and somebody had it erased."""
+
+    code = "transcription_erased"
+
+
 class TranscriptionBusy(StateError):
     """Another run is working on it."""
 
@@ -298,6 +326,52 @@ class ClaimLost(StateError):
     """Another run has taken over, or it was canceled: this one must stop and publish nothing."""
 
     code = "claim_lost"
+
+
+class IntakePaused(StateError):
+    """The operator takes no requests at the moment."""
+
+    code = "intake_paused"
+    retryable = True
+
+
+class AccessError(YtcaptionError):
+    """Who asks may not."""
+
+    code = "access_denied"
+
+
+class Unauthenticated(AccessError):
+    """No key or token, or one that does not hold."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(AccessError):
+    """The key or token has no scope for this."""
+
+    code = "forbidden"
+
+
+class RateLimited(AccessError):
+    """More requests than the key or address may send.
+
+    Attributes:
+        retry_after_s: until one more is allowed.
+    """
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(self, message: str, retry_after_s: float = 60.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(RateLimited):
+    """More unfinished transcriptions, or minutes of audio a day, than the key may have."""
+
+    code = "quota_exceeded"
 
 
 class QueryError(YtcaptionError):

@@ -1,0 +1,59 @@
+-- Who asks, and with what. `local`: an installation where nobody has to say who they are.
+alter table ytcaption.request add column owner text not null default 'local';
+create index on ytcaption.request (owner, transcription_id);
+create index on ytcaption.request using gin (metadata jsonb_path_ops);
+create index on ytcaption.transcription (created_at desc, id desc);
+
+-- W3C trace context of the request that queued it: the run's spans hang below it.
+alter table ytcaption.transcription add column traceparent text;
+
+-- The answer to a request that carried an Idempotency-Key, kept with the work for 24 hours.
+create table ytcaption.idempotency (
+    owner text not null,
+    key text not null,
+    body_sha256 text not null,
+    answer jsonb not null,
+    created_at timestamptz not null default now(),
+    primary key (owner, key)
+);
+create index on ytcaption.idempotency (created_at);
+
+-- `ytc_<id>_<secret>`: the secret itself is nowhere. Limits: null is the settings' number.
+create table ytcaption.api_key (
+    id text primary key,
+    name text not null,
+    secret_sha256 text not null,
+    scopes text[] not null check (scopes <@ array['read', 'write', 'admin'] and scopes <> '{}'),
+    requests_per_minute integer check (requests_per_minute > 0),
+    concurrent_transcriptions integer check (concurrent_transcriptions > 0),
+    audio_minutes_per_day integer check (audio_minutes_per_day > 0),
+    created_at timestamptz not null default now(),
+    expires_at timestamptz,
+    revoked_at timestamptz,
+    last_used_at timestamptz
+);
+
+-- What is heard while a run decodes, for those who watch; gone once the text is stored.
+create table ytcaption.draft_segment (
+    transcription_id text not null references ytcaption.transcription (id) on delete cascade,
+    attempt integer not null,
+    index integer not null,
+    start_s double precision not null,
+    end_s double precision not null,
+    text text not null,
+    primary key (transcription_id, attempt, index)
+);
+
+-- What an operator has stopped: no row, not stopped.
+create table ytcaption.pause (
+    part text primary key check (part in ('intake', 'download', 'transcription')),
+    reason text not null default '',
+    paused_by text not null default 'local',
+    paused_at timestamptz not null default now()
+);
+
+-- What was erased is answered by 410, not by 404; of the id its hash stays.
+create table ytcaption.tombstone (
+    id_sha256 text primary key,
+    erased_at timestamptz not null default now()
+);
