@@ -1,0 +1,47 @@
+"""How the API starts, and how it does not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from api.app import create_app
+from ytcaption_assets.domain.errors import SetupError
+from ytcaption_assets.settings import Settings
+
+UVICORN = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--port", "0")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("YTCAPTION_SITES", "youtube,yuotube", "sites that yt-dlp does not know: yuotube."),
+        ("YTCAPTION_API_HOST", "192.0.2.7", "does not bind to 192.0.2.7"),
+        ("YTCAPTION_API_PORT", "many", "YTCAPTION_API_PORT: Input should be a valid integer"),
+    ],
+)
+def test_a_server_that_may_not_start_says_so_in_one_line(
+    tmp_path: Path, setting: str, value: str, says: str
+) -> None:
+    """No traceback, and nothing is opened."""
+    home = tmp_path / "home"
+    done = subprocess.run(
+        UVICORN,
+        env=os.environ | {"YTCAPTION_HOME": str(home), setting: value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert len((done.stdout + done.stderr).splitlines()) == 1
+    assert not home.exists()
+
+
+def test_an_unknown_site_is_an_error_for_who_gives_the_settings(settings: Settings) -> None:
+    """Before the app starts, so that no request meets it."""
+    with pytest.raises(SetupError, match="yuotube"):
+        create_app(settings.model_copy(update={"sites": ("yuotube",)}))
