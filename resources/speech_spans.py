@@ -24,6 +24,10 @@ _MAX_SPAN_S = 120.0
 _BLOCK_FRAMES = 20_000
 """Eleven minutes at once: bounds memory, and a canceled run ends soon."""
 
+_EDGE_S = 5.0
+"""A silence no longer than this is left where a recording begins and ends: it costs nothing within a
+window of 30 s, and a beginning that is cut moves the decoder off what it would hear."""
+
 _AGAIN_S = 1.0
 _SILENT = 5e-5  # two steps of 16-bit samples
 _WINDOW = 160
@@ -76,21 +80,22 @@ class SpeechActivity:
     def regions(self, *, max_gap_s: float, max_region_s: float) -> list[Span]:
         """What is worth decoding: all of the audio but silences longer than `max_gap_s`.
 
-        Of such a silence half of `max_gap_s` stays on either side. What is longer than
-        `max_region_s` is cut in the longest pause of its second half.
+        Of such a silence half of `max_gap_s` stays on either side; one at the beginning or
+        the end of the audio stays whole up to `_EDGE_S`. What is longer than `max_region_s` is cut in the longest
+        pause of its second half.
         """
         groups = _groups(self.spans, max_gap_s, max_region_s)
         if not groups:
             return []
         margin_s = max_gap_s / 2
         start_s = groups[0][0].start_s
-        found = [0.0 if start_s <= max_gap_s else start_s - margin_s]
+        found = [0.0 if start_s <= _EDGE_S else start_s - margin_s]
         for before, after in pairwise(groups):
             quiet_from, quiet_to = before[-1].end_s, after[0].start_s
             middle = (quiet_from + quiet_to) / 2
             found += [min(quiet_from + margin_s, middle), max(quiet_to - margin_s, middle)]
         end_s = groups[-1][-1].end_s
-        is_near = self.duration_s - end_s <= max_gap_s
+        is_near = self.duration_s - end_s <= _EDGE_S
         found.append(self.duration_s if is_near else end_s + margin_s)
         return [Span(*edges) for edges in zip(found[::2], found[1::2], strict=True)]
 

@@ -101,6 +101,13 @@ def test_short_silences_are_decoded_with_the_speech():
     assert [(region.start_s, region.end_s) for region in regions] == [(0.0, 15)]
 
 
+def test_a_beginning_and_an_end_are_not_cut_close() -> None:
+    """Three quiet seconds before the first word and after the last one stay, between them not."""
+    regions = activity((3, 6), (12, 14), duration_s=17).regions(max_gap_s=2, max_region_s=600)
+    edges = [(round(region.start_s), round(region.end_s)) for region in regions]
+    assert edges == [(0, 7), (11, 17)]
+
+
 def test_long_silences_are_left_out():
     """Of a minute of silence five seconds on either side are decoded."""
     regions = activity((30, 35), (100, 110), duration_s=200).regions(max_gap_s=10, max_region_s=600)
