@@ -1,4 +1,8 @@
-"""What an operator asks of the queue: how long somebody has waited, what failed of late."""
+"""What an operator asks of the queue: how long somebody has waited, what failed of late.
+
+Its statements are here, beside the view they fill: neither requests nor runs read them, and they
+change nothing. What requests and runs do is in RequestStore.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -44,7 +44,7 @@ from ytcaption_assets.settings import Settings
 
 
 class RequestStore(RunStore):
-    """Every statement run on schema `ytcaption`; those of runs are in RunStore and RunOutcomes."""
+    """What is asked for and read of it; what runs write is in RunStore and RunOutcomes."""
 
     @classmethod
     def from_settings(cls, settings: Settings, role: Role = "dagster") -> "RequestStore":
