@@ -17,6 +17,7 @@ from api.probes import probes
 from api.readiness import Readiness
 from api.routes import health, options, pages, results, transcriptions
 from api.version import VERSION
+from api.watch import Watcher
 from resources.database_urls import database_urls
 from resources.object_store import ObjectStore
 from resources.orchestrator import Orchestrator
@@ -78,20 +79,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     object_store = ObjectStore.from_settings(settings)
     postgres = Postgres.from_settings(settings, "api")
     partitions = PartitionQueue(orchestrator)
+    watcher = Watcher(postgres, settings.streams_per_caller)
     app.state.parts = Parts(
         settings=settings,
         request_store=RequestStore(postgres=postgres),
         object_store=object_store,
         partitions=partitions,
         readiness=Readiness(probes(postgres, object_store, orchestrator)),
+        watcher=watcher,
     )
     # Opening Dagster's instance takes a second: not in the first request's way, nor in the start's.
     threading.Thread(target=orchestrator.problem, name="open-dagster", daemon=True).start()
     partitions.start()
+    watcher.start()
     logger.info("API %s started in %.2f s", VERSION, time.perf_counter() - started_at)
     try:
         yield
     finally:
+        await watcher.close()
         partitions.close()
         orchestrator.close()
         close_pools(database_urls(settings))

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from api.partition_queue import PartitionQueue
 from api.readiness import Readiness
+from api.watch import Watcher
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.caller import LOCAL, Caller, Scope
@@ -22,6 +23,7 @@ class Parts(NamedTuple):
     object_store: ObjectStore
     partitions: PartitionQueue
     readiness: Readiness
+    watcher: Watcher
 
 
 def _parts(request: Request) -> Parts:
@@ -48,11 +50,16 @@ def _readiness(parts: Annotated[Parts, Depends(_parts)]) -> Readiness:
     return parts.readiness
 
 
+def _watcher(parts: Annotated[Parts, Depends(_parts)]) -> Watcher:
+    return parts.watcher
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 RequestStoreDep = Annotated[RequestStore, Depends(_request_store)]
 ObjectStoreDep = Annotated[ObjectStore, Depends(_object_store)]
 PartitionsDep = Annotated[PartitionQueue, Depends(_partitions)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
+WatcherDep = Annotated[Watcher, Depends(_watcher)]
 
 
 def _caller(request: Request) -> Caller:

@@ -2,14 +2,14 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
 from typing import Any, Literal, Self, cast
 
 import dagster as dg
 import psycopg
-from psycopg import Connection
+from psycopg import AsyncConnection, Connection, sql
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic import Field, PrivateAttr
@@ -83,6 +83,21 @@ class Postgres(dg.ConfigurableResource):
             with connection:
                 take_role(connection, self.role)
                 yield connection
+
+    async def notifications(self, channel: str) -> AsyncGenerator[str | None]:
+        """Payloads of NOTIFY on a channel, for ever, on a connection of its own. The first is None:
+        from here on nothing is missed. No role is taken, since LISTEN needs no right.
+
+        Raises:
+            DatabaseUnavailable: no answer, or the connection was lost.
+        """
+        with database_errors():
+            connection = await AsyncConnection.connect(self.url, autocommit=True, **_CONNECT)
+            async with connection:
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                yield None
+                async for notification in connection.notifies():
+                    yield notification.payload
 
 
 # A peer that vanished is noticed within half a minute, not after the kernel's two hours.
