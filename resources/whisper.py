@@ -150,6 +150,7 @@ class WhisperTranscriber(Transcriber):
                 language=language,
                 task=options.task,
                 beam_size=self.beam_size,
+                temperature=_ladder(options.temperature),
                 word_timestamps=True,
                 initial_prompt=options.initial_prompt,
                 hotwords=options.hotwords,
@@ -158,6 +159,12 @@ class WhisperTranscriber(Transcriber):
                 heard.append(segment)
                 on_progress(clock.now_s, activity.duration_s)
         return heard
+
+
+def _ladder(start: float | None) -> tuple[float, ...]:
+    """The temperatures that are tried until the text is not doubtful: OpenAI's steps of 0.2."""
+    first = start or 0.0
+    return tuple(round(first + step / 5, 3) for step in range(6) if first + step / 5 <= 1.0)
 
 
 def _judged(

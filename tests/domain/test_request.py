@@ -1,7 +1,9 @@
 """One id from media and options: safe as a path, never shared by accident."""
 
+import math
 import re
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,10 +44,11 @@ options = st.builds(
     task=st.sampled_from(["transcribe", "translate"]),
     initial_prompt=texts,
     hotwords=texts,
+    temperature=st.one_of(st.none(), st.sampled_from([0.2, 0.5, 1.0])),
 )
 
 
-def canonical(value: TranscriptionOptions) -> dict[str, str]:
+def canonical(value: TranscriptionOptions) -> dict[str, Any]:
     return value.to_dict()
 
 
@@ -167,10 +170,13 @@ def test_an_english_model_hears_english():
         ({"task": "summarize"}, InvalidOption, "transcribe or translate"),
         ({"initial_prompt": "x" * (MAX_PROMPT_LENGTH + 1)}, InvalidOption, "1,000"),
         ({"hotwords": "a\x00b"}, InvalidOption, "NUL"),
+        ({"temperature": 1.01}, InvalidOption, "0 to 1"),
+        ({"temperature": -0.1}, InvalidOption, "0 to 1"),
+        ({"temperature": math.nan}, InvalidOption, "0 to 1"),
     ],
 )
 def test_options_that_cannot_be_carried_out_are_refused(
-    wrong: dict[str, str], error: type[Exception], says: str
+    wrong: dict[str, Any], error: type[Exception], says: str
 ):
     """Each with what would be accepted."""
     with pytest.raises(error, match=re.escape(says)):
@@ -181,6 +187,19 @@ def test_blank_texts_are_no_options():
     """An empty prompt gives the id of no prompt."""
     blank = checked_options(model="base", allowed_models=MODELS, initial_prompt="", hotwords="")
     assert blank == TranscriptionOptions("base")
+
+
+def test_temperature_is_an_option_only_where_it_changes_the_text():
+    """None and 0 are the same decoding and the same id as ever; 1 and 1.0 are one option."""
+    for same in (None, 0, 0.0, 0.0001):
+        options = checked_options(model="base", allowed_models=MODELS, temperature=same)
+        assert options.to_dict() == {"model": "base", "task": "transcribe"}
+    whole, real = (
+        checked_options(model="base", allowed_models=MODELS, temperature=value)
+        for value in (1, 1.0)
+    )
+    assert partition_key("url-a", whole) == partition_key("url-a", real)
+    assert partition_key("url-a", whole) != partition_key("url-a", TranscriptionOptions("base"))
 
 
 def test_a_transcription_is_final_unless_queued_or_running():

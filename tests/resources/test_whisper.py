@@ -202,7 +202,7 @@ def test_long_audio_is_decoded_in_regions(transcriber, monkeypatch):
 
 
 def test_hints_reach_the_decoder(transcriber, monkeypatch):
-    """`initial_prompt`, `hotwords` and the task are handed on."""
+    """`initial_prompt`, `hotwords`, the task and where temperatures start are handed on."""
     files, where = transcriber.placed("tiny.en")
     model = loaded_model(files.directory, files.revision, where)
     heard: list[dict] = []
@@ -214,12 +214,19 @@ def test_hints_reach_the_decoder(transcriber, monkeypatch):
 
     monkeypatch.setattr(model, "transcribe", listen)
     options = TranscriptionOptions(
-        model="tiny.en", language="en", initial_prompt="A speech.", hotwords="Kennedy"
+        model="tiny.en",
+        language="en",
+        initial_prompt="A speech.",
+        hotwords="Kennedy",
+        temperature=0.5,
     )
     transcriber.transcribe(samples("jfk.flac"), options, lambda *_: None)
     assert heard[0]["initial_prompt"] == "A speech."
     assert heard[0]["hotwords"] == "Kennedy"
     assert heard[0]["task"] == "transcribe"
+    assert heard[0]["temperature"] == (0.5, 0.7, 0.9)
+    transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
+    assert heard[-1]["temperature"] == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # faster-whisper's own
 
 
 def test_engine_is_described(transcriber):

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from ytcaption_assets.domain.errors import InvalidOption, UnknownLanguage, UnknownModel
 from ytcaption_assets.domain.languages import WHISPER_LANGUAGES
@@ -52,6 +52,8 @@ class TranscriptionOptions:
         task: `translate` gives English.
         initial_prompt: text the decoder is told went before, at most 1,000 characters.
         hotwords: words to expect, at most 1,000 characters.
+        temperature: above 0 to 1, where decoding starts; None starts at 0. Either goes up where
+            the text is doubtful.
     """
 
     model: str
@@ -59,11 +61,12 @@ class TranscriptionOptions:
     task: Task = "transcribe"
     initial_prompt: str | None = None
     hotwords: str | None = None
+    temperature: float | None = None
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, Any]:
         """Set options only, text in NFC: what is stored, compared and hashed."""
         return {
-            name: unicodedata.normalize("NFC", value)
+            name: unicodedata.normalize("NFC", value) if isinstance(value, str) else value
             for name, value in asdict(self).items()
             if value is not None
         }
@@ -77,8 +80,10 @@ def checked_options(
     task: str = "transcribe",
     initial_prompt: str | None = None,
     hotwords: str | None = None,
+    temperature: float | None = None,
 ) -> TranscriptionOptions:
-    """Options that can be carried out, from what a person typed.
+    """Options that can be carried out, from what a person typed. Temperature 0 is none: the ladder
+    of temperatures starts there anyway, so both are one transcription.
 
     Raises:
         UnknownModel, UnknownLanguage, InvalidOption: with what would be accepted.
@@ -110,12 +115,15 @@ def checked_options(
             raise InvalidOption(f"{name} is longer than {MAX_PROMPT_LENGTH:,} characters.")
         if text is not None and "\x00" in text:
             raise InvalidOption(f"{name} holds a NUL character.")
+    if temperature is not None and not 0 <= temperature <= 1:  # NaN is refused, too
+        raise InvalidOption("temperature is a number from 0 to 1.")
     return TranscriptionOptions(
         model=model,
         language=language,
         task=task,
         initial_prompt=initial_prompt or None,
         hotwords=hotwords or None,
+        temperature=round(float(temperature), 3) or None if temperature else None,
     )
 
 

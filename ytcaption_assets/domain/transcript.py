@@ -104,7 +104,7 @@ class Provenance:
     model_revision: str
     device: str
     compute_type: str
-    options: dict[str, str]
+    options: dict[str, Any]
     audio_sha256: str
     run_id: str
     created_at: str
