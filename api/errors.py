@@ -59,6 +59,7 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.UploadTooLarge: 413,
     errors.AccessError: 403,
     errors.Unauthenticated: 401,
+    errors.ApiKeyNotFound: 404,
     errors.RateLimited: 429,
     errors.QueryError: 422,
     errors.SetupError: 503,

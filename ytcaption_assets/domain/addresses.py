@@ -70,6 +70,16 @@ def is_allowed(address: str | Address, networks: Sequence[str] = ()) -> bool:
     return is_public(address) or is_in_networks(address, networks)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address, is this machine and no other."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return parse_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 @lru_cache(maxsize=16)
 def _parsed(networks: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ip_network(network) for network in networks)

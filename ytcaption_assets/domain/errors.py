@@ -21,7 +21,8 @@ YtcaptionError
 │   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy, ResultNotReady
 │   └── ClaimLost, IntakePaused (retryable)
 ├── AccessError           who asks may not
-│   └── Unauthenticated, Forbidden, RateLimited (retryable), QuotaExceeded (retryable)
+│   ├── Unauthenticated, Forbidden, ApiKeyNotFound
+│   └── RateLimited (retryable), QuotaExceeded (retryable)
 ├── QueryError            analytics SQL that is refused or fails
 └── SetupError            this machine is not ready: port, home, second `up`, Postgres
 
@@ -351,6 +352,12 @@ class Forbidden(AccessError):
     """The key or token has no scope for this."""
 
     code = "forbidden"
+
+
+class ApiKeyNotFound(AccessError):
+    """No such key."""
+
+    code = "api_key_not_found"
 
 
 class RateLimited(AccessError):
