@@ -55,7 +55,7 @@ class RunStore(RunOutcomes):
                 """
                 update ytcaption.transcription
                 set status = 'running', run_id = %(run_id)s, heartbeat_at = now(),
-                    stage = 'starting', attempt = attempt + %(anew)s,
+                    started_at = now(), stage = 'starting', attempt = attempt + %(anew)s,
                     series_start = case %(anew)s when 0 then series_start else attempt + 1 end,
                     progress_done = null, progress_total = null, error_code = null,
                     error_message = null, updated_at = now()
@@ -113,11 +113,11 @@ class RunStore(RunOutcomes):
             ClaimLost: the transcription is no longer this run's.
         """
         with self.postgres.transaction() as connection:
-            connection.execute(
-                "select 1 from ytcaption.media where id = "
+            media = connection.execute(
+                "select kind from ytcaption.media where id = "
                 "(select media_id from ytcaption.transcription where id = %s) for update",
                 (id,),
-            )
+            ).fetchone()
             row = claimed_row(connection, id, run_id)
             connection.execute(
                 """
@@ -140,14 +140,28 @@ class RunStore(RunOutcomes):
                 "where id = %s",
                 (id,),
             )
-            data = {"sha256": audio.sha256, "size_bytes": audio.size_bytes}
-            add_event(connection, row, "audio.stored", data | {"duration_s": audio.duration_s})
+            data = {
+                "kind": media["kind"] if media else None,
+                "sha256": audio.sha256,
+                "size_bytes": audio.size_bytes,
+                "duration_s": audio.duration_s,
+            }
+            add_event(connection, row, "audio.stored", data)
             notify(connection, PROGRESS_CHANNEL, id)
 
     def transcript_stored(
-        self, id: str, run_id: str, transcript: Transcript, document_key: str, document_sha256: str
+        self,
+        id: str,
+        run_id: str,
+        transcript: Transcript,
+        document_key: str,
+        document_sha256: str,
+        processing_s: float | None = None,
     ) -> None:
         """The transcript's document is in the object store; its segments replace earlier ones.
+
+        Args:
+            processing_s: what decoding and hearing the audio took; with its duration it is the RTF.
 
         Raises:
             ClaimLost: the transcription is no longer this run's.
@@ -193,7 +207,10 @@ class RunStore(RunOutcomes):
             ):
                 for segment in segments:
                     copy.write_row((id, *segment_values(segment)))
-            add_event(connection, row, "transcript.stored", facts | {"sha256": document_sha256})
+            stored = facts | {"sha256": document_sha256}
+            if processing_s is not None:
+                stored["processing_s"] = round(processing_s, 3)
+            add_event(connection, row, "transcript.stored", stored)
             notify(connection, PROGRESS_CHANNEL, id)
 
     def complete(self, id: str, run_id: str) -> None:

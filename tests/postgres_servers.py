@@ -48,7 +48,11 @@ class DatabaseServer:
         with psycopg.connect(self.superuser_url, autocommit=True) as connection:
             # Triggers rest, the append-only one among them.
             connection.execute("set session_replication_role = replica")
-            for table in ("request", "event", "segment", "transcription", "media"):
+            row = connection.execute(
+                "select array_agg(tablename) from pg_tables "
+                "where schemaname = 'ytcaption' and tablename <> 'migration'"
+            ).fetchone()
+            for table in row[0] if row else ():
                 connection.execute(
                     sql.SQL("delete from ytcaption.{}").format(sql.Identifier(table))
                 )

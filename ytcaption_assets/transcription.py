@@ -50,7 +50,9 @@ def transcription(
             )
             key = document_key(work.id)
             written = object_store.write_bytes(key, transcript.to_json())
-            request_store.transcript_stored(work.id, work.run_id, transcript, key, written.sha256)
+            request_store.transcript_stored(
+                work.id, work.run_id, transcript, key, written.sha256, sum(timings.values())
+            )
         started_at = time.perf_counter()
         style = CaptionStyle.for_language(transcript.text_language)
         captions = cues(transcript, style)

@@ -57,3 +57,46 @@ create table ytcaption.tombstone (
     id_sha256 text primary key,
     erased_at timestamptz not null default now()
 );
+
+-- When the attempt that runs began.
+alter table ytcaption.transcription add column started_at timestamptz;
+
+-- Sums of events, kept with each: they only grow, stay when rows are erased, and are read at once.
+create table ytcaption.total (
+    name text not null,
+    code text not null default '',
+    value double precision not null,
+    primary key (name, code)
+);
+create function ytcaption.add_to_totals() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    -- In one order, so that no two transactions wait for each other.
+    insert into ytcaption.total as known (name, code, value)
+    select found.name, found.code, found.value from (values
+        ('audio_in_s', '', case when new.event_type = 'audio.stored'
+            then (new.data ->> 'duration_s')::float8 end),
+        ('audio_done_s', '', case when new.event_type = 'transcript.stored'
+            and new.data ? 'processing_s' then (new.data ->> 'duration_s')::float8 end),
+        ('canceled', '', case when new.event_type = 'transcription.canceled' then 1.0 end),
+        ('completed', '', case when new.event_type = 'transcription.completed' then 1.0 end),
+        ('downloads', '', case when new.event_type = 'audio.stored'
+            and new.data ->> 'kind' <> 'upload' then 1.0 end),
+        ('download_bytes', '', case when new.event_type = 'audio.stored'
+            and new.data ->> 'kind' <> 'upload' then (new.data ->> 'size_bytes')::float8 end),
+        ('failures', coalesce(new.data ->> 'code', ''), case when new.event_type in (
+            'transcription.failed', 'transcription.retry_queued') then 1.0 end),
+        ('processing_s', '', case when new.event_type = 'transcript.stored'
+            then (new.data ->> 'processing_s')::float8 end)
+    ) as found (name, code, value)
+    where found.value is not null
+    order by found.name, found.code
+    on conflict (name, code) do update set value = known.value + excluded.value;
+    return null;
+end
+$$;
+create trigger event_is_counted after insert on ytcaption.event
+    for each row when (new.event_type in (
+        'audio.stored', 'transcript.stored', 'transcription.canceled', 'transcription.completed',
+        'transcription.failed', 'transcription.retry_queued'))
+    execute function ytcaption.add_to_totals();

@@ -19,7 +19,7 @@ grant update (
 grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause
     to ytcaption_api;
 grant select, insert on ytcaption.tombstone to ytcaption_api;
-grant select on ytcaption.draft_segment to ytcaption_api;
+grant select on ytcaption.draft_segment, ytcaption.total to ytcaption_api;
 -- Erasing takes rows away; their events stay.
 grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.segment,
     ytcaption.draft_segment, ytcaption.tombstone to ytcaption_api;
@@ -37,8 +37,8 @@ grant update (
     audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at
 ) on ytcaption.media to ytcaption_dagster;
 grant update (
-    status, attempt, series_start, next_attempt_at, run_id, heartbeat_at, stage, progress_done,
-    progress_total, error_code, error_message, document_key, document_sha256, language,
+    status, attempt, series_start, next_attempt_at, started_at, run_id, heartbeat_at, stage,
+    progress_done, progress_total, error_code, error_message, document_key, document_sha256, language,
     language_probability, duration_s, speech_s, segment_count, word_count, dropped_count, provenance,
     completed_at, updated_at
 ) on ytcaption.transcription to ytcaption_dagster;
