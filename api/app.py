@@ -16,6 +16,7 @@ from api.partition_queue import PartitionQueue
 from api.probes import probes
 from api.readiness import Readiness
 from api.routes import health, options, pages, results, transcriptions
+from api.tracing import Traced
 from api.version import VERSION
 from api.watch import Watcher
 from resources.database_urls import database_urls
@@ -24,6 +25,7 @@ from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres, close_pools
 from resources.request_store import RequestStore
 from resources.sites import check_sites, warm_up
+from resources.telemetry import start_telemetry, stop_telemetry
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings, load_settings
 
@@ -65,15 +67,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app, routers)
     app.add_middleware(BodyLimit)
     app.add_middleware(LoopbackOnly)
-    app.add_middleware(RequestEnvelope)  # added last, so outermost
+    app.add_middleware(RequestEnvelope)
+    app.add_middleware(Traced)  # added last, so outermost
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    configure_logging()
-    started_at = time.perf_counter()
     settings: Settings = app.state.settings
+    configure_logging(settings.log_format)
+    started_at = time.perf_counter()
+    start_telemetry(settings.otlp_endpoint, "ytcaption-api", VERSION)
     warm_up(settings.sites)
     orchestrator = Orchestrator()
     object_store = ObjectStore.from_settings(settings)
@@ -100,3 +104,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         partitions.close()
         orchestrator.close()
         close_pools(database_urls(settings))
+        stop_telemetry()

@@ -93,6 +93,7 @@ class RequestEnvelope:
                 raise
             await problem(500, "internal_error", HTTP_DETAILS[500])(scope, receive, send_enveloped)
         finally:
+            scope.setdefault("route", inner.get("route"))  # HEAD's is a copy; the span names it
             access_log.info(
                 "%s %s %d",
                 scope["method"],

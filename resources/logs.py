@@ -1,0 +1,110 @@
+"""Log lines: JSON for a machine, aligned text for a person at a terminal, no secret in either."""
+
+import logging
+import re
+import sys
+from typing import Literal, TextIO
+
+import structlog
+
+from resources.trace_context import current_trace
+
+LogFormat = Literal["auto", "json", "text"]
+
+OWN_LOGGERS = ("ytcaption_assets", "resources", "sensors", "api")
+
+# Of a URL scheme, host and path stay. An escape of a terminal's colour ends it, too.
+_URL = re.compile(
+    r"\b([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/\"'<>\\\x1b]*@)?"
+    r"([^\s?#\"'<>\\\x1b]*)(?:[?#][^\s\"'<>\\\x1b]*)?"
+)
+_SECRETS = (
+    (re.compile(r"\b(ytc_[A-Za-z0-9]+)_[A-Za-z0-9_-]+"), r"\1_…"),
+    (re.compile(r"\bwhsec_[A-Za-z0-9+/=]+"), "whsec_…"),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "eyJ…"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), r"\1 …"),
+    (re.compile(r"(?i)\b(password|passwd|secret|api_?key|token)=[^\s&\"'\\]+"), r"\1=…"),
+)
+
+
+def without_secrets(line: str) -> str:
+    """Takes keys, tokens, passwords, and user info and query of URLs out of a line (rule 46)."""
+    line = _URL.sub(r"\1\2", line)
+    for pattern, replacement in _SECRETS:
+        line = pattern.sub(replacement, line)
+    return line
+
+
+def log_handler(format: LogFormat) -> logging.Handler:
+    """Writes to standard error; `auto` is text on a terminal and JSON elsewhere.
+
+    Each line has what `structlog.contextvars` binds (such as `request_id`), and the `trace_id`.
+    """
+    is_terminal = sys.stderr.isatty()
+    as_text = format == "text" or (format == "auto" and is_terminal)
+    last: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=is_terminal)]
+        if as_text
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    handler = _StandardError()
+    handler.setFormatter(
+        _SafeFormatter(
+            foreign_pre_chain=[
+                structlog.contextvars.merge_contextvars,
+                _with_trace_id,
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+                structlog.stdlib.ExtraAdder(),
+                _without_colours,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    handler.set_name("ytcaption")
+    return handler
+
+
+def configure_own_logging(format: LogFormat) -> None:
+    """Our own loggers write to standard error; all others stay as they are. For runs, where
+    Dagster has its say on the rest. Safe to call again."""
+    for name in OWN_LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(handler.get_name() == "ytcaption" for handler in logger.handlers):
+            logger.addHandler(log_handler(format))
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.INFO)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Finds standard error anew for each line: Dagster puts another in its place for each step."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return sys.stderr
+
+
+class _SafeFormatter(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
+
+
+def _with_trace_id(
+    logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    trace = current_trace()
+    if trace is not None:
+        event["trace_id"] = trace.trace_id
+    return event
+
+
+def _without_colours(
+    logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Takes away uvicorn's second, coloured copy of each message."""
+    event.pop("color_message", None)
+    return event
