@@ -14,7 +14,7 @@ from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
 from tests.lake_documents import make_document
-from ytcaption_assets.cli.main import app
+from ytcaption_assets.cli.main import app, run
 from ytcaption_assets.domain.errors import FileUnreadable, InputError, QueryError
 from ytcaption_assets.domain.media import MediaInfo
 from ytcaption_assets.domain.request import TranscriptionOptions
@@ -91,6 +91,34 @@ def test_sql_that_fails_is_one_sentence(ytcaption):
     with pytest.raises(QueryError, match="Cast it"):
         ytcaption("sql", "select interval 1 month", "--parquet", "never.parquet")
     assert not Path("never.parquet").exists()
+
+
+def exit_status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """What the whole command ends with, errors included."""
+    monkeypatch.setattr("sys.argv", ["ytcaption", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    "query", ["from nowhere", "drop table words", "", "from words; from media"]
+)
+def test_sql_that_is_wrong_is_wrong_usage(
+    catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch, capsys, query: str
+):
+    """Exit status 2 and one sentence, as for a wrong option."""
+    assert exit_status(monkeypatch, "sql", query) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_sql_on_a_damaged_library_is_a_failure(
+    settings: Settings, catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
+):
+    """Exit status 1: the query is right."""
+    for path in (settings.home / "objects").rglob("*.parquet"):
+        path.write_bytes(b"")
+    assert exit_status(monkeypatch, "sql", "from words") == 1
 
 
 def test_verify_repairs_from_documents(

@@ -10,7 +10,7 @@ from ytcaption_assets.cli import lake, models
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
-from ytcaption_assets.domain.errors import InputError, YtcaptionError
+from ytcaption_assets.domain.errors import InputError, QueryError, YtcaptionError
 
 app = typer.Typer(
     help="Captions and a searchable transcript for every video, file and channel.",
@@ -117,7 +117,8 @@ def run() -> None:
         app()
     except YtcaptionError as error:
         sys.stderr.write(f"ytcaption: {error.message}\n")
-        sys.exit(EXIT_USAGE if isinstance(error, InputError) else EXIT_FAILED)
+        is_usage = isinstance(error, InputError | QueryError)  # asking again changes nothing
+        sys.exit(EXIT_USAGE if is_usage else EXIT_FAILED)
     except KeyboardInterrupt:
         sys.stderr.write("ytcaption: stopped. Ask again to go on.\n")
         sys.exit(EXIT_INTERRUPTED)

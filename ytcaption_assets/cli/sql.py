@@ -30,7 +30,8 @@ def sql(
     """Asks the library: tables transcripts, segments, words and media (docs/lake.md).
 
     Runs in a process of its own that can read these tables and nothing else, within limits of time,
-    memory and rows (settings YTCAPTION_QUERY_*).
+    memory and rows (settings YTCAPTION_QUERY_*). Exit status: 0 the rows are given, 1 the library
+    cannot be read, 2 the query is wrong, refused or needs more than it may have.
     """
     from resources.migrate import migrated_postgres
     from resources.transcript_catalog import TranscriptCatalog
