@@ -40,6 +40,8 @@ class _Backend(Protocol):
     def read_bytes(self, key: str) -> bytes: ...
     def local_file(self, key: str) -> AbstractContextManager[Path]: ...
     def exists(self, key: str) -> bool: ...
+    def size(self, key: str) -> int: ...
+    def read_range(self, key: str, start: int, end: int) -> Iterator[bytes]: ...
     def delete(self, key: str) -> None: ...
     def list(self, prefix: str) -> Iterator[str]: ...
     def uri(self, key: str) -> str: ...
@@ -134,6 +136,30 @@ class ObjectStore(dg.ConfigurableResource):
     def exists(self, key: str) -> bool:
         """Whether there are bytes under the key."""
         return self._backend().exists(_checked(key))
+
+    def size(self, key: str) -> int:
+        """How many bytes are under the key.
+
+        Raises:
+            ObjectNotFound: no such key.
+        """
+        return self._backend().size(_checked(key))
+
+    def read_range(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` up to, not including, `end`, in blocks of at most `BLOCK_BYTES`.
+
+        No more than these are read. Close it where it is not read to its end.
+
+        Raises:
+            ObjectNotFound: no such key.
+            ObjectCorrupt: there are fewer.
+        """
+        left = end - start
+        for block in self._backend().read_range(_checked(key), start, end) if left else ():
+            left -= len(block)
+            yield block
+        if left:
+            raise _corrupt(key)
 
     def delete(self, key: str) -> None:
         """Remove the bytes, if there are any."""

@@ -14,6 +14,9 @@ from typing import BinaryIO
 from resources.durable import fsync
 from ytcaption_assets.domain.errors import DiskFull, ObjectNotFound, ObjectStoreUnavailable
 
+BLOCK_BYTES = 256 * 1024
+"""Most that is read at once for somebody who is sent a range."""
+
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -49,6 +52,19 @@ class DirectoryStore:
         """Whether it is a file."""
         with folder_errors(key):
             return (self.root / key).is_file()
+
+    def size(self, key: str) -> int:
+        """Of the file, in bytes."""
+        with folder_errors(key):
+            return (self.root / key).stat().st_size
+
+    def read_range(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """Part of the file: of the one that is there now, even if another replaces it."""
+        with folder_errors(key), (self.root / key).open("rb") as file:
+            file.seek(start)
+            while start < end and (block := file.read(min(BLOCK_BYTES, end - start))):
+                start += len(block)
+                yield block
 
     def delete(self, key: str) -> None:
         """Remove the file, and what an interrupted write of it has left."""

@@ -5,13 +5,13 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from resources.object_store_directory import folder_errors, not_found
+from resources.object_store_directory import BLOCK_BYTES, folder_errors, not_found
 from ytcaption_assets.domain.errors import ObjectStoreUnavailable, SetupError
 
 _ATTEMPTS = 3
@@ -87,6 +87,29 @@ class S3Store:
                     return False
                 raise
         return True
+
+    def size(self, key: str) -> int:
+        """Of the object, in bytes."""
+        with _s3_errors(key):
+            return self._client.head_object(Bucket=self.bucket, Key=self._name(key))[
+                "ContentLength"
+            ]
+
+    def read_range(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        """Part of the object, by S3's own `Range`."""
+        from botocore.exceptions import ClientError
+
+        with _s3_errors(key):
+            try:
+                answer = self._client.get_object(
+                    Bucket=self.bucket, Key=self._name(key), Range=f"bytes={start}-{end - 1}"
+                )
+            except ClientError as error:
+                if _code(error) == "InvalidRange":  # it ends before `start`
+                    return
+                raise
+            with closing(answer["Body"]) as body:
+                yield from body.iter_chunks(BLOCK_BYTES)
 
     def delete(self, key: str) -> None:
         """Remove the object, if there is one."""

@@ -3,10 +3,13 @@
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.httpsession import URLLib3Session
 
 from resources.object_store import ObjectStore, audio_key, document_key
+from resources.object_store_directory import BLOCK_BYTES
 from ytcaption_assets.domain.errors import ObjectCorrupt, ObjectNotFound, SetupError, StorageError
 
 DATA = b"RIFF" + bytes(range(256)) * 5_000
@@ -68,6 +71,48 @@ def test_other_bytes_are_refused(store: ObjectStore):
         store.read_bytes("transcripts/a.json", right)
     with pytest.raises(ObjectCorrupt), store.local_file("transcripts/a.json", right):
         pass
+
+
+def test_a_range_is_read_in_blocks(store: ObjectStore):
+    """The bytes asked for, those at both ends included, never many at once."""
+    store.write_bytes("audio/a.m4a", DATA)
+    assert store.size("audio/a.m4a") == len(DATA)
+    for start, end in ((0, len(DATA)), (0, 1), (5, 700_001), (len(DATA) - 1, len(DATA)), (7, 7)):
+        blocks = list(store.read_range("audio/a.m4a", start, end))
+        assert b"".join(blocks) == DATA[start:end]
+        assert all(len(block) <= BLOCK_BYTES for block in blocks)
+
+
+def test_only_the_range_leaves_s3(s3_object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch):
+    """S3 itself is asked for the range, not for the object."""
+    s3_object_store.write_bytes("audio/a.m4a", DATA)
+    asked = []
+    send = URLLib3Session.send
+
+    def seen(self: URLLib3Session, request: Any) -> Any:
+        response = send(self, request)
+        asked.append((request.headers["Range"], response.headers["Content-Length"]))
+        return response
+
+    monkeypatch.setattr(URLLib3Session, "send", seen)
+    assert b"".join(s3_object_store.read_range("audio/a.m4a", 10, 20)) == DATA[10:20]
+    assert [(_text(sent), got) for sent, got in asked] == [("bytes=10-19", "10")]
+
+
+def test_a_range_beyond_the_end_is_no_range(store: ObjectStore):
+    """Fewer bytes than were promised raise ObjectCorrupt, and no key ObjectNotFound."""
+    store.write_bytes("audio/a.m4a", b"0123456789")
+    for start, end in ((5, 11), (10, 11), (20, 30)):
+        with pytest.raises(ObjectCorrupt):
+            list(store.read_range("audio/a.m4a", start, end))
+    with pytest.raises(ObjectNotFound):
+        list(store.read_range("audio/none.m4a", 0, 1))
+    with pytest.raises(ObjectNotFound):
+        store.size("audio/none.m4a")
+
+
+def _text(header: bytes | str) -> str:
+    return header.decode() if isinstance(header, bytes) else header
 
 
 def test_a_missing_key_is_not_found(store: ObjectStore):
