@@ -39,34 +39,11 @@ def _without_default(schema: dict[str, JsonValue]) -> None:
     schema.pop("default", None)
 
 
-class TranscriptionCreate(BaseModel):
-    """A media to transcribe, and how."""
+class OptionsAsked(BaseModel):
+    """How a media is to be transcribed, whatever way it comes in."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["youtube_url"]}]},
-    )
+    model_config = ConfigDict(extra="forbid")
 
-    url: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_URL_LENGTH,
-            description="A page of a known site, or a media file, by http or https.",
-            examples=["https://www.youtube.com/watch?v=dQw4w9WgXcQ"],
-            json_schema_extra=_without_default,
-        ),
-    ] = ""
-    youtube_url: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_URL_LENGTH,
-            description="The same as `url`. Give exactly one of the two.",
-            examples=["https://youtu.be/dQw4w9WgXcQ"],
-            json_schema_extra=_without_default,
-        ),
-    ] = ""
     language: Annotated[
         str | None,
         Field(
@@ -102,6 +79,16 @@ class TranscriptionCreate(BaseModel):
             examples=["Kubernetes DuckLake"],
         ),
     ] = None
+    temperature: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="Where decoding starts; it goes up where the text is doubtful. Left out: "
+            "0, the most exact.",
+            examples=[0.2],
+        ),
+    ] = None
     priority: Annotated[
         Priority, Field(description="`bulk` waits until nothing interactive does.")
     ] = "interactive"
@@ -121,13 +108,47 @@ class TranscriptionCreate(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if bool(self.url) == bool(self.youtube_url):
-            raise ValueError("give exactly one of url and youtube_url")
+    def _short_metadata(self) -> Self:
         if self.metadata is not None:
             size = len(json.dumps(self.metadata, ensure_ascii=False).encode())
             if size > MAX_METADATA_BYTES:
                 raise ValueError(f"metadata has {size:,} bytes; {MAX_METADATA_BYTES:,} are kept")
+        return self
+
+
+class TranscriptionCreate(OptionsAsked):
+    """A media to transcribe, and how."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["youtube_url"]}]},
+    )
+
+    url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_URL_LENGTH,
+            description="A page of a known site, or a media file, by http or https.",
+            examples=["https://www.youtube.com/watch?v=dQw4w9WgXcQ"],
+            json_schema_extra=_without_default,
+        ),
+    ] = ""
+    youtube_url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_URL_LENGTH,
+            description="The same as `url`. Give exactly one of the two.",
+            examples=["https://youtu.be/dQw4w9WgXcQ"],
+            json_schema_extra=_without_default,
+        ),
+    ] = ""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.url) == bool(self.youtube_url):
+            raise ValueError("give exactly one of url and youtube_url")
         return self
 
     @property

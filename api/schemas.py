@@ -79,6 +79,7 @@ class OptionsRead(BaseModel):
     task: Task = "transcribe"
     initial_prompt: str | None = None
     hotwords: str | None = None
+    temperature: Annotated[float | None, Field(description="None: from 0 on.")] = None
 
 
 class TranscriptionRead(BaseModel):

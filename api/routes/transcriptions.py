@@ -63,6 +63,7 @@ def create_transcription(
         task=asked.task,
         initial_prompt=asked.initial_prompt,
         hotwords=asked.hotwords,
+        temperature=asked.temperature,
     )
     source = resolve_source(
         asked.source_url, sites=settings.sites, allowed_networks=settings.allowed_networks
