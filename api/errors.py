@@ -57,6 +57,7 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.IntakePaused: 503,
     errors.InvalidCursor: 400,
     errors.UploadTooLarge: 413,
+    errors.MalformedUpload: 400,
     errors.AccessError: 403,
     errors.Unauthenticated: 401,
     errors.ApiKeyNotFound: 404,
@@ -82,6 +83,7 @@ HTTP_CODES = {
     400: "malformed_request",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "body_too_large",
     415: "unsupported_media_type",
     421: "misdirected_request",
@@ -144,6 +146,8 @@ def ytcaption_problem(error: errors.YtcaptionError) -> Response:
         )
     if isinstance(error, errors.RateLimited):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if isinstance(error, errors.UploadTooLarge | errors.MalformedUpload):
+        headers["Connection"] = "close"  # what is still to come is not wanted
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="ytcaption"'
     if status == 503:

@@ -4,7 +4,7 @@ YtcaptionError
 ├── InputError            what was asked cannot be done; asking again changes nothing
 │   ├── InvalidUrl, UnsupportedSite, BlockedAddress, PlaylistUrl
 │   ├── UnknownModel, UnknownLanguage, InvalidOption, FileUnreadable, InvalidCursor
-│   ├── UploadTooLarge, IdempotencyMismatch
+│   ├── UploadTooLarge, MalformedUpload, IdempotencyMismatch
 │   └── OptionsMismatch
 ├── SourceError           the site or server did not give the media
 │   ├── MediaNotFound, MediaPrivate, MediaRemoved, MediaRestricted, LiveNotOver, DrmProtected
@@ -110,6 +110,12 @@ class UploadTooLarge(InputError):
     """More bytes than an upload may have."""
 
     code = "upload_too_large"
+
+
+class MalformedUpload(InputError):
+    """A form that cannot be taken apart, or not all of one."""
+
+    code = "malformed_upload"
 
 
 class IdempotencyMismatch(InputError):
