@@ -10,16 +10,24 @@ from fastapi import FastAPI
 
 from api import errors, openapi
 from api.dependencies import Parts
+from api.identity import Door, Identity
+from api.key_ring import KeyRing
 from api.logs import configure_logging
-from api.middleware import BodyLimit, LoopbackOnly, RequestEnvelope, check_bind
+from api.metrics import Measured, Metrics, StateCollector
+from api.middleware import BodyLimit, RequestEnvelope
 from api.partition_queue import PartitionQueue
 from api.probes import probes
+from api.rate_limit import rate_limiter
 from api.readiness import Readiness
-from api.routes import health, options, pages, results, transcriptions
+from api.routes import health, metrics, options, pages, results, transcriptions
+from api.submission import Submitter
 from api.tracing import Traced
 from api.version import VERSION
 from api.watch import Watcher
+from resources.access import check_bind
+from resources.api_keys import ApiKeys
 from resources.database_urls import database_urls
+from resources.jwt_tokens import JwtTokens
 from resources.object_store import ObjectStore
 from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres, close_pools
@@ -47,7 +55,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             return create_app(load_settings())
         except SetupError as error:
             raise SystemExit(f"ytcaption: {error.message}") from None
-    check_bind(settings.api_host)
+    rate_limiter(settings)  # its URL can be used
+    check_bind(settings)
     check_sites(settings.sites)
     app = FastAPI(
         title="ytcaption",
@@ -59,14 +68,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.settings = settings
-    routers = (transcriptions.router, results.router, options.router, health.router)
+    app.state.metrics = Metrics(workers=settings.api_workers)
+    routers = (
+        transcriptions.router,
+        results.router,
+        options.router,
+        metrics.router,
+        health.router,
+    )
     for router in routers:
         app.include_router(router)
     pages.install(app)
     errors.install(app)
     openapi.install(app, routers)
     app.add_middleware(BodyLimit)
-    app.add_middleware(LoopbackOnly)
+    app.add_middleware(Identity)
+    app.add_middleware(Measured, metrics=app.state.metrics)
     app.add_middleware(RequestEnvelope)
     app.add_middleware(Traced)  # added last, so outermost
     return app
@@ -77,30 +94,42 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     configure_logging(settings.log_format)
     started_at = time.perf_counter()
-    start_telemetry(settings.otlp_endpoint, "ytcaption-api", VERSION)
+    start_telemetry(settings.otlp_endpoint, "ytcaption-api")
     warm_up(settings.sites)
     orchestrator = Orchestrator()
     object_store = ObjectStore.from_settings(settings)
     postgres = Postgres.from_settings(settings, "api")
     partitions = PartitionQueue(orchestrator)
+    api_keys = ApiKeys(postgres)
+    door = Door(
+        settings, KeyRing(api_keys), JwtTokens.from_settings(settings), rate_limiter(settings)
+    )
     watcher = Watcher(postgres, settings.streams_per_caller)
+    readiness = Readiness(probes(postgres, object_store, orchestrator))
+    app.state.metrics.show(StateCollector(postgres, readiness))
+    request_store = RequestStore(postgres=postgres)
     app.state.parts = Parts(
         settings=settings,
-        request_store=RequestStore(postgres=postgres),
+        request_store=request_store,
         object_store=object_store,
         partitions=partitions,
-        readiness=Readiness(probes(postgres, object_store, orchestrator)),
+        readiness=readiness,
         watcher=watcher,
+        submitter=Submitter(settings, request_store, partitions),
+        api_keys=api_keys,
+        door=door,
     )
     # Opening Dagster's instance takes a second: not in the first request's way, nor in the start's.
     threading.Thread(target=orchestrator.problem, name="open-dagster", daemon=True).start()
     partitions.start()
+    await door.key_ring.start()
     watcher.start()
     logger.info("API %s started in %.2f s", VERSION, time.perf_counter() - started_at)
     try:
         yield
     finally:
         await watcher.close()
+        await door.key_ring.close()
         partitions.close()
         orchestrator.close()
         close_pools(database_urls(settings))

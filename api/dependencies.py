@@ -1,13 +1,16 @@
 """What routes are given: the installation's parts, opened and closed with the app."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
+from api.identity import Door
 from api.partition_queue import PartitionQueue
 from api.readiness import Readiness
+from api.submission import Submitter
 from api.watch import Watcher
+from resources.api_keys import ApiKeys
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.caller import LOCAL, Caller, Scope
@@ -23,52 +26,71 @@ class Parts(NamedTuple):
     object_store: ObjectStore
     partitions: PartitionQueue
     readiness: Readiness
+    api_keys: ApiKeys
+    door: Door
     watcher: Watcher
+    submitter: Submitter
 
 
-def _parts(request: Request) -> Parts:
+# Coroutines, since FastAPI runs each dependency that is none in a thread of its own.
+async def _parts(request: Request) -> Parts:
     return request.app.state.parts
 
 
-def _settings(parts: Annotated[Parts, Depends(_parts)]) -> Settings:
+async def _settings(parts: Annotated[Parts, Depends(_parts)]) -> Settings:
     return parts.settings
 
 
-def _request_store(parts: Annotated[Parts, Depends(_parts)]) -> RequestStore:
+async def _request_store(parts: Annotated[Parts, Depends(_parts)]) -> RequestStore:
     return parts.request_store
 
 
-def _object_store(parts: Annotated[Parts, Depends(_parts)]) -> ObjectStore:
+async def _object_store(parts: Annotated[Parts, Depends(_parts)]) -> ObjectStore:
     return parts.object_store
 
 
-def _partitions(parts: Annotated[Parts, Depends(_parts)]) -> PartitionQueue:
+async def _partitions(parts: Annotated[Parts, Depends(_parts)]) -> PartitionQueue:
     return parts.partitions
 
 
-def _readiness(parts: Annotated[Parts, Depends(_parts)]) -> Readiness:
+async def _readiness(parts: Annotated[Parts, Depends(_parts)]) -> Readiness:
     return parts.readiness
 
 
-def _watcher(parts: Annotated[Parts, Depends(_parts)]) -> Watcher:
+async def _watcher(parts: Annotated[Parts, Depends(_parts)]) -> Watcher:
     return parts.watcher
 
 
+async def _submitter(parts: Annotated[Parts, Depends(_parts)]) -> Submitter:
+    return parts.submitter
+
+
+async def _api_keys(parts: Annotated[Parts, Depends(_parts)]) -> ApiKeys:
+    return parts.api_keys
+
+
+async def _door(parts: Annotated[Parts, Depends(_parts)]) -> Door:
+    return parts.door
+
+
+ApiKeysDep = Annotated[ApiKeys, Depends(_api_keys)]
+DoorDep = Annotated[Door, Depends(_door)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 RequestStoreDep = Annotated[RequestStore, Depends(_request_store)]
 ObjectStoreDep = Annotated[ObjectStore, Depends(_object_store)]
 PartitionsDep = Annotated[PartitionQueue, Depends(_partitions)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
 WatcherDep = Annotated[Watcher, Depends(_watcher)]
+SubmitterDep = Annotated[Submitter, Depends(_submitter)]
 
 
-def _caller(request: Request) -> Caller:
+async def _caller(request: Request) -> Caller:
     """Who asks, as `api.identity` found out before any route."""
     return request.scope.get("ytcaption.caller", LOCAL)
 
 
-def _with_scope(scope: Scope) -> Callable[[Caller], Caller]:
-    def checked(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+def _with_scope(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
+    async def checked(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         if not caller.may(scope):
             raise Forbidden(f"This needs a key with the scope {scope}.")
         return caller

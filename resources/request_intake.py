@@ -1,64 +1,233 @@
-"""What a request changes: its media's row, and its transcription's where it is known already."""
+"""What requests change: their medias' rows, their transcriptions', and their own."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 
-from resources.request_rows import clean
-from ytcaption_assets.domain.errors import TranscriptionBusy
-from ytcaption_assets.domain.media import MediaSource
-from ytcaption_assets.domain.request import Priority, TranscriptionStatus
+from resources.request_rows import Submission, TranscriptionRequest, clean, transcription_row
+from resources.transcription_state import PROGRESS_CHANNEL, WORK_CHANNEL
+from ytcaption_assets.domain.errors import (
+    DatabaseUnavailable,
+    OptionsMismatch,
+    TranscriptionBusy,
+    YtcaptionError,
+)
+from ytcaption_assets.domain.request import TranscriptionStatus
 
-
-def upsert_media(connection: Connection[DictRow], source: MediaSource) -> None:
-    """Know the media; what was known of it stays."""
-    connection.execute(
-        """
-        insert into ytcaption.media as known (id, kind, url, extractor, title)
-        values (%s, %s, %s, %s, %s)
-        on conflict (id) do update
-        set url = coalesce(excluded.url, known.url),
-            extractor = coalesce(excluded.extractor, known.extractor),
-            title = coalesce(known.title, excluded.title),
-            updated_at = now()
-        """,
-        (source.media_id, source.kind, source.url, source.extractor, clean(source.title)),
+_INSERT_NEW = """
+with asked as materialized (
+    select * from jsonb_to_recordset(%(asked)s) as asked(
+        id text, media_id text, kind text, url text, extractor text, title text, options jsonb,
+        priority text
     )
+), known_media as (
+    insert into ytcaption.media as known (id, kind, url, extractor, title)
+    select distinct on (media_id) media_id, kind, url, extractor, title from asked order by media_id
+    on conflict (id) do update
+    set url = coalesce(excluded.url, known.url),
+        extractor = coalesce(excluded.extractor, known.extractor),
+        title = coalesce(known.title, excluded.title),
+        updated_at = now()
+    -- What is known already is locked, not written anew.
+    where (coalesce(excluded.url, known.url), coalesce(excluded.extractor, known.extractor),
+           coalesce(known.title, excluded.title))
+        is distinct from (known.url, known.extractor, known.title)
+), revived as (
+    delete from ytcaption.tombstone using asked
+    where id_sha256 = encode(sha256(convert_to(asked.id, 'UTF8')), 'hex')
+)
+insert into ytcaption.transcription (id, media_id, options, priority, traceparent)
+select id, media_id, options, priority, %(traceparent)s from asked order by id
+on conflict (id) do nothing
+returning *
+"""
+
+_ADD_REQUESTS = """
+with asked as materialized (
+    select *, ytcaption.uuid7() as request_id from jsonb_to_recordset(%(asked)s) as asked(
+        number integer, transcription_id text, media_id text, run_id text, priority text,
+        force boolean, metadata jsonb, queued boolean, attempt integer
+    )
+), kept as (
+    insert into ytcaption.request (id, transcription_id, priority, force, metadata, owner)
+    select request_id, transcription_id, priority, force, metadata, %(owner)s
+    from asked order by number
+), told as (
+    insert into ytcaption.event (event_type, transcription_id, media_id, run_id, data)
+    select event_type, transcription_id, media_id, run_id, data
+    from asked, lateral (values
+        (1, 'request.created', jsonb_build_object(
+            'request_id', request_id, 'priority', priority, 'force', force)),
+        (2, 'transcription.queued', jsonb_build_object('attempt', attempt))
+    ) as event(place, event_type, data)
+    where place = 1 or queued
+    order by number, place
+)
+select number, request_id,
+    case when queued then pg_notify(%(work)s, transcription_id) end,
+    case when queued then pg_notify(%(progress)s, transcription_id) end
+from asked
+"""
+
+
+def take_in(
+    connection: Connection[DictRow],
+    requests: Sequence[TranscriptionRequest],
+    owner: str,
+    traceparent: str | None = None,
+) -> list[Submission | YtcaptionError]:
+    """Ask for all of them in a few statements, whatever their number, each answered for itself."""
+    new, rows = _transcriptions(connection, requests, traceparent)
+    taken: list[tuple[TranscriptionRequest, bool, bool] | YtcaptionError] = []
+    for request in requests:
+        row, created = rows[request.id], request.id in new
+        new.discard(request.id)  # the first of equal ones has made it
+        try:
+            _check_same(row, request)
+            again = None if created else ask_again(connection, row, request, traceparent)
+        except YtcaptionError as error:
+            taken.append(error)
+            continue
+        rows[request.id] = again or row
+        queued = created or (again is not None and row["status"] != "queued")
+        taken.append((request, created, queued))
+    asked = [
+        {
+            "number": number,
+            "transcription_id": item[0].id,
+            "media_id": item[0].source.media_id,
+            "run_id": rows[item[0].id]["run_id"],
+            "priority": item[0].priority,
+            "force": item[0].force,
+            "metadata": clean(item[0].metadata or {}),
+            "queued": item[2],
+            "attempt": rows[item[0].id]["attempt"],
+        }
+        for number, item in enumerate(taken)
+        if not isinstance(item, YtcaptionError)
+    ]
+    request_ids = _add_requests(connection, asked, owner) if asked else {}
+    read = {id: transcription_row(row) for id, row in rows.items()}
+    return [
+        item
+        if isinstance(item, YtcaptionError)
+        else Submission(request_ids[number], read[item[0].id], item[1], item[2])
+        for number, item in enumerate(taken)
+    ]
+
+
+def _transcriptions(
+    connection: Connection[DictRow],
+    requests: Sequence[TranscriptionRequest],
+    traceparent: str | None,
+) -> tuple[set[str], dict[str, DictRow]]:
+    """Which ids are new, and all rows by id, held until the transaction ends."""
+    missing = {request.id: request for request in requests}
+    new: set[str] = set()
+    rows: dict[str, DictRow] = {}
+    for _ in range(3):
+        inserted = connection.execute(
+            _INSERT_NEW,
+            {
+                "asked": Jsonb([_inserted(request) for request in missing.values()]),
+                "traceparent": traceparent,
+            },
+        ).fetchall()
+        new |= {row["id"] for row in inserted}
+        rows |= {row["id"]: row for row in inserted}
+        known = [id for id in missing if id not in rows]
+        if known:
+            found = connection.execute(
+                "select * from ytcaption.transcription where id = any(%s) order by id for update",
+                (known,),
+            ).fetchall()
+            rows |= {row["id"]: row for row in found}
+        # Erased between the two statements: once more.
+        missing = {id: request for id, request in missing.items() if id not in rows}
+        if not missing:
+            return new, rows
+    raise DatabaseUnavailable("What is asked for is being erased again and again. Ask later.")
+
+
+def _inserted(request: TranscriptionRequest) -> dict[str, Any]:
+    source = request.source
+    return {
+        "id": request.id,
+        "media_id": source.media_id,
+        "kind": source.kind,
+        "url": source.url,
+        "extractor": source.extractor,
+        "title": clean(source.title),
+        "options": request.options.to_dict(),
+        "priority": request.priority,
+    }
+
+
+def _add_requests(
+    connection: Connection[DictRow], asked: list[dict[str, Any]], owner: str
+) -> dict[int, Any]:
+    rows = connection.execute(
+        _ADD_REQUESTS,
+        {
+            "asked": Jsonb(asked),
+            "owner": owner,
+            "work": WORK_CHANNEL,
+            "progress": PROGRESS_CHANNEL,
+        },
+    ).fetchall()
+    return {row["number"]: row["request_id"] for row in rows}
+
+
+def _check_same(row: DictRow, request: TranscriptionRequest) -> None:
+    if row["media_id"] != request.source.media_id or row["options"] != request.options.to_dict():
+        raise OptionsMismatch(
+            f"{row['id']} is known with other options than those asked for. Nothing was shared."
+        )
 
 
 def ask_again(
-    connection: Connection[DictRow], row: DictRow, priority: Priority, force: bool
-) -> bool:
-    """Put into the queue once more what is known already, if that is what asking means; whether so.
+    connection: Connection[DictRow],
+    row: DictRow,
+    request: TranscriptionRequest,
+    traceparent: str | None = None,
+) -> DictRow | None:
+    """The row as asking for it once more has changed it; None where that changes nothing.
 
     Raises:
         TranscriptionBusy: forced while a run works on it.
     """
     status = TranscriptionStatus(row["status"])
-    if force and status is TranscriptionStatus.RUNNING:
+    if request.force and status is TranscriptionStatus.RUNNING:
         raise TranscriptionBusy(
             f"A run is working on {row['id']}. Wait for it to end, or cancel it, then force."
         )
-    if force:
+    if request.force:
         _forget_result(connection, row)
-    if status is TranscriptionStatus.QUEUED and priority == "interactive":
-        connection.execute(
-            "update ytcaption.transcription set priority = 'interactive' where id = %s",
-            (row["id"],),
-        )
-    if not status.is_final or (status is TranscriptionStatus.COMPLETED and not force):
-        return False
-    connection.execute(
+    if status is TranscriptionStatus.QUEUED:
+        priority = "interactive" if request.priority == "interactive" else row["priority"]
+        if priority == row["priority"] and not request.force:
+            return None
+        return connection.execute(
+            "update ytcaption.transcription set priority = %s where id = %s returning *",
+            (priority, row["id"]),
+        ).fetchone()
+    if not status.is_final or (status is TranscriptionStatus.COMPLETED and not request.force):
+        return None
+    return connection.execute(
         """
         update ytcaption.transcription
         set status = 'queued', priority = %s, attempt = attempt + 1, series_start = attempt + 1,
             queued_at = now(), next_attempt_at = now(), run_id = null, heartbeat_at = null,
             stage = null, progress_done = null, progress_total = null, error_code = null,
-            error_message = null, updated_at = now()
+            error_message = null, traceparent = %s, updated_at = now()
         where id = %s
+        returning *
         """,
-        (priority, row["id"]),
-    )
-    return True
+        (request.priority, traceparent, row["id"]),
+    ).fetchone()
 
 
 def _forget_result(connection: Connection[DictRow], row: DictRow) -> None:

@@ -1,6 +1,6 @@
 """What the rows of schema `ytcaption` are in Python."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,14 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource, StoredAudio
-from ytcaption_assets.domain.request import Priority, TranscriptionOptions, TranscriptionStatus
+from ytcaption_assets.domain.request import (
+    Priority,
+    TranscriptionOptions,
+    TranscriptionStatus,
+    partition_key,
+)
 from ytcaption_assets.domain.transcript import Provenance, Segment, Word
 
 
@@ -81,28 +87,75 @@ class MediaRow:
 
 
 @dataclass(frozen=True)
+class TranscriptionRequest:
+    """What somebody asks for.
+
+    Attributes:
+        force: download and transcribe anew. An upload's audio stays, since nobody can fetch it.
+        metadata: the asker's own JSON, kept with the request.
+    """
+
+    source: MediaSource
+    options: TranscriptionOptions
+    priority: Priority = "interactive"
+    force: bool = False
+    metadata: Mapping[str, Any] | None = None
+
+    @property
+    def id(self) -> str:
+        """Of the transcription."""
+        return partition_key(self.source.media_id, self.options)
+
+
+@dataclass(frozen=True)
 class Submission:
     """What a request came to.
 
     Attributes:
         created: nobody had asked for this transcription before.
         queued: this request put it into the queue: it is new, or is done anew.
+        repeated: its Idempotency-Key was answered before, and this is that answer.
     """
 
     request_id: UUID
     transcription: TranscriptionRow
     created: bool
     queued: bool
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One of many requests that came to nothing.
+
+    Attributes:
+        code, message: of a YtcaptionError.
+        errors: what is wrong, field by field, where that is why.
+    """
+
+    code: str
+    message: str
+    errors: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def of(cls, error: YtcaptionError) -> "Refusal":
+        """What an error says."""
+        return cls(error.code, error.message)
 
 
 @dataclass(frozen=True)
 class DueTranscription:
-    """One that a run can be started for."""
+    """One that a run can be started for.
+
+    Attributes:
+        traceparent: W3C trace context of the request that queued it.
+    """
 
     id: str
     attempt: int
     priority: Priority
     media_id: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,56 +1,56 @@
 """Requests, transcriptions and media: asking, reading, waiting for work, canceling."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
 
+from resources.idempotency import IdempotencyKey, answered, claim_key, keep_answer
 from resources.postgres import Postgres, Role
-from resources.request_intake import ask_again, upsert_media
+from resources.request_intake import take_in
 from resources.request_rows import (
     DueTranscription,
     EventRow,
     MediaRow,
+    Refusal,
     Submission,
+    TranscriptionRequest,
     TranscriptionRow,
-    clean,
     media_row,
     segment_row,
     transcription_row,
 )
 from resources.run_store import RunStore
+from resources.telemetry import traced
 from resources.transcription_state import (
-    PROGRESS_CHANNEL,
     WORK_CHANNEL,
-    add_event,
+    absent,
     cancel_row,
     locked_row,
-    not_found,
-    notify,
 )
-from ytcaption_assets.domain.errors import MediaNotFound, OptionsMismatch
+from ytcaption_assets.domain.caller import LOCAL_OWNER
+from ytcaption_assets.domain.errors import MediaNotFound, YtcaptionError
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import (
     Priority,
     TranscriptionOptions,
     TranscriptionStatus,
-    partition_key,
 )
 from ytcaption_assets.domain.transcript import Segment
 from ytcaption_assets.settings import Settings
 
 
 class RequestStore(RunStore):
-    """What is asked for and read of it; what runs write is in RunStore and RunOutcomes."""
+    """Requests, and what is read of them; what runs write is in RunStore and RunOutcomes."""
 
     @classmethod
     def from_settings(cls, settings: Settings, role: Role = "dagster") -> "RequestStore":
         """With the rights of one part; otherwise the environment's settings are taken."""
         return cls(postgres=Postgres.from_settings(settings, role))
 
+    @traced("postgres.submit")
     def submit(
         self,
         source: MediaSource,
@@ -59,6 +59,9 @@ class RequestStore(RunStore):
         priority: Priority = "interactive",
         force: bool = False,
         metadata: Mapping[str, Any] | None = None,
+        owner: str = LOCAL_OWNER,
+        traceparent: str | None = None,
+        idempotency: IdempotencyKey | None = None,
     ) -> Submission:
         """Ask for a transcription. What is queued, running or completed is shared; what failed or
         was canceled is queued again; with `force`, what is completed, too.
@@ -66,60 +69,82 @@ class RequestStore(RunStore):
         Args:
             force: download and transcribe anew. An upload's audio stays, since nobody can fetch it.
             metadata: the asker's own JSON, kept with the request.
+            owner: whose request it is, as `Caller.owner` says.
+            traceparent: W3C trace context, for the run that this request queues.
+            idempotency: the same again gives the first answer and adds nothing.
 
         Raises:
             TranscriptionBusy: forced while a run works on it.
             OptionsMismatch: the id is there with other options.
+            IdempotencyMismatch: the key came with another body.
             DatabaseUnavailable: nothing was asked; ask again.
         """
-        id = partition_key(source.media_id, options)
+        request = TranscriptionRequest(source, options, priority, force, metadata)
         with self.postgres.transaction() as connection:
-            upsert_media(connection, source)
-            inserted = connection.execute(
-                """
-                insert into ytcaption.transcription (id, media_id, options, priority)
-                values (%s, %s, %s, %s)
-                on conflict (id) do nothing
-                returning *
-                """,
-                (id, source.media_id, Jsonb(options.to_dict()), priority),
-            ).fetchone()
-            row = inserted or locked_row(connection, id)
-            if row["media_id"] != source.media_id or row["options"] != options.to_dict():
-                raise OptionsMismatch(
-                    f"{id} is known with other options than those asked for. Nothing was shared."
-                )
-            queued = inserted is not None
-            if inserted is None:
-                queued = ask_again(connection, row, priority, force)
-            request = connection.execute(
-                """
-                insert into ytcaption.request (transcription_id, priority, force, metadata)
-                values (%s, %s, %s, %s)
-                returning id
-                """,
-                (id, priority, force, Jsonb(clean(metadata or {}))),
-            ).fetchone()
-            assert request is not None
-            row = locked_row(connection, id)
-            asked = {"request_id": str(request["id"]), "priority": priority, "force": force}
-            add_event(connection, row, "request.created", asked)
-            if queued:
-                add_event(connection, row, "transcription.queued", {"attempt": row["attempt"]})
-                notify(connection, WORK_CHANNEL, id)
-                notify(connection, PROGRESS_CHANNEL, id)
-            return Submission(request["id"], transcription_row(row), inserted is not None, queued)
+            [answer] = _submit(connection, [request], owner, traceparent, idempotency)
+            if isinstance(answer, YtcaptionError):
+                raise answer
+        assert isinstance(answer, Submission)
+        return answer
 
-    def get(self, id: str) -> TranscriptionRow:
-        """One transcription.
+    @traced("postgres.submit_many")
+    def submit_many(
+        self,
+        requests: Sequence[TranscriptionRequest | Refusal],
+        *,
+        owner: str = LOCAL_OWNER,
+        traceparent: str | None = None,
+        idempotency: IdempotencyKey | None = None,
+    ) -> list[Submission | Refusal]:
+        """Ask for many in one transaction, each answered for itself, in their order.
+
+        Args:
+            requests: a refusal stands for what was refused before; it is answered as it is.
 
         Raises:
-            TranscriptionNotFound: no such id.
+            IdempotencyMismatch: the key came with other requests.
+            DatabaseUnavailable: nothing was asked; ask again.
         """
-        found = self.get_many([id])
-        if id not in found:
-            raise not_found(id)
-        return found[id]
+        with self.postgres.transaction() as connection:
+            answers = _submit(connection, requests, owner, traceparent, idempotency)
+        return [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
+
+    def answered(
+        self, owner: str, idempotency: IdempotencyKey
+    ) -> list[Submission | Refusal] | None:
+        """What was answered to this Idempotency-Key within 24 hours; None where it is new.
+
+        Raises:
+            IdempotencyMismatch: it came with another body.
+            TranscriptionErased: what it asked for was erased since.
+        """
+        with self.postgres.transaction() as connection:
+            return answered(connection, owner, idempotency)
+
+    @traced("postgres.get")
+    def get(self, id: str, owner: str | None = None) -> TranscriptionRow:
+        """One transcription.
+
+        Args:
+            owner: who must have asked for it, as `Caller.sees_only` says; None: anybody.
+
+        Raises:
+            TranscriptionNotFound: no such id, or this owner has not asked for it.
+            TranscriptionErased: it was there once.
+        """
+        with self.postgres.transaction() as connection:
+            row = connection.execute(
+                """
+                select * from ytcaption.transcription
+                where id = %(id)s and (%(owner)s::text is null or exists (
+                    select from ytcaption.request
+                    where transcription_id = %(id)s and owner = %(owner)s))
+                """,
+                {"id": id, "owner": owner},
+            ).fetchone()
+            if row is None:
+                raise absent(connection, id)
+            return transcription_row(row)
 
     def get_many(self, ids: Iterable[str]) -> dict[str, TranscriptionRow]:
         """Those of the ids that are there, by id."""
@@ -192,7 +217,8 @@ class RequestStore(RunStore):
         with self.postgres.transaction() as connection:
             rows = connection.execute(
                 """
-                select id, attempt, priority, media_id from ytcaption.transcription
+                select id, attempt, priority, media_id, traceparent
+                from ytcaption.transcription
                 where status = 'queued' and next_attempt_at <= now()
                 order by (priority = 'bulk'), queued_at, id
                 limit %s
@@ -239,6 +265,26 @@ class RequestStore(RunStore):
             if not TranscriptionStatus(row["status"]).is_final:
                 cancel_row(connection, row)
             return transcription_row(locked_row(connection, id))
+
+
+def _submit(
+    connection: Connection[DictRow],
+    requests: Sequence[TranscriptionRequest | Refusal],
+    owner: str,
+    traceparent: str | None,
+    idempotency: IdempotencyKey | None,
+) -> Sequence[Submission | Refusal | YtcaptionError]:
+    if idempotency is not None:
+        earlier = claim_key(connection, owner, idempotency)
+        if earlier is not None:
+            return earlier
+    asked = [it for it in requests if isinstance(it, TranscriptionRequest)]
+    taken = iter(take_in(connection, asked, owner, traceparent) if asked else ())
+    answers = [next(taken) if isinstance(it, TranscriptionRequest) else it for it in requests]
+    if idempotency is not None:
+        kept = [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
+        keep_answer(connection, owner, idempotency, kept)
+    return answers
 
 
 def _next_due_in_s(connection: Connection[DictRow]) -> float | None:

@@ -8,7 +8,12 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from resources.request_rows import clean
-from ytcaption_assets.domain.errors import ClaimLost, TranscriptionNotFound
+from ytcaption_assets.domain.errors import (
+    ClaimLost,
+    TranscriptionErased,
+    TranscriptionNotFound,
+    YtcaptionError,
+)
 from ytcaption_assets.domain.request import TranscriptionStatus
 
 WORK_CHANNEL = "ytcaption_work"
@@ -59,6 +64,23 @@ def claimed_row(connection: Connection[DictRow], id: str, run_id: str) -> DictRo
 def not_found(id: str) -> TranscriptionNotFound:
     """The error for an id that is not there."""
     return TranscriptionNotFound(f"There is no transcription {id[:120]}.")
+
+
+def absent(connection: Connection[DictRow], id: str) -> YtcaptionError:
+    """Why there is no row: TranscriptionErased where it was there once, else not found."""
+    erased = connection.execute(
+        "select 1 from ytcaption.tombstone "
+        "where id_sha256 = encode(sha256(convert_to(%s, 'UTF8')), 'hex')",
+        (id,),
+    ).fetchone()
+    if erased is None:
+        return not_found(id)
+    return erased_error()
+
+
+def erased_error() -> TranscriptionErased:
+    """The error for what was there once."""
+    return TranscriptionErased("This transcription was erased. Ask for it again to make it anew.")
 
 
 def claim_lost(id: str) -> ClaimLost:
@@ -124,6 +146,7 @@ def queue_again(
             "message": error[1] if error else None,
         },
     )
+    forget_drafts(connection, row["id"])
     notify(connection, WORK_CHANNEL, row["id"])
     notify(connection, PROGRESS_CHANNEL, row["id"])
 
@@ -144,6 +167,7 @@ def rest(
         """,
         (status.value, *(error or (None, None)), row["id"]),
     )
+    forget_drafts(connection, row["id"])
     notify(connection, PROGRESS_CHANNEL, row["id"])
 
 
@@ -154,6 +178,11 @@ def cancel_row(connection: Connection[DictRow], row: DictRow) -> None:
     rest(connection, row, status)
     data = {"attempt": row["attempt"], "status": status.value}
     add_event(connection, row, "transcription.canceled", data)
+
+
+def forget_drafts(connection: Connection[DictRow], id: str) -> None:
+    """What was heard while decoding is void, or has become the text."""
+    connection.execute("delete from ytcaption.draft_segment where transcription_id = %s", (id,))
 
 
 def add_event(

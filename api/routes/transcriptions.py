@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
 
-from api.dependencies import PartitionsDep, RequestStoreDep, SettingsDep
+from api.dependencies import Reader, RequestStoreDep, SettingsDep, SubmitterDep, Writer
 from api.errors import POLL_AFTER_S
 from api.examples import ACCEPTED, CREATE_EXAMPLES, STATUS_EXAMPLES
+from api.idempotency import IdempotencyHeader, idempotency
 from api.parameters import TranscriptionId
 from api.request_schemas import TranscriptionCreate
 from api.responses import (
@@ -22,8 +23,6 @@ from api.schemas import (
 )
 from api.transcription_view import path_of, status_view
 from resources.request_rows import TranscriptionRow
-from resources.sites import resolve_source
-from ytcaption_assets.domain.request import checked_options
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
@@ -47,32 +46,17 @@ def create_transcription(
     request: Request,
     response: Response,
     asked: Annotated[TranscriptionCreate, Body(openapi_examples=CREATE_EXAMPLES)],
-    settings: SettingsDep,
-    request_store: RequestStoreDep,
-    partitions: PartitionsDep,
+    caller: Writer,
+    submitter: SubmitterDep,
+    key: IdempotencyHeader = None,
 ) -> TranscriptionAccepted:
     """Keeps the request and answers at once; downloading and transcribing come after.
 
     Asking again for the same media with the same options gives the same `id` and shares the work;
     what failed or was canceled is queued anew.
     """
-    options = checked_options(
-        model=settings.model if asked.model is None else asked.model,
-        allowed_models=settings.models,
-        language=asked.language,
-        task=asked.task,
-        initial_prompt=asked.initial_prompt,
-        hotwords=asked.hotwords,
-        temperature=asked.temperature,
-    )
-    source = resolve_source(
-        asked.source_url, sites=settings.sites, allowed_networks=settings.allowed_networks
-    )
-    submission = request_store.submit(
-        source, options, priority=asked.priority, metadata=asked.metadata
-    )
+    submission = submitter.submit(caller, asked, idempotency=idempotency(key, asked))
     row = submission.transcription
-    partitions.add(row.id)
     status_url = path_of(request, "read_transcription", row.id)
     response.headers["Location"] = status_url
     _look_again(response, row)
@@ -103,6 +87,7 @@ def read_transcription(
     id: TranscriptionId,
     request: Request,
     response: Response,
+    caller: Reader,
     settings: SettingsDep,
     request_store: RequestStoreDep,
 ) -> TranscriptionRead:
@@ -110,7 +95,7 @@ def read_transcription(
 
     `Retry-After` is sent as long as something may still change.
     """
-    row = request_store.get(id)
+    row = request_store.get(id, caller.sees_only)
     response.headers["Cache-Control"] = "no-store"
     _look_again(response, row)
     return status_view(

@@ -31,7 +31,7 @@ grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytc
 grant insert on ytcaption.event to ytcaption_dagster;
 grant insert, delete on ytcaption.segment to ytcaption_dagster;
 grant select, insert, delete on ytcaption.draft_segment to ytcaption_dagster;
-grant select on ytcaption.pause to ytcaption_dagster;
+grant select on ytcaption.pause, ytcaption.tombstone to ytcaption_dagster;
 grant update (
     info, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,
     audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at

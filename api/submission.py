@@ -1,0 +1,92 @@
+"""How anybody asks for a transcription: one link, many, an upload, OpenAI's clients."""
+
+from api.partition_queue import PartitionQueue
+from api.request_schemas import OptionsAsked, TranscriptionCreate
+from resources.idempotency import IdempotencyKey
+from resources.request_rows import Submission, TranscriptionRequest
+from resources.request_store import RequestStore
+from resources.sites import resolve_source
+from resources.trace_context import current_trace
+from ytcaption_assets.domain.caller import Caller
+from ytcaption_assets.domain.media import MediaSource
+from ytcaption_assets.domain.request import checked_options
+from ytcaption_assets.settings import Settings
+
+
+class Submitter:
+    """Checks what is asked for, keeps it, and tells Dagster's partitions of it."""
+
+    def __init__(
+        self, settings: Settings, request_store: RequestStore, partitions: PartitionQueue
+    ) -> None:
+        self._settings = settings
+        self._request_store = request_store
+        self._partitions = partitions
+
+    def submit(
+        self,
+        caller: Caller,
+        asked: OptionsAsked,
+        *,
+        source: MediaSource | None = None,
+        idempotency: IdempotencyKey | None = None,
+    ) -> Submission:
+        """Keep one request.
+
+        Args:
+            asked: with a link, unless `source` is given.
+            source: of bytes that are here already, such as an upload's.
+            idempotency: the same again gives the first answer, whatever is paused or used up since.
+
+        Raises:
+            InputError: what is asked for cannot be done.
+            AccessError: the caller may not have more.
+            IntakePaused: the operator takes nothing at the moment.
+            DatabaseUnavailable: nothing was kept; ask again.
+        """
+        if idempotency is not None:
+            earlier = self._request_store.answered(caller.owner, idempotency)
+            if earlier and isinstance(earlier[0], Submission):
+                return earlier[0]
+        request = self.checked(asked, source)
+        self._check_intake(caller, 1)
+        trace = current_trace()
+        submission = self._request_store.submit(
+            request.source,
+            request.options,
+            priority=request.priority,
+            metadata=request.metadata,
+            owner=caller.owner,
+            traceparent=trace.traceparent if trace else None,
+            idempotency=idempotency,
+        )
+        self._partitions.add(submission.transcription.id)
+        return submission
+
+    def checked(
+        self, asked: OptionsAsked, source: MediaSource | None = None
+    ) -> TranscriptionRequest:
+        """What is asked for, in a form that can be carried out.
+
+        Raises:
+            InputError: it cannot.
+        """
+        settings = self._settings
+        options = checked_options(
+            model=settings.model if asked.model is None else asked.model,
+            allowed_models=settings.models,
+            language=asked.language,
+            task=asked.task,
+            initial_prompt=asked.initial_prompt,
+            hotwords=asked.hotwords,
+            temperature=asked.temperature,
+        )
+        if source is None:
+            assert isinstance(asked, TranscriptionCreate), "no link and no source"
+            source = resolve_source(
+                asked.source_url, sites=settings.sites, allowed_networks=settings.allowed_networks
+            )
+        return TranscriptionRequest(source, options, asked.priority, metadata=asked.metadata)
+
+    def _check_intake(self, caller: Caller, number: int) -> None:
+        """Whether `number` more transcriptions may come in now."""
