@@ -26,6 +26,7 @@ Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 
 TAGS = [
     {"name": "transcriptions", "description": "Ask, watch, read."},
+    {"name": "operation", "description": "For operators: everything here needs the scope `admin`."},
     {"name": "health", "description": "For whoever runs it."},
 ]
 

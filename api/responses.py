@@ -32,7 +32,7 @@ ENTITY_HEADERS = {
     "ETag": {"description": "Strong; send it as `If-None-Match`.", "schema": {"type": "string"}},
     "Cache-Control": {"description": "`private, no-cache`.", "schema": {"type": "string"}},
 }
-_FILE_HEADERS = {
+FILE_HEADERS = {
     "Content-Disposition": {
         "description": "A file name from the title (RFC 6266).",
         "schema": {"type": "string"},
@@ -80,6 +80,19 @@ DATABASE_AWAY = problem_response(
     503,
     ("database_unavailable", SERVER_DETAIL[DatabaseUnavailable], "The database does not answer"),
     retry=True,
+)
+ADMIN_REFUSALS = (
+    problem_response(
+        401, ("unauthenticated", "Send an API key: Authorization: Bearer ytc_...", "No key")
+    )
+    | problem_response(
+        403, ("forbidden", "This needs a key with the scope admin.", "The key has no such scope")
+    )
+    | problem_response(
+        429,
+        ("rate_limited", "Too many requests. Ask again later.", "More than a key may send"),
+        retry=True,
+    )
 )
 
 CREATE_REFUSALS = (
@@ -145,7 +158,7 @@ def result_response() -> dict[str, Any]:
     return {
         "description": "The file.",
         "content": content,
-        "headers": ENTITY_HEADERS | _FILE_HEADERS,
+        "headers": ENTITY_HEADERS | FILE_HEADERS,
     }
 
 

@@ -33,6 +33,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
     assert sorted(ids) == [
         "createTranscription",
         "getHealth",
+        "getMetrics",
         "getOptions",
         "getReadiness",
         "getTranscription",

@@ -1,0 +1,37 @@
+"""Numbers for a monitoring system."""
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.dependencies import Admin
+from api.responses import ADMIN_REFUSALS
+
+router = APIRouter(tags=["operation"])
+
+_SHOWN = """\
+# HELP ytcaption_transcriptions Queued, running, and failed for good.
+# TYPE ytcaption_transcriptions gauge
+ytcaption_transcriptions{status="queued"} 3.0
+"""
+
+
+@router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    summary="Numbers for Prometheus",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Prometheus' text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": _SHOWN}},
+        },
+        **ADMIN_REFUSALS,
+    },
+)
+def read_metrics(request: Request, caller: Admin) -> Response:
+    """Requests and their latency as answered here, the queue as Postgres has it (5 s old at most).
+
+    Where the database is away its numbers are absent and `ytcaption_up` says so.
+    """
+    text = request.app.state.metrics.text()
+    return Response(text, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
