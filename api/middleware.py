@@ -1,6 +1,5 @@
-"""What holds for every request, before any route: id, log, headers, body limit, who may come."""
+"""What holds for every request, before any route: id, log, headers, body limit."""
 
-import ipaddress
 import logging
 import time
 
@@ -10,7 +9,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import HTTP_DETAILS, problem
 from api.request_id import HEADER, accept_request_id
-from ytcaption_assets.domain.errors import SetupError
 
 logger = logging.getLogger(__name__)
 access_log = logging.getLogger("api.access")
@@ -30,32 +28,6 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address, is this machine and no other."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
-
-
-def check_bind(host: str) -> None:
-    """Rule 21: nobody is asked who they are, so only this machine may ask.
-
-    Raises:
-        SetupError: `host` can be reached from elsewhere.
-    """
-    if not is_loopback(host):
-        raise SetupError(
-            f"The API does not bind to {host or 'all addresses'}: no authentication is set up, so "
-            "it would be open to the network. Set YTCAPTION_API_HOST to 127.0.0.1 and put a proxy "
-            "that authenticates in front of it."
-        )
 
 
 class RequestEnvelope:
@@ -84,7 +56,9 @@ class RequestEnvelope:
             await send(message)
 
         # Every GET route answers HEAD; the server, which sees the true method, sends no body.
-        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        # A route that would send much of it looks at `ytcaption.is_head`.
+        is_head = scope["method"] == "HEAD"
+        inner = {**scope, "method": "GET", "ytcaption.is_head": True} if is_head else scope
         try:
             await self.app(inner, receive, send_enveloped)
         except Exception:
@@ -106,39 +80,6 @@ class RequestEnvelope:
                     "client": (scope.get("client") or ("",))[0],
                 },
             )
-
-
-class LoopbackOnly:
-    """Answers only who comes from this machine, as long as nobody has to say who they are.
-
-    The address of the socket is checked, so a server that was bound elsewhere by hand stays shut,
-    and the Host header, so a web page that rebinds its name to 127.0.0.1 stays out.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses with 421, or hands on."""
-        if scope["type"] == "http" and not self._is_local(scope):
-            answer = problem(
-                421,
-                "misdirected_request",
-                "This server answers on the loopback address only: no authentication is set up. "
-                "Use http://127.0.0.1 or http://localhost.",
-            )
-            await answer(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
-
-    @staticmethod
-    def _is_local(scope: Scope) -> bool:
-        address, port = scope.get("server") or (None, None)
-        if address is not None and port is not None and not is_loopback(address):
-            return False
-        host = Headers(scope=scope).get("host", "")
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-        return is_loopback(name)
 
 
 class BodyLimit:

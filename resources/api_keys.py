@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import LiteralString, cast
 
 from psycopg.rows import DictRow
 
@@ -22,10 +22,6 @@ SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 _TOKEN = re.compile(r"ytc_([a-z2-7]{16})_([a-z2-7]{32})")
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
-_COLUMNS = """
-    id, name, secret_sha256, scopes, requests_per_minute, concurrent_transcriptions,
-    audio_minutes_per_day, created_at, expires_at, revoked_at, last_used_at
-"""
 
 
 @dataclass(frozen=True)
@@ -80,13 +76,13 @@ class ApiKeys:
         id, secret = _base32(10), _base32(20)
         with self._postgres.transaction() as connection:
             row = connection.execute(
-                f"""
+                """
                 insert into ytcaption.api_key (
                     id, name, secret_sha256, scopes, requests_per_minute,
                     concurrent_transcriptions, audio_minutes_per_day, expires_at
                 )
                 values (%s, %s, %s, %s, %s, %s, %s, now() + %s)
-                returning {_COLUMNS}
+                returning *
                 """,
                 (
                     *(id, name, secret_sha256(secret), known),
@@ -102,7 +98,7 @@ class ApiKeys:
         """All of them, revoked and expired ones too, the newest first."""
         with self._postgres.transaction() as connection:
             rows = connection.execute(
-                f"select {_COLUMNS} from ytcaption.api_key order by created_at desc, id"
+                "select * from ytcaption.api_key order by created_at desc, id"
             ).fetchall()
         return [api_key_row(row) for row in rows]
 
@@ -114,7 +110,7 @@ class ApiKeys:
         """
         return self._changed(
             "update ytcaption.api_key set revoked_at = coalesce(revoked_at, now()) "
-            f"where id = %s returning {_COLUMNS}",
+            "where id = %s returning *",
             id,
         )
 
@@ -124,13 +120,12 @@ class ApiKeys:
         Raises:
             ApiKeyNotFound: no such id.
         """
-        return self._changed(
-            f"delete from ytcaption.api_key where id = %s returning {_COLUMNS}", id
-        )
+        return self._changed("delete from ytcaption.api_key where id = %s returning *", id)
 
     def exist(self) -> bool:
         """Whether any was ever made: one that was revoked or has expired opens no door again."""
-        with self._postgres.transaction() as connection:
+        # Asked before anything starts, perhaps in vain: a pool would try on for seconds.
+        with self._postgres.own_connection() as connection:
             row = connection.execute("select exists (select from ytcaption.api_key) as found")
             return bool(cast(DictRow, row.fetchone())["found"])
 
@@ -146,9 +141,9 @@ class ApiKeys:
                 (sorted(ids),),
             )
 
-    def _changed(self, statement: str, id: str) -> ApiKeyRow:
+    def _changed(self, statement: LiteralString, id: str) -> ApiKeyRow:
         with self._postgres.transaction() as connection:
-            row = connection.execute(statement, (id,)).fetchone()  # pyright: ignore
+            row = connection.execute(statement, (id,)).fetchone()
         if row is None:
             raise ApiKeyNotFound("There is no such key. `ytcaption keys list` shows their ids.")
         return api_key_row(row)
