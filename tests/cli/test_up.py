@@ -262,9 +262,22 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
     assert "YTCAPTION_API_PORT" in said
 
 
-def test_an_address_beyond_this_machine_is_one_sentence(tmp_path):
-    """Rule 21."""
-    assert "0.0.0.0 is refused" in refused(tmp_path, "--host", "0.0.0.0")
+def test_an_address_beyond_this_machine_needs_keys(tmp_path):
+    """Rule 21: one sentence, which says how."""
+    said = refused(tmp_path, "--host", "0.0.0.0")
+    assert "does not bind to 0.0.0.0: no API keys exist" in said
+    assert "`ytcaption keys create NAME`" in said
+
+
+def test_settings_of_jwt_that_do_not_fit_are_one_sentence(tmp_path):
+    """A secret that can be guessed opens nothing."""
+    said = refused(
+        tmp_path,
+        YTCAPTION_JWT_SECRET="short",
+        YTCAPTION_JWT_ISSUER="i",
+        YTCAPTION_JWT_AUDIENCE="a",
+    )
+    assert "YTCAPTION_JWT_SECRET is shorter than 32 characters" in said
 
 
 def test_an_unknown_site_is_one_sentence(tmp_path):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ytcaption_assets.cli import lake, models
+from ytcaption_assets.cli import keys, lake, models
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(status)
 app.command()(sql)
+app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(lake.app, name="lake")
 

@@ -1,31 +1,12 @@
 """Is a port free, and who holds it if not."""
 
 import errno
-import ipaddress
 import socket
 from pathlib import Path
 
 import psutil
 
 from ytcaption_assets.domain.errors import SetupError
-
-
-def require_loopback(host: str) -> None:
-    """Nothing asks who is calling yet, so nobody else may reach it (rule 21).
-
-    Raises:
-        SetupError: the address can be reached from other machines.
-    """
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise SetupError(
-            "The API has no authentication, so it listens on this machine only: "
-            f"{host or 'an empty address'} is refused. "
-            "Use 127.0.0.1, and a proxy that authenticates in front of it."
-        )
 
 
 def take_port(host: str, port: int, setting: str) -> int:

@@ -10,8 +10,12 @@ from contextlib import contextmanager
 import dagster as dg
 from rich.console import Console
 
+from resources.access import check_bind
 from resources.embedded_postgres import ensure_postgres, running_postgres
+from resources.jwt_tokens import JwtTokens
 from resources.migrate import migrate
+from resources.pauses import paused_parts
+from resources.postgres import Postgres
 from resources.sites import check_sites
 from ytcaption_assets.cli.dagster_home import (
     LOCATION_NAME,
@@ -24,7 +28,7 @@ from ytcaption_assets.cli.dagster_home import (
 from ytcaption_assets.cli.health import code_server_answers, daemon_beats_since, http_answers
 from ytcaption_assets.cli.home_lock import home_lock
 from ytcaption_assets.cli.leftovers import MARK, end_leftovers, group_members
-from ytcaption_assets.cli.ports import in_url, require_loopback, take_port
+from ytcaption_assets.cli.ports import in_url, take_port
 from ytcaption_assets.cli.process_output import ProcessOutput
 from ytcaption_assets.cli.programs import Program
 from ytcaption_assets.cli.runtime_directory import make_runtime_directory
@@ -50,7 +54,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
         SetupError: the home, a port or Postgres cannot be had, or a listed site is unknown.
         ProcessGaveUp: a process that cannot be kept running.
     """
-    require_loopback(settings.api_host)
+    JwtTokens.from_settings(settings)  # what is wrong with the settings is said before all else
     check_sites(settings.sites)
     with _stop_signals() as signals, home_lock(settings.home):
         output = ProcessOutput(
@@ -64,8 +68,12 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
         prepare_dagster_home(settings)
         with running_postgres(settings):
             migrate(settings)
+            check_bind(settings)
             with dagster_instance(settings) as instance:
-                set_pool_limits(instance, settings)
+                paused = paused_parts(Postgres.from_settings(settings, "admin"))
+                set_pool_limits(instance, settings, paused)
+                if paused:
+                    output.write("up", f"paused by an operator: {', '.join(sorted(paused))}")
                 supervisor = Supervisor(
                     _programs(settings, instance, webserver=webserver),
                     environment=_environment(settings),
@@ -139,6 +147,7 @@ def _programs(
                 # Put before all other places to import from; by default it is the current folder.
                 *("--app-dir", str(socket.parent)),
                 *("--timeout-graceful-shutdown", "2", "--no-server-header"),
+                "--no-proxy-headers",  # whom X-Forwarded-For is believed, api.client_address knows
             ),
             lambda _: http_answers(host, port, "/healthz"),
         ),
