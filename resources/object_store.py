@@ -14,6 +14,7 @@ from pydantic import Field
 
 from resources.object_store_directory import DirectoryStore
 from resources.object_store_s3 import S3Store
+from resources.telemetry import traced
 from ytcaption_assets.domain.errors import ObjectCorrupt, SetupError, StorageError
 from ytcaption_assets.settings import Settings
 
@@ -87,6 +88,7 @@ class ObjectStore(dg.ConfigurableResource):
         backend = self._backend()
         return backend.root if isinstance(backend, DirectoryStore) else None
 
+    @traced("object_store.write_file")
     def write_file(self, key: str, path: Path) -> Written:
         """Store a file's bytes, in place of earlier ones.
 
@@ -95,6 +97,7 @@ class ObjectStore(dg.ConfigurableResource):
         """
         return Written(*self._backend().write_file(_checked(key), path))
 
+    @traced("object_store.write_bytes")
     def write_bytes(self, key: str, data: bytes) -> Written:
         """Store bytes, in place of earlier ones.
 
@@ -103,6 +106,7 @@ class ObjectStore(dg.ConfigurableResource):
         """
         return Written(*self._backend().write_bytes(_checked(key), data))
 
+    @traced("object_store.read_bytes")
     def read_bytes(self, key: str, sha256: str | None = None) -> bytes:
         """The bytes, which must be those of the hex SHA-256.
 

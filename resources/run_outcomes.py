@@ -4,6 +4,7 @@ import dagster as dg
 
 from resources.postgres import Postgres
 from resources.request_rows import LostRun
+from resources.telemetry import traced
 from resources.transcription_state import (
     add_event,
     cancel_row,
@@ -38,6 +39,7 @@ class RunOutcomes(dg.ConfigurableResource):
             add_event(connection, row, "transcription.released", {"status": status.value})
             return status
 
+    @traced("postgres.fail")
     def fail(
         self, id: str, run_id: str, code: str, message: str, retryable: bool, max_attempts: int
     ) -> TranscriptionStatus:

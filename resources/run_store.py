@@ -9,11 +9,13 @@ from psycopg.types.json import Jsonb
 
 from resources.request_rows import TranscriptionRow, clean, segment_values, transcription_row
 from resources.run_outcomes import RunOutcomes
+from resources.telemetry import traced
 from resources.transcription_state import (
     PROGRESS_CHANNEL,
     add_event,
     claim_lost,
     claimed_row,
+    forget_drafts,
     locked_row,
     notify,
 )
@@ -25,6 +27,7 @@ from ytcaption_assets.domain.transcript import Transcript
 class RunStore(RunOutcomes):
     """The writes of a run, from its claim to its end."""
 
+    @traced("postgres.claim")
     def claim(self, id: str, run_id: str, attempt: int | None = None) -> TranscriptionRow:
         """Make the transcription this run's own; by the same run again, nothing changes.
 
@@ -65,6 +68,7 @@ class RunStore(RunOutcomes):
                 {"id": id, "run_id": run_id, "anew": anew},
             ).fetchone()
             assert claimed is not None
+            forget_drafts(connection, id)
             add_event(connection, claimed, "transcription.started", {"attempt": claimed["attempt"]})
             notify(connection, PROGRESS_CHANNEL, id)
             return transcription_row(claimed)
@@ -106,6 +110,7 @@ class RunStore(RunOutcomes):
                 raise claim_lost(id)
             notify(connection, PROGRESS_CHANNEL, id)
 
+    @traced("postgres.audio_stored")
     def audio_stored(self, id: str, run_id: str, info: MediaInfo, audio: StoredAudio) -> None:
         """The media's audio is in the object store, and this is what its source says of it.
 
@@ -149,6 +154,7 @@ class RunStore(RunOutcomes):
             add_event(connection, row, "audio.stored", data)
             notify(connection, PROGRESS_CHANNEL, id)
 
+    @traced("postgres.transcript_stored")
     def transcript_stored(
         self,
         id: str,
@@ -198,6 +204,7 @@ class RunStore(RunOutcomes):
                 },
             )
             connection.execute("delete from ytcaption.segment where transcription_id = %s", (id,))
+            forget_drafts(connection, id)
             with (
                 connection.cursor() as cursor,
                 cursor.copy(
@@ -213,6 +220,7 @@ class RunStore(RunOutcomes):
             add_event(connection, row, "transcript.stored", stored)
             notify(connection, PROGRESS_CHANNEL, id)
 
+    @traced("postgres.complete")
     def complete(self, id: str, run_id: str) -> None:
         """All is done.
 

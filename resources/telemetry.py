@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from importlib import metadata
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 from resources.span_exporter import quiet_exporter
@@ -36,6 +37,7 @@ class Span:
 
     def __init__(self, inner: "trace.Span | None" = None) -> None:
         self._inner = inner
+        self.has_failed = False
 
     def name(self, name: str) -> None:
         """Another name, once it is known."""
@@ -53,6 +55,7 @@ class Span:
             return
         from opentelemetry.trace import StatusCode
 
+        self.has_failed = True
         self._inner.set_attribute("error.type", code)
         self._inner.set_status(StatusCode.ERROR, message or code)
 
@@ -75,7 +78,7 @@ _telemetry = _Telemetry()
 os.register_at_fork(after_in_child=lambda: setattr(_telemetry, "lock", threading.Lock()))
 
 
-def start_telemetry(endpoint: str | None, service: str, version: str) -> None:
+def start_telemetry(endpoint: str | None, service: str) -> None:
     """Spans of this process go to the collector at `endpoint` from here on; None: nowhere.
 
     Called again with the same endpoint it does nothing.
@@ -87,6 +90,7 @@ def start_telemetry(endpoint: str | None, service: str, version: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    version = metadata.version("ytcaption")
     # Its own complaints, one a batch, are said once by `quiet_exporter`.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     with _telemetry.lock:
@@ -143,11 +147,13 @@ def span(
     inner = tracer.start_span(
         name, _context(parent), kinds[kind], attributes=_known(attributes or {})
     )
+    opened = Span(inner)
     try:
         with in_trace(_place(inner)):
-            yield Span(inner)
+            yield opened
     except BaseException as error:
-        _record(Span(inner), inner, error)
+        if not opened.has_failed:
+            _record(opened, inner, error)
         raise
     finally:
         inner.end()

@@ -6,7 +6,7 @@ from resources.request_rows import DueTranscription
 from resources.request_store import RequestStore
 from ytcaption_assets.jobs import transcribe_job
 from ytcaption_assets.partitions import transcription_partitions
-from ytcaption_assets.run_claim import ATTEMPT_TAG
+from ytcaption_assets.run_trace import ATTEMPT_TAG, TRACE_TAG
 from ytcaption_assets.settings import load_settings
 
 RUN_KEY_TAG = "dagster/run_key"
@@ -87,12 +87,11 @@ def _run_key(due: DueTranscription) -> str:
 
 
 def _run_request(due: DueTranscription) -> dg.RunRequest:
-    return dg.RunRequest(
-        run_key=_run_key(due),
-        partition_key=due.id,
-        tags={
-            ATTEMPT_TAG: str(due.attempt),
-            "ytcaption/media": due.media_id,
-            "dagster/priority": _PRIORITY[due.priority],
-        },
-    )
+    tags = {
+        ATTEMPT_TAG: str(due.attempt),
+        "ytcaption/media": due.media_id,
+        "dagster/priority": _PRIORITY[due.priority],
+    }
+    if due.traceparent is not None:
+        tags[TRACE_TAG] = due.traceparent
+    return dg.RunRequest(run_key=_run_key(due), partition_key=due.id, tags=tags)

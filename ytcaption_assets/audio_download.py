@@ -9,6 +9,7 @@ from resources.audio_decoder import AudioDecoder
 from resources.object_store import ObjectStore, audio_key, upload_key
 from resources.request_rows import MediaRow
 from resources.request_store import RequestStore
+from resources.telemetry import span
 from resources.workspace import Workspace
 from resources.youtube import Downloader
 from ytcaption_assets.domain.errors import ObjectNotFound
@@ -62,10 +63,12 @@ def _download(
     audio_decoder: AudioDecoder,
     directory: Path,
 ) -> tuple[MediaInfo, StoredAudio]:
-    download = downloader.download(
-        work.media.source, directory, work.progress, should_stop=work.should_stop
-    )
-    probe = audio_decoder.probe(download.path)
+    with span("download"):
+        download = downloader.download(
+            work.media.source, directory, work.progress, should_stop=work.should_stop
+        )
+    with span("probe"):
+        probe = audio_decoder.probe(download.path)
     key = audio_key(work.media.source.media_id, download.extension)
     written = object_store.write_file(key, download.path)
     return download.info, _stored(key, written.sha256, written.size_bytes, probe)
@@ -78,7 +81,7 @@ def _examine_upload(
     key = upload_key(media.source.media_id)
     if not object_store.exists(key):
         raise ObjectNotFound("The uploaded file is no longer stored. Upload it again.")
-    with object_store.local_file(key) as path:
+    with object_store.local_file(key) as path, span("probe"):
         probe = audio_decoder.probe(path)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,18 +2,21 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
 
+from resources.draft_segments import DraftWriter, add_drafts
 from resources.request_rows import MediaRow, TranscriptionRow
 from resources.request_store import RequestStore
+from resources.transcriber import OnSegment
 from ytcaption_assets.domain.errors import ClaimLost, DatabaseUnavailable, YtcaptionError
+from ytcaption_assets.domain.transcript import Segment
+from ytcaption_assets.run_trace import ATTEMPT_TAG, asset_span
 from ytcaption_assets.settings import load_settings
 
-ATTEMPT_TAG = "ytcaption/attempt"
-"""Run tag: the attempt a run was made for. Runs made by hand have none."""
+__all__ = ["ATTEMPT_TAG", "Work", "claimed_work"]
 
 HEARTBEAT_S = 15.0
 PROGRESS_S = 0.5
@@ -68,6 +71,16 @@ class Work:
         except DatabaseUnavailable:
             return  # progress is a courtesy: the commit at the end decides
 
+    @contextmanager
+    def drafts(self) -> Iterator[OnSegment]:
+        """Where segments go while they are heard, for those who watch. Never fails the run."""
+
+        def write(segments: Sequence[Segment]) -> None:
+            add_drafts(self._store.postgres, self.id, self.run_id, segments)
+
+        with DraftWriter(write, self._lost.set) as writer:
+            yield writer.add
+
     def _beat(self, ended: threading.Event) -> None:
         while not ended.wait(HEARTBEAT_S):
             try:
@@ -89,6 +102,12 @@ def claimed_work(context: dg.AssetExecutionContext, store: RequestStore) -> Iter
     Raises:
         dg.Failure: the transcription cannot be claimed, or the block failed.
     """
+    with asset_span(context), _claimed(context, store) as work:
+        yield work
+
+
+@contextmanager
+def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator[Work]:
     key, run_id = context.partition_key, context.run_id
     attempt = context.run.tags.get(ATTEMPT_TAG)
     try:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
+from resources.telemetry import span
 from resources.transcript_catalog import TranscriptCatalog
 from ytcaption_assets.domain.errors import ResultNotReady
 from ytcaption_assets.domain.transcript import Transcript
@@ -30,9 +31,10 @@ def transcript_parquet(
         if row.document_key is None:
             raise ResultNotReady("There is no transcript yet. Materialize transcription first.")
         document = object_store.read_bytes(row.document_key, row.document_sha256)
-        rows = transcript_catalog.append(
-            Transcript.from_json(document), work.media.source, work.media.info
-        )
+        with span("lake"):
+            rows = transcript_catalog.append(
+                Transcript.from_json(document), work.media.source, work.media.info
+            )
         request_store.complete(work.id, work.run_id)
         return dg.MaterializeResult(
             metadata={f"{table}_rows": count for table, count in rows.items()}

@@ -8,6 +8,7 @@ import dagster as dg
 from resources.audio_decoder import AudioDecoder
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
+from resources.telemetry import now_ns, record_span, span
 from resources.whisper import Transcriber
 from ytcaption_assets.checks import transcription_check_specs, transcription_checks
 from ytcaption_assets.domain.caption_qa import qa_report
@@ -55,7 +56,8 @@ def transcription(
             )
         started_at = time.perf_counter()
         style = CaptionStyle.for_language(transcript.text_language)
-        captions = cues(transcript, style)
+        with span("captions"):
+            captions = cues(transcript, style)
         if timings:
             timings["captions"] = time.perf_counter() - started_at
         return dg.MaterializeResult(
@@ -71,11 +73,15 @@ def _transcribe(
     if audio is None:
         raise ObjectNotFound("The audio is not stored. Materialize audio_download first.")
     started_at = time.perf_counter()
-    with object_store.local_file(audio.key, audio.sha256) as path:
+    with span("decode"), object_store.local_file(audio.key, audio.sha256) as path:
         waveform = audio_decoder.decode(path, should_stop=work.should_stop)
     decode_s = time.perf_counter() - started_at
     options = work.transcription.options
-    recognition = transcriber.transcribe(waveform, options, work.progress)
+    heard_ns = now_ns()
+    with work.drafts() as on_segment:
+        recognition = transcriber.transcribe(waveform, options, work.progress, on_segment)
+    for step, took_s in recognition.timings_s.items():  # `vad`, `load`, `model`: one after another
+        heard_ns = record_span(step, heard_ns, took_s)
     picture = audio_decoder.waveform_png(waveform)
     return (
         _document(work, recognition, transcriber, options, audio.sha256),
