@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -88,6 +89,37 @@ def test_a_killed_process_is_started_again(tmp_path):
     harness.run(act)
     assert "one was ended by SIGKILL; it is started again in 0.05 s" in harness.text.getvalue()
     assert not leftover_processes(tmp_path)
+
+
+def test_what_a_killed_process_had_started_ends_with_it_where_that_is_asked(tmp_path):
+    """Workers of a server would hold its port; runs of the code server go on."""
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    programs = [python("server", code, ends_group=True), python("keeper", code)]
+    harness = Harness(tmp_path, programs)
+    workers: dict[str, int] = {}
+
+    def act() -> None:
+        harness.wait_for(lambda: len(re.findall(r"│ \d+$", harness.text.getvalue(), re.M)) == 2)
+        for name in ("server", "keeper"):
+            found = re.search(rf"{name} +│ (\d+)", harness.text.getvalue())
+            assert found
+            workers[name] = int(found[1])
+            os.kill(harness.pids[name][0], signal.SIGKILL)
+            harness.wait_for(lambda name=name: len(harness.pids[name]) == 2)
+
+        def alive() -> set[int]:
+            return {process.pid for process in leftover_processes(tmp_path)}
+
+        harness.wait_for(lambda: workers["server"] not in alive())
+        assert workers["keeper"] in alive()
+
+    harness.run(act)
+    for process in leftover_processes(tmp_path):
+        process.kill()
 
 
 def test_a_process_that_keeps_dying_ends_everything_with_its_last_lines(tmp_path):

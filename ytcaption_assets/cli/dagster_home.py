@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +14,7 @@ from dagster._core.instance.ref import InstanceRef
 from pydantic import SecretStr
 
 from resources.database_urls import database_urls, libpq_url
+from resources.pauses import pool_slots
 from ytcaption_assets.cli.runtime_directory import runtime_directory
 from ytcaption_assets.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption_assets.settings import Settings
@@ -103,10 +104,11 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         instance.dispose()
 
 
-def set_pool_limits(instance: dg.DagsterInstance, settings: Settings) -> None:
-    """Gives each pool as many slots as the settings say."""
-    limits = {"download": settings.download_slots, "transcription": settings.transcription_slots}
-    for pool, slots in limits.items():
+def set_pool_limits(
+    instance: dg.DagsterInstance, settings: Settings, paused: Collection[str] = ()
+) -> None:
+    """Gives each pool as many slots as the settings say, and none to those that are paused."""
+    for pool, slots in pool_slots(settings, paused).items():
         instance.event_log_storage.set_concurrency_slots(pool, slots)
 
 

@@ -18,6 +18,7 @@ class Program:
         stop_s: how long it may take to stop before the next one is asked to.
         has_work: told its process number, whether killing it after `stop_s` would cut work short;
             if so it has until the end of the policy's `stop_s`.
+        ends_group: what it has started does not outlive it: another one could not take its port.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Program:
     after: tuple[str, ...] = ()
     stop_s: float = 3.0
     has_work: Callable[[int], bool] = lambda pid: True
+    ends_group: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What `ytcaption up` does: everything on this machine, in one terminal."""
 
 import os
+import shutil
 import signal
 import sys
 import types
@@ -144,12 +145,14 @@ def _programs(
             _python(
                 *("uvicorn", "api.app:create_app", "--factory"),
                 *("--host", host, "--port", str(port)),
+                *("--workers", str(settings.api_workers)),
                 # Put before all other places to import from; by default it is the current folder.
                 *("--app-dir", str(socket.parent)),
                 *("--timeout-graceful-shutdown", "2", "--no-server-header"),
                 "--no-proxy-headers",  # whom X-Forwarded-For is believed, api.client_address knows
             ),
             lambda _: http_answers(host, port, "/healthz"),
+            ends_group=True,
         ),
     ]
     return [each for each in programs if webserver or each.name != "webserver"]
@@ -160,7 +163,14 @@ def _environment(settings: Settings) -> dict[str, str]:
     # Dagster drops the first place to import from, which it takes for the script's folder. That
     # must not be one of the caller's: the socket's folder holds nothing to import.
     places = [str(code_server_socket(settings).parent), environment.get("PYTHONPATH", "")]
-    return environment | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, places))
+    if settings.api_workers > 1:
+        # Where prometheus-client adds up what several processes count; counters begin with `up`.
+        folder = code_server_socket(settings).parent / "metrics"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    return environment
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

@@ -133,6 +133,8 @@ class Supervisor:
     def _bury(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         lived_s = time.time() - child.started_at
         how = _ending(process.returncode)
+        if child.program.ends_group:
+            _signal_group(process, signal.SIGKILL)
         if not child.was_ready and process.returncode > 0:
             # A wrong installation: the same would happen again, only with more lines to read.
             raise self._gave_up(child, f"did not start: it {how}")
