@@ -172,7 +172,7 @@ def http_problem(error: HTTPException) -> Response:
 def validation_problem(request: Request, error: RequestValidationError) -> Response:
     """Fields that are wrong, each with where it is; nothing of what was sent is given back."""
     found = error.errors()
-    if any(item["type"] == "json_invalid" for item in found):
+    if any(item["type"] == "json_invalid" and isinstance(item["loc"][-1], int) for item in found):
         return problem(400, HTTP_CODES[400], HTTP_DETAILS[400])
     if not _is_json(request) and any(tuple(item["loc"]) == ("body",) for item in found):
         return problem(415, HTTP_CODES[415], "Send the body as application/json.")

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, model_validator
 
 from ytcaption_assets.domain.request import MAX_PROMPT_LENGTH, Priority, Task
 
@@ -110,10 +110,28 @@ class OptionsAsked(BaseModel):
     @model_validator(mode="after")
     def _short_metadata(self) -> Self:
         if self.metadata is not None:
+            refuse_unstorable(self.metadata)  # where it came as text, it was one until now
             size = len(json.dumps(self.metadata, ensure_ascii=False).encode())
             if size > MAX_METADATA_BYTES:
                 raise ValueError(f"metadata has {size:,} bytes; {MAX_METADATA_BYTES:,} are kept")
         return self
+
+
+class UploadOptions(OptionsAsked):
+    """How a file that is sent is to be transcribed: in its query, or in fields of its form."""
+
+    metadata: Annotated[
+        Json[dict[str, JsonValue]] | None,
+        Field(description=f"As JSON text, at most {MAX_METADATA_BYTES:,} bytes; given back."),
+    ] = None
+    filename: Annotated[
+        str | None,
+        Field(
+            max_length=10_000,
+            description="Of a file that is the whole body: its title. A form's file has its own.",
+            examples=["talk.mp3"],
+        ),
+    ] = None
 
 
 class TranscriptionCreate(OptionsAsked):

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
 
+from api.accepted import accepted, look_again
 from api.dependencies import Reader, RequestStoreDep, SettingsDep, SubmitterDep, Writer
-from api.errors import POLL_AFTER_S
 from api.examples import ACCEPTED, CREATE_EXAMPLES, STATUS_EXAMPLES
 from api.idempotency import IdempotencyHeader, idempotency
 from api.parameters import TranscriptionId
@@ -22,7 +22,6 @@ from api.schemas import (
     TranscriptionRead,
 )
 from api.transcription_view import path_of, status_view
-from resources.request_rows import TranscriptionRow
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
@@ -56,18 +55,7 @@ def create_transcription(
     what failed or was canceled is queued anew.
     """
     submission = submitter.submit(caller, asked, idempotency=idempotency(key, asked))
-    row = submission.transcription
-    status_url = path_of(request, "read_transcription", row.id)
-    response.headers["Location"] = status_url
-    _look_again(response, row)
-    return TranscriptionAccepted(
-        id=row.id,
-        request_id=submission.request_id,
-        status=row.status,
-        status_url=status_url,
-        result_url=path_of(request, "read_result", row.id),
-        created_at=row.created_at,
-    )
+    return accepted(request, response, submission)
 
 
 @router.get(
@@ -97,7 +85,7 @@ def read_transcription(
     """
     row = request_store.get(id, caller.sees_only)
     response.headers["Cache-Control"] = "no-store"
-    _look_again(response, row)
+    look_again(response, row)
     return status_view(
         row,
         request_store.media(row.media_id),
@@ -105,8 +93,3 @@ def read_transcription(
         status_url=path_of(request, "read_transcription", id),
         result_url=path_of(request, "read_result", id),
     )
-
-
-def _look_again(response: Response, row: TranscriptionRow) -> None:
-    if not row.status.is_final:
-        response.headers["Retry-After"] = str(POLL_AFTER_S)

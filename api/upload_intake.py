@@ -1,0 +1,94 @@
+"""A file that has come in -> a request for its transcription, like any other."""
+
+import anyio
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from api.idempotency import idempotency
+from api.request_schemas import OptionsAsked, UploadOptions
+from api.submission import Submitter
+from api.upload_form import field_error
+from api.upload_stream import Received, title_of
+from resources.request_rows import Submission
+from resources.uploads import Uploads
+from ytcaption_assets.domain.caller import Caller
+from ytcaption_assets.domain.media import MediaSource
+
+MOST_AT_ONCE = 8
+"""Files that are looked at and stored at the same time, so that routes keep their threads."""
+
+_NO_SOURCE_YET = MediaSource("upload-unknown", "upload")
+
+
+class UploadIntake:
+    """Takes uploads on, one process's.
+
+    Attributes:
+        uploads: where they are received.
+    """
+
+    def __init__(self, uploads: Uploads, submitter: Submitter) -> None:
+        self.uploads = uploads
+        self._submitter = submitter
+        self._limiter = anyio.CapacityLimiter(MOST_AT_ONCE)
+
+    def check(self, asked: OptionsAsked) -> None:
+        """Before the file: whether these options can be carried out.
+
+        Raises:
+            InputError: they cannot.
+        """
+        self._submitter.checked(asked, _NO_SOURCE_YET)
+
+    async def take(
+        self, caller: Caller, body: Received, asked: OptionsAsked, key: str | None = None
+    ) -> Submission:
+        """Look at the file, store it, and ask for its transcription.
+
+        Args:
+            key: the request's Idempotency-Key; the file's checksum is a part of what it stands for.
+
+        Raises:
+            AudioError: nothing that can be heard.
+            and as `Uploads.keep` and `Submitter.submit`.
+        """
+        self.check(asked)
+        kept = idempotency(key, asked, body.file.sha256)
+
+        def submit(source: MediaSource) -> Submission:
+            return self._submitter.submit(caller, asked, source=source, idempotency=kept)
+
+        return await anyio.to_thread.run_sync(
+            self.uploads.keep, body.file, title_of(body.name), submit, limiter=self._limiter
+        )
+
+
+def options_of(request: Request, fields: list[tuple[str, str]]) -> UploadOptions:
+    """The options in the query and in a form's fields; empty fields are left out.
+
+    Raises:
+        RequestValidationError: a field is wrong, unknown, or there twice.
+    """
+    given: dict[str, str] = dict(request.query_params)
+    seen: set[str] = set()
+    for name, value in fields:
+        if name in seen:
+            raise field_error(name, "Give this field once")
+        seen.add(name)
+        if value:
+            given[name] = value
+    try:
+        return UploadOptions.model_validate(given)
+    except ValidationError as error:
+        raise form_error(error) from None
+
+
+def form_error(error: ValidationError) -> RequestValidationError:
+    """The same refusal as of a JSON body."""
+    return RequestValidationError(
+        [
+            {"type": item["type"], "loc": ("body", *item["loc"]), "msg": item["msg"]}
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+    )
