@@ -15,6 +15,13 @@ access_log = logging.getLogger("api.access")
 
 MAX_BODY_BYTES = 64 * 1024
 
+BODY_LIMITS: dict[str, int | None] = {
+    "/api/v1/uploads": None,
+    "/v1/audio/transcriptions": None,
+    "/v1/audio/translations": None,
+}
+"""Path -> its own limit; None: the route counts itself as it stores what comes (rule 16)."""
+
 PAGE_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "object-src 'none'"
@@ -83,11 +90,10 @@ class RequestEnvelope:
 
 
 class BodyLimit:
-    """413 for a body over `max_bytes`, by its Content-Length or as its bytes come in."""
+    """413 for a body over its path's limit, by its Content-Length or as its bytes come in."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuses what says it is too long, counts the rest."""
@@ -99,8 +105,13 @@ class BodyLimit:
             answer = problem(400, "malformed_request", "The Content-Length is no number.")
             await answer(scope, receive, send)
             return
-        if int(length) > self.max_bytes:
-            answer = problem(413, "body_too_large", self._detail, headers={"Connection": "close"})
+        max_bytes = BODY_LIMITS.get(scope["path"], MAX_BODY_BYTES)
+        if max_bytes is None:
+            await self.app(scope, receive, send)
+            return
+        detail = f"The body is over {max_bytes // 1024:,} KiB."
+        if int(length) > max_bytes:
+            answer = problem(413, "body_too_large", detail, headers={"Connection": "close"})
             await answer(scope, receive, send)
             return
         seen = 0
@@ -109,12 +120,8 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self.max_bytes:
-                raise HTTPException(413, self._detail, headers={"Connection": "close"})
+            if seen > max_bytes:
+                raise HTTPException(413, detail, headers={"Connection": "close"})
             return message
 
         await self.app(scope, counted, send)
-
-    @property
-    def _detail(self) -> str:
-        return f"The body is over {self.max_bytes // 1024} KiB."
