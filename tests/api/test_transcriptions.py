@@ -204,6 +204,7 @@ def test_a_completed_one_is_described(client: TestClient, world: World) -> None:
         "task": "transcribe",
         "initial_prompt": None,
         "hotwords": None,
+        "temperature": None,
     }
     assert body["completed_at"] is not None
     assert "Retry-After" not in answer.headers
