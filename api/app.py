@@ -19,9 +19,10 @@ from api.partition_queue import PartitionQueue
 from api.probes import probes
 from api.rate_limit import rate_limiter
 from api.readiness import Readiness
-from api.routes import health, metrics, options, pages, results, transcriptions
+from api.routes import health, metrics, options, pages, results, transcriptions, uploads
 from api.submission import Submitter
 from api.tracing import Traced
+from api.upload_intake import UploadIntake
 from api.version import VERSION
 from api.watch import Watcher
 from resources.access import check_bind
@@ -34,6 +35,7 @@ from resources.postgres import Postgres, close_pools
 from resources.request_store import RequestStore
 from resources.sites import check_sites, warm_up
 from resources.telemetry import start_telemetry, stop_telemetry
+from resources.uploads import Uploads
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings, load_settings
 
@@ -71,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = Metrics(workers=settings.api_workers)
     routers = (
         transcriptions.router,
+        uploads.router,
         results.router,
         options.router,
         metrics.router,
@@ -108,6 +111,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     readiness = Readiness(probes(postgres, object_store, orchestrator))
     app.state.metrics.show(StateCollector(postgres, readiness))
     request_store = RequestStore(postgres=postgres)
+    submitter = Submitter(settings, request_store, partitions)
     app.state.parts = Parts(
         settings=settings,
         request_store=request_store,
@@ -115,7 +119,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         partitions=partitions,
         readiness=readiness,
         watcher=watcher,
-        submitter=Submitter(settings, request_store, partitions),
+        submitter=submitter,
+        uploads=UploadIntake(Uploads.from_settings(settings, object_store), submitter),
         api_keys=api_keys,
         door=door,
     )

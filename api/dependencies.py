@@ -9,6 +9,7 @@ from api.identity import Door
 from api.partition_queue import PartitionQueue
 from api.readiness import Readiness
 from api.submission import Submitter
+from api.upload_intake import UploadIntake
 from api.watch import Watcher
 from resources.api_keys import ApiKeys
 from resources.object_store import ObjectStore
@@ -30,6 +31,7 @@ class Parts(NamedTuple):
     door: Door
     watcher: Watcher
     submitter: Submitter
+    uploads: UploadIntake
 
 
 # Coroutines, since FastAPI runs each dependency that is none in a thread of its own.
@@ -65,6 +67,10 @@ async def _submitter(parts: Annotated[Parts, Depends(_parts)]) -> Submitter:
     return parts.submitter
 
 
+async def _uploads(parts: Annotated[Parts, Depends(_parts)]) -> UploadIntake:
+    return parts.uploads
+
+
 async def _api_keys(parts: Annotated[Parts, Depends(_parts)]) -> ApiKeys:
     return parts.api_keys
 
@@ -82,6 +88,7 @@ PartitionsDep = Annotated[PartitionQueue, Depends(_partitions)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
 WatcherDep = Annotated[Watcher, Depends(_watcher)]
 SubmitterDep = Annotated[Submitter, Depends(_submitter)]
+UploadIntakeDep = Annotated[UploadIntake, Depends(_uploads)]
 
 
 async def _caller(request: Request) -> Caller:
