@@ -57,6 +57,7 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas.update(problems["$defs"])
     schemas.update(transcript.pop("$defs"))
+    schemas["Segment"]["required"].remove("words")  # left out by words=false
     schemas["Transcript"] = transcript
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):

@@ -137,7 +137,13 @@ RESULT_REFUSALS = (
         error={"code": "media_private", "message": "The video is private."},
     )
     | problem_response(
-        422, ("invalid_request", "The request is not valid: query format.", "A parameter is wrong")
+        422,
+        ("invalid_request", "The request is not valid: query format.", "A parameter is wrong"),
+        (
+            "invalid_option",
+            "srt has no place for words=true. Leave it out, or ask for json, vtt or tsv.",
+            "Words or speakers that cannot be told",
+        ),
     )
     | problem_response(
         500, ("object_corrupt", SERVER_DETAIL[ObjectCorrupt], "The stored document is damaged")

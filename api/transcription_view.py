@@ -115,12 +115,14 @@ class CaptionLayout(NamedTuple):
         return CaptionStyle.for_language(language, **self._asdict())
 
 
-def entity_tag(document_sha256: str, format: CaptionFormat, layout: CaptionLayout) -> str:
+def entity_tag(
+    document_sha256: str, format: CaptionFormat, layout: CaptionLayout, words: bool | None
+) -> str:
     """Strong (RFC 9110 section 8.8.3): equal tags, equal bytes.
 
-    The document, the format, the layout and the code that renders make the bytes.
+    The document, the format, the layout, the words and the code that renders make the bytes.
     """
-    parts = (document_sha256, format.value, *map(str, layout), _renderer_sha256())
+    parts = (document_sha256, format.value, *map(str, layout), str(words), _renderer_sha256())
     return f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:40]}"'
 
 

@@ -68,19 +68,41 @@ def render(
     format: CaptionFormat,
     style: CaptionStyle | None = None,
     *,
-    words: bool = False,
+    words: bool | None = None,
 ) -> str:
     """The transcript as the text of a file, lines ending in LF.
 
     Args:
         style: of the captions; the default one of the text's language when None.
-        words: WebVTT gets a timestamp before each word, for karaoke-like display.
+        words: WebVTT gets a timestamp before each word, for karaoke-like display; TSV a row a word;
+            JSON has the words unless it is False.
+
+    Raises:
+        InvalidOption: words are asked of a format that has no place for them.
     """
+    check_words(format, words)
     language = transcript.text_language
     style = style or CaptionStyle.for_language(language)
     if format is CaptionFormat.VTT:
-        return to_vtt(cues(transcript, style), language, words=words)
+        return to_vtt(cues(transcript, style), language, words=bool(words))
+    if format is CaptionFormat.TSV:
+        return to_tsv(transcript, words=bool(words))
+    if format is CaptionFormat.JSON:
+        return to_json(transcript, words=words is not False)
     return _WRITERS[format](transcript, style)
+
+
+def check_words(format: CaptionFormat, words: bool | None) -> None:
+    """Whether the format can say when each word is spoken, if that is asked for.
+
+    Raises:
+        InvalidOption: it cannot; with those that can.
+    """
+    if words and format not in _WITH_WORDS:
+        raise InvalidOption(
+            f"{format.value} has no place for words=true. Leave it out, or ask for json, vtt or "
+            "tsv."
+        )
 
 
 def to_srt(captions: list[Cue]) -> str:
@@ -184,13 +206,13 @@ def _ass_escape(text: str) -> str:
     return text.replace("{", "\\{").replace("}", "\\}").replace("\n", "\\N")
 
 
+_WITH_WORDS = frozenset({CaptionFormat.JSON, CaptionFormat.VTT, CaptionFormat.TSV})
+
 _WRITERS: dict[CaptionFormat, Callable[[Transcript, CaptionStyle], str]] = {
     CaptionFormat.SRT: lambda transcript, style: to_srt(cues(transcript, style)),
     CaptionFormat.ASS: lambda transcript, style: to_ass(
         cues(transcript, style), transcript.text_language
     ),
     CaptionFormat.TXT: lambda transcript, _: to_txt(transcript),
-    CaptionFormat.TSV: lambda transcript, _: to_tsv(transcript),
     CaptionFormat.MD: lambda transcript, _: to_markdown(transcript),
-    CaptionFormat.JSON: lambda transcript, _: to_json(transcript),
 }

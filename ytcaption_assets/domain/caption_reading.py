@@ -7,7 +7,7 @@ from typing import Any
 
 from ytcaption_assets.domain.caption_breaks import LONG_PAUSE_MS, ends_sentence
 from ytcaption_assets.domain.caption_units import clean_text, is_invisible, needs_no_space
-from ytcaption_assets.domain.transcript import Segment, Transcript
+from ytcaption_assets.domain.transcript import Segment, Transcript, Word
 
 _PARAGRAPH = 400  # characters after which a paragraph ends with its sentence
 _LONGEST_PARAGRAPH = 1200
@@ -22,17 +22,24 @@ def to_txt(transcript: Transcript) -> str:
     return "".join(f"{text}\n" for _, text in _segments(transcript))
 
 
-def to_tsv(transcript: Transcript) -> str:
+def to_tsv(transcript: Transcript, *, words: bool = False) -> str:
     """Start and end in milliseconds and text, a segment a line, as openai-whisper's `tsv`.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV Injection).
+    Args:
+        words: a word a line instead.
     """
     rows = ["start\tend\ttext\n"]
-    for segment, text in _segments(transcript):
-        start, end = (round(max(time_s, 0) * 1000) for time_s in (segment.start_s, segment.end_s))
-        quote = "'" if text[0] in "=+-@" else ""
-        rows.append(f"{start}\t{max(start, end)}\t{quote}{text}\n")
+    for spoken, text in _words(transcript) if words else _segments(transcript):
+        start, end = (round(max(time_s, 0) * 1000) for time_s in (spoken.start_s, spoken.end_s))
+        rows.append(f"{start}\t{max(start, end)}\t{_cell(text)}\n")
     return "".join(rows)
+
+
+def _cell(text: str) -> str:
+    """A text that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV Injection),
+    also where the formula is in quotes: a spreadsheet takes those off first."""
+    formula = text.lstrip('" ').startswith(("=", "+", "-", "@"))
+    return f"'{text}" if formula else text
 
 
 def to_markdown(transcript: Transcript) -> str:
@@ -48,9 +55,17 @@ def to_markdown(transcript: Transcript) -> str:
     return "\n".join(blocks)
 
 
-def to_json(transcript: Transcript) -> str:
-    """The whole document, which `Transcript.from_json` reads; a word a line."""
-    return _pretty(transcript.to_dict(), "") + "\n"
+def to_json(transcript: Transcript, *, words: bool = True) -> str:
+    """The whole document, which `Transcript.from_json` reads; a word a line.
+
+    Args:
+        words: False leaves them out of the segments, which is about a tenth of the bytes.
+    """
+    document = transcript.to_dict()
+    if not words:
+        for segment in document["segments"]:
+            del segment["words"]
+    return _pretty(document, "") + "\n"
 
 
 def _segments(transcript: Transcript) -> Iterator[tuple[Segment, str]]:
@@ -59,6 +74,14 @@ def _segments(transcript: Transcript) -> Iterator[tuple[Segment, str]]:
         text = clean_text(segment.text).strip()
         if text and not is_invisible(text):
             yield segment, text
+
+
+def _words(transcript: Transcript) -> Iterator[tuple[Word, str]]:
+    """Words that can be seen, with their text on one line."""
+    for word in transcript.words:
+        text = clean_text(word.text).strip()
+        if text and not is_invisible(text):
+            yield word, text
 
 
 def _paragraphs(transcript: Transcript) -> Iterator[tuple[float, str]]:

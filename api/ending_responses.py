@@ -1,0 +1,107 @@
+"""The answers of `routes/audio.py` and `routes/endings.py` as the OpenAPI document lists them."""
+
+from typing import Any
+
+from api.audio_file import MEDIA_TYPES
+from api.errors import SERVER_DETAIL
+from api.responses import ENTITY_HEADERS, FILE_HEADERS, Responses, problem_response
+from ytcaption_assets.domain.errors import LakeUnavailable, ObjectCorrupt, ObjectStoreUnavailable
+
+_RANGE_HEADERS = {
+    "Accept-Ranges": {"description": "`bytes`.", "schema": {"type": "string"}},
+    "Content-Length": {"description": "Of this answer.", "schema": {"type": "integer"}},
+}
+_PART_HEADERS = {
+    "Content-Range": {"description": "`bytes first-last/all`.", "schema": {"type": "string"}}
+}
+
+ERASED = problem_response(
+    410,
+    (
+        "transcription_erased",
+        "This transcription was erased. Ask for the media again to make it anew.",
+        "It was erased",
+    ),
+)
+FORBIDDEN = problem_response(
+    403, ("forbidden", "This needs a key with the scope write.", "The key may not")
+)
+
+
+def audio_responses() -> Responses:
+    """All of it, a part of it, nothing new, and what is refused."""
+    content: dict[str, Any] = {
+        name: {"schema": {"type": "string", "format": "binary"}} for name in MEDIA_TYPES
+    }
+    headers = ENTITY_HEADERS | FILE_HEADERS | _RANGE_HEADERS
+    return {
+        200: {"description": "All of it.", "content": content, "headers": headers},
+        206: {"description": "A part.", "content": content, "headers": headers | _PART_HEADERS},
+        304: {"description": "You have it already.", "headers": ENTITY_HEADERS},
+        **problem_response(
+            409,
+            (
+                "result_not_ready",
+                "The transcription is queued: its audio is not stored yet. Ask again.",
+                "Not stored, or not yet",
+            ),
+            retry=True,
+            transcription_status="queued",
+            error=None,
+        ),
+        **problem_response(
+            416,
+            (
+                "range_not_satisfiable",
+                "The range begins behind the end: there are 1000 bytes.",
+                "A range behind the end",
+            ),
+        ),
+        **problem_response(
+            422, ("invalid_request", "The request is not valid: query download.", "A wrong value")
+        ),
+        **problem_response(
+            500, ("object_corrupt", SERVER_DETAIL[ObjectCorrupt], "The stored audio is damaged")
+        ),
+    }
+
+
+CANCEL_REFUSALS = FORBIDDEN
+RETRY_REFUSALS = FORBIDDEN | problem_response(
+    409,
+    (
+        "transcription_busy",
+        "A run is working on it. Wait for it to end, or cancel it, then retry.",
+        "A run is working on it",
+    ),
+    (
+        "already_completed",
+        "It is completed. Send force=true to have it made anew.",
+        "There is a result already",
+    ),
+)
+ERASE_REFUSALS = (
+    FORBIDDEN
+    | problem_response(
+        409,
+        (
+            "transcription_busy",
+            "A run is working on it. Cancel it first, or send force=true.",
+            "A run is working on it, or has not ended yet",
+        ),
+    )
+    | problem_response(
+        503,
+        (
+            "lake_unavailable",
+            SERVER_DETAIL[LakeUnavailable],
+            "The lake is away: repeat the DELETE",
+        ),
+        (
+            "object_store_unavailable",
+            SERVER_DETAIL[ObjectStoreUnavailable],
+            "The object store is away: repeat the DELETE",
+        ),
+        retry=True,
+    )
+)
