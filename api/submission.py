@@ -7,6 +7,7 @@ from resources.request_rows import Submission, TranscriptionRequest
 from resources.request_store import RequestStore
 from resources.sites import resolve_source
 from resources.trace_context import current_trace
+from resources.usage import limits_of
 from ytcaption_assets.domain.caller import Caller
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import checked_options
@@ -59,6 +60,7 @@ class Submitter:
             owner=caller.owner,
             traceparent=trace.traceparent if trace else None,
             idempotency=idempotency,
+            limits=limits_of(caller, self._settings),
         )
         self._partitions.add(submission.transcription.id)
         return submission

@@ -30,7 +30,8 @@ from resources.transcription_state import (
     cancel_row,
     locked_row,
 )
-from ytcaption_assets.domain.caller import LOCAL_OWNER
+from resources.usage import within_limits
+from ytcaption_assets.domain.caller import LOCAL_OWNER, Limits
 from ytcaption_assets.domain.errors import MediaNotFound, YtcaptionError
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import (
@@ -62,6 +63,7 @@ class RequestStore(RunStore):
         owner: str = LOCAL_OWNER,
         traceparent: str | None = None,
         idempotency: IdempotencyKey | None = None,
+        limits: Limits | None = None,
     ) -> Submission:
         """Ask for a transcription. What is queued, running or completed is shared; what failed or
         was canceled is queued again; with `force`, what is completed, too.
@@ -72,16 +74,18 @@ class RequestStore(RunStore):
             owner: whose request it is, as `Caller.owner` says.
             traceparent: W3C trace context, for the run that this request queues.
             idempotency: the same again gives the first answer and adds nothing.
+            limits: of the owner; None: none.
 
         Raises:
             TranscriptionBusy: forced while a run works on it.
             OptionsMismatch: the id is there with other options.
             IdempotencyMismatch: the key came with another body.
+            QuotaExceeded: the owner has as much as the limits allow.
             DatabaseUnavailable: nothing was asked; ask again.
         """
         request = TranscriptionRequest(source, options, priority, force, metadata)
         with self.postgres.transaction() as connection:
-            [answer] = _submit(connection, [request], owner, traceparent, idempotency)
+            [answer] = _submit(connection, [request], owner, traceparent, idempotency, limits)
             if isinstance(answer, YtcaptionError):
                 raise answer
         assert isinstance(answer, Submission)
@@ -95,18 +99,20 @@ class RequestStore(RunStore):
         owner: str = LOCAL_OWNER,
         traceparent: str | None = None,
         idempotency: IdempotencyKey | None = None,
+        limits: Limits | None = None,
     ) -> list[Submission | Refusal]:
         """Ask for many in one transaction, each answered for itself, in their order.
 
         Args:
             requests: a refusal stands for what was refused before; it is answered as it is.
+            limits: of the owner; what goes beyond them is refused, the first ones not.
 
         Raises:
             IdempotencyMismatch: the key came with other requests.
             DatabaseUnavailable: nothing was asked; ask again.
         """
         with self.postgres.transaction() as connection:
-            answers = _submit(connection, requests, owner, traceparent, idempotency)
+            answers = _submit(connection, requests, owner, traceparent, idempotency, limits)
         return [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
 
     def answered(
@@ -269,15 +275,18 @@ class RequestStore(RunStore):
 
 def _submit(
     connection: Connection[DictRow],
-    requests: Sequence[TranscriptionRequest | Refusal],
+    requests: Sequence[TranscriptionRequest | Refusal | YtcaptionError],
     owner: str,
     traceparent: str | None,
     idempotency: IdempotencyKey | None,
+    limits: Limits | None,
 ) -> Sequence[Submission | Refusal | YtcaptionError]:
     if idempotency is not None:
         earlier = claim_key(connection, owner, idempotency)
         if earlier is not None:
             return earlier
+    if limits is not None:
+        requests = within_limits(connection, requests, owner, limits)
     asked = [it for it in requests if isinstance(it, TranscriptionRequest)]
     taken = iter(take_in(connection, asked, owner, traceparent) if asked else ())
     answers = [next(taken) if isinstance(it, TranscriptionRequest) else it for it in requests]
