@@ -1,11 +1,13 @@
 """Postgres: pooled connections and transactions, by part of the system."""
 
 import os
+import select
 import threading
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, LiteralString, Self, cast
 
 import dagster as dg
 import psycopg
@@ -27,6 +29,7 @@ Role = Literal["admin", "api", "dagster", "lake"]
 
 _LARGEST_POOL = 10
 _WAIT_S = 5.0  # for a connection, before the database counts as gone
+_TRUSTED_S = 1.0  # after its last use
 
 # By process too: a forked child must not talk on its parent's connections.
 _pools: dict[tuple[int, str, str], ConnectionPool[Connection[DictRow]]] = {}
@@ -68,6 +71,28 @@ class Postgres(dg.ConfigurableResource):
         """
         with database_errors(), _pool(self.url, self.role).connection() as connection:
             yield connection
+
+    def rows(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
+        """What one statement that changes nothing gives, in one round trip. Where the connection
+        is found lost, the statement is sent once more on another.
+
+        Raises:
+            as `transaction`.
+        """
+        with database_errors():
+            pool = _pool(self.url, self.role)
+            for last in (False, True):
+                with pool.connection() as connection:
+                    try:
+                        connection.autocommit = True
+                        return connection.execute(statement, parameters).fetchall()
+                    except psycopg.OperationalError:
+                        if last or not connection.closed:
+                            raise
+                    finally:
+                        if not connection.closed:
+                            connection.autocommit = False
+        raise AssertionError("unreachable")
 
     @contextmanager
     def own_connection(self) -> Iterator[Connection[DictRow]]:
@@ -165,6 +190,28 @@ def close_pools(urls: DatabaseUrls) -> None:
         pool.close()
 
 
+class _PooledConnection(Connection[DictRow]):
+    rested_at = 0.0
+
+
+def _rest(connection: Connection[DictRow]) -> None:
+    if isinstance(connection, _PooledConnection):
+        connection.rested_at = time.monotonic()
+
+
+def _check(connection: Connection[DictRow]) -> None:
+    """A server that was restarted is noticed here, and not by the caller's first statement.
+
+    One that ends a connection says so on its socket; only what rested longer is asked, which takes
+    a round trip.
+    """
+    rested_at = connection.rested_at if isinstance(connection, _PooledConnection) else 0.0
+    told = select.poll()
+    told.register(connection.fileno(), select.POLLIN)
+    if time.monotonic() - rested_at > _TRUSTED_S or told.poll(0):
+        cast(Any, ConnectionPool.check_connection)(connection)
+
+
 def _pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
     # Of the process, not of the resource: Dagster makes resources anew for each run and tick.
     key = (os.getpid(), url, role)
@@ -187,7 +234,7 @@ def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
     return ConnectionPool(
         url,
         kwargs={**_CONNECT, "row_factory": dict_row},
-        connection_class=Connection[DictRow],
+        connection_class=_PooledConnection,
         min_size=0,
         max_size=_LARGEST_POOL,
         max_idle=60,
@@ -195,8 +242,8 @@ def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
         # Short: while it tries in vain it waits longer and longer, and each caller asks it anew.
         reconnect_timeout=_WAIT_S,
         configure=configure,
-        # A server that was restarted is noticed here, and not by the caller's first statement.
-        check=cast(Any, ConnectionPool.check_connection),
+        reset=_rest,
+        check=_check,
         name=f"ytcaption-{role}",
         open=True,
     )

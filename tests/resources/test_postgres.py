@@ -249,3 +249,33 @@ def test_all_states_are_known_to_the_table(
     assert {status.value for status in TranscriptionStatus} == {
         part for part in row[0].split("'") if part.isalpha() and part.islower() and part != "text"
     }
+
+
+def test_a_read_on_a_lost_connection_is_made_on_another(
+    request_store: RequestStore, database_server: DatabaseServer
+):
+    """One that was cut a moment ago, which nothing has told yet, costs a read nothing."""
+    postgres = request_store.postgres
+    with psycopg.connect(database_server.superuser_url, autocommit=True) as superuser:
+        for _ in range(20):
+            assert postgres.rows("select %(n)s::int as n", {"n": 1}) == [{"n": 1}]
+            superuser.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where pid <> pg_backend_pid() and backend_type = 'client backend'"
+            )
+        with request_store.postgres.transaction() as connection:
+            assert connection.autocommit is False
+
+
+def test_a_cut_connection_is_noticed_without_asking_it(
+    request_store: RequestStore, database_server: DatabaseServer
+):
+    """The server's end of it shows on the socket: writes get another one."""
+    for _ in range(5):
+        request_store.list_recent()
+        with psycopg.connect(database_server.superuser_url, autocommit=True) as superuser:
+            superuser.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where pid <> pg_backend_pid() and backend_type = 'client backend'"
+            )
+        request_store.submit(SOURCE, OPTIONS)
