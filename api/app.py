@@ -19,7 +19,7 @@ from api.partition_queue import PartitionQueue
 from api.probes import probes
 from api.rate_limit import rate_limiter
 from api.readiness import Readiness
-from api.routes import health, metrics, options, pages, results, transcriptions, uploads
+from api.routes import audio, health, metrics, options, pages, results, transcriptions, uploads
 from api.submission import Submitter
 from api.tracing import Traced
 from api.upload_intake import UploadIntake
@@ -75,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         transcriptions.router,
         uploads.router,
         results.router,
+        audio.router,
         options.router,
         metrics.router,
         health.router,

@@ -42,7 +42,7 @@ def audio_responses() -> Responses:
             409,
             (
                 "result_not_ready",
-                "The transcription is queued: its audio is not stored yet. Ask again.",
+                "It is queued, and its audio is not stored yet. Ask again.",
                 "Not stored, or not yet",
             ),
             retry=True,
