@@ -26,20 +26,60 @@ _LOOP_SEGMENTS = 3
 _LONGEST_PHRASE = 12
 
 
+class SpeechFilter:
+    """Judges segments one after the other, in time order. What it says of one is its last word.
+
+    Attributes:
+        kept: that somebody said, so far.
+        dropped: the others, with the reason.
+    """
+
+    def __init__(self, activity: SpeechActivity) -> None:
+        self.kept: list[Segment] = []
+        self.dropped: list[DroppedSegment] = []
+        self._activity = activity
+        self._run: list[Segment] = []
+        self._judged = 0
+
+    def add(self, segment: Segment) -> list[Segment]:
+        """Those that are certain to be kept now. Of equal segments all but the first wait until
+        the run of them ends: it may turn out to be a loop."""
+        if self._run and _same(segment, self._run[0]):
+            self._run.append(segment)
+            return []
+        kept = self.finish()
+        self._run, self._judged = [segment], 0
+        return kept + self._judge(segment, _doubt(segment, self._activity))
+
+    def finish(self) -> list[Segment]:
+        """Those that waited for what comes next, when nothing does."""
+        looped = len(self._run) >= _LOOP_SEGMENTS and any(
+            each.compression_ratio > _LOOP_RATIO for each in self._run
+        )
+        return [
+            kept
+            for each in self._run[self._judged :]
+            for kept in self._judge(each, "loop" if looped else _doubt(each, self._activity))
+        ]
+
+    def _judge(self, segment: Segment, reason: DropReason | None) -> list[Segment]:
+        self._judged += 1
+        if reason is None:
+            self.kept.append(segment)
+            return [segment]
+        self.dropped.append(DroppedSegment(segment.start_s, segment.end_s, segment.text, reason))
+        return []
+
+
 def believed(
     segments: Sequence[Segment], activity: SpeechActivity
 ) -> tuple[list[Segment], list[DroppedSegment]]:
     """The segments that somebody said, and the others with the reason, both in time order."""
-    kept: list[Segment] = []
-    dropped: list[DroppedSegment] = []
-    echoes = _echoes(segments)
-    for at, segment in enumerate(segments):
-        reason = "loop" if at in echoes else _doubt(segment, activity)
-        if reason is None:
-            kept.append(segment)
-        else:
-            dropped.append(DroppedSegment(segment.start_s, segment.end_s, segment.text, reason))
-    return kept, dropped
+    sieve = SpeechFilter(activity)
+    for segment in segments:
+        sieve.add(segment)
+    sieve.finish()
+    return sieve.kept, sieve.dropped
 
 
 def is_loop(text: str) -> bool:
@@ -78,22 +118,6 @@ def _longest_run(units: list[str], size: int) -> int:
         longest = max(longest, run)
     times = longest // size
     return times if times >= _LOOP_RUN else 0
-
-
-def _echoes(segments: Sequence[Segment]) -> set[int]:
-    """Indexes of segments that only repeat the one before, in a window that is a loop."""
-    found: set[int] = set()
-    first = 0
-    for at in range(1, len(segments) + 1):
-        if at < len(segments) and _same(segments[at], segments[first]):
-            continue
-        run = range(first, at)
-        if len(run) >= _LOOP_SEGMENTS and any(
-            segments[each].compression_ratio > _LOOP_RATIO for each in run
-        ):
-            found.update(run[1:])
-        first = at
-    return found
 
 
 def _same(one: Segment, other: Segment) -> bool:

@@ -8,10 +8,13 @@ import dagster as dg
 import numpy as np
 
 from ytcaption_assets.domain.request import TranscriptionOptions
-from ytcaption_assets.domain.transcript import Recognition
+from ytcaption_assets.domain.transcript import Recognition, Segment
 
 OnProgress = Callable[[float, float], None]
 """Seconds of audio that are done, seconds in all. May raise to cancel."""
+
+OnSegment = Callable[[Segment], None]
+"""A segment of the result as soon as it is certain, with its index there."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,18 @@ class Transcriber(dg.ConfigurableResource, ABC):
 
     @abstractmethod
     def transcribe(
-        self, waveform: np.ndarray, options: TranscriptionOptions, on_progress: OnProgress
+        self,
+        waveform: np.ndarray,
+        options: TranscriptionOptions,
+        on_progress: OnProgress,
+        on_segment: OnSegment | None = None,
     ) -> Recognition:
         """What is said in a waveform.
 
         Args:
             waveform: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
             on_progress: called as audio is done; what it raises ends the work.
+            on_segment: called with each segment of the result, in their order, while it decodes.
 
         Raises:
             ModelUnavailable, ModelCorrupt: no weights.

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from resources.models import ModelFiles, ensure_model
-from resources.speech_filter import believed
+from resources.speech_filter import SpeechFilter
 from resources.speech_level import levelled
 from resources.speech_spans import SAMPLE_RATE_HZ, SpeechActivity, speech_activity
-from resources.transcriber import EngineInfo, OnProgress, Transcriber
+from resources.transcriber import EngineInfo, OnProgress, OnSegment, Transcriber
 from resources.whisper_device import Placement, loaded_model, placement
 from resources.whisper_language import detect_language
 from resources.whisper_words import WordClock, segments_with_words
@@ -64,7 +64,11 @@ class WhisperTranscriber(Transcriber):
         )
 
     def transcribe(
-        self, waveform: np.ndarray, options: TranscriptionOptions, on_progress: OnProgress
+        self,
+        waveform: np.ndarray,
+        options: TranscriptionOptions,
+        on_progress: OnProgress,
+        on_segment: OnSegment | None = None,
     ) -> Recognition:
         """See `Transcriber.transcribe`."""
         duration_s = len(waveform) / SAMPLE_RATE_HZ
@@ -95,8 +99,10 @@ class WhisperTranscriber(Transcriber):
         model = loaded_model(files.directory, files.revision, where)
         lap("load")
         language, probability = detect_language(model, waveform, activity, options.language)
-        heard = self._heard(model, waveform, activity, language, options, on_progress)
-        segments, dropped = _judged(heard, activity)
+        kept = _Kept(activity, on_segment)
+        for segment in self._heard(model, waveform, activity, language, options, on_progress):
+            kept.add(segment)
+        segments, dropped = kept.finish()
         lap("model")
         on_progress(duration_s, duration_s)
         return Recognition(
@@ -139,10 +145,10 @@ class WhisperTranscriber(Transcriber):
         language: str,
         options: TranscriptionOptions,
         on_progress: OnProgress,
-    ) -> list[Segment]:
-        """All that the decoder writes, on the clock of the waveform."""
+    ) -> Iterator[Segment]:
+        """All that the decoder writes, as it does, on the clock of the waveform."""
         clock = WordClock(activity.duration_s)
-        heard: list[Segment] = []
+        number = 0
         for region in activity.regions(max_gap_s=_MAX_GAP_S, max_region_s=_MAX_REGION_S):
             on_progress(max(region.start_s, clock.now_s), activity.duration_s)
             found, _ = model.transcribe(
@@ -155,10 +161,10 @@ class WhisperTranscriber(Transcriber):
                 initial_prompt=options.initial_prompt,
                 hotwords=options.hotwords,
             )
-            for segment in segments_with_words(found, region, clock, len(heard)):
-                heard.append(segment)
+            for segment in segments_with_words(found, region, clock, number):
+                number += 1
+                yield segment
                 on_progress(clock.now_s, activity.duration_s)
-        return heard
 
 
 def _ladder(start: float | None) -> tuple[float, ...]:
@@ -167,11 +173,29 @@ def _ladder(start: float | None) -> tuple[float, ...]:
     return tuple(round(first + step / 5, 3) for step in range(6) if first + step / 5 <= 1.0)
 
 
-def _judged(
-    heard: list[Segment], activity: SpeechActivity
-) -> tuple[tuple[Segment, ...], tuple[DroppedSegment, ...]]:
-    kept, dropped = believed(heard, activity)
-    if dropped:
-        logger.info("dropped %d of %d segments", len(dropped), len(heard))
-    numbered = (replace(segment, index=index) for index, segment in enumerate(kept))
-    return tuple(numbered), tuple(dropped)
+class _Kept:
+    """What is believed of all that was heard, numbered without holes, told as soon as it is
+    certain."""
+
+    def __init__(self, activity: SpeechActivity, on_segment: OnSegment | None) -> None:
+        self._filter = SpeechFilter(activity)
+        self._on_segment = on_segment
+        self._segments: list[Segment] = []
+
+    def add(self, segment: Segment) -> None:
+        self._take(self._filter.add(segment))
+
+    def finish(self) -> tuple[tuple[Segment, ...], tuple[DroppedSegment, ...]]:
+        self._take(self._filter.finish())
+        dropped = tuple(self._filter.dropped)
+        if dropped:
+            heard = len(self._segments) + len(dropped)
+            logger.info("dropped %d of %d segments", len(dropped), heard)
+        return tuple(self._segments), dropped
+
+    def _take(self, certain: list[Segment]) -> None:
+        for segment in certain:
+            numbered = replace(segment, index=len(self._segments))
+            self._segments.append(numbered)
+            if self._on_segment is not None:
+                self._on_segment(numbered)

@@ -23,6 +23,10 @@ PROGRESS_S = 0.5
 
 INTERNAL_ERROR = "internal_error"
 
+_between: dict[tuple[str, str], threading.Event] = {}
+"""By transcription and run: ends the heartbeats that go on after an asset. The run may wait long for
+the next one's slot, in a pool that is full or paused, and must not be taken for dead meanwhile."""
+
 
 class Work:
     """One transcription in the hands of this run.
@@ -87,6 +91,7 @@ class Work:
                 self._store.heartbeat(self.id, self.run_id)
             except ClaimLost:
                 self._lost.set()
+                _between.pop((self.id, self.run_id), None)
                 return
             except DatabaseUnavailable:
                 continue  # back before the claim runs out, or the next beat finds it lost
@@ -94,7 +99,8 @@ class Work:
 
 @contextmanager
 def claimed_work(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator[Work]:
-    """The partition's transcription, claimed by this run for as long as the block lasts.
+    """The partition's transcription, claimed by this run from now on; heartbeats go on after the
+    block, until the run is told that nothing is left of its claim or its process ends.
 
     An error in the block is recorded with its code, counts as an attempt and becomes a Failure
     that Dagster does not retry: attempts are counted in the store alone (rule 33).
@@ -117,11 +123,15 @@ def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator
         store.progress(key, run_id, stage, 0, None)
     except YtcaptionError as error:
         raise _failure(error) from error
+    if earlier := _between.pop((key, run_id), None):
+        earlier.set()
     ended = threading.Event()
     beats = threading.Thread(target=work._beat, args=(ended,), name="heartbeat", daemon=True)
     beats.start()
+    failed = True
     try:
         yield work
+        failed = False
     except ClaimLost as error:
         raise _failure(error) from error
     except YtcaptionError as error:
@@ -132,8 +142,11 @@ def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator
         _record(context, store, INTERNAL_ERROR, message, retryable=True)
         raise
     finally:
-        ended.set()
-        beats.join()
+        if failed:
+            ended.set()
+            beats.join()
+        elif not work.should_stop():
+            _between[key, run_id] = ended
 
 
 def _failure(error: YtcaptionError) -> dg.Failure:

@@ -14,7 +14,7 @@ from ytcaption_assets.domain.transcript import Recognition
 class Meddler(Transcriber):
     """A fault injected: something happens to the transcription while the model works."""
 
-    def transcribe(self, waveform, options, on_progress) -> Recognition:
+    def transcribe(self, waveform, options, on_progress, on_segment=None) -> Recognition:
         """Calls the meddling, then reports progress, as the model would."""
         type(self).meddle()
         on_progress(1.0, 11.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.speech_filter import believed, is_loop
+from resources.speech_filter import SpeechFilter, believed, is_loop
 from resources.speech_spans import SpeechActivity
 from ytcaption_assets.domain.transcript import Segment, Word
 
@@ -129,3 +129,39 @@ def test_every_segment_is_kept_or_listed(found, spoken):
     assert len(kept) + len(dropped) == len(segments)
     order = {id(each): at for at, each in enumerate(segments)}
     assert [order[id(each)] for each in kept] == sorted(order[id(each)] for each in kept)
+
+
+def test_equal_segments_wait_until_it_is_certain_that_they_are_no_loop():
+    """The first is shown at once; the others when another text follows, and then all of them."""
+    sieve = SpeechFilter(activity((0, 60)))
+    refrain = [segment(at, at + 1, "Hallelujah.") for at in range(3)]
+    other = segment(9, 10, "Amen.")
+
+    assert [sieve.add(each) for each in refrain] == [[refrain[0]], [], []]
+    assert sieve.add(other) == [*refrain[1:], other]
+    assert sieve.finish() == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Yes.", "yes", "No.", "so " * 30]),
+            st.sampled_from([1.2, 3.0]),
+            st.sampled_from([-0.2, -2.0]),
+        ),
+        max_size=12,
+    )
+)
+def test_what_was_shown_stays(found):
+    """Whatever follows, a segment that was called certain is in the text, at the same place."""
+    segments = [
+        segment(at, at + 1, text, compression_ratio=ratio, avg_logprob=logprob)
+        for at, (text, ratio, logprob) in enumerate(found)
+    ]
+    heard = activity((0, 60))
+    sieve = SpeechFilter(heard)
+    shown = []
+    for at, each in enumerate(segments, start=1):
+        shown += sieve.add(each)
+        assert believed(segments[:at], heard)[0][: len(shown)] == shown
+    assert [*shown, *sieve.finish()] == believed(segments, heard)[0]

@@ -174,6 +174,22 @@ def test_dropped_segments_are_listed_and_leave_no_hole(transcriber, monkeypatch)
     assert [segment.index for segment in result.segments] == list(range(len(result.segments)))
 
 
+def test_segments_are_told_while_they_are_heard(transcriber, monkeypatch):
+    """Each of the result's, in their order, and those of a region before the next one is heard."""
+    monkeypatch.setattr(whisper, "_MAX_REGION_S", 14.0)
+    told: list[tuple[str, object]] = []
+    waveform = np.concatenate([samples("jfk.flac"), samples("ljspeech-LJ001-0028.flac")])
+    result = transcriber.transcribe(
+        waveform,
+        TINY_EN,
+        lambda done_s, _: told.append(("progress", done_s)),
+        lambda segment: told.append(("segment", segment)),
+    )
+    assert tuple(what for kind, what in told if kind == "segment") == result.segments
+    first = next(at for at, (kind, _) in enumerate(told) if kind == "segment")
+    assert any(kind == "progress" and 0 < what < 20 for kind, what in told[first:])
+
+
 def test_work_is_canceled_by_its_progress(transcriber):
     """What the callback raises once text comes ends the work."""
 

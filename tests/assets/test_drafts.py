@@ -1,0 +1,94 @@
+"""What the model hears is seen while it decodes."""
+
+import time
+from typing import ClassVar
+
+import pytest
+
+from resources.request_store import RequestStore
+from resources.whisper import WhisperTranscriber
+from tests.assets.conftest import Graph
+from tests.media_server import MediaServer
+from ytcaption_assets.domain.errors import AudioError
+from ytcaption_assets.domain.request import TranscriptionStatus
+from ytcaption_assets.domain.transcript import Recognition
+
+pytestmark = pytest.mark.model
+
+Draft = tuple[int, int, float, float, str]
+
+
+def drafts(store: RequestStore, id: str) -> list[Draft]:
+    with store.postgres.transaction() as connection:
+        rows = connection.execute(
+            "select attempt, index, start_s, end_s, text from ytcaption.draft_segment "
+            "where transcription_id = %s order by attempt, index",
+            (id,),
+        ).fetchall()
+    return [tuple(row.values()) for row in rows]
+
+
+class Onlooker(WhisperTranscriber):
+    """The model; when all is decoded, but before anything is stored, somebody looks."""
+
+    def transcribe(self, waveform, options, on_progress, on_segment=None) -> Recognition:
+        """As the model does it."""
+        result = super().transcribe(waveform, options, on_progress, on_segment)
+        deadline = time.monotonic() + 20
+        while len(seen := self.look()) < len(result.segments):
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.05)
+        type(self).seen = seen
+        if self.fault is not None:
+            raise self.fault
+        return result
+
+    look = staticmethod(list)
+    seen: ClassVar[list[Draft]] = []
+    fault: ClassVar[Exception | None] = None
+
+
+@pytest.fixture
+def onlooker(graph: Graph) -> Onlooker:
+    """A fresh one."""
+    Onlooker.seen, Onlooker.fault = [], None
+    return Onlooker.from_settings(graph.settings)
+
+
+def test_drafts_are_the_text_before_it_is_stored(
+    graph: Graph, media_server: MediaServer, onlooker: Onlooker
+):
+    """Each segment is seen before the end, as it stays; afterwards only the text is there."""
+    key = graph.submit(media_server.url("jfk.flac"))
+    Onlooker.look = staticmethod(lambda: drafts(graph.store, key))
+    assert graph.run(key, attempt=1, resources={"transcriber": onlooker}).success
+
+    text = graph.store.segments(key)
+    assert text
+    assert onlooker.seen == [(1, s.index, s.start_s, s.end_s, s.text) for s in text]
+    assert drafts(graph.store, key) == []
+
+
+def test_an_attempt_that_fails_leaves_no_draft(
+    graph: Graph, media_server: MediaServer, onlooker: Onlooker
+):
+    """The next attempt begins with an empty text."""
+    key = graph.submit(media_server.url("jfk.flac"))
+    Onlooker.look = staticmethod(lambda: drafts(graph.store, key))
+    Onlooker.fault = AudioError("An injected fault.")
+    assert not graph.run(key, attempt=1, resources={"transcriber": onlooker}).success
+
+    assert onlooker.seen
+    assert graph.store.get(key).status is TranscriptionStatus.FAILED
+    assert drafts(graph.store, key) == []
+
+
+def test_a_claim_voids_what_a_dead_run_left(graph: Graph, media_server: MediaServer):
+    """Rows of an earlier attempt that nobody could take away are gone with the next claim."""
+    key = graph.submit(media_server.url("jfk.flac"))
+    with graph.store.postgres.transaction() as connection:
+        connection.execute(
+            "insert into ytcaption.draft_segment values (%s, 7, 0, 0, 1, 'Left over.')", (key,)
+        )
+    graph.store.claim(key, "run-1", 1)
+    assert drafts(graph.store, key) == []
