@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import dagster as dg
 
+from resources.pauses import paused_parts
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.errors import ClaimLost
 from ytcaption_assets.run_claim import ATTEMPT_TAG
@@ -54,7 +55,9 @@ def run_succeeded_sensor(context: dg.RunStatusSensorContext, request_store: Requ
 def settle_failed_run(request_store: RequestStore, run: dg.DagsterRun, reason: str | None) -> None:
     """Counts the attempt of a run that is over; no-op where the assets have done so."""
     if reason and MAX_RUNTIME in reason:
-        code, message, retryable = "timeout", "Processing took too long.", False
+        # A run that waited for a slot of a paused pool has done nothing wrong.
+        retryable = bool(paused_parts(request_store.postgres) - {"intake"})
+        code, message = "timeout", "Processing took too long."
     else:
         code, message, retryable = "run_lost", "The run's process was lost.", True
     allowed = load_settings().max_attempts

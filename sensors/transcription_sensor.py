@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from resources.pauses import follow_pauses, paused_parts
 from resources.request_rows import DueTranscription
 from resources.request_store import RequestStore
 from ytcaption_assets.jobs import transcribe_job
@@ -32,9 +33,13 @@ def transcription_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Reads by state, never by a cursor: a late commit is found like any other (rule 32)."""
     end_lost_runs(context.instance, request_store)
+    if held := _held(context.instance, request_store):
+        return held
     waiting = _without_run(context.instance, request_store)
     if not waiting:
         request_store.wait_for_work(WAIT_S)
+        if held := _held(context.instance, request_store):
+            return held
         waiting = _without_run(context.instance, request_store)
     if not waiting:
         return dg.SkipReason("Nothing is waiting.")
@@ -53,6 +58,14 @@ def end_lost_runs(instance: dg.DagsterInstance, request_store: RequestStore) -> 
         if run is not None and not run.is_finished:
             instance.report_run_failed(run, "The run's process was lost.")
         instance.event_log_storage.free_concurrency_slots_for_run(lost.run_id)
+
+
+def _held(instance: dg.DagsterInstance, request_store: RequestStore) -> dg.SkipReason | None:
+    """Makes Dagster's pools what the operator wants; why no run may start, if none may."""
+    paused = paused_parts(request_store.postgres)
+    follow_pauses(instance, load_settings(), paused)
+    held = sorted(paused - {"intake"})
+    return dg.SkipReason(f"Paused by an operator: {', '.join(held)}.") if held else None
 
 
 def _without_run(

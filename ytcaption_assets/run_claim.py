@@ -24,8 +24,8 @@ PROGRESS_S = 0.5
 INTERNAL_ERROR = "internal_error"
 
 _between: dict[tuple[str, str], threading.Event] = {}
-"""By transcription and run: ends the heartbeats that go on after an asset. The run may wait long for
-the next one's slot, in a pool that is full or paused, and must not be taken for dead meanwhile."""
+"""By transcription and run: ends the heartbeats that go on after an asset. The run may wait long
+for the next one's slot, in a pool that is full or paused, and is not to be taken for dead."""
 
 
 class Work:
