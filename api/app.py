@@ -9,17 +9,31 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import errors, openapi
+from api.cors import Cors
 from api.dependencies import Parts
 from api.identity import Door, Identity
 from api.key_ring import KeyRing
 from api.logs import configure_logging
 from api.metrics import Measured, Metrics, StateCollector
 from api.middleware import BodyLimit, RequestEnvelope
+from api.operating import Operating
 from api.partition_queue import PartitionQueue
 from api.probes import probes
 from api.rate_limit import rate_limiter
 from api.readiness import Readiness
-from api.routes import audio, health, metrics, options, pages, results, transcriptions, uploads
+from api.routes import (
+    admin,
+    audio,
+    health,
+    keys,
+    metrics,
+    options,
+    pages,
+    results,
+    transcriptions,
+    uploads,
+    usage,
+)
 from api.submission import Submitter
 from api.tracing import Traced
 from api.upload_intake import UploadIntake
@@ -68,6 +82,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # FastAPI's page comes from a CDN; pages.py has ours
         redoc_url=None,
         redirect_slashes=False,
+        # tracing.py has ours: FastAPI's would record bodies and the messages of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
     app.state.metrics = Metrics(workers=settings.api_workers)
@@ -75,8 +91,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         transcriptions.router,
         uploads.router,
         results.router,
+        events.router,
         audio.router,
         options.router,
+        usage.router,
+        keys.router,
+        admin.router,
         metrics.router,
         health.router,
     )
@@ -87,6 +107,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app, routers)
     app.add_middleware(BodyLimit)
     app.add_middleware(Identity)
+    if settings.cors_origins:
+        app.add_middleware(Cors, origins=settings.cors_origins)
     app.add_middleware(Measured, metrics=app.state.metrics)
     app.add_middleware(RequestEnvelope)
     app.add_middleware(Traced)  # added last, so outermost
@@ -112,7 +134,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     readiness = Readiness(probes(postgres, object_store, orchestrator))
     app.state.metrics.show(StateCollector(postgres, readiness))
     request_store = RequestStore(postgres=postgres)
-    submitter = Submitter(settings, request_store, partitions)
+    operating = Operating(settings, postgres, orchestrator)
+    submitter = Submitter(settings, request_store, partitions, operating)
     app.state.parts = Parts(
         settings=settings,
         request_store=request_store,
@@ -121,6 +144,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         readiness=readiness,
         watcher=watcher,
         submitter=submitter,
+        operating=operating,
         uploads=UploadIntake(Uploads.from_settings(settings, object_store), submitter),
         api_keys=api_keys,
         door=door,
@@ -137,6 +161,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await watcher.close()
         await door.key_ring.close()
         partitions.close()
+        operating.close()
         orchestrator.close()
         close_pools(database_urls(settings))
         stop_telemetry()

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Depends, Request
 
 from api.identity import Door
+from api.operating import Operating
 from api.partition_queue import PartitionQueue
 from api.readiness import Readiness
 from api.submission import Submitter
@@ -14,8 +15,8 @@ from api.watch import Watcher
 from resources.api_keys import ApiKeys
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
-from ytcaption_assets.domain.caller import LOCAL, Caller, Scope
-from ytcaption_assets.domain.errors import Forbidden
+from ytcaption_assets.domain.caller import Caller, Scope
+from ytcaption_assets.domain.errors import Forbidden, Unauthenticated
 from ytcaption_assets.settings import Settings
 
 
@@ -32,6 +33,7 @@ class Parts(NamedTuple):
     watcher: Watcher
     submitter: Submitter
     uploads: UploadIntake
+    operating: Operating
 
 
 # Coroutines, since FastAPI runs each dependency that is none in a thread of its own.
@@ -81,19 +83,27 @@ async def _door(parts: Annotated[Parts, Depends(_parts)]) -> Door:
 
 ApiKeysDep = Annotated[ApiKeys, Depends(_api_keys)]
 DoorDep = Annotated[Door, Depends(_door)]
+async def _operating(parts: Annotated[Parts, Depends(_parts)]) -> Operating:
+    return parts.operating
+
+
 SettingsDep = Annotated[Settings, Depends(_settings)]
 RequestStoreDep = Annotated[RequestStore, Depends(_request_store)]
 ObjectStoreDep = Annotated[ObjectStore, Depends(_object_store)]
 PartitionsDep = Annotated[PartitionQueue, Depends(_partitions)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
 WatcherDep = Annotated[Watcher, Depends(_watcher)]
+OperatingDep = Annotated[Operating, Depends(_operating)]
 SubmitterDep = Annotated[Submitter, Depends(_submitter)]
 UploadIntakeDep = Annotated[UploadIntake, Depends(_uploads)]
 
 
 async def _caller(request: Request) -> Caller:
     """Who asks, as `api.identity` found out before any route."""
-    return request.scope.get("ytcaption.caller", LOCAL)
+    caller = request.scope.get("ytcaption.caller")
+    if caller is None:  # a path that is open to all must not lead to a route that is not
+        raise Unauthenticated("This needs a key. Send it as `Authorization: Bearer <key>`.")
+    return caller
 
 
 def _with_scope(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:

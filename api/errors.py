@@ -150,6 +150,8 @@ def ytcaption_problem(error: errors.YtcaptionError) -> Response:
         headers["Connection"] = "close"  # what is still to come is not wanted
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="ytcaption"'
+    if isinstance(error, errors.Forbidden):
+        headers["WWW-Authenticate"] = 'Bearer realm="ytcaption", error="insufficient_scope"'
     if status == 503:
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return problem(status, error.code, detail, headers=headers, **members)

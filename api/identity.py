@@ -73,6 +73,10 @@ class Door:
         """Counts one request of a caller's."""
         return await self.limiter.hit(caller.owner, self.per_minute(caller))
 
+    async def left(self, caller: Caller) -> Allowance:
+        """What a caller has left this minute; counts nothing."""
+        return await self.limiter.peek(caller.owner, self.per_minute(caller))
+
     async def count_stranger(self, scope: Scope) -> Allowance:
         """Counts one request without a key that holds, of an address's."""
         address = client_address(scope, self._settings.trusted_proxies)

@@ -4,7 +4,9 @@ import asyncio
 import hmac
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from resources.api_key_rows import ApiKeyRow
 from resources.api_keys import ApiKeys, parse_token, secret_sha256
@@ -28,6 +30,8 @@ NEWER_THAN_S = 1.0
 USED_EVERY_S = 60.0
 
 _NO_SECRET = "0" * 64
+
+Result = TypeVar("Result")
 
 
 class KeyRing:
@@ -82,9 +86,11 @@ class KeyRing:
         self._reading = asyncio.create_task(self._read())
         await asyncio.wait([self._reading], timeout=1.0)
 
-    async def reread(self) -> None:
-        """Keys were made or revoked here: the next request must know."""
+    async def changed_by(self, change: Callable[[], Result]) -> Result:
+        """What `change` gives, which makes or ends keys; the next request knows of it."""
+        result = await asyncio.to_thread(change)
         await self._look(0.0)
+        return result
 
     async def close(self) -> None:
         """Waits for what is being written."""

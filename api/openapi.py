@@ -9,6 +9,8 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from api.identity import is_open_path
+from api.responses import DOOR_REFUSALS
 from api.schemas import Problem
 from ytcaption_assets.domain.transcript import Transcript
 
@@ -29,6 +31,15 @@ TAGS = [
     {"name": "operation", "description": "For operators: everything here needs the scope `admin`."},
     {"name": "health", "description": "For whoever runs it."},
 ]
+
+SECURITY = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key (`ytcaption keys create`), or a JWT where the installation "
+        "takes them. On loopback nothing is asked for as long as no keys exist.",
+    }
+}
 
 
 def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
@@ -62,10 +73,21 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):
             for method in route.methods or ():
-                _finish(document["paths"][route.path_format][method.lower()], route)
+                operation = document["paths"][route.path_format][method.lower()]
+                _finish(operation, route)
+                if not is_open_path(route.path_format):
+                    _guard(operation)
+    document["components"]["securitySchemes"] = SECURITY
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
+
+
+def _guard(operation: dict[str, Any]) -> None:
+    """Says that it needs a key, and what is answered without one."""
+    operation["security"] = [{"bearer": []}, {}]  # none on loopback, as long as no keys exist
+    for status, response in DOOR_REFUSALS.items():
+        operation["responses"].setdefault(str(status), response)
 
 
 def _finish(operation: dict[str, Any], route: APIRoute) -> None:

@@ -81,19 +81,40 @@ DATABASE_AWAY = problem_response(
     ("database_unavailable", SERVER_DETAIL[DatabaseUnavailable], "The database does not answer"),
     retry=True,
 )
-ADMIN_REFUSALS = (
+BODY_REFUSALS = (
+    problem_response(400, ("malformed_request", HTTP_DETAILS[400], "The body is no JSON"))
+    | problem_response(413, ("body_too_large", "The body is over 64 KiB.", "Too large a body"))
+    | problem_response(
+        415, ("unsupported_media_type", "Send the body as application/json.", "Not sent as JSON")
+    )
+)
+ADMIN_INVALID = problem_response(
+    422, ("invalid_request", "The request is not valid: #/part.", "A field is wrong")
+)
+DOOR_REFUSALS = (
     problem_response(
-        401, ("unauthenticated", "Send an API key: Authorization: Bearer ytc_...", "No key")
+        401,
+        (
+            "unauthenticated",
+            "This needs a key. Send it as `Authorization: Bearer <key>`.",
+            "No key or token, or one that does not hold",
+        ),
     )
     | problem_response(
-        403, ("forbidden", "This needs a key with the scope admin.", "The key has no such scope")
+        403,
+        ("forbidden", "This needs a key with the scope write.", "The key has no scope for this"),
     )
     | problem_response(
         429,
-        ("rate_limited", "Too many requests. Ask again later.", "More than a key may send"),
+        (
+            "rate_limited",
+            "More than 600 requests a minute. Wait as long as Retry-After says.",
+            "More than the key, or the address, may send",
+        ),
         retry=True,
     )
 )
+"""Of every route behind the door; `api.openapi` adds them."""
 
 CREATE_REFUSALS = (
     problem_response(400, ("malformed_request", HTTP_DETAILS[400], "The body is no JSON"))
