@@ -10,8 +10,6 @@ from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings
@@ -123,6 +121,10 @@ def _redis(url: str) -> RedisStorage:
             "YTCAPTION_RATE_LIMIT_URL is no address of a Redis or Valkey. Write redis://host:6379, "
             "or rediss:// for TLS."
         )
+    # Imported here: it takes half a second, with the whole of OpenTelemetry's SDK in it.
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
     return RedisStorage(
         "async+" + url.replace("valkey", "redis", 1),
         implementation="redispy",
