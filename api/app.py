@@ -24,6 +24,7 @@ from api.readiness import Readiness
 from api.routes import (
     admin,
     audio,
+    events,
     health,
     keys,
     metrics,

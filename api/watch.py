@@ -5,9 +5,13 @@ import logging
 import signal
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from types import FrameType
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
 
 from resources.postgres import Postgres
 from resources.transcription_state import PROGRESS_CHANNEL
@@ -24,6 +28,10 @@ AWAY_POLL_S = 1.0
 
 RECONNECT_S = 1.0
 BUSY_RETRY_S = 5.0
+LOOKS = 8
+"""Looks at the same time: a pool has ten connections."""
+
+T = TypeVar("T")
 
 
 class Changes:
@@ -73,6 +81,7 @@ class Watcher:
         self._open: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._unhook = ExitStack()
+        self._looking = anyio.CapacityLimiter(LOOKS)
 
     def start(self) -> None:
         """Listens from now on, and notices a signal to stop as soon as the server does."""
@@ -128,6 +137,11 @@ class Watcher:
             self._open[caller.owner] -= 1
             if not self._open[caller.owner]:
                 del self._open[caller.owner]
+
+    async def look(self, function: Callable[[], T]) -> T:
+        """What a function gives that asks the database. All who wait share a few threads: should
+        the database be away, other requests still find free ones."""
+        return await anyio.to_thread.run_sync(function, limiter=self._looking)
 
     async def _listen(self) -> None:
         while True:
