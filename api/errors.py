@@ -176,11 +176,15 @@ def validation_problem(request: Request, error: RequestValidationError) -> Respo
     found = error.errors()
     if any(item["type"] == "json_invalid" and isinstance(item["loc"][-1], int) for item in found):
         return problem(400, HTTP_CODES[400], HTTP_DETAILS[400])
-    if not _is_json(request) and any(tuple(item["loc"]) == ("body",) for item in found):
+    if not _is_json(request) and any(_is_no_object(item) for item in found):
         return problem(415, HTTP_CODES[415], "Send the body as application/json.")
     fields = [_field_error(item) for item in found[:20]]
     where = ", ".join(dict.fromkeys(field["parameter"] or field["pointer"] for field in fields))
     return problem(422, HTTP_CODES[422], f"The request is not valid: {where}.", errors=fields)
+
+
+def _is_no_object(item: Mapping[str, Any]) -> bool:
+    return tuple(item["loc"]) == ("body",) and item["type"] != "value_error"
 
 
 def _is_json(request: Request) -> bool:

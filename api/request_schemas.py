@@ -4,7 +4,7 @@ import json
 import math
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, WithJsonSchema, model_validator
 
 from ytcaption_assets.domain.request import MAX_PROMPT_LENGTH, Priority, Task
 
@@ -122,7 +122,8 @@ class UploadOptions(OptionsAsked):
 
     metadata: Annotated[
         Json[dict[str, JsonValue]] | None,
-        Field(description=f"As JSON text, at most {MAX_METADATA_BYTES:,} bytes; given back."),
+        Field(description=f"A JSON object, at most {MAX_METADATA_BYTES:,} bytes; given back."),
+        WithJsonSchema({"type": "string", "contentMediaType": "application/json"}),
     ] = None
     filename: Annotated[
         str | None,
