@@ -1,5 +1,6 @@
 """How anybody asks for a transcription: one link, many, an upload, OpenAI's clients."""
 
+from api.operating import Operating
 from api.partition_queue import PartitionQueue
 from api.request_schemas import OptionsAsked, TranscriptionCreate
 from resources.idempotency import IdempotencyKey
@@ -18,11 +19,16 @@ class Submitter:
     """Checks what is asked for, keeps it, and tells Dagster's partitions of it."""
 
     def __init__(
-        self, settings: Settings, request_store: RequestStore, partitions: PartitionQueue
+        self,
+        settings: Settings,
+        request_store: RequestStore,
+        partitions: PartitionQueue,
+        operating: Operating,
     ) -> None:
         self._settings = settings
         self._request_store = request_store
         self._partitions = partitions
+        self._operating = operating
 
     def submit(
         self,
@@ -50,7 +56,7 @@ class Submitter:
             if earlier and isinstance(earlier[0], Submission):
                 return earlier[0]
         request = self.checked(asked, source)
-        self._check_intake(caller, 1)
+        self._operating.check_intake()
         trace = current_trace()
         submission = self._request_store.submit(
             request.source,
@@ -89,6 +95,3 @@ class Submitter:
                 asked.source_url, sites=settings.sites, allowed_networks=settings.allowed_networks
             )
         return TranscriptionRequest(source, options, asked.priority, metadata=asked.metadata)
-
-    def _check_intake(self, caller: Caller, number: int) -> None:
-        """Whether `number` more transcriptions may come in now."""

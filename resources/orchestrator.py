@@ -2,10 +2,13 @@
 
 import logging
 import threading
+from collections.abc import Collection
 
 import dagster as dg
 
+from resources.pauses import follow_pauses
 from ytcaption_assets.partitions import transcription_partitions
+from ytcaption_assets.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,15 @@ class Orchestrator:
             logger.warning("Dagster's storage: %s", type(error).__name__)
             return "Dagster's storage does not answer"
         return None
+
+    def follow_pauses(self, settings: Settings, paused: Collection[str]) -> bool:
+        """Whether Dagster's pools are now as pauses want them; False when its storage is away."""
+        try:
+            follow_pauses(self._opened(), settings, paused)
+        except Exception as error:
+            logger.warning("pools left to the sensor: %s", type(error).__name__)
+            return False
+        return True
 
     def close(self) -> None:
         """Gives its connections back."""

@@ -4,7 +4,6 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.dependencies import Admin
-from api.responses import ADMIN_REFUSALS
 
 router = APIRouter(tags=["operation"])
 
@@ -25,7 +24,6 @@ ytcaption_transcriptions{status="queued"} 3.0
             "description": "Prometheus' text format.",
             "content": {"text/plain": {"schema": {"type": "string"}, "example": _SHOWN}},
         },
-        **ADMIN_REFUSALS,
     },
 )
 def read_metrics(request: Request, caller: Admin) -> Response:

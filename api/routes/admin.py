@@ -1,0 +1,100 @@
+"""What operators do: look, have things done again, stop and go on, erase."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Response
+
+from api.admin_schemas import (
+    AffectedRead,
+    OverviewRead,
+    PauseAsked,
+    PauseRead,
+    PausesRead,
+    ResumeAsked,
+    RetryAsked,
+)
+from api.dependencies import Admin, OperatingDep, RequestStoreDep, SettingsDep
+from api.examples import OVERVIEW, PAUSED
+from api.responses import ADMIN_INVALID, BODY_REFUSALS, DATABASE_AWAY
+from resources.admin import RetryFilter, overview, retry_all
+
+router = APIRouter(prefix="/api/v1/admin", tags=["operation"])
+
+_IDS = ["youtube-dQw4w9WgXcQ.k3zt5mxnq7ka2c6vpo4wy2jdhe"]
+_REFUSALS = BODY_REFUSALS | ADMIN_INVALID | DATABASE_AWAY
+
+
+@router.get(
+    "/overview",
+    operation_id="getOverview",
+    summary="The queue at a glance",
+    responses={200: {"content": {"application/json": {"example": OVERVIEW}}}} | DATABASE_AWAY,
+)
+def read_overview(
+    caller: Admin, settings: SettingsDep, request_store: RequestStoreDep, response: Response
+) -> OverviewRead:
+    """States, who waits longest, what runs, failures by cause, pauses, how much room is left."""
+    response.headers["Cache-Control"] = "no-store"
+    return OverviewRead.of(overview(request_store.postgres, settings.home))
+
+
+@router.post(
+    "/retry",
+    operation_id="retryMany",
+    summary="Have all that failed done again",
+    responses={200: {"content": {"application/json": {"example": {"number": 1, "ids": _IDS}}}}}
+    | _REFUSALS,
+)
+def retry_many(
+    asked: Annotated[
+        RetryAsked,
+        Body(openapi_examples={"code": {"value": {"code": "source_blocked"}}}),
+    ],
+    caller: Admin,
+    request_store: RequestStoreDep,
+) -> AffectedRead:
+    """Queues everything that fits the filter for a new series of attempts."""
+    chosen = RetryFilter(**asked.model_dump())
+    return AffectedRead.of(retry_all(request_store.postgres, chosen, caller.owner))
+
+
+@router.post(
+    "/pause",
+    operation_id="pausePart",
+    summary="Stop intake, downloads or transcriptions",
+    responses={200: {"content": {"application/json": {"example": PAUSED}}}} | _REFUSALS,
+)
+def pause_part(
+    asked: Annotated[
+        PauseAsked,
+        Body(openapi_examples={"download": {"value": {"part": "download", "reason": "Asked to."}}}),
+    ],
+    caller: Admin,
+    operating: OperatingDep,
+) -> PausesRead:
+    """Holds until it is resumed, restarts included. What runs is not disturbed."""
+    applied = operating.pause(asked.part, asked.reason, caller.owner)
+    return _paused(operating, applied)
+
+
+@router.post(
+    "/resume",
+    operation_id="resumePart",
+    summary="Let it go on",
+    responses={200: {"content": {"application/json": {"example": {"paused": [], "applied": True}}}}}
+    | _REFUSALS,
+)
+def resume_part(
+    asked: Annotated[
+        ResumeAsked, Body(openapi_examples={"download": {"value": {"part": "download"}}})
+    ],
+    caller: Admin,
+    operating: OperatingDep,
+) -> PausesRead:
+    """What has waited goes on at once; resuming what is not paused changes nothing."""
+    applied = operating.resume(asked.part, caller.owner)
+    return _paused(operating, applied)
+
+
+def _paused(operating: OperatingDep, applied: bool) -> PausesRead:
+    return PausesRead(paused=[PauseRead.of(each) for each in operating.paused()], applied=applied)
