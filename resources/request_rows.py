@@ -28,6 +28,7 @@ class TranscriptionRow:
         try_number: which attempt of this series of retries, from 1.
         run_id: of the run that works on it, or of the last one once it is at rest.
         stage: what the run does, such as `download`.
+        stage_started_at: None before the first attempt, and of what ran before this was kept.
         progress_done: of `progress_total`, in the stage's unit: bytes or seconds of audio.
         document_sha256: hex, of the bytes under `document_key`.
         language: of the speech; None where there is none, or it is not known yet.
@@ -46,6 +47,7 @@ class TranscriptionRow:
     run_id: str | None
     heartbeat_at: datetime | None
     stage: str | None
+    stage_started_at: datetime | None
     progress_done: float | None
     progress_total: float | None
     error_code: str | None
@@ -190,6 +192,14 @@ _AUDIO_COLUMNS = (
     "sample_rate_hz",
     "channels",
 )
+
+
+MEDIA_COLUMNS = (
+    "id", "kind", "url", "extractor", "title", "info", "audio_key", "audio_sha256",
+    "audio_size_bytes", "audio_duration_s", "audio_codec", "audio_container",
+    "audio_sample_rate_hz", "audio_channels", "created_at", "updated_at",
+)  # fmt: skip
+"""What `media_row` reads."""
 
 
 def transcription_row(row: Mapping[str, Any]) -> TranscriptionRow:

@@ -1,7 +1,7 @@
-"""Requests, transcriptions and media: asking, reading, waiting for work, canceling."""
+"""Requests for transcriptions: asking, waiting for work, canceling."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import Connection
@@ -12,39 +12,30 @@ from resources.postgres import Postgres, Role
 from resources.request_intake import take_in
 from resources.request_rows import (
     DueTranscription,
-    EventRow,
-    MediaRow,
     Refusal,
     Submission,
     TranscriptionRequest,
     TranscriptionRow,
-    media_row,
-    segment_row,
     transcription_row,
 )
-from resources.run_store import RunStore
 from resources.telemetry import traced
-from resources.transcription_state import (
-    WORK_CHANNEL,
-    absent,
-    cancel_row,
-    locked_row,
-)
+from resources.transcription_reads import TranscriptionReads
+from resources.transcription_state import WORK_CHANNEL, cancel_row, locked_row
 from resources.usage import within_limits
 from ytcaption_assets.domain.caller import LOCAL_OWNER, Limits
-from ytcaption_assets.domain.errors import MediaNotFound, YtcaptionError
+from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import (
     Priority,
     TranscriptionOptions,
     TranscriptionStatus,
 )
-from ytcaption_assets.domain.transcript import Segment
 from ytcaption_assets.settings import Settings
 
 
-class RequestStore(RunStore):
-    """Requests, and what is read of them; what runs write is in RunStore and RunOutcomes."""
+class RequestStore(TranscriptionReads):
+    """Requests and the queue; what is read is in TranscriptionReads, what runs write in RunStore
+    and RunOutcomes."""
 
     @classmethod
     def from_settings(cls, settings: Settings, role: Role = "dagster") -> "RequestStore":
@@ -126,96 +117,6 @@ class RequestStore(RunStore):
         """
         with self.postgres.transaction() as connection:
             return answered(connection, owner, idempotency)
-
-    @traced("postgres.get")
-    def get(self, id: str, owner: str | None = None) -> TranscriptionRow:
-        """One transcription.
-
-        Args:
-            owner: who must have asked for it, as `Caller.sees_only` says; None: anybody.
-
-        Raises:
-            TranscriptionNotFound: no such id, or this owner has not asked for it.
-            TranscriptionErased: it was there once.
-        """
-        with self.postgres.transaction() as connection:
-            row = connection.execute(
-                """
-                select * from ytcaption.transcription
-                where id = %(id)s and (%(owner)s::text is null or exists (
-                    select from ytcaption.request
-                    where transcription_id = %(id)s and owner = %(owner)s))
-                """,
-                {"id": id, "owner": owner},
-            ).fetchone()
-            if row is None:
-                raise absent(connection, id)
-            return transcription_row(row)
-
-    def get_many(self, ids: Iterable[str]) -> dict[str, TranscriptionRow]:
-        """Those of the ids that are there, by id."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select * from ytcaption.transcription where id = any(%s)", (list(ids),)
-            ).fetchall()
-        return {row["id"]: transcription_row(row) for row in rows}
-
-    def media(self, media_id: str) -> MediaRow:
-        """One media.
-
-        Raises:
-            MediaNotFound: no such id.
-        """
-        with self.postgres.transaction() as connection:
-            row = connection.execute(
-                "select * from ytcaption.media where id = %s", (media_id,)
-            ).fetchone()
-        if row is None:
-            raise MediaNotFound(f"There is no media {media_id[:120]}.")
-        return media_row(row)
-
-    def segments(self, id: str) -> list[Segment]:
-        """The text in time order; empty before it is there."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select * from ytcaption.segment where transcription_id = %s order by index", (id,)
-            ).fetchall()
-        return [segment_row(row) for row in rows]
-
-    def events(self, id: str) -> list[EventRow]:
-        """What happened to a transcription, oldest first."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                'select * from ytcaption.event where transcription_id = %s order by "timestamp"',
-                (id,),
-            ).fetchall()
-        return [EventRow(**row) for row in rows]
-
-    def counts(self) -> dict[TranscriptionStatus, int]:
-        """How many transcriptions are in each status."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select status, count(*) as number from ytcaption.transcription group by status"
-            ).fetchall()
-        found = {row["status"]: row["number"] for row in rows}
-        return {status: found.get(status.value, 0) for status in TranscriptionStatus}
-
-    def completed_ids(self) -> list[str]:
-        """All that have a result."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select id from ytcaption.transcription where status = 'completed' order by id"
-            ).fetchall()
-        return [row["id"] for row in rows]
-
-    def list_recent(self, limit: int = 50) -> list[TranscriptionRow]:
-        """The newest transcriptions first."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select * from ytcaption.transcription order by created_at desc, id limit %s",
-                (limit,),
-            ).fetchall()
-        return [transcription_row(row) for row in rows]
 
     def due(self, limit: int) -> list[DueTranscription]:
         """What a run can be started for now: interactive first, then by age. Read by state, never

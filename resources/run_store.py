@@ -58,7 +58,8 @@ class RunStore(RunOutcomes):
                 """
                 update ytcaption.transcription
                 set status = 'running', run_id = %(run_id)s, heartbeat_at = now(),
-                    started_at = now(), stage = 'starting', attempt = attempt + %(anew)s,
+                    started_at = now(), stage = 'starting', stage_started_at = now(),
+                    attempt = attempt + %(anew)s,
                     series_start = case %(anew)s when 0 then series_start else attempt + 1 end,
                     progress_done = null, progress_total = null, error_code = null,
                     error_message = null, updated_at = now()
@@ -100,11 +101,13 @@ class RunStore(RunOutcomes):
             changed = connection.execute(
                 """
                 update ytcaption.transcription
-                set stage = %s, progress_done = %s, progress_total = %s,
+                set stage = %(stage)s, progress_done = %(done)s, progress_total = %(total)s,
+                    stage_started_at =
+                        case when stage = %(stage)s then stage_started_at else now() end,
                     heartbeat_at = now(), updated_at = now()
-                where id = %s and run_id = %s and status = 'running'
+                where id = %(id)s and run_id = %(run_id)s and status = 'running'
                 """,
-                (stage, done, total, id, run_id),
+                {"stage": stage, "done": done, "total": total, "id": id, "run_id": run_id},
             )
             if changed.rowcount == 0:
                 raise claim_lost(id)

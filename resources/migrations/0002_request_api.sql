@@ -1,8 +1,16 @@
 -- Who asks, and with what. `local`: an installation where nobody has to say who they are.
 alter table ytcaption.request add column owner text not null default 'local';
-create index on ytcaption.request (owner, transcription_id);
+create index on ytcaption.request (owner, transcription_id, id);
+create index on ytcaption.request (transcription_id, id);
+drop index ytcaption.request_transcription_id_idx;
 create index on ytcaption.request using gin (metadata jsonb_path_ops);
 create index on ytcaption.transcription (created_at desc, id desc);
+drop index ytcaption.transcription_created_at_idx;
+create index transcription_queue on ytcaption.transcription ((priority = 'bulk'), queued_at, id)
+    where status = 'queued';
+drop index ytcaption.transcription_expr_queued_at_idx;
+create index on ytcaption.media ((info ->> 'channel_id'));
+create index on ytcaption.media (lower(info ->> 'channel'));
 
 -- W3C trace context of the request that queued it: the run's spans hang below it.
 alter table ytcaption.transcription add column traceparent text;
@@ -58,8 +66,9 @@ create table ytcaption.tombstone (
     erased_at timestamptz not null default now()
 );
 
--- When the attempt that runs began.
+-- When the attempt that runs began, and its stage.
 alter table ytcaption.transcription add column started_at timestamptz;
+alter table ytcaption.transcription add column stage_started_at timestamptz;
 
 -- Sums of events, kept with each: they only grow, stay when rows are erased, and are read at once.
 create table ytcaption.total (

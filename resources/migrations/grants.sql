@@ -37,7 +37,7 @@ grant update (
     audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at
 ) on ytcaption.media to ytcaption_dagster;
 grant update (
-    status, attempt, series_start, next_attempt_at, started_at, run_id, heartbeat_at, stage,
+    status, attempt, series_start, next_attempt_at, started_at, stage_started_at, run_id, heartbeat_at, stage,
     progress_done, progress_total, error_code, error_message, document_key, document_sha256, language,
     language_probability, duration_s, speech_s, segment_count, word_count, dropped_count, provenance,
     completed_at, updated_at

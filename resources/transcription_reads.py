@@ -1,0 +1,154 @@
+"""What is read of transcriptions and media."""
+
+from collections.abc import Iterable
+
+from resources.request_rows import (
+    EventRow,
+    MediaRow,
+    TranscriptionRow,
+    media_row,
+    segment_row,
+    transcription_row,
+)
+from resources.run_store import RunStore
+from resources.telemetry import traced
+from resources.transcription_list import (
+    ListFilter,
+    Position,
+    TranscriptionDetail,
+    detail_row,
+    detail_statement,
+    page_statement,
+)
+from resources.transcription_state import absent
+from ytcaption_assets.domain.caller import LOCAL, Caller
+from ytcaption_assets.domain.errors import MediaNotFound
+from ytcaption_assets.domain.request import TranscriptionStatus
+from ytcaption_assets.domain.transcript import Segment
+
+
+class TranscriptionReads(RunStore):
+    """Rows as they stand. Who may see one has asked for it, or sees everything (rule 12)."""
+
+    @traced("postgres.get")
+    def get(self, id: str, owner: str | None = None) -> TranscriptionRow:
+        """One transcription.
+
+        Args:
+            owner: who must have asked for it, as `Caller.sees_only` says; None: anybody.
+
+        Raises:
+            TranscriptionNotFound: no such id, or this owner has not asked for it.
+            TranscriptionErased: it was there once.
+        """
+        rows = self.postgres.rows(
+            """
+            select * from ytcaption.transcription
+            where id = %(id)s and (%(owner)s::text is null or exists (
+                select from ytcaption.request
+                where transcription_id = %(id)s and owner = %(owner)s))
+            """,
+            {"id": id, "owner": owner},
+        )
+        if not rows:
+            raise self._absent(id)
+        return transcription_row(rows[0])
+
+    @traced("postgres.detail")
+    def detail(self, id: str, caller: Caller = LOCAL) -> TranscriptionDetail:
+        """One transcription with all that its asker is told of it, read at one moment.
+
+        Raises:
+            as `get`.
+        """
+        statement, parameters = detail_statement(id, caller)
+        rows = self.postgres.rows(statement, parameters)
+        if not rows:
+            raise self._absent(id)
+        return detail_row(rows[0])
+
+    @traced("postgres.page")
+    def page(
+        self,
+        caller: Caller = LOCAL,
+        filter: ListFilter = ListFilter(),  # noqa: B008 - frozen
+        *,
+        after: Position | None = None,
+        limit: int = 50,
+    ) -> list[TranscriptionDetail]:
+        """Of what the caller may see and the filter lets through, the newest first.
+
+        Args:
+            after: the place of the last one of the page before.
+        """
+        statement, parameters = page_statement(caller, filter, after, limit)
+        return [detail_row(row) for row in self.postgres.rows(statement, parameters)]
+
+    def _absent(self, id: str) -> Exception:
+        with self.postgres.transaction() as connection:
+            return absent(connection, id)
+
+    def get_many(self, ids: Iterable[str]) -> dict[str, TranscriptionRow]:
+        """Those of the ids that are there, by id."""
+        with self.postgres.transaction() as connection:
+            rows = connection.execute(
+                "select * from ytcaption.transcription where id = any(%s)", (list(ids),)
+            ).fetchall()
+        return {row["id"]: transcription_row(row) for row in rows}
+
+    def media(self, media_id: str) -> MediaRow:
+        """One media.
+
+        Raises:
+            MediaNotFound: no such id.
+        """
+        with self.postgres.transaction() as connection:
+            row = connection.execute(
+                "select * from ytcaption.media where id = %s", (media_id,)
+            ).fetchone()
+        if row is None:
+            raise MediaNotFound(f"There is no media {media_id[:120]}.")
+        return media_row(row)
+
+    def segments(self, id: str) -> list[Segment]:
+        """The text in time order; empty before it is there."""
+        with self.postgres.transaction() as connection:
+            rows = connection.execute(
+                "select * from ytcaption.segment where transcription_id = %s order by index", (id,)
+            ).fetchall()
+        return [segment_row(row) for row in rows]
+
+    def events(self, id: str) -> list[EventRow]:
+        """What happened to a transcription, oldest first."""
+        with self.postgres.transaction() as connection:
+            rows = connection.execute(
+                'select * from ytcaption.event where transcription_id = %s order by "timestamp"',
+                (id,),
+            ).fetchall()
+        return [EventRow(**row) for row in rows]
+
+    def counts(self) -> dict[TranscriptionStatus, int]:
+        """How many transcriptions are in each status."""
+        with self.postgres.transaction() as connection:
+            rows = connection.execute(
+                "select status, count(*) as number from ytcaption.transcription group by status"
+            ).fetchall()
+        found = {row["status"]: row["number"] for row in rows}
+        return {status: found.get(status.value, 0) for status in TranscriptionStatus}
+
+    def completed_ids(self) -> list[str]:
+        """All that have a result."""
+        with self.postgres.transaction() as connection:
+            rows = connection.execute(
+                "select id from ytcaption.transcription where status = 'completed' order by id"
+            ).fetchall()
+        return [row["id"] for row in rows]
+
+    def list_recent(self, limit: int = 50) -> list[TranscriptionRow]:
+        """The newest transcriptions first."""
+        with self.postgres.transaction() as connection:
+            rows = connection.execute(
+                "select * from ytcaption.transcription order by created_at desc, id limit %s",
+                (limit,),
+            ).fetchall()
+        return [transcription_row(row) for row in rows]
