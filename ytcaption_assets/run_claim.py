@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import dagster as dg
 
@@ -11,14 +12,18 @@ from resources.draft_segments import DraftWriter, add_drafts
 from resources.request_rows import MediaRow, TranscriptionRow
 from resources.request_store import RequestStore
 from resources.transcriber import OnSegment
+from resources.work_lock import at_work
 from ytcaption_assets.domain.errors import ClaimLost, DatabaseUnavailable, YtcaptionError
 from ytcaption_assets.domain.transcript import Segment
+from ytcaption_assets.run_end import STUCK_S, end_process, interruption, is_withdrawn
 from ytcaption_assets.run_trace import ATTEMPT_TAG, asset_span
 from ytcaption_assets.settings import load_settings
 
 __all__ = ["ATTEMPT_TAG", "Work", "claimed_work"]
 
-HEARTBEAT_S = 15.0
+HEARTBEAT_S = 3.0
+"""Rule 35 asks for one in 15 s; this is also how soon a run hears that it was canceled."""
+
 PROGRESS_S = 0.5
 
 INTERNAL_ERROR = "internal_error"
@@ -85,13 +90,22 @@ class Work:
         with DraftWriter(write, self._lost.set) as writer:
             yield writer.add
 
-    def _beat(self, ended: threading.Event) -> None:
+    def beat(self, ended: threading.Event, on_stuck: Callable[[], None]) -> None:
+        """Heartbeats until `ended`, or until the claim is lost.
+
+        Args:
+            on_stuck: called where the transcription was canceled and this run has not ended.
+        """
         while not ended.wait(HEARTBEAT_S):
             try:
                 self._store.heartbeat(self.id, self.run_id)
             except ClaimLost:
                 self._lost.set()
                 _between.pop((self.id, self.run_id), None)
+                if is_withdrawn(self._store, self.id, self.transcription) and not ended.wait(
+                    STUCK_S
+                ):
+                    on_stuck()
                 return
             except DatabaseUnavailable:
                 continue  # back before the claim runs out, or the next beat finds it lost
@@ -107,6 +121,7 @@ def claimed_work(context: dg.AssetExecutionContext, store: RequestStore) -> Iter
 
     Raises:
         dg.Failure: the transcription cannot be claimed, or the block failed.
+        DagsterExecutionInterruptedError: it was canceled; the run ends as canceled.
     """
     with asset_span(context), _claimed(context, store) as work:
         yield work
@@ -116,24 +131,32 @@ def claimed_work(context: dg.AssetExecutionContext, store: RequestStore) -> Iter
 def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator[Work]:
     key, run_id = context.partition_key, context.run_id
     attempt = context.run.tags.get(ATTEMPT_TAG)
+    row = None
     try:
         row = store.claim(key, run_id, int(attempt) if attempt else None)
         stage = context.asset_key.to_user_string()
         work = Work(store, run_id, stage, row)
         store.progress(key, run_id, stage, 0, None)
+    except ClaimLost as error:
+        raise _lost(context, store, row, error) from error
     except YtcaptionError as error:
         raise _failure(error) from error
+    on_stuck = partial(end_process, context.instance, context.run)
     if earlier := _between.pop((key, run_id), None):
         earlier.set()
     ended = threading.Event()
-    beats = threading.Thread(target=work._beat, args=(ended,), name="heartbeat", daemon=True)
+    beats = threading.Thread(
+        target=work.beat, args=(ended, on_stuck), name="heartbeat", daemon=True
+    )
     beats.start()
     failed = True
     try:
-        yield work
+        with at_work(store.postgres, key, row.media_id):
+            store.heartbeat(key, run_id)  # it may have been erased while this waited for the lock
+            yield work
         failed = False
     except ClaimLost as error:
-        raise _failure(error) from error
+        raise _lost(context, store, row, error) from error
     except YtcaptionError as error:
         _record(context, store, error.code, error.message, retryable=error.retryable)
         raise _failure(error) from error
@@ -147,6 +170,17 @@ def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator
             beats.join()
         elif not work.should_stop():
             _between[key, run_id] = ended
+
+
+def _lost(
+    context: dg.AssetExecutionContext,
+    store: RequestStore,
+    claimed: TranscriptionRow | None,
+    error: ClaimLost,
+) -> BaseException:
+    if is_withdrawn(store, context.partition_key, claimed):
+        return interruption(context.instance, context.run)
+    return _failure(error)
 
 
 def _failure(error: YtcaptionError) -> dg.Failure:

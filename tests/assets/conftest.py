@@ -32,7 +32,9 @@ class Graph:
         source = MediaSource(url_media_id(url), "direct", url=url, extractor="Generic")
         return self.store.submit(source, options, **more).transcription.id
 
-    def run(self, key: str, *, attempt: int | None = None, resources=None, selection=None):
+    def run(
+        self, key: str, *, attempt: int | None = None, resources=None, selection=None, tags=None
+    ):
         """One run of the three assets, or of those selected."""
         self.instance.add_dynamic_partitions(transcription_partitions.name or "", [key])
         job = build_definitions(self.settings).resolve_job_def("transcribe")
@@ -40,7 +42,7 @@ class Graph:
             instance=self.instance,
             partition_key=key,
             raise_on_error=False,
-            tags={"ytcaption/attempt": str(attempt)} if attempt else None,
+            tags=({"ytcaption/attempt": str(attempt)} if attempt else {}) | (tags or {}),
             resources=resources,
             asset_selection=[dg.AssetKey(name) for name in selection] if selection else None,
         )

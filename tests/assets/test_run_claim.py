@@ -1,5 +1,9 @@
 """A run that has lost its transcription publishes nothing."""
 
+import os
+import time
+from typing import Any
+
 import dagster as dg
 import pytest
 
@@ -27,6 +31,18 @@ class Meddler(Transcriber):
     meddle = staticmethod(lambda: None)
 
 
+class Patient(Meddler):
+    """Works on for half a minute unless it is told to stop."""
+
+    def transcribe(self, waveform, options, on_progress, on_segment=None) -> Recognition:
+        """Asks twenty times a second whether it is to go on."""
+        type(self).meddle()
+        for _ in range(600):
+            on_progress(1.0, 11.0)
+            time.sleep(0.05)
+        raise AssertionError("nobody said stop")
+
+
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch):
     """Every progress is reported."""
@@ -37,9 +53,79 @@ def test_a_canceled_run_publishes_nothing(graph: Graph, media_server: MediaServe
     """Canceled in the middle: no document, and it stays canceled."""
     key = graph.submit(media_server.url("jfk.flac"))
     Meddler.meddle = staticmethod(lambda: graph.store.cancel(key))
-    assert not graph.run(key, attempt=1, resources={"transcriber": Meddler()}).success
+    result = graph.run(key, attempt=1, resources={"transcriber": Meddler()})
     row = graph.store.get(key)
     assert (row.status, row.document_key) == (TranscriptionStatus.CANCELED, None)
+    run = graph.instance.get_run_by_id(result.run_id)
+    assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
+
+
+def test_a_run_hears_of_its_cancel_within_seconds(
+    graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
+):
+    """Also where it has nothing to write; it ends as canceled, and its pool's slot is free."""
+    key = graph.submit(media_server.url("jfk.flac"))
+    graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
+    monkeypatch.setattr(run_claim, "PROGRESS_S", 1_000.0)  # only heartbeats can hear it
+    began: list[float] = []
+
+    def cancel() -> None:
+        graph.store.cancel(key)
+        began.append(time.monotonic())
+
+    Patient.meddle = staticmethod(cancel)
+    result = graph.run(key, attempt=1, resources={"transcriber": Patient()})
+    assert time.monotonic() - began[0] < 5
+    run = graph.instance.get_run_by_id(result.run_id)
+    assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
+    slots = graph.instance.event_log_storage.get_concurrency_info("transcription")
+    assert (slots.active_slot_count, slots.pending_step_count) == (0, 0)
+
+
+def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server: MediaServer):
+    """A run by hand over what is completed, canceled: completed as before, the run canceled."""
+    url = media_server.url("jfk.flac")
+    key = graph.submit(url)
+    assert graph.run(key, attempt=1).success
+    with graph.store.postgres.transaction() as connection:
+        connection.execute("update ytcaption.transcription set document_key = 'transcripts/none'")
+    Meddler.meddle = staticmethod(lambda: graph.store.cancel(key))
+    result = graph.run(key, resources={"transcriber": Meddler()})
+    assert graph.store.get(key).status is TranscriptionStatus.COMPLETED
+    run = graph.instance.get_run_by_id(result.run_id)
+    assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
+
+
+@pytest.mark.parametrize("has_own_process", [True, False])
+def test_a_run_that_hears_nothing_ends_with_its_process(
+    graph: Graph,
+    media_server: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+    has_own_process: bool,
+):
+    """A model stuck in native code: canceled, slots freed, process ended; not where it is shared."""
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(run_claim, "HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(run_claim, "STUCK_S", 0.2)
+    key = graph.submit(media_server.url("jfk.flac"))
+    graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
+    seen: list[Any] = []
+
+    def hang() -> None:
+        row = graph.store.cancel(key)
+        time.sleep(2.0)
+        run = graph.instance.get_run_by_id(row.run_id or "")
+        slots = graph.instance.event_log_storage.get_concurrency_info("transcription")
+        seen.extend([run and run.status, slots.active_slot_count])
+
+    Meddler.meddle = staticmethod(hang)
+    tags = {".dagster/grpc_info": "{}"} if has_own_process else {}
+    graph.run(key, attempt=1, resources={"transcriber": Meddler()}, tags=tags)
+    if has_own_process:
+        assert (exits, seen) == ([1], [dg.DagsterRunStatus.CANCELED, 0])
+    else:
+        assert (exits, seen) == ([], [dg.DagsterRunStatus.STARTED, 1])
 
 
 def test_a_run_that_was_taken_over_changes_nothing(graph: Graph, media_server: MediaServer):

@@ -1,0 +1,50 @@
+"""Who works with the files of a transcription, whatever its row says: known to every process.
+
+A run holds the lock as long as it may write; an erasure waits for it, and holds it alone. Advisory
+locks of Postgres end with their connection, so that nobody who dies keeps one.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from resources.postgres import Postgres
+from ytcaption_assets.domain.errors import TranscriptionBusy
+
+_LOCK_CLASS = 0x776F726B  # "work": the first half of our keys
+
+
+@contextmanager
+def at_work(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
+    """Beside all others who work on it; waits while it is being erased."""
+    with postgres.own_connection() as connection:
+        for name in (id, media_id):
+            connection.execute(
+                "select pg_advisory_lock_shared(%s, %s)", (_LOCK_CLASS, _lock_key(name))
+            )
+        yield
+
+
+@contextmanager
+def alone(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
+    """With nobody at work on the transcription, or on the media, of this id.
+
+    Raises:
+        TranscriptionBusy: somebody still is after `wait_s`.
+    """
+    with postgres.own_connection() as connection:
+        try:
+            connection.execute("select set_config('lock_timeout', %s, false)", (f"{wait_s}s",))
+            connection.execute("select pg_advisory_lock(%s, %s)", (_LOCK_CLASS, _lock_key(name)))
+        except psycopg.errors.LockNotAvailable as error:
+            raise TranscriptionBusy(
+                "The run that works on it has not ended yet. Repeat this in some seconds."
+            ) from error
+        yield
+
+
+def _lock_key(name: str) -> int:
+    # Two names on one key only wait for each other.
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], signed=True)
