@@ -45,14 +45,16 @@ def fetch_json(
             client.stream("GET", url, headers={"Accept": "application/json"}) as answer,
         ):
             if answer.status_code != 200:
-                raise SourceUnavailable(f"{host} answered {answer.status_code}.")
+                raise ValueError(f"status {answer.status_code}")
             body = bytearray()
             for block in answer.iter_bytes():
                 body += block
                 if len(body) > max_bytes:
-                    raise SourceUnavailable(f"{host} answered with over {max_bytes} bytes.")
+                    raise ValueError(f"over {max_bytes} bytes")
         return json.loads(body)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        cause = proxy.traffic.refused or proxy.traffic.unreachable
-        said = cause[0] if cause else type(error).__name__
+        # The proxy's own refusals look like answers. A parser's message would quote the body.
+        causes = proxy.traffic.refused or proxy.traffic.unreachable
+        mine = str(error) if type(error) is ValueError else type(error).__name__
+        said = causes[0] if causes else mine
         raise SourceUnavailable(f"{host} did not give a JSON document: {said}.") from None
