@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import dagster as dg
 
@@ -24,12 +24,12 @@ class Orchestrator:
         self._lock = threading.Lock()
         self._instance: dg.DagsterInstance | None = None
 
-    def add_partition(self, key: str) -> bool:
-        """Whether Dagster knows the partition now; False when its storage is away."""
+    def add_partitions(self, keys: Sequence[str]) -> bool:
+        """Whether Dagster knows the partitions now; False when its storage is away."""
         try:
-            self._opened().add_dynamic_partitions(transcription_partitions.name or "", [key])
+            self._opened().add_dynamic_partitions(transcription_partitions.name or "", keys)
         except Exception as error:  # Dagster and SQLAlchemy share no root; none may reach a caller
-            logger.warning("partition %s left to the sensor: %s", key, type(error).__name__)
+            logger.warning("%d partitions left to the sensor: %s", len(keys), type(error).__name__)
             return False
         return True
 

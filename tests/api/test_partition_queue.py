@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,13 +13,13 @@ class Hanging:
     """An orchestrator whose storage does not answer until it is released."""
 
     def __init__(self) -> None:
-        self.seen: list[str] = []
+        self.seen: list[list[str]] = []
         self.release = threading.Event()
 
-    def add_partition(self, key: str) -> bool:
+    def add_partitions(self, keys: Sequence[str]) -> bool:
         """Waits, then adds."""
         self.release.wait(10)
-        self.seen.append(key)
+        self.seen.append(list(keys))
         return True
 
 
@@ -38,14 +39,14 @@ def test_a_storage_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -
     orchestrator.release.set()
 
 
-def test_keys_are_added_in_order_and_before_the_end() -> None:
-    """Closing waits for what is queued."""
+def test_keys_are_added_together_in_order_and_before_the_end() -> None:
+    """Closing waits for what is queued; Dagster is asked once, and for each key once."""
     orchestrator = Hanging()
     orchestrator.release.set()
     partitions = PartitionQueue(orchestrator)
     partitions.start()
-    for key in "abc":
+    for key in "abca":
         partitions.add(key)
     partitions.close()
 
-    assert orchestrator.seen == ["a", "b", "c"]
+    assert orchestrator.seen == [["a", "b", "c"]]
