@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
 
-.PHONY: transcribe up status test lint bench format clean
+.PHONY: transcribe up status test lint bench bench-api format clean
 
 transcribe: $(INSTALLED)
 	@$(BIN)/ytcaption transcribe $${URL:+"$$URL"}
@@ -27,6 +27,9 @@ lint: $(DEVELOPED)
 
 bench: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.run
+
+bench-api: $(DEVELOPED)
+	$(BIN)/python -m benchmarks.api
 
 format: $(DEVELOPED)
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,213 @@
+"""The API under a hundred clients, beside a bare FastAPI route and a bare insert, in one run.
+
+    python -m benchmarks.api [--clients 100] [--seconds 60] [--think 1.0] [--workers 2]
+
+Every client asks for a new transcription, looks at it, reads a result, and thinks a second in
+between. Then a few ask without a pause, which shows what the machine holds. The API's processes and
+their Postgres are real and Dagster's storage is there; its daemon is not, so that no run takes the
+cores. Exit status 1 where a request failed.
+"""
+
+import argparse
+import asyncio
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+from psycopg_pool import AsyncConnectionPool
+from rich.console import Console
+from rich.table import Table
+from tests.transcripts import transcript_of
+
+from benchmarks.api_load import Ask, Took, flat_out, paced
+from resources.database_urls import database_urls
+from resources.migrate import migrated_postgres
+from resources.object_store import ObjectStore, document_key
+from resources.postgres import close_pools
+from resources.request_store import RequestStore
+from ytcaption_assets.cli.dagster_home import dagster_environment, dagster_instance
+from ytcaption_assets.domain.media import MediaSource
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.settings import Settings
+
+ROUTES = "/api/v1/transcriptions"
+COMPLETED = 50
+GOALS_MS = {"POST": 50.0, "GET status": 20.0, "GET result": 20.0}
+FLAT_OUT_CLIENTS, FLAT_OUT_S = 16, 10.0
+
+
+def main() -> None:
+    """Prints both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--think", type=float, default=1.0, help="seconds between two requests")
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    load = {"clients": arguments.clients, "seconds": arguments.seconds, "think_s": arguments.think}
+    with tempfile.TemporaryDirectory(prefix="ytc-api-") as folder:
+        settings = Settings(home=Path(folder) / "home", requests_per_minute=10**9)
+        with migrated_postgres(settings):
+            with dagster_instance(settings):
+                done = _completed(settings)
+            paced_runs: dict[str, Took] = {}
+            flat_runs: dict[str, Took] = {}
+            with _served("benchmarks.bare_route:app", 1, settings) as url:
+                paced_runs["bare FastAPI route"] = asyncio.run(paced(_asks(url, done), **load))
+                flat_runs["bare FastAPI route"] = asyncio.run(_flat(url, done))
+            paced_runs["bare insert"] = asyncio.run(_bare_inserts(settings, **load))
+            for workers in dict.fromkeys((1, arguments.workers)):
+                name = f"ytcaption, {workers} process" + ("es" if workers > 1 else "")
+                with _served("api.app:create_app", workers, settings) as url:
+                    asks = _asks(url + ROUTES.removesuffix("/transcriptions"), done)
+                    paced_runs[name] = asyncio.run(paced(asks, **load))
+                    flat_runs[name] = asyncio.run(
+                        _flat(url + ROUTES.removesuffix("/transcriptions"), done)
+                    )
+            close_pools(database_urls(settings))
+    console = Console()
+    _print_paced(console, paced_runs, arguments.clients)
+    _print_flat(console, flat_runs)
+    errors = [f"{name}: {error}" for name, took in paced_runs.items() for error in took.errors]
+    console.print(f"{len(errors)} errors", *sorted(set(errors))[:10])
+    sys.exit(1 if errors else 0)
+
+
+def _completed(settings: Settings) -> list[str]:
+    """Transcriptions with a result, made by the store that runs use."""
+    store = RequestStore.from_settings(settings, role="admin")
+    objects = ObjectStore.from_settings(settings)
+    ids = []
+    for number in range(COMPLETED):
+        source = MediaSource(f"url-{number}", "direct", f"https://example.org/{number}.mp3")
+        id = store.submit(source, TranscriptionOptions("base")).transcription.id
+        store.claim(id, "bench")
+        transcript = transcript_of(id)
+        key = document_key(id)
+        written = objects.write_bytes(key, transcript.to_json())
+        store.transcript_stored(id, "bench", transcript, key, written.sha256)
+        store.complete(id, "bench")
+        ids.append(id)
+    return ids
+
+
+def _asks(url: str, done: Sequence[str]) -> list[tuple[str, Ask]]:
+    async def post(session: aiohttp.ClientSession, number: int) -> int:
+        body = {"url": f"https://example.org/{uuid.uuid4()}.mp3", "model": "base"}
+        async with session.post(f"{url}/transcriptions", json=body) as answer:
+            await answer.read()
+            return answer.status
+
+    async def get(session: aiohttp.ClientSession, path: str) -> int:
+        async with session.get(f"{url}/transcriptions/{path}") as answer:
+            await answer.read()
+            return answer.status
+
+    return [
+        ("POST", post),
+        ("GET status", lambda session, _: get(session, random.choice(done))),
+        ("GET result", lambda session, _: get(session, f"{random.choice(done)}/result?format=srt")),
+    ]
+
+
+async def _flat(url: str, done: Sequence[str]) -> Took:
+    kind, ask = _asks(url, done)[1]
+    return await flat_out(kind, ask, clients=FLAT_OUT_CLIENTS, seconds=FLAT_OUT_S)
+
+
+async def _bare_inserts(
+    settings: Settings, *, clients: int, seconds: float, think_s: float
+) -> Took:
+    """One row a request, committed, at the pace of the API's POSTs."""
+    async with AsyncConnectionPool(
+        database_urls(settings).admin, min_size=10, max_size=10, open=False
+    ) as pool:
+        async with pool.connection() as connection:
+            await connection.execute("create table bare (id uuid primary key, body text)")
+
+        async def insert(session: aiohttp.ClientSession, number: int) -> int:
+            async with pool.connection() as connection:
+                await connection.execute(
+                    "insert into bare values (%s, %s)", (uuid.uuid4(), "x" * 200)
+                )
+            return 200
+
+        return await paced(
+            [("POST", insert)], clients=clients, seconds=seconds, think_s=3 * think_s
+        )
+
+
+@contextmanager
+def _served(app: str, workers: int, settings: Settings) -> Iterator[str]:
+    """uvicorn in processes of its own; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log"]
+    command += ["--workers", str(workers), "--log-level", "warning"]
+    command += ["--factory"] if app.endswith("create_app") else []
+    environment = dagster_environment(settings) | {"PYTHONPATH": str(Path.cwd())}
+    log = settings.home / "api.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+    try:
+        _wait_for(port, process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    give_up_at = time.monotonic() + 60
+    while time.monotonic() < give_up_at and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            time.sleep(
+                3
+            )  # until every worker is there and has opened what it opens beside requests
+            return
+    raise RuntimeError(f"the server did not start:\n{log.read_text()[-3000:]}")
+
+
+def _print_paced(console: Console, runs: dict[str, Took], clients: int) -> None:
+    table = Table("arm", "request", "number", "p50", "p95", "p99", "goal", "p95 of bare route")
+    table.title = f"{clients} clients, each thinking between two requests; milliseconds"
+    bare = runs["bare FastAPI route"]
+    for name, took in runs.items():
+        for kind, seconds in took.seconds.items():
+            p50, p95, p99 = (took.quantile_ms(kind, share) for share in (0.5, 0.95, 0.99))
+            ours = name.startswith("ytcaption")
+            table.add_row(
+                name,
+                kind,
+                str(len(seconds)),
+                *(f"{value:.1f}" for value in (p50, p95, p99)),
+                f"{GOALS_MS[kind]:.0f}" if ours else "",
+                f"{p95 / bare.quantile_ms(kind, 0.95):.1f} x",
+            )
+    console.print(table)
+
+
+def _print_flat(console: Console, runs: dict[str, Took]) -> None:
+    table = Table("arm", "requests a second", "of bare route")
+    table.title = f"GET status, {FLAT_OUT_CLIENTS} clients without a pause"
+    bare = runs["bare FastAPI route"].rate
+    for name, took in runs.items():
+        table.add_row(name, f"{took.rate:.0f}", f"{took.rate / bare:.2f} x")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
