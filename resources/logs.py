@@ -43,7 +43,12 @@ def log_handler(format: LogFormat) -> logging.Handler:
     is_terminal = sys.stderr.isatty()
     as_text = format == "text" or (format == "auto" and is_terminal)
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=is_terminal)]
+        # Its own tracebacks show local variables, and colours that hide a URL's end.
+        [
+            structlog.dev.ConsoleRenderer(
+                colors=is_terminal, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -69,9 +74,10 @@ def log_handler(format: LogFormat) -> logging.Handler:
 def configure_own_logging(format: LogFormat) -> None:
     """Our own loggers write to standard error; all others stay as they are. For runs, where
     Dagster has its say on the rest. Safe to call again."""
+    root = logging.getLogger()
     for name in OWN_LOGGERS:
         logger = logging.getLogger(name)
-        if not any(handler.get_name() == "ytcaption" for handler in logger.handlers):
+        if not any(each.get_name() == "ytcaption" for each in root.handlers + logger.handlers):
             logger.addHandler(log_handler(format))
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.INFO)
