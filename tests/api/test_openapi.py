@@ -35,9 +35,13 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "getHealth",
         "getMetrics",
         "getOptions",
+        "getOverview",
         "getReadiness",
         "getTranscription",
         "getTranscriptionResult",
+        "pausePart",
+        "resumePart",
+        "retryMany",
     ]
     for operation in operations:
         assert operation["summary"]
@@ -129,6 +133,8 @@ def send_generated(
                 case.path_parameters["id"] = id
             if isinstance(case.body, dict) and "url" in case.body:
                 case.body |= {"url": LINK, "model": "base", "language": "en"}
+        if isinstance(case.body, dict) and case.body.get("part") == "intake":
+            case.body["part"] = "download"  # paused intake answers 503, as it should
         response = case.call_and_validate()
         answers[case.method + case.path, response.status_code] += 1
 
