@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ytcaption_assets.cli import keys, lake, models
+from ytcaption_assets.cli import admin, keys, lake, models
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
@@ -23,6 +23,7 @@ app.command()(up)
 app.command()(status)
 app.command()(sql)
 app.add_typer(keys.app, name="keys")
+app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")
 app.add_typer(lake.app, name="lake")
 

@@ -1,0 +1,95 @@
+"""`ytcaption admin`, on a real database and Dagster's real storage."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from resources.request_store import RequestStore
+from ytcaption_assets.cli.dagster_home import dagster_instance
+from ytcaption_assets.cli.main import app
+from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
+from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption_assets.settings import Settings
+
+
+@pytest.fixture
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """The command, wide enough for its tables."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments: str, status: int = 0) -> str:
+        result = CliRunner().invoke(app, ["admin", *arguments])
+        assert result.exit_code == status, result.output
+        return result.output
+
+    return command
+
+
+def fail(store: RequestStore, name: str, code: str) -> str:
+    source = MediaSource(f"youtube-{name}", "site", f"https://youtu.be/{name}", "Youtube", name)
+    id = store.submit(source, TranscriptionOptions(model="base")).transcription.id
+    store.claim(id, f"run-{name}")
+    audio = StoredAudio("audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "webm", 48_000, 2)
+    store.audio_stored(id, f"run-{name}", MediaInfo(title=name, channel="JFK"), audio)
+    store.fail(id, f"run-{name}", code, "It is [b]private[/b].", False, 4)
+    return id
+
+
+def test_the_overview_is_tables_or_json(run, request_store: RequestStore):
+    """The same numbers either way; a stranger's text is no markup."""
+    fail(request_store, "one", "media_private")
+    source = MediaSource("youtube-two", "site", "https://youtu.be/two", "Youtube", "[b]Two[/b]")
+    id = request_store.submit(source, TranscriptionOptions(model="base")).transcription.id
+    request_store.claim(id, "run-two")
+    request_store.progress(id, "run-two", "transcription", 3.0, 12.0)
+    run("pause", "intake", "--reason", "[i]Moving[/i]")
+    text = run("overview")
+    for shown in ("media_private", "[b]private[/b]", "[b]Two[/b]", "25%", "[i]Moving[/i]", "GB"):
+        assert shown in text
+    document = json.loads(run("overview", "--json"))
+    assert document["counts"]["failed"] == document["counts"]["running"] == 1
+    assert document["pauses"][0]["part"] == "intake"
+
+
+def test_what_failed_is_queued_again(run, request_store: RequestStore):
+    """By code, channel and time; the answer names it."""
+    id = fail(request_store, "one", "source_blocked")
+    assert "0 transcriptions" in run("retry", "--code", "media_private")
+    assert "0 transcriptions" in run("retry", "--created-after", "2999-01-01")
+    said = run("retry", "--code", "source_blocked", "--channel", "JFK")
+    assert "1 transcriptions queued again" in said
+    assert id in said
+    assert request_store.get(id).status is TranscriptionStatus.QUEUED
+
+
+def test_a_pause_reaches_dagsters_pools(run, settings: Settings):
+    """And is kept by the next `up`, which asks the rows."""
+
+    def limit() -> int | None:
+        with dagster_instance(settings) as instance:
+            limits = {
+                each.name: each.limit for each in instance.event_log_storage.get_pool_limits()
+            }
+        return limits["download"]
+
+    assert "download is paused" in run("pause", "download")
+    assert limit() == 0
+    assert "download goes on" in run("resume", "download")
+    assert limit() == settings.download_slots
+    assert "was not paused" in run("resume", "download")
+
+
+def test_without_dagsters_database_the_row_stands(run, settings: Settings, monkeypatch):
+    """One sentence says who sees to it."""
+    monkeypatch.setenv("YTCAPTION_DAGSTER_DATABASE_URL", "postgresql://u:secret@127.0.0.1:9/d")
+    monkeypatch.setattr("resources.migrate.migrate", lambda settings: None)
+    said = run("pause", "transcription")
+    assert "transcription is paused" in said
+    assert "follow once it does" in said
+    assert "secret" not in said
+
+
+def test_a_part_that_is_none_is_wrong_usage(run):
+    """Exit status 2."""
+    run("pause", "everything", status=2)

@@ -1,0 +1,181 @@
+"""`ytcaption admin overview|retry|pause|resume|purge`: what operators do, on the database."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ytcaption_assets.cli import keys
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from resources.admin import Affected, Overview
+    from resources.postgres import Postgres
+    from ytcaption_assets.settings import Settings
+
+app = typer.Typer(help="Operating it: the queue, retries, pauses, erasing.", no_args_is_help=True)
+app.add_typer(keys.app, name="keys")
+
+BY = "local"
+_SHOWN = 20
+
+Part = Annotated[
+    Literal["intake", "download", "transcription"],
+    typer.Argument(help="intake: no requests are taken. The others: no run begins that asset."),
+]
+
+
+@app.command()
+def overview(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """States, who waits longest, what runs, failures by cause, pauses, how much room is left."""
+    from resources.admin import overview as read_overview
+
+    with _database() as (settings, postgres, console):
+        seen = read_overview(postgres, settings.home)
+    if as_json:
+        document = json.dumps(asdict(seen), indent=2, default=lambda date: date.isoformat())
+        sys.stdout.write(document + "\n")
+    else:
+        print_overview(seen, console)
+
+
+@app.command()
+def retry(
+    status: Annotated[
+        Literal["failed", "canceled"], typer.Option(help="What they are at the moment.")
+    ] = "failed",
+    code: Annotated[str | None, typer.Option(help="The error's, such as source_blocked.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Its name or id.")] = None,
+    created_after: Annotated[
+        datetime | None, typer.Option(help="First asked for then or later, in UTC.")
+    ] = None,
+    created_before: Annotated[
+        datetime | None, typer.Option(help="First asked for before, in UTC.")
+    ] = None,
+) -> None:
+    """Queues everything that fits for a new series of attempts."""
+    from resources.admin import RetryFilter, retry_all
+
+    chosen = RetryFilter(status, code, channel, _utc(created_after), _utc(created_before))
+    with _database() as (_, postgres, console):
+        affected = retry_all(postgres, chosen, BY)
+    _say(console, affected, "queued again")
+
+
+@app.command()
+def pause(
+    part: Part,
+    reason: Annotated[str, typer.Option(help="For other operators.")] = "",
+) -> None:
+    """Stops a part until it is resumed, restarts included. What runs is not disturbed."""
+    from resources.pauses import pause as stop
+
+    with _database() as (settings, postgres, console):
+        stop(postgres, part, reason, BY)
+        console.print(f"{part} is paused.")
+        _apply(settings, postgres, console)
+
+
+@app.command()
+def resume(part: Part) -> None:
+    """Lets it go on."""
+    from resources.pauses import resume as go_on
+
+    with _database() as (settings, postgres, console):
+        was_paused = go_on(postgres, part, BY)
+        console.print(f"{part} goes on." if was_paused else f"{part} was not paused.")
+        _apply(settings, postgres, console)
+
+
+def print_overview(seen: "Overview", console: "Console") -> None:
+    """The reading as tables."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ytcaption_assets.cli.status import duration
+
+    table = Table("transcriptions", "number")
+    table.columns[1].justify = "right"
+    for status, number in seen.counts.items():
+        table.add_row(status, f"{number:,}")
+    console.print(table)
+    if seen.oldest_waiting_s is not None:
+        console.print(f"The oldest has waited {duration(seen.oldest_waiting_s)}.")
+    if seen.running:
+        table = Table("running", "stage", "done", "attempt", "since", "last sign of life")
+        for each in seen.running:
+            done = ""
+            if each.progress_done is not None and each.progress_total:
+                done = f"{each.progress_done / each.progress_total:.0%}"
+            since, silent = duration(each.age_s), duration(each.silent_s)
+            name = escape(each.title or each.id)
+            table.add_row(name, each.stage or "", done, str(each.attempt), since, silent)
+        console.print(table)
+    if seen.failures:
+        table = Table("failed with", "number", "last", "what was said")
+        for failure in seen.failures:
+            last = failure.last_at.astimezone().strftime("%Y-%m-%d %H:%M")
+            said = escape(failure.last_message or "")
+            table.add_row(failure.code, f"{failure.number:,}", last, said)
+        console.print(table)
+    for each in seen.pauses:
+        since = each.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")
+        reason = f": {each.reason}" if each.reason else ""
+        line = f"{each.part} is paused since {since} by {each.paused_by}{reason}"
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(
+        f"{seen.media_count:,} media, {seen.audio_bytes / 1e9:.2f} GB of audio; "
+        f"{seen.disk_free_bytes / 1e9:.1f} of {seen.disk_total_bytes / 1e9:.1f} GB free.",
+        soft_wrap=True,
+    )
+
+
+@contextmanager
+def _database() -> "Iterator[tuple[Settings, Postgres, Console]]":
+    from rich.console import Console
+
+    from resources.database_urls import database_urls
+    from resources.migrate import migrated_postgres
+    from resources.postgres import Postgres, close_pools
+    from ytcaption_assets.settings import load_settings
+
+    settings = load_settings()
+    with migrated_postgres(settings):
+        try:
+            yield settings, Postgres.from_settings(settings, "admin"), Console(highlight=False)
+        finally:
+            close_pools(database_urls(settings))
+
+
+def _apply(settings: "Settings", postgres: "Postgres", console: "Console") -> None:
+    from resources.pauses import follow_pauses, paused_parts
+    from ytcaption_assets.cli.dagster_home import dagster_instance
+    from ytcaption_assets.domain.errors import YtcaptionError
+
+    try:
+        with dagster_instance(settings) as instance:
+            follow_pauses(instance, settings, paused_parts(postgres))
+    except YtcaptionError as error:
+        console.print(
+            f"{error.message} Its pools follow once it does.", markup=False, soft_wrap=True
+        )
+
+
+def _say(console: "Console", affected: "Affected", what: str) -> None:
+    console.print(f"{affected.number:,} transcriptions {what}.")
+    for id in affected.ids[:_SHOWN]:
+        console.print(f"  {id}", markup=False, soft_wrap=True)
+    if affected.number > _SHOWN:
+        console.print(f"  and {affected.number - _SHOWN:,} more")
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.replace(tzinfo=UTC)
