@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -12,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api import openai_errors
 from api.request_id import current_request_id
 from ytcaption_assets.domain import errors
 from ytcaption_assets.domain.request import TranscriptionStatus
@@ -51,6 +53,7 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.ObjectStoreUnavailable: 503,
     errors.DatabaseUnavailable: 503,
     errors.LakeUnavailable: 503,
+    errors.DagsterUnavailable: 503,
     errors.StateError: 409,
     errors.TranscriptionNotFound: 404,
     errors.TranscriptionErased: 410,
@@ -73,6 +76,7 @@ SERVER_DETAIL: dict[type[errors.YtcaptionError], str] = {
     errors.ObjectStoreUnavailable: "The object store does not answer. Ask again in a few seconds.",
     errors.DatabaseUnavailable: "The database does not answer. Ask again in a few seconds.",
     errors.LakeUnavailable: "The lake does not answer. Ask again in a few seconds.",
+    errors.DagsterUnavailable: "Dagster's storage does not answer. Ask again in a few seconds.",
     errors.IntakePaused: "The operator takes no new requests at the moment. Ask again later.",
     errors.ObjectNotFound: "The stored document is missing. Ask the operator to restore it.",
     errors.ObjectCorrupt: "The stored document is damaged. Ask the operator to restore it.",
@@ -102,6 +106,21 @@ def status_of(error: errors.YtcaptionError) -> int:
     return next(STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR)
 
 
+def status_of_code(code: str) -> int:
+    """The HTTP status of an error that only its code is left of."""
+    return _status_by_code().get(code, 422)
+
+
+@cache
+def _status_by_code() -> dict[str, int]:
+    waiting, found = [errors.YtcaptionError], {}
+    while waiting:
+        kind = waiting.pop()
+        found[kind.code] = next(STATUS_BY_ERROR[it] for it in kind.__mro__ if it in STATUS_BY_ERROR)
+        waiting.extend(kind.__subclasses__())
+    return found
+
+
 def problem(
     status: int,
     code: str,
@@ -111,14 +130,7 @@ def problem(
     **members: Any,
 ) -> Response:
     """An RFC 9457 answer; `members` are our extensions (RFC 9457 section 3.2)."""
-    body = {
-        "type": f"urn:ytcaption:problem:{code}",
-        "title": http.HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "request_id": current_request_id(),
-    } | members
+    status, body = openai_errors.shaped(status, problem_body(status, code, detail) | members)
     # ensure_ascii: a lone surrogate that a client sent must not break the answer's encoding.
     return Response(
         json.dumps(body),
@@ -126,6 +138,18 @@ def problem(
         media_type=PROBLEM_MEDIA_TYPE,
         headers={"Cache-Control": "no-store"} | dict(headers or {}),
     )
+
+
+def problem_body(status: int, code: str, detail: str) -> dict[str, Any]:
+    """What every problem says."""
+    return {
+        "type": f"urn:ytcaption:problem:{code}",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": current_request_id(),
+    }
 
 
 def ytcaption_problem(error: errors.YtcaptionError) -> Response:
@@ -178,7 +202,7 @@ def validation_problem(request: Request, error: RequestValidationError) -> Respo
         return problem(400, HTTP_CODES[400], HTTP_DETAILS[400])
     if not _is_json(request) and any(_is_no_object(item) for item in found):
         return problem(415, HTTP_CODES[415], "Send the body as application/json.")
-    fields = [_field_error(item) for item in found[:20]]
+    fields = [field_error(item) for item in found[:20]]
     where = ", ".join(dict.fromkeys(field["parameter"] or field["pointer"] for field in fields))
     return problem(422, HTTP_CODES[422], f"The request is not valid: {where}.", errors=fields)
 
@@ -194,7 +218,8 @@ def _is_json(request: Request) -> bool:
     )
 
 
-def _field_error(item: Mapping[str, Any]) -> dict[str, Any]:
+def field_error(item: Mapping[str, Any]) -> dict[str, Any]:
+    """One of pydantic's errors as `FieldError`; its `loc` begins with `body` or `query`."""
     place, *path = item["loc"]
     message = str(item["msg"]).removeprefix("Value error, ")
     return {

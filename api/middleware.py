@@ -7,6 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import openai_errors
 from api.errors import HTTP_DETAILS, problem
 from api.request_id import HEADER, accept_request_id
 
@@ -16,6 +17,7 @@ access_log = logging.getLogger("api.access")
 MAX_BODY_BYTES = 64 * 1024
 
 BODY_LIMITS: dict[str, int | None] = {
+    "/api/v1/transcriptions:batch": 4 * 1024 * 1024,
     "/api/v1/uploads": None,
     "/v1/audio/transcriptions": None,
     "/v1/audio/translations": None,
@@ -48,6 +50,7 @@ class RequestEnvelope:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        openai_errors.expect(scope["path"])
         request_id = accept_request_id(Headers(scope=scope).get(HEADER))
         started_at = time.perf_counter()
         status = 0
