@@ -1,0 +1,264 @@
+"""`Client`: everything that the REST API offers, typed."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self, TypedDict, Unpack
+from urllib.parse import quote
+
+import httpx
+
+from ytcaption_assets.client.events import followed
+from ytcaption_assets.client.files import file_blocks, file_size, saved
+from ytcaption_assets.client.models import Accepted, Event, Refusal, Transcription, Usage, read_as
+from ytcaption_assets.client.transport import Call, Transport
+from ytcaption_assets.client.waiting import changes_of
+from ytcaption_assets.domain.caption_formats import CaptionFormat
+from ytcaption_assets.domain.request import Priority, Task
+from ytcaption_assets.domain.transcript import Transcript
+
+OnProgress = Callable[[int, int | None], None]
+
+PAGE = 200
+BATCH = 1_000
+UPLOAD_ANSWER_S = 600.0
+"""The server looks at a file before it answers."""
+
+
+class Asked(TypedDict, total=False):
+    """How a media is to be transcribed; what is left out is the server's to choose."""
+
+    language: str | None
+    model: str | None
+    task: Task
+    initial_prompt: str | None
+    hotwords: str | None
+    temperature: float | None
+    priority: Priority
+    metadata: Mapping[str, Any] | None
+
+
+class Client:
+    """One server. Threads may share it.
+
+    What is lost on the way is asked again where that changes nothing, as is what the server answers
+    with 429 or 503, for a minute at most. Every method raises
+
+        ApiError: the server refused, with its stable code and the detail for a person.
+        ServerUnreachable: no answer.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            base_url: such as `http://127.0.0.1:8000`.
+            api_key: `ytc_...` or a JWT; None where the server asks for none.
+            transport: httpx's own, for a proxy or other certificates.
+
+        Raises:
+            InvalidUrl: `base_url` is no address of a server.
+        """
+        self._transport = Transport(base_url, api_key, transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._transport.close()
+
+    def submit(
+        self,
+        source: str | Path,
+        *,
+        idempotency_key: str | None = None,
+        on_progress: OnProgress | None = None,
+        **asked: Unpack[Asked],
+    ) -> Accepted:
+        """Ask for a transcription; the answer comes at once.
+
+        Args:
+            source: a link, or the path of a file, which is uploaded.
+            idempotency_key: makes repeating this call safe for 24 hours; one is made if left out.
+            on_progress: bytes of a file that were sent, of all.
+
+        Raises:
+            FileUnreadable: there is no such file.
+        """
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        given = {name: value for name, value in asked.items() if value is not None}
+        if isinstance(source, Path):
+            return self._upload(source, given, headers, on_progress)
+        call = Call("POST", "/api/v1/transcriptions", json={"url": source} | given, headers=headers)
+        return read_as(Accepted, self._transport.send(call))
+
+    def batch(self, asked: Iterable[Mapping[str, Any]]) -> Iterator[Accepted | Refusal]:
+        """Ask for many at once, each with its own answer, in the order given.
+
+        Args:
+            asked: each a `url` and what else `submit` takes.
+        """
+        waiting = iter(asked)
+        while some := [dict(one) for one in islice(waiting, BATCH)]:
+            call = Call(
+                "POST",
+                "/api/v1/transcriptions:batch",
+                json={"requests": some},
+                headers={"Idempotency-Key": str(uuid.uuid4())},
+            )
+            for answer in self._transport.send(call).json()["results"]:
+                yield _batch_answer(answer)
+
+    def get(self, id: str, *, wait_s: int | None = None) -> Transcription:
+        """Where a transcription stands.
+
+        Args:
+            wait_s: for its end, at the server, before it answers; 60 at most.
+        """
+        timeout_s = None if wait_s is None else wait_s + 30.0
+        call = Call("GET", _path(id), params={"wait": wait_s}, timeout_s=timeout_s)
+        return read_as(Transcription, self._transport.send(call))
+
+    def wait(
+        self,
+        id: str,
+        *,
+        timeout_s: float | None = None,
+        on_change: Callable[[Transcription], None] = lambda _: None,
+    ) -> Transcription:
+        """The transcription once it is completed, failed or canceled.
+
+        By server-sent events, taken up again where they break off; where none come through, by
+        asking.
+
+        Args:
+            timeout_s: None waits for as long as it takes.
+            on_change: told of each change, the last one included.
+
+        Raises:
+            WaitTimeout: it is not over after `timeout_s`, and goes on.
+        """
+        for seen in changes_of(self, id, timeout_s):
+            on_change(seen)
+            if seen.status.is_final:
+                return seen
+        raise AssertionError("a wait ends with a final state or an error")
+
+    def events(self, id: str, *, last_event_id: str | None = None) -> Iterator[Event]:
+        """State, progress and text as they come, until the end, over as many connections as needed.
+
+        Args:
+            last_event_id: of an earlier stream, to go on behind it.
+        """
+        return followed(self._transport, f"{_path(id)}/events", last_event_id)
+
+    def result(
+        self,
+        id: str,
+        format: CaptionFormat | str = CaptionFormat.JSON,
+        *,
+        max_line_length: int | None = None,
+        max_lines: int | None = None,
+    ) -> str:
+        """The captions or the transcript, in one of the server's formats."""
+        params = {
+            "format": str(format),
+            "max_line_length": max_line_length,
+            "max_lines": max_lines,
+        }
+        call = Call("GET", f"{_path(id)}/result", params=params)
+        return self._transport.send(call).content.decode()
+
+    def transcript(self, id: str) -> Transcript:
+        """The whole document: segments, words with times, provenance."""
+        return Transcript.from_json(self.result(id).encode())
+
+    def audio(self, id: str, path: Path, *, on_progress: OnProgress | None = None) -> Path:
+        """The media's stored audio, as a file at `path`, in place of one that is there.
+
+        A connection that breaks is taken up again where it was.
+
+        Raises:
+            FileUnreadable: the file cannot be written.
+        """
+        return saved(self._transport, f"{_path(id)}/audio", path, on_progress)
+
+    def cancel(self, id: str) -> Transcription:
+        """Stop what is queued or running."""
+        answer = self._transport.send(Call("POST", f"{_path(id)}/cancel"))
+        return read_as(Transcription, answer)
+
+    def retry(self, id: str) -> Transcription:
+        """Queue anew what failed or was canceled."""
+        answer = self._transport.send(Call("POST", f"{_path(id)}/retry", repeatable=False))
+        return read_as(Transcription, answer)
+
+    def delete(self, id: str, *, force: bool = False) -> None:
+        """Erase a transcription and all that was made of it.
+
+        Args:
+            force: even while a run works on it.
+        """
+        params = {"force": "true"} if force else {}
+        self._transport.send(Call("DELETE", _path(id), params=params, repeatable=False))
+
+    def list(self, **filters: str | int | Iterable[str] | None) -> Iterator[Transcription]:
+        """One's transcriptions, newest first, page by page.
+
+        Args:
+            filters: as of `GET /api/v1/transcriptions`: `status`, `channel`, `language`, ...
+        """
+        params: dict[str, Any] = {"limit": PAGE} | filters
+        while True:
+            page = self._transport.send(Call("GET", "/api/v1/transcriptions", params=params)).json()
+            yield from (Transcription.model_validate(item) for item in page["items"])
+            if page.get("next_cursor") is None:
+                return
+            params["cursor"] = page["next_cursor"]
+
+    def usage(self) -> Usage:
+        """What the key has used of what it may."""
+        answer = self._transport.send(Call("GET", "/api/v1/usage"))
+        return read_as(Usage, answer)
+
+    def _upload(
+        self,
+        path: Path,
+        asked: Mapping[str, Any],
+        headers: Mapping[str, str],
+        on_progress: OnProgress | None,
+    ) -> Accepted:
+        size_bytes = file_size(path)
+        params = dict(asked) | {"filename": path.name}
+        if "metadata" in params:
+            params["metadata"] = json.dumps(params["metadata"])
+        call = Call(
+            "POST",
+            "/api/v1/uploads",
+            params=params,
+            body=lambda: file_blocks(path, size_bytes, on_progress),
+            headers=dict(headers)
+            | {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)},
+            timeout_s=UPLOAD_ANSWER_S,
+        )
+        return read_as(Accepted, self._transport.send(call))
+
+
+def _path(id: str) -> str:
+    return f"/api/v1/transcriptions/{quote(id, safe='')}"
+
+
+def _batch_answer(answer: Mapping[str, Any]) -> Accepted | Refusal:
+    return Accepted.model_validate(answer)

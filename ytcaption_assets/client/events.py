@@ -1,0 +1,61 @@
+"""Server-sent events, taken up again where they broke off."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+from httpx_sse import EventSource, ServerSentEvent, SSEError
+
+from ytcaption_assets.client.errors import ServerUnreachable, UnexpectedAnswer
+from ytcaption_assets.client.models import Event
+from ytcaption_assets.client.transport import RETRY_FOR_S, Call, Transport
+
+END = frozenset({"completed", "failed", "canceled"})
+
+SILENT_S = 45.0
+"""The server sends a sign of life each 15 s: after three that did not come, the line is dead."""
+
+_PAUSE_S = 2.0
+
+
+def followed(transport: Transport, address: str, last_event_id: str | None) -> Iterator[Event]:
+    """Events until the one that ends them; none where all was told up to `last_event_id`.
+
+    Raises:
+        ApiError: the server refused.
+        ServerUnreachable: it has not been there for a minute.
+    """
+    pause_s, lost_at = _PAUSE_S, None
+    while True:
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        call = Call("GET", address, headers=headers, timeout_s=SILENT_S)
+        try:
+            with transport.stream(call) as answer:
+                lost_at = None
+                if answer.status_code == 204:
+                    return
+                for sent in _sent(answer):
+                    if sent.retry is not None:
+                        pause_s = min(sent.retry / 1_000, RETRY_FOR_S)
+                    last_event_id = sent.id or last_event_id
+                    if not sent.data:
+                        continue
+                    event = Event(id=sent.id, type=sent.event, data=json.loads(sent.data))
+                    yield event
+                    if event.type in END:
+                        return
+        except ServerUnreachable:
+            lost_at = lost_at or time.monotonic()
+            if time.monotonic() - lost_at > RETRY_FOR_S:
+                raise
+        time.sleep(pause_s)
+
+
+def _sent(answer: httpx.Response) -> Iterator[ServerSentEvent]:
+    try:
+        yield from EventSource(answer).iter_sse()
+    except (SSEError, json.JSONDecodeError) as error:
+        raise UnexpectedAnswer("The server's events cannot be read.") from error

@@ -1,0 +1,160 @@
+"""What the server answers. Fields that a newer server adds are kept as they come."""
+
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ytcaption_assets.client.errors import UnexpectedAnswer
+from ytcaption_assets.domain.request import Priority, Task, TranscriptionStatus
+
+
+class Answer(BaseModel):
+    """Cannot be changed."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Accepted(Answer):
+    """A request that the server has kept.
+
+    Attributes:
+        id: of the transcription, which equal requests share.
+        request_id: of this request.
+    """
+
+    id: str
+    request_id: UUID
+    status: TranscriptionStatus
+    created_at: datetime
+
+
+class Progress(Answer):
+    """How far a stage is: bytes while downloading, seconds of audio while transcribing."""
+
+    done: float
+    total: float | None = None
+    unit: str | None = None
+    fraction: float | None = None
+
+
+class Failure(Answer):
+    """Why the last attempt failed."""
+
+    code: str
+    message: str
+
+
+class Media(Answer):
+    """The source, as far as it is known. Its texts are a stranger's."""
+
+    id: str
+    kind: str
+    url: str | None = None
+    title: str | None = None
+    channel: str | None = None
+    duration_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Its title, or for want of one its id."""
+        return self.title or self.id
+
+
+class Options(Answer):
+    """The options that make the text."""
+
+    model: str
+    language: str | None = None
+    task: Task = "transcribe"
+    initial_prompt: str | None = None
+    hotwords: str | None = None
+    temperature: float | None = None
+
+
+class Transcription(Answer):
+    """Where a transcription stands.
+
+    Attributes:
+        stage: `audio_download`, `transcription` or `transcript_parquet`; None before the first.
+        attempt: of this series of retries, from 1.
+        metadata: what was given with the request.
+    """
+
+    id: str
+    status: TranscriptionStatus
+    stage: str | None = None
+    progress: Progress | None = None
+    attempt: int = 1
+    max_attempts: int | None = None
+    next_attempt_at: datetime | None = None
+    error: Failure | None = None
+    priority: Priority = "interactive"
+    media: Media
+    options: Options
+    language: str | None = None
+    duration_s: float | None = None
+    word_count: int | None = None
+    metadata: dict[str, Any] | None = None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None = None
+
+
+class Event(Answer):
+    """Something that happened to a transcription.
+
+    Attributes:
+        id: to go on after, as `Last-Event-ID`.
+        type: such as `state`, `progress` or `segment`.
+        data: as docs/api.md has it for the type.
+    """
+
+    id: str
+    type: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Refusal(Answer):
+    """One of a batch that the server did not take."""
+
+    code: str
+    detail: str = ""
+
+
+class UsageLimits(Answer):
+    """What the key may; None is any number."""
+
+    requests_per_minute: int | None = None
+    concurrent_transcriptions: int | None = None
+    audio_minutes_per_day: int | None = None
+
+
+class Usage(Answer):
+    """What the key has used of what it may."""
+
+    owner: str
+    scopes: tuple[Literal["read", "write", "admin"], ...]
+    unfinished_transcriptions: int
+    audio_minutes_last_24_h: float
+    limits: UsageLimits
+
+
+A = TypeVar("A", bound=Answer)
+
+
+def read_as(model: type[A], answer: httpx.Response) -> A:
+    """A body as what it is to be.
+
+    Raises:
+        UnexpectedAnswer: it is something else.
+    """
+    try:
+        return model.model_validate_json(answer.content)
+    except ValidationError:
+        raise UnexpectedAnswer(
+            f"What answers at {answer.request.url.host} is no ytcaption, or one of another time. "
+            "Check the server's address."
+        ) from None
