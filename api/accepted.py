@@ -4,22 +4,29 @@ from fastapi import Request, Response
 
 from api.errors import POLL_AFTER_S
 from api.schemas import TranscriptionAccepted
-from api.transcription_view import path_of
+from api.transcription_view import Links
 from resources.request_rows import Submission, TranscriptionRow
 
 
 def accepted(request: Request, response: Response, submission: Submission) -> TranscriptionAccepted:
     """What was kept and where to look, in the body and in the headers."""
+    answer = accepted_view(request, submission)
+    response.headers["Location"] = answer.status_url
+    look_again(response, submission.transcription)
+    return answer
+
+
+def accepted_view(request: Request, submission: Submission) -> TranscriptionAccepted:
+    """What was kept and where to look."""
     row = submission.transcription
-    status_url = path_of(request, "read_transcription", row.id)
-    response.headers["Location"] = status_url
-    look_again(response, row)
+    links = Links.of(request, row.id)
     return TranscriptionAccepted(
         id=row.id,
         request_id=submission.request_id,
         status=row.status,
-        status_url=status_url,
-        result_url=path_of(request, "read_result", row.id),
+        status_url=links.status_url,
+        result_url=links.result_url,
+        events_url=links.events_url,
         created_at=row.created_at,
     )
 

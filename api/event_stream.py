@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
-from typing import NamedTuple
 
 from pydantic import BaseModel
 from sse_starlette import ServerSentEvent
@@ -14,7 +13,7 @@ from sse_starlette import ServerSentEvent
 from api.event_cursor import EventCursor, digest
 from api.event_schemas import EndEvent, ProgressEvent, ResetEvent, SegmentEvent, StateEvent
 from api.schemas import progress_of
-from api.transcription_view import failure_of
+from api.transcription_view import Links, eta_of, failure_of
 from api.watch import Watcher
 from resources.live_text import Glance, glance
 from resources.postgres import Postgres
@@ -29,13 +28,6 @@ CHECK_EVERY_S = 15.0
 
 GATHER_S = 0.05
 """What changes together is told together."""
-
-
-class Urls(NamedTuple):
-    """Where the transcription is read."""
-
-    status_url: str
-    result_url: str
 
 
 class EventStream:
@@ -54,14 +46,14 @@ class EventStream:
         watcher: Watcher,
         postgres: Postgres,
         id: str,
-        urls: Urls,
+        links: Links,
         cursor: EventCursor,
         may_go_on: Callable[[], Awaitable[bool]],
     ) -> None:
         self._watcher = watcher
         self._postgres = postgres
         self._id = id
-        self._urls = urls
+        self._links = links
         self._cursor = cursor
         self._may_go_on = may_go_on
         self._progress: ProgressEvent | None = None
@@ -74,7 +66,7 @@ class EventStream:
             found is not None
             and found.row.status.is_final
             and not found.segments
-            and self._cursor.news == digest(_end(found.row, self._urls).model_dump_json())
+            and self._cursor.news == digest(_end(found.row, self._links).model_dump_json())
         )
 
     async def events(self) -> AsyncGenerator[ServerSentEvent]:
@@ -132,7 +124,7 @@ class EventStream:
             self._cursor = replace(self._cursor, seen=segment.index + 1)
             yield self._event("segment", SegmentEvent(**asdict(segment)))
         if row.status.is_final and found.is_whole:
-            yield from self._once(row.status.value, _end(row, self._urls))
+            yield from self._once(row.status.value, _end(row, self._links))
             self._ended = True
 
     def _once(self, name: str, content: BaseModel) -> Iterator[ServerSentEvent]:
@@ -153,17 +145,18 @@ class EventStream:
 def _progress(row: TranscriptionRow) -> ProgressEvent | None:
     if row.status is not TranscriptionStatus.RUNNING:
         return None
-    found = progress_of(row.stage, row.progress_done, row.progress_total)
+    eta_s = eta_of(row, row.updated_at)
+    found = progress_of(row.stage, row.progress_done, row.progress_total, eta_s)
     return None if found is None else ProgressEvent(**found.model_dump())
 
 
-def _end(row: TranscriptionRow, urls: Urls) -> EndEvent:
+def _end(row: TranscriptionRow, links: Links) -> EndEvent:
     completed = row.status is TranscriptionStatus.COMPLETED
     failed = row.status is TranscriptionStatus.FAILED
     return EndEvent(
         id=row.id,
         status=row.status,
-        status_url=urls.status_url,
-        result_url=urls.result_url if completed else None,
+        status_url=links.status_url,
+        result_url=links.result_url if completed else None,
         error=failure_of(row) if failed else None,
     )

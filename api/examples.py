@@ -11,7 +11,21 @@ ACCEPTED = {
     "status": "queued",
     "status_url": EXAMPLE_PATH,
     "result_url": f"{EXAMPLE_PATH}/result",
+    "events_url": f"{EXAMPLE_PATH}/events",
     "created_at": "2026-11-24T10:00:00Z",
+}
+
+
+PROVENANCE = {
+    "source": "asr",
+    "engine": "faster-whisper",
+    "engine_version": "1.2.1",
+    "model": "base",
+    "model_revision": "d47a3b2e" * 8,
+    "device": "cpu",
+    "compute_type": "int8",
+    "audio_sha256": "9f86d081" * 8,
+    "created_at": "2026-11-24T10:01:00Z",
 }
 
 
@@ -21,7 +35,14 @@ def status_example(**changes: Any) -> dict[str, Any]:
         "id": EXAMPLE_ID,
         "status": "running",
         "stage": "transcription",
-        "progress": {"done": 93.4, "total": 212.1, "unit": "seconds", "fraction": 0.44},
+        "progress": {
+            "done": 93.4,
+            "total": 212.1,
+            "unit": "seconds",
+            "fraction": 0.44,
+            "eta_s": 24.1,
+        },
+        "queue_position": None,
         "attempt": 1,
         "max_attempts": 4,
         "next_attempt_at": None,
@@ -47,8 +68,12 @@ def status_example(**changes: Any) -> dict[str, Any]:
         "created_at": "2026-11-24T10:00:00Z",
         "updated_at": "2026-11-24T10:00:21Z",
         "completed_at": None,
+        "metadata": {"ticket": 4711},
+        "provenance": None,
         "status_url": EXAMPLE_PATH,
         "result_url": f"{EXAMPLE_PATH}/result",
+        "events_url": f"{EXAMPLE_PATH}/events",
+        "audio_url": f"{EXAMPLE_PATH}/audio",
     } | changes
 
 
@@ -84,6 +109,7 @@ STATUS_EXAMPLES: dict[str, Any] = {
             duration_s=212.1,
             word_count=404,
             completed_at="2026-11-24T10:01:02Z",
+            provenance=PROVENANCE,
         ),
     },
     "failed": {
@@ -95,6 +121,39 @@ STATUS_EXAMPLES: dict[str, Any] = {
             error={"code": "media_private", "message": "The video is private."},
         ),
     },
+}
+
+BATCH_EXAMPLE: dict[str, Any] = {
+    "items": [
+        {"url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ", "priority": "bulk"},
+        {"url": "ftp://example.org/talk.mp3"},
+    ]
+}
+BATCHED: dict[str, Any] = {
+    "accepted": 1,
+    "refused": 1,
+    "items": [
+        {"index": 0, "status": 202, "transcription": ACCEPTED, "problem": None},
+        {
+            "index": 1,
+            "status": 422,
+            "transcription": None,
+            "problem": {
+                "type": "urn:ytcaption:problem:invalid_url",
+                "title": "Unprocessable Entity",
+                "status": 422,
+                "detail": "Links of the kind ftp: are not opened. Give an http or https URL.",
+                "code": "invalid_url",
+                "request_id": "5f0c5b7c9a3e4d6f8a1b2c3d4e5f6a7b",
+            },
+        },
+    ],
+}
+_CURSOR = "WyIyMDI2LTExLTI0VDEwOjAwOjAwKzAwOjAwIiwgInlvdXR1YmUtLi4uIl0"
+PAGE_EXAMPLE: dict[str, Any] = {
+    "items": [status_example()],
+    "next_cursor": _CURSOR,
+    "next_url": f"/api/v1/transcriptions?status=running&limit=1&cursor={_CURSOR}",
 }
 
 SRT = "1\n00:00:00,320 --> 00:00:03,100\nAnd so, my fellow Americans,\n\n"

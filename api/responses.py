@@ -11,7 +11,7 @@ from api.errors import (
 )
 from api.examples import SRT
 from ytcaption_assets.domain.caption_formats import CaptionFormat
-from ytcaption_assets.domain.errors import DatabaseUnavailable, ObjectCorrupt
+from ytcaption_assets.domain.errors import DatabaseUnavailable, IntakePaused, ObjectCorrupt
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -20,6 +20,12 @@ RETRY_AFTER_HEADER = {
         "description": "Seconds until asking again is worth it.",
         "schema": {"type": "integer"},
         "example": POLL_AFTER_S,
+    }
+}
+LINK_HEADER = {
+    "Link": {
+        "description": '`<next_url>; rel="next"`, unless the page is the last.',
+        "schema": {"type": "string"},
     }
 }
 LOCATION_HEADER = {
@@ -79,6 +85,12 @@ NOT_FOUND = problem_response(
 DATABASE_AWAY = problem_response(
     503,
     ("database_unavailable", SERVER_DETAIL[DatabaseUnavailable], "The database does not answer"),
+    retry=True,
+)
+INTAKE_AWAY = problem_response(
+    503,
+    ("database_unavailable", SERVER_DETAIL[DatabaseUnavailable], "The database does not answer"),
+    ("intake_paused", SERVER_DETAIL[IntakePaused], "The operator takes nothing at the moment"),
     retry=True,
 )
 BODY_REFUSALS = (
@@ -144,7 +156,28 @@ CREATE_REFUSALS = (
         ("unknown_language", "Unknown language 'xx'.", "No such language"),
         ("invalid_option", "The model tiny.en hears English only.", "Options that do not fit"),
         ("invalid_request", "The request is not valid: #/colour.", "A field is wrong"),
+        ("idempotency_mismatch", "This key came with another body.", "One key, two bodies"),
     )
+)
+BATCH_REFUSALS = (
+    problem_response(400, ("malformed_request", HTTP_DETAILS[400], "The body is no JSON"))
+    | problem_response(413, ("body_too_large", "The body is over 4,096 KiB.", "Too large a body"))
+    | problem_response(
+        415, ("unsupported_media_type", "Send the body as application/json.", "Not sent as JSON")
+    )
+    | problem_response(
+        422,
+        ("invalid_request", "The request is not valid: #/items.", "No items, or too many"),
+        ("idempotency_mismatch", "This key came with another body.", "One key, two bodies"),
+    )
+)
+LIST_REFUSALS = problem_response(
+    400, ("invalid_cursor", "This cursor is none that a list gave.", "No page of a list")
+) | problem_response(
+    422, ("invalid_request", "The request is not valid: query status.", "A filter is wrong")
+)
+WAIT_REFUSALS = problem_response(
+    422, ("invalid_request", "The request is not valid: query wait.", "Too long a wait")
 )
 RESULT_REFUSALS = (
     problem_response(

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ytcaption_assets.domain.request import (
     Priority,
@@ -28,6 +28,7 @@ class TranscriptionAccepted(BaseModel):
     status: TranscriptionStatus
     status_url: str
     result_url: str
+    events_url: Annotated[str, Field(description="Server-sent events.")]
     created_at: Annotated[datetime, Field(description="When it was first asked for.")]
 
 
@@ -41,6 +42,10 @@ class Progress(BaseModel):
         Field(description="`bytes` while downloading, `seconds` of audio while transcribing."),
     ]
     fraction: Annotated[float | None, Field(ge=0, le=1, description="`done / total`.")]
+    eta_s: Annotated[
+        float | None,
+        Field(description="Seconds until this stage ends, at the speed that it had until now."),
+    ] = None
 
 
 class Failure(BaseModel):
@@ -82,6 +87,22 @@ class OptionsRead(BaseModel):
     temperature: Annotated[float | None, Field(description="None: from 0 on.")] = None
 
 
+class ProvenanceRead(BaseModel):
+    """How the text came about."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    source: Literal["asr", "manual_captions", "automatic_captions"]
+    engine: str
+    engine_version: str
+    model: str
+    model_revision: Annotated[str, Field(description="SHA-256 of the weights.")]
+    device: str
+    compute_type: str
+    audio_sha256: str
+    created_at: datetime
+
+
 class TranscriptionRead(BaseModel):
     """Where a transcription stands."""
 
@@ -95,6 +116,13 @@ class TranscriptionRead(BaseModel):
         ),
     ]
     progress: Progress | None
+    queue_position: Annotated[
+        int | None,
+        Field(
+            description="Among those queued, from 1; behind the first 1,000 it stays 1,001. Null "
+            "unless it is queued."
+        ),
+    ]
     attempt: Annotated[int, Field(description="From 1.")]
     max_attempts: int
     next_attempt_at: Annotated[
@@ -110,8 +138,14 @@ class TranscriptionRead(BaseModel):
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
+    metadata: Annotated[
+        dict[str, JsonValue], Field(description="Your own, of your latest request for it.")
+    ]
+    provenance: Annotated[ProvenanceRead | None, Field(description="With `completed`.")]
     status_url: str
     result_url: str
+    events_url: str
+    audio_url: str
 
 
 class LanguageRead(BaseModel):
@@ -186,9 +220,13 @@ class Problem(BaseModel):
     ] = None
 
 
-def progress_of(stage: str | None, done: float | None, total: float | None) -> Progress | None:
+def progress_of(
+    stage: str | None, done: float | None, total: float | None, eta_s: float | None = None
+) -> Progress | None:
     """A row's progress in the unit of its stage."""
     if stage is None or done is None:
         return None
     fraction = min(1.0, max(0.0, done / total)) if total else None
-    return Progress(done=done, total=total, unit=_UNIT_BY_STAGE.get(stage), fraction=fraction)
+    return Progress(
+        done=done, total=total, unit=_UNIT_BY_STAGE.get(stage), fraction=fraction, eta_s=eta_s
+    )

@@ -1,15 +1,18 @@
 """How anybody asks for a transcription: one link, many, an upload, OpenAI's clients."""
 
+from collections.abc import Sequence
+
 from api.operating import Operating
 from api.partition_queue import PartitionQueue
 from api.request_schemas import OptionsAsked, TranscriptionCreate
 from resources.idempotency import IdempotencyKey
-from resources.request_rows import Submission, TranscriptionRequest
+from resources.request_rows import Refusal, Submission, TranscriptionRequest
 from resources.request_store import RequestStore
 from resources.sites import resolve_source
 from resources.trace_context import current_trace
 from resources.usage import limits_of
 from ytcaption_assets.domain.caller import Caller
+from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import checked_options
 from ytcaption_assets.settings import Settings
@@ -68,8 +71,50 @@ class Submitter:
             idempotency=idempotency,
             limits=limits_of(caller, self._settings),
         )
-        self._partitions.add(submission.transcription.id)
+        if submission.queued:
+            self._partitions.add(submission.transcription.id)
         return submission
+
+    def submit_many(
+        self,
+        caller: Caller,
+        asked: Sequence[OptionsAsked | Refusal],
+        *,
+        idempotency: IdempotencyKey | None = None,
+    ) -> list[Submission | Refusal]:
+        """Keep many requests in one transaction, each answered for itself, in their order.
+
+        Args:
+            asked: with links; a refusal stands for what could not be read.
+            idempotency: as `submit`.
+
+        Raises:
+            IntakePaused, DatabaseUnavailable, IdempotencyMismatch: of all of them.
+        """
+        if idempotency is not None:
+            earlier = self._request_store.answered(caller.owner, idempotency)
+            if earlier is not None:
+                return earlier
+        requests = [it if isinstance(it, Refusal) else self._checked_or_refused(it) for it in asked]
+        self._operating.check_intake()
+        trace = current_trace()
+        answers = self._request_store.submit_many(
+            requests,
+            owner=caller.owner,
+            traceparent=trace.traceparent if trace else None,
+            idempotency=idempotency,
+            limits=limits_of(caller, self._settings),
+        )
+        for answer in answers:
+            if isinstance(answer, Submission) and answer.queued:
+                self._partitions.add(answer.transcription.id)
+        return answers
+
+    def _checked_or_refused(self, asked: OptionsAsked) -> TranscriptionRequest | Refusal:
+        try:
+            return self.checked(asked)
+        except YtcaptionError as error:
+            return Refusal.of(error)
 
     def checked(
         self, asked: OptionsAsked, source: MediaSource | None = None

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import re
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -14,11 +15,13 @@ from api.schemas import (
     Failure,
     MediaRead,
     OptionsRead,
+    ProvenanceRead,
     TranscriptionRead,
     progress_of,
 )
 from api.version import VERSION
-from resources.request_rows import MediaRow, TranscriptionRow
+from resources.request_rows import TranscriptionRow
+from resources.transcription_list import TranscriptionDetail
 from ytcaption_assets.domain.caption_formats import CaptionFormat
 from ytcaption_assets.domain.caption_style import CaptionStyle
 from ytcaption_assets.domain.request import TranscriptionStatus
@@ -27,15 +30,29 @@ from ytcaption_assets.settings import Settings
 _ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
-def path_of(request: Request, route: str, id: str) -> str:
-    """A route's address as a path, so that it holds behind any name this server is reached by."""
-    return request.scope.get("root_path", "") + request.app.url_path_for(route, id=id)
+_MEASURED_S = 1.0
+"""Of a stage before its speed says anything."""
 
 
-def status_view(
-    row: TranscriptionRow, media: MediaRow, *, max_attempts: int, status_url: str, result_url: str
-) -> TranscriptionRead:
+class Links(NamedTuple):
+    """Where a transcription is found: as paths, so that they hold behind any name of the server."""
+
+    status_url: str
+    result_url: str
+    events_url: str
+    audio_url: str
+
+    @classmethod
+    def of(cls, request: Request, id: str) -> Self:
+        """Those of an id; a test checks that the routes are there."""
+        path = f"{request.scope.get('root_path', '')}/api/v1/transcriptions/{id}"
+        return cls(path, f"{path}/result", f"{path}/events", f"{path}/audio")
+
+
+def status_view(detail: TranscriptionDetail, links: Links, max_attempts: int) -> TranscriptionRead:
     """All that a caller is told of a transcription."""
+    row, media = detail.transcription, detail.media
+    completed = row.status is TranscriptionStatus.COMPLETED
     is_retry = row.status is TranscriptionStatus.QUEUED and row.try_number > 1
     duration_s = media.info.duration_s
     if duration_s is None and media.audio is not None:
@@ -44,7 +61,10 @@ def status_view(
         id=row.id,
         status=row.status,
         stage=row.stage,
-        progress=progress_of(row.stage, row.progress_done, row.progress_total),
+        progress=progress_of(
+            row.stage, row.progress_done, row.progress_total, eta_of(row, detail.read_at)
+        ),
+        queue_position=detail.queue_position,
         attempt=row.try_number,
         max_attempts=max_attempts,
         next_attempt_at=row.next_attempt_at if is_retry else None,
@@ -70,9 +90,26 @@ def status_view(
         created_at=row.created_at,
         updated_at=row.updated_at,
         completed_at=row.completed_at,
-        status_url=status_url,
-        result_url=result_url,
+        metadata=detail.metadata,
+        provenance=(
+            ProvenanceRead.model_validate(row.provenance.__dict__)
+            if completed and row.provenance
+            else None
+        ),
+        **links._asdict(),
     )
+
+
+def eta_of(row: TranscriptionRow, at: datetime) -> float | None:
+    """Seconds from `at` until the stage ends, at the speed that it had until its last report."""
+    done, total, started_at = row.progress_done, row.progress_total, row.stage_started_at
+    if not done or not total or started_at is None:
+        return None
+    took_s = (row.updated_at - started_at).total_seconds()
+    if took_s < _MEASURED_S:
+        return None
+    left_s = (total - done) * took_s / done - (at - row.updated_at).total_seconds()
+    return round(max(0.0, left_s), 1)
 
 
 def failure_of(row: TranscriptionRow) -> Failure | None:

@@ -11,11 +11,11 @@ from api.dependencies import DoorDep, Reader, RequestStoreDep, WatcherDep
 from api.ending_responses import ERASED
 from api.event_cursor import EventCursor
 from api.event_responses import event_responses
-from api.event_stream import EventStream, Urls
+from api.event_stream import EventStream
 from api.identity import Door
 from api.parameters import TranscriptionId
 from api.responses import DATABASE_AWAY, NOT_FOUND
-from api.transcription_view import path_of
+from api.transcription_view import Links
 from ytcaption_assets.domain.caller import LOCAL, Caller
 from ytcaption_assets.domain.errors import YtcaptionError
 
@@ -65,7 +65,7 @@ async def read_events(
         watcher,
         request_store.postgres,
         id,
-        Urls(path_of(request, "read_transcription", id), path_of(request, "read_result", id)),
+        Links.of(request, id),
         cursor or EventCursor(),
         _may_go_on(request, caller, door),
     )

@@ -1,27 +1,50 @@
-"""Asking for a transcription, and watching it."""
+"""Asking for transcriptions, and watching them."""
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from api.accepted import accepted, look_again
-from api.dependencies import Reader, RequestStoreDep, SettingsDep, SubmitterDep, Writer
-from api.examples import ACCEPTED, CREATE_EXAMPLES, STATUS_EXAMPLES
+from api.batch import BatchAnswer, TranscriptionBatch, batch_view, read_items
+from api.dependencies import (
+    Reader,
+    RequestStoreDep,
+    SettingsDep,
+    SubmitterDep,
+    WatcherDep,
+    Writer,
+)
+from api.ending_responses import ERASED
+from api.examples import (
+    ACCEPTED,
+    BATCH_EXAMPLE,
+    BATCHED,
+    CREATE_EXAMPLES,
+    PAGE_EXAMPLE,
+    STATUS_EXAMPLES,
+)
 from api.idempotency import IdempotencyHeader, idempotency
+from api.list_parameters import FilterDep, Limit, PositionDep
+from api.list_view import TranscriptionPage, page_view
+from api.long_poll import LONGEST_WAIT_S, settled
 from api.parameters import TranscriptionId
 from api.request_schemas import TranscriptionCreate
 from api.responses import (
+    BATCH_REFUSALS,
     CREATE_REFUSALS,
     DATABASE_AWAY,
+    INTAKE_AWAY,
+    LINK_HEADER,
+    LIST_REFUSALS,
     LOCATION_HEADER,
     NOT_FOUND,
     RETRY_AFTER_HEADER,
+    WAIT_REFUSALS,
 )
-from api.schemas import (
-    TranscriptionAccepted,
-    TranscriptionRead,
-)
-from api.transcription_view import path_of, status_view
+from api.schemas import TranscriptionAccepted, TranscriptionRead
+from api.transcription_view import Links, status_view
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
@@ -38,10 +61,10 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
             "headers": LOCATION_HEADER | RETRY_AFTER_HEADER,
         },
         **CREATE_REFUSALS,
-        **DATABASE_AWAY,
+        **INTAKE_AWAY,
     },
 )
-def create_transcription(
+async def create_transcription(
     request: Request,
     response: Response,
     asked: Annotated[TranscriptionCreate, Body(openapi_examples=CREATE_EXAMPLES)],
@@ -54,8 +77,69 @@ def create_transcription(
     Asking again for the same media with the same options gives the same `id` and shares the work;
     what failed or was canceled is queued anew.
     """
-    submission = submitter.submit(caller, asked, idempotency=idempotency(key, asked))
-    return accepted(request, response, submission)
+    submit = partial(submitter.submit, caller, asked, idempotency=idempotency(key, asked))
+    return accepted(request, response, await run_in_threadpool(submit))
+
+
+@router.post(
+    "/transcriptions:batch",
+    status_code=207,
+    operation_id="createTranscriptions",
+    summary="Ask for up to 1,000 transcriptions",
+    response_description="What became of each item, in their order.",
+    responses={
+        207: {"content": {"application/json": {"example": BATCHED}}},
+        **BATCH_REFUSALS,
+        **INTAKE_AWAY,
+    },
+)
+async def create_transcriptions(
+    request: Request,
+    asked: Annotated[TranscriptionBatch, Body(examples=[BATCH_EXAMPLE])],
+    caller: Writer,
+    submitter: SubmitterDep,
+    key: IdempotencyHeader = None,
+) -> BatchAnswer:
+    """Each item is as the body of a request of its own, and is answered for itself: one that is
+    wrong takes nothing from the others. `status` of an item is 202, or its `problem`'s.
+
+    An `Idempotency-Key` is the whole batch's, with its refusals.
+    """
+
+    def submit() -> BatchAnswer:
+        answers = submitter.submit_many(
+            caller, read_items(asked), idempotency=idempotency(key, asked)
+        )
+        return batch_view(request, answers)
+
+    return await run_in_threadpool(submit)
+
+
+@router.get(
+    "/transcriptions",
+    operation_id="listTranscriptions",
+    summary="Your transcriptions, the newest first",
+    responses={
+        200: {"content": {"application/json": {"example": PAGE_EXAMPLE}}, "headers": LINK_HEADER},
+        **LIST_REFUSALS,
+        **DATABASE_AWAY,
+    },
+)
+async def list_transcriptions(
+    request: Request,
+    response: Response,
+    caller: Reader,
+    settings: SettingsDep,
+    request_store: RequestStoreDep,
+    filter: FilterDep,
+    after: PositionDep,
+    limit: Limit = 50,
+) -> TranscriptionPage:
+    """Page by page: `next_url` leads to the next one, and is null on the last. What is asked for
+    meanwhile moves no page. Filters hold together; an admin's list is everybody's.
+    """
+    page = partial(request_store.page, caller, filter, after=after, limit=limit + 1)
+    return page_view(request, response, await run_in_threadpool(page), limit, settings.max_attempts)
 
 
 @router.get(
@@ -68,28 +152,36 @@ def create_transcription(
             "headers": RETRY_AFTER_HEADER,
         },
         **NOT_FOUND,
+        **ERASED,
+        **WAIT_REFUSALS,
         **DATABASE_AWAY,
     },
 )
-def read_transcription(
+async def read_transcription(
     id: TranscriptionId,
     request: Request,
     response: Response,
     caller: Reader,
     settings: SettingsDep,
     request_store: RequestStoreDep,
+    watcher: WatcherDep,
+    wait: Annotated[
+        int,
+        Query(
+            ge=0,
+            le=LONGEST_WAIT_S,
+            description="Seconds to wait for the end; the answer comes with it, or after them.",
+            examples=[30],
+        ),
+    ] = 0,
 ) -> TranscriptionRead:
-    """State, progress in bytes or seconds of audio, and why it failed if it did.
+    """State, place in the queue, progress in bytes or seconds of audio, and why it failed if it
+    did.
 
     `Retry-After` is sent as long as something may still change.
     """
-    row = request_store.get(id, caller.sees_only)
+    look = partial(request_store.detail, id, caller)
+    detail = await settled(request, watcher, caller, look, wait)
     response.headers["Cache-Control"] = "no-store"
-    look_again(response, row)
-    return status_view(
-        row,
-        request_store.media(row.media_id),
-        max_attempts=settings.max_attempts,
-        status_url=path_of(request, "read_transcription", id),
-        result_url=path_of(request, "read_result", id),
-    )
+    look_again(response, detail.transcription)
+    return status_view(detail, Links.of(request, id), settings.max_attempts)

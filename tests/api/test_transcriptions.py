@@ -160,6 +160,7 @@ def test_progress_is_told_in_the_unit_of_its_stage(client: TestClient, world: Wo
         "total": None,
         "unit": "bytes",
         "fraction": None,
+        "eta_s": None,
     }
 
     store.progress(id, RUN_ID, "transcription", 30.0, 120.0)
@@ -170,6 +171,7 @@ def test_progress_is_told_in_the_unit_of_its_stage(client: TestClient, world: Wo
         "total": 120.0,
         "unit": "seconds",
         "fraction": 0.25,
+        "eta_s": None,
     }
     assert answer.headers["Retry-After"] == "2"
     assert answer.headers["Cache-Control"] == "no-store"

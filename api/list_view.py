@@ -1,0 +1,54 @@
+"""A page of transcriptions."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from pydantic import BaseModel, Field
+
+from api.list_parameters import cursor_of
+from api.schemas import TranscriptionRead
+from api.transcription_view import Links, status_view
+from resources.transcription_list import Position, TranscriptionDetail
+
+
+class TranscriptionPage(BaseModel):
+    """Some transcriptions, the newest first."""
+
+    items: list[TranscriptionRead]
+    next_cursor: Annotated[str | None, Field(description="Null on the last page.")]
+    next_url: Annotated[
+        str | None, Field(description="The next page with the same filters; also as `Link`.")
+    ]
+
+
+def page_view(
+    request: Request,
+    response: Response,
+    details: list[TranscriptionDetail],
+    limit: int,
+    max_attempts: int,
+) -> TranscriptionPage:
+    """A page and where the next one is.
+
+    Args:
+        details: one more than `limit` where there is a next page.
+    """
+    shown = details[:limit]
+    cursor = url = None
+    if len(details) > limit:
+        last = shown[-1].transcription
+        cursor = cursor_of(Position(last.created_at, last.id))
+        asked = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
+        path = f"{request.scope.get('root_path', '')}/api/v1/transcriptions"
+        url = f"{path}?{urlencode([*asked, ('cursor', cursor)])}"
+        response.headers["Link"] = f'<{url}>; rel="next"'
+    response.headers["Cache-Control"] = "no-store"
+    return TranscriptionPage(
+        items=[
+            status_view(detail, Links.of(request, detail.transcription.id), max_attempts)
+            for detail in shown
+        ],
+        next_cursor=cursor,
+        next_url=url,
+    )
