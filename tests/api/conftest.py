@@ -1,6 +1,5 @@
 """Fixtures of the API's tests: the app on a real database and a real folder."""
 
-import re
 import shutil
 import tempfile
 import threading
@@ -19,16 +18,12 @@ from api.app import create_app
 from resources.database_urls import database_urls
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
+from tests.transcripts import SPOKEN, transcript_of
 from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption_assets.domain.request import TranscriptionOptions, partition_key
-from ytcaption_assets.domain.transcript import Provenance, Segment, Transcript, Word
 from ytcaption_assets.settings import Settings
 
 BASE_URL = "http://127.0.0.1:8000"
-SPOKEN = (
-    "And so, my fellow Americans, ask not what your country can do for you,",
-    "ask what you can do for your country.",
-)
 UNKNOWN_ID = f"youtube-dQw4w9WgXcQ.{'a' * 26}"
 RUN_ID = "run-1"
 
@@ -95,45 +90,6 @@ def database_switch(settings: Settings) -> Iterator[DatabaseSwitch]:
     """Switched on."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # short, as socket paths must be
         yield DatabaseSwitch(settings, Path(folder))
-
-
-def transcript_of(id: str, spoken: tuple[str, ...] = SPOKEN) -> Transcript:
-    """A transcript in which each segment lasts five seconds."""
-    segments = tuple(_segment(index, text) for index, text in enumerate(spoken))
-    return Transcript(
-        id=id,
-        media_id=id.rpartition(".")[0],
-        task="transcribe",
-        language="en",
-        language_probability=0.98,
-        duration_s=11.0,
-        speech_s=10.0,
-        segments=segments,
-        dropped=(),
-        provenance=Provenance(
-            source="asr",
-            engine="faster-whisper",
-            engine_version="1.2.1",
-            model="base",
-            model_revision="0" * 64,
-            device="cpu",
-            compute_type="int8",
-            options={"model": "base", "task": "transcribe"},
-            audio_sha256="0" * 64,
-            run_id=RUN_ID,
-            created_at="2026-11-24T10:00:00+00:00",
-        ),
-    )
-
-
-def _segment(index: int, text: str) -> Segment:
-    spoken = re.findall(r"\s*\S+", text)
-    step_s = 5 / len(spoken)
-    words = tuple(
-        Word(index * 5 + n * step_s, index * 5 + (n + 1) * step_s, f" {word.strip()}", 0.9)
-        for n, word in enumerate(spoken)
-    )
-    return Segment(index, index * 5.0, index * 5.0 + 5, text, words, -0.2, 0.01, 1.2, 0.0)
 
 
 class World:

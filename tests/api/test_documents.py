@@ -7,8 +7,9 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 
 from api.errors import HTTP_CODES
-from tests.api.conftest import World, transcript_of
+from tests.api.conftest import World
 from tests.api.test_errors import every_error
+from tests.transcripts import transcript_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat, render
 
 ROOT = Path(__file__).parents[2]

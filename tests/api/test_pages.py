@@ -11,7 +11,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from resources.object_store import document_key
-from tests.api.conftest import RUN_ID, World, transcript_of
+from tests.api.conftest import RUN_ID, World
+from tests.transcripts import transcript_of
 
 LINK = "https://youtu.be/dQw4w9WgXcQ"
 EVIL = "<img src=x onerror=document.title='owned'><b>bold</b>"

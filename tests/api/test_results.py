@@ -7,7 +7,8 @@ import webvtt
 from fastapi.testclient import TestClient
 
 from resources.object_store import document_key
-from tests.api.conftest import World, transcript_of
+from tests.api.conftest import World
+from tests.transcripts import transcript_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat, render
 from ytcaption_assets.domain.transcript import Transcript
 from ytcaption_assets.settings import Settings

@@ -1,13 +1,14 @@
-"""Transcripts for the caption tests: real ones, made ones, and strategies for hostile ones."""
+"""Transcripts for the caption tests: real ones, and strategies for hostile ones."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from hypothesis import strategies as st
 
+from tests.transcripts import make_segment, make_transcript
 from ytcaption_assets.domain.caption_style import CaptionStyle
 from ytcaption_assets.domain.caption_units import clean_text, is_invisible
-from ytcaption_assets.domain.transcript import Provenance, Segment, Transcript, Word
+from ytcaption_assets.domain.transcript import Segment, Transcript, Word
 
 TRANSCRIPTS = Path(__file__).parents[1] / "data" / "transcripts"
 REAL = sorted(path.stem for path in TRANSCRIPTS.glob("*.json"))
@@ -16,67 +17,6 @@ REAL = sorted(path.stem for path in TRANSCRIPTS.glob("*.json"))
 def real_transcript(name: str) -> Transcript:
     """What faster-whisper heard in a clip of tests/data."""
     return Transcript.from_json((TRANSCRIPTS / f"{name}.json").read_bytes())
-
-
-def make_segment(words: Iterable[Word], index: int = 0, text: str | None = None) -> Segment:
-    words = tuple(words)
-    return Segment(
-        index=index,
-        start_s=words[0].start_s if words else 0.0,
-        end_s=words[-1].end_s if words else 1.0,
-        text="".join(word.text for word in words).strip() if text is None else text,
-        words=words,
-        avg_logprob=-0.2,
-        no_speech_prob=0.01,
-        compression_ratio=1.3,
-        temperature=0.0,
-    )
-
-
-def make_transcript(*segments: Segment, language: str | None = "en") -> Transcript:
-    return Transcript(
-        id="upload-abc." + "a" * 26,
-        media_id="upload-abc",
-        task="transcribe",
-        language=language,
-        language_probability=1.0,
-        duration_s=max((segment.end_s for segment in segments), default=0.0),
-        speech_s=0.0,
-        segments=segments,
-        dropped=(),
-        provenance=Provenance(
-            source="asr",
-            engine="faster-whisper",
-            engine_version="1.2.1",
-            model="base",
-            model_revision="0" * 64,
-            device="cpu",
-            compute_type="int8",
-            options={"model": "base"},
-            audio_sha256="0" * 64,
-            run_id="run",
-            created_at="2026-11-24T00:00:00Z",
-        ),
-    )
-
-
-def spoken(
-    text: str, *, start_s: float = 0.0, word_s: float = 0.3, pauses: dict[str, float] | None = None
-) -> Segment:
-    """A segment of words of equal length, with a pause of seconds after words named in `pauses`."""
-    words: list[Word] = []
-    for token in text.split():
-        words.append(Word(start_s, start_s + word_s, f" {token}", 0.9))
-        start_s += word_s + (pauses or {}).get(token, 0.0)
-    return make_segment(words)
-
-
-def spoken_tokens(*tokens: str, start_s: float = 0.0, word_s: float = 0.2) -> Segment:
-    """A segment of words given as the decoder writes them, with their spaces or without."""
-    return make_segment(
-        Word(start_s + index * word_s, start_s + (index + 1) * word_s, token, 0.9)
-        for index, token in enumerate(tokens)
-    )
 
 
 def said(transcript: Transcript) -> str:

@@ -8,16 +8,14 @@ from hypothesis import given, settings
 
 from tests.domain.captions_samples import (
     REAL,
-    make_segment,
-    make_transcript,
     plain_words,
     real_transcript,
     said,
     shown,
-    spoken,
     styles,
     transcripts,
 )
+from tests.transcripts import make_segment, make_transcript, spoken
 from ytcaption_assets.domain.caption_style import CaptionStyle
 from ytcaption_assets.domain.caption_units import clean_text
 from ytcaption_assets.domain.captions import MAX_DELAY_MS, Cue, cues

@@ -9,13 +9,8 @@ import webvtt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.domain.captions_samples import (
-    REAL,
-    make_transcript,
-    real_transcript,
-    spoken,
-    transcripts,
-)
+from tests.domain.captions_samples import REAL, real_transcript, transcripts
+from tests.transcripts import make_transcript, spoken
 from ytcaption_assets.domain.caption_formats import CaptionFormat, render, to_srt, to_vtt
 from ytcaption_assets.domain.captions import Cue, cues
 from ytcaption_assets.domain.transcript import Transcript

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.domain.captions_samples import make_transcript, spoken, spoken_tokens
+from tests.transcripts import make_transcript, spoken, spoken_tokens
 from ytcaption_assets.domain.caption_breaks import breaks, ends_clause, ends_sentence
 from ytcaption_assets.domain.caption_style import CaptionStyle
 from ytcaption_assets.domain.caption_units import caption_units

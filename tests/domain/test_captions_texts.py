@@ -4,13 +4,8 @@ import json
 
 import pytest
 
-from tests.domain.captions_samples import (
-    REAL,
-    make_segment,
-    make_transcript,
-    real_transcript,
-    spoken,
-)
+from tests.domain.captions_samples import REAL, real_transcript
+from tests.transcripts import make_segment, make_transcript, spoken
 from ytcaption_assets.domain.caption_formats import CaptionFormat, render
 from ytcaption_assets.domain.transcript import Transcript, Word
 

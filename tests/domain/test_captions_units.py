@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.domain.captions_samples import make_segment, make_transcript, spoken_tokens
+from tests.transcripts import make_segment, make_transcript, spoken_tokens
 from ytcaption_assets.domain.caption_style import CaptionStyle
 from ytcaption_assets.domain.caption_units import caption_units, clean_text, is_invisible
 from ytcaption_assets.domain.captions import cues

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.domain.captions_samples import REAL, make_transcript, real_transcript, spoken
+from tests.domain.captions_samples import REAL, real_transcript
+from tests.transcripts import make_transcript, spoken
 from ytcaption_assets.domain.transcript import (
     SCHEMA_VERSION,
     DroppedSegment,
