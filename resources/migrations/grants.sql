@@ -19,7 +19,7 @@ grant update (
 grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause
     to ytcaption_api;
 grant select, insert on ytcaption.tombstone to ytcaption_api;
-grant select on ytcaption.draft_segment, ytcaption.total to ytcaption_api;
+grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 -- Erasing takes rows away; their events stay.
 grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.segment,
     ytcaption.draft_segment, ytcaption.tombstone to ytcaption_api;
