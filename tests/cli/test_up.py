@@ -34,10 +34,11 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
 
 
 class Up:
-    """An `up` on a home of its own, which can be started again."""
+    """An `up` on a home of its own, which can be started again; with settings of one's own."""
 
-    def __init__(self, home: Path, directory: Path) -> None:
+    def __init__(self, home: Path, directory: Path, **more: str) -> None:
         self.home = home
+        self.more = more
         self.settings = Settings(home=home, _env_file=None)  # pyright: ignore[reportCallIssue]
         self.directory = directory
         self.lines: list[str] = []
@@ -48,7 +49,7 @@ class Up:
         self.process = subprocess.Popen(
             [*COMMAND, "up"],
             cwd=self.directory,
-            env=environment(self.home),
+            env=environment(self.home, **self.more),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -84,7 +85,7 @@ class Up:
         """Another command on the same home."""
         return subprocess.run(
             [*COMMAND, *arguments],
-            env=environment(self.home, **settings),
+            env=environment(self.home, **self.more, **settings),
             capture_output=True,
             text=True,
         )
@@ -237,7 +238,7 @@ def test_ctrl_c_leaves_no_process(up: Up):
     assert any(line == "up        │ stopped\n" for line in up.lines)
 
 
-def refused(tmp_path: Path, *arguments: str, **settings: str) -> str:
+def refused(tmp_path: Path, *arguments: str, asks_database: bool = False, **settings: str) -> str:
     """The one sentence of an `up` that does not start."""
     home = Path(settings.setdefault("YTCAPTION_HOME", str(tmp_path / "home")))
     result = subprocess.run(
@@ -249,7 +250,7 @@ def refused(tmp_path: Path, *arguments: str, **settings: str) -> str:
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
     assert not leftover_processes(home)
-    assert not (home / "postgres").exists()
+    assert (home / "postgres").exists() is asks_database
     return result.stderr
 
 
@@ -264,7 +265,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
 
 def test_an_address_beyond_this_machine_needs_keys(tmp_path):
     """Rule 21: one sentence, which says how."""
-    said = refused(tmp_path, "--host", "0.0.0.0")
+    said = refused(tmp_path, "--host", "0.0.0.0", asks_database=True)
     assert "does not bind to 0.0.0.0: no API keys exist" in said
     assert "`ytcaption keys create NAME`" in said
 
