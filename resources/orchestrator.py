@@ -6,15 +6,22 @@ from collections.abc import Collection, Sequence
 
 import dagster as dg
 
+from resources.dagster_runs import end_runs, erase_runs
 from resources.pauses import follow_pauses
+from ytcaption_assets.domain.errors import DagsterUnavailable
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+RUN_ENDS_S = 15.0
+"""How long a run whose transcription is erased may take to write its last events."""
+
 
 class Orchestrator:
-    """Adds partitions on behalf of requests. Never raises: the sensor adds what is missing here.
+    """What the API has Dagster do.
+
+    Adding partitions never raises: the sensor adds what is missing here.
 
     A partition is shown in the Dagster UI from the moment it is asked for, not from the next sensor
     tick on. The instance is opened at the first use, from DAGSTER_HOME.
@@ -32,6 +39,30 @@ class Orchestrator:
             logger.warning("%d partitions left to the sensor: %s", len(keys), type(error).__name__)
             return False
         return True
+
+    def end_runs(self, id: str, attempt: int, run_id: str | None) -> bool:
+        """Terminate the run of a canceled attempt; False when Dagster's storage is away. Then the
+        run itself hears of the cancel, and one that has not begun finds nothing to do."""
+        try:
+            end_runs(self._opened(), id, attempt, run_id)
+        except Exception as error:
+            logger.warning("runs of %s end by themselves: %s", id, type(error).__name__)
+            return False
+        return True
+
+    def erase(self, id: str, run_ids: Collection[str]) -> None:
+        """Leave nothing of the partition and its runs.
+
+        Raises:
+            DagsterUnavailable: its storage is away; repeat it.
+        """
+        try:
+            erase_runs(self._opened(), id, run_ids, wait_s=RUN_ENDS_S)
+        except Exception as error:
+            raise DagsterUnavailable(
+                "Dagster's storage did not answer. Check that Postgres runs; what failed can be "
+                "repeated."
+            ) from error
 
     def problem(self) -> str | None:
         """Why Dagster's storage cannot be used, in words; None when it can."""

@@ -46,7 +46,10 @@ select transcription.*, {_MEDIA}, now() as read_at,
         (select place from queue where queue.id = transcription.id limit 1), %(counted)s + 1
     ) end as queue_position
 from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
-where
+where not exists (  -- a row may outlive its text for as long as an erasure lasts
+    select from ytcaption.tombstone
+    where id_sha256 = encode(sha256(convert_to(transcription.id, 'UTF8')), 'hex')
+) and
 """  # noqa: S608 - of literals only
 
 

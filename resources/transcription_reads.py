@@ -47,6 +47,10 @@ class TranscriptionReads(RunStore):
             where id = %(id)s and (%(owner)s::text is null or exists (
                 select from ytcaption.request
                 where transcription_id = %(id)s and owner = %(owner)s))
+            -- A row may outlive its text for as long as an erasure lasts.
+            and not exists (
+                select from ytcaption.tombstone
+                where id_sha256 = encode(sha256(convert_to(%(id)s, 'UTF8')), 'hex'))
             """,
             {"id": id, "owner": owner},
         )

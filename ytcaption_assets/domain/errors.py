@@ -16,9 +16,11 @@ YtcaptionError
 │   └── ModelUnavailable (retryable), ModelCorrupt
 ├── StorageError          where things are kept
 │   └── DiskFull (retryable), ObjectNotFound, ObjectCorrupt, ObjectStoreUnavailable (retryable),
-│       DatabaseUnavailable (retryable), LakeUnavailable (retryable)
+│       DatabaseUnavailable (retryable), LakeUnavailable (retryable),
+│       DagsterUnavailable (retryable)
 ├── StateError            the request is not in the state this needs
 │   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy, ResultNotReady
+│   ├── AlreadyCompleted
 │   └── ClaimLost, IntakePaused (retryable)
 ├── AccessError           who asks may not
 │   ├── Unauthenticated, Forbidden, ApiKeyNotFound
@@ -292,6 +294,13 @@ class DatabaseUnavailable(StorageError):
     retryable = True
 
 
+class DagsterUnavailable(StorageError):
+    """Dagster's storage does not answer."""
+
+    code = "dagster_unavailable"
+    retryable = True
+
+
 class LakeUnavailable(StorageError):
     """The lake cannot be attached or written."""
 
@@ -321,6 +330,12 @@ class TranscriptionBusy(StateError):
     """Another run is working on it."""
 
     code = "transcription_busy"
+
+
+class AlreadyCompleted(StateError):
+    """There is a result, and nobody said that it is to be made anew."""
+
+    code = "already_completed"
 
 
 class ResultNotReady(StateError):

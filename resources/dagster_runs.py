@@ -1,0 +1,90 @@
+"""A transcription's runs in Dagster: ended when it is canceled, gone when it is erased."""
+
+import time
+from collections.abc import Collection
+
+import dagster as dg
+
+from ytcaption_assets.partitions import transcription_partitions
+
+PARTITION_TAG = "dagster/partition"
+RUN_KEY_TAG = "dagster/run_key"
+
+_POLL_S = 0.25
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def end_runs(instance: dg.DagsterInstance, id: str, attempt: int, run_id: str | None) -> None:
+    """Terminate the run of one attempt, whether it has claimed the transcription or still waits.
+
+    Args:
+        run_id: of the run that has claimed it.
+    """
+    for run in _runs(instance, id, _UNFINISHED):
+        if run.run_id == run_id or run.tags.get(RUN_KEY_TAG) == f"{id}:{attempt}":
+            instance.run_coordinator.cancel_run(run.run_id)
+
+
+def erase_runs(
+    instance: dg.DagsterInstance, id: str, run_ids: Collection[str], wait_s: float
+) -> None:
+    """Leave nothing of the partition's runs, their events and their logs, nor the partition.
+
+    Args:
+        run_ids: those that are known to have worked on it. Repeated after a failure, their events
+            are found by these where the runs themselves are gone already.
+        wait_s: how long runs that were canceled have to end by themselves.
+    """
+    deadline = time.monotonic() + wait_s
+    while (unfinished := _runs(instance, id, _UNFINISHED)) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    for run in unfinished:
+        instance.report_run_canceled(run, "Its transcription was erased.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    erased = {run.run_id for run in _runs(instance, id)} | set(run_ids)
+    _forget_latest(instance, id, erased)
+    for run_id in erased:
+        # The run last: by it the others are found.
+        instance.event_log_storage.delete_events(run_id)
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+        instance.run_storage.delete_run(run_id)
+    instance.delete_dynamic_partition(transcription_partitions.name or "", id)
+
+
+def _runs(
+    instance: dg.DagsterInstance, id: str, statuses: list[dg.DagsterRunStatus] | None = None
+) -> list[dg.DagsterRun]:
+    return list(instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: id}, statuses=statuses)))
+
+
+def _forget_latest(instance: dg.DagsterInstance, id: str, run_ids: Collection[str]) -> None:
+    """Each asset's row holds its latest materialization, metadata and all, and each check's its
+    evaluation; Dagster keeps both when the run's events go, and has no way to wipe a partition."""
+    import sqlalchemy as db
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, AssetKeyTable
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage), "our dagster.yaml says Postgres"
+    with storage.index_connection() as connection:
+        connection.execute(
+            AssetKeyTable.update()
+            .where(
+                db.or_(
+                    AssetKeyTable.c.last_run_id.in_(run_ids),
+                    AssetKeyTable.c.last_materialization.contains(id, autoescape=True),
+                )
+            )
+            .values(last_materialization=None)
+        )
+        connection.execute(
+            AssetCheckExecutionsTable.delete().where(
+                AssetCheckExecutionsTable.c.run_id.in_(run_ids)
+            )
+        )
