@@ -1,19 +1,16 @@
 """What a person names on the command line -> a source the store can take."""
 
 import hashlib
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from resources.object_store import ObjectStore, upload_key
 from resources.sites import resolve_source
+from ytcaption_assets.cli.named import file_named
 from ytcaption_assets.domain.errors import EmptyFile, FileUnreadable
 from ytcaption_assets.domain.media import MediaSource, upload_media_id
 from ytcaption_assets.settings import Settings
 
-SAMPLE = Path(__file__).parent.parent / "sample" / "jfk.flac"
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BLOCK_BYTES = 1 << 20
 
 
@@ -33,20 +30,10 @@ def source_named(
         InputError: neither, or not allowed; with what to do.
         EmptyFile: a file of zero bytes.
     """
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = file_named(name)
+    if path is not None:
         return _stored_file(path, object_store, on_progress)
-    if _SCHEME.match(name) or not _looks_like_path(name):
-        return resolve_source(
-            name, sites=settings.sites, allowed_networks=settings.allowed_networks
-        )
-    if path.is_dir():
-        raise FileUnreadable(f"{name} is a folder. Name the files in it, such as {name}/*.mp4.")
-    raise FileUnreadable(f"There is no file {name}. A link begins with https://.")
-
-
-def _looks_like_path(name: str) -> bool:
-    return name.startswith(("/", ".", "~")) or "/" in name or Path(name).suffix != ""
+    return resolve_source(name, sites=settings.sites, allowed_networks=settings.allowed_networks)
 
 
 def _stored_file(

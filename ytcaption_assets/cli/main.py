@@ -10,7 +10,7 @@ from ytcaption_assets.cli import admin, keys, lake, models
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
-from ytcaption_assets.domain.errors import InputError, QueryError, YtcaptionError
+from ytcaption_assets.domain.errors import InputError, InvalidOption, QueryError, YtcaptionError
 
 app = typer.Typer(
     help="Captions and a searchable transcript for every video, file and channel.",
@@ -57,18 +57,44 @@ def transcribe(
         str | None, typer.Option(help="Text said to have gone before: names, spelling, style.")
     ] = None,
     hotwords: Annotated[str | None, typer.Option(help="Words to expect.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Have a server make them, such as http://127.0.0.1:8000; "
+            "its key in YTCAPTION_API_KEY.",
+        ),
+    ] = None,
 ) -> None:
-    """Captions of links and files, made on this machine.
+    """Captions of links and files, made on this machine or by a server.
 
     The transcript goes to standard output, everything else to standard error. Exit status: 0 all
     done, 1 some failed, each with its reason, 2 wrong usage.
     """
-    from ytcaption_assets.cli.transcribe import transcribe_sources
     from ytcaption_assets.domain.caption_formats import caption_formats
-    from ytcaption_assets.domain.request import checked_options
+    from ytcaption_assets.domain.request import checked_options, checked_task
     from ytcaption_assets.settings import load_settings
 
     settings = load_settings()
+    chosen = caption_formats(formats or ["srt", "vtt", "json"])
+    if server is not None:
+        from ytcaption_assets.cli.transcribe_server import transcribe_at_server
+        from ytcaption_assets.client.client import Asked
+
+        if force:
+            raise InvalidOption("--force is for this machine only. Leave it or --server out.")
+        asked = Asked(
+            language=language,
+            model=model,
+            task=checked_task(task),
+            initial_prompt=initial_prompt,
+            hotwords=hotwords,
+        )
+        raise typer.Exit(
+            transcribe_at_server(server, sources or [], asked, chosen, output, settings=settings)
+        )
+    from ytcaption_assets.cli.transcribe import transcribe_sources
+
     options = checked_options(
         model=model or settings.model,
         allowed_models=settings.models,
@@ -77,7 +103,6 @@ def transcribe(
         initial_prompt=initial_prompt,
         hotwords=hotwords,
     )
-    chosen = caption_formats(formats or ["srt", "vtt", "json"])
     raise typer.Exit(
         transcribe_sources(sources or [], options, chosen, output, settings=settings, force=force)
     )

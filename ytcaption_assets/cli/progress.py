@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -17,7 +18,6 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from resources.request_rows import TranscriptionRow
 from ytcaption_assets.domain.request import TranscriptionStatus
 
 TITLE_WIDTH = 32
@@ -40,6 +40,23 @@ class _AmountColumn(ProgressColumn):
         show = decimal if unit == "bytes" else _clock
         amount = show(int(task.completed))
         return Text(f"{amount} of {show(int(task.total))}" if task.total else amount)
+
+
+class _Row(Protocol):
+    """A transcription's row, or what a server tells of it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> TranscriptionStatus: ...
+    @property
+    def stage(self) -> str | None: ...
+    @property
+    def try_number(self) -> int: ...
+    @property
+    def progress_done(self) -> float | None: ...
+    @property
+    def progress_total(self) -> float | None: ...
 
 
 class Bars:
@@ -79,12 +96,18 @@ class Bars:
             yield on_progress
 
     @contextmanager
+    def sending(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
+        """A bar for bytes of a file on their way to a server."""
+        with self._bytes(name, "sending") as on_progress:
+            yield on_progress
+
+    @contextmanager
     def fetching(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
         """A bar for bytes of a model, shown once the first ones come."""
         with self._bytes(name, "fetching") as on_progress:
             yield on_progress
 
-    def show(self, row: TranscriptionRow, title: str) -> None:
+    def show(self, row: _Row, title: str) -> None:
         """The row's state."""
         stage, unit = _STAGES.get(row.stage, ("working", None))
         if row.status is TranscriptionStatus.QUEUED:

@@ -3,20 +3,20 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 from resources.migrate import migrated_postgres
 from resources.models import ensure_model
 from resources.object_store import ObjectStore
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
+from ytcaption_assets.cli.answers import Asked, print_failure, print_transcript
 from ytcaption_assets.cli.captions_folder import write_captions
 from ytcaption_assets.cli.home_lock import is_up
-from ytcaption_assets.cli.intake import SAMPLE, source_named
+from ytcaption_assets.cli.intake import source_named
+from ytcaption_assets.cli.named import SAMPLE
 from ytcaption_assets.cli.progress import Bars
 from ytcaption_assets.cli.worker_process import WorkerProcess
 from ytcaption_assets.domain.caption_formats import CaptionFormat
@@ -27,17 +27,6 @@ from ytcaption_assets.domain.transcript import Transcript
 from ytcaption_assets.settings import Settings
 
 _POLL_S = 0.2
-
-
-@dataclass
-class Asked:
-    """One source that a person named, and what became of it."""
-
-    name: str
-    id: str | None = None
-    error: str | None = None
-    answered_from_store: bool = False
-    files: list[Path] = field(default_factory=list)
 
 
 def transcribe_sources(
@@ -157,25 +146,15 @@ def _answer(
                 )
                 title = store.media(row.media_id).name
                 asked.files = write_captions(transcript, title, formats, directory, style)
-                _print(asked, transcript, title, console)
+                print_transcript(asked, transcript, title, console)
             else:
                 asked.error = row.error_message or f"It was {row.status.value}."
         except YtcaptionError as error:
             asked.error = error.message
     if asked.error is not None:
-        console.print(f"[red]failed[/red] {escape(asked.name)}", soft_wrap=True)
-        console.print(f"  {escape(asked.error)}", soft_wrap=True)
+        print_failure(asked, console)
 
 
 def _document(row: TranscriptionRow, object_store: ObjectStore) -> Transcript:
     assert row.document_key is not None
     return Transcript.from_json(object_store.read_bytes(row.document_key, row.document_sha256))
-
-
-def _print(asked: Asked, transcript: Transcript, title: str, console: Console) -> None:
-    came = " (from the store)" if asked.answered_from_store else ""
-    language = transcript.language or "no speech"
-    console.print(f"[green]done[/green] {escape(title)} · {language}{came}", soft_wrap=True)
-    print(transcript.text or "(nobody speaks)")  # noqa: T201 - the result itself
-    for path in asked.files:
-        console.print(f"  {escape(str(path))}", soft_wrap=True)

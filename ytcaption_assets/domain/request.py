@@ -102,8 +102,7 @@ def checked_options(
                 f"Unknown language '{language[:40]}'. Give a code such as en, de, fr or zh, or "
                 "leave it out to have it detected."
             )
-    if task not in ("transcribe", "translate"):
-        raise InvalidOption(f"Unknown task '{task[:40]}'. Use transcribe or translate.")
+    task = checked_task(task)
     if model.endswith(".en"):
         if language not in (None, "en") or task == "translate":
             raise InvalidOption(
@@ -125,6 +124,17 @@ def checked_options(
         hotwords=hotwords or None,
         temperature=round(float(temperature), 3) or None if temperature else None,
     )
+
+
+def checked_task(task: str) -> Task:
+    """One of the two.
+
+    Raises:
+        InvalidOption: another word.
+    """
+    if task not in ("transcribe", "translate"):
+        raise InvalidOption(f"Unknown task '{task[:40]}'. Use transcribe or translate.")
+    return task
 
 
 def short_hash(data: bytes) -> str:
