@@ -1,4 +1,5 @@
 import { clock, duration, percent, size } from "./format.js";
+import { apiKey, askForKey, onKey, saveFile, withKey } from "./key.js";
 import { remember, recents } from "./recents.js";
 import { TranscriptView } from "./transcript.js";
 
@@ -21,13 +22,16 @@ const transcript = new TranscriptView({
 async function call(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, { headers: { Accept: "application/json" }, ...options });
+    response = await fetch(path, {
+      ...options, headers: withKey({ Accept: "application/json", ...options.headers }),
+    });
   } catch {
     throw Object.assign(new Error("The server does not answer. Is it running?"), { passing: true });
   }
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
   const fields = (body.errors || []).map((field) => field.detail).join("; ");
+  if (response.status === 401) askForKey();
   const error = new Error(fields || body.detail || `The server answered ${response.status}.`);
   error.passing = response.status >= 500;
   throw error;
@@ -40,10 +44,12 @@ function show(element, text) {
 
 async function fillChoices() {
   const options = await call(`${API}/options`);
-  for (const name of options.models) $("model").add(new Option(name, name));
+  $("model").replaceChildren(...options.models.map((name) => new Option(name, name)));
   $("model").value = options.default_model;
   const languages = [...options.languages].sort((a, b) => a.name.localeCompare(b.name));
-  for (const { code, name } of languages) $("language").add(new Option(name, code));
+  $("language").replaceChildren(
+    new Option("Detect", ""), ...languages.map(({ code, name }) => new Option(name, code)),
+  );
 }
 
 async function ask(choices) {
@@ -52,7 +58,7 @@ async function ask(choices) {
   try {
     const accepted = await call(`${API}/transcriptions`, {
       method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      headers: { "Content-Type": "application/json" },
       body: JSON.stringify(choices),
     });
     if (location.hash === `#${accepted.id}`) open(accepted.id);
@@ -165,6 +171,11 @@ async function drawResult(status) {
     link.href = `${status.result_url}?format=${format}&download=true`;
     link.textContent = format.toUpperCase();
     link.download = "";
+    link.addEventListener("click", (event) => {
+      if (!apiKey()) return;
+      event.preventDefault();
+      saveFile(link.href).catch((error) => show($("failure"), error.message));
+    });
     return link;
   }));
   transcript.draw(document_, status.media);
@@ -198,6 +209,11 @@ $("ask").addEventListener("submit", (event) => {
   ask(choices);
 });
 addEventListener("hashchange", () => open(decodeURIComponent(location.hash.slice(1))));
-fillChoices().catch((error) => show($("ask-error"), error.message));
-drawRecents();
-open(decodeURIComponent(location.hash.slice(1)));
+function start() {
+  show($("ask-error"), "");
+  fillChoices().catch((error) => show($("ask-error"), error.message));
+  drawRecents();
+  open(decodeURIComponent(location.hash.slice(1)));
+}
+onKey(start);
+start();
