@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from api import errors, openapi
 from api.cors import Cors
 from api.dependencies import Parts
+from api.endings import CallersEndings
 from api.identity import Door, Identity
 from api.key_ring import KeyRing
 from api.logs import configure_logging
 from api.metrics import Measured, Metrics, StateCollector
 from api.middleware import BodyLimit, RequestEnvelope
+from api.openai_audio import OpenAIAudio
 from api.operating import Operating
 from api.partition_queue import PartitionQueue
 from api.probes import probes
@@ -24,10 +26,12 @@ from api.readiness import Readiness
 from api.routes import (
     admin,
     audio,
+    endings,
     events,
     health,
     keys,
     metrics,
+    openai_audio,
     options,
     pages,
     results,
@@ -91,9 +95,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     routers = (
         transcriptions.router,
         uploads.router,
+        openai_audio.router,
         results.router,
         events.router,
         audio.router,
+        endings.router,
         options.router,
         usage.router,
         keys.router,
@@ -137,6 +143,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     request_store = RequestStore(postgres=postgres)
     operating = Operating(settings, postgres, orchestrator)
     submitter = Submitter(settings, request_store, partitions, operating)
+    upload_intake = UploadIntake(Uploads.from_settings(settings, object_store), submitter)
     app.state.parts = Parts(
         settings=settings,
         request_store=request_store,
@@ -146,7 +153,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         watcher=watcher,
         submitter=submitter,
         operating=operating,
-        uploads=UploadIntake(Uploads.from_settings(settings, object_store), submitter),
+        endings=CallersEndings(settings, request_store, partitions, operating, orchestrator),
+        uploads=upload_intake,
+        openai_audio=OpenAIAudio(settings, upload_intake, watcher, request_store, object_store),
         api_keys=api_keys,
         door=door,
     )

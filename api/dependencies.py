@@ -5,7 +5,9 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
+from api.endings import CallersEndings
 from api.identity import Door
+from api.openai_audio import OpenAIAudio
 from api.operating import Operating
 from api.partition_queue import PartitionQueue
 from api.readiness import Readiness
@@ -33,7 +35,9 @@ class Parts(NamedTuple):
     watcher: Watcher
     submitter: Submitter
     uploads: UploadIntake
+    openai_audio: OpenAIAudio
     operating: Operating
+    endings: CallersEndings
 
 
 # Coroutines, since FastAPI runs each dependency that is none in a thread of its own.
@@ -73,6 +77,10 @@ async def _uploads(parts: Annotated[Parts, Depends(_parts)]) -> UploadIntake:
     return parts.uploads
 
 
+async def _openai_audio(parts: Annotated[Parts, Depends(_parts)]) -> OpenAIAudio:
+    return parts.openai_audio
+
+
 async def _api_keys(parts: Annotated[Parts, Depends(_parts)]) -> ApiKeys:
     return parts.api_keys
 
@@ -81,8 +89,15 @@ async def _door(parts: Annotated[Parts, Depends(_parts)]) -> Door:
     return parts.door
 
 
+async def _endings(parts: Annotated[Parts, Depends(_parts)]) -> CallersEndings:
+    return parts.endings
+
+
+EndingsDep = Annotated[CallersEndings, Depends(_endings)]
 ApiKeysDep = Annotated[ApiKeys, Depends(_api_keys)]
 DoorDep = Annotated[Door, Depends(_door)]
+
+
 async def _operating(parts: Annotated[Parts, Depends(_parts)]) -> Operating:
     return parts.operating
 
@@ -96,6 +111,7 @@ WatcherDep = Annotated[Watcher, Depends(_watcher)]
 OperatingDep = Annotated[Operating, Depends(_operating)]
 SubmitterDep = Annotated[Submitter, Depends(_submitter)]
 UploadIntakeDep = Annotated[UploadIntake, Depends(_uploads)]
+OpenAIAudioDep = Annotated[OpenAIAudio, Depends(_openai_audio)]
 
 
 async def _caller(request: Request) -> Caller:

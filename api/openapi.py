@@ -28,6 +28,7 @@ Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 
 TAGS = [
     {"name": "transcriptions", "description": "Ask, watch, read."},
+    {"name": "openai", "description": "For OpenAI's clients; set their `base_url` to `/v1` here."},
     {"name": "operation", "description": "For operators: everything here needs the scope `admin`."},
     {"name": "health", "description": "For whoever runs it."},
 ]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -151,6 +152,16 @@ class FormReader:
 def field_error(name: str, message: str, code: str = "value_error") -> RequestValidationError:
     """A refusal of one field, in the shape of a JSON body's."""
     return RequestValidationError([{"type": code, "loc": ("body", name), "msg": message}])
+
+
+def form_error(error: ValidationError) -> RequestValidationError:
+    """The same refusal as of a JSON body."""
+    return RequestValidationError(
+        [
+            {"type": item["type"], "loc": ("body", *item["loc"]), "msg": item["msg"]}
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+    )
 
 
 def _malformed() -> MalformedUpload:

@@ -2,13 +2,12 @@
 
 import anyio
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from api.idempotency import idempotency
 from api.request_schemas import OptionsAsked, UploadOptions
 from api.submission import Submitter
-from api.upload_form import field_error
+from api.upload_form import field_error, form_error
 from api.upload_stream import Received, title_of
 from resources.request_rows import Submission
 from resources.uploads import Uploads
@@ -82,13 +81,3 @@ def options_of(request: Request, fields: list[tuple[str, str]]) -> UploadOptions
         return UploadOptions.model_validate(given)
     except ValidationError as error:
         raise form_error(error) from None
-
-
-def form_error(error: ValidationError) -> RequestValidationError:
-    """The same refusal as of a JSON body."""
-    return RequestValidationError(
-        [
-            {"type": item["type"], "loc": ("body", *item["loc"]), "msg": item["msg"]}
-            for item in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-    )

@@ -1,0 +1,175 @@
+"""A file from an OpenAI client: taken, waited for, answered; or told while it is heard."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import anyio
+from fastapi import Request, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.exceptions import HTTPException
+
+from api.errors import RETRY_AFTER_S, problem, problem_body, status_of
+from api.openai_errors import shaped
+from api.openai_schemas import AudioForm
+from api.openai_view import audio_response
+from api.transcription_view import failure_of
+from api.upload_intake import UploadIntake
+from api.upload_stream import received
+from api.watch import Changes, Watcher
+from resources.live_text import Glance, glance
+from resources.object_store import ObjectStore
+from resources.request_rows import TranscriptionRow
+from resources.request_store import RequestStore
+from ytcaption_assets.domain import errors
+from ytcaption_assets.domain.caller import Caller
+from ytcaption_assets.domain.plain_text import running_text, with_space
+from ytcaption_assets.domain.request import Task, TranscriptionStatus
+from ytcaption_assets.domain.transcript import Transcript
+from ytcaption_assets.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 30.0
+PING_S = 15
+SEND_TIMEOUT_S = 30
+
+ID_HEADER = "X-Transcription-Id"
+"""Under which the same text is found at our own routes."""
+
+_STOPPING = "The server stops. Ask again: the work goes on and is not lost."
+_ASK_NO_MORE = {"x-should-retry": "false"}
+"""OpenAI's clients would send the file again; all attempts that make sense were made here."""
+
+
+class OpenAIAudio:
+    """Answers OpenAI's audio routes with the installation's parts."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        uploads: UploadIntake,
+        watcher: Watcher,
+        request_store: RequestStore,
+        object_store: ObjectStore,
+    ) -> None:
+        self._settings = settings
+        self._uploads = uploads
+        self._watcher = watcher
+        self._request_store = request_store
+        self._object_store = object_store
+
+    async def answer(self, request: Request, caller: Caller, task: Task) -> Response:
+        """The text of the file in a form, however long it takes, as long as the client stays. It is
+        a transcription like any other: who asks again, or elsewhere, shares it.
+
+        Raises:
+            as `received` and `UploadIntake.take`; HTTPException where the client left or the
+            server stops.
+        """
+        async with received(request, self._uploads.uploads, form_only=True) as body:
+            form = AudioForm.of(body.fields)
+            asked = form.options(task, self._settings)
+            submission = await self._uploads.take(caller, body, asked)
+        id = submission.transcription.id
+        headers = {ID_HEADER: id, "Cache-Control": "no-store"}
+        if form.stream:
+            return EventSourceResponse(
+                self._told(id),
+                headers=headers,
+                ping=PING_S,
+                ping_message_factory=lambda: ServerSentEvent(comment="still here", sep="\n"),
+                send_timeout=SEND_TIMEOUT_S,
+                sep="\n",
+            )
+        row = await self._finished(request, id)
+        if row.status is TranscriptionStatus.COMPLETED:
+            response = await anyio.to_thread.run_sync(self._rendered, row, form)
+        else:
+            response = problem(*_why_not(row), headers=_ASK_NO_MORE)
+        response.headers.update(headers)
+        return response
+
+    async def _finished(self, request: Request, id: str) -> TranscriptionRow:
+        async with self._watcher.changes(id) as changes:
+            while True:
+                with suppress(errors.DatabaseUnavailable):  # it comes back, and so do we
+                    # Whose it is was settled by the request that was kept for it.
+                    row = await self._watcher.look(partial(self._request_store.get, id))
+                    if row.status.is_final:
+                        return row
+                await changes.next(LOOK_EVERY_S)
+                if self._watcher.closing:
+                    raise HTTPException(503, _STOPPING, {"Retry-After": str(RETRY_AFTER_S)})
+                if await request.is_disconnected():
+                    raise HTTPException(400, "The client left.")
+
+    def _rendered(self, row: TranscriptionRow, form: AudioForm) -> Response:
+        assert row.document_key is not None, "completed without a document"
+        document = self._object_store.read_bytes(row.document_key, row.document_sha256)
+        return audio_response(Transcript.from_json(document), form, self._settings)
+
+    async def _told(self, id: str) -> AsyncGenerator[ServerSentEvent]:
+        """Each segment as soon as it is certain, then all of the text, or why there is none."""
+        texts: dict[int, str] = {}
+        sent, attempt = 0, -1
+        async with self._watcher.changes(id) as changes:
+            while True:
+                found = await self._glance(id, attempt, sent, changes)
+                if found is None:
+                    yield _failed(410, "transcription_erased", "The transcription was erased.")
+                    return
+                attempt = found.attempt
+                for segment in found.segments:
+                    texts[segment.index] = segment.text
+                    if segment.index == sent:
+                        delta = with_space(segment.text) if sent else segment.text
+                        yield _event(type="transcript.text.delta", delta=delta)
+                        sent += 1
+                if found.row.status.is_final and found.is_whole:
+                    break
+                if found.is_whole:
+                    await changes.next(LOOK_EVERY_S)
+                if self._watcher.closing:
+                    yield _failed(503, "server_stops", _STOPPING)
+                    return
+        if found.row.status is TranscriptionStatus.COMPLETED:
+            text = running_text([texts[index] for index in sorted(texts)])
+            yield _event(type="transcript.text.done", text=text)
+        else:
+            yield _failed(*_why_not(found.row))
+
+    async def _glance(self, id: str, attempt: int, seen: int, changes: Changes) -> Glance | None:
+        while True:
+            look = partial(glance, self._request_store.postgres, id, attempt, seen)
+            try:
+                return await self._watcher.look(look)
+            except errors.DatabaseUnavailable:
+                await changes.next(LOOK_EVERY_S)
+
+
+def _why_not(row: TranscriptionRow) -> tuple[int, str, str]:
+    """Status, code and sentence of what came to its end without a text."""
+    failure = failure_of(row)
+    if row.status is not TranscriptionStatus.FAILED or failure is None:
+        message = "The transcription was canceled. Ask for it again to start it anew."
+        return 409, errors.ResultNotReady.code, message
+    waiting: list[type[errors.YtcaptionError]] = [errors.YtcaptionError]
+    for kind in waiting:
+        waiting += kind.__subclasses__()
+        if kind.code == failure.code:
+            return status_of(kind("")), failure.code, failure.message
+    return 500, failure.code, failure.message
+
+
+def _event(**content: Any) -> ServerSentEvent:
+    return ServerSentEvent(json.dumps(content, ensure_ascii=False), sep="\n")
+
+
+def _failed(status: int, code: str, message: str) -> ServerSentEvent:
+    """What OpenAI's clients raise as an APIError."""
+    _, body = shaped(status, problem_body(status, code, message))
+    return _event(**body)
