@@ -20,6 +20,7 @@ const transcript = new TranscriptView({
 
 /** An answer's JSON, or an Error with words for a person. */
 async function call(path, options = {}) {
+  const sent = apiKey();
   let response;
   try {
     response = await fetch(path, {
@@ -30,8 +31,11 @@ async function call(path, options = {}) {
   }
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
+  if (response.status === 401) {
+    askForKey(sent);
+    throw new Error(""); // the field for the key says it all
+  }
   const fields = (body.errors || []).map((field) => field.detail).join("; ");
-  if (response.status === 401) askForKey();
   const error = new Error(fields || body.detail || `The server answered ${response.status}.`);
   error.passing = response.status >= 500;
   throw error;

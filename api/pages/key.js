@@ -27,13 +27,13 @@ export function withKey(headers = {}) {
   return apiKey() ? { ...headers, Authorization: `Bearer ${apiKey()}` } : headers;
 }
 
-/** Asks for a key, after an answer 401. */
-export function askForKey() {
-  const wrong = apiKey() !== "";
+/** Asks for a key, after an answer 401 to a request with the key `sent`. */
+export function askForKey(sent) {
+  if (sent !== apiKey() && apiKey()) return; // another one was entered meanwhile
   keep("");
   $("door").hidden = false;
-  $("key-error").textContent = wrong ? "This key is not valid here, or not any more." : "";
-  $("key-error").hidden = !wrong;
+  if (sent) $("key-error").textContent = "This key is not valid here, or not any more.";
+  $("key-error").hidden = !sent && !$("key-error").textContent;
   $("key").focus();
 }
 
@@ -50,6 +50,7 @@ export function onKey(again) {
     if (!/^[\x21-\x7e]+$/.test(key)) return;
     keep(key);
     $("key").value = "";
+    $("key-error").textContent = "";
     $("door").hidden = true;
     again();
   });
@@ -57,8 +58,9 @@ export function onKey(again) {
 
 /** Has the browser save what a link leads to: links send no key, fetch does. */
 export async function saveFile(url) {
+  const sent = apiKey();
   const response = await fetch(url, { headers: withKey() });
-  if (response.status === 401) return askForKey();
+  if (response.status === 401) return askForKey(sent);
   if (!response.ok) throw new Error(`The server answered ${response.status}.`);
   const said = response.headers.get("Content-Disposition") || "";
   const encoded = said.match(/filename\*=UTF-8''([^;]+)/i)?.[1];
