@@ -148,6 +148,21 @@ def test_a_refused_request_leaves_nothing(start: Start, key: Key, settings: Sett
     assert row == {"requests": 1, "transcriptions": 1, "kept": 0}
 
 
+def test_a_batch_is_taken_as_far_as_it_goes(start: Start, key: Key) -> None:
+    """The first ones, each id counted once; the others are refused, each for itself."""
+    headers = key(concurrent_transcriptions=3)
+    client = start()
+    client.post(PATH, json=link(0), headers=headers)
+
+    batch = {"items": [link(n) for n in (0, 1, 1, 2, 3, 4)]}
+    answer = client.post(f"{PATH}:batch", json=batch, headers=headers)
+
+    items = answer.json()["items"]
+    assert [item["status"] for item in items] == [202] * 4 + [429] * 2
+    assert {item["problem"]["code"] for item in items[4:]} == {"quota_exceeded"}
+    assert client.get(USAGE, headers=headers).json()["unfinished_transcriptions"] == 3
+
+
 def test_two_at_once_are_counted_as_two(start: Start, key: Key) -> None:
     """Sixteen requests at the same moment in two processes: as many as allowed, not one more."""
     headers = key(concurrent_transcriptions=5)

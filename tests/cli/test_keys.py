@@ -61,6 +61,8 @@ def test_create_takes_scopes_limits_and_an_end(ytcaption, keys: ApiKeys):
     listed = ytcaption("keys", "list").stdout
     for text in ("[red]boss", row.id, "60 requests/min", "5 at a time", "600 audio min/day"):
         assert text in listed
+    narrow = CliRunner(env={"COLUMNS": "60"}).invoke(app, ["keys", "list"]).stdout
+    assert row.id in narrow  # to be copied
     assert f"until {row.expires_at:%Y-%m-%d}" in listed and "never" in listed
 
 

@@ -68,7 +68,7 @@ def list_keys() -> None:
     """All keys: how they begin, what they may, when they were last used."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from resources.api_keys import ApiKeys
     from resources.migrate import migrated_postgres
@@ -81,7 +81,10 @@ def list_keys() -> None:
     if not rows:
         console.print("No keys. On loopback the API is open to everybody on this machine.")
         return
-    table = Table("id", "name", "scopes", "limits", "made", "last used", "state")
+    # The id is there to be copied: it is never cut.
+    table = Table(
+        Column("id", no_wrap=True), "name", "scopes", "limits", "made", "last used", "state"
+    )
     for row in rows:
         table.add_row(
             row.id,
