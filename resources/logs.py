@@ -62,7 +62,7 @@ def log_handler(format: LogFormat) -> logging.Handler:
                 structlog.stdlib.add_logger_name,
                 structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
                 structlog.stdlib.ExtraAdder(),
-                _without_colours,
+                _without_copies,
             ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
@@ -108,9 +108,10 @@ def _with_trace_id(
     return event
 
 
-def _without_colours(
+def _without_copies(
     logger: object, method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Takes away uvicorn's second, coloured copy of each message."""
-    event.pop("color_message", None)
+    """Takes away copies of the message: uvicorn's coloured one, those of other formatters."""
+    for name in ("color_message", "message", "asctime"):
+        event.pop(name, None)
     return event

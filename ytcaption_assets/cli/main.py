@@ -10,7 +10,7 @@ from ytcaption_assets.cli import admin, keys, lake, models
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
-from ytcaption_assets.domain.errors import InputError, InvalidOption, QueryError, YtcaptionError
+from ytcaption_assets.domain.errors import InputError, QueryError, YtcaptionError
 
 app = typer.Typer(
     help="Captions and a searchable transcript for every video, file and channel.",
@@ -81,8 +81,6 @@ def transcribe(
         from ytcaption_assets.cli.transcribe_server import transcribe_at_server
         from ytcaption_assets.client.client import Asked
 
-        if force:
-            raise InvalidOption("--force is for this machine only. Leave it or --server out.")
         asked = Asked(
             language=language,
             model=model,
@@ -91,7 +89,9 @@ def transcribe(
             hotwords=hotwords,
         )
         raise typer.Exit(
-            transcribe_at_server(server, sources or [], asked, chosen, output, settings=settings)
+            transcribe_at_server(
+                server, sources or [], asked, chosen, output, settings=settings, force=force
+            )
         )
     from ytcaption_assets.cli.transcribe import transcribe_sources
 

@@ -52,6 +52,7 @@ def transcribe_at_server(
     directory: Path,
     *,
     settings: Settings,
+    force: bool,
 ) -> int:
     """Captions of every source; 0, or 1 where some failed, each with its reason.
 
@@ -70,7 +71,7 @@ def transcribe_at_server(
             with Bars(console) as bars:
                 for name in names or [str(SAMPLE)]:
                     # One by one: Ctrl-C must find those before it.
-                    sources.append(_submitted(client, name, asked, bars))  # noqa: PERF401
+                    sources.append(_submitted(client, name, asked, bars, force=force))  # noqa: PERF401
                 ids = list(dict.fromkeys(each.id for each in sources if each.id))
                 ended = _watched(client, ids, bars)
         except KeyboardInterrupt:
@@ -81,19 +82,21 @@ def transcribe_at_server(
     return 1 if any(each.error for each in sources) else 0
 
 
-def _submitted(client: Client, name: str, asked: Asked, bars: Bars) -> Source:
+def _submitted(client: Client, name: str, asked: Asked, bars: Bars, *, force: bool) -> Source:
     try:
         with bars.sending(name) as on_progress:
             source = file_named(name) or name
             accepted = client.submit(source, on_progress=on_progress, **asked)
         if not is_partition_key(accepted.id):
             raise UnexpectedAnswer("The server's answer has no id. Check the server's address.")
+        if force and accepted.status is TranscriptionStatus.COMPLETED:
+            client.retry(accepted.id, force=True)
     except (ServerUnreachable, UnexpectedAnswer):
         raise  # for the next source it is no better
     except YtcaptionError as error:
         return Source(name, error=error.message)
     done = accepted.status is TranscriptionStatus.COMPLETED
-    return Source(name, id=accepted.id, answered_from_store=done)
+    return Source(name, id=accepted.id, answered_from_store=done and not force)
 
 
 def _watched(client: Client, ids: Sequence[str], bars: Bars) -> dict[str, Transcription]:

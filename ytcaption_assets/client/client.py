@@ -1,43 +1,38 @@
 """`Client`: everything that the REST API offers, typed."""
 
-import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, Unpack
 from urllib.parse import quote
 
 import httpx
 
+from ytcaption_assets.client.asked import Asked, Wanted, list_parameters, upload_parameters
 from ytcaption_assets.client.events import followed
 from ytcaption_assets.client.files import file_blocks, file_size, saved
-from ytcaption_assets.client.models import Accepted, Event, Refusal, Transcription, Usage, read_as
+from ytcaption_assets.client.models import (
+    Accepted,
+    Batch,
+    Canceled,
+    Event,
+    Page,
+    Refusal,
+    Transcription,
+    Usage,
+    read_as,
+)
 from ytcaption_assets.client.transport import Call, Transport
 from ytcaption_assets.client.waiting import changes_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat
-from ytcaption_assets.domain.request import Priority, Task
 from ytcaption_assets.domain.transcript import Transcript
 
 OnProgress = Callable[[int, int | None], None]
 
-PAGE = 200
 BATCH = 1_000
 UPLOAD_ANSWER_S = 600.0
 """The server looks at a file before it answers."""
-
-
-class Asked(TypedDict, total=False):
-    """How a media is to be transcribed; what is left out is the server's to choose."""
-
-    language: str | None
-    model: str | None
-    task: Task
-    initial_prompt: str | None
-    hotwords: str | None
-    temperature: float | None
-    priority: Priority
-    metadata: Mapping[str, Any] | None
 
 
 class Client:
@@ -115,11 +110,11 @@ class Client:
             call = Call(
                 "POST",
                 "/api/v1/transcriptions:batch",
-                json={"requests": some},
+                json={"items": some},
                 headers={"Idempotency-Key": str(uuid.uuid4())},
             )
-            for answer in self._transport.send(call).json()["results"]:
-                yield _batch_answer(answer)
+            for item in read_as(Batch, self._transport.send(call)).items:
+                yield item.answer
 
     def get(self, id: str, *, wait_s: int | None = None) -> Transcription:
         """Where a transcription stands.
@@ -195,15 +190,18 @@ class Client:
         """
         return saved(self._transport, f"{_path(id)}/audio", path, on_progress)
 
-    def cancel(self, id: str) -> Transcription:
-        """Stop what is queued or running."""
-        answer = self._transport.send(Call("POST", f"{_path(id)}/cancel"))
-        return read_as(Transcription, answer)
+    def cancel(self, id: str) -> Canceled:
+        """Stop what is queued or running; where others asked for it too, it goes on for them."""
+        return read_as(Canceled, self._transport.send(Call("POST", f"{_path(id)}/cancel")))
 
-    def retry(self, id: str) -> Transcription:
-        """Queue anew what failed or was canceled."""
-        answer = self._transport.send(Call("POST", f"{_path(id)}/retry", repeatable=False))
-        return read_as(Transcription, answer)
+    def retry(self, id: str, *, force: bool = False) -> Transcription:
+        """Queue anew what failed or was canceled.
+
+        Args:
+            force: what is completed, too: downloaded and transcribed anew.
+        """
+        call = Call("POST", f"{_path(id)}/retry", params=_force(force), repeatable=not force)
+        return read_as(Transcription, self._transport.send(call))
 
     def delete(self, id: str, *, force: bool = False) -> None:
         """Erase a transcription and all that was made of it.
@@ -211,22 +209,18 @@ class Client:
         Args:
             force: even while a run works on it.
         """
-        params = {"force": "true"} if force else {}
-        self._transport.send(Call("DELETE", _path(id), params=params, repeatable=False))
+        self._transport.send(Call("DELETE", _path(id), params=_force(force)))
 
-    def list(self, **filters: str | int | Iterable[str] | None) -> Iterator[Transcription]:
-        """One's transcriptions, newest first, page by page.
-
-        Args:
-            filters: as of `GET /api/v1/transcriptions`: `status`, `channel`, `language`, ...
-        """
-        params: dict[str, Any] = {"limit": PAGE} | filters
+    def list(self, **wanted: Unpack[Wanted]) -> Iterator[Transcription]:
+        """One's transcriptions, newest first, page by page as they are read."""
+        params = list_parameters(wanted)
         while True:
-            page = self._transport.send(Call("GET", "/api/v1/transcriptions", params=params)).json()
-            yield from (Transcription.model_validate(item) for item in page["items"])
-            if page.get("next_cursor") is None:
+            call = Call("GET", "/api/v1/transcriptions", params=params)
+            page = read_as(Page, self._transport.send(call))
+            yield from page.items
+            if page.next_cursor is None:
                 return
-            params["cursor"] = page["next_cursor"]
+            params["cursor"] = page.next_cursor
 
     def usage(self) -> Usage:
         """What the key has used of what it may."""
@@ -241,13 +235,10 @@ class Client:
         on_progress: OnProgress | None,
     ) -> Accepted:
         size_bytes = file_size(path)
-        params = dict(asked) | {"filename": path.name}
-        if "metadata" in params:
-            params["metadata"] = json.dumps(params["metadata"])
         call = Call(
             "POST",
             "/api/v1/uploads",
-            params=params,
+            params=upload_parameters(asked, path.name),
             body=lambda: file_blocks(path, size_bytes, on_progress),
             headers=dict(headers)
             | {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)},
@@ -260,5 +251,5 @@ def _path(id: str) -> str:
     return f"/api/v1/transcriptions/{quote(id, safe='')}"
 
 
-def _batch_answer(answer: Mapping[str, Any]) -> Accepted | Refusal:
-    return Accepted.model_validate(answer)
+def _force(force: bool) -> dict[str, str]:
+    return {"force": "true"} if force else {}

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
@@ -43,7 +44,7 @@ def followed(transport: Transport, address: str, last_event_id: str | None) -> I
                     last_event_id = sent.id or last_event_id
                     if not sent.data:
                         continue
-                    event = Event(id=sent.id, type=sent.event, data=json.loads(sent.data))
+                    event = Event(id=sent.id, type=sent.event, data=_read(sent.data))
                     yield event
                     if event.type in END:
                         return
@@ -57,5 +58,12 @@ def followed(transport: Transport, address: str, last_event_id: str | None) -> I
 def _sent(answer: httpx.Response) -> Iterator[ServerSentEvent]:
     try:
         yield from EventSource(answer).iter_sse()
-    except (SSEError, json.JSONDecodeError) as error:
+    except SSEError as error:
+        raise UnexpectedAnswer("What the server sends is no stream of events.") from error
+
+
+def _read(data: str) -> dict[str, Any]:
+    try:
+        return json.loads(data)
+    except ValueError as error:
         raise UnexpectedAnswer("The server's events cannot be read.") from error

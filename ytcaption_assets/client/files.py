@@ -10,7 +10,7 @@ from ytcaption_assets.domain.errors import EmptyFile, FileUnreadable
 
 OnProgress = Callable[[int, int | None], None]
 
-_BLOCK_BYTES = 256 * 1024
+_BLOCK_BYTES = 64 * 1024
 
 
 def file_size(path: Path) -> int:
@@ -69,7 +69,7 @@ def saved(transport: Transport, address: str, path: Path, on_progress: OnProgres
                         tag = answer.headers.get("ETag", "")
                         length = answer.headers.get("Content-Length")
                         total = file.tell() + int(length) if length else None
-                        for block in answer.iter_raw(_BLOCK_BYTES):
+                        for block in answer.iter_raw():
                             file.write(block)
                             if on_progress is not None:
                                 on_progress(file.tell(), total)

@@ -79,6 +79,7 @@ class Transcription(Answer):
 
     Attributes:
         stage: `audio_download`, `transcription` or `transcript_parquet`; None before the first.
+        queue_position: among those queued, from 1.
         attempt: of this series of retries, from 1.
         metadata: what was given with the request.
     """
@@ -87,6 +88,7 @@ class Transcription(Answer):
     status: TranscriptionStatus
     stage: str | None = None
     progress: Progress | None = None
+    queue_position: int | None = None
     attempt: int = 1
     max_attempts: int | None = None
     next_attempt_at: datetime | None = None
@@ -101,6 +103,16 @@ class Transcription(Answer):
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None = None
+
+
+class Canceled(Transcription):
+    """Where a transcription stands after a cancel.
+
+    Attributes:
+        effect: `canceled`, `withdrawn` (it goes on for others) or `unchanged` (it was at rest).
+    """
+
+    effect: str
 
 
 class Event(Answer):
@@ -118,10 +130,40 @@ class Event(Answer):
 
 
 class Refusal(Answer):
-    """One of a batch that the server did not take."""
+    """One of a batch that the server did not take.
 
+    Attributes:
+        status: as of a request of its own.
+    """
+
+    status: int
     code: str
-    detail: str = ""
+    detail: str
+
+
+class BatchItem(Answer):
+    """What became of one of a batch: one of the two."""
+
+    transcription: Accepted | None = None
+    problem: Refusal | None = None
+
+    @property
+    def answer(self) -> Accepted | Refusal:
+        """The one that it is."""
+        return self.transcription or self.problem or Refusal(status=0, code="", detail="")
+
+
+class Batch(Answer):
+    """What became of all, in their order."""
+
+    items: tuple[BatchItem, ...]
+
+
+class Page(Answer):
+    """Some of a list."""
+
+    items: tuple[Transcription, ...]
+    next_cursor: str | None = None
 
 
 class UsageLimits(Answer):

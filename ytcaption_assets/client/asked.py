@@ -1,0 +1,62 @@
+"""What is asked for, and how it is written into a request."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+from ytcaption_assets.domain.request import Priority, Task
+
+PAGE = 200
+
+
+class Asked(TypedDict, total=False):
+    """How a media is to be transcribed; what is left out is the server's to choose."""
+
+    language: str | None
+    model: str | None
+    task: Task
+    initial_prompt: str | None
+    hotwords: str | None
+    temperature: float | None
+    priority: Priority
+    metadata: Mapping[str, Any] | None
+
+
+class Wanted(TypedDict, total=False):
+    """What a list is to hold; all of it must be so.
+
+    `status`: one or several; `channel`: an id or a whole name; `q`: a part of the title;
+    `metadata`: fields of it, at most five; times need a zone.
+    """
+
+    status: str | list[str]
+    channel: str
+    language: str
+    created_after: datetime
+    created_before: datetime
+    metadata: Mapping[str, str | int | float | bool]
+    q: str
+
+
+def list_parameters(wanted: Wanted) -> dict[str, Any]:
+    """A list's query."""
+    params: dict[str, Any] = {"limit": PAGE} | dict(wanted)
+    metadata = wanted.get("metadata") or {}
+    params["metadata"] = [f"{name}:{_text(value)}" for name, value in metadata.items()]
+    for name in ("created_after", "created_before"):
+        if (at := params.get(name)) is not None:
+            params[name] = at.astimezone(UTC).isoformat()
+    return params
+
+
+def upload_parameters(asked: Mapping[str, Any], file_name: str) -> dict[str, Any]:
+    """The query of a file that is the whole body."""
+    params = dict(asked) | {"filename": file_name}
+    if "metadata" in params:
+        params["metadata"] = json.dumps(params["metadata"])
+    return params
+
+
+def _text(value: str | float | bool) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
