@@ -138,7 +138,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings, KeyRing(api_keys), JwtTokens.from_settings(settings), rate_limiter(settings)
     )
     watcher = Watcher(postgres, settings.streams_per_caller)
-    readiness = Readiness(probes(postgres, object_store, orchestrator))
+    readiness = Readiness(probes(postgres, object_store, orchestrator) | door.limiter.probes())
     app.state.metrics.show(StateCollector(postgres, readiness))
     request_store = RequestStore(postgres=postgres)
     operating = Operating(settings, postgres, orchestrator)
@@ -169,7 +169,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await watcher.close()
-        await door.key_ring.close()
+        await door.close()
         partitions.close()
         operating.close()
         orchestrator.close()

@@ -83,6 +83,11 @@ class Door:
         limit = self._settings.requests_per_minute
         return await self.limiter.hit(f"address:{neighbourhood(address)}", limit)
 
+    async def close(self) -> None:
+        """Writes what is to be written, and ends connections."""
+        await self.key_ring.close()
+        await self.limiter.close()
+
     def per_minute(self, caller: Caller) -> int:
         """Requests a minute that a caller may send."""
         return caller.limits.requests_per_minute or self._settings.requests_per_minute

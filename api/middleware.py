@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import openai_errors
+from api.client_address import client_address
 from api.errors import HTTP_DETAILS, problem
 from api.request_id import HEADER, accept_request_id
 
@@ -37,6 +38,17 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+def client_of(scope: Scope) -> str:
+    """Where the request comes from, as trusted proxies say it."""
+    return client_address(scope, scope["app"].state.settings.trusted_proxies)
+
+
+def caller_of(scope: Scope) -> str | None:
+    """Whose key or token it has: never a secret; None where nobody had to say."""
+    caller = scope.get("ytcaption.caller")
+    return None if caller is None else caller.owner
 
 
 class RequestEnvelope:
@@ -87,7 +99,8 @@ class RequestEnvelope:
                     "request_id": request_id,
                     "status": status,
                     "took_ms": round((time.perf_counter() - started_at) * 1000, 1),
-                    "client": (scope.get("client") or ("",))[0],
+                    "client": client_of(scope),
+                    "caller": caller_of(inner),
                 },
             )
 

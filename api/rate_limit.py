@@ -4,15 +4,19 @@
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
-from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from api.shared_counts import SharedCounts
 
 logger = logging.getLogger(__name__)
 
@@ -23,9 +27,6 @@ AWAY_S = 5.0
 """For which a Redis that did not answer is left alone."""
 
 TOLD_EVERY_S = 60.0
-_ANSWER_WITHIN_S = 0.5
-
-_SCHEMES = ("redis://", "rediss://", "valkey://", "valkeys://")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class RateLimiter:
 
     def __init__(self, url: str | None) -> None:
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._shared = None if url is None else SlidingWindowCounterRateLimiter(_redis(url))
+        self._redis = None if url is None else _shared_counts(url)
+        self._shared = self._redis and SlidingWindowCounterRateLimiter(self._redis.storage)
         self._away_until = self._told_at = float("-inf")
 
     async def hit(self, who: str, per_minute: int) -> Allowance:
@@ -76,6 +78,15 @@ class RateLimiter:
     async def peek(self, who: str, per_minute: int) -> Allowance:
         """What they have left; counts nothing."""
         return await self._ask(who, per_minute, count=False)
+
+    def probes(self) -> dict[str, Callable[[], str | None]]:
+        """For readiness: whether Redis answers; nothing where none is set."""
+        return {} if self._redis is None else {"rate_limits": self._redis.problem}
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        if self._redis is not None:
+            await self._redis.close()
 
     async def _ask(self, who: str, per_minute: int, *, count: bool) -> Allowance:
         if self._shared is not None and time.monotonic() >= self._away_until:
@@ -115,22 +126,7 @@ async def _allowance(
     return Allowance(allowed, per_minute, stats.remaining, reset_s)
 
 
-def _redis(url: str) -> RedisStorage:
-    if not url.startswith(_SCHEMES):
-        raise SetupError(
-            "YTCAPTION_RATE_LIMIT_URL is no address of a Redis or Valkey. Write redis://host:6379, "
-            "or rediss:// for TLS."
-        )
-    # Imported here: it takes half a second, with the whole of OpenTelemetry's SDK in it.
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
+def _shared_counts(url: str) -> "SharedCounts":
+    from api.shared_counts import SharedCounts
 
-    return RedisStorage(
-        "async+" + url.replace("valkey", "redis", 1),
-        implementation="redispy",
-        wrap_exceptions=True,
-        key_prefix="ytcaption",
-        socket_timeout=_ANSWER_WITHIN_S,
-        socket_connect_timeout=_ANSWER_WITHIN_S,
-        retry=Retry(NoBackoff(), 0),  # pyright: ignore[reportArgumentType] - handed on as it is
-    )
+    return SharedCounts(url)

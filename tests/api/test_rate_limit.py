@@ -233,9 +233,8 @@ def test_a_redis_that_is_away_takes_nothing_down(
     """Requests pass, fast, counted by this process; the log says so once. Back, it counts again."""
     monkeypatch.setattr(rate_limit, "AWAY_S", 0.3)
     headers = key(requests_per_minute=5)
-    secret = redis.url.replace("redis://", "redis://:hunter2hunter2@")
     redis.stop()
-    client = start(rate_limit_url=SecretStr(secret))
+    client = start(rate_limit_url=SecretStr(redis.url))
 
     caplog.set_level(logging.WARNING)
     started_at = time.perf_counter()
@@ -245,14 +244,25 @@ def test_a_redis_that_is_away_takes_nothing_down(
     assert statuses == [200] * 5 + [429] * 2
     told = [it for it in caplog.records if "Redis does not answer" in it.getMessage()]
     assert len(told) == 1
-    assert "hunter2" not in caplog.text
+    assert str(redis.port) not in caplog.text
 
     redis.start()
     time.sleep(0.4)
-    limiter = RateLimiter(redis.url)
-    asyncio.run(limiter.hit("x", 5))  # it is back
-    back = start(rate_limit_url=SecretStr(redis.url))
-    assert back.get(PATH, headers=headers).status_code == 200
+    assert client.get(PATH, headers=headers).status_code == 200  # counted there, from the start
+
+
+def test_readiness_names_a_redis_that_is_away(start: Start, redis: Redis) -> None:
+    """Nothing needs it: the answer stays 200."""
+    client = start(rate_limit_url=SecretStr(redis.url))
+    assert client.get("/readyz").json()["dependencies"]["rate_limits"]["ready"]
+    redis.stop()
+
+    answer = client.get("/readyz")
+
+    part = answer.json()["dependencies"]["rate_limits"]
+    assert (answer.status_code, part["ready"], part["required"]) == (200, False, False)
+    assert "counts requests for itself" in part["cause"]
+    assert str(redis.port) not in answer.text
 
 
 def test_a_redis_that_hangs_is_left_alone(key, redis: Redis, caplog) -> None:
@@ -268,11 +278,14 @@ def test_a_redis_that_hangs_is_left_alone(key, redis: Redis, caplog) -> None:
         assert time.perf_counter() - started_at < 2
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:6379", "memcached://x", "", "redis"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:6379", "memcached://x", "", "redis", "redis://:hunter2@host:x"]
+)
 def test_an_address_that_is_no_redis_is_refused_at_the_start(settings: Settings, url: str) -> None:
     """In one sentence that names the variable, not the URL, which may hold a password."""
-    with pytest.raises(SetupError, match="YTCAPTION_RATE_LIMIT_URL"):
+    with pytest.raises(SetupError, match="YTCAPTION_RATE_LIMIT_URL") as error:
         create_app(settings.model_copy(update={"rate_limit_url": SecretStr(url)}))
+    assert "hunter2" not in str(error.value)
 
 
 def test_the_window_slides() -> None:
