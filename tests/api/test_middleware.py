@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.middleware import SECURITY_HEADERS
+from api.routes import usage
 from tests.api.conftest import BASE_URL, UNKNOWN_ID
 from ytcaption_assets.settings import Settings
 
@@ -67,7 +68,7 @@ def test_security_headers_are_on_every_answer(client: TestClient, path: str) -> 
         ("GET", "/docs/assets/%2e%2e/core.py", 404, "not_found"),
         ("GET", "/pages/", 404, "not_found"),
         ("DELETE", "/healthz", 405, "method_not_allowed"),
-        ("GET", PATH, 405, "method_not_allowed"),
+        ("DELETE", PATH, 405, "method_not_allowed"),
         ("PUT", f"{PATH}/{UNKNOWN_ID}", 405, "method_not_allowed"),
         ("TRACE", f"{PATH}/{UNKNOWN_ID}/result", 405, "method_not_allowed"),
         ("OPTIONS", PATH, 405, "method_not_allowed"),
@@ -88,8 +89,8 @@ def test_what_is_not_there_is_a_problem(
 
 def test_allow_names_what_is_allowed(client: TestClient) -> None:
     """A 405 says which methods there are, HEAD beside GET."""
-    assert client.post(f"{PATH}/{UNKNOWN_ID}").headers["Allow"] == "GET, HEAD"
-    assert client.get(PATH).headers["Allow"] == "POST"
+    assert client.post("/api/v1/options").headers["Allow"] == "GET, HEAD"
+    assert client.get("/api/v1/uploads").headers["Allow"] == "POST"
 
 
 def test_head_has_no_body_anywhere(server_url: str) -> None:
@@ -112,13 +113,12 @@ def test_what_nobody_foresaw_is_a_500_without_a_trace(
 ) -> None:
     """The client gets an id, the log gets the cause."""
 
-    def broken(id: str) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("select secret from table at /srv/secret")
 
-    store = client.app.state.parts.request_store  # type: ignore[attr-defined]
-    monkeypatch.setattr(type(store), "get", lambda self, id, *owner: broken(id))
+    monkeypatch.setattr(usage, "use_of", broken)
 
-    answer = client.get(f"{PATH}/{UNKNOWN_ID}")
+    answer = client.get("/api/v1/usage")
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "secret" not in answer.text
