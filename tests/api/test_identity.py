@@ -365,6 +365,23 @@ def test_no_secret_is_told(
         assert secret not in told
 
 
+def test_the_log_says_who_it_was(
+    started: Client, keys: ApiKeys, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The key by its id, and the address as a trusted proxy says it."""
+    made = keys.create("newsroom", ["read"])
+    client = started(trusted_proxies=("10.0.0.0/8",))
+    client._transport.client = ("10.0.0.1", 5)  # type: ignore[attr-defined]
+    caplog.set_level(logging.INFO, "api.access")
+
+    for headers in (bearer(made.token), {}):
+        client.head("/api/v1/options", headers=headers | {"X-Forwarded-For": "203.0.113.7"})
+
+    lines = [it.__dict__ for it in caplog.records if it.name == "api.access"]
+    assert [it["caller"] for it in lines] == [f"key:{made.row.id}", None]
+    assert {it["client"] for it in lines} == {"203.0.113.7"}
+
+
 def test_cors_lists_exact_origins(started: Client, keys: ApiKeys) -> None:
     """The listed origin's page may ask, with a key, and read what it needs; others may not."""
     token = keys.create("page", ["read"]).token
