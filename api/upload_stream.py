@@ -58,10 +58,10 @@ async def received(
     is_form = content_type.partition(";")[0].strip().lower() == "multipart/form-data"
     if form_only and not is_form:
         raise HTTPException(415, "Send the body as multipart/form-data, with the file in `file`.")
-    max_bytes = uploads.max_bytes + (_FORM_BYTES if is_form else 0)
+    beside_bytes = _FORM_BYTES if is_form else 0
     length = request.headers.get("content-length", "")
     announced_bytes = int(length) if length.isascii() and length.isdigit() else 0
-    check_size(announced_bytes, max_bytes)
+    check_size(announced_bytes - beside_bytes, uploads.max_bytes)
     async with contextmanager_in_threadpool(uploads.incoming(announced_bytes)) as file:
         form = FormReader(content_type, file.write) if is_form else None
         take = form.feed if form else file.write
@@ -69,7 +69,7 @@ async def received(
         async with aclosing(_batches(request)) as batches:
             async for batch in batches:
                 seen += len(batch)
-                check_size(seen, max_bytes)
+                check_size(seen - beside_bytes, uploads.max_bytes)
                 await anyio.to_thread.run_sync(take, batch)
         if form is None:
             yield Received(file, _name_in(request), [])

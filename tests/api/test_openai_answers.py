@@ -1,0 +1,338 @@
+"""What OpenAI's clients are answered: shapes, options, errors, streams; runs are scripted."""
+
+import threading
+
+import httpx
+import openai
+import pytest
+from openai import OpenAI
+
+from api import openai_audio
+from resources.request_store import RequestStore
+from tests.api.conftest import World, serving
+from tests.api.uploads import JFK, until
+from tests.api.workers import Scripted, worker
+from tests.media_server import DATA
+from tests.transcripts import SPOKEN
+from ytcaption_assets.domain.request import TranscriptionStatus
+from ytcaption_assets.settings import Settings
+
+FILE = ("speech.flac", JFK)
+TEXT = " ".join(SPOKEN)
+
+
+@pytest.fixture
+def client(server_url: str) -> OpenAI:
+    return OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=0, timeout=30)
+
+
+def test_options_become_ours(
+    client: OpenAI, world: World, request_store: RequestStore, object_store
+) -> None:
+    """Prompt, language, temperature and keywords are a transcription's options; the file has its
+    name, and its transcription is found at our own routes."""
+    scripted = Scripted(world)
+    with worker(request_store, scripted.complete):
+        raw = client.audio.transcriptions.with_raw_response.create(
+            model="base",
+            file=("My talk.flac", JFK),
+            language="de",
+            prompt="x" * 500 + "A talk. " * 200,
+            temperature=0.4,
+            extra_body={"keywords": ["DuckLake", "Dagster"], "chunking_strategy": "auto"},
+        )
+
+    id = raw.headers["X-Transcription-Id"]
+    assert [id] == scripted.ids
+    row = request_store.get(id)
+    assert row.options.to_dict() == {
+        "model": "base",
+        "language": "de",
+        "task": "transcribe",
+        "initial_prompt": ("A talk. " * 200)[-1_000:],
+        "hotwords": "DuckLake, Dagster",
+        "temperature": 0.4,
+    }
+    assert request_store.media(row.media_id).title == "My talk"
+    assert raw.parse().text == TEXT
+    assert raw.parse().usage.seconds == 11
+
+
+@pytest.mark.parametrize(
+    ("granularities", "members"),
+    [([], {"segments"}), (["word"], {"words"}), (["word", "segment"], {"segments", "words"})],
+)
+def test_verbose_answers_have_what_was_asked_for(
+    client: OpenAI, world: World, request_store: RequestStore, granularities, members
+) -> None:
+    """Every field of OpenAI's shape, segments unless words alone are wanted."""
+    with worker(request_store, Scripted(world).complete):
+        answer = client.audio.transcriptions.with_raw_response.create(
+            model="whisper-1",
+            file=FILE,
+            response_format="verbose_json",
+            timestamp_granularities=granularities,
+        )
+
+    body = answer.http_response.json()
+    assert set(body) == {"task", "language", "duration", "text", "usage"} | members
+    assert (body["task"], body["language"], body["text"]) == ("transcribe", "english", TEXT)
+    if "segments" in members:
+        assert body["segments"][1] == {
+            "id": 1,
+            "seek": 0,
+            "start": 5.0,
+            "end": 10.0,
+            "text": f" {SPOKEN[1]}",
+            "tokens": [],
+            "temperature": 0.0,
+            "avg_logprob": -0.2,
+            "compression_ratio": 1.3,
+            "no_speech_prob": 0.01,
+        }
+    if "words" in members:
+        assert body["words"][0]["word"] == "And"
+
+
+def test_scripts_without_spaces_are_joined_without(
+    client: OpenAI, world: World, request_store: RequestStore
+) -> None:
+    """In the answer and in a stream."""
+    with worker(request_store, Scripted(world, ("我们是朋友。", "你好！"), language="zh").complete):
+        answer = client.audio.transcriptions.create(model="whisper-1", file=FILE)
+        events = list(client.audio.transcriptions.create(model="base", file=FILE, stream=True))
+
+    assert answer.text == "我们是朋友。你好！"
+    assert [getattr(event, "delta", None) for event in events] == ["我们是朋友。", "你好！", None]
+
+
+def test_silence_is_an_empty_text(
+    client: OpenAI, world: World, request_store: RequestStore
+) -> None:
+    """No segment, no language, no error."""
+    with worker(request_store, Scripted(world, (), language=None).complete):
+        answer = client.audio.transcriptions.create(
+            model="whisper-1", file=FILE, response_format="verbose_json"
+        )
+        events = list(client.audio.transcriptions.create(model="base", file=FILE, stream=True))
+
+    assert (answer.text, answer.language, answer.segments) == ("", "", [])
+    assert [event.type for event in events] == ["transcript.text.done"]
+
+
+def test_a_stream_tells_what_is_heard_while_it_is(
+    client: OpenAI, world: World, request_store: RequestStore
+) -> None:
+    """The first delta is here before the run has ended."""
+    go_on = threading.Event()
+    scripted = Scripted(world)
+
+    def slowly(id: str, _attempt: int) -> None:
+        from tests.api.conftest import RUN_ID
+        from tests.api.live import Hearing
+        from tests.transcripts import transcript_of
+
+        request_store.claim(id, RUN_ID)
+        hearing = Hearing(world, id)
+        hearing.transcript = transcript_of(id)
+        hearing.draft(0, 1)
+        assert go_on.wait(20)
+        hearing.store_text()
+        hearing.complete()
+
+    with worker(request_store, slowly):
+        stream = client.audio.transcriptions.create(model="base", file=FILE, stream=True)
+        first = next(stream)
+        (row,) = request_store.list_recent()
+        assert row.status is TranscriptionStatus.RUNNING
+        assert first.delta == SPOKEN[0]
+        go_on.set()
+        rest = list(stream)
+
+    assert [event.type for event in rest] == ["transcript.text.delta", "transcript.text.done"]
+    assert rest[0].delta == f" {SPOKEN[1]}"
+    assert rest[1].text == TEXT
+    assert scripted.ids == []
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "kind", "code", "param"),
+    [
+        (FILE, {"model": "huge"}, openai.NotFoundError, "unknown_model", "model"),
+        (FILE, {"language": "xx"}, openai.BadRequestError, "unknown_language", "language"),
+        (FILE, {"temperature": 2}, openai.BadRequestError, "invalid_request", "temperature"),
+        (FILE, {"response_format": "docx"}, openai.BadRequestError, "invalid_request", None),
+        (FILE, {"include": ["logprobs"]}, openai.BadRequestError, "invalid_request", None),
+        (FILE, {"prompt": "a\x00b"}, openai.BadRequestError, "invalid_request", None),
+        (("a.mp3", b""), {}, openai.BadRequestError, "empty_file", "file"),
+        (("a.mp3", b"no sound"), {}, openai.BadRequestError, "not_media", "file"),
+    ],
+)
+def test_refusals_are_the_clients_own_errors(
+    client: OpenAI, request_store: RequestStore, file, fields, kind, code, param
+) -> None:
+    """The class that is expected, the sentence, the code; nothing is queued."""
+    with pytest.raises(kind) as raised:
+        client.audio.transcriptions.create(**{"model": "whisper-1", "file": file} | fields)
+
+    error = raised.value
+    assert (error.code, error.type) == (code, "invalid_request_error")
+    if param:
+        assert error.param == param
+    assert error.response.headers["Content-Type"] == "application/problem+json"
+    problem = error.response.json()
+    assert problem["type"] == f"urn:ytcaption:problem:{code}"
+    assert problem["status"] == error.status_code
+    assert problem["detail"] in str(error)
+    assert request_store.list_recent() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        ("audio_truncated", "The file ends before its audio does.", openai.BadRequestError),
+        ("model_unavailable", "The model cannot be fetched.", openai.InternalServerError),
+        ("internal_error", "Something went wrong inside.", openai.InternalServerError),
+        ("run_lost", "The run went silent.", openai.InternalServerError),
+    ],
+)
+def test_a_failed_run_is_an_error_and_not_tried_again(
+    server_url: str, world: World, request_store: RequestStore, code, message, kind
+) -> None:
+    """With its own sentence; the client is told not to send the file anew. Streams end so, too."""
+    client = OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=2, timeout=30)
+    with worker(request_store, Scripted(world).fail(code, message)):
+        with pytest.raises(kind, match=message) as raised:
+            client.audio.transcriptions.create(model="whisper-1", file=FILE)
+        assert raised.value.code == code
+        (row,) = request_store.list_recent()
+        assert row.attempt == 1
+        with pytest.raises(openai.APIError, match=message):
+            list(client.audio.transcriptions.create(model="whisper-1", file=FILE, stream=True))
+
+
+def test_canceled_by_somebody_is_a_conflict(client: OpenAI, request_store: RequestStore) -> None:
+    """409, with what to do."""
+    with (
+        worker(request_store, lambda id, _: request_store.cancel(id)),
+        pytest.raises(openai.ConflictError, match="canceled"),
+    ):
+        client.audio.transcriptions.create(model="whisper-1", file=FILE)
+
+
+def test_what_is_no_form_is_told_in_openais_words_too(server_url: str) -> None:
+    """415, 400, 404, 405 and 413 below /v1 carry `error`; elsewhere none does."""
+    url = f"{server_url}/v1/audio/transcriptions"
+    answers = [
+        (httpx.post(url, json={"model": "base"}), 415, "unsupported_media_type"),
+        (httpx.post(url, data={"model": "base"}), 415, "unsupported_media_type"),
+        (httpx.post(url, files={"fil": b"x"}), 400, "invalid_request"),
+        (httpx.post(f"{server_url}/v1/nothing"), 404, "not_found"),
+        (httpx.get(url), 405, "method_not_allowed"),
+    ]
+    for answer, status, code in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert answer.json()["error"]["message"]
+    assert "error" not in httpx.get(f"{server_url}/api/v1/nothing").json()
+
+
+def test_too_large_a_file_is_told(settings: Settings) -> None:
+    """413, by its Content-Length, and read by the client."""
+    small = settings.model_copy(update={"max_upload_bytes": 1024**2})
+    with serving(small) as url, pytest.raises(openai.APIStatusError, match="1 MiB") as raised:
+        client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+        client.audio.transcriptions.create(model="whisper-1", file=bytes(30_000_000))
+    assert raised.value.status_code == 413
+
+
+def test_models_are_listed(client: OpenAI, settings: Settings) -> None:
+    """Ours, and OpenAI's names for the default one; any other is not found."""
+    ids = [model.id for model in client.models.list()]
+    assert ids[: len(settings.models)] == list(settings.models)
+    assert {"whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"} <= set(ids)
+    assert client.models.retrieve("base").id == "base"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-5")
+
+
+def test_a_client_that_leaves_costs_nothing(
+    client: OpenAI, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread waits for the text, and soon nobody does; the transcription stays queued."""
+    monkeypatch.setattr(openai_audio, "LOOK_EVERY_S", 0.2)
+    threads_before = threading.active_count()
+    watching: list[int] = []
+    changes = openai_audio.Watcher.changes
+
+    def counted(self, id: str):
+        watching.append(1)
+        return changes(self, id)
+
+    monkeypatch.setattr(openai_audio.Watcher, "changes", counted)
+
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=1.5).audio.transcriptions.create(model="base", file=FILE)
+
+    assert watching
+    (row,) = request_store.list_recent()
+    assert row.status is TranscriptionStatus.QUEUED
+    assert until(lambda: threading.active_count() <= threads_before + 8)
+
+
+def test_many_wait_without_a_thread_each(
+    server_url: str, settings: Settings, world: World, request_store: RequestStore
+) -> None:
+    """As many as a caller may have; the next one is told so before its file is read; all that wait
+    are answered by one run."""
+    client = OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=0, timeout=60)
+    texts: list[str] = []
+
+    def ask() -> None:
+        texts.append(client.audio.transcriptions.create(model="base", file=FILE).text)
+
+    askers = [threading.Thread(target=ask) for _ in range(settings.streams_per_caller)]
+    for asker in askers:
+        asker.start()
+    count = "select count(*) as n from ytcaption.request"
+
+    def asked() -> bool:
+        (row,) = request_store.postgres.rows(count, {})
+        return row["n"] == len(askers)
+
+    assert until(asked, 60)
+    with pytest.raises(openai.RateLimitError):
+        client.audio.transcriptions.create(model="base", file=FILE)
+    scripted = Scripted(world)
+    with worker(request_store, scripted.complete):
+        for asker in askers:
+            asker.join(30)
+
+    assert texts == [TEXT] * len(askers)
+    assert len(scripted.ids) == 1
+    assert client.audio.transcriptions.create(model="base", file=FILE).text == TEXT
+
+
+def test_who_may_only_write_reads_nothing(settings: Settings, keys) -> None:
+    """The text is read: the key needs both scopes. A wrong key is the client's own error."""
+    with serving(settings) as url:
+        client = OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0)
+        with pytest.raises(openai.AuthenticationError):
+            client.audio.transcriptions.create(model="whisper-1", file=FILE)
+        with pytest.raises(openai.AuthenticationError):
+            client.models.list()
+
+
+def test_translation_is_asked_for(
+    client: OpenAI, world: World, request_store: RequestStore
+) -> None:
+    """`task` is translate and the text is English; an English model cannot."""
+    with worker(request_store, Scripted(world, task="translate", language="de").complete):
+        answer = client.audio.translations.create(
+            model="whisper-1", file=DATA / "fleurs-de-001.ogg", response_format="verbose_json"
+        )
+        with pytest.raises(openai.BadRequestError, match="English only"):
+            client.audio.translations.create(model="tiny.en", file=FILE)
+
+    (row,) = request_store.list_recent()
+    assert row.options.task == "translate"
+    assert answer.language == "english"
