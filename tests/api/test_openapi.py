@@ -31,14 +31,19 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
 
     ids = [operation["operationId"] for operation in operations]
     assert sorted(ids) == [
+        "createOpenAITranscription",
+        "createOpenAITranslation",
         "createTranscription",
+        "createUpload",
         "getHealth",
         "getMetrics",
+        "getOpenAIModel",
         "getOptions",
         "getOverview",
         "getReadiness",
         "getTranscription",
         "getTranscriptionResult",
+        "listOpenAIModels",
         "pausePart",
         "resumePart",
         "retryMany",
