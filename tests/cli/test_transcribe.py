@@ -10,6 +10,7 @@ import pysubs2
 import pytest
 
 from tests.media_server import DATA, MediaServer
+from tests.otlp_receiver import OtlpReceiver
 
 pytestmark = pytest.mark.model
 
@@ -37,6 +38,7 @@ def command(tmp_path_factory: pytest.TempPathFactory, model_home: Path):
         )
 
     run.folder = folder  # pyright: ignore[reportFunctionMemberAccess]
+    run.environment = environment  # pyright: ignore[reportFunctionMemberAccess]
     return run
 
 
@@ -97,3 +99,18 @@ def test_the_library_answers_sql(command):
     refused = command("sql", "drop table transcripts")
     assert refused.returncode == 1 and "SELECT" in refused.stderr
     assert command("lake", "verify").returncode == 0
+
+
+def test_traces_of_a_process_of_its_own_arrive(command):
+    """The last spans are sent before the process ends; all are of one trace."""
+    with OtlpReceiver() as receiver:
+        command.environment["YTCAPTION_OTLP_ENDPOINT"] = receiver.endpoint
+        try:
+            done = command("transcribe", str(DATA / "weather-mulaw-8k.wav"))
+        finally:
+            del command.environment["YTCAPTION_OTLP_ENDPOINT"]
+    assert done.returncode == 0, done.stderr
+    stages = {"audio_download", "transcription", "transcript_parquet"}
+    assert {span.name for span in receiver.spans} > stages
+    assert len({span.trace_id for span in receiver.spans}) == 1
+    assert receiver.named("postgres.complete").service == "ytcaption-run"

@@ -13,6 +13,7 @@ from tests.postgres_servers import DatabaseServer
 from ytcaption_assets.definitions import build_definitions
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption_assets.run_trace import TRACE_TAG
 
 OPTIONS = TranscriptionOptions(model="base")
 
@@ -115,3 +116,14 @@ def test_a_silent_run_is_ended_and_its_slot_comes_back(
 def test_a_tick_that_finds_nothing_skips(instance, request_store):
     """And says so."""
     assert isinstance(tick(instance, request_store), dg.SkipReason)
+
+
+def test_a_run_carries_the_trace_of_its_request(instance, request_store):
+    """As a tag; a request without one makes a run without one."""
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    submit(request_store, "traced", traceparent=traceparent)
+    submit(request_store, "untraced")
+    result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    tags = [run.tags.get(TRACE_TAG) for run in result.run_requests or []]
+    assert tags == [traceparent, None]

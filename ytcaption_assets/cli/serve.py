@@ -63,7 +63,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
         )
         if ended := end_leftovers(settings.home):
             output.write("up", f"ended {ended} processes that an earlier `ytcaption up` left")
-        settings = _with_ports(settings, webserver=webserver)
+        settings = with_log_format(_with_ports(settings, webserver=webserver), console)
         output.write("up", f"starting in {settings.home}; Ctrl-C stops everything")
         make_runtime_directory(settings.home)
         prepare_dagster_home(settings)
@@ -90,6 +90,13 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
                     end_leftovers(settings.home, patience_s=0)
                     remove_state(settings.home)
         output.write("up", "stopped")
+
+
+def with_log_format(settings: Settings, console: Console) -> Settings:
+    """Text where a person reads: the processes themselves see a pipe, and would write JSON."""
+    if settings.log_format != "auto" or not console.is_terminal:
+        return settings
+    return settings.model_copy(update={"log_format": "text"})
 
 
 def _with_ports(settings: Settings, *, webserver: bool) -> Settings:

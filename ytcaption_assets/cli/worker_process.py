@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -13,6 +14,7 @@ from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings
 
 STOP_S = 10
+SEND_S = 5
 
 
 class WorkerProcess:
@@ -42,8 +44,11 @@ class WorkerProcess:
         )
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         assert self._process is not None and self._log is not None
+        if kind is None and self._settings.otlp_endpoint is not None:
+            with suppress(subprocess.TimeoutExpired):  # it sends the spans of its last steps
+                self._process.wait(SEND_S)
         if self._process.poll() is None:
             self._process.terminate()
             try:
