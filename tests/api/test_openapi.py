@@ -31,10 +31,14 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
 
     ids = [operation["operationId"] for operation in operations]
     assert sorted(ids) == [
+        "cancelTranscription",
+        "createApiKey",
         "createOpenAITranscription",
         "createOpenAITranslation",
         "createTranscription",
+        "createTranscriptions",
         "createUpload",
+        "deleteTranscription",
         "getHealth",
         "getMetrics",
         "getOpenAIModel",
@@ -42,11 +46,18 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "getOverview",
         "getReadiness",
         "getTranscription",
+        "getTranscriptionAudio",
         "getTranscriptionResult",
+        "getUsage",
+        "listApiKeys",
         "listOpenAIModels",
+        "listTranscriptions",
         "pausePart",
         "resumePart",
         "retryMany",
+        "retryTranscription",
+        "revokeApiKey",
+        "streamTranscriptionEvents",
     ]
     for operation in operations:
         assert operation["summary"]
