@@ -21,6 +21,12 @@ _OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz", "
 _OPEN_FOLDERS = ("/docs/assets/", "/pages/")
 
 
+def path_of(scope: Scope) -> str:
+    """The path that routes are found by: without what a proxy has put before it."""
+    path, root = scope["path"], scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
 def is_open_path(path: str) -> bool:
     """Whether everybody may read it: pages, the API's description, probes. All else is guarded."""
     return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS)
@@ -38,6 +44,7 @@ class Door:
     ) -> None:
         self.key_ring, self.limiter = key_ring, limiter
         self._settings, self._tokens = settings, tokens
+        self._fetching: asyncio.Task[None] | None = None
         self._may_be_open = tokens is None and is_loopback(settings.api_host)
 
     @property
@@ -65,9 +72,19 @@ class Door:
             return await self.key_ring.caller(token)
         if self._tokens is None:
             raise Unauthenticated("This is no key of this installation.")
-        if self._tokens.needs_fetch(token):
-            await asyncio.to_thread(self._tokens.refresh, token)
+        await self._fetch_keys_of(self._tokens, token)
         return self._tokens.caller(token)
+
+    async def _fetch_keys_of(self, tokens: JwtTokens, token: str) -> None:
+        """Once for all who ask meanwhile; only a token whose key is not known waits for it."""
+        if self._fetching is None and tokens.needs_fetch(token):
+            self._fetching = asyncio.create_task(asyncio.to_thread(tokens.refresh, token))
+            self._fetching.add_done_callback(self._fetched)
+        if self._fetching is not None and not tokens.has_key_of(token):
+            await asyncio.shield(self._fetching)
+
+    def _fetched(self, _: object) -> None:
+        self._fetching = None
 
     async def count(self, caller: Caller) -> Allowance:
         """Counts one request of a caller's."""
@@ -105,7 +122,7 @@ class Identity:
             await self.app(scope, receive, send)
             return
         door: Door = scope["app"].state.parts.door
-        free = is_open_path(scope["path"])
+        free = is_open_path(path_of(scope))
         allowance: Allowance | None = None
         try:
             if door.seems_open if free else await door.is_open():

@@ -1,6 +1,7 @@
 """JSON from a URL, through the door that checks every address (rules 1 to 3)."""
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,12 +24,14 @@ def fetch_json(
     Args:
         allowed_networks: private CIDRs that may be reached; all others are refused.
         max_bytes: of the body.
+        timeout_s: of each step; twice that is all that the body may take.
 
     Raises:
         SourceUnavailable: not reached, refused, another status than 200, too long, or no JSON.
             Names the host, nothing else of the URL.
     """
     host = urlsplit(url).hostname or "?"
+    ends_at = time.monotonic() + 2 * timeout_s
     # Handshake and headers come through it, too.
     proxy = EgressProxy(
         allowed_networks=allowed_networks,
@@ -51,10 +54,13 @@ def fetch_json(
                 body += block
                 if len(body) > max_bytes:
                     raise ValueError(f"over {max_bytes} bytes")
+                if time.monotonic() > ends_at:
+                    raise ValueError("too slow")
         return json.loads(body)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         # The proxy's own refusals look like answers. A parser's message would quote the body.
-        causes = proxy.traffic.refused or proxy.traffic.unreachable
-        mine = str(error) if type(error) is ValueError else type(error).__name__
-        said = causes[0] if causes else mine
-        raise SourceUnavailable(f"{host} did not give a JSON document: {said}.") from None
+        causes = [*proxy.traffic.refused, *proxy.traffic.unreachable]
+        if proxy.traffic.too_many_bytes:
+            causes.append(f"over {max_bytes} bytes")
+        causes.append(str(error) if type(error) is ValueError else type(error).__name__)
+        raise SourceUnavailable(f"{host} did not give a JSON document: {causes[0]}.") from None

@@ -118,8 +118,12 @@ class JwtTokens:
             return cls(secret.get_secret_value(), **names)
         return cls(PublishedKeys(_fetching(url or "", settings)), **names)
 
+    def has_key_of(self, token: str) -> bool:
+        """Whether `caller` can tell without a fetch."""
+        return not isinstance(self._key, PublishedKeys) or self._key.get(_kid(token)) is not None
+
     def needs_fetch(self, token: str) -> bool:
-        """Whether `caller` should wait for `refresh`."""
+        """Whether it is time for `refresh`."""
         return isinstance(self._key, PublishedKeys) and self._key.needs_fetch(_kid(token))
 
     def refresh(self, token: str) -> None:

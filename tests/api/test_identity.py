@@ -1,18 +1,23 @@
 """Who may come in: nobody without a key once there are keys, everybody on loopback before."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi.testclient import TestClient
+from jwt.algorithms import RSAAlgorithm
 from pydantic import SecretStr
 
 from api import key_ring
 from api.app import create_app
+from resources import jwt_tokens
 from resources.api_keys import ApiKeys
 from resources.postgres import Postgres
 from tests.api.conftest import BASE_URL, UNKNOWN_ID, DatabaseSwitch, World
@@ -292,6 +297,45 @@ def test_jwt_opens_the_door(started: Client) -> None:
     assert client.post(PATH, json=LINK, headers=token(scope="write")).status_code == 202
     for refused in (token(exp=1), token(aud="x"), token("other-" + SECRET)):
         assert client.get("/api/v1/options", headers=refused).status_code == 401
+
+
+def test_published_keys_are_fetched_once_for_all(
+    started: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten tokens come at once, before the first fetch has ended: none is refused meanwhile."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    published = json.loads(RSAAlgorithm.to_jwk(private.public_key())) | {"kid": "one"}
+    fetches: list[str] = []
+
+    def slow(url: str, **_: object) -> object:
+        fetches.append(url)
+        time.sleep(0.5)
+        return {"keys": [published]}
+
+    monkeypatch.setattr(jwt_tokens, "fetch_json", slow)
+    url = "https://issuer.example/jwks"
+    client = started(jwt_jwks_url=url, jwt_issuer="i", jwt_audience="a")
+    claims = {"iss": "i", "aud": "a", "sub": "ada", "exp": int(time.time()) + 60, "scope": "read"}
+    token = jwt.encode(claims, private, algorithm="RS256", headers={"kid": "one"})
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = pool.map(
+            lambda _: client.get("/api/v1/options", headers=bearer(token)).status_code, range(10)
+        )
+        assert set(answers) == {200}
+    assert fetches == [url]
+
+
+def test_behind_a_proxy_with_a_prefix_the_same_is_open(started: Client, keys: ApiKeys) -> None:
+    """`--root-path`: the prefix is no way around the door."""
+    keys.create("newsroom", ["read"])
+    client = started()
+    client._transport.root_path = "/captions"  # type: ignore[attr-defined]
+
+    assert client.get("/captions/healthz").status_code == 200
+    for path in ("/captions/api/v1/options", "/captions", "/pages/captions/api/v1/options"):
+        assert client.get(path).status_code in (401, 404)
+    assert client.get("/captions/api/v1/options").status_code == 401
 
 
 def test_keys_are_made_and_ended_over_http(started: Client, keys: ApiKeys) -> None:

@@ -316,6 +316,7 @@ def test_published_keys_come_through_the_guarded_door(caplog: pytest.LogCaptureF
         for url, networks, says in (
             (good, ("10.0.0.0/8",), "its address is not public"),
             (server.url("redirect", to=good, status=302), ("127.0.0.0/8",), "status 302"),
+            (server.url("slow/jfk.flac", rate=4000), ("127.0.0.0/8",), "too slow"),
             (server.url("endless/x"), ("127.0.0.0/8",), "over 262144 bytes"),
             (
                 server.serve("no.json", b"<html>"),
