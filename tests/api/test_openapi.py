@@ -114,7 +114,7 @@ def test_the_api_keeps_what_its_document_says(server_url: str, world: World) -> 
             "base-url": server_url,
             # What no schema can say: which links are of a known site, which ids exist.
             "checks": {
-                "positive_data_acceptance": {"expected-statuses": ["2xx", 304, 404, 409, 422]}
+                "positive_data_acceptance": {"expected-statuses": ["2xx", 304, 400, 404, 409, 422]}
             },
         }
     )
