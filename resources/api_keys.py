@@ -114,6 +114,21 @@ class ApiKeys:
             id,
         )
 
+    def rotate(self, id: str) -> NewApiKey:
+        """Another secret for the same key: what was asked for with it stays its own.
+
+        Raises:
+            ApiKeyNotFound: no such id, or it was revoked.
+        """
+        secret = _base32(20)
+        row = self._changed(
+            "update ytcaption.api_key set secret_sha256 = %s "
+            "where id = %s and revoked_at is null returning *",
+            secret_sha256(secret),
+            id,
+        )
+        return NewApiKey(row, f"{row.prefix}_{secret}")
+
     def forget(self, id: str) -> ApiKeyRow:
         """Ends a key and takes its row away. With no row left the API is open on loopback again.
 
@@ -141,11 +156,13 @@ class ApiKeys:
                 (sorted(ids),),
             )
 
-    def _changed(self, statement: LiteralString, id: str) -> ApiKeyRow:
+    def _changed(self, statement: LiteralString, *values: str) -> ApiKeyRow:
         with self._postgres.transaction() as connection:
-            row = connection.execute(statement, (id,)).fetchone()
+            row = connection.execute(statement, values).fetchone()
         if row is None:
-            raise ApiKeyNotFound("There is no such key. `ytcaption keys list` shows their ids.")
+            raise ApiKeyNotFound(
+                "There is no such key, or it was revoked. `ytcaption keys list` shows their ids."
+            )
         return api_key_row(row)
 
 

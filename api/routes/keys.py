@@ -49,9 +49,12 @@ _NOT_FOUND = problem_response(
     404,
     (
         "api_key_not_found",
-        "There is no such key. `ytcaption keys list` shows their ids.",
-        "No such key",
+        "There is no such key, or it was revoked. `ytcaption keys list` shows their ids.",
+        "No such key, or a revoked one",
     ),
+)
+_WRONG_ID = problem_response(
+    422, ("invalid_request", "The request is not valid: path id.", "An id that no key has")
 )
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -107,6 +110,25 @@ async def create_key(
     return ApiKeyCreated(**ApiKeyRead.of(made.row).model_dump(), key=made.token)
 
 
+@router.post(
+    "/keys/{id}/rotate",
+    operation_id="rotateApiKey",
+    summary="Give an API key another secret",
+    response_description="`key` is shown this once; the one before is refused.",
+    responses={200: {"content": {"application/json": {"example": _CREATED}}}}
+    | _NOT_FOUND
+    | _WRONG_ID
+    | DATABASE_AWAY,
+)
+async def rotate_key(
+    id: KeyId, caller: Admin, api_keys: ApiKeysDep, door: DoorDep, response: Response
+) -> ApiKeyCreated:
+    """The key stays the same for all that was asked for with it, and keeps scopes, limits, end."""
+    made = await door.key_ring.changed_by(lambda: api_keys.rotate(id))
+    response.headers.update(_NO_STORE)
+    return ApiKeyCreated(**ApiKeyRead.of(made.row).model_dump(), key=made.token)
+
+
 @router.delete(
     "/keys/{id}",
     operation_id="revokeApiKey",
@@ -119,9 +141,7 @@ async def create_key(
         }
     }
     | _NOT_FOUND
-    | problem_response(
-        422, ("invalid_request", "The request is not valid: path id.", "An id that no key has")
-    )
+    | _WRONG_ID
     | DATABASE_AWAY,
 )
 async def revoke_key(

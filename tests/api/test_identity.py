@@ -357,6 +357,11 @@ def test_keys_are_made_and_ended_over_http(started: Client, keys: ApiKeys) -> No
     assert reader["key"] not in listed.text and reader["key"].split("_")[2] not in listed.text
     assert client.get("/api/v1/options", headers=bearer(reader["key"])).status_code == 200
 
+    rotated = client.post(f"/api/v1/admin/keys/{reader['id']}/rotate", headers=admin).json()
+    assert client.get("/api/v1/options", headers=bearer(reader["key"])).status_code == 401
+    reader = rotated
+    assert client.get("/api/v1/options", headers=bearer(reader["key"])).status_code == 200
+
     ended = client.delete(f"/api/v1/admin/keys/{reader['id']}", headers=admin)
 
     assert ended.json()["revoked_at"]

@@ -76,6 +76,15 @@ def test_wrong_usage_says_what_is_right(ytcaption, keys: ApiKeys):
     assert not keys.exist()
 
 
+def test_rotate_shows_another_secret(ytcaption, keys: ApiKeys):
+    """Alone on standard output; the id stays."""
+    made = keys.create("one", ["read"])
+    result = ytcaption("keys", "rotate", made.row.id)
+    parsed = parse_token(result.stdout.strip())
+    assert parsed is not None and parsed[0] == made.row.id
+    assert keys.all()[0].secret_sha256 != made.row.secret_sha256
+
+
 def test_revoke_ends_a_key(ytcaption, keys: ApiKeys):
     """By its id, or by the whole key; its row stays, unless it is to be forgotten."""
     made, other = keys.create("one", ["read"]), keys.create("two", ["read"])

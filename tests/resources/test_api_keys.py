@@ -84,6 +84,21 @@ def test_a_key_ends(keys: ApiKeys) -> None:
         keys.revoke(row.id)
 
 
+def test_a_key_gets_another_secret(keys: ApiKeys) -> None:
+    """The same key for all that belongs to it; one that was revoked stays dead."""
+    made = keys.create("newsroom", ["read"])
+    rotated = keys.rotate(made.row.id)
+
+    assert rotated.row.caller == made.row.caller
+    assert rotated.token != made.token
+    parsed = parse_token(rotated.token)
+    assert parsed is not None
+    assert keys.all()[0].secret_sha256 == secret_sha256(parsed[1])
+    keys.revoke(made.row.id)
+    with pytest.raises(ApiKeyNotFound):
+        keys.rotate(made.row.id)
+
+
 def test_a_key_expires(keys: ApiKeys) -> None:
     """At its time, not a moment later."""
     row = keys.create("newsroom", ["read"], expires_in=timedelta(hours=1)).row

@@ -1,4 +1,4 @@
-"""`ytcaption keys create|list|revoke`: who may use the API. Works on the database itself."""
+"""`ytcaption keys create|list|rotate|revoke`: who may use the API. Works on the database itself."""
 
 import sys
 from datetime import UTC, datetime
@@ -99,6 +99,22 @@ def list_keys() -> None:
 
 
 @app.command()
+def rotate(id: Annotated[str, typer.Argument(help="As `ytcaption keys list` shows it.")]) -> None:
+    """Gives a key another secret; it goes to standard output, once. The one before is refused.
+
+    Transcriptions that were asked for with the key stay its own.
+    """
+    from resources.api_keys import ApiKeys
+    from resources.migrate import migrated_postgres
+    from ytcaption_assets.settings import load_settings
+
+    settings = load_settings()
+    with migrated_postgres(settings):
+        made = ApiKeys.from_settings(settings).rotate(_id_of(id))
+    sys.stdout.write(f"{made.token}\n")
+
+
+@app.command()
 def revoke(
     id: Annotated[str, typer.Argument(help="As `ytcaption keys list` shows it.")],
     forget: Annotated[
@@ -119,12 +135,15 @@ def revoke(
     settings = load_settings()
     with migrated_postgres(settings):
         keys = ApiKeys.from_settings(settings)
-        # The whole key will do, too: its id is its second part.
-        named = id.split("_")[1] if id.startswith("ytc_") else id
-        row = keys.forget(named) if forget else keys.revoke(named)
+        row = keys.forget(_id_of(id)) if forget else keys.revoke(_id_of(id))
     Console(highlight=False).print(
         f"The key {row.id} of {row.name} opens nothing any more.", markup=False, soft_wrap=True
     )
+
+
+def _id_of(text: str) -> str:
+    """The whole key will do, too: its id is its second part."""
+    return text.split("_")[1] if text.startswith("ytc_") else text
 
 
 def limits_text(limits: Limits) -> str:
