@@ -57,6 +57,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "retryMany",
         "retryTranscription",
         "revokeApiKey",
+        "rotateApiKey",
         "streamTranscriptionEvents",
     ]
     for operation in operations:
