@@ -37,6 +37,7 @@ class EventStream:
     process remembers: any other can go on with it.
 
     Args:
+        owner: who must have asked for it, as `Caller.sees_only` says.
         cursor: what the reader has seen.
         may_go_on: asked every 15 s; False ends the stream (rule 19).
     """
@@ -46,6 +47,7 @@ class EventStream:
         watcher: Watcher,
         postgres: Postgres,
         id: str,
+        owner: str | None,
         links: Links,
         cursor: EventCursor,
         may_go_on: Callable[[], Awaitable[bool]],
@@ -53,6 +55,7 @@ class EventStream:
         self._watcher = watcher
         self._postgres = postgres
         self._id = id
+        self._owner = owner
         self._links = links
         self._cursor = cursor
         self._may_go_on = may_go_on
@@ -84,7 +87,7 @@ class EventStream:
                     return
                 else:
                     if found is None:
-                        return  # erased
+                        return  # erased, or withdrawn
                     for event in self._news(found):
                         yield event
                     if self._ended:
@@ -102,7 +105,7 @@ class EventStream:
     async def _look(self) -> Glance | None:
         cursor = self._cursor
         return await self._watcher.look(
-            partial(glance, self._postgres, self._id, cursor.attempt, cursor.seen)
+            partial(glance, self._postgres, self._id, self._owner, cursor.attempt, cursor.seen)
         )
 
     def _news(self, found: Glance) -> Iterator[ServerSentEvent]:

@@ -8,7 +8,7 @@ from ytcaption_assets.domain.errors import TranscriptionNotFound
 from ytcaption_assets.domain.request import is_partition_key
 
 
-def _transcription_id(
+async def _transcription_id(
     id: Annotated[
         str,
         Path(

@@ -42,16 +42,22 @@ class Glance:
         return len(self.segments) < PAGE
 
 
-def glance(postgres: Postgres, id: str, attempt: int, seen: int) -> Glance | None:
-    """One look, in one statement, so that state and text belong together; None: it is erased.
+def glance(
+    postgres: Postgres, id: str, owner: str | None, attempt: int, seen: int
+) -> Glance | None:
+    """One look, in one statement, so that state and text belong together; None: it is erased, or
+    none of the owner's any more.
 
     Args:
+        owner: as `Caller.sees_only` says.
         attempt, seen: so many segments of that attempt were seen; of any other, none.
 
     Raises:
         DatabaseUnavailable: look again.
     """
-    rows = postgres.rows(_GLANCE, {"id": id, "attempt": attempt, "seen": seen, "page": PAGE})
+    rows = postgres.rows(
+        _GLANCE, {"id": id, "owner": owner, "attempt": attempt, "seen": seen, "page": PAGE}
+    )
     if not rows:
         return None
     row: dict[str, Any] = dict(rows[0])
@@ -67,7 +73,8 @@ with watched as (
         case when document_key is not null and status in ('running', 'completed')
                 and provenance ->> 'run_id' is distinct from run_id
             then 0 else attempt end as text_attempt
-    from ytcaption.transcription where id = %(id)s
+    from ytcaption.transcription where id = %(id)s and (%(owner)s::text is null or exists (
+        select from ytcaption.request where transcription_id = %(id)s and owner = %(owner)s))
 ),
 reader as (
     select *, case text_attempt when %(attempt)s then %(seen)s else 0 end as first from watched

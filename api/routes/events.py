@@ -65,6 +65,7 @@ async def read_events(
         watcher,
         request_store.postgres,
         id,
+        caller.sees_only,
         Links.of(request, id),
         cursor or EventCursor(),
         _may_go_on(request, caller, door),

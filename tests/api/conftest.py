@@ -5,6 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -18,6 +19,7 @@ from api.app import create_app
 from resources.database_urls import database_urls
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
+from tests.api.keys import Keys
 from tests.transcripts import SPOKEN, transcript_of
 from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption_assets.domain.request import TranscriptionOptions, partition_key
@@ -148,11 +150,21 @@ def world(request_store: RequestStore, object_store: ObjectStore) -> World:
 
 
 @pytest.fixture
-def server_url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The app behind a real HTTP server on loopback; Dagster is away."""
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+def keys(settings: Settings) -> Keys:
+    """Keys of several callers. Ask for it before the client, so that the app knows of them."""
+    return Keys(settings)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """The app behind a real HTTP server on loopback."""
     config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=0, log_config=None, access_log=False
+        create_app(settings),
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="uvicorn")
@@ -160,9 +172,19 @@ def server_url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     while not server.started:
         assert thread.is_alive(), "the server did not start"
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def server_url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server; Dagster is away."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with serving(settings) as url:
+        yield url
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
