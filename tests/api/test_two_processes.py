@@ -1,0 +1,106 @@
+"""Two API processes on one database behave as one. Shared limits are in test_rate_limit.py."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from resources.request_store import RequestStore
+from tests.api.conftest import RUN_ID, World
+from tests.api.live import Hearing, Reader
+from ytcaption_assets.settings import Settings
+
+ROUTE = "/api/v1/transcriptions"
+READY_S = 30
+
+
+@contextmanager
+def process(settings: Settings) -> Iterator[str]:
+    """uvicorn as a process of its own; its address. Its variables are those of `settings`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"]
+    server = subprocess.Popen(
+        [*command, "--port", str(port), "--timeout-graceful-shutdown", "2"],
+        env=os.environ | {"YTCAPTION_HOME": str(settings.home)},
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + READY_S
+        while not _answers(url):
+            assert server.poll() is None and time.monotonic() < deadline, "no answer"
+            time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", timeout=1).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def both(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
+    """The addresses of two; Dagster is away."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with ExitStack() as stack:
+        yield stack.enter_context(process(settings)), stack.enter_context(process(settings))
+
+
+def test_one_key_at_both_is_one_request(both: tuple[str, str], request_store: RequestStore) -> None:
+    """Ten askers at each, all at once: one answer, one request."""
+
+    def ask(number: int) -> dict[str, Any]:
+        answer = httpx.post(
+            both[number % 2] + ROUTE,
+            json={"url": "https://youtu.be/dQw4w9WgXcQ"},
+            headers={"Idempotency-Key": "one"},
+            timeout=30,
+        )
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, range(20)))
+
+    assert len({answer["request_id"] for answer in answers}) == 1
+    created = [
+        event
+        for event in request_store.events(answers[0]["id"])
+        if event.event_type == "request.created"
+    ]
+    assert len(created) == 1
+
+
+def test_events_come_from_either(both: tuple[str, str], world: World) -> None:
+    """Asked for at one, watched at the other, resumed at the first: each segment comes once."""
+    url = "https://www.youtube.com/watch?v=aaaaaaaaaaa"
+    id = httpx.post(both[0] + ROUTE, json={"url": url}, timeout=30).json()["id"]
+    first = Reader(both[1], id).until(lambda reader: reader.told)
+    world.request_store.claim(id, RUN_ID)
+    world.describe(id, title="Two")
+    hearing = Hearing(world, id)
+    hearing.draft(0, 3)
+    first.until(lambda reader: reader.indexes == [0, 1, 2])
+
+    second = Reader(both[0], id, after=first.told[-1].id)
+    hearing.draft(3, 8)
+    hearing.store_text()
+    hearing.complete()
+
+    assert second.to_the_end().indexes == [3, 4, 5, 6, 7]
+    assert first.to_the_end().indexes == list(range(8))
+    assert second.names[-1] == first.names[-1] == "completed"
