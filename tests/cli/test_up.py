@@ -129,11 +129,11 @@ def up(installation: Up) -> Up:
     return installation
 
 
-def get(host: str, port: int | None, path: str) -> int:
+def get(host: str, port: int | None, path: str, headers: dict[str, str] | None = None) -> int:
     assert port is not None
     connection = http.client.HTTPConnection(host, port, timeout=10)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers or {})
         return connection.getresponse().status
     finally:
         connection.close()
@@ -236,6 +236,22 @@ def test_ctrl_c_leaves_no_process(up: Up):
     assert up.processes() == []
     assert read_state(up.home) is None
     assert any(line == "up        │ stopped\n" for line in up.lines)
+
+
+def test_with_a_key_up_answers_beyond_this_machine(installation: Up):
+    """Who has the key, nobody else; the key was made with nothing running."""
+    key = installation.run("keys", "create", "laptop").stdout.strip()
+    installation.more = {"YTCAPTION_API_HOST": "0.0.0.0"}
+    installation.start()
+    port = installation.state.api_port
+    assert get("127.0.0.1", port, "/healthz") == 200
+    assert get("127.0.0.1", port, "/api/v1/options") == 401
+    assert get("127.0.0.1", port, "/api/v1/options", {"Authorization": f"Bearer {key}"}) == 200
+    assert not any(key.split("_")[2] in line for line in installation.lines)
+    assert installation.process is not None
+    installation.process.send_signal(signal.SIGINT)
+    assert installation.process.wait(30) == 0
+    installation.more = {}
 
 
 def refused(tmp_path: Path, *arguments: str, asks_database: bool = False, **settings: str) -> str:
