@@ -173,6 +173,8 @@ def _queue_batch(connection: Connection[DictRow], chosen: RetryFilter) -> list[D
                     or %(channel)s in (m.info ->> 'channel', m.info ->> 'channel_id'))
                 and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
                 and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
+                and not exists (select from ytcaption.tombstone where id_sha256 =
+                    encode(sha256(convert_to(t.id, 'UTF8')), 'hex'))
             order by t.created_at, t.id limit %(batch)s
             for update of t skip locked
         )
