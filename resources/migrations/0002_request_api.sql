@@ -110,11 +110,11 @@ create trigger event_is_counted after insert on ytcaption.event
         'transcription.failed', 'transcription.retry_queued'))
     execute function ytcaption.add_to_totals();
 
--- Audio that was transcribed for somebody: what a daily quota counts, erased or not. A day old it
+-- Audio that was transcribed for somebody: what a daily quota counts, erased or not: of the id its hash. A day old it
 -- counts no more, and goes.
 create table ytcaption.audio_use (
     owner text not null,
-    transcription_id text not null,
+    id_sha256 text not null,
     audio_s double precision not null,
     used_at timestamptz not null default now()
 );
@@ -122,16 +122,18 @@ create index on ytcaption.audio_use (owner, used_at);
 create index on ytcaption.audio_use (used_at);
 create function ytcaption.note_audio_use() returns trigger
 language plpgsql security definer set search_path = '' as $$
+declare
+    hash text := encode(sha256(convert_to(new.id, 'UTF8')), 'hex');
 begin
     delete from ytcaption.audio_use where used_at < now() - interval '2 days';
     -- Everybody who waits for it, once; again who had it made anew.
-    insert into ytcaption.audio_use (owner, transcription_id, audio_s)
-    select distinct request.owner, new.id, new.duration_s from ytcaption.request
+    insert into ytcaption.audio_use (owner, id_sha256, audio_s)
+    select distinct request.owner, hash, new.duration_s from ytcaption.request
     where request.transcription_id = new.id and (
         request.created_at >= new.queued_at
         or not exists (
             select from ytcaption.audio_use as known
-            where known.owner = request.owner and known.transcription_id = new.id
+            where known.owner = request.owner and known.id_sha256 = hash
         )
     );
     return null;

@@ -206,7 +206,7 @@ def test_minutes_of_audio_a_day(start: Start, key: Key, world: World, settings: 
     with Postgres.from_settings(settings, "admin").transaction() as connection:
         connection.execute(
             "update ytcaption.audio_use set used_at = used_at - interval '24 hours' "
-            "where transcription_id = %s",
+            "where id_sha256 = encode(sha256(convert_to(%s, 'UTF8')), 'hex')",
             (first,),
         )
     assert client.get(USAGE, headers=headers).json()["audio_minutes_last_24_h"] == 2.5
