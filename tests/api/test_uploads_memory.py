@@ -17,7 +17,8 @@ from resources.object_store import ObjectStore
 from tests.api.uploads import BOUNDARY, FILE, FORM, UPLOADS, form, until
 from ytcaption_assets.settings import Settings
 
-MOST_BYTES = 200 * 1024**2
+MOST_MIB = {"folder": 200, "s3": 250}
+"""Of the server's process; dagster-aws and boto3 take 47 MiB as soon as they are imported."""
 
 
 def silence_wav(size_bytes: int) -> Iterator[bytes]:
@@ -32,8 +33,21 @@ def silence_wav(size_bytes: int) -> Iterator[bytes]:
         data_bytes -= len(block)
 
 
+@pytest.fixture(params=["folder", "s3"])
+def store(
+    request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> ObjectStore:
+    """Where it ends up."""
+    if request.param == "folder":
+        return request.getfixturevalue("object_store")
+    bucket: ObjectStore = request.getfixturevalue("s3_object_store")
+    monkeypatch.setenv("YTCAPTION_OBJECT_STORE_URL", bucket.url)
+    monkeypatch.setenv("YTCAPTION_S3_ENDPOINT_URL", bucket.endpoint_url or "")
+    return bucket
+
+
 @pytest.fixture
-def server_process(settings: Settings, tmp_path: Path) -> Iterator[tuple[str, psutil.Process]]:
+def server_process(store: ObjectStore, tmp_path: Path) -> Iterator[tuple[str, psutil.Process]]:
     """The app in a process of its own, as `ytcaption serve` runs it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -67,9 +81,10 @@ def peak_rss(process: psutil.Process) -> int:
 
 
 def test_a_large_upload_takes_little_memory(
-    server_process: tuple[str, psutil.Process], object_store: ObjectStore
+    server_process: tuple[str, psutil.Process], store: ObjectStore
 ) -> None:
-    """300 MiB in a form and bare: the process stays under 200 MiB. YTC_UPLOAD_MIB: another size."""
+    """300 MiB in a form and bare: the process stays under 200 MiB, or 250 with S3's client.
+    YTC_UPLOAD_MIB is another size: 1,024 MiB took 164 MiB, of which 154 at rest."""
     url, process = server_process
     size_bytes = int(os.environ.get("YTC_UPLOAD_MIB", "300")) * 1024**2
     before = peak_rss(process)
@@ -89,10 +104,10 @@ def test_a_large_upload_takes_little_memory(
     formed = httpx.post(f"{url}{UPLOADS}", content=in_a_form(), headers=FORM, timeout=300)
 
     assert formed.json()["id"] == bare.json()["id"], formed.text
-    (key,) = object_store.list()
-    with object_store.local_file(key) as path:
+    (key,) = store.list()
+    with store.local_file(key) as path:
         assert path.stat().st_size == size_bytes
     peak = peak_rss(process)
     speed = size_bytes / took_s / 1024**2
     told = f"{peak >> 20} MiB at most, {before >> 20} at rest; {speed:.0f} MiB/s"
-    assert peak < MOST_BYTES, told
+    assert peak >> 20 < MOST_MIB["folder" if store.folder else "s3"], told
