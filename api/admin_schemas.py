@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from api.request_schemas import refuse_unstorable
 from resources.admin import Affected, Overview
 from resources.pauses import Part, Pause
+from resources.purge import Purged
 
 FinalStatus = Literal["completed", "failed", "canceled"]
 
@@ -121,10 +122,26 @@ class AffectedRead(BaseModel):
         return cls(number=affected.number, ids=list(affected.ids))
 
 
-class PurgeRead(AffectedRead):
+class PurgeRead(BaseModel):
     """What was erased, or would be."""
 
     dry_run: bool
+    number: Annotated[int, Field(description="How many fitted.")]
+    ids: Annotated[list[str], Field(description="The first 1,000 of them.")]
+    erased: Annotated[
+        int,
+        Field(
+            description="Of them. Less than `number` where the time for one answer was up: send it "
+            "again."
+        ),
+    ]
+
+    @classmethod
+    def of(cls, purged: Purged, *, dry_run: bool) -> Self:
+        """From what was done."""
+        return cls(
+            dry_run=dry_run, number=purged.number, ids=list(purged.ids), erased=purged.erased
+        )
 
 
 class RunningRead(BaseModel):

@@ -4,8 +4,15 @@ from typing import Any
 
 from api.audio_file import MEDIA_TYPES
 from api.errors import SERVER_DETAIL
+from api.examples import status_example
 from api.responses import ENTITY_HEADERS, FILE_HEADERS, Responses, problem_response
-from ytcaption_assets.domain.errors import LakeUnavailable, ObjectCorrupt, ObjectStoreUnavailable
+from ytcaption_assets.domain.errors import (
+    DagsterUnavailable,
+    DatabaseUnavailable,
+    LakeUnavailable,
+    ObjectCorrupt,
+    ObjectStoreUnavailable,
+)
 
 _RANGE_HEADERS = {
     "Accept-Ranges": {"description": "`bytes`.", "schema": {"type": "string"}},
@@ -66,22 +73,32 @@ def audio_responses() -> Responses:
     }
 
 
+CANCELED = status_example(status="canceled", stage=None, progress=None) | {"effect": "canceled"}
+RETRIED = status_example(status="queued", stage=None, progress=None, queue_position=1, attempt=1)
 CANCEL_REFUSALS = FORBIDDEN
-RETRY_REFUSALS = FORBIDDEN | problem_response(
-    409,
-    (
-        "transcription_busy",
-        "A run is working on it. Wait for it to end, or cancel it, then retry.",
-        "A run is working on it",
-    ),
-    (
-        "already_completed",
-        "It is completed. Send force=true to have it made anew.",
-        "There is a result already",
-    ),
+_WRONG_FORCE = problem_response(
+    422, ("invalid_request", "The request is not valid: query force.", "A wrong value")
+)
+RETRY_REFUSALS = (
+    _WRONG_FORCE
+    | FORBIDDEN
+    | problem_response(
+        409,
+        (
+            "transcription_busy",
+            "A run is working on it. Wait for it to end, or cancel it, then retry.",
+            "A run is working on it",
+        ),
+        (
+            "already_completed",
+            "It is completed. Send force=true to have it made anew.",
+            "There is a result already",
+        ),
+    )
 )
 ERASE_REFUSALS = (
-    FORBIDDEN
+    _WRONG_FORCE
+    | FORBIDDEN
     | problem_response(
         409,
         (
@@ -92,6 +109,16 @@ ERASE_REFUSALS = (
     )
     | problem_response(
         503,
+        (
+            "database_unavailable",
+            SERVER_DETAIL[DatabaseUnavailable],
+            "The database does not answer",
+        ),
+        (
+            "dagster_unavailable",
+            SERVER_DETAIL[DagsterUnavailable],
+            "Dagster's storage is away: repeat the DELETE",
+        ),
         (
             "lake_unavailable",
             SERVER_DETAIL[LakeUnavailable],
@@ -105,3 +132,5 @@ ERASE_REFUSALS = (
         retry=True,
     )
 )
+PURGE_AWAY = {503: ERASE_REFUSALS[503]}
+"""What a purge answers when a part is away: send it again."""

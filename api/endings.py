@@ -8,12 +8,16 @@ from resources.endings import Effect, Endings
 from resources.erasure import Erasure
 from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres
+from resources.purge import Purged, PurgeFilter, purge
 from resources.request_store import RequestStore
 from resources.trace_context import current_trace
 from resources.transcription_list import TranscriptionDetail
 from resources.usage import limits_of
 from ytcaption_assets.domain.caller import Caller
 from ytcaption_assets.settings import Settings
+
+PURGE_S = 20.0
+"""A purge begins no erasure after so long: nobody waits for an answer for minutes."""
 
 _MOST_ENDING = 8
 """Runs that are told at once to end. Others hear of it themselves, some seconds later."""
@@ -80,6 +84,22 @@ class CallersEndings:
             as `Erasure.erase`.
         """
         self._erasure.erase(id, caller.sees_only, force=force)
+
+    def purge(self, caller: Caller, chosen: PurgeFilter, *, dry_run: bool) -> Purged:
+        """Erase many, or tell which they are; some seconds at a time.
+
+        Raises:
+            as `resources.purge.purge`.
+        """
+        postgres = self._request_store.postgres
+        return purge(
+            postgres,
+            self._erasure,
+            chosen,
+            caller.owner,
+            dry_run=dry_run,
+            within_s=PURGE_S,
+        )
 
     def _end_runs(self, id: str, attempt: int, run_id: str | None) -> None:
         """Beside the request: Dagster never runs inside one, and its storage may hang."""

@@ -24,12 +24,12 @@ class Orchestrator:
     Adding partitions never raises: the sensor adds what is missing here.
 
     A partition is shown in the Dagster UI from the moment it is asked for, not from the next sensor
-    tick on. The instance is opened at the first use, from DAGSTER_HOME.
+    tick on. The instance is opened at the first use, from DAGSTER_HOME, unless it is given.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, instance: dg.DagsterInstance | None = None) -> None:
         self._lock = threading.Lock()
-        self._instance: dg.DagsterInstance | None = None
+        self._instance = instance
 
     def add_partitions(self, keys: Sequence[str]) -> bool:
         """Whether Dagster knows the partitions now; False when its storage is away."""

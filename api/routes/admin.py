@@ -10,13 +10,17 @@ from api.admin_schemas import (
     PauseAsked,
     PauseRead,
     PausesRead,
+    PurgeAsked,
+    PurgeRead,
     ResumeAsked,
     RetryAsked,
 )
-from api.dependencies import Admin, OperatingDep, RequestStoreDep, SettingsDep
+from api.dependencies import Admin, EndingsDep, OperatingDep, RequestStoreDep, SettingsDep
+from api.ending_responses import PURGE_AWAY
 from api.examples import OVERVIEW, PAUSED
 from api.responses import ADMIN_INVALID, BODY_REFUSALS, DATABASE_AWAY
 from resources.admin import RetryFilter, overview, retry_all
+from resources.purge import PurgeFilter
 
 router = APIRouter(prefix="/api/v1/admin", tags=["operation"])
 
@@ -94,6 +98,45 @@ def resume_part(
     """What has waited goes on at once; resuming what is not paused changes nothing."""
     applied = operating.resume(asked.part, caller.owner)
     return _paused(operating, applied)
+
+
+@router.post(
+    "/purge",
+    operation_id="purgeMany",
+    summary="Erase what is old, or failed",
+    responses={
+        200: {
+            "content": {
+                "application/json": {
+                    "example": {"dry_run": True, "number": 1, "ids": _IDS, "erased": 0}
+                }
+            }
+        }
+    }
+    | BODY_REFUSALS
+    | ADMIN_INVALID
+    | PURGE_AWAY,
+)
+def purge_many(
+    asked: Annotated[
+        PurgeAsked,
+        Body(
+            openapi_examples={
+                "look": {"value": {"older_than_days": 90}},
+                "erase": {"value": {"older_than_days": 90, "dry_run": False}},
+            }
+        ),
+    ],
+    caller: Admin,
+    endings: EndingsDep,
+) -> PurgeRead:
+    """Erases transcriptions at rest as DELETE does, whoever asked for them; the oldest first.
+
+    A dry run, unless `dry_run` is false. One answer takes 20 s of erasing at most.
+    """
+    chosen = PurgeFilter(asked.older_than_days, asked.status)
+    purged = endings.purge(caller, chosen, dry_run=asked.dry_run)
+    return PurgeRead.of(purged, dry_run=asked.dry_run)
 
 
 def _paused(operating: OperatingDep, applied: bool) -> PausesRead:

@@ -182,3 +182,15 @@ def test_operators_only(client: TestClient, settings: Settings, world: World) ->
         assert ask(method, path, "admin", json=body).status_code == 200, path
     seen = ask("GET", "/api/v1/admin/overview", "admin").json()
     assert seen["pauses"][0]["paused_by"].startswith("key:")
+
+
+def test_a_purge_over_http(settings: Settings, dagster_home, world: World) -> None:
+    """A dry run first, then what it told; the transcription is 410 afterwards."""
+    id = world.failed()
+    with TestClient(create_app(settings), base_url=BASE_URL) as client:
+        assert post(client, "purge").status_code == 422
+        dry = {"dry_run": True, "number": 1, "ids": [id], "erased": 0}
+        assert post(client, "purge", status="failed").json() == dry
+        done = post(client, "purge", status="failed", dry_run=False)
+        assert done.json() == dry | {"dry_run": False, "erased": 1}
+        assert client.get(f"/api/v1/transcriptions/{id}").status_code == 410

@@ -53,6 +53,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "listOpenAIModels",
         "listTranscriptions",
         "pausePart",
+        "purgeMany",
         "resumePart",
         "retryMany",
         "retryTranscription",
@@ -152,6 +153,8 @@ def send_generated(
                 case.body |= {"url": LINK, "model": "base", "language": "en"}
         if isinstance(case.body, dict) and case.body.get("part") == "intake":
             case.body["part"] = "download"  # paused intake answers 503, as it should
+        if isinstance(case.body, dict) and case.body.get("dry_run") is False:
+            case.body["dry_run"] = True  # an erasure needs Dagster: test_admin.py
         response = case.call_and_validate()
         answers[case.method + case.path, response.status_code] += 1
 

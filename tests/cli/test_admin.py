@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from resources.request_store import RequestStore
 from ytcaption_assets.cli.dagster_home import dagster_instance
 from ytcaption_assets.cli.main import app
+from ytcaption_assets.domain.errors import TranscriptionErased
 from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption_assets.settings import Settings
@@ -93,3 +94,15 @@ def test_without_dagsters_database_the_row_stands(run, settings: Settings, monke
 def test_a_part_that_is_none_is_wrong_usage(run):
     """Exit status 2."""
     run("pause", "everything", status=2)
+
+
+def test_a_purge_is_a_dry_run_unless_told(run, request_store: RequestStore):
+    """The first tells, the second does it; without any limit it is refused."""
+    id = fail(request_store, "one", "media_private")
+    said = run("purge", "--status", "failed")
+    assert "1 transcriptions would be erased" in said
+    assert id in said
+    assert request_store.get(id).status is TranscriptionStatus.FAILED
+    assert "1 erased" in run("purge", "--status", "failed", "--erase")
+    with pytest.raises(TranscriptionErased):
+        request_store.get(id)

@@ -95,6 +95,38 @@ def resume(part: Part) -> None:
         _apply(settings, postgres, console)
 
 
+@app.command()
+def purge(
+    older_than_days: Annotated[
+        float | None,
+        typer.Option(min=0, help="Since it last changed, and since anybody last asked for it."),
+    ] = None,
+    status: Annotated[
+        Literal["completed", "failed", "canceled"] | None,
+        typer.Option(help="Left out: any that is at rest."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--erase", help="Only tell which they are, or erase them.")
+    ] = True,
+) -> None:
+    """Erases what is old or failed: rows, documents, audio, lake, runs. A dry run without --erase."""
+    from resources.admin import Affected
+    from resources.erasure import Erasure
+    from resources.orchestrator import Orchestrator
+    from resources.purge import PurgeFilter
+    from resources.purge import purge as erase_all
+    from ytcaption_assets.cli.dagster_home import dagster_instance
+
+    chosen = PurgeFilter(older_than_days, status)
+    with _database() as (settings, postgres, console), dagster_instance(settings) as instance:
+        erasure = Erasure(settings, postgres, Orchestrator(instance))
+        purged = erase_all(postgres, erasure, chosen, BY, dry_run=dry_run)
+    affected = Affected(purged.number, purged.ids)
+    _say(console, affected, "would be erased" if dry_run else "fit")
+    if not dry_run:
+        console.print(f"{purged.erased:,} erased.")
+
+
 def print_overview(seen: "Overview", console: "Console") -> None:
     """The reading as tables."""
     from rich.markup import escape
