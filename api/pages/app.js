@@ -1,3 +1,4 @@
+import { follow } from "./events.js";
 import { clock, duration, percent, size } from "./format.js";
 import { apiKey, askForKey, onKey, saveFile, withKey } from "./key.js";
 import { remember, recents } from "./recents.js";
@@ -14,6 +15,7 @@ const $ = (id) => document.getElementById(id);
 
 let watched = null; // id of the transcription on the page
 let timer = 0;
+let stopFollowing = () => {};
 const transcript = new TranscriptView({
   list: $("segments"), filter: $("filter"), found: $("found"), nothing: $("nothing"), copy: $("copy"),
 });
@@ -77,6 +79,7 @@ async function ask(choices) {
 
 function open(id) {
   clearTimeout(timer);
+  stopFollowing();
   watched = id || null;
   transcript.clear();
   $("result").hidden = true;
@@ -86,22 +89,68 @@ function open(id) {
 }
 
 async function look(id) {
+  stopFollowing();
+  const status = await refresh(id);
+  if (!status) return;
+  if (status.status === "completed") await drawResult(status);
+  else if (isMoving(status)) stopFollowing = followed(status);
+}
+
+/** Reads and draws the status: what was read, or null where another look is or none will be taken. */
+async function refresh(id) {
   let status;
   try {
     status = await call(`${API}/transcriptions/${encodeURIComponent(id)}`);
   } catch (error) {
-    if (id !== watched) return;
+    if (id !== watched) return null;
     show($("ask-error"), error.message);
     if (error.passing) timer = setTimeout(look, 3 * POLL_MS, id);
-    return;
+    return null;
   }
-  if (id !== watched) return;
+  if (id !== watched) return null;
   show($("ask-error"), "");
   draw(status);
   remember(id, titleOf(status));
   drawRecents();
-  if (status.status === "completed") await drawResult(status);
-  else if (["queued", "running"].includes(status.status)) timer = setTimeout(look, POLL_MS, id);
+  return status;
+}
+
+const isMoving = ({ status }) => ["queued", "running"].includes(status);
+
+/** Shows what happens as it does; where the server tells of nothing, it is asked again and again. */
+function followed(status) {
+  const { id } = status;
+  transcript.clear();
+  return follow(status.events_url, {
+    async onEvent(name, data) {
+      if (id !== watched) return;
+      if (name === "state") {
+        const isNew = ["status", "stage", "attempt"].some((field) => status[field] !== data[field]);
+        if (isNew && isMoving(data)) status = (await refresh(id)) || status;
+      } else if (name === "progress") {
+        status = { ...status, status: "running", progress: data };
+        drawProgress(status);
+      } else if (name === "reset") {
+        transcript.clear();
+      } else if (name === "segment") {
+        drawDraft(data, status);
+      } else {
+        look(id);
+      }
+    },
+    onLost() {
+      if (id === watched) timer = setTimeout(look, POLL_MS, id);
+    },
+  });
+}
+
+function drawDraft(segment, status) {
+  if (!transcript.rows.length) {
+    $("result-title").textContent = "Transcript so far";
+    $("downloads").replaceChildren();
+    $("result").hidden = false;
+  }
+  transcript.add(segment, status.media);
 }
 
 function languageName(code) {
@@ -116,7 +165,7 @@ const titleOf = (status) => status.media.title || status.media.url || status.id;
 
 function draw(status) {
   const { media } = status;
-  const moving = ["queued", "running"].includes(status.status);
+  const moving = isMoving(status);
   $("work").hidden = false;
   $("work-title").textContent = titleOf(status);
   $("badge").textContent = status.status;
@@ -158,7 +207,8 @@ function numbers(progress) {
   const write = progress.unit === "bytes" ? size : clock;
   const total = progress.total ? ` of ${write(progress.total)}` : "";
   const share = progress.fraction != null ? ` · ${percent(progress.fraction)}` : "";
-  return `${write(progress.done)}${total}${share}`;
+  const left = progress.eta_s ? ` · ${duration(progress.eta_s)} left` : "";
+  return `${write(progress.done)}${total}${share}${left}`;
 }
 
 async function drawResult(status) {
@@ -182,6 +232,7 @@ async function drawResult(status) {
     });
     return link;
   }));
+  $("result-title").textContent = "Transcript";
   transcript.draw(document_, status.media);
   $("result").hidden = false;
 }

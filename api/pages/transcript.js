@@ -17,32 +17,33 @@ export class TranscriptView {
     this.list.replaceChildren();
     this.filter.value = "";
     this.found.textContent = "";
+    this.nothing.hidden = true;
   }
 
   draw(transcript, media) {
+    const wanted = this.filter.value;
+    const at = this.list.scrollTop;
     this.clear();
-    const page = media.url?.startsWith(YOUTUBE) ? media.url : null;
-    this.rows = transcript.segments.map((segment) => {
-      const item = document.createElement("li");
-      const at = document.createElement(page ? "a" : "span");
-      at.className = "at";
-      at.textContent = clock(segment.start_s);
-      if (page) {
-        at.href = `${page}&t=${Math.floor(segment.start_s)}s`;
-        at.target = "_blank";
-        at.rel = "noreferrer";
-      }
-      const text = document.createElement("span");
-      text.className = "text";
-      text.dir = "auto";
-      text.textContent = segment.text;
-      item.append(at, text);
-      return { item, text, said: segment.text, folded: fold(segment.text) };
-    });
+    this.rows = transcript.segments.map((segment) => row(segment, media));
     this.list.lang = transcript.task === "translate" ? "en" : transcript.language || "";
-    this.list.replaceChildren(...this.rows.map((row) => row.item));
+    this.list.replaceChildren(...this.rows.map(({ item }) => item));
     this.nothing.hidden = this.rows.length > 0;
     this.nothing.textContent = this.rows.length ? "" : "No speech was found.";
+    this.filter.value = wanted; // what somebody does while it is heard, stays
+    this.search();
+    this.list.scrollTop = at;
+  }
+
+  /** One more segment, while the text is still heard. Who reads at the end stays there. */
+  add(segment, media) {
+    if (segment.index < this.rows.length) return;
+    const { list } = this;
+    const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+    const added = row(segment, media);
+    this.rows.push(added);
+    list.append(added.item);
+    if (this.filter.value.trim()) this.search();
+    if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
   search() {
@@ -68,6 +69,26 @@ export class TranscriptView {
     }
     setTimeout(() => { this.copy.textContent = "Copy text"; }, 2000);
   }
+}
+
+/** A segment as an item of the list; its time leads into the video where that is possible. */
+function row(segment, media) {
+  const page = media.url?.startsWith(YOUTUBE) ? media.url : null;
+  const item = document.createElement("li");
+  const at = document.createElement(page ? "a" : "span");
+  at.className = "at";
+  at.textContent = clock(segment.start_s);
+  if (page) {
+    at.href = `${page}&t=${Math.floor(segment.start_s)}s`;
+    at.target = "_blank";
+    at.rel = "noreferrer";
+  }
+  const text = document.createElement("span");
+  text.className = "text";
+  text.dir = "auto";
+  text.textContent = segment.text;
+  item.append(at, text);
+  return { item, text, said: segment.text, folded: fold(segment.text) };
 }
 
 /** Marks each place where the folded text has `wanted`, where folding kept the length. */

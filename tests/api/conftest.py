@@ -156,12 +156,12 @@ def keys(settings: Settings) -> Keys:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
+def serving(settings: Settings, port: int = 0) -> Iterator[str]:
     """The app behind a real HTTP server on loopback."""
     config = uvicorn.Config(
         create_app(settings),
         host="127.0.0.1",
-        port=0,
+        port=port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=2,

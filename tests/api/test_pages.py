@@ -101,9 +101,10 @@ def test_a_person_gets_captions_from_a_link(
     world.request_store.complete(due.id, RUN_ID)
     page.wait(lambda: len(page.find("segments").find_elements(By.TAG_NAME, "li")) == 3)
 
+    page.wait(lambda: page.find("badge").text == "completed")
     assert page.find("work-title").text == EVIL
     assert page.find("segments").find_elements(By.TAG_NAME, "b") == []
-    links = page.find("downloads").find_elements(By.TAG_NAME, "a")
+    links = page.wait(lambda: page.find("downloads").find_elements(By.TAG_NAME, "a"))
     assert [link.text for link in links] == ["SRT", "VTT", "TXT", "JSON", "TSV", "ASS", "MD"]
     assert links[0].get_attribute("href").endswith(f"/{due.id}/result?format=srt&download=true")
     page.find("filter").send_keys("uber")

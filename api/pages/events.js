@@ -1,0 +1,68 @@
+import { apiKey, withKey } from "./key.js";
+
+const ENDS = ["completed", "failed", "canceled"];
+const NAMES = ["state", "progress", "segment", "reset", ...ENDS];
+const RETRY_MS = 2000;
+
+/**
+ * Calls `onEvent(name, data)` with each event until the last one, whatever breaks in between, and
+ * `onLost()` once where the server gives none. Returns what ends it.
+ */
+export function follow(url, { onEvent, onLost }) {
+  return apiKey() ? followByFetch(url, onEvent, onLost) : followByEventSource(url, onEvent, onLost);
+}
+
+function followByEventSource(url, onEvent, onLost) {
+  const source = new EventSource(url);
+  for (const name of NAMES) {
+    source.addEventListener(name, (event) => {
+      if (ENDS.includes(name)) source.close();
+      onEvent(name, JSON.parse(event.data));
+    });
+  }
+  // A connection that breaks is taken up by the browser; an answer that is no stream is not.
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) onLost();
+  });
+  return () => source.close();
+}
+
+/** The same with the key, which EventSource cannot send. */
+function followByFetch(url, onEvent, onLost) {
+  const abort = new AbortController();
+  let lastId = "";
+  let ended = false;
+
+  const take = (block) => {
+    const fields = Object.fromEntries(block.split("\n").map((line) => {
+      const at = line.indexOf(": ");
+      return [line.slice(0, at), line.slice(at + 2)];
+    }));
+    if (!fields.data || ended || abort.signal.aborted) return;
+    lastId = fields.id;
+    ended = ENDS.includes(fields.event);
+    onEvent(fields.event, JSON.parse(fields.data));
+  };
+  const read = async () => {
+    const headers = withKey({ Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) });
+    const response = await fetch(url, { headers, cache: "no-store", signal: abort.signal });
+    if (response.status !== 200) return onLost();
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    try {
+      let rest = "";
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        const blocks = (rest + part.value).split("\n\n");
+        rest = blocks.pop();
+        blocks.forEach(take);
+      }
+    } finally {
+      reader.cancel().catch(() => {});
+    }
+    if (!ended) throw new Error("The stream broke.");
+  };
+  const keepReading = () => read().catch(() => {
+    if (!abort.signal.aborted) setTimeout(keepReading, RETRY_MS);
+  });
+  keepReading();
+  return () => abort.abort();
+}
