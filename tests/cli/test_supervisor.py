@@ -1,5 +1,6 @@
 """Processes are kept running, and none is left."""
 
+import dataclasses
 import io
 import os
 import re
@@ -120,6 +121,17 @@ def test_what_a_killed_process_had_started_ends_with_it_where_that_is_asked(tmp_
     harness.run(act)
     for process in leftover_processes(tmp_path):
         process.kill()
+
+
+def test_the_others_go_on_without_one_that_is_not_needed(tmp_path):
+    """Once it was ready it is tried again for as long as it takes, with longer pauses."""
+    dying = python("dying", "import os, time; time.sleep(.2); os.abort()", is_needed=False)
+    harness = Harness(
+        tmp_path, [python("one", SLEEP), dying], dataclasses.replace(QUICK, patience_s=0.3)
+    )
+    harness.run(lambda: harness.wait_for(lambda: len(harness.pids["dying"]) == 6))
+    assert len(harness.pids["one"]) == 1
+    assert "it is started again in 0.3 s" in harness.text.getvalue()
 
 
 def test_a_process_that_keeps_dying_ends_everything_with_its_last_lines(tmp_path):

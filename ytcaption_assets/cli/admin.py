@@ -109,7 +109,7 @@ def purge(
         bool, typer.Option("--dry-run/--erase", help="Only tell which they are, or erase them.")
     ] = True,
 ) -> None:
-    """Erases what is old or failed: rows, documents, audio, lake, runs. A dry run without --erase."""
+    """Erases what is old or failed: text, audio, rows, runs. A dry run without --erase."""
     from resources.admin import Affected
     from resources.erasure import Erasure
     from resources.orchestrator import Orchestrator

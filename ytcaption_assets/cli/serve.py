@@ -128,6 +128,7 @@ def _programs(
             # Without runs it only waits for a sensor's tick, which may listen for work for long.
             stop_s=1.5,
             has_work=lambda pid: bool(group_members(pid)),
+            is_needed=False,  # requests are taken and answered while Dagster is dead (rule 15)
         ),
         Program(
             "daemon",
@@ -137,6 +138,7 @@ def _programs(
             after=("code",),
             stop_s=1.5,
             has_work=lambda _: False,  # each of its steps is a transaction of Dagster's
+            is_needed=False,
         ),
         Program(
             "webserver",
@@ -146,6 +148,7 @@ def _programs(
             ),
             lambda _: http_answers(WEBSERVER_HOST, page, "/server_info"),
             after=("code",),
+            is_needed=False,
         ),
         Program(
             "api",

@@ -110,6 +110,9 @@ class Supervisor:
                 took_s = time.time() - child.started_at
                 self._say(f"{child.program.name} is ready ({took_s:.1f} s)")
             elif time.time() - child.started_at > self._policy.start_s:
+                if child.was_ready and not child.program.is_needed:
+                    _signal_group(child.process, signal.SIGKILL)
+                    return
                 raise self._gave_up(child, f"was not ready after {self._policy.start_s:.0f} s")
             else:
                 child.check_at = time.monotonic() + _CHECK_EVERY_S
@@ -139,10 +142,14 @@ class Supervisor:
             # A wrong installation: the same would happen again, only with more lines to read.
             raise self._gave_up(child, f"did not start: it {how}")
         child.failures = 1 if lived_s >= self._policy.steady_s else child.failures + 1
-        if child.failures >= self._policy.max_failures:
-            raise self._gave_up(child, f"died {child.failures} times in a row; at last it {how}")
         step = min(child.failures, len(self._policy.backoff_s)) - 1
         pause_s = self._policy.backoff_s[step]
+        if child.failures >= self._policy.max_failures:
+            if child.program.is_needed or not child.was_ready:
+                raise self._gave_up(
+                    child, f"died {child.failures} times in a row; at last it {how}"
+                )
+            pause_s = self._policy.patience_s
         self._say(f"{child.program.name} {how}; it is started again in {pause_s:g} s")
         child.process, child.ready_at = None, None
         child.restarts += 1
