@@ -143,7 +143,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     request_store = RequestStore(postgres=postgres)
     operating = Operating(settings, postgres, orchestrator)
     submitter = Submitter(settings, request_store, partitions, operating)
-    upload_intake = UploadIntake(Uploads.from_settings(settings, object_store), submitter)
+    upload_intake = UploadIntake(Uploads.from_settings(settings, object_store, postgres), submitter)
     app.state.parts = Parts(
         settings=settings,
         request_store=request_store,

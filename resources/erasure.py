@@ -28,7 +28,7 @@ from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres, Role
 from resources.transcript_catalog import TranscriptCatalog
 from resources.transcription_state import PROGRESS_CHANNEL, add_event, cancel_row, notify
-from resources.work_lock import alone
+from resources.work_lock import alone, storing
 from resources.workspace import Workspace
 from ytcaption_assets.domain.errors import TranscriptionBusy, TranscriptionErased
 from ytcaption_assets.domain.request import TranscriptionStatus
@@ -106,8 +106,14 @@ class Erasure:
                 return True
             self._objects.delete(document_key(id))
             if emptied.has_media:
-                with alone(self._postgres, emptied.media_id, RUN_STOPS_S):
-                    self._delete_audio(emptied.media_id)
+                with (
+                    alone(self._postgres, emptied.media_id, RUN_STOPS_S),
+                    storing(self._postgres, emptied.media_id),
+                ):
+                    # An upload of the same bytes may have been asked for since: nobody can fetch
+                    # its file again.
+                    if not self._is_used(emptied.media_id):
+                        self._delete_audio(emptied.media_id)
             self._orchestrator.erase(id, emptied.run_ids)
             if emptied.was_in_lake:
                 # Of this call: DuckDB is loaded now, and let go at the end.
@@ -209,6 +215,15 @@ class Erasure:
             {"media_id": media_id},
         )
         return forgotten.rowcount == 1
+
+    def _is_used(self, media_id: str) -> bool:
+        return bool(
+            self._postgres.rows(
+                f"select from ytcaption.transcription t where media_id = %(media_id)s "
+                f"and not {_IS_ERASED} limit 1",
+                {"media_id": media_id},
+            )
+        )
 
     def _delete_audio(self, media_id: str) -> None:
         """Under every name it can have: the row no longer says which, so that this repeats."""

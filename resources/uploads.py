@@ -1,13 +1,11 @@
 """Files on their way in: received under a temporary name, stored once, or gone without a trace."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +14,8 @@ from typing import Self, TypeVar
 from resources.audio_decoder import AudioDecoder
 from resources.durable import is_disk_full
 from resources.object_store import ObjectStore, upload_key
+from resources.postgres import Postgres
+from resources.work_lock import storing
 from ytcaption_assets.domain.errors import (
     DiskFull,
     MediaTooLong,
@@ -30,8 +30,6 @@ T = TypeVar("T")
 
 _STALE_S = 3_600
 """A file nobody has written to for this long is what a killed process left."""
-
-_LOCKS = 64
 
 
 class IncomingFile:
@@ -74,19 +72,28 @@ class Uploads:
     """What callers send, from the first byte to the stored media (rule 16)."""
 
     def __init__(
-        self, root: Path, object_store: ObjectStore, decoder: AudioDecoder, max_bytes: int
+        self,
+        root: Path,
+        object_store: ObjectStore,
+        postgres: Postgres,
+        decoder: AudioDecoder,
+        max_bytes: int,
     ) -> None:
         self.max_bytes = max_bytes
         self._root = root
         self._object_store = object_store
+        self._postgres = postgres
         self._decoder = decoder
 
     @classmethod
-    def from_settings(cls, settings: Settings, object_store: ObjectStore) -> Self:
+    def from_settings(
+        cls, settings: Settings, object_store: ObjectStore, postgres: Postgres
+    ) -> Self:
         """Temporary files lie under the home."""
         return cls(
             settings.home / "uploads",
             object_store,
+            postgres,
             AudioDecoder.from_settings(settings),
             settings.max_upload_bytes,
         )
@@ -116,8 +123,8 @@ class Uploads:
     ) -> T:
         """Looks at a received file, stores it unless it is stored already, and does what is next.
 
-        Where that fails, what was stored here is taken out again. Equal files wait for each other,
-        so that none is taken out from under another's request.
+        Where that fails, what was stored here is taken out again. Equal files wait for each other
+        and for an erasure, so that none is taken out from under another's request.
 
         Args:
             then: makes the request for it.
@@ -125,7 +132,7 @@ class Uploads:
         Raises:
             AudioError: no sound that can be heard: nothing is stored.
             MediaTooLong: more than is allowed, as the file's headers say.
-            DiskFull, ObjectStoreUnavailable, and what `then` raises.
+            DiskFull, ObjectStoreUnavailable, DatabaseUnavailable, and what `then` raises.
         """
         probe = self._decoder.probe(incoming.path)
         if (probe.duration_s or 0.0) > self._decoder.max_audio_s:
@@ -135,7 +142,7 @@ class Uploads:
             )
         media_id = upload_media_id(incoming.sha256)
         key = upload_key(media_id)
-        with self._one_at_a_time(media_id):
+        with storing(self._postgres, media_id):
             is_new = not self._object_store.exists(key)
             if is_new:
                 self._object_store.write_file(key, incoming.path)
@@ -146,13 +153,6 @@ class Uploads:
                     with suppress(StorageError):  # what happened first is what is told
                         self._object_store.delete(key)
                 raise
-
-    @contextmanager
-    def _one_at_a_time(self, media_id: str) -> Iterator[None]:
-        lock = self._root / f"{zlib.crc32(media_id.encode()) % _LOCKS:02}.lock"
-        with lock.open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     def _sweep(self) -> None:
         now = time.time()

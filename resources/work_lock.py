@@ -14,6 +14,7 @@ from resources.postgres import Postgres
 from ytcaption_assets.domain.errors import TranscriptionBusy
 
 _LOCK_CLASS = 0x776F726B  # "work": the first half of our keys
+_STORING_CLASS = 0x73746F72  # "stor"
 
 
 @contextmanager
@@ -24,6 +25,15 @@ def at_work(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
             connection.execute(
                 "select pg_advisory_lock_shared(%s, %s)", (_LOCK_CLASS, _lock_key(name))
             )
+        yield
+
+
+@contextmanager
+def storing(postgres: Postgres, media_id: str) -> Iterator[None]:
+    """Alone with the file of an upload, from the look whether it is stored to the request for it:
+    neither an equal upload nor an erasure comes in between. Runs do not wait for it."""
+    with postgres.own_connection() as connection:
+        connection.execute("select pg_advisory_lock(%s, %s)", (_STORING_CLASS, _lock_key(media_id)))
         yield
 
 

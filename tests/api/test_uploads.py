@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from api import upload_stream
 from api.app import create_app
 from resources.object_store import ObjectStore, upload_key
+from resources.postgres import Postgres
 from resources.request_store import RequestStore
 from resources.uploads import Uploads
 from tests.api.conftest import BASE_URL, DatabaseSwitch
@@ -236,9 +237,11 @@ def test_another_request_keeps_its_file(
     assert object_store.exists(upload_key(media_of(id)))
 
 
-def test_what_a_killed_process_left_is_swept(settings: Settings, object_store: ObjectStore) -> None:
+def test_what_a_killed_process_left_is_swept(
+    settings: Settings, object_store: ObjectStore, postgres: Postgres
+) -> None:
     """The next upload removes what nobody has written to for an hour, and nothing else."""
-    uploads = Uploads.from_settings(settings, object_store)
+    uploads = Uploads.from_settings(settings, object_store, postgres)
     with uploads.incoming() as going_on:
         left = going_on.path.with_name("left.part")
         left.write_bytes(b"x")
