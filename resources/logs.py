@@ -15,7 +15,7 @@ OWN_LOGGERS = ("ytcaption_assets", "resources", "sensors", "api")
 
 # Of a URL scheme, host and path stay. An escape of a terminal's colour ends it, too.
 _URL = re.compile(
-    r"\b([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/\"'<>\\\x1b]*@)?"
+    r"\b([A-Za-z][A-Za-z0-9+.-]{0,30}://)(?:[^\s/\"'<>\\\x1b]*@)?"
     r"([^\s?#\"'<>\\\x1b]*)(?:[?#][^\s\"'<>\\\x1b]*)?"
 )
 _SECRETS = (

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_links_and_files_become_captions_and_nothing_is_started_here(
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("ask not what your country can do for you") == 2
-    assert "sending: " in done.stderr and "transcribing: Ask not" in done.stderr
+    assert "sending: " in done.stderr and "transcribing: " in done.stderr
     names = sorted(path.name for path in (folder / "captions").iterdir())
     media = [row.media_id for row in world.request_store.list_recent()]
     expected = {(title, id) for title, id in zip(("jfk", "Ask not"), media, strict=True)}
@@ -191,3 +192,29 @@ def test_ctrl_c_leaves_it_to_the_server(
     assert f"{server_url}/api/v1/transcriptions/{row.id}" in said
     with Client(server_url) as client:
         assert client.get(row.id).status is TranscriptionStatus.QUEUED
+
+
+def test_what_is_erased_meanwhile_fails_and_the_rest_is_done(
+    run: Run,
+    server_url: str,  # noqa: F811
+    world: World,  # noqa: F811
+    dagster_home: Path,
+) -> None:
+    """The server no longer tells of it; the other one is waited for."""
+
+    def erase_the_first() -> None:
+        with Client(server_url) as client:
+            while True:
+                time.sleep(0.2)
+                found = {each.media.url: each.id for each in client.list()}
+                if len(found) == 2:
+                    client.delete(found["https://www.youtube.com/watch?v=dQw4w9WgXcQ"])
+                    return
+
+    eraser = threading.Thread(target=erase_the_first)
+    eraser.start()
+    with Finisher(world, pause_s=4):
+        done = run("--server", server_url, URL, "https://youtu.be/jNQXAC9IVRw")
+    eraser.join()
+    assert done.returncode == 1
+    assert "erased" in done.stderr and "done Ask not" in done.stderr

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -195,15 +196,30 @@ def test_events_go_on_where_the_line_broke(
     assert list(api.events(id, last_event_id=events[-1].id)) == []
 
 
-def test_waiting_goes_without_events(api: Client, world: World, line: Line) -> None:
-    """Where a proxy lets none through, by asking."""
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: httpx.Response(404, html="no"),
+        lambda: httpx.Response(504),
+        lambda: httpx.Response(429, json={"code": "rate_limited"}),
+        lambda: httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=b""),
+        lambda: httpx.Response(200, html="<p>events"),
+    ],
+)
+def test_waiting_goes_without_events(
+    api: Client,
+    world: World,
+    line: Line,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[], httpx.Response],
+) -> None:
+    """Where a proxy lets none through, or too many are open, by asking."""
+    monkeypatch.setattr("ytcaption_assets.client.events._PAUSE_S", 0.01)
     accepted = api.submit(URL)
-    line.instead = lambda request: (
-        httpx.Response(404, html="no") if request.url.path.endswith("/events") else None
-    )
+    line.instead = lambda request: answer() if request.url.path.endswith("/events") else None
     with Finisher(world):
         assert api.wait(accepted.id).status is TranscriptionStatus.COMPLETED
-    assert any("wait=" in str(each.url) for each in line.requests)
+    assert line.paths()[-1] == f"GET /api/v1/transcriptions/{accepted.id}"
 
 
 def test_waiting_survives_a_restart(

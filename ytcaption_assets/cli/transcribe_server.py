@@ -15,7 +15,7 @@ from ytcaption_assets.cli.captions_folder import write_captions
 from ytcaption_assets.cli.named import SAMPLE, file_named
 from ytcaption_assets.cli.progress import Bars
 from ytcaption_assets.client.client import Asked, Client
-from ytcaption_assets.client.errors import ServerUnreachable, UnexpectedAnswer
+from ytcaption_assets.client.errors import ApiError, ServerUnreachable, UnexpectedAnswer
 from ytcaption_assets.client.models import Transcription
 from ytcaption_assets.domain.caption_formats import CaptionFormat
 from ytcaption_assets.domain.captions import CaptionStyle
@@ -30,6 +30,10 @@ WATCHED_AT_ONCE = 8
 """Streams of events that are open; the others wait for their turn, at the server they run."""
 
 _LOOK_S = 0.5
+
+
+Ended = Transcription | ApiError
+"""How it ended, or why the server no longer tells of it: it was erased, the key was revoked."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def transcribe_at_server(
     key = settings.api_key.get_secret_value() if settings.api_key else None
     with Client(server, key) as client:
         sources: list[Source] = []
-        ended: dict[str, Transcription] = {}
+        ended: dict[str, Ended] = {}
         try:
             with Bars(console) as bars:
                 for name in names or [str(SAMPLE)]:
@@ -99,13 +103,13 @@ def _submitted(client: Client, name: str, asked: Asked, bars: Bars, *, force: bo
     return Source(name, id=accepted.id, answered_from_store=done and not force)
 
 
-def _watched(client: Client, ids: Sequence[str], bars: Bars) -> dict[str, Transcription]:
-    """Shows each until it is over.
+def _watched(client: Client, ids: Sequence[str], bars: Bars) -> dict[str, Ended]:
+    """Shows each until it is over, or until the server no longer tells of it.
 
     Raises:
-        YtcaptionError: the server is gone, or does not let us look.
+        ServerUnreachable, UnexpectedAnswer: the server is gone.
     """
-    seen: queue.Queue[Transcription | Exception] = queue.Queue()
+    seen: queue.Queue[tuple[str, Transcription | Exception]] = queue.Queue()
     waiting: queue.Queue[str] = queue.Queue()
     for id in ids:
         waiting.put(id)
@@ -113,26 +117,30 @@ def _watched(client: Client, ids: Sequence[str], bars: Bars) -> dict[str, Transc
     def watch() -> None:
         while True:
             try:
-                client.wait(waiting.get_nowait(), on_change=seen.put)
+                id = waiting.get_nowait()
             except queue.Empty:
                 return
-            except Exception as error:  # handed to the one who asked
-                seen.put(error)
-                return
+            try:
+                client.wait(id, on_change=lambda now, id=id: seen.put((id, now)))
+            except Exception as error:  # handed to the one who waits below
+                seen.put((id, error))
 
     for n in range(min(len(ids), WATCHED_AT_ONCE)):
         threading.Thread(target=watch, name=f"watch-{n}", daemon=True).start()
-    ended: dict[str, Transcription] = {}
+    ended: dict[str, Ended] = {}
     while len(ended) < len(ids):
         try:
-            now = seen.get(timeout=_LOOK_S)  # with a timeout Ctrl-C gets through
+            id, now = seen.get(timeout=_LOOK_S)  # with a timeout Ctrl-C gets through
         except queue.Empty:
             continue
-        if isinstance(now, Exception):
+        if isinstance(now, ApiError):
+            ended[id] = now
+        elif isinstance(now, Exception):
             raise now
-        bars.show(_shown(now), now.media.name)
-        if now.status.is_final:
-            ended[now.id] = now
+        else:
+            bars.show(_shown(now), now.media.name)
+            if now.status.is_final:
+                ended[id] = now
     return ended
 
 
@@ -151,7 +159,7 @@ def _shown(now: Transcription) -> _Shown:
 def _answer(
     client: Client,
     source: Source,
-    ended: dict[str, Transcription],
+    ended: dict[str, Ended],
     formats: Sequence[CaptionFormat],
     directory: Path,
     settings: Settings,
@@ -160,6 +168,8 @@ def _answer(
     if source.id is not None:
         now = ended[source.id]
         try:
+            if isinstance(now, ApiError):
+                raise now
             if now.status is TranscriptionStatus.COMPLETED:
                 transcript = _transcript(client, source.id)
                 style = CaptionStyle.for_language(

@@ -17,6 +17,9 @@ END = frozenset({"completed", "failed", "canceled"})
 SILENT_S = 45.0
 """The server sends a sign of life each 15 s: after three that did not come, the line is dead."""
 
+MAX_EMPTY = 3
+"""Streams in a row of which not one byte came: something on the way keeps them back."""
+
 _PAUSE_S = 2.0
 
 
@@ -25,17 +28,18 @@ def followed(transport: Transport, address: str, last_event_id: str | None) -> I
 
     Raises:
         ApiError: the server refused.
-        ServerUnreachable: it has not been there for a minute.
+        ServerUnreachable: it has not been there for a minute, or lets no event through.
     """
-    pause_s, lost_at = _PAUSE_S, None
+    pause_s, lost_at, empty = _PAUSE_S, None, 0
     while True:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
         call = Call("GET", address, headers=headers, timeout_s=SILENT_S)
+        opened: httpx.Response | None = None
         try:
             with transport.stream(call) as answer:
-                lost_at = None
+                lost_at, opened = None, answer
                 if answer.status_code == 204:
                     return
                 for sent in _sent(answer):
@@ -52,6 +56,12 @@ def followed(transport: Transport, address: str, last_event_id: str | None) -> I
             lost_at = lost_at or time.monotonic()
             if time.monotonic() - lost_at > RETRY_FOR_S:
                 raise
+        if opened is not None:
+            empty = 0 if opened.num_bytes_downloaded else empty + 1
+            if empty == MAX_EMPTY:
+                raise ServerUnreachable(
+                    "No events come from the server. Ask for its state."
+                )
         time.sleep(pause_s)
 
 

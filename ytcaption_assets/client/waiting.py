@@ -56,11 +56,11 @@ def changes_of(client: "Client", id: str, timeout_s: float | None) -> Iterator[T
             if now.status.is_final:
                 return
     except ApiError as error:
-        if error.status not in NO_EVENTS:
+        if error.status not in NO_EVENTS and error.status < 500:
             raise
         wait_s = 0 if error.status == 429 else LONG_POLL_S  # they are counted together
-    except UnexpectedAnswer:
-        pass  # a proxy's page
+    except (ServerUnreachable, UnexpectedAnswer):
+        pass  # a proxy's page, or one that keeps the events back
     yield from _asked(client, id, None, wait_s)
 
 
