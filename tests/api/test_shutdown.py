@@ -1,0 +1,81 @@
+"""A server that is told to stop does not wait for those who watch, and cuts none of them off."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.api.conftest import World
+from tests.api.live import Hearing, Reader
+from ytcaption_assets.settings import Settings
+
+
+@contextmanager
+def uvicorn_process(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """As `ytcaption up` starts it, and its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"]
+    server = subprocess.Popen(
+        [*command, "--port", str(port), "--timeout-graceful-shutdown", "2"],
+        env=os.environ | {"YTCAPTION_HOME": str(settings.home)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                if httpx.get(f"{url}/healthz").is_success:
+                    break
+            except httpx.TransportError:
+                assert server.poll() is None and time.monotonic() < deadline
+                time.sleep(0.1)
+        yield server, url
+    finally:
+        if server.poll() is None:
+            server.kill()
+        server.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_streams_and_long_polls_at_once(
+    settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Whole answers, before the server would cut them off after two seconds; ids still hold."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    id = world.running()
+    hearing = Hearing(world, id)
+    hearing.draft(0, 2)
+    polled: list[httpx.Response] = []
+
+    with uvicorn_process(settings) as (server, url):
+        status_url = f"{url}/api/v1/transcriptions/{id}"
+        poll = threading.Thread(
+            target=lambda: polled.append(httpx.get(f"{status_url}?wait=60", timeout=70))
+        )
+        poll.start()
+        readers = [Reader(url, id).until(lambda it: it.indexes == [0, 1]) for _ in range(5)]
+        time.sleep(0.3)
+        stopped_at = time.monotonic()
+        server.send_signal(number)
+        for reader in readers:
+            assert reader.to_the_end(2).error is None
+        poll.join(2)
+        assert time.monotonic() - stopped_at < 1.5
+        assert polled and polled[0].json()["status"] == "running"
+        server.wait(10)
+        assert time.monotonic() - stopped_at < 5
+
+    hearing.draft(2, 3)
+    with uvicorn_process(settings) as (_, url):
+        resumed = Reader(url, id, after=readers[0].told[-1].id).until(lambda it: it.indexes)
+        assert resumed.indexes == [2]
