@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.conftest import World, keys, server_url, serving, world  # noqa: F401
+from tests.api.conftest import (  # noqa: F401
+    World,
+    dagster_home,
+    keys,
+    server_url,
+    serving,
+    world,
+)
 from tests.api.keys import Keys
 from tests.finisher import Finisher
 from tests.media_server import DATA
@@ -198,7 +205,7 @@ def test_what_is_erased_meanwhile_fails_and_the_rest_is_done(
     run: Run,
     server_url: str,  # noqa: F811
     world: World,  # noqa: F811
-    dagster_home: Path,
+    dagster_home: Path,  # noqa: F811
 ) -> None:
     """The server no longer tells of it; the other one is waited for."""
 
