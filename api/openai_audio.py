@@ -16,6 +16,7 @@ from api.errors import RETRY_AFTER_S, problem, problem_body, status_of
 from api.openai_errors import shaped
 from api.openai_schemas import AudioForm
 from api.openai_view import audio_response
+from api.request_schemas import OptionsAsked
 from api.transcription_view import failure_of
 from api.upload_intake import UploadIntake
 from api.upload_stream import received
@@ -70,6 +71,7 @@ class OpenAIAudio:
             as `received` and `UploadIntake.take`; HTTPException where the client left or the
             server stops.
         """
+        await self._uploads.check(OptionsAsked())
         async with received(request, self._uploads.uploads, form_only=True) as body:
             form = AudioForm.of(body.fields)
             asked = form.options(task, self._settings)
@@ -78,14 +80,14 @@ class OpenAIAudio:
         headers = {ID_HEADER: id, "Cache-Control": "no-store"}
         if form.stream:
             return EventSourceResponse(
-                self._told(id),
+                self._told(caller, id),
                 headers=headers,
                 ping=PING_S,
                 ping_message_factory=lambda: ServerSentEvent(comment="still here", sep="\n"),
                 send_timeout=SEND_TIMEOUT_S,
                 sep="\n",
             )
-        row = await self._finished(request, id)
+        row = await self._finished(request, caller, id)
         if row.status is TranscriptionStatus.COMPLETED:
             response = await anyio.to_thread.run_sync(self._rendered, row, form)
         else:
@@ -93,12 +95,12 @@ class OpenAIAudio:
         response.headers.update(headers)
         return response
 
-    async def _finished(self, request: Request, id: str) -> TranscriptionRow:
+    async def _finished(self, request: Request, caller: Caller, id: str) -> TranscriptionRow:
+        look = partial(self._request_store.get, id, caller.sees_only)
         async with self._watcher.changes(id) as changes:
             while True:
                 with suppress(errors.DatabaseUnavailable):  # it comes back, and so do we
-                    # Whose it is was settled by the request that was kept for it.
-                    row = await self._watcher.look(partial(self._request_store.get, id))
+                    row = await self._watcher.look(look)
                     if row.status.is_final:
                         return row
                 await changes.next(LOOK_EVERY_S)
@@ -112,13 +114,13 @@ class OpenAIAudio:
         document = self._object_store.read_bytes(row.document_key, row.document_sha256)
         return audio_response(Transcript.from_json(document), form, self._settings)
 
-    async def _told(self, id: str) -> AsyncGenerator[ServerSentEvent]:
+    async def _told(self, caller: Caller, id: str) -> AsyncGenerator[ServerSentEvent]:
         """Each segment as soon as it is certain, then all of the text, or why there is none."""
         texts: dict[int, str] = {}
         sent, attempt = 0, -1
         async with self._watcher.changes(id) as changes:
             while True:
-                found = await self._glance(id, attempt, sent, changes)
+                found = await self._glance(caller, id, attempt, sent, changes)
                 if found is None:
                     yield _failed(410, "transcription_erased", "The transcription was erased.")
                     return
@@ -142,9 +144,12 @@ class OpenAIAudio:
         else:
             yield _failed(*_why_not(found.row))
 
-    async def _glance(self, id: str, attempt: int, seen: int, changes: Changes) -> Glance | None:
+    async def _glance(
+        self, caller: Caller, id: str, attempt: int, seen: int, changes: Changes
+    ) -> Glance | None:
+        postgres = self._request_store.postgres
+        look = partial(glance, postgres, id, caller.sees_only, attempt, seen)
         while True:
-            look = partial(glance, self._request_store.postgres, id, attempt, seen)
             try:
                 return await self._watcher.look(look)
             except errors.DatabaseUnavailable:

@@ -75,6 +75,15 @@ class Submitter:
             self._partitions.add(submission.transcription.id)
         return submission
 
+    def check_intake(self) -> None:
+        """Before a file is received: whether anything is taken in at the moment.
+
+        Raises:
+            IntakePaused: the operator takes nothing.
+            DatabaseUnavailable: that cannot be known, nor anything kept.
+        """
+        self._operating.check_intake()
+
     def submit_many(
         self,
         caller: Caller,

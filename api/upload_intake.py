@@ -32,13 +32,20 @@ class UploadIntake:
         self._submitter = submitter
         self._limiter = anyio.CapacityLimiter(MOST_AT_ONCE)
 
-    def check(self, asked: OptionsAsked) -> None:
-        """Before the file: whether these options can be carried out.
+    async def check(self, asked: OptionsAsked, key: str | None = None) -> None:
+        """Before the file: whether it is worth receiving.
+
+        Args:
+            asked: as far as it is known by then.
+            key: with an Idempotency-Key, who repeats is answered even when nothing new is taken.
 
         Raises:
-            InputError: they cannot.
+            InputError: these options cannot be carried out.
+            IntakePaused, DatabaseUnavailable: not now.
         """
         self._submitter.checked(asked, _NO_SOURCE_YET)
+        if key is None:
+            await anyio.to_thread.run_sync(self._submitter.check_intake)
 
     async def take(
         self, caller: Caller, body: Received, asked: OptionsAsked, key: str | None = None
@@ -52,7 +59,7 @@ class UploadIntake:
             AudioError: nothing that can be heard.
             and as `Uploads.keep` and `Submitter.submit`.
         """
-        self.check(asked)
+        self._submitter.checked(asked, _NO_SOURCE_YET)  # before its file is looked at
         kept = idempotency(key, asked, body.file.sha256)
 
         def submit(source: MediaSource) -> Submission:

@@ -48,7 +48,7 @@ async def create_upload(
     The file is looked at as soon as it is here: what is no media, has no sound or was cut off is
     refused, and nothing of it stays. The same bytes with the same options give the same `id`.
     """
-    uploads.check(asked)
+    await uploads.check(asked, key)
     async with received(request, uploads.uploads) as body:
         asked = options_of(request, body.fields)
         return accepted(request, response, await uploads.take(caller, body, asked, key))

@@ -225,6 +225,24 @@ def test_a_request_that_cannot_be_kept_takes_its_file_along(
         assert client.post(UPLOADS, content=JFK).status_code == 202
 
 
+def test_a_paused_intake_is_told_before_the_file(
+    server_url: str, client: TestClient, object_store: ObjectStore
+) -> None:
+    """503 while not a byte of the body has come; who repeats what was kept is answered."""
+    headers = {"Idempotency-Key": "k"}
+    kept = client.post(UPLOADS, content=JFK, headers=headers).json()
+    client.post("/api/v1/admin/pause", json={"part": "intake", "reason": "Disk."})
+
+    for path in (UPLOADS, "/v1/audio/transcriptions"):
+        connection = broken_off(server_url, "Content-Length: 5000000", b"", path)
+        connection.settimeout(5)
+        answer = b""
+        while b"}" not in answer:
+            answer += connection.recv(65_536)
+        assert b"intake_paused" in answer
+    assert client.post(UPLOADS, content=JFK, headers=headers).json() == kept
+
+
 def test_another_request_keeps_its_file(
     client: TestClient, settings: Settings, object_store: ObjectStore
 ) -> None:
