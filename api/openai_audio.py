@@ -20,8 +20,8 @@ from api.request_schemas import OptionsAsked
 from api.transcription_view import failure_of
 from api.upload_intake import UploadIntake
 from api.upload_stream import received
-from api.watch import Changes, Watcher
-from resources.live_text import Glance, glance
+from api.watch import Watcher
+from resources.live_text import glance
 from resources.object_store import ObjectStore
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
@@ -115,45 +115,44 @@ class OpenAIAudio:
         return audio_response(Transcript.from_json(document), form, self._settings)
 
     async def _told(self, caller: Caller, id: str) -> AsyncGenerator[ServerSentEvent]:
-        """Each segment as soon as it is certain, then all of the text, or why there is none."""
-        texts: dict[int, str] = {}
-        sent, attempt = 0, -1
+        """Each segment as soon as it is certain, then all of the text, or why there is none.
+
+        Another attempt begins anew; what it hears in the place of what was told already is not told
+        again, but it is in the text at the end.
+        """
+        postgres, owner = self._request_store.postgres, caller.sees_only
+        texts: list[str] = []
+        told, attempt = 0, -1
         async with self._watcher.changes(id) as changes:
-            while True:
-                found = await self._glance(caller, id, attempt, sent, changes)
+            while not self._watcher.closing:
+                look = partial(glance, postgres, id, owner, attempt, len(texts))
+                try:
+                    found = await self._watcher.look(look)
+                except errors.DatabaseUnavailable:
+                    await changes.next(LOOK_EVERY_S)
+                    continue
                 if found is None:
                     yield _failed(410, "transcription_erased", "The transcription was erased.")
                     return
-                attempt = found.attempt
+                if found.attempt != attempt:
+                    attempt, texts = found.attempt, []
                 for segment in found.segments:
-                    texts[segment.index] = segment.text
-                    if segment.index == sent:
-                        delta = with_space(segment.text) if sent else segment.text
+                    texts.append(segment.text)
+                    if len(texts) > told:
+                        told += 1
+                        delta = with_space(segment.text) if told > 1 else segment.text
                         yield _event(type="transcript.text.delta", delta=delta)
-                        sent += 1
                 if found.row.status.is_final and found.is_whole:
                     break
                 if found.is_whole:
                     await changes.next(LOOK_EVERY_S)
-                if self._watcher.closing:
-                    yield _failed(503, "server_stops", _STOPPING)
-                    return
+            else:
+                yield _failed(503, "server_stops", _STOPPING)
+                return
         if found.row.status is TranscriptionStatus.COMPLETED:
-            text = running_text([texts[index] for index in sorted(texts)])
-            yield _event(type="transcript.text.done", text=text)
+            yield _event(type="transcript.text.done", text=running_text(texts))
         else:
             yield _failed(*_why_not(found.row))
-
-    async def _glance(
-        self, caller: Caller, id: str, attempt: int, seen: int, changes: Changes
-    ) -> Glance | None:
-        postgres = self._request_store.postgres
-        look = partial(glance, postgres, id, caller.sees_only, attempt, seen)
-        while True:
-            try:
-                return await self._watcher.look(look)
-            except errors.DatabaseUnavailable:
-                await changes.next(LOOK_EVERY_S)
 
 
 def _why_not(row: TranscriptionRow) -> tuple[int, str, str]:

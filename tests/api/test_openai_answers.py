@@ -1,20 +1,16 @@
 """What OpenAI's clients are answered: shapes, options, errors, streams; runs are scripted."""
 
-import threading
-
 import httpx
 import openai
 import pytest
 from openai import OpenAI
 
-from api import openai_audio
 from resources.request_store import RequestStore
 from tests.api.conftest import World, serving
-from tests.api.uploads import JFK, until
+from tests.api.uploads import JFK
 from tests.api.workers import Scripted, worker
 from tests.media_server import DATA
 from tests.transcripts import SPOKEN
-from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.settings import Settings
 
 FILE = ("speech.flac", JFK)
@@ -120,41 +116,6 @@ def test_silence_is_an_empty_text(
     assert [event.type for event in events] == ["transcript.text.done"]
 
 
-def test_a_stream_tells_what_is_heard_while_it_is(
-    client: OpenAI, world: World, request_store: RequestStore
-) -> None:
-    """The first delta is here before the run has ended."""
-    go_on = threading.Event()
-    scripted = Scripted(world)
-
-    def slowly(id: str, _attempt: int) -> None:
-        from tests.api.conftest import RUN_ID
-        from tests.api.live import Hearing
-        from tests.transcripts import transcript_of
-
-        request_store.claim(id, RUN_ID)
-        hearing = Hearing(world, id)
-        hearing.transcript = transcript_of(id)
-        hearing.draft(0, 1)
-        assert go_on.wait(20)
-        hearing.store_text()
-        hearing.complete()
-
-    with worker(request_store, slowly):
-        stream = client.audio.transcriptions.create(model="base", file=FILE, stream=True)
-        first = next(stream)
-        (row,) = request_store.list_recent()
-        assert row.status is TranscriptionStatus.RUNNING
-        assert first.delta == SPOKEN[0]
-        go_on.set()
-        rest = list(stream)
-
-    assert [event.type for event in rest] == ["transcript.text.delta", "transcript.text.done"]
-    assert rest[0].delta == f" {SPOKEN[1]}"
-    assert rest[1].text == TEXT
-    assert scripted.ids == []
-
-
 @pytest.mark.parametrize(
     ("file", "fields", "kind", "code", "param"),
     [
@@ -253,63 +214,6 @@ def test_models_are_listed(client: OpenAI, settings: Settings) -> None:
     assert client.models.retrieve("base").id == "base"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-5")
-
-
-def test_a_client_that_leaves_costs_nothing(
-    client: OpenAI, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No thread waits for the text, and soon nobody does; the transcription stays queued."""
-    monkeypatch.setattr(openai_audio, "LOOK_EVERY_S", 0.2)
-    threads_before = threading.active_count()
-    watching: list[int] = []
-    changes = openai_audio.Watcher.changes
-
-    def counted(self, id: str):
-        watching.append(1)
-        return changes(self, id)
-
-    monkeypatch.setattr(openai_audio.Watcher, "changes", counted)
-
-    with pytest.raises(openai.APITimeoutError):
-        client.with_options(timeout=1.5).audio.transcriptions.create(model="base", file=FILE)
-
-    assert watching
-    (row,) = request_store.list_recent()
-    assert row.status is TranscriptionStatus.QUEUED
-    assert until(lambda: threading.active_count() <= threads_before + 8)
-
-
-def test_many_wait_without_a_thread_each(
-    server_url: str, settings: Settings, world: World, request_store: RequestStore
-) -> None:
-    """As many as a caller may have; the next one is told so before its file is read; all that wait
-    are answered by one run."""
-    client = OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=0, timeout=60)
-    texts: list[str] = []
-
-    def ask() -> None:
-        texts.append(client.audio.transcriptions.create(model="base", file=FILE).text)
-
-    askers = [threading.Thread(target=ask) for _ in range(settings.streams_per_caller)]
-    for asker in askers:
-        asker.start()
-    count = "select count(*) as n from ytcaption.request"
-
-    def asked() -> bool:
-        (row,) = request_store.postgres.rows(count, {})
-        return row["n"] == len(askers)
-
-    assert until(asked, 60)
-    with pytest.raises(openai.RateLimitError):
-        client.audio.transcriptions.create(model="base", file=FILE)
-    scripted = Scripted(world)
-    with worker(request_store, scripted.complete):
-        for asker in askers:
-            asker.join(30)
-
-    assert texts == [TEXT] * len(askers)
-    assert len(scripted.ids) == 1
-    assert client.audio.transcriptions.create(model="base", file=FILE).text == TEXT
 
 
 def test_who_may_only_write_reads_nothing(settings: Settings, keys) -> None:
