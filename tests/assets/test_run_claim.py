@@ -103,7 +103,7 @@ def test_a_run_that_hears_nothing_ends_with_its_process(
     monkeypatch: pytest.MonkeyPatch,
     has_own_process: bool,
 ):
-    """A model stuck in native code: canceled, slots freed, process ended; not where it is shared."""
+    """A model stuck in native code: canceled, slots freed, process ended unless it is shared."""
     exits: list[int] = []
     monkeypatch.setattr(os, "_exit", exits.append)
     monkeypatch.setattr(run_claim, "HEARTBEAT_S", 0.1)
@@ -185,3 +185,21 @@ def test_a_busy_transcription_is_not_started_twice(graph: Graph, media_server: M
     assert not result.success
     assert isinstance(result, dg.ExecuteInProcessResult)
     assert graph.store.get(key).run_id == "first"
+
+
+def test_a_run_that_waits_for_a_slot_beats_on(
+    graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
+):
+    """Between two assets it is not silent, so nobody takes it for lost; then it goes on."""
+    monkeypatch.setattr(run_claim, "HEARTBEAT_S", 0.1)
+    key = graph.submit(media_server.url("jfk.flac"))
+    result = graph.run(key, attempt=1, selection=["audio_download"])
+    assert result.success
+    time.sleep(1.5)
+    assert graph.store.settle_silent(1.0, 4) == []
+    assert graph.store.get(key).status is TranscriptionStatus.RUNNING
+    graph.store.release(key, result.run_id)
+    deadline = time.monotonic() + 5
+    while (key, result.run_id) in run_claim._between:
+        assert time.monotonic() < deadline, "it beats although its claim is gone"
+        time.sleep(0.05)

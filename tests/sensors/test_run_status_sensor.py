@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from resources.pauses import pause
 from resources.request_store import RequestStore
 from sensors.run_status_sensor import (
     run_canceled_sensor,
@@ -76,6 +77,16 @@ def test_a_run_that_took_too_long_is_not_repeated(instance, request_store, key, 
     row = request_store.get(key)
     assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "timeout")
     assert row.error_message == "Processing took too long."
+
+
+def test_a_run_that_waited_for_a_paused_pool_is_repeated(instance, request_store, key, run):
+    """It took too long, but by an operator's will; while only intake is paused it did by itself."""
+    pause(request_store.postgres, "transcription", "", "local")
+    request_store.claim(key, run.run_id, 1)
+    reason = "Exceeded maximum runtime of 3600 seconds."
+    tell(run_failed_sensor, instance, request_store, run, reason)
+    row = request_store.get(key)
+    assert (row.status, row.error_code) == (TranscriptionStatus.QUEUED, "timeout")
 
 
 def test_a_terminated_run_cancels_its_transcription(instance, request_store, key, run):

@@ -6,6 +6,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
+from resources.pauses import pause, resume
 from resources.request_store import RequestStore
 from sensors import transcription_sensor as module
 from sensors.transcription_sensor import transcription_sensor
@@ -63,6 +64,46 @@ def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, reque
     assert priorities == ["10", "10", "0"]
     (partitions,) = result.dynamic_partitions_requests or []
     assert set(partitions.partition_keys) == {first, second, bulk}
+
+
+@pytest.mark.parametrize("part", ["download", "transcription"])
+def test_nothing_is_started_while_a_pool_is_paused(instance, request_store, settings, part):
+    """The pool has no slots, whoever was to see to it; resumed, both are as before."""
+    submit(request_store, "waits")
+    storage = instance.event_log_storage
+    pause(request_store.postgres, part, "", "local")
+    skipped = tick(instance, request_store)
+    assert isinstance(skipped, dg.SkipReason)
+    assert part in (skipped.skip_message or "")
+    assert storage.get_concurrency_info(part).slot_count == 0
+    resume(request_store.postgres, part, "local")
+    assert isinstance(tick(instance, request_store), dg.SensorResult)
+    expected = {
+        "download": settings.download_slots,
+        "transcription": settings.transcription_slots,
+    }
+    assert storage.get_concurrency_info(part).slot_count == expected[part]
+
+
+def test_paused_intake_stops_no_run(instance, request_store):
+    """What was taken is done."""
+    submit(request_store, "taken")
+    pause(request_store.postgres, "intake", "", "local")
+    assert isinstance(tick(instance, request_store), dg.SensorResult)
+
+
+def test_a_pause_while_a_tick_waits_is_heeded(
+    instance, request_store, monkeypatch: pytest.MonkeyPatch
+):
+    """A tick listens for up to 25 s."""
+
+    def wait(store: RequestStore, timeout_s: float) -> bool:
+        pause(store.postgres, "download", "", "local")
+        submit(store, "late")
+        return True
+
+    monkeypatch.setattr(RequestStore, "wait_for_work", wait)
+    assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 
 def test_a_run_that_waits_in_dagster_is_not_asked_for_again(instance, request_store, settings):

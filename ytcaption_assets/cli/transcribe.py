@@ -10,6 +10,7 @@ from rich.console import Console
 from resources.migrate import migrated_postgres
 from resources.models import ensure_model
 from resources.object_store import ObjectStore
+from resources.pauses import paused_parts
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
 from ytcaption_assets.cli.answers import Asked, print_failure, print_transcript
@@ -53,6 +54,8 @@ def transcribe_sources(
         ]
         waiting = {each.id for each in asked if each.id and not each.answered_from_store}
         if waiting:
+            for part in sorted(paused_parts(store.postgres) - {"intake"}):
+                console.print(f"An operator has paused {part}: `ytcaption admin resume {part}`.")
             _carry_out(sorted(waiting), options.model, settings, store, bars)
         bars.stop()
         for each in asked:
