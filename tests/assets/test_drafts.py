@@ -7,6 +7,8 @@ import pytest
 
 from resources.request_store import RequestStore
 from resources.whisper import WhisperTranscriber
+from tests.api.conftest import serving
+from tests.api.live import Reader
 from tests.assets.conftest import Graph
 from tests.media_server import MediaServer
 from ytcaption_assets.domain.errors import AudioError
@@ -92,3 +94,34 @@ def test_a_claim_voids_what_a_dead_run_left(graph: Graph, media_server: MediaSer
         )
     graph.store.claim(key, "run-1", 1)
     assert drafts(graph.store, key) == []
+
+
+def test_who_watches_reads_the_text_while_the_model_works(
+    graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
+):
+    """A whole run, seen through the API: each segment of the result once, most of them before the
+    text is stored."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    key = graph.submit(media_server.url("sonnet-en.mp3"))
+    stored_after: list[int] = []
+    store_text = type(graph.store).transcript_stored
+
+    with serving(graph.settings) as url:
+        reader = Reader(url, key)
+
+        def storing(self, *args, **more):
+            time.sleep(1)  # so that the last batch of drafts was written and told
+            stored_after.append(len(reader.indexes))
+            return store_text(self, *args, **more)
+
+        monkeypatch.setattr(type(graph.store), "transcript_stored", storing)
+        assert graph.run(key, attempt=1).success
+        reader.to_the_end()
+
+    text = graph.store.segments(key)
+    assert [each.data["text"] for each in reader.told if each.name == "segment"] == [
+        segment.text for segment in text
+    ]
+    assert len(text) > 3
+    assert stored_after[0] > len(text) / 2
+    assert {"state", "progress", "segment", "completed"} <= set(reader.names)
