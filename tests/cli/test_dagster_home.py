@@ -64,6 +64,16 @@ def test_a_pool_limit_follows_the_settings_down_too(settings):
             assert info.slot_count == slots
 
 
+def test_a_restart_keeps_to_what_is_paused(settings):
+    """The paused pool has no slots, the other as many as ever."""
+    with dagster_instance(settings) as instance:
+        set_pool_limits(instance, settings)
+        set_pool_limits(instance, settings, {"transcription", "intake"})
+        limits = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
+        assert limits == {"download": settings.download_slots, "transcription": 0}
+        set_pool_limits(instance, settings)
+
+
 def test_the_instance_keeps_what_it_is_given_and_leaves_the_environment_alone(settings):
     """Partitions outlive the handle; os.environ is not touched."""
     before = dict(os.environ)
