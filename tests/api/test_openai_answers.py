@@ -5,8 +5,10 @@ import openai
 import pytest
 from openai import OpenAI
 
+from resources.api_keys import ApiKeys
 from resources.request_store import RequestStore
 from tests.api.conftest import World, serving
+from tests.api.keys import Keys
 from tests.api.uploads import JFK
 from tests.api.workers import Scripted, worker
 from tests.media_server import DATA
@@ -216,14 +218,30 @@ def test_models_are_listed(client: OpenAI, settings: Settings) -> None:
         client.models.retrieve("gpt-5")
 
 
-def test_who_may_only_write_reads_nothing(settings: Settings, keys) -> None:
-    """The text is read: the key needs both scopes. A wrong key is the client's own error."""
-    with serving(settings) as url:
-        client = OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0)
+def test_keys_open_the_door_for_the_client_too(
+    settings: Settings, keys: Keys, world: World, request_store: RequestStore
+) -> None:
+    """As `api_key`. Wrong ones and ones without `read` and `write` are the client's own errors;
+    what one key asked for is not seen by another."""
+    writer = ApiKeys.from_settings(settings).create("writer", ["write"]).token
+
+    def ask(url: str, key: str) -> str:
+        client = OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=30)
+        raw = client.audio.transcriptions.with_raw_response.create(model="base", file=FILE)
+        return raw.headers["X-Transcription-Id"]
+
+    with serving(settings) as url, worker(request_store, Scripted(world).complete):
         with pytest.raises(openai.AuthenticationError):
-            client.audio.transcriptions.create(model="whisper-1", file=FILE)
-        with pytest.raises(openai.AuthenticationError):
-            client.models.list()
+            ask(url, "wrong")
+        for key in (writer, keys.header("reader")["Authorization"].removeprefix("Bearer ")):
+            with pytest.raises(openai.PermissionDeniedError):
+                ask(url, key)
+        assert request_store.list_recent() == []
+
+        id = ask(url, keys.header("anna")["Authorization"].removeprefix("Bearer "))
+        there = f"{url}/api/v1/transcriptions/{id}"
+        assert httpx.get(there, headers=keys.header("anna")).status_code == 200
+        assert httpx.get(there, headers=keys.header("bert")).status_code == 404
 
 
 def test_translation_is_asked_for(
