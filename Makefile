@@ -16,8 +16,9 @@ up: $(INSTALLED)
 status: $(INSTALLED)
 	@$(BIN)/ytcaption status
 
+# By file on a few processes: much of a test's time is a server's start.
 test: $(DEVELOPED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .
