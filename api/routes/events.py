@@ -1,11 +1,14 @@
 """Watching a transcription: server-sent events."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
 
 from api.dependencies import DoorDep, Reader, RequestStoreDep, WatcherDep
 from api.ending_responses import ERASED
@@ -24,6 +27,15 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 PING_S = 15
 SEND_TIMEOUT_S = 30
 """A reader that takes nothing for so long is gone."""
+
+
+class _Stream(EventSourceResponse):
+    """Given up, and its place with it, where the reader takes nothing any more."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends until one of the two ends it."""
+        with suppress(SendTimeoutError):
+            await super().__call__(scope, receive, send)
 
 
 async def _place(request: Request, caller: Reader, watcher: WatcherDep) -> AsyncIterator[None]:
@@ -74,7 +86,7 @@ async def read_events(
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     if request.scope.get("ytcaption.is_head"):
         return Response(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-    return EventSourceResponse(
+    return _Stream(
         stream.events(),
         ping=PING_S,
         ping_message_factory=lambda: ServerSentEvent(comment="still here", sep="\n"),

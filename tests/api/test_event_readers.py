@@ -1,19 +1,23 @@
 """Who may read events, how many at once, and what ends a stream before its end."""
 
 import asyncio
+import socket
 import threading
 import time
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from api import event_stream
+from api.routes import events
 from resources.api_keys import ApiKeys
 from tests.api.conftest import UNKNOWN_ID, DatabaseSwitch, World, serving
 from tests.api.keys import Keys
 from tests.api.live import TEXTS, Hearing, Reader, events_of, stream
+from tests.transcripts import transcript_of
 from ytcaption_assets.domain.errors import DatabaseUnavailable
 from ytcaption_assets.settings import Settings
 
@@ -69,6 +73,29 @@ def test_only_so_many_streams_are_open_at_once(settings: Settings, world: World)
                     break
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_a_reader_that_takes_nothing_loses_its_place(
+    settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is open and never read: after a while another one may come."""
+    monkeypatch.setattr(events, "SEND_TIMEOUT_S", 0.5)
+    id = world.running()
+    hearing = Hearing(world, id)
+    hearing.transcript = transcript_of(id, [f"{'word ' * 20_000}{number}" for number in range(200)])
+    hearing.draft(0, 200)
+    with serving(settings.model_copy(update={"streams_per_caller": 1})) as url:
+        path, address = f"{PATH}/{id}/events", urlsplit(url)
+        with socket.create_connection((address.hostname, address.port)) as stuck:
+            stuck.sendall(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+            deadline = time.monotonic() + 10
+            seen = []
+            while 200 not in seen[1:]:
+                with stream(url + path) as source:
+                    seen.append(source.response.status_code)
+                assert time.monotonic() < deadline, seen
+                time.sleep(0.1)
+    assert 429 in seen
 
 
 def test_what_is_erased_ends_its_streams(server_url: str, world: World) -> None:
