@@ -11,7 +11,7 @@ import httpx
 
 from ytcaption_assets.client.asked import Asked, Wanted, list_parameters, upload_parameters
 from ytcaption_assets.client.events import followed
-from ytcaption_assets.client.files import file_blocks, file_size, saved
+from ytcaption_assets.client.files import OnProgress, file_blocks, file_size, saved
 from ytcaption_assets.client.models import (
     Accepted,
     Batch,
@@ -27,8 +27,6 @@ from ytcaption_assets.client.transport import Call, Transport
 from ytcaption_assets.client.waiting import changes_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat
 from ytcaption_assets.domain.transcript import Transcript
-
-OnProgress = Callable[[int, int | None], None]
 
 BATCH = 1_000
 UPLOAD_ANSWER_S = 600.0
@@ -200,7 +198,9 @@ class Client:
         Args:
             force: what is completed, too: downloaded and transcribed anew.
         """
-        call = Call("POST", f"{_path(id)}/retry", params=_force(force), repeatable=not force)
+        call = Call(
+            "POST", f"{_path(id)}/retry", params={"force": force or None}, repeatable=not force
+        )
         return read_as(Transcription, self._transport.send(call))
 
     def delete(self, id: str, *, force: bool = False) -> None:
@@ -209,7 +209,7 @@ class Client:
         Args:
             force: even while a run works on it.
         """
-        self._transport.send(Call("DELETE", _path(id), params=_force(force)))
+        self._transport.send(Call("DELETE", _path(id), params={"force": force or None}))
 
     def list(self, **wanted: Unpack[Wanted]) -> Iterator[Transcription]:
         """One's transcriptions, newest first, page by page as they are read."""
@@ -249,7 +249,3 @@ class Client:
 
 def _path(id: str) -> str:
     return f"/api/v1/transcriptions/{quote(id, safe='')}"
-
-
-def _force(force: bool) -> dict[str, str]:
-    return {"force": "true"} if force else {}

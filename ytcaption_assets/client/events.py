@@ -59,9 +59,7 @@ def followed(transport: Transport, address: str, last_event_id: str | None) -> I
         if opened is not None:
             empty = 0 if opened.num_bytes_downloaded else empty + 1
             if empty == MAX_EMPTY:
-                raise ServerUnreachable(
-                    "No events come from the server. Ask for its state."
-                )
+                raise ServerUnreachable("No events come from the server. Ask for its state.")
         time.sleep(pause_s)
 
 
