@@ -40,57 +40,54 @@ class Parts(NamedTuple):
     endings: CallersEndings
 
 
-# Coroutines, since FastAPI runs each dependency that is none in a thread of its own.
-async def _parts(request: Request) -> Parts:
-    return request.app.state.parts
+# Coroutines, since FastAPI runs each dependency that is none in a thread of its own; and flat,
+# since it solves those of each anew.
+async def _settings(request: Request) -> Settings:
+    return request.app.state.parts.settings
 
 
-async def _settings(parts: Annotated[Parts, Depends(_parts)]) -> Settings:
-    return parts.settings
+async def _request_store(request: Request) -> RequestStore:
+    return request.app.state.parts.request_store
 
 
-async def _request_store(parts: Annotated[Parts, Depends(_parts)]) -> RequestStore:
-    return parts.request_store
+async def _object_store(request: Request) -> ObjectStore:
+    return request.app.state.parts.object_store
 
 
-async def _object_store(parts: Annotated[Parts, Depends(_parts)]) -> ObjectStore:
-    return parts.object_store
+async def _partitions(request: Request) -> PartitionQueue:
+    return request.app.state.parts.partitions
 
 
-async def _partitions(parts: Annotated[Parts, Depends(_parts)]) -> PartitionQueue:
-    return parts.partitions
+async def _readiness(request: Request) -> Readiness:
+    return request.app.state.parts.readiness
 
 
-async def _readiness(parts: Annotated[Parts, Depends(_parts)]) -> Readiness:
-    return parts.readiness
+async def _watcher(request: Request) -> Watcher:
+    return request.app.state.parts.watcher
 
 
-async def _watcher(parts: Annotated[Parts, Depends(_parts)]) -> Watcher:
-    return parts.watcher
+async def _submitter(request: Request) -> Submitter:
+    return request.app.state.parts.submitter
 
 
-async def _submitter(parts: Annotated[Parts, Depends(_parts)]) -> Submitter:
-    return parts.submitter
+async def _uploads(request: Request) -> UploadIntake:
+    return request.app.state.parts.uploads
 
 
-async def _uploads(parts: Annotated[Parts, Depends(_parts)]) -> UploadIntake:
-    return parts.uploads
+async def _openai_audio(request: Request) -> OpenAIAudio:
+    return request.app.state.parts.openai_audio
 
 
-async def _openai_audio(parts: Annotated[Parts, Depends(_parts)]) -> OpenAIAudio:
-    return parts.openai_audio
+async def _api_keys(request: Request) -> ApiKeys:
+    return request.app.state.parts.api_keys
 
 
-async def _api_keys(parts: Annotated[Parts, Depends(_parts)]) -> ApiKeys:
-    return parts.api_keys
+async def _door(request: Request) -> Door:
+    return request.app.state.parts.door
 
 
-async def _door(parts: Annotated[Parts, Depends(_parts)]) -> Door:
-    return parts.door
-
-
-async def _endings(parts: Annotated[Parts, Depends(_parts)]) -> CallersEndings:
-    return parts.endings
+async def _endings(request: Request) -> CallersEndings:
+    return request.app.state.parts.endings
 
 
 EndingsDep = Annotated[CallersEndings, Depends(_endings)]
@@ -98,8 +95,8 @@ ApiKeysDep = Annotated[ApiKeys, Depends(_api_keys)]
 DoorDep = Annotated[Door, Depends(_door)]
 
 
-async def _operating(parts: Annotated[Parts, Depends(_parts)]) -> Operating:
-    return parts.operating
+async def _operating(request: Request) -> Operating:
+    return request.app.state.parts.operating
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]

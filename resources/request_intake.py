@@ -49,7 +49,7 @@ _ADD_REQUESTS = """
 with asked as materialized (
     select *, ytcaption.uuid7() as request_id from jsonb_to_recordset(%(asked)s) as asked(
         number integer, transcription_id text, media_id text, run_id text, priority text,
-        force boolean, metadata jsonb, queued boolean, attempt integer
+        force boolean, metadata jsonb, created boolean, queued boolean, attempt integer
     )
 ), kept as (
     insert into ytcaption.request (id, transcription_id, priority, force, metadata, owner)
@@ -68,7 +68,8 @@ with asked as materialized (
 )
 select number, request_id,
     case when queued then pg_notify(%(work)s, transcription_id) end,
-    case when queued then pg_notify(%(progress)s, transcription_id) end
+    -- Nobody can watch what has just been made.
+    case when queued and not created then pg_notify(%(progress)s, transcription_id) end
 from asked
 """
 
@@ -103,6 +104,7 @@ def take_in(
             "priority": item[0].priority,
             "force": item[0].force,
             "metadata": clean(item[0].metadata or {}),
+            "created": item[1],
             "queued": item[2],
             "attempt": rows[item[0].id]["attempt"],
         }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -103,7 +104,7 @@ class TranscriptionRequest:
     force: bool = False
     metadata: Mapping[str, Any] | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Of the transcription."""
         return partition_key(self.source.media_id, self.options)

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -67,7 +67,7 @@ class TranscriptionOptions:
         """Set options only, text in NFC: what is stored, compared and hashed."""
         return {
             name: unicodedata.normalize("NFC", value) if isinstance(value, str) else value
-            for name, value in asdict(self).items()
+            for name, value in vars(self).items()
             if value is not None
         }
 
