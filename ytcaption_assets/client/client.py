@@ -224,8 +224,7 @@ class Client:
 
     def usage(self) -> Usage:
         """What the key has used of what it may."""
-        answer = self._transport.send(Call("GET", "/api/v1/usage"))
-        return read_as(Usage, answer)
+        return read_as(Usage, self._transport.send(Call("GET", "/api/v1/usage")))
 
     def _upload(
         self,
