@@ -22,14 +22,31 @@ COUNTED = 1_000
 
 _MEDIA: LiteralString = ", ".join([f"media.{name} as media__{name}" for name in MEDIA_COLUMNS])
 
-# The inner selects run for the rows that come out only, and the queue is counted for queued ones.
-_SELECT: LiteralString = f"""
+# For one row those before it are counted; for many the queue is numbered once.
+_PLACE_OF_ONE: LiteralString = """
+    select count(*) + 1 from (
+        select from ytcaption.transcription as ahead
+        where ahead.status = 'queued' and ((ahead.priority = 'bulk'), ahead.queued_at, ahead.id)
+            < ((transcription.priority = 'bulk'), transcription.queued_at, transcription.id)
+        limit %(counted)s
+    ) as those_before
+"""
+_QUEUE: LiteralString = """
 with queue as materialized (
     select id, row_number() over (order by (priority = 'bulk'), queued_at, id) as place from (
         select id, priority, queued_at from ytcaption.transcription where status = 'queued'
         order by (priority = 'bulk'), queued_at, id limit %(counted)s
     ) as first_ones
 )
+"""
+_PLACE_OF_MANY: LiteralString = """
+    coalesce((select place from queue where queue.id = transcription.id limit 1), %(counted)s + 1)
+"""
+
+
+def _select(place: LiteralString) -> LiteralString:
+    """The inner selects run for the rows that come out only."""
+    return f"""
 select transcription.*, {_MEDIA}, now() as read_at,
     coalesce(
         (
@@ -42,9 +59,7 @@ select transcription.*, {_MEDIA}, now() as read_at,
             order by id desc limit 1
         ) end
     ) as metadata,
-    case when transcription.status = 'queued' then coalesce(
-        (select place from queue where queue.id = transcription.id limit 1), %(counted)s + 1
-    ) end as queue_position
+    case when transcription.status = 'queued' then ({place}) end as queue_position
 from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
 where not exists (  -- a row may outlive its text for as long as an erasure lasts
     select from ytcaption.tombstone
@@ -52,6 +67,9 @@ where not exists (  -- a row may outlive its text for as long as an erasure last
 ) and
 """  # noqa: S608 - of literals only
 
+
+_ONE: LiteralString = _select(_PLACE_OF_ONE)
+_MANY: LiteralString = _QUEUE + _select(_PLACE_OF_MANY)
 
 _NAMES: tuple[LiteralString, ...] = ("one", "two", "three", "four", "five")
 MOST_FIELDS = len(_NAMES)
@@ -108,7 +126,7 @@ class ListFilter:
 
 def detail_statement(id: str, caller: Caller) -> tuple[LiteralString, dict[str, Any]]:
     """The one with this id, if the caller may see it."""
-    where: LiteralString = _SELECT + "transcription.id = %(id)s"
+    where: LiteralString = _ONE + "transcription.id = %(id)s"
     if caller.sees_only is not None:
         where += (
             " and exists (select from ytcaption.request "
@@ -166,7 +184,7 @@ def page_statement(
     order: LiteralString = (
         " order by transcription.created_at desc, transcription.id desc limit %(limit)s"
     )
-    return _SELECT + " and ".join(wanted) + order, values
+    return _MANY + " and ".join(wanted) + order, values
 
 
 def _asker(caller: Caller) -> dict[str, Any]:
