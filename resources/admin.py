@@ -127,7 +127,7 @@ def overview(postgres: Postgres, home: Path) -> Overview:
     assert media is not None
     disk = shutil.disk_usage(next(path for path in (home, *home.parents) if path.exists()))
     return Overview(
-        counts=counts,
+        counts=dict(counts),
         oldest_waiting_s=report.oldest_waiting_s,
         running=tuple(RunningTranscription(**row) for row in running),
         failures=report.failures,
