@@ -1,8 +1,9 @@
 """OpenAI's audio API, so that its clients work unchanged."""
 
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api.dependencies import OpenAIAudioDep, Reader, SettingsDep, WatcherDep, Writer
 from api.openai_responses import (
@@ -82,7 +83,11 @@ async def list_models(settings: SettingsDep, caller: Reader) -> ModelList:
         **MODEL_NOT_FOUND,
     },
 )
-async def read_model(model: str, settings: SettingsDep, caller: Reader) -> ModelRead:
+async def read_model(
+    model: Annotated[str, Path(description="Its name.", examples=["whisper-1"])],
+    settings: SettingsDep,
+    caller: Reader,
+) -> ModelRead:
     """Whether there is a model of this name."""
     if model not in _names(settings):
         raise UnknownModel(f"There is no model '{model[:60]}'. Look at /v1/models.")
