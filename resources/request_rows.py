@@ -1,13 +1,11 @@
 """What the rows of schema `ytcaption` are in Python."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 from uuid import UUID
-
-from psycopg.types.json import Jsonb
 
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource, StoredAudio
@@ -17,7 +15,7 @@ from ytcaption_assets.domain.request import (
     TranscriptionStatus,
     partition_key,
 )
-from ytcaption_assets.domain.transcript import Provenance, Segment, Word
+from ytcaption_assets.domain.transcript import Provenance
 
 
 @dataclass(frozen=True)
@@ -231,28 +229,6 @@ def media_row(row: Mapping[str, Any]) -> MediaRow:
         audio=audio,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-    )
-
-
-def segment_row(row: Mapping[str, Any]) -> Segment:
-    """From `select *` of `ytcaption.segment`."""
-    values: dict[str, Any] = {name: row[name] for name in Segment.__dataclass_fields__}
-    values["words"] = tuple(Word(**word) for word in row["words"])
-    return Segment(**values)
-
-
-def segment_values(segment: Segment) -> tuple[Any, ...]:
-    """For the columns of `ytcaption.segment` that follow `transcription_id`, in their order."""
-    return (
-        segment.index,
-        segment.start_s,
-        segment.end_s,
-        clean(segment.text),
-        Jsonb([clean(asdict(word)) for word in segment.words]),
-        segment.avg_logprob,
-        segment.no_speech_prob,
-        segment.compression_ratio,
-        segment.temperature,
     )
 
 

@@ -7,8 +7,9 @@ state is one transaction with its event. Rows are locked in the order media, tra
 
 from psycopg.types.json import Jsonb
 
-from resources.request_rows import TranscriptionRow, clean, segment_values, transcription_row
+from resources.request_rows import TranscriptionRow, clean, transcription_row
 from resources.run_outcomes import RunOutcomes
+from resources.segment_rows import segment_values
 from resources.telemetry import traced
 from resources.transcription_state import (
     PROGRESS_CHANNEL,

@@ -7,10 +7,10 @@ from resources.request_rows import (
     MediaRow,
     TranscriptionRow,
     media_row,
-    segment_row,
     transcription_row,
 )
 from resources.run_store import RunStore
+from resources.segment_rows import segment_row
 from resources.telemetry import traced
 from resources.transcription_list import (
     ListFilter,
