@@ -4,7 +4,11 @@ import logging
 
 from resources.logs import LogFormat, log_handler
 
-_NOISY = {"uvicorn.access": logging.CRITICAL, "httpx": logging.WARNING}
+_NOISY = {
+    "uvicorn.access": logging.CRITICAL,
+    "httpx": logging.WARNING,
+    "alembic": logging.WARNING,  # ten lines of plug-ins when Dagster's instance is opened
+}
 """`api.access` has its own line a request; uvicorn's holds the query string."""
 
 

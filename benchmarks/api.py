@@ -25,7 +25,6 @@ import aiohttp
 from psycopg_pool import AsyncConnectionPool
 from rich.console import Console
 from rich.table import Table
-from tests.transcripts import transcript_of
 
 from benchmarks.api_load import Ask, Took, flat_out, paced
 from resources.database_urls import database_urls
@@ -33,6 +32,7 @@ from resources.migrate import migrated_postgres
 from resources.object_store import ObjectStore, document_key
 from resources.postgres import close_pools
 from resources.request_store import RequestStore
+from tests.transcripts import transcript_of
 from ytcaption_assets.cli.dagster_home import dagster_environment, dagster_instance
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import TranscriptionOptions

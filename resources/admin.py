@@ -105,7 +105,9 @@ def overview(postgres: Postgres, home: Path) -> Overview:
     """
     report = queue_report(postgres, limit=50)
     with postgres.transaction() as connection:
-        counts = dict.fromkeys(("queued", "running", "completed", "failed", "canceled"), 0)
+        counts: dict[str, int] = dict.fromkeys(
+            ("queued", "running", "completed", "failed", "canceled"), 0
+        )
         for row in connection.execute(
             "select status, count(*) as number from ytcaption.transcription group by status"
         ):
@@ -127,7 +129,7 @@ def overview(postgres: Postgres, home: Path) -> Overview:
     assert media is not None
     disk = shutil.disk_usage(next(path for path in (home, *home.parents) if path.exists()))
     return Overview(
-        counts=dict(counts),
+        counts=counts,
         oldest_waiting_s=report.oldest_waiting_s,
         running=tuple(RunningTranscription(**row) for row in running),
         failures=report.failures,

@@ -25,8 +25,8 @@ _BLOCK_FRAMES = 20_000
 """Eleven minutes at once: bounds memory, and a canceled run ends soon."""
 
 _EDGE_S = 5.0
-"""A silence no longer than this is left where a recording begins and ends: it costs nothing within a
-window of 30 s, and a beginning that is cut moves the decoder off what it would hear."""
+"""A silence no longer than this is left where a recording begins and ends: it costs nothing within
+a window of 30 s, and a beginning that is cut moves the decoder off what it would hear."""
 
 _AGAIN_S = 1.0
 _SILENT = 5e-5  # two steps of 16-bit samples
@@ -80,9 +80,9 @@ class SpeechActivity:
     def regions(self, *, max_gap_s: float, max_region_s: float) -> list[Span]:
         """What is worth decoding: all of the audio but silences longer than `max_gap_s`.
 
-        Of such a silence half of `max_gap_s` stays on either side; one at the beginning or
-        the end of the audio stays whole up to `_EDGE_S`. What is longer than `max_region_s` is cut in the longest
-        pause of its second half.
+        Of such a silence half of `max_gap_s` stays on either side; one at the beginning or the end
+        of the audio stays whole up to `_EDGE_S`. What is longer than `max_region_s` is cut in the
+        longest pause of its second half.
         """
         groups = _groups(self.spans, max_gap_s, max_region_s)
         if not groups:

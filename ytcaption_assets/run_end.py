@@ -5,7 +5,6 @@ import os
 
 import dagster as dg
 
-
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.errors import DatabaseUnavailable

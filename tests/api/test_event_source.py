@@ -33,7 +33,7 @@ def shown(page: Page) -> list[str]:
 def test_event_source_goes_on_at_the_next_server(
     browser: webdriver.Chrome,
     settings: Settings,
-    world: World,  # noqa: F811
+    world: World,
 ) -> None:
     """The server is replaced in the middle: the browser comes back with its Last-Event-ID, misses
     nothing, gets nothing twice, and stays away after the end."""
@@ -63,7 +63,7 @@ def test_event_source_goes_on_at_the_next_server(
 
 @pytest.mark.parametrize("with_key", [False, True])
 def test_the_page_shows_the_text_as_it_is_heard(
-    browser: webdriver.Chrome,  # noqa: F811
+    browser: webdriver.Chrome,
     settings: Settings,
     world: World,
     with_key: bool,
@@ -106,7 +106,7 @@ def test_the_page_shows_the_text_as_it_is_heard(
 def test_the_page_looks_for_itself_where_no_events_come(
     browser: webdriver.Chrome,
     settings: Settings,
-    world: World,  # noqa: F811
+    world: World,
 ) -> None:
     """All places for streams are taken: it polls."""
     id = world.running()
@@ -129,7 +129,7 @@ def test_the_page_looks_for_itself_where_no_events_come(
 def test_a_page_whose_server_comes_back_goes_on(
     browser: webdriver.Chrome,
     settings: Settings,
-    world: World,  # noqa: F811
+    world: World,
 ) -> None:
     """Nothing needs to be loaded again."""
     id = world.running()

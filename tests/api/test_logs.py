@@ -153,7 +153,7 @@ def test_each_line_of_a_request_has_its_ids(
 
 
 def test_our_lines_in_a_run_name_the_transcription_and_the_trace(
-    graph: Graph,  # noqa: F811
+    graph: Graph,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -25,7 +25,7 @@ def plain(text: str) -> str:
 
 
 @pytest.fixture
-def base_url(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:  # noqa: F811
+def base_url(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server whose default model is tiny.en, and runs that are made as the daemon makes them."""
     settings = graph.settings.model_copy(update={"model": "tiny.en"})
     with (
@@ -103,7 +103,7 @@ def test_the_asynchronous_client_does_several_at_once(base_url: str) -> None:
 @pytest.fixture
 def multilingual_url(
     base_model_home: Path,
-    graph: Graph,  # noqa: F811
+    graph: Graph,
 ) -> Iterator[str]:
     """The same with the model base."""
     with (

@@ -120,7 +120,7 @@ def test_many_wait_without_a_thread_each(
     assert client.audio.transcriptions.create(model="base", file=FILE).text == TEXT
 
 
-def asked(store: RequestStore, number: int) -> Callable[[], bool]:  # noqa: F811
+def asked(store: RequestStore, number: int) -> Callable[[], bool]:
     """Whether so many requests were kept."""
     count = "select count(*) as n from ytcaption.request"
     return lambda: store.postgres.rows(count, {})[0]["n"] == number
@@ -185,7 +185,7 @@ def test_the_database_may_go_and_come_back(
 
 
 def test_a_server_that_stops_says_so(
-    server_process: tuple[str, psutil.Process],  # noqa: F811
+    server_process: tuple[str, psutil.Process],
     request_store: RequestStore,
 ) -> None:
     """503 at once, which the client tries again; the server is not held up by who waits."""

@@ -44,7 +44,7 @@ def traced_app(settings: Settings, endpoint: str) -> TestClient:
     return TestClient(create_app(settings), base_url=BASE_URL)
 
 
-def run_what_is_due(graph: Graph) -> dg.ExecuteInProcessResult:  # noqa: F811
+def run_what_is_due(graph: Graph) -> dg.ExecuteInProcessResult:
     """What the daemon does: a tick of the sensor, and the run that it asks for."""
     with dg.build_sensor_context(
         instance=graph.instance, resources={"request_store": graph.store}
@@ -66,8 +66,8 @@ def run_what_is_due(graph: Graph) -> dg.ExecuteInProcessResult:  # noqa: F811
 @pytest.mark.model
 def test_one_trace_from_the_post_to_the_parquet(
     collector: OtlpReceiver,
-    graph: Graph,  # noqa: F811
-    media_server: MediaServer,  # noqa: F811
+    graph: Graph,
+    media_server: MediaServer,
 ) -> None:
     """The client's own trace goes on in the request, its statements, the run and its steps."""
     with traced_app(graph.settings, collector.endpoint) as client:
@@ -109,8 +109,8 @@ def test_one_trace_from_the_post_to_the_parquet(
 
 def test_an_asset_that_fails_says_why_and_no_secret(
     collector: OtlpReceiver,
-    graph: Graph,  # noqa: F811
-    media_server: MediaServer,  # noqa: F811
+    graph: Graph,
+    media_server: MediaServer,
 ) -> None:
     """The span has our code; what the link held stays out of all spans."""
     graph.submit(media_server.url("nothing.mp3") + "?token=s3cret")

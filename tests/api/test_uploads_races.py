@@ -21,7 +21,7 @@ from ytcaption_assets.settings import Settings
 
 
 @pytest.fixture
-def erasure(settings: Settings, dagster_home: object) -> Iterator[Erasure]:  # noqa: F811
+def erasure(settings: Settings, dagster_home: object) -> Iterator[Erasure]:
     """With the rights of the API."""
     orchestrator = Orchestrator()
     yield Erasure(settings, Postgres.from_settings(settings, "api"), orchestrator)

@@ -112,7 +112,7 @@ def test_a_database_that_restarts_is_listened_to_again(
             began = time.monotonic()
             await asyncio.to_thread(world.request_store.cancel, id)
             assert await changes.next(10)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 4  # before a look of its own
 
     asyncio.run(scene())
 

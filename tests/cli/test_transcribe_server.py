@@ -66,8 +66,8 @@ def run(folder: Path, environment: dict[str, str]) -> Run:
 
 def test_links_and_files_become_captions_and_nothing_is_started_here(
     run: Run,
-    server_url: str,  # noqa: F811
-    world: World,  # noqa: F811
+    server_url: str,
+    world: World,
     folder: Path,
 ) -> None:
     """The same texts, files and exit status as without a server; no database, no home."""
@@ -96,8 +96,8 @@ def test_links_and_files_become_captions_and_nothing_is_started_here(
 
 def test_what_fails_is_told_and_the_rest_is_done(
     run: Run,
-    server_url: str,  # noqa: F811
-    world: World,  # noqa: F811
+    server_url: str,
+    world: World,
     folder: Path,
 ) -> None:
     """Status 1, each failure with the server's reason and none with a traceback."""
@@ -136,8 +136,8 @@ def test_a_wrong_call_is_one_sentence(
 def test_the_key_is_the_settings(
     run: Run,
     settings: Settings,
-    keys: Keys,  # noqa: F811
-    world: World,  # noqa: F811
+    keys: Keys,
+    world: World,
 ) -> None:
     """With it, captions; without, what to do. It is in no output."""
     token = keys.header("anna")["Authorization"].removeprefix("Bearer ")
@@ -152,8 +152,8 @@ def test_the_key_is_the_settings(
 
 def test_force_has_it_made_anew(
     run: Run,
-    server_url: str,  # noqa: F811
-    world: World,  # noqa: F811
+    server_url: str,
+    world: World,
 ) -> None:
     """Another attempt of what was completed."""
     with Finisher(world):
@@ -166,8 +166,8 @@ def test_force_has_it_made_anew(
 
 
 def test_ctrl_c_leaves_it_to_the_server(
-    server_url: str,  # noqa: F811
-    world: World,  # noqa: F811
+    server_url: str,
+    world: World,
     folder: Path,
     environment: dict[str, str],
 ) -> None:
@@ -203,9 +203,9 @@ def test_ctrl_c_leaves_it_to_the_server(
 
 def test_what_is_erased_meanwhile_fails_and_the_rest_is_done(
     run: Run,
-    server_url: str,  # noqa: F811
-    world: World,  # noqa: F811
-    dagster_home: Path,  # noqa: F811
+    server_url: str,
+    world: World,
+    dagster_home: Path,
 ) -> None:
     """The server no longer tells of it; the other one is waited for."""
 

@@ -70,7 +70,7 @@ def line() -> Line:
 
 
 @pytest.fixture
-def api(server_url: str, line: Line) -> Iterator[Client]:  # noqa: F811
+def api(server_url: str, line: Line) -> Iterator[Client]:
     """A client of the server."""
     with Client(server_url, transport=line) as client:
         yield client

@@ -39,7 +39,7 @@ RUN = "run-1"
 
 
 @pytest.fixture
-def erasure(settings: Settings, dagster_home: object) -> Iterator[Erasure]:  # noqa: F811
+def erasure(settings: Settings, dagster_home: object) -> Iterator[Erasure]:
     """With the rights of the API."""
     orchestrator = Orchestrator()
     yield Erasure(settings, Postgres.from_settings(settings, "api"), orchestrator)

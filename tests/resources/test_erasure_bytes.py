@@ -1,4 +1,4 @@
-"""After an erasure no byte of it is left: in the databases, the object store, the lake, the home."""
+"""After an erasure no byte of it is left in the databases, the objects, the lake, the home."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,9 +88,9 @@ def places(settings: Settings) -> Places:
 
 
 def test_no_byte_is_left(
-    environment,  # noqa: F811
-    dagster_home: Path,  # noqa: F811
-    media_server: MediaServer,  # noqa: F811
+    environment,
+    dagster_home: Path,
+    media_server: MediaServer,
     request_store: RequestStore,
     settings: Settings,
     places: Places,

@@ -31,7 +31,7 @@ def api(settings: Settings) -> Postgres:
 
 
 @pytest.fixture
-def erasure(settings: Settings, api: Postgres, dagster_home: object) -> Iterator[Erasure]:  # noqa: F811
+def erasure(settings: Settings, api: Postgres, dagster_home: object) -> Iterator[Erasure]:
     """On Dagster's real storage."""
     orchestrator = Orchestrator()
     yield Erasure(settings, api, orchestrator)
