@@ -5,7 +5,6 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -104,21 +103,6 @@ HTTP_DETAILS = {
 def status_of(error: errors.YtcaptionError) -> int:
     """The HTTP status of an error, by the nearest class in `STATUS_BY_ERROR`."""
     return next(STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR)
-
-
-def status_of_code(code: str) -> int:
-    """The HTTP status of an error that only its code is left of."""
-    return _status_by_code().get(code, 422)
-
-
-@cache
-def _status_by_code() -> dict[str, int]:
-    waiting, found = [errors.YtcaptionError], {}
-    while waiting:
-        kind = waiting.pop()
-        found[kind.code] = next(STATUS_BY_ERROR[it] for it in kind.__mro__ if it in STATUS_BY_ERROR)
-        waiting.extend(kind.__subclasses__())
-    return found
 
 
 def problem(

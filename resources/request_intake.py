@@ -171,15 +171,9 @@ def _inserted(request: TranscriptionRequest) -> dict[str, Any]:
 def _add_requests(
     connection: Connection[DictRow], asked: list[dict[str, Any]], owner: str
 ) -> dict[int, Any]:
-    rows = connection.execute(
-        _ADD_REQUESTS,
-        {
-            "asked": Jsonb(asked),
-            "owner": owner,
-            "work": WORK_CHANNEL,
-            "progress": PROGRESS_CHANNEL,
-        },
-    ).fetchall()
+    values = {"asked": Jsonb(asked), "owner": owner}
+    channels = {"work": WORK_CHANNEL, "progress": PROGRESS_CHANNEL}
+    rows = connection.execute(_ADD_REQUESTS, values | channels).fetchall()
     return {row["number"]: row["request_id"] for row in rows}
 
 
