@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from resources.endings import Effect
 from ytcaption_assets.domain.request import (
     Priority,
     Task,
@@ -146,6 +147,18 @@ class TranscriptionRead(BaseModel):
     result_url: str
     events_url: str
     audio_url: str
+
+
+class TranscriptionCanceled(TranscriptionRead):
+    """Where a transcription stands after a cancel, and what that did."""
+
+    effect: Annotated[
+        Effect,
+        Field(
+            description="`canceled`; `withdrawn`: others asked for it, too, so it goes on for them "
+            "and you no longer see it; `unchanged`: it was at rest."
+        ),
+    ]
 
 
 class LanguageRead(BaseModel):
