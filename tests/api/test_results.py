@@ -1,6 +1,7 @@
 """Captions and transcripts as they are handed out."""
 
 import json
+import re
 
 import pytest
 import webvtt
@@ -8,7 +9,8 @@ from fastapi.testclient import TestClient
 
 from resources.object_store import document_key
 from tests.api.conftest import World
-from tests.transcripts import transcript_of
+from tests.api.keys import Keys
+from tests.transcripts import SPOKEN, transcript_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat, render
 from ytcaption_assets.domain.transcript import Transcript
 from ytcaption_assets.settings import Settings
@@ -244,6 +246,98 @@ def test_hostile_text_stays_text(client: TestClient, world: World) -> None:
     assert "<script>" not in answer.text
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+def test_words_are_left_out_of_json(client: TestClient, world: World) -> None:
+    """`words=false`: the same document without them; else it has them."""
+    url = f"{PATH}/{world.completed()}/result"
+
+    whole, again, less = (
+        client.get(url, params=params).json()
+        for params in ({}, {"words": "true"}, {"words": "false"})
+    )
+
+    assert whole == again
+    assert all(segment.pop("words") for segment in whole["segments"])
+    assert less == whole
+
+
+def test_words_have_times_in_webvtt_and_rows_in_tsv(client: TestClient, world: World) -> None:
+    """A timestamp before each word after the caption's first; a row a word."""
+    id = world.completed()
+
+    vtt = client.get(f"{PATH}/{id}/result", params={"format": "vtt", "words": "true"}).text
+    tsv = client.get(f"{PATH}/{id}/result", params={"format": "tsv", "words": "true"}).text
+
+    assert re.search(r"\nAnd<00:00:00.3\d\d><c> so,</c><00:00:00.[67]\d\d><c> my</c>", vtt)
+    assert [caption.text for caption in webvtt.from_string(vtt)] == [
+        caption.text
+        for caption in webvtt.from_string(client.get(f"{PATH}/{id}/result?format=vtt").text)
+    ]
+    rows = tsv.splitlines()
+    assert rows[0] == "start\tend\ttext"
+    assert re.fullmatch(r"(\d+)\t(\d+)\tso,", rows[2])
+    assert len(rows) - 1 == len(" ".join(SPOKEN).split())
+
+
+@pytest.mark.parametrize("format", ["srt", "txt", "ass", "md"])
+def test_words_are_refused_where_there_is_no_place(
+    client: TestClient, world: World, format: str
+) -> None:
+    """422 with the formats that have one; `words=false` is no such wish."""
+    url = f"{PATH}/{world.completed()}/result?format={format}"
+
+    answer = client.get(f"{url}&words=true")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_option")
+    assert format in answer.json()["detail"] and "json, vtt or tsv" in answer.json()["detail"]
+    assert client.get(f"{url}&words=false").text == client.get(url).text
+
+
+def test_speakers_are_refused_until_there_are_any(client: TestClient, world: World) -> None:
+    """Nobody gets a file that looks as if there were one speaker."""
+    url = f"{PATH}/{world.completed()}/result"
+
+    answer = client.get(f"{url}?speakers=true")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_option")
+    assert client.get(f"{url}?speakers=false").status_code == 200
+
+
+def test_words_change_the_tag(client: TestClient, world: World) -> None:
+    """Other bytes, another tag."""
+    url = f"{PATH}/{world.completed()}/result"
+    tags = {
+        client.get(url, params={"format": format, "words": words}).headers["ETag"]
+        for format in ("json", "vtt", "tsv")
+        for words in ("true", "false")
+    }
+
+    assert len(tags) == 6
+
+
+@pytest.mark.parametrize("words", ["true", "false"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+49 30", "-5", "@SUM(A1)", '"=1+1"', '" =1+1', "\t=1+1", "' =1"]
+)
+def test_no_cell_is_a_formula(client: TestClient, world: World, text: str, words: str) -> None:
+    """What a spreadsheet would carry out begins with an apostrophe."""
+    id = world.completed(spoken=(text,))
+
+    answer = client.get(f"{PATH}/{id}/result", params={"format": "tsv", "words": words})
+
+    for row in answer.text.splitlines()[1:]:
+        assert not row.split("\t")[2].strip('" ').startswith(("=", "+", "-", "@"))
+
+
+def test_only_who_asked_may_read(keys: Keys, client: TestClient, world: World) -> None:
+    """To anybody else there is no such id; an admin reads all."""
+    id = world.completed()
+
+    answer = client.get(f"{PATH}/{id}/result", headers=keys.header("stranger"))
+
+    assert client.get(f"{PATH}/{id}/result", headers=keys.header("admin")).status_code == 200
+    assert (answer.status_code, answer.json()["code"]) == (404, "transcription_not_found")
 
 
 HOSTILE_QUERIES = [
