@@ -69,7 +69,7 @@ class PurgeAsked(_Asked):
 
     older_than_days: Annotated[
         float | None,
-        Field(ge=0, le=36_500, description="Since it last changed or was asked for."),
+        Field(strict=True, ge=0, le=36_500, description="Since it last changed or was asked for."),
     ] = None
     status: Annotated[FinalStatus | None, Field(description="Left out: any that is at rest.")] = (
         None

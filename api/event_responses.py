@@ -20,6 +20,20 @@ data: {"id":"youtube-...","status":"completed","status_url":"...","result_url":"
 """
 
 
+_NAMES = ("state", "progress", "segment", "reset", "completed", "failed", "canceled")
+
+_SCHEMA: dict[str, Any] = {
+    "description": "The stream's text; to a tool that reads event by event, one event.",
+    "type": ["string", "object"],
+    "properties": {
+        "event": {"type": "string", "enum": _NAMES},
+        "id": {"type": "string", "description": "For `Last-Event-ID`."},
+        "data": {"type": "string", "description": "JSON."},
+        "retry": {"description": "Milliseconds until a broken stream is taken up again."},
+    },
+}
+
+
 def event_responses() -> dict[int | str, dict[str, Any]]:
     """What the route answers of its own."""
     return {
@@ -27,7 +41,7 @@ def event_responses() -> dict[int | str, dict[str, Any]]:
             "description": "Events until the transcription ends: `state`, `progress`, `segment`, "
             "`reset`, and last `completed`, `failed` or `canceled`.",
             "content": {
-                "text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE},
+                "text/event-stream": {"schema": _SCHEMA, "example": _EXAMPLE},
             },
         },
         204: {"description": "All was told up to this `Last-Event-ID`: do not connect again."},

@@ -8,12 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from resources.api_key_rows import ApiKeyRow
 from ytcaption_assets.domain.caller import Limits, Scope
 
-_RequestsPerMinute = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute.")]
+_RequestsPerMinute = Annotated[
+    int, Field(strict=True, ge=1, le=1_000_000, description="Requests a minute.")
+]
 _Concurrent = Annotated[
-    int, Field(ge=1, le=1_000_000, description="Unfinished transcriptions at a time.")
+    int, Field(strict=True, ge=1, le=1_000_000, description="Unfinished transcriptions at a time.")
 ]
 _AudioMinutes = Annotated[
-    int, Field(ge=1, le=1_000_000, description="Minutes of audio in any 24 hours.")
+    int, Field(strict=True, ge=1, le=1_000_000, description="Minutes of audio in any 24 hours.")
 ]
 
 
@@ -44,7 +46,7 @@ class ApiKeyCreate(BaseModel):
         list[Scope], Field(min_length=1, max_length=3, description="What it may do.")
     ] = ["read", "write"]
     expires_in_days: Annotated[
-        int | None, Field(ge=1, le=36_500, description="From now on; null: never.")
+        int | None, Field(strict=True, ge=1, le=36_500, description="From now on; null: never.")
     ] = None
     limits: KeyLimits = KeyLimits()
 

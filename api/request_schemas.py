@@ -39,6 +39,12 @@ def _without_default(schema: dict[str, JsonValue]) -> None:
     schema.pop("default", None)
 
 
+_Temperature = Annotated[float, Field(ge=0, le=1)]
+_WARMER = (
+    "Where decoding starts; it goes up where the text is doubtful. Left out: 0, the most exact."
+)
+
+
 class OptionsAsked(BaseModel):
     """How a media is to be transcribed, whatever way it comes in."""
 
@@ -80,14 +86,7 @@ class OptionsAsked(BaseModel):
         ),
     ] = None
     temperature: Annotated[
-        float | None,
-        Field(
-            ge=0,
-            le=1,
-            description="Where decoding starts; it goes up where the text is doubtful. Left out: "
-            "0, the most exact.",
-            examples=[0.2],
-        ),
+        _Temperature | None, Field(strict=True, description=_WARMER, examples=[0.2])
     ] = None
     priority: Annotated[
         Priority, Field(description="`bulk` waits until nothing interactive does.")
@@ -125,6 +124,8 @@ class UploadOptions(OptionsAsked):
         Field(description=f"A JSON object, at most {MAX_METADATA_BYTES:,} bytes; given back."),
         WithJsonSchema({"type": "string", "contentMediaType": "application/json"}),
     ] = None
+    # Not strict: a form's values are texts.
+    temperature: Annotated[_Temperature | None, Field(description=_WARMER, examples=[0.2])] = None
     filename: Annotated[
         str | None,
         Field(

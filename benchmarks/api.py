@@ -54,7 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     load = {"clients": arguments.clients, "seconds": arguments.seconds, "think_s": arguments.think}
     with tempfile.TemporaryDirectory(prefix="ytc-api-") as folder:
-        settings = Settings(home=Path(folder) / "home", requests_per_minute=10**9)
+        settings = Settings(home=Path(folder) / "home", requests_per_minute=1_000_000)
         with migrated_postgres(settings):
             with dagster_instance(settings):
                 done = _completed(settings)

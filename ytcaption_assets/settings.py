@@ -124,7 +124,10 @@ class Settings(BaseSettings):
     jwt_issuer: str | None = Field(None, description="The `iss` a JWT must have.")
     jwt_audience: str | None = Field(None, description="The `aud` a JWT must have.")
     requests_per_minute: int = Field(
-        600, gt=0, description="Requests a minute a key, or an address, unless the key says."
+        600,
+        gt=0,
+        le=1_000_000,
+        description="Requests a minute a key, or an address, unless the key says.",
     )
     concurrent_transcriptions: int = Field(
         0, ge=0, description="Unfinished transcriptions a key may have. 0: any number."

@@ -1,5 +1,6 @@
 """Fixtures of the API's tests: the app on a real database and a real folder."""
 
+import hashlib
 import shutil
 import tempfile
 import threading
@@ -28,6 +29,8 @@ from ytcaption_assets.settings import Settings
 BASE_URL = "http://127.0.0.1:8000"
 UNKNOWN_ID = f"youtube-dQw4w9WgXcQ.{'a' * 26}"
 RUN_ID = "run-1"
+AUDIO_KEY, AUDIO = "audio/a.webm", b"0" * 1_000
+AUDIO_SHA256 = hashlib.sha256(AUDIO).hexdigest()
 
 
 @pytest.fixture
@@ -135,9 +138,9 @@ class World:
         return id
 
     def describe(self, id: str, *, title: str | None, stated_s: float | None = 11.0) -> None:
-        """The media's audio is stored, and its source states this title and this duration."""
+        """The media's audio is known, and its source states this title and this duration."""
         audio = StoredAudio(
-            "audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "matroska,webm", 48_000, 2
+            AUDIO_KEY, AUDIO_SHA256, len(AUDIO), 11.0, "opus", "matroska,webm", 48_000, 2
         )
         info = MediaInfo(title=title, channel="JFK Library", duration_s=stated_s)
         self.request_store.audio_stored(id, RUN_ID, info, audio)

@@ -14,7 +14,7 @@ from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 
 from resources.api_keys import ApiKeys
-from tests.api.conftest import World, serving
+from tests.api.conftest import AUDIO, AUDIO_KEY, World, serving
 from ytcaption_assets.settings import Settings
 
 SEEDS, CHAINS, STEPS = 40, 7, 10
@@ -65,7 +65,7 @@ def test_chains_of_requests_keep_what_the_document_says(
     key = ApiKeys.from_settings(settings).create("chains", ["admin"])
     answers: Counter[tuple[str, int]] = Counter()
     failures: list[BaseException] = []
-    unlimited = settings.model_copy(update={"requests_per_minute": 10**9})
+    unlimited = settings.model_copy(update={"requests_per_minute": 1_000_000})
     with serving(unlimited) as server_url:
         config = SchemathesisConfig.from_dict(
             {
@@ -123,7 +123,7 @@ def _begin_anew(world: World, key_id: str) -> None:
         )
         connection.execute("delete from ytcaption.api_key where id <> %s", (key_id,))
     world.completed()
-    world.object_store.write_bytes("audio/a.webm", b"0" * 1_000)
+    world.object_store.write_bytes(AUDIO_KEY, AUDIO)
 
 
 def _make_possible(body: Any, number: int) -> None:

@@ -110,7 +110,7 @@ def test_the_partition_is_added_to_dagster(settings: Settings, dagster_home: obj
     # the queue has been emptied when the app has stopped
 
     with dg.DagsterInstance.get() as instance:
-        assert instance.get_dynamic_partitions(transcription_partitions.name or "") == [id]
+        assert id in instance.get_dynamic_partitions(transcription_partitions.name or "")
 
 
 def test_a_request_is_accepted_while_dagster_is_down(

@@ -97,7 +97,7 @@ def test_the_library_answers_sql(command):
     result = command("sql", "--csv", "select count(*) as n from transcripts where word_count > 15")
     assert (result.returncode, result.stdout) == (0, "n\n1\n"), result.stderr
     refused = command("sql", "drop table transcripts")
-    assert refused.returncode == 1 and "SELECT" in refused.stderr
+    assert refused.returncode == 2 and "SELECT" in refused.stderr
     assert command("lake", "verify").returncode == 0
 
 
