@@ -77,6 +77,25 @@ class SpeechActivity:
         frames = self._probabilities[first : max(first + 1, int(np.ceil(end_s / _FRAME_S)))]
         return float(np.mean(frames >= _LOW)) if len(frames) else 0.0
 
+    def pauses(self, within: Span, min_s: float) -> list[Span]:
+        """Stretches of at least `min_s` without speech, between the first and the last speech
+        of an interval."""
+        first = int(within.start_s / _FRAME_S)
+        speaks = np.flatnonzero(
+            self._probabilities[first : int(np.ceil(within.end_s / _FRAME_S))] >= _LOW
+        )
+        wide = np.flatnonzero(np.diff(speaks) - 1 >= min_s / _FRAME_S)
+        return [
+            Span((first + int(speaks[at]) + 1) * _FRAME_S, (first + int(speaks[at + 1])) * _FRAME_S)
+            for at in wide.tolist()
+        ]
+
+    def quietest_s(self, within: Span) -> float:
+        """The moment of an interval that is least like speech."""
+        first = int(within.start_s / _FRAME_S)
+        frames = self._probabilities[first : max(first + 1, int(within.end_s / _FRAME_S))]
+        return (first + int(np.argmin(frames)) + 0.5) * _FRAME_S
+
     def regions(self, *, max_gap_s: float, max_region_s: float) -> list[Span]:
         """What is worth decoding: all of the audio but silences longer than `max_gap_s`.
 

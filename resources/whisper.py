@@ -30,7 +30,7 @@ __all__ = ["EngineInfo", "Transcriber", "WhisperTranscriber"]
 
 logger = logging.getLogger(__name__)
 
-_MAX_GAP_S = 2.0
+MAX_GAP_S = 2.0
 """A longer pause ends a stretch of decoding: the decoder takes it for the end, and skips what
 follows in its window. Ten minutes of clips between silence, noise and music, tiny.en: 11.5 % of the
 words wrong with 10 s here, 6.6 with 5, 4.5 with 2; plain faster-whisper 16.6 %."""
@@ -98,9 +98,9 @@ class WhisperTranscriber(Transcriber):
         files, where = self.placed(options.model, lambda *_: on_progress(0.0, duration_s))
         model = loaded_model(files.directory, files.revision, where)
         lap("load")
-        language, probability = detect_language(model, waveform, activity, options.language)
+        language, probability, heard = self._listen(model, waveform, activity, options, on_progress)
         kept = _Kept(activity, on_segment)
-        for segment in self._heard(model, waveform, activity, language, options, on_progress):
+        for segment in heard:
             kept.add(segment)
         segments, dropped = kept.finish()
         lap("model")
@@ -137,6 +137,19 @@ class WhisperTranscriber(Transcriber):
         where = placement(self.device, self.compute_type, self.cpu_threads, size_bytes)
         return files, where
 
+    def _listen(
+        self,
+        model: "WhisperModel",
+        waveform: np.ndarray,
+        activity: SpeechActivity,
+        options: TranscriptionOptions,
+        on_progress: OnProgress,
+    ) -> tuple[str, float, Iterator[Segment]]:
+        """The language, its probability and all that the decoder writes, as it does."""
+        language, probability = detect_language(model, waveform, activity, options.language)
+        heard = self._heard(model, waveform, activity, language, options, on_progress)
+        return language, probability, heard
+
     def _heard(
         self,
         model: "WhisperModel",
@@ -149,14 +162,14 @@ class WhisperTranscriber(Transcriber):
         """All that the decoder writes, as it does, on the clock of the waveform."""
         clock = WordClock(activity.duration_s)
         number = 0
-        for region in activity.regions(max_gap_s=_MAX_GAP_S, max_region_s=_MAX_REGION_S):
+        for region in activity.regions(max_gap_s=MAX_GAP_S, max_region_s=_MAX_REGION_S):
             on_progress(max(region.start_s, clock.now_s), activity.duration_s)
             found, _ = model.transcribe(
                 levelled(waveform, region, activity.spans),
                 language=language,
                 task=options.task,
                 beam_size=self.beam_size,
-                temperature=_ladder(options.temperature),
+                temperature=ladder(options.temperature),
                 word_timestamps=True,
                 initial_prompt=options.initial_prompt,
                 hotwords=options.hotwords,
@@ -167,7 +180,7 @@ class WhisperTranscriber(Transcriber):
                 on_progress(clock.now_s, activity.duration_s)
 
 
-def _ladder(start: float | None) -> tuple[float, ...]:
+def ladder(start: float | None) -> tuple[float, ...]:
     """The temperatures that are tried until the text is not doubtful: OpenAI's steps of 0.2."""
     first = start or 0.0
     return tuple(round(first + step / 5, 3) for step in range(6) if first + step / 5 <= 1.0)

@@ -39,12 +39,14 @@ class Placement:
     Attributes:
         device: `cuda` or `cpu`.
         compute_type: CTranslate2's, such as `int8`.
-        cpu_threads: of the model, on a CPU.
+        cpu_threads: of each worker, on a CPU.
+        workers: that use the same weights side by side.
     """
 
     device: str
     compute_type: str
     cpu_threads: int
+    workers: int = 1
 
 
 def placement(device: str, compute_type: str, cpu_threads: int, weights_bytes: int) -> Placement:
@@ -175,6 +177,7 @@ def _load(directory: Path, where: Placement) -> "WhisperModel":
             device=where.device,
             compute_type=where.compute_type,
             cpu_threads=where.cpu_threads,
+            num_workers=where.workers,
             local_files_only=True,
         )
     except (RuntimeError, ValueError, OSError) as error:

@@ -1,0 +1,226 @@
+"""The batched engine against plain faster-whisper, set by set, side by side in one run.
+
+    python -m benchmarks.engine [--audio DIR] [--model base] [--sets en,de,short,joined,long]
+        [--rounds 1] [--callers 16] [--arms plain,batched] [--costs '{"max_s": 15}'] [--json FILE]
+
+Arms take turns in one process with the same weights: `plain` is `WhisperModel.transcribe` at its
+defaults (beam 5, one window after the other, two threads), `sequential` is WhisperTranscriber,
+`batched` is BatchedTranscriber with several callers. Speed is told by wall time and by CPU time of
+this process: on a machine that others use only the latter compares.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.accuracy import joined, samples
+from benchmarks.common import TEST_DATA, Clip, Errors, clips, total, word_errors
+from benchmarks.graph import write_speech
+from resources import whisper_engine
+from resources.batch_queue import Shape
+from resources.speech_windows import WindowCosts
+from resources.whisper import WhisperTranscriber
+from resources.whisper_batched import BatchedTranscriber
+from resources.whisper_device import loaded_model
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.settings import load_settings
+
+SHORT_S = 6.0
+Word = tuple[str, float, float]
+
+
+@dataclass
+class Heard:
+    """What an arm made of a recording: its text, and words with start and end in seconds."""
+
+    text: str
+    words: list[Word]
+    language: str | None
+    notes: dict = field(default_factory=dict)
+
+
+@dataclass
+class Round:
+    """One pass of an arm over a set."""
+
+    wall_s: float
+    cpu_s: float
+    heard: list[Heard]
+
+
+Recording = tuple[Clip, np.ndarray]
+Arm = Callable[[list[Recording]], list[Heard]]
+
+
+def plain_arm(model: str, language_known: bool, words: bool) -> Arm:
+    """faster-whisper alone."""
+    files, where = WhisperTranscriber.from_settings(load_settings()).placed(model)
+    loaded = loaded_model(files.directory, files.revision, where)
+
+    def hear(recording: Recording) -> Heard:
+        clip, waveform = recording
+        language = clip.language if language_known else None
+        segments, info = loaded.transcribe(
+            waveform, beam_size=5, language=language, word_timestamps=words
+        )
+        found = list(segments)
+        timed = [(w.word, w.start, w.end) for each in found for w in each.words or ()]
+        return Heard("".join(each.text for each in found).strip(), timed, info.language)
+
+    return lambda recordings: [hear(each) for each in recordings]
+
+
+def our_arm(transcriber: WhisperTranscriber, model: str, known: bool, callers: int) -> Arm:
+    """A transcriber of ours, called by several threads."""
+
+    def hear(recording: Recording) -> Heard:
+        clip, waveform = recording
+        options = TranscriptionOptions(model=model, language=clip.language if known else None)
+        found = transcriber.transcribe(waveform, options, lambda *_: None)
+        timed = [(w.text, w.start_s, w.end_s) for each in found.segments for w in each.words]
+        text = " ".join(each.text for each in found.segments)
+        notes = {"dropped": [each.text for each in found.dropped], **found.timings_s}
+        return Heard(text, timed, found.language, notes)
+
+    def run(recordings: list[Recording]) -> list[Heard]:
+        with ThreadPoolExecutor(callers) as pool:
+            return list(pool.map(hear, recordings))
+
+    return run
+
+
+def sets(directory: Path, model: str, wanted: list[str], minutes: float) -> dict[str, list[Recording]]:
+    """Recordings by name of the set."""
+    found = [each for each in clips(directory) if each.reference and each.language]
+    result: dict[str, list[Recording]] = {}
+    for name in wanted:
+        if name == "long":
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "speech.flac"
+                reference, duration_s = write_speech(directory, file, minutes * 60)
+                clip = Clip(file, "en", reference, "long", duration_s)
+                result[name] = [(clip, samples(clip))]
+        elif name == "joined":
+            result[name] = [joined(clips(directory), "en")]
+        elif name == "short":
+            some = [each for each in found if each.duration_s < SHORT_S and each.language == "en"]
+            result[name] = [(each, samples(each)) for each in some]
+        else:
+            some = [each for each in found if each.language == name]
+            result[name] = [(each, samples(each)) for each in some]
+    return {name: each for name, each in result.items() if each}
+
+
+def measure(arms: dict[str, Arm], recordings: list[Recording], rounds: int) -> dict[str, list[Round]]:
+    """The arms in turns."""
+    results: dict[str, list[Round]] = {name: [] for name in arms}
+    for _ in range(rounds):
+        for name, arm in arms.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            heard = arm(recordings)
+            took = time.perf_counter() - wall, time.process_time() - cpu
+            results[name].append(Round(*took, heard))
+    return results
+
+
+def errors(recordings: list[Recording], heard: list[Heard]) -> Errors:
+    """Summed over a set."""
+    return total(
+        word_errors(clip.language, clip.reference, each.text)
+        for (clip, _), each in zip(recordings, heard, strict=True)
+    )
+
+
+def word_offset_ms(one: list[Heard], other: list[Heard]) -> float | None:
+    """Median distance of the starts and ends of words that both arms heard, in order."""
+    import difflib
+
+    found = []
+    for mine, theirs in zip(one, other, strict=True):
+        plain = [[w[0].strip().lower() for w in each.words] for each in (mine, theirs)]
+        for block in difflib.SequenceMatcher(None, *plain, autojunk=False).get_matching_blocks():
+            for at in range(block.size):
+                a, b = mine.words[block.a + at], theirs.words[block.b + at]
+                found += [abs(a[1] - b[1]), abs(a[2] - b[2])]
+    return statistics.median(found) * 1000 if found else None
+
+
+def main() -> None:
+    """Prints a line for each set and arm."""
+    settings = load_settings()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine")
+    parser.add_argument("--audio", type=Path, default=TEST_DATA)
+    parser.add_argument("--model", default=settings.model)
+    parser.add_argument("--sets", default="en,de,fr,es,pt,short,joined,long")
+    parser.add_argument("--arms", default="plain,batched")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--callers", type=int, default=16)
+    parser.add_argument("--detect", action="store_true", help="the language is not told")
+    parser.add_argument("--words", action="store_true", help="plain aligns words, too")
+    parser.add_argument("--costs", type=json.loads, default={})
+    parser.add_argument("--shape", type=json.loads, default={})
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    if asked.costs or asked.shape:
+        _override(asked.costs, asked.shape)
+    made: dict[str, Callable[[], Arm]] = {
+        "plain": lambda: plain_arm(asked.model, not asked.detect, asked.words),
+        "sequential": lambda: our_arm(
+            WhisperTranscriber.from_settings(settings), asked.model, not asked.detect, 1
+        ),
+        "batched": lambda: our_arm(
+            BatchedTranscriber.from_settings(settings), asked.model, not asked.detect, asked.callers
+        ),
+    }
+    arms = {name: made[name]() for name in asked.arms.split(",")}
+    rows = []
+    for name, recordings in sets(asked.audio, asked.model, asked.sets.split(","), asked.minutes).items():
+        for arm in arms.values():  # loads the model, wakes the threads
+            arm([(recordings[0][0], recordings[0][1][: 16_000 * 4])])
+        results = measure(arms, recordings, asked.rounds)
+        audio_s = sum(len(waveform) for _, waveform in recordings) / 16_000
+        first = results[next(iter(arms))]
+        for arm, found in results.items():
+            wrong = errors(recordings, found[0].heard)
+            ratios = {
+                key: round(statistics.median(getattr(a, key) / getattr(b, key) for a, b in zip(first, found, strict=True)), 2)
+                for key in ("wall_s", "cpu_s")
+            }
+            offset = word_offset_ms(first[0].heard, found[0].heard)
+            row = {
+                "set": name, "arm": arm, "audio_s": round(audio_s, 1),
+                "wall_s": [round(each.wall_s, 2) for each in found],
+                "cpu_s": [round(each.cpu_s, 2) for each in found],
+                "speedup_wall": ratios["wall_s"], "speedup_cpu": ratios["cpu_s"],
+                "wer": round(wrong.rate * 100, 2), "errors": [wrong.substitutions, wrong.deletions, wrong.insertions],
+                "words": wrong.reference_words, "word_offset_ms": offset,
+                "language_wrong": [c.path.name for (c, _), h in zip(recordings, found[0].heard, strict=True) if h.language != c.language],
+            }
+            rows.append(row | {"texts": [h.text for h in found[0].heard], "files": [c.path.name for c, _ in recordings]})
+            print(json.dumps(row), flush=True)
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(rows, ensure_ascii=False))
+
+
+def _override(costs: dict, shape: dict) -> None:
+    """Other windows and batches than the product's: for the curve in docs/engine.md."""
+    real = whisper_engine.shape_of
+    whisper_engine.WindowCosts = lambda: WindowCosts(**costs)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def shape_of(device: str, workers: int) -> Shape:
+        return replace(real(device, workers), **shape)
+
+    whisper_engine.shape_of = shape_of
+
+
+if __name__ == "__main__":
+    main()

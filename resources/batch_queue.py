@@ -1,0 +1,163 @@
+"""Jobs of any number of callers, done in groups by one thread a worker."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from resources.whisper_job import Job
+
+_FOREVER_S = 3600.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a device is kept busy.
+
+    Attributes:
+        workers: groups that are decoded side by side.
+        decode_batch: jobs in a group, at most.
+        encode_batch: windows that the encoder takes at once.
+        wait_s: for company, at most.
+    """
+
+    workers: int
+    decode_batch: int
+    encode_batch: int
+    wait_s: float = 0.1
+
+
+class Callers:
+    """Which threads may still hand in jobs at once: groups wait for them a little.
+
+    Attributes:
+        change: told when one has handed in all it has, and when jobs come.
+    """
+
+    def __init__(self) -> None:
+        self.change = threading.Condition()
+        self._bringing: set[int] = set()
+
+    def enter(self) -> None:
+        """This thread is preparing jobs."""
+        with self.change:
+            self._bringing.add(threading.get_ident())
+
+    def leave(self) -> None:
+        """This thread has handed in what it has; may be said twice."""
+        with self.change:
+            self._bringing.discard(threading.get_ident())
+            self.change.notify_all()
+
+    def __bool__(self) -> bool:
+        return bool(self._bringing)
+
+
+CALLERS = Callers()
+"""Of this process."""
+
+
+class BatchQueue:
+    """Groups jobs that fit together, those of nearly one length first.
+
+    A worker that is free waits for a full group, but never once every caller has handed in all it
+    has, and never longer than the shape says.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[Sequence[Job]], None],
+        key: Callable[[Job], tuple[Any, ...]],
+        shape: Shape,
+    ) -> None:
+        """Starts the workers.
+
+        Args:
+            decode: one try of each job of a group.
+            key: of jobs that fit together.
+        """
+        self._decode, self._key, self._shape = decode, key, shape
+        self._batch = shape.decode_batch
+        self._waiting: list[tuple[float, Job]] = []
+        self._is_closed = False
+        for number in range(shape.workers):
+            threading.Thread(target=self._work, name=f"whisper-{number}", daemon=True).start()
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        """Hands in jobs; each comes back through its `finished`."""
+        now = time.monotonic()
+        with CALLERS.change:
+            self._waiting += [(now, job) for job in jobs]
+            CALLERS.change.notify_all()
+
+    def close(self) -> None:
+        """Ends the workers once nothing waits."""
+        with CALLERS.change:
+            self._is_closed = True
+            CALLERS.change.notify_all()
+
+    def _work(self) -> None:
+        while group := self._next_group():
+            try:
+                self._decode(group)
+            except BaseException as error:  # the callers raise it
+                if not self._halve(error, group):
+                    for job in group:
+                        if not job.is_finished:
+                            job.finish(error)
+                    continue
+            self.put([job for job in group if not job.is_finished])
+
+    def _halve(self, error: BaseException, group: Sequence[Job]) -> bool:
+        """Whether a smaller group may do: the memory of the device is what lacks."""
+        if "out of memory" not in str(error).lower() or len(group) == 1:
+            return False
+        self._batch = max(1, len(group) // 2)
+        logger.warning("the device has no memory for %d windows: %d now", len(group), self._batch)
+        return True
+
+    def _next_group(self) -> list[Job]:
+        with CALLERS.change:
+            while True:
+                self._waiting = [each for each in self._waiting if not each[1].is_canceled]
+                left_s = self._patience_s()
+                if left_s <= 0:
+                    break
+                CALLERS.change.wait(left_s)
+            return self._take()
+
+    def _patience_s(self) -> float:
+        """How long a worker still waits for company."""
+        if not self._waiting:
+            return 0.0 if self._is_closed else _FOREVER_S
+        if not CALLERS or len(self._waiting) >= self._batch * self._shape.workers:
+            return 0.0
+        return self._waiting[0][0] + self._shape.wait_s - time.monotonic()
+
+    def _take(self) -> list[Job]:
+        """The job that waits longest, and those that fit it best; none when it is over."""
+        if not self._waiting:
+            return []
+        first = self._waiting[0][1]
+        key = self._key(first)
+        fitting = sorted(
+            (job for _, job in self._waiting if self._key(job) == key),
+            key=lambda job: job.next_frames,
+        )
+        rounds = ceil(len(fitting) / (self._batch * self._shape.workers))
+        size = ceil(len(fitting) / (rounds * self._shape.workers))
+        at = fitting.index(first)
+        starts = range(max(0, at - size + 1), min(at, len(fitting) - size) + 1)
+        start = min(
+            starts,
+            key=lambda each: fitting[each + size - 1].next_frames - fitting[each].next_frames,
+        )
+        group = fitting[start : start + size]
+        taken = set(map(id, group))
+        self._waiting = [each for each in self._waiting if id(each[1]) not in taken]
+        return group
