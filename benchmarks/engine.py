@@ -97,7 +97,9 @@ def our_arm(transcriber: WhisperTranscriber, model: str, known: bool, callers: i
     return run
 
 
-def sets(directory: Path, model: str, wanted: list[str], minutes: float) -> dict[str, list[Recording]]:
+def sets(
+    directory: Path, model: str, wanted: list[str], minutes: float
+) -> dict[str, list[Recording]]:
     """Recordings by name of the set."""
     found = [each for each in clips(directory) if each.reference and each.language]
     result: dict[str, list[Recording]] = {}
@@ -119,7 +121,9 @@ def sets(directory: Path, model: str, wanted: list[str], minutes: float) -> dict
     return {name: each for name, each in result.items() if each}
 
 
-def measure(arms: dict[str, Arm], recordings: list[Recording], rounds: int) -> dict[str, list[Round]]:
+def measure(
+    arms: dict[str, Arm], recordings: list[Recording], rounds: int
+) -> dict[str, list[Round]]:
     """The arms in turns."""
     results: dict[str, list[Round]] = {name: [] for name in arms}
     for _ in range(rounds):
@@ -183,7 +187,9 @@ def main() -> None:
     }
     arms = {name: made[name]() for name in asked.arms.split(",")}
     rows = []
-    for name, recordings in sets(asked.audio, asked.model, asked.sets.split(","), asked.minutes).items():
+    for name, recordings in sets(
+        asked.audio, asked.model, asked.sets.split(","), asked.minutes
+    ).items():
         for arm in arms.values():  # loads the model, wakes the threads
             arm([(recordings[0][0], recordings[0][1][: 16_000 * 4])])
         results = measure(arms, recordings, asked.rounds)
@@ -192,20 +198,40 @@ def main() -> None:
         for arm, found in results.items():
             wrong = errors(recordings, found[0].heard)
             ratios = {
-                key: round(statistics.median(getattr(a, key) / getattr(b, key) for a, b in zip(first, found, strict=True)), 2)
+                key: round(
+                    statistics.median(
+                        getattr(a, key) / getattr(b, key) for a, b in zip(first, found, strict=True)
+                    ),
+                    2,
+                )
                 for key in ("wall_s", "cpu_s")
             }
             offset = word_offset_ms(first[0].heard, found[0].heard)
             row = {
-                "set": name, "arm": arm, "audio_s": round(audio_s, 1),
+                "set": name,
+                "arm": arm,
+                "audio_s": round(audio_s, 1),
                 "wall_s": [round(each.wall_s, 2) for each in found],
                 "cpu_s": [round(each.cpu_s, 2) for each in found],
-                "speedup_wall": ratios["wall_s"], "speedup_cpu": ratios["cpu_s"],
-                "wer": round(wrong.rate * 100, 2), "errors": [wrong.substitutions, wrong.deletions, wrong.insertions],
-                "words": wrong.reference_words, "word_offset_ms": offset,
-                "language_wrong": [c.path.name for (c, _), h in zip(recordings, found[0].heard, strict=True) if h.language != c.language],
+                "speedup_wall": ratios["wall_s"],
+                "speedup_cpu": ratios["cpu_s"],
+                "wer": round(wrong.rate * 100, 2),
+                "errors": [wrong.substitutions, wrong.deletions, wrong.insertions],
+                "words": wrong.reference_words,
+                "word_offset_ms": offset,
+                "language_wrong": [
+                    c.path.name
+                    for (c, _), h in zip(recordings, found[0].heard, strict=True)
+                    if h.language != c.language
+                ],
             }
-            rows.append(row | {"texts": [h.text for h in found[0].heard], "files": [c.path.name for c, _ in recordings]})
+            rows.append(
+                row
+                | {
+                    "texts": [h.text for h in found[0].heard],
+                    "files": [c.path.name for c, _ in recordings],
+                }
+            )
             print(json.dumps(row), flush=True)
     if asked.json is not None:
         asked.json.write_text(json.dumps(rows, ensure_ascii=False))

@@ -24,12 +24,15 @@ class Shape:
         decode_batch: jobs in a group, at most.
         encode_batch: windows that the encoder takes at once.
         wait_s: for company, at most.
+        spread: the longest window of a group by its shortest, at most: all are encoded as long as
+            the longest.
     """
 
     workers: int
     decode_batch: int
     encode_batch: int
     wait_s: float = 0.1
+    spread: float = 1.25
 
 
 class Callers:
@@ -145,19 +148,33 @@ class BatchQueue:
             return []
         first = self._waiting[0][1]
         key = self._key(first)
+        length = first.next_frames
         fitting = sorted(
-            (job for _, job in self._waiting if self._key(job) == key),
+            (
+                job
+                for _, job in self._waiting
+                if self._key(job) == key
+                and length / self._shape.spread <= job.next_frames <= length * self._shape.spread
+            ),
             key=lambda job: job.next_frames,
         )
-        rounds = ceil(len(fitting) / (self._batch * self._shape.workers))
-        size = ceil(len(fitting) / (rounds * self._shape.workers))
-        at = fitting.index(first)
-        starts = range(max(0, at - size + 1), min(at, len(fitting) - size) + 1)
-        start = min(
-            starts,
-            key=lambda each: fitting[each + size - 1].next_frames - fitting[each].next_frames,
-        )
-        group = fitting[start : start + size]
+        rounds = ceil(len(self._waiting) / (self._batch * self._shape.workers))
+        size = ceil(len(self._waiting) / (rounds * self._shape.workers))
+        group = self._nearest(fitting, fitting.index(first), size)
         taken = set(map(id, group))
         self._waiting = [each for each in self._waiting if id(each[1]) not in taken]
         return group
+
+    def _nearest(self, fitting: list[Job], at: int, size: int) -> list[Job]:
+        """Up to `size` jobs with this one among them, that differ least in length.
+
+        Args:
+            fitting: by length.
+        """
+        groups = []
+        for start in range(max(0, at - size + 1), at + 1):
+            group = fitting[start : start + size]
+            longest, shortest = group[-1].next_frames, group[0].next_frames
+            if longest <= shortest * self._shape.spread:
+                groups.append((len(group), shortest - longest, group))
+        return max(groups, key=lambda each: each[:2])[2] if groups else [fitting[at]]

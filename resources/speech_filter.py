@@ -24,6 +24,7 @@ by then tried every temperature."""
 _LOOP_RUN = 4
 _LOOP_SEGMENTS = 3
 _LONGEST_PHRASE = 12
+_DOUBLED_WORDS, _DOUBLED_LETTERS = 4, 8
 
 
 class SpeechFilter:
@@ -87,13 +88,28 @@ def is_loop(text: str) -> bool:
     data = text.encode()
     if len(data) / len(zlib.compress(data)) <= _LOOP_RATIO:
         return False
-    units = re.findall(r"\w+", text.lower())
-    if len(units) * 10 < len(text):
-        units = list("".join(units))  # written without spaces
+    units = _units(text)
     return any(
         _longest_run(units, size) * size * 2 >= len(units)
         for size in range(1, min(_LONGEST_PHRASE, len(units) // _LOOP_RUN) + 1)
     )
+
+
+def is_doubled(text: str) -> bool:
+    """Whether a phrase of four words or more is written twice in a row: people seldom do that."""
+    units = _units(text)
+    least = _DOUBLED_WORDS if " " in text.strip() else _DOUBLED_LETTERS
+    return any(
+        units[at : at + size] == units[at + size : at + 2 * size]
+        for size in range(least, len(units) // 2 + 1)
+        for at in range(len(units) - 2 * size + 1)
+    )
+
+
+def _units(text: str) -> list[str]:
+    """Its words; its letters where it is written without spaces."""
+    units = re.findall(r"\w+", text.lower())
+    return list("".join(units)) if len(units) * 10 < len(text) else units
 
 
 def _doubt(segment: Segment, activity: SpeechActivity) -> DropReason | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resources.speech_filter import is_doubled
 from resources.whisper_job import FRAMES_PER_S, FULL_FRAMES, Decoded, Job
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _LAST_FIRST_TIMESTAMP = 50  # speech begins within a second; openai/whisper
 _BEST_OF = 5
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"
+_SENTENCE_ENDS = (".", "?", "!", "。", "？", "！")
 
 
 class WhisperBatch:
@@ -147,6 +149,7 @@ class WhisperBatch:
             compression_ratio=get_compression_ratio(text) if text else 0.0,
             temperature=temperature,
             is_capped=len(tokens) >= cap,
+            is_repeated=is_doubled(text),
         )
 
     def _segments(self, job: Job, decoded: Decoded, encoded: np.ndarray) -> "list[Segment]":
@@ -156,9 +159,15 @@ class WhisperBatch:
 
         tokenizer = self.tokenizer(job.language or "en", job.asked.task)
         frames = job.mel.shape[1]
-        parts, _, _ = self.model._split_segments_by_timestamps(
-            tokenizer, decoded.tokens, 0.0, frames, job.seconds, 0
-        )
+        if job.asked.timestamps:
+            parts, _, _ = self.model._split_segments_by_timestamps(
+                tokenizer, decoded.tokens, 0.0, frames, job.seconds, 0
+            )
+        else:
+            parts = [
+                {"seek": 0, "start": 0.0, "end": job.seconds, "tokens": tokens}
+                for tokens in self._sentences(tokenizer, decoded.tokens)
+            ]
         if not any(token < tokenizer.eot for part in parts for token in part["tokens"]):
             return []
         self.model.add_word_timestamps(
@@ -181,11 +190,23 @@ class WhisperBatch:
             for at, part in enumerate(parts)
         ]
 
+    def _sentences(self, tokenizer: "Tokenizer", tokens: list[int]) -> list[list[int]]:
+        """Tokens, cut behind what ends a sentence."""
+        _, words = tokenizer.split_to_word_tokens([each for each in tokens if each < tokenizer.eot])
+        sentences: list[list[int]] = [[]]
+        for word in words:
+            sentences[-1] += word
+            if tokenizer.decode(word).rstrip().endswith(_SENTENCE_ENDS):
+                sentences.append([])
+        return [each for each in sentences if each]
+
     def _prompt(self, job: Job, language: str) -> list[int]:
         tokenizer = self.tokenizer(language, job.asked.task)
         said = job.asked.initial_prompt
         before = tokenizer.encode(" " + said.strip()) if said else []
-        return self.model.get_prompt(tokenizer, before, hotwords=job.asked.hotwords)
+        return self.model.get_prompt(
+            tokenizer, before, not job.asked.timestamps, hotwords=job.asked.hotwords
+        )
 
     def tokenizer(self, language: str, task: str) -> "Tokenizer":
         """Of a language and task."""

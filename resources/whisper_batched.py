@@ -21,6 +21,8 @@ from ytcaption_assets.domain.transcript import Recognition, Segment
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
+TIMESTAMPS = False
+
 
 class BatchedTranscriber(WhisperTranscriber):
     """CTranslate2 directly: only the speech is encoded, and many windows are decoded at once.
@@ -71,6 +73,7 @@ class BatchedTranscriber(WhisperTranscriber):
             temperatures=ladder(options.temperature),
             initial_prompt=options.initial_prompt,
             hotwords=options.hotwords,
+            timestamps=TIMESTAMPS,
         )
         flight = Flight(engine_of(model), waveform, activity, asked, on_progress)
         language, probability = flight.language()

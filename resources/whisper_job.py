@@ -23,6 +23,7 @@ class Asked:
         language: Whisper's code; None is detected in each window.
         task: `transcribe` or `translate`.
         temperatures: tried one after the other until the text is not doubtful.
+        timestamps: the decoder writes them, which costs time.
     """
 
     language: str | None
@@ -31,6 +32,7 @@ class Asked:
     temperatures: tuple[float, ...]
     initial_prompt: str | None = None
     hotwords: str | None = None
+    timestamps: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Decoded:
         tokens: text and timestamps, without the prompt.
         avg_logprob: mean over tokens, natural logarithm.
         is_capped: it was stopped at the length that speech can have.
+        is_repeated: it says a phrase twice in a row, as it does when a window is too short for it.
     """
 
     tokens: list[int]
@@ -49,6 +52,7 @@ class Decoded:
     compression_ratio: float
     temperature: float
     is_capped: bool
+    is_repeated: bool = False
 
     @property
     def is_silence(self) -> bool:
@@ -60,7 +64,9 @@ class Decoded:
         """It repeats itself or is unlikely: to be tried again; faster-whisper's thresholds."""
         if self.is_silence:
             return False
-        return self.is_capped or self.compression_ratio > 2.4 or self.avg_logprob < -1.0
+        if self.temperature == 0.0 and (self.is_capped or self.is_repeated):
+            return True
+        return self.compression_ratio > 2.4 or self.avg_logprob < -1.0
 
 
 @dataclass(eq=False)
