@@ -116,7 +116,7 @@ def sets(
             some = [each for each in found if each.duration_s < SHORT_S and each.language == "en"]
             result[name] = [(each, samples(each)) for each in some]
         else:
-            some = [each for each in found if each.language == name]
+            some = [each for each in found if each.language in name.split("+")]
             result[name] = [(each, samples(each)) for each in some]
     return {name: each for name, each in result.items() if each}
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from resources.whisper_job import Job
 
-_FOREVER_S = 3600.0
+_IDLE_S = 60.0
+"""A worker without work ends after this: a model that is not used is given back."""
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,15 @@ class Shape:
     encode_batch: int
     wait_s: float = 0.1
     spread: float = 1.25
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A job, its key, and since when it waits on the monotonic clock."""
+
+    since_s: float
+    key: tuple[Any, ...]
+    job: Job
 
 
 class Callers:
@@ -78,7 +88,7 @@ class BatchQueue:
         key: Callable[[Job], tuple[Any, ...]],
         shape: Shape,
     ) -> None:
-        """Starts the workers.
+        """Of a model. Workers start with the first job and end when none came for a while.
 
         Args:
             decode: one try of each job of a group.
@@ -86,35 +96,32 @@ class BatchQueue:
         """
         self._decode, self._key, self._shape = decode, key, shape
         self._batch = shape.decode_batch
-        self._waiting: list[tuple[float, Job]] = []
-        self._is_closed = False
-        for number in range(shape.workers):
-            threading.Thread(target=self._work, name=f"whisper-{number}", daemon=True).start()
+        self._waiting: list[_Waiting] = []
+        self._workers = 0
 
     def put(self, jobs: Sequence[Job]) -> None:
         """Hands in jobs; each comes back through its `finished`."""
         now = time.monotonic()
+        new = [_Waiting(now, self._key(job), job) for job in jobs]
         with CALLERS.change:
-            self._waiting += [(now, job) for job in jobs]
-            CALLERS.change.notify_all()
-
-    def close(self) -> None:
-        """Ends the workers once nothing waits."""
-        with CALLERS.change:
-            self._is_closed = True
+            self._waiting += new
+            while new and self._workers < self._shape.workers:
+                self._workers += 1
+                threading.Thread(target=self._work, name="whisper", daemon=True).start()
             CALLERS.change.notify_all()
 
     def _work(self) -> None:
         while group := self._next_group():
             try:
                 self._decode(group)
+                self.put([job for job in group if not job.is_finished])
             except BaseException as error:  # the callers raise it
-                if not self._halve(error, group):
-                    for job in group:
-                        if not job.is_finished:
-                            job.finish(error)
+                left = [job for job in group if not job.is_finished]
+                if self._halve(error, group):
+                    self.put(left)
                     continue
-            self.put([job for job in group if not job.is_finished])
+                for job in left:
+                    job.finish(error)
 
     def _halve(self, error: BaseException, group: Sequence[Job]) -> bool:
         """Whether a smaller group may do: the memory of the device is what lacks."""
@@ -125,44 +132,40 @@ class BatchQueue:
         return True
 
     def _next_group(self) -> list[Job]:
+        """What to do now; nothing when the worker is to end."""
+        idle_since_s = time.monotonic()
         with CALLERS.change:
             while True:
-                self._waiting = [each for each in self._waiting if not each[1].is_canceled]
-                left_s = self._patience_s()
+                self._waiting = [each for each in self._waiting if not each.job.is_canceled]
+                left_s = self._patience_s(idle_since_s)
                 if left_s <= 0:
                     break
                 CALLERS.change.wait(left_s)
+            if not self._waiting:
+                self._workers -= 1
+                return []
             return self._take()
 
-    def _patience_s(self) -> float:
-        """How long a worker still waits for company."""
+    def _patience_s(self, idle_since_s: float) -> float:
+        """How long a worker still waits for company, or for anything at all."""
         if not self._waiting:
-            return 0.0 if self._is_closed else _FOREVER_S
+            return idle_since_s + _IDLE_S - time.monotonic()
         if not CALLERS or len(self._waiting) >= self._batch * self._shape.workers:
             return 0.0
-        return self._waiting[0][0] + self._shape.wait_s - time.monotonic()
+        return self._waiting[0].since_s + self._shape.wait_s - time.monotonic()
 
     def _take(self) -> list[Job]:
-        """The job that waits longest, and those that fit it best; none when it is over."""
-        if not self._waiting:
-            return []
-        first = self._waiting[0][1]
-        key = self._key(first)
-        length = first.next_frames
+        """The job that waits longest, and those that fit it best."""
+        first = self._waiting[0]
         fitting = sorted(
-            (
-                job
-                for _, job in self._waiting
-                if self._key(job) == key
-                and length / self._shape.spread <= job.next_frames <= length * self._shape.spread
-            ),
+            (each.job for each in self._waiting if each.key == first.key),
             key=lambda job: job.next_frames,
         )
         rounds = ceil(len(self._waiting) / (self._batch * self._shape.workers))
         size = ceil(len(self._waiting) / (rounds * self._shape.workers))
-        group = self._nearest(fitting, fitting.index(first), size)
+        group = self._nearest(fitting, fitting.index(first.job), size)
         taken = set(map(id, group))
-        self._waiting = [each for each in self._waiting if id(each[1]) not in taken]
+        self._waiting = [each for each in self._waiting if id(each.job) not in taken]
         return group
 
     def _nearest(self, fitting: list[Job], at: int, size: int) -> list[Job]:

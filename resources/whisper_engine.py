@@ -56,6 +56,5 @@ def engine_of(model: "WhisperModel") -> Engine:
             _engines[id(model)] = Engine(batch, queue, WindowCosts())
         _engines.move_to_end(id(model))
         while len(_engines) > _ENGINES:
-            _, oldest = _engines.popitem(last=False)
-            oldest.queue.close()
+            _engines.popitem(last=False)
         return _engines[id(model)]

@@ -83,6 +83,7 @@ class Flight:
         self._asked = asked
         self._on_progress = on_progress
         self._clock = WordClock(activity.duration_s)
+        self._done_s = 0.0
         self._ahead = self._windows(waveform)
         self._flying: deque[_Flying] = deque()
         self._finished: SimpleQueue[Job] = SimpleQueue()
@@ -177,4 +178,5 @@ class Flight:
                 yield _Window(span, samples[first:end])
 
     def _tell(self, done_s: float) -> None:
-        self._on_progress(max(done_s, self._clock.now_s), self._activity.duration_s)
+        self._done_s = max(done_s, self._done_s)
+        self._on_progress(self._done_s, self._activity.duration_s)
