@@ -217,6 +217,18 @@ def main() -> None:
                 "speedup_cpu": ratios["cpu_s"],
                 "wer": round(wrong.rate * 100, 2),
                 "errors": [wrong.substitutions, wrong.deletions, wrong.insertions],
+                "by_language": {
+                    language: round(
+                        total(
+                            word_errors(clip.language, clip.reference, each.text)
+                            for (clip, _), each in zip(recordings, found[0].heard, strict=True)
+                            if clip.language == language
+                        ).rate
+                        * 100,
+                        2,
+                    )
+                    for language in sorted({clip.language for clip, _ in recordings})
+                },
                 "words": wrong.reference_words,
                 "word_offset_ms": offset,
                 "language_wrong": [

@@ -32,7 +32,7 @@ class Shape:
     workers: int
     decode_batch: int
     encode_batch: int
-    wait_s: float = 0.1
+    wait_s: float = 0.5
     spread: float = 1.25
 
 

@@ -32,7 +32,7 @@ class WindowCosts:
     """
 
     max_s: float = 20.0
-    padding_s: float = 1.0
+    padding_s: float = 2.0
     window_price_s: float = 10.0
     cut_price_s: float = 20.0
     pause_scale_s: float = 0.3
