@@ -17,11 +17,16 @@ from resources.whisper_flight import Flight
 from resources.whisper_job import Asked
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition, Segment
+from ytcaption_assets.settings import Settings
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
-TIMESTAMPS = False
+
+def transcriber_of(settings: Settings) -> WhisperTranscriber:
+    """The engine that is set, as the settings say."""
+    chosen = BatchedTranscriber if settings.engine == "batched" else WhisperTranscriber
+    return chosen.from_settings(settings)
 
 
 class BatchedTranscriber(WhisperTranscriber):
@@ -73,7 +78,6 @@ class BatchedTranscriber(WhisperTranscriber):
             temperatures=ladder(options.temperature),
             initial_prompt=options.initial_prompt,
             hotwords=options.hotwords,
-            timestamps=TIMESTAMPS,
         )
         flight = Flight(engine_of(model), waveform, activity, asked, on_progress)
         language, probability = flight.language()

@@ -23,7 +23,6 @@ class Asked:
         language: Whisper's code; None is detected in each window.
         task: `transcribe` or `translate`.
         temperatures: tried one after the other until the text is not doubtful.
-        timestamps: the decoder writes them, which costs time.
     """
 
     language: str | None
@@ -32,7 +31,6 @@ class Asked:
     temperatures: tuple[float, ...]
     initial_prompt: str | None = None
     hotwords: str | None = None
-    timestamps: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Decoded:
     """What the decoder wrote at one try.
 
     Attributes:
-        tokens: text and timestamps, without the prompt.
+        tokens: without the prompt.
         avg_logprob: mean over tokens, natural logarithm.
         is_capped: it was stopped at the length that speech can have.
         is_repeated: it says a phrase twice in a row, as it does when a window is too short for it.

