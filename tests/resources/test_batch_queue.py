@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from queue import SimpleQueue
 
 import numpy as np
@@ -146,3 +147,20 @@ def test_doubtful_jobs_are_tried_again_at_the_next_temperature():
     assert seen == [(600, 0.0), (3000, 0.0), (3000, 0.2)]
     assert each.is_finished
     assert each.result()[0].avg_logprob == -1.5
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, False),
+        ({"is_capped": True}, True),
+        ({"is_repeated": True}, True),
+        ({"is_repeated": True, "temperature": 0.2}, False),
+        ({"compression_ratio": 2.5}, True),
+        ({"avg_logprob": -1.1}, True),
+        ({"avg_logprob": -1.1, "no_speech_prob": 0.7}, False),
+    ],
+)
+def test_what_is_doubtful(change, expected):
+    """faster-whisper's thresholds, and the two signs of a window that was too short."""
+    assert replace(GOOD, **change).is_doubtful is expected

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.speech_filter import SpeechFilter, believed, is_loop
+from resources.speech_filter import SpeechFilter, believed, is_doubled, is_loop
 from resources.speech_spans import SpeechActivity
 from ytcaption_assets.domain.transcript import Segment, Word
 
@@ -165,3 +165,19 @@ def test_what_was_shown_stays(found):
         shown += sieve.add(each)
         assert believed(segments[:at], heard)[0][: len(shown)] == shown
     assert [*shown, *sieve.finish()] == believed(segments, heard)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Printing is the art of making books. Printing is the art of making books.", True),
+        ("and so he said he would come, he said he would come and went", True),
+        ("no, no, no, no way", False),
+        ("ask what you can do, ask what he can do", False),
+        ("今日はとてもいい天気です今日はとてもいい天気です", True),
+        ("今日はとてもいい天気です", False),
+    ],
+)
+def test_phrases_written_twice_are_seen(text, expected):
+    """Four words or more, or eight letters where no blanks are written, twice in a row."""
+    assert is_doubled(text) is expected
