@@ -149,19 +149,18 @@ def model_in_wheels(server: ModelServer, name: str = "toy") -> Model:
 
 
 def _wheel_bytes(project: str, members: dict[str, bytes]) -> bytes:
-    name = project.replace("-", "_")
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for member, data in members.items():
-            archive.writestr(member, data)
+    """The same bytes whenever and wherever they are made: members bear no time."""
+    name, buffer = project.replace("-", "_"), io.BytesIO()
+    info = f"{name}-1.0.dist-info"
+    files: dict[str, bytes | str] = {
+        **members,
         # An installed or imported package would leave this file behind.
-        archive.writestr(f"{name}/__init__.py", "raise SystemExit('imported')")
-        info = f"{name}-1.0.dist-info"
-        archive.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n"
-        )
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", "")
+        f"{name}/__init__.py": "raise SystemExit('imported')",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    }
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for member, data in files.items():
+            archive.writestr(zipfile.ZipInfo(member), data)
     return buffer.getvalue()

