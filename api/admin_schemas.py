@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from api.moment import Moment
 from api.request_schemas import refuse_unstorable
 from resources.admin import Affected, Overview
 from resources.pauses import Part, Pause
@@ -37,12 +38,10 @@ class RetryAsked(_Asked):
     channel: Annotated[
         str | None, Field(max_length=200, description="Its name or id, as the source states it.")
     ] = None
-    created_after: Annotated[
-        AwareDatetime | None, Field(description="First asked for then or later.")
-    ] = None
-    created_before: Annotated[
-        AwareDatetime | None, Field(description="First asked for before.")
-    ] = None
+    created_after: Annotated[Moment | None, Field(description="First asked for then or later.")] = (
+        None
+    )
+    created_before: Annotated[Moment | None, Field(description="First asked for before.")] = None
 
 
 class PauseAsked(_Asked):

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator
 
+from api.moment import Moment
 from api.request_schemas import refuse_unstorable
 from resources.transcription_list import MOST_FIELDS, ListFilter, Position
 from ytcaption_assets.domain.errors import InvalidCursor
@@ -83,11 +84,11 @@ def _filter(
         ),
     ] = None,
     created_after: Annotated[
-        AwareDatetime | None,
+        Moment | None,
         Query(description="First asked for at this time or later, such as 2026-11-24T10:00:00Z."),
     ] = None,
     created_before: Annotated[
-        AwareDatetime | None, Query(description="First asked for before this time.")
+        Moment | None, Query(description="First asked for before this time.")
     ] = None,
     metadata: Annotated[
         list[Text] | None,

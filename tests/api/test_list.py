@@ -232,3 +232,11 @@ def test_who_may_see_what(settings: Settings, keys: Keys, request_store: Request
         assert client.get(f"{PATH}/{bert}").status_code == 404
         assert seen("admin", metadata="of:bert") == [shared]
         assert client.get(f"{PATH}/{shared}").json()["metadata"] == {"of": "bert"}
+
+
+@pytest.mark.parametrize("moment", ["0", "0.0", "1764000000", "yesterday", "2026-11-24T10:00:00"])
+def test_a_time_is_written_out(client: TestClient, moment: str) -> None:
+    """With its date and zone; a number is none."""
+    answer = client.get("/api/v1/transcriptions", params={"created_after": moment})
+
+    assert answer.status_code == 422
