@@ -150,6 +150,11 @@ def test_the_api_keeps_what_its_document_says(
     assert {status for _, status in answers} >= {200, 202, 404, 409, 422}
 
 
+def is_no_http(response: Any) -> bool:
+    """Whether uvicorn itself has refused it: a header that no server would parse."""
+    return response.status_code == 400 and response.content == b"Invalid HTTP request received."
+
+
 def send_generated(
     operation: APIOperation, mode: GenerationMode, ids: list[str], answers: Counter[tuple[str, int]]
 ) -> None:
@@ -177,7 +182,9 @@ def send_generated(
             case.body["part"] = "download"  # paused intake answers 503, as it should
         if isinstance(case.body, dict) and case.body.get("dry_run") is False:
             case.body["dry_run"] = True  # an erasure needs Dagster: test_admin.py
-        response = case.call_and_validate()
+        response = case.call()
+        if not is_no_http(response):
+            case.validate_response(response)
         answers[case.method + case.path, response.status_code] += 1
 
     with suppress(Unsatisfiable):  # nothing can be wrong with a request that takes no input

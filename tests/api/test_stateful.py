@@ -15,6 +15,7 @@ from schemathesis.config import SchemathesisConfig
 
 from resources.api_keys import ApiKeys
 from tests.api.conftest import AUDIO, AUDIO_KEY, World, serving
+from tests.api.test_openapi import is_no_http
 from ytcaption_assets.settings import Settings
 
 SEEDS, CHAINS, STEPS = 40, 7, 10
@@ -97,9 +98,11 @@ def test_chains_of_requests_keep_what_the_document_says(
                         if 0 <= float(case.query["wait"]) <= 60:
                             case.query["wait"] = 0
 
-            def validate_response(self, *args: Any, **kwargs: Any) -> None:
+            def validate_response(self, response: Any, *args: Any, **kwargs: Any) -> None:
+                if is_no_http(response):
+                    return
                 try:
-                    super().validate_response(*args, **kwargs)
+                    super().validate_response(response, *args, **kwargs)
                 except BaseException as error:
                     failures.append(error)
                     raise
