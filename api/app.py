@@ -148,7 +148,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings=settings,
         request_store=request_store,
         object_store=object_store,
-        partitions=partitions,
         readiness=readiness,
         watcher=watcher,
         submitter=submitter,

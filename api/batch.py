@@ -1,18 +1,16 @@
 """Many requests in one body, each read and answered for itself."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
 
 from api.accepted import accepted_view
-from api.errors import HTTP_CODES, STATUS_BY_ERROR, field_error, problem_body
+from api.errors import HTTP_CODES, field_error, problem_body, status_of_code
 from api.request_schemas import TranscriptionCreate
 from api.schemas import Problem, TranscriptionAccepted
 from resources.request_rows import Refusal, Submission
-from ytcaption_assets.domain.errors import YtcaptionError
 
 MOST_ITEMS = 1_000
 
@@ -81,26 +79,8 @@ def batch_view(request: Request, answers: Sequence[Submission | Refusal]) -> Bat
 def _item(request: Request, index: int, answer: Submission | Refusal) -> BatchItem:
     if isinstance(answer, Submission):
         return BatchItem(index=index, status=202, transcription=accepted_view(request, answer))
-    status = _status_of_code(answer.code)
+    status = status_of_code(answer.code) or 422
     body: dict[str, Any] = problem_body(status, answer.code, answer.message)
     if answer.errors:
         body["errors"] = answer.errors
     return BatchItem(index=index, status=status, problem=Problem.model_validate(body))
-
-
-def _status_of_code(code: str) -> int:
-    """The HTTP status of an error that only its code is left of."""
-    return _status_by_code().get(code, 422)
-
-
-@cache
-def _status_by_code() -> dict[str, int]:
-    waiting: list[type[YtcaptionError]] = [YtcaptionError]
-    found: dict[str, int] = {}
-    while waiting:
-        kind = waiting.pop()
-        found[kind.code] = next(
-            STATUS_BY_ERROR[each] for each in kind.__mro__ if each in STATUS_BY_ERROR
-        )
-        waiting.extend(kind.__subclasses__())
-    return found

@@ -1,7 +1,7 @@
 """What routes are given: the installation's parts, opened and closed with the app."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, Request
 
@@ -9,7 +9,6 @@ from api.endings import CallersEndings
 from api.identity import Door
 from api.openai_audio import OpenAIAudio
 from api.operating import Operating
-from api.partition_queue import PartitionQueue
 from api.readiness import Readiness
 from api.submission import Submitter
 from api.upload_intake import UploadIntake
@@ -28,7 +27,6 @@ class Parts(NamedTuple):
     settings: Settings
     request_store: RequestStore
     object_store: ObjectStore
-    partitions: PartitionQueue
     readiness: Readiness
     api_keys: ApiKeys
     door: Door
@@ -40,75 +38,27 @@ class Parts(NamedTuple):
     endings: CallersEndings
 
 
-# Coroutines, since FastAPI runs each dependency that is none in a thread of its own; and flat,
-# since it solves those of each anew.
-async def _settings(request: Request) -> Settings:
-    return request.app.state.parts.settings
+def _part(name: str) -> Any:
+    # A coroutine, since FastAPI runs each dependency that is none in a thread of its own; and flat,
+    # since it solves those of each anew.
+    async def part(request: Request) -> Any:
+        return getattr(request.app.state.parts, name)
+
+    return Depends(part)
 
 
-async def _request_store(request: Request) -> RequestStore:
-    return request.app.state.parts.request_store
-
-
-async def _object_store(request: Request) -> ObjectStore:
-    return request.app.state.parts.object_store
-
-
-async def _partitions(request: Request) -> PartitionQueue:
-    return request.app.state.parts.partitions
-
-
-async def _readiness(request: Request) -> Readiness:
-    return request.app.state.parts.readiness
-
-
-async def _watcher(request: Request) -> Watcher:
-    return request.app.state.parts.watcher
-
-
-async def _submitter(request: Request) -> Submitter:
-    return request.app.state.parts.submitter
-
-
-async def _uploads(request: Request) -> UploadIntake:
-    return request.app.state.parts.uploads
-
-
-async def _openai_audio(request: Request) -> OpenAIAudio:
-    return request.app.state.parts.openai_audio
-
-
-async def _api_keys(request: Request) -> ApiKeys:
-    return request.app.state.parts.api_keys
-
-
-async def _door(request: Request) -> Door:
-    return request.app.state.parts.door
-
-
-async def _endings(request: Request) -> CallersEndings:
-    return request.app.state.parts.endings
-
-
-EndingsDep = Annotated[CallersEndings, Depends(_endings)]
-ApiKeysDep = Annotated[ApiKeys, Depends(_api_keys)]
-DoorDep = Annotated[Door, Depends(_door)]
-
-
-async def _operating(request: Request) -> Operating:
-    return request.app.state.parts.operating
-
-
-SettingsDep = Annotated[Settings, Depends(_settings)]
-RequestStoreDep = Annotated[RequestStore, Depends(_request_store)]
-ObjectStoreDep = Annotated[ObjectStore, Depends(_object_store)]
-PartitionsDep = Annotated[PartitionQueue, Depends(_partitions)]
-ReadinessDep = Annotated[Readiness, Depends(_readiness)]
-WatcherDep = Annotated[Watcher, Depends(_watcher)]
-OperatingDep = Annotated[Operating, Depends(_operating)]
-SubmitterDep = Annotated[Submitter, Depends(_submitter)]
-UploadIntakeDep = Annotated[UploadIntake, Depends(_uploads)]
-OpenAIAudioDep = Annotated[OpenAIAudio, Depends(_openai_audio)]
+SettingsDep = Annotated[Settings, _part("settings")]
+RequestStoreDep = Annotated[RequestStore, _part("request_store")]
+ObjectStoreDep = Annotated[ObjectStore, _part("object_store")]
+ReadinessDep = Annotated[Readiness, _part("readiness")]
+ApiKeysDep = Annotated[ApiKeys, _part("api_keys")]
+DoorDep = Annotated[Door, _part("door")]
+WatcherDep = Annotated[Watcher, _part("watcher")]
+SubmitterDep = Annotated[Submitter, _part("submitter")]
+UploadIntakeDep = Annotated[UploadIntake, _part("uploads")]
+OpenAIAudioDep = Annotated[OpenAIAudio, _part("openai_audio")]
+OperatingDep = Annotated[Operating, _part("operating")]
+EndingsDep = Annotated[CallersEndings, _part("endings")]
 
 
 async def _caller(request: Request) -> Caller:
@@ -131,3 +81,15 @@ def _with_scope(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
 Reader = Annotated[Caller, Depends(_with_scope("read"))]
 Writer = Annotated[Caller, Depends(_with_scope("write"))]
 Admin = Annotated[Caller, Depends(_with_scope("admin"))]
+
+
+async def _place(request: Request, caller: Reader, watcher: WatcherDep) -> AsyncIterator[None]:
+    if request.scope.get("ytcaption.is_head"):
+        yield
+        return
+    with watcher.place(caller):
+        yield
+
+
+HOLDS_A_PLACE = Depends(_place)
+"""Of a route that may take long: one of the streams and long polls that a caller may have open."""

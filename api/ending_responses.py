@@ -5,10 +5,9 @@ from typing import Any
 from api.audio_file import MEDIA_TYPES
 from api.errors import SERVER_DETAIL
 from api.examples import status_example
-from api.responses import ENTITY_HEADERS, FILE_HEADERS, Responses, problem_response
+from api.responses import ENTITY_HEADERS, FILE_HEADERS, NO_DATABASE, Responses, problem_response
 from ytcaption_assets.domain.errors import (
     DagsterUnavailable,
-    DatabaseUnavailable,
     LakeUnavailable,
     ObjectCorrupt,
     ObjectStoreUnavailable,
@@ -29,9 +28,6 @@ ERASED = problem_response(
         "This transcription was erased. Ask for the media again to make it anew.",
         "It was erased",
     ),
-)
-FORBIDDEN = problem_response(
-    403, ("forbidden", "This needs a key with the scope write.", "The key may not")
 )
 
 
@@ -75,30 +71,24 @@ def audio_responses() -> Responses:
 
 CANCELED = status_example(status="canceled", stage=None, progress=None) | {"effect": "canceled"}
 RETRIED = status_example(status="queued", stage=None, progress=None, queue_position=1, attempt=1)
-CANCEL_REFUSALS = FORBIDDEN
 _WRONG_FORCE = problem_response(
     422, ("invalid_request", "The request is not valid: query force.", "A wrong value")
 )
-RETRY_REFUSALS = (
-    _WRONG_FORCE
-    | FORBIDDEN
-    | problem_response(
-        409,
-        (
-            "transcription_busy",
-            "A run is working on it. Wait for it to end, or cancel it, then retry.",
-            "A run is working on it",
-        ),
-        (
-            "already_completed",
-            "It is completed. Send force=true to have it made anew.",
-            "There is a result already",
-        ),
-    )
+RETRY_REFUSALS = _WRONG_FORCE | problem_response(
+    409,
+    (
+        "transcription_busy",
+        "A run is working on it. Wait for it to end, or cancel it, then retry.",
+        "A run is working on it",
+    ),
+    (
+        "already_completed",
+        "It is completed. Send force=true to have it made anew.",
+        "There is a result already",
+    ),
 )
 ERASE_REFUSALS = (
     _WRONG_FORCE
-    | FORBIDDEN
     | problem_response(
         409,
         (
@@ -109,11 +99,7 @@ ERASE_REFUSALS = (
     )
     | problem_response(
         503,
-        (
-            "database_unavailable",
-            SERVER_DETAIL[DatabaseUnavailable],
-            "The database does not answer",
-        ),
+        NO_DATABASE,
         (
             "dagster_unavailable",
             SERVER_DETAIL[DagsterUnavailable],

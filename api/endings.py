@@ -10,7 +10,7 @@ from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres
 from resources.purge import Purged, PurgeFilter, purge
 from resources.request_store import RequestStore
-from resources.trace_context import current_trace
+from resources.trace_context import current_traceparent
 from resources.transcription_list import TranscriptionDetail
 from resources.usage import limits_of
 from ytcaption_assets.domain.caller import Caller
@@ -65,12 +65,11 @@ class CallersEndings:
             as `Endings.retry`; IntakePaused.
         """
         self._operating.check_intake()
-        trace = current_trace()
         row = self._endings.retry(
             id,
             caller.sees_only,
             force=force,
-            traceparent=trace.traceparent if trace else None,
+            traceparent=current_traceparent(),
             asker=caller.owner,
             limits=limits_of(caller, self._settings),
         )

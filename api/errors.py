@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -102,7 +103,24 @@ HTTP_DETAILS = {
 
 def status_of(error: errors.YtcaptionError) -> int:
     """The HTTP status of an error, by the nearest class in `STATUS_BY_ERROR`."""
-    return next(STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR)
+    return _status_of_kind(type(error))
+
+
+def status_of_code(code: str) -> int | None:
+    """The same of an error that only its code is left of; None of a code that is none of ours."""
+    return _statuses().get(code)
+
+
+@cache
+def _statuses() -> dict[str, int]:
+    kinds: list[type[errors.YtcaptionError]] = [errors.YtcaptionError]
+    for kind in kinds:  # which grows meanwhile
+        kinds += kind.__subclasses__()
+    return {kind.code: _status_of_kind(kind) for kind in reversed(kinds)}
+
+
+def _status_of_kind(kind: type[errors.YtcaptionError]) -> int:
+    return next(STATUS_BY_ERROR[each] for each in kind.__mro__ if each in STATUS_BY_ERROR)
 
 
 def problem(

@@ -9,6 +9,7 @@ from api.client_address import client_address, is_over_loopback, neighbourhood
 from api.errors import problem, ytcaption_problem
 from api.key_ring import KeyRing
 from api.rate_limit import Allowance, RateLimiter
+from api.route_path import route_path
 from resources.jwt_tokens import JwtTokens
 from ytcaption_assets.domain.addresses import is_loopback
 from ytcaption_assets.domain.caller import LOCAL, Caller
@@ -19,12 +20,6 @@ MAX_TOKEN_CHARS = 8 * 1024
 
 _OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz", "/favicon.ico"})
 _OPEN_FOLDERS = ("/docs/assets/", "/pages/")
-
-
-def path_of(scope: Scope) -> str:
-    """The path that routes are found by: without what a proxy has put before it."""
-    path, root = scope["path"], scope.get("root_path", "").rstrip("/")
-    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def is_open_path(path: str) -> bool:
@@ -122,7 +117,7 @@ class Identity:
             await self.app(scope, receive, send)
             return
         door: Door = scope["app"].state.parts.door
-        free = is_open_path(path_of(scope))
+        free = is_open_path(route_path(scope))
         allowance: Allowance | None = None
         try:
             if door.seems_open if free else await door.is_open():

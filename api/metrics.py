@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.readiness import Readiness
+from resources.pauses import PARTS
 from resources.postgres import Postgres
 from resources.queue_metrics import QueueMetrics, queue_metrics
 from ytcaption_assets.domain.errors import YtcaptionError
@@ -19,7 +20,6 @@ from ytcaption_assets.domain.errors import YtcaptionError
 logger = logging.getLogger(__name__)
 
 CACHED_S = 5.0
-PARTS = ("intake", "download", "transcription")
 OTHER = "other"
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

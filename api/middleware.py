@@ -11,6 +11,7 @@ from api import openai_errors
 from api.client_address import client_address
 from api.errors import HTTP_DETAILS, problem
 from api.request_id import HEADER, accept_request_id
+from api.route_path import route_path
 
 logger = logging.getLogger(__name__)
 access_log = logging.getLogger("api.access")
@@ -62,7 +63,7 @@ class RequestEnvelope:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        openai_errors.expect(scope["path"])
+        openai_errors.expect(route_path(scope))
         request_id = accept_request_id(Headers(scope=scope).get(HEADER))
         started_at = time.perf_counter()
         status = 0
@@ -121,7 +122,7 @@ class BodyLimit:
             answer = problem(400, "malformed_request", "The Content-Length is no number.")
             await answer(scope, receive, send)
             return
-        max_bytes = BODY_LIMITS.get(scope["path"], MAX_BODY_BYTES)
+        max_bytes = BODY_LIMITS.get(route_path(scope), MAX_BODY_BYTES)
         if max_bytes is None:
             await self.app(scope, receive, send)
             return

@@ -9,10 +9,11 @@ from typing import Any
 
 import anyio
 from fastapi import Request, Response
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import ServerSentEvent
 from starlette.exceptions import HTTPException
 
-from api.errors import RETRY_AFTER_S, problem, problem_body, status_of
+from api.errors import RETRY_AFTER_S, problem, problem_body, status_of_code
+from api.event_answer import EventAnswer
 from api.openai_errors import shaped
 from api.openai_schemas import AudioForm
 from api.openai_view import audio_response
@@ -35,8 +36,6 @@ from ytcaption_assets.settings import Settings
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 30.0
-PING_S = 15
-SEND_TIMEOUT_S = 30
 
 ID_HEADER = "X-Transcription-Id"
 """Under which the same text is found at our own routes."""
@@ -79,14 +78,7 @@ class OpenAIAudio:
         id = submission.transcription.id
         headers = {ID_HEADER: id, "Cache-Control": "no-store"}
         if form.stream:
-            return EventSourceResponse(
-                self._told(caller, id),
-                headers=headers,
-                ping=PING_S,
-                ping_message_factory=lambda: ServerSentEvent(comment="still here", sep="\n"),
-                send_timeout=SEND_TIMEOUT_S,
-                sep="\n",
-            )
+            return EventAnswer(self._told(caller, id), headers)
         row = await self._finished(request, caller, id)
         if row.status is TranscriptionStatus.COMPLETED:
             response = await anyio.to_thread.run_sync(self._rendered, row, form)
@@ -161,12 +153,7 @@ def _why_not(row: TranscriptionRow) -> tuple[int, str, str]:
     if row.status is not TranscriptionStatus.FAILED or failure is None:
         message = "The transcription was canceled. Ask for it again to start it anew."
         return 409, errors.ResultNotReady.code, message
-    waiting: list[type[errors.YtcaptionError]] = [errors.YtcaptionError]
-    for kind in waiting:
-        waiting += kind.__subclasses__()
-        if kind.code == failure.code:
-            return status_of(kind("")), failure.code, failure.message
-    return 500, failure.code, failure.message
+    return status_of_code(failure.code) or 500, failure.code, failure.message
 
 
 def _event(**content: Any) -> ServerSentEvent:

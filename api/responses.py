@@ -82,14 +82,15 @@ def problem_response(
 NOT_FOUND = problem_response(
     404, ("transcription_not_found", "There is no such transcription.", "No such id")
 )
-DATABASE_AWAY = problem_response(
-    503,
-    ("database_unavailable", SERVER_DETAIL[DatabaseUnavailable], "The database does not answer"),
-    retry=True,
+NO_DATABASE = (
+    DatabaseUnavailable.code,
+    SERVER_DETAIL[DatabaseUnavailable],
+    "The database does not answer",
 )
+DATABASE_AWAY = problem_response(503, NO_DATABASE, retry=True)
 INTAKE_AWAY = problem_response(
     503,
-    ("database_unavailable", SERVER_DETAIL[DatabaseUnavailable], "The database does not answer"),
+    NO_DATABASE,
     ("intake_paused", SERVER_DETAIL[IntakePaused], "The operator takes nothing at the moment"),
     retry=True,
 )
@@ -129,7 +130,7 @@ DOOR_REFUSALS = (
 """Of every route behind the door; `api.openapi` adds them."""
 
 CREATE_REFUSALS = (
-    problem_response(400, ("malformed_request", HTTP_DETAILS[400], "The body is no JSON"))
+    BODY_REFUSALS
     | problem_response(
         409,
         (
@@ -137,10 +138,6 @@ CREATE_REFUSALS = (
             "The id is known with other options than those asked for. Nothing was shared.",
             "Two sets of options with one id",
         ),
-    )
-    | problem_response(413, ("body_too_large", "The body is over 64 KiB.", "Too large a body"))
-    | problem_response(
-        415, ("unsupported_media_type", "Send the body as application/json.", "Not sent as JSON")
     )
     | problem_response(
         422,
@@ -160,11 +157,8 @@ CREATE_REFUSALS = (
     )
 )
 BATCH_REFUSALS = (
-    problem_response(400, ("malformed_request", HTTP_DETAILS[400], "The body is no JSON"))
+    BODY_REFUSALS
     | problem_response(413, ("body_too_large", "The body is over 4,096 KiB.", "Too large a body"))
-    | problem_response(
-        415, ("unsupported_media_type", "Send the body as application/json.", "Not sent as JSON")
-    )
     | problem_response(
         422,
         ("invalid_request", "The request is not valid: #/items.", "No items, or too many"),

@@ -9,7 +9,7 @@ from resources.idempotency import IdempotencyKey
 from resources.request_rows import Refusal, Submission, TranscriptionRequest
 from resources.request_store import RequestStore
 from resources.sites import resolve_source
-from resources.trace_context import current_trace
+from resources.trace_context import current_traceparent
 from resources.usage import limits_of
 from ytcaption_assets.domain.caller import Caller
 from ytcaption_assets.domain.errors import YtcaptionError
@@ -60,14 +60,13 @@ class Submitter:
                 return earlier[0]
         request = self.checked(asked, source)
         self._operating.check_intake()
-        trace = current_trace()
         submission = self._request_store.submit(
             request.source,
             request.options,
             priority=request.priority,
             metadata=request.metadata,
             owner=caller.owner,
-            traceparent=trace.traceparent if trace else None,
+            traceparent=current_traceparent(),
             idempotency=idempotency,
             limits=limits_of(caller, self._settings),
         )
@@ -106,11 +105,10 @@ class Submitter:
                 return earlier
         requests = [it if isinstance(it, Refusal) else self._checked_or_refused(it) for it in asked]
         self._operating.check_intake()
-        trace = current_trace()
         answers = self._request_store.submit_many(
             requests,
             owner=caller.owner,
-            traceparent=trace.traceparent if trace else None,
+            traceparent=current_traceparent(),
             idempotency=idempotency,
             limits=limits_of(caller, self._settings),
         )

@@ -3,6 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.route_path import route_path
 from resources.telemetry import span
 from resources.trace_context import TraceContext, in_trace
 
@@ -30,7 +31,7 @@ class Traced:
             return
         headers = Headers(scope=scope)
         asked = TraceContext.parsed(headers.get("traceparent"), headers.get("tracestate"))
-        if scope["path"] in UNTRACED:
+        if route_path(scope) in UNTRACED:
             with in_trace(asked or TraceContext.new()):
                 await self.app(scope, receive, send)
             return

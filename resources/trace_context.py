@@ -66,6 +66,12 @@ def current_trace() -> TraceContext | None:
     return _current.get()
 
 
+def current_traceparent() -> str | None:
+    """The same as a header's value."""
+    context = current_trace()
+    return None if context is None else context.traceparent
+
+
 @contextmanager
 def in_trace(context: TraceContext) -> Iterator[None]:
     """What the block does belongs there."""

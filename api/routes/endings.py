@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Request, Response
 from api.accepted import look_again
 from api.dependencies import EndingsDep, SettingsDep, Writer
 from api.ending_responses import (
-    CANCEL_REFUSALS,
     CANCELED,
     ERASE_REFUSALS,
     ERASED,
@@ -33,7 +32,6 @@ _NO_STORE = {"Cache-Control": "no-store"}
         200: {"content": {"application/json": {"example": CANCELED}}},
         **NOT_FOUND,
         **ERASED,
-        **CANCEL_REFUSALS,
         **DATABASE_AWAY,
     },
 )

@@ -1,17 +1,15 @@
 """Watching a transcription: server-sent events."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
-from starlette.types import Receive, Scope, Send
+from fastapi import APIRouter, Header, Request, Response
+from sse_starlette import EventSourceResponse
 
-from api.dependencies import DoorDep, Reader, RequestStoreDep, WatcherDep
+from api.dependencies import HOLDS_A_PLACE, DoorDep, Reader, RequestStoreDep, WatcherDep
 from api.ending_responses import ERASED
+from api.event_answer import EventAnswer
 from api.event_cursor import EventCursor
 from api.event_responses import event_responses
 from api.event_stream import EventStream
@@ -24,27 +22,6 @@ from ytcaption_assets.domain.errors import YtcaptionError
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
-PING_S = 15
-SEND_TIMEOUT_S = 30
-"""A reader that takes nothing for so long is gone."""
-
-
-class _Stream(EventSourceResponse):
-    """Given up, and its place with it, where the reader takes nothing any more."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends until one of the two ends it."""
-        with suppress(SendTimeoutError):
-            await super().__call__(scope, receive, send)
-
-
-async def _place(request: Request, caller: Reader, watcher: WatcherDep) -> AsyncIterator[None]:
-    if request.scope.get("ytcaption.is_head"):
-        yield
-        return
-    with watcher.place(caller):
-        yield
-
 
 @router.get(
     "/transcriptions/{id}/events",
@@ -52,7 +29,7 @@ async def _place(request: Request, caller: Reader, watcher: WatcherDep) -> Async
     summary="Watch a transcription",
     response_class=EventSourceResponse,
     responses={**event_responses(), **NOT_FOUND, **ERASED, **DATABASE_AWAY},
-    dependencies=[Depends(_place)],
+    dependencies=[HOLDS_A_PLACE],
 )
 async def read_events(
     id: TranscriptionId,
@@ -86,13 +63,7 @@ async def read_events(
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     if request.scope.get("ytcaption.is_head"):
         return Response(media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-    return _Stream(
-        stream.events(),
-        ping=PING_S,
-        ping_message_factory=lambda: ServerSentEvent(comment="still here", sep="\n"),
-        send_timeout=SEND_TIMEOUT_S,
-        sep="\n",
-    )
+    return EventAnswer(stream.events())
 
 
 def _may_go_on(request: Request, caller: Caller, door: Door) -> Callable[[], Awaitable[bool]]:

@@ -1,11 +1,10 @@
 """OpenAI's audio API, so that its clients work unchanged."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
-from api.dependencies import OpenAIAudioDep, Reader, SettingsDep, WatcherDep, Writer
+from api.dependencies import HOLDS_A_PLACE, OpenAIAudioDep, Reader, SettingsDep, Writer
 from api.openai_responses import (
     AUDIO_BODY,
     AUDIO_RESPONSES,
@@ -22,11 +21,6 @@ _CREATED = 1_663_718_400
 """2022-09-21, when Whisper came out: clients want a time, and none of ours says more."""
 
 
-async def _place(caller: Reader, watcher: WatcherDep) -> AsyncIterator[None]:
-    with watcher.place(caller):
-        yield
-
-
 @router.post(
     "/audio/transcriptions",
     operation_id="createOpenAITranscription",
@@ -34,7 +28,7 @@ async def _place(caller: Reader, watcher: WatcherDep) -> AsyncIterator[None]:
     response_class=Response,
     responses=AUDIO_RESPONSES,
     openapi_extra={"requestBody": AUDIO_BODY},
-    dependencies=[Depends(_place)],
+    dependencies=[HOLDS_A_PLACE],
 )
 async def transcribe_audio(request: Request, caller: Writer, audio: OpenAIAudioDep) -> Response:
     """The text of a file, as OpenAI's `audio.transcriptions.create` has it, once it is there: the
@@ -50,7 +44,7 @@ async def transcribe_audio(request: Request, caller: Writer, audio: OpenAIAudioD
     response_class=Response,
     responses=AUDIO_RESPONSES,
     openapi_extra={"requestBody": TRANSLATION_BODY},
-    dependencies=[Depends(_place)],
+    dependencies=[HOLDS_A_PLACE],
 )
 async def translate_audio(request: Request, caller: Writer, audio: OpenAIAudioDep) -> Response:
     """English, whatever is spoken, as OpenAI's `audio.translations.create` has it."""

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 from api.dependencies import DoorDep, Reader, RequestStoreDep, SettingsDep
 from api.identity_schemas import KeyLimits, RequestsLeft, UsageRead
 from api.responses import DATABASE_AWAY
-from resources.api_keys import SCOPES
 from resources.usage import limits_of, use_of
+from ytcaption_assets.domain.caller import SCOPES
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 

@@ -11,8 +11,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from api import event_stream
-from api.routes import events
+from api import event_answer, event_stream
 from resources.api_keys import ApiKeys
 from tests.api.conftest import UNKNOWN_ID, DatabaseSwitch, World, serving
 from tests.api.keys import Keys
@@ -79,7 +78,7 @@ def test_a_reader_that_takes_nothing_loses_its_place(
     settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its connection is open and never read: after a while another one may come."""
-    monkeypatch.setattr(events, "SEND_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(event_answer, "SEND_TIMEOUT_S", 0.5)
     id = world.running()
     hearing = Hearing(world, id)
     hearing.transcript = transcript_of(id, [f"{'word ' * 20_000}{number}" for number in range(200)])

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from api.routes import events
+from api import event_answer
 from resources import live_text
 from tests.api.conftest import RUN_ID, World, serving
 from tests.api.live import TEXTS, Hearing, Reader, Told, events_of, stream
@@ -51,7 +51,7 @@ def test_the_answer_is_a_stream_that_nobody_keeps(
     server_url: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Headers against caches and buffers, `retry`, and comments while nothing happens."""
-    monkeypatch.setattr(events, "PING_S", 0.1)
+    monkeypatch.setattr(event_answer, "PING_S", 0.1)
     url = f"{server_url}{PATH}/{world.queued()}/events"
     with httpx.Client(timeout=10) as client, client.stream("GET", url) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
