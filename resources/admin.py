@@ -14,7 +14,14 @@ from psycopg.rows import DictRow
 from resources.pauses import Pause, pauses
 from resources.postgres import Postgres
 from resources.queue_report import FailureCount, queue_report
-from resources.transcription_state import PROGRESS_CHANNEL, WORK_CHANNEL, notify
+from resources.request_store import RequestStore
+from resources.transcription_state import (
+    PROGRESS_CHANNEL,
+    QUEUED_ANEW,
+    WORK_CHANNEL,
+    is_erased,
+    notify,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -104,14 +111,8 @@ def overview(postgres: Postgres, home: Path) -> Overview:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
     """
     report = queue_report(postgres, limit=50)
+    counts = RequestStore(postgres=postgres).counts()
     with postgres.transaction() as connection:
-        counts: dict[str, int] = dict.fromkeys(
-            ("queued", "running", "completed", "failed", "canceled"), 0
-        )
-        for row in connection.execute(
-            "select status, count(*) as number from ytcaption.transcription group by status"
-        ):
-            counts[row["status"]] = row["number"]
         running = connection.execute(
             """
             select t.id, coalesce(m.info ->> 'title', m.title) as title, t.stage, t.progress_done,
@@ -129,7 +130,7 @@ def overview(postgres: Postgres, home: Path) -> Overview:
     assert media is not None
     disk = shutil.disk_usage(next(path for path in (home, *home.parents) if path.exists()))
     return Overview(
-        counts=counts,
+        counts={status.value: number for status, number in counts.items()},
         oldest_waiting_s=report.oldest_waiting_s,
         running=tuple(RunningTranscription(**row) for row in running),
         failures=report.failures,
@@ -165,7 +166,7 @@ def _batches(postgres: Postgres, chosen: RetryFilter) -> Iterator[list[str]]:
 
 def _queue_batch(connection: Connection[DictRow], chosen: RetryFilter) -> list[DictRow]:
     rows = connection.execute(
-        """
+        f"""
         with chosen as (
             select t.id from ytcaption.transcription t
             join ytcaption.media m on m.id = t.media_id
@@ -175,19 +176,15 @@ def _queue_batch(connection: Connection[DictRow], chosen: RetryFilter) -> list[D
                     or %(channel)s in (m.info ->> 'channel', m.info ->> 'channel_id'))
                 and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
                 and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
-                and not exists (select from ytcaption.tombstone where id_sha256 =
-                    encode(sha256(convert_to(t.id, 'UTF8')), 'hex'))
+                and not {is_erased("t.id")}
             order by t.created_at, t.id limit %(batch)s
             for update of t skip locked
         )
         update ytcaption.transcription t
-        set status = 'queued', attempt = attempt + 1, series_start = attempt + 1,
-            queued_at = now(), next_attempt_at = now(), run_id = null, heartbeat_at = null,
-            stage = null, progress_done = null, progress_total = null, error_code = null,
-            error_message = null, updated_at = now()
+        set {QUEUED_ANEW}
         from chosen where t.id = chosen.id
         returning t.id, t.media_id, t.attempt
-        """,
+        """,  # noqa: S608
         {**chosen.__dict__, "batch": BATCH},
     ).fetchall()
     values: list[dict[str, Any]] = [dict(row) for row in rows]

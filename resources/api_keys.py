@@ -13,11 +13,9 @@ from psycopg.rows import DictRow
 
 from resources.api_key_rows import ApiKeyRow, api_key_row
 from resources.postgres import Postgres, Role
-from ytcaption_assets.domain.caller import Limits, Scope
+from ytcaption_assets.domain.caller import SCOPES, Limits
 from ytcaption_assets.domain.errors import ApiKeyNotFound, InvalidOption
 from ytcaption_assets.settings import Settings
-
-SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 
 _TOKEN = re.compile(r"ytc_([a-z2-7]{16})_([a-z2-7]{32})")
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")

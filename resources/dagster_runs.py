@@ -10,6 +10,12 @@ from ytcaption_assets.partitions import transcription_partitions
 PARTITION_TAG = "dagster/partition"
 RUN_KEY_TAG = "dagster/run_key"
 
+
+def run_key(id: str, attempt: int) -> str:
+    """Of the run of one attempt: Dagster starts no second one (rule 33)."""
+    return f"{id}:{attempt}"
+
+
 _POLL_S = 0.25
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -27,7 +33,7 @@ def end_runs(instance: dg.DagsterInstance, id: str, attempt: int, run_id: str | 
         run_id: of the run that has claimed it.
     """
     for run in _runs(instance, id, _UNFINISHED):
-        if run.run_id == run_id or run.tags.get(RUN_KEY_TAG) == f"{id}:{attempt}":
+        if run.run_id == run_id or run.tags.get(RUN_KEY_TAG) == run_key(id, attempt):
             instance.run_coordinator.cancel_run(run.run_id)
 
 

@@ -15,10 +15,12 @@ from resources.request_rows import (
 )
 from resources.transcription_state import (
     PROGRESS_CHANNEL,
+    VISIBLE,
     WORK_CHANNEL,
     absent,
     add_event,
     cancel_row,
+    locked_media,
     locked_row,
     notify,
 )
@@ -128,16 +130,6 @@ class Endings:
             return transcription_row(queued)
 
 
-def locked_media(connection: Connection[DictRow], id: str) -> DictRow | None:
-    """The row of a transcription's media, held until the transaction ends: before the
-    transcription's own, as everywhere."""
-    return connection.execute(
-        "select * from ytcaption.media where id = "
-        "(select media_id from ytcaption.transcription where id = %s) for update",
-        (id,),
-    ).fetchone()
-
-
 def owned_row(connection: Connection[DictRow], id: str, owner: str | None) -> DictRow:
     """The row, held until the transaction ends, if the owner has asked for it and nobody has had it
     erased.
@@ -145,20 +137,8 @@ def owned_row(connection: Connection[DictRow], id: str, owner: str | None) -> Di
     Raises:
         TranscriptionNotFound, TranscriptionErased: as `RequestStore.get`.
     """
-    row = connection.execute(
-        """
-        select * from ytcaption.transcription
-        where id = %(id)s
-            and (%(owner)s::text is null or exists (
-                select from ytcaption.request
-                where transcription_id = %(id)s and owner = %(owner)s))
-            and not exists (
-                select from ytcaption.tombstone
-                where id_sha256 = encode(sha256(convert_to(%(id)s, 'UTF8')), 'hex'))
-        for update
-        """,
-        {"id": id, "owner": owner},
-    ).fetchone()
+    values = {"id": id, "owner": owner}
+    row = connection.execute(f"{VISIBLE} for update", values).fetchone()
     if row is None:
         raise absent(connection, id)
     return row

@@ -21,13 +21,21 @@ from typing import Self
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from resources.endings import locked_media, others_asked, owned_row, withdraw
+from resources.endings import others_asked, owned_row, withdraw
 from resources.media_extension import EXTENSIONS, UNKNOWN
 from resources.object_store import ObjectStore, audio_key, document_key, upload_key
 from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres, Role
 from resources.transcript_catalog import TranscriptCatalog
-from resources.transcription_state import PROGRESS_CHANNEL, add_event, cancel_row, notify
+from resources.transcription_state import (
+    NO_AUDIO,
+    PROGRESS_CHANNEL,
+    add_event,
+    cancel_row,
+    is_erased,
+    locked_media,
+    notify,
+)
 from resources.work_lock import alone, storing
 from resources.workspace import Workspace
 from ytcaption_assets.domain.errors import TranscriptionBusy, TranscriptionErased
@@ -39,10 +47,7 @@ logger = logging.getLogger(__name__)
 RUN_STOPS_S = 20.0
 """How long a canceled run may go on writing a file before the erasure gives up."""
 
-_IS_ERASED = (
-    "exists (select from ytcaption.tombstone "
-    "where id_sha256 = encode(sha256(convert_to(t.id, 'UTF8')), 'hex'))"
-)
+_IS_ERASED = is_erased("t.id")
 
 
 @dataclass(frozen=True)
@@ -204,10 +209,7 @@ class Erasure:
         """Whether no transcription that stays uses the media; then its audio is none any more."""
         forgotten = connection.execute(
             f"""
-            update ytcaption.media
-            set audio_key = null, audio_sha256 = null, audio_size_bytes = null,
-                audio_duration_s = null, audio_codec = null, audio_container = null,
-                audio_sample_rate_hz = null, audio_channels = null, audio_stored_at = null
+            update ytcaption.media set {NO_AUDIO}
             where id = %(media_id)s and not exists (
                 select from ytcaption.transcription t
                 where t.media_id = %(media_id)s and not {_IS_ERASED})

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import jwt
 
 from resources.guarded_fetch import fetch_json
-from ytcaption_assets.domain.caller import Caller, Scope
+from ytcaption_assets.domain.caller import SCOPES, Caller, Scope
 from ytcaption_assets.domain.errors import SetupError, SourceError, Unauthenticated
 from ytcaption_assets.settings import Settings
 
@@ -32,8 +32,6 @@ ASK_AGAIN_S = 60.0
 
 LEEWAY_S = 30
 """By which clocks may differ."""
-
-_SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 
 
 class PublishedKeys:
@@ -209,7 +207,7 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     if not isinstance(subject, str) or not 1 <= len(subject) <= 255 or not subject.isprintable():
         raise Unauthenticated("The token does not hold: its `sub` has no 1 to 255 characters.")
     asked = scope.split(" ") if isinstance(scope, str) else []
-    scopes: frozenset[Scope] = frozenset(name for name in _SCOPES if name in asked)
+    scopes: frozenset[Scope] = frozenset(name for name in SCOPES if name in asked)
     return Caller(f"jwt:{issuer}:{subject}", scopes)
 
 

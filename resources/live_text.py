@@ -5,6 +5,7 @@ from typing import Any
 
 from resources.postgres import Postgres
 from resources.request_rows import TranscriptionRow, transcription_row
+from resources.transcription_state import is_asked_for
 
 PAGE = 500
 
@@ -65,7 +66,7 @@ def glance(
     return Glance(transcription_row(row), row["text_attempt"], segments)
 
 
-_GLANCE = """
+_GLANCE = f"""
 with watched as (
     select *,
         -- A document that stands while a run works is the one the run goes on with.
@@ -73,8 +74,7 @@ with watched as (
         case when document_key is not null and status in ('running', 'completed')
                 and provenance ->> 'run_id' is distinct from run_id
             then 0 else attempt end as text_attempt
-    from ytcaption.transcription where id = %(id)s and (%(owner)s::text is null or exists (
-        select from ytcaption.request where transcription_id = %(id)s and owner = %(owner)s))
+    from ytcaption.transcription where id = %(id)s and {is_asked_for("%(id)s")}
 ),
 reader as (
     select *, case text_attempt when %(attempt)s then %(seen)s else 0 end as first from watched
@@ -91,4 +91,4 @@ select reader.*, (
     ) as page
 ) as text
 from reader
-"""
+"""  # noqa: S608

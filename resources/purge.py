@@ -8,6 +8,7 @@ from typing import Literal
 from resources.admin import LISTED
 from resources.erasure import Erasure
 from resources.postgres import Postgres
+from resources.transcription_state import is_erased
 from ytcaption_assets.domain.errors import InvalidOption, TranscriptionBusy, TranscriptionNotFound
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def purge(
 def _fitting(postgres: Postgres, chosen: PurgeFilter, id: str | None = None) -> list[str]:
     with postgres.transaction() as connection:
         rows = connection.execute(
-            """
+            f"""
             select t.id from ytcaption.transcription t
             cross join lateral (
                 select greatest(t.updated_at, max(r.created_at)) as touched_at
@@ -94,10 +95,9 @@ def _fitting(postgres: Postgres, chosen: PurgeFilter, id: str | None = None) -> 
                 and (%(status)s::text is null or t.status = %(status)s)
                 and (%(days)s::float8 is null
                     or last.touched_at < now() - make_interval(secs => %(days)s * 86400))
-                and not exists (select from ytcaption.tombstone where id_sha256 =
-                    encode(sha256(convert_to(t.id, 'UTF8')), 'hex'))
+                and not {is_erased("t.id")}
             order by last.touched_at, t.id
-            """,
+            """,  # noqa: S608
             {"id": id, "status": chosen.status, "days": chosen.older_than_days},
         ).fetchall()
     return [row["id"] for row in rows]

@@ -8,7 +8,12 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from resources.request_rows import Submission, TranscriptionRequest, clean, transcription_row
-from resources.transcription_state import PROGRESS_CHANNEL, WORK_CHANNEL
+from resources.transcription_state import (
+    NO_AUDIO,
+    PROGRESS_CHANNEL,
+    QUEUED_ANEW,
+    WORK_CHANNEL,
+)
 from ytcaption_assets.domain.errors import (
     DatabaseUnavailable,
     OptionsMismatch,
@@ -213,15 +218,11 @@ def ask_again(
     if not status.is_final or (status is TranscriptionStatus.COMPLETED and not request.force):
         return None
     return connection.execute(
-        """
-        update ytcaption.transcription
-        set status = 'queued', priority = %s, attempt = attempt + 1, series_start = attempt + 1,
-            queued_at = now(), next_attempt_at = now(), run_id = null, heartbeat_at = null,
-            stage = null, progress_done = null, progress_total = null, error_code = null,
-            error_message = null, traceparent = %s, updated_at = now()
+        f"""
+        update ytcaption.transcription set {QUEUED_ANEW}, priority = %s, traceparent = %s
         where id = %s
         returning *
-        """,
+        """,  # noqa: S608
         (request.priority, traceparent, row["id"]),
     ).fetchone()
 
@@ -237,12 +238,8 @@ def _forget_result(connection: Connection[DictRow], row: DictRow) -> None:
         (row["id"],),
     )
     connection.execute(
-        """
-        update ytcaption.media
-        set audio_key = null, audio_sha256 = null, audio_size_bytes = null,
-            audio_duration_s = null, audio_codec = null, audio_container = null,
-            audio_sample_rate_hz = null, audio_channels = null, audio_stored_at = null
-        where id = %s and kind <> 'upload'
-        """,
+        f"""
+        update ytcaption.media set {NO_AUDIO} where id = %s and kind <> 'upload'
+        """,  # noqa: S608
         (row["media_id"],),
     )

@@ -17,6 +17,7 @@ from resources.transcription_state import (
     claim_lost,
     claimed_row,
     forget_drafts,
+    locked_media,
     locked_row,
     notify,
 )
@@ -122,11 +123,7 @@ class RunStore(RunOutcomes):
             ClaimLost: the transcription is no longer this run's.
         """
         with self.postgres.transaction() as connection:
-            media = connection.execute(
-                "select kind from ytcaption.media where id = "
-                "(select media_id from ytcaption.transcription where id = %s) for update",
-                (id,),
-            ).fetchone()
+            media = locked_media(connection, id)
             row = claimed_row(connection, id, run_id)
             connection.execute(
                 """

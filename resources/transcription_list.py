@@ -14,6 +14,7 @@ from resources.request_rows import (
     media_row,
     transcription_row,
 )
+from resources.transcription_state import is_asked_for, is_erased
 from ytcaption_assets.domain.caller import Caller
 from ytcaption_assets.domain.request import TranscriptionStatus
 
@@ -61,10 +62,7 @@ select transcription.*, {_MEDIA}, now() as read_at,
     ) as metadata,
     case when transcription.status = 'queued' then ({place}) end as queue_position
 from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
-where not exists (  -- a row may outlive its text for as long as an erasure lasts
-    select from ytcaption.tombstone
-    where id_sha256 = encode(sha256(convert_to(transcription.id, 'UTF8')), 'hex')
-) and
+where not {is_erased("transcription.id")} and
 """  # noqa: S608 - of literals only
 
 
@@ -128,10 +126,7 @@ def detail_statement(id: str, caller: Caller) -> tuple[LiteralString, dict[str, 
     """The one with this id, if the caller may see it."""
     where: LiteralString = _ONE + "transcription.id = %(id)s"
     if caller.sees_only is not None:
-        where += (
-            " and exists (select from ytcaption.request "
-            "where transcription_id = transcription.id and owner = %(owner)s)"
-        )
+        where += f" and {is_asked_for('transcription.id')}"
     return where, _asker(caller) | {"id": id}
 
 

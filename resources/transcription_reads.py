@@ -20,7 +20,7 @@ from resources.transcription_list import (
     detail_statement,
     page_statement,
 )
-from resources.transcription_state import absent
+from resources.transcription_state import VISIBLE, absent
 from ytcaption_assets.domain.caller import LOCAL, Caller
 from ytcaption_assets.domain.errors import MediaNotFound
 from ytcaption_assets.domain.request import TranscriptionStatus
@@ -41,19 +41,7 @@ class TranscriptionReads(RunStore):
             TranscriptionNotFound: no such id, or this owner has not asked for it.
             TranscriptionErased: it was there once.
         """
-        rows = self.postgres.rows(
-            """
-            select * from ytcaption.transcription
-            where id = %(id)s and (%(owner)s::text is null or exists (
-                select from ytcaption.request
-                where transcription_id = %(id)s and owner = %(owner)s))
-            -- A row may outlive its text for as long as an erasure lasts.
-            and not exists (
-                select from ytcaption.tombstone
-                where id_sha256 = encode(sha256(convert_to(%(id)s, 'UTF8')), 'hex'))
-            """,
-            {"id": id, "owner": owner},
-        )
+        rows = self.postgres.rows(VISIBLE, {"id": id, "owner": owner})
         if not rows:
             raise self._absent(id)
         return transcription_row(rows[0])

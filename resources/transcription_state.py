@@ -1,7 +1,7 @@
 """Transitions of one transcription's row, inside the caller's transaction, each with its event."""
 
 import random
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -19,6 +19,21 @@ from ytcaption_assets.domain.request import TranscriptionStatus
 WORK_CHANNEL = "ytcaption_work"
 PROGRESS_CHANNEL = "ytcaption_progress"
 
+QUEUED_ANEW: LiteralString = """
+    status = 'queued', attempt = attempt + 1, series_start = attempt + 1, queued_at = now(),
+    next_attempt_at = now(), run_id = null, heartbeat_at = null, stage = null,
+    progress_done = null, progress_total = null, error_code = null, error_message = null,
+    updated_at = now()
+"""
+"""SQL: what an update sets that puts a transcription at rest into the queue, for a new series."""
+
+NO_AUDIO: LiteralString = """
+    audio_key = null, audio_sha256 = null, audio_size_bytes = null, audio_duration_s = null,
+    audio_codec = null, audio_container = null, audio_sample_rate_hz = null, audio_channels = null,
+    audio_stored_at = null
+"""
+"""SQL: what an update sets that forgets a media's audio."""
+
 _JITTER = 0.25
 _LONGEST_DELAY_S = 300.0
 _LONGEST_MESSAGE = 1_000
@@ -29,6 +44,31 @@ def retry_delay_s(try_number: int) -> float:
     quarter more, so that what failed together does not come back together."""
     delay_s = min(2.0**try_number - 1.0, _LONGEST_DELAY_S)
     return delay_s * (1.0 + random.uniform(0.0, _JITTER))  # noqa: S311 - no secret
+
+
+def is_erased(id: LiteralString) -> LiteralString:
+    """SQL: whether the transcription of this id was erased. Its row may outlive its text for as
+    long as the erasure lasts."""
+    return (
+        "exists (select from ytcaption.tombstone "
+        f"where id_sha256 = encode(sha256(convert_to({id}, 'UTF8')), 'hex'))"
+    )
+
+
+def is_asked_for(id: LiteralString) -> LiteralString:
+    """SQL: whether `owner` may see the transcription of this id, as `Caller.sees_only` says: they
+    have asked for it, or see everything (rule 12)."""
+    return (
+        "(%(owner)s::text is null or exists (select from ytcaption.request "
+        f"where transcription_id = {id} and owner = %(owner)s))"
+    )
+
+
+VISIBLE: LiteralString = (
+    "select * from ytcaption.transcription where id = %(id)s "  # noqa: S608
+    f"and {is_asked_for('%(id)s')} and not {is_erased('%(id)s')}"
+)
+"""SQL: the row of an id that an owner may see; takes `id` and `owner`."""
 
 
 def locked_row(connection: Connection[DictRow], id: str) -> DictRow:
@@ -61,6 +101,16 @@ def claimed_row(connection: Connection[DictRow], id: str, run_id: str) -> DictRo
     return row
 
 
+def locked_media(connection: Connection[DictRow], id: str) -> DictRow | None:
+    """The row of a transcription's media, held until the transaction ends: before the
+    transcription's own, as everywhere."""
+    return connection.execute(
+        "select * from ytcaption.media where id = "
+        "(select media_id from ytcaption.transcription where id = %s) for update",
+        (id,),
+    ).fetchone()
+
+
 def not_found(id: str) -> TranscriptionNotFound:
     """The error for an id that is not there."""
     return TranscriptionNotFound(f"There is no transcription {id[:120]}.")
@@ -68,14 +118,8 @@ def not_found(id: str) -> TranscriptionNotFound:
 
 def absent(connection: Connection[DictRow], id: str) -> YtcaptionError:
     """Why there is no row: TranscriptionErased where it was there once, else not found."""
-    erased = connection.execute(
-        "select 1 from ytcaption.tombstone "
-        "where id_sha256 = encode(sha256(convert_to(%s, 'UTF8')), 'hex')",
-        (id,),
-    ).fetchone()
-    if erased is None:
-        return not_found(id)
-    return erased_error()
+    row = connection.execute(f"select {is_erased('%s')} as erased", (id,)).fetchone()
+    return erased_error() if row and row["erased"] else not_found(id)
 
 
 def erased_error() -> TranscriptionErased:

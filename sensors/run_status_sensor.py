@@ -4,13 +4,13 @@ from contextlib import suppress
 
 import dagster as dg
 
+from resources.dagster_runs import PARTITION_TAG
 from resources.pauses import paused_parts
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.errors import ClaimLost
-from ytcaption_assets.run_claim import ATTEMPT_TAG
+from ytcaption_assets.run_trace import ATTEMPT_TAG
 from ytcaption_assets.settings import load_settings
 
-PARTITION_TAG = "dagster/partition"
 MAX_RUNTIME = "Exceeded maximum runtime"
 """How Dagster's run monitoring begins its reason."""
 

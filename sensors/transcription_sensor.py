@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from resources.dagster_runs import RUN_KEY_TAG, run_key
 from resources.pauses import follow_pauses, paused_parts
 from resources.request_rows import DueTranscription
 from resources.request_store import RequestStore
@@ -10,7 +11,6 @@ from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.run_trace import ATTEMPT_TAG, TRACE_TAG
 from ytcaption_assets.settings import load_settings
 
-RUN_KEY_TAG = "dagster/run_key"
 WINDOW = 100
 """Most runs in Dagster's queue: the rest waits in Postgres, its order decided anew each tick."""
 
@@ -75,12 +75,12 @@ def _without_run(
     due = request_store.due(WINDOW)
     if not due:
         return []
-    keys = [_run_key(each) for each in due]
+    keys = [run_key(each.id, each.attempt) for each in due]
     records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: keys}))
     runs = {record.dagster_run.tags[RUN_KEY_TAG]: record.dagster_run for record in records}
     waiting = []
     for each in due:
-        run = runs.get(_run_key(each))
+        run = runs.get(run_key(each.id, each.attempt))
         if run is None:
             waiting.append(each)
         elif run.is_finished:
@@ -95,10 +95,6 @@ def _without_run(
     return waiting
 
 
-def _run_key(due: DueTranscription) -> str:
-    return f"{due.id}:{due.attempt}"
-
-
 def _run_request(due: DueTranscription) -> dg.RunRequest:
     tags = {
         ATTEMPT_TAG: str(due.attempt),
@@ -107,4 +103,4 @@ def _run_request(due: DueTranscription) -> dg.RunRequest:
     }
     if due.traceparent is not None:
         tags[TRACE_TAG] = due.traceparent
-    return dg.RunRequest(run_key=_run_key(due), partition_key=due.id, tags=tags)
+    return dg.RunRequest(run_key=run_key(due.id, due.attempt), partition_key=due.id, tags=tags)

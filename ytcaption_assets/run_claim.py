@@ -19,8 +19,6 @@ from ytcaption_assets.run_end import STUCK_S, end_process, interruption, is_with
 from ytcaption_assets.run_trace import ATTEMPT_TAG, asset_span
 from ytcaption_assets.settings import load_settings
 
-__all__ = ["ATTEMPT_TAG", "Work", "claimed_work"]
-
 HEARTBEAT_S = 3.0
 """Rule 35 asks for one in 15 s; this is also how soon a run hears that it was canceled."""
 

@@ -15,7 +15,7 @@ from sensors.run_status_sensor import (
 from ytcaption_assets.definitions import build_definitions
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption_assets.run_claim import ATTEMPT_TAG
+from ytcaption_assets.run_trace import ATTEMPT_TAG
 
 
 @pytest.fixture

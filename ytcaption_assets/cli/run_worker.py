@@ -23,7 +23,7 @@ from ytcaption_assets.definitions import build_definitions
 from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.jobs import transcribe_job
 from ytcaption_assets.partitions import transcription_partitions
-from ytcaption_assets.run_claim import ATTEMPT_TAG
+from ytcaption_assets.run_trace import ATTEMPT_TAG
 from ytcaption_assets.settings import load_settings
 
 WORKER_TAG = "ytcaption/worker"

@@ -1,9 +1,10 @@
 """Who asks, and what they may."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 LOCAL_OWNER = "local"
 """Of requests on an installation where nobody has to say who they are."""
@@ -48,5 +49,5 @@ class Caller:
         return None if "admin" in self.scopes else self.owner
 
 
-LOCAL = Caller(LOCAL_OWNER, frozenset({"read", "write", "admin"}))
+LOCAL = Caller(LOCAL_OWNER, frozenset(SCOPES))
 """Everybody on this machine, as long as no keys exist (rule 21)."""
