@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.api_load import Ask, Took, flat_out, paced
+from benchmarks.installation import free_port
 from resources.database_urls import database_urls
 from resources.migrate import migrated_postgres
 from resources.object_store import ObjectStore, document_key
@@ -38,10 +39,12 @@ from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import Settings
 
-ROUTES = "/api/v1/transcriptions"
+BASE = "/api/v1"
 COMPLETED = 50
 GOALS_MS = {"POST": 50.0, "GET status": 20.0, "GET result": 20.0}
 FLAT_OUT_CLIENTS, FLAT_OUT_S = 16, 10.0
+SETTLE_S = 3
+"""Until every worker is there and has opened what it opens beside requests."""
 
 
 def main() -> None:
@@ -67,11 +70,8 @@ def main() -> None:
             for workers in dict.fromkeys((1, arguments.workers)):
                 name = f"ytcaption, {workers} process" + ("es" if workers > 1 else "")
                 with _served("api.app:create_app", workers, settings) as url:
-                    asks = _asks(url + ROUTES.removesuffix("/transcriptions"), done)
-                    paced_runs[name] = asyncio.run(paced(asks, **load))
-                    flat_runs[name] = asyncio.run(
-                        _flat(url + ROUTES.removesuffix("/transcriptions"), done)
-                    )
+                    paced_runs[name] = asyncio.run(paced(_asks(url + BASE, done), **load))
+                    flat_runs[name] = asyncio.run(_flat(url + BASE, done))
             close_pools(database_urls(settings))
     console = Console()
     _print_paced(console, paced_runs, arguments.clients)
@@ -148,9 +148,7 @@ async def _bare_inserts(
 @contextmanager
 def _served(app: str, workers: int, settings: Settings) -> Iterator[str]:
     """uvicorn in processes of its own; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log"]
     command += ["--workers", str(workers), "--log-level", "warning"]
     command += ["--factory"] if app.endswith("create_app") else []
@@ -174,9 +172,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             time.sleep(0.2)
         else:
-            time.sleep(
-                3
-            )  # until every worker is there and has opened what it opens beside requests
+            time.sleep(SETTLE_S)
             return
     raise RuntimeError(f"the server did not start:\n{log.read_text()[-3000:]}")
 

@@ -157,6 +157,50 @@ def word_offset_ms(one: list[Heard], other: list[Heard]) -> float | None:
     return statistics.median(found) * 1000 if found else None
 
 
+def measured(
+    recordings: list[Recording], first: list[Round], found: list[Round]
+) -> dict[str, object]:
+    """What an arm came to on a set, beside the first arm."""
+    heard = found[0].heard
+    wrong = errors(recordings, heard)
+    return {
+        "audio_s": round(sum(len(waveform) for _, waveform in recordings) / 16_000, 1),
+        "wall_s": [round(each.wall_s, 2) for each in found],
+        "cpu_s": [round(each.cpu_s, 2) for each in found],
+        "speedup_wall": speedup(first, found, "wall_s"),
+        "speedup_cpu": speedup(first, found, "cpu_s"),
+        "wer": round(wrong.rate * 100, 2),
+        "errors": [wrong.substitutions, wrong.deletions, wrong.insertions],
+        "by_language": wer_by_language(recordings, heard),
+        "words": wrong.reference_words,
+        "word_offset_ms": word_offset_ms(first[0].heard, heard),
+        "language_wrong": [
+            clip.path.name
+            for (clip, _), each in zip(recordings, heard, strict=True)
+            if each.language != clip.language
+        ],
+    }
+
+
+def speedup(first: list[Round], found: list[Round], clock: str) -> float:
+    """Median over the rounds, by `wall_s` or `cpu_s`."""
+    ratios = [getattr(a, clock) / getattr(b, clock) for a, b in zip(first, found, strict=True)]
+    return round(statistics.median(ratios), 2)
+
+
+def wer_by_language(recordings: list[Recording], heard: list[Heard]) -> dict[str, float]:
+    """In percent."""
+    pairs = list(zip(recordings, heard, strict=True))
+    rates = {}
+    for language in sorted({clip.language for clip, _ in recordings}):
+        spoken = [
+            (recording, each) for recording, each in pairs if recording[0].language == language
+        ]
+        wrong = errors([recording for recording, _ in spoken], [each for _, each in spoken])
+        rates[language] = round(wrong.rate * 100, 2)
+    return rates
+
+
 def main() -> None:
     """Prints a line for each set and arm."""
     settings = load_settings()
@@ -193,57 +237,14 @@ def main() -> None:
         for arm in arms.values():  # loads the model, wakes the threads
             arm([(recordings[0][0], recordings[0][1][: 16_000 * 4])])
         results = measure(arms, recordings, asked.rounds)
-        audio_s = sum(len(waveform) for _, waveform in recordings) / 16_000
         first = results[next(iter(arms))]
         for arm, found in results.items():
-            wrong = errors(recordings, found[0].heard)
-            ratios = {
-                key: round(
-                    statistics.median(
-                        getattr(a, key) / getattr(b, key) for a, b in zip(first, found, strict=True)
-                    ),
-                    2,
-                )
-                for key in ("wall_s", "cpu_s")
+            row = {"set": name, "arm": arm} | measured(recordings, first, found)
+            texts = {
+                "texts": [each.text for each in found[0].heard],
+                "files": [clip.path.name for clip, _ in recordings],
             }
-            offset = word_offset_ms(first[0].heard, found[0].heard)
-            row = {
-                "set": name,
-                "arm": arm,
-                "audio_s": round(audio_s, 1),
-                "wall_s": [round(each.wall_s, 2) for each in found],
-                "cpu_s": [round(each.cpu_s, 2) for each in found],
-                "speedup_wall": ratios["wall_s"],
-                "speedup_cpu": ratios["cpu_s"],
-                "wer": round(wrong.rate * 100, 2),
-                "errors": [wrong.substitutions, wrong.deletions, wrong.insertions],
-                "by_language": {
-                    language: round(
-                        total(
-                            word_errors(clip.language, clip.reference, each.text)
-                            for (clip, _), each in zip(recordings, found[0].heard, strict=True)
-                            if clip.language == language
-                        ).rate
-                        * 100,
-                        2,
-                    )
-                    for language in sorted({clip.language for clip, _ in recordings})
-                },
-                "words": wrong.reference_words,
-                "word_offset_ms": offset,
-                "language_wrong": [
-                    c.path.name
-                    for (c, _), h in zip(recordings, found[0].heard, strict=True)
-                    if h.language != c.language
-                ],
-            }
-            rows.append(
-                row
-                | {
-                    "texts": [h.text for h in found[0].heard],
-                    "files": [c.path.name for c, _ in recordings],
-                }
-            )
+            rows.append(row | texts)
             print(json.dumps(row), flush=True)
     if asked.json is not None:
         asked.json.write_text(json.dumps(rows, ensure_ascii=False))

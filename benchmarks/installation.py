@@ -73,7 +73,7 @@ class Installation:
 def installation(model_directory: Path) -> Iterator[Installation]:
     """Runs `ytcaption up` in a temporary home until the block ends; models are shared with it."""
     with tempfile.TemporaryDirectory(prefix="ytc-bench-") as folder:
-        home, port = Path(folder) / "home", _free_port()
+        home, port = Path(folder) / "home", free_port()
         environment = os.environ | {
             "YTCAPTION_HOME": str(home),
             "YTCAPTION_MODEL_DIRECTORY": str(model_directory),
@@ -110,7 +110,8 @@ def _wait_until_ready(running: Installation, process: subprocess.Popen[bytes], l
     raise RuntimeError(f"`ytcaption up` did not become ready:\n{log.read_text()[-3000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -13,6 +13,7 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ytcaption_assets.domain.caption_style import CaptionStyle
 from ytcaption_assets.domain.errors import SetupError
 
 DEFAULT_SITES = (
@@ -195,6 +196,15 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    def caption_style(self, language: str | None) -> CaptionStyle:
+        """How captions in this language are laid out here."""
+        return CaptionStyle.for_language(
+            language,
+            line_length=self.caption_line_length,
+            cjk_line_length=self.caption_cjk_line_length,
+            max_lines=self.caption_lines,
+        )
 
     @cached_property
     def store_url(self) -> str:

@@ -5,8 +5,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -39,6 +39,22 @@ def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Test
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
         yield client
+
+
+Start = Callable[..., TestClient]
+
+
+@pytest.fixture
+def start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Starts the app with changed settings, as often as asked; Dagster is away."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with ExitStack() as stack:
+
+        def started(**changes: object) -> TestClient:
+            app = create_app(settings.model_copy(update=changes))
+            return stack.enter_context(TestClient(app, base_url=BASE_URL))
+
+        yield started
 
 
 @pytest.fixture

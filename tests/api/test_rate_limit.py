@@ -8,7 +8,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -20,28 +19,13 @@ from api.app import create_app
 from api.client_address import client_address, neighbourhood
 from api.rate_limit import RateLimiter
 from resources.api_keys import ApiKeys
-from tests.api.conftest import BASE_URL
+from tests.api.conftest import Start
 from ytcaption_assets.domain.caller import Limits
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings
 
 REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
 PATH = "/api/v1/options"
-
-Start = Callable[..., TestClient]
-
-
-@pytest.fixture
-def start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Starts the app with changed settings, as often as asked; Dagster is away."""
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    with ExitStack() as stack:
-
-        def started(**changes: object) -> TestClient:
-            app = create_app(settings.model_copy(update=changes))
-            return stack.enter_context(TestClient(app, base_url=BASE_URL))
-
-        yield started
 
 
 @pytest.fixture

@@ -1,16 +1,13 @@
 """Quotas, and what `GET /api/v1/usage` says of them."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 
 import pytest
-from fastapi.testclient import TestClient
 
-from api.app import create_app
 from resources.api_keys import ApiKeys
 from resources.postgres import Postgres
-from tests.api.conftest import BASE_URL, World
+from tests.api.conftest import Start, World
 from ytcaption_assets.domain.caller import Limits
 from ytcaption_assets.settings import Settings
 
@@ -18,22 +15,6 @@ PATH = "/api/v1/transcriptions"
 USAGE = "/api/v1/usage"
 
 Key = Callable[..., dict[str, str]]
-Start = Callable[..., TestClient]
-
-
-@pytest.fixture
-def start(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., TestClient]]:
-    """Starts the app with changed settings; Dagster is away."""
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    with ExitStack() as stack:
-
-        def started(**changes: object) -> TestClient:
-            app = create_app(settings.model_copy(update=changes))
-            return stack.enter_context(TestClient(app, base_url=BASE_URL))
-
-        yield started
 
 
 @pytest.fixture

@@ -9,17 +9,15 @@ import pytest
 
 from benchmarks.common import clips, total, word_errors
 from resources import speech_filter, whisper, whisper_device
-from resources.audio_decoder import decode
 from resources.whisper import EngineInfo, WhisperTranscriber
 from resources.whisper_device import loaded_model
+from tests.resources.hearing import DATA, TINY_EN, samples, text
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition
 
 pytestmark = pytest.mark.model
 
-DATA = Path(__file__).parents[1] / "data"
-TINY_EN = TranscriptionOptions(model="tiny.en", language="en")
 SILENT = [
     "silence-room.flac",
     "silence-digital-20s.flac",
@@ -27,14 +25,6 @@ SILENT = [
     "noise-white-20s.flac",
     "music-hungarian-dance.ogg",
 ]
-
-
-def samples(name: str) -> np.ndarray:
-    return decode(DATA / name, max_audio_s=600, memory_bytes=1 << 30)
-
-
-def text(recognition: Recognition) -> str:
-    return " ".join(segment.text for segment in recognition.segments)
 
 
 @pytest.fixture(scope="module")

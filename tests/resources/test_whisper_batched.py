@@ -10,21 +10,19 @@ import pytest
 
 from benchmarks.common import clips, total, word_errors
 from resources import whisper_device, whisper_flight
-from resources.audio_decoder import decode
 from resources.whisper import WhisperTranscriber
 from resources.whisper_batch import WhisperBatch
 from resources.whisper_batched import BatchedTranscriber, transcriber_of
 from resources.whisper_device import Placement, loaded_model
 from resources.whisper_engine import engine_of, shape_of
 from resources.whisper_job import Job
+from tests.resources.hearing import DATA, TINY_EN, samples, text
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition
 from ytcaption_assets.settings import Settings
 
 pytestmark = pytest.mark.model
 
-DATA = Path(__file__).parents[1] / "data"
-TINY_EN = TranscriptionOptions(model="tiny.en", language="en")
 BASE = TranscriptionOptions(model="base")
 SILENT = [
     "silence-room.flac",
@@ -34,16 +32,8 @@ SILENT = [
 ]
 
 
-def samples(name: str) -> np.ndarray:
-    return decode(DATA / name, max_audio_s=600, memory_bytes=1 << 30)
-
-
 def clip(name: str):
     return next(each for each in clips(DATA) if each.path.name == name)
-
-
-def text(recognition: Recognition) -> str:
-    return " ".join(segment.text for segment in recognition.segments)
 
 
 def words(recognition: Recognition):

@@ -2,8 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ytcaption_assets.cli import keys
+from ytcaption_assets.cli.database import opened_database
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,13 +37,13 @@ def overview(
     """States, who waits longest, what runs, failures by cause, pauses, how much room is left."""
     from resources.admin import overview as read_overview
 
-    with _database() as (settings, postgres, console):
+    with opened_database() as (settings, postgres):
         seen = read_overview(postgres, settings.home)
     if as_json:
         document = json.dumps(asdict(seen), indent=2, default=lambda date: date.isoformat())
         sys.stdout.write(document + "\n")
     else:
-        print_overview(seen, console)
+        print_overview(seen, _console())
 
 
 @app.command()
@@ -65,9 +64,9 @@ def retry(
     from resources.admin import RetryFilter, retry_all
 
     chosen = RetryFilter(status, code, channel, _utc(created_after), _utc(created_before))
-    with _database() as (_, postgres, console):
+    with opened_database() as (_, postgres):
         affected = retry_all(postgres, chosen, BY)
-    _say(console, affected, "queued again")
+    _say(_console(), affected, "queued again")
 
 
 @app.command()
@@ -78,7 +77,8 @@ def pause(
     """Stops a part until it is resumed, restarts included. What runs is not disturbed."""
     from resources.pauses import pause as stop
 
-    with _database() as (settings, postgres, console):
+    console = _console()
+    with opened_database() as (settings, postgres):
         stop(postgres, part, reason, BY)
         console.print(f"{part} is paused.")
         _apply(settings, postgres, console)
@@ -89,7 +89,8 @@ def resume(part: Part) -> None:
     """Lets it go on."""
     from resources.pauses import resume as go_on
 
-    with _database() as (settings, postgres, console):
+    console = _console()
+    with opened_database() as (settings, postgres):
         was_paused = go_on(postgres, part, BY)
         console.print(f"{part} goes on." if was_paused else f"{part} was not paused.")
         _apply(settings, postgres, console)
@@ -118,7 +119,8 @@ def purge(
     from ytcaption_assets.cli.dagster_home import dagster_instance
 
     chosen = PurgeFilter(older_than_days, status)
-    with _database() as (settings, postgres, console), dagster_instance(settings) as instance:
+    console = _console()
+    with opened_database() as (settings, postgres), dagster_instance(settings) as instance:
         erasure = Erasure(settings, postgres, Orchestrator(instance))
         purged = erase_all(postgres, erasure, chosen, BY, dry_run=dry_run)
     affected = Affected(purged.number, purged.ids)
@@ -170,21 +172,10 @@ def print_overview(seen: "Overview", console: "Console") -> None:
     )
 
 
-@contextmanager
-def _database() -> "Iterator[tuple[Settings, Postgres, Console]]":
+def _console() -> "Console":
     from rich.console import Console
 
-    from resources.database_urls import database_urls
-    from resources.migrate import migrated_postgres
-    from resources.postgres import Postgres, close_pools
-    from ytcaption_assets.settings import load_settings
-
-    settings = load_settings()
-    with migrated_postgres(settings):
-        try:
-            yield settings, Postgres.from_settings(settings, "admin"), Console(highlight=False)
-        finally:
-            close_pools(database_urls(settings))
+    return Console(highlight=False)
 
 
 def _apply(settings: "Settings", postgres: "Postgres", console: "Console") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ytcaption_assets.cli.database import opened_database
 from ytcaption_assets.domain.caller import Limits
 
 if TYPE_CHECKING:
@@ -41,13 +42,10 @@ def create(
     from rich.console import Console
 
     from resources.api_keys import ApiKeys, parse_span
-    from resources.migrate import migrated_postgres
-    from ytcaption_assets.settings import load_settings
 
-    settings = load_settings()
     expires_in = None if expires is None else parse_span(expires)
-    with migrated_postgres(settings):
-        made = ApiKeys.from_settings(settings).create(
+    with opened_database() as (_, postgres):
+        made = ApiKeys(postgres).create(
             name,
             scope or ["read", "write"],
             expires_in=expires_in,
@@ -71,13 +69,10 @@ def list_keys() -> None:
     from rich.table import Column, Table
 
     from resources.api_keys import ApiKeys
-    from resources.migrate import migrated_postgres
-    from ytcaption_assets.settings import load_settings
 
-    settings = load_settings()
     console = Console(highlight=False)
-    with migrated_postgres(settings):
-        rows = ApiKeys.from_settings(settings).all()
+    with opened_database() as (_, postgres):
+        rows = ApiKeys(postgres).all()
     if not rows:
         console.print("No keys. On loopback the API is open to everybody on this machine.")
         return
@@ -105,12 +100,9 @@ def rotate(id: Annotated[str, typer.Argument(help="As `ytcaption keys list` show
     Transcriptions that were asked for with the key stay its own.
     """
     from resources.api_keys import ApiKeys
-    from resources.migrate import migrated_postgres
-    from ytcaption_assets.settings import load_settings
 
-    settings = load_settings()
-    with migrated_postgres(settings):
-        made = ApiKeys.from_settings(settings).rotate(_id_of(id))
+    with opened_database() as (_, postgres):
+        made = ApiKeys(postgres).rotate(_id_of(id))
     sys.stdout.write(f"{made.token}\n")
 
 
@@ -129,12 +121,9 @@ def revoke(
     from rich.console import Console
 
     from resources.api_keys import ApiKeys
-    from resources.migrate import migrated_postgres
-    from ytcaption_assets.settings import load_settings
 
-    settings = load_settings()
-    with migrated_postgres(settings):
-        keys = ApiKeys.from_settings(settings)
+    with opened_database() as (_, postgres):
+        keys = ApiKeys(postgres)
         row = keys.forget(_id_of(id)) if forget else keys.revoke(_id_of(id))
     Console(highlight=False).print(
         f"The key {row.id} of {row.name} opens nothing any more.", markup=False, soft_wrap=True

@@ -21,7 +21,6 @@ from ytcaption_assets.cli.named import SAMPLE
 from ytcaption_assets.cli.progress import Bars
 from ytcaption_assets.cli.worker_process import WorkerProcess
 from ytcaption_assets.domain.caption_formats import CaptionFormat
-from ytcaption_assets.domain.captions import CaptionStyle
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption_assets.domain.transcript import Transcript
@@ -141,12 +140,7 @@ def _answer(
             row = store.get(asked.id)
             if row.status is TranscriptionStatus.COMPLETED:
                 transcript = _document(row, object_store)
-                style = CaptionStyle.for_language(
-                    transcript.text_language,
-                    line_length=settings.caption_line_length,
-                    cjk_line_length=settings.caption_cjk_line_length,
-                    max_lines=settings.caption_lines,
-                )
+                style = settings.caption_style(transcript.text_language)
                 title = store.media(row.media_id).name
                 asked.files = write_captions(transcript, title, formats, directory, style)
                 print_transcript(asked, transcript, title, console)

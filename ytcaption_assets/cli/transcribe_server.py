@@ -18,7 +18,6 @@ from ytcaption_assets.client.client import Asked, Client
 from ytcaption_assets.client.errors import ApiError, ServerUnreachable, UnexpectedAnswer
 from ytcaption_assets.client.models import Transcription
 from ytcaption_assets.domain.caption_formats import CaptionFormat
-from ytcaption_assets.domain.captions import CaptionStyle
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.request import TranscriptionStatus, is_partition_key
 from ytcaption_assets.domain.transcript import Transcript
@@ -172,12 +171,7 @@ def _answer(
                 raise now
             if now.status is TranscriptionStatus.COMPLETED:
                 transcript = _transcript(client, source.id)
-                style = CaptionStyle.for_language(
-                    transcript.text_language,
-                    line_length=settings.caption_line_length,
-                    cjk_line_length=settings.caption_cjk_line_length,
-                    max_lines=settings.caption_lines,
-                )
+                style = settings.caption_style(transcript.text_language)
                 source.files = write_captions(transcript, now.media.name, formats, directory, style)
                 print_transcript(source, transcript, now.media.name, console)
             else:

@@ -1,0 +1,22 @@
+"""What tests of speech recognition give it, and what they read of its answer."""
+
+from pathlib import Path
+
+import numpy as np
+
+from resources.audio_decoder import decode
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.domain.transcript import Recognition
+
+DATA = Path(__file__).parents[1] / "data"
+TINY_EN = TranscriptionOptions(model="tiny.en", language="en")
+
+
+def samples(name: str) -> np.ndarray:
+    """A file of the tests' data."""
+    return decode(DATA / name, max_audio_s=600, memory_bytes=1 << 30)
+
+
+def text(recognition: Recognition) -> str:
+    """All that was heard."""
+    return " ".join(segment.text for segment in recognition.segments)

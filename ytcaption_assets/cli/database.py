@@ -1,0 +1,29 @@
+"""The database, for commands that work on it themselves, whether `up` runs or not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from resources.postgres import Postgres
+    from ytcaption_assets.settings import Settings
+
+
+@contextmanager
+def opened_database() -> "Iterator[tuple[Settings, Postgres]]":
+    """The settings and all rights on a migrated database; the embedded one is started if need be.
+
+    Raises:
+        as `migrated_postgres`.
+    """
+    from resources.database_urls import database_urls
+    from resources.migrate import migrated_postgres
+    from resources.postgres import Postgres, close_pools
+    from ytcaption_assets.settings import load_settings
+
+    settings = load_settings()
+    with migrated_postgres(settings):
+        try:
+            yield settings, Postgres.from_settings(settings, "admin")
+        finally:
+            close_pools(database_urls(settings))
