@@ -69,7 +69,7 @@ class Postgres(dg.ConfigurableResource):
             SetupError: the schema or its grants are missing.
             StorageError: Postgres refused a statement.
         """
-        with database_errors(), _pool(self.url, self.role).connection() as connection:
+        with database_errors(), _connection(self.url, self.role) as connection:
             yield connection
 
     def rows(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
@@ -80,9 +80,8 @@ class Postgres(dg.ConfigurableResource):
             as `transaction`.
         """
         with database_errors():
-            pool = _pool(self.url, self.role)
             for last in (False, True):
-                with pool.connection() as connection:
+                with _connection(self.url, self.role) as connection:
                     try:
                         connection.autocommit = True
                         return connection.execute(statement, parameters).fetchall()
@@ -199,17 +198,38 @@ def _rest(connection: Connection[DictRow]) -> None:
         connection.rested_at = time.monotonic()
 
 
-def _check(connection: Connection[DictRow]) -> None:
-    """A server that was restarted is noticed here, and not by the caller's first statement.
+@contextmanager
+def _connection(url: str, role: Role) -> Iterator[Connection[DictRow]]:
+    """One that works, in a transaction. Those that the server ended, as many as the pool holds, go
+    at once: the pool's own `check` would sleep for seconds after each."""
+    pool = _pool(url, role)
+    connection = pool.getconn()
+    for _ in range(_LARGEST_POOL):
+        if _works(connection):
+            break
+        connection.close()
+        pool.putconn(connection)
+        connection = pool.getconn()
+    try:
+        with connection:
+            yield connection
+    finally:
+        pool.putconn(connection)
 
-    One that ends a connection says so on its socket; only what rested longer is asked, which takes
-    a round trip.
-    """
+
+def _works(connection: Connection[DictRow]) -> bool:
+    """Whether the server has not ended it. That shows on its socket; only one that rested longer
+    is asked, which takes a round trip."""
     rested_at = connection.rested_at if isinstance(connection, _PooledConnection) else 0.0
     told = select.poll()
-    told.register(connection.fileno(), select.POLLIN)
-    if time.monotonic() - rested_at > _TRUSTED_S or told.poll(0):
+    try:
+        told.register(connection.fileno(), select.POLLIN)
+        if time.monotonic() - rested_at <= _TRUSTED_S and not told.poll(0):
+            return True
         cast(Any, ConnectionPool.check_connection)(connection)
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
@@ -243,7 +263,6 @@ def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
         reconnect_timeout=_WAIT_S,
         configure=configure,
         reset=_rest,
-        check=_check,
         name=f"ytcaption-{role}",
         open=True,
     )
