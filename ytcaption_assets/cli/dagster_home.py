@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from resources.database_urls import database_urls, libpq_url
 from resources.pauses import pool_slots
-from ytcaption_assets.cli.runtime_directory import runtime_directory
+from resources.runtime_directory import runtime_directory
 from ytcaption_assets.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption_assets.settings import Settings
 

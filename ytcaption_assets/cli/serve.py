@@ -17,6 +17,7 @@ from resources.jwt_tokens import JwtTokens
 from resources.migrate import migrate
 from resources.pauses import paused_parts
 from resources.postgres import Postgres
+from resources.runtime_directory import make_runtime_directory
 from resources.sites import check_sites
 from ytcaption_assets.cli.dagster_home import (
     LOCATION_NAME,
@@ -32,7 +33,6 @@ from ytcaption_assets.cli.leftovers import MARK, end_leftovers, group_members
 from ytcaption_assets.cli.ports import in_url, take_port
 from ytcaption_assets.cli.process_output import ProcessOutput
 from ytcaption_assets.cli.programs import Program
-from ytcaption_assets.cli.runtime_directory import make_runtime_directory
 from ytcaption_assets.cli.supervisor import Child, Supervisor
 from ytcaption_assets.cli.up_state import (
     ProcessState,

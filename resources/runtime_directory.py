@@ -8,7 +8,7 @@ from pathlib import Path
 from ytcaption_assets.domain.errors import SetupError
 
 # A Unix socket's path has at most 107 bytes on Linux and 103 on macOS, file name included.
-_LONGEST_DIRECTORY = 103 - len("/code.sock")
+_LONGEST_DIRECTORY = 103 - len("/worker-999.sock")
 
 
 def runtime_directory(home: Path) -> Path:
