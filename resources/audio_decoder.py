@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from resources.audio_decoder_process import CUT_SHORT, PROBE_S, SAMPLE_RATE_HZ, run_decoder
+from resources.audio_samples import mapped
 from resources.audio_structure import is_cut_short, is_short_of, stated_mp3_bytes
 from resources.waveform import waveform_png
 from ytcaption_assets.domain.errors import (
@@ -99,11 +101,11 @@ def decode(
     """The samples of a file's audio track, on the clock of the media.
 
     Where the track starts late or has a hole, there is silence, so that times fit the picture. A
-    damaged packet is silence, too. The array is a private mapping of a file that has no name any
-    more: pages are read when touched, and nothing is left when the array is gone.
+    damaged packet is silence, too. The array maps a file that has no name: pages are read when
+    touched (`audio_samples.give_back`), and nothing is left when this process ends, even by kill.
 
     Returns:
-        float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
+        float32, shape (n_samples,), mono, 16 kHz, in [-1, 1], read-only.
 
     Raises:
         FileUnreadable, EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable:
@@ -115,7 +117,8 @@ def decode(
     _check_file(path)
     if scratch_directory is not None:
         scratch_directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=scratch_directory) as output:
+    with ExitStack() as stack:
+        output = stack.enter_context(tempfile.TemporaryFile(dir=scratch_directory))
         found = run_decoder(
             path,
             memory_bytes=memory_bytes,
@@ -137,7 +140,8 @@ def decode(
             raise AudioTruncated(CUT_SHORT)
         if found["skipped"]:
             logger.warning("skipped %d of %d damaged packets", found["skipped"], found["packets"])
-        return np.memmap(output, dtype=np.float32, mode="c").view(np.ndarray)
+        stack.pop_all()  # open for as long as the samples are used
+        return mapped(output)
 
 
 def _check_file(path: Path) -> None:

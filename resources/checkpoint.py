@@ -1,8 +1,8 @@
 """What an attempt has heard so far, kept so that the next one goes on there.
 
 A checkpoint is a row of parts. Each holds what was heard since the one before it, so that saving
-costs the same at the end of ten hours as at their beginning. Parts are JSON: they go to the database,
-and between a run and a worker.
+costs the same at the end of ten hours as at their beginning. Parts are JSON: they go to the
+database, and between a run and a worker.
 """
 
 from collections.abc import Callable, Sequence

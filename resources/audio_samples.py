@@ -1,0 +1,77 @@
+"""Samples that lie in a file: pages of it are read when they are touched, and given back.
+
+Ten hours are 2.3 GB. Mapped and never given back, all of them would count as memory of the process.
+"""
+
+import mmap
+import os
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+
+class _Mapping(mmap.mmap):
+    """Keeps the file open, so that another process of the same user can open it, too.
+
+    Attributes:
+        address: where it begins in memory.
+    """
+
+    file: IO[bytes]
+    address: int
+
+
+def mapped(file: IO[bytes]) -> np.ndarray:
+    """The samples of a file, which may have no name; it is closed when the array is gone.
+
+    Returns:
+        float32, shape (n_samples,), read-only.
+
+    Raises:
+        ValueError: the file is empty.
+    """
+    mapping = _Mapping(file.fileno(), 0, access=mmap.ACCESS_READ)
+    samples = np.frombuffer(mapping, np.float32)
+    mapping.file, mapping.address = file, _address(samples)
+    return samples
+
+
+def give_back(samples: np.ndarray) -> None:
+    """Their pages are no longer memory of this process; touched again, they are read again.
+
+    Args:
+        samples: mapped ones or a slice of them; nothing happens to others.
+    """
+    mapping = _mapping(samples)
+    if mapping is None or not samples.flags.c_contiguous:
+        return
+    first = _address(samples) - mapping.address
+    start = -(-first // mmap.PAGESIZE) * mmap.PAGESIZE
+    end = first + samples.nbytes
+    if end < len(mapping):
+        end -= end % mmap.PAGESIZE
+    if start < end:
+        mapping.madvise(mmap.MADV_DONTNEED, start, end - start)
+
+
+def file_of(samples: np.ndarray) -> Path | None:
+    """Where another process of this user on this machine can open them, for as long as they are
+    held here; None for samples that are not mapped."""
+    mapping = _mapping(samples)
+    if mapping is None:
+        return None
+    return Path(f"/proc/{os.getpid()}/fd/{mapping.file.fileno()}")
+
+
+def _mapping(samples: np.ndarray) -> _Mapping | None:
+    base: object = samples
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    return base if isinstance(base, _Mapping) else None
+
+
+def _address(samples: np.ndarray) -> int:
+    return samples.__array_interface__["data"][0]
