@@ -18,7 +18,7 @@ status: $(INSTALLED)
 
 # By file on a few processes: much of a test's time is a server's start.
 test: $(DEVELOPED)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .

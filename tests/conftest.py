@@ -22,6 +22,13 @@ from ytcaption_assets.settings import Settings
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole systems first: a few slow files at the end would leave all but one process idle."""
+    slow_first = ("cli", "assets", "client", "api", "resources")
+    rank = {name: at for at, name in enumerate(slow_first)}
+    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
+
+
 @pytest.fixture(scope="session")
 def database_servers() -> Iterator[Callable[[str], DatabaseServer]]:
     """Servers by name, each started once, when it is first asked for."""
