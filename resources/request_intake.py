@@ -7,6 +7,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from resources.checkpoint_store import forget_checkpoint
 from resources.request_rows import Submission, TranscriptionRequest, clean, transcription_row
 from resources.transcription_state import (
     NO_AUDIO,
@@ -243,3 +244,4 @@ def _forget_result(connection: Connection[DictRow], row: DictRow) -> None:
         """,  # noqa: S608
         (row["media_id"],),
     )
+    forget_checkpoint(connection, row["id"])

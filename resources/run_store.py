@@ -7,6 +7,7 @@ state is one transaction with its event. Rows are locked in the order media, tra
 
 from psycopg.types.json import Jsonb
 
+from resources.checkpoint_store import forget_checkpoint
 from resources.request_rows import TranscriptionRow, clean, transcription_row
 from resources.run_outcomes import RunOutcomes
 from resources.segment_rows import segment_values
@@ -206,6 +207,7 @@ class RunStore(RunOutcomes):
             )
             connection.execute("delete from ytcaption.segment where transcription_id = %s", (id,))
             forget_drafts(connection, id)
+            forget_checkpoint(connection, id)
             with (
                 connection.cursor() as cursor,
                 cursor.copy(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 import numpy as np
 
+from resources.checkpoint import Checkpoint
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition, Segment
 
@@ -44,13 +45,17 @@ class Transcriber(dg.ConfigurableResource, ABC):
         options: TranscriptionOptions,
         on_progress: OnProgress,
         on_segment: OnSegment | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Recognition:
         """What is said in a waveform.
 
         Args:
             waveform: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
             on_progress: called as audio is done; what it raises ends the work.
-            on_segment: called with each segment of the result, in their order, while it decodes.
+            on_segment: called with each segment of the result, in their order, while it decodes;
+                first with those that are known from a checkpoint.
+            checkpoint: where earlier attempts at this audio, with these options, have left what
+                they heard: it is not heard again, and this attempt leaves there what it hears.
 
         Raises:
             ModelUnavailable, ModelCorrupt: no weights.

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from pydantic import Field
 
+from resources.audio_samples import give_back
+from resources.checkpoint import Checkpoint
+from resources.checkpoint_journal import Journal
 from resources.models import ModelFiles, ensure_model
 from resources.speech_filter import SpeechFilter
 from resources.speech_level import levelled
-from resources.speech_spans import SAMPLE_RATE_HZ, SpeechActivity, speech_activity
+from resources.speech_spans import SAMPLE_RATE_HZ, Span, SpeechActivity, speech_activity
 from resources.transcriber import EngineInfo, OnProgress, OnSegment, Transcriber
 from resources.whisper_device import Placement, loaded_model, placement
 from resources.whisper_language import detect_language
@@ -69,6 +72,7 @@ class WhisperTranscriber(Transcriber):
         options: TranscriptionOptions,
         on_progress: OnProgress,
         on_segment: OnSegment | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Recognition:
         """See `Transcriber.transcribe`."""
         duration_s = len(waveform) / SAMPLE_RATE_HZ
@@ -98,9 +102,16 @@ class WhisperTranscriber(Transcriber):
         files, where = self.placed(options.model, lambda *_: on_progress(0.0, duration_s))
         model = loaded_model(files.directory, files.revision, where)
         lap("load")
-        language, probability, heard = self._listen(model, waveform, activity, options, on_progress)
+        journal = Journal(checkpoint, self._identity(options.model))
+        language, probability, heard = self._listen(
+            model, waveform, activity, options, on_progress, journal
+        )
+        resumed_s = journal.done_s
         kept = _Kept(activity, on_segment)
+        for segment in journal.segments:
+            kept.add(segment)
         for segment in heard:
+            journal.add(segment)
             kept.add(segment)
         segments, dropped = kept.finish()
         lap("model")
@@ -113,6 +124,7 @@ class WhisperTranscriber(Transcriber):
             segments=segments,
             dropped=dropped,
             timings_s=timings_s,
+            resumed_s=resumed_s,
         )
 
     def describe(self, model: str) -> EngineInfo:
@@ -125,6 +137,14 @@ class WhisperTranscriber(Transcriber):
             model_revision=files.revision,
             device=where.device,
             compute_type=where.compute_type,
+        )
+
+    def _identity(self, model: str) -> str:
+        """All that decides what is heard, beside the audio and the options."""
+        info = self.describe(model)
+        return (
+            f"{info.engine} {info.engine_version}, {info.model} {info.model_revision}, "
+            f"{info.device} {info.compute_type}, beam {self.beam_size}"
         )
 
     def placed(
@@ -144,10 +164,20 @@ class WhisperTranscriber(Transcriber):
         activity: SpeechActivity,
         options: TranscriptionOptions,
         on_progress: OnProgress,
+        journal: Journal,
     ) -> tuple[str, float, Iterator[Segment]]:
-        """The language, its probability and all that the decoder writes, as it does."""
-        language, probability = detect_language(model, waveform, activity, options.language)
-        heard = self._heard(model, waveform, activity, language, options, on_progress)
+        """The language, its probability and all that the decoder writes from where the journal
+        ends on, as it does."""
+        regions = activity.regions(max_gap_s=MAX_GAP_S, max_region_s=_MAX_REGION_S)
+        journal.go_on(region.end_s for region in regions)
+        language, probability = journal.language or detect_language(
+            model, waveform, activity, options.language
+        )
+        journal.begin(language, probability)
+        left = [region for region in regions if region.end_s > journal.done_s]
+        heard = self._heard(
+            model, waveform, activity, left, language, options, on_progress, journal
+        )
         return language, probability, heard
 
     def _heard(
@@ -155,14 +185,16 @@ class WhisperTranscriber(Transcriber):
         model: "WhisperModel",
         waveform: np.ndarray,
         activity: SpeechActivity,
+        regions: Sequence[Span],
         language: str,
         options: TranscriptionOptions,
         on_progress: OnProgress,
+        journal: Journal,
     ) -> Iterator[Segment]:
         """All that the decoder writes, as it does, on the clock of the waveform."""
-        clock = WordClock(activity.duration_s)
-        number = 0
-        for region in activity.regions(max_gap_s=MAX_GAP_S, max_region_s=_MAX_REGION_S):
+        clock = WordClock(activity.duration_s, journal.clock_s)
+        number = len(journal.segments)
+        for region in regions:
             on_progress(max(region.start_s, clock.now_s), activity.duration_s)
             found, _ = model.transcribe(
                 levelled(waveform, region, activity.spans),
@@ -178,6 +210,8 @@ class WhisperTranscriber(Transcriber):
                 number += 1
                 yield segment
                 on_progress(clock.now_s, activity.duration_s)
+            journal.done(region.end_s, clock.now_s)
+            give_back(waveform)
 
 
 def ladder(start: float | None) -> tuple[float, ...]:

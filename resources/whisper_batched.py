@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from resources.batch_queue import CALLERS
+from resources.checkpoint import Checkpoint
+from resources.checkpoint_journal import Journal
 from resources.models import ModelFiles
 from resources.speech_spans import SpeechActivity
-from resources.transcriber import EngineInfo, OnProgress, OnSegment
+from resources.transcriber import EngineInfo, OnProgress, OnSegment, Transcriber
 from resources.whisper import WhisperTranscriber, ladder
 from resources.whisper_device import Placement
 from resources.whisper_engine import engine_of
 from resources.whisper_flight import Flight
 from resources.whisper_job import Asked
+from resources.worker_transcriber import WorkerTranscriber
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition, Segment
 from ytcaption_assets.settings import Settings
@@ -23,8 +26,16 @@ if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 
-def transcriber_of(settings: Settings) -> WhisperTranscriber:
-    """The engine that is set, as the settings say."""
+def transcriber_of(settings: Settings) -> Transcriber:
+    """What runs hear with: a worker where there may be one, else the engine itself."""
+    local = local_transcriber_of(settings)
+    if settings.worker == "off" and not settings.workers:
+        return local
+    return WorkerTranscriber.around(local, settings)
+
+
+def local_transcriber_of(settings: Settings) -> WhisperTranscriber:
+    """The engine that is set, in this process."""
     chosen = BatchedTranscriber if settings.engine == "batched" else WhisperTranscriber
     return chosen.from_settings(settings)
 
@@ -42,11 +53,12 @@ class BatchedTranscriber(WhisperTranscriber):
         options: TranscriptionOptions,
         on_progress: OnProgress,
         on_segment: OnSegment | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Recognition:
         """See `Transcriber.transcribe`."""
         CALLERS.enter()
         try:
-            return super().transcribe(waveform, options, on_progress, on_segment)
+            return super().transcribe(waveform, options, on_progress, on_segment, checkpoint)
         finally:
             CALLERS.leave()
 
@@ -70,6 +82,7 @@ class BatchedTranscriber(WhisperTranscriber):
         activity: SpeechActivity,
         options: TranscriptionOptions,
         on_progress: OnProgress,
+        journal: Journal,
     ) -> tuple[str, float, Iterator[Segment]]:
         asked = Asked(
             language=options.language,
@@ -79,6 +92,7 @@ class BatchedTranscriber(WhisperTranscriber):
             initial_prompt=options.initial_prompt,
             hotwords=options.hotwords,
         )
-        flight = Flight(engine_of(model), waveform, activity, asked, on_progress)
+        flight = Flight(engine_of(model), waveform, activity, asked, on_progress, journal)
         language, probability = flight.language()
+        journal.begin(language, probability)
         return language, probability, flight.segments()

@@ -8,7 +8,9 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
+from resources.audio_samples import give_back
 from resources.batch_queue import CALLERS
+from resources.checkpoint_journal import Journal
 from resources.speech_level import levelled
 from resources.speech_spans import SAMPLE_RATE_HZ, Span, SpeechActivity
 from resources.speech_windows import windows
@@ -71,18 +73,23 @@ class Flight:
         activity: SpeechActivity,
         asked: Asked,
         on_progress: OnProgress,
+        journal: Journal,
     ) -> None:
         """Nothing is decoded yet.
 
         Args:
             waveform: float32, shape (n_samples,), mono, 16 kHz.
             asked: its language may be None.
+            journal: what it has is not decoded again.
         """
         self._engine = engine
         self._activity = activity
         self._asked = asked
         self._on_progress = on_progress
-        self._clock = WordClock(activity.duration_s)
+        self._journal = journal
+        self._regions = activity.regions(max_gap_s=MAX_GAP_S, max_region_s=_MAX_REGION_S)
+        journal.go_on(self._ends_s(journal.done_s))
+        self._clock = WordClock(activity.duration_s, journal.clock_s)
         self._done_s = 0.0
         self._ahead = self._windows(waveform)
         self._flying: deque[_Flying] = deque()
@@ -93,6 +100,9 @@ class Flight:
         that it is heard in; of more, the first ones decide."""
         if self._asked.language is not None:
             return self._asked.language, 1.0
+        if self._journal.language is not None:
+            self._asked = replace(self._asked, language=self._journal.language[0])
+            return self._journal.language
         first = list(islice(self._ahead, _IN_FLIGHT))
         self._ahead = chain(first, self._ahead)
         if len(first) == 1:
@@ -107,7 +117,7 @@ class Flight:
 
     def segments(self) -> Iterator[Segment]:
         """All that is decoded, in order, as soon as all before it is known."""
-        number = 0
+        number = len(self._journal.segments)
         try:
             self._fill()
             while self._flying:
@@ -121,6 +131,8 @@ class Flight:
                     number += 1
                     yield segment
                 self._tell(window.span.end_s)
+                if not self._flying or self._flying[0].window.span.start_s >= window.span.end_s:
+                    self._journal.done(window.span.end_s, self._clock.now_s)
         finally:
             for window in self._flying:
                 window.job.is_canceled = True
@@ -170,12 +182,26 @@ class Flight:
         return Job(mel, min(FULL_FRAMES, padded), self._asked, self._finished)
 
     def _windows(self, waveform: np.ndarray) -> "Iterator[_Window]":
-        for region in self._activity.regions(max_gap_s=MAX_GAP_S, max_region_s=_MAX_REGION_S):
+        for region in self._regions:
+            if region.end_s <= self._journal.done_s:
+                continue
+            give_back(waveform)
             samples = levelled(waveform, region, self._activity.spans)
             for span in windows(self._activity, region, self._engine.costs):
+                if span.end_s <= self._journal.done_s:
+                    continue
                 first = int((span.start_s - region.start_s) * SAMPLE_RATE_HZ)
                 end = int((span.end_s - region.start_s) * SAMPLE_RATE_HZ)
                 yield _Window(span, samples[first:end])
+
+    def _ends_s(self, within_s: float) -> list[float]:
+        """Where windows end, in the region that holds this moment."""
+        return [
+            span.end_s
+            for region in self._regions
+            if region.start_s < within_s <= region.end_s
+            for span in windows(self._activity, region, self._engine.costs)
+        ]
 
     def _tell(self, done_s: float) -> None:
         self._done_s = max(done_s, self._done_s)

@@ -21,9 +21,9 @@ class WordClock:
         now_s: where the last interval ended.
     """
 
-    def __init__(self, duration_s: float) -> None:
+    def __init__(self, duration_s: float, now_s: float = 0.0) -> None:
         self._end_s = duration_s
-        self.now_s = 0.0
+        self.now_s = now_s
 
     def interval(self, start_s: float, end_s: float) -> tuple[float, float]:
         """The nearest interval that keeps the order."""

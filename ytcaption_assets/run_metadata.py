@@ -44,8 +44,14 @@ def transcript_metadata(
     media: MediaRow,
     timings_s: Mapping[str, float],
     waveform_png: bytes | None,
+    resumed_s: float = 0.0,
 ) -> dict[str, Any]:
-    """Metadata of `transcription`: numbers first, then the captions' beginning and the waveform."""
+    """Metadata of `transcription`: numbers first, then the captions' beginning and the waveform.
+
+    Args:
+        timings_s: wall seconds by stage.
+        resumed_s: seconds of audio that earlier attempts heard: there is no RTF then.
+    """
     metadata: dict[str, Any] = {
         "title": _title(media),
         "language": transcript.language or "none: nobody speaks",
@@ -65,7 +71,10 @@ def transcript_metadata(
             ]
         )
     if timings_s:
-        metadata["rtf"] = round(rtf(sum(timings_s.values()), transcript.duration_s), 4)
+        if resumed_s:
+            metadata["resumed_s"] = round(resumed_s, 2)
+        else:
+            metadata["rtf"] = round(rtf(sum(timings_s.values()), transcript.duration_s), 4)
         metadata |= {f"{stage}_s": round(took, 3) for stage, took in timings_s.items()}
     if waveform_png:
         encoded = base64.b64encode(waveform_png).decode()

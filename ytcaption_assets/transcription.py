@@ -1,11 +1,13 @@
 """Asset `transcription`: request -> partition -> audio -> *transcript* -> parquet -> query."""
 
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from resources.audio_decoder import AudioDecoder
+from resources.checkpoint_store import open_checkpoint
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
 from resources.telemetry import now_ns, record_span, span
@@ -43,17 +45,15 @@ def transcription(
         row = work.transcription
         if row.document_key is not None and object_store.exists(row.document_key):
             document = object_store.read_bytes(row.document_key, row.document_sha256)
-            transcript, timings = Transcript.from_json(document), {}
-            picture = None
+            heard = _Heard(Transcript.from_json(document))
         else:
-            transcript, timings, picture = _transcribe(
-                work, object_store, audio_decoder, transcriber
-            )
+            heard = _transcribe(work, request_store, object_store, audio_decoder, transcriber)
             key = document_key(work.id)
-            written = object_store.write_bytes(key, transcript.to_json())
+            written = object_store.write_bytes(key, heard.transcript.to_json())
             request_store.transcript_stored(
-                work.id, work.run_id, transcript, key, written.sha256, sum(timings.values())
+                work.id, work.run_id, heard.transcript, key, written.sha256, heard.processing_s
             )
+        transcript, timings = heard.transcript, dict(heard.timings_s)
         started_at = time.perf_counter()
         style = CaptionStyle.for_language(transcript.text_language)
         with span("captions"):
@@ -61,14 +61,41 @@ def transcription(
         if timings:
             timings["captions"] = time.perf_counter() - started_at
         return dg.MaterializeResult(
-            metadata=transcript_metadata(transcript, captions, work.media, timings, picture),
+            metadata=transcript_metadata(
+                transcript, captions, work.media, timings, heard.picture, heard.resumed_s
+            ),
             check_results=transcription_checks(transcript, qa_report(captions, style)),
         )
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """What came of the audio.
+
+    Attributes:
+        timings_s: wall seconds by stage; empty where the document was there.
+        picture: PNG of the waveform.
+        resumed_s: seconds of audio that earlier attempts heard.
+    """
+
+    transcript: Transcript
+    timings_s: dict[str, float] = field(default_factory=dict)
+    picture: bytes | None = None
+    resumed_s: float = 0.0
+
+    @property
+    def processing_s(self) -> float | None:
+        """What all of the audio took; None where an earlier attempt took a part of it."""
+        return None if self.resumed_s else sum(self.timings_s.values())
+
+
 def _transcribe(
-    work: Work, object_store: ObjectStore, audio_decoder: AudioDecoder, transcriber: Transcriber
-) -> tuple[Transcript, dict[str, float], bytes]:
+    work: Work,
+    request_store: RequestStore,
+    object_store: ObjectStore,
+    audio_decoder: AudioDecoder,
+    transcriber: Transcriber,
+) -> _Heard:
     audio = work.media.audio
     if audio is None:
         raise ObjectNotFound("The audio is not stored. Materialize audio_download first.")
@@ -78,15 +105,19 @@ def _transcribe(
     decode_s = time.perf_counter() - started_at
     options = work.transcription.options
     heard_ns = now_ns()
+    checkpoint = open_checkpoint(request_store.postgres, work.id, work.run_id, audio.sha256)
     with work.drafts() as on_segment:
-        recognition = transcriber.transcribe(waveform, options, work.progress, on_segment)
+        recognition = transcriber.transcribe(
+            waveform, options, work.progress, on_segment, checkpoint
+        )
     for step, took_s in recognition.timings_s.items():  # `vad`, `load`, `model`: one after another
         heard_ns = record_span(step, heard_ns, took_s)
     picture = audio_decoder.waveform_png(waveform)
-    return (
+    return _Heard(
         _document(work, recognition, transcriber, options, audio.sha256),
         {"decode": decode_s, **recognition.timings_s},
         picture,
+        recognition.resumed_s,
     )
 
 

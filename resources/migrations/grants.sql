@@ -22,7 +22,8 @@ grant select, insert on ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 -- Erasing takes rows away; their events stay.
 grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.segment,
-    ytcaption.draft_segment, ytcaption.tombstone to ytcaption_api;
+    ytcaption.draft_segment, ytcaption.checkpoint, ytcaption.tombstone to ytcaption_api;
+grant select on ytcaption.checkpoint to ytcaption_api;
 
 -- dagster: runs and sensors. It takes no requests.
 grant usage on schema ytcaption to ytcaption_dagster;
@@ -30,7 +31,7 @@ grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytc
     ytcaption.segment, ytcaption.migration to ytcaption_dagster;
 grant insert on ytcaption.event to ytcaption_dagster;
 grant insert, delete on ytcaption.segment to ytcaption_dagster;
-grant select, insert, delete on ytcaption.draft_segment to ytcaption_dagster;
+grant select, insert, delete on ytcaption.draft_segment, ytcaption.checkpoint to ytcaption_dagster;
 grant select on ytcaption.pause, ytcaption.tombstone to ytcaption_dagster;
 grant update (
     info, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,

@@ -33,9 +33,11 @@ def drafts(store: RequestStore, id: str) -> list[Draft]:
 class Onlooker(WhisperTranscriber):
     """The model; when all is decoded, but before anything is stored, somebody looks."""
 
-    def transcribe(self, waveform, options, on_progress, on_segment=None) -> Recognition:
+    def transcribe(
+        self, waveform, options, on_progress, on_segment=None, checkpoint=None
+    ) -> Recognition:
         """As the model does it."""
-        result = super().transcribe(waveform, options, on_progress, on_segment)
+        result = super().transcribe(waveform, options, on_progress, on_segment, checkpoint)
         deadline = time.monotonic() + 20
         while len(seen := self.look()) < len(result.segments):
             assert time.monotonic() < deadline, seen

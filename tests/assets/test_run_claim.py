@@ -18,7 +18,9 @@ from ytcaption_assets.domain.transcript import Recognition
 class Meddler(Transcriber):
     """A fault injected: something happens to the transcription while the model works."""
 
-    def transcribe(self, waveform, options, on_progress, on_segment=None) -> Recognition:
+    def transcribe(
+        self, waveform, options, on_progress, on_segment=None, checkpoint=None
+    ) -> Recognition:
         """Calls the meddling, then reports progress, as the model would."""
         type(self).meddle()
         on_progress(1.0, 11.0)
@@ -34,7 +36,9 @@ class Meddler(Transcriber):
 class Patient(Meddler):
     """Works on for half a minute unless it is told to stop."""
 
-    def transcribe(self, waveform, options, on_progress, on_segment=None) -> Recognition:
+    def transcribe(
+        self, waveform, options, on_progress, on_segment=None, checkpoint=None
+    ) -> Recognition:
         """Asks twenty times a second whether it is to go on."""
         type(self).meddle()
         for _ in range(600):

@@ -93,7 +93,14 @@ class Here:
 
     def counts(self) -> dict[str, int]:
         """Of all tables that must be empty."""
-        names = ("transcription", "media", "request", "segment", "draft_segment")
+        names = (
+            "transcription",
+            "media",
+            "request",
+            "segment",
+            "draft_segment",
+            "checkpoint",
+        )
         return {name: self.rows(name) for name in names}
 
 

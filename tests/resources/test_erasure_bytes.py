@@ -1,7 +1,7 @@
 """After an erasure no byte of it is left in the databases, the objects, the lake, the home."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +11,8 @@ import pytest
 from psycopg import sql
 
 from resources.database_urls import database_urls
+from resources.checkpoint import Part
+from resources.checkpoint_store import open_checkpoint
 from resources.draft_segments import add_drafts
 from resources.erasure import Erasure
 from resources.request_store import RequestStore
@@ -32,7 +34,9 @@ SECRETS = (SAID, DROPPED, TITLE, NOTE)
 class Speaker(Transcriber):
     """Hears one word that occurs nowhere else, and one that it does not believe."""
 
-    def transcribe(self, waveform, options, on_progress, on_segment=None) -> Recognition:
+    def transcribe(
+        self, waveform, options, on_progress, on_segment=None, checkpoint=None
+    ) -> Recognition:
         """What it always hears."""
         dropped = DroppedSegment(1.0, 2.0, DROPPED, "loop")
         return Recognition("en", 1.0, 11.0, 1.0, (spoken(f"{SAID} speaks."),), (dropped,))
@@ -107,8 +111,21 @@ def test_no_byte_is_left(
     add_drafts(request_store.postgres, id, "again", [spoken(f"{SAID} again.")])
     audio = request_store.media(url_media_id(url)).audio
     assert audio is not None
+    said = [asdict(spoken(f"{SAID} once more."))]
+    part = Part(
+        number=0,
+        engine="test",
+        language="en",
+        language_probability=1.0,
+        done_s=1.0,
+        clock_s=1.0,
+        segments=said,
+    )
+    open_checkpoint(request_store.postgres, id, "again", audio.sha256).save(part)
     found = {word: places.holding(word) for word in SECRETS}
-    assert {"ytcaption.segment", "ytcaption.draft_segment"} <= set(found[SAID])
+    assert {"ytcaption.segment", "ytcaption.draft_segment", "ytcaption.checkpoint"} <= set(
+        found[SAID]
+    )
     assert any(place.endswith(".parquet") for place in found[SAID])
     assert any("transcripts/" in place for place in found[SAID])
     assert "public.event_logs" in found[SAID]
@@ -124,7 +141,9 @@ def test_no_byte_is_left(
 
 
 class _Other(Speaker):
-    def transcribe(self, waveform, options, on_progress, on_segment=None) -> Recognition:
+    def transcribe(
+        self, waveform, options, on_progress, on_segment=None, checkpoint=None
+    ) -> Recognition:
         return Recognition("en", 1.0, 11.0, 1.0, (spoken("Nachbar speaks."),), ())
 
 

@@ -72,6 +72,7 @@ class Recognition:
         duration_s: of the audio.
         speech_s: seconds that the voice activity detector calls speech.
         timings_s: wall seconds by stage (`vad`, `model`, `load`).
+        resumed_s: seconds of audio from its start that an earlier attempt heard.
     """
 
     language: str | None
@@ -81,6 +82,7 @@ class Recognition:
     segments: tuple[Segment, ...]
     dropped: tuple[DroppedSegment, ...]
     timings_s: dict[str, float] = field(default_factory=dict)
+    resumed_s: float = 0.0
 
 
 @dataclass(frozen=True)
