@@ -10,9 +10,9 @@ import pyarrow.parquet as parquet
 import pytest
 from psycopg import sql
 
-from resources.database_urls import database_urls
 from resources.checkpoint import Part
 from resources.checkpoint_store import open_checkpoint
+from resources.database_urls import database_urls
 from resources.draft_segments import add_drafts
 from resources.erasure import Erasure
 from resources.request_store import RequestStore
