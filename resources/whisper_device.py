@@ -191,3 +191,25 @@ def _load(directory: Path, where: Placement) -> "WhisperModel":
             f"The files of the model '{directory.name}' cannot be loaded. Delete its folder to "
             "have it fetched again."
         ) from error
+
+
+def loaded_names() -> list[str]:
+    """Of the models that this process holds."""
+    return sorted({directory.name for directory, _, _ in list(_models)})
+
+
+def unload_models() -> None:
+    """Gives their memory back; nobody may be using them. They are loaded again when asked for."""
+    with _loading:
+        for model in _models.values():
+            model.model.unload_model()  # whoever still holds the object holds no weights
+        _models.clear()
+
+
+def gpu_count() -> int:
+    """GPUs that this process may use; 0 where none would work. CUDA is asked where a driver is."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
+        return 0
+    import ctranslate2
+
+    return 0 if _gpu_hindrance() is not None else ctranslate2.get_cuda_device_count()

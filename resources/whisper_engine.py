@@ -58,3 +58,9 @@ def engine_of(model: "WhisperModel") -> Engine:
         while len(_engines) > _ENGINES:
             _engines.popitem(last=False)
         return _engines[id(model)]
+
+
+def forget_engines() -> None:
+    """Lets go of every model; nobody may be using one."""
+    with _making:
+        _engines.clear()

@@ -10,6 +10,7 @@ from ytcaption_assets.cli import admin, keys, lake, models
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
+from ytcaption_assets.cli.worker import worker
 from ytcaption_assets.domain.errors import InputError, QueryError, YtcaptionError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(status)
 app.command()(sql)
+app.command()(worker)
 app.add_typer(keys.app, name="keys")
 app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")

@@ -64,6 +64,12 @@ def print_status(report: "StatusReport", console: "Console") -> None:
         postgres = "[green]ok" if report.postgres_runs else "[red]not running"
         table.add_row(f"Postgres ({report.postgres})", postgres)
         console.print(table)
+        for name, health in report.workers.items():
+            console.print(
+                f"{name}: {health.jobs} of {health.slots} slots, {health.memory_bytes >> 20} MB, "
+                f"{', '.join(health.models) or 'no model loaded'}",
+                highlight=False,
+            )
     else:
         postgres = "runs" if report.postgres_runs else "does not run"
         console.print(f"`ytcaption up` does not run; Postgres ({report.postgres}) {postgres}.")

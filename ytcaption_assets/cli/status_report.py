@@ -1,15 +1,19 @@
 """What runs on this home, and where its transcriptions stand."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from resources.database_urls import postgres_folder
 from resources.embedded_postgres import is_postgres_running, running_postgres
 from resources.postgres import Postgres
 from resources.queue_report import QueueReport, queue_report
 from resources.request_store import RequestStore
+from resources.runtime_directory import runtime_directory
+from resources.worker_client import local_workers
+from resources.worker_wire import Health
 from ytcaption_assets.cli.dagster_home import code_server_socket, dagster_instance
 from ytcaption_assets.cli.health import code_server_answers, daemon_beats_since, http_answers
 from ytcaption_assets.cli.leftovers import leftover_processes
@@ -47,6 +51,7 @@ class StatusReport:
     Attributes:
         processes: of a running `up`; empty when there is none.
         leftovers: processes that a killed `up` left.
+        workers: how those that answer are, by name.
         postgres_runs: whether the database answered before this was asked.
         counts: transcriptions by status; None when they cannot be read.
         queue: None likewise.
@@ -55,6 +60,7 @@ class StatusReport:
 
     home: str
     processes: tuple[ProcessReport, ...]
+    workers: Mapping[str, Health]
     leftovers: int
     postgres: str
     postgres_runs: bool
@@ -96,10 +102,12 @@ def read_status(settings: Settings) -> StatusReport:
                 )
         except YtcaptionError as error:
             problem = error.message
-        processes = _processes(settings, state, postgres_runs) if state else ()
+        workers = _workers(settings)
+        processes = _processes(settings, state, postgres_runs, workers) if state else ()
     return StatusReport(
         home=str(settings.home),
         processes=processes,
+        workers=workers,
         leftovers=0 if state else len(leftover_processes(settings.home)),
         postgres="embedded" if settings.database_url is None else "server",
         postgres_runs=postgres_runs,
@@ -113,10 +121,16 @@ def _has_data(settings: Settings) -> bool:
     return settings.database_url is not None or (postgres_folder(settings) / "data").exists()
 
 
+def _workers(settings: Settings) -> dict[str, Health]:
+    found = local_workers(runtime_directory(settings.home))
+    health = ((each.name, each.health()) for each in found)
+    return {name: each for name, each in health if each is not None}
+
+
 def _processes(
-    settings: Settings, state: UpState, postgres_runs: bool
+    settings: Settings, state: UpState, postgres_runs: bool, workers: Mapping[str, Health]
 ) -> tuple[ProcessReport, ...]:
-    answers = {
+    answers: dict[str, Callable[[], bool]] = {
         "up": lambda: True,
         "code": lambda: code_server_answers(code_server_socket(settings)),
         "daemon": lambda: postgres_runs and _daemon_beats(settings),
@@ -131,8 +145,11 @@ def _processes(
         "webserver": f"http://127.0.0.1:{state.webserver_port}",
         "api": f"http://{in_url(state.api_host)}:{state.api_port}",
     }
-    expected = [name for name in answers if name != "webserver" or state.webserver_port is not None]
     known = {each.name: each for each in (state.up, *state.processes)}
+    for name in sorted(name for name in known if name.startswith("worker-")):
+        answers[name] = partial(workers.__contains__, name)
+        addresses[name] = str(runtime_directory(settings.home) / f"{name}.sock")
+    expected = [name for name in answers if name != "webserver" or state.webserver_port is not None]
     return tuple(
         _report(name, known.get(name), answers[name], addresses.get(name)) for name in expected
     )

@@ -1,0 +1,194 @@
+"""A worker's HTTP: `POST /recognitions` hears a recording, `/healthz` says how the worker is.
+
+Over a Unix socket, which only its owner can open, runs name a file of samples. Over TCP they prove
+themselves by a token and send the samples.
+"""
+
+import asyncio
+import hmac
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+import numpy as np
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from resources.speech_spans import SAMPLE_RATE_HZ
+from resources.worker_audio import (
+    AudioRefused,
+    Body,
+    mapped_samples,
+    received_line,
+    received_samples,
+)
+from resources.worker_jobs import Job, Jobs, memory_bytes
+from resources.worker_wire import Health, Order, error_said
+from ytcaption_assets.domain.errors import YtcaptionError
+
+logger = logging.getLogger(__name__)
+
+_IDLE_LOOK_S = 5.0
+
+
+@dataclass(frozen=True)
+class Door:
+    """How runs come in.
+
+    Attributes:
+        is_local: through a socket of this user's: audio is named by its file, never sent.
+        token: what others must say; None: all that reach it may.
+    """
+
+    is_local: bool
+    token: SecretStr | None = None
+
+    def opens(self, request: Request) -> bool:
+        """Whether who asks may."""
+        if self.is_local or self.token is None:
+            return True
+        given = request.headers.get("authorization", "").encode()
+        wanted = f"Bearer {self.token.get_secret_value()}".encode()
+        return hmac.compare_digest(given, wanted)
+
+
+class WorkerApp:
+    """The routes of one worker."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        door: Door,
+        *,
+        engine: str,
+        model: str,
+        max_audio_s: float,
+        scratch: Path,
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            engine: `batched` or `sequential`.
+            model: loaded at the start where it is here.
+            scratch: where samples that are sent lie while they are heard.
+        """
+        self._jobs, self._door, self._engine, self._model = jobs, door, engine, model
+        self._max_samples = int(max_audio_s * SAMPLE_RATE_HZ)
+        self._scratch = scratch
+
+    def app(self) -> Starlette:
+        """What a server serves."""
+        return Starlette(
+            routes=[
+                Route("/recognitions", self._recognize, methods=["POST"]),
+                Route("/healthz", self._health),
+                Route("/livez", self._alive),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        threading.Thread(
+            target=self._jobs.warm_up, args=(self._model,), name="warm-up", daemon=True
+        ).start()
+        idle = asyncio.create_task(self._look_for_idleness())
+        yield
+        idle.cancel()
+
+    async def _look_for_idleness(self) -> None:
+        while True:
+            await asyncio.sleep(min(_IDLE_LOOK_S, self._jobs.idle_s / 4) or _IDLE_LOOK_S)
+            await asyncio.to_thread(self._jobs.give_back)
+
+    async def _alive(self, _request: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def _health(self, request: Request) -> Response:
+        if not self._door.opens(request):
+            return _refused(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong")
+        health = Health(
+            engine=self._engine,
+            beam_size=self._jobs.transcriber.beam_size,
+            jobs=self._jobs.taken,
+            slots=self._jobs.slots,
+            memory_bytes=memory_bytes(),
+            models=self._jobs.models,
+        )
+        return JSONResponse(health.to_dict())
+
+    async def _recognize(self, request: Request) -> Response:
+        if not self._door.opens(request):
+            return _refused(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong")
+        job = self._jobs.take()
+        if job is None:
+            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "every slot is taken")
+        try:
+            job.start(*await self._received(request))
+        except AudioRefused as error:
+            return _refused(HTTPStatus.BAD_REQUEST, str(error))
+        except YtcaptionError as error:  # DiskFull
+            return JSONResponse(error_said(error), HTTPStatus.INSUFFICIENT_STORAGE)
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
+        finally:
+            if not job.is_started:
+                job.cancel()
+        return _Answer(job)
+
+    async def _received(self, request: Request) -> tuple[Order, np.ndarray]:
+        body = Body(request.stream())
+        try:
+            order = Order.read(await received_line(body))
+        except ValueError as error:
+            raise AudioRefused(str(error)) from None
+        if not 0 <= order.samples <= self._max_samples:
+            raise AudioRefused("the audio is longer than is allowed here")
+        if not self._door.is_local:
+            if order.path is not None:
+                raise AudioRefused("files are named through a socket only")
+            return order, await received_samples(body, order.samples, self._scratch)
+        if order.path is None or await body.block() is not None:
+            raise AudioRefused("through a socket samples are in a file")
+        return order, mapped_samples(order.path, order.samples)
+
+
+class _Answer(StreamingResponse):
+    """The job's lines; who goes before its end has canceled it."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.lines(), media_type="application/x-ndjson")
+        self._job = job
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except TimeoutError:
+            logger.error("a job has hung: this worker stops, and another one takes its place")
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise
+        finally:
+            self._job.cancel()
+
+
+def _refused(status: HTTPStatus, reason: str) -> Response:
+    # What else the body holds is not read.
+    headers = {"Connection": "close"}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "1"
+    else:
+        logger.warning("refused a request: %s", reason)
+    said = {"error": {"code": "refused", "message": reason}}
+    return JSONResponse(said, status, headers=headers)
