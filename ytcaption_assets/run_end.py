@@ -7,14 +7,15 @@ import dagster as dg
 
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
+from resources.run_process import RUN_PROCESS_TAG
 from ytcaption_assets.domain.errors import DatabaseUnavailable
 from ytcaption_assets.domain.request import TranscriptionStatus
 
 STUCK_S = 10.0
 """Seconds from the cancel to the end of a process that does not end by itself (rule 36)."""
 
-_OWN_PROCESS_TAG = ".dagster/grpc_info"
-"""A run that Dagster's launcher has started has a process of its own."""
+_OWN_PROCESS_TAGS = {".dagster/grpc_info", RUN_PROCESS_TAG}
+"""A run that a launcher has started, Dagster's or ours, has a process of its own."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def interruption(instance: dg.DagsterInstance, run: dg.DagsterRun) -> BaseExcept
 def end_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """End a run that is stuck in code which hears nothing, such as the model's, with its process.
     Does nothing in a process that has other runs to do."""
-    if _OWN_PROCESS_TAG not in run.tags:
+    if not _OWN_PROCESS_TAGS & run.tags.keys():
         return
     logger.warning("run %s did not end by itself; its process is ended", run.run_id)
     try:

@@ -141,6 +141,11 @@ class Settings(BaseSettings):
     transcription_slots: int = Field(1, ge=1, description="Transcriptions at the same time.")
     max_attempts: int = Field(4, ge=1, le=10, description="Attempts at a transcription, in all.")
     max_runtime_s: int = Field(3600, gt=0, description="Longest run, in seconds.")
+    run_launcher: Literal["warm", "default"] = Field(
+        "default",
+        description="How a run's process starts. `warm`: forked from one that holds the code "
+        "(Linux; elsewhere `default`). `default`: a fresh interpreter, seconds later.",
+    )
 
     api_host: str = Field("127.0.0.1", description="Address of the API.")
     api_port: int = Field(8000, ge=0, le=65535, description="Port of the API.")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -31,6 +32,16 @@ def dagster_home(settings: Settings) -> Path:
 def code_server_socket(settings: Settings) -> Path:
     """The Unix socket of the one code server, in a folder that nobody else can enter."""
     return runtime_directory(settings.home) / "code.sock"
+
+
+def run_server_socket(settings: Settings) -> Path:
+    """The Unix socket of the process that runs are forked from."""
+    return runtime_directory(settings.home) / "runs.sock"
+
+
+def has_run_server(settings: Settings) -> bool:
+    """Whether runs are forked. macOS has libraries that do not survive a fork."""
+    return settings.run_launcher == "warm" and sys.platform == "linux"
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -130,8 +141,19 @@ def _instance_yaml(settings: Settings, home: Path) -> str:
         "log_directory": json.dumps(str(home / "logs")),
         "max_concurrent_runs": settings.transcription_slots + min(settings.download_slots, 2),
         "max_runtime_seconds": settings.max_runtime_s,
+        "run_launcher": json.dumps(_run_launcher(settings)),
     }
     return f"{heading}\n\n{Template(body).substitute(values)}"
+
+
+def _run_launcher(settings: Settings) -> dict[str, object]:
+    if not has_run_server(settings):
+        return {"module": "dagster", "class": "DefaultRunLauncher"}
+    return {
+        "module": "resources.warm_run_launcher",
+        "class": "WarmRunLauncher",
+        "config": {"socket": str(run_server_socket(settings)), "location_name": LOCATION_NAME},
+    }
 
 
 def _settings_environment(settings: Settings) -> dict[str, str]:

@@ -14,8 +14,18 @@ from resources.request_store import RequestStore
 from resources.runtime_directory import runtime_directory
 from resources.worker_client import local_workers
 from resources.worker_wire import Health
-from ytcaption_assets.cli.dagster_home import code_server_socket, dagster_instance
-from ytcaption_assets.cli.health import code_server_answers, daemon_beats_since, http_answers
+from ytcaption_assets.cli.dagster_home import (
+    code_server_socket,
+    dagster_instance,
+    has_run_server,
+    run_server_socket,
+)
+from ytcaption_assets.cli.health import (
+    code_server_answers,
+    daemon_beats_since,
+    http_answers,
+    run_server_answers,
+)
 from ytcaption_assets.cli.leftovers import leftover_processes
 from ytcaption_assets.cli.ports import in_url
 from ytcaption_assets.cli.up_state import ProcessState, UpState, read_state
@@ -133,6 +143,7 @@ def _processes(
     answers: dict[str, Callable[[], bool]] = {
         "up": lambda: True,
         "code": lambda: code_server_answers(code_server_socket(settings)),
+        "runs": lambda: run_server_answers(run_server_socket(settings)),
         "daemon": lambda: postgres_runs and _daemon_beats(settings),
         "webserver": lambda: (
             state.webserver_port is not None
@@ -142,6 +153,7 @@ def _processes(
     }
     addresses = {
         "code": str(code_server_socket(settings)),
+        "runs": str(run_server_socket(settings)),
         "webserver": f"http://127.0.0.1:{state.webserver_port}",
         "api": f"http://{in_url(state.api_host)}:{state.api_port}",
     }
@@ -149,7 +161,10 @@ def _processes(
     for name in sorted(name for name in known if name.startswith("worker-")):
         answers[name] = partial(workers.__contains__, name)
         addresses[name] = str(runtime_directory(settings.home) / f"{name}.sock")
-    expected = [name for name in answers if name != "webserver" or state.webserver_port is not None]
+    absent = {"webserver"} if state.webserver_port is None else set()
+    if not has_run_server(settings):
+        absent.add("runs")
+    expected = [name for name in answers if name not in absent]
     return tuple(
         _report(name, known.get(name), answers[name], addresses.get(name)) for name in expected
     )

@@ -18,7 +18,7 @@ class ProcessState:
     """One process.
 
     Attributes:
-        name: `api`, `webserver`, `daemon`, `code` or `up`.
+        name: `api`, `webserver`, `daemon`, `runs`, `code`, `worker-0` and on, or `up`.
         pid: process number.
         created_at: start in seconds since 1970, as the system tells it: with the number it names a
             process for good.
