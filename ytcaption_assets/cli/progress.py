@@ -92,19 +92,25 @@ class Bars:
     @contextmanager
     def reading(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
         """A bar for bytes of a local file."""
-        with self._bytes(name, "reading") as on_progress:
+        with self._amount(name, "reading", "bytes") as on_progress:
             yield on_progress
 
     @contextmanager
     def sending(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
         """A bar for bytes of a file on their way to a server."""
-        with self._bytes(name, "sending") as on_progress:
+        with self._amount(name, "sending", "bytes") as on_progress:
             yield on_progress
 
     @contextmanager
     def fetching(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
         """A bar for bytes of a model, shown once the first ones come."""
-        with self._bytes(name, "fetching") as on_progress:
+        with self._amount(name, "fetching", "bytes") as on_progress:
+            yield on_progress
+
+    @contextmanager
+    def hearing(self, name: str) -> Iterator[Callable[[float, float | None], None]]:
+        """A bar for seconds of audio that are heard."""
+        with self._amount(name, "hearing", "seconds") as on_progress:
             yield on_progress
 
     def show(self, row: _Row, title: str) -> None:
@@ -130,13 +136,15 @@ class Bars:
         self._progress.update(task, description=_short(title), completed=done, total=total)
 
     @contextmanager
-    def _bytes(self, name: str, stage: str) -> Iterator[Callable[[int, int | None], None]]:
+    def _amount(
+        self, name: str, stage: str, unit: str
+    ) -> Iterator[Callable[[float, float | None], None]]:
         task: TaskID | None = None
 
-        def on_progress(done: int, total: int | None) -> None:
+        def on_progress(done: float, total: float | None) -> None:
             nonlocal task
             if task is None:
-                task = self._progress.add_task(_short(name), total=total, stage=stage, unit="bytes")
+                task = self._progress.add_task(_short(name), total=total, stage=stage, unit=unit)
                 if not self._console.is_terminal:
                     self._console.print(f"{stage}: {name}", markup=False, soft_wrap=True)
             self._progress.update(task, completed=done, total=total)
