@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ytcaption_assets.cli import admin, keys, lake, models
+from ytcaption_assets.cli.bench_model import bench_model
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(status)
 app.command()(sql)
+app.command()(bench_model)
 app.command()(worker)
 app.add_typer(keys.app, name="keys")
 app.add_typer(admin.app, name="admin")
