@@ -1,13 +1,16 @@
-"""A worker's HTTP: `POST /recognitions` hears a recording, `/healthz` says how the worker is.
+"""A worker's HTTP: `POST /slots` takes a slot, a POST to the slot hears a recording, `GET /healthz`
+tells how the worker is.
 
-Over a Unix socket, which only its owner can open, runs name a file of samples. Over TCP they prove
-themselves by a token and send the samples.
+A slot is taken first, so that nobody sends audio for nothing. Over a Unix socket, which only its
+owner can open, runs name a file of samples. Over TCP they prove
+themselves by a token and send them.
 """
 
 import asyncio
 import hmac
 import logging
 import os
+import secrets
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -39,6 +42,9 @@ from ytcaption_assets.domain.errors import YtcaptionError
 logger = logging.getLogger(__name__)
 
 _IDLE_LOOK_S = 5.0
+
+_SLOT_S = 10.0
+"""A slot that is not used for so long is free again."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,14 @@ class WorkerApp:
         self._jobs, self._door, self._engine, self._model = jobs, door, engine, model
         self._max_samples = int(max_audio_s * SAMPLE_RATE_HZ)
         self._scratch = scratch
+        self._slots: dict[str, Job] = {}
 
     def app(self) -> Starlette:
         """What a server serves."""
         return Starlette(
             routes=[
-                Route("/recognitions", self._recognize, methods=["POST"]),
+                Route("/slots", self._take, methods=["POST"]),
+                Route("/slots/{slot}", self._recognize, methods=["POST"]),
                 Route("/healthz", self._health),
                 Route("/livez", self._alive),
             ],
@@ -127,12 +135,28 @@ class WorkerApp:
         )
         return JSONResponse(health.to_dict())
 
-    async def _recognize(self, request: Request) -> Response:
+    async def _take(self, request: Request) -> Response:
         if not self._door.opens(request):
             return _refused(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong")
         job = self._jobs.take()
         if job is None:
             return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "every slot is taken")
+        slot = secrets.token_urlsafe(16)
+        self._slots[slot] = job
+        asyncio.get_running_loop().call_later(_SLOT_S, self._expire, slot)
+        return JSONResponse({"slot": slot}, HTTPStatus.CREATED)
+
+    def _expire(self, slot: str) -> None:
+        job = self._slots.pop(slot, None)
+        if job is not None:
+            job.cancel()
+
+    async def _recognize(self, request: Request) -> Response:
+        if not self._door.opens(request):
+            return _refused(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong")
+        job = self._slots.pop(request.path_params["slot"], None)
+        if job is None:
+            return _refused(HTTPStatus.NOT_FOUND, "there is no such slot")
         try:
             job.start(*await self._received(request))
         except AudioRefused as error:

@@ -85,8 +85,6 @@ class Worker:
             YtcaptionError: what the worker says of the audio, the model or its device.
         """
         with self._answer(waveform, options, checkpoint, scratch, on_said) as answer:
-            if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-                raise WorkerBusy
             if not answer.is_success:
                 raise WorkerLost(f"it answers {answer.status_code}")
             for said in _lines(answer):
@@ -114,12 +112,13 @@ class Worker:
 
         try:
             with self._client(self.silence_s) as client:
+                slot = f"/slots/{_taken_slot(client)}"
                 if self.socket is None:
-                    with client.stream("POST", "/recognitions", content=body(None)) as answer:
+                    with client.stream("POST", slot, content=body(None)) as answer:
                         yield answer
                     return
                 with shared_file(waveform, scratch) as path:
-                    request = client.build_request("POST", "/recognitions", content=body(path))
+                    request = client.build_request("POST", slot, content=body(path))
                     answer = client.send(request, stream=True)
                 # The worker holds the file open by now: a copy needs no name any more.
                 try:
@@ -159,6 +158,15 @@ def worker_at(socket: Path, silence_s: float = _CONNECT_S) -> Worker:
 def local_workers(folder: Path, silence_s: float = _CONNECT_S) -> list[Worker]:
     """Those of this machine: a socket each. Some may have died."""
     return [worker_at(path, silence_s) for path in sorted(folder.glob("worker-*.sock"))]
+
+
+def _taken_slot(client: httpx.Client) -> str:  # noqa: TID251
+    answer = client.post("/slots")
+    if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        raise WorkerBusy
+    if answer.status_code != HTTPStatus.CREATED:
+        raise WorkerLost(f"it answers {answer.status_code}")
+    return str(_said(answer.content)["slot"])
 
 
 def _lines(answer: httpx.Response) -> Iterator[Said]:

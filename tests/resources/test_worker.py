@@ -1,0 +1,295 @@
+"""A worker of this machine: the same result as in the run's own process, whatever happens to it."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import httpx
+import numpy as np
+import pytest
+
+from resources import checkpoint_journal
+from resources.checkpoint import Checkpoint, Part
+from resources.transcriber import Transcriber
+from resources.worker_client import local_workers
+from resources.worker_server import serve_here
+from resources.worker_wire import Order
+from tests.resources.hearing import TINY_EN, samples
+from tests.resources.workers import QUICK_S, WorkerHome, recording, wait_for
+from ytcaption_assets.domain.errors import AudioUndecodable, ClaimLost, SetupError, UnknownModel
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.domain.transcript import Recognition
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def home(model_home: Path) -> Iterator[WorkerHome]:
+    """A worker with two slots, of the sequential engine: its segments come one after the other."""
+    home = WorkerHome(model_home, YTCAPTION_WORKER_JOBS="2", YTCAPTION_WORKER_DRAIN_S="1")
+    home.ensure()
+    yield home
+    home.end()
+
+
+@pytest.fixture(scope="module")
+def waveform() -> np.ndarray:
+    return recording()
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[Part]:
+    """What the reference saves."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def reference(home: WorkerHome, waveform: np.ndarray, parts: list[Part]) -> Recognition:
+    """What is heard without a worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint_journal, "SAVE_S", 0.0)
+        checkpoint = Checkpoint([], parts.append)
+        return home.local().transcribe(
+            waveform, TINY_EN, lambda *_: None, lambda _: None, checkpoint
+        )
+
+
+def same(ours: Recognition, theirs: Recognition) -> bool:
+    """All but the time it took."""
+    return (ours.segments, ours.dropped, ours.language, ours.speech_s, ours.duration_s) == (
+        (theirs.segments, theirs.dropped, theirs.language, theirs.speech_s, theirs.duration_s)
+    )
+
+
+def jobs(home: WorkerHome) -> int:
+    return home.health().jobs
+
+
+def test_the_result_is_that_of_the_run_itself(home, waveform, reference):
+    """Every number of it; segments are told as they come, the model stays, provenance is its."""
+    home.ensure()
+    transcriber = home.transcriber()
+    told, seen = [], []
+    result = transcriber.transcribe(
+        waveform, TINY_EN, lambda done, total: seen.append((done, total)), told.append
+    )
+    assert same(result, reference)
+    assert len(result.segments) >= 3
+    assert tuple(told) == result.segments
+    assert seen == sorted(seen)
+    assert {total for _, total in seen} == {result.duration_s}
+    assert result.timings_s["model"] > 0
+    assert home.health().models == ["tiny.en"]
+    assert transcriber.describe("tiny.en") == home.local().describe("tiny.en")
+    assert "tiny.en: 28." in home.log
+    assert not list(home.home.glob(".samples-*"))
+
+
+def test_dagster_gives_it_to_an_asset(home):
+    """With the engine that it falls back to as a resource within the resource; decoded audio is
+    not copied."""
+    home.ensure()
+    before = home.log.count("s of audio in")
+
+    @dg.asset
+    def heard(transcriber: dg.ResourceParam[Transcriber]) -> int:
+        waveform = samples("jfk.flac")
+        return len(transcriber.transcribe(waveform, TINY_EN, lambda *_: None).segments)
+
+    result = dg.materialize([heard], resources={"transcriber": home.transcriber()})
+    assert result.output_for_node("heard") == 1
+    assert home.log.count("s of audio in") == before + 1
+
+
+def test_errors_are_those_of_the_run_itself(home):
+    """Of the same classes and words."""
+    home.ensure()
+    for transcriber in (home.transcriber(), home.local()):
+        with pytest.raises(AudioUndecodable):
+            broken = np.full(16_000, np.nan, np.float32)
+            transcriber.transcribe(broken, TINY_EN, lambda *_: None)
+        with pytest.raises(UnknownModel, match="Unknown model 'nope'"):
+            unknown = TranscriptionOptions(model="nope", language="en")
+            transcriber.transcribe(samples("jfk.flac"), unknown, lambda *_: None)
+    assert "a job ends with unknown_model" in home.log
+
+
+def test_a_checkpoint_goes_to_the_worker(home, waveform, reference, parts):
+    """What earlier attempts heard is not heard again there; their segments are told."""
+    home.ensure()
+    assert len(parts) >= 2
+    told = []
+    checkpoint = Checkpoint(parts[:1], lambda _: None)
+    result = home.transcriber().transcribe(
+        waveform, TINY_EN, lambda *_: None, told.append, checkpoint
+    )
+    assert result.resumed_s == parts[0]["done_s"]
+    assert tuple(told) == result.segments == reference.segments
+
+
+def test_a_canceled_run_frees_the_worker(home, waveform):
+    """What its callback raises ends the work there, too."""
+    home.ensure()
+
+    def cancel(_segment) -> None:
+        raise ClaimLost("canceled")
+
+    with pytest.raises(ClaimLost):
+        home.transcriber().transcribe(waveform, TINY_EN, lambda *_: None, cancel)
+    wait_for(lambda: jobs(home) == 0)
+    assert "canceled after" in home.log
+
+
+def test_more_than_its_slots_wait(home, waveform):
+    """A third run waits, beating; it can be canceled; it is heard when a slot is free."""
+    home.ensure()
+    ends = threading.Event()
+
+    def occupy() -> None:
+        def progress(*_) -> None:
+            if ends.is_set():
+                raise ClaimLost("enough")
+
+        with pytest.raises(ClaimLost):
+            while True:
+                home.transcriber().transcribe(waveform, TINY_EN, progress)
+
+    busy = [threading.Thread(target=occupy) for _ in range(2)]
+    for thread in busy:
+        thread.start()
+    try:
+        wait_for(lambda: jobs(home) == 2)
+        beats = []
+
+        def cancel(*_) -> None:
+            beats.append(jobs(home))
+            if len(beats) == 3:
+                raise ClaimLost("canceled while it waits")
+
+        with pytest.raises(ClaimLost, match="while it waits"):
+            home.transcriber().transcribe(samples("jfk.flac"), TINY_EN, cancel)
+        assert max(beats) == 2
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(home.worker.socket))) as client:
+            wait_for(lambda: jobs(home) == 2)
+            answer = client.post("http://worker/slots")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    finally:
+        ends.set()
+        for thread in busy:
+            thread.join()
+    before = home.log.count("s of audio in")
+    assert home.transcriber().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None).segments
+    assert home.log.count("s of audio in") == before + 1
+
+
+def test_files_that_are_not_the_runs_are_refused(home, tmp_path):
+    """A link, a folder, another length, none, samples in the body; and the worker goes on."""
+    home.ensure()
+    good = tmp_path / "good"
+    good.write_bytes(bytes(4 * 1600))
+    (tmp_path / "link").symlink_to(good)
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(home.worker.socket))) as client:
+
+        def sent(content: bytes) -> int:
+            slot = client.post("http://worker/slots").json()["slot"]
+            return client.post(f"http://worker/slots/{slot}", content=content).status_code
+
+        def status(path: Path | None, more: bytes = b"", count: int = 1600) -> int:
+            order = Order(TINY_EN, count, None if path is None else str(path))
+            return sent(order.line() + more)
+
+        assert status(good) == 200
+        assert status(tmp_path / "link") == 400
+        assert status(tmp_path) == 400
+        assert status(tmp_path / "none") == 400
+        assert status(good, count=1601) == 400
+        assert status(good, count=-1) == 400
+        assert status(good, count=10**12) == 400
+        assert status(None) == 400
+        assert status(None, bytes(4 * 1600)) == 400
+        assert sent(b"{}\n") == sent(b"{}") == 400
+        assert client.post("http://worker/slots/none", content=b"{}").status_code == 404
+    wait_for(lambda: jobs(home) == 0)
+    assert "refused a request: it is no ordinary file" in home.log
+
+
+def test_only_its_owner_opens_the_socket(home):
+    """Neither group nor others; the folder is closed, too."""
+    home.ensure()
+    assert home.worker.socket is not None
+    assert home.worker.socket.stat().st_mode & 0o777 == 0o600
+    assert home.worker.socket.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_worker_of_the_number_is_refused(home):
+    """The first goes on."""
+    home.ensure()
+    with pytest.raises(SetupError, match="number 0 already runs"):
+        serve_here(home.settings, 0)
+    assert jobs(home) == 0
+
+
+def test_a_worker_with_other_settings_is_passed_over(home):
+    """It would hear something else than the run."""
+    home.ensure()
+    other = home.local().model_copy(update={"beam_size": 2})
+    transcriber = home.transcriber().model_copy(update={"local": other})
+    before = home.log.count("s of audio in")
+    assert transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None).segments
+    assert home.log.count("s of audio in") == before
+
+
+def test_a_hanging_worker_is_given_up(home, waveform, reference):
+    """Suspended amid the work: the run itself hears it, and no segment is told twice."""
+    home.ensure()
+    told, at = [], []
+
+    def suspend(segment) -> None:
+        if not told:
+            home.signal(signal.SIGSTOP)
+            at.append(time.monotonic())
+        told.append(segment)
+
+    try:
+        result = home.transcriber().transcribe(waveform, TINY_EN, lambda *_: None, suspend)
+    finally:
+        home.signal(signal.SIGCONT)
+    assert time.monotonic() - at[0] >= QUICK_S
+    assert same(result, reference)
+    assert tuple(told) == result.segments
+    wait_for(lambda: jobs(home) == 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_ends_loses_nothing(home, waveform, reference, parts, number, caplog):
+    """Killed, or stopped and out of time, amid the work: the run goes on by itself from what was
+    kept, the result is the same, and no segment is told twice."""
+    home.ensure()
+    told = []
+
+    def end(segment) -> None:
+        told.append(segment)
+        if len(told) == 2:  # the first is the checkpoint's
+            home.signal(number)
+
+    transcriber = home.transcriber()
+    checkpoint = Checkpoint(parts[:1], lambda _: None)
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None, end, checkpoint)
+    assert home.process is not None
+    assert home.process.wait(20) == (0 if number == signal.SIGTERM else -number)
+    assert [each.message for each in caplog.records if "is lost" in each.message] or (
+        number == signal.SIGTERM  # it may have had the time
+    )
+    assert result.resumed_s == parts[0]["done_s"]
+    assert same(result, reference)
+    assert tuple(told) == result.segments
+
+
+def test_without_a_worker_the_run_hears_by_itself(home, waveform, reference):
+    """Of one that was killed the socket is left."""
+    home.end()
+    assert local_workers(home.worker.socket.parent)
+    assert same(home.transcriber().transcribe(waveform, TINY_EN, lambda *_: None), reference)
