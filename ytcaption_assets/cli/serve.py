@@ -19,15 +19,24 @@ from resources.pauses import paused_parts
 from resources.postgres import Postgres
 from resources.runtime_directory import make_runtime_directory
 from resources.sites import check_sites
+from resources.whisper_device import gpu_count
+from resources.worker_client import worker_at, worker_socket
 from ytcaption_assets.cli.dagster_home import (
     LOCATION_NAME,
     code_server_socket,
     dagster_environment,
     dagster_instance,
+    has_run_server,
     prepare_dagster_home,
+    run_server_socket,
     set_pool_limits,
 )
-from ytcaption_assets.cli.health import code_server_answers, daemon_beats_since, http_answers
+from ytcaption_assets.cli.health import (
+    code_server_answers,
+    daemon_beats_since,
+    http_answers,
+    run_server_answers,
+)
 from ytcaption_assets.cli.home_lock import home_lock
 from ytcaption_assets.cli.leftovers import MARK, end_leftovers, group_members
 from ytcaption_assets.cli.ports import in_url, take_port
@@ -45,7 +54,7 @@ from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.settings import Settings
 
 WEBSERVER_HOST = "127.0.0.1"  # Dagster's page has no authentication (rule 47)
-NAMES = ["up", "code", "daemon", "webserver", "api"]
+NAMES = ["up", "code", "runs", "daemon", "webserver", "api"]
 
 
 def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
@@ -58,8 +67,10 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
     JwtTokens.from_settings(settings)  # what is wrong with the settings is said before all else
     check_sites(settings.sites)
     with _stop_signals() as signals, home_lock(settings.home):
+        workers = _workers(settings)
+        names = [*NAMES, *(each.name for each in workers)]
         output = ProcessOutput(
-            console, NAMES, on_broken=lambda: os.kill(os.getpid(), signal.SIGTERM)
+            console, names, on_broken=lambda: os.kill(os.getpid(), signal.SIGTERM)
         )
         if ended := end_leftovers(settings.home):
             output.write("up", f"ended {ended} processes that an earlier `ytcaption up` left")
@@ -76,7 +87,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
                 if paused:
                     output.write("up", f"paused by an operator: {', '.join(sorted(paused))}")
                 supervisor = Supervisor(
-                    _programs(settings, instance, webserver=webserver),
+                    [*workers, *_programs(settings, instance, webserver=webserver)],
                     environment=_environment(settings),
                     output=output,
                     on_change=lambda children: _save(settings, children, webserver=webserver),
@@ -132,8 +143,7 @@ def _programs(
         ),
         Program(
             "daemon",
-            # At `info` it tells of every tick of every sensor, some ten lines each five seconds.
-            _python("dagster._daemon", "run", "--workspace", workspace, "--log-level", "warning"),
+            _python("ytcaption_assets.cli.dagster_daemon", workspace),
             lambda started_at: daemon_beats_since(instance, started_at),
             after=("code",),
             stop_s=1.5,
@@ -165,7 +175,42 @@ def _programs(
             ends_group=True,
         ),
     ]
+    if has_run_server(settings):
+        programs.insert(1, _run_server(settings))
     return [each for each in programs if webserver or each.name != "webserver"]
+
+
+def _run_server(settings: Settings) -> Program:
+    socket = run_server_socket(settings)
+    return Program(
+        "runs",
+        _python("ytcaption_assets.run_server", str(socket)),
+        lambda _: run_server_answers(socket),
+        stop_s=1.5,
+        has_work=lambda pid: bool(group_members(pid)),
+        is_needed=False,  # runs start in fresh interpreters while it is dead
+    )
+
+
+def _workers(settings: Settings) -> list[Program]:
+    """One a GPU, or one on the CPU. First of all, so that the last run ends before they do."""
+    if settings.worker == "off":
+        return []
+    gpus = gpu_count() if settings.device != "cpu" else 0
+    return [_worker(settings, number, has_gpu=bool(gpus)) for number in range(gpus or 1)]
+
+
+def _worker(settings: Settings, number: int, *, has_gpu: bool) -> Program:
+    socket = worker_socket(settings.home, number)
+    gpu = ("--gpu", str(number)) if has_gpu else ()
+    return Program(
+        socket.stem,
+        _python("ytcaption_assets.cli.main", "worker", "--number", str(number), *gpu),
+        lambda _: worker_at(socket).health() is not None,
+        stop_s=1.5,
+        has_work=lambda _: False,  # whose runs have ended
+        is_needed=False,  # runs then load the model themselves
+    )
 
 
 def _environment(settings: Settings) -> dict[str, str]:
