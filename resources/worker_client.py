@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -156,7 +158,18 @@ def worker_at(socket: Path, silence_s: float = _CONNECT_S) -> Worker:
 
 
 def local_workers(folder: Path, silence_s: float = _CONNECT_S) -> list[Worker]:
-    """Those of this machine: a socket each. Some may have died."""
+    """Those of this machine: a socket each. Some may have died.
+
+    Args:
+        folder: of sockets; one that others can write to holds none of ours.
+    """
+    try:
+        found = folder.lstat()
+    except OSError:
+        return []
+    writers = stat.S_IWGRP | stat.S_IWOTH
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & writers:
+        return []
     return [worker_at(path, silence_s) for path in sorted(folder.glob("worker-*.sock"))]
 
 

@@ -100,10 +100,14 @@ def _serve(settings: Settings, listener: socket.socket, door: Door) -> None:
         # Runs that have a connection are answered; whoever comes later finds nobody, and goes on.
         timeout_graceful_shutdown=settings.worker_drain_s,
     )
-    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again at its end
-        signal.signal(number, lambda *_: None)
-    listener.listen(_BACKLOG)
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:  # before it listens; and at its end uvicorn raises them again
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    asyncio.run(server.serve(sockets=[listener]))
     logger.info("the worker stops; it leaves %d recordings to others", jobs.taken)
 
 

@@ -12,10 +12,11 @@ from benchmarks.common import clips, total, word_errors
 from resources import whisper_device, whisper_flight
 from resources.whisper import WhisperTranscriber
 from resources.whisper_batch import WhisperBatch
-from resources.whisper_batched import BatchedTranscriber, transcriber_of
+from resources.whisper_batched import BatchedTranscriber, local_transcriber_of, transcriber_of
 from resources.whisper_device import Placement, loaded_model
 from resources.whisper_engine import engine_of, shape_of
 from resources.whisper_job import Job
+from resources.worker_transcriber import WorkerTranscriber
 from tests.resources.hearing import DATA, TINY_EN, samples, text
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition
@@ -325,9 +326,16 @@ def test_shape_follows_the_device(transcriber, monkeypatch):
 def test_setting_picks_the_engine(tmp_path):
     """`YTCAPTION_ENGINE`, with all else as it is set."""
     for name, kind in (("batched", BatchedTranscriber), ("sequential", WhisperTranscriber)):
-        chosen = transcriber_of(Settings(home=tmp_path, engine=name, beam_size=3))
-        assert type(chosen) is kind
-        assert chosen.beam_size == 3
+        settings = Settings(home=tmp_path, engine=name, beam_size=3)
+        for chosen in (
+            local_transcriber_of(settings),
+            transcriber_of(settings.model_copy(update={"worker": "off"})),
+        ):
+            assert type(chosen) is kind
+            assert chosen.beam_size == 3
+        warm = transcriber_of(settings)
+        assert isinstance(warm, WorkerTranscriber)
+        assert (type(warm.local), warm.engine) == (kind, name)
 
 
 def test_engine_is_described(transcriber, reference):

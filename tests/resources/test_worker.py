@@ -217,11 +217,18 @@ def test_files_that_are_not_the_runs_are_refused(home, tmp_path):
 
 
 def test_only_its_owner_opens_the_socket(home):
-    """Neither group nor others; the folder is closed, too."""
+    """Neither group nor others; the folder is closed, too, and no run trusts an open one."""
     home.ensure()
     assert home.worker.socket is not None
     assert home.worker.socket.stat().st_mode & 0o777 == 0o600
-    assert home.worker.socket.parent.stat().st_mode & 0o777 == 0o700
+    folder = home.worker.socket.parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [each.name for each in local_workers(folder)] == ["worker-0"]
+    folder.chmod(0o770)
+    try:
+        assert not local_workers(folder)
+    finally:
+        folder.chmod(0o700)
 
 
 def test_a_second_worker_of_the_number_is_refused(home):
