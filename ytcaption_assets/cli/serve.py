@@ -3,12 +3,10 @@
 import os
 import shutil
 import signal
-import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import dagster as dg
 from rich.console import Console
 
 from resources.access import check_bind
@@ -19,30 +17,19 @@ from resources.pauses import paused_parts
 from resources.postgres import Postgres
 from resources.runtime_directory import make_runtime_directory
 from resources.sites import check_sites
-from resources.whisper_device import gpu_count
-from resources.worker_client import worker_at, worker_socket
 from ytcaption_assets.cli.dagster_home import (
-    LOCATION_NAME,
     code_server_socket,
     dagster_environment,
     dagster_instance,
-    has_run_server,
     prepare_dagster_home,
-    run_server_socket,
     set_pool_limits,
 )
-from ytcaption_assets.cli.health import (
-    code_server_answers,
-    daemon_beats_since,
-    http_answers,
-    run_server_answers,
-)
 from ytcaption_assets.cli.home_lock import home_lock
-from ytcaption_assets.cli.leftovers import MARK, end_leftovers, group_members
+from ytcaption_assets.cli.leftovers import MARK, end_leftovers
 from ytcaption_assets.cli.ports import in_url, take_port
 from ytcaption_assets.cli.process_output import ProcessOutput
-from ytcaption_assets.cli.programs import Program
 from ytcaption_assets.cli.supervisor import Child, Supervisor
+from ytcaption_assets.cli.up_programs import WEBSERVER_HOST, programs, worker_programs
 from ytcaption_assets.cli.up_state import (
     ProcessState,
     UpState,
@@ -53,7 +40,6 @@ from ytcaption_assets.cli.up_state import (
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.settings import Settings
 
-WEBSERVER_HOST = "127.0.0.1"  # Dagster's page has no authentication (rule 47)
 NAMES = ["up", "code", "runs", "daemon", "webserver", "api"]
 
 
@@ -67,7 +53,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
     JwtTokens.from_settings(settings)  # what is wrong with the settings is said before all else
     check_sites(settings.sites)
     with _stop_signals() as signals, home_lock(settings.home):
-        workers = _workers(settings)
+        workers = worker_programs(settings)
         names = [*NAMES, *(each.name for each in workers)]
         output = ProcessOutput(
             console, names, on_broken=lambda: os.kill(os.getpid(), signal.SIGTERM)
@@ -87,7 +73,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
                 if paused:
                     output.write("up", f"paused by an operator: {', '.join(sorted(paused))}")
                 supervisor = Supervisor(
-                    [*workers, *_programs(settings, instance, webserver=webserver)],
+                    [*workers, *programs(settings, instance, webserver=webserver)],
                     environment=_environment(settings),
                     output=output,
                     on_change=lambda children: _save(settings, children, webserver=webserver),
@@ -119,100 +105,6 @@ def _with_ports(settings: Settings, *, webserver: bool) -> Settings:
     return settings.model_copy(update=ports)
 
 
-def _programs(
-    settings: Settings, instance: dg.DagsterInstance, *, webserver: bool
-) -> list[Program]:
-    socket = code_server_socket(settings)
-    workspace = str(prepare_dagster_home(settings) / "workspace.yaml")
-    host, port, page = settings.api_host, settings.api_port, settings.webserver_port
-    programs = [
-        Program(
-            "code",
-            (
-                *_python("dagster", "api", "grpc", "--socket", str(socket)),
-                *("--module-name", "ytcaption_assets.definitions"),
-                *("--location-name", LOCATION_NAME),
-                # Runs are started by this interpreter, from what is installed in it.
-                *("--use-python-environment-entry-point", "--empty-working-directory"),
-            ),
-            lambda _: code_server_answers(socket),
-            # Without runs it only waits for a sensor's tick, which may listen for work for long.
-            stop_s=1.5,
-            has_work=lambda pid: bool(group_members(pid)),
-            is_needed=False,  # requests are taken and answered while Dagster is dead (rule 15)
-        ),
-        Program(
-            "daemon",
-            _python("ytcaption_assets.cli.dagster_daemon", workspace),
-            lambda started_at: daemon_beats_since(instance, started_at),
-            after=("code",),
-            stop_s=1.5,
-            has_work=lambda _: False,  # each of its steps is a transaction of Dagster's
-            is_needed=False,
-        ),
-        Program(
-            "webserver",
-            _python(
-                *("dagster_webserver", "--host", WEBSERVER_HOST, "--port", str(page)),
-                *("--workspace", workspace),
-            ),
-            lambda _: http_answers(WEBSERVER_HOST, page, "/server_info"),
-            after=("code",),
-            is_needed=False,
-        ),
-        Program(
-            "api",
-            _python(
-                *("uvicorn", "api.app:create_app", "--factory"),
-                *("--host", host, "--port", str(port)),
-                *("--workers", str(settings.api_workers)),
-                # Put before all other places to import from; by default it is the current folder.
-                *("--app-dir", str(socket.parent)),
-                *("--timeout-graceful-shutdown", "2", "--no-server-header"),
-                "--no-proxy-headers",  # whom X-Forwarded-For is believed, api.client_address knows
-            ),
-            lambda _: http_answers(host, port, "/healthz"),
-            ends_group=True,
-        ),
-    ]
-    if has_run_server(settings):
-        programs.insert(1, _run_server(settings))
-    return [each for each in programs if webserver or each.name != "webserver"]
-
-
-def _run_server(settings: Settings) -> Program:
-    socket = run_server_socket(settings)
-    return Program(
-        "runs",
-        _python("ytcaption_assets.run_server", str(socket)),
-        lambda _: run_server_answers(socket),
-        stop_s=1.5,
-        has_work=lambda pid: bool(group_members(pid)),
-        is_needed=False,  # runs start in fresh interpreters while it is dead
-    )
-
-
-def _workers(settings: Settings) -> list[Program]:
-    """One a GPU, or one on the CPU. First of all, so that the last run ends before they do."""
-    if settings.worker == "off":
-        return []
-    gpus = gpu_count() if settings.device != "cpu" else 0
-    return [_worker(settings, number, has_gpu=bool(gpus)) for number in range(gpus or 1)]
-
-
-def _worker(settings: Settings, number: int, *, has_gpu: bool) -> Program:
-    socket = worker_socket(settings.home, number)
-    gpu = ("--gpu", str(number)) if has_gpu else ()
-    return Program(
-        socket.stem,
-        _python("ytcaption_assets.cli.main", "worker", "--number", str(number), *gpu),
-        lambda _: worker_at(socket).health() is not None,
-        stop_s=1.5,
-        has_work=lambda _: False,  # whose runs have ended
-        is_needed=False,  # runs then load the model themselves
-    )
-
-
 def _environment(settings: Settings) -> dict[str, str]:
     environment = dagster_environment(settings) | {MARK: str(settings.home)}
     # Dagster drops the first place to import from, which it takes for the script's folder. That
@@ -226,11 +118,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         folder.mkdir(mode=0o700)
         environment["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     return environment
-
-
-def _python(module: str, *arguments: str) -> tuple[str, ...]:
-    # -P: a folder `api` or `resources` where `up` was called is not ours to import.
-    return (sys.executable, "-P", "-m", module, *arguments)
 
 
 def _save(settings: Settings, children: Sequence[Child], *, webserver: bool) -> None:
