@@ -70,8 +70,12 @@ class Installation:
 
 
 @contextmanager
-def installation(model_directory: Path) -> Iterator[Installation]:
-    """Runs `ytcaption up` in a temporary home until the block ends; models are shared with it."""
+def installation(model_directory: Path, **settings: str) -> Iterator[Installation]:
+    """Runs `ytcaption up` in a temporary home until the block ends; models are shared with it.
+
+    Args:
+        settings: further variables of its environment.
+    """
     with tempfile.TemporaryDirectory(prefix="ytc-bench-") as folder:
         home, port = Path(folder) / "home", free_port()
         environment = os.environ | {
@@ -79,6 +83,7 @@ def installation(model_directory: Path) -> Iterator[Installation]:
             "YTCAPTION_MODEL_DIRECTORY": str(model_directory),
             "YTCAPTION_ALLOWED_NETWORKS": "127.0.0.0/8",
             "YTCAPTION_API_PORT": str(port),
+            **settings,
         }
         with (Path(folder) / "up.log").open("wb") as log:
             process = subprocess.Popen(

@@ -1,0 +1,260 @@
+"""From POST to transcribing, and what Dagster costs of it: with runs that are forked, and with runs
+that start in a fresh interpreter, on one machine in one run. The audio is stored already.
+
+    python -m benchmarks.latency [--requests 20] [--model tiny.en] [--launchers warm,default]
+"""
+
+import argparse
+import random
+import statistics
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import dagster as dg
+import psutil
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import TEST_DATA
+from benchmarks.installation import Installation, installation
+from benchmarks.run_cpu import ChildCurves, cpu_s
+from resources.database_urls import database_urls
+from resources.models import ensure_model
+from tests.media_server import MediaServer
+from ytcaption_assets.cli.dagster_home import dagster_instance
+from ytcaption_assets.cli.up_state import read_state
+from ytcaption_assets.settings import Settings, load_settings
+
+PARTS = (
+    ("POST to a run in the queue", "PIPELINE_ENQUEUED"),
+    ("waits in the queue", "PIPELINE_STARTING"),
+    ("launched: a process", "ENGINE_EVENT"),
+    ("run starts", "PIPELINE_START"),
+    ("first asset starts", "STEP_START"),
+    ("finds the audio; transcribes", "transcribing"),
+)
+IDLE_S = 30.0
+PAUSE_S = (2.0, 9.0)  # the sensor is met in every phase of its tick
+POLL_S = 0.01
+LIMIT_S = 120.0
+DAEMONS = ("daemon", "code", "runs")
+
+
+@dataclass
+class Measured:
+    """Of one launcher.
+
+    Attributes:
+        latency_s: from POST to transcribing, one a request.
+        parts_s: by part, one a request.
+        cpu_s: of Dagster by what it was taken in, a request.
+        idle_share: of one core, while nothing is asked for.
+        events: that Dagster wrote in a run.
+    """
+
+    latency_s: list[float] = field(default_factory=list)
+    parts_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    idle_share: float = 0.0
+    events: list[int] = field(default_factory=list)
+
+
+def main() -> None:
+    """Prints both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=20)
+    parser.add_argument("--model", default="tiny.en")
+    parser.add_argument("--launchers", default="warm,default")
+    arguments = parser.parse_args()
+    models_home = load_settings().models_home
+    ensure_model(arguments.model, models_home)
+    measured = {}
+    for launcher in arguments.launchers.split(","):
+        with (
+            MediaServer(TEST_DATA) as server,
+            installation(models_home, YTCAPTION_RUN_LAUNCHER=launcher) as system,
+        ):
+            url = server.url("jfk.flac")
+            measured[launcher] = _measure(system, url, arguments.model, arguments.requests)
+    _print(Console(), measured)
+
+
+def _measure(system: Installation, url: str, model: str, requests: int) -> Measured:
+    settings = Settings(home=system.home, _env_file=None)  # pyright: ignore[reportCallIssue]
+    state = read_state(system.home)
+    assert state is not None
+    pids = {each.name: each.pid for each in state.processes if each.name in DAEMONS}
+    found, pause = Measured(), random.Random(7)
+    system.wait([system.submit(url, model)], LIMIT_S)
+    time.sleep(5)
+    idle = _rates(pids, settings)
+    found.idle_share = sum(share for name, share in idle.items() if name != "Postgres")
+    own: dict[str, list[float]] = defaultdict(list)
+    parents = [pid for name, pid in pids.items() if name in ("code", "runs")]
+    with (
+        psycopg.connect(database_urls(settings).admin, autocommit=True) as connection,
+        dagster_instance(settings) as instance,
+        ChildCurves(parents) as curves,
+    ):
+        began, before = time.time(), _taken(pids, settings)
+        for number in range(requests):
+            time.sleep(pause.uniform(*PAUSE_S))
+            asked_at = time.time()
+            id = _submit(system, url, model, number)
+            moments, run_id = _follow(connection, id)
+            records = list(instance.all_logs(run_id))
+            found.events.append(len(records))
+            _add_parts(found, asked_at, moments | _first_events(records))
+            _add_run_cpu(own, curves, records)
+        after, took_s = _taken(pids, settings), time.time() - began
+    for name in after:
+        found.cpu_s[name] = (after[name] - before[name] - idle[name] * took_s) / requests
+    found.cpu_s |= {name: statistics.mean(values) for name, values in own.items()}
+    return found
+
+
+def _submit(system: Installation, url: str, model: str, number: int) -> str:
+    body = {"url": url, "model": model, "hotwords": f"request {number}"}
+    return system.request("POST", "/api/v1/transcriptions", body)["id"]
+
+
+def _follow(connection: psycopg.Connection, id: str) -> tuple[dict[str, float], str]:
+    """When its transcribing began, and the run that completed it."""
+    give_up_at = time.monotonic() + LIMIT_S
+    moments: dict[str, float] = {}
+    while time.monotonic() < give_up_at:
+        row = connection.execute(
+            "select status, stage, extract(epoch from stage_started_at), run_id "
+            "from ytcaption.transcription where id = %s",
+            (id,),
+        ).fetchone()
+        assert row is not None
+        if row[1] == "transcription":
+            moments["transcribing"] = float(row[2])
+        if row[0] == "completed":
+            time.sleep(0.5)  # the run ends, and its process
+            return moments, row[3]
+        assert row[0] in ("queued", "running"), row
+        time.sleep(POLL_S if "transcribing" not in moments else 0.1)
+    raise TimeoutError(f"{id} was not completed")
+
+
+def _first_events(records: list[dg.EventLogEntry]) -> dict[str, float]:
+    first: dict[str, float] = {}
+    for record in records:
+        if record.dagster_event is None:
+            continue
+        kind = record.dagster_event.event_type_value
+        if kind != "ENGINE_EVENT" or record.user_message.startswith("Started process for run"):
+            first.setdefault(kind, record.timestamp)
+    return first
+
+
+def _add_parts(found: Measured, asked_at: float, moments: dict[str, float]) -> None:
+    earlier = asked_at
+    for name, moment in PARTS:
+        found.parts_s[name].append(moments[moment] - earlier)
+        earlier = moments[moment]
+    found.latency_s.append(moments["transcribing"] - asked_at)
+
+
+def _add_run_cpu(
+    own: dict[str, list[float]], curves: ChildCurves, records: list[dg.EventLogEntry]
+) -> None:
+    """What the run's process took outside of the assets' own functions."""
+    (pid,) = (
+        int(record.user_message.split()[-1].rstrip(")."))
+        for record in records
+        if record.user_message.startswith("Started process for run (pid: ")
+    )
+    curve, bodies = curves.curves[pid], _bodies(records)
+    inside_s = sum(curve.between_s(start, end) for start, end in bodies)
+    first_s = curve.between_s(0.0, bodies[0][0])
+    own["run, until its first asset"].append(first_s)
+    own["run, between and after its assets"].append(curve.total_s - inside_s - first_s)
+    own["run, helpers that show its output"].append(sum(curves.helpers_s.get(pid, {}).values()))
+
+
+def _bodies(records: list[dg.EventLogEntry]) -> list[tuple[float, float]]:
+    """From when to when each asset's function worked."""
+    started: dict[str, float] = {}
+    bodies: list[tuple[float, float]] = []
+    for record in records:
+        event = record.dagster_event
+        if event is None or event.step_key is None:
+            continue
+        if event.event_type_value == "STEP_START":
+            started[event.step_key] = record.timestamp
+        elif event.event_type_value in ("ASSET_CHECK_EVALUATION", "STEP_OUTPUT") and (
+            start := started.pop(event.step_key, None)
+        ):
+            bodies.append((start, record.timestamp))
+    return bodies
+
+
+def _taken(pids: dict[str, int], settings: Settings) -> dict[str, float]:
+    return {name: cpu_s(pid) for name, pid in pids.items()} | {"Postgres": _postgres_s(settings)}
+
+
+def _rates(pids: dict[str, int], settings: Settings) -> dict[str, float]:
+    """Of one core, while nothing is asked for."""
+    before, began = _taken(pids, settings), time.time()
+    time.sleep(IDLE_S)
+    after, took_s = _taken(pids, settings), time.time() - began
+    return {name: (after[name] - before[name]) / took_s for name in after}
+
+
+def _postgres_s(settings: Settings) -> float:
+    pid_file = settings.home / "postgres" / "data" / "postmaster.pid"
+    postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
+    own = postmaster.cpu_times()
+    total = own.user + own.system + own.children_user + own.children_system
+    for child in postmaster.children():
+        times = child.cpu_times()
+        total += times.user + times.system
+    return total
+
+
+def _print(console: Console, measured: dict[str, Measured]) -> None:
+    names = list(measured)
+    table = Table("milliseconds, median / p95", *names)
+    for part in (name for name, _ in PARTS):
+        table.add_row(part, *(_ms(measured[name].parts_s[part]) for name in names))
+    table.add_row("POST to transcribing", *(_ms(measured[name].latency_s) for name in names))
+    console.print(table)
+    costs = Table("CPU milliseconds a request", *names)
+    rows: list[str] = list(dict.fromkeys(row for name in names for row in measured[name].cpu_s))
+    rows.remove("Postgres")
+    for row in rows:
+        costs.add_row(row, *(_cell(measured[name].cpu_s.get(row)) for name in names))
+    sums = {
+        name: sum(measured[name].cpu_s[row] for row in measured[name].cpu_s if row in rows)
+        for name in names
+    }
+    costs.add_row("Dagster, all", *(_cell(sums[name]) for name in names))
+    costs.add_row(
+        "Postgres, ours too", *(_cell(measured[name].cpu_s["Postgres"]) for name in names)
+    )
+    console.print(costs)
+    for name in names:
+        console.print(
+            f"{name}: {len(measured[name].latency_s)} requests, "
+            f"{statistics.median(measured[name].events):.0f} events of Dagster a run; idle: "
+            f"{measured[name].idle_share:.1%} of a core"
+        )
+
+
+def _cell(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds * 1000:.0f}"
+
+
+def _ms(values: list[float]) -> str:
+    ordered = sorted(values)
+    p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
+    return f"{statistics.median(values) * 1000:.0f} / {p95 * 1000:.0f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Runs that are forked, beside those of a fresh interpreter, in real processes."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+from dagster._core.launcher import WorkerStatus
+
+from resources.run_launch import LaunchRequest, read_line
+from resources.run_process import RUN_PROCESS_TAG, RunProcess
+from resources.warm_run_launcher import WarmRunLauncher
+from tests.code_location import CodeLocation, code_location, wait_for
+from tests.postgres_servers import DatabaseServer
+from ytcaption_assets.cli.dagster_home import LOCATION_NAME, run_server_socket
+from ytcaption_assets.cli.leftovers import leftover_processes
+
+pytestmark = pytest.mark.postgres
+
+SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
+CANCELED, STARTED = dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.STARTED
+
+
+@pytest.fixture(scope="module", params=["warm", "default"])
+def either(
+    request: pytest.FixtureRequest, database_servers: Callable[[str], DatabaseServer]
+) -> Iterator[CodeLocation]:
+    """With each launcher."""
+    server = database_servers("embedded")
+    server.clean()
+    with code_location(server.url, request.param) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def warm(database_servers: Callable[[str], DatabaseServer]) -> Iterator[CodeLocation]:
+    """With a run server."""
+    server = database_servers("embedded")
+    server.clean()
+    with code_location(server.url, "warm") as found:
+        yield found
+
+
+def is_forked(location: CodeLocation, run_id: str) -> bool:
+    return bool(location.run(run_id).tags.get(RUN_PROCESS_TAG))
+
+
+def health(location: CodeLocation, run_id: str) -> WorkerStatus:
+    return location.instance.run_launcher.check_run_worker_health(location.run(run_id)).status
+
+
+def test_a_run_completes_and_its_output_is_kept(either: CodeLocation):
+    """It succeeds, and Dagster's page has what it wrote."""
+    run_id = either.launch("audio_download").run_id
+    either.wait_until(run_id, SUCCESS, FAILURE)
+    assert either.run(run_id).status is SUCCESS
+    assert is_forked(either, run_id) is (either.run_server is not None)
+    (logs,) = either.instance.get_records_for_run(
+        run_id, of_type=dg.DagsterEventType.LOGS_CAPTURED
+    ).records
+    captured = logs.event_log_entry.get_dagster_event().logs_captured_data
+    key = [run_id, "compute_logs", captured.file_key]
+    data = either.instance.compute_log_manager.get_log_data(key)
+    assert either.instance.compute_log_manager.is_capture_complete(key)
+    assert b"audio_download" in (data.stderr or b"")
+
+
+def test_a_run_that_is_terminated_ends_as_canceled(either: CodeLocation):
+    """By itself, in seconds, and its process with it."""
+    with either.no_slots():
+        run_id = either.launch("audio_download").run_id
+        either.wait_until(run_id, STARTED)
+        process = either.process_of(run_id)
+        assert either.instance.run_launcher.terminate(run_id)
+        either.wait_until(run_id, CANCELED, FAILURE)
+    assert either.run(run_id).status is CANCELED
+    wait_for(lambda: not process.is_running(), 10)
+    assert not either.instance.run_launcher.terminate(run_id)
+
+
+def test_a_run_that_is_killed_is_noticed(either: CodeLocation):
+    """Its parent says so to Dagster, at once."""
+    with either.no_slots():
+        run_id = either.launch("audio_download").run_id
+        either.wait_until(run_id, STARTED)
+        either.process_of(run_id).kill()
+        either.wait_until(run_id, FAILURE, seconds=15)
+    said = [record.user_message for record in either.instance.all_logs(run_id)]
+    assert any("was terminated by signal 9 (SIGKILL)" in message for message in said)
+
+
+def test_no_process_is_left(either: CodeLocation):
+    """A run that waits ends with the servers, as at the end of `ytcaption up`."""
+    with either.no_slots():
+        run_id = either.launch("audio_download").run_id
+        either.wait_until(run_id, STARTED)
+        assert either.process_of(run_id).is_running()
+        either.stop()
+    assert leftover_processes(either.settings.home) == []
+
+
+def test_the_run_server_holds_nothing_that_a_fork_must_not(warm: CodeLocation):
+    """One thread, no socket but the one it listens on, no channel and no database."""
+    assert warm.run_server is not None
+    server = psutil.Process(warm.run_server.pid)
+    assert server.num_threads() == 1
+    (listener,) = server.net_connections(kind="all")
+    assert listener.laddr == str(run_server_socket(warm.settings))
+
+
+def test_a_run_that_nobody_confirms_does_not_begin(warm: CodeLocation):
+    """The launcher has given it up, and started another process for it."""
+    assert warm.run_server is not None
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(run_server_socket(warm.settings)))
+        run = warm.launch("audio_download")
+        warm.wait_until(run.run_id, SUCCESS)
+        launcher = warm.instance.run_launcher
+        assert isinstance(launcher, WarmRunLauncher)
+        request = launcher._request(run, warm.context.create_request_context())
+        request.send(connection)
+        process = RunProcess.of_run({RUN_PROCESS_TAG: read_line(connection)["process"]})
+        assert process is not None and process.lives
+    wait_for(lambda: not process.lives, 5)
+    assert warm.run(run.run_id).status is SUCCESS
+
+
+@pytest.mark.parametrize("line", [b"", b"\n", b"[]\n", b'{"run": 1}\n', b"\xff\n", b"{" * 70000])
+def test_nonsense_does_not_end_the_run_server(warm: CodeLocation, line: bytes):
+    """Whoever sends it is hung up on, and runs go on."""
+    assert warm.run_server is not None
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(run_server_socket(warm.settings)))
+        connection.sendall(line)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert warm.run_server.poll() is None
+
+
+def test_a_run_for_another_interpreter_is_refused(warm: CodeLocation):
+    """It gets a fresh one."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(run_server_socket(warm.settings)))
+        LaunchRequest(run_id="a", executable="/elsewhere/python").send(connection)
+        assert read_line(connection) == {"refused": "the run is for another interpreter"}
+
+
+def test_changed_code_runs_without_a_restart(warm: CodeLocation):
+    """The next run has it; one that waits meanwhile goes on and completes."""
+    assert warm.run_server is not None
+    with warm.no_slots():
+        waiting = warm.launch("audio_download").run_id
+        warm.wait_until(waiting, STARTED)
+        file = Path(warm.code) / "ytcaption_assets" / "audio_download.py"
+        file.write_text(file.read_text().replace('{"downloaded": downloaded}', '{"new": True}'))
+        fresh = warm.launch("audio_download").run_id
+        assert is_forked(warm, fresh)
+    for run_id, expected in ((waiting, "downloaded"), (fresh, "new")):
+        warm.wait_until(run_id, SUCCESS, FAILURE)
+        (record,) = warm.instance.get_records_for_run(
+            run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+        ).records
+        assert record.asset_materialization is not None
+        assert expected in record.asset_materialization.metadata
+    assert warm.run_server.poll() is None
+
+
+def test_a_killed_run_server_loses_nothing(warm: CodeLocation):
+    """A run under way goes on, the next one starts without it; another one forks again."""
+    assert warm.run_server is not None
+    with warm.no_slots():
+        orphan = warm.launch("audio_download").run_id
+        warm.wait_until(orphan, STARTED)
+        lost = warm.launch("audio_download").run_id
+        warm.wait_until(lost, STARTED)
+        warm.run_server.kill()
+        warm.run_server.wait()
+        alone = warm.launch("audio_download").run_id
+        assert not is_forked(warm, alone)
+        warm.process_of(lost).kill()
+        wait_for(lambda: health(warm, lost) is WorkerStatus.FAILED, 5)
+        assert health(warm, orphan) is WorkerStatus.RUNNING
+    warm.wait_until(orphan, SUCCESS)
+    warm.wait_until(alone, SUCCESS)
+    warm.start_run_server()
+    again = warm.launch("audio_download").run_id
+    assert is_forked(warm, again)
+    warm.wait_until(again, SUCCESS)
+
+
+def test_a_run_server_that_hangs_is_killed(warm: CodeLocation):
+    """The run that has waited for it starts in a fresh interpreter."""
+    assert warm.run_server is not None
+    os.kill(warm.run_server.pid, signal.SIGSTOP)
+    launcher = WarmRunLauncher(str(run_server_socket(warm.settings)), LOCATION_NAME, answer_s=0.5)
+    launcher.register_instance(warm.instance)
+    before = warm.instance._run_launcher
+    warm.instance._run_launcher = launcher
+    try:
+        run_id = warm.launch("audio_download").run_id
+    finally:
+        warm.instance._run_launcher = before
+    assert warm.run_server.wait(5) == -signal.SIGKILL
+    assert not is_forked(warm, run_id)
+    warm.wait_until(run_id, SUCCESS)
