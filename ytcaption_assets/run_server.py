@@ -116,10 +116,11 @@ class RunServer:
             elif self._is_stale(request):
                 send_line(connection, {"again": True})
                 self._become_fresh()
-            elif why := self._refusal(request):
+            elif why := self._prepared(request):
                 send_line(connection, {"refused": why})
             else:
-                self._fork_run(connection, request)
+                pid = self._fork(lambda: _be_the_run(connection, request))
+                self._kept.runs[pid] = request.run_id
 
     def _is_stale(self, request: LaunchRequest) -> bool:
         known = self._kept.code_servers
@@ -128,12 +129,16 @@ class RunServer:
             known.append(request.code_server)
         return (is_new and len(known) > 1) or code_state() != self._code
 
-    def _refusal(self, request: LaunchRequest) -> str | None:
+    def _prepared(self, request: LaunchRequest) -> str | None:
+        """Everything is ready to fork; why it may not be done, where that is so."""
         if request.executable != sys.executable:
             return "the run is for another interpreter"
-        if (threads := thread_count()) != 1:
-            return f"the run server has {threads} threads"
-        return None
+        arguments = deserialize_value(request.arguments, ExecuteRunArgs)
+        self._kept.instance_ref = serialize_value(arguments.instance_ref)
+        with suppress(Exception):  # the run says it better
+            recon_job_from_origin(arguments.job_origin).get_definition()  # a cache keeps it
+        threads = thread_count()
+        return None if threads == 1 else f"the run server has {threads} threads"
 
     def _become_fresh(self) -> None:
         logger.warning("the code has changed; the run server becomes fresh")
@@ -144,14 +149,6 @@ class RunServer:
             arguments = arguments[: arguments.index(_RESUME)]
         kept = json.dumps(asdict(self._kept))
         os.execv(sys.executable, [sys.executable, *arguments, _RESUME, kept])  # noqa: S606
-
-    def _fork_run(self, connection: socket.socket, request: LaunchRequest) -> None:
-        arguments = deserialize_value(request.arguments, ExecuteRunArgs)
-        self._kept.instance_ref = serialize_value(arguments.instance_ref)
-        with suppress(Exception):  # the run says it better
-            recon_job_from_origin(arguments.job_origin).get_definition()  # kept by a cache
-        pid = self._fork(lambda: _be_the_run(connection, request))
-        self._kept.runs[pid] = request.run_id
 
     def _fork(self, work: Callable[[], int]) -> int:
         """The number of a process that does the work and ends with its status."""

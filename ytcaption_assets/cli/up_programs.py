@@ -97,6 +97,7 @@ def _run_server(settings: Settings) -> Program:
         "runs",
         _python("ytcaption_assets.run_server", str(socket)),
         lambda _: run_server_answers(socket),
+        after=("code",),  # which others wait for, and the machine is busy
         stop_s=1.5,
         has_work=lambda pid: bool(group_members(pid)),
         is_needed=False,  # runs start in fresh interpreters while it is dead
