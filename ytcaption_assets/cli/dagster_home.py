@@ -102,7 +102,13 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     reference = InstanceRef.from_dir(
         str(home),
         overrides={
-            "storage": {"postgres": {"postgres_url": database_urls(settings).dagster_storage}}
+            "storage": {
+                "custom": {
+                    "module": "resources.dagster_storage",
+                    "class": "KeptPostgresStorage",
+                    "config": {"postgres_url": database_urls(settings).dagster_storage},
+                }
+            }
         },
     )
     try:
