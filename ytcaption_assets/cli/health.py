@@ -1,11 +1,14 @@
 """Does a process of ours answer? Each check takes at most its timeout and never raises."""
 
 import http.client
+import socket
 from pathlib import Path
 
 import dagster as dg
 import grpc
 from grpc_health.v1 import health_pb2
+
+from resources.run_launch import LaunchRequest, read_line
 
 _DAGSTER_SERVICE = "DagsterApi"
 
@@ -22,11 +25,11 @@ def http_answers(host: str, port: int, path: str, timeout_s: float = 2.0) -> boo
         connection.close()
 
 
-def code_server_answers(socket: Path, timeout_s: float = 2.0) -> bool:
+def code_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
     """Whether the code server on this Unix socket has loaded the definitions and serves them."""
-    if not socket.exists():
+    if not path.exists():
         return False
-    with grpc.insecure_channel(f"unix:{socket}") as channel:
+    with grpc.insecure_channel(f"unix:{path}") as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
@@ -39,6 +42,18 @@ def code_server_answers(socket: Path, timeout_s: float = 2.0) -> bool:
         except grpc.RpcError:
             return False
     return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def run_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
+    """Whether the run server on this Unix socket holds the code and may be asked for runs."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(str(path))
+            LaunchRequest().send(connection)
+            return "runs" in read_line(connection)
+        except (OSError, ValueError):
+            return False
 
 
 def daemon_beats_since(instance: dg.DagsterInstance, started_at: float) -> bool:
