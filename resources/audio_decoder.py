@@ -5,19 +5,27 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import dagster as dg
 import numpy as np
 from pydantic import Field
 
-from resources.audio_decoder_process import CUT_SHORT, PROBE_S, SAMPLE_RATE_HZ, run_decoder
+from resources.audio_decoder_process import (
+    CUT_SHORT,
+    NO_ROOM,
+    PROBE_S,
+    SAMPLE_RATE_HZ,
+    run_decoder,
+)
 from resources.audio_samples import mapped
 from resources.audio_structure import is_cut_short, is_short_of, stated_mp3_bytes
+from resources.durable import is_disk_full
 from resources.waveform import waveform_png
 from ytcaption_assets.domain.errors import (
     AudioTruncated,
     AudioUndecodable,
+    DiskFull,
     EmptyFile,
     FileUnreadable,
     MediaTooLong,
@@ -115,10 +123,8 @@ def decode(
         ClaimLost: `should_stop` said so.
     """
     _check_file(path)
-    if scratch_directory is not None:
-        scratch_directory.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        output = stack.enter_context(tempfile.TemporaryFile(dir=scratch_directory))
+        output = stack.enter_context(_scratch_file(scratch_directory))
         found = run_decoder(
             path,
             memory_bytes=memory_bytes,
@@ -142,6 +148,18 @@ def decode(
             logger.warning("skipped %d of %d damaged packets", found["skipped"], found["packets"])
         stack.pop_all()  # open for as long as the samples are used
         return mapped(output)
+
+
+def _scratch_file(directory: Path | None) -> IO[bytes]:
+    """Without a name: it is gone with the last process that has it open."""
+    try:
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=directory)
+    except OSError as error:
+        if is_disk_full(error):
+            raise DiskFull(NO_ROOM) from error
+        raise
 
 
 def _check_file(path: Path) -> None:

@@ -42,6 +42,7 @@ CUT_SHORT = (
     "The file ends before its audio does; it was probably cut off while being copied or "
     "downloaded. Get it again."
 )
+NO_ROOM = "No space is left on the disk for the decoded audio. Free some space."
 _NOT_AUDIO = "Give an audio or video file such as mp3, m4a, wav, flac, ogg, mp4, mkv or webm."
 _TOO_SLOW = (
     "Decoding the audio took longer than is allowed. The file is damaged or made to be slow; "
@@ -133,7 +134,7 @@ def _error(path: Path, found: dict[str, Any], returncode: int) -> YtcaptionError
             "example, or raise YTCAPTION_DECODE_MEMORY_BYTES."
         )
     if code == "disk_full":
-        return DiskFull("No space is left on the disk for the decoded audio. Free some space.")
+        return DiskFull(NO_ROOM)
     if returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return AudioUndecodable(_TOO_SLOW)
     return AudioUndecodable(

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 from resources.checkpoint import Checkpoint, Part
 from ytcaption_assets.domain.transcript import Segment, Word
@@ -78,7 +79,7 @@ class Journal:
                 language_probability=probability,
                 done_s=end_s,
                 clock_s=clock_s,
-                segments=[asdict(each) for each in self._new],
+                segments=[_raw(each) for each in self._new],
             )
         )
         self._number += 1
@@ -115,7 +116,11 @@ class Journal:
         self._number = 0
 
 
-def _segment(raw: dict) -> Segment:
+def _raw(segment: Segment) -> dict[str, Any]:
+    return asdict(segment) | {"words": [asdict(word) for word in segment.words]}
+
+
+def _segment(raw: dict[str, Any]) -> Segment:
     words = tuple(Word(**word) for word in raw["words"])
     segment = Segment(**(raw | {"words": words}))
     numbers = (segment.index, segment.avg_logprob, segment.no_speech_prob, segment.temperature)

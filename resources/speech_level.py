@@ -5,9 +5,12 @@ for background: a speaker 40 dB quieter than the one before him was left out as 
 on one level are not touched.
 """
 
+from bisect import bisect_left
+
 import numpy as np
 
-from resources.speech_spans import SAMPLE_RATE_HZ, Span, loudness
+from resources.speech_detector import loudness
+from resources.speech_spans import SAMPLE_RATE_HZ, Span
 
 _RANGE = 10.0  # 20 dB: what lies further below the loudest span is raised to there
 _MAX_GAIN = 30.0
@@ -19,10 +22,11 @@ def levelled(waveform: np.ndarray, region: Span, spans: tuple[Span, ...]) -> np.
 
     Args:
         waveform: float32, shape (n_samples,), mono, 16 kHz.
-        spans: speech, of which the region's are taken.
+        spans: speech in time order, of which the region's are taken.
     """
     samples = _cut(waveform, region)
-    inside = [each for each in spans if region.start_s <= each.start_s < region.end_s]
+    first, end = (bisect_left(spans, at_s, key=_start_s) for at_s in (region.start_s, region.end_s))
+    inside = spans[first:end]
     levels = [loudness(_cut(waveform, each)) for each in inside]
     wanted = max(levels, default=0.0) / _RANGE
     gains = [min(wanted / level, _MAX_GAIN) if 0.0 < level < wanted else 1.0 for level in levels]
@@ -42,3 +46,7 @@ def levelled(waveform: np.ndarray, region: Span, spans: tuple[Span, ...]) -> np.
 def _cut(waveform: np.ndarray, span: Span) -> np.ndarray:
     first = int(span.start_s * SAMPLE_RATE_HZ)
     return waveform[first : int(np.ceil(span.end_s * SAMPLE_RATE_HZ))]
+
+
+def _start_s(span: Span) -> float:
+    return span.start_s

@@ -1,4 +1,4 @@
-"""Where somebody speaks: Silero's probabilities, made into spans.
+"""Where somebody speaks: the detector's probabilities, made into spans.
 
 Two thresholds: a span lasts as long as the probability stays above the low one, so that quiet
 endings stay in it, and counts only if it rises above the high one somewhere. With one threshold of
@@ -11,31 +11,21 @@ from itertools import pairwise
 
 import numpy as np
 
-from ytcaption_assets.domain.errors import AudioUndecodable
+from resources.speech_detector import (
+    FRAME_S,
+    MAYBE,
+    SAMPLE_RATE_HZ,
+    speech_probabilities,
+)
 
-SAMPLE_RATE_HZ = 16_000
-
-_LOW, _HIGH = 0.3, 0.5
-_FRAME = 512  # samples: what the model was made for
-_FRAME_S = _FRAME / SAMPLE_RATE_HZ
+_LOW, _HIGH = MAYBE, 0.5
 _MIN_SPEECH_S = 0.2
 _MIN_SILENCE_S = 0.5
 _MAX_SPAN_S = 120.0
-_BLOCK_FRAMES = 20_000
-"""Eleven minutes at once: bounds memory, and a canceled run ends soon."""
 
 _EDGE_S = 5.0
 """A silence no longer than this is left where a recording begins and ends: it costs nothing within
 a window of 30 s, and a beginning that is cut moves the decoder off what it would hear."""
-
-_AGAIN_S = 1.0
-_SILENT = 5e-5  # two steps of 16-bit samples
-_WINDOW = 160
-"""Frames: five seconds, of which the last overlaps."""
-
-_QUIET, _LOUD, _MAX_GAIN = 0.01, 0.05, 100.0
-"""Loudness below which audio is amplified, and to what. Silero hears no difference from 0.01 on; at
-0.0003 it hears half."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ class SpeechActivity:
         self._probabilities = probabilities
         self.duration_s = duration_s
         self.spans = tuple(
-            Span(first * _FRAME_S, min(end * _FRAME_S, duration_s))
+            Span(first * FRAME_S, min(end * FRAME_S, duration_s))
             for first, end in _runs(probabilities)
         )
 
@@ -73,28 +63,28 @@ class SpeechActivity:
 
     def share(self, start_s: float, end_s: float) -> float:
         """How much of an interval may be speech, 0 to 1; generous: by the low threshold alone."""
-        first = max(0, int(start_s / _FRAME_S))
-        frames = self._probabilities[first : max(first + 1, int(np.ceil(end_s / _FRAME_S)))]
+        first = max(0, int(start_s / FRAME_S))
+        frames = self._probabilities[first : max(first + 1, int(np.ceil(end_s / FRAME_S)))]
         return float(np.mean(frames >= _LOW)) if len(frames) else 0.0
 
     def pauses(self, within: Span, min_s: float) -> list[Span]:
         """Stretches of at least `min_s` without speech, between the first and the last speech
         of an interval."""
-        first = int(within.start_s / _FRAME_S)
+        first = int(within.start_s / FRAME_S)
         speaks = np.flatnonzero(
-            self._probabilities[first : int(np.ceil(within.end_s / _FRAME_S))] >= _LOW
+            self._probabilities[first : int(np.ceil(within.end_s / FRAME_S))] >= _LOW
         )
-        wide = np.flatnonzero(np.diff(speaks) - 1 >= min_s / _FRAME_S)
+        wide = np.flatnonzero(np.diff(speaks) - 1 >= min_s / FRAME_S)
         return [
-            Span((first + int(speaks[at]) + 1) * _FRAME_S, (first + int(speaks[at + 1])) * _FRAME_S)
+            Span((first + int(speaks[at]) + 1) * FRAME_S, (first + int(speaks[at + 1])) * FRAME_S)
             for at in wide.tolist()
         ]
 
     def quietest_s(self, within: Span) -> float:
         """The moment of an interval that is least like speech."""
-        first = int(within.start_s / _FRAME_S)
-        frames = self._probabilities[first : max(first + 1, int(within.end_s / _FRAME_S))]
-        return (first + int(np.argmin(frames)) + 0.5) * _FRAME_S
+        first = int(within.start_s / FRAME_S)
+        frames = self._probabilities[first : max(first + 1, int(within.end_s / FRAME_S))]
+        return (first + int(np.argmin(frames)) + 0.5) * FRAME_S
 
     def regions(self, *, max_gap_s: float, max_region_s: float) -> list[Span]:
         """What is worth decoding: all of the audio but silences longer than `max_gap_s`.
@@ -122,71 +112,9 @@ class SpeechActivity:
 def speech_activity(
     waveform: np.ndarray, on_block: Callable[[], None] = lambda: None
 ) -> SpeechActivity:
-    """Where somebody speaks.
-
-    Args:
-        waveform: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
-        on_block: called between pieces of the work; may raise to cancel.
-
-    Raises:
-        AudioUndecodable: samples that are not finite.
-
-    Source: snakers4/silero-vad, as faster-whisper ships it.
-    """
-    step = _BLOCK_FRAMES * _FRAME
-    found = [np.zeros(0, np.float32)]
-    for at in range(0, len(waveform), step):
-        on_block()
-        block = waveform[at : at + step]
-        if not np.isfinite(block).all():
-            raise AudioUndecodable("The audio holds samples that are no numbers. Convert it first.")
-        found.append(_probabilities(block))
-    probabilities = np.concatenate(found)
-    for first, end in _quiet_windows(probabilities):
-        on_block()
-        window = waveform[first * _FRAME : end * _FRAME]
-        if loudness(window) < _SILENT:
-            continue
-        alone = _probabilities(window)
-        np.maximum(probabilities[first:end], alone, out=probabilities[first:end])
+    """Where somebody speaks; takes and raises what `speech_probabilities` does."""
+    probabilities = speech_probabilities(waveform, on_block)
     return SpeechActivity(probabilities, len(waveform) / SAMPLE_RATE_HZ)
-
-
-def _probabilities(samples: np.ndarray) -> np.ndarray:
-    """Of speech, for each frame; the detector begins afresh."""
-    from faster_whisper.vad import get_vad_model
-
-    whole = np.pad(samples, (0, -len(samples) % _FRAME)) * _gain(samples)
-    return np.asarray(get_vad_model()(whole), np.float32).ravel()
-
-
-def _quiet_windows(probabilities: np.ndarray) -> list[tuple[int, int]]:
-    """Windows of stretches without speech, heard a second time, each alone and at its own level.
-
-    After a loud speaker, or loud noise, the detector takes a quiet speaker for background: of four
-    quiet recordings behind a loud one it heard two less than half, and one not at all.
-    """
-    quiet = np.concatenate([[False], probabilities < _LOW, [False]])
-    edges = np.flatnonzero(np.diff(quiet.astype(np.int8))).tolist()
-    return [
-        (at, min(at + _WINDOW, end))
-        for first, end in zip(edges[::2], edges[1::2], strict=True)
-        if (end - first) * _FRAME_S >= _AGAIN_S
-        for at in range(first, max(end - _WINDOW // 5, first + 1), _WINDOW * 4 // 5)
-    ]
-
-
-def loudness(samples: np.ndarray) -> float:
-    """Root mean square of the loudest twentieth: of the speech, not of the pauses."""
-    frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
-    if not len(frames):
-        return 0.0
-    return float(np.percentile(np.sqrt(np.mean(np.square(frames), axis=1)), 95))
-
-
-def _gain(samples: np.ndarray) -> np.float32:
-    level = loudness(samples)
-    return np.float32(min(_LOUD / level, _MAX_GAIN) if 0.0 < level < _QUIET else 1.0)
 
 
 def _runs(probabilities: np.ndarray) -> list[tuple[int, int]]:
@@ -194,13 +122,13 @@ def _runs(probabilities: np.ndarray) -> list[tuple[int, int]]:
     above = np.flatnonzero(probabilities >= _LOW)
     if not len(above):
         return []
-    breaks = np.flatnonzero(np.diff(above) > _MIN_SILENCE_S / _FRAME_S)
+    breaks = np.flatnonzero(np.diff(above) > _MIN_SILENCE_S / FRAME_S)
     starts = above[np.concatenate([[0], breaks + 1])]
     ends = above[np.concatenate([breaks, [len(above) - 1]])] + 1
     return [
         part
         for first, end in zip(starts.tolist(), ends.tolist(), strict=True)
-        if (end - first) * _FRAME_S >= _MIN_SPEECH_S and probabilities[first:end].max() >= _HIGH
+        if (end - first) * FRAME_S >= _MIN_SPEECH_S and probabilities[first:end].max() >= _HIGH
         for part in _split(probabilities, first, end)
     ]
 
@@ -208,8 +136,8 @@ def _runs(probabilities: np.ndarray) -> list[tuple[int, int]]:
 def _split(probabilities: np.ndarray, first: int, end: int) -> list[tuple[int, int]]:
     """Somebody who never pauses is cut where he is quietest."""
     parts = []
-    while (end - first) * _FRAME_S > _MAX_SPAN_S:
-        half = first + int(_MAX_SPAN_S / _FRAME_S / 2)
+    while (end - first) * FRAME_S > _MAX_SPAN_S:
+        half = first + int(_MAX_SPAN_S / FRAME_S / 2)
         cut = half + int(np.argmin(probabilities[half : 2 * half - first]))
         parts.append((first, cut))
         first = cut

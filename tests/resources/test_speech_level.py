@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resources.speech_detector import loudness
 from resources.speech_level import levelled
-from resources.speech_spans import Span, loudness
+from resources.speech_spans import Span
 
 RATE_HZ = 16_000
 
