@@ -1,4 +1,4 @@
-"""The object store in S3, or in a server that speaks like it, by dagster-aws and boto3."""
+"""The object store in S3, or in a server that speaks like it, by boto3."""
 
 import base64
 import hashlib
@@ -147,11 +147,17 @@ class S3Store:
 
 @cache
 def _client(_pid: int, endpoint_url: str | None, region: str) -> Any:
-    """boto3's client, shared by all threads of a process; a forked child makes its own."""
-    from dagster_aws.s3 import S3Resource  # with boto3, 1 s
+    """boto3's client, shared by all threads of a process; a forked child makes its own.
 
-    resource = S3Resource(region_name=region, endpoint_url=endpoint_url, max_attempts=_ATTEMPTS)
-    return resource.get_client()
+    dagster-aws's would bring modules of 30 MiB, too much for a process that receives uploads.
+    """
+    import boto3
+    from botocore.config import Config
+
+    retries = {"max_attempts": _ATTEMPTS, "mode": "standard"}
+    return boto3.Session().client(
+        "s3", region_name=region, endpoint_url=endpoint_url, config=Config(retries=retries)
+    )
 
 
 @contextmanager
