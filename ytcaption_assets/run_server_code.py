@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -10,27 +11,47 @@ from pathlib import Path
 
 _OUR_PACKAGES = ("ytcaption_assets", "resources", "sensors")
 
-# Measured to start no thread when they are imported. Others of a run are left to it: numpy starts
-# the pool of its linear algebra.
+# What runs were seen to import, and which starts no thread. duckdb, pyarrow and onnxruntime start
+# one each, and are left to the run.
 _MODULES = (
     "dagster._cli.api",
-    "dagster_postgres",
-    "psycopg2",
-    "sqlalchemy.dialects.postgresql.psycopg2",
-    "psycopg_pool",
+    "dagster._core.execution.plan.active",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.root",
+    "dagster._core.system_config.composite_descent",
+    "upath.implementations.local",
+    "fsspec.implementations.local",
+    "encodings.idna",
+    "resources.dagster_storage",
     "resources.warm_run_launcher",
+    "sqlalchemy.dialects.postgresql.psycopg2",
+    "psycopg2.extras",
+    "psycopg_pool",
+    "boto3",
+    "pysubs2",
+    "PIL.Image",
+    "av",
+    "tokenizers",
+    "ctranslate2",
+    "faster_whisper",
 )
+
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def hold_code() -> None:
     """Import what a run needs, and keep the garbage collector from touching it: a page that nobody
     writes to is shared with every fork."""
-    from ytcaption_assets import definitions
-
-    assert definitions.defs is not None
-    for name in _MODULES:
+    wanted = os.environ.get(_BLAS_THREADS)
+    os.environ[_BLAS_THREADS] = "1"  # else numpy starts threads when it is imported
+    for name in ("ytcaption_assets.definitions", *_MODULES):
         with suppress(ImportError):  # the run that needs it says so
             importlib.import_module(name)
+    del os.environ[_BLAS_THREADS]
+    if wanted is not None:
+        os.environ[_BLAS_THREADS] = wanted
     gc.collect()
     gc.freeze()
 
