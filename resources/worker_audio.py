@@ -75,20 +75,22 @@ def mapped_samples(path: str, samples: int) -> np.ndarray:
     Raises:
         AudioRefused: no ordinary file of this user, or not as long as it should be.
     """
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(_opened(path), "rb"))
-        except (OSError, ValueError) as error:
-            raise AudioRefused("the file cannot be opened") from error
-        found = os.fstat(file.fileno())
+    try:
+        descriptor = _opened(path)
+    except (OSError, ValueError) as error:
+        raise AudioRefused("the file cannot be opened") from error
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise AudioRefused("it is no ordinary file")
         if found.st_uid != os.geteuid():
             raise AudioRefused("the file belongs to somebody else")
         if found.st_size != samples * SAMPLE_BYTES:
             raise AudioRefused("the file has another length")
-        stack.pop_all()  # open for as long as the samples are used
-        return _samples_in(file, samples)
+    except AudioRefused:
+        os.close(descriptor)
+        raise
+    return _samples_in(os.fdopen(descriptor, "rb"), samples)
 
 
 async def received_line(body: "Body") -> bytes:

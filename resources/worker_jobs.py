@@ -29,6 +29,9 @@ BEAT_S = 0.5
 STALL_S = 900.0
 """A job that comes no further for so long hangs."""
 
+_QUEUES_END_S = 65.0
+"""After this no thread of a batch queue is left, which keeps what it worked with."""
+
 
 class _Canceled(Exception):
     """Nobody waits for the job any more."""
@@ -49,6 +52,7 @@ class Jobs:
         self._lock = threading.Lock()
         self._taken = 0
         self._used_at = time.monotonic()
+        self._left_at: float | None = None
 
     @property
     def taken(self) -> int:
@@ -87,19 +91,24 @@ class Jobs:
             logger.warning("%s", error)
         self._used_at = time.monotonic()
 
-    def give_back(self) -> bool:
-        """Gives the models' memory back where nothing was done for long; whether it did."""
+    def give_back(self) -> None:
+        """Gives the models' memory back where nothing was done for long."""
         with self._lock:
             idle_s = time.monotonic() - self._used_at
-            if not self.idle_s or self._taken or idle_s < self.idle_s or not self.models:
-                return False
+            if not self.idle_s or self._taken or idle_s < self.idle_s:
+                return
             before = memory_bytes()
-            forget_engines()
-            unload_models()
+            if self.models:
+                forget_engines()
+                unload_models()
+                self._left_at = time.monotonic()
+            elif self._left_at is None or time.monotonic() - self._left_at < _QUEUES_END_S:
+                return
+            else:
+                self._left_at = None
             gc.collect()
             _trim()
-        logger.info("idle: gave %d MB back", (before - memory_bytes()) >> 20)
-        return True
+            logger.info("idle: gave %d MB back", (before - memory_bytes()) >> 20)
 
 
 class Job:
@@ -164,9 +173,10 @@ class Job:
                 lambda segment: self._say({"segment": asdict(segment)}),
                 checkpoint if order.checkpoint is not None else None,
             )
-            self._end(result_said(recognition, transcriber.describe(order.options.model)))
+            said = result_said(recognition, transcriber.describe(order.options.model))
             heard_s, took_s = len(waveform) / SAMPLE_RATE_HZ, time.monotonic() - began
             logger.info("%s: %.1f s of audio in %.1f s", order.options.model, heard_s, took_s)
+            self._end(said)
         except _Canceled:
             logger.info("%s: canceled after %.1f s", order.options.model, time.monotonic() - began)
         except YtcaptionError as error:

@@ -2,7 +2,7 @@
 
 import sys
 
-from ytcaption_assets.cli import serve
+from ytcaption_assets.cli import up_programs
 from ytcaption_assets.cli.worker import visible_gpu
 from ytcaption_assets.settings import Settings
 
@@ -10,16 +10,16 @@ from ytcaption_assets.settings import Settings
 def test_one_a_gpu(tmp_path, monkeypatch):
     """Each with its own; one on the CPU; none where they are turned off."""
     settings = Settings(home=tmp_path, _env_file=None)  # pyright: ignore[reportCallIssue]
-    monkeypatch.setattr(serve, "gpu_count", lambda: 2)
-    first, second = serve._workers(settings)
+    monkeypatch.setattr(up_programs, "gpu_count", lambda: 2)
+    first, second = up_programs.worker_programs(settings)
     assert (first.name, second.name) == ("worker-0", "worker-1")
     assert second.arguments[0] == sys.executable
     assert second.arguments[-5:] == ("worker", "--number", "1", "--gpu", "1")
-    [only] = serve._workers(settings.model_copy(update={"device": "cpu"}))
+    [only] = up_programs.worker_programs(settings.model_copy(update={"device": "cpu"}))
     assert only.arguments[-3:] == ("worker", "--number", "0")
     assert not only.is_needed
     assert not only.is_ready(0.0)
-    assert serve._workers(settings.model_copy(update={"worker": "off"})) == []
+    assert up_programs.worker_programs(settings.model_copy(update={"worker": "off"})) == []
 
 
 def test_a_gpu_is_one_of_those_that_may_be_used(monkeypatch):
