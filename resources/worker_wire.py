@@ -130,7 +130,8 @@ def result_of(said: Said) -> tuple[Recognition, EngineInfo]:
 
 def segment_of(raw: dict[str, Any]) -> Segment:
     """The inverse of `asdict`."""
-    return Segment(**(raw | {"words": tuple(Word(**word) for word in raw["words"])}))
+    fields: dict[str, Any] = raw | {"words": tuple(Word(**word) for word in raw["words"])}
+    return Segment(**fields)
 
 
 def error_said(error: BaseException) -> Said:
