@@ -73,11 +73,14 @@ def speech_probabilities(
         windows = _quiet_windows(probabilities)
         samples = (waveform[first * FRAME : end * FRAME] for first, end in windows)
         heard = _side_by_side(pool, lambda each: _alone(session, each), samples)
-        for (first, end), alone in zip(windows, heard, strict=True):
-            on_block()
+        for number, ((first, end), alone) in enumerate(zip(windows, heard, strict=True)):
+            if number % _AHEAD == 0:
+                on_block()
+                give_back(waveform)
             np.maximum(probabilities[first:end], alone, out=probabilities[first:end])
     finally:
         pool.shutdown(cancel_futures=True)
+        give_back(waveform)
     return probabilities
 
 
@@ -123,9 +126,7 @@ def _block(session: "InferenceSession", samples: np.ndarray) -> np.ndarray:
 def _alone(session: "InferenceSession", samples: np.ndarray) -> np.ndarray:
     """Of a quiet window."""
     is_silent = loudness(samples) < _SILENT
-    found = _no_speech(samples) if is_silent else _probabilities(session, samples)
-    give_back(samples)
-    return found
+    return _no_speech(samples) if is_silent else _probabilities(session, samples)
 
 
 def _no_speech(samples: np.ndarray) -> np.ndarray:
