@@ -147,7 +147,7 @@ def _first_events(records: list[dg.EventLogEntry]) -> dict[str, float]:
         if record.dagster_event is None:
             continue
         kind = record.dagster_event.event_type_value
-        if kind != "ENGINE_EVENT" or record.user_message.startswith("Started process for run"):
+        if kind != "ENGINE_EVENT" or _pid(record) is not None:
             first.setdefault(kind, record.timestamp)
     return first
 
@@ -164,17 +164,20 @@ def _add_run_cpu(
     own: dict[str, list[float]], curves: ChildCurves, records: list[dg.EventLogEntry]
 ) -> None:
     """What the run's process took outside of the assets' own functions."""
-    (pid,) = (
-        int(record.user_message.split()[-1].rstrip(")."))
-        for record in records
-        if record.user_message.startswith("Started process for run (pid: ")
-    )
+    pid = next(pid for record in records if (pid := _pid(record)) is not None)
     curve, bodies = curves.curves[pid], _bodies(records)
     inside_s = sum(curve.between_s(start, end) for start, end in bodies)
     first_s = curve.between_s(0.0, bodies[0][0])
     own["run, until its first asset"].append(first_s)
     own["run, between and after its assets"].append(curve.total_s - inside_s - first_s)
     own["run, helpers that show its output"].append(sum(curves.helpers_s.get(pid, {}).values()))
+
+
+def _pid(record: dg.EventLogEntry) -> int | None:
+    """The run's process, where the event is about its start."""
+    said = (record.dagster_event and record.dagster_event.message) or ""
+    begins = said.startswith("Started process for run (pid: ")
+    return int(said.split()[-1].rstrip(").")) if begins else None
 
 
 def _bodies(records: list[dg.EventLogEntry]) -> list[tuple[float, float]]:

@@ -79,10 +79,10 @@ class CodeLocation:
         )
         wait_for(lambda: code_server_answers(socket), 60)
 
-    def launch(self, *assets: str) -> dg.DagsterRun:
+    def launch(self, *assets: str, path: str = "jfk.flac") -> dg.DagsterRun:
         """A run of some assets on a clip of its own, launched as the run queue does."""
         self.clips += 1
-        url = self.server.url("jfk.flac", n=self.clips)
+        url = self.server.url(path, n=self.clips)
         source = MediaSource(url_media_id(url), "direct", url=url, extractor="Generic")
         options = TranscriptionOptions(model="tiny.en", language="en")
         store = RequestStore.from_settings(self.settings, "admin")
@@ -130,15 +130,22 @@ class CodeLocation:
         assert found is not None
         return found
 
+    def said(self, run_id: str) -> list[str]:
+        """What its log says."""
+        return [
+            (record.dagster_event and record.dagster_event.message) or record.user_message
+            for record in self.instance.all_logs(run_id)
+        ]
+
     def process_of(self, run_id: str) -> psutil.Process:
         """The run's process, once its log names it."""
         found: list[int] = []
 
         def named() -> bool:
             found.extend(
-                int(record.user_message.split()[-1].rstrip(")."))
-                for record in self.instance.all_logs(run_id)
-                if record.user_message.startswith("Started process for run (pid: ")
+                int(said.split()[-1].rstrip(")."))
+                for said in self.said(run_id)
+                if said.startswith("Started process for run (pid: ")
             )
             return bool(found)
 
@@ -150,7 +157,7 @@ class CodeLocation:
         try:
             wait_for(lambda: self.run(run_id).status in statuses, seconds)
         except TimeoutError:
-            log = "\n".join(record.user_message for record in self.instance.all_logs(run_id))
+            log = "\n".join(self.said(run_id))
             raise AssertionError(f"{self.run(run_id).status}:\n{log}") from None
 
     @contextmanager

@@ -30,7 +30,7 @@ from resources.run_launch import GO, NOT_BEGUN, LaunchRequest, send_line
 from resources.run_process import RunProcess
 from ytcaption_assets.run_server_code import code_state, hold_code, thread_count
 
-READ_S = 5.0
+READ_S = 1.0
 GO_S = 60.0
 _BACKLOG = 64
 _RESUME = "--resume"

@@ -53,30 +53,35 @@ def health(location: CodeLocation, run_id: str) -> WorkerStatus:
     return location.instance.run_launcher.check_run_worker_health(location.run(run_id)).status
 
 
-def test_a_run_completes_and_its_output_is_kept(either: CodeLocation):
-    """It succeeds, and Dagster's page has what it wrote."""
+def test_a_run_completes(either: CodeLocation):
+    """Forked where there is a run server."""
     run_id = either.launch("audio_download").run_id
     either.wait_until(run_id, SUCCESS, FAILURE)
     assert either.run(run_id).status is SUCCESS
     assert is_forked(either, run_id) is (either.run_server is not None)
+
+
+def test_what_a_run_writes_is_kept(either: CodeLocation):
+    """Dagster's page has it: here why an asset failed that has nothing to work on."""
+    run_id = either.launch("transcription").run_id
+    either.wait_until(run_id, SUCCESS, FAILURE)
     (logs,) = either.instance.get_records_for_run(
         run_id, of_type=dg.DagsterEventType.LOGS_CAPTURED
     ).records
     captured = logs.event_log_entry.get_dagster_event().logs_captured_data
     key = [run_id, "compute_logs", captured.file_key]
-    data = either.instance.compute_log_manager.get_log_data(key)
-    assert either.instance.compute_log_manager.is_capture_complete(key)
-    assert b"audio_download" in (data.stderr or b"")
+    wait_for(lambda: either.instance.compute_log_manager.is_capture_complete(key), 5)
+    written = either.instance.compute_log_manager.get_log_data(key).stderr
+    assert b"The audio is not stored" in (written or b"")
 
 
 def test_a_run_that_is_terminated_ends_as_canceled(either: CodeLocation):
     """By itself, in seconds, and its process with it."""
-    with either.no_slots():
-        run_id = either.launch("audio_download").run_id
-        either.wait_until(run_id, STARTED)
-        process = either.process_of(run_id)
-        assert either.instance.run_launcher.terminate(run_id)
-        either.wait_until(run_id, CANCELED, FAILURE)
+    run_id = either.launch("audio_download", path="stall/jfk.flac").run_id
+    process = either.process_of(run_id)
+    wait_for(lambda: either.server.bytes_sent("/stall/jfk.flac"), 20)
+    assert either.instance.run_launcher.terminate(run_id)
+    either.wait_until(run_id, CANCELED, FAILURE)
     assert either.run(run_id).status is CANCELED
     wait_for(lambda: not process.is_running(), 10)
     assert not either.instance.run_launcher.terminate(run_id)
@@ -89,8 +94,8 @@ def test_a_run_that_is_killed_is_noticed(either: CodeLocation):
         either.wait_until(run_id, STARTED)
         either.process_of(run_id).kill()
         either.wait_until(run_id, FAILURE, seconds=15)
-    said = [record.user_message for record in either.instance.all_logs(run_id)]
-    assert any("was terminated by signal 9 (SIGKILL)" in message for message in said)
+    killed = "was terminated by signal 9 (SIGKILL)"
+    assert any(killed in message for message in either.said(run_id))
 
 
 def test_no_process_is_left(either: CodeLocation):
@@ -114,14 +119,13 @@ def test_the_run_server_holds_nothing_that_a_fork_must_not(warm: CodeLocation):
 
 def test_a_run_that_nobody_confirms_does_not_begin(warm: CodeLocation):
     """The launcher has given it up, and started another process for it."""
-    assert warm.run_server is not None
+    run = warm.launch("audio_download")
+    warm.wait_until(run.run_id, SUCCESS)
+    launcher = warm.instance.run_launcher
+    assert isinstance(launcher, WarmRunLauncher)
+    request = launcher._request(run, warm.context.create_request_context())
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(run_server_socket(warm.settings)))
-        run = warm.launch("audio_download")
-        warm.wait_until(run.run_id, SUCCESS)
-        launcher = warm.instance.run_launcher
-        assert isinstance(launcher, WarmRunLauncher)
-        request = launcher._request(run, warm.context.create_request_context())
         request.send(connection)
         process = RunProcess.of_run({RUN_PROCESS_TAG: read_line(connection)["process"]})
         assert process is not None and process.lives
