@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from resources.database_urls import database_urls
+from resources.worker_client import worker_at, worker_socket
 from ytcaption_assets.cli.leftovers import leftover_processes
 from ytcaption_assets.cli.up_state import ProcessState, UpState, read_state
 from ytcaption_assets.settings import Settings
@@ -140,7 +141,8 @@ def get(host: str, port: int | None, path: str, headers: dict[str, str] | None =
 
 
 def test_everything_answers_and_status_says_so(up: Up):
-    """API, web page, code server, daemon and Postgres run; each line is marked by its process."""
+    """API, web page, code server, daemon, worker and Postgres run; each line is marked by its
+    process."""
     assert get(up.state.api_host, up.state.api_port, "/healthz") == 200
     assert get(up.state.api_host, up.state.api_port, "/readyz") == 200
     assert get("127.0.0.1", up.state.webserver_port, "/server_info") == 200
@@ -149,8 +151,9 @@ def test_everything_answers_and_status_says_so(up: Up):
     result = up.run("status", "--json")
     report = json.loads(result.stdout)
     assert {each["name"]: each["health"] for each in report["processes"]} == dict.fromkeys(
-        ("up", "code", "daemon", "webserver", "api"), "ok"
+        ("up", "code", "daemon", "webserver", "api", "worker-0"), "ok"
     )
+    assert (report["workers"]["worker-0"]["jobs"], report["workers"]["worker-0"]["slots"]) == (0, 8)
     assert report["postgres_runs"]
     assert report["counts"] == dict.fromkeys(
         ("queued", "running", "completed", "failed", "canceled"), 0
@@ -191,6 +194,17 @@ def test_a_killed_daemon_is_started_again(up: Up):
     assert up.child("daemon").pid != before.pid
     assert up.child("daemon").restarts == 1
     assert up.child("code") == code
+
+
+def test_a_killed_worker_is_started_again(up: Up):
+    """Its socket answers again, and the others went on meanwhile."""
+    before, code = up.child("worker-0"), up.child("code")
+    os.kill(before.pid, signal.SIGKILL)
+    up.wait_for(lambda: sum("worker-0 is ready" in line for line in up.lines) == 2)
+    assert worker_at(worker_socket(up.home, 0)).health() is not None
+    assert up.child("worker-0").restarts == 1
+    assert up.child("code") == code
+    assert "worker-0: 0 of 8 slots, " in up.run("status").stdout
 
 
 def test_a_killed_postgres_is_started_again(up: Up):
