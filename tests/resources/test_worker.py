@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from resources import checkpoint_journal
+from resources.audio_samples import file_of
 from resources.checkpoint import Checkpoint, Part
 from resources.transcriber import Transcriber
+from resources.worker_audio import mapped_samples, shared_file
 from resources.worker_client import local_workers
 from resources.worker_server import serve_here
 from resources.worker_wire import Order
@@ -89,8 +91,7 @@ def test_the_result_is_that_of_the_run_itself(home, waveform, reference):
 
 
 def test_dagster_gives_it_to_an_asset(home):
-    """With the engine that it falls back to as a resource within the resource; decoded audio is
-    not copied."""
+    """With the engine that it falls back to as a resource within the resource."""
     home.ensure()
     before = home.log.count("s of audio in")
 
@@ -200,6 +201,23 @@ def test_files_that_are_not_the_runs_are_refused(home, tmp_path):
         assert client.post("http://worker/slots/none", content=b"{}").status_code == 404
     wait_for(lambda: jobs(home) == 0)
     assert "refused a request: it is no ordinary file" in home.log
+
+
+def test_mapped_samples_are_not_copied(tmp_path):
+    """Their own file is named; only of others, or of a part, a copy is made, which nobody else
+    reads and which does not stay."""
+    whole = samples("jfk.flac")
+    with shared_file(whole, tmp_path) as path:
+        assert path == file_of(whole)
+        assert not list(tmp_path.iterdir())
+        assert np.array_equal(mapped_samples(str(path), len(whole)), whole)
+    for other in (whole[1600:], whole * 0.5):
+        with shared_file(other, tmp_path) as path:
+            assert path.parent == tmp_path
+            assert path.stat().st_mode & 0o777 == 0o600
+            heard = mapped_samples(str(path), len(other))
+        assert np.array_equal(heard, other)
+        assert not list(tmp_path.iterdir())
 
 
 def test_only_its_owner_opens_the_socket(home):
