@@ -122,7 +122,8 @@ def _raw(segment: Segment) -> dict[str, Any]:
 
 def _segment(raw: dict[str, Any]) -> Segment:
     words = tuple(Word(**word) for word in raw["words"])
-    segment = Segment(**(raw | {"words": words}))
+    values: dict[str, Any] = {**raw, "words": words}
+    segment = Segment(**values)
     numbers = (segment.index, segment.avg_logprob, segment.no_speech_prob, segment.temperature)
     if not all(isinstance(each, int | float) for each in numbers):
         raise TypeError("a score is no number")

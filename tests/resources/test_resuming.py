@@ -103,7 +103,7 @@ def test_a_killed_attempt_is_gone_on_with(whole: Whole, heard_s: list[float]):
 
 def test_all_that_was_heard_is_not_heard_again(whole: Whole, heard_s: list[float]):
     """By an attempt after one that could not store its text, say."""
-    checkpoint = Checkpoint(whole.state, pytest.fail)
+    checkpoint = Checkpoint(whole.state, lambda _: pytest.fail("kept twice"))
     again = whole.transcriber.transcribe(whole.waveform, TINY_EN, lambda *_: None, None, checkpoint)
     assert heard_s == []
     assert again.segments == whole.result.segments
