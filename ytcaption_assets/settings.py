@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(4, ge=1, le=10, description="Attempts at a transcription, in all.")
     max_runtime_s: int = Field(3600, gt=0, description="Longest run, in seconds.")
     run_launcher: Literal["warm", "default"] = Field(
-        "default",
+        "warm",
         description="How a run's process starts. `warm`: forked from one that holds the code "
         "(Linux; elsewhere `default`). `default`: a fresh interpreter, seconds later.",
     )

@@ -102,6 +102,7 @@ def test_processes_that_answer_that_hang_and_that_died(settings):
     assert {each.name: each.health for each in report.processes} == {
         "up": "ok",
         "code": "not running",
+        "runs": "not running",
         "daemon": "not running",
         "webserver": "no answer",
         "api": "ok",

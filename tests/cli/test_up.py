@@ -141,8 +141,7 @@ def get(host: str, port: int | None, path: str, headers: dict[str, str] | None =
 
 
 def test_everything_answers_and_status_says_so(up: Up):
-    """API, web page, code server, daemon, worker and Postgres run; each line is marked by its
-    process."""
+    """All of its processes and Postgres run; each line is marked by its process."""
     assert get(up.state.api_host, up.state.api_port, "/healthz") == 200
     assert get(up.state.api_host, up.state.api_port, "/readyz") == 200
     assert get("127.0.0.1", up.state.webserver_port, "/server_info") == 200
@@ -151,7 +150,7 @@ def test_everything_answers_and_status_says_so(up: Up):
     result = up.run("status", "--json")
     report = json.loads(result.stdout)
     assert {each["name"]: each["health"] for each in report["processes"]} == dict.fromkeys(
-        ("up", "code", "daemon", "webserver", "api", "worker-0"), "ok"
+        ("up", "code", "runs", "daemon", "webserver", "api", "worker-0"), "ok"
     )
     assert (report["workers"]["worker-0"]["jobs"], report["workers"]["worker-0"]["slots"]) == (0, 8)
     assert report["postgres_runs"]
