@@ -129,10 +129,10 @@ class WarmRunLauncher(DefaultRunLauncher):
         from dagster._grpc.types import ExecuteRunArgs
 
         made_by, origin = run.remote_job_origin, run.job_code_origin
-        location_name = made_by.location_name if made_by is not None else None
-        if workspace is None or origin is None or location_name != self._location_name:
+        is_ours = made_by is not None and made_by.location_name == self._location_name
+        if workspace is None or origin is None or not is_ours:
             raise NoRunServer(f"it is not of the code location {self._location_name}")
-        location = workspace.get_code_location(location_name)
+        location = workspace.get_code_location(self._location_name)
         arguments = ExecuteRunArgs(
             job_origin=origin,
             run_id=run.run_id,

@@ -62,7 +62,7 @@ def test_a_run_completes(either: CodeLocation):
 
 
 def test_what_a_run_writes_is_kept(either: CodeLocation):
-    """Dagster's page has it: here why an asset failed that has nothing to work on."""
+    """Dagster's page and the terminal have it: here why an asset failed without audio."""
     run_id = either.launch("transcription").run_id
     either.wait_until(run_id, SUCCESS, FAILURE)
     (logs,) = either.instance.get_records_for_run(
@@ -73,6 +73,7 @@ def test_what_a_run_writes_is_kept(either: CodeLocation):
     wait_for(lambda: either.instance.compute_log_manager.is_capture_complete(key), 5)
     written = either.instance.compute_log_manager.get_log_data(key).stderr
     assert b"The audio is not stored" in (written or b"")
+    assert "The audio is not stored" in (either.folder / "stderr.txt").read_text()
 
 
 def test_a_run_that_is_terminated_ends_as_canceled(either: CodeLocation):

@@ -1,0 +1,76 @@
+"""What runs write, in files: Dagster's LocalComputeLogManager with a thread for the terminal.
+
+Dagster's own starts two `tail` and two Python interpreters beside each run, which show what it
+writes where it would have gone; so does a thread of the run, for nothing.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Self
+
+from dagster._core.execution.compute_logs import redirect_to_file
+from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
+from dagster._core.storage.local_compute_log_manager import (
+    IO_TYPE_EXTENSION,
+    LocalComputeLogManager,
+)
+from dagster._serdes import ConfigurableClassData
+from dagster._utils import ensure_file, touch_file
+
+SHOWN_EVERY_S = 0.5
+_LAST_S = 5.0
+"""How long a run waits at its end for a terminal that does not take what it has written."""
+
+
+class RunLogs(LocalComputeLogManager):
+    """For dagster.yaml, configured as LocalComputeLogManager is."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> Self:
+        """The manager that dagster.yaml describes."""
+        return cls(inst_data=inst_data, **config_value)
+
+    @contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext, None, None]:
+        """Both streams go into their files, and soon after to where they went before."""
+        out, err = (
+            self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[kind])
+            for kind in (ComputeIOType.STDOUT, ComputeIOType.STDERR)
+        )
+        with _kept(sys.stdout, out), _kept(sys.stderr, err):
+            yield CapturedLogContext(log_key)
+        touch_file(self.complete_artifact_path(log_key))
+
+
+@contextmanager
+def _kept(stream: IO[str], path: str) -> Iterator[None]:
+    ensure_file(path)
+    ended = threading.Event()
+    with os.fdopen(os.dup(stream.fileno()), "wb") as before, Path(path).open("rb") as written:
+        written.seek(0, os.SEEK_END)
+        shows = threading.Thread(
+            target=_show, args=(written, before, ended), name="run log", daemon=True
+        )
+        with redirect_to_file(stream, path):
+            shows.start()
+            try:
+                yield
+            finally:
+                stream.flush()
+                ended.set()
+                shows.join(_LAST_S)
+
+
+def _show(written: IO[bytes], before: IO[bytes], ended: threading.Event) -> None:
+    last = False
+    while not last:
+        last = ended.wait(SHOWN_EVERY_S)
+        while part := written.read(65536):
+            before.write(part)
+        before.flush()
