@@ -24,7 +24,7 @@ from ytcaption_assets.domain.transcript import Recognition
 
 logger = logging.getLogger(__name__)
 
-_CONNECT_S = 3.0
+_CONNECT_S = 5.0
 
 _LONGEST_LINE = 64 << 20
 """Bytes: a result of twelve hours has a fifth of it."""

@@ -20,7 +20,7 @@ from resources.worker_client import local_workers
 from resources.worker_server import serve_here
 from resources.worker_wire import Order
 from tests.resources.hearing import TINY_EN, samples
-from tests.resources.workers import QUICK_S, WorkerHome, recording, wait_for
+from tests.resources.workers import WorkerHome, recording, wait_for
 from ytcaption_assets.domain.errors import AudioUndecodable, ClaimLost, SetupError, UnknownModel
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition
@@ -264,11 +264,12 @@ def test_a_hanging_worker_is_given_up(home, waveform, reference):
             at.append(time.monotonic())
         told.append(segment)
 
+    transcriber = home.transcriber().model_copy(update={"silence_s": 3.0})
     try:
-        result = home.transcriber().transcribe(waveform, TINY_EN, lambda *_: None, suspend)
+        result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None, suspend)
     finally:
         home.signal(signal.SIGCONT)
-    assert time.monotonic() - at[0] >= QUICK_S
+    assert time.monotonic() - at[0] >= 3.0
     assert same(result, reference)
     assert tuple(told) == result.segments
     wait_for(lambda: jobs(home) == 0)

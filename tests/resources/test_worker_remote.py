@@ -16,7 +16,7 @@ from resources.worker_server import serve_others
 from resources.worker_transcriber import WorkerTranscriber
 from resources.worker_wire import Health, Order, error_of, error_said, result_of, result_said
 from tests.resources.hearing import TINY_EN, samples, text
-from tests.resources.workers import QUICK_S, TOKEN, WorkerHome, recording, wait_for
+from tests.resources.workers import SILENCE_S, TOKEN, WorkerHome, recording, wait_for
 from ytcaption_assets.domain.errors import DiskFull, ModelCorrupt, SetupError
 from ytcaption_assets.settings import Settings
 
@@ -32,11 +32,11 @@ class RemoteHome(WorkerHome):
 
     @property
     def worker(self) -> Worker:
-        return Worker(self.url, self.url, None, QUICK_S, self.settings.worker_token)
+        return Worker(self.url, self.url, None, SILENCE_S, self.settings.worker_token)
 
     def transcriber(self, *more: str) -> WorkerTranscriber:
         settings = self.settings.model_copy(
-            update={"worker": "off", "workers": (*more, self.url), "worker_silence_s": QUICK_S}
+            update={"worker": "off", "workers": (*more, self.url), "worker_silence_s": SILENCE_S}
         )
         return WorkerTranscriber.around(self.local(), settings)
 

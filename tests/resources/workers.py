@@ -21,8 +21,8 @@ from ytcaption_assets.settings import Settings
 
 TOKEN = "a-token-of-more-than-32-characters"
 
-QUICK_S = 3.0
-"""As long as a worker may be silent here."""
+SILENCE_S = 20.0
+"""As long as a worker may be silent here: the machine may be busy."""
 
 
 class WorkerHome:
@@ -91,7 +91,7 @@ class WorkerHome:
 
     def transcriber(self) -> WorkerTranscriber:
         """What a run of this home hears with."""
-        settings = self.settings.model_copy(update={"worker_silence_s": QUICK_S})
+        settings = self.settings.model_copy(update={"worker_silence_s": SILENCE_S})
         return WorkerTranscriber.around(self.local(), settings)
 
 
