@@ -108,19 +108,24 @@ class RunServer:
             connection, _ = self._listener.accept()
         except OSError:  # whoever called has gone
             return
-        with connection, suppress(OSError, ValueError, TypeError):
+        with connection:
             connection.settimeout(READ_S)
-            request = LaunchRequest.read(connection)
-            if not request.run_id:
-                send_line(connection, {"runs": len(self._kept.runs)})
-            elif self._is_stale(request):
-                send_line(connection, {"again": True})
-                self._become_fresh()
-            elif why := self._prepared(request):
-                send_line(connection, {"refused": why})
-            else:
-                pid = self._fork(lambda: _be_the_run(connection, request))
-                self._kept.runs[pid] = request.run_id
+            try:
+                self._serve(connection, LaunchRequest.read(connection))
+            except Exception as error:  # whatever was sent, the next one is served
+                logger.warning("a request was not served: %r", error)
+
+    def _serve(self, connection: socket.socket, request: LaunchRequest) -> None:
+        if not request.run_id:
+            send_line(connection, {"runs": len(self._kept.runs)})
+        elif self._is_stale(request):
+            send_line(connection, {"again": True})
+            self._become_fresh()
+        elif why := self._prepared(request):
+            send_line(connection, {"refused": why})
+        else:
+            pid = self._fork(lambda: _be_the_run(connection, request))
+            self._kept.runs[pid] = request.run_id
 
     def _is_stale(self, request: LaunchRequest) -> bool:
         known = self._kept.code_servers

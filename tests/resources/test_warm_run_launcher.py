@@ -1,8 +1,10 @@
 """Runs that are forked, beside those of a fresh interpreter, in real processes."""
 
+import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,13 +38,7 @@ def either(
         yield found
 
 
-@pytest.fixture(scope="module")
-def warm(database_servers: Callable[[str], DatabaseServer]) -> Iterator[CodeLocation]:
-    """With a run server."""
-    server = database_servers("embedded")
-    server.clean()
-    with code_location(server.url, "warm") as found:
-        yield found
+only_warm = pytest.mark.parametrize("either", ["warm"], indirect=True, scope="module")
 
 
 def is_forked(location: CodeLocation, run_id: str) -> bool:
@@ -99,116 +95,132 @@ def test_a_run_that_is_killed_is_noticed(either: CodeLocation):
     assert any(killed in message for message in either.said(run_id))
 
 
-def test_no_process_is_left(either: CodeLocation):
-    """A run that waits ends with the servers, as at the end of `ytcaption up`."""
-    with either.no_slots():
-        run_id = either.launch("audio_download").run_id
-        either.wait_until(run_id, STARTED)
-        assert either.process_of(run_id).is_running()
-        either.stop()
-    assert leftover_processes(either.settings.home) == []
-
-
-def test_the_run_server_holds_nothing_that_a_fork_must_not(warm: CodeLocation):
+@only_warm
+def test_the_run_server_holds_nothing_that_a_fork_must_not(either: CodeLocation):
     """One thread, no socket but the one it listens on, no channel and no database."""
-    assert warm.run_server is not None
-    server = psutil.Process(warm.run_server.pid)
+    assert either.run_server is not None
+    server = psutil.Process(either.run_server.pid)
     assert server.num_threads() == 1
     (listener,) = server.net_connections(kind="all")
-    assert listener.laddr == str(run_server_socket(warm.settings))
+    assert listener.laddr == str(run_server_socket(either.settings))
 
 
-def test_a_run_that_nobody_confirms_does_not_begin(warm: CodeLocation):
+@only_warm
+def test_a_run_that_nobody_confirms_does_not_begin(either: CodeLocation):
     """The launcher has given it up, and started another process for it."""
-    run = warm.launch("audio_download")
-    warm.wait_until(run.run_id, SUCCESS)
-    launcher = warm.instance.run_launcher
+    run = either.launch("audio_download")
+    either.wait_until(run.run_id, SUCCESS)
+    launcher = either.instance.run_launcher
     assert isinstance(launcher, WarmRunLauncher)
-    request = launcher._request(run, warm.context.create_request_context())
+    request = launcher._request(run, either.context.create_request_context())
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(run_server_socket(warm.settings)))
+        connection.connect(str(run_server_socket(either.settings)))
         request.send(connection)
         process = RunProcess.of_run({RUN_PROCESS_TAG: read_line(connection)["process"]})
         assert process is not None and process.lives
     wait_for(lambda: not process.lives, 5)
-    assert warm.run(run.run_id).status is SUCCESS
+    assert either.run(run.run_id).status is SUCCESS
 
 
-@pytest.mark.parametrize("line", [b"", b"\n", b"[]\n", b'{"run": 1}\n', b"\xff\n", b"{" * 70000])
-def test_nonsense_does_not_end_the_run_server(warm: CodeLocation, line: bytes):
+NONSENSE = [b"", b"\n", b"[]\n", b'{"run": 1}\n', b"\xff\n"]
+NONSENSE.append(
+    json.dumps({"run_id": "a", "executable": sys.executable, "arguments": "b"}).encode() + b"\n"
+)
+
+
+@only_warm
+@pytest.mark.parametrize("line", NONSENSE)
+def test_nonsense_does_not_end_the_run_server(either: CodeLocation, line: bytes):
     """Whoever sends it is hung up on, and runs go on."""
-    assert warm.run_server is not None
+    assert either.run_server is not None
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(run_server_socket(warm.settings)))
+        connection.connect(str(run_server_socket(either.settings)))
         connection.sendall(line)
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1) == b""
-    assert warm.run_server.poll() is None
+    assert either.run_server.poll() is None
 
 
-def test_a_run_for_another_interpreter_is_refused(warm: CodeLocation):
+@only_warm
+def test_a_run_for_another_interpreter_is_refused(either: CodeLocation):
     """It gets a fresh one."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(run_server_socket(warm.settings)))
+        connection.connect(str(run_server_socket(either.settings)))
         LaunchRequest(run_id="a", executable="/elsewhere/python").send(connection)
         assert read_line(connection) == {"refused": "the run is for another interpreter"}
 
 
-def test_changed_code_runs_without_a_restart(warm: CodeLocation):
+@only_warm
+def test_changed_code_runs_without_a_restart(either: CodeLocation):
     """The next run has it; one that waits meanwhile goes on and completes."""
-    assert warm.run_server is not None
-    with warm.no_slots():
-        waiting = warm.launch("audio_download").run_id
-        warm.wait_until(waiting, STARTED)
-        file = Path(warm.code) / "ytcaption_assets" / "audio_download.py"
+    assert either.run_server is not None
+    with either.no_slots():
+        waiting = either.launch("audio_download").run_id
+        either.wait_until(waiting, STARTED)
+        file = Path(either.code) / "ytcaption_assets" / "audio_download.py"
         file.write_text(file.read_text().replace('{"downloaded": downloaded}', '{"new": True}'))
-        fresh = warm.launch("audio_download").run_id
-        assert is_forked(warm, fresh)
+        fresh = either.launch("audio_download").run_id
+        assert is_forked(either, fresh)
     for run_id, expected in ((waiting, "downloaded"), (fresh, "new")):
-        warm.wait_until(run_id, SUCCESS, FAILURE)
-        (record,) = warm.instance.get_records_for_run(
+        either.wait_until(run_id, SUCCESS, FAILURE)
+        (record,) = either.instance.get_records_for_run(
             run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
         ).records
         assert record.asset_materialization is not None
         assert expected in record.asset_materialization.metadata
-    assert warm.run_server.poll() is None
+    assert either.run_server.poll() is None
 
 
-def test_a_killed_run_server_loses_nothing(warm: CodeLocation):
+@only_warm
+def test_a_killed_run_server_loses_nothing(either: CodeLocation):
     """A run under way goes on, the next one starts without it; another one forks again."""
-    assert warm.run_server is not None
-    with warm.no_slots():
-        orphan = warm.launch("audio_download").run_id
-        warm.wait_until(orphan, STARTED)
-        lost = warm.launch("audio_download").run_id
-        warm.wait_until(lost, STARTED)
-        warm.run_server.kill()
-        warm.run_server.wait()
-        alone = warm.launch("audio_download").run_id
-        assert not is_forked(warm, alone)
-        warm.process_of(lost).kill()
-        wait_for(lambda: health(warm, lost) is WorkerStatus.FAILED, 5)
-        assert health(warm, orphan) is WorkerStatus.RUNNING
-    warm.wait_until(orphan, SUCCESS)
-    warm.wait_until(alone, SUCCESS)
-    warm.start_run_server()
-    again = warm.launch("audio_download").run_id
-    assert is_forked(warm, again)
-    warm.wait_until(again, SUCCESS)
+    assert either.run_server is not None
+    with either.no_slots():
+        orphan = either.launch("audio_download").run_id
+        either.wait_until(orphan, STARTED)
+        lost = either.launch("audio_download").run_id
+        either.wait_until(lost, STARTED)
+        either.run_server.kill()
+        either.run_server.wait()
+        alone = either.launch("audio_download").run_id
+        assert not is_forked(either, alone)
+        either.process_of(lost).kill()
+        wait_for(lambda: health(either, lost) is WorkerStatus.FAILED, 5)
+        assert health(either, orphan) is WorkerStatus.RUNNING
+    either.wait_until(orphan, SUCCESS)
+    either.wait_until(alone, SUCCESS)
+    either.start_run_server()
+    again = either.launch("audio_download").run_id
+    assert is_forked(either, again)
+    either.wait_until(again, SUCCESS)
 
 
-def test_a_run_server_that_hangs_is_killed(warm: CodeLocation):
+@only_warm
+def test_a_run_server_that_hangs_is_killed(either: CodeLocation):
     """The run that has waited for it starts in a fresh interpreter."""
-    assert warm.run_server is not None
-    os.kill(warm.run_server.pid, signal.SIGSTOP)
-    launcher = WarmRunLauncher(str(run_server_socket(warm.settings)), LOCATION_NAME, answer_s=0.5)
-    launcher.register_instance(warm.instance)
-    before = warm.instance._run_launcher
-    warm.instance._run_launcher = launcher
+    assert either.run_server is not None
+    os.kill(either.run_server.pid, signal.SIGSTOP)
+    launcher = WarmRunLauncher(str(run_server_socket(either.settings)), LOCATION_NAME, answer_s=0.5)
+    launcher.register_instance(either.instance)
+    before = either.instance._run_launcher
+    either.instance._run_launcher = launcher
     try:
-        run_id = warm.launch("audio_download").run_id
+        run_id = either.launch("audio_download").run_id
     finally:
-        warm.instance._run_launcher = before
-    assert warm.run_server.wait(5) == -signal.SIGKILL
-    assert not is_forked(warm, run_id)
-    warm.wait_until(run_id, SUCCESS)
+        either.instance._run_launcher = before
+    assert either.run_server.wait(5) == -signal.SIGKILL
+    assert not is_forked(either, run_id)
+    either.wait_until(run_id, SUCCESS)
+    either.start_run_server()
+
+
+def test_no_process_is_left(either: CodeLocation):
+    """A run under way ends with the servers, as at the end of `ytcaption up`."""
+    path = "stall/jfk.flac"
+    before = either.server.bytes_sent(f"/{path}")
+    run_id = either.launch("audio_download", path=path).run_id
+    process = either.process_of(run_id)
+    wait_for(lambda: either.server.bytes_sent(f"/{path}") > before, 20)
+    either.stop()
+    assert not process.is_running()
+    assert leftover_processes(either.settings.home) == []
