@@ -35,8 +35,8 @@ PARTS = (
     ("first asset starts", "STEP_START"),
     ("finds the audio; transcribes", "transcribing"),
 )
-IDLE_S = 30.0
-PAUSE_S = (2.0, 9.0)  # the sensor is met in every phase of its tick
+IDLE_S = 20.0
+PAUSE_S = (2.0, 7.0)  # the sensor is met in every phase of its tick
 POLL_S = 0.01
 LIMIT_S = 120.0
 DAEMONS = ("daemon", "code", "runs")
