@@ -1,5 +1,7 @@
 """A worker of this machine: the same result as in the run's own process, whatever happens to it."""
 
+import asyncio
+import json
 import os
 import signal
 import time
@@ -11,13 +13,15 @@ import httpx
 import numpy as np
 import pytest
 
-from resources import checkpoint_journal
+from resources import checkpoint_journal, worker_jobs
 from resources.audio_samples import file_of
 from resources.checkpoint import Checkpoint, Part
 from resources.transcriber import Transcriber
 from resources.worker_audio import mapped_samples, shared_file
 from resources.worker_client import local_workers
+from resources.worker_jobs import Job, Jobs
 from resources.worker_server import serve_here
+from resources.worker_transcriber import _Told
 from resources.worker_wire import Order
 from tests.resources.hearing import TINY_EN, samples
 from tests.resources.workers import WorkerHome, recording, wait_for
@@ -34,7 +38,7 @@ def home(model_home: Path) -> Iterator[WorkerHome]:
     home = WorkerHome(model_home, YTCAPTION_WORKER_JOBS="2", YTCAPTION_WORKER_DRAIN_S="1")
     home.ensure()
     yield home
-    home.end()
+    home.remove()
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +133,60 @@ def test_a_checkpoint_goes_to_the_worker(home, waveform, reference, parts):
     )
     assert result.resumed_s == parts[0]["done_s"]
     assert tuple(told) == result.segments == reference.segments
+
+
+async def answer(job: Job, waveform: np.ndarray, folder: Path) -> list[dict]:
+    """What is said of a job."""
+    with shared_file(waveform, folder) as path:
+        order = Order(TINY_EN, len(waveform), str(path), [])
+        job.start(order, mapped_samples(str(path), len(waveform)))
+    said = [block async for block in job.lines()]
+    return [json.loads(each) for each in b"".join(said).splitlines()]
+
+
+def test_parts_of_a_checkpoint_come_back(home, waveform, reference, parts, monkeypatch, tmp_path):
+    """As the run itself would save them; whoever goes on after a loss has them."""
+    monkeypatch.setattr(checkpoint_journal, "SAVE_S", 0.0)
+    jobs = Jobs(home.local(), slots=1, idle_s=0)
+
+    async def work() -> list[dict]:
+        job = jobs.take()
+        assert job is not None
+        assert jobs.take() is None
+        return await answer(job, waveform, tmp_path)
+
+    said = asyncio.run(work())
+    assert [each["part"] for each in said if "part" in each] == parts
+    assert [each["segment"]["index"] for each in said if "segment" in each] == list(
+        range(len(reference.segments))
+    )
+    assert "recognition" in said[-1]
+    wait_for(lambda: jobs.taken == 0)
+    saved = []
+    told = _Told(1.0, lambda *_: None, None, Checkpoint(parts[:1], saved.append))
+    told.hear({"part": parts[1]})
+    told.hear({"part": parts[1]})
+    assert told.parts == parts[:2]
+    assert saved == [parts[1]] * 2
+
+
+def test_a_job_that_comes_no_further_is_given_up(home, waveform, monkeypatch, tmp_path):
+    """The answer breaks off."""
+    monkeypatch.setattr(worker_jobs, "STALL_S", 0.0)
+    monkeypatch.setattr(worker_jobs, "BEAT_S", 0.01)
+    jobs = Jobs(home.local(), slots=1, idle_s=0)
+
+    async def work() -> None:
+        job = jobs.take()
+        assert job is not None
+        try:
+            await answer(job, waveform, tmp_path)
+        finally:
+            job.cancel()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(work())
+    wait_for(lambda: jobs.taken == 0)
 
 
 def test_a_canceled_run_frees_the_worker(home, waveform):

@@ -57,7 +57,7 @@ def home(model_home: Path) -> Iterator[RemoteHome]:
     )
     home.ensure()
     yield home
-    home.end()
+    home.remove()
 
 
 @pytest.fixture(autouse=True)

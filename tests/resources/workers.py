@@ -1,6 +1,7 @@
 """A real worker process for tests, and what runs hear with it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,10 @@ class WorkerHome:
             self.process.kill()
         if self.process is not None:
             self.process.wait()
+
+    def remove(self) -> None:
+        self.end()
+        shutil.rmtree(self.home)
 
     def local(self) -> WhisperTranscriber:
         return local_transcriber_of(self.settings)
