@@ -15,7 +15,11 @@ from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_p
 KEPT = 1
 """Connections of a process at rest. More are opened while its threads need them."""
 
-_TABLES = {"runs", "event_logs", "instigators", "instance_info"}
+# Dagster's own lists all tables for each of its three storages, in every process and every tick.
+_HAS_TABLES = db.text(
+    "select bool_and(to_regclass(name) is not null) "
+    "from unnest(array['runs', 'event_logs', 'instigators', 'instance_info']) name"
+)
 
 
 class KeptPostgresStorage(DagsterPostgresStorage):
@@ -38,10 +42,8 @@ class KeptPostgresStorage(DagsterPostgresStorage):
         )
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine  # as its optimize_for_webserver does
-        if should_autocreate_tables:
-            tables = retry_pg_connection_fn(lambda: db.inspect(engine).get_table_names())
-            if not _TABLES.issubset(tables):
-                DagsterPostgresStorage(postgres_url)  # creates them
+        if should_autocreate_tables and not retry_pg_connection_fn(lambda: _has_tables(engine)):
+            DagsterPostgresStorage(postgres_url)  # creates them
 
     @classmethod
     def from_config_value(
@@ -60,3 +62,8 @@ class _RunStorage(PostgresRunStorage):
         """The instance's end: the connections are closed."""
         super().dispose()
         self._engine.dispose()
+
+
+def _has_tables(engine: db.Engine) -> bool:
+    with engine.connect() as connection:
+        return connection.execute(_HAS_TABLES).scalar_one()
