@@ -43,8 +43,8 @@ logger = logging.getLogger(__name__)
 
 _IDLE_LOOK_S = 5.0
 
-_SLOT_S = 10.0
-"""A slot that is not used for so long is free again."""
+_SLOT_S = 30.0
+"""A slot that is not used for so long is free again: hours of samples may be copied first."""
 
 
 @dataclass(frozen=True)

@@ -39,26 +39,17 @@ def shared_file(waveform: np.ndarray, scratch: Path) -> Iterator[Path]:
     does, else a copy, which only this user can read.
 
     Raises:
-        DiskFull: no room for a copy.
+        OSError: no copy can be made.
     """
     whole = _whole_file(waveform)
     if whole is not None:
         yield whole
         return
-    path = None
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=scratch, prefix=".samples-", delete=False) as file:
-            path = Path(file.name)
-            np.ascontiguousarray(waveform, np.float32).tofile(file)
-        yield path
-    except OSError as error:
-        if is_disk_full(error):
-            raise DiskFull("No space is left on the disk for the samples. Free some.") from error
-        raise
-    finally:
-        if path is not None:
-            path.unlink(missing_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=scratch, prefix=".samples-") as file:
+        np.ascontiguousarray(waveform, np.float32).tofile(file)
+        file.flush()
+        yield Path(file.name)
 
 
 def sent_samples(waveform: np.ndarray, on_block: Callable[[], None]) -> Iterator[bytes]:
@@ -192,4 +183,6 @@ def _samples_in(file: IO[bytes], samples: int) -> np.ndarray:
 def _whole_file(waveform: np.ndarray) -> Path | None:
     """The file that the array maps all of; None where there is none."""
     path = file_of(waveform)
-    return path if path is not None and path.stat().st_size == waveform.nbytes else None
+    # Where the kernel shows no open files there is none either.
+    is_whole = path is not None and path.exists() and path.stat().st_size == waveform.nbytes
+    return path if is_whole else None

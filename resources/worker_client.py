@@ -5,7 +5,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -119,7 +119,11 @@ class Worker:
                     with client.stream("POST", slot, content=body(None)) as answer:
                         yield answer
                     return
-                with shared_file(waveform, scratch) as path:
+                with ExitStack() as shared:
+                    try:
+                        path = shared.enter_context(shared_file(waveform, scratch))
+                    except OSError as error:
+                        raise WorkerLost(f"the samples cannot be shared: {error}") from None
                     request = client.build_request("POST", slot, content=body(path))
                     answer = client.send(request, stream=True)
                 # The worker holds the file open by now: a copy needs no name any more.

@@ -13,10 +13,11 @@ import httpx
 import numpy as np
 import pytest
 
-from resources import checkpoint_journal, worker_jobs
+from resources import checkpoint_journal, worker_app, worker_jobs
 from resources.audio_samples import file_of
 from resources.checkpoint import Checkpoint, Part
 from resources.transcriber import Transcriber
+from resources.worker_app import Door, WorkerApp
 from resources.worker_audio import mapped_samples, shared_file
 from resources.worker_client import local_workers
 from resources.worker_jobs import Job, Jobs
@@ -278,6 +279,24 @@ def test_mapped_samples_are_not_copied(tmp_path):
         assert not list(tmp_path.iterdir())
 
 
+def test_a_slot_that_is_not_used_is_free_again(home, monkeypatch, tmp_path):
+    """Its run may have died."""
+    monkeypatch.setattr(worker_app, "_SLOT_S", 0.1)
+    jobs = Jobs(home.local(), slots=1, idle_s=0)
+    app = WorkerApp(
+        jobs, Door(is_local=True), engine="x", model="x", max_audio_s=60, scratch=tmp_path
+    ).app()
+
+    async def statuses() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+            found = [(await client.post("/slots")).status_code for _ in range(2)]
+            await asyncio.sleep(0.2)
+            return [*found, (await client.post("/slots")).status_code]
+
+    assert asyncio.run(statuses()) == [201, 503, 201]
+
+
 def test_only_its_owner_opens_the_socket(home):
     """Neither group nor others; the folder is closed, too, and no run trusts an open one."""
     home.ensure()
@@ -331,6 +350,14 @@ def test_a_hanging_worker_is_given_up(home, waveform, reference):
     assert same(result, reference)
     assert tuple(told) == result.segments
     wait_for(lambda: jobs(home) == 0)
+
+
+def test_without_room_for_a_copy_the_run_hears_by_itself(home):
+    """It needs none."""
+    home.ensure()
+    transcriber = home.transcriber().model_copy(update={"scratch_directory": "/proc/none"})
+    waveform = samples("fleurs-en-004.ogg") * 1.0
+    assert transcriber.transcribe(waveform, TINY_EN, lambda *_: None).segments
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
