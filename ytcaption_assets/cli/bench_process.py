@@ -24,7 +24,9 @@ from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import Settings, load_settings
 
-_PAUSE_S = 1.0
+_PAUSE_S = 3.0
+"""Long enough that each time stands alone: the decoder takes what is said again for a loop."""
+
 _RATE_HZ = 16_000
 _KILO = 1 if sys.platform == "darwin" else 1024
 
