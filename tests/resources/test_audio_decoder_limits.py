@@ -1,5 +1,6 @@
 """The decoder ends by its limits, whatever the file; cut files are recognised."""
 
+import errno
 import json
 import os
 import shutil
@@ -106,6 +107,20 @@ def test_full_disk_is_said():
     with open("/dev/full", "wb") as full, pytest.raises(DiskFull) as raised:
         audio_decoder_process.run_decoder(DATA / "jfk.flac", output=full, wall_s=30, **LIMITS)
     assert raised.value.retryable
+
+
+def test_disk_without_room_for_a_file_is_said(tmp_path, monkeypatch):
+    """Not even an empty one: the same error, not a trace."""
+
+    def full(**_: object):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("resources.audio_decoder.tempfile.TemporaryFile", full)
+    decoder = AudioDecoder(
+        max_audio_s=60, memory_bytes=1 << 30, scratch_directory=str(tmp_path / "scratch")
+    )
+    with pytest.raises(DiskFull):
+        decoder.decode(DATA / "jfk.flac")
 
 
 def test_nothing_is_left_on_the_disk(tmp_path):
