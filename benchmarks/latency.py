@@ -9,16 +9,15 @@ import random
 import statistics
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
 
 import dagster as dg
 import psutil
 import psycopg
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.common import TEST_DATA
 from benchmarks.installation import Installation, installation
+from benchmarks.latency_tables import PARTS, Measured, print_tables
 from benchmarks.run_cpu import ChildCurves, cpu_s
 from resources.database_urls import database_urls
 from resources.models import ensure_model
@@ -27,38 +26,11 @@ from ytcaption_assets.cli.dagster_home import dagster_instance
 from ytcaption_assets.cli.up_state import read_state
 from ytcaption_assets.settings import Settings, load_settings
 
-PARTS = (
-    ("POST to a run in the queue", "PIPELINE_ENQUEUED"),
-    ("waits in the queue", "PIPELINE_STARTING"),
-    ("launched: a process", "ENGINE_EVENT"),
-    ("run starts", "PIPELINE_START"),
-    ("first asset starts", "STEP_START"),
-    ("finds the audio; transcribes", "transcribing"),
-)
 IDLE_S = 20.0
 PAUSE_S = (2.0, 7.0)  # the sensor is met in every phase of its tick
 POLL_S = 0.01
 LIMIT_S = 120.0
 DAEMONS = ("daemon", "code", "runs")
-
-
-@dataclass
-class Measured:
-    """Of one launcher.
-
-    Attributes:
-        latency_s: from POST to transcribing, one a request.
-        parts_s: by part, one a request.
-        cpu_s: of Dagster by what it was taken in, a request.
-        idle_share: of one core, while nothing is asked for.
-        events: that Dagster wrote in a run.
-    """
-
-    latency_s: list[float] = field(default_factory=list)
-    parts_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    cpu_s: dict[str, float] = field(default_factory=dict)
-    idle_share: float = 0.0
-    events: list[int] = field(default_factory=list)
 
 
 def main() -> None:
@@ -78,7 +50,7 @@ def main() -> None:
         ):
             url = server.url("jfk.flac")
             measured[launcher] = _measure(system, url, arguments.model, arguments.requests)
-    _print(Console(), measured)
+    print_tables(Console(), measured)
 
 
 def _measure(system: Installation, url: str, model: str, requests: int) -> Measured:
@@ -218,45 +190,6 @@ def _postgres_s(settings: Settings) -> float:
         times = child.cpu_times()
         total += times.user + times.system
     return total
-
-
-def _print(console: Console, measured: dict[str, Measured]) -> None:
-    names = list(measured)
-    table = Table("milliseconds, median / p95", *names)
-    for part in (name for name, _ in PARTS):
-        table.add_row(part, *(_ms(measured[name].parts_s[part]) for name in names))
-    table.add_row("POST to transcribing", *(_ms(measured[name].latency_s) for name in names))
-    console.print(table)
-    costs = Table("CPU milliseconds a request", *names)
-    rows: list[str] = list(dict.fromkeys(row for name in names for row in measured[name].cpu_s))
-    rows.remove("Postgres")
-    for row in rows:
-        costs.add_row(row, *(_cell(measured[name].cpu_s.get(row)) for name in names))
-    sums = {
-        name: sum(measured[name].cpu_s[row] for row in measured[name].cpu_s if row in rows)
-        for name in names
-    }
-    costs.add_row("Dagster, all", *(_cell(sums[name]) for name in names))
-    costs.add_row(
-        "Postgres, ours too", *(_cell(measured[name].cpu_s["Postgres"]) for name in names)
-    )
-    console.print(costs)
-    for name in names:
-        console.print(
-            f"{name}: {len(measured[name].latency_s)} requests, "
-            f"{statistics.median(measured[name].events):.0f} events of Dagster a run; idle: "
-            f"{measured[name].idle_share:.1%} of a core"
-        )
-
-
-def _cell(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1000:.0f}"
-
-
-def _ms(values: list[float]) -> str:
-    ordered = sorted(values)
-    p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
-    return f"{statistics.median(values) * 1000:.0f} / {p95 * 1000:.0f}"
 
 
 if __name__ == "__main__":

@@ -55,6 +55,18 @@ def test_the_instance_is_what_the_settings_say(settings):
         ]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not fork runs")
+def test_runs_are_forked_or_start_anew(settings):
+    """By one setting, in the instance of every process."""
+    from dagster import DefaultRunLauncher
+
+    from resources.warm_run_launcher import WarmRunLauncher
+
+    for name, expected in (("warm", WarmRunLauncher), ("default", DefaultRunLauncher)):
+        with dagster_instance(changed(settings, run_launcher=name)) as instance:
+            assert type(instance.run_launcher) is expected
+
+
 def test_a_pool_limit_follows_the_settings_down_too(settings):
     """A restart with fewer slots leaves no old ones behind."""
     with dagster_instance(settings) as instance:
