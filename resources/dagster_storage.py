@@ -1,7 +1,7 @@
 """Dagster's storage in Postgres, on connections that are kept.
 
-Dagster's own opens one for each statement: a run makes some two hundred, and each costs the server
-a process.
+Dagster's own opens one for each statement: some fifty for a run of one asset, and each costs the
+server a process.
 """
 
 from collections.abc import Mapping
