@@ -23,6 +23,9 @@ _TOKENS_PER_S = 14
 """More than anybody says. Without a bound one loop cost 20 s."""
 
 _TOKENS_MORE = 24
+_HEARD_FRAMES = 100
+"""Of the silence behind a window, what the decoder hears: its attention reads all of it at each
+step, which takes a third of its time."""
 _BEST_OF = 5
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"
@@ -49,9 +52,10 @@ class WhisperBatch:
         return np.ascontiguousarray(mel[:, :FULL_FRAMES], np.float32)
 
     def key(self, job: Job) -> tuple[Any, ...]:
-        """Jobs with equal keys can be decoded together."""
-        prefix = len(self._prompt(job, job.language or job.asked.language or "en"))
-        return prefix, job.asked.beam_size, job.temperature, len(job.tries) > 0
+        """Jobs with equal keys can be decoded together. The first three are as in the job."""
+        if job.language is None:
+            return (None,)
+        return len(self._prompt(job)), job.beam_size, job.temperature, len(job.tries) > 0
 
     def languages(self, mels: Sequence[np.ndarray]) -> list[dict[str, float]]:
         """The probability of each language, by spectrogram."""
@@ -59,45 +63,44 @@ class WhisperBatch:
         return self._detect(self._encode(mels, min(FULL_FRAMES, frames + FRAMES_PER_S)))
 
     def decode(self, jobs: Sequence[Job]) -> None:
-        """One try of each job. They have one key."""
-        frames = max(job.next_frames for job in jobs)
-        if all(job.encoded is not None for job in jobs):
-            encoded = np.concatenate([job.encoded for job in jobs if job.encoded is not None])
-        else:
-            encoded = self._encode([job.mel for job in jobs], frames)
-        self._name_languages(jobs, encoded)
-        prompts = [self._prompt(job, job.language or "en") for job in jobs]
-        found = self._generate(jobs, encoded, prompts)
-        for at, (job, decoded) in enumerate(zip(jobs, found, strict=True)):
-            mine = encoded[at : at + 1]
-            segments = [] if decoded.is_silence else self._segments(job, decoded, mine)
-            job.encoded = mine if frames == FULL_FRAMES else None
-            job.add(decoded, segments)
+        """The next step of each job: its language, or a try. They have one key."""
+        for at in range(0, len(jobs), self.encode_batch):
+            self._encode_some(jobs[at : at + self.encode_batch])
+        if jobs[0].language is None:
+            self._name_languages(jobs)
+            return
+        encoded = _joined(jobs)
+        found = self._generate(jobs, encoded)
+        told = [at for at, job in enumerate(jobs) if not job.is_quick or found[at].is_sure]
+        segments = self._segments(
+            [jobs[at] for at in told], [found[at] for at in told], encoded[told]
+        )
+        for at, mine in zip(told, segments, strict=True):
+            jobs[at].add(found[at], mine)
+        for at in set(range(len(jobs))) - set(told):
+            jobs[at].is_unsure = True
+
+    def _encode_some(self, jobs: Sequence[Job]) -> None:
+        """Those that are not encoded yet, together."""
+        jobs = [job for job in jobs if job.encoded is None]
+        if not jobs:
+            return
+        encoded = self._encode([job.mel for job in jobs], max(job.next_frames for job in jobs))
+        for job, mine in zip(jobs, encoded, strict=True):
+            is_full = job.next_frames == FULL_FRAMES
+            heard = FULL_FRAMES if is_full else job.mel.shape[1] + _HEARD_FRAMES
+            job.encoded = mine[: heard // 2]
 
     def _encode(self, mels: Sequence[np.ndarray], frames: int) -> np.ndarray:
         """float32, shape (n_mels_given, frames / 2, width)."""
-        frames += frames % 2
-        padded = np.zeros((len(mels), mels[0].shape[0], frames), np.float32)
+        padded = np.zeros((len(mels), mels[0].shape[0], frames + frames % 2), np.float32)
         for row, mel in zip(padded, mels, strict=True):
             row[:, : mel.shape[1]] = mel[:, :frames]
-        parts = [
-            np.array(self.model.model.encode(_storage(padded[at : at + self.encode_batch]), True))
-            for at in range(0, len(mels), self.encode_batch)
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.array(self.model.model.encode(_storage(padded), True))
 
-    def _name_languages(self, jobs: Sequence[Job], encoded: np.ndarray) -> None:
-        unknown = []
-        for at, job in enumerate(jobs):
-            job.language = job.language or job.asked.language
-            if job.language is None:
-                unknown.append(at)
-        if not unknown:
-            return
-        for at, found in zip(unknown, self._detect(encoded[unknown]), strict=True):
-            jobs[at].language, jobs[at].language_probability = max(
-                found.items(), key=lambda each: each[1]
-            )
+    def _name_languages(self, jobs: Sequence[Job]) -> None:
+        for job, found in zip(jobs, self._detect(_joined(jobs)), strict=True):
+            job.language, job.language_probability = max(found.items(), key=lambda each: each[1])
 
     def _detect(self, encoded: np.ndarray) -> list[dict[str, float]]:
         if not self.model.model.is_multilingual:
@@ -105,12 +108,11 @@ class WhisperBatch:
         found = self.model.model.detect_language(_storage(encoded))
         return [{token[2:-2]: chance for token, chance in each} for each in found]
 
-    def _generate(
-        self, jobs: Sequence[Job], encoded: np.ndarray, prompts: list[list[int]]
-    ) -> list[Decoded]:
+    def _generate(self, jobs: Sequence[Job], encoded: np.ndarray) -> list[Decoded]:
         temperature = jobs[0].temperature
+        prompts = [self._prompt(job) for job in jobs]
         search = (
-            {"beam_size": jobs[0].asked.beam_size}
+            {"beam_size": jobs[0].beam_size}
             if temperature == 0
             else {
                 "beam_size": 1,
@@ -154,42 +156,39 @@ class WhisperBatch:
             is_repeated=is_doubled(text),
         )
 
-    def _segments(self, job: Job, decoded: Decoded, encoded: np.ndarray) -> "list[Segment]":
-        """A sentence each, with words; times from the window's start."""
-        from faster_whisper.transcribe import Segment, Word
-
-        tokenizer = self.tokenizer(job.language or "en", job.asked.task)
-        frames = job.mel.shape[1]
-        parts: list[dict[str, Any]] = [
-            {"seek": 0, "start": 0.0, "end": job.seconds, "tokens": tokens}
-            for tokens in self._sentences(tokenizer, decoded.tokens)
+    def _segments(
+        self, jobs: Sequence[Job], found: Sequence[Decoded], encoded: np.ndarray
+    ) -> "list[list[Segment]]":
+        """For each job a sentence each, with words; times from the window's start."""
+        parts = [
+            [
+                {"seek": 0, "start": 0.0, "end": job.seconds, "tokens": tokens}
+                for tokens in self._sentences(self._tokenizer_of(job), decoded.tokens)
+            ]
+            if not decoded.is_silence
+            else []
+            for job, decoded in zip(jobs, found, strict=True)
         ]
-        if not parts:
-            return []
-        self.model.add_word_timestamps(
-            cast(list[dict], [parts]),  # a list of lists, as it is used there
-            tokenizer,
-            _storage(encoded),
-            frames,
-            _PREPENDED,
-            _APPENDED,
-            0.0,
-        )
-        return [
-            Segment(
-                id=at,
-                seek=0,
-                start=part["start"],
-                end=part["end"],
-                text=tokenizer.decode(part["tokens"]),
-                tokens=part["tokens"],
-                avg_logprob=decoded.avg_logprob,
-                compression_ratio=decoded.compression_ratio,
-                no_speech_prob=decoded.no_speech_prob,
-                words=[Word(**word) for word in part["words"]],
-                temperature=decoded.temperature,
+        spoken: dict[Tokenizer, list[int]] = {}
+        for at, job in enumerate(jobs):
+            if parts[at]:
+                spoken.setdefault(self._tokenizer_of(job), []).append(at)
+        for tokenizer, some in spoken.items():
+            self.model.add_word_timestamps(
+                cast(list[dict], [parts[at] for at in some]),  # a list of lists, as it is used
+                tokenizer,
+                _storage(encoded[some]),
+                cast(int, [jobs[at].mel.shape[1] for at in some]),  # passed on to CTranslate2
+                _PREPENDED,
+                _APPENDED,
+                0.0,
             )
-            for at, part in enumerate(parts)
+        return [
+            [
+                _segment(self._tokenizer_of(job), number, part, decoded)
+                for number, part in enumerate(mine)
+            ]
+            for job, decoded, mine in zip(jobs, found, parts, strict=True)
         ]
 
     def _sentences(self, tokenizer: "Tokenizer", tokens: list[int]) -> list[list[int]]:
@@ -202,13 +201,16 @@ class WhisperBatch:
                 sentences.append([])
         return [each for each in sentences if each]
 
-    def _prompt(self, job: Job, language: str) -> list[int]:
-        tokenizer = self.tokenizer(language, job.asked.task)
+    def _prompt(self, job: Job) -> list[int]:
+        tokenizer = self._tokenizer_of(job)
         said = job.asked.initial_prompt
         before = tokenizer.encode(" " + said.strip()) if said else []
         return self.model.get_prompt(
             tokenizer, before, without_timestamps=True, hotwords=job.asked.hotwords
         )
+
+    def _tokenizer_of(self, job: Job) -> "Tokenizer":
+        return self.tokenizer(job.language or "en", job.asked.task)
 
     def tokenizer(self, language: str, task: str) -> "Tokenizer":
         """Of a language and task."""
@@ -228,6 +230,42 @@ class WhisperBatch:
 
         everywhere = cast(tuple[int], (-1,))  # faster-whisper's own default, as its type says
         return list(get_suppressed_tokens(self.tokenizer("en", "transcribe"), everywhere) or ())
+
+
+def _segment(
+    tokenizer: "Tokenizer", number: int, part: dict[str, Any], decoded: Decoded
+) -> "Segment":
+    from faster_whisper.transcribe import Segment, Word
+
+    return Segment(
+        id=number,
+        seek=0,
+        start=part["start"],
+        end=part["end"],
+        text=tokenizer.decode(part["tokens"]),
+        tokens=part["tokens"],
+        avg_logprob=decoded.avg_logprob,
+        compression_ratio=decoded.compression_ratio,
+        no_speech_prob=decoded.no_speech_prob,
+        words=[Word(**word) for word in part["words"]],
+        temperature=decoded.temperature,
+    )
+
+
+def _joined(jobs: Sequence[Job]) -> np.ndarray:
+    """What was made of each: float32, shape (n_jobs, n_positions of the longest, width)."""
+    parts = [job.encoded for job in jobs if job.encoded is not None]
+    positions = max(len(part) for part in parts)
+    return np.stack([_held(part, positions) for part in parts])
+
+
+def _held(encoded: np.ndarray, positions: int) -> np.ndarray:
+    """As long as this: its end, silence, is repeated."""
+    missing = positions - len(encoded)
+    if missing == 0:
+        return encoded
+    end = encoded[-_HEARD_FRAMES // 2 :]
+    return np.concatenate([encoded, np.tile(end, (-(-missing // len(end)), 1))[:missing]])
 
 
 def _storage(values: np.ndarray) -> "ctranslate2.StorageView":

@@ -62,9 +62,9 @@ def groups(monkeypatch) -> list[list[Job]]:
     found: list[list[Job]] = []
     real = WhisperBatch._generate
 
-    def generate(self, jobs, encoded, prompts):
+    def generate(self, jobs, encoded):
         found.append(list(jobs))
-        return real(self, jobs, encoded, prompts)
+        return real(self, jobs, encoded)
 
     monkeypatch.setattr(WhisperBatch, "_generate", generate)
     return found
@@ -189,8 +189,25 @@ def test_doubtful_window_is_decoded_again_in_full(transcriber, groups, monkeypat
     monkeypatch.setattr(WhisperBatch, "_decoded", doubled)
     result = transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
     assert word_errors("en", clip("jfk.flac").reference, text(result)).rate == 0.0
-    assert len(groups) == 2
-    assert len(groups[1][0].tries) == 2
+    assert len(groups) == 3  # greedy, five wide, in a full window
+    assert len(groups[2][0].tries) == 2
+
+
+def test_a_wide_search_is_spared_where_a_greedy_one_is_sure(transcriber, monkeypatch):
+    """Clear English is decoded once, greedily; with a bar too high for it, five wide as well."""
+    widths: list[int] = []
+    real = WhisperBatch._generate
+
+    def generate(self, jobs, encoded):
+        widths.extend(job.beam_size for job in jobs)
+        return real(self, jobs, encoded)
+
+    monkeypatch.setattr(WhisperBatch, "_generate", generate)
+    transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
+    assert widths == [1]
+    monkeypatch.setattr("resources.whisper_job._SURE_LOGPROB", 0.0)
+    transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
+    assert widths == [1, 1, 5]
 
 
 def test_speech_behind_an_early_end_is_heard(transcriber, monkeypatch):
@@ -229,7 +246,7 @@ def test_hints_reach_the_decoder(transcriber, groups):
     assert job.asked.temperatures == (0.5, 0.7, 0.9)
     files, where = transcriber.placed("tiny.en")
     batch = engine_of(loaded_model(files.directory, files.revision, where)).batch
-    prompt = batch.tokenizer("en", "transcribe").decode(batch._prompt(job, "en"))
+    prompt = batch.tokenizer("en", "transcribe").decode(batch._prompt(job))
     assert "Kennedy" in prompt
     assert "A speech." in prompt
 
