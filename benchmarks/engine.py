@@ -29,7 +29,7 @@ from resources.batch_queue import Shape
 from resources.speech_windows import WindowCosts
 from resources.whisper import WhisperTranscriber
 from resources.whisper_batched import BatchedTranscriber
-from resources.whisper_device import loaded_model
+from resources.whisper_device import keep_pages, loaded_model
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import load_settings
 
@@ -128,6 +128,7 @@ def measure(
     results: dict[str, list[Round]] = {name: [] for name in arms}
     for _ in range(rounds):
         for name, arm in arms.items():
+            keep_pages(name != "plain")  # allocations as in a process of its own
             wall, cpu = time.perf_counter(), time.process_time()
             heard = arm(recordings)
             took = time.perf_counter() - wall, time.process_time() - cpu
