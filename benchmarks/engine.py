@@ -1,7 +1,7 @@
 """The batched engine against plain faster-whisper, set by set, side by side in one run.
 
-    python -m benchmarks.engine [--audio DIR] [--model base] [--sets en,de,short,joined,long]
-        [--rounds 1] [--callers 16] [--arms plain,batched] [--costs '{"max_s": 15}'] [--json FILE]
+    python -m benchmarks.engine [--audio DIR] [--model base] [--sets clips,short,de+fr+es+pt,long]
+        [--rounds 1] [--callers 64] [--arms plain,batched] [--costs '{"max_s": 15}'] [--json FILE]
 
 Arms take turns in one process with the same weights: `plain` is `WhisperModel.transcribe` at its
 defaults (beam 5, one window after the other, two threads), `sequential` is WhisperTranscriber,
@@ -33,7 +33,7 @@ from resources.whisper_device import keep_pages, loaded_model
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import load_settings
 
-SHORT_S = 6.0
+SHORT_S, CLIP_S = 6.0, 30.0
 Word = tuple[str, float, float]
 
 
@@ -114,6 +114,9 @@ def sets(
             result[name] = [joined(clips(directory), "en")]
         elif name == "short":
             some = [each for each in found if each.duration_s < SHORT_S and each.language == "en"]
+            result[name] = [(each, samples(each)) for each in some]
+        elif name == "clips":
+            some = [each for each in found if each.duration_s < CLIP_S and each.language == "en"]
             result[name] = [(each, samples(each)) for each in some]
         else:
             some = [each for each in found if each.language in name.split("+")]
@@ -208,11 +211,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine")
     parser.add_argument("--audio", type=Path, default=TEST_DATA)
     parser.add_argument("--model", default=settings.model)
-    parser.add_argument("--sets", default="en,de,fr,es,pt,short,joined,long")
+    parser.add_argument("--sets", default="clips,short,de+fr+es+pt,long")
     parser.add_argument("--arms", default="plain,batched")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--callers", type=int, default=16)
+    parser.add_argument("--callers", type=int, default=64)
     parser.add_argument("--detect", action="store_true", help="the language is not told")
     parser.add_argument("--words", action="store_true", help="plain aligns words, too")
     parser.add_argument("--costs", type=json.loads, default={})

@@ -25,15 +25,12 @@ class Shape:
         decode_batch: jobs in a group, at most.
         encode_batch: windows that the encoder takes at once.
         wait_s: for company, at most.
-        spread: the longest window of a group by its shortest, at most: all are encoded as long as
-            the longest.
     """
 
     workers: int
     decode_batch: int
     encode_batch: int
     wait_s: float = 0.5
-    spread: float = 1.25
 
 
 @dataclass(frozen=True)
@@ -163,21 +160,19 @@ class BatchQueue:
         )
         rounds = ceil(len(self._waiting) / (self._batch * self._shape.workers))
         size = ceil(len(self._waiting) / (rounds * self._shape.workers))
-        group = self._nearest(fitting, fitting.index(first.job), size)
+        group = _nearest(fitting, fitting.index(first.job), size)
         taken = set(map(id, group))
         self._waiting = [each for each in self._waiting if id(each.job) not in taken]
         return group
 
-    def _nearest(self, fitting: list[Job], at: int, size: int) -> list[Job]:
-        """Up to `size` jobs with this one among them, that differ least in length.
 
-        Args:
-            fitting: by length.
-        """
-        groups = []
-        for start in range(max(0, at - size + 1), at + 1):
-            group = fitting[start : start + size]
-            longest, shortest = group[-1].next_frames, group[0].next_frames
-            if longest <= shortest * self._shape.spread:
-                groups.append((len(group), shortest - longest, group))
-        return max(groups, key=lambda each: each[:2])[2] if groups else [fitting[at]]
+def _nearest(jobs: Sequence[Job], at: int, size: int) -> list[Job]:
+    """Up to `size` jobs with this one among them, that differ least in length.
+
+    Args:
+        jobs: by length.
+    """
+    size = min(size, len(jobs))
+    starts = range(max(0, at - size + 1), min(at, len(jobs) - size) + 1)
+    groups = (jobs[start : start + size] for start in starts)
+    return list(min(groups, key=lambda group: group[-1].next_frames - group[0].next_frames))

@@ -25,17 +25,24 @@ class WindowCosts:
 
     Attributes:
         max_s: no window is longer.
-        padding_s: the encoder adds it to every window.
+        padding_s: silence that the encoder is given behind every window.
+        least_s: the encoder is given no less, padding and all: the decoder says what is shorter
+            twice.
         window_price_s: what a window costs beside the encoding of its length, in seconds of that.
         cut_price_s: what a cut within a word would cost, in seconds of encoding.
         pause_scale_s: a pause this long makes a cut cost a third of that.
     """
 
     max_s: float = 20.0
-    padding_s: float = 2.0
+    padding_s: float = 1.5
+    least_s: float = 6.0
     window_price_s: float = 10.0
-    cut_price_s: float = 20.0
+    cut_price_s: float = 40.0
     pause_scale_s: float = 0.3
+
+    def encoded_s(self, window_s: float) -> float:
+        """What the encoder is given for a window of so many seconds."""
+        return max(self.least_s, window_s + self.padding_s)
 
 
 def windows(activity: SpeechActivity, region: Span, costs: WindowCosts) -> list[Span]:
@@ -71,7 +78,7 @@ def _window(before: Span, after: Span) -> Span:
 
 
 def _price(before: Span, after: Span, costs: WindowCosts) -> float:
-    encoded_s = _window(before, after).duration_s + costs.padding_s
+    encoded_s = costs.encoded_s(_window(before, after).duration_s)
     cut = costs.cut_price_s * 3.0 ** -(after.duration_s / costs.pause_scale_s)
     return encoded_s * (1 + encoded_s / _GROWTH_S) + costs.window_price_s + cut
 

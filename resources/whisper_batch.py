@@ -23,7 +23,7 @@ _TOKENS_PER_S = 14
 """More than anybody says. Without a bound one loop cost 20 s."""
 
 _TOKENS_MORE = 24
-_HEARD_FRAMES = 100
+_HEARD_FRAMES = 50
 """Of the silence behind a window, what the decoder hears: its attention reads all of it at each
 step, which takes a third of its time."""
 _BEST_OF = 5
@@ -55,7 +55,7 @@ class WhisperBatch:
         """Jobs with equal keys can be decoded together. The first three are as in the job."""
         if job.language is None:
             return (None,)
-        return len(self._prompt(job)), job.beam_size, job.temperature, len(job.tries) > 0
+        return len(self._prompt(job)), job.asked.beam_size, job.temperature, len(job.tries) > 0
 
     def languages(self, mels: Sequence[np.ndarray]) -> list[dict[str, float]]:
         """The probability of each language, by spectrogram."""
@@ -71,14 +71,10 @@ class WhisperBatch:
             return
         encoded = _joined(jobs)
         found = self._generate(jobs, encoded)
-        told = [at for at, job in enumerate(jobs) if not job.is_quick or found[at].is_sure]
-        segments = self._segments(
-            [jobs[at] for at in told], [found[at] for at in told], encoded[told]
-        )
-        for at, mine in zip(told, segments, strict=True):
-            jobs[at].add(found[at], mine)
-        for at in set(range(len(jobs))) - set(told):
-            jobs[at].is_unsure = True
+        for job, decoded, mine in zip(
+            jobs, found, self._segments(jobs, found, encoded), strict=True
+        ):
+            job.add(decoded, mine)
 
     def _encode_some(self, jobs: Sequence[Job]) -> None:
         """Those that are not encoded yet, together."""
@@ -87,9 +83,7 @@ class WhisperBatch:
             return
         encoded = self._encode([job.mel for job in jobs], max(job.next_frames for job in jobs))
         for job, mine in zip(jobs, encoded, strict=True):
-            is_full = job.next_frames == FULL_FRAMES
-            heard = FULL_FRAMES if is_full else job.mel.shape[1] + _HEARD_FRAMES
-            job.encoded = mine[: heard // 2]
+            job.encoded = mine[: job.next_frames // 2]
 
     def _encode(self, mels: Sequence[np.ndarray], frames: int) -> np.ndarray:
         """float32, shape (n_mels_given, frames / 2, width)."""
@@ -112,7 +106,7 @@ class WhisperBatch:
         temperature = jobs[0].temperature
         prompts = [self._prompt(job) for job in jobs]
         search = (
-            {"beam_size": jobs[0].beam_size}
+            {"beam_size": jobs[0].asked.beam_size}
             if temperature == 0
             else {
                 "beam_size": 1,
@@ -255,15 +249,21 @@ def _segment(
 def _joined(jobs: Sequence[Job]) -> np.ndarray:
     """What was made of each: float32, shape (n_jobs, n_positions of the longest, width)."""
     parts = [job.encoded for job in jobs if job.encoded is not None]
-    positions = max(len(part) for part in parts)
+    positions = max(_heard(job) for job in jobs)
     return np.stack([_held(part, positions) for part in parts])
+
+
+def _heard(job: Job) -> int:
+    """Positions of a job's own: its speech, and a little silence."""
+    frames = job.next_frames
+    return min(frames, frames if frames == FULL_FRAMES else job.mel.shape[1] + _HEARD_FRAMES) // 2
 
 
 def _held(encoded: np.ndarray, positions: int) -> np.ndarray:
     """As long as this: its end, silence, is repeated."""
     missing = positions - len(encoded)
-    if missing == 0:
-        return encoded
+    if missing <= 0:
+        return encoded[:positions]
     end = encoded[-_HEARD_FRAMES // 2 :]
     return np.concatenate([encoded, np.tile(end, (-(-missing // len(end)), 1))[:missing]])
 

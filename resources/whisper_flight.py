@@ -178,7 +178,7 @@ class Flight:
 
     def _job(self, window: "_Window") -> Job:
         mel = self._engine.batch.mel(window.samples)
-        padded = mel.shape[1] + int(self._engine.costs.padding_s * FRAMES_PER_S)
+        padded = int(self._engine.costs.encoded_s(mel.shape[1] / FRAMES_PER_S) * FRAMES_PER_S)
         return Job(mel, min(FULL_FRAMES, padded), self._asked, self._finished)
 
     def _windows(self, waveform: np.ndarray) -> "Iterator[_Window]":

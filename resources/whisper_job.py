@@ -14,11 +14,6 @@ FULL_FRAMES = 3000
 
 FRAMES_PER_S = 100
 
-_QUICK_LANGUAGES = ("en",)
-_SURE_LOGPROB = -0.2
-"""Greedy search was as good as beam 5 above this in English (base, 729 words: 35 errors against 39,
-tiny.en: 35 against 32), where it is enough for 87 % of the words; not so in es and pt."""
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -58,11 +53,6 @@ class Decoded:
     is_repeated: bool = False
 
     @property
-    def is_sure(self) -> bool:
-        """A wider search would hardly find better."""
-        return not self.is_doubtful and self.avg_logprob > _SURE_LOGPROB
-
-    @property
     def is_silence(self) -> bool:
         """Nobody speaks, by the decoder's own view: faster-whisper's thresholds."""
         return self.no_speech_prob > 0.6 and self.avg_logprob < -1.0
@@ -88,7 +78,6 @@ class Job:
             padding, then, where that is doubtful, the full 30 s at every temperature.
         language: the one it was decoded in, with its probability. Named before the first try.
         encoded: what the encoder made of it, kept as long as the next try needs the same.
-        is_unsure: what greedy search found was not good enough.
         error: what went wrong.
         finished: where the job is put when nothing is left to do.
     """
@@ -102,7 +91,6 @@ class Job:
     language_probability: float = 1.0
     tries: list[tuple[Decoded, list["Segment"]]] = field(default_factory=list)
     encoded: np.ndarray | None = None
-    is_unsure: bool = False
     error: BaseException | None = None
     is_finished: bool = False
 
@@ -118,22 +106,6 @@ class Job:
     def temperature(self) -> float:
         """Of the next try. The second try is the first again, in a full window."""
         return self.asked.temperatures[max(0, len(self.tries) - 1)]
-
-    @property
-    def is_quick(self) -> bool:
-        """The next try is greedy: where it is sure, a search five wide is spared."""
-        return (
-            self.asked.beam_size > 1
-            and not self.is_unsure
-            and not self.tries
-            and self.temperature == 0.0
-            and self.language in _QUICK_LANGUAGES
-        )
-
-    @property
-    def beam_size(self) -> int:
-        """Of the next try."""
-        return 1 if self.is_quick else self.asked.beam_size
 
     @property
     def next_frames(self) -> int:

@@ -63,3 +63,9 @@ def test_short_clip_is_one_window_without_its_silence():
     [only] = cut(found)
     assert only.start_s == pytest.approx(1.5, abs=0.05)
     assert only.end_s == pytest.approx(5.5, abs=0.05)
+
+
+def test_short_windows_are_given_silence_enough():
+    """Of a word or two the encoder is given six seconds, of all else a little more than it has."""
+    assert COSTS.encoded_s(1.7) == 6.0
+    assert COSTS.encoded_s(10.0) == 11.5
