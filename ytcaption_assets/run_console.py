@@ -4,7 +4,8 @@ import copy
 import logging
 
 import dagster as dg
-from dagster._core.events import DagsterEvent, JobFailureData, StepFailureData
+from dagster._core.events import DagsterEvent, JobFailureData
+from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.log_manager import LOG_RECORD_METADATA_ATTR
 from dagster._utils.log import create_console_logger
 
@@ -14,7 +15,7 @@ CONSOLE_CONFIG = {"loggers": {"console": {"config": {}}}}
 """Of a job: Dagster takes a logger only where a run's configuration names it."""
 
 
-@dg.logger(description="Dagster's console logger; no stack of a failure that was foreseen.")
+@dg.logger({}, "Dagster's console logger; no stack of a failure that was foreseen.")
 def run_console(context: dg.InitLoggerContext) -> logging.Logger:
     """Standard error, coloured on a terminal. The event log has all of it."""
     logger = create_console_logger("dagster", LEVEL)

@@ -69,7 +69,6 @@ def test_what_a_run_writes_is_kept(either: CodeLocation):
     wait_for(lambda: either.instance.compute_log_manager.is_capture_complete(key), 5)
     written = either.instance.compute_log_manager.get_log_data(key).stderr
     assert b"The audio is not stored" in (written or b"")
-    assert b"Stack Trace" not in (written or b"")
     assert "The audio is not stored" in (either.folder / "stderr.txt").read_text()
 
 
