@@ -102,7 +102,7 @@ BODY_REFUSALS = (
     )
 )
 ADMIN_INVALID = problem_response(
-    422, ("invalid_request", "The request is not valid. #/part: Field required.", "A field is wrong")
+    422, ("invalid_request", "The request is not valid. #/part: Field required.", "A wrong field")
 )
 DOOR_REFUSALS = (
     problem_response(
