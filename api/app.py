@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import errors, openapi
+from api import error_handlers, openapi
 from api.cors import Cors
 from api.dependencies import Parts
 from api.endings import CallersEndings
@@ -73,7 +73,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     if settings is None:
         try:
-            return create_app(load_settings())
+            settings = load_settings()
+            configure_logging(settings.log_format)  # uvicorn's first lines, too
+            return create_app(settings)
         except SetupError as error:
             raise SystemExit(f"ytcaption: {error.message}") from None
     rate_limiter(settings)  # its URL can be used
@@ -110,7 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in routers:
         app.include_router(router)
     pages.install(app)
-    errors.install(app)
+    error_handlers.install(app)
     openapi.install(app, routers)
     app.add_middleware(BodyLimit)
     app.add_middleware(Identity)

@@ -7,7 +7,8 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
 
 from api.accepted import accepted_view
-from api.errors import HTTP_CODES, field_error, problem_body, status_of_code
+from api.errors import HTTP_CODES, problem_body, status_of_code
+from api.invalid_request import MOST_FIELDS, field_error, fields_detail
 from api.request_schemas import TranscriptionCreate
 from api.schemas import Problem, TranscriptionAccepted
 from resources.request_rows import Refusal, Submission
@@ -63,10 +64,9 @@ def _read(item: JsonValue, index: int) -> TranscriptionCreate | Refusal:
     except ValidationError as error:
         found = [
             field_error({**each, "loc": ("body", "items", index, *each["loc"])})
-            for each in error.errors(include_url=False, include_context=False)[:20]
+            for each in error.errors(include_url=False, include_context=False)[:MOST_FIELDS]
         ]
-    where = ", ".join(dict.fromkeys(str(each["pointer"]) for each in found))
-    return Refusal(HTTP_CODES[422], f"The request is not valid: {where}.", found)
+    return Refusal(HTTP_CODES[422], fields_detail(found), found)
 
 
 def batch_view(request: Request, answers: Sequence[Submission | Refusal]) -> BatchAnswer:

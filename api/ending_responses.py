@@ -61,7 +61,12 @@ def audio_responses() -> Responses:
             ),
         ),
         **problem_response(
-            422, ("invalid_request", "The request is not valid: query download.", "A wrong value")
+            422,
+            (
+                "invalid_request",
+                "The request is not valid. query download: Input should be a valid boolean.",
+                "A wrong value",
+            ),
         ),
         **problem_response(
             500, ("object_corrupt", SERVER_DETAIL[ObjectCorrupt], "The stored audio is damaged")
@@ -72,7 +77,12 @@ def audio_responses() -> Responses:
 CANCELED = status_example(status="canceled", stage=None, progress=None) | {"effect": "canceled"}
 RETRIED = status_example(status="queued", stage=None, progress=None, queue_position=1, attempt=1)
 _WRONG_FORCE = problem_response(
-    422, ("invalid_request", "The request is not valid: query force.", "A wrong value")
+    422,
+    (
+        "invalid_request",
+        "The request is not valid. query force: Input should be a valid boolean.",
+        "A wrong value",
+    ),
 )
 RETRY_REFUSALS = _WRONG_FORCE | problem_response(
     409,

@@ -4,13 +4,10 @@ import http
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api import openai_errors
@@ -181,83 +178,3 @@ def ytcaption_problem(error: errors.YtcaptionError) -> Response:
     if status == 503:
         headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return problem(status, error.code, detail, headers=headers, **members)
-
-
-def http_problem(error: HTTPException) -> Response:
-    """The answer to what the framework refuses: no route, no such method, no JSON."""
-    status = error.status_code
-    phrase = http.HTTPStatus(status).phrase
-    headers = dict(error.headers or {})
-    if status == 405 and "GET" in headers.get("Allow", "") and "HEAD" not in headers["Allow"]:
-        headers["Allow"] += ", HEAD"
-    detail = HTTP_DETAILS.get(status) or str(error.detail)
-    if status == 405:
-        detail = f"This address knows {headers.get('Allow', 'other methods')} only."
-    code = HTTP_CODES.get(status, phrase.lower().replace(" ", "_"))
-    return problem(status, code, detail, headers=headers)
-
-
-def validation_problem(request: Request, error: RequestValidationError) -> Response:
-    """Fields that are wrong, each with where it is; nothing of what was sent is given back."""
-    found = error.errors()
-    if any(item["type"] == "json_invalid" and isinstance(item["loc"][-1], int) for item in found):
-        return problem(400, HTTP_CODES[400], HTTP_DETAILS[400])
-    if not _is_json(request) and any(_is_no_object(item) for item in found):
-        return problem(415, HTTP_CODES[415], "Send the body as application/json.")
-    fields = [field_error(item) for item in found[:20]]
-    where = ", ".join(dict.fromkeys(field["parameter"] or field["pointer"] for field in fields))
-    return problem(422, HTTP_CODES[422], f"The request is not valid: {where}.", errors=fields)
-
-
-def _is_no_object(item: Mapping[str, Any]) -> bool:
-    return tuple(item["loc"]) == ("body",) and item["type"] != "value_error"
-
-
-def _is_json(request: Request) -> bool:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return media_type == "application/json" or (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    )
-
-
-def field_error(item: Mapping[str, Any]) -> dict[str, Any]:
-    """One of pydantic's errors as `FieldError`; its `loc` begins with `body` or `query`."""
-    place, *path = item["loc"]
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return {
-        "detail": f"{message[:1].upper()}{message[1:300]}",
-        "code": str(item["type"]),
-        "pointer": _pointer(path) if place == "body" else None,
-        "parameter": None if place == "body" else f"{place} {'.'.join(map(_printable, path))}",
-    }
-
-
-def _pointer(path: Sequence[object]) -> str:
-    """A JSON pointer as a URI fragment (RFC 6901 section 6)."""
-    steps = (_printable(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return "#" + "".join(f"/{step}" for step in steps)
-
-
-def _printable(step: object) -> str:
-    text = str(step)[:60]
-    return "".join(char if char.isprintable() and char.isascii() else "?" for char in text)
-
-
-def install(app: FastAPI) -> None:
-    """Makes these the answers of `app`. What nobody foresaw is answered by `api.middleware`."""
-
-    async def on_ytcaption(request: Request, error: Exception) -> Response:
-        assert isinstance(error, errors.YtcaptionError)
-        return ytcaption_problem(error)
-
-    async def on_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return http_problem(error)
-
-    async def on_validation(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return validation_problem(request, error)
-
-    app.add_exception_handler(errors.YtcaptionError, on_ytcaption)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_validation)

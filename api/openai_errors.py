@@ -38,7 +38,7 @@ def shaped(status: int, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     status = _STATUS_BY_CODE.get(code, 400 if status == 422 else status)
     fields = body.get("errors") or ()
     error = {
-        "message": " ".join([body["detail"], *(f"{field['detail']}." for field in fields[:3])]),
+        "message": body["detail"],
         "type": _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),
         "param": (fields[0]["pointer"] or "").lstrip("#/") or None if fields else _PARAMS.get(code),
         "code": code,

@@ -102,7 +102,7 @@ BODY_REFUSALS = (
     )
 )
 ADMIN_INVALID = problem_response(
-    422, ("invalid_request", "The request is not valid: #/part.", "A field is wrong")
+    422, ("invalid_request", "The request is not valid. #/part: Field required.", "A wrong field")
 )
 DOOR_REFUSALS = (
     problem_response(
@@ -152,7 +152,11 @@ CREATE_REFUSALS = (
         ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "No such model"),
         ("unknown_language", "Unknown language 'xx'.", "No such language"),
         ("invalid_option", "The model tiny.en hears English only.", "Options that do not fit"),
-        ("invalid_request", "The request is not valid: #/colour.", "A field is wrong"),
+        (
+            "invalid_request",
+            "The request is not valid. #/colour: Extra inputs are not permitted.",
+            "A field is wrong",
+        ),
         ("idempotency_mismatch", "This key came with another body.", "One key, two bodies"),
     )
 )
@@ -161,17 +165,31 @@ BATCH_REFUSALS = (
     | problem_response(413, ("body_too_large", "The body is over 4,096 KiB.", "Too large a body"))
     | problem_response(
         422,
-        ("invalid_request", "The request is not valid: #/items.", "No items, or too many"),
+        (
+            "invalid_request",
+            "The request is not valid. #/items: Field required.",
+            "No items, or too many",
+        ),
         ("idempotency_mismatch", "This key came with another body.", "One key, two bodies"),
     )
 )
 LIST_REFUSALS = problem_response(
     400, ("invalid_cursor", "This cursor is none that a list gave.", "No page of a list")
 ) | problem_response(
-    422, ("invalid_request", "The request is not valid: query status.", "A filter is wrong")
+    422,
+    (
+        "invalid_request",
+        "The request is not valid. query limit: Input should be less than or equal to 200.",
+        "A filter is wrong",
+    ),
 )
 WAIT_REFUSALS = problem_response(
-    422, ("invalid_request", "The request is not valid: query wait.", "Too long a wait")
+    422,
+    (
+        "invalid_request",
+        "The request is not valid. query wait: Input should be less than or equal to 60.",
+        "Too long a wait",
+    ),
 )
 RESULT_REFUSALS = (
     problem_response(
@@ -186,7 +204,11 @@ RESULT_REFUSALS = (
     )
     | problem_response(
         422,
-        ("invalid_request", "The request is not valid: query format.", "A parameter is wrong"),
+        (
+            "invalid_request",
+            "The request is not valid. query max_lines: Input should be less than or equal to 4.",
+            "A parameter is wrong",
+        ),
         (
             "invalid_option",
             "srt has no place for words=true. Leave it out, or ask for json, vtt or tsv.",

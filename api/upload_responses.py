@@ -58,6 +58,10 @@ UPLOAD_REFUSALS: Responses = {
         ("unknown_language", "Unknown language 'xx'.", "No such language"),
         ("invalid_option", "The model tiny.en hears English only.", "Options that do not fit"),
         ("idempotency_mismatch", "This Idempotency-Key came with another body.", "A used key"),
-        ("invalid_request", "The request is not valid: #/file.", "A field is wrong"),
+        (
+            "invalid_request",
+            "The request is not valid. #/file: Send the file in a part of this name.",
+            "A field is wrong",
+        ),
     ),
 }

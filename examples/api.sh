@@ -14,7 +14,8 @@ body=$(python3 -c 'import json, sys; print(json.dumps({"url": sys.argv[1]}))' "$
 
 # Ask. 202: it is kept. The same link and options give the same id, always.
 accepted=$(curl --silent --show-error --fail-with-body \
-  --header 'Content-Type: application/json' --data "$body" "$api/api/v1/transcriptions")
+  --header 'Content-Type: application/json' --data "$body" "$api/api/v1/transcriptions") \
+  || { echo "$accepted" >&2; exit 1; }
 status_url=$api$(field status_url <<<"$accepted")
 result_url=$api$(field result_url <<<"$accepted")
 

@@ -151,7 +151,7 @@ def retry_all(postgres: Postgres, chosen: RetryFilter, by: str) -> Affected:
     ids: list[str] = []
     for batch in _batches(postgres, chosen):
         ids += batch
-    logger.warning("%d transcriptions queued again by %s: %s", len(ids), by, chosen)
+    logger.info("%d transcriptions queued again by %s: %s", len(ids), by, chosen)
     return Affected.of(ids)
 
 

@@ -73,7 +73,7 @@ def pause(postgres: Postgres, part: Part, reason: str, by: str) -> None:
             """,
             (part, clean(reason), by),
         )
-    logger.warning("%s paused by %s", part, by)
+    logger.info("%s paused by %s", part, by)
 
 
 def resume(postgres: Postgres, part: Part, by: str) -> bool:
@@ -85,7 +85,7 @@ def resume(postgres: Postgres, part: Part, by: str) -> bool:
     with postgres.transaction() as connection:
         deleted = connection.execute("delete from ytcaption.pause where part = %s", (part,))
         notify(connection, WORK_CHANNEL, "")  # what has waited is due: the sensor wakes up
-    logger.warning("%s resumed by %s", part, by)
+    logger.info("%s resumed by %s", part, by)
     return deleted.rowcount > 0
 
 

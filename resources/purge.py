@@ -64,7 +64,7 @@ def purge(
         raise InvalidOption("Give an age, a status or both: else everything would be erased.")
     began, erased = time.monotonic(), 0
     ids = _fitting(postgres, chosen)
-    logger.warning(
+    logger.info(
         "purge of %d transcriptions by %s%s: %s", len(ids), by, " (dry run)" * dry_run, chosen
     )
     unfinished = [] if dry_run else erasure.unfinished()

@@ -13,6 +13,7 @@ from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, ru
 from sensors.transcription_sensor import transcription_sensor
 from ytcaption_assets.audio_download import audio_download
 from ytcaption_assets.jobs import transcribe_job
+from ytcaption_assets.run_console import run_console
 from ytcaption_assets.settings import Settings, load_settings
 from ytcaption_assets.transcript_parquet import transcript_parquet
 from ytcaption_assets.transcription import transcription
@@ -23,6 +24,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[audio_download, transcription, transcript_parquet],
         jobs=[transcribe_job],
+        loggers={"console": run_console},
         sensors=[
             transcription_sensor,
             run_failed_sensor,

@@ -226,6 +226,13 @@ class Settings(BaseSettings):
             ipaddress.ip_network(network)
         return value
 
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value and not re.match(r"https?://[^/\s]", value):
+            raise ValueError("write http://host:4318")
+        return value
+
     @field_validator("cors_origins", "workers")
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -276,7 +283,8 @@ def load_settings() -> Settings:
         return Settings()  # pyright: ignore[reportCallIssue] - defaults are positional in Field()
     except ValidationError as error:
         wrong = "; ".join(
-            f"YTCAPTION_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            f"YTCAPTION_{'_'.join(str(part) for part in item['loc']).upper()}: "
+            f"{item['msg'].removeprefix('Value error, ')}"
             for item in error.errors()
         )
         raise SetupError(f"Settings that cannot be used: {wrong}") from None

@@ -54,7 +54,12 @@ _NOT_FOUND = problem_response(
     ),
 )
 _WRONG_ID = problem_response(
-    422, ("invalid_request", "The request is not valid: path id.", "An id that no key has")
+    422,
+    (
+        "invalid_request",
+        "The request is not valid. path id: String should have at most 100 characters.",
+        "An id that no key has",
+    ),
 )
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -83,7 +88,11 @@ def list_keys(caller: Admin, api_keys: ApiKeysDep, response: Response) -> ApiKey
     | problem_response(
         422,
         ("invalid_option", "A key's name has 1 to 100 printable characters.", "A name of no use"),
-        ("invalid_request", "The request is not valid: #/scopes/0.", "A field is wrong"),
+        (
+            "invalid_request",
+            "The request is not valid. #/scopes/0: Input should be 'read', 'write' or 'admin'.",
+            "A field is wrong",
+        ),
     )
     | DATABASE_AWAY,
 )

@@ -43,7 +43,11 @@ def test_each_item_is_answered_for_itself(client: TestClient, request_store: Req
     assert [item["status"] for item in body["items"]] == [202, *[422] * 4, 202, 422, 422]
     codes = [(item["problem"] or {}).get("code") for item in body["items"]]
     assert codes[1:5] == ["invalid_url", "unknown_model", "invalid_request", "invalid_request"]
-    assert body["items"][3]["problem"]["errors"][0]["pointer"] == "#/items/3/colour"
+    colour = body["items"][3]["problem"]
+    assert colour["errors"][0]["pointer"] == "#/items/3/colour"
+    assert colour["detail"] == (
+        "The request is not valid. #/items/3/colour: Extra inputs are not permitted."
+    )
     assert body["items"][1]["transcription"] is None
     taken = body["items"][0]["transcription"]
     assert client.get(taken["status_url"]).json()["metadata"] == {"n": 0}

@@ -66,3 +66,4 @@ def test_the_curl_example_says_why_it_failed(server_url: str) -> None:
 
     assert done.returncode != 0
     assert "404" in done.stderr
+    assert "There is nothing at this address." in done.stderr

@@ -88,9 +88,17 @@ def test_what_is_not_there_is_a_problem(
 
 
 def test_allow_names_what_is_allowed(client: TestClient) -> None:
-    """A 405 says which methods there are, HEAD beside GET."""
-    assert client.post("/api/v1/options").headers["Allow"] == "GET, HEAD"
-    assert client.get("/api/v1/uploads").headers["Allow"] == "POST"
+    """A 405 says which methods there are, of all routes of an address, HEAD beside GET."""
+    for method, path, allowed in (
+        ("POST", "/api/v1/options", "GET, HEAD"),
+        ("GET", "/api/v1/uploads", "POST"),
+        ("PUT", PATH, "GET, HEAD, POST"),
+        ("PATCH", f"{PATH}/{UNKNOWN_ID}", "GET, HEAD, DELETE"),
+        ("DELETE", "/pages/app.js", "GET, HEAD"),
+    ):
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+        assert answer.json()["detail"] == f"This address knows {allowed} only."
 
 
 def test_head_has_no_body_anywhere(server_url: str) -> None:

@@ -309,6 +309,25 @@ def test_hostile_bodies_are_refused(
     assert request_store.list_recent() == []
 
 
+def test_the_detail_says_what_is_wrong(client: TestClient) -> None:
+    """For people who read no further; of many wrong fields the first three."""
+    colours = {f"colour{n}": "red" for n in range(5)}
+    for body, detail in (
+        ({}, "The request is not valid. Give exactly one of url and youtube_url."),
+        (
+            {"url": URL, "task": "sing"},
+            "The request is not valid. #/task: Input should be 'transcribe' or 'translate'.",
+        ),
+        (
+            {"url": URL} | colours,
+            "The request is not valid. "
+            + "; ".join(f"#/colour{n}: Extra inputs are not permitted" for n in range(3))
+            + "; and 2 more.",
+        ),
+    ):
+        assert client.post(PATH, json=body).json()["detail"] == detail
+
+
 def test_a_chunked_body_is_counted_as_it_comes(client: TestClient) -> None:
     """A body that does not say its length is refused at 64 KiB all the same."""
 

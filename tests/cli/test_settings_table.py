@@ -26,10 +26,12 @@ def test_secrets_are_hidden(capsys):
 
 
 def test_a_wrong_setting_is_named(monkeypatch):
-    """One sentence says which variable is wrong."""
+    """One sentence says which variable is wrong, and what is."""
     monkeypatch.setenv("YTCAPTION_API_PORT", "eighty")
     monkeypatch.setenv("YTCAPTION_ALLOWED_NETWORKS", "10.0.0.0/99")
+    monkeypatch.setenv("YTCAPTION_OTLP_ENDPOINT", "localhost:4318")
     with pytest.raises(SetupError) as error:
         load_settings()
     assert "YTCAPTION_API_PORT" in error.value.message
-    assert "YTCAPTION_ALLOWED_NETWORKS" in error.value.message
+    assert "YTCAPTION_ALLOWED_NETWORKS: '10.0.0.0/99' does not appear" in error.value.message
+    assert "YTCAPTION_OTLP_ENDPOINT: write http://host:4318" in error.value.message

@@ -153,6 +153,7 @@ def _keep_postgres(output: ProcessOutput, settings: Settings) -> None:
 def _say_ready(output: ProcessOutput, settings: Settings, took_s: float, webserver: bool) -> None:
     api = f"http://{in_url(settings.api_host)}:{settings.api_port}"
     output.write("up", f"everything is ready ({took_s:.1f} s)")
+    output.write("up", f"  Page     {api}")
     output.write("up", f"  API      {api}/api/v1  (described at {api}/docs)")
     if webserver:
         output.write("up", f"  Dagster  http://{WEBSERVER_HOST}:{settings.webserver_port}")

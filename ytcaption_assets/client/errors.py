@@ -55,5 +55,4 @@ class ApiError(ClientError):
         self.retry_after_s = retry_after_s
         self.problem = dict(problem)
         self.retryable = status in (429, 503)  # pyright: ignore[reportAttributeAccessIssue]
-        wrong = [str(each.get("detail", "")) for each in problem.get("errors") or ()]
-        super().__init__(" ".join([self.detail, *wrong[:3]]))
+        super().__init__(self.detail)

@@ -138,9 +138,9 @@ def checked_base_url(base_url: str) -> str:
         parts = urlsplit(base_url.strip())
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        raise InvalidUrl("The server's address is none. Write http://host:8000.") from None
+        raise InvalidUrl("This is no server's address. Write http://host:8000.") from None
     if not usable:
-        raise InvalidUrl("The server's address is none. Write http://host:8000 or https://host.")
+        raise InvalidUrl("This is no server's address. Write http://host:8000 or https://host.")
     if parts.username or parts.password:
         raise InvalidUrl("The server's address holds a password. Give a key by YTCAPTION_API_KEY.")
     if parts.query or parts.fragment:
