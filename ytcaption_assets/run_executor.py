@@ -1,8 +1,8 @@
 """Makes the assets of a run one after the other in its own process, and waits well for their slots.
 
-Dagster's in-process executor waits for a slot of a pool without a pause, which takes a whole core;
-hears of a free one up to 15 s late; and hears of no interrupt: a run that waits cannot be terminated
-(dagster 1.13; dagster-io/dagster#20367).
+Dagster's in-process executor waits for a slot of a pool without a pause, which takes a whole core
+(dagster-io/dagster#20367), hears of a free one up to 15 s late, and of no interrupt: a run that
+waits cannot be terminated.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from dagster._core.executor.in_process import InProcessExecutor
 from dagster._utils.interrupts import pop_captured_interrupt
 
 FIRST_LOOK_S, LAST_LOOK_S = 0.1, 1.0
-"""How long a run sleeps before it looks for its slot again: at first, and when it has waited long."""
+"""How long a run sleeps between two looks for its slot: at first, and when it has waited long."""
 
 _SLOWER = 1.1
 

@@ -4,8 +4,9 @@ Nothing else reads the environment.
 """
 
 import ipaddress
+import os
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,12 +28,14 @@ DEFAULT_SITES = (
     "slideslive", "videolectures",
 )  # fmt: skip
 
+_ENV_FILE = ".env"
+
 
 class Settings(BaseSettings):
     """One installation."""
 
     model_config = SettingsConfigDict(
-        env_prefix="YTCAPTION_", env_file=".env", env_file_encoding="utf-8", extra="ignore"
+        env_prefix="YTCAPTION_", env_file=_ENV_FILE, env_file_encoding="utf-8", extra="ignore"
     )
 
     home: Path = Field(
@@ -267,11 +270,17 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Settings from the environment.
+    """Settings from the environment; not to be changed, since who asks again gets the same.
 
     Raises:
         SetupError: naming each variable that is wrong and what is wrong with it.
     """
+    return _settings(tuple(os.environ.items()), Path.cwd(), _file_state(Path(_ENV_FILE)))
+
+
+@lru_cache(maxsize=1)
+def _settings(*_read: object) -> Settings:
+    # Reading them takes 2 ms, and a run or a tick of a sensor asks for them again and again.
     try:
         return Settings()  # pyright: ignore[reportCallIssue] - defaults are positional in Field()
     except ValidationError as error:
@@ -280,3 +289,12 @@ def load_settings() -> Settings:
             for item in error.errors()
         )
         raise SetupError(f"Settings that cannot be used: {wrong}") from None
+
+
+def _file_state(path: Path) -> tuple[int, int, int] | None:
+    """What changes with the file's content; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -33,3 +33,18 @@ def test_a_wrong_setting_is_named(monkeypatch):
         load_settings()
     assert "YTCAPTION_API_PORT" in error.value.message
     assert "YTCAPTION_ALLOWED_NETWORKS" in error.value.message
+
+
+def test_settings_are_read_once_and_anew_where_something_has_changed(monkeypatch, tmp_path):
+    """The environment, the folder or its `.env`; in between the very same come back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("YTCAPTION_BEAM_SIZE", raising=False)
+    assert load_settings() is load_settings()
+    monkeypatch.setenv("YTCAPTION_BEAM_SIZE", "3")
+    assert load_settings().beam_size == 3
+    monkeypatch.delenv("YTCAPTION_BEAM_SIZE")
+    for beam_size in (4, 10):
+        (tmp_path / ".env").write_text(f"YTCAPTION_BEAM_SIZE={beam_size}\n")
+        assert load_settings().beam_size == beam_size
+    (tmp_path / ".env").unlink()
+    assert load_settings().beam_size == 5
