@@ -141,7 +141,11 @@ class Settings(BaseSettings):
     caption_lines: int = Field(2, ge=1, le=4, description="Lines a caption.")
 
     download_slots: int = Field(4, ge=1, description="Downloads at the same time.")
-    transcription_slots: int = Field(1, ge=1, description="Transcriptions at the same time.")
+    transcription_slots: int = Field(
+        0,
+        ge=0,
+        description="Transcriptions at the same time. 0: 4 where workers hear them, else 1.",
+    )
     max_attempts: int = Field(4, ge=1, le=10, description="Attempts at a transcription, in all.")
     max_runtime_s: int = Field(3600, gt=0, description="Longest run, in seconds.")
     run_launcher: Literal["warm", "default"] = Field(
@@ -257,6 +261,11 @@ class Settings(BaseSettings):
             cjk_line_length=self.caption_cjk_line_length,
             max_lines=self.caption_lines,
         )
+
+    @property
+    def transcriptions_at_once(self) -> int:
+        """How many; with a worker as many as keep it busy while others are decoded or written."""
+        return self.transcription_slots or (4 if self.worker == "on" or self.workers else 1)
 
     @cached_property
     def store_url(self) -> str:
