@@ -284,7 +284,7 @@ def load_settings() -> Settings:
     Raises:
         SetupError: naming each variable that is wrong and what is wrong with it.
     """
-    return _settings(tuple(os.environ.items()), Path.cwd(), _file_state(Path(_ENV_FILE)))
+    return _settings(tuple(os.environ.items()), _folder(), _file_state(Path(_ENV_FILE)))
 
 
 @lru_cache(maxsize=1)
@@ -298,6 +298,14 @@ def _settings(*_read: object) -> Settings:
             for item in error.errors()
         )
         raise SetupError(f"Settings that cannot be used: {wrong}") from None
+
+
+def _folder() -> Path | None:
+    """That relative paths begin at; None where it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
 
 
 def _file_state(path: Path) -> tuple[int, int, int] | None:

@@ -48,3 +48,13 @@ def test_settings_are_read_once_and_anew_where_something_has_changed(monkeypatch
         assert load_settings().beam_size == beam_size
     (tmp_path / ".env").unlink()
     assert load_settings().beam_size == 5
+
+
+def test_settings_are_read_in_a_folder_that_was_removed(monkeypatch, tmp_path):
+    """As before it was."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    monkeypatch.setenv("YTCAPTION_HOME", str(tmp_path))
+    assert load_settings().home == tmp_path
