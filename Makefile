@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
 
-.PHONY: transcribe up status test lint bench bench-api format clean
+.PHONY: transcribe up status test lint bench bench-api bench-system format clean
 
 transcribe: $(INSTALLED)
 	@$(BIN)/ytcaption transcribe $${URL:+"$$URL"}
@@ -31,6 +31,10 @@ bench: $(DEVELOPED)
 
 bench-api: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.api
+
+# Two hundred recordings by POST, beside a bare loop; docs/throughput.md says how long it takes.
+bench-system: $(DEVELOPED)
+	$(BIN)/python -m benchmarks.throughput --write docs
 
 format: $(DEVELOPED)
 	$(BIN)/ruff check --fix .

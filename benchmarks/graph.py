@@ -1,8 +1,10 @@
-"""Ten minutes of speech through the asset graph, beside plain faster-whisper on the same file.
+"""Ten minutes of speech through the asset graph, beside its engine alone and plain faster-whisper.
 
     python -m benchmarks.graph [--audio DIR] [--model base] [--minutes 10] [--rounds 1]
+        [--engines sequential,batched]
 
-Each arm is a process of its own that loads its model; the arms take turns.
+Each arm is a process of its own; the arms take turns. Plain faster-whisper loads its model. The
+engine alone gets the samples, by way of the same warm worker that the graph uses then.
 """
 
 import argparse
@@ -19,10 +21,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import TEST_DATA, clips, peak_memory_bytes, word_errors
+from benchmarks.common import TEST_DATA, peak_memory_bytes, word_errors
+from benchmarks.installation import local_worker
+from benchmarks.joined_clips import SAMPLE_RATE_HZ, spoken, write_flac
 
 PAUSE_S = 1.5
-SAMPLE_RATE_HZ = 16_000
 MEBI = 1024**2
 
 
@@ -33,49 +36,40 @@ def main() -> None:
     parser.add_argument("--model", default="base")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--engines", default="sequential,batched")
     parser.add_argument("--arm", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.arm:
-        arm = {"graph": _graph, "plain": _plain}[arguments.arm]
+        arm = _plain if arguments.arm == "plain" else _graph
         sys.stdout.write(json.dumps(arm(arguments.file, arguments.model)) + "\n")
         return
+    arms = ["plain", *arguments.engines.split(",")]
     with tempfile.TemporaryDirectory(prefix="ytc-graph-") as folder:
         file = Path(folder) / "speech.flac"
         reference, duration_s = write_speech(arguments.audio, file, arguments.minutes * 60)
-        results: dict[str, list[dict[str, Any]]] = {"plain": [], "graph": []}
+        results: dict[str, list[dict[str, Any]]] = {arm: [] for arm in arms}
         for _ in range(arguments.rounds):
-            for name, found in results.items():
-                found.append(_in_process(name, file, arguments.model))
+            for arm, found in results.items():
+                found.append(_in_process(arm, file, arguments.model))
     _report(Console(), results, reference, duration_s, arguments.model)
 
 
 def write_speech(directory: Path, file: Path, length_s: float) -> tuple[str, float]:
     """English clips one after the other with pauses, over and over, as FLAC; text and seconds."""
-    import av
     import numpy as np
     from faster_whisper.audio import decode_audio
 
-    spoken = [clip for clip in clips(directory) if clip.language == "en" and clip.reference]
+    found = spoken(directory)
     pause = np.zeros(int(PAUSE_S * SAMPLE_RATE_HZ), dtype=np.float32)
     pieces, words, samples, index = [], [], 0, 0
     while samples < length_s * SAMPLE_RATE_HZ:
-        clip = spoken[index % len(spoken)]
+        clip = found[index % len(found)]
         pieces += [decode_audio(str(clip.path)), pause]
         words.append(clip.reference)
         samples += len(pieces[-2]) + len(pause)
         index += 1
-    audio = (np.concatenate(pieces) * 32767).clip(-32768, 32767).astype(np.int16)
-    with av.open(str(file), "w") as container:
-        stream = container.add_stream("flac", rate=SAMPLE_RATE_HZ, layout="mono")
-        frame = av.AudioFrame.from_ndarray(audio[np.newaxis], format="s16", layout="mono")
-        frame.sample_rate = SAMPLE_RATE_HZ
-        fifo = av.AudioFifo()
-        fifo.write(frame)
-        while (part := fifo.read(4096, partial=True)) is not None:
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
-    return " ".join(words), len(audio) / SAMPLE_RATE_HZ
+    return " ".join(words), write_flac(pieces, file)
 
 
 def _in_process(arm: str, file: Path, model: str) -> dict[str, Any]:
@@ -87,6 +81,8 @@ def _in_process(arm: str, file: Path, model: str) -> dict[str, Any]:
             "YTCAPTION_ALLOWED_NETWORKS": "127.0.0.0/8",
             "YTCAPTION_HOME": home,
         }
+        if arm != "plain":
+            environment["YTCAPTION_ENGINE"] = arm
         command = [sys.executable, "-m", "benchmarks.graph", "--arm", arm, "--file", str(file)]
         done = subprocess.run(
             [*command, "--model", model], env=environment, capture_output=True, text=True
@@ -114,12 +110,15 @@ def _plain(file: Path, model: str) -> dict[str, Any]:
 
 
 def _graph(file: Path, model: str) -> dict[str, Any]:
-    """The run of three assets as `ytcaption transcribe` makes it, from a URL on loopback."""
+    """The engine alone, then the run of three assets as `ytcaption transcribe` makes it, from a URL
+    on loopback."""
+    from resources.audio_decoder import AudioDecoder
     from resources.migrate import migrated_postgres
     from resources.models import ensure_model
     from resources.object_store import ObjectStore
     from resources.request_store import RequestStore
     from resources.sites import resolve_source
+    from resources.whisper_batched import transcriber_of
     from tests.media_server import MediaServer
     from ytcaption_assets.cli.dagster_home import dagster_instance
     from ytcaption_assets.definitions import build_definitions
@@ -131,16 +130,24 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
 
     settings = load_settings()
     ensure_model(model, settings.models_home)
+    options = checked_options(model=model, allowed_models=settings.models, language="en")
     with (
         MediaServer(file.parent) as server,
         migrated_postgres(settings),
         dagster_instance(settings) as instance,
+        local_worker(settings.home),
     ):
+        decoder, transcriber = AudioDecoder.from_settings(settings), transcriber_of(settings)
+        samples = decoder.decode(TEST_DATA / "jfk.flac")
+        transcriber.transcribe(samples, options, lambda *_: None)  # the model is loaded
+        samples = decoder.decode(file)
+        began = time.perf_counter()
+        transcriber.transcribe(samples, options, lambda *_: None)
+        engine_s = time.perf_counter() - began
         store = RequestStore.from_settings(settings, role="admin")
         source = resolve_source(
             server.url(file.name), sites=settings.sites, allowed_networks=settings.allowed_networks
         )
-        options = checked_options(model=model, allowed_models=settings.models, language="en")
         key = store.submit(source, options).transcription.id
         job = build_definitions(settings).resolve_job_def(transcribe_job.name)
         began = time.perf_counter()
@@ -160,15 +167,16 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
         for name, value in made.metadata.items()
         if name in ("decode_s", "vad_s", "load_s", "model_s", "captions_s")
     }
-    writing = steps["transcription"] - sum(timings.values()) + steps["transcript_parquet"]
     shares = {
         "download": steps["audio_download"],
         **timings,
-        "writing": writing,
+        "document, picture, rows": steps["transcription"] - sum(timings.values()),
+        "lake": steps["transcript_parquet"],
         "Dagster": took_s - sum(steps.values()),
     }
     return {
         "took_s": took_s,
+        "engine_s": engine_s,
         "text": Transcript.from_json(document).text.replace("\n", " "),
         "memory_bytes": peak_memory_bytes(),
         "child_memory_bytes": peak_memory_bytes(children=True),
@@ -183,29 +191,39 @@ def _report(
     duration_s: float,
     model: str,
 ) -> None:
-    took = {
-        name: statistics.median(each["took_s"] for each in found) for name, found in results.items()
-    }
-    table = Table("arm", "seconds", "RTF", "ratio", "WER", "peak memory")
-    for name, found in results.items():
-        errors = word_errors("en", reference, found[-1]["text"])
+    def median(arm: str, name: str) -> float:
+        return statistics.median(each[name] for each in results[arm])
+
+    plain_s = median("plain", "took_s")
+    table = Table("arm", "seconds", "RTF", "to plain", "to its engine", "WER", "peak memory")
+    for arm, found in results.items():
+        last = found[-1]
+        took_s = median(arm, "took_s")
+        engine_s = median(arm, "engine_s") if arm != "plain" else took_s
+        if arm != "plain":
+            rtf, ratio = f"{engine_s / duration_s:.3f}", f"{engine_s / plain_s:.2f}"
+            table.add_row(f"{arm} engine alone", f"{engine_s:.1f}", rtf, ratio, "1.00", "", "")
         table.add_row(
-            {"plain": "faster-whisper, beam 5", "graph": "the whole graph"}[name],
-            f"{took[name]:.1f}",
-            f"{took[name] / duration_s:.3f}",
-            f"{took[name] / took['plain']:.2f}",
-            f"{errors.rate:.2%}",
-            f"{found[-1]['memory_bytes'] / MEBI:.0f} MiB",
+            "faster-whisper, beam 5" if arm == "plain" else f"the whole graph, {arm}",
+            f"{took_s:.1f}",
+            f"{took_s / duration_s:.3f}",
+            f"{took_s / plain_s:.2f}",
+            "" if arm == "plain" else f"{took_s / engine_s:.3f}",
+            f"{word_errors('en', reference, last['text']).rate:.2%}",
+            f"{last['memory_bytes'] / MEBI:.0f} MiB",
         )
     console.print(f"{duration_s:.0f} s of English speech, model {model}")
     console.print(table)
-    last = results["graph"][-1]
-    parts = Table("part of the graph", "seconds", "share")
-    for name, seconds in last["shares"].items():
-        parts.add_row(name, f"{seconds:.2f}", f"{seconds / last['took_s']:.1%}")
-    console.print(parts)
-    children = last["child_memory_bytes"] / MEBI
-    console.print(f"Its largest child process, downloader or decoder: {children:.0f} MiB")
+    for arm, found in results.items():
+        if arm == "plain":
+            continue
+        last = found[-1]
+        parts = Table(f"part of the graph, {arm}", "seconds", "share")
+        for name, seconds in last["shares"].items():
+            parts.add_row(name, f"{seconds:.2f}", f"{seconds / last['took_s']:.1%}")
+        console.print(parts)
+        children = last["child_memory_bytes"] / MEBI
+        console.print(f"Its largest child process, downloader, decoder, worker: {children:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A whole installation for a benchmark: a home of its own, a media server, `ytcaption up`."""
+"""An installation for a benchmark: a home of its own with `ytcaption up`; a worker alone."""
 
 import json
 import os
@@ -15,6 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from resources.runtime_directory import make_runtime_directory
+from resources.worker_client import worker_at, worker_socket
 
 READY_S = 180
 POLL_S = 0.5
@@ -99,6 +102,25 @@ def installation(model_directory: Path, **settings: str) -> Iterator[Installatio
             finally:
                 process.send_signal(signal.SIGINT)
                 process.wait(60)
+
+
+@contextmanager
+def local_worker(home: Path) -> Iterator[None]:
+    """Runs this machine's first worker alone, as the environment's settings say."""
+    make_runtime_directory(home)
+    worker = worker_at(worker_socket(home, 0))
+    command = [sys.executable, "-m", "ytcaption_assets.cli.main", "worker", "--number", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    give_up_at = time.monotonic() + READY_S
+    try:
+        while worker.health() is None:
+            if time.monotonic() > give_up_at or process.poll() is not None:
+                raise RuntimeError("the worker did not start")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _wait_until_ready(running: Installation, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -11,14 +11,14 @@ import time
 from collections import defaultdict
 
 import dagster as dg
-import psutil
 import psycopg
 from rich.console import Console
 
 from benchmarks.common import TEST_DATA
 from benchmarks.installation import Installation, installation
 from benchmarks.latency_tables import PARTS, Measured, print_tables
-from benchmarks.run_cpu import ChildCurves, cpu_s
+from benchmarks.run_cpu import ChildCurves, cpu_s, postgres_s
+from benchmarks.run_events import asset_bodies, run_pid
 from resources.database_urls import database_urls
 from resources.models import ensure_model
 from tests.media_server import MediaServer
@@ -119,7 +119,7 @@ def _first_events(records: list[dg.EventLogEntry]) -> dict[str, float]:
         if record.dagster_event is None:
             continue
         kind = record.dagster_event.event_type_value
-        if kind != "ENGINE_EVENT" or _pid(record) is not None:
+        if kind != "ENGINE_EVENT" or run_pid(record) is not None:
             first.setdefault(kind, record.timestamp)
     return first
 
@@ -136,8 +136,8 @@ def _add_run_cpu(
     own: dict[str, list[float]], curves: ChildCurves, records: list[dg.EventLogEntry]
 ) -> None:
     """What the run's process took outside of the assets' own functions."""
-    pid = next(pid for record in records if (pid := _pid(record)) is not None)
-    curve, bodies = curves.curves[pid], _bodies(records)
+    pid = next(pid for record in records if (pid := run_pid(record)) is not None)
+    curve, bodies = curves.curves[pid], asset_bodies(records)
     inside_s = sum(curve.between_s(start, end) for start, end in bodies)
     first_s = curve.between_s(0.0, bodies[0][0])
     own["run, until its first asset"].append(first_s)
@@ -145,32 +145,10 @@ def _add_run_cpu(
     own["run, helpers that show its output"].append(sum(curves.helpers_s.get(pid, {}).values()))
 
 
-def _pid(record: dg.EventLogEntry) -> int | None:
-    """The run's process, where the event is about its start."""
-    said = (record.dagster_event and record.dagster_event.message) or ""
-    begins = said.startswith("Started process for run (pid: ")
-    return int(said.split()[-1].rstrip(").")) if begins else None
-
-
-def _bodies(records: list[dg.EventLogEntry]) -> list[tuple[float, float]]:
-    """From when to when each asset's function worked."""
-    started: dict[str, float] = {}
-    bodies: list[tuple[float, float]] = []
-    for record in records:
-        event = record.dagster_event
-        if event is None or event.step_key is None:
-            continue
-        if event.event_type_value == "STEP_START":
-            started[event.step_key] = record.timestamp
-        elif event.event_type_value in ("ASSET_CHECK_EVALUATION", "STEP_OUTPUT") and (
-            start := started.pop(event.step_key, None)
-        ):
-            bodies.append((start, record.timestamp))
-    return bodies
-
-
 def _taken(pids: dict[str, int], settings: Settings) -> dict[str, float]:
-    return {name: cpu_s(pid) for name, pid in pids.items()} | {"Postgres": _postgres_s(settings)}
+    return {name: cpu_s(pid) for name, pid in pids.items()} | {
+        "Postgres": postgres_s(settings.home)
+    }
 
 
 def _rates(pids: dict[str, int], settings: Settings) -> dict[str, float]:
@@ -179,17 +157,6 @@ def _rates(pids: dict[str, int], settings: Settings) -> dict[str, float]:
     time.sleep(IDLE_S)
     after, took_s = _taken(pids, settings), time.time() - began
     return {name: (after[name] - before[name]) / took_s for name in after}
-
-
-def _postgres_s(settings: Settings) -> float:
-    pid_file = settings.home / "postgres" / "data" / "postmaster.pid"
-    postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
-    own = postmaster.cpu_times()
-    total = own.user + own.system + own.children_user + own.children_system
-    for child in postmaster.children():
-        times = child.cpu_times()
-        total += times.user + times.system
-    return total
 
 
 if __name__ == "__main__":

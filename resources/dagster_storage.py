@@ -1,10 +1,13 @@
 """Dagster's storage in Postgres, on connections that are kept.
 
 Dagster's own opens one for each statement: some fifty for a run of one asset, and each costs the
-server a process.
+server a process. And its code server makes an instance anew for each tick of a sensor.
 """
 
+import threading
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import sqlalchemy as db
@@ -14,6 +17,9 @@ from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_p
 
 KEPT = 1
 """Connections of a process at rest. More are opened while its threads need them."""
+
+LINGER_S = 15.0
+"""How long they are kept once the last instance has ended: our sensors tick each five seconds."""
 
 # Dagster's own lists all tables for each of its three storages, in every process and every tick.
 _HAS_TABLES = db.text(
@@ -33,13 +39,7 @@ class KeptPostgresStorage(DagsterPostgresStorage):
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
         self._run_storage = _RunStorage(postgres_url, should_autocreate_tables=False)
-        engine = create_pg_engine(
-            postgres_url,
-            isolation_level="AUTOCOMMIT",
-            pool_size=KEPT,
-            max_overflow=-1,  # any number: nobody waits for a connection
-            pool_pre_ping=True,  # those of a server that was restarted are dropped
-        )
+        engine = _engines.take(postgres_url)
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
             storage._engine = engine  # as its optimize_for_webserver does
         if should_autocreate_tables and not retry_pg_connection_fn(lambda: _has_tables(engine)):
@@ -58,10 +58,72 @@ class KeptPostgresStorage(DagsterPostgresStorage):
 
 
 class _RunStorage(PostgresRunStorage):
+    _has_ended = False
+
     def dispose(self) -> None:
-        """The instance's end: the connections are closed."""
+        """The instance's end."""
         super().dispose()
-        self._engine.dispose()
+        if not self._has_ended:
+            self._has_ended = True
+            _engines.leave(self.postgres_url)
+
+
+@dataclass
+class _Kept:
+    """Connections to one server.
+
+    Attributes:
+        users: instances that have not ended.
+        left_at: when the last one did.
+    """
+
+    engine: db.Engine
+    users: int = 0
+    left_at: float = 0.0
+
+
+class _Engines:
+    """Of this process, by URL."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[str, _Kept] = {}
+
+    def take(self, url: str) -> db.Engine:
+        """For an instance, which leaves it at its end."""
+        with self._lock:
+            if url not in self._kept:
+                engine = create_pg_engine(
+                    url,
+                    isolation_level="AUTOCOMMIT",
+                    pool_size=KEPT,
+                    max_overflow=-1,  # any number: nobody waits for a connection
+                    pool_pre_ping=True,  # those of a server that was restarted are dropped
+                )
+                self._kept[url] = _Kept(engine)
+            self._kept[url].users += 1
+            return self._kept[url].engine
+
+    def leave(self, url: str) -> None:
+        """The connections are closed where nobody takes them again soon."""
+        with self._lock:
+            kept = self._kept[url]
+            kept.users -= 1
+            kept.left_at = time.monotonic()
+            if not kept.users:
+                closing = threading.Timer(LINGER_S, self._close, (url, kept.left_at))
+                closing.daemon = True
+                closing.start()
+
+    def _close(self, url: str, left_at: float) -> None:
+        with self._lock:
+            kept = self._kept.get(url)
+            if kept is not None and not kept.users and kept.left_at == left_at:
+                del self._kept[url]
+                kept.engine.dispose()
+
+
+_engines = _Engines()
 
 
 def _has_tables(engine: db.Engine) -> bool:

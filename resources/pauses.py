@@ -91,7 +91,10 @@ def resume(postgres: Postgres, part: Part, by: str) -> bool:
 
 def pool_slots(settings: Settings, paused: Collection[str]) -> dict[str, int]:
     """How many slots each of Dagster's pools has."""
-    slots = {"download": settings.download_slots, "transcription": settings.transcription_slots}
+    slots = {
+        "download": settings.download_slots,
+        "transcription": settings.transcriptions_at_once,
+    }
     return {pool: 0 if pool in paused else number for pool, number in slots.items()}
 
 

@@ -139,8 +139,11 @@ class RequestStore(TranscriptionReads):
         with self.postgres.transaction() as connection:
             return _next_due_in_s(connection)
 
-    def wait_for_work(self, timeout_s: float) -> bool:
+    def wait_for_work(self, timeout_s: float, known: Sequence[str] = ()) -> bool:
         """Wait until something is due; whether it is. Wakes on a NOTIFY, and at a retry's time.
+
+        Args:
+            known: run keys of what is not waited for.
 
         Raises:
             DatabaseUnavailable: the connection was lost while waiting.
@@ -150,7 +153,7 @@ class RequestStore(TranscriptionReads):
             # Listen first, then look: what is committed in between is seen by the one or the other.
             connection.execute(f"listen {WORK_CHANNEL}")
             while True:
-                due_in_s = _next_due_in_s(connection)
+                due_in_s = _next_due_in_s(connection, known)
                 if due_in_s == 0.0:
                     return True
                 left_s = deadline - time.monotonic()
@@ -197,10 +200,14 @@ def _submit(
     return answers
 
 
-def _next_due_in_s(connection: Connection[DictRow]) -> float | None:
+def _next_due_in_s(connection: Connection[DictRow], known: Sequence[str] = ()) -> float | None:
     row = connection.execute(
-        "select extract(epoch from min(next_attempt_at) - now())::float8 as due_in_s "
-        "from ytcaption.transcription where status = 'queued'"
+        """
+        select extract(epoch from min(next_attempt_at) - now())::float8 as due_in_s
+        from ytcaption.transcription
+        where status = 'queued' and not id || ':' || attempt = any(%s)  -- dagster_runs.run_key
+        """,
+        (list(known),),
     ).fetchone()
     if row is None or row["due_in_s"] is None:
         return None

@@ -1,5 +1,7 @@
 """Queued transcriptions -> partitions and runs."""
 
+import time
+
 import dagster as dg
 
 from resources.dagster_runs import RUN_KEY_TAG, run_key
@@ -11,8 +13,12 @@ from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.run_trace import ATTEMPT_TAG, TRACE_TAG
 from ytcaption_assets.settings import load_settings
 
-WINDOW = 100
-"""Most runs in Dagster's queue: the rest waits in Postgres, its order decided anew each tick."""
+WINDOW = 32
+"""Most runs in Dagster's queue, which looks through all of them each second: the rest waits in
+Postgres, its order decided anew each tick."""
+
+FULL_S = 2.0
+"""How long a tick waits where that queue is full."""
 
 WAIT_S = 25.0
 """How long a tick that finds nothing listens: the daemon would not come back for 5 s."""
@@ -35,12 +41,11 @@ def transcription_sensor(
     end_lost_runs(context.instance, request_store)
     if held := _held(context.instance, request_store):
         return held
-    waiting = _without_run(context.instance, request_store)
-    if not waiting:
-        request_store.wait_for_work(WAIT_S)
+    waiting, known = _without_run(context.instance, request_store)
+    if not waiting and _there_is_more(request_store, known):
         if held := _held(context.instance, request_store):
             return held
-        waiting = _without_run(context.instance, request_store)
+        waiting, _ = _without_run(context.instance, request_store)
     if not waiting:
         return dg.SkipReason("Nothing is waiting.")
     return dg.SensorResult(
@@ -68,13 +73,22 @@ def _held(instance: dg.DagsterInstance, request_store: RequestStore) -> dg.SkipR
     return dg.SkipReason(f"Paused by an operator: {', '.join(held)}.") if held else None
 
 
+def _there_is_more(request_store: RequestStore, known: list[str]) -> bool:
+    """Waits for what Dagster has no run of yet; whether there is some."""
+    if len(known) < WINDOW:
+        return request_store.wait_for_work(WAIT_S, known)
+    time.sleep(FULL_S)
+    return True
+
+
 def _without_run(
     instance: dg.DagsterInstance, request_store: RequestStore
-) -> list[DueTranscription]:
-    """Those due that Dagster has no run of. Runs that ended before they claimed are settled."""
+) -> tuple[list[DueTranscription], list[str]]:
+    """Those due that Dagster has no run of, and run keys of those that it has. Runs that ended
+    before they claimed are settled."""
     due = request_store.due(WINDOW)
     if not due:
-        return []
+        return [], []
     keys = [run_key(each.id, each.attempt) for each in due]
     records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: keys}))
     runs = {record.dagster_run.tags[RUN_KEY_TAG]: record.dagster_run for record in records}
@@ -92,7 +106,7 @@ def _without_run(
                 True,
                 load_settings().max_attempts,
             )
-    return waiting
+    return waiting, list(runs)
 
 
 def _run_request(due: DueTranscription) -> dg.RunRequest:

@@ -170,6 +170,11 @@ class CodeLocation:
         finally:
             storage.set_concurrency_slots("download", 4)
 
+    def waiting_runs(self) -> set[str]:
+        """Those that wait for a slot of the download pool."""
+        info = self.instance.event_log_storage.get_concurrency_info("download")
+        return {step.run_id for step in info.pending_steps if step.assigned_timestamp is None}
+
     def stop(self) -> None:
         """As `ytcaption up` does: the group of each gets SIGTERM, and SIGKILL later."""
         for process in self.processes:

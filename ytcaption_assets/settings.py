@@ -4,8 +4,9 @@ Nothing else reads the environment.
 """
 
 import ipaddress
+import os
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,12 +28,14 @@ DEFAULT_SITES = (
     "slideslive", "videolectures",
 )  # fmt: skip
 
+_ENV_FILE = ".env"
+
 
 class Settings(BaseSettings):
     """One installation."""
 
     model_config = SettingsConfigDict(
-        env_prefix="YTCAPTION_", env_file=".env", env_file_encoding="utf-8", extra="ignore"
+        env_prefix="YTCAPTION_", env_file=_ENV_FILE, env_file_encoding="utf-8", extra="ignore"
     )
 
     home: Path = Field(
@@ -138,7 +141,11 @@ class Settings(BaseSettings):
     caption_lines: int = Field(2, ge=1, le=4, description="Lines a caption.")
 
     download_slots: int = Field(4, ge=1, description="Downloads at the same time.")
-    transcription_slots: int = Field(1, ge=1, description="Transcriptions at the same time.")
+    transcription_slots: int = Field(
+        0,
+        ge=0,
+        description="Transcriptions at the same time. 0: 4 where workers hear them, else 1.",
+    )
     max_attempts: int = Field(4, ge=1, le=10, description="Attempts at a transcription, in all.")
     max_runtime_s: int = Field(3600, gt=0, description="Longest run, in seconds.")
     run_launcher: Literal["warm", "default"] = Field(
@@ -262,6 +269,11 @@ class Settings(BaseSettings):
             max_lines=self.caption_lines,
         )
 
+    @property
+    def transcriptions_at_once(self) -> int:
+        """How many; with a worker as many as keep it busy while others are decoded or written."""
+        return self.transcription_slots or (4 if self.worker == "on" or self.workers else 1)
+
     @cached_property
     def store_url(self) -> str:
         """The object store's URL, with the default filled in."""
@@ -274,11 +286,17 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Settings from the environment.
+    """Settings from the environment; not to be changed, since who asks again gets the same.
 
     Raises:
         SetupError: naming each variable that is wrong and what is wrong with it.
     """
+    return _settings(tuple(os.environ.items()), _folder(), _file_state(Path(_ENV_FILE)))
+
+
+@lru_cache(maxsize=1)
+def _settings(*_read: object) -> Settings:
+    # Reading them takes 2 ms, and a run or a tick of a sensor asks for them again and again.
     try:
         return Settings()  # pyright: ignore[reportCallIssue] - defaults are positional in Field()
     except ValidationError as error:
@@ -288,3 +306,20 @@ def load_settings() -> Settings:
             for item in error.errors()
         )
         raise SetupError(f"Settings that cannot be used: {wrong}") from None
+
+
+def _folder() -> Path | None:
+    """That relative paths begin at; None where it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return None
+
+
+def _file_state(path: Path) -> tuple[int, int, int] | None:
+    """What changes with the file's content; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

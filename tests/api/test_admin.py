@@ -93,7 +93,7 @@ def test_a_paused_pool_has_no_slots(settings: Settings, dagster_home) -> None:
 
         assert post(client, "pause", part="download").json()["applied"] is True
         assert limits()["download"] == 0
-        assert limits()["transcription"] == settings.transcription_slots
+        assert limits()["transcription"] == settings.transcriptions_at_once
         assert post(client, "resume", part="download").json() == {"paused": [], "applied": True}
         assert limits()["download"] == settings.download_slots
 

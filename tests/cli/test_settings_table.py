@@ -35,3 +35,28 @@ def test_a_wrong_setting_is_named(monkeypatch):
     assert "YTCAPTION_API_PORT" in error.value.message
     assert "YTCAPTION_ALLOWED_NETWORKS: '10.0.0.0/99' does not appear" in error.value.message
     assert "YTCAPTION_OTLP_ENDPOINT: write http://host:4318" in error.value.message
+
+
+def test_settings_are_read_once_and_anew_where_something_has_changed(monkeypatch, tmp_path):
+    """The environment, the folder or its `.env`; in between the very same come back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("YTCAPTION_BEAM_SIZE", raising=False)
+    assert load_settings() is load_settings()
+    monkeypatch.setenv("YTCAPTION_BEAM_SIZE", "3")
+    assert load_settings().beam_size == 3
+    monkeypatch.delenv("YTCAPTION_BEAM_SIZE")
+    for beam_size in (4, 10):
+        (tmp_path / ".env").write_text(f"YTCAPTION_BEAM_SIZE={beam_size}\n")
+        assert load_settings().beam_size == beam_size
+    (tmp_path / ".env").unlink()
+    assert load_settings().beam_size == 5
+
+
+def test_settings_are_read_in_a_folder_that_was_removed(monkeypatch, tmp_path):
+    """As before it was."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    monkeypatch.setenv("YTCAPTION_HOME", str(tmp_path))
+    assert load_settings().home == tmp_path

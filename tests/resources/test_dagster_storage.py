@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as db
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
 
+from resources import dagster_storage
 from resources.database_urls import database_urls, libpq_url
 from ytcaption_assets.cli.dagster_home import dagster_instance
 from ytcaption_assets.settings import Settings
@@ -58,12 +59,27 @@ def test_a_connection_that_the_server_has_closed_is_replaced(
     assert backend(instance.run_storage.connect) != lost
 
 
-def test_the_instance_leaves_no_connection(settings: Settings):
-    """Its end is theirs."""
-    with dagster_instance(settings) as instance:
-        assert isinstance(instance.run_storage, PostgresRunStorage)
-        kept = backend(instance.run_storage.connect)
+def test_the_next_instance_goes_on_with_the_connection(settings: Settings):
+    """A tick of a sensor makes an instance of its own."""
+    found = []
+    for _ in range(2):
+        with dagster_instance(settings) as instance:
+            assert isinstance(instance.run_storage, PostgresRunStorage)
+            found.append(backend(instance.run_storage.connect))
+    assert found[0] == found[1]
+
+
+def test_nothing_is_left_of_it_when_none_comes(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """The connection is closed, once all instances have ended for a while."""
+    monkeypatch.setattr(dagster_storage, "LINGER_S", 0.2)
+    with dagster_instance(settings) as other:
+        with dagster_instance(settings) as instance:
+            assert isinstance(instance.run_storage, PostgresRunStorage)
+            kept = backend(instance.run_storage.connect)
+        instance.dispose()  # twice does nothing
+        time.sleep(0.4)
         assert is_connected(settings, kept)
+        assert other.get_runs_count() >= 0
     deadline = time.monotonic() + 5
     while is_connected(settings, kept):
         assert time.monotonic() < deadline

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from resources.dagster_runs import run_key
 from resources.postgres import Postgres
 from resources.request_store import RequestStore
 from tests.postgres_servers import SERVERS, DatabaseServer
@@ -267,6 +268,17 @@ def test_waiting_ends_at_once_when_something_is_due(request_store: RequestStore)
     assert request_store.wait_for_work(20)
     assert time.monotonic() - began < 1
     assert request_store.next_due_in_s() == 0
+
+
+def test_what_is_known_is_not_waited_for(request_store: RequestStore):
+    """Its next attempt is, and every other."""
+    id = request_store.submit(SOURCE, OPTIONS).transcription.id
+    known = [run_key(id, 1)]
+    assert not request_store.wait_for_work(0.1, known)
+    request_store.settle_attempt(id, 1, "run_lost", "It was lost.", True, 4)
+    began = time.monotonic()
+    assert request_store.wait_for_work(20, known)
+    assert time.monotonic() - began < 2
 
 
 def test_waiting_ends_without_work(request_store: RequestStore):

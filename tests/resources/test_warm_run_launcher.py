@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -82,6 +83,21 @@ def test_a_run_that_is_terminated_ends_as_canceled(either: CodeLocation):
     assert either.run(run_id).status is CANCELED
     wait_for(lambda: not process.is_running(), 10)
     assert not either.instance.run_launcher.terminate(run_id)
+
+
+def test_a_run_that_waits_for_a_slot_rests_and_can_be_terminated(either: CodeLocation):
+    """It takes next to no CPU, ends as canceled in seconds, and no longer waits in the pool."""
+    with either.no_slots():
+        run_id = either.launch("audio_download").run_id
+        process = either.process_of(run_id)
+        wait_for(lambda: either.waiting_runs() == {run_id}, 20)
+        taken_s = sum(process.cpu_times()[:2])
+        time.sleep(2)
+        assert sum(process.cpu_times()[:2]) - taken_s < 0.5
+        assert either.instance.run_launcher.terminate(run_id)
+        either.wait_until(run_id, CANCELED, FAILURE, seconds=10)
+        assert either.run(run_id).status is CANCELED
+        assert not either.waiting_runs()
 
 
 def test_a_run_that_is_killed_is_noticed(either: CodeLocation):

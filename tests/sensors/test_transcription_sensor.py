@@ -1,6 +1,8 @@
 """Queued transcriptions -> partitions and runs; lost runs -> settled."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import dagster as dg
@@ -80,7 +82,7 @@ def test_nothing_is_started_while_a_pool_is_paused(instance, request_store, sett
     assert isinstance(tick(instance, request_store), dg.SensorResult)
     expected = {
         "download": settings.download_slots,
-        "transcription": settings.transcription_slots,
+        "transcription": settings.transcriptions_at_once,
     }
     assert storage.get_concurrency_info(part).slot_count == expected[part]
 
@@ -97,12 +99,45 @@ def test_a_pause_while_a_tick_waits_is_heeded(
 ):
     """A tick listens for up to 25 s."""
 
-    def wait(store: RequestStore, timeout_s: float) -> bool:
+    def wait(store: RequestStore, timeout_s: float, known: list[str]) -> bool:
         pause(store.postgres, "download", "", "local")
         submit(store, "late")
         return True
 
     monkeypatch.setattr(RequestStore, "wait_for_work", wait)
+    assert isinstance(tick(instance, request_store), dg.SkipReason)
+
+
+def test_a_tick_waits_for_others_than_those_that_dagster_has(
+    instance, request_store, settings, monkeypatch: pytest.MonkeyPatch
+):
+    """What comes meanwhile is asked for alone."""
+    submit(request_store, "once")
+    result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    made_run(instance, settings, (result.run_requests or [])[0])
+    monkeypatch.setattr(module, "WAIT_S", 20.0)
+    with ThreadPoolExecutor(1) as other:
+        late = other.submit(lambda: time.sleep(0.5) or submit(request_store, "late"))
+        result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    assert [run.partition_key for run in result.run_requests or []] == [late.result()]
+
+
+def test_a_tick_does_not_listen_while_dagsters_queue_is_full(
+    instance, request_store, settings, monkeypatch: pytest.MonkeyPatch
+):
+    """All that is due beyond it would wake it again and again."""
+    monkeypatch.setattr(module, "WINDOW", 1)
+    monkeypatch.setattr(module, "FULL_S", 0.1)
+    monkeypatch.setattr(module, "WAIT_S", 20.0)
+    first = submit(request_store, "first")
+    submit(request_store, "second")
+    result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    assert [run.partition_key for run in result.run_requests or []] == [first]
+    made_run(instance, settings, (result.run_requests or [])[0])
+    monkeypatch.setattr(RequestStore, "wait_for_work", lambda *_: pytest.fail("it listens"))
     assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 

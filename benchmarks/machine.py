@@ -1,0 +1,33 @@
+"""What a number was measured on."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+PACKAGES = ("ytcaption", "dagster", "faster-whisper", "ctranslate2", "onnxruntime", "duckdb")
+
+
+def machine() -> dict[str, str]:
+    """Processor, memory, what else it does, and versions, by name."""
+    load = os.getloadavg()[0]
+    return {
+        "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
+        "memory": f"{psutil.virtual_memory().total / 1024**3:.0f} GiB",
+        "load before": f"{load:.1f}, niceness {os.nice(0)}",
+        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor()

@@ -1,0 +1,77 @@
+"""CPU that each part of an installation takes between two moments; what of a run is Dagster's."""
+
+import time
+from typing import Self
+
+import psutil
+
+from benchmarks.run_cpu import ChildCurves, below_s, cpu_s, postgres_s, with_children_s
+from benchmarks.run_events import asset_bodies, run_pid
+from ytcaption_assets.cli.dagster_home import dagster_instance
+from ytcaption_assets.cli.up_state import read_state
+from ytcaption_assets.settings import Settings
+
+SAMPLE_S = 0.05
+
+DAGSTER = ("daemon", "code server", "run server", "runs: Dagster")
+RUNS, ASSETS = "runs", "runs: assets"
+_NAMES = {"code": "code server", "runs": "run server"}
+
+
+class PartCpu:
+    """Measures while its block runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Of the `ytcaption up` with these settings' home."""
+        self._settings = settings
+        state = read_state(settings.home)
+        assert state is not None
+        self._pids = {each.name: each.pid for each in state.processes} | {"up": state.up.pid}
+        self._curves = ChildCurves([self._pids["runs"]], SAMPLE_S, with_children_s)
+        self._inside_s = 0.0
+
+    def __enter__(self) -> Self:
+        self._before, self._began = self._taken(), time.time()
+        self._curves.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._curves.__exit__(*exception)
+        self.took_s = time.time() - self._began
+        after = self._taken()
+        self._took = {name: after[name] - self._before[name] for name in after}
+
+    def read_runs(self, run_ids: list[str]) -> None:
+        """Tells the assets' share of the runs' CPU, with downloads and decoding, by their logs."""
+        with dagster_instance(self._settings) as instance:
+            for run_id in run_ids:
+                records = list(instance.all_logs(run_id))
+                pid = next((pid for each in records if (pid := run_pid(each)) is not None), 0)
+                if curve := self._curves.curves.get(pid):
+                    self._inside_s += sum(curve.between_s(*body) for body in asset_bodies(records))
+
+    def parts_s(self) -> dict[str, float]:
+        """Seconds by part."""
+        parts = dict(self._took)
+        runs_s = parts.pop(RUNS)
+        inside_s = min(self._inside_s, runs_s)
+        return parts | {"runs: Dagster": runs_s - inside_s, ASSETS: inside_s}
+
+    def _taken(self) -> dict[str, float]:
+        taken = {"Postgres": postgres_s(self._settings.home)}
+        for name, pid in self._pids.items():
+            part = "worker" if name.startswith("worker-") else _NAMES.get(name, name)
+            below = 0.0 if name == "up" else _below_s(pid)
+            taken[part] = taken.get(part, 0.0) + cpu_s(pid)
+            if name == "runs":
+                taken[RUNS] = below
+            else:
+                taken[part] += below
+        return taken
+
+
+def _below_s(pid: int) -> float:
+    try:
+        return below_s(pid)
+    except psutil.Error:
+        return 0.0
