@@ -119,9 +119,9 @@ def _point(axes: Axes, row: dict, label: "_Label") -> None:
     axes.annotate(
         label.text,
         (x, y),
-        xytext=(label.start, label.height),
+        xytext=(label.end if label.is_left else label.start, label.height),
         textcoords="axes fraction",
-        va="center", ha="left", fontsize=9, color=colour if family else "#555555",
+        va="center", ha="right" if label.is_left else "left", fontsize=9, color=colour if family else "#555555",
         fontweight="bold" if is_ours else "normal", zorder=4,
         path_effects=[withStroke(linewidth=3, foreground="white")],
         arrowprops={**line, "relpos": (float(label.is_left), 0.5)} if is_moved else None,
@@ -160,7 +160,7 @@ def _labels(axes: Axes, rows: list[dict]) -> list[_Label]:
         x, y = axes.transAxes.inverted().transform(
             axes.transData.transform((row["times_real_time"], row["wer"] * 100))
         )
-        width = len(text) * (0.0195 if row["engine"].startswith("ytcaption") else 0.0175)
+        width = len(text) * (0.0185 if row["engine"].startswith("ytcaption") else 0.0165)
         is_left = x + 0.025 + width > 1
         start = x - 0.025 - width if is_left else x + 0.025
         labels.append(_Label(text, start, start + width, y, y, is_left))

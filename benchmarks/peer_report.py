@@ -50,7 +50,7 @@ def _overview(rows: list[dict]) -> list[str]:
     """Speed against the reference and WER, an engine a row, a set a column."""
     names = list(dict.fromkeys(row["set"] for row in rows))
     lines = [
-        f"Speed as a multiple of {REFERENCE} sequential, and word error rate (`silence`: words "
+        f"Speed as a multiple of {ARMS[REFERENCE].title}'s, and word error rate (`silence`: words "
         "that nobody said):",
         "",
         "| engine | " + " | ".join(_NAMES.get(name, name) for name in names) + " |",
