@@ -32,11 +32,7 @@ ARMS = {
     "faster-whisper-batched": Arm("faster-whisper batched", "plain:batched", _PLAIN, True, True),
     "ytcaption-sequential": Arm("ytcaption sequential", "ours:sequential", _OURS, True),
     "whisper.cpp": Arm("whisper.cpp", "whisper_cpp:sequential", ("pywhispercpp",)),
-    "openai-whisper": Arm(
-        "openai-whisper", "openai_torch:sequential", ("openai-whisper", "torch")
-    ),
-    "transformers": Arm(
-        "transformers", "hugging_face:pipeline", ("transformers", "torch")
-    ),
+    "openai-whisper": Arm("openai-whisper", "openai_torch:sequential", ("openai-whisper", "torch")),
+    "transformers": Arm("transformers", "hugging_face:pipeline", ("transformers", "torch")),
 }
 """By name, in the order they take turns."""

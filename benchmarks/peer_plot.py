@@ -9,9 +9,9 @@ import matplotlib
 from benchmarks.peer_arms import ARMS, REFERENCE
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.patheffects import withStroke  # noqa: E402
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 PANELS = {
     "clips": "Clips of about 9 s",
@@ -121,7 +121,8 @@ def _point(axes: Axes, row: dict, label: "_Label") -> None:
         (x, y),
         xytext=(label.end if label.is_left else label.start, label.height),
         textcoords="axes fraction",
-        va="center", ha="right" if label.is_left else "left", fontsize=9, color=colour if family else "#555555",
+        va="center", ha="right" if label.is_left else "left",
+        fontsize=9, color=colour if family else "#555555",
         fontweight="bold" if is_ours else "normal", zorder=4,
         path_effects=[withStroke(linewidth=3, foreground="white")],
         arrowprops={**line, "relpos": (float(label.is_left), 0.5)} if is_moved else None,

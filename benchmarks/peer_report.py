@@ -128,7 +128,9 @@ def put(page: Path, text: str) -> None:
     before, found, rest = old.partition(BEGIN)
     after = rest.partition(END)[2] if found else ""
     before = before if found else f"{before.rstrip()}\n\n"
-    page.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after or chr(10)}", encoding="utf-8")
+    page.write_text(
+        f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after or chr(10)}", encoding="utf-8"
+    )
 
 
 def main() -> None:

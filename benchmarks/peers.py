@@ -200,8 +200,7 @@ def _median(found: list[Result], name: str) -> float:
 def _ratio(plain: list[Result], found: list[Result], name: str) -> float | None:
     """How many times as fast as the reference, round by round; None without it."""
     ratios = [
-        getattr(one, name) / getattr(other, name)
-        for one, other in zip(plain, found, strict=False)
+        getattr(one, name) / getattr(other, name) for one, other in zip(plain, found, strict=False)
     ]
     return round(statistics.median(ratios), 2) if ratios else None
 

@@ -10,6 +10,7 @@ from benchmarks.peer_engines import ct2_weights
 from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
 
 BATCH = 8
+END = "<|endoftext|>"
 _BLOCKS = {
     "cross_attn_ln.": "encoder_attn_layer_norm.",
     "cross_attn.query": "encoder_attn.q_proj",
@@ -41,16 +42,11 @@ def pipeline(weights: Weights) -> Hear:
 
     torch.set_num_threads(THREADS)
     transformers.logging.set_verbosity_error()
-    folder = weights.converted / "hugging_face"
-    if not folder.exists():
-        part = weights.converted / "hugging_face.part"
-        shutil.rmtree(part, ignore_errors=True)
-        _write(weights, part)
-        part.rename(folder)
+    folder = weights.made("hugging_face", _write)
     made = transformers.pipeline(
         "automatic-speech-recognition",
         model=transformers.WhisperForConditionalGeneration.from_pretrained(folder),
-        tokenizer=transformers.WhisperTokenizer.from_pretrained(folder),
+        tokenizer=transformers.WhisperTokenizer.from_pretrained(folder, pad_token=END),
         feature_extractor=transformers.WhisperFeatureExtractor(),
         chunk_length_s=30,
         batch_size=BATCH,

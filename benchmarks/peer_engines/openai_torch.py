@@ -1,6 +1,7 @@
 """openai-whisper on torch, float32, with the search of its command line."""
 
 from functools import partial
+from pathlib import Path
 
 from benchmarks.peer_engines import ct2_weights
 from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
@@ -14,11 +15,7 @@ def sequential(weights: Weights) -> Hear:
     import whisper
 
     torch.set_num_threads(THREADS)
-    file = weights.converted / "openai.pt"
-    if not file.exists():
-        found = ct2_weights.read(weights.directory)
-        state = {name: torch.from_numpy(value) for name, value in found.state.items()}
-        torch.save({"dims": found.dims, "model_state_dict": state}, file)
+    file = weights.made("openai.pt", _write)
     return partial(_hear, whisper.load_model(str(file), device="cpu"))
 
 
@@ -34,3 +31,12 @@ def _hear(model, recordings: list[Recording]) -> list[str]:
         )["text"]
         for each in recordings
     ]
+
+
+def _write(weights: Weights, file: Path) -> None:
+    """A checkpoint as OpenAI publishes them."""
+    import torch
+
+    found = ct2_weights.read(weights.directory)
+    state = {name: torch.from_numpy(value) for name, value in found.state.items()}
+    torch.save({"dims": found.dims, "model_state_dict": state}, file)

@@ -1,5 +1,6 @@
 """What an engine is given, and what it is."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,15 @@ class Weights:
     def is_multilingual(self) -> bool:
         """False for the models of English alone."""
         return not self.name.endswith(".en")
+
+    def made(self, name: str, write: Callable[["Weights", Path], None]) -> Path:
+        """A file or folder of converted weights, written once, whole or not at all."""
+        there = self.converted / name
+        if not there.exists():
+            with tempfile.TemporaryDirectory(dir=self.converted) as folder:
+                write(self, Path(folder) / name)
+                (Path(folder) / name).rename(there)
+        return there
 
 
 Hear = Callable[[list[Recording]], list[str]]

@@ -1,4 +1,4 @@
-"""whisper.cpp by pywhispercpp, weights of 8 bits (q8_0), as near to CTranslate2's int8 as it has."""
+"""whisper.cpp by pywhispercpp; weights of 8 bits (q8_0), the nearest it has to int8."""
 
 import base64
 import os
@@ -10,7 +10,6 @@ from typing import BinaryIO
 import numpy as np
 
 from benchmarks.peer_engines import ct2_weights
-from benchmarks.peer_engines.ct2_weights import OpenAIWeights
 from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
 
 _MAGIC = 0x67676D6C
@@ -24,11 +23,8 @@ def sequential(weights: Weights) -> Hear:
     """`whisper-cli -bs 5 -t 2`."""
     from pywhispercpp.model import Model
 
-    file = weights.converted / "whisper_cpp.q8_0.bin"
-    if not file.exists():
-        _write(ct2_weights.read(weights.directory), file)
     model = Model(
-        str(file),
+        str(weights.made("whisper_cpp.q8_0.bin", _write)),
         n_threads=THREADS,
         params_sampling_strategy=_BEAM_SEARCH,
         beam_search={"beam_size": BEAM_SIZE, "patience": -1.0},
@@ -49,28 +45,27 @@ def _hear(model, recordings: list[Recording]) -> list[str]:
     ]
 
 
-def _write(weights: OpenAIWeights, file: Path) -> None:
+def _write(weights: Weights, file: Path) -> None:
     """A file of ggml's, as whisper.cpp's `convert-pt-to-ggml.py` and `quantize` make it."""
     import whisper
 
     assets = Path(whisper.__file__).parent / "assets"
-    dims = weights.dims
+    found = ct2_weights.read(weights.directory)
+    dims = found.dims
     filters = np.load(assets / "mel_filters.npz")[f"mel_{dims['n_mels']}"].astype("<f4")
-    is_multilingual = dims["n_vocab"] >= 51865
-    names = assets / ("multilingual.tiktoken" if is_multilingual else "gpt2.tiktoken")
+    kind = "multilingual" if weights.is_multilingual else "gpt2"
+    names = assets / f"{kind}.tiktoken"
     tokens = [base64.b64decode(line.split()[0]) for line in names.read_bytes().splitlines() if line]
-    order = "n_vocab n_audio_ctx n_audio_state n_audio_head n_audio_layer".split()
-    order += "n_text_ctx n_text_state n_text_head n_text_layer n_mels".split()
-    part = file.with_suffix(".part")
-    with part.open("wb") as out:
+    order = ["n_vocab", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer"]
+    order += ["n_text_ctx", "n_text_state", "n_text_head", "n_text_layer", "n_mels"]
+    with file.open("wb") as out:
         out.write(struct.pack("<12i", _MAGIC, *(dims[each] for each in order), _Q8_FILE))
         out.write(struct.pack("<2i", *filters.shape) + filters.tobytes())
         out.write(struct.pack("<i", len(tokens)))
         for token in tokens:
             out.write(struct.pack("<i", len(token)) + token)
-        for name, value in weights.state.items():
+        for name, value in found.state.items():
             _write_tensor(out, name, value)
-    part.replace(file)
 
 
 def _write_tensor(out: BinaryIO, name: str, value: np.ndarray) -> None:
