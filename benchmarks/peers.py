@@ -49,7 +49,7 @@ def main() -> None:
         "--patience-s",
         type=float,
         default=90.0,
-        help="engines beside ours and faster-whisper's are left out of a set that would take longer",
+        help="an engine that would take longer for a set is left out (but for those that hear all)",
     )
     parser.add_argument("--limit-s", type=float, default=float("inf"), help="audio of a set")
     parser.add_argument("--json", type=Path, default=BUILD / "peers.json")
