@@ -4,8 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
+# Other speech recognition engines, for bench-peers: torch and transformers of their own releases,
+# which nothing of the product may be found to depend on.
+PEERS := .venv-peers
+PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: transcribe up status test lint bench bench-api bench-system format clean
+.PHONY: transcribe up status test lint bench bench-api bench-peers bench-system format clean
 
 transcribe: $(INSTALLED)
 	@$(BIN)/ytcaption transcribe $${URL:+"$$URL"}
@@ -28,6 +32,12 @@ lint: $(DEVELOPED)
 
 bench: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.run
+	$(MAKE) bench-peers
+
+# Options: make bench-peers ARGS='--audio ../shared/audio --models base'
+bench-peers: $(DEVELOPED) $(PEERS_INSTALLED)
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+	$(PEERS)/bin/python -m benchmarks.peer_report
 
 bench-api: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.api
@@ -55,5 +65,13 @@ $(DEVELOPED): $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# One by one where all at once does not go: an engine that cannot be had is named in the table.
+$(PEERS_INSTALLED): benchmarks/peers.txt
+	@echo "Installing other engines into $(PEERS), once; this takes some minutes."
+	@$(PYTHON) -m venv $(PEERS)
+	@pip="$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps"; \
+		$$pip -r $< || sed 's/ *#.*//; /^$$/d' $< | xargs -n 1 $$pip || true
+	@touch $@
+
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) dist build .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,38 @@
+"""The engines that are compared, and where each lives."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An engine.
+
+    Attributes:
+        title: as people call it.
+        engine: `module:function` in `benchmarks.peer_engines`.
+        packages: that do the work; their versions are told.
+        is_in_product: it runs where ytcaption is installed; the others in `.venv-peers`.
+        hears_all: every set, however long that takes; the others where they are quick enough.
+    """
+
+    title: str
+    engine: str
+    packages: tuple[str, ...]
+    is_in_product: bool = False
+    hears_all: bool = False
+
+
+_OURS = ("ytcaption", "faster-whisper", "ctranslate2")
+_PLAIN = _OURS[1:]
+
+REFERENCE = "faster-whisper"
+ARMS = {
+    REFERENCE: Arm("faster-whisper sequential", "plain:sequential", _PLAIN, True, True),
+    "ytcaption-batched": Arm("ytcaption batched", "ours:batched", _OURS, True, True),
+    "faster-whisper-batched": Arm("faster-whisper batched", "plain:batched", _PLAIN, True, True),
+    "ytcaption-sequential": Arm("ytcaption sequential", "ours:sequential", _OURS, True),
+    "whisper.cpp": Arm("whisper.cpp", "whisper_cpp:sequential", ("pywhispercpp",)),
+    "openai-whisper": Arm("openai-whisper", "openai_torch:sequential", ("openai-whisper", "torch")),
+    "transformers": Arm("transformers", "hugging_face:pipeline", ("transformers", "torch")),
+}
+"""By name, in the order they take turns."""

@@ -1,0 +1,45 @@
+"""ytcaption's own engines, as a run uses them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
+from resources.audio_samples import mapped
+from resources.whisper import WhisperTranscriber
+from resources.whisper_batched import BatchedTranscriber
+from ytcaption_assets.domain.request import TranscriptionOptions
+
+CALLERS = 16
+
+
+def sequential(weights: Weights) -> Hear:
+    """`YTCAPTION_ENGINE=sequential`."""
+    return _hearing(WhisperTranscriber, weights, callers=1)
+
+
+def batched(weights: Weights) -> Hear:
+    """`YTCAPTION_ENGINE=batched`, asked by sixteen callers at once, as by sixteen runs."""
+    return _hearing(BatchedTranscriber, weights, callers=CALLERS)
+
+
+def _hearing(engine: type[WhisperTranscriber], weights: Weights, callers: int) -> Hear:
+    transcriber = engine(
+        models_home=str(weights.directory.parent),
+        device="cpu",
+        cpu_threads=THREADS,
+        beam_size=BEAM_SIZE,
+    )
+    return partial(_hear, transcriber, weights.name, callers)
+
+
+def _hear(
+    transcriber: WhisperTranscriber, model: str, callers: int, recordings: list[Recording]
+) -> list[str]:
+    def hear(recording: Recording) -> str:
+        options = TranscriptionOptions(model=model, language=recording.language)
+        waveform = mapped(recording.file.open("rb"))
+        found = transcriber.transcribe(waveform, options, lambda *_: None)
+        return " ".join(segment.text for segment in found.segments)
+
+    with ThreadPoolExecutor(callers) as pool:
+        return list(pool.map(hear, recordings))

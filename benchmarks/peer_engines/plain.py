@@ -1,0 +1,36 @@
+"""faster-whisper as it is: int8, beam 5, all else at default."""
+
+from functools import partial
+
+from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
+
+BATCH = 8
+
+
+def sequential(weights: Weights) -> Hear:
+    """One window after the other: what the others are measured against."""
+    return partial(_hear, _model(weights).transcribe)
+
+
+def batched(weights: Weights) -> Hear:
+    """Its BatchedInferencePipeline, eight windows of one recording at once."""
+    from faster_whisper import BatchedInferencePipeline
+
+    pipeline = BatchedInferencePipeline(_model(weights))
+    return partial(_hear, partial(pipeline.transcribe, batch_size=BATCH))
+
+
+def _model(weights: Weights):
+    from faster_whisper import WhisperModel
+
+    return WhisperModel(
+        str(weights.directory), device="cpu", compute_type="int8", cpu_threads=THREADS
+    )
+
+
+def _hear(transcribe, recordings: list[Recording]) -> list[str]:
+    texts = []
+    for each in recordings:
+        segments, _ = transcribe(each.samples(), language=each.language, beam_size=BEAM_SIZE)
+        texts.append("".join(segment.text for segment in segments))
+    return texts

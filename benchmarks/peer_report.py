@@ -1,0 +1,152 @@
+"""The tables and plots of docs/benchmarks.md, made of the JSON of `benchmarks.peers`.
+
+    python -m benchmarks.peer_report [--json build/peers.json] [--docs docs]
+
+Needs matplotlib, nothing else. Whatever else stands in docs/benchmarks.md is left as it is.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarks.peer_arms import ARMS, REFERENCE
+
+BEGIN, END = "<!-- peers: begin, made by benchmarks.peer_report -->", "<!-- peers: end -->"
+MEBI = 1024**2
+_NAMES = {"short": "under 6 s", "10min": "10 minutes", "1h": "1 hour"}
+
+
+def section(run: dict, what: dict[str, str]) -> str:
+    """The part of the page, in Markdown.
+
+    Args:
+        what: is in each set.
+    """
+    machine = run["machine"]
+    nice = f", nice {machine['nice']}" if machine["nice"] else ""
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(run["versions"].items()))
+    lines = [
+        "## Engines",
+        "",
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 1024**3:.0f} GiB, "
+        f"{machine['system']}, Python {machine['python']}{nice}; {run['date']}. Every engine: the "
+        f"same weights, {run['threads']} threads, beam {run['beam_size']}, a process of its own. "
+        f"{versions}.",
+        "",
+        f"    {run['command']}",
+        "",
+    ]
+    for model in dict.fromkeys(row["model"] for row in run["rows"]):
+        rows = [row for row in run["rows"] if row["model"] == model]
+        image = f"benchmarks_{model.replace('.', '_')}"
+        lines += [f"### {model}", "", f"![speed and word error rate, {model}]({image}.png)", ""]
+        lines += _overview(rows)
+        for name in dict.fromkeys(row["set"] for row in rows):
+            lines += _table(name, what.get(name, ""), [row for row in rows if row["set"] == name])
+    return "\n".join(lines)
+
+
+def _overview(rows: list[dict]) -> list[str]:
+    """Speed against the reference and WER, an engine a row, a set a column."""
+    names = list(dict.fromkeys(row["set"] for row in rows))
+    lines = [
+        f"Speed as a multiple of {ARMS[REFERENCE].title}'s, and word error rate (`silence`: words "
+        "that nobody said):",
+        "",
+        "| engine | " + " | ".join(_NAMES.get(name, name) for name in names) + " |",
+        "| --- |" + " --- |" * len(names),
+    ]
+    for engine in dict.fromkeys(row["engine"] for row in rows):
+        cells = [
+            _brief(row)
+            for name in names
+            for row in rows
+            if (row["set"], row["engine"]) == (name, engine)
+        ]
+        lines.append(f"| {_title(engine)} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _brief(row: dict) -> str:
+    if "reason" in row:
+        return "–"
+    said = f"{row['insertions']} words" if row["wer"] is None else f"{row['wer']:.1%}"
+    return said if row["ratio"] is None else f"{row['ratio']:.2f}x, {said}"
+
+
+def _table(name: str, what: str, rows: list[dict]) -> list[str]:
+    has_languages = any(len(row.get("by_language", {})) > 1 for row in rows)
+    columns = ["engine", "times real time", "RTF", "ratio", "WER", "lost", "invented"]
+    columns += ["peak memory", "CPU s", "CPU ratio", "load s"]
+    if has_languages:
+        columns.append("WER by language")
+    lines = [
+        f"**{_NAMES.get(name, name)}**: {what}, {rows[0]['audio_s']:.0f} s.",
+        "",
+        "| " + " | ".join(columns) + " |",
+        "| --- |" + " ---: |" * (len(columns) - 1 - has_languages) + " --- |" * has_languages,
+    ]
+    for row in rows:
+        if "reason" not in row:
+            cells = _cells(row) + ([_languages(row)] if has_languages else [])
+            lines.append("| " + " | ".join(cells) + " |")
+    notes = [f"- {_title(row['engine'])}: {row['reason']}" for row in rows if "reason" in row]
+    return [*lines, "", *notes, *([""] if notes else [])]
+
+
+def _cells(row: dict) -> list[str]:
+    def times(value: float | None) -> str:
+        return "–" if value is None else f"{value:.2f}x"
+
+    return [
+        _title(row["engine"]),
+        f"{row['times_real_time']:.1f}",
+        f"{row['rtf']:.3f}",
+        times(row["ratio"]),
+        "–" if row["wer"] is None else f"{row['wer']:.1%}",
+        str(row["deletions"]),
+        str(row["insertions"]),
+        f"{row['peak_bytes'] / MEBI:.0f} MiB",
+        f"{row['cpu_s']:.1f}",
+        times(row["cpu_ratio"]),
+        f"{row['load_s']:.1f}",
+    ]
+
+
+def _languages(row: dict) -> str:
+    return ", ".join(f"{code} {rate:.1%}" for code, rate in row["by_language"].items())
+
+
+def _title(engine: str) -> str:
+    title = ARMS[engine].title
+    return f"**{title}**" if engine.startswith("ytcaption") else title
+
+
+def put(page: Path, text: str) -> None:
+    """Writes the section into a page, in the place of an older one, else at the end."""
+    old = page.read_text(encoding="utf-8") if page.exists() else "# Benchmarks\n"
+    before, found, rest = old.partition(BEGIN)
+    after = rest.partition(END)[2] if found else ""
+    before = before if found else f"{before.rstrip()}\n\n"
+    page.write_text(
+        f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after or chr(10)}", encoding="utf-8"
+    )
+
+
+def main() -> None:
+    """Writes the page and a plot for each model."""
+    from benchmarks.peer_plot import plotted
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peer_report")
+    parser.add_argument("--json", type=Path, default=Path("build/peers.json"))
+    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    asked = parser.parse_args()
+    run = json.loads(asked.json.read_text(encoding="utf-8"))
+    put(asked.docs / "benchmarks.md", section(run, run["sets"]))
+    for model in dict.fromkeys(row["model"] for row in run["rows"]):
+        rows = [row for row in run["rows"] if row["model"] == model and "reason" not in row]
+        plotted(rows, model, run, asked.docs / f"benchmarks_{model.replace('.', '_')}")
+
+
+if __name__ == "__main__":
+    main()

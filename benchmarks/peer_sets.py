@@ -1,0 +1,94 @@
+"""The sets of recordings that engines are compared on."""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.accuracy import samples
+from benchmarks.common import NO_SPEECH_KINDS, Clip, clips
+from benchmarks.graph import write_speech
+from resources.audio_decoder import decode
+
+SETS = {
+    "clips": "30 English clips under 30 s",
+    "short": "English clips under 6 s",
+    "multi": "German, French, Spanish and Portuguese clips",
+    "mix": "English and German clips in turns, language not told",
+    "silence": "silence, noise and music, language not told",
+    "10min": "ten minutes of English clips with pauses of 1.5 s, one recording",
+    "1h": "the same, an hour",
+}
+"""By name, in the order they are run: what is in each."""
+
+FOREIGN = ("de", "fr", "es", "pt")
+_ENGLISH_ONLY = ("clips", "short", "silence", "10min", "1h")
+_CLIP_S, _SHORT_S = 30.0, 6.0
+_CLIPS = 30
+_LONG_S = {"10min": 600.0, "1h": 3_600.0}
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A recording and what an engine is told of it.
+
+    Attributes:
+        told: the language; None where it is to be detected.
+    """
+
+    clip: Clip
+    waveform: np.ndarray
+    told: str | None
+
+
+def recordings(name: str, directory: Path, model: str, limit_s: float) -> list[Spoken]:
+    """A set for a model, of about so many seconds at most; empty where the model cannot have it."""
+    is_english = model.endswith(".en")
+    if is_english and name not in _ENGLISH_ONLY:
+        return []
+    if name in _LONG_S:
+        return [_long(name, directory, min(limit_s, _LONG_S[name]))]
+    is_told = name not in ("mix", "silence")
+    return [
+        Spoken(clip, samples(clip), "en" if is_english else clip.language if is_told else None)
+        for clip in within(chosen(name, clips(directory)), limit_s)
+    ]
+
+
+def chosen(name: str, found: list[Clip]) -> list[Clip]:
+    """The clips of a set, in the order they are heard."""
+    if name == "silence":
+        return [each for each in found if each.kind in NO_SPEECH_KINDS]
+    spoken = [each for each in found if each.reference and each.duration_s < _CLIP_S]
+    english = [each for each in spoken if each.language == "en"]
+    if name == "clips":
+        return english[:_CLIPS]
+    if name == "short":
+        return [each for each in english if each.duration_s < _SHORT_S]
+    languages = FOREIGN if name == "multi" else ("en", "de")
+    by_language = [[each for each in spoken if each.language == code] for code in languages]
+    if name == "mix":
+        return list(chain.from_iterable(zip(*by_language, strict=False)))
+    return [each for each in chain.from_iterable(zip_longest(*by_language)) if each]
+
+
+def within(found: Iterable[Clip], limit_s: float) -> list[Clip]:
+    """The first of them, until they are as long as the limit."""
+    kept: list[Clip] = []
+    for each in found:
+        if sum(one.duration_s for one in kept) >= limit_s:
+            break
+        kept.append(each)
+    return kept
+
+
+def _long(name: str, directory: Path, length_s: float) -> Spoken:
+    with tempfile.TemporaryDirectory(prefix="ytc-speech-") as folder:
+        file = Path(folder) / "speech.flac"
+        reference, duration_s = write_speech(directory, file, length_s)
+        clip = Clip(Path(name), "en", reference, name, duration_s)
+        waveform = decode(file, max_audio_s=2 * length_s + 60, memory_bytes=1 << 31)
+        return Spoken(clip, waveform, "en")

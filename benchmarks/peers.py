@@ -1,0 +1,218 @@
+"""Every speech recognition engine on the same audio, weights and number of threads, in one run.
+
+    python -m benchmarks.peers [--audio DIR] [--models base,tiny.en] [--sets clips,short,...]
+        [--engines ytcaption-batched,...] [--rounds 1] [--patience-s 90] [--limit-s 60]
+        [--json build/peers.json]
+
+For each set the engines take turns, each in a process of its own that loads the model, hears five
+seconds that do not count, and then the set. `benchmarks.peer_report` makes docs of the JSON.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.common import TEST_DATA, Errors, total, word_errors
+from benchmarks.peer_arms import ARMS, REFERENCE, Arm
+from benchmarks.peer_engines.recording import THREADS, Recording, Weights
+from benchmarks.peer_machine import about_this_run
+from benchmarks.peer_process import Job, Result
+from benchmarks.peer_sets import SETS, Spoken, recordings
+from resources.models import ensure_model
+from ytcaption_assets.settings import load_settings
+
+ROOT = Path(__file__).parents[1]
+BUILD = ROOT / "build"
+TIMEOUT_S = 1_800
+
+
+class ArmFailed(Exception):
+    """An engine that is not installed, or does not work; says why in one line."""
+
+
+def main() -> None:
+    """Writes the JSON anew after each set, so that a run that is broken off leaves what it has."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
+    parser.add_argument("--audio", type=Path, default=TEST_DATA, help="a folder with manifest.csv")
+    parser.add_argument("--models", default="base,tiny.en")
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--engines", default=",".join(ARMS))
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--patience-s",
+        type=float,
+        default=90.0,
+        help="an engine that would take longer for a set is left out (but for those that hear all)",
+    )
+    parser.add_argument("--limit-s", type=float, default=float("inf"), help="audio of a set")
+    parser.add_argument("--json", type=Path, default=BUILD / "peers.json")
+    asked = parser.parse_args()
+    arms = {name: ARMS[name] for name in asked.engines.split(",")}
+    run = about_this_run(shlex.join(["python", "-m", "benchmarks.peers", *sys.argv[1:]]))
+    run["sets"] = SETS
+    rows: list[dict] = []
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    for model in asked.models.split(","):
+        speeds: dict[str, float] = {}
+        for name in asked.sets.split(","):
+            spoken = recordings(name, asked.audio, model, asked.limit_s)
+            if not spoken:
+                continue
+            found = compared(arms, spoken, model, asked.rounds, speeds, asked.patience_s)
+            for row in found:
+                run["versions"] |= row.pop("versions", {})
+                rows.append({"model": model, "set": name} | row)
+                print(json.dumps(rows[-1]), flush=True)
+            asked.json.write_text(json.dumps(run | {"rows": rows}, indent=1))
+
+
+def compared(
+    arms: dict[str, Arm],
+    spoken: list[Spoken],
+    model: str,
+    rounds: int,
+    speeds: dict[str, float],
+    patience_s: float,
+) -> list[dict]:
+    """A row for each engine on a set, a reason in it where there is no result.
+
+    Args:
+        speeds: the highest of earlier sets by engine, times real time; this set's are added.
+    """
+    results: dict[str, list[Result]] = {name: [] for name in arms}
+    reasons: dict[str, str] = {}
+    audio_s = sum(each.clip.duration_s for each in spoken)
+    for name, arm in arms.items():
+        if reason := left_out(arm, audio_s, speeds.get(name), patience_s):
+            reasons[name] = reason
+    with tempfile.TemporaryDirectory(prefix="ytc-peers-") as folder:
+        heard = _written(spoken, Path(folder))
+        for at in range(rounds):
+            for name in list(arms)[:: 1 if at % 2 == 0 else -1]:
+                if name in reasons:
+                    continue
+                try:
+                    results[name].append(in_process(arms[name], model, heard, Path(folder)))
+                except ArmFailed as failure:
+                    reasons[name] = str(failure)
+    plain = results.get(REFERENCE, [])
+    rows = []
+    for name in arms:
+        if name in reasons:
+            rows.append({"engine": name, "audio_s": round(audio_s, 1), "reason": reasons[name]})
+            continue
+        speed = audio_s / statistics.median(each.wall_s for each in results[name])
+        speeds[name] = max(speed, speeds.get(name, 0.0))
+        rows.append({"engine": name} | summary(spoken, results[name], plain))
+    return rows
+
+
+def left_out(arm: Arm, audio_s: float, speed: float | None, patience_s: float) -> str | None:
+    """Why an engine does not hear a set; None: it does."""
+    if arm.hears_all or speed is None or audio_s / speed <= patience_s:
+        return None
+    return (
+        f"left out: at {speed:.1f} times real time, its best before, it would take "
+        f"{audio_s / speed:.0f} s"
+    )
+
+
+def in_process(arm: Arm, model: str, heard: list[Recording], folder: Path) -> Result:
+    """What a fresh process of the engine makes of the recordings.
+
+    Raises:
+        ArmFailed: with the last line of what it said.
+    """
+    python = Path(sys.executable) if arm.is_in_product else ROOT / ".venv-peers" / "bin" / "python"
+    if not python.exists():
+        raise ArmFailed("not installed: run `make .venv-peers/.installed`")
+    files = ensure_model(model, load_settings().models_home)
+    converted = BUILD / "peer_weights" / files.revision[:16]
+    converted.mkdir(parents=True, exist_ok=True)
+    weights = Weights(model, files.directory, converted)
+    asked, told = folder / "job.json", folder / "result.json"
+    told.unlink(missing_ok=True)
+    asked.write_text(Job(arm.engine, arm.packages, weights, tuple(heard)).to_json())
+    command = [str(python), "-m", "benchmarks.peer_process", str(asked), str(told)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        raise ArmFailed(f"not done after {TIMEOUT_S // 60} minutes") from None
+    if done.returncode != 0 or not told.exists():
+        said = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
+        raise ArmFailed(f"failed: {said[-1][:200]}")
+    return Result(**json.loads(told.read_text()))
+
+
+def summary(spoken: list[Spoken], found: list[Result], plain: list[Result]) -> dict:
+    """Medians over the rounds; words of the first."""
+    errors = [
+        word_errors(each.clip.language, each.clip.reference, text)
+        for each, text in zip(spoken, found[0].texts, strict=True)
+    ]
+    languages = sorted({each.clip.language for each in spoken if each.clip.reference})
+    by_language = {
+        code: total(
+            one for one, each in zip(errors, spoken, strict=True) if each.clip.language == code
+        ).rate
+        for code in languages
+    }
+    audio_s = sum(len(each.waveform) for each in spoken) / 16_000
+    wall_s = _median(found, "wall_s")
+    return {
+        "audio_s": round(audio_s, 1),
+        "rounds": len(found),
+        "wall_s": round(wall_s, 2),
+        "times_real_time": round(audio_s / wall_s, 2),
+        "rtf": round(wall_s / audio_s, 4),
+        "ratio": _ratio(plain, found, "wall_s"),
+        "cpu_s": round(_median(found, "cpu_s"), 2),
+        "cpu_ratio": _ratio(plain, found, "cpu_s"),
+        "others_cpu_s": round(_median(found, "others_cpu_s"), 2),
+        "load_s": round(_median(found, "load_s"), 2),
+        "peak_bytes": int(_median(found, "peak_bytes")),
+        **_words(total(errors)),
+        "by_language": {code: round(rate, 4) for code, rate in by_language.items()},
+        "versions": found[0].versions,
+    }
+
+
+def _words(errors: Errors) -> dict:
+    """A rate only where somebody speaks."""
+    rate = round(errors.rate, 4) if errors.reference_words else None
+    return asdict(errors) | {"wer": rate}
+
+
+def _median(found: list[Result], name: str) -> float:
+    return statistics.median(getattr(each, name) for each in found)
+
+
+def _ratio(plain: list[Result], found: list[Result], name: str) -> float | None:
+    """How many times as fast as the reference, round by round; None without it."""
+    ratios = [
+        getattr(one, name) / getattr(other, name) for one, other in zip(plain, found, strict=False)
+    ]
+    return round(statistics.median(ratios), 2) if ratios else None
+
+
+def _written(spoken: list[Spoken], folder: Path) -> list[Recording]:
+    heard = []
+    for at, each in enumerate(spoken):
+        file = folder / f"{at}.f32"
+        each.waveform.tofile(file)
+        heard.append(Recording(file, each.told))
+    return heard
+
+
+if __name__ == "__main__":
+    main()

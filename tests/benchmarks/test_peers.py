@@ -1,0 +1,149 @@
+"""The comparison of engines: what is heard, by whom, and what stands there of who did not."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.common import TEST_DATA, clips
+from benchmarks.peer_arms import ARMS, REFERENCE, Arm
+from benchmarks.peer_report import BEGIN, END, put, section
+from benchmarks.peer_sets import SETS, chosen, recordings, within
+from benchmarks.peers import compared, left_out
+
+ABSENT = Arm("absent", "no_such_engine:sequential", (), is_in_product=True)
+SLOW = Arm("slow", "plain:sequential", ())
+
+
+def test_sets_hold_what_they_say() -> None:
+    """English clips, short ones, four languages in turn, two in turn, no speech."""
+    found = clips(TEST_DATA)
+    sets = {name: chosen(name, found) for name in ("clips", "short", "multi", "mix", "silence")}
+
+    assert {each.language for each in sets["clips"]} == {"en"}
+    assert all(each.duration_s < 6 for each in sets["short"])
+    assert [each.language for each in sets["multi"]][:4] == ["de", "fr", "es", "pt"]
+    assert [each.language for each in sets["mix"]] == ["en", "de"] * 3
+    assert {each.kind for each in sets["silence"]} == {"silence", "noise", "music"}
+    assert all(sets.values())
+
+
+def test_a_limit_keeps_the_first_clips() -> None:
+    """The one that reaches it is the last, and one is always kept."""
+    found = chosen("clips", clips(TEST_DATA))
+
+    assert within(found, 0.1) == found[:1]
+    assert within(found, found[0].duration_s + 0.1) == found[:2]
+
+
+def test_a_model_of_english_hears_english() -> None:
+    """Sets of other languages are empty for it; the language of a mix is not told to base."""
+    assert recordings("multi", TEST_DATA, "tiny.en", 1) == []
+    assert recordings("mix", TEST_DATA, "tiny.en", 1) == []
+    (spoken,) = recordings("mix", TEST_DATA, "base", 1)
+    assert spoken.told is None
+    (long,) = recordings("1h", TEST_DATA, "tiny.en", 20)
+    assert 20 <= len(long.waveform) / 16_000 < 60
+    assert long.clip.duration_s == pytest.approx(len(long.waveform) / 16_000)
+
+
+def test_a_slow_engine_is_left_out_of_what_would_take_too_long() -> None:
+    """By its best speed so far; ours and faster-whisper hear everything."""
+    assert left_out(SLOW, audio_s=600, speed=None, patience_s=90) is None
+    assert left_out(SLOW, audio_s=600, speed=10.0, patience_s=90) is None
+    reason = left_out(SLOW, audio_s=600, speed=4.0, patience_s=90)
+    assert reason == "left out: at 4.0 times real time, its best before, it would take 150 s"
+    assert left_out(ARMS[REFERENCE], audio_s=600, speed=4.0, patience_s=90) is None
+
+
+@pytest.mark.model
+def test_an_engine_that_cannot_run_is_named_with_the_reason(
+    model_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside it the others are measured: real processes, each with its own clocks and memory."""
+    monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
+    spoken = recordings("short", TEST_DATA, "tiny.en", 1)
+    speeds: dict[str, float] = {}
+
+    plain, absent = compared(
+        {REFERENCE: ARMS[REFERENCE], "absent": ABSENT}, spoken, "tiny.en", 1, speeds, 90
+    )
+
+    assert absent["reason"].startswith("failed: ModuleNotFoundError")
+    assert plain["wer"] < 0.3
+    assert plain["reference_words"] > 5
+    assert plain["ratio"] == 1.0
+    assert plain["peak_bytes"] > 100_000_000
+    assert plain["cpu_s"] > 0
+    assert set(plain["versions"]) == {"faster-whisper", "ctranslate2"}
+    assert set(speeds) == {REFERENCE}
+
+
+def test_the_page_says_who_heard_what_and_who_did_not() -> None:
+    """With machine, versions and command."""
+    page = section(_run(), SETS)
+
+    assert "Some CPU (AVX2), 2 cores, 24 GiB" in page
+    assert "    python -m benchmarks.peers --models base" in page
+    assert "faster-whisper 1.2.1" in page
+    assert "| **ytcaption batched** | 6.50x, 4.3% | 6.50x, 2 words |" in page
+    assert "| openai-whisper | – | – |" in page
+    assert "- openai-whisper: not installed" in page
+
+
+def test_a_page_keeps_what_else_stands_in_it(tmp_path: Path) -> None:
+    """Only the section between the marks is made anew."""
+    page = tmp_path / "benchmarks.md"
+    page.write_text("# Benchmarks\n\nBefore.\n")
+
+    put(page, "first")
+    page.write_text(page.read_text() + "\nAfter.\n")
+    put(page, "second")
+
+    assert page.read_text() == (
+        f"# Benchmarks\n\nBefore.\n\n{BEGIN}\n\nsecond\n\n{END}\n\nAfter.\n"
+    )
+
+
+def _run() -> dict:
+    measured = {
+        "model": "base",
+        "audio_s": 276.0,
+        "times_real_time": 50.0,
+        "rtf": 0.02,
+        "ratio": 6.5,
+        "cpu_s": 10.0,
+        "cpu_ratio": 4.0,
+        "load_s": 1.2,
+        "peak_bytes": 500 << 20,
+        "deletions": 4,
+        "insertions": 2,
+    }
+    spoken = {"set": "clips", "wer": 0.043, "by_language": {"en": 0.043}}
+    silent = {"set": "silence", "wer": None, "by_language": {}}
+    lacking = {
+        "model": "base",
+        "engine": "openai-whisper",
+        "audio_s": 276.0,
+        "reason": "not installed",
+    }
+    return {
+        "command": "python -m benchmarks.peers --models base",
+        "date": "2026-11-25",
+        "machine": {
+            "cpu": "Some CPU (AVX2)",
+            "cores": 2,
+            "memory_bytes": 24 << 30,
+            "nice": 0,
+            "system": "Linux",
+            "python": "3.11.7",
+        },
+        "threads": 2,
+        "beam_size": 5,
+        "versions": {"faster-whisper": "1.2.1"},
+        "rows": [
+            measured | {"engine": "ytcaption-batched"} | spoken,
+            lacking | {"set": "clips"},
+            measured | {"engine": "ytcaption-batched"} | silent,
+            lacking | {"set": "silence"},
+        ],
+    }
