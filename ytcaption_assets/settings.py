@@ -93,9 +93,9 @@ class Settings(BaseSettings):
     cpu_threads: int = Field(0, ge=0, description="Threads of the model. 0: one per core.")
     beam_size: int = Field(5, ge=1, le=20, description="Width of the decoder's search.")
     engine: Literal["batched", "sequential"] = Field(
-        "sequential",
-        description="`sequential`: faster-whisper, one window of 30 s after the other. `batched`: "
-        "only the speech, windows of all that is transcribed together; several times as fast.",
+        "batched",
+        description="`batched`: only the speech, windows of all that is transcribed together. "
+        "`sequential`: faster-whisper, one window of 30 s after the other; several times as slow.",
     )
     worker: Literal["on", "off"] = Field(
         "on",
