@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from resources.breaker import breakers
 from resources.dagster_runs import RUN_KEY_TAG, run_key
 from resources.pauses import follow_pauses, paused_parts
 from resources.request_rows import DueTranscription
@@ -11,14 +12,16 @@ from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.run_trace import ATTEMPT_TAG, TRACE_TAG
 from ytcaption_assets.settings import load_settings
 
-WINDOW = 100
-"""Most runs in Dagster's queue: the rest waits in Postgres, its order decided anew each tick."""
+AHEAD = 2
+"""Runs in Dagster's queue, at most, by those that work at once: the rest waits in Postgres, its
+order decided anew each tick."""
 
 WAIT_S = 25.0
 """How long a tick that finds nothing listens: the daemon would not come back for 5 s."""
 
 SILENT_S = 60.0
-_PRIORITY = {"interactive": "10", "bulk": "0"}
+_PRIORITY = {"interactive": 1_000, "bulk": 0}
+_LAST_TURN = 999
 
 
 @dg.sensor(
@@ -37,12 +40,12 @@ def transcription_sensor(
         return held
     waiting = _without_run(context.instance, request_store)
     if not waiting:
-        request_store.wait_for_work(WAIT_S)
+        request_store.wait_for_work(WAIT_S, load_settings().downloads_per_site)
         if held := _held(context.instance, request_store):
             return held
         waiting = _without_run(context.instance, request_store)
     if not waiting:
-        return dg.SkipReason("Nothing is waiting.")
+        return dg.SkipReason(_why_nothing(request_store))
     return dg.SensorResult(
         run_requests=[_run_request(due) for due in waiting],
         dynamic_partitions_requests=[
@@ -68,11 +71,21 @@ def _held(instance: dg.DagsterInstance, request_store: RequestStore) -> dg.SkipR
     return dg.SkipReason(f"Paused by an operator: {', '.join(held)}.") if held else None
 
 
+def _why_nothing(request_store: RequestStore) -> str:
+    waiting = [
+        f"{each.waiting} wait: {each.message}"
+        for each in breakers(request_store.postgres)
+        if each.opened_at is not None and each.waiting
+    ]
+    return " ".join(waiting) or "Nothing is waiting that has no run."
+
+
 def _without_run(
     instance: dg.DagsterInstance, request_store: RequestStore
 ) -> list[DueTranscription]:
     """Those due that Dagster has no run of. Runs that ended before they claimed are settled."""
-    due = request_store.due(WINDOW)
+    settings = load_settings()
+    due = request_store.due(AHEAD * settings.concurrent_runs, settings.downloads_per_site)
     if not due:
         return []
     keys = [run_key(each.id, each.attempt) for each in due]
@@ -90,7 +103,7 @@ def _without_run(
                 "run_not_started",
                 "The run ended before it began. Its log in the Dagster UI says why.",
                 True,
-                load_settings().max_attempts,
+                settings.max_attempts,
             )
     return waiting
 
@@ -99,7 +112,8 @@ def _run_request(due: DueTranscription) -> dg.RunRequest:
     tags = {
         ATTEMPT_TAG: str(due.attempt),
         "ytcaption/media": due.media_id,
-        "dagster/priority": _PRIORITY[due.priority],
+        # Whose turn it is holds in Dagster's queue, too, and for its slots.
+        "dagster/priority": str(_PRIORITY[due.priority] - min(due.turn, _LAST_TURN)),
     }
     if due.traceparent is not None:
         tags[TRACE_TAG] = due.traceparent

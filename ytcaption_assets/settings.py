@@ -138,6 +138,9 @@ class Settings(BaseSettings):
     caption_lines: int = Field(2, ge=1, le=4, description="Lines a caption.")
 
     download_slots: int = Field(4, ge=1, description="Downloads at the same time.")
+    downloads_per_site: int = Field(
+        2, ge=1, description="Of these, from one site; no site takes all of them."
+    )
     transcription_slots: int = Field(1, ge=1, description="Transcriptions at the same time.")
     max_attempts: int = Field(4, ge=1, le=10, description="Attempts at a transcription, in all.")
     max_runtime_s: int = Field(3600, gt=0, description="Longest run, in seconds.")
@@ -254,6 +257,11 @@ class Settings(BaseSettings):
             cjk_line_length=self.caption_cjk_line_length,
             max_lines=self.caption_lines,
         )
+
+    @cached_property
+    def concurrent_runs(self) -> int:
+        """Runs that work at the same time: some fetch what the others transcribe next."""
+        return self.transcription_slots + min(self.download_slots, 2)
 
     @cached_property
     def store_url(self) -> str:
