@@ -14,7 +14,7 @@ grant update (
 grant update (
     status, priority, attempt, series_start, queued_at, next_attempt_at, run_id, heartbeat_at, stage,
     progress_done, progress_total, error_code, error_message, document_key, document_sha256,
-    traceparent, owner, completed_at, updated_at
+    traceparent, owner, is_downloading, completed_at, updated_at
 ) on ytcaption.transcription to ytcaption_api;
 grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause,
     ytcaption.breaker to ytcaption_api;
