@@ -51,7 +51,8 @@ def made_run(instance: dg.DagsterInstance, settings, request: dg.RunRequest) -> 
 
 def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, request_store):
     """Interactive ones first; the run key names id and attempt."""
-    bulk = submit(request_store, "bulk", priority="bulk")
+    upload = MediaSource("upload-bulk", "upload", title="a.mp3")
+    bulk = request_store.submit(upload, OPTIONS, priority="bulk").transcription.id
     first, second = submit(request_store, "first"), submit(request_store, "second")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
@@ -98,7 +99,7 @@ def test_a_pause_while_a_tick_waits_is_heeded(
 ):
     """A tick listens for up to 25 s."""
 
-    def wait(store: RequestStore, timeout_s: float) -> bool:
+    def wait(store: RequestStore, timeout_s: float, per_site: int) -> bool:
         pause(store.postgres, "download", "", "local")
         submit(store, "late")
         return True
