@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from api.moment import Moment
 from api.request_schemas import refuse_unstorable
 from resources.admin import Affected, Overview
+from resources.breaker import Breaker
 from resources.pauses import Part, Pause
 from resources.purge import Purged
 
@@ -80,6 +81,59 @@ class PurgeAsked(_Asked):
         if self.older_than_days is None and self.status is None:
             raise ValueError("give older_than_days, status or both: all would be erased")
         return self
+
+
+class BreakerAsked(_Asked):
+    """A site that downloads come from."""
+
+    site: Annotated[
+        str,
+        Field(
+            max_length=300,
+            description="Its name as listed, a host or a URL: `youtube.com`, `youtu.be`.",
+        ),
+    ]
+
+
+class BreakerOpenAsked(BreakerAsked):
+    """A site from which nothing is to be downloaded."""
+
+    reason: Annotated[str, Field(max_length=500, description="For other operators.")] = ""
+
+
+class BreakerRead(BaseModel):
+    """A site that has failed since its last success, or that an operator has closed off."""
+
+    site: str
+    state: Annotated[
+        Literal["closed", "open", "probing"],
+        Field(description="`closed`: downloads start. `probing`: one of them tries."),
+    ]
+    failures: Annotated[int, Field(description="In a row.")]
+    code: Annotated[str | None, Field(description="Of the last failure.")]
+    opened_at: datetime | None
+    probe_at: Annotated[
+        datetime | None,
+        Field(description="When one may try, while it is open; null: an operator closes it."),
+    ]
+    reason: str
+    opened_by: Annotated[
+        str | None, Field(description="`local`, `key:<id>` or `jwt:<issuer>:<subject>`.")
+    ]
+    waiting: Annotated[int, Field(description="Queued transcriptions that need this site.")]
+
+    @classmethod
+    def of(cls, breaker: Breaker) -> Self:
+        """From the row."""
+        return cls(
+            **{name: getattr(breaker, name) for name in cls.model_fields},
+        )
+
+
+class BreakersRead(BaseModel):
+    """All such sites, the open ones first. Where all is well there is none."""
+
+    breakers: list[BreakerRead]
 
 
 class PauseRead(BaseModel):
@@ -176,6 +230,7 @@ class OverviewRead(BaseModel):
     running: Annotated[list[RunningRead], Field(description="The longest first, 100 at most.")]
     failures: Annotated[list[FailureRead], Field(description="By code, the latest first.")]
     pauses: list[PauseRead]
+    breakers: Annotated[list[BreakerRead], Field(description="Sites that fail.")]
     media_count: int
     audio_bytes: Annotated[int, Field(description="Of all stored audio.")]
     disk_free_bytes: int
@@ -190,5 +245,6 @@ class OverviewRead(BaseModel):
                 "running": [RunningRead(**each.__dict__) for each in seen.running],
                 "failures": [FailureRead(**each.__dict__) for each in seen.failures],
                 "pauses": [PauseRead.of(each) for each in seen.pauses],
+                "breakers": [BreakerRead.of(each) for each in seen.breakers],
             }
         )

@@ -168,7 +168,7 @@ def ytcaption_problem(error: errors.YtcaptionError) -> Response:
             HTTP_DETAILS[500],
         )
     if isinstance(error, errors.RateLimited):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 1)))
     if isinstance(error, errors.UploadTooLarge | errors.MalformedUpload):
         headers["Connection"] = "close"  # what is still to come is not wanted
     if status == 401:

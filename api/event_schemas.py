@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from api.schemas import Failure, Progress
+from api.schemas import Failure, Progress, WaitingRead
 from ytcaption_assets.domain.request import TranscriptionStatus
 
 
@@ -15,6 +15,9 @@ class StateEvent(BaseModel):
     stage: str | None
     attempt: Annotated[int, Field(description="From 1.")]
     error: Annotated[Failure | None, Field(description="Of the last attempt that failed.")]
+    waiting_for: Annotated[
+        WaitingRead | None, Field(description="While it waits for more than its turn.")
+    ] = None
 
 
 class ProgressEvent(Progress):

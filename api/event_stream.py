@@ -12,7 +12,7 @@ from sse_starlette import ServerSentEvent
 
 from api.event_cursor import EventCursor, digest
 from api.event_schemas import EndEvent, ProgressEvent, ResetEvent, SegmentEvent, StateEvent
-from api.schemas import progress_of
+from api.schemas import WaitingRead, progress_of
 from api.transcription_view import Links, eta_of, failure_of
 from api.watch import Watcher
 from resources.live_text import Glance, glance
@@ -111,7 +111,11 @@ class EventStream:
     def _news(self, found: Glance) -> Iterator[ServerSentEvent]:
         row = found.row
         state = StateEvent(
-            status=row.status, stage=row.stage, attempt=row.try_number, error=failure_of(row)
+            status=row.status,
+            stage=row.stage,
+            attempt=row.try_number,
+            error=failure_of(row),
+            waiting_for=WaitingRead.of(found.waiting_for),
         )
         yield from self._once("state", state)
         if found.attempt != self._cursor.attempt:

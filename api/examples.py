@@ -46,6 +46,7 @@ def status_example(**changes: Any) -> dict[str, Any]:
         "attempt": 1,
         "max_attempts": 4,
         "next_attempt_at": None,
+        "waiting_for": None,
         "error": None,
         "priority": "interactive",
         "media": {
@@ -169,6 +170,21 @@ PAUSED = {
     ],
     "applied": True,
 }
+BREAKERS = {
+    "breakers": [
+        {
+            "site": "youtube.com",
+            "state": "open",
+            "failures": 5,
+            "code": "source_blocked",
+            "opened_at": "2026-11-24T10:00:00Z",
+            "probe_at": "2026-11-24T10:01:00Z",
+            "reason": "",
+            "opened_by": None,
+            "waiting": 3,
+        }
+    ]
+}
 OVERVIEW = {
     "counts": {"queued": 3, "running": 1, "completed": 812, "failed": 4, "canceled": 0},
     "oldest_waiting_s": 12.5,
@@ -194,6 +210,7 @@ OVERVIEW = {
         }
     ],
     "pauses": [],
+    "breakers": [],
     "media_count": 820,
     "audio_bytes": 4_100_000_000,
     "disk_free_bytes": 90_000_000_000,

@@ -159,6 +159,12 @@ def _families(queue: QueueMetrics) -> Iterator[Metric]:
     yield _gauge("failed", "Failed for good and not asked for again.", "code", queue.failed)
     paused = {part: part in queue.paused for part in PARTS}
     yield _gauge("paused", "Whether an operator has stopped a part.", "part", paused)
+    sites = GaugeMetricFamily(
+        "ytcaption_breaker", "Sites from which no download starts.", labels=("site", "state")
+    )
+    for site in sorted(queue.sites):
+        sites.add_metric(site, 1.0)
+    yield sites
     failures = CounterMetricFamily("ytcaption_failures", "Attempts that failed.", labels=("code",))
     for (name, code), value in sorted(queue.totals.items()):
         if name == "failures":

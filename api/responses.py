@@ -104,6 +104,11 @@ BODY_REFUSALS = (
 ADMIN_INVALID = problem_response(
     422, ("invalid_request", "The request is not valid. #/part: Field required.", "A wrong field")
 )
+SITE_INVALID = problem_response(
+    422,
+    ("invalid_request", "The request is not valid: #/site.", "A field is wrong"),
+    ("invalid_url", "The link's host is not a valid name.", "The site is none"),
+)
 DOOR_REFUSALS = (
     problem_response(
         401,

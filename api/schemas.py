@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from resources.endings import Effect
+from resources.waiting import Waiting
 from ytcaption_assets.domain.request import (
     Priority,
     Task,
@@ -54,6 +55,27 @@ class Failure(BaseModel):
 
     code: Annotated[str, Field(description="Stable; listed in the documentation.")]
     message: Annotated[str, Field(description="What happened and what to do.")]
+
+
+class WaitingRead(BaseModel):
+    """What a queued transcription waits for, beside its turn."""
+
+    code: Annotated[
+        str,
+        Field(
+            description="Stable. `source_paused`: no download starts from its site at the moment."
+        ),
+    ]
+    message: Annotated[str, Field(description="Why, for a person.")]
+    until: Annotated[
+        datetime | None,
+        Field(description="When it may go on; null: when an operator says so."),
+    ]
+
+    @classmethod
+    def of(cls, waiting: Waiting | None) -> "WaitingRead | None":
+        """From the reading."""
+        return None if waiting is None else cls(**waiting.__dict__)
 
 
 class MediaRead(BaseModel):
@@ -128,6 +150,10 @@ class TranscriptionRead(BaseModel):
     max_attempts: int
     next_attempt_at: Annotated[
         datetime | None, Field(description="Set while it waits to be tried again.")
+    ]
+    waiting_for: Annotated[
+        WaitingRead | None,
+        Field(description="Set while it is queued and waits for more than its turn."),
     ]
     error: Annotated[Failure | None, Field(description="Of the last attempt that failed.")]
     priority: Priority

@@ -17,6 +17,7 @@ from api.schemas import (
     OptionsRead,
     ProvenanceRead,
     TranscriptionRead,
+    WaitingRead,
     progress_of,
 )
 from api.version import VERSION
@@ -68,6 +69,7 @@ def status_view(detail: TranscriptionDetail, links: Links, max_attempts: int) ->
         attempt=row.try_number,
         max_attempts=max_attempts,
         next_attempt_at=row.next_attempt_at if is_retry else None,
+        waiting_for=WaitingRead.of(detail.waiting_for),
         error=failure_of(row),
         priority=row.priority,
         media=MediaRead(

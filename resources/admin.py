@@ -11,6 +11,7 @@ from typing import Any, Literal
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from resources.breaker import Breaker, breakers
 from resources.pauses import Pause, pauses
 from resources.postgres import Postgres
 from resources.queue_report import FailureCount, queue_report
@@ -59,6 +60,7 @@ class Overview:
         oldest_waiting_s: since the longest waiting one was queued; None with an empty queue.
         running: the longest running first, 100 at most.
         failures: by code, the latest first.
+        breakers: sites that fail, the open ones first.
         audio_bytes: of all stored audio.
         disk_free_bytes, disk_total_bytes: of the file system the home is on.
     """
@@ -68,6 +70,7 @@ class Overview:
     running: tuple[RunningTranscription, ...]
     failures: tuple[FailureCount, ...]
     pauses: tuple[Pause, ...]
+    breakers: tuple[Breaker, ...]
     media_count: int
     audio_bytes: int
     disk_free_bytes: int
@@ -135,6 +138,7 @@ def overview(postgres: Postgres, home: Path) -> Overview:
         running=tuple(RunningTranscription(**row) for row in running),
         failures=report.failures,
         pauses=tuple(pauses(postgres)),
+        breakers=tuple(breakers(postgres)),
         media_count=media["number"],
         audio_bytes=media["bytes"],
         disk_free_bytes=disk.free,

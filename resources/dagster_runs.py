@@ -5,15 +5,11 @@ from collections.abc import Collection
 
 import dagster as dg
 
+from ytcaption_assets.domain.request import run_key
 from ytcaption_assets.partitions import transcription_partitions
 
 PARTITION_TAG = "dagster/partition"
 RUN_KEY_TAG = "dagster/run_key"
-
-
-def run_key(id: str, attempt: int) -> str:
-    """Of the run of one attempt: Dagster starts no second one (rule 33)."""
-    return f"{id}:{attempt}"
 
 
 _POLL_S = 0.25

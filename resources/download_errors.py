@@ -23,8 +23,12 @@ from ytcaption_assets.domain.errors import (
     DrmProtected,
     EmptyFile,
     LiveNotOver,
+    MediaAgeRestricted,
+    MediaCopyright,
+    MediaMembersOnly,
     MediaNotFound,
     MediaPrivate,
+    MediaRegionRestricted,
     MediaRemoved,
     MediaRestricted,
     MediaTooLarge,
@@ -40,82 +44,118 @@ NO_MEDIA_FILE = (
     "or video itself, or add the site to YTCAPTION_SITES."
 )
 
-# What sites say, in yt-dlp's words (2026.10: extractor/youtube, extractor/common), the most telling
-# first.
+_UPLOAD_IT = "If you have the file, upload it."
+_REGION = f"The site does not show this media in the country of this machine. {_UPLOAD_IT}"
+_NO_MEDIA = "There is no audio or video at this link. Give the link of the media itself."
+
+# What sites say, in yt-dlp's words (2026.10: all that its extractors raise as expected), the most
+# telling first.
 _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), error, sentence)
     for pattern, error, sentence in (
         (
-            r"not a bot|captcha|rate-limited|try again later|cloudflare"
-            r"|unusual traffic|ip(-| )address is blocked|reload(ed)? and try again",
+            r"error on server-side|temporarily unavailable|service unavailable|network error has"
+            r"|error occurred while receiving data|incomplete data received",
+            SourceUnavailable,
+            "The site is in trouble. Try again later.",
+        ),
+        (
+            r"not a bot|as a bot|captcha|rate.?limit|try again later|cloudflare|tls fingerprint"
+            r"|unusual traffic|ip(-| )(address )?is (likely being |unable|blocked)"
+            r"|reload(ed)? and try again|request is (blocked|rejected) by server"
+            r"|requests automated",
             SourceBlocked,
             "The site takes this machine for a robot and refuses it for now. Try again later.",
         ),
         (
             r"\bDRM\b",
             DrmProtected,
-            "The media is encrypted (DRM) and cannot be downloaded.",
+            f"The media is encrypted (DRM) and cannot be downloaded. {_UPLOAD_IT}",
         ),
         (
-            r"live event will begin|premieres? (in|will)|has not (yet )?(started|begun|premiered)"
-            r"|offline and will start|upcoming|is still live|live stream is currently",
+            r"live event (will begin|is scheduled)|premieres? (in|will)|scheduled (for|to start)"
+            r"|(has )?not (yet )?(started|begun|premiered)|will (start|be available) a"
+            r"|offline and will start|upcoming|is still live|live stream is currently"
+            r"|ended but not downloadable yet|archive will be available",
             LiveNotOver,
             "The live stream or premiere is not over. Ask again when its recording is there.",
         ),
         (
-            r"members?[- ]only|join this channel|channel's members|requires payment|purchase"
-            r"|rent(ed|al)?\b|subscri(ber|ption|be to)|premium",
+            r"age[- ](restrict|verified)|confirm your age|inappropriate (for some|or offensive)"
+            r"|adult (content|verification)|mature audience|nsfw|older than [0-9]+ are"
+            r"|sensitive content|after 2[0-9]:00",
+            MediaAgeRestricted,
+            f"The site shows this media to adults with an account only. {_UPLOAD_IT}",
+        ),
+        (
+            r"members?[- ]only|(for|premium) (first )?members|join this channel|channel's members"
+            r"|requires payment|purchase|\brent(ed|al)?\b|subscri(bed?\b|bers?\b|ption)|premium"
+            r"|supporter|is paid|not free|tv providers|does(n't| not) have (tickets|access)"
+            r"|(video|contents) (is )?locked|play limit",
+            MediaMembersOnly,
+            f"The media is for members or paying customers only. {_UPLOAD_IT}",
+        ),
+        (
+            r"(in|from) your (country|location|region)|in this region|geo.?(restrict|block)"
+            r"|not available in .*countr|available in .* only\b|track is restricted",
+            MediaRegionRestricted,
+            _REGION,
+        ),
+        (
+            r"private (video|subreddit|show)|videos? (is|are) private"
+            r"|(track|post|media|account|playlist|vod) is (either )?private|protected tweet",
             MediaPrivate,
-            "The media is for members or paying customers only.",
+            f"The media is private. Ask its owner to publish it. {_UPLOAD_IT}",
         ),
         (
-            r"confirm your age|age[- ]restricted|inappropriate for some|inappropriate or offensive"
-            r"|adult content|mature audience",
-            MediaRestricted,
-            "The site shows this media to adults with an account only.",
-        ),
-        (
-            r"(in|from) your (country|location|region)|geo.?(restrict|block)"
-            r"|not available in .*countr",
-            MediaRestricted,
-            "The site does not show this media in the country of this machine.",
-        ),
-        (
-            r"private video|video is private|this (track|post|media|account|playlist) is private",
-            MediaPrivate,
-            "The media is private.",
+            r"copyright",
+            MediaCopyright,
+            f"The media was taken down for a claim of copyright. {_UPLOAD_IT}",
         ),
         (
             r"removed by|has been removed|been deleted|was deleted|account .*terminated"
-            r"|account (has been )?(suspended|closed)|no longer available|copyright (claim|grounds)"
-            r"|violat(ing|ion)",
+            r"|account (has been )?(suspended|closed)|i[sn] no longer available|no longer exists"
+            r"|violat(ing|ion)|(link|stream) (is|has) expired|replay is disabled"
+            r"|(live|livestream|event|space)( was| has)? ended",
             MediaRemoved,
-            "The media was removed by its owner or the site.",
+            f"The media was removed by its owner or the site. {_UPLOAD_IT}",
         ),
         (
-            r"sign in|log ?in\b|logged[- ]in|registered users|authenticat|account credentials"
-            r"|password|--cookies",
+            r"sign in|log ?in\b|logged[- ]in|log into|registered users|authenticat"
+            r"|account credentials|password|passcode|--cookies|not authorized|permission to view"
+            r"|do not have access|account .*(is needed|required)|cookies .* (are needed|required)",
             MediaPrivate,
-            "The site shows this media only after a login.",
+            f"The site shows this media only after a login. {_UPLOAD_IT}",
         ),
         (
-            r"requested format is not available|no video formats|no formats",
+            r"requested format is not available|no video formats|no formats|unplayable",
             SourceError,
             "There is nothing at this link that can be downloaded as audio.",
         ),
         (
-            r"processing this video|is being processed|check back later",
+            r"processing this video|(is|being) process(ing|ed)|uploading or processing"
+            r"|check back later",
             SourceUnavailable,
             "The site is still processing the media. Try again later.",
         ),
         (
-            r"video (is )?unavailable|not currently available|(does not|n't) exist|not found"
-            r"|recording is not available|isn't available|is not available",
+            r"video (#\w+ )?(is )?unavailable|not currently available|(does not|n't) exist"
+            r"|not found|recording is not available|isn't available|is not available"
+            r"|currently unavailable|unreachable|(is|'s) (now )?offline|is not live"
+            r"|no such (podcast|audition)|not (been made available|archived)|video is offline",
             MediaNotFound,
-            "The site has no such media, or does not show it.",
+            "The site has no such media, or does not show it. Check the link.",
         ),
         (
-            r"no suitable extractor",
+            r"no (valid |supported )?(videos?|media|downloads|sources|songs)\b"
+            r"|(not|n't) (have|contain|a) (any |a )?(videos?|audio|media)|not a video"
+            r"|video (could be|was) found",
+            MediaNotFound,
+            _NO_MEDIA,
+        ),
+        (
+            r"no suitable extractor|website is not supported|no longer supported"
+            r"|embeds? (providers )?are (not )?supported",
             UnsupportedSite,
             "The page shows media of another site, which is not supported. Give that site's link.",
         ),
@@ -153,9 +193,7 @@ def error_of(failure: BaseException) -> YtcaptionError:
         if isinstance(error, UnsupportedError):
             return UnsupportedSite(NO_MEDIA_FILE)
         if isinstance(error, GeoRestrictedError):
-            return MediaRestricted(
-                "The site does not show this media in the country of this machine."
-            )
+            return MediaRegionRestricted(_REGION)
         if isinstance(error, UserNotLive):
             return MediaNotFound("The channel is not live. Give the link of a recording.")
     answer = next((error for error in chain if isinstance(error, HTTPError)), None)
@@ -186,15 +224,15 @@ def _status_of(text: str) -> int | None:
 def _of_status(status: int) -> YtcaptionError:
     told = f"The server answered {status}"
     if status == 404:
-        return MediaNotFound(f"{told}: there is nothing at this link.")
+        return MediaNotFound(f"{told}: there is nothing at this link. Check it.")
     if status == 410:
-        return MediaRemoved(f"{told}: the media was removed.")
+        return MediaRemoved(f"{told}: the media was removed. {_UPLOAD_IT}")
     if status in (401, 402, 407):
-        return MediaPrivate(f"{told}: the media is shown only after a login or payment.")
+        return MediaPrivate(f"{told}: the media is shown after a login or payment. {_UPLOAD_IT}")
     if status == 451:
-        return MediaRestricted(f"{told}: the media is withheld for legal reasons.")
+        return MediaRestricted(f"{told}: the media is withheld for legal reasons. {_UPLOAD_IT}")
     if status in (403, 429):
-        return SourceBlocked(f"{told}: it refuses this machine for now.")
+        return SourceBlocked(f"{told}: it refuses this machine for now. Try again later.")
     if status in (408, 425) or status >= 500:
         return SourceUnavailable(f"{told}: it is in trouble. Try again later.")
     return SourceError(f"{told} and gave no media.")

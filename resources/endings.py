@@ -89,7 +89,7 @@ class Endings:
         and transcribed from the start. What is queued stays so.
 
         Args:
-            asker: whose limits these are, as `Caller.owner` says.
+            asker: whose turn it takes and whose limits these are, as `Caller.owner` says.
 
         Raises:
             QuotaExceeded: the asker has as much as the limits allow.
@@ -122,7 +122,7 @@ class Endings:
                 [allowed] = within_limits(connection, [request], asker, limits)
                 if isinstance(allowed, QuotaExceeded):
                     raise allowed
-            queued = ask_again(connection, row, request, traceparent)
+            queued = ask_again(connection, row, request, asker, traceparent)
             assert queued is not None, "failed, canceled and forced ones are queued"
             add_event(connection, queued, "transcription.queued", {"attempt": queued["attempt"]})
             notify(connection, WORK_CHANNEL, id)
@@ -158,5 +158,14 @@ def withdraw(connection: Connection[DictRow], row: DictRow, owner: str) -> None:
     taken = connection.execute(
         "delete from ytcaption.request where transcription_id = %s and owner = %s",
         (row["id"], owner),
+    )
+    connection.execute(
+        """
+        update ytcaption.transcription t set owner = other.owner
+        from (select owner from ytcaption.request
+              where transcription_id = %(id)s order by id limit 1) as other
+        where t.id = %(id)s and t.owner = %(owner)s
+        """,
+        {"id": row["id"], "owner": owner},
     )
     add_event(connection, row, "request.withdrawn", {"number": taken.rowcount})

@@ -6,6 +6,7 @@ from typing import Any
 from resources.postgres import Postgres
 from resources.request_rows import TranscriptionRow, transcription_row
 from resources.transcription_state import is_asked_for
+from resources.waiting import WAITING_FOR, Waiting, waiting_of
 
 PAGE = 500
 
@@ -31,11 +32,13 @@ class Glance:
         attempt: that the segments are of, or `EARLIER`. Segments of one attempt stay as they are,
             from the first draft to the result.
         segments: from the first one that was not seen on, at most `PAGE`.
+        waiting_for: where it is not for its turn alone.
     """
 
     row: TranscriptionRow
     attempt: int
     segments: tuple[SpokenSegment, ...]
+    waiting_for: Waiting | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -63,7 +66,8 @@ def glance(
         return None
     row: dict[str, Any] = dict(rows[0])
     segments = tuple(SpokenSegment(**each) for each in row.pop("text") or ())
-    return Glance(transcription_row(row), row["text_attempt"], segments)
+    waiting = waiting_of(row["waiting_for"])
+    return Glance(transcription_row(row), row["text_attempt"], segments, waiting)
 
 
 _GLANCE = f"""
@@ -73,7 +77,8 @@ with watched as (
         document_key is not null and status in ('running', 'completed') as stands,
         case when document_key is not null and status in ('running', 'completed')
                 and provenance ->> 'run_id' is distinct from run_id
-            then 0 else attempt end as text_attempt
+            then 0 else attempt end as text_attempt,
+        {WAITING_FOR} as waiting_for
     from ytcaption.transcription where id = %(id)s and {is_asked_for("%(id)s")}
 ),
 reader as (

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,18 +31,26 @@ from ytcaption_assets.domain.errors import (
     PlaylistUrl,
     SourceError,
 )
+from ytcaption_assets.domain.retry_after import retry_after_s
 
 _IN_PARTS = ("m3u8", "m3u8_native", "http_dash_segments")
 MAX_PAGE_BYTES = 64 * 1024**2
+LONGEST_WAIT_S = 3600.0
+"""As long a `Retry-After` is heeded."""
 
 
 class MediaDownloader(YoutubeDL):
-    """Finds and downloads one media into the working folder."""
+    """Finds and downloads one media into the working folder.
+
+    Attributes:
+        retry_after_s: the last answer was a refusal that wants to be asked no sooner.
+    """
 
     def __init__(self, job: DownloadJob, deno: str | None) -> None:
         self.job = job
         self._resume: ResumeState | None = None
         self._media_url: str | None = None
+        self.retry_after_s: float | None = None
         direct = job.kind == "direct"
         super().__init__(ytdlp_options(job, deno), auto_init=not direct)
         if direct:
@@ -136,7 +145,17 @@ class MediaDownloader(YoutubeDL):
         found["duration"] = seconds(found.get("duration")) or _hls_duration_s(manifest_text)
 
     def urlopen(self, req: Any) -> Any:
-        """As yt-dlp's, but a partial file is continued only with bytes of the same version."""
+        """As yt-dlp's, but a partial file is continued only with bytes of the same version, and a
+        refusal's word of when to ask again is kept."""
+        self.retry_after_s = None
+        try:
+            return self._open(req)
+        except HTTPError as error:
+            wait_s = retry_after_s(error.response.headers.get("Retry-After"), datetime.now(UTC))
+            self.retry_after_s = None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
+            raise
+
+    def _open(self, req: Any) -> Any:
         if self._media_url is None or getattr(req, "url", None) != self._media_url:
             response: Any = super().urlopen(req)
             response.read = partial(_read_page, response.read)

@@ -19,6 +19,9 @@ union all
 select 'total', name, code, value from ytcaption.total
 union all
 select 'pause', part, '', 1.0 from ytcaption.pause
+union all
+select 'site', site, case when is_probed then 'probing' else 'open' end, 1.0
+from ytcaption.busy_site where is_open
 """
 
 
@@ -32,6 +35,7 @@ class QueueMetrics:
         failed: those at rest as failed, by error code.
         totals: sums of all events ever, by name and code: see migration 0002.
         paused: parts that an operator has stopped.
+        sites: from which no download starts, and whether they are `open` or `probing`.
     """
 
     waiting: dict[str, int] = field(default_factory=dict)
@@ -39,6 +43,7 @@ class QueueMetrics:
     failed: dict[str, int] = field(default_factory=dict)
     totals: dict[tuple[str, str], float] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
+    sites: tuple[tuple[str, str], ...] = ()
 
     def total(self, name: str) -> float:
         """A sum that has no codes."""
@@ -63,4 +68,5 @@ def queue_metrics(postgres: Postgres) -> QueueMetrics:
         failed={code: int(number) for (name, code), number in numbers.items() if name == "failed"},
         totals=kinds.get("total", {}),
         paused=frozenset(name for name, _ in kinds.get("pause", {})),
+        sites=tuple(kinds.get("site", {})),
     )

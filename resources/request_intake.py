@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from resources.checkpoint_store import forget_checkpoint
 from resources.request_rows import Submission, TranscriptionRequest, clean, transcription_row
+from resources.site_domains import site_of
 from resources.transcription_state import (
     NO_AUDIO,
     PROGRESS_CHANNEL,
@@ -26,27 +27,30 @@ from ytcaption_assets.domain.request import TranscriptionStatus
 _INSERT_NEW = """
 with asked as materialized (
     select * from jsonb_to_recordset(%(asked)s) as asked(
-        id text, media_id text, kind text, url text, extractor text, title text, options jsonb,
-        priority text
+        id text, media_id text, kind text, url text, extractor text, title text, site text,
+        options jsonb, priority text
     )
 ), known_media as (
-    insert into ytcaption.media as known (id, kind, url, extractor, title)
-    select distinct on (media_id) media_id, kind, url, extractor, title from asked order by media_id
+    insert into ytcaption.media as known (id, kind, url, extractor, title, site)
+    select distinct on (media_id) media_id, kind, url, extractor, title, site
+    from asked order by media_id
     on conflict (id) do update
     set url = coalesce(excluded.url, known.url),
         extractor = coalesce(excluded.extractor, known.extractor),
         title = coalesce(known.title, excluded.title),
+        site = coalesce(excluded.site, known.site),
         updated_at = now()
     -- What is known already is locked, not written anew.
     where (coalesce(excluded.url, known.url), coalesce(excluded.extractor, known.extractor),
-           coalesce(known.title, excluded.title))
-        is distinct from (known.url, known.extractor, known.title)
+           coalesce(known.title, excluded.title), coalesce(excluded.site, known.site))
+        is distinct from (known.url, known.extractor, known.title, known.site)
 ), revived as (
     delete from ytcaption.tombstone using asked
     where id_sha256 = encode(sha256(convert_to(asked.id, 'UTF8')), 'hex')
 )
-insert into ytcaption.transcription (id, media_id, options, priority, traceparent)
-select id, media_id, options, priority, %(traceparent)s from asked order by id
+insert into ytcaption.transcription
+    (id, media_id, options, priority, source_site, owner, traceparent)
+select id, media_id, options, priority, site, %(owner)s, %(traceparent)s from asked order by id
 on conflict (id) do nothing
 returning *
 """
@@ -87,14 +91,14 @@ def take_in(
     traceparent: str | None = None,
 ) -> list[Submission | YtcaptionError]:
     """Ask for all of them in a few statements, whatever their number, each answered for itself."""
-    new, rows = _transcriptions(connection, requests, traceparent)
+    new, rows = _transcriptions(connection, requests, owner, traceparent)
     taken: list[tuple[TranscriptionRequest, bool, bool] | YtcaptionError] = []
     for request in requests:
         row, created = rows[request.id], request.id in new
         new.discard(request.id)  # the first of equal ones has made it
         try:
             _check_same(row, request)
-            again = None if created else ask_again(connection, row, request, traceparent)
+            again = None if created else ask_again(connection, row, request, owner, traceparent)
         except YtcaptionError as error:
             taken.append(error)
             continue
@@ -130,6 +134,7 @@ def take_in(
 def _transcriptions(
     connection: Connection[DictRow],
     requests: Sequence[TranscriptionRequest],
+    owner: str,
     traceparent: str | None,
 ) -> tuple[set[str], dict[str, DictRow]]:
     """Which ids are new, and all rows by id, held until the transaction ends."""
@@ -141,6 +146,7 @@ def _transcriptions(
             _INSERT_NEW,
             {
                 "asked": Jsonb([_inserted(request) for request in missing.values()]),
+                "owner": owner,
                 "traceparent": traceparent,
             },
         ).fetchall()
@@ -169,6 +175,7 @@ def _inserted(request: TranscriptionRequest) -> dict[str, Any]:
         "url": source.url,
         "extractor": source.extractor,
         "title": clean(source.title),
+        "site": site_of(source.url) if source.url else None,
         "options": request.options.to_dict(),
         "priority": request.priority,
     }
@@ -194,9 +201,13 @@ def ask_again(
     connection: Connection[DictRow],
     row: DictRow,
     request: TranscriptionRequest,
+    owner: str,
     traceparent: str | None = None,
 ) -> DictRow | None:
     """The row as asking for it once more has changed it; None where that changes nothing.
+
+    Args:
+        owner: whose turn it takes from now on.
 
     Raises:
         TranscriptionBusy: forced while a run works on it.
@@ -213,18 +224,20 @@ def ask_again(
         if priority == row["priority"] and not request.force:
             return None
         return connection.execute(
-            "update ytcaption.transcription set priority = %s where id = %s returning *",
-            (priority, row["id"]),
+            "update ytcaption.transcription set priority = %s, owner = %s "
+            "where id = %s returning *",
+            (priority, owner, row["id"]),
         ).fetchone()
     if not status.is_final or (status is TranscriptionStatus.COMPLETED and not request.force):
         return None
     return connection.execute(
         f"""
-        update ytcaption.transcription set {QUEUED_ANEW}, priority = %s, traceparent = %s
+        update ytcaption.transcription
+        set {QUEUED_ANEW}, priority = %s, owner = %s, traceparent = %s
         where id = %s
         returning *
         """,  # noqa: S608
-        (request.priority, traceparent, row["id"]),
+        (request.priority, owner, traceparent, row["id"]),
     ).fetchone()
 
 

@@ -150,6 +150,7 @@ class DueTranscription:
 
     Attributes:
         traceparent: W3C trace context of the request that queued it.
+        turn: among its owner's, from 1.
     """
 
     id: str
@@ -157,6 +158,7 @@ class DueTranscription:
     priority: Priority
     media_id: str
     traceparent: str | None = None
+    turn: int = 1
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from resources.request_rows import (
 from resources.telemetry import traced
 from resources.transcription_reads import TranscriptionReads
 from resources.transcription_state import WORK_CHANNEL, cancel_row, locked_row
+from resources.turns import ANY_NUMBER, due, next_due_in_s
 from resources.usage import within_limits
 from ytcaption_assets.domain.caller import LOCAL_OWNER, Limits
 from ytcaption_assets.domain.errors import YtcaptionError
@@ -118,31 +119,23 @@ class RequestStore(TranscriptionReads):
         with self.postgres.transaction() as connection:
             return answered(connection, owner, idempotency)
 
-    def due(self, limit: int) -> list[DueTranscription]:
-        """What a run can be started for now: interactive first, then by age. Read by state, never
-        from an id on, since a transaction that commits late would be lost."""
+    def due(self, limit: int, per_site: int = ANY_NUMBER) -> list[DueTranscription]:
+        """What a run can be started for now, in order, as `turns.due`."""
         with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                """
-                select id, attempt, priority, media_id, traceparent
-                from ytcaption.transcription
-                where status = 'queued' and next_attempt_at <= now()
-                order by (priority = 'bulk'), queued_at, id
-                limit %s
-                """,
-                (limit,),
-            ).fetchall()
-        return [DueTranscription(**row) for row in rows]
+            return due(connection, limit, per_site)
 
-    def next_due_in_s(self) -> float | None:
-        """Seconds until something is due, 0 if it is; None with an empty queue."""
+    def next_due_in_s(self, per_site: int = ANY_NUMBER) -> float | None:
+        """Seconds until something is due, 0 if it is; None where nothing will be by itself."""
         with self.postgres.transaction() as connection:
-            return _next_due_in_s(connection)
+            return next_due_in_s(connection, per_site)
 
-    def wait_for_work(self, timeout_s: float, known: Sequence[str] = ()) -> bool:
+    def wait_for_work(
+        self, timeout_s: float, per_site: int = ANY_NUMBER, known: Sequence[str] = ()
+    ) -> bool:
         """Wait until something is due; whether it is. Wakes on a NOTIFY, and at a retry's time.
 
         Args:
+            per_site: as `due`.
             known: run keys of what is not waited for.
 
         Raises:
@@ -153,7 +146,7 @@ class RequestStore(TranscriptionReads):
             # Listen first, then look: what is committed in between is seen by the one or the other.
             connection.execute(f"listen {WORK_CHANNEL}")
             while True:
-                due_in_s = _next_due_in_s(connection, known)
+                due_in_s = next_due_in_s(connection, per_site, known)
                 if due_in_s == 0.0:
                     return True
                 left_s = deadline - time.monotonic()
@@ -198,17 +191,3 @@ def _submit(
         kept = [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
         keep_answer(connection, owner, idempotency, kept)
     return answers
-
-
-def _next_due_in_s(connection: Connection[DictRow], known: Sequence[str] = ()) -> float | None:
-    row = connection.execute(
-        """
-        select extract(epoch from min(next_attempt_at) - now())::float8 as due_in_s
-        from ytcaption.transcription
-        where status = 'queued' and not id || ':' || attempt = any(%s)  -- dagster_runs.run_key
-        """,
-        (list(known),),
-    ).fetchone()
-    if row is None or row["due_in_s"] is None:
-        return None
-    return max(0.0, row["due_in_s"])

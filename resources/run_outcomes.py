@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from resources.breaker import BLAMED, note_failure
 from resources.postgres import Postgres
 from resources.request_rows import LostRun
 from resources.telemetry import traced
@@ -41,12 +42,20 @@ class RunOutcomes(dg.ConfigurableResource):
 
     @traced("postgres.fail")
     def fail(
-        self, id: str, run_id: str, code: str, message: str, retryable: bool, max_attempts: int
+        self,
+        id: str,
+        run_id: str,
+        code: str,
+        message: str,
+        retryable: bool,
+        max_attempts: int,
+        retry_after_s: float | None = None,
     ) -> TranscriptionStatus:
         """The run failed: queued for the next try, 1, 3 and 7 s after the first three, or failed.
+        A download that failed by its site's fault counts against the site.
 
         Args:
-            code, message: of a YtcaptionError.
+            code, message, retry_after_s: of a YtcaptionError.
             max_attempts: tries in all, the first included.
 
         Raises:
@@ -54,7 +63,11 @@ class RunOutcomes(dg.ConfigurableResource):
         """
         with self.postgres.transaction() as connection:
             row = claimed_row(connection, id, run_id)
-            return fail_attempt(connection, row, code, message, retryable, max_attempts)
+            if row["is_downloading"] and code in BLAMED:
+                note_failure(connection, row, code, retry_after_s)
+            return fail_attempt(
+                connection, row, code, message, retryable, max_attempts, retry_after_s
+            )
 
     def settle_run(
         self, run_id: str, code: str, message: str, retryable: bool, max_attempts: int

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from resources.checkpoint_store import forget_checkpoint
 from resources.request_rows import TranscriptionRow, clean, transcription_row
-from resources.run_outcomes import RunOutcomes
+from resources.run_downloads import RunDownloads
 from resources.segment_rows import segment_values
 from resources.telemetry import traced
 from resources.transcription_state import (
@@ -18,16 +18,14 @@ from resources.transcription_state import (
     claim_lost,
     claimed_row,
     forget_drafts,
-    locked_media,
     locked_row,
     notify,
 )
 from ytcaption_assets.domain.errors import ClaimLost, TranscriptionBusy
-from ytcaption_assets.domain.media import MediaInfo, StoredAudio
 from ytcaption_assets.domain.transcript import Transcript
 
 
-class RunStore(RunOutcomes):
+class RunStore(RunDownloads):
     """The writes of a run, from its claim to its end."""
 
     @traced("postgres.claim")
@@ -64,8 +62,8 @@ class RunStore(RunOutcomes):
                     started_at = now(), stage = 'starting', stage_started_at = now(),
                     attempt = attempt + %(anew)s,
                     series_start = case %(anew)s when 0 then series_start else attempt + 1 end,
-                    progress_done = null, progress_total = null, error_code = null,
-                    error_message = null, updated_at = now()
+                    progress_done = null, progress_total = null, is_downloading = false,
+                    error_code = null, error_message = null, updated_at = now()
                 where id = %(id)s
                 returning *
                 """,
@@ -114,46 +112,6 @@ class RunStore(RunOutcomes):
             )
             if changed.rowcount == 0:
                 raise claim_lost(id)
-            notify(connection, PROGRESS_CHANNEL, id)
-
-    @traced("postgres.audio_stored")
-    def audio_stored(self, id: str, run_id: str, info: MediaInfo, audio: StoredAudio) -> None:
-        """The media's audio is in the object store, and this is what its source says of it.
-
-        Raises:
-            ClaimLost: the transcription is no longer this run's.
-        """
-        with self.postgres.transaction() as connection:
-            media = locked_media(connection, id)
-            row = claimed_row(connection, id, run_id)
-            connection.execute(
-                """
-                update ytcaption.media
-                set info = %(info)s, audio_key = %(key)s, audio_sha256 = %(sha256)s,
-                    audio_size_bytes = %(size_bytes)s, audio_duration_s = %(duration_s)s,
-                    audio_codec = %(codec)s, audio_container = %(container)s,
-                    audio_sample_rate_hz = %(sample_rate_hz)s, audio_channels = %(channels)s,
-                    audio_stored_at = now(), updated_at = now()
-                where id = %(media_id)s
-                """,
-                {
-                    **audio.__dict__,
-                    "info": Jsonb(clean(info.to_dict())),
-                    "media_id": row["media_id"],
-                },
-            )
-            connection.execute(
-                "update ytcaption.transcription set heartbeat_at = now(), updated_at = now() "
-                "where id = %s",
-                (id,),
-            )
-            data = {
-                "kind": media["kind"] if media else None,
-                "sha256": audio.sha256,
-                "size_bytes": audio.size_bytes,
-                "duration_s": audio.duration_s,
-            }
-            add_event(connection, row, "audio.stored", data)
             notify(connection, PROGRESS_CHANNEL, id)
 
     @traced("postgres.transcript_stored")

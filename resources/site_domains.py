@@ -2,7 +2,12 @@
 
 yt-dlp's extractors say what a URL is, but not whose: `http://10.0.0.1/x.lemonde.fr/a/b.html` is
 Lemonde to them. So the host must be within one of these domains too.
+
+Also which site a URL is of: the one that a download bothers, and that refuses or fails as one.
 """
+
+from ytcaption_assets.domain.request import short_hash
+from ytcaption_assets.domain.urls import parse_url
 
 SITE_DOMAINS: dict[str, tuple[str, ...]] = {
     "youtube": ("youtube.com", "youtu.be", "youtube-nocookie.com", "youtubekids.com"),
@@ -60,3 +65,26 @@ SITE_DOMAINS: dict[str, tuple[str, ...]] = {
     "slideslive": ("slideslive.com",),
     "videolectures": ("videolectures.net",),
 }
+
+_SITES = {domain: domains[0] for domains in SITE_DOMAINS.values() for domain in domains}
+
+
+def site_of(url: str) -> str:
+    """`youtube.com` for each address of YouTube, and so for each site of the table: its first
+    domain. Of other URLs the host without `www.`, with its port where it is none of the scheme's.
+
+    Raises:
+        InvalidUrl: no http(s) URL.
+    """
+    parsed = parse_url(url)
+    parents = parsed.host.split(".")
+    for start in range(len(parents) - 1):
+        if site := _SITES.get(".".join(parents[start:])):
+            return site
+    host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host.removeprefix("www.")
+    return host if parsed.port is None else f"{host}:{parsed.port}"
+
+
+def site_code(site: str) -> str:
+    """A site as events may name it, for ever: a host that is on no list, by its hash."""
+    return site if site in _SITES else f"host-{short_hash(site.encode())}"

@@ -15,6 +15,7 @@ from resources.request_rows import (
     transcription_row,
 )
 from resources.transcription_state import is_asked_for, is_erased
+from resources.waiting import WAITING_FOR, Waiting, waiting_of
 from ytcaption_assets.domain.caller import Caller
 from ytcaption_assets.domain.request import TranscriptionStatus
 
@@ -60,7 +61,8 @@ select transcription.*, {_MEDIA}, now() as read_at,
             order by id desc limit 1
         ) end
     ) as metadata,
-    case when transcription.status = 'queued' then ({place}) end as queue_position
+    case when transcription.status = 'queued' then ({place}) end as queue_position,
+    {WAITING_FOR} as waiting_for
 from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
 where not {is_erased("transcription.id")} and
 """  # noqa: S608 - of literals only
@@ -83,6 +85,7 @@ class TranscriptionDetail:
         queue_position: from 1, counted to the end of the queue or its first thousand; None unless
             it is queued.
         read_at: by the database's clock, which all other times are of, too.
+        waiting_for: where it is not for its turn alone.
     """
 
     transcription: TranscriptionRow
@@ -90,6 +93,7 @@ class TranscriptionDetail:
     metadata: dict[str, Any]
     queue_position: int | None
     read_at: datetime
+    waiting_for: Waiting | None = None
 
 
 class Position(NamedTuple):
@@ -194,4 +198,5 @@ def detail_row(row: Mapping[str, Any]) -> TranscriptionDetail:
         metadata=row["metadata"] or {},
         queue_position=row["queue_position"],
         read_at=row["read_at"],
+        waiting_for=waiting_of(row["waiting_for"]),
     )

@@ -39,11 +39,13 @@ _LONGEST_DELAY_S = 300.0
 _LONGEST_MESSAGE = 1_000
 
 
-def retry_delay_s(try_number: int) -> float:
+def retry_delay_s(try_number: int, retry_after_s: float | None = None) -> float:
     """Seconds from the failure of a try, counted from 1, to the next: 1, 3, 7, ... and up to a
-    quarter more, so that what failed together does not come back together."""
+    quarter more, so that what failed together does not come back together; and no sooner than the
+    source wants."""
     delay_s = min(2.0**try_number - 1.0, _LONGEST_DELAY_S)
-    return delay_s * (1.0 + random.uniform(0.0, _JITTER))  # noqa: S311 - no secret
+    jitter_s = delay_s * random.uniform(0.0, _JITTER)  # noqa: S311 - no secret
+    return max(delay_s, retry_after_s or 0.0) + jitter_s
 
 
 def is_erased(id: LiteralString) -> LiteralString:
@@ -142,13 +144,18 @@ def fail_attempt(
     message: str,
     retryable: bool,
     max_attempts: int,
+    retry_after_s: float | None = None,
 ) -> TranscriptionStatus:
-    """Queue the next try, or let it rest: failed, or completed where an earlier result stands."""
+    """Queue the next try, or let it rest: failed, or completed where an earlier result stands.
+
+    Args:
+        retry_after_s: the source wants to be asked no sooner.
+    """
     error = (code, clean(message)[:_LONGEST_MESSAGE])
     failed = {"attempt": row["attempt"], "code": code}
     try_number = row["attempt"] - row["series_start"] + 1
     if retryable and try_number < max_attempts:
-        delay_s = retry_delay_s(try_number)
+        delay_s = retry_delay_s(try_number, retry_after_s)
         queue_again(connection, row, delay_s=delay_s, same_series=True, error=error)
         add_event(
             connection, row, "transcription.retry_queued", failed | {"delay_s": round(delay_s, 3)}
@@ -171,20 +178,41 @@ def queue_again(
     error: tuple[str, str] | None = None,
 ) -> None:
     """Queue the next attempt, under a number that Dagster has not seen, `delay_s` from now."""
+    start = row["series_start"] if same_series else row["attempt"] + 1
+    _queue(connection, row, start, delay_s, error)
+
+
+def give_back(connection: Connection[DictRow], row: DictRow) -> None:
+    """Queue what a run has claimed and not begun: the attempt counts for nothing. Completed where
+    an earlier result stands."""
+    if row["completed_at"] is not None:
+        rest(connection, row, TranscriptionStatus.COMPLETED)
+    else:
+        said = (row["error_code"], row["error_message"])
+        _queue(connection, row, row["series_start"] + 1, 0.0, said)
+    add_event(connection, row, "transcription.given_back", {"attempt": row["attempt"]})
+
+
+def _queue(
+    connection: Connection[DictRow],
+    row: DictRow,
+    series_start: int,
+    delay_s: float,
+    error: tuple[str | None, str | None] | None,
+) -> None:
     connection.execute(
         """
         update ytcaption.transcription
-        set status = 'queued', attempt = attempt + 1,
-            series_start = case when %(same_series)s then series_start else attempt + 1 end,
+        set status = 'queued', attempt = attempt + 1, series_start = %(series_start)s,
             next_attempt_at = now() + make_interval(secs => %(delay_s)s),
             run_id = null, heartbeat_at = null, stage = null,
-            progress_done = null, progress_total = null,
+            progress_done = null, progress_total = null, is_downloading = false,
             error_code = %(code)s, error_message = %(message)s, updated_at = now()
         where id = %(id)s
         """,
         {
             "id": row["id"],
-            "same_series": same_series,
+            "series_start": series_start,
             "delay_s": delay_s,
             "code": error[0] if error else None,
             "message": error[1] if error else None,
@@ -206,13 +234,16 @@ def rest(
         """
         update ytcaption.transcription
         set status = %s, heartbeat_at = null, stage = null, progress_done = null,
-            progress_total = null, error_code = %s, error_message = %s, updated_at = now()
+            progress_total = null, is_downloading = false, error_code = %s, error_message = %s,
+            updated_at = now()
         where id = %s
         """,
         (status.value, *(error or (None, None)), row["id"]),
     )
     forget_drafts(connection, row["id"])
     notify(connection, PROGRESS_CHANNEL, row["id"])
+    if row["is_downloading"]:
+        notify(connection, WORK_CHANNEL, "")  # its site has a place
 
 
 def cancel_row(connection: Connection[DictRow], row: DictRow) -> None:

@@ -26,6 +26,7 @@ from resources.media_extension import EXTENSIONS, UNKNOWN
 from ytcaption_assets.domain.errors import (
     BlockedAddress,
     ClaimLost,
+    DownloadCrashed,
     InputError,
     MediaTooLarge,
     SourceError,
@@ -98,6 +99,7 @@ class Downloader(dg.ConfigurableResource):
 
         Raises:
             SourceError, InputError: the source does not give it, in a sentence for a person.
+            DownloadCrashed: yt-dlp's process died.
             EmptyFile: zero bytes.
             DiskFull: the folder's disk.
             ClaimLost: `should_stop` said so.
@@ -129,7 +131,7 @@ class Downloader(dg.ConfigurableResource):
                         raise _failure(event, proxy.traffic)
             errors.seek(0)
             _log.error("yt-dlp's process died: %s", errors.read()[-2000:].decode(errors="replace"))
-            raise SourceUnavailable("The download ended unexpectedly. Try again.")
+            raise DownloadCrashed("The download ended unexpectedly. Try again.")
 
     def _order(self, source: MediaSource, proxy_url: str) -> bytes:
         order = {
@@ -239,6 +241,7 @@ def _download(event: dict[str, Any], directory: Path) -> Download:
 def _failure(event: dict[str, Any], traffic: Traffic) -> YtcaptionError:
     """The child's error, or what the proxy knows better."""
     error = _error_classes().get(event["code"], SourceError)(event["message"])
+    error.retry_after_s = event["retry_after_s"]
     if not isinstance(error, SourceError | InputError):
         return error
     if traffic.too_many_bytes:

@@ -44,7 +44,8 @@ def main() -> None:
         tell(**run(order, tell))
     except BaseException as failure:  # the parent hears of everything, out of memory too
         error = _known(failure)
-        tell(event="failed", code=error.code, message=str(error))
+        wait_s = error.retry_after_s
+        tell(event="failed", code=error.code, message=str(error), retry_after_s=wait_s)
     report.flush()
     os._exit(0)  # no waiting for threads of a library
 
@@ -71,11 +72,16 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
 
     with MediaDownloader(job, deno) as downloader:
         downloader.add_progress_hook(progress_hook(progress, downloader))
-        found = downloader.find()
-        stated = found.get("ext")
-        info = media_info(found, job.url, direct=job.kind == "direct")
-        tell(event="found")
-        path = downloader.fetch(found)
+        try:
+            found = downloader.find()
+            stated = found.get("ext")
+            info = media_info(found, job.url, direct=job.kind == "direct")
+            tell(event="found")
+            path = downloader.fetch(found)
+        except Exception as failure:
+            error = _known(failure)
+            error.retry_after_s = downloader.retry_after_s
+            raise error from failure
     return {
         "event": "done",
         "extension": extension_of(path, stated),

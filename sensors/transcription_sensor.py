@@ -4,18 +4,20 @@ import time
 
 import dagster as dg
 
-from resources.dagster_runs import RUN_KEY_TAG, run_key
+from resources.breaker import breakers
+from resources.dagster_runs import RUN_KEY_TAG
 from resources.pauses import follow_pauses, paused_parts
 from resources.request_rows import DueTranscription
 from resources.request_store import RequestStore
+from ytcaption_assets.domain.request import run_key
 from ytcaption_assets.jobs import transcribe_job
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.run_trace import ATTEMPT_TAG, TRACE_TAG
 from ytcaption_assets.settings import load_settings
 
-WINDOW = 32
-"""Most runs in Dagster's queue, which looks through all of them each second: the rest waits in
-Postgres, its order decided anew each tick."""
+AHEAD = 2
+"""Runs in Dagster's queue, at most, by those that work at once: it looks through all of them each
+second, and the rest waits in Postgres, its order decided anew each tick."""
 
 FULL_S = 2.0
 """How long a tick waits where that queue is full."""
@@ -24,7 +26,8 @@ WAIT_S = 25.0
 """How long a tick that finds nothing listens: the daemon would not come back for 5 s."""
 
 SILENT_S = 60.0
-_PRIORITY = {"interactive": "10", "bulk": "0"}
+_PRIORITY = {"interactive": 1_000, "bulk": 0}
+_LAST_TURN = 999
 
 
 @dg.sensor(
@@ -47,7 +50,7 @@ def transcription_sensor(
             return held
         waiting, _ = _without_run(context.instance, request_store)
     if not waiting:
-        return dg.SkipReason("Nothing is waiting.")
+        return dg.SkipReason(_why_nothing(request_store))
     return dg.SensorResult(
         run_requests=[_run_request(due) for due in waiting],
         dynamic_partitions_requests=[
@@ -75,10 +78,24 @@ def _held(instance: dg.DagsterInstance, request_store: RequestStore) -> dg.SkipR
 
 def _there_is_more(request_store: RequestStore, known: list[str]) -> bool:
     """Waits for what Dagster has no run of yet; whether there is some."""
-    if len(known) < WINDOW:
-        return request_store.wait_for_work(WAIT_S, known)
+    if len(known) < _window():
+        return request_store.wait_for_work(WAIT_S, load_settings().downloads_per_site, known)
     time.sleep(FULL_S)
     return True
+
+
+def _why_nothing(request_store: RequestStore) -> str:
+    waiting = [
+        f"{each.waiting} wait: {each.message}"
+        for each in breakers(request_store.postgres)
+        if each.opened_at is not None and each.waiting
+    ]
+    return " ".join(waiting) or "Nothing is waiting that has no run."
+
+
+def _window() -> int:
+    """Most runs in Dagster's queue."""
+    return AHEAD * load_settings().concurrent_runs
 
 
 def _without_run(
@@ -86,7 +103,8 @@ def _without_run(
 ) -> tuple[list[DueTranscription], list[str]]:
     """Those due that Dagster has no run of, and run keys of those that it has. Runs that ended
     before they claimed are settled."""
-    due = request_store.due(WINDOW)
+    settings = load_settings()
+    due = request_store.due(_window(), settings.downloads_per_site)
     if not due:
         return [], []
     keys = [run_key(each.id, each.attempt) for each in due]
@@ -104,7 +122,7 @@ def _without_run(
                 "run_not_started",
                 "The run ended before it began. Its log in the Dagster UI says why.",
                 True,
-                load_settings().max_attempts,
+                settings.max_attempts,
             )
     return waiting, list(runs)
 
@@ -113,7 +131,8 @@ def _run_request(due: DueTranscription) -> dg.RunRequest:
     tags = {
         ATTEMPT_TAG: str(due.attempt),
         "ytcaption/media": due.media_id,
-        "dagster/priority": _PRIORITY[due.priority],
+        # Whose turn it is holds in Dagster's queue, too, and for its slots.
+        "dagster/priority": str(_PRIORITY[due.priority] - min(due.turn, _LAST_TURN)),
     }
     if due.traceparent is not None:
         tags[TRACE_TAG] = due.traceparent

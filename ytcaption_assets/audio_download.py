@@ -17,6 +17,7 @@ from ytcaption_assets.domain.media import AudioProbe, MediaInfo, StoredAudio
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.run_claim import Work, claimed_work
 from ytcaption_assets.run_metadata import audio_metadata
+from ytcaption_assets.settings import load_settings
 
 
 @dg.asset(
@@ -44,6 +45,8 @@ def audio_download(
                 if media.source.kind == "upload":
                     info, audio = _examine_upload(object_store, audio_decoder, media)
                 else:
+                    per_site = load_settings().downloads_per_site
+                    request_store.begin_download(work.id, work.run_id, per_site)
                     info, audio = _download(
                         work, object_store, downloader, audio_decoder, directory
                     )

@@ -156,11 +156,11 @@ def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator
     except ClaimLost as error:
         raise _lost(context, store, row, error) from error
     except YtcaptionError as error:
-        _record(context, store, error.code, error.message, retryable=error.retryable)
+        _record(context, store, error.code, error.message, error.retryable, error.retry_after_s)
         raise _failure(error) from error
     except Exception:
         message = "Something went wrong inside ytcaption. The run's log in the Dagster UI has it."
-        _record(context, store, INTERNAL_ERROR, message, retryable=True)
+        _record(context, store, INTERNAL_ERROR, message, True)
         raise
     finally:
         if failed:
@@ -190,8 +190,8 @@ def _record(
     store: RequestStore,
     code: str,
     message: str,
-    *,
     retryable: bool,
+    retry_after_s: float | None = None,
 ) -> None:
     try:
         status = store.fail(
@@ -201,6 +201,7 @@ def _record(
             message,
             retryable,
             load_settings().max_attempts,
+            retry_after_s,
         )
     except ClaimLost:
         return

@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     caption_lines: int = Field(2, ge=1, le=4, description="Lines a caption.")
 
     download_slots: int = Field(4, ge=1, description="Downloads at the same time.")
+    downloads_per_site: int = Field(
+        2, ge=1, description="Of these, from one site; no site takes all of them."
+    )
     transcription_slots: int = Field(
         0,
         ge=0,
@@ -273,6 +276,11 @@ class Settings(BaseSettings):
     def transcriptions_at_once(self) -> int:
         """How many; with a worker as many as keep it busy while others are decoded or written."""
         return self.transcription_slots or (4 if self.worker == "on" or self.workers else 1)
+
+    @property
+    def concurrent_runs(self) -> int:
+        """Runs that work at the same time: some fetch what the others transcribe next."""
+        return self.transcriptions_at_once + min(self.download_slots, 2)
 
     @cached_property
     def store_url(self) -> str:

@@ -125,7 +125,8 @@ function followed(status) {
     async onEvent(name, data) {
       if (id !== watched) return;
       if (name === "state") {
-        const isNew = ["status", "stage", "attempt"].some((field) => status[field] !== data[field]);
+        const isNew = ["status", "stage", "attempt"].some((field) => status[field] !== data[field])
+          || status.waiting_for?.message !== data.waiting_for?.message;
         if (isNew && isMoving(data)) status = (await refresh(id)) || status;
       } else if (name === "progress") {
         status = { ...status, status: "running", progress: data };
@@ -194,7 +195,7 @@ function drawProgress(status) {
   else $("bar").removeAttribute("aria-valuenow");
   let step = STEPS[status.stage] || "Starting";
   if (status.status === "queued") {
-    step = status.attempt > 1
+    step = status.waiting_for ? status.waiting_for.message : status.attempt > 1
       ? `Trying again, ${status.attempt} of ${status.max_attempts}: ${status.error?.message || ""}`
       : "Waiting for its turn";
   }

@@ -6,6 +6,10 @@ from fastapi import APIRouter, Body, Response
 
 from api.admin_schemas import (
     AffectedRead,
+    BreakerAsked,
+    BreakerOpenAsked,
+    BreakerRead,
+    BreakersRead,
     OverviewRead,
     PauseAsked,
     PauseRead,
@@ -17,9 +21,10 @@ from api.admin_schemas import (
 )
 from api.dependencies import Admin, EndingsDep, OperatingDep, RequestStoreDep, SettingsDep
 from api.ending_responses import PURGE_AWAY
-from api.examples import OVERVIEW, PAUSED
-from api.responses import ADMIN_INVALID, BODY_REFUSALS, DATABASE_AWAY
+from api.examples import BREAKERS, OVERVIEW, PAUSED
+from api.responses import ADMIN_INVALID, BODY_REFUSALS, DATABASE_AWAY, SITE_INVALID
 from resources.admin import RetryFilter, overview, retry_all
+from resources.breaker import breakers, close_breaker, open_breaker, site_named
 from resources.purge import PurgeFilter
 
 router = APIRouter(prefix="/api/v1/admin", tags=["operation"])
@@ -100,6 +105,61 @@ def resume_part(
     return _paused(operating, applied)
 
 
+@router.get(
+    "/breakers",
+    operation_id="listBreakers",
+    summary="Sites that fail, or are closed off",
+    responses={200: {"content": {"application/json": {"example": BREAKERS}}}} | DATABASE_AWAY,
+)
+def read_breakers(
+    caller: Admin, request_store: RequestStoreDep, response: Response
+) -> BreakersRead:
+    """After five failures in a row no download starts from a site until one that tries succeeds."""
+    response.headers["Cache-Control"] = "no-store"
+    return _breakers(request_store)
+
+
+@router.post(
+    "/breakers/open",
+    operation_id="openBreaker",
+    summary="Stop downloads from one site",
+    responses={200: {"content": {"application/json": {"example": BREAKERS}}}}
+    | _REFUSALS
+    | SITE_INVALID,
+)
+def open_site(
+    asked: Annotated[
+        BreakerOpenAsked,
+        Body(openapi_examples={"site": {"value": {"site": "youtube.com", "reason": "Asked to."}}}),
+    ],
+    caller: Admin,
+    request_store: RequestStoreDep,
+) -> BreakersRead:
+    """Holds until it is closed, restarts included. What runs is not disturbed."""
+    open_breaker(request_store.postgres, site_named(asked.site), asked.reason, caller.owner)
+    return _breakers(request_store)
+
+
+@router.post(
+    "/breakers/close",
+    operation_id="closeBreaker",
+    summary="Let downloads from one site start",
+    responses={200: {"content": {"application/json": {"example": {"breakers": []}}}}}
+    | _REFUSALS
+    | SITE_INVALID,
+)
+def close_site(
+    asked: Annotated[
+        BreakerAsked, Body(openapi_examples={"site": {"value": {"site": "youtube.com"}}})
+    ],
+    caller: Admin,
+    request_store: RequestStoreDep,
+) -> BreakersRead:
+    """Its failures are forgotten, and what has waited goes on at once."""
+    close_breaker(request_store.postgres, site_named(asked.site), caller.owner)
+    return _breakers(request_store)
+
+
 @router.post(
     "/purge",
     operation_id="purgeMany",
@@ -137,6 +197,12 @@ def purge_many(
     chosen = PurgeFilter(asked.older_than_days, asked.status)
     purged = endings.purge(caller, chosen, dry_run=asked.dry_run)
     return PurgeRead.of(purged, dry_run=asked.dry_run)
+
+
+def _breakers(request_store: RequestStoreDep) -> BreakersRead:
+    return BreakersRead(
+        breakers=[BreakerRead.of(each) for each in breakers(request_store.postgres)]
+    )
 
 
 def _paused(operating: OperatingDep, applied: bool) -> PausesRead:

@@ -8,16 +8,17 @@ grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytc
 grant insert on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.event
     to ytcaption_api;
 grant update (
-    url, extractor, title, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,
+    url, extractor, title, site, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,
     audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at
 ) on ytcaption.media to ytcaption_api;
 grant update (
     status, priority, attempt, series_start, queued_at, next_attempt_at, run_id, heartbeat_at, stage,
     progress_done, progress_total, error_code, error_message, document_key, document_sha256,
-    traceparent, completed_at, updated_at
+    traceparent, owner, is_downloading, completed_at, updated_at
 ) on ytcaption.transcription to ytcaption_api;
-grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause
-    to ytcaption_api;
+grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause,
+    ytcaption.breaker to ytcaption_api;
+grant select on ytcaption.busy_site to ytcaption_api;
 grant select, insert on ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 -- Erasing takes rows away; their events stay.
@@ -32,13 +33,15 @@ grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytc
 grant insert on ytcaption.event to ytcaption_dagster;
 grant insert, delete on ytcaption.segment to ytcaption_dagster;
 grant select, insert, delete on ytcaption.draft_segment, ytcaption.checkpoint to ytcaption_dagster;
-grant select on ytcaption.pause, ytcaption.tombstone to ytcaption_dagster;
+grant select on ytcaption.pause, ytcaption.tombstone, ytcaption.busy_site to ytcaption_dagster;
+grant select, insert, update, delete on ytcaption.breaker to ytcaption_dagster;
 grant update (
     info, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,
     audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at
 ) on ytcaption.media to ytcaption_dagster;
 grant update (
     status, attempt, series_start, next_attempt_at, started_at, stage_started_at, run_id, heartbeat_at, stage,
+    source_site, is_downloading,
     progress_done, progress_total, error_code, error_message, document_key, document_sha256, language,
     language_probability, duration_s, speech_s, segment_count, word_count, dropped_count, provenance,
     completed_at, updated_at

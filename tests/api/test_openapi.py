@@ -36,6 +36,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
     ids = [operation["operationId"] for operation in operations]
     assert sorted(ids) == [
         "cancelTranscription",
+        "closeBreaker",
         "createApiKey",
         "createOpenAITranscription",
         "createOpenAITranslation",
@@ -54,8 +55,10 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "getTranscriptionResult",
         "getUsage",
         "listApiKeys",
+        "listBreakers",
         "listOpenAIModels",
         "listTranscriptions",
+        "openBreaker",
         "pausePart",
         "purgeMany",
         "resumePart",

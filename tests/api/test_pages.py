@@ -15,6 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from api import key_ring
 from resources.api_keys import ApiKeys
+from resources.breaker import close_breaker, open_breaker
 from resources.object_store import document_key
 from tests.api.conftest import RUN_ID, World
 from tests.transcripts import transcript_of
@@ -112,6 +113,24 @@ def test_a_person_gets_captions_from_a_link(
     assert page.find("segments").find_element(By.TAG_NAME, "mark").text == "Über"
     assert browser.title == f"{EVIL} – ytcaption"
     assert page.complaints() == []
+
+
+@pytest.mark.browser
+def test_what_waits_for_a_site_says_so(
+    browser: webdriver.Chrome, server_url: str, world: World
+) -> None:
+    """Instead of its turn, in words; once it goes on, how far it is."""
+    open_breaker(world.request_store.postgres, "youtube.com", "", "local")
+    page = Page(browser, f"{server_url}/")
+    page.wait(lambda: page.find("model").get_attribute("value") == "base")
+    page.find("url").send_keys(LINK)
+    page.find("send").click()
+    assert page.text("step").startswith("An operator has stopped downloads from youtube.com.")
+    close_breaker(world.request_store.postgres, "youtube.com", "local")
+    [due] = world.request_store.due(10)
+    world.request_store.claim(due.id, RUN_ID)
+    world.request_store.progress(due.id, RUN_ID, "audio_download", 1, 2)
+    page.wait(lambda: page.find("step").text == "Downloading")
 
 
 @pytest.mark.browser

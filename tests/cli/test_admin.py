@@ -106,3 +106,19 @@ def test_a_purge_is_a_dry_run_unless_told(run, request_store: RequestStore):
     assert "1 erased" in run("purge", "--status", "failed", "--erase")
     with pytest.raises(TranscriptionErased):
         request_store.get(id)
+
+
+def test_a_site_is_closed_off_and_let_go(run, request_store: RequestStore):
+    """By any of its names; the list and the overview show it, a reason is no markup."""
+    assert "No site fails." in run("breaker", "list")
+    said = run("breaker", "open", "youtu.be", "--reason", "[b]Asked to.[/b]")
+    assert "No download starts from youtube.com." in said
+    source = MediaSource("youtube-two", "site", "https://youtu.be/two", "Youtube", "Two")
+    request_store.submit(source, TranscriptionOptions(model="base"))
+    assert request_store.due(1) == []
+    for shown in (run("breaker", "list"), run("overview")):
+        assert "youtube.com" in shown
+        assert "[b]Asked to.[/b]" in shown
+    assert "Downloads from youtube.com go on." in run("breaker", "close", "youtube.com")
+    assert "youtube.com was not open." in run("breaker", "close", "youtube.com")
+    assert len(request_store.due(1)) == 1

@@ -10,8 +10,12 @@ from ytcaption_assets.domain.errors import (
     DiskFull,
     DrmProtected,
     LiveNotOver,
+    MediaAgeRestricted,
+    MediaCopyright,
+    MediaMembersOnly,
     MediaNotFound,
     MediaPrivate,
+    MediaRegionRestricted,
     MediaRemoved,
     MediaRestricted,
     MediaTooLarge,
@@ -35,15 +39,23 @@ SAID: dict[type[YtcaptionError], tuple[str, ...]] = {
     MediaPrivate: (
         "Private video. Sign in if you've been granted access to this video." + HINT,
         "Video unavailable. This video is private",
+        "Please sign in. " + HINT,
+        "This video is only available for registered users. Use --username and --password",
+        "This video is protected by a password, use the --video-password option",
+        "You do not have permission to view this post. Log into an account that has access",
+        "You are not authorized to view this protected tweet",
+        "An account is needed to access this media",
+    ),
+    MediaMembersOnly: (
         (
             "Join this channel to get access to members-only content like this video, and other "
             "exclusive perks."
         ),
         ("This video is available to this channel's members on level: Fan (or any higher level)."),
         "This video requires payment to watch",
-        "Please sign in. " + HINT,
-        "This video is only available for registered users. Use --username and --password",
-        "This video is protected by a password, use the --video-password option",
+        "This livestream is for subscribers only",
+        "This video requires a channel subscription",
+        "This is a supporter-only video: Fans",
     ),
     MediaRemoved: (
         "Video unavailable. This video has been removed by the uploader",
@@ -52,26 +64,41 @@ SAID: dict[type[YtcaptionError], tuple[str, ...]] = {
             "Video unavailable. This video is no longer available because the YouTube account "
             "associated with this video has been terminated."
         ),
+        "Unable to download webpage: HTTP Error 410: Gone",
+        "This livestream has ended",
+        "Twitter Space ended and replay is disabled",
+    ),
+    MediaCopyright: (
         (
             "Video unavailable. This video is no longer available due to a copyright claim by "
             "Somebody"
         ),
-        "Unable to download webpage: HTTP Error 410: Gone",
+        "this song has been offline because of copyright issues",
     ),
     MediaNotFound: (
         "Video unavailable. This video is not available",
         "Video unavailable",
         "This live stream recording is not available.",
         "Got error: HTTP Error 404: Not Found. Giving up after 3 fragment retries",
+        "Video #1 is unavailable",
+        "No video could be found in this tweet",
+        "The webpage doesn't contain any video",
+        "Stream is offline",
     ),
-    MediaRestricted: (
+    MediaRegionRestricted: (
         (
             "Video unavailable. This video contains content from SME, who has blocked it in your "
             "country on copyright grounds"
         ),
-        "Sign in to confirm your age. This video may be inappropriate for some users." + HINT,
-        "Unable to download webpage: HTTP Error 451: Unavailable For Legal Reasons",
+        "Youku said: Sorry, this video is available in China only",
+        "This video may be deleted or geo-restricted. You might want to try a VPN",
     ),
+    MediaAgeRestricted: (
+        "Sign in to confirm your age. This video may be inappropriate for some users." + HINT,
+        "NSFW tweet requires authentication",
+        "This video is only available for age verified users or after 22:00",
+    ),
+    MediaRestricted: ("Unable to download webpage: HTTP Error 451: Unavailable For Legal Reasons",),
     SourceBlocked: (
         "Sign in to confirm you’re not a bot." + HINT,
         (
@@ -85,14 +112,22 @@ SAID: dict[type[YtcaptionError], tuple[str, ...]] = {
             " 429: Too Many Requests>)"
         ),
         "unable to download video data: HTTP Error 403: Forbidden",
+        "All player responses are invalid. Your IP is likely being blocked by Youtube",
+        "Request is blocked by server (412), please wait and try later.",
+        "You have exceeded the rate limit. Try again later",
+        "You are suspected as a bot. Wait, or pass the captcha on the site and provide cookies.",
     ),
     LiveNotOver: (
         "This live event will begin in 3 hours.",
         "Premieres in 18 hours",
         "Premiere will begin shortly",
+        "This live event is scheduled for tomorrow",
+        "Twitter Space ended but not downloadable yet",
     ),
     SourceUnavailable: (
         "We're processing this video. Check back later.",
+        "There is an error on server-side. Try again later.",
+        "Service temporarily unavailable",
         (
             "Got error: HTTPSConnectionPool(host='x', port=443): Read timed out.. Giving up after"
             " 3 retries"
@@ -101,11 +136,15 @@ SAID: dict[type[YtcaptionError], tuple[str, ...]] = {
     ),
     DrmProtected: ("This video is DRM protected",),
     SourceError: (
+        "TikTok said: odd. Try again with a different device_id",
         ("Requested format is not available. Use --list-formats for a list of available formats"),
         "No video formats found!" + REPORT,
         "Unable to extract uploader id" + REPORT,
     ),
-    UnsupportedSite: ("No suitable extractor found for URL https://x/",),
+    UnsupportedSite: (
+        "No suitable extractor found for URL https://x/",
+        "Spotify embeds are not supported",
+    ),
 }
 
 
@@ -136,7 +175,9 @@ def test_the_cause_is_found_behind_yt_dlps_own_errors() -> None:
         except ExtractorError as outer:
             return DownloadError("ERROR: it failed", (type(outer), outer, None))
 
-    assert type(error_of(nested(GeoRestrictedError("no", countries=["DE"])))) is MediaRestricted
+    assert (
+        type(error_of(nested(GeoRestrictedError("no", countries=["DE"])))) is MediaRegionRestricted
+    )
     assert type(error_of(nested(UserNotLive()))) is MediaNotFound
     assert type(error_of(nested(OSError(errno.ENOSPC, "No space left")))) is DiskFull
     assert type(error_of(nested(OSError(errno.EDQUOT, "Quota exceeded")))) is DiskFull

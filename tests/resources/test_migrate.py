@@ -227,3 +227,46 @@ def test_dagsters_storage_works_there(settings: Settings):
             connection.execute(text("drop table probe"))
     finally:
         engine.dispose()
+
+
+def test_what_is_older_than_the_breaker_is_given_its_site_and_owner(
+    database_server: DatabaseServer,
+):
+    """Also what waits in the queue; what has its audio waits for no site."""
+    media = (
+        "insert into ytcaption.media (id, kind, url, audio_key) values "
+        "('a', 'site', 'https://www.youtube.com/watch?v=a', null), "
+        "('b', 'direct', 'http://example.org:8080/b.mp3', 'audio/b.mp3'), "
+        "('c', 'upload', null, null)"
+    )
+    transcriptions = (
+        "insert into ytcaption.transcription (id, media_id, options, priority) "
+        "select id, id, '{}', 'bulk' from ytcaption.media"
+    )
+    request = (
+        "insert into ytcaption.request (transcription_id, priority, force, owner) "
+        "values ('a', 'bulk', false, 'key:x')"
+    )
+    read = (
+        "select t.id, t.owner, site, source_site from ytcaption.transcription t "
+        "join ytcaption.media m on m.id = media_id order by 1"
+    )
+    with psycopg.connect(database_server.superuser_url, autocommit=True) as connection:
+        connection.execute("create database older")
+    try:
+        url = with_database(database_server.superuser_url, "older")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("create schema ytcaption")
+            for migration in migrations():
+                if migration.name == "0005_breaker.sql":
+                    for statement in (media, transcriptions, request):
+                        connection.execute(statement)
+                connection.execute(migration.statements.encode())
+            found = connection.execute(read).fetchall()
+    finally:
+        drop(database_server, "older")
+    assert found == [
+        ("a", "key:x", "youtube.com", "youtube.com"),
+        ("b", "local", "example.org:8080", None),
+        ("c", "local", None, None),
+    ]

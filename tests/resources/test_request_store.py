@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from resources.dagster_runs import run_key
 from resources.postgres import Postgres
 from resources.request_store import RequestStore
 from tests.postgres_servers import SERVERS, DatabaseServer
@@ -23,6 +22,7 @@ from ytcaption_assets.domain.request import (
     TranscriptionOptions,
     TranscriptionStatus,
     partition_key,
+    run_key,
 )
 
 pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)

@@ -8,6 +8,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
+from resources.breaker import open_breaker
 from resources.pauses import pause, resume
 from resources.request_store import RequestStore
 from sensors import transcription_sensor as module
@@ -52,7 +53,8 @@ def made_run(instance: dg.DagsterInstance, settings, request: dg.RunRequest) -> 
 
 def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, request_store):
     """Interactive ones first; the run key names id and attempt."""
-    bulk = submit(request_store, "bulk", priority="bulk")
+    upload = MediaSource("upload-bulk", "upload", title="a.mp3")
+    bulk = request_store.submit(upload, OPTIONS, priority="bulk").transcription.id
     first, second = submit(request_store, "first"), submit(request_store, "second")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
@@ -63,7 +65,7 @@ def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, reque
         f"{bulk}:1",
     ]
     priorities = [run.tags["dagster/priority"] for run in result.run_requests or []]
-    assert priorities == ["10", "10", "0"]
+    assert priorities == ["999", "998", "-1"]
     (partitions,) = result.dynamic_partitions_requests or []
     assert set(partitions.partition_keys) == {first, second, bulk}
 
@@ -99,7 +101,7 @@ def test_a_pause_while_a_tick_waits_is_heeded(
 ):
     """A tick listens for up to 25 s."""
 
-    def wait(store: RequestStore, timeout_s: float, known: list[str]) -> bool:
+    def wait(store: RequestStore, timeout_s: float, per_site: int, known: list[str]) -> bool:
         pause(store.postgres, "download", "", "local")
         submit(store, "late")
         return True
@@ -203,3 +205,41 @@ def test_a_run_carries_the_trace_of_its_request(instance, request_store):
     assert isinstance(result, dg.SensorResult)
     tags = [run.tags.get(TRACE_TAG) for run in result.run_requests or []]
     assert tags == [traceparent, None]
+
+
+def test_what_waits_for_a_site_makes_no_run_and_the_tick_says_why(instance, request_store):
+    """Other sites' do. No slot of Dagster's is taken by what waits."""
+    submit(request_store, "waits")
+    open_breaker(request_store.postgres, "youtube.com", "", "local")
+    skipped = tick(instance, request_store)
+    assert isinstance(skipped, dg.SkipReason)
+    said = skipped.skip_message or ""
+    assert "1 wait: An operator has stopped downloads from youtube.com" in said
+    source = MediaSource("url-other", "direct", url="https://example.org/a.mp3")
+    other = request_store.submit(source, OPTIONS).transcription.id
+    result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    assert [run.partition_key for run in result.run_requests or []] == [other]
+
+
+def test_a_flood_of_one_leaves_room_for_anothers_in_dagsters_queue(
+    instance, request_store, settings
+):
+    """Few runs are made ahead; who has had fewer turns is before them."""
+    for number in range(20):
+        source = MediaSource(f"upload-{number}", "upload", title="a")
+        request_store.submit(source, OPTIONS, owner="key:flood")
+    first = tick(instance, request_store)
+    assert isinstance(first, dg.SensorResult)
+    made = list(first.run_requests or [])
+    assert len(made) == module.AHEAD * settings.concurrent_runs
+    for request in made:
+        made_run(instance, settings, request)
+    source = MediaSource("upload-few", "upload", title="a")
+    few = request_store.submit(source, OPTIONS, owner="key:few").transcription.id
+    second = tick(instance, request_store)
+    assert isinstance(second, dg.SensorResult)
+    (run,) = second.run_requests or []
+    assert run.partition_key == few
+    before = [int(each.tags["dagster/priority"]) for each in made]
+    assert sum(int(run.tags["dagster/priority"]) <= priority for priority in before) == 1

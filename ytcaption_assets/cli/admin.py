@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ytcaption_assets.cli import keys
+from ytcaption_assets.cli import breaker, keys
 from ytcaption_assets.cli.database import opened_database
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Operating it: the queue, retries, pauses, erasing.", no_args_is_help=True)
 app.add_typer(keys.app, name="keys")
+app.add_typer(breaker.app, name="breaker")
 
 BY = "local"
 _SHOWN = 20
@@ -160,6 +161,8 @@ def print_overview(seen: "Overview", console: "Console") -> None:
             said = escape(failure.last_message or "")
             table.add_row(failure.code, f"{failure.number:,}", last, said)
         console.print(table)
+    if seen.breakers:
+        breaker.print_breakers(seen.breakers, console)
     for each in seen.pauses:
         since = each.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")
         reason = f": {each.reason}" if each.reason else ""

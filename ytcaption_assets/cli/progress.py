@@ -66,7 +66,7 @@ class Bars:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            TextColumn("{task.fields[stage]}", style="cyan"),
+            TextColumn("{task.fields[stage]}", style="cyan", markup=False),
             BarColumn(),
             _AmountColumn(),
             TimeRemainingColumn(compact=True),
@@ -113,10 +113,16 @@ class Bars:
         with self._amount(name, "hearing", "seconds") as on_progress:
             yield on_progress
 
-    def show(self, row: _Row, title: str) -> None:
-        """The row's state."""
+    def show(self, row: _Row, title: str, waiting: str | None = None) -> None:
+        """The row's state.
+
+        Args:
+            waiting: why it waits, where it is not for its turn alone.
+        """
         stage, unit = _STAGES.get(row.stage, ("working", None))
-        if row.status is TranscriptionStatus.QUEUED:
+        if row.status is TranscriptionStatus.QUEUED and waiting:
+            stage, unit = f"waiting ({waiting})", None
+        elif row.status is TranscriptionStatus.QUEUED:
             stage, unit = ("waiting to try again" if row.try_number > 1 else "starting"), None
         elif row.status.is_final:
             stage, unit = row.status.value, None

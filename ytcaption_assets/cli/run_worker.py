@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
+from resources.waiting import waiting_for
 from sensors.run_status_sensor import settle_failed_run
 from ytcaption_assets.cli.dagster_home import dagster_instance
 from ytcaption_assets.cli.up_state import ProcessState, created_at
@@ -46,10 +48,7 @@ def run_transcriptions(ids: Sequence[str]) -> None:
                 row = store.get(key)
                 if row.status.is_final:
                     waiting.remove(key)
-                elif (
-                    row.status is TranscriptionStatus.QUEUED
-                    and row.next_attempt_at <= datetime.now(UTC)
-                ):
+                elif row.status is TranscriptionStatus.QUEUED and _is_due(store, row):
                     _run(job, instance, store, key, row.attempt)
             time.sleep(_POLL_S)
 
@@ -63,6 +62,14 @@ def end_stale_runs(instance: dg.DagsterInstance, store: RequestStore) -> None:
             instance.report_run_failed(run, "The run's process was lost.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             settle_failed_run(store, run, None)
+
+
+def _is_due(store: RequestStore, row: TranscriptionRow) -> bool:
+    now = datetime.now(UTC)
+    held = waiting_for(store.postgres, [row.id]).get(row.id)
+    if held is not None and (held.until is None or held.until > now):
+        return False
+    return row.next_attempt_at <= now
 
 
 def _run(

@@ -13,6 +13,7 @@ from resources.object_store import ObjectStore
 from resources.pauses import paused_parts
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
+from resources.waiting import Waiting, waiting_for
 from ytcaption_assets.cli.answers import Asked, print_failure, print_transcript
 from ytcaption_assets.cli.captions_folder import write_captions
 from ytcaption_assets.cli.home_lock import is_up
@@ -114,10 +115,14 @@ def _watch(
     titles: dict[str, str] = {}
     while True:
         rows = list(store.get_many(ids).values())
+        waiting: dict[str, Waiting] = {}
+        if any(row.status is TranscriptionStatus.QUEUED for row in rows):
+            waiting = waiting_for(store.postgres, ids)
         for row in rows:
             if row.id not in titles or row.stage == "transcription":
                 titles[row.id] = store.media(row.media_id).name
-            bars.show(row, titles[row.id])
+            why = waiting.get(row.id)
+            bars.show(row, titles[row.id], why.message if why else None)
         if all(row.status.is_final for row in rows):
             return
         if worker is not None:

@@ -137,7 +137,8 @@ def _watched(client: Client, ids: Sequence[str], bars: Bars) -> dict[str, Ended]
         elif isinstance(now, Exception):
             raise now
         else:
-            bars.show(_shown(now), now.media.name)
+            why = now.waiting_for
+            bars.show(_shown(now), now.media.name, why.message if why else None)
             if now.status.is_final:
                 ended[id] = now
     return ended

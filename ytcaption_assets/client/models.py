@@ -63,6 +63,18 @@ class Media(Answer):
         return self.title or self.id
 
 
+class WaitingFor(Answer):
+    """What a queued transcription waits for, beside its turn.
+
+    Attributes:
+        until: when it may go on; None: when an operator says so.
+    """
+
+    code: str
+    message: str
+    until: datetime | None = None
+
+
 class Options(Answer):
     """The options that make the text."""
 
@@ -81,6 +93,7 @@ class Transcription(Answer):
         stage: `audio_download`, `transcription` or `transcript_parquet`; None before the first.
         queue_position: among those queued, from 1.
         attempt: of this series of retries, from 1.
+        waiting_for: set while it is queued and waits for more than its turn.
         metadata: what was given with the request.
     """
 
@@ -92,6 +105,7 @@ class Transcription(Answer):
     attempt: int = 1
     max_attempts: int | None = None
     next_attempt_at: datetime | None = None
+    waiting_for: WaitingFor | None = None
     error: Failure | None = None
     priority: Priority = "interactive"
     media: Media

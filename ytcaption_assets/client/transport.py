@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ import httpx
 
 from ytcaption_assets.client.errors import ApiError, ServerUnreachable, UnexpectedAnswer
 from ytcaption_assets.domain.errors import InvalidUrl
+from ytcaption_assets.domain.retry_after import retry_after_s
 
 MAX_ATTEMPTS = 5
 CONNECT_ATTEMPTS = 3
@@ -177,7 +178,8 @@ def problem_of(answer: httpx.Response) -> ApiError | UnexpectedAnswer:
                 f"What answers at {answer.request.url.host} ({answer.status_code}) is no "
                 "ytcaption. Check the server's address."
             )
-    return ApiError(answer.status_code, body, _retry_after_s(answer))
+    wait_s = retry_after_s(answer.headers.get("Retry-After"), datetime.now(UTC))
+    return ApiError(answer.status_code, body, wait_s)
 
 
 def unreachable(base_url: str, failure: httpx.TransportError) -> ServerUnreachable:
@@ -197,13 +199,3 @@ def pause_before(attempt: int, error: Exception) -> float:
         return error.retry_after_s + random.uniform(0, 0.25)  # noqa: S311 - no secret
     longest = min(_LONGEST_PAUSE_S, 0.25 * 2**attempt)
     return random.uniform(longest / 2, longest)  # noqa: S311 - no secret
-
-
-def _retry_after_s(answer: httpx.Response) -> float | None:
-    text = answer.headers.get("Retry-After", "")
-    if text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None

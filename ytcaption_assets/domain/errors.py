@@ -7,9 +7,13 @@ YtcaptionError
 │   ├── UploadTooLarge, MalformedUpload, IdempotencyMismatch
 │   └── OptionsMismatch
 ├── SourceError           the site or server did not give the media
-│   ├── MediaNotFound, MediaPrivate, MediaRemoved, MediaRestricted, LiveNotOver, DrmProtected
+│   ├── MediaNotFound, LiveNotOver, DrmProtected
+│   ├── MediaPrivate: MediaMembersOnly
+│   ├── MediaRemoved: MediaCopyright
+│   ├── MediaRestricted: MediaAgeRestricted, MediaRegionRestricted
 │   ├── MediaTooLarge, MediaTooLong
-│   └── SourceBlocked, SourceUnavailable                                      (retryable)
+│   ├── SourceBlocked, SourceUnavailable                                      (retryable)
+│   └── DownloadCrashed (retryable)
 ├── AudioError            the bytes are no audio that can be heard
 │   └── EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable
 ├── ModelError            the weights
@@ -21,7 +25,9 @@ YtcaptionError
 ├── StateError            the request is not in the state this needs
 │   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy, ResultNotReady
 │   ├── AlreadyCompleted
-│   └── ClaimLost, IntakePaused (retryable)
+│   ├── ClaimLost
+│   │   └── SourcePaused (retryable)
+│   └── IntakePaused (retryable)
 ├── AccessError           who asks may not
 │   ├── Unauthenticated, Forbidden, ApiKeyNotFound
 │   └── RateLimited (retryable), QuotaExceeded (retryable)
@@ -37,10 +43,15 @@ from typing import ClassVar
 
 
 class YtcaptionError(Exception):
-    """Root of all errors that a user is told about."""
+    """Root of all errors that a user is told about.
+
+    Attributes:
+        retry_after_s: whoever refused wants to be asked no sooner; None: they did not say.
+    """
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
+    retry_after_s: float | None = None
 
     @property
     def message(self) -> str:
@@ -145,9 +156,15 @@ class MediaNotFound(SourceError):
 
 
 class MediaPrivate(SourceError):
-    """Private, or for members only."""
+    """Private, or shown after a login only."""
 
     code = "media_private"
+
+
+class MediaMembersOnly(MediaPrivate):
+    """For members, subscribers or paying customers."""
+
+    code = "media_members_only"
 
 
 class MediaRemoved(SourceError):
@@ -156,10 +173,28 @@ class MediaRemoved(SourceError):
     code = "media_removed"
 
 
+class MediaCopyright(MediaRemoved):
+    """Taken down for a claim of copyright."""
+
+    code = "media_copyright"
+
+
 class MediaRestricted(SourceError):
-    """Not for this region, age or agreement."""
+    """Withheld, for legal reasons and the like."""
 
     code = "media_restricted"
+
+
+class MediaAgeRestricted(MediaRestricted):
+    """For adults with an account."""
+
+    code = "media_age_restricted"
+
+
+class MediaRegionRestricted(MediaRestricted):
+    """Not for the country of this machine."""
+
+    code = "media_region_restricted"
 
 
 class LiveNotOver(SourceError):
@@ -187,7 +222,7 @@ class MediaTooLong(SourceError):
 
 
 class SourceBlocked(SourceError):
-    """The site refuses this machine: bot check, 403, 429."""
+    """The site refuses this machine: bot check, captcha, 403, 429."""
 
     code = "source_blocked"
     retryable = True
@@ -197,6 +232,13 @@ class SourceUnavailable(SourceError):
     """The network or the site is down: timeouts, resets, 5xx."""
 
     code = "source_unavailable"
+    retryable = True
+
+
+class DownloadCrashed(SourceError):
+    """yt-dlp's process died: a fault of ours, not of the site."""
+
+    code = "download_crashed"
     retryable = True
 
 
@@ -348,6 +390,13 @@ class ClaimLost(StateError):
     """Another run has taken over, or it was canceled: this one must stop and publish nothing."""
 
     code = "claim_lost"
+
+
+class SourcePaused(ClaimLost):
+    """No download may start from this site now: the run gives back what it has claimed."""
+
+    code = "source_paused"
+    retryable = True
 
 
 class IntakePaused(StateError):

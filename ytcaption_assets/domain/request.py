@@ -150,6 +150,11 @@ def media_id(prefix: str, native_id: str) -> str:
     return f"{prefix}-{short_hash(native_id.encode())}"
 
 
+def run_key(id: str, attempt: int) -> str:
+    """Of the run of one attempt: Dagster starts no second one (rule 33)."""
+    return f"{id}:{attempt}"
+
+
 def partition_key(media: str, options: TranscriptionOptions) -> str:
     """`<media>.<26>`: the only maker of keys. The same media and options give the same key, always.
 

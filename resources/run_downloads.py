@@ -1,0 +1,94 @@
+"""What is written of a run's download: its leave to begin, and the audio it brought."""
+
+from psycopg.types.json import Jsonb
+
+from resources.breaker import let_through, note_success
+from resources.request_rows import clean
+from resources.run_outcomes import RunOutcomes
+from resources.telemetry import traced
+from resources.transcription_state import (
+    PROGRESS_CHANNEL,
+    WORK_CHANNEL,
+    add_event,
+    claimed_row,
+    give_back,
+    locked_media,
+    notify,
+)
+from ytcaption_assets.domain.media import MediaInfo, StoredAudio
+
+
+class RunDownloads(RunOutcomes):
+    """From the moment on at which a run wants something of a site."""
+
+    @traced("postgres.begin_download")
+    def begin_download(self, id: str, run_id: str, per_site: int) -> None:
+        """Nothing, where the run may download from its media's site now.
+
+        Args:
+            per_site: most downloads from one site at a time.
+
+        Raises:
+            SourcePaused: it may not; the transcription waits in the queue again, with as many
+                attempts left as it had.
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            row = claimed_row(connection, id, run_id)
+            media = connection.execute(
+                "select site from ytcaption.media where id = %s", (row["media_id"],)
+            ).fetchone()
+            site = media["site"] if media else None
+            refusal = let_through(connection, row, site, per_site) if site else None
+            if refusal is None:
+                connection.execute(
+                    "update ytcaption.transcription set is_downloading = %s, source_site = %s "
+                    "where id = %s",
+                    (site is not None, site, id),
+                )
+                return
+            give_back(connection, row)
+        raise refusal
+
+    @traced("postgres.audio_stored")
+    def audio_stored(self, id: str, run_id: str, info: MediaInfo, audio: StoredAudio) -> None:
+        """The media's audio is in the object store, and this is what its source says of it.
+
+        Raises:
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            media = locked_media(connection, id)
+            row = claimed_row(connection, id, run_id)
+            connection.execute(
+                """
+                update ytcaption.media
+                set info = %(info)s, audio_key = %(key)s, audio_sha256 = %(sha256)s,
+                    audio_size_bytes = %(size_bytes)s, audio_duration_s = %(duration_s)s,
+                    audio_codec = %(codec)s, audio_container = %(container)s,
+                    audio_sample_rate_hz = %(sample_rate_hz)s, audio_channels = %(channels)s,
+                    audio_stored_at = now(), updated_at = now()
+                where id = %(media_id)s
+                """,
+                {
+                    **audio.__dict__,
+                    "info": Jsonb(clean(info.to_dict())),
+                    "media_id": row["media_id"],
+                },
+            )
+            connection.execute(
+                "update ytcaption.transcription set heartbeat_at = now(), updated_at = now(), "
+                "source_site = null, is_downloading = false where id = %s",
+                (id,),
+            )
+            data = {
+                "kind": media["kind"] if media else None,
+                "sha256": audio.sha256,
+                "size_bytes": audio.size_bytes,
+                "duration_s": audio.duration_s,
+            }
+            add_event(connection, row, "audio.stored", data)
+            notify(connection, PROGRESS_CHANNEL, id)
+            if row["is_downloading"]:
+                note_success(connection, row)
+                notify(connection, WORK_CHANNEL, "")  # the site has a place
