@@ -16,8 +16,12 @@ grant update (
     progress_done, progress_total, error_code, error_message, document_key, document_sha256,
     traceparent, completed_at, updated_at
 ) on ytcaption.transcription to ytcaption_api;
-grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause
+grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause,
+    ytcaption.webhook, ytcaption.webhook_secret, ytcaption.delivery, ytcaption.alert
     to ytcaption_api;
+grant select, insert on ytcaption.delivery_attempt to ytcaption_api;
+-- A callback that is gone is not called again.
+grant update (callback_url) on ytcaption.request to ytcaption_api;
 grant select, insert on ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 -- Erasing takes rows away; their events stay.
