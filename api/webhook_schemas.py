@@ -103,7 +103,8 @@ class WebhookRead(BaseModel):
     include: _Include
     enabled: bool
     disabled_reason: Annotated[
-        Literal["owner", "gone"] | None, Field(description="`gone`: the receiver answered 410.")
+        Literal["owner", "gone", "revoked"] | None,
+        Field(description="`gone`: the receiver answered 410; `revoked`: its key was."),
     ]
     disabled_at: datetime | None
     created_at: datetime

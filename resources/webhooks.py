@@ -42,7 +42,7 @@ class Webhook:
     Attributes:
         url: None of an owner's callbacks.
         include: `result`: the text, too, where it is short.
-        disabled_reason: `owner`, or `gone` where the receiver has answered 410.
+        disabled_reason: `owner`; `gone`: the receiver has answered 410; `revoked`: its key was.
     """
 
     id: UUID
@@ -52,7 +52,7 @@ class Webhook:
     event_types: tuple[str, ...]
     include: Include | None
     disabled_at: datetime | None
-    disabled_reason: Literal["owner", "gone"] | None
+    disabled_reason: Literal["owner", "gone", "revoked"] | None
     created_at: datetime
     updated_at: datetime
 

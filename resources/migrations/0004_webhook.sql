@@ -9,7 +9,7 @@ create table ytcaption.webhook (
         default '{transcription.completed,transcription.failed,transcription.canceled}',
     include text check (include in ('result')),
     disabled_at timestamptz,
-    disabled_reason text check (disabled_reason in ('owner', 'gone')),
+    disabled_reason text check (disabled_reason in ('owner', 'gone', 'revoked')),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     check ((disabled_at is null) = (disabled_reason is null))
@@ -67,6 +67,7 @@ create index delivery_due on ytcaption.delivery (next_attempt_at) where status =
 create index delivery_dead on ytcaption.delivery (id) where status = 'dead';
 create index delivery_settled on ytcaption.delivery (settled_at) where status <> 'waiting';
 create index on ytcaption.delivery (webhook_id, id);
+create index delivery_of_owner on ytcaption.delivery (owner) where status = 'waiting';
 create index on ytcaption.delivery (transcription_id);
 
 create table ytcaption.delivery_attempt (
@@ -115,6 +116,26 @@ create trigger event_is_delivered after insert on ytcaption.event
         'transcription.retry_queued', 'transcription.completed', 'transcription.failed',
         'transcription.canceled'))
     execute function ytcaption.add_deliveries();
+
+-- A key that opens nothing hears nothing: what waits for its webhooks and callbacks is dead.
+create function ytcaption.end_webhooks_of_key() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    update ytcaption.webhook
+    set disabled_at = now(), disabled_reason = 'revoked', updated_at = now()
+    where owner = 'key:' || old.id and disabled_at is null;
+    update ytcaption.delivery
+    set status = 'dead', settled_at = now(), lease = null, leased_until = null,
+        last_outcome = coalesce(last_outcome, 'disabled')
+    where owner = 'key:' || old.id and status = 'waiting';
+    return null;
+end
+$$;
+create trigger revoked_key_ends_webhooks after update of revoked_at on ytcaption.api_key
+    for each row when (new.revoked_at is not null and old.revoked_at is null)
+    execute function ytcaption.end_webhooks_of_key();
+create trigger forgotten_key_ends_webhooks after delete on ytcaption.api_key
+    for each row execute function ytcaption.end_webhooks_of_key();
 
 -- Sums of attempts by what came of them, as those of events.
 create function ytcaption.count_delivery_attempt() returns trigger

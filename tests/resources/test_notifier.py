@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +25,7 @@ from tests.webhook_receiver import Answer, WebhookReceiver
 from ytcaption_assets.domain.webhook import ENDINGS
 from ytcaption_assets.settings import Settings
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_receiver.py"
 PRIVATE = [
     *("http://127.0.0.1/", "http://localhost/", "http://2130706433/", "http://[::1]/"),
     *(
@@ -357,6 +362,33 @@ def test_two_notifiers_send_each_once(box: Box, here: Settings, receiver: Webhoo
         settled(box, 20)
     ids = [received.id for received in receiver.received]
     assert len(ids) == len(set(ids)) == 20
+
+
+def test_the_example_receiver_takes_it(box: Box, here: Settings) -> None:
+    """`examples/webhook_receiver.py` verifies what comes, and refuses a stranger's."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    webhook = box.webhook(f"http://127.0.0.1:{port}/")
+    secret = box.webhooks.secrets(webhook.id, "local").secret
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLE), str(port)],
+        env=os.environ | {"YTCAPTION_WEBHOOK_SECRET": secret},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert process.poll() is None
+            time.sleep(0.05)
+        box.failed("a")
+        with notifying(here):
+            assert settled(box, 1)[0]["last_outcome"] == "delivered"
+            box.webhook(f"http://127.0.0.1:{port}/", owner="key:stranger")
+            box.failed("b", owner="key:stranger")
+            assert settled(box, 2)[1]["last_outcome"] == "refused"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_what_a_dead_notifier_claimed_is_sent_by_the_next(

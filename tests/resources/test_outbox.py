@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from resources.api_keys import ApiKeys
 from resources.endings import Endings
 from resources.erasure import Erasure
 from resources.orchestrator import Orchestrator
@@ -220,6 +221,24 @@ def test_a_receiver_that_is_gone_is_left_alone(box: Box) -> None:
     assert [(row["code"], row["subject"]) for row in alerts] == [
         ("webhook_disabled", str(webhook.id))
     ]
+
+
+def test_a_revoked_key_hears_nothing_more(box: Box, settings: Settings) -> None:
+    """Neither its webhooks nor its callbacks, nor of what waits."""
+    keys = ApiKeys.from_settings(settings, "api")
+    key, other = (keys.create(name, ["read", "write"]).row for name in ("gone", "other"))
+    webhook = box.webhook(owner=f"key:{key.id}")
+    box.webhook(owner=f"key:{other.id}")
+    box.failed("a", owner=f"key:{key.id}", callback=CALLBACK)
+    box.asked("b", owner=f"key:{key.id}", callback=CALLBACK)
+    keys.revoke(key.id)
+    box.failed("b", owner=f"key:{other.id}")
+    assert sorted((row["owner"] == f"key:{key.id}", row["status"]) for row in box.rows()) == [
+        (False, "waiting"),
+        (True, "dead"),
+        (True, "dead"),
+    ]
+    assert box.webhooks.get(webhook.id, None).disabled_reason == "revoked"
 
 
 def test_settled_deliveries_have_an_age_limit(box: Box) -> None:

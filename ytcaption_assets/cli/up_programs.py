@@ -114,6 +114,7 @@ def _notifier(settings: Settings) -> Program:
         "notifier",
         _python("ytcaption_assets.cli.main", "notifier"),
         lambda started_at: touched_since(mark, started_at),
+        has_work=lambda _: False,  # what it has claimed is sent by the next one
         is_needed=False,  # the outbox waits for it
     )
 
