@@ -81,9 +81,11 @@ create table ytcaption.delivery_attempt (
     primary key (delivery_id, number)
 );
 
--- Each event's deliveries, in the transaction that writes the event, whatever part of us does.
+-- Each event's deliveries, in the transaction that writes the event, whatever part of us does. By the
+-- indexes always: a session keeps its plan, and one made while the tables were small would read them
+-- whole, once an event.
 create function ytcaption.add_deliveries() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
     told text := new.event_type;
 begin
