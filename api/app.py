@@ -26,6 +26,7 @@ from api.readiness import Readiness
 from api.routes import (
     admin,
     audio,
+    deliveries,
     endings,
     events,
     health,
@@ -38,6 +39,7 @@ from api.routes import (
     transcriptions,
     uploads,
     usage,
+    webhooks,
 )
 from api.submission import Submitter
 from api.tracing import Traced
@@ -47,6 +49,7 @@ from api.watch import Watcher
 from resources.access import check_bind
 from resources.api_keys import ApiKeys
 from resources.database_urls import database_urls
+from resources.deliveries import Deliveries
 from resources.jwt_tokens import JwtTokens
 from resources.object_store import ObjectStore
 from resources.orchestrator import Orchestrator
@@ -55,6 +58,7 @@ from resources.request_store import RequestStore
 from resources.sites import check_sites, warm_up
 from resources.telemetry import start_telemetry, stop_telemetry
 from resources.uploads import Uploads
+from resources.webhooks import Webhooks
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings, load_settings
 
@@ -104,13 +108,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         endings.router,
         options.router,
         usage.router,
+        webhooks.router,
         keys.router,
         admin.router,
+        deliveries.router,
         metrics.router,
         health.router,
     )
     for router in routers:
         app.include_router(router)
+    app.webhooks.include_router(webhooks.received)
     pages.install(app)
     error_handlers.install(app)
     openapi.install(app, routers)
@@ -158,6 +165,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         uploads=upload_intake,
         openai_audio=OpenAIAudio(settings, upload_intake, watcher, request_store, object_store),
         api_keys=api_keys,
+        webhooks=Webhooks(settings, postgres),
+        deliveries=Deliveries(postgres),
         door=door,
     )
     # Opening Dagster's instance takes a second: not in the first request's way, nor in the start's.

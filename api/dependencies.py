@@ -14,8 +14,10 @@ from api.submission import Submitter
 from api.upload_intake import UploadIntake
 from api.watch import Watcher
 from resources.api_keys import ApiKeys
+from resources.deliveries import Deliveries
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
+from resources.webhooks import Webhooks
 from ytcaption_assets.domain.caller import Caller, Scope
 from ytcaption_assets.domain.errors import Forbidden, Unauthenticated
 from ytcaption_assets.settings import Settings
@@ -29,6 +31,8 @@ class Parts(NamedTuple):
     object_store: ObjectStore
     readiness: Readiness
     api_keys: ApiKeys
+    webhooks: Webhooks
+    deliveries: Deliveries
     door: Door
     watcher: Watcher
     submitter: Submitter
@@ -52,6 +56,8 @@ RequestStoreDep = Annotated[RequestStore, _part("request_store")]
 ObjectStoreDep = Annotated[ObjectStore, _part("object_store")]
 ReadinessDep = Annotated[Readiness, _part("readiness")]
 ApiKeysDep = Annotated[ApiKeys, _part("api_keys")]
+WebhooksDep = Annotated[Webhooks, _part("webhooks")]
+DeliveriesDep = Annotated[Deliveries, _part("deliveries")]
 DoorDep = Annotated[Door, _part("door")]
 WatcherDep = Annotated[Watcher, _part("watcher")]
 SubmitterDep = Annotated[Submitter, _part("submitter")]

@@ -54,6 +54,8 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.StateError: 409,
     errors.TranscriptionNotFound: 404,
     errors.TranscriptionErased: 410,
+    errors.WebhookNotFound: 404,
+    errors.DeliveryNotFound: 404,
     errors.IntakePaused: 503,
     errors.InvalidCursor: 400,
     errors.UploadTooLarge: 413,
@@ -76,6 +78,8 @@ SERVER_DETAIL: dict[type[errors.YtcaptionError], str] = {
     errors.DagsterUnavailable: "Dagster's storage does not answer. Ask again in a few seconds.",
     errors.IntakePaused: "The operator takes no new requests at the moment. Ask again later.",
     errors.ObjectNotFound: "The stored document is missing. Ask the operator to restore it.",
+    errors.SecretUnreadable: "The webhook's secret cannot be read here. Rotate it, or ask the "
+    "operator to bring back the key it was encrypted with.",
     errors.ObjectCorrupt: "The stored document is damaged. Ask the operator to restore it.",
 }
 """What a client is told of a fault of ours: nothing of hosts, paths or keys (rule 13)."""

@@ -165,16 +165,27 @@ def _families(queue: QueueMetrics) -> Iterator[Metric]:
     for site in sorted(queue.sites):
         sites.add_metric(site, 1.0)
     yield sites
-    failures = CounterMetricFamily("ytcaption_failures", "Attempts that failed.", labels=("code",))
-    for (name, code), value in sorted(queue.totals.items()):
-        if name == "failures":
-            failures.add_metric((code,), value)
-    yield failures
+    yield _counter(queue, "failures", "Attempts that failed.", "code")
+    yield _counter(queue, "delivery_attempts", "Of webhooks, by what came of them.", "outcome")
+    yield _gauge("deliveries", "Of webhooks, that wait or are dead.", "status", queue.deliveries)
+    yield GaugeMetricFamily(
+        "ytcaption_delivery_oldest_seconds",
+        "Age of the oldest delivery that waits.",
+        value=queue.oldest_delivery_s,
+    )
     for metric, name, help in _COUNTERS:
         yield CounterMetricFamily(f"ytcaption_{metric}", help, value=queue.total(name))
     if done_s := queue.total("audio_done_s"):
         ratio = queue.total("processing_s") / done_s
         yield GaugeMetricFamily("ytcaption_rtf", "Processing / audio seconds, of all.", value=ratio)
+
+
+def _counter(queue: QueueMetrics, total: str, help: str, label: str) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"ytcaption_{total}", help, labels=(label,))
+    for (name, code), value in sorted(queue.totals.items()):
+        if name == total:
+            family.add_metric((code,), value)
+    return family
 
 
 def _gauge(name: str, help: str, label: str, values: dict[str, Any]) -> GaugeMetricFamily:

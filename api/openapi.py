@@ -28,6 +28,7 @@ Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 
 TAGS = [
     {"name": "transcriptions", "description": "Ask, watch, read."},
+    {"name": "webhooks", "description": "Be told, instead of asking again and again."},
     {"name": "openai", "description": "For OpenAI's clients; set their `base_url` to `/v1` here."},
     {"name": "operation", "description": "For operators: everything here needs the scope `admin`."},
     {"name": "health", "description": "For whoever runs it."},
@@ -61,6 +62,7 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
         summary="Captions and transcripts for every video, file and channel.",
         description=DESCRIPTION,
         routes=app.routes,
+        webhooks=app.webhooks.routes,
         tags=TAGS,
     )
     template = "#/components/schemas/{model}"

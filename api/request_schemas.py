@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, WithJsonSchema, model_validator
 
@@ -98,6 +98,20 @@ class OptionsAsked(BaseModel):
             "with this request and changes nothing.",
             examples=[{"ticket": 4711}],
         ),
+    ] = None
+
+    callback_url: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_URL_LENGTH,
+            description="Where you are told of the end, by a signed POST: see `/api/v1/webhooks`.",
+            examples=["https://example.org/hooks/captions"],
+        ),
+    ] = None
+    callback_include: Annotated[
+        Literal["result"] | None,
+        Field(description="`result`: the text, too, where the whole message has 20 kB at most."),
     ] = None
 
     @model_validator(mode="before")

@@ -6,11 +6,12 @@ from api.operating import Operating
 from api.partition_queue import PartitionQueue
 from api.request_schemas import OptionsAsked, TranscriptionCreate
 from resources.idempotency import IdempotencyKey
-from resources.request_rows import Refusal, Submission, TranscriptionRequest
+from resources.request_rows import Callback, Refusal, Submission, TranscriptionRequest
 from resources.request_store import RequestStore
 from resources.sites import resolve_source
 from resources.trace_context import current_traceparent
 from resources.usage import limits_of
+from resources.webhooks import checked_url
 from ytcaption_assets.domain.caller import Caller
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.media import MediaSource
@@ -65,6 +66,7 @@ class Submitter:
             request.options,
             priority=request.priority,
             metadata=request.metadata,
+            callback=request.callback,
             owner=caller.owner,
             traceparent=current_traceparent(),
             idempotency=idempotency,
@@ -146,4 +148,9 @@ class Submitter:
             source = resolve_source(
                 asked.source_url, sites=settings.sites, allowed_networks=settings.allowed_networks
             )
-        return TranscriptionRequest(source, options, asked.priority, metadata=asked.metadata)
+        callback = None
+        if asked.callback_url is not None:
+            callback = Callback(checked_url(asked.callback_url, settings), asked.callback_include)
+        return TranscriptionRequest(
+            source, options, asked.priority, metadata=asked.metadata, callback=callback
+        )

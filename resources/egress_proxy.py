@@ -22,9 +22,8 @@ from resources.http_head import (
     parse_request,
     parse_response,
 )
-from ytcaption_assets.domain.addresses import is_in_networks, is_public
+from ytcaption_assets.domain.addresses import refusal
 
-PUBLIC_PORTS = (80, 443)
 CHUNK_BYTES = 256 * 1024
 MAX_CONNECTIONS = 64
 HEAD_TIMEOUT_S = 15.0
@@ -168,7 +167,7 @@ class EgressProxy:
             self.traffic.unreachable.append(f"{host} has no address")
             raise BadHead(502, "no address") from None
         for address in addresses:
-            reason = self._refusal(address, port)
+            reason = refusal(address, port, self._allowed_networks)
             if reason is not None:
                 self.traffic.refused.append(f"{host}:{port}: {reason}")
                 raise BadHead(403, reason)
@@ -178,15 +177,6 @@ class EgressProxy:
                     return await asyncio.open_connection(address, port, limit=MAX_HEAD_BYTES)
         self.traffic.unreachable.append(f"{host} does not answer")
         raise BadHead(502, "no answer")
-
-    def _refusal(self, address: str, port: int) -> str | None:
-        if is_in_networks(address, self._allowed_networks):
-            return None
-        if not is_public(address):
-            return "its address is not public"
-        if port not in PUBLIC_PORTS:
-            return "only the ports 80 and 443 are open"
-        return None
 
     async def _tunnel(
         self,

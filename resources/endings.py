@@ -154,7 +154,12 @@ def others_asked(connection: Connection[DictRow], id: str, owner: str) -> bool:
 
 
 def withdraw(connection: Connection[DictRow], row: DictRow, owner: str) -> None:
-    """Take the owner's requests back; the transcription stays for the others."""
+    """Take the owner's requests back; the transcription stays for the others. The owner is told no
+    more of it."""
+    connection.execute(
+        "delete from ytcaption.delivery where transcription_id = %s and owner = %s",
+        (row["id"], owner),
+    )
     taken = connection.execute(
         "delete from ytcaption.request where transcription_id = %s and owner = %s",
         (row["id"], owner),

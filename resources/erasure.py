@@ -3,9 +3,9 @@
 In this order, so that a crash or a part that is away leaves nothing promised that is not there, and
 repeating it finishes what is left:
 
-1. One transaction: the tombstone, from which on every read answers that it was erased; requests,
-   segments, drafts and checkpoints go; the rows of transcription and media forget document and
-   audio.
+1. One transaction: the tombstone, from which on every read answers that it was erased;
+   deliveries, requests, segments, drafts and checkpoints go; the rows of transcription and media
+   forget document and audio.
 2. Its files, its runs and partition in Dagster, its rows in the lake: each may fail, all can be
    repeated, since all are found by the ids that the rows still have.
 3. One transaction: the rows.
@@ -186,7 +186,7 @@ class Erasure:
                 """,
                 (id,),
             )
-            for table in ("request", "segment", "draft_segment", "checkpoint"):
+            for table in ("delivery", "request", "segment", "draft_segment", "checkpoint"):
                 connection.execute(
                     f"delete from ytcaption.{table} where transcription_id = %s",  # noqa: S608
                     (id,),

@@ -16,6 +16,12 @@ select 'oldest_s', status, '', extract(epoch from now() - min(
     case status when 'queued' then queued_at else coalesce(started_at, updated_at) end))::float8
 from ytcaption.transcription where status in ('queued', 'running') group by status
 union all
+select 'delivery', status, '', count(*)::float8
+from ytcaption.delivery where status in ('waiting', 'dead') group by status
+union all
+select 'delivery_oldest_s', '', '', extract(epoch from now() - min(created_at))::float8
+from ytcaption.delivery where status = 'waiting' having count(*) > 0
+union all
 select 'total', name, code, value from ytcaption.total
 union all
 select 'pause', part, '', 1.0 from ytcaption.pause
@@ -36,6 +42,8 @@ class QueueMetrics:
         totals: sums of all events ever, by name and code: see migration 0002.
         paused: parts that an operator has stopped.
         sites: from which no download starts, and whether they are `open` or `probing`.
+        deliveries: of webhooks, how many are `waiting` and how many `dead`.
+        oldest_delivery_s: age of the oldest that waits; 0 with none.
     """
 
     waiting: dict[str, int] = field(default_factory=dict)
@@ -44,6 +52,8 @@ class QueueMetrics:
     totals: dict[tuple[str, str], float] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
     sites: tuple[tuple[str, str], ...] = ()
+    deliveries: dict[str, int] = field(default_factory=dict)
+    oldest_delivery_s: float = 0.0
 
     def total(self, name: str) -> float:
         """A sum that has no codes."""
@@ -69,4 +79,9 @@ def queue_metrics(postgres: Postgres) -> QueueMetrics:
         totals=kinds.get("total", {}),
         paused=frozenset(name for name, _ in kinds.get("pause", {})),
         sites=tuple(kinds.get("site", {})),
+        deliveries={
+            status: int(kinds.get("delivery", {}).get((status, ""), 0))
+            for status in ("waiting", "dead")
+        },
+        oldest_delivery_s=max(0.0, *kinds.get("delivery_oldest_s", {("", ""): 0.0}).values()),
     )

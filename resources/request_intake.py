@@ -59,11 +59,18 @@ _ADD_REQUESTS = """
 with asked as materialized (
     select *, ytcaption.uuid7() as request_id from jsonb_to_recordset(%(asked)s) as asked(
         number integer, transcription_id text, media_id text, run_id text, priority text,
-        force boolean, metadata jsonb, created boolean, queued boolean, attempt integer
+        force boolean, metadata jsonb, created boolean, queued boolean, attempt integer,
+        callback_url text, callback_include text
     )
+), called_back as (
+    insert into ytcaption.webhook (owner)
+    select %(owner)s where exists (select from asked where callback_url is not null)
+    on conflict (owner) where url is null do nothing
 ), kept as (
-    insert into ytcaption.request (id, transcription_id, priority, force, metadata, owner)
-    select request_id, transcription_id, priority, force, metadata, %(owner)s
+    insert into ytcaption.request (
+        id, transcription_id, priority, force, metadata, owner, callback_url, callback_include)
+    select request_id, transcription_id, priority, force, metadata, %(owner)s,
+        callback_url, callback_include
     from asked order by number
 ), told as (
     insert into ytcaption.event (event_type, transcription_id, media_id, run_id, data)
@@ -117,6 +124,8 @@ def take_in(
             "created": item[1],
             "queued": item[2],
             "attempt": rows[item[0].id]["attempt"],
+            "callback_url": item[0].callback.url if item[0].callback else None,
+            "callback_include": item[0].callback.include if item[0].callback else None,
         }
         for number, item in enumerate(taken)
         if not isinstance(item, YtcaptionError)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from ytcaption_assets.domain.errors import YtcaptionError
@@ -88,6 +88,18 @@ class MediaRow:
 
 
 @dataclass(frozen=True)
+class Callback:
+    """Where an asker is told of the end.
+
+    Attributes:
+        include: `result`: the text, too, where it is short.
+    """
+
+    url: str
+    include: Literal["result"] | None = None
+
+
+@dataclass(frozen=True)
 class TranscriptionRequest:
     """What somebody asks for.
 
@@ -101,6 +113,7 @@ class TranscriptionRequest:
     priority: Priority = "interactive"
     force: bool = False
     metadata: Mapping[str, Any] | None = None
+    callback: Callback | None = None
 
     @cached_property
     def id(self) -> str:

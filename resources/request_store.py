@@ -11,6 +11,7 @@ from resources.idempotency import IdempotencyKey, answered, claim_key, keep_answ
 from resources.postgres import Postgres, Role
 from resources.request_intake import take_in
 from resources.request_rows import (
+    Callback,
     DueTranscription,
     Refusal,
     Submission,
@@ -52,6 +53,7 @@ class RequestStore(TranscriptionReads):
         priority: Priority = "interactive",
         force: bool = False,
         metadata: Mapping[str, Any] | None = None,
+        callback: Callback | None = None,
         owner: str = LOCAL_OWNER,
         traceparent: str | None = None,
         idempotency: IdempotencyKey | None = None,
@@ -63,6 +65,7 @@ class RequestStore(TranscriptionReads):
         Args:
             force: download and transcribe anew. An upload's audio stays, since nobody can fetch it.
             metadata: the asker's own JSON, kept with the request.
+            callback: where the asker is told of the end.
             owner: whose request it is, as `Caller.owner` says.
             traceparent: W3C trace context, for the run that this request queues.
             idempotency: the same again gives the first answer and adds nothing.
@@ -75,7 +78,7 @@ class RequestStore(TranscriptionReads):
             QuotaExceeded: the owner has as much as the limits allow.
             DatabaseUnavailable: nothing was asked; ask again.
         """
-        request = TranscriptionRequest(source, options, priority, force, metadata)
+        request = TranscriptionRequest(source, options, priority, force, metadata, callback)
         with self.postgres.transaction() as connection:
             [answer] = _submit(connection, [request], owner, traceparent, idempotency, limits)
             if isinstance(answer, YtcaptionError):

@@ -50,7 +50,7 @@ def resolve_source(
         UnsupportedSite: a page of a listed site that is no media.
     """
     parsed = parse_url(url)
-    _check_target(parsed, allowed_networks)
+    check_target(parsed, allowed_networks)
     site = parsed.without_tracking()
     if any(site.is_within(name) for name in SITE_DOMAINS["youtube"]) and _is_listed(site, sites):
         return _youtube(site)
@@ -99,7 +99,12 @@ def warm_up(sites: Sequence[str]) -> None:
     _extractor(parse_url("https://example.com/"), (ANY_SITE,))
 
 
-def _check_target(url: WebUrl, allowed_networks: Sequence[str]) -> None:
+def check_target(url: WebUrl, allowed_networks: Sequence[str]) -> None:
+    """Nothing for a URL that may be opened, as far as that is known before its host is looked up.
+
+    Raises:
+        BlockedAddress: a private address, or a port other than 80 and 443.
+    """
     address, port = url.address, url.effective_port
     if address is not None:
         if is_in_networks(address, allowed_networks):

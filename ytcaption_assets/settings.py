@@ -70,8 +70,8 @@ class Settings(BaseSettings):
     )
     allowed_networks: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Private networks that media may come from, as comma-separated CIDRs "
-        "(`127.0.0.0/8`). All others are refused.",
+        description="Private networks that media may come from and webhooks may go to, as "
+        "comma-separated CIDRs (`127.0.0.0/8`). All others are refused.",
     )
     max_download_bytes: int = Field(4 * 1024**3, gt=0, description="Largest download.")
     max_audio_s: float = Field(12 * 3600, gt=0, description="Longest audio, in seconds.")
@@ -195,6 +195,25 @@ class Settings(BaseSettings):
         description="Redis or Valkey that replicas share rate limits in "
         "(`redis://host:6379`). Unset: in memory, each process for itself.",
     )
+    public_url: str | None = Field(
+        None,
+        description="Where others reach the API (`https://captions.example.org`): begins the links "
+        "that webhooks carry. Unset: those are paths.",
+    )
+    webhook_key: SecretStr | None = Field(
+        None,
+        description="Encrypts the secrets of webhooks in the database: 32 bytes in URL-safe "
+        "base64, the same on all machines; several, the newest first, to replace it. "
+        "Unset: `webhook.key` under the home, made when it is first needed.",
+    )
+    delivery_days: float = Field(
+        30, gt=0, description="Days that deliveries of webhooks are kept once they are settled."
+    )
+    notify_urls: SecretStr | None = Field(
+        None,
+        description="Where operators are told what only they can mend, as Apprise URLs "
+        "(`mailto://...`, `slack://...`), separated by spaces.",
+    )
     max_upload_bytes: int = Field(2 * 1024**3, gt=0, description="Largest upload.")
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="`auto`: text on a terminal, JSON elsewhere."
@@ -250,6 +269,13 @@ class Settings(BaseSettings):
             if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", origin):
                 raise ValueError("write https://example.org:8100, without a path")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_base(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", value):
+            raise ValueError("write https://captions.example.org")
+        return value and value.rstrip("/")
 
     @field_validator("worker_token")
     @classmethod

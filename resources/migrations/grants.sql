@@ -17,8 +17,12 @@ grant update (
     traceparent, owner, is_downloading, completed_at, updated_at
 ) on ytcaption.transcription to ytcaption_api;
 grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause,
-    ytcaption.breaker to ytcaption_api;
+    ytcaption.breaker, ytcaption.webhook, ytcaption.webhook_secret, ytcaption.delivery, ytcaption.alert
+    to ytcaption_api;
 grant select on ytcaption.busy_site to ytcaption_api;
+grant select, insert on ytcaption.delivery_attempt to ytcaption_api;
+-- A callback that is gone is not called again.
+grant update (callback_url) on ytcaption.request to ytcaption_api;
 grant select, insert on ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 -- Erasing takes rows away; their events stay.

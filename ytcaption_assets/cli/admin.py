@@ -1,4 +1,4 @@
-"""`ytcaption admin overview|retry|pause|resume|purge`: what operators do, on the database."""
+"""`ytcaption admin ...`: what operators do, on the database."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ytcaption_assets.cli import breaker, keys
+from ytcaption_assets.cli import breaker, deliveries, keys
 from ytcaption_assets.cli.database import opened_database
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Operating it: the queue, retries, pauses, erasing.", no_args_is_help=True)
 app.add_typer(keys.app, name="keys")
 app.add_typer(breaker.app, name="breaker")
+app.add_typer(deliveries.app, name="deliveries")
 
 BY = "local"
 _SHOWN = 20

@@ -25,6 +25,14 @@ def http_answers(host: str, port: int, path: str, timeout_s: float = 2.0) -> boo
         connection.close()
 
 
+def touched_since(path: Path, started_at: float) -> bool:
+    """Whether somebody has touched the file since then (seconds since 1970)."""
+    try:
+        return path.stat().st_mtime >= started_at
+    except OSError:
+        return False
+
+
 def code_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
     """Whether the code server on this Unix socket has loaded the definitions and serves them."""
     if not path.exists():

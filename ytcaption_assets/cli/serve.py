@@ -40,7 +40,7 @@ from ytcaption_assets.cli.up_state import (
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.settings import Settings
 
-NAMES = ["up", "code", "runs", "daemon", "webserver", "api"]
+NAMES = ["up", "code", "runs", "daemon", "webserver", "api", "notifier"]
 
 
 def serve(settings: Settings, console: Console, *, webserver: bool) -> None:

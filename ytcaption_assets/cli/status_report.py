@@ -8,6 +8,7 @@ from functools import partial
 
 from resources.database_urls import postgres_folder
 from resources.embedded_postgres import is_postgres_running, running_postgres
+from resources.notifier import MARK as NOTIFIER_MARK
 from resources.postgres import Postgres
 from resources.queue_report import QueueReport, queue_report
 from resources.request_store import RequestStore
@@ -25,6 +26,7 @@ from ytcaption_assets.cli.health import (
     daemon_beats_since,
     http_answers,
     run_server_answers,
+    touched_since,
 )
 from ytcaption_assets.cli.leftovers import leftover_processes
 from ytcaption_assets.cli.ports import in_url
@@ -33,6 +35,7 @@ from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.settings import Settings
 
+_LOOKS_WITHIN_S = 15.0  # a notifier looks every 5 s
 _BEAT_WITHIN_S = 120.0  # each thread beats every 30 s
 
 
@@ -150,6 +153,9 @@ def _processes(
             and http_answers("127.0.0.1", state.webserver_port, "/server_info")
         ),
         "api": lambda: http_answers(state.api_host, state.api_port, "/healthz"),
+        "notifier": lambda: touched_since(
+            runtime_directory(settings.home) / NOTIFIER_MARK, time.time() - _LOOKS_WITHIN_S
+        ),
     }
     addresses = {
         "code": str(code_server_socket(settings)),

@@ -4,6 +4,8 @@ import sys
 
 import dagster as dg
 
+from resources.notifier import MARK as NOTIFIER_MARK
+from resources.runtime_directory import runtime_directory
 from resources.whisper_device import gpu_count
 from resources.worker_client import worker_at, worker_socket
 from ytcaption_assets.cli.dagster_home import (
@@ -18,6 +20,7 @@ from ytcaption_assets.cli.health import (
     daemon_beats_since,
     http_answers,
     run_server_answers,
+    touched_since,
 )
 from ytcaption_assets.cli.leftovers import group_members
 from ytcaption_assets.cli.programs import Program
@@ -88,6 +91,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
     ]
     if has_run_server(settings):
         programs.insert(1, _run_server(settings))
+    programs.append(_notifier(settings))
     return [each for each in programs if webserver or each.name != "webserver"]
 
 
@@ -101,6 +105,17 @@ def _run_server(settings: Settings) -> Program:
         stop_s=1.5,
         has_work=lambda pid: bool(group_members(pid)),
         is_needed=False,  # runs start in fresh interpreters while it is dead
+    )
+
+
+def _notifier(settings: Settings) -> Program:
+    mark = runtime_directory(settings.home) / NOTIFIER_MARK
+    return Program(
+        "notifier",
+        _python("ytcaption_assets.cli.main", "notifier"),
+        lambda started_at: touched_since(mark, started_at),
+        has_work=lambda _: False,  # what it has claimed is sent by the next one
+        is_needed=False,  # the outbox waits for it
     )
 
 

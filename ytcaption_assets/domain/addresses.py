@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+PUBLIC_PORTS = (80, 443)
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -68,6 +70,18 @@ def is_allowed(address: str | Address, networks: Sequence[str] = ()) -> bool:
         networks: CIDRs, such as `127.0.0.0/8`.
     """
     return is_public(address) or is_in_networks(address, networks)
+
+
+def refusal(address: str, port: int, networks: Sequence[str]) -> str | None:
+    """Why no connection is made; None where one may be: to a network that the settings allow, or to
+    a web server's port of a public address."""
+    if is_in_networks(address, networks):
+        return None
+    if not is_public(address):
+        return "its address is not public"
+    if port not in PUBLIC_PORTS:
+        return "only the ports 80 and 443 are open"
+    return None
 
 
 def is_loopback(host: str) -> bool:

@@ -21,10 +21,11 @@ YtcaptionError
 ├── StorageError          where things are kept
 │   └── DiskFull (retryable), ObjectNotFound, ObjectCorrupt, ObjectStoreUnavailable (retryable),
 │       DatabaseUnavailable (retryable), LakeUnavailable (retryable),
-│       DagsterUnavailable (retryable)
+│       DagsterUnavailable (retryable), SecretUnreadable
 ├── StateError            the request is not in the state this needs
 │   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy, ResultNotReady
 │   ├── AlreadyCompleted
+│   ├── WebhookNotFound, DeliveryNotFound, WebhookDisabled, TooManyWebhooks
 │   ├── ClaimLost
 │   │   └── SourcePaused (retryable)
 │   └── IntakePaused (retryable)
@@ -350,6 +351,12 @@ class LakeUnavailable(StorageError):
     retryable = True
 
 
+class SecretUnreadable(StorageError):
+    """What is encrypted in the database was so with another key."""
+
+    code = "secret_unreadable"
+
+
 class StateError(YtcaptionError):
     """The transcription is not in the state this needs."""
 
@@ -384,6 +391,30 @@ class ResultNotReady(StateError):
     """Not completed, so there is no result."""
 
     code = "result_not_ready"
+
+
+class WebhookNotFound(StateError):
+    """No such webhook."""
+
+    code = "webhook_not_found"
+
+
+class DeliveryNotFound(StateError):
+    """No such delivery of the webhook."""
+
+    code = "delivery_not_found"
+
+
+class WebhookDisabled(StateError):
+    """Nothing is sent to it until it is enabled."""
+
+    code = "webhook_disabled"
+
+
+class TooManyWebhooks(StateError):
+    """As many as one owner may have."""
+
+    code = "too_many_webhooks"
 
 
 class ClaimLost(StateError):

@@ -1,0 +1,134 @@
+"""An httpx client that a stranger's URL may be given to (rules 1 to 3).
+
+A host is resolved once, every address is checked, and the connection goes to a checked one, so a
+name that changes its address gains nothing. No redirect is followed and no proxy used. Each
+exchange has a connection of its own, on which no more than `max_bytes` are read.
+"""
+
+import ssl
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+from resources.egress_proxy import resolve
+from ytcaption_assets.domain.addresses import refusal
+from ytcaption_assets.domain.errors import BlockedAddress
+
+
+def guarded_client(
+    *, allowed_networks: Sequence[str] = (), max_bytes: int, timeout_s: float
+) -> httpx.AsyncClient:  # noqa: TID251 - this is the guarded one
+    """A client; close it. Besides httpx's errors its requests raise BlockedAddress.
+
+    Args:
+        allowed_networks: private CIDRs that may be reached, on any port.
+        max_bytes: of one answer, its head included.
+        timeout_s: of each step. What they all take together is bounded by the caller.
+    """
+    return httpx.AsyncClient(  # noqa: TID251
+        transport=_Transport(_Network(tuple(allowed_networks), max_bytes)),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=timeout_s,
+    )
+
+
+class _Transport(httpx.AsyncHTTPTransport):
+    """httpx's own, with connections of ours: it has no option for them."""
+
+    def __init__(self, network: httpcore.AsyncNetworkBackend) -> None:
+        context = httpx.create_ssl_context()  # SSL_CERT_FILE: an authority of the operator's own
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=None,
+            max_keepalive_connections=0,
+            network_backend=network,
+        )
+
+
+class _Network(httpcore.AsyncNetworkBackend):
+    """Connections to checked addresses only."""
+
+    def __init__(self, allowed_networks: tuple[str, ...], max_bytes: int) -> None:
+        self._allowed_networks = allowed_networks
+        self._max_bytes = max_bytes
+        self._inner = cast(httpcore.AsyncNetworkBackend, httpcore.AnyIOBackend())
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """The best address that answers.
+
+        Raises:
+            BlockedAddress: one of the host's addresses is not public, or the port is closed.
+            httpcore.ConnectError: no address, or no answer from any.
+        """
+        try:
+            addresses = await resolve(host, port)
+        except (OSError, UnicodeError):
+            raise httpcore.ConnectError("the host has no address") from None
+        for address in addresses:
+            reason = refusal(address, port, self._allowed_networks)
+            if reason is not None:
+                raise BlockedAddress(f"{host} is not opened: {reason}.")
+        failed: Exception = httpcore.ConnectError("the host has no address")
+        for address in addresses:
+            try:
+                stream = await self._inner.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+            else:
+                return _Counted(stream, self._max_bytes)
+        raise failed
+
+    async def connect_unix_socket(self, path: str, *_: Any, **__: Any) -> Any:
+        """Never."""
+        raise BlockedAddress("Unix sockets are not opened.")
+
+
+class _Counted(httpcore.AsyncNetworkStream):
+    """A stream that ends with an error once too much was read."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream, left: int) -> None:
+        self._inner = inner
+        self._left = left
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What comes next."""
+        data = await self._inner.read(min(max_bytes, self._left + 1), timeout)
+        self._left -= len(data)
+        if self._left < 0:
+            raise httpcore.RemoteProtocolError("the answer is too long")
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Sends all of it."""
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Hangs up."""
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """The same stream, encrypted; the handshake does not count."""
+        inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        return _Counted(inner, self._left)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Of the socket."""
+        return self._inner.get_extra_info(info)

@@ -1,0 +1,91 @@
+"""Operators are told what only they can mend, once and not a thousand times."""
+
+import json
+import logging
+
+import pytest
+from pydantic import SecretStr
+
+from resources.alerts import Alerts, raise_alert
+from resources.postgres import Postgres
+from resources.request_store import RequestStore
+from tests.resources.outboxes import Box
+from tests.webhook_receiver import Answer, WebhookReceiver
+from ytcaption_assets.domain.errors import SetupError
+from ytcaption_assets.settings import Settings
+
+
+def box_of(settings: Settings, store: RequestStore) -> Box:
+    return Box(settings, store, Postgres.from_settings(settings, "api"))
+
+
+def alerts_to(url: str, box: Box) -> Alerts:
+    settings = box.settings.model_copy(update={"notify_urls": SecretStr(url)})
+    return Alerts(settings, box.postgres)
+
+
+def later(box: Box) -> None:
+    with box.store.postgres.transaction() as connection:
+        connection.execute("update ytcaption.alert set next_try_at = now()")
+
+
+def test_failures_of_ours_are_told_together(
+    settings: Settings, request_store: RequestStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By cause; what a video is to blame for is not told, and no log says where it went."""
+    box = box_of(settings, request_store)
+    with WebhookReceiver() as chat:
+        url = chat.url("/hunter2").replace("http://", "json://user:s3cret@")
+        alerts = alerts_to(url, box)
+        box.failed("a", code="disk_full")
+        last = box.failed("b", code="disk_full")
+        box.failed("c", code="media_private")
+        with caplog.at_level(logging.DEBUG):
+            assert alerts.tell_due() == 1
+            assert alerts.tell_due() == 0
+        [received] = chat.received
+        message = json.loads(received.body)
+        assert "disk full" not in message["title"] and "disk_full" in message["title"]
+        assert "2 transcriptions failed" in message["message"] and last in message["message"]
+        assert "hunter2" not in caplog.text and "s3cret" not in caplog.text
+
+        box.failed("d", code="disk_full")
+        assert alerts.tell_due() == 0  # within the hour
+        later(box)
+        assert alerts.tell_due() == 1
+        assert "1 transcriptions failed" in json.loads(chat.received[1].body)["message"]
+
+
+def test_what_could_not_be_told_is_told_later(
+    settings: Settings, request_store: RequestStore
+) -> None:
+    """And a breaker's alert is one line."""
+    box = box_of(settings, request_store)
+    with WebhookReceiver() as chat:
+        chat.answers["/"] = Answer(500)
+        alerts = alerts_to(chat.url("/").replace("http://", "json://"), box)
+        runs = Postgres.from_settings(settings, "dagster")
+        with runs.transaction() as connection:
+            raise_alert(connection, "breaker_opened", "youtube")
+        assert alerts.tell_due() == 0
+        chat.answers["/"] = Answer(200)
+        later(box)
+        assert alerts.tell_due() == 1
+        assert "Downloads from youtube" in json.loads(chat.received[-1].body)["message"]
+
+
+def test_without_urls_nothing_piles_up(settings: Settings, request_store: RequestStore) -> None:
+    """It is in the log."""
+    box = box_of(settings, request_store)
+    box.failed("a", code="disk_full")
+    assert Alerts(settings, box.postgres).tell_due() == 1
+    assert [row["number"] for row in box.rows("select number from ytcaption.alert")] == [0]
+
+
+def test_a_wrong_url_is_refused_and_not_shown(
+    settings: Settings, request_store: RequestStore
+) -> None:
+    """At the start."""
+    with pytest.raises(SetupError) as error:
+        alerts_to("nonsense://s3cret", box_of(settings, request_store))
+    assert "s3cret" not in error.value.message

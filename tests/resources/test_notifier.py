@@ -1,0 +1,424 @@
+"""A notifier sends what the outbox holds, to real servers, and hostile ones do it no harm."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from resources import guarded_client, notifier, webhook_sender
+from resources.notifier import Notifier
+from resources.outbox import Outbox
+from resources.postgres import Postgres
+from resources.request_store import RequestStore
+from tests.resources.outboxes import Box
+from tests.webhook_receiver import Answer, WebhookReceiver
+from ytcaption_assets.domain.webhook import ENDINGS
+from ytcaption_assets.settings import Settings
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_receiver.py"
+PRIVATE = [
+    *("http://127.0.0.1/", "http://localhost/", "http://2130706433/", "http://[::1]/"),
+    *(
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+    ),
+]
+
+
+@pytest.fixture
+def here(settings: Settings) -> Settings:
+    """Loopback may be reached, on any port."""
+    return settings.model_copy(update={"allowed_networks": ("127.0.0.0/8",)})
+
+
+@pytest.fixture
+def box(here: Settings, request_store: RequestStore) -> Box:
+    """Empty."""
+    return Box(here, request_store, Postgres.from_settings(here, "api"))
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookReceiver]:
+    """Answers 204."""
+    with WebhookReceiver() as receiver:
+        yield receiver
+
+
+@contextmanager
+def notifying(settings: Settings) -> Iterator[None]:
+    """A notifier at work, in a thread."""
+    looked = threading.Event()
+    loop = asyncio.new_event_loop()
+
+    async def work() -> None:
+        await Notifier(settings, on_look=looked.set).run()
+
+    task = loop.create_task(work())
+
+    def run() -> None:
+        with suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+        loop.run_until_complete(loop.shutdown_default_executor())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert looked.wait(30)
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        loop.close()
+
+
+def settled(box: Box, number: int, timeout_s: float = 30) -> list:
+    """The deliveries, once so many attempts were made."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        rows = box.rows()
+        if sum(row["attempt"] for row in rows) >= number:
+            return rows
+        assert time.monotonic() < deadline, rows
+        time.sleep(0.05)
+
+
+def test_an_event_is_told_and_verified(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
+    """Signed, within a moment, with ids and links and not the text; again only where it failed."""
+    webhook = box.webhook(receiver.url(), event_types=ENDINGS)
+    receiver.secrets.append(box.webhooks.secrets(webhook.id, "local").secret)
+    with notifying(here):
+        id = box.completed(text="Geheimwort")
+        [received] = receiver.wait(1)
+        [row] = settled(box, 1)
+    assert received.verified_by == (0,)
+    assert received.id == str(row["event_id"])
+    assert abs(float(received.headers["webhook-timestamp"]) - received.at) < 5
+    message = json.loads(received.body)
+    assert message["type"] == "transcription.completed"
+    assert message["data"]["id"] == id
+    assert message["data"]["status_url"] == f"/api/v1/transcriptions/{id}"
+    assert b"Geheimwort" not in received.body and len(received.body) <= 20_000
+    assert (row["status"], row["last_outcome"]) == ("delivered", "delivered")
+
+
+def test_an_event_wakes_it(
+    box: Box, here: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not have to look by itself."""
+    monkeypatch.setattr(notifier, "POLL_S", 600.0)
+    with notifying(here):
+        for number in range(3):
+            box.failed(f"m{number}", callback=receiver.url())
+            receiver.wait(number + 1)
+
+
+def test_what_nobody_tells_of_is_found(
+    box: Box, here: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NOTIFY is a hint: without any it looks by itself."""
+
+    async def listens_to_nothing(self: Notifier) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(Notifier, "_listen", listens_to_nothing)
+    monkeypatch.setattr(notifier, "POLL_S", 0.1)
+    with notifying(here):
+        box.failed(callback=receiver.url())
+        receiver.wait(1)
+
+
+def test_the_text_comes_along_where_it_is_asked_for(
+    box: Box, settings: Settings, here: Settings, receiver: WebhookReceiver
+) -> None:
+    """While the whole has 20 kB at most; links begin with the public address."""
+    public = here.model_copy(update={"public_url": "https://captions.example.org"})
+    with notifying(public):
+        box.completed("short", text="Ask not.", callback=receiver.url("/short"), include="result")
+        box.completed(
+            "long", text="word " * 5_000, callback=receiver.url("/long"), include="result"
+        )
+        box.completed("edge", text="é" * 9_990, callback=receiver.url("/edge"), include="result")
+        receiver.wait(3)
+    data = {
+        path: json.loads(receiver.at(path)[0].body)["data"] for path in ("/short", "/long", "/edge")
+    }
+    assert data["/short"]["result"] == {"language": "en", "duration_s": 0.6, "text": "Ask not."}
+    assert data["/long"]["result"] is None and data["/edge"]["result"] is None
+    assert data["/short"]["result_url"].startswith("https://captions.example.org/api/v1/")
+
+
+def test_after_a_rotation_both_secrets_sign_for_a_day(
+    box: Box, here: Settings, receiver: WebhookReceiver
+) -> None:
+    """Receivers may change over in their own time; then the old one is void."""
+    webhook = box.webhook(receiver.url())
+    receiver.secrets.append(box.webhooks.secrets(webhook.id, "local").secret)
+    rotated = box.webhooks.rotate(webhook.id, "local")
+    receiver.secrets.append(rotated.secret)
+    assert rotated.earlier == (receiver.secrets[0],)
+    with notifying(here):
+        box.failed("a")
+        assert receiver.wait(1)[0].verified_by == (0, 1)
+        settled(box, 1)
+        box.pass_time(24 * 3600 + 1)
+        box.failed("b")
+        assert receiver.wait(2)[1].verified_by == (1,)
+    sealed = [row["sealed"] for row in box.rows("select * from ytcaption.webhook_secret")]
+    assert not any(secret[6:] in str(sealed) for secret in receiver.secrets)
+
+
+def test_each_answer_means_one_thing(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
+    """2xx is success, 3xx is not followed, 410 ends it, `Retry-After` is heeded, 4 KiB are kept."""
+    later = formatdate(time.time() + 7200, usegmt=True)
+    receiver.answers |= {
+        "/200": Answer(200, body=b"ok"),
+        "/302": Answer(302, (("location", receiver.url("/trap")),)),
+        "/400": Answer(400),
+        "/410": Answer(410),
+        "/429": Answer(429, (("retry-after", "3600"),)),
+        "/503": Answer(503, (("retry-after", later),), body=b"\x00busy" * 2_000),
+    }
+    with notifying(here):
+        for path in list(receiver.answers):
+            box.failed(path[1:], callback=receiver.url(path))
+        rows = {row["url"]: row for row in settled(box, 6)}
+        found = {path: rows[receiver.url(path)] for path in receiver.answers if path != "/trap"}
+    assert receiver.at("/trap") == []
+    assert {path: (row["status"], row["last_outcome"]) for path, row in found.items()} == {
+        "/200": ("delivered", "delivered"),
+        "/302": ("waiting", "redirected"),
+        "/400": ("waiting", "refused"),
+        "/410": ("dead", "gone"),
+        "/429": ("waiting", "refused"),
+        "/503": ("waiting", "server_error"),
+    }
+    waits = {
+        path: (row["next_attempt_at"] - row["created_at"]).total_seconds()
+        for path, row in found.items()
+    }
+    assert waits["/400"] < 60
+    assert 3_500 < waits["/429"] < 3_700 and 7_100 < waits["/503"] < 7_300
+    attempts = box.rows("select * from ytcaption.delivery_attempt where status_code = 503")
+    assert 3_000 < len(attempts[0]["answer"]) <= 4_096
+
+
+def test_a_failed_attempt_is_made_again_with_the_same_id(
+    box: Box, here: Settings, receiver: WebhookReceiver
+) -> None:
+    """And a time and signature of its own."""
+    receiver.answers["/hook"] = Answer(500)
+    webhook = box.webhook(receiver.url())
+    receiver.secrets.append(box.webhooks.secrets(webhook.id, "local").secret)
+    with notifying(here):
+        box.failed()
+        settled(box, 1)
+        receiver.answers["/hook"] = Answer(204)
+        box.pass_time(10)
+        box.failed("wakes")  # nobody tells a notifier that its clock was set
+        settled(box, 3)
+    first, second = [each for each in receiver.received if each.id == receiver.received[0].id]
+    assert first.verified_by == second.verified_by == (0,)
+    assert first.body == second.body
+
+
+def test_a_slow_receiver_delays_nobody_else(
+    box: Box, here: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has four places, by which none of the others waits."""
+    monkeypatch.setattr(webhook_sender.Sender.__init__, "__defaults__", (25.0,))
+    release = threading.Event()
+    with WebhookReceiver() as slow, notifying(here):
+        slow.answers["/hook"] = Answer(act=lambda _: release.wait(60))
+        for number in range(8):
+            box.failed(f"m{number}", callback=slow.url())
+        slow.wait(4)
+        box.failed("quick", callback=receiver.url("/quick"))
+        receiver.wait(1, "/quick")
+        assert len(slow.received) == 4
+        release.set()
+
+
+def drip(connection: socket.socket) -> None:
+    """An answer that never ends, a byte at a time."""
+    try:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.05)
+    except OSError:
+        pass
+
+
+def flood(head: bytes, read_all: list[bytes]):
+    """More than anybody reads."""
+
+    def act(connection: socket.socket) -> None:
+        try:
+            connection.sendall(head)
+            for _ in range(5_000):
+                connection.sendall(b"y" * 16_384)
+            read_all.append(head)
+        except OSError:
+            pass
+
+    return act
+
+
+def test_a_drip_is_given_up(
+    box: Box, here: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is for all of it: a byte now and then does not lengthen it."""
+    monkeypatch.setattr(webhook_sender.Sender.__init__, "__defaults__", (1.0,))
+    receiver.answers["/hook"] = Answer(act=drip)
+    with notifying(here):
+        box.failed(callback=receiver.url())
+        assert settled(box, 1)[0]["last_outcome"] == "timeout"
+
+
+def test_hostile_answers_are_bounded(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
+    """Heads without end, floods and nonsense: the status counts, of the body little is read."""
+    read_all: list[bytes] = []
+    flood_of_body = flood(b"HTTP/1.1 200 OK\r\ncontent-length: 81920000\r\n\r\n", read_all)
+    receiver.answers |= {
+        "/flood": Answer(act=flood_of_body),
+        "/head": Answer(act=flood(b"HTTP/1.1 200 OK\r\nx: ", read_all)),
+        "/nonsense": Answer(act=lambda connection: connection.sendall(b"SSH-2.0-x\r\n\r\n")),
+        "/hangup": Answer(act=lambda connection: None),
+    }
+    with notifying(here):
+        for path in list(receiver.answers):
+            box.failed(path[1:], callback=receiver.url(path))
+        rows = {row["url"]: row["last_outcome"] for row in settled(box, 4)}
+    assert {path: rows[receiver.url(path)] for path in receiver.answers} == {
+        "/flood": "delivered",
+        "/head": "bad_answer",
+        "/nonsense": "bad_answer",
+        "/hangup": "bad_answer",
+    }
+    assert read_all == []
+
+
+def test_private_addresses_are_not_reached(
+    box: Box, settings: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by their spelling, nor by a name that leads there, nor by one that changes."""
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        if host.startswith("rebind"):  # public when it is asked first, then not
+            return ["93.184.216.34", "127.0.0.1"]
+        return ["127.0.0.1"]
+
+    port = receiver.url().split(":")[2].split("/")[0]
+    urls = [*PRIVATE, "http://private.example.org/", "http://rebind.example.org/"]
+    for number, url in enumerate(urls):
+        box.failed(f"m{number}", callback=url)
+    box.failed("port", callback=f"http://93.184.216.34:{port}/")
+    with monkeypatch.context() as patch:
+        patch.setattr(guarded_client, "resolve", resolve)
+        with notifying(settings):  # where no network is allowed
+            rows = settled(box, len(urls) + 1)
+    assert {row["last_outcome"] for row in rows} == {"blocked_address"}
+    assert receiver.received == []
+    assert "rebind.example.org" in asked
+
+
+def test_a_name_is_resolved_once_and_that_address_is_used(
+    box: Box, here: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection goes where the check was, under the host's own name."""
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
+
+    monkeypatch.setattr(guarded_client, "resolve", resolve)
+    url = receiver.url().replace("127.0.0.1", "hooks.example.org")
+    with notifying(here):
+        box.failed(callback=url)
+        [received] = receiver.wait(1)
+    assert asked == ["hooks.example.org"]
+    assert received.headers["host"].startswith("hooks.example.org:")
+
+
+def test_two_notifiers_send_each_once(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
+    """Side by side, without a word to each other."""
+    with notifying(here), notifying(here):
+        for number in range(20):
+            box.failed(f"m{number}", callback=receiver.url(f"/{number}"))
+        settled(box, 20)
+    ids = [received.id for received in receiver.received]
+    assert len(ids) == len(set(ids)) == 20
+
+
+def test_the_example_receiver_takes_it(box: Box, here: Settings) -> None:
+    """`examples/webhook_receiver.py` verifies what comes, and refuses a stranger's."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    webhook = box.webhook(f"http://127.0.0.1:{port}/")
+    secret = box.webhooks.secrets(webhook.id, "local").secret
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLE), str(port)],
+        env=os.environ | {"YTCAPTION_WEBHOOK_SECRET": secret},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert process.poll() is None
+            time.sleep(0.05)
+        box.failed("a")
+        with notifying(here):
+            assert settled(box, 1)[0]["last_outcome"] == "delivered"
+            box.webhook(f"http://127.0.0.1:{port}/", owner="key:stranger")
+            box.failed("b", owner="key:stranger")
+            assert settled(box, 2)[1]["last_outcome"] == "refused"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_what_a_dead_notifier_claimed_is_sent_by_the_next(
+    box: Box, here: Settings, receiver: WebhookReceiver
+) -> None:
+    """Once its lease has ended."""
+    box.failed(callback=receiver.url())
+    [claimed] = Outbox(box.postgres).claim(9)
+    box.pass_time(31)
+    with notifying(here):
+        [received] = receiver.wait(1)
+        [row] = settled(box, 1)
+    assert received.id == str(claimed.message.event_id)
+    assert row["status"] == "delivered"
+
+
+def test_a_lost_key_is_no_loss_of_events(
+    box: Box, here: Settings, receiver: WebhookReceiver
+) -> None:
+    """What cannot be signed is not sent, and goes out once it can be."""
+    webhook = box.webhook(receiver.url())
+    key = here.home / "webhook.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    kept = key.read_bytes()
+    key.unlink()
+    box.failed()
+    with notifying(here):
+        assert settled(box, 1)[0]["last_outcome"] == "secret_unreadable"
+    key.write_bytes(kept)
+    receiver.secrets.append(box.webhooks.secrets(webhook.id, "local").secret)
+    box.pass_time(10)
+    with notifying(here):
+        assert receiver.wait(1)[0].verified_by == (0,)
