@@ -15,6 +15,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from resources.alerts import raise_alert
 from resources.postgres import Postgres
 from resources.request_rows import clean
 from resources.site_domains import site_code, site_of
@@ -145,6 +146,8 @@ def note_failure(
     )
     data = {"code": code, "failures": breaker["failures"]}
     _add_event(connection, "breaker.opened", site, data, row["run_id"])
+    if breaker["opened_at"] is None:
+        raise_alert(connection, "breaker_opened", site, row["id"])
     logger.warning("no downloads from %s for now: %d failures", site, breaker["failures"])
 
 

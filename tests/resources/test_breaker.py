@@ -62,6 +62,11 @@ def events(server: DatabaseServer) -> list[tuple[str, dict]]:
         ).fetchall()
 
 
+def alerts(server: DatabaseServer) -> list[tuple[str, str, int]]:
+    with psycopg.connect(server.superuser_url) as connection:
+        return connection.execute("select code, subject, number from ytcaption.alert").fetchall()
+
+
 def is_let_through(store: RequestStore, id: str, run_id: str) -> bool:
     try:
         store.begin_download(id, run_id, 100)
@@ -88,6 +93,7 @@ def test_five_failures_in_a_row_open_it(request_store: RequestStore, database_se
         request_store.heartbeat(late, "late")
     data = {"site": "youtube.com", "code": BLOCKED, "failures": 5}
     assert events(database_server) == [("breaker.opened", data)]
+    assert alerts(database_server) == [("breaker_opened", "youtube.com", 1)]
 
 
 def test_a_success_forgets_failures(request_store: RequestStore):

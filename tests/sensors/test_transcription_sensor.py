@@ -130,7 +130,7 @@ def test_a_tick_does_not_listen_while_dagsters_queue_is_full(
     instance, request_store, settings, monkeypatch: pytest.MonkeyPatch
 ):
     """All that is due beyond it would wake it again and again."""
-    monkeypatch.setattr(module, "WINDOW", 1)
+    monkeypatch.setattr(module, "_window", lambda: 1)
     monkeypatch.setattr(module, "FULL_S", 0.1)
     monkeypatch.setattr(module, "WAIT_S", 20.0)
     first = submit(request_store, "first")
