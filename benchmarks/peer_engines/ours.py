@@ -9,7 +9,7 @@ from resources.whisper import WhisperTranscriber
 from resources.whisper_batched import BatchedTranscriber
 from ytcaption_assets.domain.request import TranscriptionOptions
 
-CALLERS = 16
+CALLERS = 64
 
 
 def sequential(weights: Weights) -> Hear:
@@ -18,7 +18,7 @@ def sequential(weights: Weights) -> Hear:
 
 
 def batched(weights: Weights) -> Hear:
-    """`YTCAPTION_ENGINE=batched`, asked by sixteen callers at once, as by sixteen runs."""
+    """`YTCAPTION_ENGINE=batched`, asked for all recordings of a set at once, as by a batch."""
     return _hearing(BatchedTranscriber, weights, callers=CALLERS)
 
 
