@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib import metadata
 from typing import Self
 
@@ -14,6 +13,7 @@ from resources.guarded_client import guarded_client
 from resources.outbox import Attempt, Outcome
 from resources.webhook_message import Letter
 from ytcaption_assets.domain.errors import BlockedAddress
+from ytcaption_assets.domain.retry_after import retry_after_s
 
 LIMIT_S = 15.0
 """For all of it, the look-up of the host included (rule 25)."""
@@ -62,13 +62,13 @@ class Sender:
         }
         async with self._client.stream("POST", url, content=letter.body, headers=headers) as answer:
             status = answer.status_code
-            retry_after_s = _retry_after_s(answer.headers.get("retry-after", ""))
+            wait_s = retry_after_s(answer.headers.get("retry-after"), datetime.now(UTC))
             try:
                 text = (await _beginning(answer)).decode("utf-8", "replace")
             except httpx.HTTPError:  # the status has said all that counts
                 text = ""
         took_s = time.monotonic() - began
-        return Attempt(outcome_of(status), took_s, status, text, retry_after_s)
+        return Attempt(outcome_of(status), took_s, status, text, wait_s)
 
 
 def outcome_of(status: int) -> Outcome:
@@ -89,17 +89,3 @@ async def _beginning(answer: httpx.Response) -> bytes:
         if len(kept) >= KEPT_BYTES:
             break
     return bytes(kept[:KEPT_BYTES])
-
-
-def _retry_after_s(text: str) -> float | None:
-    """Of seconds or an HTTP date; None where it is neither."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())

@@ -210,6 +210,7 @@ def code_location(database_url: str, launcher: str) -> Iterator[CodeLocation]:
         home=folder / "home",
         database_url=database_url,  # pyright: ignore[reportArgumentType]
         allowed_networks=("127.0.0.0/8",),
+        downloads_per_site=100,  # all media are of this host, and killed runs keep their place
         run_launcher=launcher,  # pyright: ignore[reportArgumentType]
     )
     code = _copied_code(folder / "code")

@@ -106,6 +106,7 @@ def test_processes_that_answer_that_hang_and_that_died(settings):
         "daemon": "not running",
         "webserver": "no answer",
         "api": "ok",
+        "notifier": "not running",
     }
     assert {each.name: each.restarts for each in report.processes}["api"] == 2
     assert report.runs

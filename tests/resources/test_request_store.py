@@ -274,10 +274,10 @@ def test_what_is_known_is_not_waited_for(request_store: RequestStore):
     """Its next attempt is, and every other."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
     known = [run_key(id, 1)]
-    assert not request_store.wait_for_work(0.1, known)
+    assert not request_store.wait_for_work(0.1, known=known)
     request_store.settle_attempt(id, 1, "run_lost", "It was lost.", True, 4)
     began = time.monotonic()
-    assert request_store.wait_for_work(20, known)
+    assert request_store.wait_for_work(20, known=known)
     assert time.monotonic() - began < 2
 
 

@@ -36,7 +36,12 @@ pytestmark = pytest.mark.model
 @pytest.fixture(scope="module")
 def home(model_home: Path) -> Iterator[WorkerHome]:
     """A worker with two slots, of the sequential engine: its segments come one after the other."""
-    home = WorkerHome(model_home, YTCAPTION_WORKER_JOBS="2", YTCAPTION_WORKER_DRAIN_S="1")
+    home = WorkerHome(
+        model_home,
+        YTCAPTION_ENGINE="sequential",
+        YTCAPTION_WORKER_JOBS="2",
+        YTCAPTION_WORKER_DRAIN_S="1",
+    )
     home.ensure()
     yield home
     home.remove()

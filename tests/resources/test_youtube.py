@@ -16,6 +16,7 @@ from tests.resources.downloads import children, direct, downloader, fetch
 from ytcaption_assets.domain.errors import (
     ClaimLost,
     DiskFull,
+    DownloadCrashed,
     DrmProtected,
     EmptyFile,
     LiveNotOver,
@@ -241,7 +242,7 @@ def test_a_child_that_dies_is_worth_another_attempt(server: MediaServer, tmp_pat
         for child in children():
             child.kill()
 
-    with pytest.raises(SourceUnavailable, match="ended unexpectedly"):
+    with pytest.raises(DownloadCrashed, match="ended unexpectedly"):
         downloader().download(direct(server.url("slow/jfk.flac", rate=50_000)), tmp_path, kill)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.media_server import MediaServer, Served
 from tests.resources.downloads import children, direct, downloader, fetch
-from ytcaption_assets.domain.errors import MediaNotFound, SourceUnavailable
+from ytcaption_assets.domain.errors import DownloadCrashed, MediaNotFound
 
 CUT = 600_000
 
@@ -39,7 +39,7 @@ def interrupt(url: str, folder: Path) -> int:
             for child in children():
                 child.kill()
 
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(DownloadCrashed):
         downloader().download(direct(url), folder, kill)
     left = (folder / "media.part").stat().st_size
     assert left > 100_000
@@ -125,7 +125,7 @@ def test_a_killed_stream_goes_on_with_the_next_part(server: MediaServer, tmp_pat
             for child in children():
                 child.kill()
 
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(DownloadCrashed):
         downloader().download(direct(server.url("slow.m3u8")), folder, kill)
     # As if it had been killed between joining a part and taking note of it.
     joined = folder / "media.part"
