@@ -5,8 +5,8 @@
 
 Arms take turns in one process with the same weights: `plain` is `WhisperModel.transcribe` at its
 defaults (beam 5, one window after the other, two threads), `sequential` is WhisperTranscriber,
-`batched` is BatchedTranscriber with several callers. Speed is told by wall time and by CPU time of
-this process: on a machine that others use only the latter compares.
+`batched` is BatchedTranscriber with several callers. For a look: arms of one process share its
+memory, so that ratios are told by `benchmarks.peers`, where each has a process of its own.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from resources.batch_queue import Shape
 from resources.speech_windows import WindowCosts
 from resources.whisper import WhisperTranscriber
 from resources.whisper_batched import BatchedTranscriber
-from resources.whisper_device import keep_pages, loaded_model
+from resources.whisper_device import loaded_model
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import load_settings
 
@@ -131,7 +131,6 @@ def measure(
     results: dict[str, list[Round]] = {name: [] for name in arms}
     for _ in range(rounds):
         for name, arm in arms.items():
-            keep_pages(name != "plain")  # allocations as in a process of its own
             wall, cpu = time.perf_counter(), time.process_time()
             heard = arm(recordings)
             took = time.perf_counter() - wall, time.process_time() - cpu
