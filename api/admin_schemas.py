@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from api.moment import Moment
-from api.request_schemas import refuse_unstorable
+from api.storable import StorableBody
 from resources.admin import Affected, Overview
 from resources.breaker import Breaker
 from resources.pauses import Part, Pause
@@ -15,16 +15,7 @@ from resources.purge import Purged
 FinalStatus = Literal["completed", "failed", "canceled"]
 
 
-class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    @model_validator(mode="after")
-    def _is_storable(self) -> Self:
-        refuse_unstorable(self.model_dump())
-        return self
-
-
-class RetryAsked(_Asked):
+class RetryAsked(StorableBody):
     """Which transcriptions; what is left out does not matter."""
 
     status: Annotated[
@@ -45,7 +36,7 @@ class RetryAsked(_Asked):
     created_before: Annotated[Moment | None, Field(description="First asked for before.")] = None
 
 
-class PauseAsked(_Asked):
+class PauseAsked(StorableBody):
     """What is to stop."""
 
     part: Annotated[
@@ -58,13 +49,13 @@ class PauseAsked(_Asked):
     reason: Annotated[str, Field(max_length=500, description="For other operators.")] = ""
 
 
-class ResumeAsked(_Asked):
+class ResumeAsked(StorableBody):
     """What is to go on."""
 
     part: Part
 
 
-class PurgeAsked(_Asked):
+class PurgeAsked(StorableBody):
     """Which transcriptions at rest are to be erased: by age, by status, or both."""
 
     older_than_days: Annotated[
@@ -83,7 +74,7 @@ class PurgeAsked(_Asked):
         return self
 
 
-class BreakerAsked(_Asked):
+class BreakerAsked(StorableBody):
     """A site that downloads come from."""
 
     site: Annotated[

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from api.request_schemas import MAX_URL_LENGTH, refuse_unstorable
+from api.request_schemas import MAX_URL_LENGTH
+from api.storable import StorableBody
 from resources.deliveries import Delivery, Status
 from resources.webhooks import Secrets, Webhook
 from ytcaption_assets.domain.request import TranscriptionStatus
@@ -40,26 +41,17 @@ _Secret = Annotated[
 ]
 
 
-class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    @model_validator(mode="after")
-    def _is_storable(self) -> Self:
-        refuse_unstorable(self.model_dump())
-        return self
-
-
-class WebhookCreate(_Asked):
+class WebhookCreate(StorableBody):
     """A webhook that is to be made."""
 
     url: _Url
-    events: _Events = list(ENDINGS)
+    events: _Events = list(ENDINGS)  # noqa: RUF012 - pydantic copies it
     include: _Include = None
     description: _Description = ""
     secret: _Secret = None
 
 
-class WebhookChange(_Asked):
+class WebhookChange(StorableBody):
     """What is to be different; what is left out stays."""
 
     url: _Url | None = None
@@ -86,7 +78,7 @@ class WebhookChange(_Asked):
         return given
 
 
-class SecretRotate(_Asked):
+class SecretRotate(StorableBody):
     """The secret that is to be in force."""
 
     secret: _Secret = None
@@ -193,7 +185,7 @@ class DeliveryPage(BaseModel):
     next_cursor: Annotated[str | None, Field(description="Null on the last page.")]
 
 
-class ReplayAsked(_Asked):
+class ReplayAsked(StorableBody):
     """Which dead letters; what is left out does not matter."""
 
     webhook_id: UUID | None = None

@@ -16,7 +16,7 @@ def machine() -> dict[str, str]:
     load = os.getloadavg()[0]
     return {
         "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
+        "processor": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "memory": f"{psutil.virtual_memory().total / 1024**3:.0f} GiB",
         "load before": f"{load:.1f}, niceness {os.nice(0)}",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
@@ -24,10 +24,16 @@ def machine() -> dict[str, str]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, and the widest vectors it has."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor()
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    named = {key.strip(): value.strip() for key, value in pairs}
+    vectors = {"avx512f": "AVX-512", "avx2": "AVX2"}
+    flags = named.get("flags", "").split()
+    widest = next((name for flag, name in vectors.items() if flag in flags), None)
+    model = named.get("model name", platform.machine())
+    return f"{model} ({widest})" if widest else model

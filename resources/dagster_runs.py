@@ -11,7 +11,6 @@ from ytcaption_assets.partitions import transcription_partitions
 PARTITION_TAG = "dagster/partition"
 RUN_KEY_TAG = "dagster/run_key"
 
-
 _POLL_S = 0.25
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,

@@ -255,8 +255,9 @@ def _joined(jobs: Sequence[Job]) -> np.ndarray:
 
 def _heard(job: Job) -> int:
     """Positions of a job's own: its speech, and a little silence."""
-    frames = job.next_frames
-    return min(frames, frames if frames == FULL_FRAMES else job.mel.shape[1] + _HEARD_FRAMES) // 2
+    if job.next_frames == FULL_FRAMES:
+        return FULL_FRAMES // 2
+    return min(job.next_frames, job.mel.shape[1] + _HEARD_FRAMES) // 2
 
 
 def _held(encoded: np.ndarray, positions: int) -> np.ndarray:
