@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
 from resources.breaker import Breaker, breakers
+from resources.event_log import add_events
 from resources.pauses import Pause, pauses
 from resources.postgres import Postgres
 from resources.queue_report import FailureCount, queue_report
@@ -23,6 +24,7 @@ from resources.transcription_state import (
     is_erased,
     notify,
 )
+from ytcaption_assets.domain.events import EventType
 
 logger = logging.getLogger(__name__)
 
@@ -187,20 +189,13 @@ def _queue_batch(connection: Connection[DictRow], chosen: RetryFilter) -> list[D
         update ytcaption.transcription t
         set {QUEUED_ANEW}
         from chosen where t.id = chosen.id
-        returning t.id, t.media_id, t.attempt
+        returning t.id, t.media_id, t.run_id, t.traceparent, t.attempt, t.priority
         """,  # noqa: S608
         {**chosen.__dict__, "batch": BATCH},
     ).fetchall()
-    values: list[dict[str, Any]] = [dict(row) for row in rows]
+    told = [{"attempt": row["attempt"], "priority": row["priority"], "by": "admin"} for row in rows]
+    add_events(connection, rows, EventType.QUEUED, told)
     with connection.cursor() as cursor:
-        cursor.executemany(
-            """
-            insert into ytcaption.event (event_type, transcription_id, media_id, data)
-            values ('transcription.queued', %(id)s, %(media_id)s,
-                jsonb_build_object('attempt', %(attempt)s::int, 'by', 'admin'))
-            """,
-            values,
-        )
         cursor.executemany(
             "select pg_notify(%s, %s)", [(PROGRESS_CHANNEL, row["id"]) for row in rows]
         )

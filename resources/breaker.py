@@ -9,19 +9,21 @@ are locked after the transcription's own.
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
 
 from resources.alerts import raise_alert
+from resources.event_log import add_site_event
 from resources.postgres import Postgres
 from resources.request_rows import clean
 from resources.site_domains import site_code, site_of
 from resources.transcription_state import WORK_CHANNEL, notify
 from resources.waiting import waiting_message
+from ytcaption_assets.domain.caller import owner_code
 from ytcaption_assets.domain.errors import SourceBlocked, SourcePaused, SourceUnavailable
+from ytcaption_assets.domain.events import EventType
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,8 @@ def let_through(
     connection.execute(
         "update ytcaption.breaker set probe_run_id = %s where site = %s", (row["run_id"], site)
     )
-    _add_event(connection, "breaker.probed", site, {"failures": breaker["failures"]}, row["run_id"])
+    data = {"site": site_code(site), "failures": breaker["failures"]}
+    add_site_event(connection, EventType.BREAKER_PROBED, data, row["run_id"])
     return None
 
 
@@ -144,8 +147,8 @@ def note_failure(
         """,
         (max(COOL_S, retry_after_s or 0.0), site),
     )
-    data = {"code": code, "failures": breaker["failures"]}
-    _add_event(connection, "breaker.opened", site, data, row["run_id"])
+    data = {"site": site_code(site), "code": code, "failures": breaker["failures"]}
+    add_site_event(connection, EventType.BREAKER_OPENED, data, row["run_id"])
     if breaker["opened_at"] is None:
         raise_alert(connection, "breaker_opened", site, row["id"])
     logger.warning("no downloads from %s for now: %d failures", site, breaker["failures"])
@@ -160,7 +163,8 @@ def note_success(connection: Connection[DictRow], row: DictRow) -> None:
         (row["source_site"], row["run_id"]),
     ).fetchone()
     if closed is not None and closed["opened_at"] is not None:
-        _add_event(connection, "breaker.closed", row["source_site"], {}, row["run_id"])
+        data = {"site": site_code(row["source_site"])}
+        add_site_event(connection, EventType.BREAKER_CLOSED, data, row["run_id"])
         logger.warning("downloads from %s go on", row["source_site"])
 
 
@@ -210,7 +214,8 @@ def open_breaker(postgres: Postgres, site: str, reason: str, by: str) -> None:
             """,
             (site, clean(reason), by),
         )
-        _add_event(connection, "breaker.opened", site, {"by": by})
+        data = {"site": site_code(site), "by": owner_code(by)}
+        add_site_event(connection, EventType.BREAKER_OPENED, data)
     logger.warning("downloads from %s stopped by %s", site, by)
 
 
@@ -226,20 +231,8 @@ def close_breaker(postgres: Postgres, site: str, by: str) -> bool:
         ).fetchone()
         was_open = known is not None and known["opened_at"] is not None
         if was_open:
-            _add_event(connection, "breaker.closed", site, {"by": by})
+            data = {"site": site_code(site), "by": owner_code(by)}
+            add_site_event(connection, EventType.BREAKER_CLOSED, data)
             notify(connection, WORK_CHANNEL, "")  # what has waited is due: the sensor wakes up
     logger.warning("downloads from %s resumed by %s", site, by)
     return was_open
-
-
-def _add_event(
-    connection: Connection[DictRow],
-    event_type: str,
-    site: str,
-    data: dict[str, Any],
-    run_id: str | None = None,
-) -> None:
-    connection.execute(
-        "insert into ytcaption.event (event_type, run_id, data) values (%s, %s, %s)",
-        (event_type, run_id, Jsonb({"site": site_code(site)} | data)),
-    )

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from resources.event_log import add_event
 from resources.postgres import Postgres
 from resources.request_intake import ask_again
 from resources.request_rows import (
@@ -18,7 +19,6 @@ from resources.transcription_state import (
     VISIBLE,
     WORK_CHANNEL,
     absent,
-    add_event,
     cancel_row,
     locked_media,
     locked_row,
@@ -32,6 +32,7 @@ from ytcaption_assets.domain.errors import (
     QuotaExceeded,
     TranscriptionBusy,
 )
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.request import TranscriptionStatus
 
 Effect = Literal["canceled", "withdrawn", "unchanged"]
@@ -124,7 +125,8 @@ class Endings:
                     raise allowed
             queued = ask_again(connection, row, request, asker, traceparent)
             assert queued is not None, "failed, canceled and forced ones are queued"
-            add_event(connection, queued, "transcription.queued", {"attempt": queued["attempt"]})
+            told = {"attempt": queued["attempt"], "priority": queued["priority"]}
+            add_event(connection, queued, EventType.QUEUED, told)
             notify(connection, WORK_CHANNEL, id)
             notify(connection, PROGRESS_CHANNEL, id)
             return transcription_row(queued)
@@ -173,4 +175,4 @@ def withdraw(connection: Connection[DictRow], row: DictRow, owner: str) -> None:
         """,
         {"id": row["id"], "owner": owner},
     )
-    add_event(connection, row, "request.withdrawn", {"number": taken.rowcount})
+    add_event(connection, row, EventType.REQUEST_WITHDRAWN, {"number": taken.rowcount})

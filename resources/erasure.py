@@ -23,6 +23,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from resources.endings import others_asked, owned_row, withdraw
+from resources.event_log import add_event
 from resources.media_extension import EXTENSIONS, UNKNOWN
 from resources.object_store import ObjectStore, audio_key, document_key, upload_key
 from resources.orchestrator import Orchestrator
@@ -31,7 +32,6 @@ from resources.transcript_catalog import TranscriptCatalog
 from resources.transcription_state import (
     NO_AUDIO,
     PROGRESS_CHANNEL,
-    add_event,
     cancel_row,
     is_erased,
     locked_media,
@@ -40,6 +40,7 @@ from resources.transcription_state import (
 from resources.work_lock import alone, storing
 from resources.workspace import Workspace
 from ytcaption_assets.domain.errors import TranscriptionBusy, TranscriptionErased
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.settings import Settings
 
@@ -192,13 +193,13 @@ class Erasure:
                     (id,),
                 )
             has_media = self._forget_audio(connection, row["media_id"])
-            add_event(connection, row, "transcription.erased", {"attempt": row["attempt"]})
+            add_event(connection, row, EventType.ERASED, {"attempt": row["attempt"]})
             notify(connection, PROGRESS_CHANNEL, id)
             events = connection.execute(
-                "select coalesce(bool_or(event_type = 'transcript.stored'), false) as was_in_lake, "
+                "select coalesce(bool_or(event_type = %s), false) as was_in_lake, "
                 "array_agg(distinct run_id) filter (where run_id is not null) as run_ids "
                 "from ytcaption.event where transcription_id = %s",
-                (id,),
+                (EventType.TRANSCRIPT_STORED, id),
             ).fetchone()
             assert events is not None
             return _Emptied(

@@ -8,6 +8,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from resources.checkpoint_store import forget_checkpoint
+from resources.event_log import VERSION, add_event, appending, trace_id
 from resources.request_rows import Submission, TranscriptionRequest, clean, transcription_row
 from resources.site_domains import site_of
 from resources.transcription_state import (
@@ -22,9 +23,10 @@ from ytcaption_assets.domain.errors import (
     TranscriptionBusy,
     YtcaptionError,
 )
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.request import TranscriptionStatus
 
-_INSERT_NEW = """
+_INSERT_NEW = f"""
 with asked as materialized (
     select * from jsonb_to_recordset(%(asked)s) as asked(
         id text, media_id text, kind text, url text, extractor text, title text, site text,
@@ -47,19 +49,26 @@ with asked as materialized (
 ), revived as (
     delete from ytcaption.tombstone using asked
     where id_sha256 = encode(sha256(convert_to(asked.id, 'UTF8')), 'hex')
-)
-insert into ytcaption.transcription
-    (id, media_id, options, priority, source_site, owner, traceparent)
-select id, media_id, options, priority, site, %(owner)s, %(traceparent)s from asked order by id
-on conflict (id) do nothing
-returning *
-"""
+), made as (
+    insert into ytcaption.transcription
+        (id, media_id, options, priority, source_site, owner, traceparent)
+    select id, media_id, options, priority, site, %(owner)s, %(traceparent)s from asked order by id
+    on conflict (id) do nothing
+    returning *
+), happened as (
+    select id as place, %(created)s as event_type, id as transcription_id, media_id, run_id,
+        %(trace_id)s as trace_id, jsonb_build_object('priority', priority) as data
+    from made
+), told as ({appending("happened")})
+select * from made order by id
+"""  # noqa: S608
 
-_ADD_REQUESTS = """
+_ADD_REQUESTS = f"""
 with asked as materialized (
     select *, ytcaption.uuid7() as request_id from jsonb_to_recordset(%(asked)s) as asked(
         number integer, transcription_id text, media_id text, run_id text, priority text,
         force boolean, metadata jsonb, created boolean, queued boolean, attempt integer,
+        queued_priority text,
         callback_url text, callback_include text
     )
 ), called_back as (
@@ -72,23 +81,22 @@ with asked as materialized (
     select request_id, transcription_id, priority, force, metadata, %(owner)s,
         callback_url, callback_include
     from asked order by number
-), told as (
-    insert into ytcaption.event (event_type, transcription_id, media_id, run_id, data)
-    select event_type, transcription_id, media_id, run_id, data
+), happened as (
+    select number * 2 + step as place, event_type, transcription_id, media_id, run_id,
+        %(trace_id)s as trace_id, data
     from asked, lateral (values
-        (1, 'request.created', jsonb_build_object(
+        (0, %(requested)s, jsonb_build_object(
             'request_id', request_id, 'priority', priority, 'force', force)),
-        (2, 'transcription.queued', jsonb_build_object('attempt', attempt))
-    ) as event(place, event_type, data)
-    where place = 1 or queued
-    order by number, place
-)
+        (1, %(queued)s, jsonb_build_object('attempt', attempt, 'priority', queued_priority))
+    ) as event(step, event_type, data)
+    where step = 0 or queued
+), told as ({appending("happened")})
 select number, request_id,
     case when queued then pg_notify(%(work)s, transcription_id) end,
     -- Nobody can watch what has just been made.
     case when queued and not created then pg_notify(%(progress)s, transcription_id) end
 from asked
-"""
+"""  # noqa: S608
 
 
 def take_in(
@@ -124,13 +132,14 @@ def take_in(
             "created": item[1],
             "queued": item[2],
             "attempt": rows[item[0].id]["attempt"],
+            "queued_priority": rows[item[0].id]["priority"],
             "callback_url": item[0].callback.url if item[0].callback else None,
             "callback_include": item[0].callback.include if item[0].callback else None,
         }
         for number, item in enumerate(taken)
         if not isinstance(item, YtcaptionError)
     ]
-    request_ids = _add_requests(connection, asked, owner) if asked else {}
+    request_ids = _add_requests(connection, asked, owner, traceparent) if asked else {}
     read = {id: transcription_row(row) for id, row in rows.items()}
     return [
         item
@@ -157,7 +166,10 @@ def _transcriptions(
                 "asked": Jsonb([_inserted(request) for request in missing.values()]),
                 "owner": owner,
                 "traceparent": traceparent,
-            },
+                "created": EventType.TRANSCRIPTION_CREATED,
+                "trace_id": trace_id(traceparent),
+            }
+            | VERSION,
         ).fetchall()
         new |= {row["id"] for row in inserted}
         rows |= {row["id"]: row for row in inserted}
@@ -191,11 +203,15 @@ def _inserted(request: TranscriptionRequest) -> dict[str, Any]:
 
 
 def _add_requests(
-    connection: Connection[DictRow], asked: list[dict[str, Any]], owner: str
+    connection: Connection[DictRow],
+    asked: list[dict[str, Any]],
+    owner: str,
+    traceparent: str | None,
 ) -> dict[int, Any]:
-    values = {"asked": Jsonb(asked), "owner": owner}
+    values = {"asked": Jsonb(asked), "owner": owner, "trace_id": trace_id(traceparent)}
+    types = {"requested": EventType.REQUESTED, "queued": EventType.QUEUED}
     channels = {"work": WORK_CHANNEL, "progress": PROGRESS_CHANNEL}
-    rows = connection.execute(_ADD_REQUESTS, values | channels).fetchall()
+    rows = connection.execute(_ADD_REQUESTS, values | types | channels | VERSION).fetchall()
     return {row["number"]: row["request_id"] for row in rows}
 
 
@@ -267,3 +283,4 @@ def _forget_result(connection: Connection[DictRow], row: DictRow) -> None:
         (row["media_id"],),
     )
     forget_checkpoint(connection, row["id"])
+    add_event(connection, row, EventType.RESULT_DISCARDED, {"attempt": row["attempt"]})

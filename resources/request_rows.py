@@ -184,7 +184,11 @@ class LostRun:
 
 @dataclass(frozen=True)
 class EventRow:
-    """Something that happened. `data` holds ids, codes and numbers."""
+    """Something that happened. `data` holds ids, codes and numbers.
+
+    Attributes:
+        trace_id: of W3C trace context; None where none was at work.
+    """
 
     event_id: UUID
     event_type: str
@@ -193,6 +197,7 @@ class EventRow:
     transcription_id: str
     media_id: str
     run_id: str | None
+    trace_id: str | None
     data: dict[str, Any]
 
 

@@ -3,18 +3,19 @@
 from psycopg.types.json import Jsonb
 
 from resources.breaker import let_through, note_success
+from resources.event_log import add_event
 from resources.request_rows import clean
 from resources.run_outcomes import RunOutcomes
 from resources.telemetry import traced
 from resources.transcription_state import (
     PROGRESS_CHANNEL,
     WORK_CHANNEL,
-    add_event,
     claimed_row,
     give_back,
     locked_media,
     notify,
 )
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.media import MediaInfo, StoredAudio
 
 
@@ -87,7 +88,7 @@ class RunDownloads(RunOutcomes):
                 "size_bytes": audio.size_bytes,
                 "duration_s": audio.duration_s,
             }
-            add_event(connection, row, "audio.stored", data)
+            add_event(connection, row, EventType.AUDIO_DOWNLOADED, data)
             notify(connection, PROGRESS_CHANNEL, id)
             if row["is_downloading"]:
                 note_success(connection, row)

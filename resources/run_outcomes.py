@@ -3,17 +3,18 @@
 import dagster as dg
 
 from resources.breaker import BLAMED, note_failure
+from resources.event_log import add_event
 from resources.postgres import Postgres
 from resources.request_rows import LostRun
 from resources.telemetry import traced
 from resources.transcription_state import (
-    add_event,
     cancel_row,
     claimed_row,
     fail_attempt,
     queue_again,
     rest,
 )
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.request import TranscriptionStatus
 
 
@@ -34,10 +35,11 @@ class RunOutcomes(dg.ConfigurableResource):
             if row["completed_at"] is not None:
                 rest(connection, row, TranscriptionStatus.COMPLETED)
                 status = TranscriptionStatus.COMPLETED
+                told: dict[str, str | int] = {"status": status.value}
             else:
-                queue_again(connection, row, delay_s=0.0, same_series=False)
+                told = queue_again(connection, row, delay_s=0.0, same_series=False)
                 status = TranscriptionStatus.QUEUED
-            add_event(connection, row, "transcription.released", {"status": status.value})
+            add_event(connection, row, EventType.RELEASED, {"attempt": row["attempt"]} | told)
             return status
 
     @traced("postgres.fail")

@@ -8,13 +8,13 @@ state is one transaction with its event. Rows are locked in the order media, tra
 from psycopg.types.json import Jsonb
 
 from resources.checkpoint_store import forget_checkpoint
+from resources.event_log import add_event
 from resources.request_rows import TranscriptionRow, clean, transcription_row
 from resources.run_downloads import RunDownloads
 from resources.segment_rows import segment_values
 from resources.telemetry import traced
 from resources.transcription_state import (
     PROGRESS_CHANNEL,
-    add_event,
     claim_lost,
     claimed_row,
     forget_drafts,
@@ -22,6 +22,7 @@ from resources.transcription_state import (
     notify,
 )
 from ytcaption_assets.domain.errors import ClaimLost, TranscriptionBusy
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.transcript import Transcript
 
 
@@ -71,7 +72,8 @@ class RunStore(RunDownloads):
             ).fetchone()
             assert claimed is not None
             forget_drafts(connection, id)
-            add_event(connection, claimed, "transcription.started", {"attempt": claimed["attempt"]})
+            started = {"attempt": claimed["attempt"], "series_start": claimed["series_start"]}
+            add_event(connection, claimed, EventType.STARTED, started)
             notify(connection, PROGRESS_CHANNEL, id)
             return transcription_row(claimed)
 
@@ -91,15 +93,25 @@ class RunStore(RunDownloads):
                 raise claim_lost(id)
 
     def progress(
-        self, id: str, run_id: str, stage: str, done: float | None, total: float | None
+        self,
+        id: str,
+        run_id: str,
+        stage: str,
+        done: float | None,
+        total: float | None,
+        *,
+        is_milestone: bool = False,
     ) -> None:
         """How far the run is, in bytes or seconds of audio; a heartbeat, too.
+
+        Args:
+            is_milestone: it is worth an event, as `ytcaption_assets.domain.milestones` says.
 
         Raises:
             ClaimLost: the transcription is no longer this run's.
         """
         with self.postgres.transaction() as connection:
-            changed = connection.execute(
+            row = connection.execute(
                 """
                 update ytcaption.transcription
                 set stage = %(stage)s, progress_done = %(done)s, progress_total = %(total)s,
@@ -107,11 +119,15 @@ class RunStore(RunDownloads):
                         case when stage = %(stage)s then stage_started_at else now() end,
                     heartbeat_at = now(), updated_at = now()
                 where id = %(id)s and run_id = %(run_id)s and status = 'running'
+                returning id, media_id, run_id, attempt, traceparent
                 """,
                 {"stage": stage, "done": done, "total": total, "id": id, "run_id": run_id},
-            )
-            if changed.rowcount == 0:
+            ).fetchone()
+            if row is None:
                 raise claim_lost(id)
+            if is_milestone:
+                told = {"attempt": row["attempt"], "stage": stage, "done": done, "total": total}
+                add_event(connection, row, EventType.PROGRESS, told)
             notify(connection, PROGRESS_CHANNEL, id)
 
     @traced("postgres.transcript_stored")
@@ -144,6 +160,7 @@ class RunStore(RunDownloads):
                 "word_count": len(transcript.words),
                 "dropped_count": len(transcript.dropped),
             }
+            document = {"document_key": document_key, "document_sha256": document_sha256}
             connection.execute(
                 """
                 update ytcaption.transcription
@@ -156,12 +173,8 @@ class RunStore(RunDownloads):
                 where id = %(id)s
                 """,
                 facts
-                | {
-                    "id": id,
-                    "provenance": Jsonb(clean(transcript.provenance.__dict__)),
-                    "document_key": document_key,
-                    "document_sha256": document_sha256,
-                },
+                | document
+                | {"id": id, "provenance": Jsonb(clean(transcript.provenance.__dict__))},
             )
             connection.execute("delete from ytcaption.segment where transcription_id = %s", (id,))
             forget_drafts(connection, id)
@@ -175,10 +188,10 @@ class RunStore(RunDownloads):
             ):
                 for segment in segments:
                     copy.write_row((id, *segment_values(segment)))
-            stored = facts | {"sha256": document_sha256}
+            stored = facts | document
             if processing_s is not None:
                 stored["processing_s"] = round(processing_s, 3)
-            add_event(connection, row, "transcript.stored", stored)
+            add_event(connection, row, EventType.TRANSCRIPT_STORED, stored)
             notify(connection, PROGRESS_CHANNEL, id)
 
     @traced("postgres.complete")
@@ -199,5 +212,6 @@ class RunStore(RunDownloads):
                 """,
                 (id,),
             )
-            add_event(connection, row, "transcription.completed", {"attempt": row["attempt"]})
+            told = {"attempt": row["attempt"]}
+            add_event(connection, row, EventType.TRANSCRIPTION_COMPLETED, told)
             notify(connection, PROGRESS_CHANNEL, id)

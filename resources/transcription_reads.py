@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from resources.event_history import EVENT_COLUMNS
 from resources.request_rows import (
     EventRow,
     MediaRow,
@@ -114,7 +115,8 @@ class TranscriptionReads(RunStore):
         """What happened to a transcription, oldest first."""
         with self.postgres.transaction() as connection:
             rows = connection.execute(
-                'select * from ytcaption.event where transcription_id = %s order by "timestamp"',
+                f"select {EVENT_COLUMNS} from ytcaption.event "  # noqa: S608
+                "where transcription_id = %s order by number",
                 (id,),
             ).fetchall()
         return [EventRow(**row) for row in rows]

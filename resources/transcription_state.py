@@ -1,12 +1,12 @@
 """Transitions of one transcription's row, inside the caller's transaction, each with its event."""
 
 import random
-from typing import Any, LiteralString
+from typing import LiteralString
 
 from psycopg import Connection
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
 
+from resources.event_log import add_event
 from resources.request_rows import clean
 from ytcaption_assets.domain.errors import (
     ClaimLost,
@@ -14,6 +14,7 @@ from ytcaption_assets.domain.errors import (
     TranscriptionNotFound,
     YtcaptionError,
 )
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.request import TranscriptionStatus
 
 WORK_CHANNEL = "ytcaption_work"
@@ -156,16 +157,16 @@ def fail_attempt(
     try_number = row["attempt"] - row["series_start"] + 1
     if retryable and try_number < max_attempts:
         delay_s = retry_delay_s(try_number, retry_after_s)
-        queue_again(connection, row, delay_s=delay_s, same_series=True, error=error)
-        add_event(
-            connection, row, "transcription.retry_queued", failed | {"delay_s": round(delay_s, 3)}
-        )
+        queued = queue_again(connection, row, delay_s=delay_s, same_series=True, error=error)
+        told = failed | queued | {"delay_s": round(delay_s, 3)}
+        add_event(connection, row, EventType.RETRIED, told)
         return TranscriptionStatus.QUEUED
     status = TranscriptionStatus.FAILED
     if row["completed_at"] is not None:
         status = TranscriptionStatus.COMPLETED
     rest(connection, row, status, error=error)
-    add_event(connection, row, "transcription.failed", failed | {"status": status.value})
+    told = failed | {"status": status.value}
+    add_event(connection, row, EventType.TRANSCRIPTION_FAILED, told)
     return status
 
 
@@ -176,21 +177,26 @@ def queue_again(
     delay_s: float,
     same_series: bool,
     error: tuple[str, str] | None = None,
-) -> None:
-    """Queue the next attempt, under a number that Dagster has not seen, `delay_s` from now."""
+) -> dict[str, str | int]:
+    """Queue the next attempt, under a number that Dagster has not seen, `delay_s` from now.
+
+    Returns:
+        What the event of it says of the row.
+    """
     start = row["series_start"] if same_series else row["attempt"] + 1
-    _queue(connection, row, start, delay_s, error)
+    return _queue(connection, row, start, delay_s, error)
 
 
 def give_back(connection: Connection[DictRow], row: DictRow) -> None:
     """Queue what a run has claimed and not begun: the attempt counts for nothing. Completed where
     an earlier result stands."""
+    told: dict[str, str | int] = {"attempt": row["attempt"]}
     if row["completed_at"] is not None:
         rest(connection, row, TranscriptionStatus.COMPLETED)
+        told["status"] = TranscriptionStatus.COMPLETED.value
     else:
-        said = (row["error_code"], row["error_message"])
-        _queue(connection, row, row["series_start"] + 1, 0.0, said)
-    add_event(connection, row, "transcription.given_back", {"attempt": row["attempt"]})
+        told |= _queue(connection, row, row["series_start"] + 1, 0.0, None)
+    add_event(connection, row, EventType.GIVEN_BACK, told)
 
 
 def _queue(
@@ -198,8 +204,8 @@ def _queue(
     row: DictRow,
     series_start: int,
     delay_s: float,
-    error: tuple[str | None, str | None] | None,
-) -> None:
+    error: tuple[str, str] | None,
+) -> dict[str, str | int]:
     connection.execute(
         """
         update ytcaption.transcription
@@ -221,6 +227,11 @@ def _queue(
     forget_drafts(connection, row["id"])
     notify(connection, WORK_CHANNEL, row["id"])
     notify(connection, PROGRESS_CHANNEL, row["id"])
+    return {
+        "status": TranscriptionStatus.QUEUED.value,
+        "next_attempt": row["attempt"] + 1,
+        "series_start": series_start,
+    }
 
 
 def rest(
@@ -252,23 +263,12 @@ def cancel_row(connection: Connection[DictRow], row: DictRow) -> None:
     status = TranscriptionStatus.COMPLETED if done else TranscriptionStatus.CANCELED
     rest(connection, row, status)
     data = {"attempt": row["attempt"], "status": status.value}
-    add_event(connection, row, "transcription.canceled", data)
+    add_event(connection, row, EventType.CANCELED, data)
 
 
 def forget_drafts(connection: Connection[DictRow], id: str) -> None:
     """What was heard while decoding is void, or has become the text."""
     connection.execute("delete from ytcaption.draft_segment where transcription_id = %s", (id,))
-
-
-def add_event(
-    connection: Connection[DictRow], row: DictRow, event_type: str, data: dict[str, Any]
-) -> None:
-    """Append an event. `data`: ids, codes and numbers only."""
-    connection.execute(
-        "insert into ytcaption.event (event_type, transcription_id, media_id, run_id, data) "
-        "values (%s, %s, %s, %s, %s)",
-        (event_type, row["id"], row["media_id"], row["run_id"], Jsonb(data)),
-    )
 
 
 def notify(connection: Connection[DictRow], channel: str, payload: str) -> None:

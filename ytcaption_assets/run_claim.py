@@ -14,6 +14,7 @@ from resources.request_store import RequestStore
 from resources.transcriber import OnSegment
 from resources.work_lock import at_work
 from ytcaption_assets.domain.errors import ClaimLost, DatabaseUnavailable, YtcaptionError
+from ytcaption_assets.domain.milestones import Milestones
 from ytcaption_assets.domain.transcript import Segment
 from ytcaption_assets.run_end import STUCK_S, end_process, interruption, is_withdrawn
 from ytcaption_assets.run_trace import ATTEMPT_TAG, asset_span
@@ -47,6 +48,7 @@ class Work:
         self._stage = stage
         self._lost = threading.Event()
         self._reported_at = 0.0
+        self._milestones = Milestones(time.monotonic())
 
     @property
     def id(self) -> str:
@@ -73,8 +75,11 @@ class Work:
         if now - self._reported_at < PROGRESS_S and done != total:
             return
         self._reported_at = now
+        is_milestone = self._milestones.is_new(done, total, now)
         try:
-            self._store.progress(self.id, self.run_id, self._stage, done, total)
+            self._store.progress(
+                self.id, self.run_id, self._stage, done, total, is_milestone=is_milestone
+            )
         except DatabaseUnavailable:
             return  # progress is a courtesy: the commit at the end decides
 

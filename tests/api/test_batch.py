@@ -72,7 +72,7 @@ def test_equal_items_share_one_transcription(
     for id in {each["id"] for each in taken}:
         events = [event.event_type for event in request_store.events(id)]
         assert events[-4:] == [
-            "request.created", "transcription.queued", "request.created", "request.created",
+            "Requested", "Queued", "Requested", "Requested",
         ]  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def test_who_opened_and_closed_it_is_kept(
             "select event_type, data from ytcaption.event where transcription_id is null "
             'order by "timestamp"'
         ).fetchall()
-    assert [name for name, _ in rows] == ["breaker.opened", "breaker.closed"]
+    assert [name for name, _ in rows] == ["BreakerOpened", "BreakerClosed"]
     assert {data["by"] for _, data in rows} == {"local"}
     assert all(data["site"].startswith("host-") for _, data in rows)
 

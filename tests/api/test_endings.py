@@ -108,7 +108,7 @@ def test_one_of_several_askers_only_withdraws(keys: Keys, client: TestClient, wo
     assert client.get(f"{PATH}/{id}", headers=keys.header("anna")).status_code == 404
     assert client.get(f"{PATH}/{id}", headers=keys.header("bert")).json()["status"] == "running"
     events = [event.event_type for event in world.request_store.events(id)]
-    assert events[-1] == "request.withdrawn"
+    assert events[-1] == "RequestWithdrawn"
     last = client.post(f"{PATH}/{id}/cancel", headers=keys.header("bert")).json()
     assert (last["status"], last["effect"]) == ("canceled", "canceled")
 

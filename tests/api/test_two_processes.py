@@ -78,9 +78,7 @@ def test_one_key_at_both_is_one_request(both: tuple[str, str], request_store: Re
 
     assert len({answer["request_id"] for answer in answers}) == 1
     created = [
-        event
-        for event in request_store.events(answers[0]["id"])
-        if event.event_type == "request.created"
+        event for event in request_store.events(answers[0]["id"]) if event.event_type == "Requested"
     ]
     assert len(created) == 1
 

@@ -96,8 +96,12 @@ def test_what_fits_is_queued_again(
         if name in expected:
             assert (row.status, row.attempt) == (TranscriptionStatus.QUEUED, 2)
             assert (row.try_number, row.error_code) == (1, None)
-            assert events[-1].event_type == "transcription.queued"
-            assert events[-1].data == {"attempt": 2, "by": "admin"}
+            assert events[-1].event_type == "Queued"
+            assert events[-1].data == {
+                "attempt": 2,
+                "priority": "interactive",
+                "by": "admin",
+            }
         else:
             assert row.status.is_final
     assert {due.id for due in request_store.due(10)} == {ids[name] for name in expected}

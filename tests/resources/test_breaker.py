@@ -92,7 +92,7 @@ def test_five_failures_in_a_row_open_it(request_store: RequestStore, database_se
     with pytest.raises(ClaimLost):
         request_store.heartbeat(late, "late")
     data = {"site": "youtube.com", "code": BLOCKED, "failures": 5}
-    assert events(database_server) == [("breaker.opened", data)]
+    assert events(database_server) == [("BreakerOpened", data)]
     assert alerts(database_server) == [("breaker_opened", "youtube.com", 1)]
 
 
@@ -194,7 +194,7 @@ def test_of_eight_probers_one_is_let_through(
     assert sorted(row.status for row in rows) == ["queued"] * 7 + ["running"]
     assert {row.try_number for row in rows} == {1}
     assert only(request_store).state == "probing"
-    assert [name for name, _ in events(database_server)] == ["breaker.opened", "breaker.probed"]
+    assert [name for name, _ in events(database_server)] == ["BreakerOpened", "BreakerProbed"]
 
 
 def test_the_probes_success_closes_it(clock: Clock, request_store: RequestStore, database_server):
@@ -210,7 +210,7 @@ def test_the_probes_success_closes_it(clock: Clock, request_store: RequestStore,
     request_store.audio_stored(id, "probe", INFO, AUDIO)
     assert breakers(request_store.postgres) == []
     assert len(request_store.due(10)) == FAILURES + 1
-    assert events(database_server)[-1] == ("breaker.closed", {"site": "youtube.com"})
+    assert events(database_server)[-1] == ("BreakerClosed", {"site": "youtube.com"})
 
 
 def test_the_probes_failure_opens_it_again(clock: Clock, request_store: RequestStore):
@@ -276,7 +276,7 @@ def test_an_operator_opens_and_closes_it(
     assert not close_breaker(request_store.postgres, "youtube.com", "key:abc")
     assert len(request_store.due(10)) == 1
     by = {"site": "youtube.com", "by": "key:abc"}
-    assert events(database_server) == [("breaker.opened", by), ("breaker.closed", by)]
+    assert events(database_server) == [("BreakerOpened", by), ("BreakerClosed", by)]
 
 
 def test_a_site_has_no_more_downloads_than_it_may(request_store: RequestStore):

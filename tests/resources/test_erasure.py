@@ -134,7 +134,7 @@ def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
     assert not instance.has_dynamic_partition(transcription_partitions.name or "", id)
     with pytest.raises(TranscriptionErased):
         here.store.get(id)
-    assert [event.event_type for event in here.store.events(id)][-1] == "transcription.erased"
+    assert [event.event_type for event in here.store.events(id)][-1] == "Erased"
     assert erasure.erase(id), "again is no error"
 
 

@@ -44,10 +44,11 @@ def test_a_request_becomes_a_queued_transcription(request_store: RequestStore):
     assert request_store.media(SOURCE.media_id).source == SOURCE
     assert [item.id for item in request_store.due(10)] == [row.id]
     events = request_store.events(row.id)
-    assert [event.event_type for event in events] == ["request.created", "transcription.queued"]
-    assert events[0].data["request_id"] == str(submission.request_id)
-    assert {event.schema_version for event in events} == {1}
-    assert [event.event_id.version for event in events] == [7, 7]
+    assert [event.event_type for event in events] == ["TranscriptionCreated", "Requested", "Queued"]
+    assert events[1].data["request_id"] == str(submission.request_id)
+    assert {event.schema_version for event in events} == {2}
+    assert [event.event_id.version for event in events] == [7, 7, 7]
+    assert {event.timestamp for event in events} == {row.created_at}
 
 
 def test_ids_of_requests_come_in_time_order(request_store: RequestStore):
@@ -304,7 +305,7 @@ def test_what_waits_is_canceled(request_store: RequestStore):
     assert request_store.due(10) == []
     assert request_store.cancel(id).status is TranscriptionStatus.CANCELED
     types = [event.event_type for event in request_store.events(id)]
-    assert types.count("transcription.canceled") == 1
+    assert types.count("Canceled") == 1
 
 
 def test_what_is_completed_is_not_canceled(request_store: RequestStore):

@@ -53,10 +53,10 @@ def test_a_run_brings_a_transcription_to_its_end(request_store: RequestStore, id
     assert (row.run_id, row.heartbeat_at, row.stage) == ("run-1", None, None)
     assert tuple(request_store.segments(id)) == transcript.segments
     assert [event.event_type for event in request_store.events(id)][-4:] == [
-        "transcription.started",
-        "audio.stored",
-        "transcript.stored",
-        "transcription.completed",
+        "Started",
+        "AudioDownloaded",
+        "TranscriptStored",
+        "TranscriptionCompleted",
     ]
     assert {event.run_id for event in request_store.events(id)[-4:]} == {"run-1"}
 
@@ -99,7 +99,7 @@ def test_of_eight_claimers_one_wins(
         winners = [claim.result() for claim in claims if claim.result() is not None]
     assert winners == [request_store.get(id).run_id]
     types = [event.event_type for event in request_store.events(id)]
-    assert types.count("transcription.started") == 1
+    assert types.count("Started") == 1
 
 
 def test_claiming_again_changes_nothing(request_store: RequestStore, id: str):

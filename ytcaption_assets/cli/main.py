@@ -9,6 +9,7 @@ import typer
 from ytcaption_assets.cli import admin, keys, lake, models
 from ytcaption_assets.cli.bench_model import bench_model
 from ytcaption_assets.cli.notifier import notifier
+from ytcaption_assets.cli.replay import replay
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
@@ -28,6 +29,7 @@ app.command()(sql)
 app.command()(bench_model)
 app.command()(worker)
 app.command()(notifier)
+app.command()(replay)
 app.add_typer(keys.app, name="keys")
 app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")

@@ -3,11 +3,18 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ytcaption_assets.domain.request import short_hash
+
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 LOCAL_OWNER = "local"
 """Of requests on an installation where nobody has to say who they are."""
+
+
+def owner_code(owner: str) -> str:
+    """An owner as events may name them, for ever: a JWT's issuer and subject by their hash."""
+    return f"jwt-{short_hash(owner.encode())}" if owner.startswith("jwt:") else owner
 
 
 @dataclass(frozen=True)
