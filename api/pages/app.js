@@ -2,6 +2,7 @@ import { follow } from "./events.js";
 import { clock, duration, percent, size } from "./format.js";
 import { apiKey, askForKey, onKey, saveFile, withKey } from "./key.js";
 import { remember, recents } from "./recents.js";
+import { Timeline } from "./timeline.js";
 import { TranscriptView } from "./transcript.js";
 
 const API = "/api/v1";
@@ -18,6 +19,13 @@ let timer = 0;
 let stopFollowing = () => {};
 const transcript = new TranscriptView({
   list: $("segments"), filter: $("filter"), found: $("found"), nothing: $("nothing"), copy: $("copy"),
+});
+const timeline = new Timeline({
+  box: $("history"),
+  list: $("timeline"),
+  read: (id, cursor) => call(
+    `${API}/transcriptions/${encodeURIComponent(id)}/history?limit=200${cursor ? `&cursor=${cursor}` : ""}`,
+  ),
 });
 
 /** An answer's JSON, or an Error with words for a person. */
@@ -183,6 +191,7 @@ function draw(status) {
   show($("failure"), failed ? status.error?.message || "It was canceled." : "");
   $("again").hidden = !failed || !media.url;
   $("again").onclick = () => ask({ url: media.url, ...status.options });
+  timeline.show(status.id);
   document.title = `${titleOf(status)} – ytcaption`;
 }
 

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, Response
 
-from api.delivery_page import BeforeDep, page_of
+from api.delivery_page import page_of
 from api.dependencies import Admin, DeliveriesDep
 from api.list_parameters import Limit, Text
 from api.responses import ADMIN_INVALID, BODY_REFUSALS, DATABASE_AWAY
+from api.uuid_cursor import PlaceDep
 from api.webhook_examples import CURSOR_REFUSED, DELIVERY, shown
 from api.webhook_schemas import DeliveryPage, ReplayAsked, ReplayRead
 from resources.deliveries import DeadFilter
@@ -29,7 +30,7 @@ def list_dead(
     caller: Admin,
     deliveries: DeliveriesDep,
     response: Response,
-    before: BeforeDep,
+    before: PlaceDep,
     webhook_id: Annotated[UUID | None, Query(description="Of this webhook.")] = None,
     owner: Annotated[Text | None, Query(max_length=400, description="Of this owner.")] = None,
     outcome: Annotated[

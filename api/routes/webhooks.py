@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.delivery_page import BeforeDep, page_of
+from api.delivery_page import page_of
 from api.dependencies import DeliveriesDep, Reader, WebhooksDep, Writer
 from api.list_parameters import Limit
 from api.responses import BODY_REFUSALS, DATABASE_AWAY, problem_response
+from api.uuid_cursor import PlaceDep
 from api.webhook_examples import (
     CREATE,
     CREATED,
@@ -222,7 +223,7 @@ def list_deliveries(
     webhooks: WebhooksDep,
     deliveries: DeliveriesDep,
     response: Response,
-    before: BeforeDep,
+    before: PlaceDep,
     status: Annotated[Status | None, Query(description="Left out: all.")] = None,
     limit: Limit = 50,
 ) -> DeliveryPage:

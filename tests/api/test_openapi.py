@@ -55,6 +55,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "getReadiness",
         "getTranscription",
         "getTranscriptionAudio",
+        "getTranscriptionHistory",
         "getTranscriptionResult",
         "getUsage",
         "getWebhook",

@@ -116,6 +116,31 @@ def test_a_person_gets_captions_from_a_link(
 
 
 @pytest.mark.browser
+def test_what_happened_can_be_looked_at(
+    browser: webdriver.Chrome, server_url: str, world: World
+) -> None:
+    """The history with its times, on demand, and as it goes on."""
+    id = world.running()
+    page = Page(browser, f"{server_url}/#{id}")
+    page.text("step")
+
+    def told() -> list[str]:
+        spans = "document.querySelectorAll('#timeline span')"
+        return browser.execute_script(f"return [...{spans}].map((each) => each.innerText)")
+
+    assert told() == []
+    page.find("history").find_element(By.TAG_NAME, "summary").click()
+    page.wait(lambda: told() == ["Created", "Asked for", "Queued", "Started"])
+    world.request_store.progress(id, RUN_ID, "transcription", 93.0, 212.0, is_milestone=True)
+    world.request_store.fail(id, RUN_ID, "media_private", "It is private.", False, 4)
+    page.wait(lambda: told()[-2:] == ["Transcribed 43%", "Failed: media_private"])
+    [first, *_] = page.find("timeline").find_elements(By.TAG_NAME, "time")
+    created_at = world.request_store.get(id).created_at.isoformat(timespec="microseconds")
+    assert first.get_attribute("datetime") == created_at.replace("+00:00", "Z")
+    assert page.complaints() == []
+
+
+@pytest.mark.browser
 def test_what_waits_for_a_site_says_so(
     browser: webdriver.Chrome, server_url: str, world: World
 ) -> None:

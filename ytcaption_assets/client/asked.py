@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from ytcaption_assets.domain.request import Priority, Task
 
@@ -11,7 +11,11 @@ PAGE = 200
 
 
 class Asked(TypedDict, total=False):
-    """How a media is to be transcribed; what is left out is the server's to choose."""
+    """How a media is to be transcribed; what is left out is the server's to choose.
+
+    `callback_url`: where the server tells of the end, by a signed POST; `callback_include`: with
+    the text, where it is short.
+    """
 
     language: str | None
     model: str | None
@@ -21,6 +25,8 @@ class Asked(TypedDict, total=False):
     temperature: float | None
     priority: Priority
     metadata: Mapping[str, Any] | None
+    callback_url: str | None
+    callback_include: Literal["result"] | None
 
 
 class Wanted(TypedDict, total=False):

@@ -4,12 +4,18 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self, TypeVar, Unpack
 from urllib.parse import quote
 
 import httpx
 
-from ytcaption_assets.client.asked import Asked, Wanted, list_parameters, upload_parameters
+from ytcaption_assets.client.asked import (
+    PAGE,
+    Asked,
+    Wanted,
+    list_parameters,
+    upload_parameters,
+)
 from ytcaption_assets.client.events import followed
 from ytcaption_assets.client.files import OnProgress, file_blocks, file_size, saved
 from ytcaption_assets.client.models import (
@@ -17,6 +23,8 @@ from ytcaption_assets.client.models import (
     Batch,
     Canceled,
     Event,
+    HistoryEvent,
+    HistoryPage,
     Page,
     Refusal,
     Transcription,
@@ -27,6 +35,8 @@ from ytcaption_assets.client.transport import Call, Transport
 from ytcaption_assets.client.waiting import changes_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat
 from ytcaption_assets.domain.transcript import Transcript
+
+P = TypeVar("P", Page, HistoryPage)
 
 BATCH = 1_000
 UPLOAD_ANSWER_S = 600.0
@@ -213,18 +223,27 @@ class Client:
 
     def list(self, **wanted: Unpack[Wanted]) -> Iterator[Transcription]:
         """One's transcriptions, newest first, page by page as they are read."""
-        params = list_parameters(wanted)
-        while True:
-            call = Call("GET", "/api/v1/transcriptions", params=params)
-            page = read_as(Page, self._transport.send(call))
+        for page in self._pages(Page, "/api/v1/transcriptions", list_parameters(wanted)):
             yield from page.items
-            if page.next_cursor is None:
-                return
-            params["cursor"] = page.next_cursor
+
+    def history(self, id: str) -> Iterator[HistoryEvent]:
+        """What happened to a transcription, the first thing first, page by page as it is read."""
+        for page in self._pages(HistoryPage, f"{_path(id)}/history", {"limit": PAGE}):
+            yield from page.items
 
     def usage(self) -> Usage:
         """What the key has used of what it may."""
         return read_as(Usage, self._transport.send(Call("GET", "/api/v1/usage")))
+
+    def _pages(self, model: type[P], address: str, params: Mapping[str, Any]) -> Iterator[P]:
+        cursor: str | None = None
+        while True:
+            call = Call("GET", address, params=dict(params) | {"cursor": cursor})
+            page = read_as(model, self._transport.send(call))
+            yield page
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     def _upload(
         self,

@@ -143,6 +143,34 @@ class Event(Answer):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
+class HistoryEvent(Answer):
+    """Something that happened to a transcription, as its history keeps it.
+
+    Attributes:
+        event_type: such as `Queued`; docs/api.md lists them.
+        run_id: of the run that did it, or that it hit.
+        trace_id: of W3C trace context.
+        data: ids, codes and numbers, as docs/api.md has it for the type.
+    """
+
+    event_id: UUID
+    event_type: str
+    timestamp: datetime
+    schema_version: int
+    transcription_id: str
+    media_id: str
+    run_id: str | None = None
+    trace_id: str | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class HistoryPage(Answer):
+    """Some of a history."""
+
+    items: tuple[HistoryEvent, ...]
+    next_cursor: str | None = None
+
+
 class Refusal(Answer):
     """One of a batch that the server did not take.
 
