@@ -1,6 +1,7 @@
 """What is written about the API is true."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tests.api.conftest import World
 from tests.api.test_errors import every_error
 from tests.transcripts import transcript_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat, render
+from ytcaption_assets.domain.events import EventType
+from ytcaption_assets.domain.projection import REPLAYED
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -35,6 +38,15 @@ def test_every_route_and_format_is_documented(client: TestClient) -> None:
         for method in item:
             assert f"`{method.upper()} {path}`" in PAGE
     assert all(f"`{format.value}`" in PAGE for format in CaptionFormat)
+
+
+def test_every_kind_of_event_is_documented() -> None:
+    """Here; and operators are told which columns follow from them, and which do not."""
+    assert {each.value for each in EventType if f"`{each.value}`" not in PAGE} == set()
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    _, compared, other = re.split(r"Compared are|Not compared", page)
+    assert [name for name in REPLAYED if f"`{name}`" not in compared] == []
+    assert [name for name in REPLAYED if f"`{name}`" in other.partition("\n\n")[0]] == []
 
 
 def test_the_curl_example_prints_captions(server_url: str, world: World) -> None:

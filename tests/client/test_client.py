@@ -303,6 +303,39 @@ def test_lists_page_by_page(
     assert list(api.list(status="failed")) == []
 
 
+def test_the_history_comes_page_by_page(
+    api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it, the first thing first; a lost answer takes nothing from it."""
+    monkeypatch.setattr("ytcaption_assets.client.client.PAGE", 2)
+    id = world.failed()
+    line.lose_answers = 1
+    found = list(api.history(id))
+    events = world.request_store.events(id)
+    assert [each.event_id for each in found] == [each.event_id for each in events]
+    assert [each.timestamp for each in found] == [each.timestamp for each in events]
+    assert (found[-1].event_type, found[-1].data["code"]) == (
+        "TranscriptionFailed",
+        "media_private",
+    )
+    assert (found[0].run_id, found[-1].run_id) == (None, RUN_ID)
+    assert line.paths() == [f"GET /api/v1/transcriptions/{id}/history"] * 4
+
+
+def test_a_callback_goes_with_the_request(api: Client, world: World) -> None:
+    """Of a link, of a batch's item and of a file; a wrong one is refused."""
+    url = "https://example.org/hooks/captions?of=me"
+    api.submit(URL, callback_url=url, callback_include="result")
+    list(api.batch([{"url": URL, "language": "de", "callback_url": url}]))
+    api.submit(JFK, callback_url=url)
+    statement = "select callback_url, callback_include from ytcaption.request order by id"
+    kept = world.request_store.postgres.rows(statement, {})
+    assert [tuple(row.values()) for row in kept] == [(url, "result"), (url, None), (url, None)]
+    with pytest.raises(ApiError) as refused:
+        api.submit(URL, callback_url="http://10.0.0.1/hooks")
+    assert refused.value.status == 422
+
+
 def test_a_batch_answers_each_for_itself(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

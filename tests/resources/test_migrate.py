@@ -11,12 +11,16 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from resources.database_urls import ROLES, database_urls, with_database
 from resources.migrate import migrate, migrations
-from resources.postgres import close_pools
+from resources.postgres import Postgres, close_pools
+from resources.replay import check_replay
 from resources.request_store import RequestStore
 from tests.postgres_servers import SERVERS, DatabaseServer
+from tests.resources.transcripts import make_transcript
 from ytcaption_assets.domain.errors import DatabaseUnavailable, SetupError
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.domain.webhook import EVENT_TYPES
 from ytcaption_assets.settings import Settings
 
 pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)
@@ -270,3 +274,94 @@ def test_what_is_older_than_the_breaker_is_given_its_site_and_owner(
         ("b", "local", "example.org:8080", None),
         ("c", "local", None, None),
     ]
+
+
+OLD = """
+insert into ytcaption.media (id, kind) values ('youtube-a', 'site'), ('youtube-b', 'site');
+insert into ytcaption.transcription
+    (id, media_id, options, priority, status, attempt, run_id, document_key, document_sha256, duration_s,
+     word_count, started_at, completed_at)
+values
+    ('a', 'youtube-a', '{"model": "base"}', 'bulk', 'completed', 3, 'run-1', 'transcripts/a.json', 'ab', 12.3,
+     7, '2026-11-24 10:00:00.123457+00', '2026-11-24 10:00:09.000001+00'),
+    ('b', 'youtube-b', '{"model": "base"}', 'interactive', 'queued', 1, null, null, null, null, null, null, null);
+insert into ytcaption.request (transcription_id, priority, force) values ('b', 'interactive', false);
+insert into ytcaption.webhook (owner, url, event_types)
+values ('local', 'https://example.org/', '{transcription.started,transcription.completed}');
+insert into ytcaption.event (event_type, transcription_id, media_id, run_id, data)
+select event_type, 'a', 'youtube-a', 'run-1', data from (values
+    (1, 'request.created', '{}'::jsonb), (2, 'transcription.queued', '{"attempt": 3}'),
+    (3, 'transcription.started', '{}'), (4, 'audio.stored', '{"kind": "site", "duration_s": 12.3}'),
+    (5, 'transcript.stored', '{}'), (6, 'transcription.completed', '{}'),
+    (7, 'transcription.retry_queued', '{}'), (8, 'transcription.failed', '{}'),
+    (9, 'transcription.given_back', '{}'), (10, 'transcription.released', '{}'),
+    (11, 'transcription.canceled', '{}'), (12, 'request.withdrawn', '{}')
+) as event(place, event_type, data) order by place;
+insert into ytcaption.event (event_type, transcription_id, media_id)
+values ('transcription.erased', 'gone', 'youtube-c');
+insert into ytcaption.event (event_type) values ('breaker.opened'), ('breaker.probed'), ('breaker.closed');
+"""  # noqa: E501
+"""As an installation has left it that is older than the event history."""
+
+
+def test_events_of_old_get_their_names_and_rows_a_snapshot(
+    empty: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    """In the order in which they happened; the rows of before follow from events, too, and go on.
+    Sums and webhooks do not begin anew."""
+    known = migrations()
+    with monkeypatch.context() as patch:
+        older = [item for item in known if item.number < 6]
+        patch.setattr("resources.migrate.migrations", lambda: older)
+        migrate(empty)
+    admin = database_urls(empty).admin
+    with psycopg.connect(admin) as connection:
+        connection.execute(OLD.encode())
+    before = rows(admin, "select event_id from ytcaption.event order by timestamp, event_id")
+    totals = rows(admin, "select * from ytcaption.total order by 1, 2")
+
+    migrate(empty)
+
+    found = rows(
+        admin,
+        "select event_id, event_type, schema_version from ytcaption.event order by number",
+    )
+    assert {row[0] for row in found[:-2]} == {row[0] for row in before}
+    assert [row[1:] for row in found] == [(name, 1) for name in (
+        "Requested", "Queued", "Started", "AudioDownloaded", "TranscriptStored",
+        "TranscriptionCompleted", "Retried", "TranscriptionFailed", "GivenBack", "Released",
+        "Canceled", "RequestWithdrawn", "Erased", "BreakerOpened", "BreakerProbed",
+        "BreakerClosed",
+    )] + [("SnapshotTaken", 2)] * 2  # fmt: skip
+    assert set(EventType) - {row[1] for row in found} == {
+        EventType.TRANSCRIPTION_CREATED, EventType.RESULT_DISCARDED, EventType.PROGRESS,
+    }  # fmt: skip
+    assert rows(admin, "select * from ytcaption.total order by 1, 2") == totals
+    told = "select event_type from ytcaption.delivery order by id"
+    deliveries = rows(admin, told)
+    with psycopg.connect(admin) as connection, pytest.raises(psycopg.Error, match="append-only"):
+        connection.execute("update ytcaption.event set event_type = 'x'")
+
+    postgres = Postgres.from_settings(empty, "admin")
+    report = check_replay(postgres)
+    assert (report.differences, report.transcription_count) == ((), 3)
+    store = RequestStore.from_settings(empty, "dagster")
+    store.claim("b", "run-2", 1)
+    store.transcript_stored("b", "run-2", make_transcript("b"), "transcripts/b.json", "ef" * 32)
+    store.complete("b", "run-2")
+    assert check_replay(postgres).differences == ()
+    assert rows(admin, told)[len(deliveries) :] == [
+        ("transcription.started",),
+        ("transcription.completed",),
+    ]
+
+
+def test_webhooks_are_told_of_the_events_that_they_may_choose(settings: Settings):
+    """The names in the database are those of the API."""
+    admin = database_urls(settings).admin
+    with psycopg.connect(admin) as connection:
+        found = connection.execute(
+            "select ytcaption.webhook_event(name) from unnest(%s::text[]) as name",
+            ([each.value for each in EventType],),
+        ).fetchall()
+    assert {row[0] for row in found} - {None} == set(EVENT_TYPES)

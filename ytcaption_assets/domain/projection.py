@@ -109,7 +109,7 @@ def _created(event: Happened) -> Projection:
 
 def _recorded(event: Happened) -> Projection:
     """From all columns, times as seconds since 1970; what is null is left out."""
-    values = {name: event.data.get(name) for name in REPLAYED}
+    values: dict[str, Any] = {name: event.data.get(name) for name in REPLAYED}
     for name in _TIMES:
         if values[name] is not None:
             values[name] = datetime.fromtimestamp(values[name], UTC)
