@@ -51,7 +51,7 @@ class Lively:
         try:
             getattr(self, f"_{name}")(which, id, first, second)
         except YtcaptionError as refused:
-            assert not isinstance(refused, StorageError | SetupError), refused
+            assert type(refused) not in (StorageError, SetupError), refused  # a fault of ours
 
     def _request(self, which: int) -> tuple[MediaSource, TranscriptionOptions, str]:
         media = f"youtube-{min(which, 1)}"
