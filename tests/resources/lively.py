@@ -100,7 +100,7 @@ class Lively:
         )
 
     def _complete(self, which: int, id: str, first: bool, second: bool) -> None:
-        if first:
+        if first or self.store.get(id).document_key is None:  # no run completes without
             self._work(which, id, first, second)
         self.store.complete(id, self._run(which))
 
