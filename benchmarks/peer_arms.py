@@ -12,6 +12,7 @@ class Arm:
         engine: `module:function` in `benchmarks.peer_engines`.
         packages: that do the work; their versions are told.
         is_in_product: it runs where ytcaption is installed; the others in `.venv-peers`.
+        has_our_environment: see `resources.decoder_environment`.
         hears_all: every set, however long that takes; the others where they are quick enough.
     """
 
@@ -20,6 +21,7 @@ class Arm:
     packages: tuple[str, ...]
     is_in_product: bool = False
     hears_all: bool = False
+    has_our_environment: bool = False
 
 
 _OURS = ("ytcaption", "faster-whisper", "ctranslate2")
@@ -28,9 +30,14 @@ _PLAIN = _OURS[1:]
 REFERENCE = "faster-whisper"
 ARMS = {
     REFERENCE: Arm("faster-whisper sequential", "plain:sequential", _PLAIN, True, True),
-    "ytcaption-batched": Arm("ytcaption batched", "ours:batched", _OURS, True, True),
+    "ytcaption-batched": Arm("ytcaption batched", "ours:batched", _OURS, True, True, True),
     "faster-whisper-batched": Arm("faster-whisper batched", "plain:batched", _PLAIN, True, True),
-    "ytcaption-sequential": Arm("ytcaption sequential", "ours:sequential", _OURS, True),
+    "ytcaption-sequential": Arm(
+        "ytcaption sequential", "ours:sequential", _OURS, True, False, True
+    ),
+    "faster-whisper-tuned": Arm(
+        "faster-whisper sequential, our environment", "plain:tuned", _PLAIN, True, False, True
+    ),
     "whisper.cpp": Arm("whisper.cpp", "whisper_cpp:sequential", ("pywhispercpp",)),
     "openai-whisper": Arm("openai-whisper", "openai_torch:sequential", ("openai-whisper", "torch")),
     "transformers": Arm("transformers", "hugging_face:pipeline", ("transformers", "torch")),

@@ -1,8 +1,9 @@
 """The sets of recordings that engines are compared on."""
 
+import csv
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from benchmarks.accuracy import samples
 from benchmarks.common import NO_SPEECH_KINDS, Clip, clips
 from benchmarks.graph import write_speech
 from resources.audio_decoder import decode
+from resources.speech_spans import SAMPLE_RATE_HZ
 
 SETS = {
     "clips": "30 English clips under 30 s",
     "short": "English clips under 6 s",
+    "pieces": "English clips under 6 s, and longer ones cut at pauses into such",
     "multi": "German, French, Spanish and Portuguese clips",
     "mix": "English and German clips in turns, language not told",
     "silence": "silence, noise and music, language not told",
@@ -25,7 +28,11 @@ SETS = {
 """By name, in the order they are run: what is in each."""
 
 FOREIGN = ("de", "fr", "es", "pt")
-_ENGLISH_ONLY = ("clips", "short", "silence", "10min", "1h")
+_ENGLISH_ONLY = ("clips", "short", "pieces", "silence", "10min", "1h")
+_PIECES = Path(__file__).with_name("pieces.csv")
+"""File, start and end in seconds, and what is said: cut where a pause of 0.2 s lies between two
+words that base heard as they were written down."""
+
 _CLIP_S, _SHORT_S = 30.0, 6.0
 _CLIPS = 30
 _LONG_S = {"10min": 600.0, "1h": 3_600.0}
@@ -51,6 +58,8 @@ def recordings(name: str, directory: Path, model: str, limit_s: float) -> list[S
         return []
     if name in _LONG_S:
         return [_long(name, directory, min(limit_s, _LONG_S[name]))]
+    if name == "pieces":
+        return list(_pieces(directory, limit_s))
     is_told = name not in ("mix", "silence")
     return [
         Spoken(clip, samples(clip), "en" if is_english else clip.language if is_told else None)
@@ -83,6 +92,21 @@ def within(found: Iterable[Clip], limit_s: float) -> list[Clip]:
             break
         kept.append(each)
     return kept
+
+
+def _pieces(directory: Path, limit_s: float) -> Iterator[Spoken]:
+    clips_by_name = {each.path.name: each for each in clips(directory)}
+    taken_s = 0.0
+    with _PIECES.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            clip = clips_by_name.get(row["file"])
+            if clip is None or taken_s >= limit_s:
+                continue
+            start_s, end_s = float(row["start_s"]), float(row["end_s"])
+            piece = replace(clip, reference=row["reference"], duration_s=end_s - start_s)
+            waveform = samples(clip)[int(start_s * SAMPLE_RATE_HZ) : int(end_s * SAMPLE_RATE_HZ)]
+            taken_s += piece.duration_s
+            yield Spoken(piece, waveform, "en")
 
 
 def _long(name: str, directory: Path, length_s: float) -> Spoken:

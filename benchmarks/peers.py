@@ -25,6 +25,7 @@ from benchmarks.peer_engines.recording import THREADS, Recording, Weights
 from benchmarks.peer_machine import about_this_run
 from benchmarks.peer_process import Job, Result
 from benchmarks.peer_sets import SETS, Spoken, recordings
+from resources.decoder_environment import for_decoding
 from resources.models import ensure_model
 from ytcaption_assets.settings import load_settings
 
@@ -142,6 +143,8 @@ def in_process(arm: Arm, model: str, heard: list[Recording], folder: Path) -> Re
     asked.write_text(Job(arm.engine, arm.packages, weights, tuple(heard)).to_json())
     command = [str(python), "-m", "benchmarks.peer_process", str(asked), str(told)]
     environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
+    if arm.has_our_environment:
+        environment = for_decoding(environment)
     try:
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S

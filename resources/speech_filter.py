@@ -25,6 +25,8 @@ _LOOP_RUN = 4
 _LOOP_SEGMENTS = 3
 _LONGEST_PHRASE = 12
 _DOUBLED_WORDS, _DOUBLED_LETTERS = 4, 8
+_COPIES = 3
+"""Of one phrase: a decoder that writes more of them has lost its way."""
 
 
 class SpeechFilter:
@@ -104,6 +106,26 @@ def is_doubled(text: str) -> bool:
         for size in range(least, len(units) // 2 + 1)
         for at in range(len(units) - 2 * size + 1)
     )
+
+
+def said_once(words: Sequence[str]) -> int:
+    """How many of a text's words are left where all of it is one phrase, written two or three times
+    (the last time perhaps in part); else all of them.
+
+    Args:
+        words: with their blanks and punctuation, which may be words of their own.
+    """
+    units, places = [], []
+    for place, word in enumerate(words):
+        found = _units(word)
+        units += found
+        places += [place] * len(found)
+    least = _DOUBLED_WORDS if any(word.startswith(" ") for word in words[1:]) else _DOUBLED_LETTERS
+    sizes = (size for size in range(1, len(units) // 2 + 1) if units[size:] == units[:-size])
+    shortest = next(sizes, 0)
+    if shortest < least or len(units) // shortest > _COPIES:
+        return len(words)
+    return places[shortest]
 
 
 def _units(text: str) -> list[str]:

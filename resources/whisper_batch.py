@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from resources.speech_filter import is_doubled
+from resources.speech_filter import is_doubled, said_once
 from resources.whisper_job import FRAMES_PER_S, FULL_FRAMES, Decoded, Job
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class WhisperBatch:
             **search,
         )
         return [
-            self._decoded(each, cap, temperature) for each, cap in zip(found, caps, strict=True)
+            self._decoded(job, each, cap) for job, each, cap in zip(jobs, found, caps, strict=True)
         ]
 
     def _cap(self, job: Job) -> int:
@@ -135,17 +135,19 @@ class WhisperBatch:
             return self.model.max_length
         return int(job.seconds * _TOKENS_PER_S) + _TOKENS_MORE
 
-    def _decoded(self, result: Any, cap: int, temperature: float) -> Decoded:
+    def _decoded(self, job: Job, result: Any, cap: int) -> Decoded:
         from faster_whisper.transcribe import get_compression_ratio
 
-        tokens = result.sequences_ids[0]
-        text = self.tokenizer("en", "transcribe").decode(tokens).strip()
+        written = result.sequences_ids[0]
+        tokenizer = self._tokenizer_of(job)
+        tokens = written if job.tries else _once(tokenizer, written)
+        text = tokenizer.decode(tokens).strip()
         return Decoded(
             tokens=tokens,
-            avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            avg_logprob=result.scores[0] * len(written) / (len(written) + 1),
             no_speech_prob=result.no_speech_prob,
             compression_ratio=get_compression_ratio(text) if text else 0.0,
-            temperature=temperature,
+            temperature=job.temperature,
             is_capped=len(tokens) >= cap,
             is_repeated=is_doubled(text),
         )
@@ -224,6 +226,16 @@ class WhisperBatch:
 
         everywhere = cast(tuple[int], (-1,))  # faster-whisper's own default, as its type says
         return list(get_suppressed_tokens(self.tokenizer("en", "transcribe"), everywhere) or ())
+
+
+def _once(tokenizer: "Tokenizer", tokens: list[int]) -> list[int]:
+    """What a window that is short for the decoder says twice is kept once: where somebody did say
+    it twice, speech follows the last word that is left, and is decoded by itself (`Flight`)."""
+    words, by_word = tokenizer.split_to_word_tokens(
+        [each for each in tokens if each < tokenizer.eot]
+    )
+    kept = said_once(words)
+    return tokens if kept == len(words) else [each for word in by_word[:kept] for each in word]
 
 
 def _segment(

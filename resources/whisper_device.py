@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from resources.decoder_environment import keep_blocks
 from ytcaption_assets.domain.errors import ModelCorrupt, SetupError
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ _WORK_BYTES = 1 << 30
 _LARGE_BYTES = 2_000_000_000
 """Weights (float16) that go as int8 on a GPU of unknown free memory: large-v3 then takes 2.1 GB
 instead of 4."""
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Of mallopt(3)."""
 
 _CUBLAS = "libcublas.so.12"
 
@@ -148,20 +146,6 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def keep_pages(is_kept: bool) -> None:
-    """Whether glibc keeps the pages of large blocks that are freed.
-
-    It gives them back to the kernel otherwise, and the decoder, which asks for the same blocks at
-    each step, spends a fifth of its time on page faults (base, beam 5, 16 windows: 1.25x).
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc
-        return
-    mallopt(_M_MMAP_THRESHOLD, 1 << 30 if is_kept else 128 << 10)
-    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1 if is_kept else 128 << 10)
-
-
 _models: "OrderedDict[tuple[Path, str, Placement], WhisperModel]" = OrderedDict()
 _loading = threading.Lock()
 
@@ -188,7 +172,7 @@ def _load(directory: Path, where: Placement) -> "WhisperModel":
     from faster_whisper import WhisperModel
 
     if where.device == "cpu":
-        keep_pages(True)
+        keep_blocks()
     ctranslate2.set_random_seed(0)  # the decoder samples where it is in doubt
     try:
         return WhisperModel(

@@ -1,7 +1,6 @@
 """Recordings that a worker hears, each in a thread: their windows share batches."""
 
 import asyncio
-import ctypes
 import gc
 import logging
 import threading
@@ -14,6 +13,7 @@ import numpy as np
 import psutil
 
 from resources.checkpoint import Checkpoint
+from resources.decoder_environment import give_blocks_back
 from resources.speech_spans import SAMPLE_RATE_HZ
 from resources.whisper import WhisperTranscriber
 from resources.whisper_device import loaded_model, loaded_names, unload_models
@@ -107,7 +107,7 @@ class Jobs:
             else:
                 self._left_at = None
             gc.collect()
-            _trim()
+            give_blocks_back()
             logger.info("idle: gave %d MB back", (before - memory_bytes()) >> 20)
 
 
@@ -218,11 +218,3 @@ class Job:
 def memory_bytes() -> int:
     """Of this process, as the system counts it."""
     return psutil.Process().memory_info().rss
-
-
-def _trim() -> None:
-    """glibc keeps what was freed for itself, until it is told."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError):  # another C library
-        return

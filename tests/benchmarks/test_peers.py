@@ -55,6 +55,21 @@ def test_a_slow_engine_is_left_out_of_what_would_take_too_long() -> None:
     assert left_out(ARMS[REFERENCE], audio_s=600, speed=4.0, patience_s=90) is None
 
 
+def test_pieces_are_short_and_said_once() -> None:
+    """Each is a part of its clip with the words of that part; those of one clip in order."""
+    found = recordings("pieces", TEST_DATA, "base", 1000)
+
+    assert len(found) > 3
+    assert all(0 < len(each.waveform) / 16_000 < 6 for each in found)
+    references = {each.path.name: each.reference for each in clips(TEST_DATA)}
+    for name in {each.clip.path.name for each in found}:
+        at = 0
+        for each in found:
+            if each.clip.path.name == name:
+                at = references[name].index(each.clip.reference, at) + len(each.clip.reference)
+    assert len(recordings("pieces", TEST_DATA, "base", 0.1)) == 1
+
+
 @pytest.mark.model
 def test_an_engine_that_cannot_run_is_named_with_the_reason(
     model_home: Path, monkeypatch: pytest.MonkeyPatch

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.speech_filter import SpeechFilter, believed, is_doubled, is_loop
+from resources.speech_filter import SpeechFilter, believed, is_doubled, is_loop, said_once
 from resources.speech_spans import SpeechActivity
 from ytcaption_assets.domain.transcript import Segment, Word
 
@@ -181,3 +181,21 @@ def test_what_was_shown_stays(found):
 def test_phrases_written_twice_are_seen(text, expected):
     """Four words or more, or eight letters where no blanks are written, twice in a row."""
     assert is_doubled(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ([" Ask", " what", " you", " can", ".", " Ask", " what", " you", " can", "."], 5),
+        ([" so", " he", " would", " come", " So", " he", " would", " come", " so", " he"], 4),
+        ([" no", ","] * 8, 16),
+        ([" and", " so", " he", " would", " come", " so", " he", " would", " come"], 9),
+        ([" a", " b", " c", " d"] * 3, 4),
+        ([" a", " b", " c", " d"] * 4, 16),
+        (list("今日はとてもいい天気です。今日はとてもいい天気です。"), 13),
+        ([], 0),
+    ],
+)
+def test_a_text_that_is_one_phrase_again_is_kept_once(words, kept):
+    """Two or three times, the last perhaps in part, with its punctuation; else it stays whole."""
+    assert said_once(words) == kept

@@ -4,12 +4,13 @@ import threading
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks.common import clips, total, word_errors
-from resources import whisper_device, whisper_flight
+from resources import speech_windows, whisper_device, whisper_flight
 from resources.whisper import WhisperTranscriber
 from resources.whisper_batch import WhisperBatch
 from resources.whisper_batched import BatchedTranscriber, local_transcriber_of, transcriber_of
@@ -173,24 +174,51 @@ def test_only_the_speech_is_encoded(transcriber, groups):
 
 
 def test_doubtful_window_is_decoded_again_in_full(transcriber, groups, monkeypatch):
-    """A text that says everything twice gives way to that of the full window."""
-    real = WhisperBatch._decoded
-
-    def doubled(self, result, cap, temperature):
-        if not groups[-1][0].tries:
-            result = SimpleResult(result)
-        return real(self, result, cap, temperature)
-
-    class SimpleResult:
-        def __init__(self, result) -> None:
-            self.sequences_ids = [result.sequences_ids[0] * 2]
-            self.scores, self.no_speech_prob = result.scores, result.no_speech_prob
-
-    monkeypatch.setattr(WhisperBatch, "_decoded", doubled)
+    """A text that says everything five times gives way to that of the full window."""
+    say_again(monkeypatch, 5)
     result = transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
     assert word_errors("en", clip("jfk.flac").reference, text(result)).rate == 0.0
     assert len(groups) == 2  # the second one hears a full window
     assert len(groups[1][0].tries) == 2
+
+
+def test_what_the_decoder_says_twice_is_kept_once(transcriber, groups, monkeypatch):
+    """Without another try."""
+    say_again(monkeypatch, 2)
+    result = transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
+    assert word_errors("en", clip("jfk.flac").reference, text(result)).rate == 0.0
+    assert [len(group[0].tries) for group in groups] == [1]
+
+
+def test_what_somebody_says_twice_is_kept_twice(transcriber, groups, monkeypatch):
+    """In one window: the second time is heard by itself, since speech follows the first."""
+    monkeypatch.setattr(speech_windows, "_MIN_PAUSE_S", 10.0)
+    once = samples("fleurs-en-004.ogg")
+    waveform = np.concatenate([once, once])
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
+    assert len(groups) == 2
+    assert [len(each) for each in groups] == [1, 1]
+    reference = clip("fleurs-en-004.ogg").reference
+    assert word_errors("en", f"{reference} {reference}", text(result)).rate < 0.2
+
+
+def say_again(monkeypatch, times: int) -> None:
+    """The first try of each window writes its text so many times."""
+    real = WhisperBatch._decoded
+
+    def again(self, job, result, cap):
+        if not job.tries:
+            result = rewritten(result, result.sequences_ids[0] * times)
+        return real(self, job, result, cap)
+
+    monkeypatch.setattr(WhisperBatch, "_decoded", again)
+
+
+def rewritten(result, tokens: list[int]) -> SimpleNamespace:
+    """What the decoder found, in other words."""
+    return SimpleNamespace(
+        sequences_ids=[tokens], scores=result.scores, no_speech_prob=result.no_speech_prob
+    )
 
 
 def test_speech_behind_an_early_end_is_heard(transcriber, monkeypatch):
@@ -198,16 +226,12 @@ def test_speech_behind_an_early_end_is_heard(transcriber, monkeypatch):
     real = WhisperBatch._decoded
     stopped = []
 
-    def stop_early(self, result, cap, temperature):
-        if not stopped:
-            stopped.append(result)
-            ids = result.sequences_ids[0]
-            result.sequences_ids[0][:] = ids
-            short = type("Short", (), {})()
-            short.sequences_ids = [ids[: len(ids) // 3]]
-            short.scores, short.no_speech_prob = result.scores, result.no_speech_prob
-            return real(self, short, cap, temperature)
-        return real(self, result, cap, temperature)
+    def stop_early(self, job, result, cap):
+        if stopped:
+            return real(self, job, result, cap)
+        stopped.append(result)
+        ids = result.sequences_ids[0]
+        return real(self, job, rewritten(result, ids[: len(ids) // 3]), cap)
 
     monkeypatch.setattr(WhisperBatch, "_decoded", stop_early)
     result = transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)

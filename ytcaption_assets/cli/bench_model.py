@@ -1,6 +1,7 @@
 """`ytcaption bench-model`: what this machine does with each model."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from resources.decoder_environment import for_decoding
 from ytcaption_assets.domain.errors import SetupError, UnknownModel, YtcaptionError
 
 if TYPE_CHECKING:
@@ -121,6 +123,7 @@ def _child(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env=for_decoding(os.environ),
     )
     assert child.stdout is not None
     try:

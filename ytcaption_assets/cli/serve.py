@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from resources.access import check_bind
+from resources.decoder_environment import for_decoding
 from resources.embedded_postgres import ensure_postgres, running_postgres
 from resources.jwt_tokens import JwtTokens
 from resources.migrate import migrate
@@ -106,7 +107,7 @@ def _with_ports(settings: Settings, *, webserver: bool) -> Settings:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    environment = dagster_environment(settings) | {MARK: str(settings.home)}
+    environment = for_decoding(dagster_environment(settings)) | {MARK: str(settings.home)}
     # Dagster drops the first place to import from, which it takes for the script's folder. That
     # must not be one of the caller's: the socket's folder holds nothing to import.
     places = [str(code_server_socket(settings).parent), environment.get("PYTHONPATH", "")]

@@ -25,12 +25,12 @@ def worker(
     `ytcaption up` starts one a GPU, or one, by itself. SIGTERM and Ctrl-C stop it: what it hears
     is finished within YTCAPTION_WORKER_DRAIN_S. Exit status: 0 stopped, 1 it could not start.
     """
+    from resources.decoder_environment import restart_for_decoding
+
+    restart_for_decoding()
     from resources.logs import log_handler
     from ytcaption_assets.settings import load_settings
 
-    # Threads of one product wait for each other by spinning for long: with eight processes on two
-    # cores a recording took five times the CPU. Read when CTranslate2 is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(gpu)
     from resources.worker_server import serve_here, serve_others

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
+from resources.decoder_environment import for_decoding
 from ytcaption_assets.cli.dagster_home import dagster_environment
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings
@@ -39,7 +40,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env=dict(dagster_environment(self._settings)),
+            env=for_decoding(dagster_environment(self._settings)),
             start_new_session=True,  # Ctrl-C is for the parent, which ends this in order
         )
         return self
