@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from resources.decoder_environment import for_decoding
+
+# As in the product's processes, and before numpy is imported: with other threads the same recording
+# is heard a little differently.
+os.environ.update(for_decoding(os.environ))
+
 from resources.database_urls import database_urls
 from resources.object_store import ObjectStore
 from resources.postgres import Postgres, close_pools
