@@ -114,10 +114,8 @@ def status_of_code(code: str) -> int | None:
 
 @cache
 def _statuses() -> dict[str, int]:
-    kinds: list[type[errors.YtcaptionError]] = [errors.YtcaptionError]
-    for kind in kinds:  # which grows meanwhile
-        kinds += kind.__subclasses__()
-    return {kind.code: _status_of_kind(kind) for kind in reversed(kinds)}
+    kinds = reversed(list(errors.YtcaptionError.kinds()))
+    return {kind.code: _status_of_kind(kind) for kind in kinds}
 
 
 def _status_of_kind(kind: type[errors.YtcaptionError]) -> int:

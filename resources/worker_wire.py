@@ -6,7 +6,6 @@ end `recognition` with `engine`, or `error`.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, cast
 
@@ -144,13 +143,7 @@ def error_said(error: BaseException) -> Said:
 def error_of(said: Said) -> YtcaptionError | None:
     """The error that the worker had; None where it has no class here."""
     code = said["error"]["code"]
-    for kind in _kinds(YtcaptionError):
+    for kind in YtcaptionError.kinds():
         if kind.code == code:
             return kind(said["error"]["message"])
     return None
-
-
-def _kinds(kind: type[YtcaptionError]) -> Iterator[type[YtcaptionError]]:
-    yield kind
-    for each in kind.__subclasses__():
-        yield from _kinds(each)

@@ -240,7 +240,8 @@ def _download(event: dict[str, Any], directory: Path) -> Download:
 
 def _failure(event: dict[str, Any], traffic: Traffic) -> YtcaptionError:
     """The child's error, or what the proxy knows better."""
-    error = _error_classes().get(event["code"], SourceError)(event["message"])
+    kinds = {kind.code: kind for kind in YtcaptionError.kinds()}
+    error = kinds.get(event["code"], SourceError)(event["message"])
     error.retry_after_s = event["retry_after_s"]
     if not isinstance(error, SourceError | InputError):
         return error
@@ -251,12 +252,3 @@ def _failure(event: dict[str, Any], traffic: Traffic) -> YtcaptionError:
     if traffic.unreachable and isinstance(error, SourceUnavailable):
         return SourceUnavailable(f"The server cannot be reached: {traffic.unreachable[-1]}.")
     return error
-
-
-def _error_classes() -> dict[str, type[YtcaptionError]]:
-    classes, waiting = {}, [YtcaptionError]
-    while waiting:
-        found = waiting.pop()
-        classes[found.code] = found
-        waiting += found.__subclasses__()
-    return classes

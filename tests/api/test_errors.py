@@ -9,12 +9,7 @@ from ytcaption_assets.domain.errors import YtcaptionError
 
 def every_error() -> list[type[YtcaptionError]]:
     """All classes of the tree."""
-    found, waiting = [], [YtcaptionError]
-    while waiting:
-        kind = waiting.pop()
-        found.append(kind)
-        waiting.extend(item for item in kind.__subclasses__() if item.__module__ == errors.__name__)
-    return found
+    return [kind for kind in YtcaptionError.kinds() if kind.__module__ == errors.__name__]
 
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)

@@ -76,9 +76,12 @@ def list_keys() -> None:
     if not rows:
         console.print("No keys. On loopback the API is open to everybody on this machine.")
         return
-    # The id is there to be copied: it is never cut.
+    # The id is there to be copied: it is never cut. Nor is a date.
     table = Table(
-        Column("id", no_wrap=True), "name", "scopes", "limits", "made", "last used", "state"
+        Column("id", no_wrap=True),
+        *("name", "scopes", "limits"),
+        *(Column(title, no_wrap=True) for title in ("made", "last used")),
+        "state",
     )
     for row in rows:
         table.add_row(

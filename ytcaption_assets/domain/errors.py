@@ -40,6 +40,7 @@ happened and what to do. `retryable` says whether the next attempt may succeed u
 No class knows HTTP.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -58,6 +59,13 @@ class YtcaptionError(Exception):
     def message(self) -> str:
         """What happened and what to do, for a person."""
         return str(self)
+
+    @classmethod
+    def kinds(cls) -> "Iterator[type[YtcaptionError]]":
+        """This class and all below it, those that are more general first."""
+        yield cls
+        for each in cls.__subclasses__():
+            yield from each.kinds()
 
 
 class InputError(YtcaptionError):
