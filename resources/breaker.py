@@ -121,8 +121,9 @@ def _without_place(
 
 def note_failure(
     connection: Connection[DictRow], row: DictRow, code: str, retry_after_s: float | None
-) -> None:
-    """The download of this row's run, which was let through, has failed by the site's fault."""
+) -> float | None:
+    """The download of this row's run, which was let through, has failed by the site's fault.
+    Seconds until the next one may try where it was the probe, else None."""
     site = row["source_site"]
     breaker = connection.execute(
         """
@@ -133,25 +134,25 @@ def note_failure(
         (site, code),
     ).fetchone()
     assert breaker is not None
-    if breaker["opened_at"] is None:
-        opens = breaker["failures"] >= FAILURES
-    else:
-        opens = breaker["probe_run_id"] == row["run_id"]  # others began before it was open
-    if not opens:
-        return
+    is_probe = breaker["opened_at"] is not None and breaker["probe_run_id"] == row["run_id"]
+    # Others than the probe began before it was open.
+    if not is_probe and (breaker["opened_at"] is not None or breaker["failures"] < FAILURES):
+        return None
+    cool_s = max(COOL_S, retry_after_s or 0.0)
     connection.execute(
         """
         update ytcaption.breaker
         set opened_at = now(), probe_at = now() + make_interval(secs => %s), probe_run_id = null
         where site = %s
         """,
-        (max(COOL_S, retry_after_s or 0.0), site),
+        (cool_s, site),
     )
     data = {"site": site_code(site), "code": code, "failures": breaker["failures"]}
     add_site_event(connection, EventType.BREAKER_OPENED, data, row["run_id"])
     if breaker["opened_at"] is None:
         raise_alert(connection, "breaker_opened", site, row["id"])
     logger.warning("no downloads from %s for now: %d failures", site, breaker["failures"])
+    return cool_s if is_probe else None
 
 
 def note_success(connection: Connection[DictRow], row: DictRow) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 import dagster as dg
 
+from resources.run_process import RunProcess
 from ytcaption_assets.domain.request import run_key
 from ytcaption_assets.partitions import transcription_partitions
 
@@ -32,6 +33,28 @@ def end_runs(instance: dg.DagsterInstance, id: str, attempt: int, run_id: str | 
             instance.run_coordinator.cancel_run(run.run_id)
 
 
+def end_run(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str, *, canceled: bool
+) -> None:
+    """Have Dagster believe that a run is over, where it is not, and free its slots."""
+    current = instance.get_run_by_id(run.run_id)
+    if current is not None and not current.is_finished:
+        report = instance.report_run_canceled if canceled else instance.report_run_failed
+        report(current, reason)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def kill_run(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str, *, canceled: bool
+) -> None:
+    """The same, and end its process with all its children, whatever it is stuck in, where that is
+    one of this machine."""
+    end_run(instance, run, reason, canceled=canceled)  # first: who sees it die finds it over
+    process = RunProcess.here(run.tags)
+    if process is not None:
+        process.kill()
+
+
 def erase_runs(
     instance: dg.DagsterInstance, id: str, run_ids: Collection[str], wait_s: float
 ) -> None:
@@ -46,8 +69,7 @@ def erase_runs(
     while (unfinished := _runs(instance, id, _UNFINISHED)) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     for run in unfinished:
-        instance.report_run_canceled(run, "Its transcription was erased.")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        kill_run(instance, run, "Its transcription was erased.", canceled=True)
     erased = {run.run_id for run in _runs(instance, id)} | set(run_ids)
     _forget_latest(instance, id, erased)
     for run_id in erased:

@@ -44,6 +44,7 @@ class _Backend(Protocol):
     def size(self, key: str) -> int: ...
     def read_range(self, key: str, start: int, end: int) -> Iterator[bytes]: ...
     def delete(self, key: str) -> None: ...
+    def discard_unfinished(self, prefix: str) -> None: ...
     def list(self, prefix: str) -> Iterator[str]: ...
     def uri(self, key: str) -> str: ...
 
@@ -168,6 +169,11 @@ class ObjectStore(dg.ConfigurableResource):
     def delete(self, key: str) -> None:
         """Remove the bytes, if there are any."""
         self._backend().delete(_checked(key))
+
+    def discard_unfinished(self, prefix: str) -> None:
+        """Remove what killed processes have left of writes to keys that begin so. Nobody may be
+        writing there to S3."""
+        self._backend().discard_unfinished(_checked(prefix))
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Keys below `prefix`, such as `lake`, in order."""

@@ -75,6 +75,18 @@ class DirectoryStore:
             if path.parent.is_dir():
                 fsync(path.parent)
 
+    def discard_unfinished(self, prefix: str) -> None:
+        """Remove temporary files of such keys, but for those that are being written."""
+        folder, _, name = prefix.rpartition("/")
+        with folder_errors(prefix):
+            for path in (self.root / folder).glob(f"{_temporary(Path(name)).stem}*.tmp"):
+                with path.open("rb") as file:
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        continue
+                    path.unlink(missing_ok=True)
+
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that start with `prefix`, which is a folder's or empty."""
         with folder_errors(prefix):

@@ -122,6 +122,17 @@ class S3Store:
         with _s3_errors(key):
             self._client.delete_object(Bucket=self.bucket, Key=self._name(key))
 
+    def discard_unfinished(self, prefix: str) -> None:
+        """Give up uploads in parts to such keys: what came of them is kept, and paid for, else."""
+        with _s3_errors(prefix):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=self._name(prefix)
+            )
+            for upload in (each for page in pages for each in page.get("Uploads", ())):
+                self._client.abort_multipart_upload(
+                    Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that start with `prefix`."""
         skipped = len(self._name(""))

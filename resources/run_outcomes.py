@@ -1,6 +1,8 @@
 """What is written when a run ends, by the run itself or by those who find it gone."""
 
 import dagster as dg
+from psycopg import Connection
+from psycopg.rows import DictRow
 
 from resources.breaker import BLAMED, note_failure
 from resources.event_log import add_event
@@ -11,11 +13,19 @@ from resources.transcription_state import (
     cancel_row,
     claimed_row,
     fail_attempt,
+    give_back,
     queue_again,
     rest,
+    try_later,
 )
 from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.request import TranscriptionStatus
+
+OTHERS_FIRST_S = 5.0
+
+FREE_PROBES_S = 3600.0
+"""From its request on a transcription may probe its site without losing attempts: not for ever, or
+what no site gives would wait for ever."""
 
 
 class RunOutcomes(dg.ConfigurableResource):
@@ -54,7 +64,8 @@ class RunOutcomes(dg.ConfigurableResource):
         retry_after_s: float | None = None,
     ) -> TranscriptionStatus:
         """The run failed: queued for the next try, 1, 3 and 7 s after the first three, or failed.
-        A download that failed by its site's fault counts against the site.
+        A download that failed by its site's fault counts against the site; one that only tried
+        for all who wait, for an hour at most, does not count as a try of its own.
 
         Args:
             code, message, retry_after_s: of a YtcaptionError.
@@ -66,7 +77,10 @@ class RunOutcomes(dg.ConfigurableResource):
         with self.postgres.transaction() as connection:
             row = claimed_row(connection, id, run_id)
             if row["is_downloading"] and code in BLAMED:
-                note_failure(connection, row, code, retry_after_s)
+                probe_in_s = note_failure(connection, row, code, retry_after_s)
+                if probe_in_s is not None and _is_recent(connection, row):
+                    # A little later than the next probe, which others make if there are any.
+                    return try_later(connection, row, code, message, probe_in_s + OTHERS_FIRST_S)
             return fail_attempt(
                 connection, row, code, message, retryable, max_attempts, retry_after_s
             )
@@ -115,6 +129,24 @@ class RunOutcomes(dg.ConfigurableResource):
                 fail_attempt(connection, row, "run_lost", message, True, max_attempts)
             return [LostRun(row["id"], row["run_id"]) for row in rows]
 
+    def give_back_run(self, run_id: str, id: str | None, attempt: int | None) -> bool:
+        """The run was ended for having waited long: queue what it has claimed, or was to claim as
+        `attempt` of `id`, with as many attempts left. Whether there was something."""
+        with self.postgres.transaction() as connection:
+            row = connection.execute(
+                """
+                select * from ytcaption.transcription
+                where (run_id = %(run_id)s and status = 'running')
+                    or (id = %(id)s and attempt = %(attempt)s and status = 'queued')
+                for update
+                """,
+                {"run_id": run_id, "id": id, "attempt": attempt},
+            ).fetchone()
+            if row is None:
+                return False
+            give_back(connection, row)
+            return True
+
     def cancel_run(self, run_id: str, id: str | None, attempt: int | None) -> bool:
         """The run was terminated: cancel what it has claimed, or was to claim as `attempt` of `id`.
 
@@ -134,3 +166,11 @@ class RunOutcomes(dg.ConfigurableResource):
                 return False
             cancel_row(connection, row)
             return True
+
+
+def _is_recent(connection: Connection[DictRow], row: DictRow) -> bool:
+    found = connection.execute(
+        "select now() - %s < make_interval(secs => %s) as is_recent",
+        (row["queued_at"], FREE_PROBES_S),
+    ).fetchone()
+    return found is not None and found["is_recent"]

@@ -2,13 +2,23 @@
 
 import os
 import signal
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import dagster as dg
+import psutil
+
 RUN_PROCESS_TAG = ".dagster/run_process"
 """Run tag `<process number>-<start>` of a run that was forked; Dagster's pages hide the prefix."""
+
+FRESH_PROCESS_TAG = ".dagster/fresh_process"
+"""The same of a run in a fresh interpreter, which tells it itself: `<host>/<number>-<start>`."""
+
+_GRPC_TAG = ".dagster/grpc_info"
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,14 @@ class RunProcess:
         pid, _, start_ticks = tags.get(RUN_PROCESS_TAG, "").partition("-")
         return cls(int(pid), int(start_ticks)) if pid else None
 
+    @classmethod
+    def here(cls, tags: Mapping[str, str]) -> Self | None:
+        """The process of a run, forked or not, where it is one of this machine."""
+        host, _, named = tags.get(FRESH_PROCESS_TAG, "").partition("/")
+        if named and host == socket.gethostname():
+            return cls.of_run({RUN_PROCESS_TAG: named})
+        return cls.of_run(tags)
+
     @property
     def lives(self) -> bool:
         """Whether that very process still runs."""
@@ -62,5 +80,30 @@ class RunProcess:
             os.close(handle)
         return True
 
+    def kill(self) -> None:
+        """End it and all that it has started, whatever it is stuck in; no-op where it has ended."""
+        if not self.lives:
+            return
+        with suppress(psutil.Error):
+            leader = psutil.Process(self.pid)
+            family = [leader, *leader.children(recursive=True)]
+            for process in family:
+                with suppress(psutil.Error):
+                    process.kill()
+
     def __str__(self) -> str:
         return f"{self.pid}-{self.start_ticks}"
+
+
+def has_own_process(tags: Mapping[str, str]) -> bool:
+    """Whether a launcher has started the run, Dagster's or ours."""
+    return bool({_GRPC_TAG, RUN_PROCESS_TAG} & tags.keys())
+
+
+def name_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Have a run in a fresh interpreter say that it is this process, for those who may have to kill
+    it; a forked one's launcher has."""
+    process = RunProcess.of(os.getpid())
+    if _GRPC_TAG in run.tags and RUN_PROCESS_TAG not in run.tags and process is not None:
+        named = f"{socket.gethostname()}/{process}"
+        instance.add_run_tags(run.run_id, {FRESH_PROCESS_TAG: named})

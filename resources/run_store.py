@@ -13,6 +13,7 @@ from resources.request_rows import TranscriptionRow, clean, transcription_row
 from resources.run_downloads import RunDownloads
 from resources.segment_rows import segment_values
 from resources.telemetry import traced
+from resources.time_limits import TOOK_TOO_LONG, TimeLimits, fail_overdue
 from resources.transcription_state import (
     PROGRESS_CHANNEL,
     claim_lost,
@@ -21,7 +22,7 @@ from resources.transcription_state import (
     locked_row,
     notify,
 )
-from ytcaption_assets.domain.errors import ClaimLost, TranscriptionBusy
+from ytcaption_assets.domain.errors import ClaimLost, TookTooLong, TranscriptionBusy
 from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.transcript import Transcript
 
@@ -31,7 +32,8 @@ class RunStore(RunDownloads):
 
     @traced("postgres.claim")
     def claim(self, id: str, run_id: str, attempt: int | None = None) -> TranscriptionRow:
-        """Make the transcription this run's own; by the same run again, nothing changes.
+        """Make the transcription this run's own, at work from now on; by the same run again,
+        nothing else changes.
 
         Args:
             attempt: the one that the run was started for; None for a run started by hand, which may
@@ -46,6 +48,10 @@ class RunStore(RunDownloads):
             row = locked_row(connection, id)
             if row["status"] == "running":
                 if row["run_id"] == run_id:
+                    connection.execute(
+                        "update ytcaption.transcription set working_since = now() where id = %s",
+                        (id,),
+                    )
                     return transcription_row(row)
                 raise TranscriptionBusy(
                     f"Another run is working on {id}. Wait for it to end, or cancel it."
@@ -64,6 +70,8 @@ class RunStore(RunDownloads):
                     attempt = attempt + %(anew)s,
                     series_start = case %(anew)s when 0 then series_start else attempt + 1 end,
                     progress_done = null, progress_total = null, is_downloading = false,
+                    working_since = now(),
+                    worked_s = case %(anew)s when 0 then worked_s else 0 end,
                     error_code = null, error_message = null, updated_at = now()
                 where id = %(id)s
                 returning *
@@ -77,8 +85,8 @@ class RunStore(RunDownloads):
             notify(connection, PROGRESS_CHANNEL, id)
             return transcription_row(claimed)
 
-    def heartbeat(self, id: str, run_id: str) -> None:
-        """Say that the run lives.
+    def heartbeat(self, id: str, run_id: str, limits: TimeLimits | None = None) -> None:
+        """Say that the run lives; at its limits the transcription fails instead.
 
         Raises:
             ClaimLost: the transcription is no longer this run's.
@@ -91,6 +99,19 @@ class RunStore(RunDownloads):
             )
             if changed.rowcount == 0:
                 raise claim_lost(id)
+            is_over = limits is not None and bool(fail_overdue(connection, limits, run_id))
+        if is_over:
+            raise TookTooLong(TOOK_TOO_LONG)
+
+    def wait_for_slot(self, id: str, run_id: str) -> None:
+        """The run does nothing until it claims again: that time does not count. No-op where the
+        transcription is no longer this run's."""
+        with self.postgres.transaction() as connection:
+            connection.execute(
+                "update ytcaption.transcription set working_since = null "
+                "where id = %s and run_id = %s and status = 'running'",
+                (id, run_id),
+            )
 
     def progress(
         self,

@@ -19,12 +19,14 @@ from ytcaption_assets.domain.request import TranscriptionStatus
 
 WORK_CHANNEL = "ytcaption_work"
 PROGRESS_CHANNEL = "ytcaption_progress"
+ENDS_CHANNEL = "ytcaption_ends"
+"""A run is to end: its transcription was canceled, or took too long."""
 
 QUEUED_ANEW: LiteralString = """
     status = 'queued', attempt = attempt + 1, series_start = attempt + 1, queued_at = now(),
     next_attempt_at = now(), run_id = null, heartbeat_at = null, stage = null,
     progress_done = null, progress_total = null, error_code = null, error_message = null,
-    updated_at = now()
+    worked_s = 0, updated_at = now()
 """
 """SQL: what an update sets that puts a transcription at rest into the queue, for a new series."""
 
@@ -187,6 +189,17 @@ def queue_again(
     return _queue(connection, row, start, delay_s, error)
 
 
+def try_later(
+    connection: Connection[DictRow], row: DictRow, code: str, message: str, delay_s: float
+) -> TranscriptionStatus:
+    """Queue the next try, `delay_s` from now; the one that failed counts for nothing."""
+    error = (code, clean(message)[:_LONGEST_MESSAGE])
+    _queue(connection, row, row["series_start"] + 1, delay_s, error)
+    data = {"attempt": row["attempt"], "code": code, "delay_s": round(delay_s, 3)}
+    add_event(connection, row, "transcription.retry_queued", data)
+    return TranscriptionStatus.QUEUED
+
+
 def give_back(connection: Connection[DictRow], row: DictRow) -> None:
     """Queue what a run has claimed and not begun: the attempt counts for nothing. Completed where
     an earlier result stands."""
@@ -262,6 +275,7 @@ def cancel_row(connection: Connection[DictRow], row: DictRow) -> None:
     done = row["completed_at"] is not None
     status = TranscriptionStatus.COMPLETED if done else TranscriptionStatus.CANCELED
     rest(connection, row, status)
+    notify(connection, ENDS_CHANNEL, "")
     data = {"attempt": row["attempt"], "status": status.value}
     add_event(connection, row, EventType.CANCELED, data)
 

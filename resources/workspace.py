@@ -17,6 +17,9 @@ from ytcaption_assets.settings import Settings
 
 _POLL_S = 0.2
 
+_held: set[str] = set()
+"""Media whose folders this process has."""
+
 
 class Workspace(dg.ConfigurableResource):
     """Folders that survive a killed run, so that the next one resumes."""
@@ -51,11 +54,26 @@ class Workspace(dg.ConfigurableResource):
                 time.sleep(_POLL_S)
             directory = root / media_id
             directory.mkdir(exist_ok=True, mode=0o700)
-            yield directory
+            _held.add(media_id)
+            try:
+                yield directory
+            finally:
+                _held.discard(media_id)
 
     def clear(self, media_id: str) -> None:
         """Forgets the media's partial download; call it inside `download_directory`."""
         shutil.rmtree(Path(self.root) / media_id, ignore_errors=True)
+
+    def discard(self, media_id: str) -> None:
+        """The same from outside, where nobody works on it but, at most, this process, which is
+        about to end."""
+        try:
+            lock = (Path(self.root) / f"{media_id}.lock").open("rb")
+        except FileNotFoundError:
+            return
+        with lock:
+            if media_id in _held or _locked(lock.fileno()):
+                self.clear(media_id)
 
 
 def _locked(descriptor: int) -> bool:

@@ -5,14 +5,14 @@ from contextlib import suppress
 import dagster as dg
 
 from resources.dagster_runs import PARTITION_TAG
-from resources.pauses import paused_parts
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.errors import ClaimLost
+from ytcaption_assets.run_end import clean_up
 from ytcaption_assets.run_trace import ATTEMPT_TAG
 from ytcaption_assets.settings import load_settings
 
-MAX_RUNTIME = "Exceeded maximum runtime"
-"""How Dagster's run monitoring begins its reason."""
+MAX_RUNTIME = "maximum runtime"
+"""What Dagster's run monitoring says in its reasons."""
 
 
 @dg.run_status_sensor(
@@ -33,10 +33,15 @@ def run_failed_sensor(context: dg.RunStatusSensorContext, request_store: Request
 def run_canceled_sensor(context: dg.RunStatusSensorContext, request_store: RequestStore) -> None:
     """A run that was terminated in the UI: its transcription is canceled."""
     run = context.dagster_run
-    attempt = run.tags.get(ATTEMPT_TAG)
-    request_store.cancel_run(
-        run.run_id, run.tags.get(PARTITION_TAG), int(attempt) if attempt else None
-    )
+    reason = _why_canceled(context.instance, run)
+    if MAX_RUNTIME in reason:  # by Dagster, not by a person; the run was quicker than its verdict
+        settle_failed_run(request_store, run, reason)
+        return
+    key = run.tags.get(PARTITION_TAG)
+    if request_store.cancel_run(run.run_id, key, _attempt(run)) and key is not None:
+        row = request_store.get_many([key]).get(key)
+        if row is not None:
+            clean_up(request_store, row)
 
 
 @dg.run_status_sensor(
@@ -54,14 +59,27 @@ def run_succeeded_sensor(context: dg.RunStatusSensorContext, request_store: Requ
 
 def settle_failed_run(request_store: RequestStore, run: dg.DagsterRun, reason: str | None) -> None:
     """Counts the attempt of a run that is over; no-op where the assets have done so."""
+    key, attempt = run.tags.get(PARTITION_TAG), _attempt(run)
     if reason and MAX_RUNTIME in reason:
-        # A run that waited for a slot of a paused pool has done nothing wrong.
-        retryable = bool(paused_parts(request_store.postgres) - {"intake"})
-        code, message = "timeout", "Processing took too long."
-    else:
-        code, message, retryable = "run_lost", "The run's process was lost.", True
-    allowed = load_settings().max_attempts
-    request_store.settle_run(run.run_id, code, message, retryable, allowed)
-    key, attempt = run.tags.get(PARTITION_TAG), run.tags.get(ATTEMPT_TAG)
+        # Dagster counts waits for slots. What was worked on for too long has failed by our own
+        # limits; anything else has done nothing wrong.
+        request_store.give_back_run(run.run_id, key, attempt)
+        return
+    code, message, allowed = "run_lost", "The run's process was lost.", load_settings().max_attempts
+    request_store.settle_run(run.run_id, code, message, True, allowed)
     if key is not None and attempt is not None:
-        request_store.settle_attempt(key, int(attempt), code, message, retryable, allowed)
+        request_store.settle_attempt(key, attempt, code, message, True, allowed)
+
+
+def _attempt(run: dg.DagsterRun) -> int | None:
+    """The one that it was made for."""
+    attempt = run.tags.get(ATTEMPT_TAG)
+    return int(attempt) if attempt else None
+
+
+def _why_canceled(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    records = instance.get_records_for_run(
+        run.run_id, of_type=dg.DagsterEventType.RUN_CANCELING
+    ).records
+    said = (record.event_log_entry.dagster_event for record in records)
+    return " ".join(event.message or "" for event in said if event is not None)

@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from resources.breaker import breakers
-from resources.dagster_runs import RUN_KEY_TAG
+from resources.dagster_runs import RUN_KEY_TAG, kill_run
 from resources.pauses import follow_pauses, paused_parts
 from resources.request_rows import DueTranscription
 from resources.request_store import RequestStore
@@ -60,12 +60,14 @@ def transcription_sensor(
 
 
 def end_lost_runs(instance: dg.DagsterInstance, request_store: RequestStore) -> None:
-    """Settles transcriptions whose run has gone silent, ends those runs and frees their slots."""
+    """Settles transcriptions whose run has gone silent; ends those runs, with their processes where
+    they only hang, and frees their slots."""
     for lost in request_store.settle_silent(SILENT_S, load_settings().max_attempts):
         run = instance.get_run_by_id(lost.run_id)
-        if run is not None and not run.is_finished:
-            instance.report_run_failed(run, "The run's process was lost.")
-        instance.event_log_storage.free_concurrency_slots_for_run(lost.run_id)
+        if run is not None:
+            kill_run(instance, run, "The run's process was lost.", canceled=False)
+        else:
+            instance.event_log_storage.free_concurrency_slots_for_run(lost.run_id)
 
 
 def _held(instance: dg.DagsterInstance, request_store: RequestStore) -> dg.SkipReason | None:

@@ -9,6 +9,7 @@ from resources.transcript_catalog import TranscriptCatalog
 from resources.whisper_batched import transcriber_of
 from resources.workspace import Workspace
 from resources.youtube import Downloader
+from sensors.run_end_sensor import run_end_sensor
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
 from sensors.transcription_sensor import transcription_sensor
 from ytcaption_assets.audio_download import audio_download
@@ -27,6 +28,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         loggers={"console": run_console},
         sensors=[
             transcription_sensor,
+            run_end_sensor,
             run_failed_sensor,
             run_canceled_sensor,
             run_succeeded_sensor,

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import dagster as dg
@@ -11,17 +11,33 @@ import dagster as dg
 from resources.draft_segments import DraftWriter, add_drafts
 from resources.request_rows import MediaRow, TranscriptionRow
 from resources.request_store import RequestStore
+from resources.time_limits import TimeLimits
 from resources.transcriber import OnSegment
 from resources.work_lock import at_work
-from ytcaption_assets.domain.errors import ClaimLost, DatabaseUnavailable, YtcaptionError
+from ytcaption_assets.domain.errors import (
+    ClaimLost,
+    DatabaseUnavailable,
+    SourcePaused,
+    TookTooLong,
+    YtcaptionError,
+)
 from ytcaption_assets.domain.milestones import Milestones
 from ytcaption_assets.domain.transcript import Segment
-from ytcaption_assets.run_end import STUCK_S, end_process, interruption, is_withdrawn
+from ytcaption_assets.run_end import (
+    INTERRUPT_S,
+    RunEnd,
+    clean_up,
+    end_process,
+    interrupt,
+    interruption,
+    run_end,
+)
 from ytcaption_assets.run_trace import ATTEMPT_TAG, asset_span
 from ytcaption_assets.settings import load_settings
 
-HEARTBEAT_S = 3.0
-"""Rule 35 asks for one in 15 s; this is also how soon a run hears that it was canceled."""
+HEARTBEAT_S = 1.0
+"""Rule 35 asks for one in 15 s; this is also how soon a run hears that it was canceled, also where
+nobody interrupts it, and that its time is over."""
 
 PROGRESS_S = 0.5
 
@@ -59,6 +75,10 @@ class Work:
         """True once another run has taken over or the transcription was canceled."""
         return self._lost.is_set()
 
+    def end(self) -> RunEnd | None:
+        """Why this run is over, once it has lost its transcription."""
+        return run_end(self._store, self.id, self.run_id, self.transcription)
+
     def progress(self, done: float, total: float | None) -> None:
         """Tells everyone who watches, at most twice a second.
 
@@ -93,22 +113,31 @@ class Work:
         with DraftWriter(write, self._lost.set) as writer:
             yield writer.add
 
-    def beat(self, ended: threading.Event, on_stuck: Callable[[], None]) -> None:
+    def beat(
+        self,
+        ended: threading.Event,
+        on_slow: Callable[[RunEnd], None],
+        on_stuck: Callable[[RunEnd], None],
+    ) -> None:
         """Heartbeats until `ended`, or until the claim is lost.
 
         Args:
-            on_stuck: called where the transcription was canceled and this run has not ended.
+            on_slow, on_stuck: called one after the other where the transcription was canceled or
+                took too long, and this run has not ended.
         """
+        limits = TimeLimits.from_settings(load_settings())
         while not ended.wait(HEARTBEAT_S):
             try:
-                self._store.heartbeat(self.id, self.run_id)
+                self._store.heartbeat(self.id, self.run_id, limits)
             except ClaimLost:
                 self._lost.set()
                 _between.pop((self.id, self.run_id), None)
-                if is_withdrawn(self._store, self.id, self.transcription) and not ended.wait(
-                    STUCK_S
-                ):
-                    on_stuck()
+                end = self.end()
+                if end is None or ended.wait(INTERRUPT_S):
+                    return
+                on_slow(end)
+                if not ended.wait(end.patience_s - INTERRUPT_S):
+                    on_stuck(end)
                 return
             except DatabaseUnavailable:
                 continue  # back before the claim runs out, or the next beat finds it lost
@@ -141,15 +170,16 @@ def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator
         work = Work(store, run_id, stage, row)
         store.progress(key, run_id, stage, 0, None)
     except ClaimLost as error:
-        raise _lost(context, store, row, error) from error
+        raise _lost(context, run_end(store, key, run_id, row), error) from error
     except YtcaptionError as error:
         raise _failure(error) from error
-    on_stuck = partial(end_process, context.instance, context.run)
+    on_slow = partial(interrupt, context.instance, context.run)
+    on_stuck = partial(end_process, context.instance, context.run, store, row)
     if earlier := _between.pop((key, run_id), None):
         earlier.set()
     ended = threading.Event()
     beats = threading.Thread(
-        target=work.beat, args=(ended, on_stuck), name="heartbeat", daemon=True
+        target=work.beat, args=(ended, on_slow, on_stuck), name="heartbeat", daemon=True
     )
     beats.start()
     failed = True
@@ -159,7 +189,11 @@ def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator
             yield work
         failed = False
     except ClaimLost as error:
-        raise _lost(context, store, row, error) from error
+        raise _lost(context, _over(store, work), error) from error
+    except dg.DagsterExecutionInterruptedError as error:
+        if _over(store, work) is RunEnd.TOOK_TOO_LONG:
+            raise _failure(TookTooLong(RunEnd.TOOK_TOO_LONG.reason)) from error
+        raise
     except YtcaptionError as error:
         _record(context, store, error.code, error.message, error.retryable, error.retry_after_s)
         raise _failure(error) from error
@@ -173,17 +207,24 @@ def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator
             beats.join()
         elif not work.should_stop():
             _between[key, run_id] = ended
+            with suppress(DatabaseUnavailable):  # then the wait for the next slot counts, too
+                store.wait_for_slot(key, run_id)
 
 
-def _lost(
-    context: dg.AssetExecutionContext,
-    store: RequestStore,
-    claimed: TranscriptionRow | None,
-    error: ClaimLost,
-) -> BaseException:
-    if is_withdrawn(store, context.partition_key, claimed):
-        return interruption(context.instance, context.run)
-    return _failure(error)
+def _over(store: RequestStore, work: Work) -> RunEnd | None:
+    """Why the run is over, where it is for good: then nothing half done is left of it."""
+    end = work.end()
+    if end is not None:
+        clean_up(store, work.transcription)
+    return end
+
+
+def _lost(context: dg.AssetExecutionContext, end: RunEnd | None, error: ClaimLost) -> BaseException:
+    if isinstance(error, SourcePaused):  # nothing failed: it waits in the queue again
+        return interruption(context.instance, context.run, error.message)
+    if end is RunEnd.WITHDRAWN:
+        return interruption(context.instance, context.run, end.reason)
+    return _failure(TookTooLong(end.reason) if end is RunEnd.TOOK_TOO_LONG else error)
 
 
 def _failure(error: YtcaptionError) -> dg.Failure:

@@ -1,27 +1,47 @@
-"""How a run ends whose transcription was canceled or erased: as canceled, and soon."""
+"""How a run ends whose transcription was canceled or erased, or took too long: soon, as that."""
 
 import logging
 import os
+import signal
+from contextlib import suppress
+from enum import Enum
 
 import dagster as dg
+import psutil
 
+from resources.dagster_runs import end_run
+from resources.partial_files import remove_partial_files
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
-from resources.run_process import RUN_PROCESS_TAG
-from ytcaption_assets.domain.errors import DatabaseUnavailable
+from resources.run_process import has_own_process
+from resources.time_limits import TOOK_TOO_LONG
+from ytcaption_assets.domain.errors import DatabaseUnavailable, TookTooLong, YtcaptionError
 from ytcaption_assets.domain.request import TranscriptionStatus
+from ytcaption_assets.settings import load_settings
 
-STUCK_S = 10.0
-"""Seconds from the cancel to the end of a process that does not end by itself (rule 36)."""
-
-_OWN_PROCESS_TAGS = {".dagster/grpc_info", RUN_PROCESS_TAG}
-"""A run that a launcher has started, Dagster's or ours, has a process of its own."""
+INTERRUPT_S = 1.0
+"""Seconds that a run has to hear by itself that it is over, before it is interrupted."""
 
 logger = logging.getLogger(__name__)
 
 
-def is_withdrawn(store: RequestStore, id: str, claimed: TranscriptionRow | None) -> bool:
-    """Whether nobody wants any longer what a run has lost: it was canceled or erased.
+class RunEnd(Enum):
+    """Why a run that has lost its transcription is over: (what Dagster is told, patience)."""
+
+    WITHDRAWN = ("Its transcription was canceled.", 3.0)
+    TOOK_TOO_LONG = (TOOK_TOO_LONG, 10.0)
+
+    def __init__(self, reason: str, patience_s: float) -> None:
+        self.reason = reason
+        self.patience_s = patience_s
+        """Seconds from then to the end of a process that does not end by itself: a cancel is to
+        be done within 5 s, the rest has what rule 36 says."""
+
+
+def run_end(
+    store: RequestStore, id: str, run_id: str, claimed: TranscriptionRow | None
+) -> RunEnd | None:
+    """Why nobody wants any longer what a run has lost; None where another run works on it.
 
     Args:
         claimed: the row as this run has claimed it; None where it has not come to that.
@@ -29,28 +49,63 @@ def is_withdrawn(store: RequestStore, id: str, claimed: TranscriptionRow | None)
     try:
         row = store.get_many([id]).get(id)
     except DatabaseUnavailable:
-        return False
+        return None
     if row is None or row.status is TranscriptionStatus.CANCELED:
-        return True
+        return RunEnd.WITHDRAWN
+    if not row.status.is_final:
+        return None
+    if row.error_code == TookTooLong.code and row.run_id == run_id:
+        return RunEnd.TOOK_TOO_LONG
     # Canceled where an earlier result stands: that one counts again.
     is_earlier = claimed is not None and row.completed_at == claimed.completed_at
-    return row.status is TranscriptionStatus.COMPLETED and is_earlier
+    is_completed = row.status is TranscriptionStatus.COMPLETED
+    return RunEnd.WITHDRAWN if is_completed and is_earlier else None
 
 
-def interruption(instance: dg.DagsterInstance, run: dg.DagsterRun) -> BaseException:
+def interruption(instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str) -> BaseException:
     """What a run raises to end as canceled rather than as failed."""
-    instance.report_run_canceling(run, "Its transcription was canceled.")
-    return dg.DagsterExecutionInterruptedError("The transcription was canceled.")
+    instance.report_run_canceling(run, reason)
+    return dg.DagsterExecutionInterruptedError(reason)
 
 
-def end_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def interrupt(instance: dg.DagsterInstance, run: dg.DagsterRun, end: RunEnd) -> None:
+    """Interrupt what the run waits for, as its launcher does. Nothing happens in a process that has
+    other runs to do, nor while native code hears nothing."""
+    if not has_own_process(run.tags):
+        return
+    current = instance.get_run_by_id(run.run_id)
+    if current is None or current.is_finished:
+        return
+    if end is RunEnd.WITHDRAWN and current.status is not dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceling(run, end.reason)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def end_process(
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    store: RequestStore,
+    claimed: TranscriptionRow,
+    end: RunEnd,
+) -> None:
     """End a run that is stuck in code which hears nothing, such as the model's, with its process.
     Does nothing in a process that has other runs to do."""
-    if not _OWN_PROCESS_TAGS & run.tags.keys():
+    if not has_own_process(run.tags):
         return
     logger.warning("run %s did not end by itself; its process is ended", run.run_id)
     try:
-        instance.report_run_canceled(run, "Its transcription was canceled.")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        end_run(instance, run, end.reason, canceled=end is RunEnd.WITHDRAWN)
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()
+        clean_up(store, claimed)
     finally:
         os._exit(1)
+
+
+def clean_up(store: RequestStore, claimed: TranscriptionRow) -> None:
+    """Remove what is half done. What cannot be removed now is, by the next run or an erasure."""
+    try:
+        remove_partial_files(load_settings(), store.postgres, claimed.id, claimed.media_id)
+    except YtcaptionError as error:
+        logger.warning("partial files of %s stay: %s", claimed.id, error)

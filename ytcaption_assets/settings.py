@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ytcaption_assets.domain.caption_style import CaptionStyle
@@ -150,7 +150,23 @@ class Settings(BaseSettings):
         description="Transcriptions at the same time. 0: 4 where workers hear them, else 1.",
     )
     max_attempts: int = Field(4, ge=1, le=10, description="Attempts at a transcription, in all.")
-    max_runtime_s: int = Field(3600, gt=0, description="Longest run, in seconds.")
+    transcription_timeout_s: int = Field(
+        3600,
+        gt=0,
+        description="Longest time in which one attempt decodes and hears a recording, in seconds.",
+    )
+    job_timeout_s: int = Field(
+        3 * 3600,
+        gt=0,
+        description="Longest time that is worked on a transcription in all its attempts, "
+        "in seconds; waiting does not count.",
+    )
+    max_runtime_s: int = Field(
+        12 * 3600,
+        gt=0,
+        description="Longest run as Dagster counts it, waiting for slots included, in seconds; "
+        "then its transcription is queued again.",
+    )
     run_launcher: Literal["warm", "default"] = Field(
         "warm",
         description="How a run's process starts. `warm`: forked from one that holds the code "
@@ -253,6 +269,17 @@ class Settings(BaseSettings):
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for network in value:
             ipaddress.ip_network(network)
+        return value
+
+    @field_validator("job_timeout_s", "max_runtime_s")
+    @classmethod
+    def _is_no_shorter(cls, value: int, info: ValidationInfo) -> int:
+        within = (
+            "transcription_timeout_s" if info.field_name == "job_timeout_s" else "job_timeout_s"
+        )
+        least = info.data.get(within, value)
+        if value < least:
+            raise ValueError(f"{value} is less than YTCAPTION_{within.upper()}, which is {least}")
         return value
 
     @field_validator("otlp_endpoint")

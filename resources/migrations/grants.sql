@@ -14,7 +14,7 @@ grant update (
 grant update (
     status, priority, attempt, series_start, queued_at, next_attempt_at, run_id, heartbeat_at, stage,
     progress_done, progress_total, error_code, error_message, document_key, document_sha256,
-    traceparent, owner, is_downloading, completed_at, updated_at
+    traceparent, owner, is_downloading, worked_s, completed_at, updated_at
 ) on ytcaption.transcription to ytcaption_api;
 grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key, ytcaption.pause,
     ytcaption.breaker, ytcaption.webhook, ytcaption.webhook_secret, ytcaption.delivery, ytcaption.alert
@@ -45,7 +45,7 @@ grant update (
 ) on ytcaption.media to ytcaption_dagster;
 grant update (
     status, attempt, series_start, next_attempt_at, started_at, stage_started_at, run_id, heartbeat_at, stage,
-    source_site, is_downloading,
+    source_site, is_downloading, worked_s, working_since,
     progress_done, progress_total, error_code, error_message, document_key, document_sha256, language,
     language_probability, duration_s, speech_s, segment_count, word_count, dropped_count, provenance,
     completed_at, updated_at

@@ -13,6 +13,7 @@ from tests.media_server import MediaServer
 from ytcaption_assets import run_claim
 from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.domain.transcript import Recognition
+from ytcaption_assets.run_end import RunEnd
 
 
 class Meddler(Transcriber):
@@ -111,7 +112,9 @@ def test_a_run_that_hears_nothing_ends_with_its_process(
     exits: list[int] = []
     monkeypatch.setattr(os, "_exit", exits.append)
     monkeypatch.setattr(run_claim, "HEARTBEAT_S", 0.1)
-    monkeypatch.setattr(run_claim, "STUCK_S", 0.2)
+    monkeypatch.setattr(run_claim, "INTERRUPT_S", 0.1)
+    monkeypatch.setattr(RunEnd.WITHDRAWN, "patience_s", 0.2)
+    monkeypatch.setattr(os, "kill", lambda *_: None)  # native code hears no signal
     key = graph.submit(media_server.url("jfk.flac"))
     graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
     seen: list[Any] = []

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from resources.pauses import pause
 from resources.request_store import RequestStore
 from sensors.run_status_sensor import (
     run_canceled_sensor,
@@ -69,24 +68,20 @@ def test_a_run_that_never_claimed_counts_as_an_attempt(instance, request_store, 
     assert request_store.get(key).attempt == 2
 
 
-def test_a_run_that_took_too_long_is_not_repeated(instance, request_store, key, run):
-    """Code `timeout`, and the sentence that users know."""
-    request_store.claim(key, run.run_id, 1)
-    reason = "Exceeded maximum runtime of 3600 seconds."
-    tell(run_failed_sensor, instance, request_store, run, reason)
+@pytest.mark.parametrize("claimed", [True, False])
+@pytest.mark.parametrize("sensor", [run_failed_sensor, run_canceled_sensor])
+def test_a_run_that_dagster_ended_for_its_length_has_lost_nothing(
+    instance, request_store, key, run, claimed: bool, sensor
+):
+    """It counts waits for slots; our own limits do not. Whichever end Dagster saw of it first, the
+    transcription is queued again, with as many attempts as before."""
+    if claimed:
+        request_store.claim(key, run.run_id, 1)
+    instance.report_run_canceling(run, "Canceling due to exceeding maximum runtime of 60 seconds.")
+    reason = "Exceeded maximum runtime of 60 seconds."
+    tell(sensor, instance, request_store, run, reason)
     row = request_store.get(key)
-    assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "timeout")
-    assert row.error_message == "Processing took too long."
-
-
-def test_a_run_that_waited_for_a_paused_pool_is_repeated(instance, request_store, key, run):
-    """It took too long, but by an operator's will; while only intake is paused it did by itself."""
-    pause(request_store.postgres, "transcription", "", "local")
-    request_store.claim(key, run.run_id, 1)
-    reason = "Exceeded maximum runtime of 3600 seconds."
-    tell(run_failed_sensor, instance, request_store, run, reason)
-    row = request_store.get(key)
-    assert (row.status, row.error_code) == (TranscriptionStatus.QUEUED, "timeout")
+    assert (row.status, row.attempt, row.try_number) == (TranscriptionStatus.QUEUED, 2, 1)
 
 
 def test_a_terminated_run_cancels_its_transcription(instance, request_store, key, run):

@@ -27,7 +27,7 @@ YtcaptionError
 │   ├── AlreadyCompleted
 │   ├── WebhookNotFound, DeliveryNotFound, WebhookDisabled, TooManyWebhooks
 │   ├── ClaimLost
-│   │   └── SourcePaused (retryable)
+│   │   └── SourcePaused (retryable), TookTooLong
 │   └── IntakePaused (retryable)
 ├── AccessError           who asks may not
 │   ├── Unauthenticated, Forbidden, ApiKeyNotFound
@@ -436,6 +436,12 @@ class SourcePaused(ClaimLost):
 
     code = "source_paused"
     retryable = True
+
+
+class TookTooLong(ClaimLost):
+    """Its time is over."""
+
+    code = "timeout"
 
 
 class IntakePaused(StateError):
