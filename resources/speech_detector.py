@@ -1,6 +1,7 @@
 """How likely each moment is speech: Silero's model, over recordings of any length."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 T = TypeVar("T")
+_Work = Callable[["InferenceSession", np.ndarray, threading.Event], np.ndarray]
 
 SAMPLE_RATE_HZ = 16_000
 FRAME = 512  # samples: what the model was made for
@@ -26,7 +28,7 @@ MAYBE = 0.3
 _CONTEXT = 64  # samples of the frame before that the model is shown, too
 _STATE = (1, 1, 128)
 _BLOCK_FRAMES = 20_000
-"""Eleven minutes, heard on their own: side by side, and a canceled run ends soon."""
+"""Eleven minutes, heard on their own: side by side."""
 
 _CHUNK_FRAMES = 512
 """Handed to the model at once. With 10,000, as faster-whisper does it, each of its steps goes
@@ -34,6 +36,8 @@ through memory."""
 
 _AHEAD = 64
 """Pieces that wait for a thread: they are slices, which take no memory."""
+
+_WAIT_S = 0.5
 
 _AGAIN_S = 1.0
 _SILENT = 5e-5  # two steps of 16-bit samples
@@ -52,7 +56,8 @@ def speech_probabilities(
 
     Args:
         waveform: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
-        on_block: called between pieces of the work; may raise to cancel.
+        on_block: called between pieces of the work, and at least every half a second; may raise to
+            cancel.
 
     Raises:
         AudioUndecodable: samples that are not finite.
@@ -64,21 +69,27 @@ def speech_probabilities(
     blocks = (waveform[at : at + step] for at in range(0, len(waveform), step))
     found = [np.zeros(0, np.float32)]
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "vad")
+    stopped = threading.Event()
+
+    def side_by_side(work: _Work, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        return _side_by_side(pool, lambda each: work(session, each, stopped), pieces, on_block)
+
     try:
         on_block()
-        for block in _side_by_side(pool, lambda samples: _block(session, samples), blocks):
+        for block in side_by_side(_block, blocks):
             on_block()
             found.append(block)
         probabilities = np.concatenate(found)
         windows = _quiet_windows(probabilities)
         samples = (waveform[first * FRAME : end * FRAME] for first, end in windows)
-        heard = _side_by_side(pool, lambda each: _alone(session, each), samples)
+        heard = side_by_side(_alone, samples)
         for number, ((first, end), alone) in enumerate(zip(windows, heard, strict=True)):
             if number % _AHEAD == 0:
                 on_block()
                 give_back(waveform)
             np.maximum(probabilities[first:end], alone, out=probabilities[first:end])
     finally:
+        stopped.set()
         pool.shutdown(cancel_futures=True)
         give_back(waveform)
     return probabilities
@@ -103,44 +114,64 @@ def _session() -> "InferenceSession":
 
 
 def _side_by_side(
-    pool: ThreadPoolExecutor, work: Callable[[np.ndarray], T], pieces: Iterator[np.ndarray]
+    pool: ThreadPoolExecutor,
+    work: Callable[[np.ndarray], T],
+    pieces: Iterator[np.ndarray],
+    on_wait: Callable[[], None],
 ) -> Iterator[T]:
     """What comes of each piece, in order; a few are ahead of the one that is waited for."""
     ahead: deque[Future[T]] = deque()
     for piece in pieces:
         ahead.append(pool.submit(work, piece))
         if len(ahead) > _AHEAD:
-            yield ahead.popleft().result()
+            yield _result(ahead.popleft(), on_wait)
     while ahead:
-        yield ahead.popleft().result()
+        yield _result(ahead.popleft(), on_wait)
 
 
-def _block(session: "InferenceSession", samples: np.ndarray) -> np.ndarray:
+def _result(future: Future[T], on_wait: Callable[[], None]) -> T:
+    while True:
+        try:
+            return future.result(timeout=_WAIT_S)
+        except TimeoutError:
+            on_wait()
+
+
+def _block(
+    session: "InferenceSession", samples: np.ndarray, stopped: threading.Event
+) -> np.ndarray:
     if not np.isfinite(samples).all():
         raise AudioUndecodable("The audio holds samples that are no numbers. Convert it first.")
-    found = _probabilities(session, samples) if samples.any() else _no_speech(samples)
+    found = _probabilities(session, samples, stopped) if samples.any() else _no_speech(samples)
     give_back(samples)
     return found
 
 
-def _alone(session: "InferenceSession", samples: np.ndarray) -> np.ndarray:
+def _alone(
+    session: "InferenceSession", samples: np.ndarray, stopped: threading.Event
+) -> np.ndarray:
     """Of a quiet window."""
     is_silent = loudness(samples) < _SILENT
-    return _no_speech(samples) if is_silent else _probabilities(session, samples)
+    return _no_speech(samples) if is_silent else _probabilities(session, samples, stopped)
 
 
 def _no_speech(samples: np.ndarray) -> np.ndarray:
     return np.zeros(-(-len(samples) // FRAME), np.float32)
 
 
-def _probabilities(session: "InferenceSession", samples: np.ndarray) -> np.ndarray:
-    """Of speech, for each frame; the detector begins afresh, at the samples' own level."""
+def _probabilities(
+    session: "InferenceSession", samples: np.ndarray, stopped: threading.Event
+) -> np.ndarray:
+    """Of speech, for each frame; the detector begins afresh, at the samples' own level. Fewer once
+    nobody waits for them."""
     gain = _gain(samples)
     hidden, cell = np.zeros(_STATE, np.float32), np.zeros(_STATE, np.float32)
     before = np.zeros(_CONTEXT, np.float32)
     found = []
     step = _CHUNK_FRAMES * FRAME
     for at in range(0, len(samples), step):
+        if stopped.is_set():
+            break
         chunk = samples[at : at + step] * gain
         frames = np.pad(chunk, (0, -len(chunk) % FRAME)).reshape(-1, FRAME)
         shown = np.empty((len(frames), _CONTEXT + FRAME), np.float32)

@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from pydantic import SecretStr
@@ -190,6 +191,8 @@ class WorkerApp:
 class _Answer(StreamingResponse):
     """The job's lines; who goes before its end has canceled it."""
 
+    _ends: ClassVar[set[asyncio.Task[None]]] = set()
+
     def __init__(self, job: Job) -> None:
         super().__init__(job.lines(), media_type="application/x-ndjson")
         self._job = job
@@ -198,11 +201,26 @@ class _Answer(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         except TimeoutError:
-            logger.error("a job has hung: this worker stops, and another one takes its place")
-            os.kill(os.getpid(), signal.SIGTERM)
+            _stop_worker()
             raise
         finally:
             self._job.cancel()
+            end = asyncio.create_task(_end(self._job))
+            self._ends.add(end)
+            end.add_done_callback(self._ends.discard)
+
+
+async def _end(job: Job) -> None:
+    """A canceled job that hangs keeps its slot, for nobody."""
+    try:
+        await job.ended()
+    except TimeoutError:
+        _stop_worker()
+
+
+def _stop_worker() -> None:
+    logger.error("a job has hung: this worker stops, and another one takes its place")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _refused(status: HTTPStatus, reason: str) -> Response:

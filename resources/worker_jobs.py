@@ -123,13 +123,17 @@ class Job:
         self._progress = (0.0, 0.0)
         self._moved_at = time.monotonic()
         self._is_canceled = False
+        self._thread: threading.Thread | None = None
         self.is_started = False
         self._is_over = False
 
     def start(self, order: Order, waveform: np.ndarray) -> None:
         """In a thread, which frees the slot at its end."""
         self.is_started = True
-        threading.Thread(target=self._work, args=(order, waveform), name="job", daemon=True).start()
+        self._thread = threading.Thread(
+            target=self._work, args=(order, waveform), name="job", daemon=True
+        )
+        self._thread.start()
 
     def cancel(self) -> None:
         """Ends it as soon as it next tells how far it is; one that never started, at once."""
@@ -137,6 +141,17 @@ class Job:
         if not self.is_started:
             self.is_started = True
             self._jobs.release()
+
+    async def ended(self) -> None:
+        """Waits for the end of one that was canceled: nobody hears from it any more.
+
+        Raises:
+            TimeoutError: it hangs, and keeps its slot.
+        """
+        while self._thread is not None and self._thread.is_alive():
+            await asyncio.sleep(BEAT_S)
+            if time.monotonic() - self._moved_at > STALL_S:
+                raise TimeoutError
 
     async def lines(self) -> AsyncIterator[bytes]:
         """What is said of it until its end, and every half a second how far it is.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import psutil
@@ -18,8 +19,10 @@ from dagster._core.definitions.selector import JobSubsetSelector
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
+from resources.dagster_runs import PARTITION_TAG, RUN_KEY_TAG
 from resources.request_store import RequestStore
 from resources.runtime_directory import make_runtime_directory
+from resources.worker_client import Worker, worker_at, worker_socket
 from tests.media_server import MediaServer
 from ytcaption_assets.cli.dagster_home import (
     LOCATION_NAME,
@@ -33,7 +36,7 @@ from ytcaption_assets.cli.dagster_home import (
 from ytcaption_assets.cli.health import code_server_answers, run_server_answers
 from ytcaption_assets.cli.leftovers import MARK, end_leftovers, leftover_processes
 from ytcaption_assets.domain.media import MediaSource, url_media_id
-from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.domain.request import TranscriptionOptions, run_key
 from ytcaption_assets.jobs import transcribe_job
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.settings import Settings
@@ -79,10 +82,19 @@ class CodeLocation:
         )
         wait_for(lambda: code_server_answers(socket), 60)
 
-    def launch(self, *assets: str, path: str = "jfk.flac") -> dg.DagsterRun:
+    def start_worker(self) -> Worker:
+        """That holds the model."""
+        self._start("ytcaption_assets.cli.main", "worker")
+        worker = worker_at(worker_socket(self.settings.home, 0))
+        wait_for(lambda: worker.health() is not None, 60)
+        return worker
+
+    def launch(
+        self, *assets: str, path: str = "jfk.flac", server: MediaServer | None = None
+    ) -> dg.DagsterRun:
         """A run of some assets on a clip of its own, launched as the run queue does."""
         self.clips += 1
-        url = self.server.url(path, n=self.clips)
+        url = (server or self.server).url(path, n=self.clips)
         source = MediaSource(url_media_id(url), "direct", url=url, extractor="Generic")
         options = TranscriptionOptions(model="tiny.en", language="en")
         store = RequestStore.from_settings(self.settings, "admin")
@@ -112,7 +124,7 @@ class CodeLocation:
             op_selection=None,
             root_run_id=None,
             parent_run_id=None,
-            tags={"dagster/partition": key},
+            tags={PARTITION_TAG: key, RUN_KEY_TAG: run_key(key, 1)},
             job_snapshot=job.job_snapshot,
             execution_plan_snapshot=plan.execution_plan_snapshot,
             parent_job_snapshot=job.parent_job_snapshot,
@@ -202,16 +214,21 @@ class CodeLocation:
 
 
 @contextmanager
-def code_location(database_url: str, launcher: str) -> Iterator[CodeLocation]:
-    """Running, on a home of its own; no process is left after it."""
+def code_location(database_url: str, launcher: str, **more: Any) -> Iterator[CodeLocation]:
+    """Running, on a home of its own; no process is left after it.
+
+    Args:
+        more: settings.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ytcl", dir="/tmp"))  # short, as socket paths must be
     settings = Settings(
         _env_file=None,  # pyright: ignore[reportCallIssue]
         home=folder / "home",
         database_url=database_url,  # pyright: ignore[reportArgumentType]
         allowed_networks=("127.0.0.0/8",),
-        downloads_per_site=100,  # all media are of this host, and killed runs keep their place
         run_launcher=launcher,  # pyright: ignore[reportArgumentType]
+        # All media are of this host, and killed runs keep their place.
+        **{"downloads_per_site": 100} | more,
     )
     code = _copied_code(folder / "code")
     make_runtime_directory(settings.home)
@@ -231,6 +248,7 @@ def code_location(database_url: str, launcher: str) -> Iterator[CodeLocation]:
             found.start_run_server()
         context.refresh_workspace()
         instance.event_log_storage.set_concurrency_slots("download", 4)
+        instance.event_log_storage.set_concurrency_slots("transcription", 2)
         yield found
 
 

@@ -37,6 +37,22 @@ def test_a_wrong_setting_is_named(monkeypatch):
     assert "YTCAPTION_OTLP_ENDPOINT: write http://host:4318" in error.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("JOB_TIMEOUT_S", "60", "60 is less than YTCAPTION_TRANSCRIPTION_TIMEOUT_S, which is 3600"),
+        ("MAX_RUNTIME_S", "60", "60 is less than YTCAPTION_JOB_TIMEOUT_S, which is 10800"),
+        ("TRANSCRIPTION_TIMEOUT_S", "0", "Input should be greater than 0"),
+    ],
+)
+def test_a_limit_is_no_shorter_than_what_it_holds(monkeypatch, name: str, value: str, said: str):
+    """One sentence names both."""
+    monkeypatch.setenv(f"YTCAPTION_{name}", value)
+    with pytest.raises(SetupError) as error:
+        load_settings()
+    assert f"YTCAPTION_{name}: {said}" in error.value.message
+
+
 def test_settings_are_read_once_and_anew_where_something_has_changed(monkeypatch, tmp_path):
     """The environment, the folder or its `.env`; in between the very same come back."""
     monkeypatch.chdir(tmp_path)

@@ -228,6 +228,26 @@ def test_the_probes_failure_opens_it_again(clock: Clock, request_store: RequestS
     assert only(request_store).probe_at == first.probe_at
 
 
+def test_a_probe_costs_its_transcription_no_attempt_for_an_hour(
+    clock: Clock, request_store: RequestStore
+):
+    """It tried for all who wait, so the next who tries is another; what no site ever gives fails
+    in the end."""
+    opened(request_store)
+    clock.forward(61)
+    id = fail(request_store, "probe")
+    row = request_store.get(id)
+    assert (row.status, row.try_number, row.error_code) == (TranscriptionStatus.QUEUED, 1, BLOCKED)
+    clock.forward(61)
+    due = [each.id for each in request_store.due(10)]
+    assert len(due) == 1 and id not in due
+    clock.forward(3600)
+    request_store.claim(id, "late", row.attempt)
+    request_store.begin_download(id, "late", 100)
+    request_store.fail(id, "late", BLOCKED, "It failed.", True, 4)
+    assert request_store.get(id).try_number == 2
+
+
 @pytest.mark.parametrize("end", ["private", "canceled", "lost"])
 def test_a_probe_without_a_verdict_is_followed_by_another(
     clock: Clock, request_store: RequestStore, end: str

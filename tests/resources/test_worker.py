@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from resources import checkpoint_journal, worker_app, worker_jobs
 from resources.audio_samples import file_of
 from resources.checkpoint import Checkpoint, Part
 from resources.transcriber import Transcriber
+from resources.whisper import WhisperTranscriber
 from resources.worker_app import Door, WorkerApp
 from resources.worker_audio import mapped_samples, shared_file
 from resources.worker_client import local_workers
@@ -193,6 +195,34 @@ def test_a_job_that_comes_no_further_is_given_up(home, waveform, monkeypatch, tm
     with pytest.raises(TimeoutError):
         asyncio.run(work())
     wait_for(lambda: jobs.taken == 0)
+
+
+def test_a_canceled_job_that_hangs_is_noticed(home, waveform, monkeypatch, tmp_path):
+    """Nobody reads its lines any more, and it keeps its slot: the worker is to end."""
+    monkeypatch.setattr(worker_jobs, "STALL_S", 0.2)
+    monkeypatch.setattr(worker_jobs, "BEAT_S", 0.01)
+    jobs, goes_on = Jobs(home.local(), slots=1, idle_s=0), threading.Event()
+
+    def transcribe(*_) -> None:
+        goes_on.wait()
+        raise worker_jobs._Canceled
+
+    monkeypatch.setattr(WhisperTranscriber, "transcribe", transcribe)
+
+    async def work(hangs: bool) -> None:
+        job = jobs.take()
+        assert job is not None
+        job.start(Order(TINY_EN, len(waveform)), waveform)
+        job.cancel()
+        if not hangs:
+            goes_on.set()
+        await job.ended()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(work(hangs=True))
+    goes_on.set()
+    wait_for(lambda: jobs.taken == 0)
+    asyncio.run(work(hangs=False))
 
 
 def test_a_canceled_run_frees_the_worker(home, waveform):
