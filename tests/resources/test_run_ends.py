@@ -14,6 +14,7 @@ from resources.dagster_runs import kill_run
 from resources.orchestrator import Orchestrator
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
+from resources.run_process import RUN_PROCESS_TAG
 from sensors.run_end_sensor import end_runs
 from tests.code_location import CodeLocation, code_location, wait_for
 from tests.media_server import DATA
@@ -94,7 +95,6 @@ class Watched:
                 for step in [*pool.claimed_slots, *pool.pending_steps]
             ),
             "its folder": folder.exists(),
-            "its process": _lives(self.process),
         }
         return [what for what, is_there in found.items() if is_there]
 
@@ -107,6 +107,7 @@ class Watched:
         while left := self.left():
             assert time.monotonic() - began < CANCEL_S, left
             time.sleep(0.05)
+        self.wait(lambda: not _lives(self.process), 20)  # an interpreter takes its time to end
         assert self.row.status is TranscriptionStatus.CANCELED
         assert self.location.run(self.run.run_id).status is CANCELED
 
@@ -184,6 +185,7 @@ def test_a_run_that_holds_the_interpreter_is_ended_from_outside(
     try:
         watched = Watched(location, "jfk.flac", "audio_download", "transcription")
         watched.wait(lambda: watched.row.stage == "transcription")
+        assert watched.location.run(watched.run.run_id).tags.get(RUN_PROCESS_TAG), "not forked"
         time.sleep(2.0)  # no beat comes any more
     finally:
         file.write_text(text)
@@ -200,6 +202,7 @@ def test_a_run_that_holds_the_interpreter_is_ended_from_outside(
         end_runs(location.instance, watched.store, seen, time.monotonic())
         assert time.monotonic() - began < (CANCEL_S if is_canceled else 15.0), left
         time.sleep(0.1)
+    wait_for(lambda: not _lives(watched.process), CANCEL_S)
     run = location.run(watched.run.run_id)
     assert run.status is (CANCELED if is_canceled else FAILURE)
     assert watched.row.error_code == (None if is_canceled else "timeout")
