@@ -11,6 +11,9 @@ from resources.speech_detector import FRAME, speech_probabilities
 from tests.resources.hearing import samples
 from ytcaption_assets.domain.errors import AudioUndecodable
 
+GOES_ON = threading.Event()
+"""Never set: nobody stops the work."""
+
 
 @pytest.fixture(scope="module")
 def speech() -> np.ndarray:
@@ -26,7 +29,7 @@ def test_chunks_give_what_the_whole_gives(speech, monkeypatch):
     whole = np.asarray(get_vad_model()(speech.copy())).ravel()
     session = speech_detector._session()
     monkeypatch.setattr(speech_detector, "_CHUNK_FRAMES", 100)
-    found = speech_detector._probabilities(session, speech)
+    found = speech_detector._probabilities(session, speech, GOES_ON)
     assert found.shape == whole.shape
     assert np.abs(found - whole)[:-1].max() < 1e-4
 
@@ -37,7 +40,7 @@ def test_blocks_side_by_side_give_what_one_after_the_other_gives(speech, monkeyp
     monkeypatch.setattr(speech_detector, "_quiet_windows", lambda _: [])
     session = speech_detector._session()
     alone = [
-        speech_detector._probabilities(session, speech[at : at + 100 * FRAME])
+        speech_detector._probabilities(session, speech[at : at + 100 * FRAME], GOES_ON)
         for at in range(0, len(speech), 100 * FRAME)
     ]
     assert np.array_equal(speech_probabilities(speech), np.concatenate(alone))
