@@ -4,9 +4,10 @@ from typing import Any
 
 from api.audio_file import MEDIA_TYPES
 from api.errors import SERVER_DETAIL
-from api.examples import status_example
+from api.examples import STATUS_EXAMPLES, status_example
 from api.responses import ENTITY_HEADERS, FILE_HEADERS, NO_DATABASE, Responses, problem_response
 from ytcaption_assets.domain.errors import (
+    BackupRunning,
     DagsterUnavailable,
     LakeUnavailable,
     ObjectCorrupt,
@@ -76,6 +77,15 @@ def audio_responses() -> Responses:
 
 CANCELED = status_example(status="canceled", stage=None, progress=None) | {"effect": "canceled"}
 RETRIED = status_example(status="queued", stage=None, progress=None, queue_position=1, attempt=1)
+KEPT = STATUS_EXAMPLES["completed"]["value"] | {"keep": True}
+WRONG_KEEP = problem_response(
+    422,
+    (
+        "invalid_request",
+        "The request is not valid. body keep: Input should be a valid boolean.",
+        "A wrong value",
+    ),
+)
 _WRONG_FORCE = problem_response(
     422,
     (
@@ -124,6 +134,11 @@ ERASE_REFUSALS = (
             "object_store_unavailable",
             SERVER_DETAIL[ObjectStoreUnavailable],
             "The object store is away: repeat the DELETE",
+        ),
+        (
+            "backup_running",
+            SERVER_DETAIL[BackupRunning],
+            "A backup is being made: repeat the DELETE when it is done",
         ),
         retry=True,
     )

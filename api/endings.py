@@ -4,7 +4,7 @@ import threading
 
 from api.operating import Operating
 from api.partition_queue import PartitionQueue
-from resources.endings import Effect, Endings
+from resources.endings import Effect, Endings, set_keep
 from resources.erasure import Erasure
 from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres
@@ -74,6 +74,15 @@ class CallersEndings:
             limits=limits_of(caller, self._settings),
         )
         self._partitions.add(row.id)
+        return self._request_store.detail(id, caller)
+
+    def set_keep(self, caller: Caller, id: str, keep: bool) -> TranscriptionDetail:
+        """Keep it whatever its age, or no longer; how it stands now.
+
+        Raises:
+            TranscriptionNotFound, TranscriptionErased, DatabaseUnavailable.
+        """
+        set_keep(self._request_store.postgres, id, caller.sees_only, keep)
         return self._request_store.detail(id, caller)
 
     def erase(self, caller: Caller, id: str, *, force: bool) -> None:

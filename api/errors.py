@@ -57,6 +57,7 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.WebhookNotFound: 404,
     errors.DeliveryNotFound: 404,
     errors.IntakePaused: 503,
+    errors.BackupRunning: 503,
     errors.InvalidCursor: 400,
     errors.UploadTooLarge: 413,
     errors.MalformedUpload: 400,
@@ -77,6 +78,7 @@ SERVER_DETAIL: dict[type[errors.YtcaptionError], str] = {
     errors.LakeUnavailable: "The lake does not answer. Ask again in a few seconds.",
     errors.DagsterUnavailable: "Dagster's storage does not answer. Ask again in a few seconds.",
     errors.IntakePaused: "The operator takes no new requests at the moment. Ask again later.",
+    errors.BackupRunning: "A backup is being made, and nothing is erased meanwhile. Ask later.",
     errors.ObjectNotFound: "The stored document is missing. Ask the operator to restore it.",
     errors.SecretUnreadable: "The webhook's secret cannot be read here. Rotate it, or ask the "
     "operator to bring back the key it was encrypted with.",

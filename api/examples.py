@@ -70,6 +70,7 @@ def status_example(**changes: Any) -> dict[str, Any]:
         "updated_at": "2026-11-24T10:00:21Z",
         "completed_at": None,
         "metadata": {"ticket": 4711},
+        "keep": False,
         "provenance": None,
         "status_url": EXAMPLE_PATH,
         "result_url": f"{EXAMPLE_PATH}/result",
@@ -94,6 +95,7 @@ CREATE_EXAMPLES: dict[str, Any] = {
             "hotwords": "Kubernetes DuckLake",
             "priority": "bulk",
             "metadata": {"ticket": 4711},
+            "keep": True,
         },
     },
 }

@@ -114,6 +114,11 @@ class OptionsAsked(BaseModel):
         Field(description="`result`: the text, too, where the whole message has 20 kB at most."),
     ] = None
 
+    keep: Annotated[
+        bool,
+        Field(description="Neither it nor its audio is taken away by its age; yours to change."),
+    ] = False
+
     @model_validator(mode="before")
     @classmethod
     def _storable(cls, value: object) -> object:
@@ -128,6 +133,14 @@ class OptionsAsked(BaseModel):
             if size > MAX_METADATA_BYTES:
                 raise ValueError(f"metadata has {size:,} bytes; {MAX_METADATA_BYTES:,} are kept")
         return self
+
+
+class TranscriptionChange(BaseModel):
+    """What can be changed of a transcription."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    keep: Annotated[bool, Field(description="Whatever its age, until you say otherwise.")]
 
 
 class UploadOptions(OptionsAsked):

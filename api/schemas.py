@@ -168,6 +168,7 @@ class TranscriptionRead(BaseModel):
     metadata: Annotated[
         dict[str, JsonValue], Field(description="Your own, of your latest request for it.")
     ]
+    keep: Annotated[bool, Field(description="You keep it, and its audio, whatever their age.")]
     provenance: Annotated[ProvenanceRead | None, Field(description="With `completed`.")]
     status_url: str
     result_url: str

@@ -67,6 +67,7 @@ class Submitter:
             priority=request.priority,
             metadata=request.metadata,
             callback=request.callback,
+            keep=request.keep,
             owner=caller.owner,
             traceparent=current_traceparent(),
             idempotency=idempotency,
@@ -152,5 +153,10 @@ class Submitter:
         if asked.callback_url is not None:
             callback = Callback(checked_url(asked.callback_url, settings), asked.callback_include)
         return TranscriptionRequest(
-            source, options, asked.priority, metadata=asked.metadata, callback=callback
+            source,
+            options,
+            asked.priority,
+            metadata=asked.metadata,
+            callback=callback,
+            keep=asked.keep,
         )

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Collection
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -9,8 +11,17 @@ from resources.run_process import RunProcess
 from ytcaption_assets.domain.request import run_key
 from ytcaption_assets.partitions import transcription_partitions
 
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
 PARTITION_TAG = "dagster/partition"
 RUN_KEY_TAG = "dagster/run_key"
+
+FINISHED_STATUSES = [
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+]
 
 _POLL_S = 0.25
 _UNFINISHED = [
@@ -73,11 +84,24 @@ def erase_runs(
     erased = {run.run_id for run in _runs(instance, id)} | set(run_ids)
     _forget_latest(instance, id, erased)
     for run_id in erased:
-        # The run last: by it the others are found.
-        instance.event_log_storage.delete_events(run_id)
-        instance.compute_log_manager.delete_logs(prefix=[run_id])
-        instance.run_storage.delete_run(run_id)
+        forget_run(instance, run_id)
     instance.delete_dynamic_partition(transcription_partitions.name or "", id)
+
+
+def forget_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Leave nothing of a run that is over: checks' evaluations, events, logs, the run."""
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+
+    storage = instance.event_log_storage
+    with _index(instance) as connection:
+        # Dagster keeps them when the run's events go.
+        connection.execute(
+            AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id)
+        )
+    # The run last: by it the others are found.
+    storage.delete_events(run_id)
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
+    instance.run_storage.delete_run(run_id)
 
 
 def _runs(
@@ -87,15 +111,12 @@ def _runs(
 
 
 def _forget_latest(instance: dg.DagsterInstance, id: str, run_ids: Collection[str]) -> None:
-    """Each asset's row holds its latest materialization, metadata and all, and each check's its
-    evaluation; Dagster keeps both when the run's events go, and has no way to wipe a partition."""
+    """Each asset's row holds its latest materialization, metadata and all; Dagster keeps it when
+    the run's events go, and has no way to wipe a partition."""
     import sqlalchemy as db
-    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, AssetKeyTable
-    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+    from dagster._core.storage.event_log.schema import AssetKeyTable
 
-    storage = instance.event_log_storage
-    assert isinstance(storage, SqlEventLogStorage), "our dagster.yaml says Postgres"
-    with storage.index_connection() as connection:
+    with _index(instance) as connection:
         connection.execute(
             AssetKeyTable.update()
             .where(
@@ -106,8 +127,11 @@ def _forget_latest(instance: dg.DagsterInstance, id: str, run_ids: Collection[st
             )
             .values(last_materialization=None)
         )
-        connection.execute(
-            AssetCheckExecutionsTable.delete().where(
-                AssetCheckExecutionsTable.c.run_id.in_(run_ids)
-            )
-        )
+
+
+def _index(instance: dg.DagsterInstance) -> AbstractContextManager["Connection"]:
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage), "our dagster.yaml says Postgres"
+    return storage.index_connection()

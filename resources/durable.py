@@ -1,4 +1,4 @@
-"""What the disk says: it is full, or it has the bytes."""
+"""What the disk says: it is full, it has the bytes, it has the file."""
 
 import errno
 import os
@@ -8,6 +8,14 @@ from pathlib import Path
 def is_disk_full(error: OSError) -> bool:
     """Whether there is no space left, or none that this user may have."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def fsync(path: Path) -> None:

@@ -132,6 +132,24 @@ class Endings:
             return transcription_row(queued)
 
 
+def set_keep(postgres: Postgres, id: str, owner: str | None, keep: bool) -> None:
+    """Say of all of the owner's requests for it whether they keep it; what others keep stays kept.
+
+    Args:
+        owner: as `Caller.sees_only` says; None speaks for everybody.
+
+    Raises:
+        TranscriptionNotFound, TranscriptionErased, DatabaseUnavailable.
+    """
+    with postgres.transaction() as connection:
+        owned_row(connection, id, owner)
+        connection.execute(
+            "update ytcaption.request set keep = %(keep)s where transcription_id = %(id)s "
+            "and (%(owner)s::text is null or owner = %(owner)s) and keep <> %(keep)s",
+            {"keep": keep, "id": id, "owner": owner},
+        )
+
+
 def owned_row(connection: Connection[DictRow], id: str, owner: str | None) -> DictRow:
     """The row, held until the transaction ends, if the owner has asked for it and nobody has had it
     erased.

@@ -37,7 +37,7 @@ from resources.transcription_state import (
     locked_media,
     notify,
 )
-from resources.work_lock import alone, storing
+from resources.work_lock import alone, removing, storing
 from resources.workspace import Workspace
 from ytcaption_assets.domain.errors import TranscriptionBusy, TranscriptionErased
 from ytcaption_assets.domain.events import EventType
@@ -96,9 +96,14 @@ class Erasure:
         Raises:
             TranscriptionNotFound: no such id, or this owner has not asked for it.
             TranscriptionBusy: a run works on it, or has not ended in time; repeat it.
+            BackupRunning: repeat it once the backup is made.
             ObjectStoreUnavailable, LakeUnavailable, DagsterUnavailable, DatabaseUnavailable: not
                 all of it is gone; repeat it.
         """
+        with removing(self._postgres):
+            return self._erase(id, owner, force)
+
+    def _erase(self, id: str, owner: str | None, force: bool) -> bool:
         try:
             stays = self._stop(id, owner, force)
         except TranscriptionErased:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 from pydantic import Field
 
-from resources.object_store_directory import DirectoryStore
+from resources.object_store_directory import DirectoryStore, StoredObject
 from resources.object_store_s3 import S3Store
 from resources.telemetry import traced
 from ytcaption_assets.domain.errors import ObjectCorrupt, SetupError, StorageError
@@ -44,14 +44,21 @@ class _Backend(Protocol):
     def size(self, key: str) -> int: ...
     def read_range(self, key: str, start: int, end: int) -> Iterator[bytes]: ...
     def delete(self, key: str) -> None: ...
-    def discard_unfinished(self, prefix: str) -> None: ...
-    def list(self, prefix: str) -> Iterator[str]: ...
+    def list(self, prefix: str) -> Iterator[StoredObject]: ...
+    def unfinished(self, prefix: str) -> Iterator[StoredObject]: ...
+    def discard(self, name: str) -> bool: ...
     def uri(self, key: str) -> str: ...
 
 
 def audio_key(media_id: str, extension: str) -> str:
     """Where a media's audio lies. `extension`: of our own list, without the dot."""
     return _checked(f"audio/{media_id}.{extension}")
+
+
+def name_in(key: str) -> str:
+    """The media or transcription that a key of audio or of a document is of."""
+    name = key.rpartition("/")[2]
+    return name.removesuffix(".json") if key.startswith("transcripts/") else name.partition(".")[0]
 
 
 def upload_key(media_id: str) -> str:
@@ -173,12 +180,26 @@ class ObjectStore(dg.ConfigurableResource):
     def discard_unfinished(self, prefix: str) -> None:
         """Remove what killed processes have left of writes to keys that begin so. Nobody may be
         writing there to S3."""
-        self._backend().discard_unfinished(_checked(prefix))
+        for left in self._backend().unfinished(_checked(prefix)):
+            self._backend().discard(left.key)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Keys below `prefix`, such as `lake`, in order."""
+        return (stored.key for stored in self.stored(prefix))
+
+    def stored(self, prefix: str = "") -> Iterator[StoredObject]:
+        """The same with sizes and times."""
         prefix = prefix.rstrip("/")
         return self._backend().list(f"{_checked(prefix)}/" if prefix else "")
+
+    def unfinished(self) -> Iterator[StoredObject]:
+        """Writes that are under way, or that a killed process has left, by names for `discard`."""
+        return self._backend().unfinished("")
+
+    def discard(self, name: str) -> bool:
+        """Remove what is left of a write; False where there is nothing, or it is under way. S3
+        cannot tell the latter: give only names that are old."""
+        return self._backend().discard(name)
 
     def uri(self, key: str) -> str:
         """For tools that open it themselves: `file:///...` or `s3://bucket/...`."""

@@ -6,18 +6,32 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from resources.durable import fsync
+from resources.durable import fsync, is_at
 from ytcaption_assets.domain.errors import DiskFull, ObjectNotFound, ObjectStoreUnavailable
 
 BLOCK_BYTES = 256 * 1024
 """Most that is read at once for somebody who is sent a range."""
 
 _CHUNK_BYTES = 1024 * 1024
+_TEMPORARY = ".tmp"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One key as a list has it.
+
+    Attributes:
+        modified_at: seconds since 1970.
+    """
+
+    key: str
+    size_bytes: int
+    modified_at: float
 
 
 @dataclass(frozen=True)
@@ -75,26 +89,50 @@ class DirectoryStore:
             if path.parent.is_dir():
                 fsync(path.parent)
 
-    def discard_unfinished(self, prefix: str) -> None:
-        """Remove temporary files of such keys, but for those that are being written."""
-        folder, _, name = prefix.rpartition("/")
-        with folder_errors(prefix):
-            for path in (self.root / folder).glob(f"{_temporary(Path(name)).stem}*.tmp"):
-                with path.open("rb") as file:
-                    try:
-                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except BlockingIOError:
-                        continue
-                    path.unlink(missing_ok=True)
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """What starts with `prefix`, which is a folder's or empty."""
+        for path in self._files(prefix):
+            if not path.name.startswith("."):  # being written
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    stat = path.stat()
+                    key = path.relative_to(self.root).as_posix()
+                    yield StoredObject(key, stat.st_size, stat.st_mtime)
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """Keys that start with `prefix`, which is a folder's or empty."""
+    def unfinished(self, prefix: str) -> Iterator[StoredObject]:
+        """Files that are being written to such keys, or that a killed process was writing."""
+        folder, _, name = prefix.rpartition("/")
+        for path in self._files(folder):
+            if path.name.startswith(f".{name}") and path.name.endswith(_TEMPORARY):
+                with suppress(FileNotFoundError):
+                    stat = path.stat()
+                    name = path.relative_to(self.root).as_posix()
+                    yield StoredObject(name, stat.st_size, stat.st_mtime)
+
+    def discard(self, name: str) -> bool:
+        """Remove a file that nobody is writing any more; whether it was so."""
+        path = self.root / name
+        with folder_errors(name):
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                return False
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not is_at(descriptor, path):
+                    return False
+                path.unlink()
+            except BlockingIOError:
+                return False
+            finally:
+                os.close(descriptor)
+        return True
+
+    def _files(self, prefix: str) -> Iterator[Path]:
         with folder_errors(prefix):
             for folder, folders, names in os.walk(self.root / prefix, onerror=_raise):
                 folders[:] = sorted(name for name in folders if not name.startswith("."))
                 for name in sorted(names):
-                    if not name.startswith("."):  # being written
-                        yield (Path(folder) / name).relative_to(self.root).as_posix()
+                    yield Path(folder) / name
 
     def uri(self, key: str) -> str:
         """`file:///...`"""
@@ -146,7 +184,7 @@ def not_found(key: str) -> ObjectNotFound:
 
 def _temporary(path: Path) -> Path:
     # One name a key: what a crash leaves is taken over by the next write, and does not pile up.
-    return path.with_name(f".{path.name}.tmp")
+    return path.with_name(f".{path.name}{_TEMPORARY}")
 
 
 @contextmanager
@@ -157,11 +195,7 @@ def _exclusive(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(descriptor, "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # Who held it may have published it: then this is that file, and not ours to empty.
-            try:
-                mine = os.path.samestat(os.fstat(file.fileno()), path.stat())
-            except FileNotFoundError:
-                mine = False
-            if mine:
+            if is_at(file.fileno(), path):
                 file.truncate(0)
                 yield file
                 return

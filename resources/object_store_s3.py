@@ -11,11 +11,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from resources.object_store_directory import BLOCK_BYTES, folder_errors, not_found
-from ytcaption_assets.domain.errors import ObjectStoreUnavailable, SetupError
+from resources.object_store_directory import (
+    BLOCK_BYTES,
+    StoredObject,
+    folder_errors,
+    not_found,
+)
+from ytcaption_assets.domain.errors import ObjectNotFound, ObjectStoreUnavailable, SetupError
+
+COPY_PREFIX = "ytcaption-copy-"
+"""How folders of copies begin, in the machine's folder for temporary files."""
 
 _ATTEMPTS = 3
-_MISSING = {"404", "NoSuchKey", "NotFound"}
+_MISSING = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
 _REFUSED = {
     "403",
     "AccessDenied",
@@ -75,7 +83,7 @@ class S3Store:
     @contextmanager
     def local_file(self, key: str) -> Iterator[Path]:
         """A copy in a temporary folder."""
-        with tempfile.TemporaryDirectory(prefix="ytcaption-") as folder:
+        with tempfile.TemporaryDirectory(prefix=COPY_PREFIX) as folder:
             path = Path(folder) / key.rpartition("/")[2]
             with folder_errors(key), _s3_errors(key):
                 self._client.download_file(self.bucket, self._name(key), str(path))
@@ -122,19 +130,8 @@ class S3Store:
         with _s3_errors(key):
             self._client.delete_object(Bucket=self.bucket, Key=self._name(key))
 
-    def discard_unfinished(self, prefix: str) -> None:
-        """Give up uploads in parts to such keys: what came of them is kept, and paid for, else."""
-        with _s3_errors(prefix):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self.bucket, Prefix=self._name(prefix)
-            )
-            for upload in (each for page in pages for each in page.get("Uploads", ())):
-                self._client.abort_multipart_upload(
-                    Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                )
-
-    def list(self, prefix: str) -> Iterator[str]:
-        """Keys that start with `prefix`."""
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """What starts with `prefix`."""
         skipped = len(self._name(""))
         with _s3_errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -142,7 +139,33 @@ class S3Store:
             )
             for page in pages:
                 for item in page.get("Contents", ()):
-                    yield item["Key"][skipped:]
+                    key, modified_at = item["Key"][skipped:], item["LastModified"].timestamp()
+                    yield StoredObject(key, item["Size"], modified_at)
+
+    def unfinished(self, prefix: str) -> Iterator[StoredObject]:
+        """Uploads in parts to such keys that are under way, or that a killed process has begun: the
+        bucket keeps their parts, which no list shows."""
+        skipped = len(self._name(""))
+        with _s3_errors(prefix):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=self._name(prefix)
+            )
+            for page in pages:
+                for item in page.get("Uploads", ()):
+                    name = f"{item['Key'][skipped:]} {item['UploadId']}"
+                    yield StoredObject(name, 0, item["Initiated"].timestamp())
+
+    def discard(self, name: str) -> bool:
+        """End an upload in parts; whether there was one."""
+        key, _, upload_id = name.rpartition(" ")
+        try:
+            with _s3_errors(key):
+                self._client.abort_multipart_upload(
+                    Bucket=self.bucket, Key=self._name(key), UploadId=upload_id
+                )
+        except ObjectNotFound:
+            return False
+        return True
 
     def uri(self, key: str) -> str:
         """`s3://bucket/...`"""

@@ -8,6 +8,7 @@ from typing import Literal
 from resources.admin import LISTED
 from resources.erasure import Erasure
 from resources.postgres import Postgres
+from resources.retained import FINISHED, TOUCHED, is_kept
 from resources.transcription_state import is_erased
 from ytcaption_assets.domain.errors import InvalidOption, TranscriptionBusy, TranscriptionNotFound
 
@@ -50,7 +51,8 @@ def purge(
     dry_run: bool,
     within_s: float | None = None,
 ) -> Purged:
-    """Erase all that fits, the oldest first, and finish erasures that were cut short.
+    """Erase all that fits and that nobody keeps, the oldest first, and finish erasures that were
+    cut short.
 
     Args:
         within_s: begin none after so many seconds; repeated, it goes on.
@@ -63,7 +65,7 @@ def purge(
     if chosen.older_than_days is None and chosen.status is None:
         raise InvalidOption("Give an age, a status or both: else everything would be erased.")
     began, erased = time.monotonic(), 0
-    ids = _fitting(postgres, chosen)
+    ids = fitting(postgres, chosen)
     logger.info(
         "purge of %d transcriptions by %s%s: %s", len(ids), by, " (dry run)" * dry_run, chosen
     )
@@ -71,7 +73,7 @@ def purge(
     for id in [*unfinished, *([] if dry_run else ids)]:
         if within_s is not None and time.monotonic() - began > within_s:
             break
-        if id not in unfinished and not _fitting(postgres, chosen, id):
+        if id not in unfinished and not fitting(postgres, chosen, id):
             continue  # somebody has asked for it meanwhile
         try:
             erasure.erase(id)
@@ -81,21 +83,19 @@ def purge(
     return Purged(len(ids), tuple(ids[:LISTED]), erased)
 
 
-def _fitting(postgres: Postgres, chosen: PurgeFilter, id: str | None = None) -> list[str]:
+def fitting(postgres: Postgres, chosen: PurgeFilter, id: str | None = None) -> list[str]:
+    """Ids of all that fits and that nobody keeps, the oldest first; of one, where `id` is given."""
     with postgres.transaction() as connection:
         rows = connection.execute(
             f"""
             select t.id from ytcaption.transcription t
-            cross join lateral (
-                select greatest(t.updated_at, max(r.created_at)) as touched_at
-                from ytcaption.request r where r.transcription_id = t.id
-            ) last
-            where t.status in ('completed', 'failed', 'canceled')
+            cross join lateral (select {TOUCHED} as touched_at) last
+            where {FINISHED}
                 and (%(id)s::text is null or t.id = %(id)s)
                 and (%(status)s::text is null or t.status = %(status)s)
                 and (%(days)s::float8 is null
                     or last.touched_at < now() - make_interval(secs => %(days)s * 86400))
-                and not {is_erased("t.id")}
+                and not {is_erased("t.id")} and not {is_kept("t.id")}
             order by last.touched_at, t.id
             """,  # noqa: S608
             {"id": id, "status": chosen.status, "days": chosen.older_than_days},

@@ -69,7 +69,7 @@ with asked as materialized (
         number integer, transcription_id text, media_id text, run_id text, priority text,
         force boolean, metadata jsonb, created boolean, queued boolean, attempt integer,
         queued_priority text,
-        callback_url text, callback_include text
+        callback_url text, callback_include text, keep boolean
     )
 ), called_back as (
     insert into ytcaption.webhook (owner)
@@ -77,9 +77,10 @@ with asked as materialized (
     on conflict (owner) where url is null do nothing
 ), kept as (
     insert into ytcaption.request (
-        id, transcription_id, priority, force, metadata, owner, callback_url, callback_include)
+        id, transcription_id, priority, force, metadata, owner, callback_url, callback_include,
+        keep)
     select request_id, transcription_id, priority, force, metadata, %(owner)s,
-        callback_url, callback_include
+        callback_url, callback_include, keep
     from asked order by number
 ), happened as (
     select number * 2 + step as place, event_type, transcription_id, media_id, run_id,
@@ -135,6 +136,7 @@ def take_in(
             "queued_priority": rows[item[0].id]["priority"],
             "callback_url": item[0].callback.url if item[0].callback else None,
             "callback_include": item[0].callback.include if item[0].callback else None,
+            "keep": item[0].keep,
         }
         for number, item in enumerate(taken)
         if not isinstance(item, YtcaptionError)

@@ -106,6 +106,7 @@ class TranscriptionRequest:
     Attributes:
         force: download and transcribe anew. An upload's audio stays, since nobody can fetch it.
         metadata: the asker's own JSON, kept with the request.
+        keep: no age takes it away, nor its audio.
     """
 
     source: MediaSource
@@ -114,6 +115,7 @@ class TranscriptionRequest:
     force: bool = False
     metadata: Mapping[str, Any] | None = None
     callback: Callback | None = None
+    keep: bool = False
 
     @cached_property
     def id(self) -> str:

@@ -54,6 +54,7 @@ class RequestStore(TranscriptionReads):
         force: bool = False,
         metadata: Mapping[str, Any] | None = None,
         callback: Callback | None = None,
+        keep: bool = False,
         owner: str = LOCAL_OWNER,
         traceparent: str | None = None,
         idempotency: IdempotencyKey | None = None,
@@ -66,6 +67,7 @@ class RequestStore(TranscriptionReads):
             force: download and transcribe anew. An upload's audio stays, since nobody can fetch it.
             metadata: the asker's own JSON, kept with the request.
             callback: where the asker is told of the end.
+            keep: no age takes it away.
             owner: whose request it is, as `Caller.owner` says.
             traceparent: W3C trace context, for the run that this request queues.
             idempotency: the same again gives the first answer and adds nothing.
@@ -78,7 +80,7 @@ class RequestStore(TranscriptionReads):
             QuotaExceeded: the owner has as much as the limits allow.
             DatabaseUnavailable: nothing was asked; ask again.
         """
-        request = TranscriptionRequest(source, options, priority, force, metadata, callback)
+        request = TranscriptionRequest(source, options, priority, force, metadata, callback, keep)
         with self.postgres.transaction() as connection:
             [answer] = _submit(connection, [request], owner, traceparent, idempotency, limits)
             if isinstance(answer, YtcaptionError):

@@ -14,7 +14,9 @@ from resources.lake_connection import LakeConflict, LakeConnection
 from resources.lake_files import LakeFile, all_paths, fsync_new_files, latest_snapshot, list_files
 from resources.lake_upkeep import delete_rows, forget_files, media_of, merge_files, sweep
 from resources.lake_verify import Document, LakeReport, compare, read_stored
+from resources.postgres import Postgres
 from resources.sql_query import QueryResult, run_query
+from resources.work_lock import removing
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
 from ytcaption_assets.domain.parquet_rows import lake_rows
 from ytcaption_assets.domain.parquet_schema import TABLES
@@ -92,12 +94,36 @@ class TranscriptCatalog(dg.ConfigurableResource):
 
         Returns:
             the number of files before and after.
+
+        Raises:
+            BackupRunning.
         """
-        with self._connection.locked(exclusive=True) as connection:
+        with removing(self._postgres), self._connection.locked(exclusive=True) as connection:
             before = len(all_paths(list_files(self._connection)))
             merge_files(self._connection)
             sweep(self._connection, connection)
             return before, len(all_paths(list_files(self._connection)))
+
+    def unknown_files(self) -> list[str]:
+        """Paths of files that no snapshot knows, as a killed writer leaves them, an hour old or
+        more: younger ones may be a writer's that has not committed."""
+        with self._connection.cursor() as cursor:
+            return [
+                row[0]
+                for row in cursor.execute(
+                    "call ducklake_delete_orphaned_files('lake', dry_run => true, "
+                    "older_than => now() - interval 1 hour)"
+                ).fetchall()
+            ]
+
+    def remove_unknown_files(self) -> None:
+        """They go, and with them whatever else is no longer needed.
+
+        Raises:
+            BackupRunning.
+        """
+        with removing(self._postgres), self._connection.locked(exclusive=True) as connection:
+            sweep(self._connection, connection)
 
     def row_counts(self, id: str) -> dict[str, int]:
         """How many rows the transcription has in each table."""
@@ -131,6 +157,9 @@ class TranscriptCatalog(dg.ConfigurableResource):
             document: gives a transcription's document; None where there is none. StorageError or
                 ValueError: it cannot be read, and its rows are left alone.
             repair: rebuild what is missing or different, remove what has no document.
+
+        Raises:
+            BackupRunning: there is something to repair.
         """
         must_be = set(completed())  # first: what completes from here on is in the lake by then
         with self._connection.locked(), self._connection.cursor() as cursor:
@@ -138,7 +167,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
             stored = read_stored(cursor, files, is_local=self._connection.storage.is_local)
             found = compare(cursor, stored, must_be, document)
         damaged = [file.path for file in stored.damaged]
-        if repair:
+        if repair and (damaged or found.different or found.orphaned):
             self._repair(damaged, found.different, found.orphaned, document)
         return LakeReport(
             file_count=sum(len(listed) for listed in files.values()),
@@ -186,6 +215,11 @@ class TranscriptCatalog(dg.ConfigurableResource):
         return self._lake
 
     @property
+    def _postgres(self) -> Postgres:
+        # Where backups say that they are being made, even if the catalog is elsewhere.
+        return Postgres.from_settings(self._used_settings, "dagster")
+
+    @property
     def _cache(self) -> LakeFileCache:
         return LakeFileCache(self._used_settings)
 
@@ -219,13 +253,14 @@ class TranscriptCatalog(dg.ConfigurableResource):
         orphaned: list[str],
         document: Callable[[str], Document | None],
     ) -> None:
-        if damaged:
-            with self._connection.locked(exclusive=True) as connection:
-                forget_files(connection, damaged)
-                sweep(self._connection, connection)
-        for id in different:
-            found = document(id)
-            if found is not None:
-                self.append(*found)
-        if orphaned:
-            self.erase(*orphaned)
+        with removing(self._postgres):
+            if damaged:
+                with self._connection.locked(exclusive=True) as connection:
+                    forget_files(connection, damaged)
+                    sweep(self._connection, connection)
+            for id in different:
+                found = document(id)
+                if found is not None:
+                    self.append(*found)
+            if orphaned:
+                self.erase(*orphaned)

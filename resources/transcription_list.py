@@ -61,6 +61,10 @@ select transcription.*, {_MEDIA}, now() as read_at,
             order by id desc limit 1
         ) end
     ) as metadata,
+    exists (
+        select from ytcaption.request where transcription_id = transcription.id and keep
+            and (%(sees_only)s::text is null or owner = %(owner)s)
+    ) as keep,
     case when transcription.status = 'queued' then ({place}) end as queue_position,
     {WAITING_FOR} as waiting_for
 from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
@@ -82,6 +86,7 @@ class TranscriptionDetail:
 
     Attributes:
         metadata: of the asker's latest request for it.
+        keep: the asker keeps it, whatever its age; to who sees everything, somebody does.
         queue_position: from 1, counted to the end of the queue or its first thousand; None unless
             it is queued.
         read_at: by the database's clock, which all other times are of, too.
@@ -91,6 +96,7 @@ class TranscriptionDetail:
     transcription: TranscriptionRow
     media: MediaRow
     metadata: dict[str, Any]
+    keep: bool
     queue_position: int | None
     read_at: datetime
     waiting_for: Waiting | None = None
@@ -196,6 +202,7 @@ def detail_row(row: Mapping[str, Any]) -> TranscriptionDetail:
         transcription=transcription_row(row),
         media=media_row({name: row[f"media__{name}"] for name in MEDIA_COLUMNS}),
         metadata=row["metadata"] or {},
+        keep=row["keep"],
         queue_position=row["queue_position"],
         read_at=row["read_at"],
         waiting_for=waiting_of(row["waiting_for"]),

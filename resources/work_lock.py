@@ -11,10 +11,12 @@ from contextlib import contextmanager
 import psycopg
 
 from resources.postgres import Postgres
-from ytcaption_assets.domain.errors import TranscriptionBusy
+from ytcaption_assets.domain.errors import BackupRunning, StateError, TranscriptionBusy
 
 _LOCK_CLASS = 0x776F726B  # "work": the first half of our keys
 _STORING_CLASS = 0x73746F72  # "stor"
+_REMOVING_CLASS = 0x72656D6F  # "remo"
+_ALL = 0
 
 
 @contextmanager
@@ -51,6 +53,44 @@ def alone(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
         except psycopg.errors.LockNotAvailable as error:
             raise TranscriptionBusy(
                 "The run that works on it has not ended yet. Repeat this in some seconds."
+            ) from error
+        yield
+
+
+@contextmanager
+def removing(postgres: Postgres) -> Iterator[None]:
+    """Beside all others who remove files for good, and not while a backup copies them (rule 45).
+
+    Raises:
+        BackupRunning: one is being made.
+    """
+    with postgres.own_connection() as connection:
+        row = connection.execute(
+            "select pg_try_advisory_lock_shared(%s, %s) as mine", (_REMOVING_CLASS, _ALL)
+        ).fetchone()
+        if row is None or not row["mine"]:
+            raise BackupRunning(
+                "A backup is being made, and nothing is erased meanwhile. Repeat this once it is "
+                "done."
+            )
+        yield
+
+
+@contextmanager
+def nothing_removed(postgres: Postgres, wait_s: float = 60.0) -> Iterator[None]:
+    """While this lasts nobody removes a file for good; those who do so already are waited for.
+
+    Raises:
+        StateError: somebody still does after `wait_s`, or another backup is being made.
+    """
+    with postgres.own_connection() as connection:
+        try:
+            connection.execute("select set_config('lock_timeout', %s, false)", (f"{wait_s}s",))
+            connection.execute("select pg_advisory_lock(%s, %s)", (_REMOVING_CLASS, _ALL))
+        except psycopg.errors.LockNotAvailable as error:
+            raise StateError(
+                "Another backup is being made, or files are being erased. Try again in some "
+                "minutes."
             ) from error
         yield
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import dagster as dg
 from pydantic import Field
 
-from resources.durable import is_disk_full
+from resources.durable import is_at, is_disk_full
 from ytcaption_assets.domain.errors import ClaimLost, DiskFull, SetupError
 from ytcaption_assets.settings import Settings
 
@@ -42,16 +42,11 @@ class Workspace(dg.ConfigurableResource):
             SetupError: the home cannot be written.
         """
         root = Path(self.root)
-        try:
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = (root / f"{media_id}.lock").open("wb")
-        except OSError as error:
-            raise _unwritable(error, root) from error
+        while (lock := self._lock(media_id)) is None:
+            if should_stop():
+                raise ClaimLost("Stopped while waiting for another download of this media.")
+            time.sleep(_POLL_S)
         with lock:
-            while not _locked(lock.fileno()):
-                if should_stop():
-                    raise ClaimLost("Stopped while waiting for another download of this media.")
-                time.sleep(_POLL_S)
             directory = root / media_id
             directory.mkdir(exist_ok=True, mode=0o700)
             _held.add(media_id)
@@ -64,16 +59,38 @@ class Workspace(dg.ConfigurableResource):
         """Forgets the media's partial download; call it inside `download_directory`."""
         shutil.rmtree(Path(self.root) / media_id, ignore_errors=True)
 
-    def discard(self, media_id: str) -> None:
-        """The same from outside, where nobody works on it but, at most, this process, which is
-        about to end."""
-        try:
-            lock = (Path(self.root) / f"{media_id}.lock").open("rb")
-        except FileNotFoundError:
-            return
+    def remove(self, media_id: str) -> bool:
+        """Forgets all of the media, lock and all, unless another process downloads it; whether it
+        did. This process may: it is about to end."""
+        if media_id in _held:
+            self.clear(media_id)
+            return True
+        lock = self._lock(media_id)
+        if lock is None:
+            return False
         with lock:
-            if media_id in _held or _locked(lock.fileno()):
-                self.clear(media_id)
+            self.clear(media_id)
+            (Path(self.root) / f"{media_id}.lock").unlink(missing_ok=True)
+        return True
+
+    def _lock(self, media_id: str) -> IO[bytes] | None:
+        """The media's lock, held until it is closed; None where another holds it, or has removed
+        it since it was opened.
+
+        Raises:
+            SetupError, DiskFull: the home cannot be written.
+        """
+        root = Path(self.root)
+        path = root / f"{media_id}.lock"
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = path.open("wb")
+        except OSError as error:
+            raise _unwritable(error, root) from error
+        if _locked(lock.fileno()) and is_at(lock.fileno(), path):
+            return lock
+        lock.close()
+        return None
 
 
 def _locked(descriptor: int) -> bool:

@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from resources.breaker import breakers
-from resources.dagster_runs import RUN_KEY_TAG, kill_run
+from resources.lost_runs import end_lost_runs, runs_by_key, settle_unbegun
 from resources.pauses import follow_pauses, paused_parts
 from resources.request_rows import DueTranscription
 from resources.request_store import RequestStore
@@ -25,7 +25,6 @@ FULL_S = 2.0
 WAIT_S = 25.0
 """How long a tick that finds nothing listens: the daemon would not come back for 5 s."""
 
-SILENT_S = 60.0
 _PRIORITY = {"interactive": 1_000, "bulk": 0}
 _LAST_TURN = 999
 
@@ -41,7 +40,7 @@ def transcription_sensor(
     context: dg.SensorEvaluationContext, request_store: RequestStore
 ) -> dg.SensorResult | dg.SkipReason:
     """Reads by state, never by a cursor: a late commit is found like any other (rule 32)."""
-    end_lost_runs(context.instance, request_store)
+    end_lost_runs(context.instance, request_store, load_settings().max_attempts)
     if held := _held(context.instance, request_store):
         return held
     waiting, known = _without_run(context.instance, request_store)
@@ -57,17 +56,6 @@ def transcription_sensor(
             transcription_partitions.build_add_request([due.id for due in waiting])
         ],
     )
-
-
-def end_lost_runs(instance: dg.DagsterInstance, request_store: RequestStore) -> None:
-    """Settles transcriptions whose run has gone silent; ends those runs, with their processes where
-    they only hang, and frees their slots."""
-    for lost in request_store.settle_silent(SILENT_S, load_settings().max_attempts):
-        run = instance.get_run_by_id(lost.run_id)
-        if run is not None:
-            kill_run(instance, run, "The run's process was lost.", canceled=False)
-        else:
-            instance.event_log_storage.free_concurrency_slots_for_run(lost.run_id)
 
 
 def _held(instance: dg.DagsterInstance, request_store: RequestStore) -> dg.SkipReason | None:
@@ -110,22 +98,14 @@ def _without_run(
     if not due:
         return [], []
     keys = [run_key(each.id, each.attempt) for each in due]
-    records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: keys}))
-    runs = {record.dagster_run.tags[RUN_KEY_TAG]: record.dagster_run for record in records}
+    runs = {key: record.dagster_run for key, record in runs_by_key(instance, keys).items()}
     waiting = []
     for each in due:
         run = runs.get(run_key(each.id, each.attempt))
         if run is None:
             waiting.append(each)
         elif run.is_finished:
-            request_store.settle_attempt(
-                each.id,
-                each.attempt,
-                "run_not_started",
-                "The run ended before it began. Its log in the Dagster UI says why.",
-                True,
-                settings.max_attempts,
-            )
+            settle_unbegun(request_store, each.id, each.attempt, settings.max_attempts)
     return waiting, list(runs)
 
 

@@ -12,6 +12,8 @@ from resources.youtube import Downloader
 from sensors.run_end_sensor import run_end_sensor
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
 from sensors.transcription_sensor import transcription_sensor
+from sensors.upkeep_schedule import upkeep, upkeep_schedule
+from sensors.upkeep_sensor import upkeep_sensor
 from ytcaption_assets.audio_download import audio_download
 from ytcaption_assets.jobs import transcribe_job
 from ytcaption_assets.run_console import run_console
@@ -24,7 +26,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """The code location of one installation."""
     return dg.Definitions(
         assets=[audio_download, transcription, transcript_parquet],
-        jobs=[transcribe_job],
+        jobs=[transcribe_job, upkeep],
         loggers={"console": run_console},
         sensors=[
             transcription_sensor,
@@ -32,7 +34,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             run_failed_sensor,
             run_canceled_sensor,
             run_succeeded_sensor,
+            upkeep_sensor,
         ],
+        schedules=[upkeep_schedule],
         resources={
             "request_store": RequestStore.from_settings(settings, role="dagster"),
             "object_store": ObjectStore.from_settings(settings),

@@ -225,6 +225,30 @@ class Settings(BaseSettings):
     delivery_days: float = Field(
         30, gt=0, description="Days that deliveries of webhooks are kept once they are settled."
     )
+    audio_days: float = Field(
+        90,
+        ge=0,
+        description="Days that audio is kept after it was last asked for; it is downloaded again "
+        "when needed. 0: for ever.",
+    )
+    upload_days: float = Field(
+        0, ge=0, description="The same of uploaded files, which nobody can download. 0: for ever."
+    )
+    transcript_days: float = Field(
+        0,
+        ge=0,
+        description="Days after which transcriptions are erased, counted from when they were last "
+        "asked for. 0: never.",
+    )
+    partition_days: float = Field(
+        30,
+        ge=0,
+        description="Days after which the partitions of finished transcriptions are retired from "
+        "Dagster; their data stay. 0: never.",
+    )
+    run_days: float = Field(
+        30, ge=0, description="Days that Dagster keeps runs, their events and logs. 0: for ever."
+    )
     notify_urls: SecretStr | None = Field(
         None,
         description="Where operators are told what only they can mend, as Apprise URLs "

@@ -1,8 +1,8 @@
-"""Cancel, retry and erase a transcription."""
+"""Cancel, retry, keep and erase a transcription."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
 from api.accepted import look_again
 from api.dependencies import EndingsDep, SettingsDep, Writer
@@ -10,11 +10,21 @@ from api.ending_responses import (
     CANCELED,
     ERASE_REFUSALS,
     ERASED,
+    KEPT,
     RETRIED,
     RETRY_REFUSALS,
+    WRONG_KEEP,
 )
 from api.parameters import TranscriptionId
-from api.responses import DATABASE_AWAY, INTAKE_AWAY, LOCATION_HEADER, NOT_FOUND, RETRY_AFTER_HEADER
+from api.request_schemas import TranscriptionChange
+from api.responses import (
+    BODY_REFUSALS,
+    DATABASE_AWAY,
+    INTAKE_AWAY,
+    LOCATION_HEADER,
+    NOT_FOUND,
+    RETRY_AFTER_HEADER,
+)
 from api.schemas import TranscriptionCanceled, TranscriptionRead
 from api.transcription_view import Links, status_view
 
@@ -92,6 +102,36 @@ def retry_transcription(
     response.headers.update(_NO_STORE | {"Location": links.status_url})
     look_again(response, detail.transcription)
     return status_view(detail, links, settings.max_attempts)
+
+
+@router.patch(
+    "/transcriptions/{id}",
+    operation_id="changeTranscription",
+    summary="Keep a transcription, or no longer",
+    responses={
+        200: {"content": {"application/json": {"example": KEPT}}},
+        **BODY_REFUSALS,
+        **WRONG_KEEP,
+        **NOT_FOUND,
+        **ERASED,
+        **DATABASE_AWAY,
+    },
+)
+def change_transcription(
+    id: TranscriptionId,
+    request: Request,
+    response: Response,
+    asked: Annotated[TranscriptionChange, Body(examples=[{"keep": True}])],
+    caller: Writer,
+    settings: SettingsDep,
+    endings: EndingsDep,
+) -> TranscriptionRead:
+    """With `keep` no age takes it away, nor its audio, for as long as anybody who asked for it
+    wants so. You speak for your own requests; an admin for everybody's. Erasing still erases.
+    """
+    detail = endings.set_keep(caller, id, asked.keep)
+    response.headers.update(_NO_STORE)
+    return status_view(detail, Links.of(request, id), settings.max_attempts)
 
 
 @router.delete(

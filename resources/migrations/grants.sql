@@ -22,7 +22,7 @@ grant select, insert, update, delete on ytcaption.idempotency, ytcaption.api_key
 grant select on ytcaption.busy_site to ytcaption_api;
 grant select, insert on ytcaption.delivery_attempt to ytcaption_api;
 -- A callback that is gone is not called again.
-grant update (callback_url) on ytcaption.request to ytcaption_api;
+grant update (callback_url, keep) on ytcaption.request to ytcaption_api;
 grant select, insert on ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 -- Erasing takes rows away; their events stay.
@@ -39,6 +39,9 @@ grant insert, delete on ytcaption.segment to ytcaption_dagster;
 grant select, insert, delete on ytcaption.draft_segment, ytcaption.checkpoint to ytcaption_dagster;
 grant select on ytcaption.pause, ytcaption.tombstone, ytcaption.busy_site to ytcaption_dagster;
 grant select, insert, update, delete on ytcaption.breaker to ytcaption_dagster;
+-- Upkeep: leases of dead notifiers, and what is too old.
+grant select, delete on ytcaption.delivery, ytcaption.idempotency to ytcaption_dagster;
+grant update (lease, leased_until) on ytcaption.delivery to ytcaption_dagster;
 grant update (
     info, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,
     audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at

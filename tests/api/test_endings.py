@@ -297,3 +297,32 @@ def test_only_who_asked_may(
     assert world.request_store.get(id).status == "queued"
     unknown = client.request(method, f"{PATH}/{UNKNOWN_ID}{route}", headers=keys.header("admin"))
     assert (unknown.status_code, unknown.json()["code"]) == (404, "transcription_not_found")
+
+
+# --- keep
+
+
+def test_keep_is_each_askers_own(keys: Keys, client: TestClient) -> None:
+    """With the request or later; others neither see nor change it."""
+    body = {"url": "https://youtu.be/dQw4w9WgXcQ", "keep": True}
+    id = client.post(PATH, json=body, headers=keys.header("anna")).json()["id"]
+    client.post(PATH, json=body | {"keep": False}, headers=keys.header("bert"))
+
+    def kept(name: Name) -> bool:
+        return client.get(f"{PATH}/{id}", headers=keys.header(name)).json()["keep"]
+
+    assert (kept("anna"), kept("bert"), kept("admin")) == (True, False, True)
+    answer = client.patch(f"{PATH}/{id}", json={"keep": False}, headers=keys.header("bert"))
+    assert (answer.status_code, answer.json()["keep"]) == (200, False)
+    assert (kept("anna"), kept("admin")) == (True, True)
+    client.patch(f"{PATH}/{id}", json={"keep": False}, headers=keys.header("admin"))
+    assert (kept("anna"), kept("admin")) == (False, False)
+
+
+def test_keep_takes_a_boolean_of_ones_own_transcription(client: TestClient, world: World) -> None:
+    """Anything else is refused."""
+    id = ask(world)
+    assert client.patch(f"{PATH}/{id}", json={"keep": "yes"}).status_code == 422
+    assert client.patch(f"{PATH}/{id}", json={}).status_code == 422
+    assert client.patch(f"{PATH}/{UNKNOWN_ID}", json={"keep": True}).status_code == 404
+    assert client.patch(f"{PATH}/{id}", json={"keep": True}).json()["keep"] is True

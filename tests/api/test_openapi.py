@@ -36,6 +36,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
     ids = [operation["operationId"] for operation in operations]
     assert sorted(ids) == [
         "cancelTranscription",
+        "changeTranscription",
         "changeWebhook",
         "closeBreaker",
         "createApiKey",

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from resources.breaker import open_breaker
+from resources.dagster_runs import RUN_KEY_TAG
 from resources.pauses import pause, resume
 from resources.request_store import RequestStore
 from sensors import transcription_sensor as module
@@ -45,7 +46,7 @@ def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.SensorResult |
 def made_run(instance: dg.DagsterInstance, settings, request: dg.RunRequest) -> dg.DagsterRun:
     """The run that Dagster's daemon would make of a request."""
     job = build_definitions(settings).resolve_job_def("transcribe")
-    tags = {**request.tags, module.RUN_KEY_TAG: request.run_key or ""}
+    tags = {**request.tags, RUN_KEY_TAG: request.run_key or ""}
     return instance.create_run_for_job(
         job, tags=tags | {"dagster/partition": request.partition_key or ""}
     )

@@ -131,6 +131,39 @@ def purge(
         console.print(f"{purged.erased:,} erased.")
 
 
+@app.command()
+def keep(
+    ids: Annotated[list[str], typer.Argument(help="Of transcriptions.", metavar="ID...")],
+    off: Annotated[bool, typer.Option("--off", help="Let age take them again.")] = False,
+) -> None:
+    """Keeps transcriptions and their audio whatever their age, for all who asked for them."""
+    from resources.endings import set_keep
+
+    with opened_database() as (_, postgres):
+        for id in ids:
+            set_keep(postgres, id, None, not off)
+    _console().print(f"{len(ids):,} are {'no longer kept' if off else 'kept'}.")
+
+
+@app.command()
+def retention(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--apply", help="Only tell, or take it away now.")
+    ] = True,
+) -> None:
+    """What is older than the settings allow; Dagster takes it away each night by itself.
+
+    Exit status: 0, or 1 where a part was away or something could not be taken away.
+    """
+    from resources.retention import RETENTION
+    from ytcaption_assets.cli.doctor import make_checks, print_findings
+
+    findings = make_checks(RETENTION, repair=not dry_run)
+    print_findings(findings, _console(), repair=not dry_run, well="Nothing is too old.")
+    if any(each.problem or (each.mended and each.mended.left) for each in findings):
+        raise typer.Exit(1)
+
+
 def print_overview(seen: "Overview", console: "Console") -> None:
     """The reading as tables."""
     from rich.markup import escape

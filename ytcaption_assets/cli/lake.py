@@ -1,5 +1,6 @@
 """`ytcaption lake verify | compact`: is the lake what the documents say, and in few files?"""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -29,10 +30,8 @@ def verify(
     from resources.migrate import migrated_postgres
     from resources.object_store import ObjectStore
     from resources.request_store import RequestStore
+    from resources.stored_document import stored_document
     from resources.transcript_catalog import TranscriptCatalog
-    from ytcaption_assets.domain.errors import MediaNotFound, TranscriptionNotFound
-    from ytcaption_assets.domain.media import MediaInfo, MediaSource
-    from ytcaption_assets.domain.transcript import Transcript
     from ytcaption_assets.settings import load_settings
 
     settings = load_settings()
@@ -40,21 +39,9 @@ def verify(
     with migrated_postgres(settings):
         store = RequestStore.from_settings(settings, role="dagster")
         object_store = ObjectStore.from_settings(settings)
-
-        def document(key: str) -> tuple[Transcript, MediaSource, MediaInfo] | None:
-            try:
-                row = store.get(key)
-                media = store.media(row.media_id)
-            except (TranscriptionNotFound, MediaNotFound):
-                return None
-            if row.document_key is None:
-                return None
-            data = object_store.read_bytes(row.document_key, row.document_sha256)
-            return Transcript.from_json(data), media.source, media.info
-
         with console.status("Reading the lake"):
             report = TranscriptCatalog.from_settings(settings).verify(
-                store.completed_ids, document, repair=repair
+                store.completed_ids, partial(stored_document, store, object_store), repair=repair
             )
     console.print(f"{report.file_count} files, {report.transcription_count} transcriptions")
     wrong = {

@@ -8,6 +8,7 @@ import typer
 
 from ytcaption_assets.cli import admin, keys, lake, models
 from ytcaption_assets.cli.bench_model import bench_model
+from ytcaption_assets.cli.doctor import doctor
 from ytcaption_assets.cli.notifier import notifier
 from ytcaption_assets.cli.replay import replay
 from ytcaption_assets.cli.sql import sql
@@ -30,6 +31,7 @@ app.command()(bench_model)
 app.command()(worker)
 app.command()(notifier)
 app.command()(replay)
+app.command()(doctor)
 app.add_typer(keys.app, name="keys")
 app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")

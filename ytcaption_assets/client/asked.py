@@ -27,6 +27,7 @@ class Asked(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     callback_url: str | None
     callback_include: Literal["result"] | None
+    keep: bool | None
 
 
 class Wanted(TypedDict, total=False):

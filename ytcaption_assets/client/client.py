@@ -213,6 +213,11 @@ class Client:
         )
         return read_as(Transcription, self._transport.send(call))
 
+    def keep(self, id: str, keep: bool = True) -> Transcription:
+        """Have it and its audio stay whatever their age, or no longer."""
+        call = Call("PATCH", _path(id), json={"keep": keep})
+        return read_as(Transcription, self._transport.send(call))
+
     def delete(self, id: str, *, force: bool = False) -> None:
         """Erase a transcription and all that was made of it.
 

@@ -95,6 +95,7 @@ class Transcription(Answer):
         attempt: of this series of retries, from 1.
         waiting_for: set while it is queued and waits for more than its turn.
         metadata: what was given with the request.
+        keep: it stays, and its audio, whatever their age.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Transcription(Answer):
     duration_s: float | None = None
     word_count: int | None = None
     metadata: dict[str, Any] | None = None
+    keep: bool = False
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None = None

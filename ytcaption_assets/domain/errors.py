@@ -451,6 +451,13 @@ class IntakePaused(StateError):
     retryable = True
 
 
+class BackupRunning(StateError):
+    """Nothing is erased while a backup is being made."""
+
+    code = "backup_running"
+    retryable = True
+
+
 class AccessError(YtcaptionError):
     """Who asks may not."""
 
