@@ -6,8 +6,8 @@ repeating it finishes what is left:
 1. One transaction: the tombstone, from which on every read answers that it was erased;
    deliveries, requests, segments, drafts and checkpoints go; the rows of transcription and media
    forget document and audio.
-2. Its files, its runs and partition in Dagster, its rows in the lake: each may fail, all can be
-   repeated, since all are found by the ids that the rows still have.
+2. Its files, its runs and partition in Dagster, its logs, its rows in the lake: each may fail, all
+   can be repeated, since all are found by the ids that the rows still have.
 3. One transaction: the rows.
 
 Whoever asks for the media again while this goes on takes the tombstone away and queues the emptied
@@ -16,7 +16,10 @@ throughout, so that nothing new is deleted with the old.
 """
 
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from psycopg import Connection
@@ -50,6 +53,11 @@ RUN_STOPS_S = 20.0
 """How long a canceled run may go on writing a file before the erasure gives up."""
 
 _IS_ERASED = is_erased("t.id")
+
+
+def transcribe_logs(settings: Settings) -> list[Path]:
+    """Logs that `ytcaption transcribe` has left."""
+    return sorted((settings.home / "logs").glob("transcribe-*.log"))
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,7 @@ class Erasure:
                     if not self._is_used(emptied.media_id):
                         self._delete_audio(emptied.media_id)
             self._orchestrator.erase(id, emptied.run_ids)
+            self._delete_logs((id, *emptied.run_ids))
             if emptied.was_in_lake:
                 # Of this call: DuckDB is loaded now, and let go at the end.
                 TranscriptCatalog.from_settings(self._settings).erase(id)
@@ -240,6 +249,15 @@ class Erasure:
         for extension in (*sorted(EXTENSIONS), UNKNOWN):
             self._objects.delete(audio_key(media_id, extension))
         self._workspace.clear(media_id)
+
+    def _delete_logs(self, names: Sequence[str]) -> None:
+        """Of `ytcaption transcribe` where it failed: titles and links may be in them, and each line
+        names its run."""
+        for log in transcribe_logs(self._settings):
+            with suppress(FileNotFoundError):
+                text = log.read_bytes()
+                if any(name.encode() in text for name in names):
+                    log.unlink()
 
     def _delete_rows(self, id: str) -> None:
         """Step 3, unless somebody has asked for it anew."""

@@ -36,6 +36,7 @@ _SERVER_SETTINGS = {
     "log_checkpoints": "off",
     # A failed statement's text may hold titles and captions: the message is enough.
     "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",  # so may a row that a constraint refuses
 }
 
 

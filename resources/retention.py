@@ -4,14 +4,17 @@ whose mending removes it. What a request keeps (`keep`) is never too old, nor is
 Age counts from the last change and the last request: what somebody has asked for lately is not old.
 """
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import LiteralString
 
 import dagster as dg
 
 from resources.checkpoint_store import KEPT_DAYS
 from resources.dagster_runs import FINISHED_STATUSES, PARTITION_TAG, forget_run
+from resources.erasure import transcribe_logs
 from resources.object_store import upload_key
 from resources.purge import PurgeFilter, fitting
 from resources.retained import FINISHED, TOUCHED, is_kept
@@ -137,6 +140,18 @@ def _remove_run(parts: Parts, run_id: str) -> bool:
     return True
 
 
+def _old_logs(parts: Parts) -> list[str]:
+    days = parts.settings.run_days
+    oldest = time.time() - days * 86_400
+    logs = transcribe_logs(parts.settings) if days else []
+    return [str(log) for log in logs if log.stat().st_mtime < oldest]
+
+
+def _remove_log(_parts: Parts, path: str) -> bool:
+    Path(path).unlink(missing_ok=True)
+    return True
+
+
 def _old_deliveries(parts: Parts) -> list[str]:
     rows = parts.postgres.rows(
         "select id::text from ytcaption.delivery where status <> 'waiting' "
@@ -218,6 +233,13 @@ RETENTION = (
         "removed from Dagster",
         _old_runs,
         one_by_one(_remove_run),
+    ),
+    Check(
+        "log_old",
+        "logs of `ytcaption transcribe` older than YTCAPTION_RUN_DAYS",
+        "removed",
+        _old_logs,
+        one_by_one(_remove_log),
     ),
     Check(
         "delivery_old",

@@ -8,13 +8,15 @@ import dagster as dg
 import psycopg
 import pyarrow.parquet as parquet
 import pytest
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from psycopg import sql
 
 from resources.checkpoint import Part
 from resources.checkpoint_store import open_checkpoint
-from resources.database_urls import database_urls
+from resources.database_urls import database_urls, libpq_url
 from resources.draft_segments import add_drafts
 from resources.erasure import Erasure
+from resources.postgres_clients import dump
 from resources.request_store import RequestStore
 from resources.transcriber import EngineInfo
 from resources.whisper import Transcriber
@@ -51,10 +53,24 @@ class Places:
     """Where bytes can be."""
 
     settings: Settings
+    dagster_home: Path
 
     def holding(self, word: str) -> list[str]:
         """Names of the places that hold the word."""
         return sorted({*self._tables(word), *self._files(word), *self._parquet(word)})
+
+    def dumps_holding(self, word: str) -> list[str]:
+        """Names of the databases whose dump holds the word: what a backup would hold."""
+        urls = database_urls(self.settings)
+        found = []
+        for name, url in (("ytcaption", urls.admin), ("dagster", libpq_url(urls.dagster_storage))):
+            path = self.dagster_home / f"{name}.sql"
+            dump(url, path, ["--format=plain"], server_major=18)
+            text = path.read_bytes()
+            path.unlink()
+            if word.encode() in text or word.encode().hex().encode() in text:
+                found.append(name)
+        return found
 
     def _tables(self, word: str) -> Iterator[str]:
         urls = database_urls(self.settings)
@@ -75,9 +91,10 @@ class Places:
                         yield f"{schema}.{table}"
 
     def _files(self, word: str) -> Iterator[str]:
-        for path in self.settings.home.rglob("*"):
-            if path.is_file() and word.encode() in path.read_bytes():
-                yield str(path.relative_to(self.settings.home))
+        for folder in (self.settings.home, self.dagster_home):
+            for path in folder.rglob("*"):
+                if path.is_file() and word.encode() in path.read_bytes():
+                    yield str(path.relative_to(folder))
 
     def _parquet(self, word: str) -> Iterator[str]:
         for path in self.settings.home.rglob("*.parquet"):
@@ -86,9 +103,9 @@ class Places:
 
 
 @pytest.fixture
-def places(settings: Settings) -> Places:
+def places(settings: Settings, dagster_home: Path) -> Places:
     """Of this installation."""
-    return Places(settings)
+    return Places(settings, dagster_home)
 
 
 def test_no_byte_is_left(
@@ -100,7 +117,13 @@ def test_no_byte_is_left(
     places: Places,
 ):
     """Of what was said, dropped, named and noted, while another's transcription stays whole."""
-    graph = Graph(Settings(_env_file=None), request_store, dg.DagsterInstance.get())  # pyright: ignore
+    instance = dg.DagsterInstance.get()
+    graph = Graph(Settings(_env_file=None), request_store, instance)  # pyright: ignore
+    with request_store.postgres.transaction() as connection:
+        connection.execute(
+            "insert into ytcaption.webhook (owner, url) values ('local', %s)",
+            (f"https://example.org/{NOTE}",),
+        )
     url = media_server.url("jfk.flac")
     other = graph.submit(f"{url}?other")
     id = _submit(request_store, url)
@@ -122,6 +145,18 @@ def test_no_byte_is_left(
         segments=said,
     )
     open_checkpoint(request_store.postgres, id, "again", audio.sha256).save(part)
+    _answer(request_store, f"{NOTE} received {TITLE}")
+    [run] = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": id}))
+    logs = settings.home / "logs"
+    logs.mkdir(exist_ok=True)
+    (logs / "transcribe-1.log").write_text(f"{run.run_id} {TITLE}")
+    (logs / "transcribe-2.log").write_text("Nachbar")
+    manager = instance.compute_log_manager
+    assert isinstance(manager, LocalComputeLogManager)
+    key = [run.run_id, "compute_logs", "abc"]
+    log = Path(manager.get_captured_local_path(key, "out"))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(f"{SAID} {TITLE}")
     found = {word: places.holding(word) for word in SECRETS}
     assert {"ytcaption.segment", "ytcaption.draft_segment", "ytcaption.checkpoint"} <= set(
         found[SAID]
@@ -129,15 +164,35 @@ def test_no_byte_is_left(
     assert any(place.endswith(".parquet") for place in found[SAID])
     assert any("transcripts/" in place for place in found[SAID])
     assert "public.event_logs" in found[SAID]
+    assert {"ytcaption.delivery", "ytcaption.delivery_attempt"} <= set(found[NOTE])
+    assert any("compute_logs" in place for place in found[TITLE])
+    assert "logs/transcribe-1.log" in found[TITLE]
+    assert places.dumps_holding(SAID) == ["ytcaption", "dagster"]
     assert all(found.values()), "the search finds what is there"
 
     assert Erasure.from_settings(settings).erase(id, force=True)
+    with request_store.postgres.transaction() as connection:
+        connection.execute("delete from ytcaption.webhook")  # its owner's, whatever was erased
 
     assert {word: places.holding(word) for word in SECRETS} == {word: [] for word in SECRETS}
+    assert {word: places.dumps_holding(word) for word in (SAID, TITLE)} == {SAID: [], TITLE: []}
+    assert (logs / "transcribe-2.log").exists()
     assert not graph.objects.exists(audio.key)
     kept = places.holding("Nachbar")
     assert {"ytcaption.segment", "public.event_logs", "public.asset_keys"} & set(kept)
     assert any(place.endswith(".parquet") for place in kept)
+
+
+def _answer(store: RequestStore, text: str) -> None:
+    """A receiver's answer to all that was delivered."""
+    with store.postgres.transaction() as connection:
+        connection.execute(
+            "insert into ytcaption.delivery_attempt (delivery_id, number, took_s, outcome, answer) "
+            "select id, 1, 0.1, 'delivered', %s from ytcaption.delivery "
+            "where transcription_id = (select max(transcription_id) from ytcaption.request "
+            "where metadata <> '{}')",
+            (text,),
+        )
 
 
 class _Other(Speaker):

@@ -16,6 +16,7 @@ from tests.resources.upkeep_house import (  # noqa: F401 - fixtures
     clean_instance,
     dagster_home,
     house,
+    make_old,
 )
 from ytcaption_assets.domain.errors import TranscriptionErased
 from ytcaption_assets.domain.request import TranscriptionStatus
@@ -129,6 +130,16 @@ def test_old_runs_go_with_their_events(house: House):
     assert left == {young.run_id, of_busy.run_id, alive.run_id}
     assert house.instance.all_logs(old.run_id) == []
     assert house.instance.all_logs(young.run_id) != []
+
+
+def test_old_logs_go(house: House):
+    """Those that failed runs of `ytcaption transcribe` have left."""
+    logs = house.parts.settings.home / "logs"
+    logs.mkdir(parents=True)
+    for name, hours in (("transcribe-1.log", 31 * 24), ("transcribe-2.log", 1)):
+        (logs / name).write_text("x")
+        make_old(logs / name, hours)
+    assert applied(house, "log_old", run_days=30) == [str(logs / "transcribe-1.log")]
 
 
 def test_rows_of_their_day_go(house: House):
