@@ -78,6 +78,7 @@ def print_findings(
         return
     table = Table("what", "number", "such as", "what was done" if repair else "what would be done")
     table.columns[1].justify = "right"
+    table.columns[2].overflow = "fold"
     for each in found:
         examples = "\n".join(each.found[:SHOWN]) + "\n..." * (len(each.found) > SHOWN)
         table.add_row(
