@@ -194,9 +194,9 @@ def try_later(
 ) -> TranscriptionStatus:
     """Queue the next try, `delay_s` from now; the one that failed counts for nothing."""
     error = (code, clean(message)[:_LONGEST_MESSAGE])
-    _queue(connection, row, row["series_start"] + 1, delay_s, error)
-    data = {"attempt": row["attempt"], "code": code, "delay_s": round(delay_s, 3)}
-    add_event(connection, row, "transcription.retry_queued", data)
+    queued = _queue(connection, row, row["series_start"] + 1, delay_s, error)
+    told = {"attempt": row["attempt"], "code": code, "delay_s": round(delay_s, 3)} | queued
+    add_event(connection, row, EventType.RETRIED, told)
     return TranscriptionStatus.QUEUED
 
 

@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from functools import partial
 
+from resources.event_log import add_event
 from resources.lake_verify import LakeReport
 from resources.request_rows import TranscriptionRow
 from resources.stored_document import document_from_rows, stored_document
-from resources.transcription_state import add_event, locked_row
+from resources.transcription_state import locked_row
 from resources.upkeep import Check, Mended, Parts, one_by_one
 from resources.upkeep_files import IN_USE_S
 from resources.work_lock import alone
@@ -17,6 +18,7 @@ from ytcaption_assets.domain.errors import (
     TranscriptionErased,
     TranscriptionNotFound,
 )
+from ytcaption_assets.domain.events import EventType
 
 
 def _missing_documents(parts: Parts) -> list[str]:
@@ -80,7 +82,7 @@ def _note_new_bytes(parts: Parts, id: str, sha256: str) -> None:
             "where id = %s",
             (sha256, id),
         )
-        add_event(connection, row, "document.rebuilt", {"sha256": sha256})
+        add_event(connection, row, EventType.DOCUMENT_REBUILT, {"document_sha256": sha256})
 
 
 def _verify(parts: Parts, *, repair: bool) -> LakeReport:

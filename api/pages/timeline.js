@@ -15,6 +15,7 @@ const WORDS = {
   Progress: (data) => `${data.stage === "transcription" ? "Transcribed" : "Downloaded"} `
     + percent(data.done / data.total),
   TranscriptStored: (data) => `Transcript stored: ${data.word_count} words`,
+  DocumentRebuilt: () => "Its lost document was made again from the database",
   TranscriptionCompleted: () => "Completed",
   TranscriptionFailed: (data) => `Failed: ${data.code}`,
   Retried: (data) => `Failed: ${data.code}; the next try after ${duration(data.delay_s)}`,

@@ -21,6 +21,7 @@ from tests.resources.upkeep_house import (  # noqa: F401 - fixtures
     house,
     make_old,
 )
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption_assets.domain.transcript import Transcript
 
@@ -190,7 +191,7 @@ def test_what_was_dropped_is_lost_and_the_rest_is_whole(house: House):
     row = house.here.store.get(id)
     data = house.objects.read_bytes(document_key(id), row.document_sha256)
     assert Transcript.from_json(data).text == "Good night."
-    assert house.here.store.events(id)[-1].event_type == "document.rebuilt"
+    assert house.here.store.events(id)[-1].event_type == EventType.DOCUMENT_REBUILT
 
 
 def test_a_document_that_the_rows_do_not_have_is_said(house: House):

@@ -23,6 +23,7 @@ class EventType(StrEnum):
     AUDIO_DOWNLOADED = "AudioDownloaded"
     PROGRESS = "Progress"
     TRANSCRIPT_STORED = "TranscriptStored"
+    DOCUMENT_REBUILT = "DocumentRebuilt"
     TRANSCRIPTION_COMPLETED = "TranscriptionCompleted"
     TRANSCRIPTION_FAILED = "TranscriptionFailed"
     RETRIED = "Retried"

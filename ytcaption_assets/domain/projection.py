@@ -162,6 +162,10 @@ def _transcript_stored(row: Projection, event: Happened) -> Projection:
     return replace(row, **{name: event.data.get(name) for name in _TRANSCRIPT})
 
 
+def _document_rebuilt(row: Projection, event: Happened) -> Projection:
+    return replace(row, document_sha256=event.data["document_sha256"])
+
+
 def _completed(row: Projection, event: Happened) -> Projection:
     return replace(row, status="completed", completed_at=event.timestamp)
 
@@ -197,6 +201,7 @@ _CHANGES: dict[str, Callable[[Projection, Happened], Projection]] = {
     EventType.QUEUED: _queued,
     EventType.STARTED: _started,
     EventType.TRANSCRIPT_STORED: _transcript_stored,
+    EventType.DOCUMENT_REBUILT: _document_rebuilt,
     EventType.TRANSCRIPTION_COMPLETED: _completed,
     EventType.TRANSCRIPTION_FAILED: _rested,
     EventType.RETRIED: _rested,
