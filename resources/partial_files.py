@@ -17,7 +17,7 @@ def remove_partial_files(settings: Settings, postgres: Postgres, id: str, media_
     objects.discard_unfinished(document_key(id))
     if not _is_wanted(postgres, media_id):
         objects.discard_unfinished(audio_key(media_id, ""))
-        Workspace.from_settings(settings).remove(media_id)
+        Workspace.from_settings(settings).remove(media_id, is_ending=True)
 
 
 def _is_wanted(postgres: Postgres, media_id: str) -> bool:

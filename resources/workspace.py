@@ -59,10 +59,13 @@ class Workspace(dg.ConfigurableResource):
         """Forgets the media's partial download; call it inside `download_directory`."""
         shutil.rmtree(Path(self.root) / media_id, ignore_errors=True)
 
-    def remove(self, media_id: str) -> bool:
-        """Forgets all of the media, lock and all, unless another process downloads it; whether it
-        did. This process may: it is about to end."""
-        if media_id in _held:
+    def remove(self, media_id: str, *, is_ending: bool = False) -> bool:
+        """Forgets all of the media, lock and all, unless somebody downloads it; whether it did.
+
+        Args:
+            is_ending: this process may be the one who downloads it; it ends with that.
+        """
+        if is_ending and media_id in _held:
             self.clear(media_id)
             return True
         lock = self._lock(media_id)

@@ -93,7 +93,7 @@ def test_allow_names_what_is_allowed(client: TestClient) -> None:
         ("POST", "/api/v1/options", "GET, HEAD"),
         ("GET", "/api/v1/uploads", "POST"),
         ("PUT", PATH, "GET, HEAD, POST"),
-        ("PATCH", f"{PATH}/{UNKNOWN_ID}", "GET, HEAD, DELETE"),
+        ("PUT", f"{PATH}/{UNKNOWN_ID}", "GET, HEAD, PATCH, DELETE"),
         ("DELETE", "/pages/app.js", "GET, HEAD"),
     ):
         answer = client.request(method, path)

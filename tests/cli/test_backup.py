@@ -38,6 +38,7 @@ from ytcaption_assets.domain.errors import (
     StorageError,
     YtcaptionError,
 )
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption_assets.settings import Settings
@@ -188,9 +189,7 @@ def test_an_embedded_home_is_brought_back_while_others_write(
             assert all(before[id] == document for id, document in after.items())
             store = RequestStore.from_settings(settings, "admin")
             assert store.get(running).status is TranscriptionStatus.QUEUED
-            assert [event.event_type for event in store.events(first[0])][-1] == (
-                "transcription.completed"
-            )
+            assert store.events(first[0])[-1].event_type == EventType.TRANSCRIPTION_COMPLETED
             with dagster_instance(settings) as instance:
                 assert instance.get_dynamic_partitions("transcriptions") == first
             assert_sound(settings, sorted(after))

@@ -102,7 +102,7 @@ def test_dead_letters_are_seen_and_sent_again(box: Box) -> None:
     assert "https://example.org/hook" in shown.output and "server_error" in shown.output
     assert "s3cret" not in shown.output
     other = CliRunner().invoke(app, ["admin", "deliveries", "replay", "--outcome", "timeout"])
-    assert other.output == "0 deliveries are sent again.\n"
+    assert other.stdout == "0 deliveries are sent again.\n"
     again = CliRunner().invoke(app, ["admin", "deliveries", "replay"])
-    assert again.output == "1 deliveries are sent again.\n"
+    assert again.stdout == "1 deliveries are sent again.\n"
     assert box.rows()[0]["status"] == "waiting"

@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from resources import migrate as migrate_module
 from resources.database_urls import ROLES, database_urls, with_database
 from resources.migrate import migrate, migrations
 from resources.postgres import Postgres, close_pools
@@ -313,6 +314,8 @@ def test_events_of_old_get_their_names_and_rows_a_snapshot(
     with monkeypatch.context() as patch:
         older = [item for item in known if item.number < 6]
         patch.setattr("resources.migrate.migrations", lambda: older)
+        real = migrate_module._apply  # today's grants speak of today's columns
+        patch.setattr(migrate_module, "_apply", lambda c, item: item in older and real(c, item))
         migrate(empty)
     admin = database_urls(empty).admin
     with psycopg.connect(admin) as connection:
@@ -335,6 +338,7 @@ def test_events_of_old_get_their_names_and_rows_a_snapshot(
     )] + [("SnapshotTaken", 2)] * 2  # fmt: skip
     assert set(EventType) - {row[1] for row in found} == {
         EventType.TRANSCRIPTION_CREATED, EventType.RESULT_DISCARDED, EventType.PROGRESS,
+        EventType.DOCUMENT_REBUILT,
     }  # fmt: skip
     assert rows(admin, "select * from ytcaption.total order by 1, 2") == totals
     told = "select event_type from ytcaption.delivery order by id"

@@ -10,6 +10,7 @@ from resources import upkeep_runs
 from resources.doctor import ALL_CHECKS
 from resources.object_store import ObjectStore, audio_key, document_key, upload_key
 from resources.object_store_s3 import COPY_PREFIX
+from resources.replay import check_replay
 from resources.upkeep import examine
 from resources.work_lock import at_work, nothing_removed
 from tests.resources.test_erasure import MEDIA, SMALL
@@ -192,6 +193,7 @@ def test_what_was_dropped_is_lost_and_the_rest_is_whole(house: House):
     data = house.objects.read_bytes(document_key(id), row.document_sha256)
     assert Transcript.from_json(data).text == "Good night."
     assert house.here.store.events(id)[-1].event_type == EventType.DOCUMENT_REBUILT
+    assert check_replay(house.parts.postgres).differences == ()
 
 
 def test_a_document_that_the_rows_do_not_have_is_said(house: House):
