@@ -1,12 +1,13 @@
 """An httpx client that a stranger's URL may be given to (rules 1 to 3).
 
 A host is resolved once, every address is checked, and the connection goes to a checked one, so a
-name that changes its address gains nothing. No redirect is followed and no proxy used. Each
-exchange has a connection of its own, on which no more than `max_bytes` are read.
+name that changes its address gains nothing. No redirect is followed, no proxy used, no cookie kept.
+Each exchange has a connection of its own, on which no more than `max_bytes` are read.
 """
 
 import ssl
 from collections.abc import Iterable, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 
 import httpcore
@@ -31,6 +32,8 @@ def guarded_client(
         transport=_Transport(_Network(tuple(allowed_networks), max_bytes)),
         trust_env=False,
         follow_redirects=False,
+        # What one owner's server sets would be sent to another's on the same host.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=timeout_s,
     )
 

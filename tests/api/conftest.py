@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.http_protocol import BoundedHeads
 from resources.database_urls import database_urls
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
@@ -181,6 +182,7 @@ def serving(settings: Settings, port: int = 0) -> Iterator[str]:
         create_app(settings),
         host="127.0.0.1",
         port=port,
+        http=BoundedHeads,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=2,

@@ -83,6 +83,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
                 # Put before all other places to import from; by default it is the current folder.
                 *("--app-dir", str(socket.parent)),
                 *("--timeout-graceful-shutdown", "2", "--no-server-header"),
+                *("--http", "api.http_protocol:BoundedHeads"),
                 "--no-proxy-headers",  # whom X-Forwarded-For is believed, api.client_address knows
             ),
             lambda _: http_answers(host, port, "/healthz"),
