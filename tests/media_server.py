@@ -66,6 +66,7 @@ class MediaServer:
     Args:
         directory: folder whose files are served.
         host: loopback address to bind, such as `127.0.0.2`.
+        port: 0 is any free one.
         tls: serves https with this context.
     """
 
@@ -74,6 +75,7 @@ class MediaServer:
         directory: Path = DATA,
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.directory = directory
         self.requests: list[Served] = []
@@ -82,7 +84,8 @@ class MediaServer:
         self._given: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._segments = Path(tempfile.mkdtemp(prefix="media-server-"))
-        self._server = ThreadingHTTPServer((host, 0), type("Handler", (_Handler,), {"media": self}))
+        handler = type("Handler", (_Handler,), {"media": self})
+        self._server = ThreadingHTTPServer((host, port), handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.scheme = "https" if tls else "http"

@@ -8,6 +8,7 @@ with WebhookReceiver() as receiver:
 """
 
 import socket
+import ssl
 import threading
 import time
 from collections import defaultdict
@@ -49,9 +50,13 @@ class Answer:
 
 
 class WebhookReceiver:
-    """The server; a context manager."""
+    """The server; a context manager.
 
-    def __init__(self) -> None:
+    Args:
+        tls: listens by https with this context.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.received: list[Received] = []
         self.secrets: list[str] = []
         self.answers: dict[str, Answer] = defaultdict(Answer)
@@ -71,8 +76,14 @@ class WebhookReceiver:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._lock = threading.Condition()
+        self._answered = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -83,8 +94,8 @@ class WebhookReceiver:
         self._server.server_close()
         self._thread.join()
 
-    def url(self, path: str = "/hook") -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
+    def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
+        return f"{self._scheme}://{host}:{self._server.server_address[1]}{path}"
 
     def at(self, path: str) -> list[Received]:
         """What came to a path so far."""
@@ -101,6 +112,11 @@ class WebhookReceiver:
             assert self._lock.wait_for(lambda: len(those()) >= number, timeout_s), those()
             return those()
 
+    def until_answered(self, timeout_s: float = 20) -> None:
+        """As soon as every answer of an `act` so far is over."""
+        with self._lock:
+            assert self._lock.wait_for(lambda: self._answered >= len(self.received), timeout_s)
+
     def _take(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in handler.headers.items()}
@@ -114,6 +130,9 @@ class WebhookReceiver:
         if answer.act is not None:
             answer.act(handler.connection)
             handler.close_connection = True
+            with self._lock:
+                self._answered += 1
+                self._lock.notify_all()
             return
         handler.send_response(answer.status)
         for name, value in answer.headers:

@@ -1,4 +1,4 @@
-"""A notifier sends what the outbox holds, to real servers, and hostile ones do it no harm."""
+"""A notifier sends what the outbox holds, to real servers. Hostile ones: tests/security."""
 
 import asyncio
 import json
@@ -8,89 +8,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
-from resources import guarded_client, notifier, webhook_sender
+from resources import notifier, webhook_sender
 from resources.notifier import Notifier
 from resources.outbox import Outbox
-from resources.postgres import Postgres
-from resources.request_store import RequestStore
+from tests.resources.notifying import box, here, notifying, receiver, settled  # noqa: F401
 from tests.resources.outboxes import Box
 from tests.webhook_receiver import Answer, WebhookReceiver
 from ytcaption_assets.domain.webhook import ENDINGS
 from ytcaption_assets.settings import Settings
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_receiver.py"
-PRIVATE = [
-    *("http://127.0.0.1/", "http://localhost/", "http://2130706433/", "http://[::1]/"),
-    *(
-        "http://169.254.169.254/latest/meta-data",
-        "http://10.0.0.1/",
-        "http://[64:ff9b::a9fe:a9fe]/",
-    ),
-]
-
-
-@pytest.fixture
-def here(settings: Settings) -> Settings:
-    """Loopback may be reached, on any port."""
-    return settings.model_copy(update={"allowed_networks": ("127.0.0.0/8",)})
-
-
-@pytest.fixture
-def box(here: Settings, request_store: RequestStore) -> Box:
-    """Empty."""
-    return Box(here, request_store, Postgres.from_settings(here, "api"))
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    """Answers 204."""
-    with WebhookReceiver() as receiver:
-        yield receiver
-
-
-@contextmanager
-def notifying(settings: Settings) -> Iterator[None]:
-    """A notifier at work, in a thread."""
-    looked = threading.Event()
-    loop = asyncio.new_event_loop()
-
-    async def work() -> None:
-        await Notifier(settings, on_look=looked.set).run()
-
-    task = loop.create_task(work())
-
-    def run() -> None:
-        with suppress(asyncio.CancelledError):
-            loop.run_until_complete(task)
-        loop.run_until_complete(loop.shutdown_default_executor())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert looked.wait(30)
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join()
-        loop.close()
-
-
-def settled(box: Box, number: int, timeout_s: float = 30) -> list:
-    """The deliveries, once so many attempts were made."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        rows = box.rows()
-        if sum(row["attempt"] for row in rows) >= number:
-            return rows
-        assert time.monotonic() < deadline, rows
-        time.sleep(0.05)
 
 
 def test_an_event_is_told_and_verified(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
@@ -247,111 +179,6 @@ def test_a_slow_receiver_delays_nobody_else(
         receiver.wait(1, "/quick")
         assert len(slow.received) == 4
         release.set()
-
-
-def drip(connection: socket.socket) -> None:
-    """An answer that never ends, a byte at a time."""
-    try:
-        connection.sendall(b"HTTP/1.1 200 OK\r\n")
-        while True:
-            connection.sendall(b"x")
-            time.sleep(0.05)
-    except OSError:
-        pass
-
-
-def flood(head: bytes, read_all: list[bytes]):
-    """More than anybody reads."""
-
-    def act(connection: socket.socket) -> None:
-        try:
-            connection.sendall(head)
-            for _ in range(5_000):
-                connection.sendall(b"y" * 16_384)
-            read_all.append(head)
-        except OSError:
-            pass
-
-    return act
-
-
-def test_a_drip_is_given_up(
-    box: Box, here: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The limit is for all of it: a byte now and then does not lengthen it."""
-    monkeypatch.setattr(webhook_sender.Sender.__init__, "__defaults__", (1.0,))
-    receiver.answers["/hook"] = Answer(act=drip)
-    with notifying(here):
-        box.failed(callback=receiver.url())
-        assert settled(box, 1)[0]["last_outcome"] == "timeout"
-
-
-def test_hostile_answers_are_bounded(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
-    """Heads without end, floods and nonsense: the status counts, of the body little is read."""
-    read_all: list[bytes] = []
-    flood_of_body = flood(b"HTTP/1.1 200 OK\r\ncontent-length: 81920000\r\n\r\n", read_all)
-    receiver.answers |= {
-        "/flood": Answer(act=flood_of_body),
-        "/head": Answer(act=flood(b"HTTP/1.1 200 OK\r\nx: ", read_all)),
-        "/nonsense": Answer(act=lambda connection: connection.sendall(b"SSH-2.0-x\r\n\r\n")),
-        "/hangup": Answer(act=lambda connection: None),
-    }
-    with notifying(here):
-        for path in list(receiver.answers):
-            box.failed(path[1:], callback=receiver.url(path))
-        rows = {row["url"]: row["last_outcome"] for row in settled(box, 4)}
-    assert {path: rows[receiver.url(path)] for path in receiver.answers} == {
-        "/flood": "delivered",
-        "/head": "bad_answer",
-        "/nonsense": "bad_answer",
-        "/hangup": "bad_answer",
-    }
-    assert read_all == []
-
-
-def test_private_addresses_are_not_reached(
-    box: Box, settings: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither by their spelling, nor by a name that leads there, nor by one that changes."""
-    asked: list[str] = []
-
-    async def resolve(host: str, port: int) -> list[str]:
-        asked.append(host)
-        if host.startswith("rebind"):  # public when it is asked first, then not
-            return ["93.184.216.34", "127.0.0.1"]
-        return ["127.0.0.1"]
-
-    port = receiver.url().split(":")[2].split("/")[0]
-    urls = [*PRIVATE, "http://private.example.org/", "http://rebind.example.org/"]
-    for number, url in enumerate(urls):
-        box.failed(f"m{number}", callback=url)
-    box.failed("port", callback=f"http://93.184.216.34:{port}/")
-    with monkeypatch.context() as patch:
-        patch.setattr(guarded_client, "resolve", resolve)
-        with notifying(settings):  # where no network is allowed
-            rows = settled(box, len(urls) + 1)
-    assert {row["last_outcome"] for row in rows} == {"blocked_address"}
-    assert receiver.received == []
-    assert "rebind.example.org" in asked
-
-
-def test_a_name_is_resolved_once_and_that_address_is_used(
-    box: Box, here: Settings, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The connection goes where the check was, under the host's own name."""
-    asked: list[str] = []
-
-    async def resolve(host: str, port: int) -> list[str]:
-        asked.append(host)
-        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
-
-    monkeypatch.setattr(guarded_client, "resolve", resolve)
-    url = receiver.url().replace("127.0.0.1", "hooks.example.org")
-    with notifying(here):
-        box.failed(callback=url)
-        [received] = receiver.wait(1)
-    assert asked == ["hooks.example.org"]
-    assert received.headers["host"].startswith("hooks.example.org:")
 
 
 def test_two_notifiers_send_each_once(box: Box, here: Settings, receiver: WebhookReceiver) -> None:

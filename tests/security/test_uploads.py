@@ -1,7 +1,12 @@
 """What is sent to break uploads: refused with a sentence, and gone without a trace."""
 
+import gzip
+import io
 import json
+import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given
@@ -11,7 +16,10 @@ from api.upload_form import MAX_FIELD_BYTES
 from api.upload_stream import MAX_TITLE_LENGTH, title_of
 from resources.object_store import ObjectStore, upload_key
 from resources.request_store import RequestStore
+from tests.api.conftest import Start
 from tests.api.uploads import FILE, FORM, JFK, UPLOADS, disposition, form, media_of, nothing_is_left
+from tests.assets.conftest import Graph
+from tests.media_files import write_media
 from tests.media_server import DATA
 from ytcaption_assets.settings import Settings
 
@@ -19,6 +27,14 @@ from ytcaption_assets.settings import Settings
 def cut_wav() -> bytes:
     """A WAV whose header promises more than there is."""
     return (DATA / "stereo-2spk.wav").read_bytes()[:20_000]
+
+
+def zipped(data: bytes) -> bytes:
+    """In a ZIP archive."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as written:
+        written.writestr("../../a.flac", data)
+    return archive.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -31,6 +47,25 @@ def cut_wav() -> bytes:
         (b"#EXTM3U\nhttp://169.254.169.254/latest/\n", "not_media"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "not_media"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 64, "no_audio_track"),
+        (gzip.compress(JFK), "not_media"),
+        (zipped(JFK), "not_media"),
+        (gzip.compress(bytes(64 * 1024**2)), "not_media"),
+        (b'<?xml version="1.0"?><MPD><BaseURL>http://10.0.0.1/</BaseURL></MPD>', "not_media"),
+        (b"v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 5004 RTP/AVP 0\r\n", "not_media"),
+        (b"[playlist]\nFile1=file:///etc/passwd\n", "not_media"),
+        (b"#EXTM3U\n#EXTINF:1,\nsubfile,,start,0,end,9,,:/etc/passwd\n", "not_media"),
+    ],
+    ids=[
+        *(
+            "nothing",
+            "nothing but a name",
+            "noise",
+            "a cut WAV",
+            "an HLS manifest",
+            "a concat list",
+        ),
+        *("a picture", "gzip", "zip", "a gzip bomb", "a DASH manifest", "SDP", "a playlist"),
+        "a playlist of a part",
     ],
 )
 def test_what_cannot_be_heard_is_refused(
@@ -180,3 +215,48 @@ def test_every_title_is_short_and_printable(name: str) -> None:
     title = title_of(name)
     assert title is None or (0 < len(title) <= MAX_TITLE_LENGTH and title.isprintable())
     assert title is None or ("/" not in title and "\\" not in title)
+
+
+def lying_flac(path: Path) -> bytes:
+    """An hour of silence in some kB, whose header says that it is one second."""
+    rate_hz = 8_000
+    silence = np.zeros((1, 3_600 * rate_hz), np.int16)
+    data = bytearray(write_media(path, [(silence, {})], codec="flac", rate_hz=rate_hz).read_bytes())
+    data[21] &= 0xF0  # the total of samples: 36 bits
+    data[22:26] = rate_hz.to_bytes(4, "big")
+    return bytes(data)
+
+
+def test_a_file_that_lies_about_its_length_fails_in_its_run(
+    start: Start, graph: Graph, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its headers let it in; decoding stops at the longest allowed audio, and says so."""
+    environment.setenv("YTCAPTION_MAX_AUDIO_S", "60")
+    graph.settings = Settings(_env_file=None)  # pyright: ignore[reportCallIssue]
+    client = start(max_audio_s=60.0)
+
+    answer = client.post(f"{UPLOADS}?model=tiny.en", content=lying_flac(tmp_path / "a.flac"))
+    assert answer.status_code == 202, answer.text
+    graph.run(answer.json()["id"], attempt=1)
+    told = client.get(answer.json()["status_url"]).json()
+
+    assert (told["status"], told["error"]["code"]) == ("failed", "media_too_long")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x.flac", "/etc/passwd", "..\\..\\x.flac", "%2e%2e%2fx.flac"]
+)
+def test_a_bare_files_name_is_no_path_either(
+    client: TestClient, object_store: ObjectStore, name: str
+) -> None:
+    """Neither in the query nor in a header."""
+    media = set()
+    for parameters, headers in (
+        ({"filename": name}, {}),
+        ({}, {"Content-Disposition": f'attachment; filename="{name}"'}),
+    ):
+        answer = client.post(UPLOADS, params=parameters, content=JFK, headers=headers)
+        assert answer.status_code == 202, answer.text
+        media.add(media_of(answer.json()["id"]))
+    assert list(object_store.list()) == [upload_key(media.pop())]
+    assert media == set()
