@@ -104,6 +104,7 @@ def name_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Have a run in a fresh interpreter say that it is this process, for those who may have to kill
     it; a forked one's launcher has."""
     process = RunProcess.of(os.getpid())
-    if _GRPC_TAG in run.tags and RUN_PROCESS_TAG not in run.tags and process is not None:
+    was_forked = bool(run.tags.get(RUN_PROCESS_TAG))  # empty: the fork has not begun
+    if _GRPC_TAG in run.tags and not was_forked and process is not None:
         named = f"{socket.gethostname()}/{process}"
         instance.add_run_tags(run.run_id, {FRESH_PROCESS_TAG: named})

@@ -112,8 +112,9 @@ class WarmRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether a forked run's process lives. Others are watched by the code server alone."""
-        process = RunProcess.of_run(run.tags)
+        """Whether the run's process lives. Until one of a fresh interpreter's has begun the code
+        server alone watches it."""
+        process = RunProcess.here(run.tags)
         if process is None or process.lives:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"Process {process.pid} has ended.")

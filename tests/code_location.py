@@ -61,6 +61,7 @@ class CodeLocation:
     code: Path
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     run_server: subprocess.Popen[bytes] | None = None
+    code_server: subprocess.Popen[bytes] | None = None
     clips: int = 0
 
     def start_run_server(self) -> None:
@@ -75,7 +76,8 @@ class CodeLocation:
     def start_code_server(self) -> None:
         """As `ytcaption up` does."""
         socket = code_server_socket(self.settings)
-        self._start(
+        socket.unlink(missing_ok=True)
+        self.code_server = self._start(
             *("dagster", "api", "grpc", "--socket", str(socket), "--location-name", LOCATION_NAME),
             *("--module-name", "ytcaption_assets.definitions"),
             *("--use-python-environment-entry-point", "--empty-working-directory"),

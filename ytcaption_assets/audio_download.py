@@ -52,8 +52,9 @@ def audio_download(
                     )
                     downloaded = True
                 request_store.audio_stored(work.id, work.run_id, info, audio)
-                workspace.clear(media.source.media_id)
                 media = request_store.media(media.source.media_id)
+            # Whoever has stored it may have been killed before this.
+            workspace.clear(media.source.media_id)
         return dg.MaterializeResult(
             metadata=audio_metadata(media, object_store) | {"downloaded": downloaded}
         )

@@ -86,6 +86,21 @@ def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
     assert metadata(second, "audio_download")["downloaded"] is False
 
 
+def test_what_a_killed_run_left_of_its_download_is_cleared(graph: Graph, media_server: MediaServer):
+    """It stored the audio and died before it tidied up: the next run does."""
+    url = media_server.url("jfk.flac")
+    key = graph.submit(url)
+    assert graph.run(key, selection=["audio_download"]).success
+    folder = graph.settings.home / "downloads" / graph.store.get(key).media_id
+    folder.mkdir()
+    (folder / "media").write_bytes(b"left")
+
+    other = graph.submit(url, replace(TINY, hotwords="country"))
+    assert graph.run(other, selection=["audio_download"]).success
+
+    assert not folder.exists()
+
+
 def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaServer):
     """The rows are there once, the document is the same, the model is not asked again."""
     key = graph.submit(media_server.url("jfk.flac"))

@@ -213,6 +213,29 @@ def test_a_killed_run_server_loses_nothing(either: CodeLocation):
 
 
 @only_warm
+def test_a_fresh_run_that_nobody_watches_is_found_lost(either: CodeLocation):
+    """Its code server is killed, then the run itself: its process tells that it has ended."""
+    assert either.run_server is not None
+    either.run_server.kill()
+    either.run_server.wait()
+    with either.no_slots():
+        run_id = either.launch("audio_download").run_id
+        wait_for(lambda: either.waiting_runs() == {run_id}, 30)
+        assert not is_forked(either, run_id)
+        assert health(either, run_id) is WorkerStatus.RUNNING
+        assert either.code_server is not None
+        either.code_server.kill()
+        either.code_server.wait()
+        either.process_of(run_id).kill()
+        wait_for(lambda: health(either, run_id) is WorkerStatus.FAILED, 5)
+        assert either.run(run_id).status is STARTED
+    either.instance.report_run_failed(either.run(run_id))
+    either.start_code_server()
+    either.context.refresh_workspace()
+    either.start_run_server()
+
+
+@only_warm
 def test_a_run_server_that_hangs_is_killed(either: CodeLocation):
     """The run that has waited for it starts in a fresh interpreter."""
     assert either.run_server is not None
