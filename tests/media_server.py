@@ -9,7 +9,7 @@ What each path does:
 - `<file>`: a file of the folder, or bytes given to `serve()`
 - `norange/<file>`: ignores Range, always the whole file; `noetag/<file>`: without ETag
 - `slow/<file>?rate=N`: N bytes a second
-- `stall/<file>?after=N`: N bytes, then nothing until the server closes
+- `stall/<file>?after=N&times=T`: N bytes, then nothing until the server closes, the first T times
 - `cut/<file>?after=N&times=T`: hangs up after N bytes, the first T times (default: always)
 - `as/<file>?type=T&encoding=E`: with that content type and encoding
 - `status/<code>?retry_after=N`: that status; `status/<code>/<file>?times=T`: T times, then the file
@@ -242,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         content_type = query.get("type", mime(name)) if mode == "as" else mime(name)
         self.head(status, content_type, {**headers, "Content-Length": str(len(body))})
         limit = int(query.get("after", len(body))) if mode in ("stall", "cut") else len(body)
-        if mode == "cut":
+        if mode in ("cut", "stall"):
             self.media.counts[self.path] += self.command == "GET"
             if self.media.counts[self.path] > int(query.get("times", 1 << 30)):
                 limit = len(body)
@@ -254,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(step / rate)
             if self.media.closing.is_set():
                 return
-        if mode == "stall":
+        if mode == "stall" and limit < len(body):
             self.media.closing.wait()
         if limit < len(body):
             self.close_connection = True

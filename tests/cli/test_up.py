@@ -35,7 +35,13 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
 
 
 class Up:
-    """An `up` on a home of its own, which can be started again; with settings of one's own."""
+    """An `up` on a home of its own, which can be started again; with settings of one's own.
+
+    Attributes:
+        options: of the command.
+    """
+
+    options: tuple[str, ...] = ()
 
     def __init__(self, home: Path, directory: Path, **more: str) -> None:
         self.home = home
@@ -48,7 +54,7 @@ class Up:
     def start(self) -> None:
         self.lines.clear()
         self.process = subprocess.Popen(
-            [*COMMAND, "up"],
+            [*COMMAND, "up", *self.options],
             cwd=self.directory,
             env=environment(self.home, **self.more),
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,93 @@
+"""A disk that gets full: a small file system of its own for the home, or limits in its place."""
+
+import contextlib
+import errno
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from ytcaption_assets.cli.leftovers import leftover_processes
+
+SIZE = "800m"
+_BLOCK = bytes(1024**2)
+_LIMIT_BYTES = 2_000
+"""Of any file, where nothing can be mounted: less than a recording or a transcript has."""
+
+
+class Disk:
+    """A folder for a home.
+
+    Attributes:
+        kind: what fills it, for people.
+        folder: where the home may be.
+    """
+
+    def __init__(self, folder: Path, *, is_mounted: bool) -> None:
+        self.folder = folder
+        self.is_mounted = is_mounted
+        self.kind = (
+            f"a file system of {SIZE}, filled to the last byte"
+            if is_mounted
+            else f"file sizes of all processes but Postgres limited to {_LIMIT_BYTES} bytes"
+        )
+
+    @contextmanager
+    def full(self, home: Path) -> Iterator[None]:
+        """No space, for as long as the block takes."""
+        if self.is_mounted:
+            with self._filled():
+                yield
+        else:
+            with _limited(home):
+                yield
+
+    @contextmanager
+    def _filled(self) -> Iterator[None]:
+        ballast = self.folder / "ballast"
+        try:
+            with ballast.open("wb", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(_BLOCK)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+            yield
+        finally:
+            ballast.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk(folder: Path) -> Iterator[Disk]:
+    """Mounted on the folder where this may be done, which takes root; gone afterwards."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "chaos", str(folder)]
+    found = shutil.which("mount")
+    done = found and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield Disk(folder, is_mounted=bool(done))
+    finally:
+        if done:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def _limited(home: Path) -> Iterator[None]:
+    """A write beyond it fails by EFBIG, which the product takes for a full disk."""
+    before = {}
+    for process in leftover_processes(home):
+        with contextlib.suppress(psutil.Error):
+            before[process] = process.rlimit(resource.RLIMIT_FSIZE)
+            process.rlimit(resource.RLIMIT_FSIZE, (_LIMIT_BYTES, before[process][1]))
+    try:
+        yield
+    finally:
+        # Those that were begun meanwhile have it from their parents.
+        usual = next(iter(before.values()), (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        for process in leftover_processes(home):
+            with contextlib.suppress(psutil.Error):
+                process.rlimit(resource.RLIMIT_FSIZE, usual)

@@ -1,0 +1,124 @@
+"""Kills the processes of an `up` by SIGKILL, in an order and at times that a seed gives."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import psutil
+
+from resources.postmaster import Postmaster
+from tests.cli.test_up import Up
+from ytcaption_assets.cli.leftovers import leftover_processes
+from ytcaption_assets.cli.up_state import read_state
+
+VICTIMS = ("daemon", "code", "runs", "api", "notifier", "worker-0", "postgres")
+RUN = "run"
+_RUNS_EACH = 2
+"""So many runs die between two others."""
+
+_PAUSE_S = (2.0, 5.0)
+API_APART_S = 61.0
+"""`up` ends when the API dies five times in a row, less than a minute after each start."""
+
+
+def plan(seed: int) -> Iterator[tuple[float, str, float]]:
+    """Pause, victim, and which of several, 0 to 1: for ever, the same for a seed."""
+    choose = random.Random(seed)
+    while True:
+        for victim in choose.sample(VICTIMS, len(VICTIMS)):
+            for each in (*[RUN] * _RUNS_EACH, victim):
+                yield choose.uniform(*_PAUSE_S), each, choose.random()
+
+
+class Killer:
+    """A loop in a thread; a context manager that ends it.
+
+    Attributes:
+        killed: how often each.
+        log: seconds since the start, victim and process number.
+    """
+
+    def __init__(self, up: Up, seed: int, say: Callable[[str], None]) -> None:
+        self.killed: Counter[str] = Counter()
+        self.log: list[tuple[float, str, int]] = []
+        self._up, self._plan, self._say = up, plan(seed), say
+        self._held = threading.Lock()
+        self._ended = threading.Event()
+        self._began = time.monotonic()
+        self._api_at = -API_APART_S
+        self._thread = threading.Thread(target=self._work, name="killer", daemon=True)
+
+    def __enter__(self) -> "Killer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    @property
+    def held(self) -> threading.Lock:
+        """Who has it is safe from it for so long."""
+        return self._held
+
+    def _work(self) -> None:
+        for pause_s, victim, which in self._plan:
+            if self._ended.wait(pause_s):
+                return
+            if victim == "api" and time.monotonic() - self._api_at < API_APART_S:
+                continue
+            with self._held:
+                pid = self._find(victim, which)
+                if pid is not None and self._kill(pid):
+                    self._note(victim, pid)
+
+    def _find(self, victim: str, which: float) -> int | None:
+        if victim == RUN:
+            runs = self._runs()
+            return runs[int(which * len(runs))] if runs else None
+        if victim == "postgres":
+            lock = Postmaster.of(self._up.settings).data / "postmaster.pid"
+            try:
+                return int(lock.read_text().split("\n")[0])
+            except (OSError, ValueError):
+                return None  # it is being started
+        return self._child(victim)
+
+    def _runs(self) -> list[int]:
+        """Runs, forked by `runs` or begun by `code`."""
+        server = self._child("runs")
+        found = []
+        for process in leftover_processes(self._up.home):
+            try:
+                line = " ".join(process.cmdline())
+            except psutil.Error:
+                continue
+            forked = "ytcaption_assets.run_server" in line and process.pid != server
+            if forked or "execute_run" in line:
+                found.append(process.pid)
+        return sorted(found)
+
+    def _child(self, name: str) -> int | None:
+        """None where it has just died."""
+        state = read_state(self._up.home)
+        children = state.processes if state is not None else ()
+        return next((each.pid for each in children if each.name == name and each.lives), None)
+
+    def _kill(self, pid: int) -> bool:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _note(self, victim: str, pid: int) -> None:
+        after_s = time.monotonic() - self._began
+        self.killed[victim] += 1
+        self.log.append((after_s, victim, pid))
+        if victim == "api":
+            self._api_at = time.monotonic()
+        self._say(f"killed {victim} ({pid})")
