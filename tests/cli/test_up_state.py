@@ -1,10 +1,16 @@
 """What runs, as `up` writes it and others read it."""
 
+import io
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import replace
 
+from rich.console import Console
+
+from ytcaption_assets.cli.process_output import ProcessOutput
+from ytcaption_assets.cli.state_file import StateFile
 from ytcaption_assets.cli.up_state import (
     ProcessState,
     UpState,
@@ -13,6 +19,7 @@ from ytcaption_assets.cli.up_state import (
     remove_state,
     write_state,
 )
+from ytcaption_assets.settings import Settings
 
 
 def state_of(pid: int) -> UpState:
@@ -51,3 +58,23 @@ def test_a_torn_file_is_no_state(tmp_path):
     """Written by a machine that lost its power, say."""
     (tmp_path / "up.json").write_text('{"up": {"name"')
     assert read_state(tmp_path) is None
+
+
+def test_a_full_disk_ends_nothing(tmp_path):
+    """It is said, and what could not be written is written once there is space."""
+    text = io.StringIO()
+    settings = Settings(_env_file=None, home=tmp_path)
+    state = StateFile(ProcessOutput(Console(file=text), ["up"]), settings, webserver=False)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # the disk: EFBIG
+    try:
+        state.save([])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "up.json cannot be written" in text.getvalue()
+    assert read_state(tmp_path) is None
+
+    state.try_again()
+
+    found = read_state(tmp_path)
+    assert found is not None and found.up.pid == os.getpid()

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -29,15 +29,10 @@ from ytcaption_assets.cli.home_lock import home_lock
 from ytcaption_assets.cli.leftovers import MARK, end_leftovers
 from ytcaption_assets.cli.ports import in_url, take_port
 from ytcaption_assets.cli.process_output import ProcessOutput
-from ytcaption_assets.cli.supervisor import Child, Supervisor
+from ytcaption_assets.cli.state_file import StateFile
+from ytcaption_assets.cli.supervisor import Supervisor
 from ytcaption_assets.cli.up_programs import WEBSERVER_HOST, programs, worker_programs
-from ytcaption_assets.cli.up_state import (
-    ProcessState,
-    UpState,
-    created_at,
-    remove_state,
-    write_state,
-)
+from ytcaption_assets.cli.up_state import remove_state
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.settings import Settings
 
@@ -73,13 +68,19 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
                 set_pool_limits(instance, settings, paused)
                 if paused:
                     output.write("up", f"paused by an operator: {', '.join(sorted(paused))}")
+                state = StateFile(output, settings, webserver=webserver)
+
+                def watch() -> None:
+                    _keep_postgres(output, settings)
+                    state.try_again()
+
                 supervisor = Supervisor(
                     [*workers, *programs(settings, instance, webserver=webserver)],
                     environment=_environment(settings),
                     output=output,
-                    on_change=lambda children: _save(settings, children, webserver=webserver),
+                    on_change=state.save,
                     on_ready=lambda took_s: _say_ready(output, settings, took_s, webserver),
-                    watch=lambda: _keep_postgres(output, settings),
+                    watch=watch,
                 )
                 signals.on_signal = supervisor.request_stop
                 try:
@@ -121,33 +122,11 @@ def _environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
-def _save(settings: Settings, children: Sequence[Child], *, webserver: bool) -> None:
-    processes = tuple(
-        ProcessState(
-            name=child.program.name,
-            pid=child.process.pid,
-            created_at=created_at(child.process.pid) or child.started_at,
-            restarts=child.restarts,
-        )
-        for child in children
-        if child.process is not None
-    )
-    write_state(
-        settings.home,
-        UpState(
-            up=ProcessState("up", os.getpid(), created_at(os.getpid()) or 0.0),
-            processes=processes,
-            api_host=settings.api_host,
-            api_port=settings.api_port,
-            webserver_port=settings.webserver_port if webserver else None,
-        ),
-    )
-
-
 def _keep_postgres(output: ProcessOutput, settings: Settings) -> None:
     try:
         ensure_postgres(settings)
-    except YtcaptionError as error:  # the next look may find it; all others wait for it meanwhile
+    # The next look may find it; all others wait for it meanwhile.
+    except (YtcaptionError, OSError) as error:
         output.write("up", str(error))
 
 
