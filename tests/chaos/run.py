@@ -8,17 +8,17 @@ machine does in between is its own: two runs of one seed are alike, not equal.
 
 import argparse
 import shutil
+import signal
+import subprocess
 import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import psycopg
 from rich.console import Console
-from rich.table import Table
 
 from resources.database_urls import database_urls
 from resources.models import ensure_model
@@ -27,6 +27,7 @@ from tests.chaos.clients import Clients
 from tests.chaos.clips import OPTIONS, make_clips
 from tests.chaos.disk import Disk, disk
 from tests.chaos.killer import Killer
+from tests.chaos.outcome import Outcome, counts_of, print_outcome
 from tests.chaos.source import Asked, Sources
 from tests.cli.test_up import Up
 from tests.webhook_receiver import Answer, WebhookReceiver
@@ -50,24 +51,6 @@ FREE_WITHIN_S = 120.0
 """After the last end all slots are free (rule 48)."""
 
 DELIVERED_WITHIN_S = 60.0
-
-
-@dataclass
-class Outcome:
-    """What came of it.
-
-    Attributes:
-        wrong: sentences, by check.
-        counts: for people.
-    """
-
-    wrong: dict[str, list[str]] = field(default_factory=dict)
-    counts: dict[str, object] = field(default_factory=dict)
-
-    @property
-    def is_sound(self) -> bool:
-        """Nothing is wrong."""
-        return not any(self.wrong.values())
 
 
 class Storm:
@@ -152,6 +135,8 @@ class Storm:
                 self._wait(up, settings, 5.0)
             outcome = Outcome()
             self._check(settings, asked, clients, receiver, outcome)
+            for command in (("replay", "--check"), ("doctor",)):
+                outcome.wrong[f"ytcaption {' '.join(command)}"] = _said_wrong(up, *command)
             outcome.counts |= {
                 "requests": len(asked),
                 "repeated by clients": clients.repeats,
@@ -184,21 +169,7 @@ class Storm:
             "slots and runs": held,
             "no orphan file": verify.no_orphan_files(facts),
         }
-        statuses = Counter(
-            row["status"] if row["error_code"] is None else f"{row['status']}: {row['error_code']}"
-            for row in facts.rows.values()
-        )
-        events = Counter(
-            event["event_type"] for events in facts.events.values() for event in events
-        )
-        ids = {each.id for each in receiver.received}
-        outcome.counts |= {
-            **dict(sorted(statuses.items())),
-            "attempts": events["transcription.started"],
-            "attempts that failed": events["transcription.retry_queued"],
-            "webhooks: endings": len(ids),
-            "webhooks: repeated": len(receiver.received) - len(ids),
-        }
+        outcome.counts |= counts_of(facts, receiver.received)
 
     def _until(self, wrong, within_s: float) -> list[str]:
         """What is still wrong when the time is over."""
@@ -229,22 +200,6 @@ class Storm:
         self._console.print(f"{time.monotonic() - self._began:6.1f} s  {text}", highlight=False)
 
 
-def print_outcome(outcome: Outcome, log: Path, console: Console) -> None:
-    """The counts, the checks, and what is wrong."""
-    table = Table("count", "")
-    for name, value in outcome.counts.items():
-        table.add_row(name, str(value))
-    console.print(table)
-    checks = Table("check", "")
-    for name, found in outcome.wrong.items():
-        checks.add_row(name, f"{len(found)} wrong" if found else "holds")
-    console.print(checks)
-    for name, found in outcome.wrong.items():
-        for sentence in found[:10]:
-            console.print(f"{name}: {sentence}", markup=False, soft_wrap=True)
-    console.print(f"What `up` said is in {log}", soft_wrap=True)
-
-
 def _statuses(settings: Settings) -> Counter[str]:
     """How many transcriptions are in each; nothing while Postgres is away."""
     try:
@@ -265,13 +220,19 @@ def _undelivered(settings: Settings) -> list[str]:
         return [row[0] for row in rows]
 
 
+def _said_wrong(up: Up, *command: str) -> list[str]:
+    """What a command of the product's finds: nothing where it ends with 0."""
+    done = up.run(*command)
+    return [] if done.returncode == 0 else (done.stdout + done.stderr).splitlines()
+
+
 def _stop(up: Up) -> list[str]:
     """What is wrong with its end by Ctrl-C."""
     assert up.process is not None
-    up.process.send_signal(2)
+    up.process.send_signal(signal.SIGINT)
     try:
         status = up.process.wait(60)
-    except TimeoutError:
+    except subprocess.TimeoutExpired:
         return ["it did not end"]
     left = [str(process.pid) for process in up.processes()]
     return ([f"exit status {status}"] if status else []) + [f"{pid} was left" for pid in left]

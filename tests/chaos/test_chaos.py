@@ -10,11 +10,16 @@ from rich.console import Console
 from tests.chaos import verify
 from tests.chaos.clips import Clip
 from tests.chaos.killer import RUN, VICTIMS, plan
-from tests.chaos.run import Storm, print_outcome
+from tests.chaos.outcome import print_outcome
+from tests.chaos.run import Storm
 from tests.chaos.source import WHOLE, Asked
 from tests.chaos.verify import Facts
 from tests.webhook_receiver import Received
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.settings import Settings
+
+STARTED, FAILED = EventType.STARTED, EventType.TRANSCRIPTION_FAILED
+COMPLETED = EventType.TRANSCRIPTION_COMPLETED
 
 
 @pytest.mark.model
@@ -48,8 +53,8 @@ def row(id: str, **more: object) -> dict:
     return {"id": id, "status": "completed", "error_code": None, "error_message": None} | more
 
 
-def event(kind: str, **data: object) -> dict:
-    return {"event_id": uuid4(), "event_type": f"transcription.{kind}", "data": data}
+def event(kind: EventType, **data: object) -> dict:
+    return {"event_id": uuid4(), "event_type": kind.value, "data": data}
 
 
 def facts(rows: list[dict], *events: dict) -> Facts:
@@ -74,7 +79,7 @@ ONE = Asked(0, "http://127.0.1.1/a.flac", WHOLE, Clip("a.flac", []))
 )
 def test_a_wrong_ending_is_seen(found: dict, says: str) -> None:
     """One that has not ended, that failed by nothing its site did, that is not there."""
-    told = facts([found], event("failed", code=found["error_code"]))
+    told = facts([found], event(FAILED, code=found["error_code"]))
     assert any(says in wrong for wrong in verify.requests_ended_truly(told, {0: "a"}, [ONE]))
 
 
@@ -82,8 +87,8 @@ def test_what_was_lost_each_time_is_a_true_cause() -> None:
     """As many attempts as there may be, all of them to SIGKILL."""
     told = facts(
         [row("a", status="failed", error_code="run_lost")],
-        *[event("retry_queued", code="run_lost")] * 3,
-        event("failed", code="run_lost"),
+        *[event(EventType.RETRIED, code="run_lost")] * 3,
+        event(FAILED, code="run_lost"),
     )
     assert verify.requests_ended_truly(told, {0: "a"}, [ONE]) == []
 
@@ -91,9 +96,9 @@ def test_what_was_lost_each_time_is_a_true_cause() -> None:
 @pytest.mark.parametrize(
     ("events", "says"),
     [
-        ([event("completed"), event("completed")], "completed 2 times"),
-        ([event("started", attempt=1), event("started", attempt=1), event("completed")], "twice"),
-        ([event("completed"), event("started", attempt=2)], "went on"),
+        ([event(COMPLETED), event(COMPLETED)], "completed 2 times"),
+        ([event(STARTED, attempt=1), event(STARTED, attempt=1), event(COMPLETED)], "twice"),
+        ([event(COMPLETED), event(STARTED, attempt=2)], "went on"),
     ],
     ids=["two ends", "two starts", "work after the end"],
 )
@@ -104,7 +109,7 @@ def test_work_that_was_done_twice_is_seen(events: list[dict], says: str) -> None
 
 def test_webhooks_that_are_wrong_are_seen() -> None:
     """Missing, under another id, unsigned, with two bodies, undelivered."""
-    ended = event("completed")
+    ended = event(COMPLETED)
     told = facts([row("a")], ended)
     right = Received("/", {"webhook-id": str(ended["event_id"])}, b"{}", 0.0, (0,))
     assert verify.webhooks_arrived(told, [right]) == []

@@ -16,11 +16,17 @@ from tests.chaos.source import COMPLETED, Asked
 from tests.webhook_receiver import Received
 from ytcaption_assets.cli.dagster_home import dagster_instance
 from ytcaption_assets.domain.errors import ObjectCorrupt, ObjectNotFound
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.transcript import Transcript
 from ytcaption_assets.settings import Settings
 
 FINAL = {"completed", "failed", "canceled"}
-_ENDINGS = ("transcription.completed", "transcription.failed", "transcription.canceled")
+_ENDINGS = (
+    EventType.TRANSCRIPTION_COMPLETED,
+    EventType.TRANSCRIPTION_FAILED,
+    EventType.CANCELED,
+)
+_ASKED = (EventType.REQUESTED, EventType.REQUEST_WITHDRAWN)
 
 
 @dataclass
@@ -125,15 +131,14 @@ def work_was_done_once(facts: Facts) -> list[str]:
     for id, events in facts.events.items():
         names = Counter(event["event_type"] for event in events)
         attempts = [
-            event["data"]["attempt"]
-            for event in events
-            if event["event_type"] == "transcription.started"
+            event["data"]["attempt"] for event in events if event["event_type"] == EventType.STARTED
         ]
-        if names["transcription.completed"] > 1:
-            wrong.append(f"{id} was completed {names['transcription.completed']} times")
+        if (times := names[EventType.TRANSCRIPTION_COMPLETED]) > 1:
+            wrong.append(f"{id} was completed {times} times")
         if len(set(attempts)) != len(attempts):
             wrong.append(f"{id} began an attempt twice: {attempts}")
-        if events[-1]["event_type"] not in _ENDINGS and facts.rows[id]["status"] in FINAL:
+        last = [event["event_type"] for event in events if event["event_type"] not in _ASKED][-1]
+        if last not in _ENDINGS and facts.rows[id]["status"] in FINAL:
             wrong.append(f"{id} is {facts.rows[id]['status']} and went on after its end")
     return wrong
 
@@ -235,7 +240,7 @@ def _died_each_time(facts: Facts, row: dict[str, Any]) -> bool:
     codes = [
         event["data"].get("code")
         for event in facts.events[row["id"]]
-        if event["event_type"] in ("transcription.retry_queued", "transcription.failed")
+        if event["event_type"] in (EventType.RETRIED, EventType.TRANSCRIPTION_FAILED)
     ]
     ours = {"run_lost", "run_not_started", "disk_full", "database_unavailable"}
     return (
