@@ -1,9 +1,7 @@
 """Short recordings cut out of the tests' English ones, and what an undisturbed engine hears."""
 
 import random
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,6 @@ from ytcaption_assets.settings import Settings
 
 OPTIONS = TranscriptionOptions(model="tiny.en", language="en")
 LENGTH_S = (2.0, 5.0)
-_AT_ONCE = 8
 _TRIES = 3
 """Pieces that are cut for each one that is wanted, at most."""
 
@@ -63,26 +60,19 @@ def make_clips(folder: Path, count: int, seed: int, settings: Settings) -> list[
     choose = random.Random(seed)
     waveforms = [np.asarray(decode_audio(str(clip.path))) for clip in spoken(TEST_DATA)]
     transcriber = local_transcriber_of(settings)
-
-    def heard(path: Path) -> Recognition:
-        samples = np.asarray(decode_audio(str(path)))
-        return transcriber.transcribe(samples, OPTIONS, lambda *_: None)
-
     made: list[Clip] = []
-    numbers = iter(range(_TRIES * count))
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        while len(made) < count and (some := list(islice(numbers, count - len(made)))):
-            paths = []
-            for number in some:
-                waveform = choose.choice(waveforms)
-                length = int(choose.uniform(*LENGTH_S) * SAMPLE_RATE_HZ)
-                start = choose.randrange(max(1, len(waveform) - length))
-                paths.append(folder / f"clip-{number:04d}.flac")
-                write_flac([waveform[start : start + length]], paths[-1])
-            for path, found in zip(paths, pool.map(heard, paths), strict=True):
-                if _is_certain(found):
-                    segments = [asdict(segment) for segment in found.segments]
-                    made.append(Clip(path.name, said(segments)))
+    for number in range(_TRIES * count):
+        waveform = choose.choice(waveforms)
+        length = int(choose.uniform(*LENGTH_S) * SAMPLE_RATE_HZ)
+        start = choose.randrange(max(1, len(waveform) - length))
+        path = folder / f"clip-{number:04d}.flac"
+        write_flac([waveform[start : start + length]], path)
+        samples = np.asarray(decode_audio(str(path)))
+        found = transcriber.transcribe(samples, OPTIONS, lambda *_: None)
+        if _is_certain(found):
+            made.append(Clip(path.name, said([asdict(segment) for segment in found.segments])))
+        if len(made) == count:
+            break
     forget_engines()
     assert len(made) == count, f"only {len(made)} pieces are heard without doubt"
     return made
