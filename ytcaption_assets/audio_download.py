@@ -12,7 +12,7 @@ from resources.request_store import RequestStore
 from resources.telemetry import span
 from resources.workspace import Workspace
 from resources.youtube import Downloader
-from ytcaption_assets.domain.errors import ObjectNotFound
+from ytcaption_assets.domain.errors import AudioError, ObjectNotFound
 from ytcaption_assets.domain.media import AudioProbe, MediaInfo, StoredAudio
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.run_claim import Work, claimed_work
@@ -48,7 +48,7 @@ def audio_download(
                     per_site = load_settings().downloads_per_site
                     request_store.begin_download(work.id, work.run_id, per_site)
                     info, audio = _download(
-                        work, object_store, downloader, audio_decoder, directory
+                        work, object_store, workspace, downloader, audio_decoder, directory
                     )
                     downloaded = True
                 request_store.audio_stored(work.id, work.run_id, info, audio)
@@ -63,6 +63,7 @@ def audio_download(
 def _download(
     work: Work,
     object_store: ObjectStore,
+    workspace: Workspace,
     downloader: Downloader,
     audio_decoder: AudioDecoder,
     directory: Path,
@@ -72,7 +73,11 @@ def _download(
             work.media.source, directory, work.progress, should_stop=work.should_stop
         )
     with span("probe"):
-        probe = audio_decoder.probe(download.path)
+        try:
+            probe = audio_decoder.probe(download.path)
+        except AudioError:
+            workspace.clear(work.media.source.media_id)  # it is whole, and of no use to anybody
+            raise
     key = audio_key(work.media.source.media_id, download.extension)
     written = object_store.write_file(key, download.path)
     return download.info, _stored(key, written.sha256, written.size_bytes, probe)

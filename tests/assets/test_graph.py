@@ -161,6 +161,7 @@ def test_bad_media_fails_with_its_cause(graph: Graph, media_server: MediaServer,
     row = graph.store.get(key)
     assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, code)
     assert row.error_message and "Traceback" not in row.error_message
+    assert not list((graph.settings.home / "downloads").glob("*/media"))
     assert TranscriptCatalog.from_settings(graph.settings).transcript_ids() == set()
 
 

@@ -1,1 +1,9 @@
 """The real product while everything of it is killed, and what must hold afterwards: README.md."""
+
+import os
+
+from resources.decoder_environment import for_decoding
+
+# As in the product's processes, and before numpy is imported: with other threads the same recording
+# is heard a little differently.
+os.environ.update(for_decoding(os.environ))

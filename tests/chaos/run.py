@@ -39,7 +39,7 @@ SETTINGS = {
     # A run that is killed costs an attempt: enough of them, so that one sees what a site did.
     "YTCAPTION_MAX_ATTEMPTS": "6",
     "YTCAPTION_DOWNLOADS_PER_SITE": "4",
-    # What shares a batch with others is heard a little differently: times by 20 ms, at times a word.
+    # In a batch with others words move by 20 ms, and at times another one is heard.
     "YTCAPTION_WORKER_JOBS": "1",
 }
 FULL_S = 12.0
