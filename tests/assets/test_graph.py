@@ -151,6 +151,7 @@ def test_a_file_without_speech_completes_empty(graph: Graph, media_server: Media
         ("broken-empty.wav", "empty_file"),
         ("broken-truncated.flac", "audio_truncated"),
         ("page", "unsupported_site"),
+        ("broken-not-audio.mp3", "not_media"),
     ],
 )
 def test_bad_media_fails_with_its_cause(graph: Graph, media_server: MediaServer, path, code):
