@@ -36,7 +36,7 @@ ARMS = {
         "ytcaption sequential", "ours:sequential", _OURS, True, False, True
     ),
     "faster-whisper-tuned": Arm(
-        "faster-whisper sequential, our environment", "plain:tuned", _PLAIN, True, False, True
+        "faster-whisper, memory kept", "plain:tuned", _PLAIN, True, False, True
     ),
     "whisper.cpp": Arm("whisper.cpp", "whisper_cpp:sequential", ("pywhispercpp",)),
     "openai-whisper": Arm("openai-whisper", "openai_torch:sequential", ("openai-whisper", "torch")),
