@@ -105,8 +105,8 @@ class DirectoryStore:
             if path.name.startswith(f".{name}") and path.name.endswith(_TEMPORARY):
                 with suppress(FileNotFoundError):
                     stat = path.stat()
-                    name = path.relative_to(self.root).as_posix()
-                    yield StoredObject(name, stat.st_size, stat.st_mtime)
+                    left = path.relative_to(self.root).as_posix()
+                    yield StoredObject(left, stat.st_size, stat.st_mtime)
 
     def discard(self, name: str) -> bool:
         """Remove a file that nobody is writing any more; whether it was so."""
