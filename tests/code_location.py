@@ -1,4 +1,4 @@
-"""A code server, a run server and Dagster's instance, without a daemon: runs start by hand."""
+"""A code server, a run server, Dagster's instance; without a daemon runs start by hand."""
 
 import os
 import shutil
@@ -23,11 +23,13 @@ from resources.dagster_runs import PARTITION_TAG, RUN_KEY_TAG
 from resources.request_store import RequestStore
 from resources.runtime_directory import make_runtime_directory
 from resources.worker_client import Worker, worker_at, worker_socket
+from tests.hanging import let_hang, serve_hanging
 from tests.media_server import MediaServer
 from ytcaption_assets.cli.dagster_home import (
     LOCATION_NAME,
     code_server_socket,
     dagster_environment,
+    dagster_home,
     dagster_instance,
     has_run_server,
     prepare_dagster_home,
@@ -83,6 +85,11 @@ class CodeLocation:
             *("--use-python-environment-entry-point", "--empty-working-directory"),
         )
         wait_for(lambda: code_server_answers(socket), 60)
+
+    def start_daemon(self) -> None:
+        """That makes runs of requests and starts them, as in `ytcaption up`."""
+        workspace = dagster_home(self.settings) / "workspace.yaml"
+        self._start("ytcaption_assets.cli.dagster_daemon", str(workspace))
 
     def start_worker(self) -> Worker:
         """That holds the model."""
@@ -216,10 +223,13 @@ class CodeLocation:
 
 
 @contextmanager
-def code_location(database_url: str, launcher: str, **more: Any) -> Iterator[CodeLocation]:
+def code_location(
+    database_url: str, launcher: str, *, hanging: bool = False, **more: Any
+) -> Iterator[CodeLocation]:
     """Running, on a home of its own; no process is left after it.
 
     Args:
+        hanging: some clips' transcriptions hang, where runs are forked: `tests.hanging`.
         more: settings.
     """
     folder = Path(tempfile.mkdtemp(prefix="ytcl", dir="/tmp"))  # short, as socket paths must be
@@ -233,12 +243,15 @@ def code_location(database_url: str, launcher: str, **more: Any) -> Iterator[Cod
         **{"downloads_per_site": 100} | more,
     )
     code = _copied_code(folder / "code")
+    if hanging:
+        let_hang(code, folder / "hold")
     make_runtime_directory(settings.home)
     workspace = prepare_dagster_home(settings) / "workspace.yaml"
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         stack.callback(end_leftovers, settings.home, 0)
         server = stack.enter_context(MediaServer())
+        serve_hanging(server)
         instance = stack.enter_context(dagster_instance(settings))
         context = stack.enter_context(
             WorkspaceProcessContext(instance, WorkspaceFileTarget([str(workspace)]))

@@ -356,8 +356,9 @@ class Settings(BaseSettings):
 
     @property
     def concurrent_runs(self) -> int:
-        """Runs that work at the same time: some fetch what the others transcribe next."""
-        return self.transcriptions_at_once + min(self.download_slots, 2)
+        """Runs that work at the same time: one a slot, so that downloads that hang take no place of
+        a transcription."""
+        return self.transcriptions_at_once + self.download_slots
 
     @cached_property
     def store_url(self) -> str:

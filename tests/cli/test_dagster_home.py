@@ -37,7 +37,7 @@ def test_the_instance_is_what_the_settings_say(settings):
         assert limits == {"download": 3, "transcription": 2}
         concurrency = instance.get_concurrency_config()
         assert concurrency.pool_config.pool_granularity.value == "op"
-        assert concurrency.run_queue_config.max_concurrent_runs == 4
+        assert concurrency.run_queue_config.max_concurrent_runs == 5
         assert instance.run_coordinator.dequeue_interval_seconds == 1
         monitoring = instance.run_monitoring_settings
         assert monitoring["enabled"]
