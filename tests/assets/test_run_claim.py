@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from resources.object_store import document_key
 from resources.whisper import Transcriber
 from tests.assets.conftest import Graph
 from tests.media_server import MediaServer
@@ -85,6 +86,36 @@ def test_a_run_hears_of_its_cancel_within_seconds(
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
     slots = graph.instance.event_log_storage.get_concurrency_info("transcription")
     assert (slots.active_slot_count, slots.pending_step_count) == (0, 0)
+
+
+def test_a_run_ends_itself_at_its_limit(
+    graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
+):
+    """Failed for good, within seconds; the slot is free, and what it was writing is gone."""
+    monkeypatch.setenv("YTCAPTION_TRANSCRIPTION_TIMEOUT_S", "1")
+    key = graph.submit(media_server.url("jfk.flac"))
+    graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
+    assert graph.objects.folder is not None
+    document = graph.objects.folder / document_key(key)
+    half = document.with_name(f".{document.name}.tmp")
+    began: list[float] = []
+
+    def begin() -> None:
+        began.append(time.monotonic())
+        half.parent.mkdir(exist_ok=True)
+        half.write_bytes(b"half")
+
+    Patient.meddle = staticmethod(begin)
+    result = graph.run(key, attempt=1, resources={"transcriber": Patient()})
+    assert time.monotonic() - began[0] < 10
+    run = graph.instance.get_run_by_id(result.run_id)
+    assert run is not None and run.status is dg.DagsterRunStatus.FAILURE
+    row = graph.store.get(key)
+    assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "timeout")
+    assert row.error_message == "Processing took too long."
+    slots = graph.instance.event_log_storage.get_concurrency_info("transcription")
+    assert (slots.active_slot_count, slots.pending_step_count) == (0, 0)
+    assert not half.exists()
 
 
 def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server: MediaServer):

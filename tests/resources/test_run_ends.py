@@ -17,12 +17,14 @@ from resources.request_store import RequestStore
 from resources.run_process import RUN_PROCESS_TAG
 from sensors.run_end_sensor import end_runs
 from tests.code_location import CodeLocation, code_location, wait_for
+from tests.hanging import HANGS
 from tests.media_server import DATA
 from ytcaption_assets.domain.request import TranscriptionStatus
 
 CANCELED, FAILURE = dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.FAILURE
 CANCEL_S = 5.0
-HOURS = 1
+MINUTES = 30
+"""Of the recording that is stopped in; some fifty times as fast as it is, in each stage."""
 
 pytestmark = pytest.mark.model
 
@@ -31,13 +33,19 @@ pytestmark = pytest.mark.model
 def location(
     request: pytest.FixtureRequest, database_servers, model_home: Path
 ) -> Iterator[CodeLocation]:
-    """With each launcher, no worker, and an hour's recording to be stopped in."""
+    """With each launcher, no worker, and a long recording to be stopped in."""
     server = database_servers("embedded")
     server.clean()
-    with code_location(server.url, request.param, model_directory=model_home) as found:
+    with code_location(
+        server.url, request.param, hanging=True, model_directory=model_home
+    ) as found:
         sonnet = (DATA / "sonnet-en.mp3").read_bytes()
-        found.server.serve("long.mp3", sonnet * (HOURS * 3600 // 50))
+        found.server.serve("long.mp3", sonnet * (MINUTES * 60 // 50))
         yield found
+
+
+# A copy of the code is run by the run server only, and a worker does not know who asks.
+only_warm = pytest.mark.parametrize("location", ["warm"], indirect=True, scope="module")
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +115,7 @@ class Watched:
         while left := self.left():
             assert time.monotonic() - began < CANCEL_S, left
             time.sleep(0.05)
-        self.wait(lambda: not _lives(self.process), 20)  # an interpreter takes its time to end
+        self.wait(lambda: not _lives(self.process))  # an interpreter takes its time to end
         assert self.row.status is TranscriptionStatus.CANCELED
         assert self.location.run(self.run.run_id).status is CANCELED
 
@@ -149,10 +157,11 @@ def hearing(location: CodeLocation, stage: str) -> Watched:
 
 @pytest.mark.parametrize("stage", ["decoding", "vad", "model"])
 def test_in_the_middle_of_a_transcription(location: CodeLocation, stage: str):
-    """Most of an hour of it is left."""
+    """Most of it is left."""
     hearing(location, stage).cancel()
 
 
+@only_warm
 def test_a_worker_drops_what_was_canceled(location: CodeLocation):
     """With the run, and keeps its model for the next one."""
     worker = location.start_worker()
@@ -171,24 +180,17 @@ def test_a_worker_drops_what_was_canceled(location: CodeLocation):
     wait_for(lambda: jobs() == 0, CANCEL_S)
 
 
+@only_warm
 @pytest.mark.parametrize("ends", ["canceled", "took_too_long"])
 def test_a_run_that_holds_the_interpreter_is_ended_from_outside(
     location: CodeLocation, monkeypatch: pytest.MonkeyPatch, ends: str
 ):
     """It hears no signal and its heartbeats have stopped: native code does not come back."""
-    if location.run_server is None:
-        pytest.skip("a copy of the code is run by the run server only")
-    file = location.code / "ytcaption_assets" / "transcription.py"
-    text = file.read_text()
-    hangs = "    __import__('ctypes').PyDLL(None).sleep(600)\n"
-    file.write_text(text.replace("    started_at = time.perf_counter()\n", hangs, 1))
-    try:
-        watched = Watched(location, "jfk.flac", "audio_download", "transcription")
-        watched.wait(lambda: watched.row.stage == "transcription")
-        assert watched.location.run(watched.run.run_id).tags.get(RUN_PROCESS_TAG), "not forked"
-        time.sleep(2.0)  # no beat comes any more
-    finally:
-        file.write_text(text)
+    watched = Watched(location, HANGS, "audio_download", "transcription")
+    watched.wait(lambda: watched.row.stage == "transcription")
+    assert watched.location.run(watched.run.run_id).tags.get(RUN_PROCESS_TAG), "not forked"
+    assert _lives(watched.process)
+    time.sleep(2.0)  # no beat comes any more
     monkeypatch.setenv("YTCAPTION_HOME", str(location.settings.home))
     is_canceled = ends == "canceled"
     if not is_canceled:  # here; the run itself believes that it has an hour
@@ -202,7 +204,7 @@ def test_a_run_that_holds_the_interpreter_is_ended_from_outside(
         end_runs(location.instance, watched.store, seen, time.monotonic())
         assert time.monotonic() - began < (CANCEL_S if is_canceled else 15.0), left
         time.sleep(0.1)
-    wait_for(lambda: not _lives(watched.process), CANCEL_S)
+    wait_for(lambda: not _lives(watched.process), CANCEL_S)  # it was killed
     run = location.run(watched.run.run_id)
     assert run.status is (CANCELED if is_canceled else FAILURE)
     assert watched.row.error_code == (None if is_canceled else "timeout")
