@@ -51,7 +51,12 @@ def stored_audio(row: TranscriptionRow, media: MediaRow) -> StoredAudio:
     """
     if media.audio is not None:
         return media.audio
-    if row.status.is_final:
+    if row.provenance is not None and row.provenance.source != "asr":
+        message = (
+            "The text is the source's own captions, so its audio was not downloaded. Ask with "
+            "captions=never to have it heard."
+        )
+    elif row.status.is_final:
         message = "The audio is not stored. Retry the transcription to have it downloaded anew."
     else:
         message = (

@@ -26,6 +26,13 @@ PROVENANCE = {
     "compute_type": "int8",
     "audio_sha256": "9f86d081" * 8,
     "created_at": "2026-11-24T10:01:00Z",
+    "captions": {
+        "reason": "The captions in the spoken language are automatic.",
+        "kind": None,
+        "track": None,
+        "language": None,
+        "spoken_language": "en",
+    },
 }
 
 
@@ -93,6 +100,7 @@ CREATE_EXAMPLES: dict[str, Any] = {
             "task": "translate",
             "initial_prompt": "A talk on CTranslate2 and Dagster.",
             "hotwords": "Kubernetes DuckLake",
+            "captions": "never",
             "priority": "bulk",
             "metadata": {"ticket": 4711},
             "keep": True,

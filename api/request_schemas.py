@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, WithJsonSchema, model_validator
 
 from ytcaption_assets.domain.request import MAX_PROMPT_LENGTH, Priority, Task
+from ytcaption_assets.domain.track_choice import CaptionsPolicy
 
 MAX_METADATA_BYTES = 4 * 1024
 MAX_URL_LENGTH = 2_048
@@ -88,6 +89,15 @@ class OptionsAsked(BaseModel):
     temperature: Annotated[
         _Temperature | None, Field(strict=True, description=_WARMER, examples=[0.2])
     ] = None
+    captions: Annotated[
+        CaptionsPolicy,
+        Field(
+            description="What is made of captions that the source has. `prefer`: those that people "
+            "made are taken, else the audio is heard; `prefer_any`: automatic ones, too; `never`: "
+            "the audio is heard; `only`: captions of either kind, or it fails. They are taken in "
+            "`language`, or left out, in the language that is spoken."
+        ),
+    ] = "prefer"
     priority: Annotated[
         Priority, Field(description="`bulk` waits until nothing interactive does.")
     ] = "interactive"

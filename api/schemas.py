@@ -13,6 +13,7 @@ from ytcaption_assets.domain.request import (
     Task,
     TranscriptionStatus,
 )
+from ytcaption_assets.domain.track_choice import CaptionsPolicy, TrackKind
 
 Unit = Literal["bytes", "seconds"]
 
@@ -108,6 +109,20 @@ class OptionsRead(BaseModel):
     initial_prompt: str | None = None
     hotwords: str | None = None
     temperature: Annotated[float | None, Field(description="None: from 0 on.")] = None
+    captions: CaptionsPolicy = "prefer"
+
+
+class CaptionsRead(BaseModel):
+    """What came of looking for captions of the source."""
+
+    reason: Annotated[str, Field(description="Why they are taken, or why not.")]
+    kind: Annotated[
+        TrackKind | None,
+        Field(description="`translated`: by people. Null: the audio was heard."),
+    ] = None
+    track: Annotated[str | None, Field(description="The source's code for it: `en-US`.")] = None
+    language: Annotated[str | None, Field(description="Of the captions.")] = None
+    spoken_language: Annotated[str | None, Field(description="As the source tells.")] = None
 
 
 class ProvenanceRead(BaseModel):
@@ -122,8 +137,13 @@ class ProvenanceRead(BaseModel):
     model_revision: Annotated[str, Field(description="SHA-256 of the weights.")]
     device: str
     compute_type: str
-    audio_sha256: str
+    audio_sha256: Annotated[
+        str, Field(description="Of captions it is empty, and so is all that a model has.")
+    ]
     created_at: datetime
+    captions: Annotated[CaptionsRead | None, Field(description="Null: nobody looked for any.")] = (
+        None
+    )
 
 
 class TranscriptionRead(BaseModel):

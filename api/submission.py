@@ -143,6 +143,7 @@ class Submitter:
             initial_prompt=asked.initial_prompt,
             hotwords=asked.hotwords,
             temperature=asked.temperature,
+            captions=asked.captions,
         )
         if source is None:
             assert isinstance(asked, TranscriptionCreate), "no link and no source"

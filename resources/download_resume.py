@@ -8,6 +8,7 @@ from typing import Protocol
 MEDIA_FILE = "media"
 PARTIAL_FILE = "media.part"
 STATE_FILE = "media.json"
+TRACK_FILE = "captions"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ In this order, so that a crash or a part that is away leaves nothing promised th
 repeating it finishes what is left:
 
 1. One transaction: the tombstone, from which on every read answers that it was erased;
-   deliveries, requests, segments, drafts and checkpoints go; the rows of transcription and media
-   forget document and audio.
+   deliveries, requests, segments, drafts, checkpoints and captions go; the rows of transcription
+   and media forget document and audio.
 2. Its files, its runs and partition in Dagster, its logs, its rows in the lake: each may fail, all
    can be repeated, since all are found by the ids that the rows still have.
 3. One transaction: the rows.
@@ -201,7 +201,8 @@ class Erasure:
                 """,
                 (id,),
             )
-            for table in ("delivery", "request", "segment", "draft_segment", "checkpoint"):
+            tables = ("delivery", "request", "segment", "draft_segment", "checkpoint")
+            for table in (*tables, "caption_track"):
                 connection.execute(
                     f"delete from ytcaption.{table} where transcription_id = %s",  # noqa: S608
                     (id,),

@@ -26,19 +26,21 @@ def media_info(found: Mapping[str, Any], page: str, *, direct: bool) -> MediaInf
 
     Args:
         page: the canonical URL that was asked for.
-        direct: a media URL: its title is its file name, and nothing else is known of it.
+        direct: a media URL: its title is its file name, and little else is known of it.
     """
     duration_s = seconds(found.get("duration"))
-    if direct:
-        return MediaInfo(title=file_title(page), duration_s=duration_s, webpage_url=page)
     language = text(found.get("language"), MAX_NAME)
+    language = language if language and _LANGUAGE.fullmatch(language) else None
+    if direct:
+        title = file_title(page)
+        return MediaInfo(title=title, duration_s=duration_s, language=language, webpage_url=page)
     return MediaInfo(
         title=text(found.get("title"), MAX_TITLE),
         channel=_first_text(found, "channel", "uploader", "creator", "artist"),
         channel_id=_first_text(found, "channel_id", "uploader_id"),
         upload_date=_iso_date(found.get("upload_date") or found.get("release_date")),
         duration_s=duration_s,
-        language=language if language and _LANGUAGE.fullmatch(language) else None,
+        language=language,
         thumbnail_url=_web_url(found.get("thumbnail")),
         webpage_url=_web_url(found.get("webpage_url")) or page,
         chapters=_chapters(found.get("chapters")),

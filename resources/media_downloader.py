@@ -19,7 +19,7 @@ from yt_dlp.extractor.generic import GenericIE  # noqa: TID253
 from yt_dlp.networking import Request  # noqa: TID253
 from yt_dlp.networking.exceptions import HTTPError  # noqa: TID253
 
-from resources.download_resume import MEDIA_FILE, ResumeState, version_of
+from resources.download_resume import MEDIA_FILE, TRACK_FILE, ResumeState, version_of
 from resources.media_description import seconds
 from resources.media_extension import EXTENSIONS
 from resources.ytdlp_options import DownloadJob, ytdlp_options
@@ -32,6 +32,7 @@ from ytcaption_assets.domain.errors import (
     SourceError,
 )
 from ytcaption_assets.domain.retry_after import retry_after_s
+from ytcaption_assets.domain.track_reading import MAX_TRACK_BYTES
 
 _IN_PARTS = ("m3u8", "m3u8_native", "http_dash_segments")
 MAX_PAGE_BYTES = 64 * 1024**2
@@ -51,6 +52,7 @@ class MediaDownloader(YoutubeDL):
         self._resume: ResumeState | None = None
         self._media_url: str | None = None
         self.retry_after_s: float | None = None
+        self._max_bytes = job.max_bytes
         direct = job.kind == "direct"
         super().__init__(ytdlp_options(job, deno), auto_init=not direct)
         if direct:
@@ -87,6 +89,7 @@ class MediaDownloader(YoutubeDL):
 
     def fetch(self, found: Any) -> Path:
         """Download what `find` found; goes on with an earlier part of the same bytes."""
+        found["requested_subtitles"] = None  # the captions are not what is fetched here
         in_parts = found.get("protocol") in _IN_PARTS
         format_id = f"{found.get('format_id')}{_hash_of_parts(found) if in_parts else ''}"
         self._resume = ResumeState(Path.cwd(), self.job.media_id, format_id, in_parts=in_parts)
@@ -104,11 +107,28 @@ class MediaDownloader(YoutubeDL):
         self._resume.finish()
         return path
 
+    def fetch_track(self, track: dict[str, Any]) -> bytes:
+        """The bytes of captions, one of the formats that `find` found them in."""
+        if track.get("data") is not None:
+            return str(track["data"]).encode("utf-8", "replace")
+        path = Path(TRACK_FILE)
+        for left in (path, Path(f"{TRACK_FILE}.part")):
+            left.unlink(missing_ok=True)
+        # Without curl_cffi there is nobody to impersonate.
+        told: Any = {name: value for name, value in track.items() if name != "impersonate"}
+        self._max_bytes = MAX_TRACK_BYTES
+        try:
+            self.dl(TRACK_FILE, told, subtitle=True)
+            self.check_size(path.stat().st_size)
+            return path.read_bytes()
+        finally:
+            self._max_bytes = self.job.max_bytes
+
     def check_size(self, size_bytes: int) -> None:
         """Raise MediaTooLarge for more bytes than allowed."""
-        if size_bytes > self.job.max_bytes:
+        if size_bytes > self._max_bytes:
             raise MediaTooLarge(
-                f"The media has more than {self.job.max_bytes:,} bytes, the most that this "
+                f"The media has more than {self._max_bytes:,} bytes, the most that this "
                 "installation takes."
             )
 

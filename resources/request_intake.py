@@ -7,6 +7,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from resources.caption_store import forget_captions
 from resources.checkpoint_store import forget_checkpoint
 from resources.event_log import VERSION, add_event, appending, trace_id
 from resources.request_rows import Submission, TranscriptionRequest, clean, transcription_row
@@ -285,4 +286,5 @@ def _forget_result(connection: Connection[DictRow], row: DictRow) -> None:
         (row["media_id"],),
     )
     forget_checkpoint(connection, row["id"])
+    forget_captions(connection, row["id"])
     add_event(connection, row, EventType.RESULT_DISCARDED, {"attempt": row["attempt"]})

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from ytcaption_assets.domain.errors import YtcaptionError
-from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource, StoredAudio
+from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption_assets.domain.request import (
     Priority,
     TranscriptionOptions,
@@ -243,11 +243,9 @@ def media_row(row: Mapping[str, Any]) -> MediaRow:
     audio = None
     if row["audio_key"] is not None:
         audio = StoredAudio(**{name: row[f"audio_{name}"] for name in _AUDIO_COLUMNS})
-    info: dict[str, Any] = dict(row["info"])
-    info["chapters"] = tuple(Chapter(**chapter) for chapter in info.get("chapters", ()))
     return MediaRow(
         source=MediaSource(row["id"], row["kind"], row["url"], row["extractor"], row["title"]),
-        info=MediaInfo(**info),
+        info=MediaInfo.from_dict(row["info"]),
         audio=audio,
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -1,8 +1,11 @@
-"""What is written of a run's download: its leave to begin, and the audio it brought."""
+"""What is written of a run's download: its leave to begin, and the audio or captions it brought."""
 
+from psycopg import Connection
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from resources.breaker import let_through, note_success
+from resources.caption_store import keep_captions
 from resources.event_log import add_event
 from resources.request_rows import clean
 from resources.run_outcomes import RunOutcomes
@@ -17,6 +20,8 @@ from resources.transcription_state import (
 )
 from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.media import MediaInfo, StoredAudio
+from ytcaption_assets.domain.track_choice import CaptionChoice
+from ytcaption_assets.domain.track_segments import CaptionTrack
 
 
 class RunDownloads(RunOutcomes):
@@ -77,11 +82,6 @@ class RunDownloads(RunOutcomes):
                     "media_id": row["media_id"],
                 },
             )
-            connection.execute(
-                "update ytcaption.transcription set heartbeat_at = now(), updated_at = now(), "
-                "source_site = null, is_downloading = false where id = %s",
-                (id,),
-            )
             data = {
                 "kind": media["kind"] if media else None,
                 "sha256": audio.sha256,
@@ -89,7 +89,49 @@ class RunDownloads(RunOutcomes):
                 "duration_s": audio.duration_s,
             }
             add_event(connection, row, EventType.AUDIO_DOWNLOADED, data)
-            notify(connection, PROGRESS_CHANNEL, id)
-            if row["is_downloading"]:
-                note_success(connection, row)
-                notify(connection, WORK_CHANNEL, "")  # the site has a place
+            _fetched(connection, row)
+
+    @traced("postgres.captions_settled")
+    def captions_settled(
+        self,
+        id: str,
+        run_id: str,
+        choice: CaptionChoice,
+        track: CaptionTrack | None,
+        info: MediaInfo | None,
+    ) -> None:
+        """What came of looking for captions: kept until there is a text.
+
+        Args:
+            track: None: there are none to use; the audio is heard.
+            info: what the source says of the media, where nothing more is wanted of it.
+
+        Raises:
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            locked_media(connection, id)
+            row = claimed_row(connection, id, run_id)
+            keep_captions(connection, id, choice, track)
+            if track is not None:
+                data = {"kind": choice.kind, "size_bytes": len(track.data)}
+                add_event(connection, row, EventType.CAPTIONS_DOWNLOADED, data)
+            if info is not None:
+                connection.execute(
+                    "update ytcaption.media set info = %s, updated_at = now() where id = %s",
+                    (Jsonb(clean(info.to_dict())), row["media_id"]),
+                )
+                _fetched(connection, row)
+
+
+def _fetched(connection: Connection[DictRow], row: DictRow) -> None:
+    """The site gave what was wanted of it."""
+    connection.execute(
+        "update ytcaption.transcription set heartbeat_at = now(), updated_at = now(), "
+        "source_site = null, is_downloading = false where id = %s",
+        (row["id"],),
+    )
+    notify(connection, PROGRESS_CHANNEL, row["id"])
+    if row["is_downloading"]:
+        note_success(connection, row)
+        notify(connection, WORK_CHANNEL, "")  # the site has a place

@@ -7,6 +7,7 @@ state is one transaction with its event. Rows are locked in the order media, tra
 
 from psycopg.types.json import Jsonb
 
+from resources.caption_store import forget_captions
 from resources.checkpoint_store import forget_checkpoint
 from resources.event_log import add_event
 from resources.request_rows import TranscriptionRow, clean, transcription_row
@@ -200,6 +201,7 @@ class RunStore(RunDownloads):
             connection.execute("delete from ytcaption.segment where transcription_id = %s", (id,))
             forget_drafts(connection, id)
             forget_checkpoint(connection, id)
+            forget_captions(connection, id)
             with (
                 connection.cursor() as cursor,
                 cursor.copy(

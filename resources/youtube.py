@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -20,7 +20,7 @@ from pydantic import Field
 
 import resources
 import ytcaption_assets
-from resources.download_resume import MEDIA_FILE
+from resources.download_resume import MEDIA_FILE, TRACK_FILE
 from resources.egress_proxy import EgressProxy, Traffic
 from resources.media_extension import EXTENSIONS, UNKNOWN
 from ytcaption_assets.domain.errors import (
@@ -33,7 +33,10 @@ from ytcaption_assets.domain.errors import (
     SourceUnavailable,
     YtcaptionError,
 )
-from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource
+from ytcaption_assets.domain.media import MediaInfo, MediaSource
+from ytcaption_assets.domain.track_choice import CaptionChoice, CaptionsWanted
+from ytcaption_assets.domain.track_reading import MAX_TRACK_BYTES
+from ytcaption_assets.domain.track_segments import CaptionTrack
 from ytcaption_assets.settings import Settings
 
 # Pages, players and manifests; before the media itself begins no more than this may come.
@@ -52,12 +55,27 @@ class Download:
     Attributes:
         path: in the folder that was given; the caller's to move or delete.
         extension: of our own list, or `bin`.
+        choice: why there are no captions to use; None: nobody looked for any.
     """
 
     path: Path
     extension: str
     info: MediaInfo
     size_bytes: int
+    choice: CaptionChoice | None = None
+
+
+@dataclass(frozen=True)
+class CaptionsFound:
+    """What came of looking for captions where no audio was downloaded.
+
+    Attributes:
+        track: None: there are none, and the audio was not wanted.
+    """
+
+    info: MediaInfo
+    choice: CaptionChoice
+    track: CaptionTrack | None
 
 
 class Downloader(dg.ConfigurableResource):
@@ -87,18 +105,36 @@ class Downloader(dg.ConfigurableResource):
         on_progress: Callable[[int, int | None], None],
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Download:
-        """Download a site's or a direct media into a folder.
+        """Download a site's or a direct media into a folder. See `captions_or_audio`."""
+        found = self.captions_or_audio(source, directory, None, on_progress, should_stop)
+        assert isinstance(found, Download)
+        return found
+
+    def captions_or_audio(
+        self,
+        source: MediaSource,
+        directory: Path,
+        wanted: CaptionsWanted | None,
+        on_progress: Callable[[int, int | None], None],
+        should_stop: Callable[[], bool] = lambda: False,
+        *,
+        with_audio: bool = True,
+    ) -> Download | CaptionsFound:
+        """The captions of a site's or a direct media, else its audio, downloaded into a folder.
 
         Called again with the same folder it goes on where an interrupted download was, if the
         server still has the same bytes.
 
         Args:
             directory: exists, and is this media's alone.
+            wanted: None: the audio, whatever captions there are.
             on_progress: called with bytes so far and bytes in all (None: not known).
             should_stop: asked several times a second; True ends the download.
+            with_audio: False: captions or nothing.
 
         Raises:
             SourceError, InputError: the source does not give it, in a sentence for a person.
+            CaptionsUnavailable: nothing but captions is wanted, and there are none.
             DownloadCrashed: yt-dlp's process died.
             EmptyFile: zero bytes.
             DiskFull: the folder's disk.
@@ -106,6 +142,10 @@ class Downloader(dg.ConfigurableResource):
         """
         if source.url is None or source.extractor is None:
             raise ValueError("an upload has nothing to download")
+        order = self._order(source) | {
+            "captions": asdict(wanted) if wanted is not None else None,
+            "with_audio": with_audio,
+        }
         deadline = time.monotonic() + self.download_timeout_s
         with (
             EgressProxy(
@@ -114,7 +154,7 @@ class Downloader(dg.ConfigurableResource):
                 idle_timeout_s=3 * self.socket_timeout_s,
             ) as proxy,
             tempfile.TemporaryFile() as errors,
-            _child(directory, self._order(source, proxy.url), errors) as child,
+            _child(directory, order | {"proxy": proxy.url}, errors) as child,
         ):
             for event in _events(child, should_stop, deadline):
                 match event.get("event"):
@@ -127,28 +167,30 @@ class Downloader(dg.ConfigurableResource):
                         on_progress(event["done"], event["total"])
                     case "done":
                         return _download(event, directory)
+                    case "captions":
+                        return _captions(event, directory)
                     case "failed":
                         raise _failure(event, proxy.traffic)
             errors.seek(0)
             _log.error("yt-dlp's process died: %s", errors.read()[-2000:].decode(errors="replace"))
             raise DownloadCrashed("The download ended unexpectedly. Try again.")
 
-    def _order(self, source: MediaSource, proxy_url: str) -> bytes:
-        order = {
+    def _order(self, source: MediaSource) -> dict[str, Any]:
+        return {
             "media_id": source.media_id,
             "url": source.url,
             "kind": source.kind,
             "extractor": source.extractor,
-            "proxy": proxy_url,
             "max_bytes": self.max_download_bytes,
             "max_audio_s": self.max_audio_s,
             "socket_timeout_s": self.socket_timeout_s,
         }
-        return json.dumps(order).encode() + b"\n"
 
 
 @contextlib.contextmanager
-def _child(directory: Path, order: bytes, errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def _child(
+    directory: Path, order: Mapping[str, Any], errors: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
     """The process at work, in a group of its own; ended and gone afterwards."""
     child = subprocess.Popen(
         [sys.executable, "-P", "-m", _CHILD],
@@ -163,7 +205,7 @@ def _child(directory: Path, order: bytes, errors: IO[bytes]) -> Iterator[subproc
     try:
         # stdin stays open: its end tells the child that we are gone.
         with contextlib.suppress(BrokenPipeError):
-            child.stdin.write(order)
+            child.stdin.write(json.dumps(order).encode() + b"\n")
             child.stdin.flush()
         yield child
     finally:
@@ -233,9 +275,20 @@ def _events(
 
 def _download(event: dict[str, Any], directory: Path) -> Download:
     extension = event["extension"] if event["extension"] in EXTENSIONS else UNKNOWN
-    chapters = tuple(Chapter(**chapter) for chapter in event["info"]["chapters"])
-    info = MediaInfo(**{**event["info"], "chapters": chapters})
-    return Download(directory / MEDIA_FILE, extension, info, event["size_bytes"])
+    info = MediaInfo.from_dict(event["info"])
+    choice = CaptionChoice(**event["choice"]) if event["choice"] is not None else None
+    return Download(directory / MEDIA_FILE, extension, info, event["size_bytes"], choice)
+
+
+def _captions(event: dict[str, Any], directory: Path) -> CaptionsFound:
+    track = None
+    if event["extension"] is not None:
+        path = directory / TRACK_FILE
+        with path.open("rb") as file:
+            track = CaptionTrack(event["extension"], file.read(MAX_TRACK_BYTES + 1))
+        path.unlink()
+    info = MediaInfo.from_dict(event["info"])
+    return CaptionsFound(info, CaptionChoice(**event["choice"]), track)
 
 
 def _failure(event: dict[str, Any], traffic: Traffic) -> YtcaptionError:

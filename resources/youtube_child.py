@@ -12,11 +12,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from resources.download_resume import TRACK_FILE
 from ytcaption_assets.domain.errors import YtcaptionError
+
+if TYPE_CHECKING:
+    from ytcaption_assets.domain.media import MediaInfo
+    from ytcaption_assets.domain.track_choice import CaptionChoice
+    from ytcaption_assets.domain.track_segments import CaptionTrack
 
 MEMORY_BYTES = 2 * 1024**3
 REPORT_EVERY_S = 0.2
@@ -55,12 +62,17 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
     deno = deno_path()
     only_proxy_and_deno(urlsplit(order["proxy"]).port or 0, deno)
 
+    from resources.caption_fetch import fetch_captions
+    from resources.caption_offers import caption_offers
     from resources.media_description import media_info
     from resources.media_downloader import MediaDownloader, progress_hook
     from resources.media_extension import extension_of
     from resources.ytdlp_options import DownloadJob
+    from ytcaption_assets.domain.track_choice import CaptionsWanted
 
-    job = DownloadJob(**order)
+    captions = order["captions"]
+    wanted = CaptionsWanted(**captions) if captions is not None else None
+    job = DownloadJob(**{**order, "captions": wanted})
     told_at = 0.0
 
     def progress(done: int, total: int | None) -> None:
@@ -76,6 +88,12 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
             found = downloader.find()
             stated = found.get("ext")
             info = media_info(found, job.url, direct=job.kind == "direct")
+            choice = None
+            if wanted is not None:
+                info = replace(info, captions=caption_offers(found))
+                choice, track = fetch_captions(downloader, found, info, wanted)
+                if track is not None or not job.with_audio:
+                    return _captions(info, choice, track)
             tell(event="found")
             path = downloader.fetch(found)
         except Exception as failure:
@@ -86,7 +104,22 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
         "event": "done",
         "extension": extension_of(path, stated),
         "info": info.to_dict(),
+        "choice": choice.to_dict() if choice is not None else None,
         "size_bytes": path.stat().st_size,
+    }
+
+
+def _captions(
+    info: "MediaInfo", choice: "CaptionChoice", track: "CaptionTrack | None"
+) -> dict[str, Any]:
+    """The final event without audio; the track lies in the working folder."""
+    if track is not None:
+        Path(TRACK_FILE).write_bytes(track.data)
+    return {
+        "event": "captions",
+        "extension": track.extension if track is not None else None,
+        "info": info.to_dict(),
+        "choice": choice.to_dict(),
     }
 
 

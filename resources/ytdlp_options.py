@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from resources.download_resume import MEDIA_FILE
+from ytcaption_assets.domain.track_choice import CaptionsWanted
 
 # Downloaders of yt-dlp's own that speak HTTP; all others start a program or open a socket.
 _PROTOCOLS = "[protocol~='^(https?|m3u8|m3u8_native|http_dash_segments)$']"
@@ -23,6 +24,8 @@ class DownloadJob:
         extractor: yt-dlp's key of the one that resolved the URL.
         max_bytes: largest media.
         max_audio_s: longest media, as far as the source states it.
+        captions: None: nobody looks for any.
+        with_audio: False: captions or nothing.
     """
 
     media_id: str
@@ -33,6 +36,8 @@ class DownloadJob:
     max_bytes: int
     max_audio_s: float
     socket_timeout_s: float
+    captions: CaptionsWanted | None = None
+    with_audio: bool = True
 
 
 def ytdlp_options(job: DownloadJob, deno: str | None) -> Any:
@@ -59,6 +64,8 @@ def ytdlp_options(job: DownloadJob, deno: str | None) -> Any:
         "cachedir": False,
         # What it takes.
         "format": _FORMAT,
+        # Extractors list captions where they are to be written; what is written we choose.
+        "writesubtitles": job.captions is not None,
         "noplaylist": True,
         "playlist_items": "1:2",
         "extract_flat": "in_playlist",

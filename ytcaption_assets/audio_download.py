@@ -1,22 +1,24 @@
 """Asset `audio_download`: request -> partition -> *audio* -> transcript -> parquet -> query."""
 
 import hashlib
-from pathlib import Path
+from dataclasses import replace
 
 import dagster as dg
 
 from resources.audio_decoder import AudioDecoder
+from resources.caption_store import kept_captions
 from resources.object_store import ObjectStore, audio_key, upload_key
 from resources.request_rows import MediaRow
 from resources.request_store import RequestStore
 from resources.telemetry import span
 from resources.workspace import Workspace
-from resources.youtube import Downloader
+from resources.youtube import CaptionsFound, Download, Downloader
+from ytcaption_assets.caption_transcript import source_of_text, wanted_of_source
 from ytcaption_assets.domain.errors import AudioError, ObjectNotFound
 from ytcaption_assets.domain.media import AudioProbe, MediaInfo, StoredAudio
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.run_claim import Work, claimed_work
-from ytcaption_assets.run_metadata import audio_metadata
+from ytcaption_assets.run_metadata import audio_metadata, captions_metadata
 from ytcaption_assets.settings import load_settings
 
 
@@ -35,43 +37,65 @@ def audio_download(
     downloader: Downloader,
     audio_decoder: AudioDecoder,
 ) -> dg.MaterializeResult:
-    """The media's best audio, as it came, stored once a media with its checksum and description."""
+    """The media's best audio, as it came, stored once a media with its checksum and description;
+    or the source's own captions, where they are taken instead."""
     with claimed_work(context, request_store) as work:
         media, downloaded = work.media, False
+        kept = kept_captions(request_store.postgres, work.id)
+        if kept is not None and kept.track is not None:
+            return dg.MaterializeResult(metadata=captions_metadata(media, kept.choice))
+        text_of = source_of_text(work, object_store)
+        if text_of is not None and text_of.source != "asr":
+            return dg.MaterializeResult(metadata={"captions": text_of.source, "downloaded": False})
         with workspace.download_directory(media.source.media_id, work.should_stop) as directory:
             # Another run may have stored it while this one waited for the folder.
             media = request_store.media(media.source.media_id)
-            if media.audio is None or not object_store.exists(media.audio.key):
-                if media.source.kind == "upload":
-                    info, audio = _examine_upload(object_store, audio_decoder, media)
-                else:
-                    per_site = load_settings().downloads_per_site
-                    request_store.begin_download(work.id, work.run_id, per_site)
-                    info, audio = _download(
-                        work, object_store, workspace, downloader, audio_decoder, directory
-                    )
-                    downloaded = True
+            has_audio = media.audio is not None and object_store.exists(media.audio.key)
+            wanted = None
+            if text_of is None:
+                wanted = wanted_of_source(work, media, request_store, has_audio=has_audio)
+            if media.source.kind == "upload" and not has_audio:
+                info, audio = _examine_upload(object_store, audio_decoder, media)
                 request_store.audio_stored(work.id, work.run_id, info, audio)
-                media = request_store.media(media.source.media_id)
+            elif wanted is not None or not has_audio:
+                per_site = load_settings().downloads_per_site
+                request_store.begin_download(work.id, work.run_id, per_site)
+                with span("download"):
+                    found = downloader.captions_or_audio(
+                        media.source,
+                        directory,
+                        wanted,
+                        work.progress,
+                        should_stop=work.should_stop,
+                        with_audio=not has_audio and (wanted is None or wanted.policy != "only"),
+                    )
+                if isinstance(found, CaptionsFound):
+                    request_store.captions_settled(
+                        work.id, work.run_id, found.choice, found.track, found.info
+                    )
+                else:
+                    _store(work, request_store, object_store, workspace, audio_decoder, found)
+                    downloaded = True
             # Whoever has stored it may have been killed before this.
             workspace.clear(media.source.media_id)
+            media = request_store.media(media.source.media_id)
+        kept = kept_captions(request_store.postgres, work.id)
+        if kept is not None and kept.track is not None:
+            return dg.MaterializeResult(metadata=captions_metadata(media, kept.choice))
         return dg.MaterializeResult(
             metadata=audio_metadata(media, object_store) | {"downloaded": downloaded}
         )
 
 
-def _download(
+def _store(
     work: Work,
+    request_store: RequestStore,
     object_store: ObjectStore,
     workspace: Workspace,
-    downloader: Downloader,
     audio_decoder: AudioDecoder,
-    directory: Path,
-) -> tuple[MediaInfo, StoredAudio]:
-    with span("download"):
-        download = downloader.download(
-            work.media.source, directory, work.progress, should_stop=work.should_stop
-        )
+    download: Download,
+) -> None:
+    """Audio, and why there are no captions in its stead."""
     with span("probe"):
         try:
             probe = audio_decoder.probe(download.path)
@@ -80,7 +104,13 @@ def _download(
             raise
     key = audio_key(work.media.source.media_id, download.extension)
     written = object_store.write_file(key, download.path)
-    return download.info, _stored(key, written.sha256, written.size_bytes, probe)
+    if download.choice is not None:
+        request_store.captions_settled(work.id, work.run_id, download.choice, None, None)
+    audio = _stored(key, written.sha256, written.size_bytes, probe)
+    info = download.info
+    if info.captions is None:  # nobody looked this time
+        info = replace(info, captions=work.media.info.captions)
+    request_store.audio_stored(work.id, work.run_id, info, audio)
 
 
 def _examine_upload(

@@ -10,6 +10,7 @@ from resources.object_store import ObjectStore
 from resources.request_rows import MediaRow
 from ytcaption_assets.domain.captions import Cue
 from ytcaption_assets.domain.metrics import rtf
+from ytcaption_assets.domain.track_choice import CaptionChoice
 from ytcaption_assets.domain.transcript import Transcript
 
 PREVIEW_CUES = 12
@@ -38,6 +39,17 @@ def audio_metadata(media: MediaRow, object_store: ObjectStore) -> dict[str, Any]
     return {name: value for name, value in listed.items() if value is not None}
 
 
+def captions_metadata(media: MediaRow, choice: CaptionChoice) -> dict[str, Any]:
+    """Metadata of `audio_download` where captions are taken instead of the audio."""
+    listed = {
+        "title": _title(media),
+        "channel": media.info.channel,
+        "captions_choice": dg.MetadataValue.json(choice.to_dict()),
+        "downloaded": False,
+    }
+    return {name: value for name, value in listed.items() if value is not None}
+
+
 def transcript_metadata(
     transcript: Transcript,
     captions: list[Cue],
@@ -59,7 +71,8 @@ def transcript_metadata(
         "duration_s": round(transcript.duration_s, 2),
         "speech_s": round(transcript.speech_s, 2),
         "words": len(transcript.words),
-        "model": transcript.provenance.model,
+        "source": transcript.provenance.source,
+        "model": transcript.provenance.model or "none: captions of the source",
         "captions": dg.MetadataValue.md(_preview(captions)),
         "dropped_segments": len(transcript.dropped),
     }
@@ -70,6 +83,8 @@ def transcript_metadata(
                 for drop in transcript.dropped[:LISTED_DROPS]
             ]
         )
+    if transcript.provenance.captions is not None:
+        metadata["captions_choice"] = dg.MetadataValue.json(transcript.provenance.captions)
     if timings_s:
         if resumed_s:
             metadata["resumed_s"] = round(resumed_s, 2)

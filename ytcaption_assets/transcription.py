@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from resources.audio_decoder import AudioDecoder
+from resources.caption_store import KeptCaptions, kept_captions
 from resources.checkpoint_store import open_checkpoint
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
 from resources.telemetry import now_ns, record_span, span
 from resources.whisper import Transcriber
+from ytcaption_assets.caption_transcript import caption_transcript
 from ytcaption_assets.checks import transcription_check_specs, transcription_checks
 from ytcaption_assets.domain.caption_qa import qa_report
 from ytcaption_assets.domain.caption_style import CaptionStyle
@@ -47,7 +49,13 @@ def transcription(
             document = object_store.read_bytes(row.document_key, row.document_sha256)
             heard = _Heard(Transcript.from_json(document))
         else:
-            heard = _transcribe(work, request_store, object_store, audio_decoder, transcriber)
+            kept = kept_captions(request_store.postgres, work.id)
+            if kept is not None and kept.track is not None:
+                heard = _Heard(caption_transcript(work, kept, kept.track))
+            else:
+                heard = _transcribe(
+                    work, request_store, object_store, audio_decoder, transcriber, kept
+                )
             key = document_key(work.id)
             written = object_store.write_bytes(key, heard.transcript.to_json())
             request_store.transcript_stored(
@@ -70,10 +78,10 @@ def transcription(
 
 @dataclass(frozen=True)
 class _Heard:
-    """What came of the audio.
+    """What came of the audio, or of the captions.
 
     Attributes:
-        timings_s: wall seconds by stage; empty where the document was there.
+        timings_s: wall seconds by stage; empty where the document was there, and of captions.
         picture: PNG of the waveform.
         resumed_s: seconds of audio that earlier attempts heard.
     """
@@ -85,8 +93,9 @@ class _Heard:
 
     @property
     def processing_s(self) -> float | None:
-        """What all of the audio took; None where an earlier attempt took a part of it."""
-        return None if self.resumed_s else sum(self.timings_s.values())
+        """What all of the audio took; None where an earlier attempt took a part of it, or nothing
+        was heard."""
+        return sum(self.timings_s.values()) if self.timings_s and not self.resumed_s else None
 
 
 def _transcribe(
@@ -95,6 +104,7 @@ def _transcribe(
     object_store: ObjectStore,
     audio_decoder: AudioDecoder,
     transcriber: Transcriber,
+    kept: KeptCaptions | None,
 ) -> _Heard:
     audio = work.media.audio
     if audio is None:
@@ -114,7 +124,7 @@ def _transcribe(
         heard_ns = record_span(step, heard_ns, took_s)
     picture = audio_decoder.waveform_png(waveform)
     return _Heard(
-        _document(work, recognition, transcriber, options, audio.sha256),
+        _document(work, recognition, transcriber, options, audio.sha256, kept),
         {"decode": decode_s, **recognition.timings_s},
         picture,
         recognition.resumed_s,
@@ -127,6 +137,7 @@ def _document(
     transcriber: Transcriber,
     options: TranscriptionOptions,
     audio_sha256: str,
+    kept: KeptCaptions | None,
 ) -> Transcript:
     engine = transcriber.describe(options.model)
     return Transcript(
@@ -151,5 +162,6 @@ def _document(
             audio_sha256=audio_sha256,
             run_id=work.run_id,
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            captions=kept.choice.to_dict() if kept is not None else None,
         ),
     )

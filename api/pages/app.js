@@ -170,6 +170,12 @@ function languageName(code) {
   }
 }
 
+/** The source's own captions and their kind, else the model that hears the audio. */
+function madeOf({ provenance, options }) {
+  const kind = provenance?.captions?.kind;
+  return kind ? `${kind} captions of the source` : options.model;
+}
+
 const titleOf = (status) => status.media.title || status.media.url || status.id;
 
 function draw(status) {
@@ -182,7 +188,7 @@ function draw(status) {
   const length = status.duration_s ?? media.duration_s;
   $("source").textContent = [
     media.channel, media.upload_date, length && duration(length),
-    status.language && languageName(status.language), status.options.model,
+    status.language && languageName(status.language), madeOf(status),
     status.options.task === "translate" && "translated",
   ].filter(Boolean).join(" · ");
   $("moving").hidden = !moving;
@@ -271,6 +277,7 @@ $("ask").addEventListener("submit", (event) => {
   const choices = { url, task: $("task").value };
   if ($("language").value) choices.language = $("language").value;
   if ($("model").value) choices.model = $("model").value;
+  if ($("captions").value) choices.captions = $("captions").value;
   ask(choices);
 });
 addEventListener("hashchange", () => open(decodeURIComponent(location.hash.slice(1))));

@@ -12,6 +12,7 @@ const WORDS = {
   Started: (data) => `Started${tried(data)}`,
   AudioDownloaded: (data) => `${data.kind === "upload" ? "File examined" : "Audio downloaded"}: `
     + `${size(data.size_bytes)}, ${duration(data.duration_s)}`,
+  CaptionsDownloaded: (data) => `Captions of the source taken: ${data.kind}, ${size(data.size_bytes)}`,
   Progress: (data) => `${data.stage === "transcription" ? "Transcribed" : "Downloaded"} `
     + percent(data.done / data.total),
   TranscriptStored: (data) => `Transcript stored: ${data.word_count} words`,

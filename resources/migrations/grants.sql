@@ -27,8 +27,8 @@ grant select, insert on ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 -- Erasing takes rows away; their events stay.
 grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.segment,
-    ytcaption.draft_segment, ytcaption.checkpoint, ytcaption.tombstone to ytcaption_api;
-grant select on ytcaption.checkpoint to ytcaption_api;
+    ytcaption.draft_segment, ytcaption.checkpoint, ytcaption.caption_track, ytcaption.tombstone to ytcaption_api;
+grant select on ytcaption.checkpoint, ytcaption.caption_track to ytcaption_api;
 
 -- dagster: runs and sensors. It takes no requests.
 grant usage on schema ytcaption to ytcaption_dagster;
@@ -37,6 +37,7 @@ grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytc
 grant insert on ytcaption.event to ytcaption_dagster;
 grant insert, delete on ytcaption.segment to ytcaption_dagster;
 grant select, insert, delete on ytcaption.draft_segment, ytcaption.checkpoint to ytcaption_dagster;
+grant select, insert, update, delete on ytcaption.caption_track to ytcaption_dagster;
 grant select on ytcaption.pause, ytcaption.tombstone, ytcaption.busy_site to ytcaption_dagster;
 grant select, insert, update, delete on ytcaption.breaker to ytcaption_dagster;
 -- Upkeep: leases of dead notifiers, and what is too old.

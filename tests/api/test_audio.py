@@ -14,11 +14,14 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.audio_file import media_type
-from resources.object_store import ObjectStore, audio_key
+from resources.object_store import ObjectStore, audio_key, document_key
 from resources.request_store import RequestStore
 from tests.api.conftest import BASE_URL, RUN_ID, UNKNOWN_ID, World
 from tests.api.keys import Keys
+from tests.transcripts import make_transcript, spoken
 from ytcaption_assets.domain.media import MediaInfo, StoredAudio
+from ytcaption_assets.domain.track_choice import CaptionChoice
+from ytcaption_assets.domain.track_segments import CaptionTrack
 from ytcaption_assets.settings import Settings
 
 PATH = "/api/v1/transcriptions"
@@ -183,6 +186,28 @@ def test_it_is_there_before_the_text(client: TestClient, world: World) -> None:
     assert (early.status_code, early.json()["code"]) == (409, "result_not_ready")
     assert (early.json()["transcription_status"], early.headers["Retry-After"]) == ("queued", "2")
     assert client.get(f"{PATH}/{stored(world)}/audio").status_code == 200
+
+
+def test_captions_need_no_audio(client: TestClient, world: World) -> None:
+    """The text is the source's own: 409 says so, how to have it heard, and no time to wait."""
+    id = world.running()
+    choice = CaptionChoice("There are captions.", "manual", "en", "en", "en")
+    world.request_store.captions_settled(
+        id, RUN_ID, choice, CaptionTrack("vtt", b"WEBVTT"), MediaInfo(title="A talk")
+    )
+    transcript = make_transcript(spoken("Good night."), id=id)
+    made = replace(transcript.provenance, source="manual_captions", captions=choice.to_dict())
+    transcript = replace(transcript, provenance=made)
+    key = document_key(id)
+    written = world.object_store.write_bytes(key, transcript.to_json())
+    world.request_store.transcript_stored(id, RUN_ID, transcript, key, written.sha256)
+    world.request_store.complete(id, RUN_ID)
+    answer = client.get(f"{PATH}/{id}/audio")
+    assert (answer.status_code, answer.json()["code"]) == (409, "result_not_ready")
+    assert "captions=never" in answer.json()["detail"]
+    told = client.get(f"{PATH}/{id}").json()["provenance"]
+    assert (told["source"], told["captions"]) == ("manual_captions", choice.to_dict())
+    assert client.get(f"{PATH}/{id}/result?format=txt").text == "Good night.\n"
 
 
 def test_audio_that_never_came(client: TestClient, world: World) -> None:

@@ -125,7 +125,8 @@ def _begin_anew(world: World, key_id: str) -> None:
     with world.request_store.postgres.transaction() as connection:
         connection.execute(
             "truncate ytcaption.request, ytcaption.segment, ytcaption.draft_segment, "
-            "ytcaption.checkpoint, ytcaption.delivery, ytcaption.delivery_attempt, "
+            "ytcaption.checkpoint, ytcaption.caption_track, "
+            "ytcaption.delivery, ytcaption.delivery_attempt, "
             "ytcaption.transcription, ytcaption.media, ytcaption.idempotency, ytcaption.tombstone"
         )
         connection.execute("delete from ytcaption.api_key where id <> %s", (key_id,))

@@ -44,6 +44,7 @@ def test_what_was_asked_is_stored(client: TestClient, request_store: RequestStor
             "task": "translate",
             "initial_prompt": "A talk on Dagster.",
             "hotwords": "DuckLake",
+            "captions": "never",
             "priority": "bulk",
             "metadata": {"ticket": 4711, "tags": ["ä", None, 1.5]},
         },
@@ -58,6 +59,7 @@ def test_what_was_asked_is_stored(client: TestClient, request_store: RequestStor
         "task": "translate",
         "initial_prompt": "A talk on Dagster.",
         "hotwords": "DuckLake",
+        "captions": "never",
     }
     with request_store.postgres.transaction() as connection:
         stored = connection.execute("select metadata, id from ytcaption.request").fetchone()
@@ -207,6 +209,7 @@ def test_a_completed_one_is_described(client: TestClient, world: World) -> None:
         "initial_prompt": None,
         "hotwords": None,
         "temperature": None,
+        "captions": "prefer",
     }
     assert body["completed_at"] is not None
     assert "Retry-After" not in answer.headers

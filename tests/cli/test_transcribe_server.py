@@ -121,6 +121,8 @@ def test_what_fails_is_told_and_the_rest_is_done(
         (("--server", "127.0.0.1:9", URL), 2, "Write http://host:8000"),
         (("--server", "http://a:b@host", URL), 2, "YTCAPTION_API_KEY"),
         (("--server", "http://127.0.0.1:9", "--task", "sing", URL), 2, "Unknown task 'sing'"),
+        (("--server", "http://127.0.0.1:9", "--captions", "x", URL), 2, "Unknown captions 'x'"),
+        (("--captions", "x", URL), 2, "Unknown captions 'x'"),
         (("--server", "http://127.0.0.1:9", "--format", "doc", URL), 2, "doc"),
     ],
 )

@@ -48,7 +48,10 @@ def requests_of(world: World) -> int:
 
 def test_from_a_link_to_captions(api: Client, world: World, line: Line) -> None:
     """Submitted, waited for by events, read in each format; progress is told on the way."""
-    accepted = api.submit(URL, model="base", language="en", metadata={"ticket": 4711})
+    accepted = api.submit(
+        URL, model="base", language="en", captions="never", metadata={"ticket": 4711}
+    )
+    assert api.get(accepted.id).options.captions == "never"
     seen: list[Transcription] = []
     with Finisher(world):
         done = api.wait(accepted.id, on_change=seen.append)

@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from ytcaption_assets.domain.request import (
     partition_key,
     short_hash,
 )
+from ytcaption_assets.domain.track_choice import CaptionsWanted
 
 MODELS = ("base", "tiny.en")
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.[a-z2-7]{26}")
@@ -45,6 +47,7 @@ options = st.builds(
     initial_prompt=texts,
     hotwords=texts,
     temperature=st.one_of(st.none(), st.sampled_from([0.2, 0.5, 1.0])),
+    captions=st.sampled_from([None, "prefer_any", "never", "only"]),
 )
 
 
@@ -187,6 +190,23 @@ def test_blank_texts_are_no_options():
     """An empty prompt gives the id of no prompt."""
     blank = checked_options(model="base", allowed_models=MODELS, initial_prompt="", hotwords="")
     assert blank == TranscriptionOptions("base")
+
+
+def test_captions_are_an_option_only_where_they_are_not_the_default():
+    """`prefer` is what every request was before there was a choice: the same options and ids."""
+    asked = partial(checked_options, model="base", allowed_models=MODELS)
+    plain = asked()
+    assert asked(captions="prefer") == plain and plain.captions_wanted.policy == "prefer"
+    assert "captions" not in plain.to_dict()
+    never = asked(captions="never", language="de")
+    assert never.to_dict()["captions"] == "never"
+    assert never.captions_wanted == CaptionsWanted("never", "de", "transcribe")
+    policies = ("prefer", "prefer_any", "never", "only")
+    assert len({partition_key("url-a", asked(captions=policy)) for policy in policies}) == 4
+    with pytest.raises(InvalidOption, match="Use prefer, prefer_any, never or only"):
+        asked(captions="always")
+    with pytest.raises(InvalidOption, match="not translated"):
+        asked(captions="only", task="translate")
 
 
 def test_temperature_is_an_option_only_where_it_changes_the_text():

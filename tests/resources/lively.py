@@ -18,6 +18,8 @@ from tests.resources.transcripts import AUDIO, INFO, make_transcript
 from ytcaption_assets.domain.errors import LakeUnavailable, SetupError, StorageError, YtcaptionError
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import Priority, TranscriptionOptions, partition_key
+from ytcaption_assets.domain.track_choice import CaptionChoice
+from ytcaption_assets.domain.track_segments import CaptionTrack
 
 SECRET = "Secret words"
 SITE = "youtube.com"
@@ -93,7 +95,12 @@ class Lively:
         self.store.claim(id, run_id)
         self.store.begin_download(id, run_id, 1)
         self.store.progress(id, run_id, "audio_download", 5, 10, is_milestone=first)
-        self.store.audio_stored(id, run_id, INFO, AUDIO)
+        if first:
+            choice = CaptionChoice(SECRET, "manual", "en")
+            track = CaptionTrack("vtt", SECRET.encode())
+            self.store.captions_settled(id, run_id, choice, track, INFO)
+        else:
+            self.store.audio_stored(id, run_id, INFO, AUDIO)
         texts = (SECRET, "and more") if second else ()
         self.store.transcript_stored(
             id, run_id, make_transcript(id, texts), f"transcripts/{id}.json", "ef" * 32, 1.25

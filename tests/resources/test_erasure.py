@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from resources import erasure as erasure_module
+from resources.caption_store import keep_captions
 from resources.erasure import Erasure
 from resources.object_store import ObjectStore, audio_key, document_key
 from resources.orchestrator import Orchestrator
@@ -30,6 +31,8 @@ from ytcaption_assets.domain.errors import (
 )
 from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption_assets.domain.track_choice import CaptionChoice
+from ytcaption_assets.domain.track_segments import CaptionTrack
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.settings import Settings
 
@@ -100,6 +103,7 @@ class Here:
             "segment",
             "draft_segment",
             "checkpoint",
+            "caption_track",
         )
         return {name: self.rows(name) for name in names}
 
@@ -119,6 +123,10 @@ def no_lake(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
     """Rows, document, audio, lake rows, downloads, partition: all gone; a tombstone stays."""
     id = here.completed(in_lake=True)
+    with here.store.postgres.transaction() as connection:
+        track = CaptionTrack("vtt", b"Good night.")
+        keep_captions(connection, id, CaptionChoice("There are some."), track)
+    assert here.counts()["caption_track"] == 1
     workspace = Workspace.from_settings(here.settings)
     with workspace.download_directory(MEDIA.media_id) as folder:
         (folder / "part").write_bytes(b"half")

@@ -339,6 +339,7 @@ def test_events_of_old_get_their_names_and_rows_a_snapshot(
     assert set(EventType) - {row[1] for row in found} == {
         EventType.TRANSCRIPTION_CREATED, EventType.RESULT_DISCARDED, EventType.PROGRESS,
         EventType.DOCUMENT_REBUILT,
+        EventType.CAPTIONS_DOWNLOADED,
     }  # fmt: skip
     assert rows(admin, "select * from ytcaption.total order by 1, 2") == totals
     told = "select event_type from ytcaption.delivery order by id"

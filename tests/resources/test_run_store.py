@@ -15,6 +15,8 @@ from tests.resources.transcripts import AUDIO, INFO, completed, make_transcript
 from ytcaption_assets.domain.errors import ClaimLost, TranscriptionBusy
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption_assets.domain.track_choice import CaptionChoice
+from ytcaption_assets.domain.track_segments import CaptionTrack
 
 pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)
 
@@ -141,6 +143,9 @@ WRITES: dict[str, Write] = {
     "audio_stored": lambda store, id, run: store.audio_stored(id, run, INFO, AUDIO),
     "transcript_stored": lambda store, id, run: store.transcript_stored(
         id, run, make_transcript(id), "transcripts/x.json", SHA256
+    ),
+    "captions_settled": lambda store, id, run: store.captions_settled(
+        id, run, CaptionChoice("There are some.", "manual"), CaptionTrack("vtt", b""), INFO
     ),
     "complete": lambda store, id, run: store.complete(id, run),
     "fail": lambda store, id, run: store.fail(id, run, "x", "x", True, 4),

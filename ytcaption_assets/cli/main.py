@@ -70,6 +70,13 @@ def transcribe(
         str | None, typer.Option(help="Text said to have gone before: names, spelling, style.")
     ] = None,
     hotwords: Annotated[str | None, typer.Option(help="Words to expect.")] = None,
+    captions: Annotated[
+        str,
+        typer.Option(
+            help="Captions that the source has: prefer (those that people made, else the audio is "
+            "heard), prefer_any (automatic ones, too), never, or only."
+        ),
+    ] = "prefer",
     server: Annotated[
         str | None,
         typer.Option(
@@ -85,7 +92,7 @@ def transcribe(
     done, 1 some failed, each with its reason, 2 wrong usage.
     """
     from ytcaption_assets.domain.caption_formats import caption_formats
-    from ytcaption_assets.domain.request import checked_options, checked_task
+    from ytcaption_assets.domain.request import checked_captions, checked_options, checked_task
     from ytcaption_assets.settings import load_settings
 
     settings = load_settings()
@@ -100,6 +107,7 @@ def transcribe(
             task=checked_task(task),
             initial_prompt=initial_prompt,
             hotwords=hotwords,
+            captions=checked_captions(captions) if captions != "prefer" else None,
         )
         raise typer.Exit(
             transcribe_at_server(
@@ -115,6 +123,7 @@ def transcribe(
         task=task,
         initial_prompt=initial_prompt,
         hotwords=hotwords,
+        captions=captions,
     )
     raise typer.Exit(
         transcribe_sources(sources or [], options, chosen, output, settings=settings, force=force)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
 from ytcaption_assets.domain.request import Priority, Task
+from ytcaption_assets.domain.track_choice import CaptionsPolicy
 
 PAGE = 200
 
@@ -23,6 +24,7 @@ class Asked(TypedDict, total=False):
     initial_prompt: str | None
     hotwords: str | None
     temperature: float | None
+    captions: CaptionsPolicy | None
     priority: Priority
     metadata: Mapping[str, Any] | None
     callback_url: str | None

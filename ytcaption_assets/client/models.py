@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ytcaption_assets.client.errors import UnexpectedAnswer
 from ytcaption_assets.domain.request import Priority, Task, TranscriptionStatus
+from ytcaption_assets.domain.track_choice import CaptionsPolicy
 
 
 class Answer(BaseModel):
@@ -84,6 +85,35 @@ class Options(Answer):
     initial_prompt: str | None = None
     hotwords: str | None = None
     temperature: float | None = None
+    captions: CaptionsPolicy = "prefer"
+
+
+class Captions(Answer):
+    """What came of looking for captions of the source.
+
+    Attributes:
+        kind: `manual`, `automatic` or `translated` (by people); None: the audio was heard.
+    """
+
+    reason: str
+    kind: str | None = None
+    track: str | None = None
+    language: str | None = None
+    spoken_language: str | None = None
+
+
+class Made(Answer):
+    """How the text came about.
+
+    Attributes:
+        source: `asr`, `manual_captions` or `automatic_captions`.
+        captions: None: nobody looked for any.
+    """
+
+    source: str
+    engine: str
+    model: str
+    captions: Captions | None = None
 
 
 class Transcription(Answer):
@@ -96,6 +126,7 @@ class Transcription(Answer):
         waiting_for: set while it is queued and waits for more than its turn.
         metadata: what was given with the request.
         keep: it stays, and its audio, whatever their age.
+        provenance: with `completed`.
     """
 
     id: str
@@ -116,6 +147,7 @@ class Transcription(Answer):
     word_count: int | None = None
     metadata: dict[str, Any] | None = None
     keep: bool = False
+    provenance: Made | None = None
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None = None

@@ -75,6 +75,11 @@ def is_invisible(text: str) -> bool:
     return not text.isprintable() and all(unicodedata.category(c) in ("Cf", "Zs") for c in text)
 
 
+def pieces(text: str) -> list[str]:
+    """Words with the space before them; Chinese and Japanese by character."""
+    return _PIECE.findall(text)
+
+
 def needs_no_space(previous: str, text: str) -> bool:
     """Whether two texts, of neighbouring segments, are written together: Chinese and Japanese."""
     return bool(_CJK_CHARACTER.match(previous[-1]) or _CJK_CHARACTER.match(text[0]))
@@ -140,11 +145,11 @@ def _words(segment: Segment) -> Iterator[tuple[str, float, float]]:
         for word in segment.words:
             yield word.text, word.start_s, word.end_s
         return
-    pieces = _PIECE.findall(clean_text(segment.text))
-    total = sum(map(len, pieces))
+    parts = pieces(clean_text(segment.text))
+    total = sum(map(len, parts))
     step_s = (segment.end_s - segment.start_s) / total if total else 0.0
     at_s = segment.start_s
-    for piece in pieces:
+    for piece in parts:
         yield piece, at_s, at_s + step_s * len(piece)
         at_s += step_s * len(piece)
 

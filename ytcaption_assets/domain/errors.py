@@ -11,7 +11,7 @@ YtcaptionError
 │   ├── MediaPrivate: MediaMembersOnly
 │   ├── MediaRemoved: MediaCopyright
 │   ├── MediaRestricted: MediaAgeRestricted, MediaRegionRestricted
-│   ├── MediaTooLarge, MediaTooLong
+│   ├── MediaTooLarge, MediaTooLong, CaptionsUnavailable
 │   ├── SourceBlocked, SourceUnavailable                                      (retryable)
 │   └── DownloadCrashed (retryable)
 ├── AudioError            the bytes are no audio that can be heard
@@ -228,6 +228,12 @@ class MediaTooLong(SourceError):
     """More seconds of audio than allowed."""
 
     code = "media_too_long"
+
+
+class CaptionsUnavailable(SourceError):
+    """Captions alone were wanted, and there are none to take."""
+
+    code = "captions_unavailable"
 
 
 class SourceBlocked(SourceError):

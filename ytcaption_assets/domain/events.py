@@ -21,6 +21,7 @@ class EventType(StrEnum):
     QUEUED = "Queued"
     STARTED = "Started"
     AUDIO_DOWNLOADED = "AudioDownloaded"
+    CAPTIONS_DOWNLOADED = "CaptionsDownloaded"
     PROGRESS = "Progress"
     TRANSCRIPT_STORED = "TranscriptStored"
     DOCUMENT_REBUILT = "DocumentRebuilt"

@@ -1,10 +1,12 @@
 """One source of speech: where it comes from, what is known of it, and its stored audio."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from ytcaption_assets.domain.request import media_id, short_hash
+from ytcaption_assets.domain.track_choice import CaptionOffers
 
 SourceKind = Literal["site", "direct", "upload"]
 
@@ -59,6 +61,7 @@ class MediaInfo:
         upload_date: ISO date, `2026-11-24`.
         duration_s: as stated by the source, which may be wrong.
         language: as stated by the source.
+        captions: None: nobody has looked for any.
     """
 
     title: str | None = None
@@ -70,6 +73,15 @@ class MediaInfo:
     thumbnail_url: str | None = None
     webpage_url: str | None = None
     chapters: tuple[Chapter, ...] = ()
+    captions: CaptionOffers | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        chapters = tuple(Chapter(**chapter) for chapter in values.get("chapters", ()))
+        offers = values.get("captions")
+        captions = CaptionOffers.from_dict(offers) if offers is not None else None
+        return cls(**{**values, "chapters": chapters, "captions": captions})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ytcaption_assets.domain.errors import InvalidOption, UnknownLanguage, UnknownModel
 from ytcaption_assets.domain.languages import WHISPER_LANGUAGES
+from ytcaption_assets.domain.track_choice import CaptionsPolicy, CaptionsWanted
 
 Task = Literal["transcribe", "translate"]
 Priority = Literal["interactive", "bulk"]
@@ -54,6 +55,7 @@ class TranscriptionOptions:
         hotwords: words to expect, at most 1,000 characters.
         temperature: above 0 to 1, where decoding starts; None starts at 0. Either goes up where
             the text is doubtful.
+        captions: None is `prefer`, so that ids are those of the time before there was a choice.
     """
 
     model: str
@@ -62,6 +64,12 @@ class TranscriptionOptions:
     initial_prompt: str | None = None
     hotwords: str | None = None
     temperature: float | None = None
+    captions: CaptionsPolicy | None = None
+
+    @property
+    def captions_wanted(self) -> CaptionsWanted:
+        """What these options want of the source's captions."""
+        return CaptionsWanted(self.captions or "prefer", self.language, self.task)
 
     def to_dict(self) -> dict[str, Any]:
         """Set options only, text in NFC: what is stored, compared and hashed."""
@@ -81,9 +89,10 @@ def checked_options(
     initial_prompt: str | None = None,
     hotwords: str | None = None,
     temperature: float | None = None,
+    captions: str = "prefer",
 ) -> TranscriptionOptions:
     """Options that can be carried out, from what a person typed. Temperature 0 is none: the ladder
-    of temperatures starts there anyway, so both are one transcription.
+    of temperatures starts there anyway, so both are one transcription. So it is with `prefer`.
 
     Raises:
         UnknownModel, UnknownLanguage, InvalidOption: with what would be accepted.
@@ -114,6 +123,9 @@ def checked_options(
             raise InvalidOption(f"{name} is longer than {MAX_PROMPT_LENGTH:,} characters.")
         if text is not None and "\x00" in text:
             raise InvalidOption(f"{name} holds a NUL character.")
+    policy = checked_captions(captions)
+    if policy == "only" and task == "translate":
+        raise InvalidOption("Captions are not translated. Leave out captions=only, or the task.")
     if temperature is not None and not 0 <= temperature <= 1:  # NaN is refused, too
         raise InvalidOption("temperature is a number from 0 to 1.")
     return TranscriptionOptions(
@@ -123,6 +135,7 @@ def checked_options(
         initial_prompt=initial_prompt or None,
         hotwords=hotwords or None,
         temperature=round(float(temperature), 3) or None if temperature else None,
+        captions=None if policy == "prefer" else policy,
     )
 
 
@@ -135,6 +148,19 @@ def checked_task(task: str) -> Task:
     if task not in ("transcribe", "translate"):
         raise InvalidOption(f"Unknown task '{task[:40]}'. Use transcribe or translate.")
     return task
+
+
+def checked_captions(policy: str) -> CaptionsPolicy:
+    """One of the four.
+
+    Raises:
+        InvalidOption: another word.
+    """
+    if policy not in ("prefer", "prefer_any", "never", "only"):
+        raise InvalidOption(
+            f"Unknown captions '{policy[:40]}'. Use prefer, prefer_any, never or only."
+        )
+    return policy
 
 
 def short_hash(data: bytes) -> str:

@@ -91,12 +91,14 @@ class Provenance:
 
     Attributes:
         source: `asr`, `manual_captions` or `automatic_captions`.
-        engine: such as `faster-whisper`, with its version.
+        engine: such as `faster-whisper`, with its version; of captions `yt-dlp`, and model,
+            revision, device, compute type and audio are empty.
         model_revision: hex SHA-256 of `model.bin`.
         compute_type: CTranslate2's, such as `int8`.
         options: TranscriptionOptions.to_dict().
         audio_sha256: hex.
         created_at: ISO 8601, UTC.
+        captions: CaptionChoice.to_dict(); None: nobody looked for any.
     """
 
     source: Literal["asr", "manual_captions", "automatic_captions"]
@@ -110,6 +112,7 @@ class Provenance:
     audio_sha256: str
     run_id: str
     created_at: str
+    captions: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,54 @@
+"""The captions of a media by yt-dlp, before its audio: chosen, fetched and looked into.
+
+Only the download's own process (`youtube_child`) imports this module.
+"""
+
+from typing import Any
+
+from resources.caption_offers import track_formats
+from resources.download_errors import error_of
+from resources.media_downloader import MediaDownloader
+from ytcaption_assets.domain.errors import CaptionsUnavailable, YtcaptionError
+from ytcaption_assets.domain.media import MediaInfo
+from ytcaption_assets.domain.track_choice import CaptionChoice, CaptionsWanted, choose_captions
+from ytcaption_assets.domain.track_segments import CaptionTrack
+
+
+def fetch_captions(
+    downloader: MediaDownloader, found: Any, info: MediaInfo, wanted: CaptionsWanted
+) -> tuple[CaptionChoice, CaptionTrack | None]:
+    """The captions to use instead of the audio; without a track, why there are none.
+
+    Args:
+        found: yt-dlp's `info_dict`.
+        info: the same, cleaned.
+
+    Raises:
+        CaptionsUnavailable: nothing else will do, and there are none.
+        YtcaptionError: nothing else will do, and they cannot be fetched.
+    """
+    choice = choose_captions(wanted, info.language, info.captions)
+    if choice.kind is None:
+        return _none(choice, wanted), None
+    failure: YtcaptionError | None = None
+    for each in track_formats(found, choice):
+        try:
+            track = CaptionTrack(each["ext"], downloader.fetch_track(each))
+            if track.segments(choice.kind):
+                return choice, track
+        except (ValueError, RecursionError):
+            continue  # damaged, or deeper than anything that says something
+        except Exception as error:
+            failure = error if isinstance(error, YtcaptionError) else error_of(error)
+            break  # the other formats come from the same place
+    if failure is not None and wanted.policy == "only":
+        raise failure
+    why = f"cannot be fetched ({failure.code})" if failure else "hold no text that can be read"
+    reason = f"The captions {why}."
+    return _none(CaptionChoice(reason, spoken_language=choice.spoken_language), wanted), None
+
+
+def _none(choice: CaptionChoice, wanted: CaptionsWanted) -> CaptionChoice:
+    if wanted.policy == "only":
+        raise CaptionsUnavailable(f"{choice.reason} Ask without captions=only to have it heard.")
+    return choice

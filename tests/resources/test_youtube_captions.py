@@ -1,0 +1,85 @@
+"""Captions by yt-dlp in its process, from a stream on loopback."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resources.youtube import CaptionsFound, Download
+from tests.captions_server import SAID, TRACK, serve_stream
+from tests.media_server import MediaServer
+from tests.resources.downloads import direct, downloader
+from ytcaption_assets.domain.errors import CaptionsUnavailable, SourceError
+from ytcaption_assets.domain.track_choice import CaptionsWanted
+from ytcaption_assets.domain.track_reading import MAX_TRACK_BYTES
+
+
+@pytest.fixture
+def server() -> Iterator[MediaServer]:
+    with MediaServer() as running:
+        yield running
+
+
+def fetch(
+    url: str, folder: Path, wanted: CaptionsWanted, *, with_audio: bool = True
+) -> Download | CaptionsFound:
+    return downloader().captions_or_audio(
+        direct(url), folder, wanted, lambda done, total: None, with_audio=with_audio
+    )
+
+
+def test_captions_are_taken_and_no_audio(server: MediaServer, tmp_path: Path) -> None:
+    """The track in the spoken language comes, with the reason; not a byte of audio does."""
+    url = serve_stream(server, {"de": TRACK, "en-US": TRACK})
+    found = fetch(url, tmp_path, CaptionsWanted("prefer"))
+    assert isinstance(found, CaptionsFound) and found.track is not None
+    chosen = found.choice
+    assert (chosen.kind, chosen.track, chosen.language) == ("manual", "en-US", "en")
+    assert [each.text for each in found.track.segments("manual")] == list(SAID)
+    assert found.info.captions is not None and found.info.captions.manual == ("de", "en-US")
+    assert not [each.path for each in server.requests if each.path.endswith(".ts")]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("tracks", "spoken", "reason"),
+    [
+        ({}, "en", "The source has no captions in the spoken language."),
+        ({"de": TRACK}, "en", "The source has no captions in the spoken language."),
+        ({"en": TRACK}, None, "The source does not say which language is spoken."),
+        ({"en": None}, "en", "The captions cannot be fetched (media_not_found)."),
+        ({"en": "WEBVTT\n\nno times"}, "en", "The captions hold no text that can be read."),
+        (
+            {"en": "WEBVTT\n\nNOTE " + "x" * MAX_TRACK_BYTES},
+            "en",
+            "The captions cannot be fetched (media_too_large).",
+        ),
+    ],
+)
+def test_without_captions_the_audio_comes(
+    server: MediaServer, tmp_path: Path, tracks: dict[str, str | None], spoken: str, reason: str
+) -> None:
+    """Whatever keeps captions from being used is told, and the audio is downloaded."""
+    found = fetch(serve_stream(server, tracks, spoken), tmp_path, CaptionsWanted("prefer"))
+    assert isinstance(found, Download) and found.path.stat().st_size > 10_000
+    assert found.choice is not None and found.choice.kind is None
+    assert found.choice.reason == reason
+
+
+def test_captions_alone_or_a_failure(server: MediaServer, tmp_path: Path) -> None:
+    """With `only` nothing is downloaded, and the failure says what is missing."""
+    wanted = CaptionsWanted("only", "fr")
+    with pytest.raises(CaptionsUnavailable, match="no captions in the wanted language"):
+        fetch(serve_stream(server, {"en": TRACK}), tmp_path, wanted)
+    with pytest.raises(SourceError) as caught:
+        fetch(serve_stream(server, {"fr": None}), tmp_path, wanted)
+    assert caught.value.code == "media_not_found"
+    assert server.bytes_sent("/hls/jfk.flac/0.ts") == 0
+
+
+def test_nobody_wants_the_audio(server: MediaServer, tmp_path: Path) -> None:
+    """Where the audio is stored already, no captions are an answer, too."""
+    url = serve_stream(server, {"en": None})
+    found = fetch(url, tmp_path, CaptionsWanted("prefer"), with_audio=False)
+    assert isinstance(found, CaptionsFound) and found.track is None
+    assert server.bytes_sent("/hls/jfk.flac/0.ts") == 0
