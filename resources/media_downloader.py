@@ -111,18 +111,18 @@ class MediaDownloader(YoutubeDL):
         """The bytes of captions, one of the formats that `find` found them in."""
         if track.get("data") is not None:
             return str(track["data"]).encode("utf-8", "replace")
-        path = Path(TRACK_FILE)
-        for left in (path, Path(f"{TRACK_FILE}.part")):
-            left.unlink(missing_ok=True)
+        _remove_tracks()  # an earlier one's parts would be taken for this one's
         # Without curl_cffi there is nobody to impersonate.
         told: Any = {name: value for name, value in track.items() if name != "impersonate"}
         self._max_bytes = MAX_TRACK_BYTES
         try:
             self.dl(TRACK_FILE, told, subtitle=True)
+            path = Path(TRACK_FILE)
             self.check_size(path.stat().st_size)
             return path.read_bytes()
         finally:
             self._max_bytes = self.job.max_bytes
+            _remove_tracks()
 
     def check_size(self, size_bytes: int) -> None:
         """Raise MediaTooLarge for more bytes than allowed."""
@@ -245,6 +245,11 @@ def progress_hook(report: Callable[[int, int | None], None], downloader: MediaDo
         report(int(done), int(estimate) if estimate else None)
 
     return hook
+
+
+def _remove_tracks() -> None:
+    for path in Path.cwd().glob(f"{TRACK_FILE}*"):
+        path.unlink()
 
 
 def _read_page(read: Callable[..., bytes], amount: int | None = None) -> bytes:

@@ -131,6 +131,16 @@ def test_a_line_that_grows_is_said_once() -> None:
     assert starts(track.segments("automatic")) == [("so", 0), ("my", 1000), ("fellow", 2000)]
 
 
+def test_a_line_with_times_of_its_own_is_new() -> None:
+    """Somebody laughs twice, a line each time, and neither is shown twice."""
+    rows = [
+        f"{clock(at)} --> {clock(at + 1000)}\nha<{clock(at + 500)}><c> ha</c>\n" for at in (0, 1000)
+    ]
+    track = CaptionTrack("vtt", "\n".join(["WEBVTT\n", *rows]).encode())
+    said = [("ha", 0), ("ha", 500), ("ha", 1000), ("ha", 1500)]
+    assert starts(track.segments("automatic")) == said
+
+
 def test_an_empty_track_says_nothing() -> None:
     """No cues, no segments."""
     assert read_track(b"", "vtt") == []

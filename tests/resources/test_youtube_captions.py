@@ -62,6 +62,7 @@ def test_without_captions_the_audio_comes(
     """Whatever keeps captions from being used is told, and the audio is downloaded."""
     found = fetch(serve_stream(server, tracks, spoken), tmp_path, CaptionsWanted("prefer"))
     assert isinstance(found, Download) and found.path.stat().st_size > 10_000
+    assert list(tmp_path.glob("captions*")) == []
     assert found.choice is not None and found.choice.kind is None
     assert found.choice.reason == reason
 
