@@ -71,7 +71,7 @@ def test_what_another_process_holds_stays_until_it_ends(
     workspace: Workspace, holder: subprocess.Popen[bytes]
 ):
     """However it ends; then it goes."""
-    assert not workspace.remove(MEDIA)
+    assert not workspace.remove(MEDIA, is_ending=True)
     assert part(workspace).read_bytes() == b"half"
     holder.kill()
     holder.wait()
@@ -80,10 +80,12 @@ def test_what_another_process_holds_stays_until_it_ends(
 
 
 def test_what_this_process_holds_goes_and_stays_its_own(workspace: Workspace):
-    """A run that ends itself has its folder still; nobody else gets it meanwhile."""
+    """Only a run that ends itself may remove it; nobody else gets it meanwhile."""
     with workspace.download_directory(MEDIA) as folder:
         (folder / "media.part").write_bytes(b"half")
-        assert workspace.remove(MEDIA)
+        assert not workspace.remove(MEDIA)
+        assert part(workspace).exists()
+        assert workspace.remove(MEDIA, is_ending=True)
         assert entries(workspace) == [f"{MEDIA}.lock"]
         with (
             pytest.raises(ClaimLost),
