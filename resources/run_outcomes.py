@@ -133,15 +133,7 @@ class RunOutcomes(dg.ConfigurableResource):
         """The run was ended for having waited long: queue what it has claimed, or was to claim as
         `attempt` of `id`, with as many attempts left. Whether there was something."""
         with self.postgres.transaction() as connection:
-            row = connection.execute(
-                """
-                select * from ytcaption.transcription
-                where (run_id = %(run_id)s and status = 'running')
-                    or (id = %(id)s and attempt = %(attempt)s and status = 'queued')
-                for update
-                """,
-                {"run_id": run_id, "id": id, "attempt": attempt},
-            ).fetchone()
+            row = _row_of_run(connection, run_id, id, attempt)
             if row is None:
                 return False
             give_back(connection, row)
@@ -153,19 +145,26 @@ class RunOutcomes(dg.ConfigurableResource):
         Whether there was something to cancel.
         """
         with self.postgres.transaction() as connection:
-            row = connection.execute(
-                """
-                select * from ytcaption.transcription
-                where (run_id = %(run_id)s and status = 'running')
-                    or (id = %(id)s and attempt = %(attempt)s and status = 'queued')
-                for update
-                """,
-                {"run_id": run_id, "id": id, "attempt": attempt},
-            ).fetchone()
+            row = _row_of_run(connection, run_id, id, attempt)
             if row is None:
                 return False
             cancel_row(connection, row)
             return True
+
+
+def _row_of_run(
+    connection: Connection[DictRow], run_id: str, id: str | None, attempt: int | None
+) -> DictRow | None:
+    """What a run has claimed, or was to claim as `attempt` of `id`; held until the end."""
+    return connection.execute(
+        """
+        select * from ytcaption.transcription
+        where (run_id = %(run_id)s and status = 'running')
+            or (id = %(id)s and attempt = %(attempt)s and status = 'queued')
+        for update
+        """,
+        {"run_id": run_id, "id": id, "attempt": attempt},
+    ).fetchone()
 
 
 def _is_recent(connection: Connection[DictRow], row: DictRow) -> bool:
