@@ -9,7 +9,7 @@ DEVELOPED := $(VENV)/.developed
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: transcribe up status test chaos lint bench bench-api bench-peers bench-system format clean
+.PHONY: transcribe up status test test-slow chaos lint bench bench-api bench-peers bench-system format clean
 
 transcribe: $(INSTALLED)
 	@$(BIN)/ytcaption transcribe $${URL:+"$$URL"}
@@ -23,6 +23,10 @@ status: $(INSTALLED)
 # By file on a few processes: much of a test's time is a server's start.
 test: $(DEVELOPED)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile --no-loadscope-reorder
+
+# What takes minutes: runs that are ended in each stage, with either launcher.
+test-slow: $(DEVELOPED)
+	$(BIN)/python -m pytest -m slow
 
 # Everything is killed while two hundred requests come: tests/chaos/README.md. ARGS='--seed 8' is another one.
 chaos: $(DEVELOPED)

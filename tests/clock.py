@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from resources.database_urls import database_urls
+from resources.postgres import close_pools
 from tests.postgres_servers import DatabaseServer
+from ytcaption_assets.settings import Settings
 
 _MAKE = """
 create schema clock;
@@ -36,9 +39,10 @@ class Clock:
 
 
 @pytest.fixture
-def clock(database_server: DatabaseServer) -> Iterator[Clock]:
+def clock(database_server: DatabaseServer, settings: Settings) -> Iterator[Clock]:
     """Connections made from here on go by it. Ask for it before anything that connects."""
     with psycopg.connect(database_server.superuser_url, autocommit=True) as connection:
         connection.execute(_MAKE)
+        close_pools(database_urls(settings))  # a thread of an earlier test may have opened them
         yield Clock(database_server)
         connection.execute(_UNMAKE)

@@ -33,6 +33,13 @@ except ZeroDivisionError:
 """
 
 
+@pytest.fixture(autouse=True)
+def no_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that another test's run has set would say each line again."""
+    for name in OWN_LOGGERS:
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+
+
 def test_each_event_is_one_json_object_on_standard_error() -> None:
     """Set up twice it is still written once; uvicorn's own access line, with its query, is not."""
     done = subprocess.run(
@@ -159,15 +166,13 @@ def test_our_lines_in_a_run_name_the_transcription_and_the_trace(
 ) -> None:
     """What the resources log while an asset is made; lines outside of it name nothing."""
     monkeypatch.setenv("YTCAPTION_LOG_FORMAT", "json")
-    for name in OWN_LOGGERS:
-        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
     key = graph.submit("http://127.0.0.1:1/nothing.mp3?token=s3cret")
 
     def logs_and_fails(*_: object, **__: object) -> None:
         logging.getLogger("resources.youtube").warning("from %s", "http://u:s3cret@h/?a=s3cret")
         raise MediaNotFound("There is nothing.")
 
-    monkeypatch.setattr(Downloader, "download", logs_and_fails)
+    monkeypatch.setattr(Downloader, "captions_or_audio", logs_and_fails)
     result = graph.run(key, attempt=1)
 
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("{")]

@@ -129,6 +129,7 @@ def test_provenance_comes_with_the_result(client: TestClient, world: World) -> N
         "compute_type": "int8",
         "audio_sha256": "cd" * 32,
         "created_at": "2026-11-24T10:00:00Z",
+        "captions": None,
     }
     world.request_store.claim(id, "run-2")
     assert client.get(f"{PATH}/{id}").json()["provenance"] is None

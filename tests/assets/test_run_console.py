@@ -32,7 +32,7 @@ def test_a_fault_of_ours_keeps_its_stack(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("nobody foresaw this")
 
-    monkeypatch.setattr(Downloader, "download", fail)
+    monkeypatch.setattr(Downloader, "captions_or_audio", fail)
     graph.run(graph.submit(media_server.url("jfk.flac")))
     said = capfd.readouterr().err
     assert "nobody foresaw this" in said

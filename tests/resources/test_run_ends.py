@@ -29,7 +29,10 @@ MINUTES = 30
 pytestmark = pytest.mark.model
 
 
-@pytest.fixture(scope="module", params=["warm", "default"])
+slow_default = pytest.param("default", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=["warm", slow_default])
 def location(
     request: pytest.FixtureRequest, database_servers, model_home: Path
 ) -> Iterator[CodeLocation]:
@@ -155,6 +158,7 @@ def hearing(location: CodeLocation, stage: str) -> Watched:
     return watched
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["decoding", "vad", "model"])
 def test_in_the_middle_of_a_transcription(location: CodeLocation, stage: str):
     """Most of it is left."""
@@ -162,6 +166,7 @@ def test_in_the_middle_of_a_transcription(location: CodeLocation, stage: str):
 
 
 @only_warm
+@pytest.mark.slow
 def test_a_worker_drops_what_was_canceled(location: CodeLocation):
     """With the run, and keeps its model for the next one."""
     worker = location.start_worker()
@@ -181,6 +186,7 @@ def test_a_worker_drops_what_was_canceled(location: CodeLocation):
 
 
 @only_warm
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", ["canceled", "took_too_long"])
 def test_a_run_that_holds_the_interpreter_is_ended_from_outside(
     location: CodeLocation, monkeypatch: pytest.MonkeyPatch, ends: str

@@ -56,7 +56,11 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("source", _TEXT, "`asr`, `manual_captions` or `automatic_captions`."),
         Column("engine", _TEXT, "What recognised it, such as `faster-whisper`."),
         Column("engine_version", _TEXT, "The engine's version."),
-        Column("model", _TEXT, "The model's name."),
+        Column(
+            "model",
+            _TEXT,
+            "The model's name; of captions it is empty, and so is all that a model has.",
+        ),
         Column("model_revision", _TEXT, "SHA-256 of its weights.", "hex"),
         Column("device", _TEXT, "`cpu` or `cuda`."),
         Column("compute_type", _TEXT, "Number format of the weights, such as `int8`."),
