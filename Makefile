@@ -24,7 +24,7 @@ status: $(INSTALLED)
 test: $(DEVELOPED)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile --no-loadscope-reorder
 
-# What takes minutes: runs that are ended in each stage, with either launcher.
+# What takes minutes: runs that are ended in each stage, with either launcher; a database that is away.
 test-slow: $(DEVELOPED)
 	$(BIN)/python -m pytest -m slow
 

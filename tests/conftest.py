@@ -30,7 +30,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole systems first: a few slow files at the end would leave all but one process idle."""
-    slow_first = ("cli", "assets", "client", "security", "api", "resources")
+    slow_first = ("chaos", "cli", "assets", "client", "security", "api", "resources")
     rank = {name: at for at, name in enumerate(slow_first)}
     items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
 

@@ -126,6 +126,7 @@ def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server:
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_own_process", [True, False])
 def test_a_run_that_hears_nothing_ends_with_its_process(
     graph: Graph,

@@ -182,6 +182,7 @@ def test_with_dagster_dead_all_is_taken_and_done_later(up: Up, media_server: Med
         assert json.loads(ask(up, "GET", f"/api/v1/transcriptions/{id}")[1])["attempt"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_with_dagsters_database_away_all_is_taken_and_done_later(up: Up, media_server: MediaServer):
     """Nobody is let into it, and the daemon that is killed meanwhile dies at each start: the API
