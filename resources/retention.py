@@ -16,6 +16,7 @@ from resources.checkpoint_store import KEPT_DAYS
 from resources.dagster_runs import FINISHED_STATUSES, PARTITION_TAG, forget_run
 from resources.erasure import transcribe_logs
 from resources.object_store import upload_key
+from resources.outbox import Outbox
 from resources.purge import PurgeFilter, fitting
 from resources.retained import FINISHED, TOUCHED, is_kept
 from resources.upkeep import Check, Mended, Parts, one_by_one
@@ -162,11 +163,7 @@ def _old_deliveries(parts: Parts) -> list[str]:
 
 
 def _remove_deliveries(parts: Parts, ids: Sequence[str]) -> Mended:
-    with parts.postgres.transaction() as connection:
-        connection.execute(
-            "delete from ytcaption.delivery where id = any(%s::uuid[]) and status <> 'waiting'",
-            (list(ids),),
-        )
+    Outbox(parts.postgres).forget_old(parts.settings.delivery_days)
     return Mended(done=list(ids))
 
 
