@@ -15,7 +15,7 @@ SAMPLE_S = 0.05
 
 DAGSTER = ("daemon", "code server", "run server", "runs: Dagster")
 RUNS, ASSETS = "runs", "runs: assets"
-_NAMES = {"code": "code server", "runs": "run server"}
+_NAMES = {"code": "code server", "runs": "run server", "children": "downloaders, decoders"}
 
 
 class PartCpu:

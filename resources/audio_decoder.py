@@ -21,6 +21,7 @@ from resources.audio_decoder_process import (
 from resources.audio_samples import mapped
 from resources.audio_structure import is_cut_short, is_short_of, stated_mp3_bytes
 from resources.durable import is_disk_full
+from resources.forked_child import child_server_socket
 from resources.waveform import waveform_png
 from ytcaption_assets.domain.errors import (
     AudioTruncated,
@@ -50,6 +51,9 @@ class AudioDecoder(dg.ConfigurableResource):
         default=None,
         description="Where samples lie while they are used, 230 MB an hour; nothing stays there.",
     )
+    child_server: str | None = Field(
+        default=None, description="Socket of the child server, where there may be one."
+    )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -58,11 +62,12 @@ class AudioDecoder(dg.ConfigurableResource):
             max_audio_s=settings.max_audio_s,
             memory_bytes=settings.decode_memory_bytes,
             scratch_directory=str(settings.home),
+            child_server=str(child_server_socket(settings.home)),
         )
 
     def probe(self, path: Path) -> AudioProbe:
         """What a file's headers say; see `probe`."""
-        return probe(path, memory_bytes=self.memory_bytes)
+        return probe(path, memory_bytes=self.memory_bytes, server=self._server)
 
     def decode(self, path: Path, should_stop: Callable[[], bool] = lambda: False) -> np.ndarray:
         """A file's samples; see `decode`."""
@@ -72,21 +77,26 @@ class AudioDecoder(dg.ConfigurableResource):
             memory_bytes=self.memory_bytes,
             should_stop=should_stop,
             scratch_directory=Path(self.scratch_directory) if self.scratch_directory else None,
+            server=self._server,
         )
 
     def waveform_png(self, samples: np.ndarray) -> bytes:
         """A small picture of the loudness over time; see `waveform_png`."""
         return waveform_png(samples)
 
+    @property
+    def _server(self) -> Path | None:
+        return Path(self.child_server) if self.child_server else None
 
-def probe(path: Path, *, memory_bytes: int) -> AudioProbe:
+
+def probe(path: Path, *, memory_bytes: int, server: Path | None = None) -> AudioProbe:
     """What a file's headers say of its audio track: the default one, else the first.
 
     Raises:
         FileUnreadable, EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable.
     """
     _check_file(path)
-    found = run_decoder(path, memory_bytes=memory_bytes, wall_s=PROBE_S)
+    found = run_decoder(path, memory_bytes=memory_bytes, wall_s=PROBE_S, server=server)
     if is_cut_short(path):
         raise AudioTruncated(CUT_SHORT)
     return AudioProbe(
@@ -105,6 +115,7 @@ def decode(
     memory_bytes: int,
     should_stop: Callable[[], bool] = lambda: False,
     scratch_directory: Path | None = None,
+    server: Path | None = None,
 ) -> np.ndarray:
     """The samples of a file's audio track, on the clock of the media.
 
@@ -132,6 +143,7 @@ def decode(
             max_audio_s=max_audio_s,
             output=output,
             should_stop=should_stop,
+            server=server,
         )
         if found["too_long"]:
             raise MediaTooLong(

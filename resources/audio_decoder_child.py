@@ -271,9 +271,8 @@ def answer(request: dict) -> dict:
         return described | vars(decode(container, track, writer))
 
 
-def main() -> None:
-    """Carries out the request in the first argument."""
-    request = json.loads(sys.argv[1])
+def carry_out(request: dict) -> None:
+    """Takes the limits, and prints the answer."""
     confine(**request["limits"])
     try:
         result = answer(request)
@@ -288,4 +287,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    carry_out(json.loads(sys.argv[1]))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from resources.audio_structure import is_cut_short
+from resources.forked_child import Child, ForkedChild
 from ytcaption_assets.domain.errors import (
     AudioTruncated,
     AudioUndecodable,
@@ -52,6 +53,9 @@ _TOO_SLOW = (
 _CHILD = Path(__file__).with_name("audio_decoder_child.py")
 _POLL_S = 0.05
 
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "LANG": "C.UTF-8"}
+"""No secret of ours; one thread, or OpenBLAS takes the address space."""
+
 
 def run_decoder(
     path: Path,
@@ -61,8 +65,12 @@ def run_decoder(
     max_audio_s: float = 0.0,
     output: IO[bytes] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    server: Path | None = None,
 ) -> dict[str, Any]:
     """The child's answer.
+
+    Args:
+        server: Unix socket of a child server; a fresh interpreter where none answers.
 
     Raises:
         YtcaptionError: the child's error, or why there is no answer.
@@ -80,31 +88,53 @@ def run_decoder(
             "parent_pid": os.getpid(),
         },
     }
-    child = subprocess.Popen(
-        [sys.executable, "-I", str(_CHILD), json.dumps(request)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        pass_fds=() if descriptor is None else (descriptor,),
-        # No secret of ours is in its environment; one thread, or OpenBLAS takes the address space.
-        env={"OPENBLAS_NUM_THREADS": "1", "LANG": "C.UTF-8"},
-    )
+    child = _child(request, descriptor, server)
     try:
         _wait(child, wall_s, should_stop)
         assert child.stdout is not None
         text = child.stdout.read()
     finally:
         child.kill()
-        child.wait()
+        exit_code = child.wait()
         if child.stdout is not None:
             child.stdout.close()
-    found = json.loads(text) if text else {"error": "died", "detail": f"{child.returncode}"}
+    if isinstance(child, ForkedChild) and child.is_lost:
+        if output is not None:
+            output.seek(0)
+            output.truncate()
+        return run_decoder(
+            path,
+            memory_bytes=memory_bytes,
+            wall_s=wall_s,
+            max_audio_s=max_audio_s,
+            output=output,
+            should_stop=should_stop,
+        )
+    found = json.loads(text) if text else {"error": "died", "detail": f"{exit_code}"}
     if "error" in found:
-        raise _error(path, found, child.returncode)
+        raise _error(path, found, exit_code)
     return found
 
 
-def _wait(child: subprocess.Popen[bytes], wall_s: float, should_stop: Callable[[], bool]) -> None:
+def _child(
+    request: dict[str, Any], descriptor: int | None, server: Path | None
+) -> "subprocess.Popen[bytes] | ForkedChild":
+    argument = json.dumps(request)
+    descriptors = () if descriptor is None else (descriptor,)
+    forked = server and ForkedChild.start(
+        server, "decode", environment=_ENVIRONMENT, argument=argument, descriptors=descriptors
+    )
+    return forked or subprocess.Popen(
+        [sys.executable, "-I", str(_CHILD), argument],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=descriptors,
+        env=_ENVIRONMENT,
+    )
+
+
+def _wait(child: Child, wall_s: float, should_stop: Callable[[], bool]) -> None:
     deadline = time.monotonic() + wall_s
     while True:
         try:

@@ -22,6 +22,7 @@ import resources
 import ytcaption_assets
 from resources.download_resume import MEDIA_FILE, TRACK_FILE
 from resources.egress_proxy import EgressProxy, Traffic
+from resources.forked_child import Child, ForkedChild, child_server_socket
 from resources.media_extension import EXTENSIONS, UNKNOWN
 from ytcaption_assets.domain.errors import (
     BlockedAddress,
@@ -86,6 +87,9 @@ class Downloader(dg.ConfigurableResource):
     max_audio_s: float = Field(description="Longest audio, in seconds.")
     download_timeout_s: float = Field(description="Longest download, in seconds.")
     socket_timeout_s: float = Field(20, description="Longest silence of a server, in seconds.")
+    child_server: str | None = Field(
+        None, description="Socket of the child server, where there may be one."
+    )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -96,6 +100,7 @@ class Downloader(dg.ConfigurableResource):
             max_audio_s=settings.max_audio_s,
             download_timeout_s=settings.download_timeout_s,
             socket_timeout_s=20,
+            child_server=str(child_server_socket(settings.home)),
         )
 
     def download(
@@ -154,7 +159,7 @@ class Downloader(dg.ConfigurableResource):
                 idle_timeout_s=3 * self.socket_timeout_s,
             ) as proxy,
             tempfile.TemporaryFile() as errors,
-            _child(directory, order | {"proxy": proxy.url}, errors) as child,
+            self._child(directory, order | {"proxy": proxy.url}, errors) as child,
         ):
             for event in _events(child, should_stop, deadline):
                 match event.get("event"):
@@ -175,6 +180,45 @@ class Downloader(dg.ConfigurableResource):
             _log.error("yt-dlp's process died: %s", errors.read()[-2000:].decode(errors="replace"))
             raise DownloadCrashed("The download ended unexpectedly. Try again.")
 
+    @contextlib.contextmanager
+    def _child(
+        self, directory: Path, order: Mapping[str, Any], errors: IO[bytes]
+    ) -> Iterator[Child]:
+        """The process at work, in a group of its own; ended and gone afterwards."""
+        child = self._started(directory, errors.fileno())
+        assert child.stdin is not None and child.stdout is not None
+        try:
+            # stdin stays open: its end tells the child that we are gone.
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.write(json.dumps(order).encode() + b"\n")
+                child.stdin.flush()
+            yield child
+        finally:
+            _end(child)
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.close()
+            child.stdout.close()
+
+    def _started(self, directory: Path, errors: int) -> Child:
+        environment = _environment(directory)
+        forked = self.child_server and ForkedChild.start(
+            Path(self.child_server),
+            "download",
+            environment=environment,
+            directory=directory,
+            has_stdin=True,
+            stderr=errors,
+        )
+        return forked or subprocess.Popen(
+            [sys.executable, "-P", "-m", _CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=directory,
+            env=environment,
+            start_new_session=True,
+        )
+
     def _order(self, source: MediaSource) -> dict[str, Any]:
         return {
             "media_id": source.media_id,
@@ -187,35 +231,7 @@ class Downloader(dg.ConfigurableResource):
         }
 
 
-@contextlib.contextmanager
-def _child(
-    directory: Path, order: Mapping[str, Any], errors: IO[bytes]
-) -> Iterator[subprocess.Popen[bytes]]:
-    """The process at work, in a group of its own; ended and gone afterwards."""
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", _CHILD],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        cwd=directory,
-        env=_environment(directory),
-        start_new_session=True,
-    )
-    assert child.stdin is not None and child.stdout is not None
-    try:
-        # stdin stays open: its end tells the child that we are gone.
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.write(json.dumps(order).encode() + b"\n")
-            child.stdin.flush()
-        yield child
-    finally:
-        _end(child)
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.close()
-        child.stdout.close()
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _end(child: Child) -> None:
     """SIGTERM, ten seconds, SIGKILL, to the whole group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if child.poll() is None:
@@ -245,7 +261,7 @@ def _environment(directory: Path) -> dict[str, str]:
 
 
 def _events(
-    child: subprocess.Popen[bytes], should_stop: Callable[[], bool], deadline: float
+    child: Child, should_stop: Callable[[], bool], deadline: float
 ) -> Iterator[dict[str, Any]]:
     """What the child reports, until it ends.
 

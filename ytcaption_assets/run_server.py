@@ -10,13 +10,9 @@ import gc
 import json
 import logging
 import os
-import select
-import signal
 import socket
 import sys
 import threading
-import traceback
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,14 +22,12 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import deserialize_value, serialize_value
 from dagster._utils.hosted_user_process import recon_job_from_origin
 
+from resources.fork_server import RESUME, ForkServer, code_state, thread_count
 from resources.run_launch import GO, NOT_BEGUN, LaunchRequest, send_line
 from resources.run_process import RunProcess
-from ytcaption_assets.run_server_code import code_state, hold_code, thread_count
+from ytcaption_assets.run_server_code import hold_code
 
-READ_S = 1.0
 GO_S = 60.0
-_BACKLOG = 64
-_RESUME = "--resume"
 
 logger = logging.getLogger("run_server")
 
@@ -61,70 +55,41 @@ class Kept:
         return cls(**found | {"runs": {int(pid): run for pid, run in found["runs"].items()}})
 
 
-class RunServer:
+class RunServer(ForkServer):
     """Serves until SIGTERM, and then until its runs have ended."""
 
     def __init__(self, path: Path, kept: Kept, code: object) -> None:
-        self._path = path
+        super().__init__(path, kept.listener)
         self._kept = kept
         self._code = code
-        self._stopping = False
-        if kept.listener is None:
-            path.unlink(missing_ok=True)
-            self._listener = socket.socket(socket.AF_UNIX)
-            self._listener.bind(str(path))
-            self._listener.listen(_BACKLOG)
-        else:
-            self._listener = socket.socket(fileno=kept.listener)
-            self._listener.set_inheritable(False)
-        self._listener.setblocking(False)
-        self._woken, self._wake = os.pipe()
-        os.set_blocking(self._woken, False)
-        os.set_blocking(self._wake, False)
-        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop())
 
-    def serve(self) -> None:
-        """Answers, forks and buries."""
-        self._bury()
-        while self._kept.runs or not self._stopping:
-            sources = [self._woken] if self._stopping else [self._woken, self._listener]
-            ready, _, _ = select.select(sources, [], [])
-            if self._woken in ready:
-                with suppress(BlockingIOError):
-                    os.read(self._woken, 4096)
-                self._bury()
-            if self._listener in ready and not self._stopping:
-                self._answer()
+    def is_busy(self) -> bool:
+        """Whether a run has not ended."""
+        return bool(self._kept.runs)
 
-    def _stop(self) -> None:
-        self._stopping = True
-        self._path.unlink(missing_ok=True)
-
-    def _answer(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:  # whoever called has gone
-            return
+    def answer(self, connection: socket.socket) -> None:
+        """A run, or why there is none."""
         with connection:
-            connection.settimeout(READ_S)
-            try:
-                self._serve(connection, LaunchRequest.read(connection))
-            except Exception as error:  # whatever was sent, the next one is served
-                logger.warning("a request was not served: %r", error)
+            self._serve(connection, LaunchRequest.read(connection))
+
+    def ended(self, pid: int, exit_code: int) -> None:
+        """A run that ended badly is failed with the reason."""
+        run_id = self._kept.runs.pop(pid, None)
+        if run_id is None or exit_code in (0, NOT_BEGUN) or self.is_stopping:
+            return
+        if thread_count() == 1:  # else Dagster's run monitoring finds it
+            self._settle(run_id, pid, exit_code)
 
     def _serve(self, connection: socket.socket, request: LaunchRequest) -> None:
         if not request.run_id:
             send_line(connection, {"runs": len(self._kept.runs)})
         elif self._is_stale(request):
             send_line(connection, {"again": True})
-            self._become_fresh()
+            self.become_fresh(self._resumed)
         elif why := self._prepared(request):
             send_line(connection, {"refused": why})
         else:
-            pid = self._fork(lambda: _be_the_run(connection, request))
+            pid = self.fork(lambda: _be_the_run(connection, request))
             self._kept.runs[pid] = request.run_id
 
     def _is_stale(self, request: LaunchRequest) -> bool:
@@ -145,58 +110,9 @@ class RunServer:
         threads = thread_count()
         return None if threads == 1 else f"the run server has {threads} threads"
 
-    def _become_fresh(self) -> None:
-        logger.warning("the code has changed; the run server becomes fresh")
-        self._listener.set_inheritable(True)
-        self._kept.listener = self._listener.fileno()
-        arguments = sys.orig_argv[1:]
-        if _RESUME in arguments:
-            arguments = arguments[: arguments.index(_RESUME)]
-        kept = json.dumps(asdict(self._kept))
-        os.execv(sys.executable, [sys.executable, *arguments, _RESUME, kept])  # noqa: S606
-
-    def _fork(self, work: Callable[[], int]) -> int:
-        """The number of a process that does the work and ends with its status."""
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid:
-            return pid
-        status = 1
-        try:
-            self._leave()
-            status = work()
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-
-    def _leave(self) -> None:
-        """Nothing of the server is left in this process."""
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._listener.close()
-        os.close(self._woken)
-        os.close(self._wake)
-        gc.enable()
-
-    def _bury(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            run_id, exit_code = self._kept.runs.pop(pid, None), os.waitstatus_to_exitcode(status)
-            if run_id is None or exit_code in (0, NOT_BEGUN) or self._stopping:
-                continue
-            if thread_count() == 1:  # else Dagster's run monitoring finds it
-                self._settle(run_id, pid, exit_code)
+    def _resumed(self, listener: int) -> str:
+        self._kept.listener = listener
+        return json.dumps(asdict(self._kept))
 
     def _settle(self, run_id: str, pid: int, exit_code: int) -> None:
         from ytcaption_assets.run_server_end import settle_dead_run
@@ -205,7 +121,7 @@ class RunServer:
             settle_dead_run(self._kept.instance_ref, run_id, pid, exit_code)
             return 0
 
-        self._fork(settle)
+        self.fork(settle)
 
 
 def _be_the_run(connection: socket.socket, request: LaunchRequest) -> int:
@@ -232,7 +148,7 @@ def _be_the_run(connection: socket.socket, request: LaunchRequest) -> int:
 def main(arguments: list[str]) -> None:
     """Serves on the socket that the first argument names."""
     code = code_state()  # before anything is imported: what changes meanwhile is seen
-    kept = Kept.from_json(arguments[2]) if _RESUME in arguments else Kept()
+    kept = Kept.from_json(arguments[2]) if RESUME in arguments else Kept()
     hold_code()
     gc.disable()
     if (threads := thread_count()) != 1:

@@ -15,7 +15,7 @@ from tests.cli.test_up import Up
 from ytcaption_assets.cli.leftovers import leftover_processes
 from ytcaption_assets.cli.up_state import read_state
 
-VICTIMS = ("daemon", "code", "runs", "api", "notifier", "worker-0", "postgres")
+VICTIMS = ("daemon", "code", "runs", "children", "api", "notifier", "worker-0", "postgres")
 RUN = "run"
 _RUNS_EACH = 2
 """So many runs die between two others."""

@@ -103,6 +103,7 @@ def test_processes_that_answer_that_hang_and_that_died(settings):
         "up": "ok",
         "code": "not running",
         "runs": "not running",
+        "children": "not running",
         "daemon": "not running",
         "webserver": "no answer",
         "api": "ok",

@@ -156,7 +156,8 @@ def test_everything_answers_and_status_says_so(up: Up):
     result = up.run("status", "--json")
     report = json.loads(result.stdout)
     assert {each["name"]: each["health"] for each in report["processes"]} == dict.fromkeys(
-        ("up", "code", "runs", "daemon", "webserver", "api", "notifier", "worker-0"), "ok"
+        ("up", "code", "runs", "children", "daemon", "webserver", "api", "notifier", "worker-0"),
+        "ok",
     )
     assert (report["workers"]["worker-0"]["jobs"], report["workers"]["worker-0"]["slots"]) == (0, 8)
     assert report["postgres_runs"]

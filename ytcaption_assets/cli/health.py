@@ -2,13 +2,15 @@
 
 import http.client
 import socket
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import grpc
 from grpc_health.v1 import health_pb2
 
-from resources.run_launch import LaunchRequest, read_line
+from resources.run_launch import LaunchRequest, read_line, send_line
 
 _DAGSTER_SERVICE = "DagsterApi"
 
@@ -56,14 +58,23 @@ def code_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
 
 def run_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
     """Whether the run server on this Unix socket holds the code and may be asked for runs."""
+    return "runs" in _answer(path, asdict(LaunchRequest()), timeout_s)
+
+
+def child_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
+    """Whether the child server on this Unix socket may be asked for children."""
+    return "children" in _answer(path, {}, timeout_s)
+
+
+def _answer(path: Path, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
         try:
             connection.connect(str(path))
-            LaunchRequest().send(connection)
-            return "runs" in read_line(connection)
+            send_line(connection, question)
+            return read_line(connection)
         except (OSError, ValueError):
-            return False
+            return {}
 
 
 def daemon_beats_since(instance: dg.DagsterInstance, started_at: float) -> bool:

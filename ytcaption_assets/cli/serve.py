@@ -36,7 +36,7 @@ from ytcaption_assets.cli.up_state import remove_state
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.settings import Settings
 
-NAMES = ["up", "code", "runs", "daemon", "webserver", "api", "notifier"]
+NAMES = ["up", "code", "runs", "children", "daemon", "webserver", "api", "notifier"]
 
 
 def serve(settings: Settings, console: Console, *, webserver: bool) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 
 from resources.database_urls import postgres_folder
 from resources.embedded_postgres import is_postgres_running, running_postgres
+from resources.forked_child import child_server_socket
 from resources.notifier import MARK as NOTIFIER_MARK
 from resources.postgres import Postgres
 from resources.queue_report import QueueReport, queue_report
@@ -22,6 +23,7 @@ from ytcaption_assets.cli.dagster_home import (
     run_server_socket,
 )
 from ytcaption_assets.cli.health import (
+    child_server_answers,
     code_server_answers,
     daemon_beats_since,
     http_answers,
@@ -147,6 +149,7 @@ def _processes(
         "up": lambda: True,
         "code": lambda: code_server_answers(code_server_socket(settings)),
         "runs": lambda: run_server_answers(run_server_socket(settings)),
+        "children": lambda: child_server_answers(child_server_socket(settings.home)),
         "daemon": lambda: postgres_runs and _daemon_beats(settings),
         "webserver": lambda: (
             state.webserver_port is not None
@@ -160,6 +163,7 @@ def _processes(
     addresses = {
         "code": str(code_server_socket(settings)),
         "runs": str(run_server_socket(settings)),
+        "children": str(child_server_socket(settings.home)),
         "webserver": f"http://127.0.0.1:{state.webserver_port}",
         "api": f"http://{in_url(state.api_host)}:{state.api_port}",
     }
@@ -169,7 +173,7 @@ def _processes(
         addresses[name] = str(runtime_directory(settings.home) / f"{name}.sock")
     absent = {"webserver"} if state.webserver_port is None else set()
     if not has_run_server(settings):
-        absent.add("runs")
+        absent |= {"runs", "children"}
     expected = [name for name in answers if name not in absent]
     return tuple(
         _report(name, known.get(name), answers[name], addresses.get(name)) for name in expected

@@ -4,6 +4,7 @@ import sys
 
 import dagster as dg
 
+from resources.forked_child import child_server_socket
 from resources.notifier import MARK as NOTIFIER_MARK
 from resources.runtime_directory import runtime_directory
 from resources.whisper_device import gpu_count
@@ -16,6 +17,7 @@ from ytcaption_assets.cli.dagster_home import (
     run_server_socket,
 )
 from ytcaption_assets.cli.health import (
+    child_server_answers,
     code_server_answers,
     daemon_beats_since,
     http_answers,
@@ -91,7 +93,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
         ),
     ]
     if has_run_server(settings):
-        programs.insert(1, _run_server(settings))
+        programs[1:1] = [_run_server(settings), _child_server(settings)]
     programs.append(_notifier(settings))
     return [each for each in programs if webserver or each.name != "webserver"]
 
@@ -106,6 +108,18 @@ def _run_server(settings: Settings) -> Program:
         stop_s=1.5,
         has_work=lambda pid: bool(group_members(pid)),
         is_needed=False,  # runs start in fresh interpreters while it is dead
+    )
+
+
+def _child_server(settings: Settings) -> Program:
+    socket = child_server_socket(settings.home)
+    return Program(
+        "children",
+        _python("resources.child_server", str(socket)),
+        lambda _: child_server_answers(socket),
+        stop_s=1.5,
+        has_work=lambda _: False,  # whose runs have ended
+        is_needed=False,  # downloaders and decoders start in fresh interpreters while it is dead
     )
 
 
