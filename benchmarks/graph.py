@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import TEST_DATA, peak_memory_bytes, word_errors
-from benchmarks.installation import local_worker
+from benchmarks.installation import local_servers
 from benchmarks.joined_clips import SAMPLE_RATE_HZ, spoken, write_flac
 
 PAUSE_S = 1.5
@@ -140,7 +140,7 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
         MediaServer(file.parent) as server,
         migrated_postgres(settings),
         dagster_instance(settings) as instance,
-        local_worker(settings.home),
+        local_servers(settings.home),
     ):
         decoder, transcriber = AudioDecoder.from_settings(settings), transcriber_of(settings)
         samples = decoder.decode(TEST_DATA / WARM_UP)

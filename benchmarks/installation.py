@@ -10,14 +10,16 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from resources.forked_child import child_server_socket
 from resources.runtime_directory import make_runtime_directory
 from resources.worker_client import worker_at, worker_socket
+from ytcaption_assets.cli.health import child_server_answers
 
 READY_S = 180
 POLL_S = 0.5
@@ -105,17 +107,30 @@ def installation(model_directory: Path, **settings: str) -> Iterator[Installatio
 
 
 @contextmanager
-def local_worker(home: Path) -> Iterator[None]:
-    """Runs this machine's first worker alone, as the environment's settings say."""
+def local_servers(home: Path) -> Iterator[None]:
+    """Runs what runs of this home are helped by, as the environment's settings say: a worker, and
+    the child server."""
     make_runtime_directory(home)
-    worker = worker_at(worker_socket(home, 0))
-    command = [sys.executable, "-m", "ytcaption_assets.cli.main", "worker", "--number", "0"]
+    worker, children = worker_at(worker_socket(home, 0)), child_server_socket(home)
+    with (
+        _running(
+            lambda: worker.health() is not None,
+            *("ytcaption_assets.cli.main", "worker", "--number", "0"),
+        ),
+        _running(lambda: child_server_answers(children), "resources.child_server", str(children)),
+    ):
+        yield
+
+
+@contextmanager
+def _running(is_ready: Callable[[], bool], *module: str) -> Iterator[None]:
+    command = [sys.executable, "-P", "-m", *module]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     give_up_at = time.monotonic() + READY_S
     try:
-        while worker.health() is None:
+        while not is_ready():
             if time.monotonic() > give_up_at or process.poll() is not None:
-                raise RuntimeError("the worker did not start")
+                raise RuntimeError(f"{module[0]} did not start")
             time.sleep(0.1)
         yield
     finally:
