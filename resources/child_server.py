@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from resources import audio_decoder_child, youtube_child
+from resources import audio_decoder_child, listing_child, youtube_child
 from resources.fork_server import RESUME, ForkServer, code_state, hold, thread_count
 from resources.forked_child import kill_child
 from resources.run_launch import send_line
@@ -43,6 +43,9 @@ _KEPT = ("PYTHONPATH", "YTCAPTION_UP")  # the latter names it to those who look 
 _MODULES = (
     "resources.caption_fetch",
     "resources.download_errors",
+    "resources.feed_items",
+    "resources.list_reader",
+    "resources.listed_entries",
     "resources.media_downloader",
     "deno",
     "encodings.idna",
@@ -93,6 +96,11 @@ def _download(_argument: str, _more: Sequence[int]) -> int:
     return 0
 
 
+def _list(_argument: str, _more: Sequence[int]) -> int:
+    listing_child.main()
+    return 0
+
+
 def _decode(argument: str, more: Sequence[int]) -> int:
     request = json.loads(argument)
     limits = request["limits"] | {"parent_pid": os.getppid()}
@@ -102,6 +110,7 @@ def _decode(argument: str, more: Sequence[int]) -> int:
 
 PROGRAMS: dict[str, Callable[[str, Sequence[int]], int]] = {
     "download": _download,
+    "listing": _list,
     "decode": _decode,
 }
 

@@ -18,6 +18,7 @@ from yt_dlp.utils import (  # noqa: TID253
 )
 
 from resources.durable import is_disk_full
+from resources.http_refusal import UPLOAD_IT, refusal_of_status
 from ytcaption_assets.domain.errors import (
     DiskFull,
     DrmProtected,
@@ -30,7 +31,6 @@ from ytcaption_assets.domain.errors import (
     MediaPrivate,
     MediaRegionRestricted,
     MediaRemoved,
-    MediaRestricted,
     MediaTooLarge,
     SourceBlocked,
     SourceError,
@@ -44,8 +44,7 @@ NO_MEDIA_FILE = (
     "or video itself, or add the site to YTCAPTION_SITES."
 )
 
-_UPLOAD_IT = "If you have the file, upload it."
-_REGION = f"The site does not show this media in the country of this machine. {_UPLOAD_IT}"
+_REGION = f"The site does not show this media in the country of this machine. {UPLOAD_IT}"
 _NO_MEDIA = "There is no audio or video at this link. Give the link of the media itself."
 
 # What sites say, in yt-dlp's words (2026.10: all that its extractors raise as expected), the most
@@ -70,7 +69,7 @@ _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
         (
             r"\bDRM\b",
             DrmProtected,
-            f"The media is encrypted (DRM) and cannot be downloaded. {_UPLOAD_IT}",
+            f"The media is encrypted (DRM) and cannot be downloaded. {UPLOAD_IT}",
         ),
         (
             r"live event (will begin|is scheduled)|premieres? (in|will)|scheduled (for|to start)"
@@ -85,7 +84,7 @@ _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
             r"|adult (content|verification)|mature audience|nsfw|older than [0-9]+ are"
             r"|sensitive content|after 2[0-9]:00",
             MediaAgeRestricted,
-            f"The site shows this media to adults with an account only. {_UPLOAD_IT}",
+            f"The site shows this media to adults with an account only. {UPLOAD_IT}",
         ),
         (
             r"members?[- ]only|(for|premium) (first )?members|join this channel|channel's members"
@@ -93,7 +92,7 @@ _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
             r"|supporter|is paid|not free|tv providers|does(n't| not) have (tickets|access)"
             r"|(video|contents) (is )?locked|play limit",
             MediaMembersOnly,
-            f"The media is for members or paying customers only. {_UPLOAD_IT}",
+            f"The media is for members or paying customers only. {UPLOAD_IT}",
         ),
         (
             r"(in|from) your (country|location|region)|in this region|geo.?(restrict|block)"
@@ -105,12 +104,12 @@ _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
             r"private (video|subreddit|show)|videos? (is|are) private"
             r"|(track|post|media|account|playlist|vod) is (either )?private|protected tweet",
             MediaPrivate,
-            f"The media is private. Ask its owner to publish it. {_UPLOAD_IT}",
+            f"The media is private. Ask its owner to publish it. {UPLOAD_IT}",
         ),
         (
             r"copyright",
             MediaCopyright,
-            f"The media was taken down for a claim of copyright. {_UPLOAD_IT}",
+            f"The media was taken down for a claim of copyright. {UPLOAD_IT}",
         ),
         (
             r"removed by|has been removed|been deleted|was deleted|account .*terminated"
@@ -118,14 +117,14 @@ _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
             r"|violat(ing|ion)|(link|stream) (is|has) expired|replay is disabled"
             r"|(live|livestream|event|space)( was| has)? ended",
             MediaRemoved,
-            f"The media was removed by its owner or the site. {_UPLOAD_IT}",
+            f"The media was removed by its owner or the site. {UPLOAD_IT}",
         ),
         (
             r"sign in|log ?in\b|logged[- ]in|log into|registered users|authenticat"
             r"|account credentials|password|passcode|--cookies|not authorized|permission to view"
             r"|do not have access|account .*(is needed|required)|cookies .* (are needed|required)",
             MediaPrivate,
-            f"The site shows this media only after a login. {_UPLOAD_IT}",
+            f"The site shows this media only after a login. {UPLOAD_IT}",
         ),
         (
             r"requested format is not available|no video formats|no formats|unplayable",
@@ -206,7 +205,7 @@ def error_of(failure: BaseException) -> YtcaptionError:
         if pattern.search(text) and (status is None or said in (SourceBlocked, DrmProtected)):
             return said(sentence)
     if status is not None:
-        return _of_status(status)
+        return refusal_of_status(status)
     if any(isinstance(error, CertificateVerifyError) for error in chain):
         return SourceError("The server's certificate is not valid.")
     lost = (TransportError, ContentTooShortError, TimeoutError, ConnectionError)
@@ -219,23 +218,6 @@ def _status_of(text: str) -> int | None:
     """After its last retry yt-dlp raises a text without the exception."""
     match = _HTTP_ERROR.search(text)
     return int(match[1]) if match else None
-
-
-def _of_status(status: int) -> YtcaptionError:
-    told = f"The server answered {status}"
-    if status == 404:
-        return MediaNotFound(f"{told}: there is nothing at this link. Check it.")
-    if status == 410:
-        return MediaRemoved(f"{told}: the media was removed. {_UPLOAD_IT}")
-    if status in (401, 402, 407):
-        return MediaPrivate(f"{told}: the media is shown after a login or payment. {_UPLOAD_IT}")
-    if status == 451:
-        return MediaRestricted(f"{told}: the media is withheld for legal reasons. {_UPLOAD_IT}")
-    if status in (403, 429):
-        return SourceBlocked(f"{told}: it refuses this machine for now. Try again later.")
-    if status in (408, 425) or status >= 500:
-        return SourceUnavailable(f"{told}: it is in trouble. Try again later.")
-    return SourceError(f"{told} and gave no media.")
 
 
 def _chain(failure: BaseException | None) -> Iterator[BaseException]:

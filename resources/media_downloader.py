@@ -7,18 +7,16 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from yt_dlp import YoutubeDL  # noqa: TID253
 from yt_dlp.downloader.hls import HlsFD  # noqa: TID253
 from yt_dlp.extractor.generic import GenericIE  # noqa: TID253
 from yt_dlp.networking import Request  # noqa: TID253
 from yt_dlp.networking.exceptions import HTTPError  # noqa: TID253
 
+from resources.bounded_ytdlp import BoundedYoutubeDL
 from resources.download_resume import MEDIA_FILE, TRACK_FILE, ResumeState, version_of
 from resources.media_description import seconds
 from resources.media_extension import EXTENSIONS
@@ -31,27 +29,18 @@ from ytcaption_assets.domain.errors import (
     PlaylistUrl,
     SourceError,
 )
-from ytcaption_assets.domain.retry_after import retry_after_s
 from ytcaption_assets.domain.track_reading import MAX_TRACK_BYTES
 
 _IN_PARTS = ("m3u8", "m3u8_native", "http_dash_segments")
-MAX_PAGE_BYTES = 64 * 1024**2
-LONGEST_WAIT_S = 3600.0
-"""As long a `Retry-After` is heeded."""
 
 
-class MediaDownloader(YoutubeDL):
-    """Finds and downloads one media into the working folder.
-
-    Attributes:
-        retry_after_s: the last answer was a refusal that wants to be asked no sooner.
-    """
+class MediaDownloader(BoundedYoutubeDL):
+    """Finds and downloads one media into the working folder."""
 
     def __init__(self, job: DownloadJob, deno: str | None) -> None:
         self.job = job
         self._resume: ResumeState | None = None
         self._media_url: str | None = None
-        self.retry_after_s: float | None = None
         self._max_bytes = job.max_bytes
         direct = job.kind == "direct"
         super().__init__(ytdlp_options(job, deno), auto_init=not direct)
@@ -164,22 +153,10 @@ class MediaDownloader(YoutubeDL):
         found["hls_media_playlist_data"] = manifest_text
         found["duration"] = seconds(found.get("duration")) or _hls_duration_s(manifest_text)
 
-    def urlopen(self, req: Any) -> Any:
-        """As yt-dlp's, but a partial file is continued only with bytes of the same version, and a
-        refusal's word of when to ask again is kept."""
-        self.retry_after_s = None
-        try:
-            return self._open(req)
-        except HTTPError as error:
-            wait_s = retry_after_s(error.response.headers.get("Retry-After"), datetime.now(UTC))
-            self.retry_after_s = None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
-            raise
-
-    def _open(self, req: Any) -> Any:
+    def open(self, req: Any) -> Any:
+        """As yt-dlp's, but a partial file is continued only with bytes of the same version."""
         if self._media_url is None or getattr(req, "url", None) != self._media_url:
-            response: Any = super().urlopen(req)
-            response.read = partial(_read_page, response.read)
-            return response
+            return super().open(req)
         return self._open_media(req)
 
     def _open_media(self, req: Any) -> Any:
@@ -191,7 +168,7 @@ class MediaDownloader(YoutubeDL):
             # yt-dlp starts the file over when the answer is a whole one.
             for name in ("Range", "If-Range"):
                 req.headers.pop(name, None)
-        response = super().urlopen(req)
+        response = self.answer_to(req)
         self._resume.begin(version_of(response.status, response.headers))
         return response
 
@@ -200,7 +177,7 @@ class MediaDownloader(YoutubeDL):
         if resume.version.condition:
             req.headers["If-Range"] = resume.version.condition
         try:
-            response: Any = super().urlopen(req)
+            response: Any = self.answer_to(req)
         except HTTPError as error:
             if error.status != 416:
                 raise
@@ -250,18 +227,6 @@ def progress_hook(report: Callable[[int, int | None], None], downloader: MediaDo
 def _remove_tracks() -> None:
     for path in Path.cwd().glob(f"{TRACK_FILE}*"):
         path.unlink()
-
-
-def _read_page(read: Callable[..., bytes], amount: int | None = None) -> bytes:
-    """As `read`, but a whole page has a limit, counted unpacked."""
-    if amount is not None:
-        return read(amount)
-    page = bytearray()
-    while piece := read(1 << 20):
-        page += piece
-        if len(page) > MAX_PAGE_BYTES:
-            raise MediaTooLarge("The server's page or list of parts is larger than allowed.")
-    return bytes(page)
 
 
 def _range_start(value: str | None) -> int:

@@ -15,6 +15,7 @@ from ytcaption_assets.domain.errors import (
     UnsupportedSite,
 )
 from ytcaption_assets.domain.media import MediaSource, url_media_id
+from ytcaption_assets.domain.media_url import without_counters, without_signature
 from ytcaption_assets.domain.request import media_id
 from ytcaption_assets.domain.urls import WebUrl, parse_url
 
@@ -49,15 +50,15 @@ def resolve_source(
         PlaylistUrl: many media.
         UnsupportedSite: a page of a listed site that is no media.
     """
-    parsed = parse_url(url)
+    parsed = without_counters(parse_url(url))
     check_target(parsed, allowed_networks)
     site = parsed.without_tracking()
-    if any(site.is_within(name) for name in SITE_DOMAINS["youtube"]) and _is_listed(site, sites):
+    if any(site.is_within(name) for name in SITE_DOMAINS["youtube"]) and is_listed(site, sites):
         return _youtube(site)
-    extractor = _extractor(site, tuple(sites))
+    extractor = find_extractor(site, tuple(sites))
     if extractor is None:
-        canonical = str(parsed)
-        return MediaSource(url_media_id(canonical), "direct", canonical, GENERIC)
+        named = str(without_signature(parsed))
+        return MediaSource(url_media_id(named), "direct", str(parsed), GENERIC)
     key = extractor.ie_key()
     if key == "Youtube":  # one of the other front ends to YouTube, with `any`
         return _youtube_video(extractor.get_temp_id(str(site)))
@@ -96,7 +97,7 @@ def warm_up(sites: Sequence[str]) -> None:
     """
     check_sites(sites)
     resolve_source("https://www.youtube.com/watch?v=dQw4w9WgXcQ", sites=("youtube",))
-    _extractor(parse_url("https://example.com/"), (ANY_SITE,))
+    find_extractor(parse_url("https://example.com/"), (ANY_SITE,))
 
 
 def check_target(url: WebUrl, allowed_networks: Sequence[str]) -> None:
@@ -159,13 +160,14 @@ def _youtube_video(video_id: str) -> MediaSource:
     return MediaSource(media_id("youtube", video_id), "site", page, "Youtube")
 
 
-def _is_listed(url: WebUrl, sites: Sequence[str]) -> bool:
+def is_listed(url: WebUrl, sites: Sequence[str]) -> bool:
+    """Whether the URL's host is one of a site of the list."""
     return ANY_SITE in sites or any(
         url.is_within(domain) for entry in sites for domain in _domains(entry.lower())
     )
 
 
-def _extractor(url: WebUrl, sites: tuple[str, ...]) -> Any | None:
+def find_extractor(url: WebUrl, sites: tuple[str, ...]) -> Any | None:
     """The class of yt-dlp's extractor that the URL is allowed to use; None for a direct URL."""
     text = str(url)
     if ANY_SITE in sites:

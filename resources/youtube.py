@@ -1,39 +1,22 @@
 """Downloader: the audio of one media, by yt-dlp in a process of its own behind the egress proxy."""
 
-import contextlib
-import json
 import logging
-import os
-import select
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import dagster as dg
 from pydantic import Field
 
-import resources
-import ytcaption_assets
 from resources.download_resume import MEDIA_FILE, TRACK_FILE
-from resources.egress_proxy import EgressProxy, Traffic
-from resources.forked_child import Child, ForkedChild, child_server_socket
+from resources.egress_proxy import EgressProxy
+from resources.forked_child import child_server_socket
 from resources.media_extension import EXTENSIONS, UNKNOWN
-from ytcaption_assets.domain.errors import (
-    BlockedAddress,
-    ClaimLost,
-    DownloadCrashed,
-    InputError,
-    MediaTooLarge,
-    SourceError,
-    SourceUnavailable,
-    YtcaptionError,
-)
+from resources.ytdlp_process import events_of, failure_of, ytdlp_process
+from ytcaption_assets.domain.errors import DownloadCrashed
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
 from ytcaption_assets.domain.track_choice import CaptionChoice, CaptionsWanted
 from ytcaption_assets.domain.track_reading import MAX_TRACK_BYTES
@@ -42,9 +25,7 @@ from ytcaption_assets.settings import Settings
 
 # Pages, players and manifests; before the media itself begins no more than this may come.
 OVERHEAD_BYTES = 64 * 1024**2
-STOP_S = 10.0
-POLL_S = 0.2
-_CHILD = "resources.youtube_child"
+_LATE = "The download took longer than allowed. The next attempt goes on where it was."
 
 _log = logging.getLogger(__name__)
 
@@ -159,9 +140,11 @@ class Downloader(dg.ConfigurableResource):
                 idle_timeout_s=3 * self.socket_timeout_s,
             ) as proxy,
             tempfile.TemporaryFile() as errors,
-            self._child(directory, order | {"proxy": proxy.url}, errors) as child,
+            ytdlp_process(
+                "download", directory, order | {"proxy": proxy.url}, errors, self.child_server
+            ) as child,
         ):
-            for event in _events(child, should_stop, deadline):
+            for event in events_of(child, should_stop, deadline, _LATE):
                 match event.get("event"):
                     case "found":
                         received = proxy.traffic.bytes_received
@@ -175,49 +158,10 @@ class Downloader(dg.ConfigurableResource):
                     case "captions":
                         return _captions(event, directory)
                     case "failed":
-                        raise _failure(event, proxy.traffic)
+                        raise failure_of(event, proxy.traffic)
             errors.seek(0)
             _log.error("yt-dlp's process died: %s", errors.read()[-2000:].decode(errors="replace"))
             raise DownloadCrashed("The download ended unexpectedly. Try again.")
-
-    @contextlib.contextmanager
-    def _child(
-        self, directory: Path, order: Mapping[str, Any], errors: IO[bytes]
-    ) -> Iterator[Child]:
-        """The process at work, in a group of its own; ended and gone afterwards."""
-        child = self._started(directory, errors.fileno())
-        assert child.stdin is not None and child.stdout is not None
-        try:
-            # stdin stays open: its end tells the child that we are gone.
-            with contextlib.suppress(BrokenPipeError):
-                child.stdin.write(json.dumps(order).encode() + b"\n")
-                child.stdin.flush()
-            yield child
-        finally:
-            _end(child)
-            with contextlib.suppress(BrokenPipeError):
-                child.stdin.close()
-            child.stdout.close()
-
-    def _started(self, directory: Path, errors: int) -> Child:
-        environment = _environment(directory)
-        forked = self.child_server and ForkedChild.start(
-            Path(self.child_server),
-            "download",
-            environment=environment,
-            directory=directory,
-            has_stdin=True,
-            stderr=errors,
-        )
-        return forked or subprocess.Popen(
-            [sys.executable, "-P", "-m", _CHILD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=directory,
-            env=environment,
-            start_new_session=True,
-        )
 
     def _order(self, source: MediaSource) -> dict[str, Any]:
         return {
@@ -229,64 +173,6 @@ class Downloader(dg.ConfigurableResource):
             "max_audio_s": self.max_audio_s,
             "socket_timeout_s": self.socket_timeout_s,
         }
-
-
-def _end(child: Child) -> None:
-    """SIGTERM, ten seconds, SIGKILL, to the whole group."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(STOP_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)  # what the child had started
-
-
-def _environment(directory: Path) -> dict[str, str]:
-    """What the child needs and no more: no proxy, password or configuration of ours."""
-    packages = (resources, ytcaption_assets)
-    roots = dict.fromkeys(str(Path(str(module.__file__)).parents[1]) for module in packages)
-    kept = ("SSL_CERT_FILE", "SSL_CERT_DIR", "LANG", "TZ")
-    return {
-        "PYTHONPATH": os.pathsep.join(roots),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PATH": os.defpath,
-        "HOME": str(directory),
-        "TMPDIR": str(directory),
-        "YTDLP_NO_PLUGINS": "1",
-        "DENO_NO_UPDATE_CHECK": "1",
-        **{name: os.environ[name] for name in kept if name in os.environ},
-    }
-
-
-def _events(
-    child: Child, should_stop: Callable[[], bool], deadline: float
-) -> Iterator[dict[str, Any]]:
-    """What the child reports, until it ends.
-
-    Raises:
-        ClaimLost: asked to stop.
-        SourceUnavailable: the time is over.
-    """
-    assert child.stdout is not None
-    descriptor, waiting = child.stdout.fileno(), b""
-    while True:
-        if should_stop():
-            raise ClaimLost("The download was stopped.")
-        if time.monotonic() > deadline:
-            raise SourceUnavailable(
-                "The download took longer than allowed. The next attempt goes on where it was."
-            )
-        readable, _, _ = select.select([descriptor], [], [], POLL_S)
-        if not readable:
-            continue
-        data = os.read(descriptor, 1 << 16)
-        if not data:
-            return
-        *lines, waiting = (waiting + data).split(b"\n")
-        for line in lines:
-            yield json.loads(line)
 
 
 def _download(event: dict[str, Any], directory: Path) -> Download:
@@ -305,19 +191,3 @@ def _captions(event: dict[str, Any], directory: Path) -> CaptionsFound:
         path.unlink()
     info = MediaInfo.from_dict(event["info"])
     return CaptionsFound(info, CaptionChoice(**event["choice"]), track)
-
-
-def _failure(event: dict[str, Any], traffic: Traffic) -> YtcaptionError:
-    """The child's error, or what the proxy knows better."""
-    kinds = {kind.code: kind for kind in YtcaptionError.kinds()}
-    error = kinds.get(event["code"], SourceError)(event["message"])
-    error.retry_after_s = event["retry_after_s"]
-    if not isinstance(error, SourceError | InputError):
-        return error
-    if traffic.too_many_bytes:
-        return MediaTooLarge("The server sent more bytes than this installation allows.")
-    if traffic.refused:
-        return BlockedAddress(f"The link leads where it may not: {traffic.refused[-1]}.")
-    if traffic.unreachable and isinstance(error, SourceUnavailable):
-        return SourceUnavailable(f"The server cannot be reached: {traffic.unreachable[-1]}.")
-    return error

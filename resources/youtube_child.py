@@ -32,7 +32,16 @@ _PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn", 
 
 
 def main() -> None:
-    """Read the job, run it, and report each step and the outcome."""
+    """One download."""
+    serve(run)
+
+
+def serve(work: Callable[[dict[str, Any], Callable[..., None]], dict[str, Any]]) -> None:
+    """Read the job, carry it out, and report each step and the outcome.
+
+    Args:
+        work: is given the job and a function that reports a step; gives the final event.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
     # What yt-dlp or a library prints must not mix with the report.
@@ -48,9 +57,9 @@ def main() -> None:
             report.write(json.dumps(event) + "\n")
 
     try:
-        tell(**run(order, tell))
+        tell(**work(order, tell))
     except BaseException as failure:  # the parent hears of everything, out of memory too
-        error = _known(failure)
+        error = known_error(failure)
         wait_s = error.retry_after_s
         tell(event="failed", code=error.code, message=str(error), retry_after_s=wait_s)
     report.flush()
@@ -97,7 +106,7 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
             tell(event="found")
             path = downloader.fetch(found)
         except Exception as failure:
-            error = _known(failure)
+            error = known_error(failure)
             error.retry_after_s = downloader.retry_after_s
             raise error from failure
     return {
@@ -173,7 +182,8 @@ def only_proxy_and_deno(proxy_port: int, deno: str | None) -> None:
     sys.addaudithook(check)
 
 
-def _known(failure: BaseException) -> YtcaptionError:
+def known_error(failure: BaseException) -> YtcaptionError:
+    """What a person is told of a failure."""
     if isinstance(failure, YtcaptionError):
         return failure
     from resources.download_errors import error_of

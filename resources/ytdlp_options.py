@@ -40,12 +40,36 @@ class DownloadJob:
     with_audio: bool = True
 
 
-def ytdlp_options(job: DownloadJob, deno: str | None) -> Any:
-    """Every option that yt-dlp runs with. The working folder is the download's."""
+@dataclass(frozen=True)
+class ListingJob:
+    """What the parent process orders where a list is to be read.
+
+    Attributes:
+        kind: `playlist`: a page or manifest that yt-dlp's generic extractor lists.
+        extractor: yt-dlp's key of the one that resolved the URL.
+        start: place of the first item wanted, from 0.
+        size: items a page.
+        each_list: of a channel that is several lists (tabs, seasons) the first `size` items of each
+            come, and no more.
+    """
+
+    url: str
+    kind: Literal["site", "playlist"]
+    extractor: str
+    proxy: str
+    socket_timeout_s: float
+    start: int = 0
+    size: int = 100
+    each_list: bool = False
+
+
+def ytdlp_options(job: DownloadJob | ListingJob, deno: str | None) -> Any:
+    """Every option that yt-dlp runs with. The working folder is the job's own."""
+    generic = job.kind in ("direct", "playlist")
     return {
         # Where it may go: through the proxy, with nobody's identity.
         "proxy": job.proxy,
-        "allowed_extractors": ["generic"] if job.kind == "direct" else ["default", "-generic"],
+        "allowed_extractors": ["generic"] if generic else ["default", "-generic"],
         "socket_timeout": job.socket_timeout_s,
         # certifi's authorities, or those of a file that the operator names.
         "compat_opts": ["no-certifi"] if "SSL_CERT_FILE" in os.environ else [],
@@ -62,6 +86,31 @@ def ytdlp_options(job: DownloadJob, deno: str | None) -> Any:
         "js_runtimes": {"deno": {"path": deno}} if deno else {},
         "remote_components": [],
         "cachedir": False,
+        # How it goes on after a failure, and tells of it.
+        "retries": 3,
+        "fragment_retries": 3,
+        "extractor_retries": 2,
+        "retry_sleep_functions": {"http": _pause, "fragment": _pause, "extractor": _pause},
+        "ignoreerrors": False,
+        "logger": _Silence(),
+        "noprogress": True,
+        "quiet": True,
+        **(_download_options(job) if isinstance(job, DownloadJob) else _LISTING_OPTIONS),
+    }
+
+
+# Entries are taken from the extractor one by one, and none is looked into.
+_LISTING_OPTIONS: Any = {
+    "extract_flat": True,
+    "lazy_playlist": True,
+    "noplaylist": False,
+    # YouTube's lists say `2 years ago`.
+    "extractor_args": {"youtubetab": {"approximate_date": [""]}},
+}
+
+
+def _download_options(job: DownloadJob) -> dict[str, Any]:
+    return {
         # What it takes.
         "format": _FORMAT,
         # Extractors list captions where they are to be written; what is written we choose.
@@ -81,14 +130,6 @@ def ytdlp_options(job: DownloadJob, deno: str | None) -> Any:
         # already (`.ytdl`) is behind the file when the process is killed.
         "keep_fragments": True,
         "_no_ytdl_file": True,
-        "retries": 3,
-        "fragment_retries": 3,
-        "extractor_retries": 2,
-        "retry_sleep_functions": {"http": _pause, "fragment": _pause, "extractor": _pause},
-        "ignoreerrors": False,
-        "logger": _Silence(),
-        "noprogress": True,
-        "quiet": True,
     }
 
 

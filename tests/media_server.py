@@ -70,6 +70,8 @@ class MediaServer:
         tls: serves https with this context.
     """
 
+    handler_class: "type[MediaHandler]"
+
     def __init__(
         self,
         directory: Path = DATA,
@@ -84,7 +86,7 @@ class MediaServer:
         self._given: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._segments = Path(tempfile.mkdtemp(prefix="media-server-"))
-        handler = type("Handler", (_Handler,), {"media": self})
+        handler = type("Handler", (self.handler_class,), {"media": self})
         self._server = ThreadingHTTPServer((host, port), handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
@@ -146,7 +148,9 @@ class MediaServer:
         return path.read_bytes() if Path(part).name == part and path.is_file() else None
 
 
-class _Handler(BaseHTTPRequestHandler):
+class MediaHandler(BaseHTTPRequestHandler):
+    """Answers for one connection."""
+
     protocol_version = "HTTP/1.1"
     media: MediaServer
     served: Served
@@ -283,3 +287,6 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.wfile.write(data)
         self.served.bytes_sent += len(data)
+
+
+MediaServer.handler_class = MediaHandler

@@ -76,6 +76,12 @@ class Settings(BaseSettings):
     max_download_bytes: int = Field(4 * 1024**3, gt=0, description="Largest download.")
     max_audio_s: float = Field(12 * 3600, gt=0, description="Longest audio, in seconds.")
     download_timeout_s: float = Field(3600, gt=0, description="Longest download, in seconds.")
+    listing_timeout_s: float = Field(
+        1800, gt=0, description="Longest time that reading one channel's list takes, in seconds."
+    )
+    max_feed_bytes: int = Field(
+        64 * 1024**2, gt=0, description="Largest RSS or Atom feed of a channel."
+    )
     decode_memory_bytes: int = Field(
         2 * 1024**3, gt=0, description="Memory the audio decoder's process may take."
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from resources import egress_proxy
-from resources.youtube import _environment
 from resources.youtube_child import deno_path
 from resources.ytdlp_options import DownloadJob, ytdlp_options
+from resources.ytdlp_process import child_environment
 from tests.media_server import MediaServer
 from tests.resources.downloads import downloader, fetch
 from ytcaption_assets.domain.errors import (
@@ -173,7 +173,7 @@ def guarded(body: str, tmp_path: Path, port: int = 1) -> str:
     """What a child process prints that runs this under the guards of yt-dlp's."""
     return subprocess.run(
         [sys.executable, "-P", "-c", GUARDED.format(port=port, body=body)],
-        env=_environment(tmp_path),
+        env=child_environment(tmp_path),
         cwd=tmp_path,
         capture_output=True,
         text=True,

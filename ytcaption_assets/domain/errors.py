@@ -2,7 +2,7 @@
 
 YtcaptionError
 ├── InputError            what was asked cannot be done; asking again changes nothing
-│   ├── InvalidUrl, UnsupportedSite, BlockedAddress, PlaylistUrl
+│   ├── InvalidUrl, UnsupportedSite, BlockedAddress, PlaylistUrl, SingleMedia
 │   ├── UnknownModel, UnknownLanguage, InvalidOption, FileUnreadable, InvalidCursor
 │   ├── UploadTooLarge, MalformedUpload, IdempotencyMismatch
 │   └── OptionsMismatch
@@ -96,6 +96,12 @@ class PlaylistUrl(InputError):
     """The URL is a list of media, not one."""
 
     code = "playlist_url"
+
+
+class SingleMedia(InputError):
+    """The URL is one media, and no list that a channel could be."""
+
+    code = "single_media"
 
 
 class UnknownModel(InputError):

@@ -1,0 +1,103 @@
+"""What an RSS or Atom feed lists. Only the listing's own process imports this module.
+
+All of it is a stranger's text, and feedparser takes any: what is no feed gives no items.
+"""
+
+import calendar
+import io
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+import feedparser
+
+MAX_ITEMS = 100_000
+_MEDIA_TYPE = re.compile(r"(audio|video)/.+|application/(ogg|octet-stream|.*mpegurl|x-.*audio.*)|")
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
+
+
+def read_feed(body: bytes, url: str) -> Any:
+    """The parsed feed; `version` is empty where it is none.
+
+    Args:
+        url: relative links are resolved against it.
+    """
+    # A stream: a text would be opened as a URL or file.
+    return feedparser.parse(
+        io.BytesIO(body),
+        response_headers={"content-location": url, "content-type": "application/xml"},
+        sanitize_html=False,
+        resolve_relative_uris=False,
+    )
+
+
+def about_feed(feed: Any, url: str) -> dict[str, Any]:
+    """The feed's title, and where it goes on (RFC 5005)."""
+    links = feed.feed.get("links") or []
+    following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
+    return {
+        "title": feed.feed.get("title"),
+        "next_url": urljoin(url, following) if following else None,
+    }
+
+
+def feed_items(feed: Any, url: str) -> list[dict[str, Any]]:
+    """Its items that may have media, newest first.
+
+    Each has `url`, `maybe` (it is the item's page, which may have media), `title`, `timestamp`,
+    `duration_s` and `audio_bytes`.
+    """
+    items = []
+    for entry in feed.entries[:MAX_ITEMS]:
+        media = next(_media_of(entry), {})
+        link = media.get("href") or media.get("url") or entry.get("link")
+        if not link:
+            continue
+        item = {
+            "url": urljoin(url, link.strip()),
+            "maybe": not media,
+            "title": entry.get("title"),
+            "timestamp": _timestamp(entry),
+            "duration_s": _seconds(entry.get("itunes_duration") or media.get("duration")),
+            "audio_bytes": _count(media.get("length") or media.get("filesize")),
+        }
+        items.append(item)
+    # Some feeds begin with the oldest. Without a date an item stays where it is listed.
+    if all(item["timestamp"] is not None for item in items):
+        items.sort(key=lambda item: item["timestamp"], reverse=True)
+    return items
+
+
+def _media_of(entry: Any) -> Iterator[Any]:
+    for enclosure in entry.get("enclosures") or ():
+        if _MEDIA_TYPE.fullmatch((enclosure.get("type") or "").lower()):
+            yield enclosure
+    for content in entry.get("media_content") or ():
+        told = (content.get("type") or content.get("medium") or "").lower()
+        if content.get("medium") in ("audio", "video") or told.startswith(("audio/", "video/")):
+            yield content
+
+
+def _timestamp(entry: Any) -> float | None:
+    parsed: time.struct_time | None = entry.get("published_parsed") or entry.get("updated_parsed")
+    try:
+        return float(calendar.timegm(parsed)) if parsed is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _seconds(text: Any) -> float | None:
+    """Of `1:02:03`, `62:03` or `3723`; None for anything else, and for zero."""
+    match = _CLOCK.fullmatch(str(text or "").strip()[:20])
+    if match is None:
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds or None
+
+
+def _count(text: Any) -> int | None:
+    digits = str(text or "").strip()
+    # Some feeds state 0 or 1 where they do not know.
+    return int(digits) if digits.isascii() and digits.isdigit() and 1 < len(digits) < 16 else None
