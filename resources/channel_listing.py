@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from resources.forked_child import child_server_socket
 from resources.in_pages import in_pages
 from resources.listed_items import ItemMaker
 from resources.listing_child import FEED_FILE
+from resources.media_description import MAX_TITLE, text
 from resources.ytdlp_process import events_of, failure_of, ytdlp_process
 from ytcaption_assets.domain.channel import ChannelSource, ListedItem, ListingPage
 from ytcaption_assets.domain.errors import DownloadCrashed, MediaNotFound, SourceUnavailable
@@ -102,7 +103,7 @@ class ChannelLister(dg.ConfigurableResource):
         with closing(self.pages(source, start, size)) as pages:
             return next(pages)
 
-    def pages(self, source: ChannelSource, start: int, size: int) -> Iterator[ListingPage]:
+    def pages(self, source: ChannelSource, start: int, size: int) -> Generator[ListingPage]:
         """The whole list from item `start` on, `size` items a page. Close it to end it early.
 
         One process asks the site once for each of its pages, as they are taken. To begin at 9,000
@@ -146,7 +147,8 @@ class ChannelLister(dg.ConfigurableResource):
             return self._as_playlist(source), None, []
         if page_s_own and not items and not reader.unchanged:
             return self._as_playlist(source), None, []  # the feed of what is written there
-        return replace(source, title=reader.title or source.title), reader, items
+        title = text(reader.title, MAX_TITLE) or source.title
+        return replace(source, title=title), reader, items
 
     @staticmethod
     def _as_playlist(source: ChannelSource) -> ChannelSource:
@@ -159,7 +161,7 @@ class ChannelLister(dg.ConfigurableResource):
         items: list[ListedItem],
         start: int,
         size: int,
-    ) -> Iterator[ListingPage]:
+    ) -> Generator[ListingPage]:
         total = len(items) if reader.next_url is None else None
         wanted = reader.items(items)
         for _ in range(start):
@@ -170,7 +172,7 @@ class ChannelLister(dg.ConfigurableResource):
 
     def _site_pages(
         self, source: ChannelSource, start: int, size: int, *, each_list: bool = False
-    ) -> Iterator[ListingPage]:
+    ) -> Generator[ListingPage]:
         order = {
             "url": source.url,
             "kind": source.kind,
@@ -210,7 +212,7 @@ class ChannelLister(dg.ConfigurableResource):
                 event = next(events)
         return event if event["event"] == "feed" else None
 
-    def _events(self, folder: Path, order: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _events(self, folder: Path, order: Mapping[str, Any]) -> Generator[dict[str, Any]]:
         """What the listing's process tells, until it is done.
 
         Raises:
@@ -246,7 +248,12 @@ class ChannelLister(dg.ConfigurableResource):
 
 def _told(source: ChannelSource, about: Mapping[str, Any]) -> ChannelSource:
     """The source with what its list says of itself: its title, the id of a channel's name."""
-    title = about["title"] or source.title
-    if source.extractor == YOUTUBE_LIST and source.feed_url is None and about["channel_id"]:
-        return youtube_channel(about["channel_id"], youtube_tab(source.url), title)
+    title = text(about["title"], MAX_TITLE) or source.title
+    if source.extractor != YOUTUBE_LIST or "list=" in source.url:
+        return replace(source, title=title)
+    tab = youtube_tab(source.url)
+    if not tab:  # it is listed as its tab `videos` where it has no other
+        title = text(about["channel"], MAX_TITLE) or title
+    if source.feed_url is None and about["channel_id"]:
+        return youtube_channel(about["channel_id"], tab, title)
     return replace(source, title=title)

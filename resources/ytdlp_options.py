@@ -104,8 +104,12 @@ _LISTING_OPTIONS: Any = {
     "extract_flat": True,
     "lazy_playlist": True,
     "noplaylist": False,
-    # YouTube's lists say `2 years ago`.
-    "extractor_args": {"youtubetab": {"approximate_date": [""]}},
+    "extractor_args": {
+        # YouTube's lists say `2 years ago`.
+        "youtubetab": {"approximate_date": [""]},
+        # A page that does not come is a failure, not the end of the list.
+        "youtube": {"raise_incomplete_data": [""]},
+    },
 }
 
 

@@ -154,6 +154,7 @@ class MediaHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     media: MediaServer
     served: Served
+    body = b""
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -162,7 +163,7 @@ class MediaHandler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.do_GET()
 
     def do_GET(self) -> None:

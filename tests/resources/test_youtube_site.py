@@ -1,23 +1,15 @@
 """A listed site by yt-dlp's own extractor, its pages served from loopback over TLS."""
 
-import asyncio
-import datetime
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from resources import egress_proxy
 from resources.sites import resolve_source
 from resources.youtube import Download
 from tests.media_server import MediaServer
 from tests.resources.downloads import downloader
+from tests.site_tls import certificate_of, lead_to_loopback, tls_of
 from ytcaption_assets.domain.errors import (
     BlockedAddress,
     MediaNotFound,
@@ -41,54 +33,19 @@ EVENT = """{
 }"""
 
 
+HOSTS = ["media.ccc.de"]
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of media.ccc.de that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "media.ccc.de")])
-    now = datetime.datetime.now(datetime.UTC)
-    hosts = [x509.DNSName("media.ccc.de"), x509.DNSName("*.media.ccc.de")]
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "ccc.pem"
-    path.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
+    return certificate_of(HOSTS, tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
 def site(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MediaServer]:
     """media.ccc.de on loopback; the proxy's resolver and its port 443 lead there."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    connect = asyncio.open_connection
-    with MediaServer(tls=context) as server:
-
-        async def resolve(host: str, port: int) -> list[str]:
-            return ["127.0.0.1"] if host.endswith("media.ccc.de") else ["10.0.0.1"]
-
-        async def open_connection(host: str, port: int, **options: Any) -> Any:
-            return await connect(host, server.port if port == 443 else port, **options)
-
-        monkeypatch.setattr(egress_proxy, "resolve", resolve)
-        monkeypatch.setattr(asyncio, "open_connection", open_connection)
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with MediaServer(tls=tls_of(certificate)) as server:
+        lead_to_loopback(monkeypatch, HOSTS, server.port, certificate)
         server.serve("v/talk-1", b"<!doctype html><video data-id='1839'></video>")
         describe(server, 3710, "https://cdn.media.ccc.de/jfk.flac")
         yield server
