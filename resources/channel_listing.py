@@ -76,6 +76,7 @@ class ChannelLister(dg.ConfigurableResource):
         Raises:
             SourceError, InputError, DownloadCrashed: as for `pages`.
         """
+        known_list = source.kind == "playlist"
         if source.feed_url is not None:
             try:
                 decided, reader, items = self._open_feed(source, state)
@@ -94,7 +95,8 @@ class ChannelLister(dg.ConfigurableResource):
                         unchanged=reader.unchanged,
                     )
                 source = decided
-        with closing(self._site_pages(source, 0, NEWEST, each_list=True)) as pages:
+        order = {"start": 0, "size": NEWEST, "each_list": True, "one_is_a_list": known_list}
+        with closing(self._site_pages(source, order)) as pages:
             page = next(pages)
         return replace(page, next_start=len(page.items) or None)
 
@@ -118,12 +120,13 @@ class ChannelLister(dg.ConfigurableResource):
             InputError: the link is no list, or leads where it may not.
             DownloadCrashed: the process that reads it died.
         """
+        order = {"start": start, "size": size, "one_is_a_list": source.kind == "playlist"}
         if source.kind == "feed":
             source, reader, items = self._open_feed(source, {})
             if reader is not None:
                 yield from self._feed_pages(source, reader, items, start, size)
                 return
-        yield from self._site_pages(source, start, size)
+        yield from self._site_pages(source, order)
 
     def _open_feed(
         self, source: ChannelSource, state: Mapping[str, Any]
@@ -171,16 +174,14 @@ class ChannelLister(dg.ConfigurableResource):
             yield ListingPage(source, tuple(page), at, following, total, reader.state)
 
     def _site_pages(
-        self, source: ChannelSource, start: int, size: int, *, each_list: bool = False
+        self, source: ChannelSource, wanted: Mapping[str, Any]
     ) -> Generator[ListingPage]:
         order = {
             "url": source.url,
             "kind": source.kind,
             "extractor": source.extractor,
-            "start": start,
-            "size": size,
-            "each_list": each_list,
             "socket_timeout_s": self.socket_timeout_s,
+            **wanted,
         }
         make = ItemMaker(source, self.sites, self.allowed_networks)
         total: int | None = None

@@ -11,9 +11,13 @@ from urllib.parse import urlsplit
 
 from resources.in_pages import in_pages
 from resources.youtube_child import deno_path, known_error, only_proxy_and_deno, serve
-from ytcaption_assets.domain.errors import SingleMedia
+from ytcaption_assets.domain.errors import SingleMedia, UnsupportedSite
 
 FEED_FILE = "feed"
+_NO_LIST = (
+    "This link is no feed, no page with players of media, and on no site of the list. Give the "
+    "link of the RSS or Atom feed, or add the site to YTCAPTION_SITES."
+)
 
 Tell = Callable[..., None]
 
@@ -54,6 +58,8 @@ def _read_site(order: dict[str, Any], tell: Tell) -> dict[str, Any]:
             _tell_pages(reader, job, tell)
         except Exception as failure:
             error = known_error(failure)
+            if isinstance(error, UnsupportedSite):
+                error = UnsupportedSite(_NO_LIST)
             error.retry_after_s = reader.retry_after_s
             raise error from failure
     return {"event": "done"}
@@ -64,7 +70,9 @@ def _tell_pages(reader: Any, job: Any, tell: Tell) -> None:
 
     found = reader.find(job.url, job.extractor)
     if found.get("_type") not in ("playlist", "multi_video"):
-        raise SingleMedia("This is one video: ask for it as a transcription.")
+        if not job.one_is_a_list:
+            raise SingleMedia("This is one video: ask for it as a transcription.")
+        found = {"entries": [found]}
     tell(event="about", **about_list(found))
     items = map(listed_item, reader.entries(found))
     if job.each_list:

@@ -51,6 +51,7 @@ class ListingJob:
         size: items a page.
         each_list: of a channel that is several lists (tabs, seasons) the first `size` items of each
             come, and no more.
+        one_is_a_list: a page with one player is a list of one: it was longer once.
     """
 
     url: str
@@ -61,15 +62,15 @@ class ListingJob:
     start: int = 0
     size: int = 100
     each_list: bool = False
+    one_is_a_list: bool = False
 
 
 def ytdlp_options(job: DownloadJob | ListingJob, deno: str | None) -> Any:
     """Every option that yt-dlp runs with. The working folder is the job's own."""
-    generic = job.kind in ("direct", "playlist")
     return {
         # Where it may go: through the proxy, with nobody's identity.
         "proxy": job.proxy,
-        "allowed_extractors": ["generic"] if generic else ["default", "-generic"],
+        "allowed_extractors": _EXTRACTORS[job.kind],
         "socket_timeout": job.socket_timeout_s,
         # certifi's authorities, or those of a file that the operator names.
         "compat_opts": ["no-certifi"] if "SSL_CERT_FILE" in os.environ else [],
@@ -98,6 +99,12 @@ def ytdlp_options(job: DownloadJob | ListingJob, deno: str | None) -> Any:
         **(_download_options(job) if isinstance(job, DownloadJob) else _LISTING_OPTIONS),
     }
 
+
+_EXTRACTORS = {
+    "site": ["default", "-generic"],
+    "direct": ["generic"],
+    "playlist": ["generic", "html5"],  # the players of a page are html5's
+}
 
 # Entries are taken from the extractor one by one, and none is looked into.
 _LISTING_OPTIONS: Any = {

@@ -19,6 +19,7 @@ What each path does:
 - `hls/<file>/index.m3u8`, `dash/<file>/index.mpd`: the file as a stream of 2 s AAC segments
 - `playlist/<name>.m3u8?segment=URL,URL`: an HLS manifest of the given segments
 - `feed/<name>.xml?src=URL`: an RSS feed with one enclosure
+- `<path>?start=N`: what `pages` holds for (path, N)
 """
 
 import contextlib
@@ -84,6 +85,7 @@ class MediaServer:
         self.closing = threading.Event()
         self.counts: Counter[str] = Counter()
         self._given: dict[str, bytes] = {}
+        self.pages: dict[tuple[str, str], bytes] = {}
         self._lock = threading.Lock()
         self._segments = Path(tempfile.mkdtemp(prefix="media-server-"))
         handler = type("Handler", (self.handler_class,), {"media": self})
@@ -214,6 +216,8 @@ class MediaHandler(BaseHTTPRequestHandler):
                 self.whole("\n".join([*lines, "#EXT-X-ENDLIST\n"]).encode(), TYPES[".m3u8"])
             case [name]:
                 self.file(name, "", query)
+            case _ if (part := ("/".join(path), query.get("start", ""))) in self.media.pages:
+                self.whole(self.media.pages[part], "application/json")
             case _:
                 self.file("/".join(path), "", query)
 
