@@ -37,6 +37,29 @@ def by_id(items: tuple[ListedItem, ...]) -> dict[str, ListedItem]:
     return {item.source.media_id.removeprefix("youtube-"): item for item in items}
 
 
+REAL = "https://www.youtube.com/@YouTube"
+
+
+@pytest.mark.parametrize("where", ["loopback", pytest.param("site", marks=pytest.mark.network)])
+def test_a_channel_as_the_site_serves_it(where: str, request: pytest.FixtureRequest) -> None:
+    """The same of the real site: it has an id, its feed shows the newest of what its tabs list."""
+    if where == "loopback":
+        host: YouTubeHost = request.getfixturevalue("youtube")
+        host.lists.videos = host.lists.feed = videos(70)
+    found = lister(listing_timeout_s=120)
+    named = found.source_of(f"{YOUTUBE}/@AChannel" if where == "loopback" else REAL)
+    first = found.page(named, 0, 60)
+    assert first.channel.source_id.startswith("youtube-UC") and first.channel.title
+    assert len(first.items) == 60 and first.next_start == 60
+    assert all(item.source.media_id.startswith("youtube-") for item in first.items)
+    assert all(item.source.title and item.published_at for item in first.items if not item.is_short)
+    assert sum(item.duration_s is not None for item in first.items) > 40
+    newest = found.newest(first.channel, {})
+    assert newest.channel.source_id == first.channel.source_id
+    assert 0 < len(newest.items) <= 15 or where == "site"
+    assert set(ids(newest)) & set(ids(first))
+
+
 @pytest.mark.parametrize("form", ["@AChannel", f"channel/{CHANNEL}", "c/AChannel", "user/AChannel"])
 def test_a_channel_is_all_its_tabs(youtube: YouTubeHost, form: str) -> None:
     """Videos, streams and shorts, whatever the link's form, with what the pages say of each."""
