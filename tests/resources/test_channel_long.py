@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -13,6 +13,8 @@ from tests.channel_host import ChannelHost
 from tests.resources.listings import ids, lister
 from tests.site_tls import certificate_of, lead_to_loopback, tls_of
 from tests.youtube_host import YouTubeHost, videos
+
+Record = Callable[[str, object], None]
 
 HOSTS = ["youtube.com"]
 MANY = 10_000
@@ -36,7 +38,7 @@ def memory_bytes() -> int:
 
 
 @pytest.mark.slow
-def test_ten_thousand_videos(youtube: YouTubeHost) -> None:
+def test_ten_thousand_videos(youtube: YouTubeHost, record_property: Record) -> None:
     """Each is listed once and each page asked for once, in memory that does not grow."""
     youtube.lists.videos = videos(MANY)
     source = lister().source_of("https://www.youtube.com/@AChannel/videos")
@@ -49,18 +51,18 @@ def test_ten_thousand_videos(youtube: YouTubeHost) -> None:
     # What begins with the second page: the first one's parts are cached by then.
     assert max(memory) < memory[1] + 30 * 1024**2
     took_s = time.monotonic() - started
-    print(f"{MANY / took_s:.0f} items/s, {memory[1] / 1e6:.0f} to {max(memory) / 1e6:.0f} MB")
+    record_property("items_per_s", round(MANY / took_s))
 
 
 @pytest.mark.slow
-def test_a_feed_of_ten_thousand_episodes() -> None:
+def test_a_feed_of_ten_thousand_episodes(record_property: Record) -> None:
     """In pages of five hundred, by one request."""
     with ChannelHost() as host:
         feed = rss("News", [host.episode(n) for n in reversed(range(MANY))])
         source = lister().source_of(host.publish("news", feed))
         started = time.monotonic()
         pages = list(lister().pages(source, 0, 500))
-        print(f"{MANY / (time.monotonic() - started):.0f} items/s of {len(feed) / 1e6:.1f} MB")
+        record_property("items_per_s", round(MANY / (time.monotonic() - started)))
         assert len({each for page in pages for each in ids(page)}) == MANY
         assert [len(page.items) for page in pages] == [500] * 20
         assert host.asked("feeds/news.xml") == [200]

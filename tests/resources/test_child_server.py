@@ -18,8 +18,10 @@ import pytest
 
 from resources.audio_decoder import decode, probe
 from resources.forked_child import ForkedChild
+from tests.channel_host import ChannelHost
 from tests.media_server import MediaServer
 from tests.resources.downloads import direct, downloader
+from tests.resources.listings import lister
 from tests.resources.workers import wait_for
 from ytcaption_assets.cli.health import child_server_answers
 from ytcaption_assets.domain.errors import (
@@ -120,6 +122,17 @@ def test_limits_hold(server, name, limits, error):
             **{"max_audio_s": 600, "memory_bytes": MEMORY} | limits,
             server=server.socket,
         )
+
+
+@pytest.mark.usefixtures("no_fresh")
+def test_a_listing(server):
+    """A feed, and a page by the real yt-dlp."""
+    found = lister(child_server=str(server.socket))
+    with ChannelHost() as host:
+        feed = found.newest(found.source_of(host.podcast("news", 3)), {})
+        players = b'<audio src="/episodes/1/jfk.flac"></audio><audio src="/episodes/2/jfk.flac">'
+        page = found.newest(found.source_of(host.serve("talks.html", players)), {})
+    assert (len(feed.items), len(page.items)) == (3, 2)
 
 
 @pytest.mark.usefixtures("no_fresh")
