@@ -1,4 +1,4 @@
-"""YouTube's pages of channels and playlists, for the real extractor: the shapes that it serves.
+"""YouTube for the real extractor: channels, playlists and videos in the shapes that it serves.
 
 What differs from item to item is filled into `tests/data/youtube`. A channel has the tabs videos,
 streams and shorts; each page tells where the next one is, as YouTube's do:
@@ -16,7 +16,10 @@ from string import Template
 from typing import Any
 
 from tests.media_server import MediaHandler, MediaServer
+from tests.youtube_video import Captions, player, timed_text, watch_page
 
+HOSTS = ("youtube.com", "googlevideo.com")
+SPEECH = "jfk.flac"
 CHANNEL, NAME, PLAYLIST = "UCabcdefghijklmnopqrstuv", "A channel", "PL0123456789abcdef"
 _DATA = Path(__file__).parent / "data" / "youtube"
 _SHAPES = {
@@ -68,6 +71,7 @@ class YouTubeHost(MediaServer):
     Attributes:
         continuations: pages asked for beyond the first ones.
         fail: status by the number of such a page, from 1.
+        captions: of a video, by its id; all have the same speech.
     """
 
     def __init__(self, tls: ssl.SSLContext) -> None:
@@ -75,6 +79,7 @@ class YouTubeHost(MediaServer):
         self.lists = Lists()
         self.fail: dict[int, int] = {}
         self.continuations = 0
+        self.captions: dict[str, Captions] = {}
 
 
 class _Handler(MediaHandler):
@@ -88,6 +93,15 @@ class _Handler(MediaHandler):
                     self.whole(_feed(lists.feed), "text/xml; charset=UTF-8")
             case ["youtubei", "v1", "browse"]:
                 self.browse(json.loads(self.body))
+            case ["watch"]:
+                self.whole(watch_page(self.told(query["v"])).encode(), "text/html; charset=utf-8")
+            case ["youtubei", "v1", "player"]:
+                answer = self.told(json.loads(self.body)["videoId"])
+                self.whole(json.dumps(answer).encode(), "application/json")
+            case ["api", "timedtext"] if query.get("fmt") in ("vtt", "json3"):
+                self.whole(timed_text(query), "text/plain")
+            case ["videoplayback"]:
+                self.file(SPEECH, "", query)
             case ["playlist"]:
                 self.page(_playlist_page(lists))
             case ["channel" | "c" | "user", _, "videos" | "streams" | "shorts" as tab]:
@@ -96,6 +110,11 @@ class _Handler(MediaHandler):
                 self.page(_channel_page(lists, tab))
             case _:
                 self.error(404, query)
+
+    def told(self, video_id: str) -> dict[str, Any]:
+        speech = self.media.read(SPEECH)
+        assert speech is not None
+        return player(video_id, self.host.captions.get(video_id, Captions()), len(speech))
 
     def page(self, data: Any) -> None:
         text = f"<!doctype html><script>var ytInitialData = {json.dumps(data)};</script>"

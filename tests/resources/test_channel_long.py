@@ -12,11 +12,10 @@ from tests.channel_feeds import rss
 from tests.channel_host import ChannelHost
 from tests.resources.listings import ids, lister
 from tests.site_tls import certificate_of, lead_to_loopback, tls_of
-from tests.youtube_host import YouTubeHost, videos
+from tests.youtube_host import HOSTS, YouTubeHost, videos
 
 Record = Callable[[str, object], None]
 
-HOSTS = ["youtube.com"]
 MANY = 10_000
 
 

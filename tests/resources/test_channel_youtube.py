@@ -8,7 +8,7 @@ import pytest
 
 from tests.resources.listings import ids, lister, titles
 from tests.site_tls import certificate_of, lead_to_loopback, tls_of
-from tests.youtube_host import CHANNEL, PLAYLIST, Video, YouTubeHost, videos
+from tests.youtube_host import CHANNEL, HOSTS, PLAYLIST, Video, YouTubeHost, videos
 from ytcaption_assets.domain.channel import ListedItem
 from ytcaption_assets.domain.errors import (
     MediaNotFound,
@@ -16,7 +16,6 @@ from ytcaption_assets.domain.errors import (
     SourceUnavailable,
 )
 
-HOSTS = ["youtube.com"]
 YOUTUBE = "https://www.youtube.com"
 
 

@@ -1,0 +1,76 @@
+"""A video of YouTube by the real extractor, its page, audio and captions served from loopback."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resources.sites import resolve_source
+from resources.youtube import CaptionsFound, Download
+from tests.resources.downloads import downloader
+from tests.site_tls import certificate_of, lead_to_loopback, tls_of
+from tests.youtube_host import HOSTS, SPEECH, YouTubeHost
+from tests.youtube_video import SAID, Captions
+from ytcaption_assets.domain.track_choice import CaptionsWanted
+
+VIDEO = "dQw4w9WgXcQ"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificate_of(HOSTS, tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def youtube(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[YouTubeHost]:
+    """www.youtube.com on loopback."""
+    with YouTubeHost(tls_of(certificate)) as host:
+        lead_to_loopback(monkeypatch, HOSTS, host.port, certificate)
+        yield host
+
+
+def fetch(folder: Path, wanted: CaptionsWanted) -> Download | CaptionsFound:
+    source = resolve_source(f"https://youtu.be/{VIDEO}", sites=("youtube",))
+    return downloader().captions_or_audio(source, folder, wanted, lambda done, total: None)
+
+
+def test_manual_captions_are_taken(youtube: YouTubeHost, tmp_path: Path) -> None:
+    """In the language that YouTube has heard, and no byte of audio is asked for."""
+    youtube.captions[VIDEO] = Captions(["en", "fr"], "en")
+    found = fetch(tmp_path, CaptionsWanted("prefer"))
+    assert isinstance(found, CaptionsFound) and found.track is not None
+    assert (found.choice.kind, found.choice.track) == ("manual", "en")
+    (segment,) = found.track.segments("manual")
+    assert segment.text == "And so, my fellow Americans,"
+    assert not [each for each in youtube.requests if each.path == "/videoplayback"]
+
+
+def test_rolling_captions_hold_each_word_once(youtube: YouTubeHost, tmp_path: Path) -> None:
+    """Automatic ones on request, with the time of each word."""
+    youtube.captions[VIDEO] = Captions(automatic="en")
+    found = fetch(tmp_path, CaptionsWanted("prefer_any"))
+    assert isinstance(found, CaptionsFound) and found.track is not None
+    assert found.choice.kind == "automatic"
+    words = [word for each in found.track.segments("automatic") for word in each.words]
+    told = [(word.text.strip(), round(word.start_s * 1000)) for word in words]
+    assert told == [word for line in SAID for word in line]
+
+
+@pytest.mark.parametrize(
+    ("captions", "wanted", "reason"),
+    [
+        (Captions(automatic="en"), CaptionsWanted("prefer"), "automatic"),
+        (Captions(automatic="en"), CaptionsWanted("prefer_any", "de"), "translated by a machine"),
+        (Captions(), CaptionsWanted("prefer_any", "en"), "no captions"),
+    ],
+)
+def test_else_the_audio_comes(
+    youtube: YouTubeHost, tmp_path: Path, captions: Captions, wanted: CaptionsWanted, reason: str
+) -> None:
+    """What a machine has heard is taken on request only, what it has translated never."""
+    youtube.captions[VIDEO] = captions
+    found = fetch(tmp_path, wanted)
+    assert isinstance(found, Download) and found.choice is not None
+    assert reason in found.choice.reason
+    assert found.path.read_bytes() == youtube.read(SPEECH)
+    assert found.info.title == f"Video {VIDEO}" and found.info.duration_s == 11
