@@ -131,6 +131,8 @@ class EgressProxy:
             await _answer(writer, error.status, str(error))
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             _reset(writer)
+        except asyncio.CancelledError:
+            pass  # the proxy ends; Python 3.11 would log a canceled connection as a fault
         finally:
             self._connections.discard(task)
             writer.close()

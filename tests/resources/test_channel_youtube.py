@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.resources.listings import ids, lister, titles
@@ -142,6 +143,17 @@ def test_pages_ask_for_each_page_once(youtube: YouTubeHost) -> None:
     youtube.continuations = 0
     assert ids(lister().page(source, 270, 30)) == every[270:]
     assert youtube.continuations == 9
+
+
+def test_a_list_can_be_left(youtube: YouTubeHost, caplog: pytest.LogCaptureFixture) -> None:
+    """Closed early, its process is gone, and nothing was logged as a fault."""
+    youtube.lists.videos = videos(300)
+    pages = lister().pages(lister().source_of(f"{YOUTUBE}/@AChannel/videos"), 0, 30)
+    next(pages)
+    assert psutil.Process().children()
+    pages.close()
+    assert not psutil.Process().children() and youtube.continuations < 9
+    assert not caplog.records
 
 
 def test_a_page_that_fails_ends_no_list(youtube: YouTubeHost) -> None:

@@ -274,3 +274,14 @@ def test_leaving_ends_open_connections_and_the_thread() -> None:
             raise ConnectionError  # closed in order: as good
     time.sleep(0.1)
     assert threading.active_count() <= before + 1
+
+
+def test_leaving_an_open_tunnel_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """yt-dlp keeps its connections open until it ends."""
+    with MediaServer() as server, proxy(allowed_networks=LOOPBACK) as running:
+        port = int(urlsplit(running.url).port or 0)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+        connection.sendall(request(running, f"CONNECT 127.0.0.1:{server.port} HTTP/1.1"))
+        assert b"200" in connection.recv(4096)
+    connection.close()
+    assert not caplog.records
