@@ -21,6 +21,7 @@ from resources.postgres import Postgres, close_pools
 from resources.request_store import RequestStore
 from tests.model_home import base_model_home, model_home  # noqa: F401 - fixtures
 from tests.postgres_servers import DatabaseServer, started_server
+from tests.youtube_host import youtube, youtube_certificate  # noqa: F401 - fixtures
 from ytcaption_assets.settings import Settings
 
 # In the background SIGINT is ignored; Dagster gives SIGTERM the same handler, and every process

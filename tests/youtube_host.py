@@ -3,19 +3,23 @@
 What differs from item to item is filled into `tests/data/youtube`. A channel has the tabs videos,
 streams and shorts; each page tells where the next one is, as YouTube's do:
 
-    with YouTubeHost(tls) as host:
-        host.lists.videos = videos(10_000)
+    def test_it(youtube):
+        youtube.lists.videos = videos(10_000)
 """
 
 import json
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Template
 from typing import Any
 
+import pytest
+
 from tests.media_server import MediaHandler, MediaServer
+from tests.site_tls import certificate_of, lead_to_loopback, tls_of
 from tests.youtube_video import Captions, player, timed_text, watch_page
 
 HOSTS = ("youtube.com", "googlevideo.com")
@@ -141,6 +145,21 @@ class _Handler(MediaHandler):
 
 
 YouTubeHost.handler_class = _Handler
+
+
+@pytest.fixture(scope="session")
+def youtube_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once."""
+    return certificate_of(HOSTS, tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def youtube(youtube_certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[YouTubeHost]:
+    """www.youtube.com on loopback, for this process and those that it starts for yt-dlp."""
+    with YouTubeHost(tls_of(youtube_certificate)) as host:
+        lead_to_loopback(monkeypatch, HOSTS, host.port, youtube_certificate)
+        yield host
+
 
 _SHAPE_OF = {
     "videos": "lockup.json",

@@ -2,8 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psutil
 import pytest
@@ -11,20 +10,11 @@ import pytest
 from tests.channel_feeds import rss
 from tests.channel_host import ChannelHost
 from tests.resources.listings import ids, lister
-from tests.site_tls import certificate_of, lead_to_loopback, tls_of
-from tests.youtube_host import HOSTS, YouTubeHost, videos
+from tests.youtube_host import YouTubeHost, videos
 
 Record = Callable[[str, object], None]
 
 MANY = 10_000
-
-
-@pytest.fixture
-def youtube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[YouTubeHost]:
-    certificate = certificate_of(HOSTS, tmp_path)
-    with YouTubeHost(tls_of(certificate)) as host:
-        lead_to_loopback(monkeypatch, HOSTS, host.port, certificate)
-        yield host
 
 
 def memory_bytes() -> int:

@@ -1,15 +1,12 @@
 """YouTube's channels and playlists by the real extractor, its pages served from loopback."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.resources.listings import ids, lister, titles
-from tests.site_tls import certificate_of, lead_to_loopback, tls_of
-from tests.youtube_host import CHANNEL, HOSTS, PLAYLIST, Video, YouTubeHost, videos
+from tests.youtube_host import CHANNEL, PLAYLIST, Video, YouTubeHost, videos
 from ytcaption_assets.domain.channel import ListedItem
 from ytcaption_assets.domain.errors import (
     MediaNotFound,
@@ -18,19 +15,6 @@ from ytcaption_assets.domain.errors import (
 )
 
 YOUTUBE = "https://www.youtube.com"
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return certificate_of(HOSTS, tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture
-def youtube(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[YouTubeHost]:
-    """www.youtube.com on loopback."""
-    with YouTubeHost(tls_of(certificate)) as host:
-        lead_to_loopback(monkeypatch, HOSTS, host.port, certificate)
-        yield host
 
 
 def by_id(items: tuple[ListedItem, ...]) -> dict[str, ListedItem]:

@@ -1,6 +1,5 @@
 """A video of YouTube by the real extractor, its page, audio and captions served from loopback."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,25 +7,11 @@ import pytest
 from resources.sites import resolve_source
 from resources.youtube import CaptionsFound, Download
 from tests.resources.downloads import downloader
-from tests.site_tls import certificate_of, lead_to_loopback, tls_of
-from tests.youtube_host import HOSTS, SPEECH, YouTubeHost
+from tests.youtube_host import SPEECH, YouTubeHost
 from tests.youtube_video import SAID, Captions
 from ytcaption_assets.domain.track_choice import CaptionsWanted
 
 VIDEO = "dQw4w9WgXcQ"
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return certificate_of(HOSTS, tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture
-def youtube(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[YouTubeHost]:
-    """www.youtube.com on loopback."""
-    with YouTubeHost(tls_of(certificate)) as host:
-        lead_to_loopback(monkeypatch, HOSTS, host.port, certificate)
-        yield host
 
 
 def fetch(folder: Path, wanted: CaptionsWanted) -> Download | CaptionsFound:
