@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,6 +43,7 @@ class ChannelLister(dg.ConfigurableResource):
     allowed_networks: list[str] = Field([], description="Private CIDRs that lists may come from.")
     listing_timeout_s: float = Field(description="Longest time of one list, in seconds.")
     max_feed_bytes: int = Field(description="Largest feed.")
+    max_channel_items: int = Field(description="Most items of one list.")
     socket_timeout_s: float = Field(20, description="Longest silence of a server, in seconds.")
     child_server: str | None = Field(
         None, description="Socket of the child server, where there may be one."
@@ -55,6 +57,7 @@ class ChannelLister(dg.ConfigurableResource):
             allowed_networks=list(settings.allowed_networks),
             listing_timeout_s=settings.listing_timeout_s,
             max_feed_bytes=settings.max_feed_bytes,
+            max_channel_items=settings.max_channel_items,
             socket_timeout_s=20,
             child_server=str(child_server_socket(settings.home)),
         )
@@ -113,7 +116,7 @@ class ChannelLister(dg.ConfigurableResource):
         page before has told. So take many pages of one iterator, not many times one `page`.
 
         A channel of several lists (YouTube's videos, streams, shorts) is one list after the other,
-        newest first in each.
+        newest first in each. What comes after `max_channel_items` is left out.
 
         Raises:
             SourceError: the site does not give it; the kinds are those of downloads.
@@ -166,7 +169,7 @@ class ChannelLister(dg.ConfigurableResource):
         size: int,
     ) -> Generator[ListingPage]:
         total = len(items) if reader.next_url is None else None
-        wanted = reader.items(items)
+        wanted = islice(reader.items(items), self.max_channel_items)
         for _ in range(start):
             next(wanted, None)
         for at, page, more in in_pages(wanted, start, size):
@@ -181,6 +184,7 @@ class ChannelLister(dg.ConfigurableResource):
             "kind": source.kind,
             "extractor": source.extractor,
             "socket_timeout_s": self.socket_timeout_s,
+            "max_items": self.max_channel_items,
             **wanted,
         }
         make = ItemMaker(source, self.sites, self.allowed_networks)

@@ -5,6 +5,7 @@ download's process is: it can reach the egress proxy only, and while it reads a 
 """
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,7 +75,8 @@ def _tell_pages(reader: Any, job: Any, tell: Tell) -> None:
             raise SingleMedia("This is one video: ask for it as a transcription.")
         found = {"entries": [found]}
     tell(event="about", **about_list(found))
-    items = map(listed_item, reader.entries(found))
+    wanted = islice(reader.entries(found), max(0, job.max_items - job.start))
+    items = map(listed_item, wanted)
     if job.each_list:
         tell(event="page", items=list(items), start=0, more=False)
         return

@@ -47,6 +47,7 @@ class ListingJob:
     Attributes:
         kind: `playlist`: a page or manifest that yt-dlp's generic extractor lists.
         extractor: yt-dlp's key of the one that resolved the URL.
+        max_items: of the whole list; what comes after is left out.
         start: place of the first item wanted, from 0.
         size: items a page.
         each_list: of a channel that is several lists (tabs, seasons) the first `size` items of each
@@ -59,6 +60,7 @@ class ListingJob:
     extractor: str
     proxy: str
     socket_timeout_s: float
+    max_items: int
     start: int = 0
     size: int = 100
     each_list: bool = False

@@ -74,7 +74,7 @@ class YouTubeHost(MediaServer):
 
     Attributes:
         continuations: pages asked for beyond the first ones.
-        fail: status by the number of such a page, from 1.
+        fail: status by the number of such a page, from 1; 200: a page with nothing in it.
         captions: of a video, by its id; all have the same speech.
     """
 
@@ -130,6 +130,9 @@ class _Handler(MediaHandler):
             return
         self.host.continuations += 1
         status = self.host.fail.get(self.host.continuations)
+        if status == 200:
+            self.whole(b"{}", "application/json")
+            return
         if status is not None:
             self.error(status, {"retry_after": "9"})
             return

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     max_feed_bytes: int = Field(
         64 * 1024**2, gt=0, description="Largest RSS or Atom feed of a channel."
     )
+    max_channel_items: int = Field(
+        100_000, gt=0, description="Most items of one channel's list; what comes after is left out."
+    )
     decode_memory_bytes: int = Field(
         2 * 1024**3, gt=0, description="Memory the audio decoder's process may take."
     )

@@ -12,6 +12,7 @@ def lister(**overrides: object) -> ChannelLister:
         "allowed_networks": ["127.0.0.0/8"],
         "listing_timeout_s": 60,
         "max_feed_bytes": 5_000_000,
+        "max_channel_items": 100_000,
         "socket_timeout_s": 5,
     }
     return ChannelLister(**{**values, **overrides})  # pyright: ignore[reportArgumentType]

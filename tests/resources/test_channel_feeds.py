@@ -99,6 +99,8 @@ def test_a_feed_goes_on_in_another(host):
         ["Episode 1", "Episode 0"],
     ]
     assert [(page.start, page.next_start) for page in pages] == [(0, 4), (4, None)]
+    some = list(lister(max_channel_items=5).pages(source, 0, 4))
+    assert [len(page.items) for page in some] == [4, 1]
     rest = lister().page(source, 5, 10)
     assert titles(rest) == ["Episode 0"] and rest.start == 5
 

@@ -129,6 +129,17 @@ def test_pages_ask_for_each_page_once(youtube: YouTubeHost) -> None:
     assert youtube.continuations == 9
 
 
+def test_a_list_without_end_has_one(youtube: YouTubeHost) -> None:
+    """Items are counted as they come, from wherever a page begins."""
+    youtube.lists.videos = videos(300)
+    source = lister().source_of(f"{YOUTUBE}/@AChannel/videos")
+    some = lister(max_channel_items=50)
+    assert [len(page.items) for page in some.pages(source, 0, 20)] == [20, 20, 10]
+    assert youtube.continuations == 1
+    last = some.page(source, 40, 20)
+    assert len(last.items) == 10 and last.next_start is None
+
+
 def test_a_list_can_be_left(youtube: YouTubeHost, caplog: pytest.LogCaptureFixture) -> None:
     """Closed early, its process is gone, and nothing was logged as a fault."""
     youtube.lists.videos = videos(300)
@@ -158,9 +169,10 @@ def test_trouble_in_a_page_is_tried_again(youtube: YouTubeHost) -> None:
     youtube.fail = {1: 500}
     page = lister().page(source, 0, 60)
     assert len(page.items) == 60 and youtube.continuations == 2
-    youtube.fail = dict.fromkeys(range(100), 500)
-    with pytest.raises(SourceUnavailable):
-        lister().page(source, 0, 60)
+    for status in (500, 200):
+        youtube.fail = dict.fromkeys(range(100), status)
+        with pytest.raises(SourceUnavailable):
+            lister().page(source, 0, 60)
 
 
 def test_a_channel_that_is_not_there(youtube: YouTubeHost) -> None:
