@@ -73,17 +73,20 @@ class Breaker:
         return waiting_message(self.site, self.failures, self.probe_at)
 
 
+def hold_site(connection: Connection[DictRow], site: str) -> None:
+    """Until the transaction ends: who counts the downloads of a site does so alone."""
+    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"site {site}",))
+
+
 def let_through(
     connection: Connection[DictRow], row: DictRow, site: str, per_site: int
 ) -> SourcePaused | None:
     """Nothing where the run of this row may download from the site now, else why not.
 
     Args:
-        row: a running transcription, held.
+        row: a running transcription, held; so is the site, by `hold_site`.
         per_site: most downloads from one site at a time.
     """
-    # Who counts the downloads of a site does so alone.
-    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"site {site}",))
     breaker = connection.execute(
         "select *, probe_at <= now() as is_due from ytcaption.breaker where site = %s for update",
         (site,),

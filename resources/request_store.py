@@ -27,6 +27,7 @@ from resources.usage import within_limits
 from ytcaption_assets.domain.caller import LOCAL_OWNER, Limits
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.media import MediaSource
+from ytcaption_assets.domain.pacing import UNPACED, Pacing
 from ytcaption_assets.domain.request import (
     Priority,
     TranscriptionOptions,
@@ -124,23 +125,30 @@ class RequestStore(TranscriptionReads):
         with self.postgres.transaction() as connection:
             return answered(connection, owner, idempotency)
 
-    def due(self, limit: int, per_site: int = ANY_NUMBER) -> list[DueTranscription]:
+    def due(
+        self, limit: int, per_site: int = ANY_NUMBER, pacing: Pacing = UNPACED
+    ) -> list[DueTranscription]:
         """What a run can be started for now, in order, as `turns.due`."""
         with self.postgres.transaction() as connection:
-            return due(connection, limit, per_site)
+            return due(connection, limit, per_site, pacing)
 
-    def next_due_in_s(self, per_site: int = ANY_NUMBER) -> float | None:
+    def next_due_in_s(self, per_site: int = ANY_NUMBER, pacing: Pacing = UNPACED) -> float | None:
         """Seconds until something is due, 0 if it is; None where nothing will be by itself."""
         with self.postgres.transaction() as connection:
-            return next_due_in_s(connection, per_site)
+            return next_due_in_s(connection, per_site, pacing=pacing)
 
     def wait_for_work(
-        self, timeout_s: float, per_site: int = ANY_NUMBER, known: Sequence[str] = ()
+        self,
+        timeout_s: float,
+        per_site: int = ANY_NUMBER,
+        known: Sequence[str] = (),
+        pacing: Pacing = UNPACED,
     ) -> bool:
-        """Wait until something is due; whether it is. Wakes on a NOTIFY, and at a retry's time.
+        """Wait until something is due; whether it is. Wakes on a NOTIFY, and at a retry's time or
+        when a site has rested.
 
         Args:
-            per_site: as `due`.
+            per_site, pacing: as `due`.
             known: run keys of what is not waited for.
 
         Raises:
@@ -151,7 +159,7 @@ class RequestStore(TranscriptionReads):
             # Listen first, then look: what is committed in between is seen by the one or the other.
             connection.execute(f"listen {WORK_CHANNEL}")
             while True:
-                due_in_s = next_due_in_s(connection, per_site, known)
+                due_in_s = next_due_in_s(connection, per_site, known, pacing)
                 if due_in_s == 0.0:
                     return True
                 left_s = deadline - time.monotonic()

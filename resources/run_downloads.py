@@ -4,9 +4,10 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from resources.breaker import let_through, note_success
+from resources.breaker import hold_site, let_through, note_success
 from resources.caption_store import keep_captions
 from resources.event_log import add_event
+from resources.pacing import note_download, note_download_end, why_bulk_waits
 from resources.request_rows import clean
 from resources.run_outcomes import RunOutcomes
 from resources.telemetry import traced
@@ -18,8 +19,11 @@ from resources.transcription_state import (
     locked_media,
     notify,
 )
+from resources.upstream_proxies import all_rest_until, proxies_in_turn
+from ytcaption_assets.domain.errors import SourcePaused
 from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.media import MediaInfo, StoredAudio
+from ytcaption_assets.domain.pacing import UNPACED, Pacing
 from ytcaption_assets.domain.track_choice import CaptionChoice
 from ytcaption_assets.domain.track_segments import CaptionTrack
 
@@ -28,11 +32,15 @@ class RunDownloads(RunOutcomes):
     """From the moment on at which a run wants something of a site."""
 
     @traced("postgres.begin_download")
-    def begin_download(self, id: str, run_id: str, per_site: int) -> None:
-        """Nothing, where the run may download from its media's site now.
+    def begin_download(
+        self, id: str, run_id: str, per_site: int, pacing: Pacing = UNPACED
+    ) -> tuple[str, ...]:
+        """Where the run may download from its media's site now: the proxies that it may go out
+        through, by name, those first that have rested longest; none where none are set.
 
         Args:
             per_site: most downloads from one site at a time.
+            pacing: what bulk ones keep to.
 
         Raises:
             SourcePaused: it may not; the transcription waits in the queue again, with as many
@@ -45,16 +53,35 @@ class RunDownloads(RunOutcomes):
                 "select site from ytcaption.media where id = %s", (row["media_id"],)
             ).fetchone()
             site = media["site"] if media else None
-            refusal = let_through(connection, row, site, per_site) if site else None
+            refusal = self._refusal(connection, row, site, per_site, pacing) if site else None
             if refusal is None:
+                if site:
+                    note_download(connection, site, pacing)
                 connection.execute(
                     "update ytcaption.transcription set is_downloading = %s, source_site = %s "
                     "where id = %s",
                     (site is not None, site, id),
                 )
-                return
+                return proxies_in_turn(connection, pacing.proxies)
             give_back(connection, row)
         raise refusal
+
+    def _refusal(
+        self,
+        connection: Connection[DictRow],
+        row: DictRow,
+        site: str,
+        per_site: int,
+        pacing: Pacing,
+    ) -> SourcePaused | None:
+        hold_site(connection, site)
+        if all_rest_until(connection, pacing.proxies) is not None:
+            return SourcePaused("No proxy of this installation works. It waits until one is tried.")
+        if row["priority"] == "bulk":
+            refusal = why_bulk_waits(connection, row, site, pacing)
+            if refusal is not None:
+                return refusal
+        return let_through(connection, row, site, per_site)
 
     @traced("postgres.audio_stored")
     def audio_stored(self, id: str, run_id: str, info: MediaInfo, audio: StoredAudio) -> None:
@@ -134,4 +161,5 @@ def _fetched(connection: Connection[DictRow], row: DictRow) -> None:
     notify(connection, PROGRESS_CHANNEL, row["id"])
     if row["is_downloading"]:
         note_success(connection, row)
+        note_download_end(connection, row["source_site"])
         notify(connection, WORK_CHANNEL, "")  # the site has a place

@@ -6,6 +6,7 @@ from psycopg.rows import DictRow
 
 from resources.breaker import BLAMED, note_failure
 from resources.event_log import add_event
+from resources.pacing import note_download_end
 from resources.postgres import Postgres
 from resources.request_rows import LostRun
 from resources.telemetry import traced
@@ -76,6 +77,8 @@ class RunOutcomes(dg.ConfigurableResource):
         """
         with self.postgres.transaction() as connection:
             row = claimed_row(connection, id, run_id)
+            if row["is_downloading"]:
+                note_download_end(connection, row["source_site"])
             if row["is_downloading"] and code in BLAMED:
                 probe_in_s = note_failure(connection, row, code, retry_after_s)
                 if probe_in_s is not None and _is_recent(connection, row):

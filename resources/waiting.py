@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 from resources.postgres import Postgres
-from ytcaption_assets.domain.errors import SourcePaused
+from ytcaption_assets.domain.errors import SourcePaused, SourceResting
 
 WAITING_FOR: LiteralString = """
-    case when status = 'queued' then (
+    case when status = 'queued' then coalesce((
         select jsonb_build_object('site', site, 'failures', failures, 'probe_at', probe_at)
         from ytcaption.breaker where site = source_site and opened_at is not null
-    ) end
+    ), (
+        select jsonb_build_object('site', site, 'rest', rest_code, 'until', rests_until)
+        from ytcaption.pace where site = source_site and priority = 'bulk'
+            and rest_code is not null and (rests_until is null or rests_until > now())
+    )) end
 """
 """SQL: what `waiting_of` reads, of a row of `ytcaption.transcription`."""
 
@@ -22,9 +26,9 @@ class Waiting:
     """What it waits for.
 
     Attributes:
-        code: stable, `source_paused`.
+        code: stable, `source_paused` or `source_resting`.
         message: in words, for whoever asked.
-        until: when it may go on; None: when an operator says so.
+        until: when it may go on; None: when an operator says so, or another one has ended.
     """
 
     code: str
@@ -42,10 +46,30 @@ def waiting_message(site: str, failures: int, probe_at: datetime | None) -> str:
     )
 
 
+def rest_message(site: str, code: str, until: datetime | None) -> str:
+    """Why bulk work leaves a site alone.
+
+    Args:
+        code: a `RestCode`.
+    """
+    if until is None:
+        return f"Bulk downloads from {site} are made one after the other, and one is under way."
+    reason = {
+        "quiet_hours": f"These are the quiet hours of {site}",
+        "bytes_a_day": f"As many bytes as allowed came from {site} today",
+        "pause": f"There is a pause between downloads from {site}",
+    }[code]
+    return f"{reason}: bulk work goes on at {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC."
+
+
 def waiting_of(value: Mapping[str, Any] | None) -> Waiting | None:
     """From `WAITING_FOR`."""
     if value is None:
         return None
+    if "rest" in value:
+        until = datetime.fromisoformat(value["until"]) if value["until"] else None
+        message = rest_message(value["site"], value["rest"], until)
+        return Waiting(SourceResting.code, message, until)
     probe_at = datetime.fromisoformat(value["probe_at"]) if value["probe_at"] else None
     message = waiting_message(value["site"], value["failures"], probe_at)
     return Waiting(SourcePaused.code, message, probe_at)

@@ -6,6 +6,7 @@ import dagster as dg
 
 from resources.breaker import breakers
 from resources.lost_runs import end_lost_runs, runs_by_key, settle_unbegun
+from resources.pacing import resting_sites
 from resources.pauses import follow_pauses, paused_parts
 from resources.request_rows import DueTranscription
 from resources.request_store import RequestStore
@@ -69,7 +70,10 @@ def _held(instance: dg.DagsterInstance, request_store: RequestStore) -> dg.SkipR
 def _there_is_more(request_store: RequestStore, known: list[str]) -> bool:
     """Waits for what Dagster has no run of yet; whether there is some."""
     if len(known) < _window():
-        return request_store.wait_for_work(WAIT_S, load_settings().downloads_per_site, known)
+        settings = load_settings()
+        return request_store.wait_for_work(
+            WAIT_S, settings.downloads_per_site, known, settings.pacing
+        )
     time.sleep(FULL_S)
     return True
 
@@ -79,6 +83,9 @@ def _why_nothing(request_store: RequestStore) -> str:
         f"{each.waiting} wait: {each.message}"
         for each in breakers(request_store.postgres)
         if each.opened_at is not None and each.waiting
+    ]
+    waiting += [
+        f"{each.waiting} wait: {each.message}" for each in resting_sites(request_store.postgres)
     ]
     return " ".join(waiting) or "Nothing is waiting that has no run."
 
@@ -94,7 +101,7 @@ def _without_run(
     """Those due that Dagster has no run of, and run keys of those that it has. Runs that ended
     before they claimed are settled."""
     settings = load_settings()
-    due = request_store.due(_window(), settings.downloads_per_site)
+    due = request_store.due(_window(), settings.downloads_per_site, settings.pacing)
     if not due:
         return [], []
     keys = [run_key(each.id, each.attempt) for each in due]

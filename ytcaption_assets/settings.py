@@ -9,6 +9,7 @@ import re
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -16,6 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ytcaption_assets.domain.caption_style import CaptionStyle
 from ytcaption_assets.domain.errors import SetupError
+from ytcaption_assets.domain.pacing import Pacing, PerSite, QuietHours, not_negative
+from ytcaption_assets.domain.way_out import BrowserProfile, Upstream
 
 DEFAULT_SITES = (
     "youtube", "vimeo", "dailymotion", "twitch", "soundcloud", "ted", "archive.org", "bbc", "arte",
@@ -84,6 +87,66 @@ class Settings(BaseSettings):
     )
     max_channel_items: int = Field(
         100_000, gt=0, description="Most items of one channel's list; what comes after is left out."
+    )
+    cookies_file: Path | None = Field(
+        None,
+        description="Cookies of an account, as browsers' extensions write them (Netscape format), "
+        "readable by you alone (0600). Each goes to its own site only; see docs/being_blocked.md.",
+    )
+    cookies_from_browser: str | None = Field(
+        None,
+        description="The same, read from a browser of this machine at each download: "
+        "`firefox`, or `BROWSER[+KEYRING][:PROFILE][::CONTAINER]`.",
+    )
+    proxies: SecretStr | None = Field(
+        None,
+        description="Proxies that downloads go out through in turn, comma-separated "
+        "(`http://user:password@host:3128,socks5://host:1080`).",
+    )
+    source_address: str | None = Field(
+        None, description="Address of this machine that downloads go out from."
+    )
+    user_agent: str | None = Field(
+        None, description="User-Agent of downloads. Unset: yt-dlp's, which is a browser's."
+    )
+    youtube_clients: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Players that yt-dlp passes itself off as at YouTube, comma-separated "
+        "(`default,mweb`). Unset: as yt-dlp does.",
+    )
+    po_token_provider: str | None = Field(
+        None,
+        description="An installed package that gets YouTube's PO tokens "
+        "(`bgutil-ytdlp-pot-provider`): the one plugin of yt-dlp that is loaded.",
+    )
+    po_token_url: str | None = Field(
+        None, description="That provider's server (`http://127.0.0.1:4416`)."
+    )
+    bulk_pause_s: str = Field(
+        "0,youtube.com=10",
+        description="Seconds from a download's end to the next bulk one from the same site: for "
+        "all, and `site=seconds` for some. 0: none, and several at once.",
+    )
+    bulk_pause_jitter: float = Field(
+        0.5, ge=0, lt=1, description="By how much of itself that pause varies at random."
+    )
+    bulk_bytes_per_day: str = Field(
+        "0",
+        description="Bytes from one site a day after which no bulk download starts: for all, and "
+        "`site=bytes` for some. 0: any number.",
+    )
+    lists_per_minute: str = Field(
+        "30,youtube.com=10",
+        description="Requests for lists of channels a minute: for all sites, and `site=number` "
+        "for some. 0: any number.",
+    )
+    quiet_hours: str = Field(
+        "",
+        description="Hours in which no bulk download starts (`08:00-18:00`): for all sites, and "
+        "`site=hours` for some, comma-separated.",
+    )
+    pace_time_zone: str = Field(
+        "UTC", description="Time zone of quiet hours and of a day's bytes (`Europe/Berlin`)."
     )
     decode_memory_bytes: int = Field(
         2 * 1024**3, gt=0, description="Memory the audio decoder's process may take."
@@ -289,6 +352,7 @@ class Settings(BaseSettings):
         "workers",
         "cors_origins",
         "trusted_proxies",
+        "youtube_clients",
         mode="before",
     )
     @classmethod
@@ -313,6 +377,77 @@ class Settings(BaseSettings):
         least = info.data.get(within, value)
         if value < least:
             raise ValueError(f"{value} is less than YTCAPTION_{within.upper()}, which is {least}")
+        return value
+
+    @field_validator("cookies_from_browser")
+    @classmethod
+    def _is_browser(cls, value: str | None) -> str | None:
+        if value:
+            BrowserProfile.parse(value)
+        return value
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_proxies(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            Upstream.parse_all(value.get_secret_value())
+        return value
+
+    @field_validator("source_address")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value:
+            ipaddress.ip_address(value)
+        return value
+
+    @field_validator("user_agent")
+    @classmethod
+    def _is_header(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[\x20-\x7e]{1,500}", value):
+            raise ValueError("write one line of ASCII, 500 characters at most")
+        return value
+
+    @field_validator("youtube_clients")
+    @classmethod
+    def _are_clients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.fullmatch(r"-?[a-z][a-z0-9_]*", name):
+                raise ValueError(f"'{name}' is no player; write default,mweb")
+        return value
+
+    @field_validator("po_token_provider")
+    @classmethod
+    def _is_package(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", value):
+            raise ValueError("write a package's name: bgutil-ytdlp-pot-provider")
+        return value
+
+    @field_validator("po_token_url")
+    @classmethod
+    def _is_server(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"http://([\w.-]+|\[[\da-f:]+\])(:\d{1,5})?/?", value):
+            raise ValueError("write http://127.0.0.1:4416")
+        return value and value.rstrip("/")
+
+    @field_validator("bulk_pause_s", "bulk_bytes_per_day", "lists_per_minute")
+    @classmethod
+    def _are_numbers(cls, value: str) -> str:
+        PerSite.parse(value, not_negative, 0.0)
+        return value
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _are_hours(cls, value: str) -> str:
+        PerSite.parse(value, QuietHours.parse, None)
+        return value
+
+    @field_validator("pace_time_zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise ValueError(f"there is no time zone '{value}'; write Europe/Berlin") from None
         return value
 
     @field_validator("otlp_endpoint")
@@ -368,6 +503,24 @@ class Settings(BaseSettings):
         """Runs that work at the same time: one a slot, so that downloads that hang take no place of
         a transcription."""
         return self.transcriptions_at_once + self.download_slots
+
+    @cached_property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """Proxies that downloads go out through."""
+        return Upstream.parse_all(self.proxies.get_secret_value()) if self.proxies else ()
+
+    @cached_property
+    def pacing(self) -> Pacing:
+        """How gently bulk work treats each site."""
+        return Pacing(
+            pause_s=PerSite.parse(self.bulk_pause_s, not_negative, 0.0),
+            jitter=self.bulk_pause_jitter,
+            quiet_hours=PerSite.parse(self.quiet_hours, QuietHours.parse, None),
+            bytes_per_day=PerSite.parse(self.bulk_bytes_per_day, not_negative, 0.0),
+            lists_per_minute=PerSite.parse(self.lists_per_minute, not_negative, 0.0),
+            zone=ZoneInfo(self.pace_time_zone),
+            proxies=tuple(each.name for each in self.upstreams),
+        )
 
     @cached_property
     def store_url(self) -> str:

@@ -26,6 +26,7 @@ grant update (callback_url, keep) on ytcaption.request to ytcaption_api;
 grant select, insert on ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 grant select, insert, update, delete on ytcaption.channel, ytcaption.channel_item to ytcaption_api;
+grant select on ytcaption.pace, ytcaption.site_day, ytcaption.upstream_proxy to ytcaption_api;
 -- Erasing takes rows away; their events stay.
 grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.segment,
     ytcaption.draft_segment, ytcaption.checkpoint, ytcaption.caption_track, ytcaption.tombstone to ytcaption_api;
@@ -40,7 +41,8 @@ grant insert, delete on ytcaption.segment to ytcaption_dagster;
 grant select, insert, delete on ytcaption.draft_segment, ytcaption.checkpoint to ytcaption_dagster;
 grant select, insert, update, delete on ytcaption.caption_track to ytcaption_dagster;
 grant select on ytcaption.pause, ytcaption.tombstone, ytcaption.busy_site to ytcaption_dagster;
-grant select, insert, update, delete on ytcaption.breaker to ytcaption_dagster;
+grant select, insert, update, delete on ytcaption.breaker, ytcaption.pace, ytcaption.site_day,
+    ytcaption.upstream_proxy to ytcaption_dagster;
 grant select, update on ytcaption.channel to ytcaption_dagster;
 grant select, insert, update on ytcaption.channel_item to ytcaption_dagster;
 -- Upkeep: leases of dead notifiers, and what is too old.

@@ -13,7 +13,7 @@ YtcaptionError
 │   ├── MediaRestricted: MediaAgeRestricted, MediaRegionRestricted
 │   ├── MediaTooLarge, MediaTooLong, CaptionsUnavailable
 │   ├── SourceBlocked, SourceUnavailable                                      (retryable)
-│   └── DownloadCrashed (retryable)
+│   └── ProxyUnavailable, DownloadCrashed                                     (retryable)
 ├── AudioError            the bytes are no audio that can be heard
 │   └── EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable
 ├── ModelError            the weights
@@ -27,7 +27,8 @@ YtcaptionError
 │   ├── AlreadyCompleted
 │   ├── WebhookNotFound, DeliveryNotFound, WebhookDisabled, TooManyWebhooks
 │   ├── ClaimLost
-│   │   └── SourcePaused (retryable), TookTooLong
+│   │   ├── SourcePaused (retryable): SourceResting
+│   │   └── TookTooLong
 │   └── IntakePaused (retryable)
 ├── AccessError           who asks may not
 │   ├── Unauthenticated, Forbidden, ApiKeyNotFound
@@ -256,6 +257,13 @@ class SourceUnavailable(SourceError):
     retryable = True
 
 
+class ProxyUnavailable(SourceError):
+    """A proxy that the operator has set does not work: a fault of ours, not of the site."""
+
+    code = "proxy_unavailable"
+    retryable = True
+
+
 class DownloadCrashed(SourceError):
     """yt-dlp's process died: a fault of ours, not of the site."""
 
@@ -448,6 +456,12 @@ class SourcePaused(ClaimLost):
 
     code = "source_paused"
     retryable = True
+
+
+class SourceResting(SourcePaused):
+    """Bulk work leaves the site alone for now, by the operator's settings."""
+
+    code = "source_resting"
 
 
 class TookTooLong(ClaimLost):
