@@ -213,6 +213,19 @@ class FailureRead(BaseModel):
     last_message: str | None
 
 
+class RestingRead(BaseModel):
+    """A site that bulk work leaves alone for now."""
+
+    site: str
+    code: Literal["quiet_hours", "bytes_a_day", "pause"]
+    message: str
+    until: Annotated[
+        datetime | None,
+        Field(description="None: until the download that is under way has ended."),
+    ]
+    waiting: Annotated[int, Field(description="Bulk transcriptions that wait for it.")]
+
+
 class OverviewRead(BaseModel):
     """Everything at a glance."""
 
@@ -222,6 +235,9 @@ class OverviewRead(BaseModel):
     failures: Annotated[list[FailureRead], Field(description="By code, the latest first.")]
     pauses: list[PauseRead]
     breakers: Annotated[list[BreakerRead], Field(description="Sites that fail.")]
+    resting: Annotated[
+        list[RestingRead], Field(description="Sites that bulk work leaves alone for now.")
+    ]
     media_count: int
     audio_bytes: Annotated[int, Field(description="Of all stored audio.")]
     disk_free_bytes: int
@@ -237,5 +253,6 @@ class OverviewRead(BaseModel):
                 "failures": [FailureRead(**each.__dict__) for each in seen.failures],
                 "pauses": [PauseRead.of(each) for each in seen.pauses],
                 "breakers": [BreakerRead.of(each) for each in seen.breakers],
+                "resting": [RestingRead(**each.__dict__) for each in seen.resting],
             }
         )

@@ -221,6 +221,16 @@ OVERVIEW = {
     ],
     "pauses": [],
     "breakers": [],
+    "resting": [
+        {
+            "site": "youtube.com",
+            "code": "pause",
+            "message": "There is a pause between downloads from youtube.com: bulk work goes on at "
+            "2026-11-24 10:00:12 UTC.",
+            "until": "2026-11-24T10:00:12Z",
+            "waiting": 211,
+        }
+    ],
     "media_count": 820,
     "audio_bytes": 4_100_000_000,
     "disk_free_bytes": 90_000_000_000,

@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 
 from resources.breaker import Breaker, breakers
 from resources.event_log import add_events
+from resources.pacing import RestingSite
 from resources.pauses import Pause, pauses
 from resources.postgres import Postgres
 from resources.queue_report import FailureCount, queue_report
@@ -63,6 +64,7 @@ class Overview:
         running: the longest running first, 100 at most.
         failures: by code, the latest first.
         breakers: sites that fail, the open ones first.
+        resting: sites that bulk work leaves alone for now.
         audio_bytes: of all stored audio.
         disk_free_bytes, disk_total_bytes: of the file system the home is on.
     """
@@ -73,6 +75,7 @@ class Overview:
     failures: tuple[FailureCount, ...]
     pauses: tuple[Pause, ...]
     breakers: tuple[Breaker, ...]
+    resting: tuple[RestingSite, ...]
     media_count: int
     audio_bytes: int
     disk_free_bytes: int
@@ -141,6 +144,7 @@ def overview(postgres: Postgres, home: Path) -> Overview:
         failures=report.failures,
         pauses=tuple(pauses(postgres)),
         breakers=tuple(breakers(postgres)),
+        resting=report.resting,
         media_count=media["number"],
         audio_bytes=media["bytes"],
         disk_free_bytes=disk.free,

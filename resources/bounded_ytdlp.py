@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from yt_dlp import YoutubeDL  # noqa: TID253
+from yt_dlp.networking import Request  # noqa: TID253
 from yt_dlp.networking.exceptions import HTTPError  # noqa: TID253
 
 from resources.http_refusal import LONGEST_WAIT_S
@@ -30,6 +31,8 @@ class BoundedYoutubeDL(YoutubeDL):
     def urlopen(self, req: Any) -> Any:
         """As `open`; a refusal's word of when to ask again is kept."""
         self.retry_after_s = None
+        if isinstance(req, Request):
+            req.proxies = {}  # a plugin may ask for none; there is the one way out
         try:
             return self.open(req)
         except HTTPError as error:

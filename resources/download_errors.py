@@ -2,7 +2,7 @@
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 # Only the download's own process imports this module, and it needs yt-dlp at once.
 from yt_dlp.networking.exceptions import (  # noqa: TID253
@@ -17,6 +17,7 @@ from yt_dlp.utils import (  # noqa: TID253
     UserNotLive,
 )
 
+from resources.block_advice import advised
 from resources.durable import is_disk_full
 from resources.http_refusal import UPLOAD_IT, refusal_of_status
 from ytcaption_assets.domain.errors import (
@@ -176,9 +177,20 @@ _URL = re.compile(r"\w+://\S+")
 _CONTROL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x1f\x7f]")
 
 
-def error_of(failure: BaseException) -> YtcaptionError:
-    """The error of ours that tells of this failure best."""
+def error_of(failure: BaseException, warnings: Sequence[str] = ()) -> YtcaptionError:
+    """The error of ours that tells of this failure best, with what helps against it.
+
+    Args:
+        warnings: yt-dlp's, on the way there.
+    """
     chain = list(_chain(failure))
+    if any(isinstance(error, YtcaptionError) for error in chain):
+        return _error_of(failure, chain)
+    said = " ".join(str(error) for error in chain)
+    return advised(_error_of(failure, chain), said, warnings)
+
+
+def _error_of(failure: BaseException, chain: Sequence[BaseException]) -> YtcaptionError:
     for error in chain:
         if isinstance(error, YtcaptionError):
             return error

@@ -10,9 +10,9 @@ import secrets
 import socket
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from resources.http_head import (
     MAX_HEAD_BYTES,
@@ -22,7 +22,9 @@ from resources.http_head import (
     parse_request,
     parse_response,
 )
-from ytcaption_assets.domain.addresses import refusal
+from resources.upstream_connection import ProxyDown, UpstreamConnector, UpstreamUse
+from ytcaption_assets.domain.addresses import is_in_networks, parse_address, refusal
+from ytcaption_assets.domain.way_out import Upstream
 
 CHUNK_BYTES = 256 * 1024
 MAX_CONNECTIONS = 64
@@ -39,12 +41,14 @@ class Traffic:
         unreachable: hosts that have no address or did not answer.
         bytes_received: from servers, manifests and encryption included.
         too_many_bytes: whether the limit ended it.
+        upstream: how the operator's proxies did.
     """
 
     refused: list[str] = field(default_factory=list)
     unreachable: list[str] = field(default_factory=list)
     bytes_received: int = 0
     too_many_bytes: bool = False
+    upstream: UpstreamUse = field(default_factory=UpstreamUse)
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -68,6 +72,11 @@ class EgressProxy:
     Args:
         allowed_networks: private CIDRs that may be reached, on any port.
         max_bytes: the connections end when servers have sent more. May be raised while it runs.
+        upstreams: proxies of the operator's that public addresses are reached through, the first
+            that works; empty: none.
+        source_address: of this machine, that connections come from.
+        open_targets: hosts and ports that may be reached, whatever their addresses: the operator's.
+        traffic: filled while it runs.
     """
 
     def __init__(
@@ -77,12 +86,22 @@ class EgressProxy:
         max_bytes: int,
         connect_timeout_s: float = 15,
         idle_timeout_s: float = 60,
+        upstreams: Sequence[Upstream] = (),
+        source_address: str | None = None,
+        open_targets: Collection[tuple[str, int]] = (),
+        traffic: Traffic | None = None,
     ) -> None:
-        self.traffic = Traffic()
+        self.traffic = traffic if traffic is not None else Traffic()
         self.max_bytes = max_bytes
         self._allowed_networks = tuple(allowed_networks)
         self._connect_timeout_s = connect_timeout_s
         self._idle_timeout_s = idle_timeout_s
+        self._source_address = source_address
+        self._open_targets = frozenset(open_targets)
+        self._upstream: UpstreamConnector | None = None
+        if upstreams:
+            self._upstream = UpstreamConnector(upstreams, source_address, connect_timeout_s)
+            self.traffic.upstream = self._upstream.use
         self._token = secrets.token_urlsafe(32)
         self._authorization = basic_authorization(_USER, self._token)
         self._port = 0
@@ -168,17 +187,49 @@ class EgressProxy:
         except (OSError, UnicodeError):
             self.traffic.unreachable.append(f"{host} has no address")
             raise BadHead(502, "no address") from None
+        is_ours = (host.lower(), port) in self._open_targets
         for address in addresses:
-            reason = refusal(address, port, self._allowed_networks)
+            reason = None if is_ours else refusal(address, port, self._allowed_networks)
             if reason is not None:
                 self.traffic.refused.append(f"{host}:{port}: {reason}")
                 raise BadHead(403, reason)
-        for address in addresses:
+        for address in addresses if is_ours else self._usable(addresses):
             with contextlib.suppress(OSError):
-                async with asyncio.timeout(self._connect_timeout_s):
-                    return await asyncio.open_connection(address, port, limit=MAX_HEAD_BYTES)
+                return await self._open(address, port, is_ours=is_ours)
         self.traffic.unreachable.append(f"{host} does not answer")
         raise BadHead(502, "no answer")
+
+    def _usable(self, addresses: Sequence[str]) -> list[str]:
+        """Those of the source address' family."""
+        if self._source_address is None or self._upstream is not None:
+            return list(addresses)
+        version = parse_address(self._source_address).version
+        return [each for each in addresses if parse_address(each).version == version]
+
+    async def _open(
+        self, address: str, port: int, *, is_ours: bool
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to a checked address, through a proxy where it is a public one.
+
+        Raises:
+            OSError: the address is not reached.
+            BadHead: 502, the proxies do not work.
+        """
+        if (
+            self._upstream is not None
+            and not is_ours
+            and not is_in_networks(address, self._allowed_networks)
+        ):
+            try:
+                connection = await self._upstream.connect(address, port)
+            except ProxyDown:
+                raise BadHead(502, "no proxy works") from None
+            return await asyncio.open_connection(sock=connection, limit=MAX_HEAD_BYTES)
+        options: dict[str, Any] = {}
+        if self._source_address is not None and not is_ours:
+            options["local_addr"] = (self._source_address, 0)
+        async with asyncio.timeout(self._connect_timeout_s):
+            return await asyncio.open_connection(address, port, limit=MAX_HEAD_BYTES, **options)
 
     async def _tunnel(
         self,

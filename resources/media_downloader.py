@@ -6,7 +6,7 @@ Only the download's own process (`youtube_child`) imports this module.
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,16 +37,23 @@ _IN_PARTS = ("m3u8", "m3u8_native", "http_dash_segments")
 class MediaDownloader(BoundedYoutubeDL):
     """Finds and downloads one media into the working folder."""
 
-    def __init__(self, job: DownloadJob, deno: str | None) -> None:
+    def __init__(
+        self, job: DownloadJob, deno: str | None, provider_keys: Sequence[str] = ()
+    ) -> None:
         self.job = job
         self._resume: ResumeState | None = None
         self._media_url: str | None = None
         self._max_bytes = job.max_bytes
         direct = job.kind == "direct"
-        super().__init__(ytdlp_options(job, deno), auto_init=not direct)
+        super().__init__(ytdlp_options(job, deno, provider_keys), auto_init=not direct)
         if direct:
             media_file: Any = MediaFileIE()
             self.add_info_extractor(media_file)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What yt-dlp warned of so far."""
+        return self.params["logger"].warnings
 
     def find(self) -> Any:
         """yt-dlp's `info_dict` of the one media, format chosen, checked against the limits.

@@ -213,7 +213,8 @@ def resting_sites(postgres: Postgres) -> list[RestingSite]:
         where status = 'queued' and priority = 'bulk'
             and rest_code is not null and (rests_until is null or rests_until > now())
         group by site order by waiting desc, site
-        """
+        """,
+        {},
     )
     return [
         RestingSite(

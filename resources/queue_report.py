@@ -4,10 +4,13 @@ Its statements are here, beside the view they fill: neither requests nor runs re
 change nothing. What requests and runs do is in RequestStore.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from resources.pacing import RestingSite, resting_sites
 from resources.postgres import Postgres
+from resources.upstream_proxies import ProxyHealth, proxy_health
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,21 @@ class QueueReport:
     Attributes:
         oldest_waiting_s: since the longest waiting one was queued; None with an empty queue.
         failures: the latest first.
+        resting: sites that bulk work waits for, those that hold up most first.
+        proxies: that downloads go out through.
     """
 
     oldest_waiting_s: float | None
     failures: tuple[FailureCount, ...]
+    resting: tuple[RestingSite, ...]
+    proxies: tuple[ProxyHealth, ...]
 
 
-def queue_report(postgres: Postgres, limit: int = 10) -> QueueReport:
+def queue_report(postgres: Postgres, limit: int = 10, proxies: Sequence[str] = ()) -> QueueReport:
     """The queue as it is now, with at most `limit` error codes.
+
+    Args:
+        proxies: names of those of the settings.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -70,4 +80,6 @@ def queue_report(postgres: Postgres, limit: int = 10) -> QueueReport:
     return QueueReport(
         oldest_waiting_s=waiting["oldest_s"] if waiting else None,
         failures=tuple(FailureCount(**row) for row in failures),
+        resting=tuple(resting_sites(postgres)),
+        proxies=tuple(proxy_health(postgres, proxies)),
     )

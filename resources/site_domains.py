@@ -85,6 +85,17 @@ def site_of(url: str) -> str:
     return host if parsed.port is None else f"{host}:{parsed.port}"
 
 
+def domains_of(url: str) -> tuple[str, ...]:
+    """Domains that belong to the site of a URL: those of the table, else its host.
+
+    Raises:
+        InvalidUrl: no http(s) URL.
+    """
+    site = site_of(url)
+    listed = tuple(domain for domain, first in _SITES.items() if first == site)
+    return listed or (parse_url(url).host.removeprefix("www."),)
+
+
 def site_code(site: str) -> str:
     """A site as events may name it, for ever: a host that is on no list, by its hash."""
     return site if site in _SITES else f"host-{short_hash(site.encode())}"

@@ -15,6 +15,7 @@ from resources.download_resume import MEDIA_FILE, TRACK_FILE
 from resources.egress_proxy import EgressProxy
 from resources.forked_child import child_server_socket
 from resources.media_extension import EXTENSIONS, UNKNOWN
+from resources.way_out import WayOut
 from resources.ytdlp_process import events_of, failure_of, ytdlp_process
 from ytcaption_assets.domain.errors import DownloadCrashed
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
@@ -105,6 +106,7 @@ class Downloader(dg.ConfigurableResource):
         should_stop: Callable[[], bool] = lambda: False,
         *,
         with_audio: bool = True,
+        way: WayOut | None = None,
     ) -> Download | CaptionsFound:
         """The captions of a site's or a direct media, else its audio, downloaded into a folder.
 
@@ -117,6 +119,7 @@ class Downloader(dg.ConfigurableResource):
             on_progress: called with bytes so far and bytes in all (None: not known).
             should_stop: asked several times a second; True ends the download.
             with_audio: False: captions or nothing.
+            way: what it goes out with; None: nothing of the operator's.
 
         Raises:
             SourceError, InputError: the source does not give it, in a sentence for a person.
@@ -128,16 +131,22 @@ class Downloader(dg.ConfigurableResource):
         """
         if source.url is None or source.extractor is None:
             raise ValueError("an upload has nothing to download")
-        order = self._order(source) | {
-            "captions": asdict(wanted) if wanted is not None else None,
-            "with_audio": with_audio,
-        }
+        way = way or WayOut()
+        order = (
+            self._order(source)
+            | way.order
+            | {
+                "captions": asdict(wanted) if wanted is not None else None,
+                "with_audio": with_audio,
+            }
+        )
         deadline = time.monotonic() + self.download_timeout_s
         with (
             EgressProxy(
                 allowed_networks=self.allowed_networks,
                 max_bytes=OVERHEAD_BYTES,
                 idle_timeout_s=3 * self.socket_timeout_s,
+                **way.proxy_options,
             ) as proxy,
             tempfile.TemporaryFile() as errors,
             ytdlp_process(

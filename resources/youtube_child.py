@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,7 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
     from resources.media_description import media_info
     from resources.media_downloader import MediaDownloader, progress_hook
     from resources.media_extension import extension_of
+    from resources.po_token_provider import load_provider
     from resources.ytdlp_options import DownloadJob
     from ytcaption_assets.domain.track_choice import CaptionsWanted
 
@@ -91,7 +92,8 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
             told_at = now
             tell(event="progress", done=done, total=total)
 
-    with MediaDownloader(job, deno) as downloader:
+    keys = load_provider(job.po_token_provider) if job.po_token_provider else []
+    with MediaDownloader(job, deno, keys) as downloader:
         downloader.add_progress_hook(progress_hook(progress, downloader))
         try:
             found = downloader.find()
@@ -106,7 +108,7 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
             tell(event="found")
             path = downloader.fetch(found)
         except Exception as failure:
-            error = known_error(failure)
+            error = known_error(failure, downloader.warnings)
             error.retry_after_s = downloader.retry_after_s
             raise error from failure
     return {
@@ -182,13 +184,13 @@ def only_proxy_and_deno(proxy_port: int, deno: str | None) -> None:
     sys.addaudithook(check)
 
 
-def known_error(failure: BaseException) -> YtcaptionError:
+def known_error(failure: BaseException, warnings: Sequence[str] = ()) -> YtcaptionError:
     """What a person is told of a failure."""
     if isinstance(failure, YtcaptionError):
         return failure
     from resources.download_errors import error_of
 
-    return error_of(failure)
+    return error_of(failure, warnings)
 
 
 if __name__ == "__main__":

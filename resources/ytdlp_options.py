@@ -1,7 +1,9 @@
 """Every option that yt-dlp runs with, made in one place."""
 
+import io
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from resources.download_resume import MEDIA_FILE
@@ -16,8 +18,22 @@ _FORMAT = "/".join(
 )  # fmt: skip
 
 
+MOST_WARNINGS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoingOut:
+    """What the operator gives yt-dlp on its way, as in `way_out.WayOut`."""
+
+    cookies: str | None = field(default=None, repr=False)
+    user_agent: str | None = None
+    clients: Sequence[str] = ()
+    po_token_provider: str | None = None
+    po_token_url: str | None = None
+
+
 @dataclass(frozen=True)
-class DownloadJob:
+class DownloadJob(GoingOut):
     """What the parent process orders.
 
     Attributes:
@@ -41,7 +57,7 @@ class DownloadJob:
 
 
 @dataclass(frozen=True)
-class ListingJob:
+class ListingJob(GoingOut):
     """What the parent process orders where a list is to be read.
 
     Attributes:
@@ -67,17 +83,26 @@ class ListingJob:
     one_is_a_list: bool = False
 
 
-def ytdlp_options(job: DownloadJob | ListingJob, deno: str | None) -> Any:
-    """Every option that yt-dlp runs with. The working folder is the job's own."""
+def ytdlp_options(
+    job: DownloadJob | ListingJob, deno: str | None, provider_keys: Sequence[str] = ()
+) -> Any:
+    """Every option that yt-dlp runs with. The working folder is the job's own.
+
+    Args:
+        provider_keys: of the PO token providers that are loaded.
+    """
     return {
-        # Where it may go: through the proxy, with nobody's identity.
+        # Where it may go: through the proxy, with nobody's identity but what the operator gives
+        # for this site.
         "proxy": job.proxy,
         "allowed_extractors": _EXTRACTORS[job.kind],
         "socket_timeout": job.socket_timeout_s,
         # certifi's authorities, or those of a file that the operator names.
         "compat_opts": ["no-certifi"] if "SSL_CERT_FILE" in os.environ else [],
         "enable_file_urls": False,
-        "cookiefile": None,
+        "cookiefile": io.StringIO(job.cookies) if job.cookies else None,
+        "http_headers": {"User-Agent": job.user_agent} if job.user_agent else {},
+        "extractor_args": _extractor_args(job, provider_keys),
         "cookiesfrombrowser": None,
         "usenetrc": False,
         "geo_bypass": False,
@@ -113,12 +138,12 @@ _LISTING_OPTIONS: Any = {
     "extract_flat": True,
     "lazy_playlist": True,
     "noplaylist": False,
-    "extractor_args": {
-        # YouTube's lists say `2 years ago`.
-        "youtubetab": {"approximate_date": [""]},
-        # A page that does not come is a failure, not the end of the list.
-        "youtube": {"raise_incomplete_data": [""]},
-    },
+}
+_LISTING_ARGUMENTS = {
+    # YouTube's lists say `2 years ago`.
+    "youtubetab": {"approximate_date": [""]},
+    # A page that does not come is a failure, not the end of the list.
+    "youtube": {"raise_incomplete_data": [""]},
 }
 
 
@@ -146,13 +171,38 @@ def _download_options(job: DownloadJob) -> dict[str, Any]:
     }
 
 
+def _extractor_args(
+    job: DownloadJob | ListingJob, provider_keys: Sequence[str]
+) -> dict[str, dict[str, list[str]]]:
+    given = _LISTING_ARGUMENTS if isinstance(job, ListingJob) else {}
+    arguments = {name: dict(value) for name, value in given.items()}
+    if job.clients:
+        arguments.setdefault("youtube", {})["player_client"] = list(job.clients)
+    if job.po_token_url is not None:
+        for key in provider_keys:
+            arguments[f"youtubepot-{key.lower()}"] = {"base_url": [job.po_token_url]}
+    return arguments
+
+
 class _Silence:
-    """yt-dlp's messages reach people as our errors only."""
+    """yt-dlp's messages reach people as our errors only.
+
+    Attributes:
+        warnings: the first of them: they tell why formats are missing.
+    """
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
 
     def debug(self, message: str) -> None:
         """Drop it."""
 
-    info = warning = error = debug
+    info = error = debug
+
+    def warning(self, message: str) -> None:
+        """Keep it."""
+        if len(self.warnings) < MOST_WARNINGS:
+            self.warnings.append(message[:500])
 
 
 def _pause(n: int) -> float:

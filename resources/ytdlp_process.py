@@ -21,6 +21,7 @@ from ytcaption_assets.domain.errors import (
     ClaimLost,
     InputError,
     MediaTooLarge,
+    ProxyUnavailable,
     SourceError,
     SourceUnavailable,
     YtcaptionError,
@@ -153,6 +154,11 @@ def failure_of(event: dict[str, Any], traffic: Traffic) -> YtcaptionError:
         return MediaTooLarge("The server sent more bytes than this installation allows.")
     if traffic.refused:
         return BlockedAddress(f"The link leads where it may not: {traffic.refused[-1]}.")
+    if traffic.upstream.errors and isinstance(error, SourceUnavailable):
+        return ProxyUnavailable(
+            "A proxy that downloads go out through does not work. The next attempt takes another "
+            "one, where there is one."
+        )
     if traffic.unreachable and isinstance(error, SourceUnavailable):
         return SourceUnavailable(f"The server cannot be reached: {traffic.unreachable[-1]}.")
     return error

@@ -11,6 +11,7 @@ from resources.object_store import ObjectStore, audio_key, upload_key
 from resources.request_rows import MediaRow
 from resources.request_store import RequestStore
 from resources.telemetry import span
+from resources.way_out import way_out
 from resources.workspace import Workspace
 from resources.youtube import CaptionsFound, Download, Downloader
 from ytcaption_assets.caption_transcript import source_of_text, wanted_of_source
@@ -58,9 +59,12 @@ def audio_download(
                 info, audio = _examine_upload(object_store, audio_decoder, media)
                 request_store.audio_stored(work.id, work.run_id, info, audio)
             elif wanted is not None or not has_audio:
-                per_site = load_settings().downloads_per_site
-                request_store.begin_download(work.id, work.run_id, per_site)
-                with span("download"):
+                settings = load_settings()
+                proxies = request_store.begin_download(
+                    work.id, work.run_id, settings.downloads_per_site, settings.pacing
+                )
+                going = way_out(settings, request_store.postgres, media.source, proxies)
+                with span("download"), going as way:
                     found = downloader.captions_or_audio(
                         media.source,
                         directory,
@@ -68,6 +72,7 @@ def audio_download(
                         work.progress,
                         should_stop=work.should_stop,
                         with_audio=not has_audio and (wanted is None or wanted.policy != "only"),
+                        way=way,
                     )
                 if isinstance(found, CaptionsFound):
                     request_store.captions_settled(

@@ -197,6 +197,8 @@ def print_overview(seen: "Overview", console: "Console") -> None:
         console.print(table)
     if seen.breakers:
         breaker.print_breakers(seen.breakers, console)
+    for site in seen.resting:
+        console.print(f"{site.waiting:,} wait. {site.message}", markup=False, soft_wrap=True)
     for each in seen.pauses:
         since = each.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")
         reason = f": {each.reason}" if each.reason else ""

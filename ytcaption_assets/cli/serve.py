@@ -18,6 +18,7 @@ from resources.pauses import paused_parts
 from resources.postgres import Postgres
 from resources.runtime_directory import make_runtime_directory
 from resources.sites import check_sites
+from resources.way_out import check_way_out
 from ytcaption_assets.cli.dagster_home import (
     code_server_socket,
     dagster_environment,
@@ -48,6 +49,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
     """
     JwtTokens.from_settings(settings)  # what is wrong with the settings is said before all else
     check_sites(settings.sites)
+    check_way_out(settings)
     with _stop_signals() as signals, home_lock(settings.home):
         workers = worker_programs(settings)
         names = [*NAMES, *(each.name for each in workers)]

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from resources.upstream_proxies import ProxyHealth
     from ytcaption_assets.cli.status_report import StatusReport
 
 EXIT_UNHEALTHY, EXIT_NOT_RUNNING = 1, 3  # as `systemctl status` and the LSB have it
@@ -88,12 +91,32 @@ def print_status(report: "StatusReport", console: "Console") -> None:
         console.print(table)
     if report.queue and report.queue.oldest_waiting_s is not None:
         console.print(f"The oldest has waited {duration(report.queue.oldest_waiting_s)}.")
+    for site in report.queue.resting if report.queue else ():
+        console.print(f"{site.waiting:,} wait. {site.message}", markup=False, soft_wrap=True)
+    if report.queue and report.queue.proxies:
+        print_proxies(report.queue.proxies, console)
     if report.queue and report.queue.failures:
         table = Table("failed with", "number", "last", "what was said")
         for failure in report.queue.failures:
             last = failure.last_at.astimezone().strftime("%Y-%m-%d %H:%M")
             table.add_row(failure.code, str(failure.number), last, escape(failure.last_message))
         console.print(table)
+
+
+def print_proxies(proxies: "Sequence[ProxyHealth]", console: "Console") -> None:
+    """A row a proxy."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("proxy", "health", "failures", "last used", "what is wrong")
+    for each in proxies:
+        health = "[green]ok"
+        if each.rests_until is not None:
+            health = f"[red]rests until {each.rests_until.astimezone():%H:%M:%S}"
+        used = f"{each.used_at.astimezone():%Y-%m-%d %H:%M}" if each.used_at else ""
+        wrong = escape(each.error or "")
+        table.add_row(escape(each.name), health, str(each.failures or ""), used, wrong)
+    console.print(table)
 
 
 def duration(seconds: float) -> str:

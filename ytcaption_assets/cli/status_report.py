@@ -108,7 +108,7 @@ def read_status(settings: Settings) -> StatusReport:
             if postgres_runs or (state is None and _has_data(settings)):
                 postgres = Postgres.from_settings(settings, role="api")
                 counts = RequestStore(postgres=postgres).counts()
-                queue = queue_report(postgres)
+                queue = queue_report(postgres, proxies=settings.pacing.proxies)
             else:
                 problem = (
                     "The database does not answer."

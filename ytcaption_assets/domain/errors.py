@@ -12,6 +12,7 @@ YtcaptionError
 │   ├── MediaRemoved: MediaCopyright
 │   ├── MediaRestricted: MediaAgeRestricted, MediaRegionRestricted
 │   ├── MediaTooLarge, MediaTooLong, CaptionsUnavailable
+│   ├── PoTokenMissing, JsRuntimeMissing
 │   ├── SourceBlocked, SourceUnavailable                                      (retryable)
 │   └── ProxyUnavailable, DownloadCrashed                                     (retryable)
 ├── AudioError            the bytes are no audio that can be heard
@@ -241,6 +242,18 @@ class CaptionsUnavailable(SourceError):
     """Captions alone were wanted, and there are none to take."""
 
     code = "captions_unavailable"
+
+
+class PoTokenMissing(SourceError):
+    """YouTube gives its media only to those who prove to be a browser."""
+
+    code = "po_token_missing"
+
+
+class JsRuntimeMissing(SourceError):
+    """The site's player must be run to find its media, and cannot be here."""
+
+    code = "js_runtime_missing"
 
 
 class SourceBlocked(SourceError):
