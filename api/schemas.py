@@ -64,7 +64,8 @@ class WaitingRead(BaseModel):
     code: Annotated[
         str,
         Field(
-            description="Stable. `source_paused`: no download starts from its site at the moment."
+            description="Stable. `source_paused`: no download starts from its site at the moment; "
+            "`source_resting`: bulk work leaves it alone."
         ),
     ]
     message: Annotated[str, Field(description="Why, for a person.")]

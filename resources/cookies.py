@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 from resources.site_domains import domains_of
-from ytcaption_assets.domain.errors import SetupError, YtcaptionError
+from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.domain.way_out import BrowserProfile
 from ytcaption_assets.settings import Settings
 
@@ -20,15 +20,11 @@ _FIELDS = 7
 _FILE = "YTCAPTION_COOKIES_FILE"
 
 
-class CookiesUnusable(SetupError):
-    """The cookies that the settings name cannot be had. No message tells their place."""
-
-
 def check_cookies(settings: Settings) -> None:
     """Nothing where the cookies of the settings can be had, or none are set.
 
     Raises:
-        CookiesUnusable: they cannot.
+        SetupError: they cannot.
     """
     if settings.cookies_file is not None:
         for line in _of_file(settings.cookies_file).splitlines():
@@ -41,7 +37,7 @@ def cookies_for(settings: Settings, url: str) -> str | None:
     """The cookies of the URL's site, as a Netscape file; None: there are none.
 
     Raises:
-        CookiesUnusable: the settings name some that cannot be had.
+        SetupError: the settings name some that cannot be had.
     """
     text = ""
     if settings.cookies_file is not None:
@@ -64,11 +60,11 @@ def _of_file(path: Path) -> str:
             mode = stat.S_IMODE(path.expanduser().stat().st_mode)
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise CookiesUnusable(f"{_FILE} cannot be read: {error.strerror}.") from None
+        raise SetupError(f"{_FILE} cannot be read: {error.strerror}.") from None
     if mode & 0o077:
-        raise CookiesUnusable(f"{_FILE} may be read by others. Make it yours alone: chmod 600.")
+        raise SetupError(f"{_FILE} may be read by others. Make it yours alone: chmod 600.")
     if len(data) > MAX_BYTES:
-        raise CookiesUnusable(f"{_FILE} is larger than a file of cookies.")
+        raise SetupError(f"{_FILE} is larger than a file of cookies.")
     return data.decode("utf-8", "replace")
 
 
@@ -76,14 +72,14 @@ def _domain(line: str) -> str | None:
     """Of a cookie's line; None for a comment.
 
     Raises:
-        CookiesUnusable: it is neither.
+        SetupError: it is neither.
     """
     line = line.removeprefix(_HTTP_ONLY)
     if not line.strip() or line.startswith("#"):
         return None
     fields = line.split("\t")
     if len(fields) != _FIELDS:
-        raise CookiesUnusable(
+        raise SetupError(
             f"{_FILE} is no file of cookies in Netscape format, with tabs between the fields. "
             "Export it anew."
         )
@@ -104,10 +100,8 @@ def _of_browser(text: str) -> str:
         )
         written = io.StringIO()
         jar.save(written)  # pyright: ignore[reportArgumentType] - a stream, as yt-dlp's own
-    except YtcaptionError:
-        raise
     except Exception:  # what it says holds paths of this machine
-        raise CookiesUnusable(
+        raise SetupError(
             f"YTCAPTION_COOKIES_FROM_BROWSER: no cookies of {wanted.name} can be read. Name the "
             "profile, and run ytcaption as the user whose browser it is."
         ) from None

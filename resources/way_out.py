@@ -49,7 +49,7 @@ class WayOut:
             proxies: names of those that may be used now, in order.
 
         Raises:
-            CookiesUnusable: the settings name cookies that cannot be had.
+            SetupError: the settings name cookies that cannot be had.
         """
         known = {each.name: each for each in settings.upstreams}
         is_youtube = source.extractor == "Youtube"
@@ -107,7 +107,7 @@ def way_out(
     """What a download goes out with; what it took and how its proxies did is noted at its end.
 
     Raises:
-        CookiesUnusable: the settings name cookies that cannot be had.
+        SetupError: the settings name cookies that cannot be had.
     """
     way = WayOut.of(settings, source, proxies)
     is_refused = False

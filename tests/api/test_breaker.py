@@ -1,11 +1,14 @@
 """Sites that fail, as clients and operators see it."""
 
+from datetime import UTC, datetime, time, timedelta
+
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
 from resources.request_store import RequestStore
 from tests.postgres_servers import DatabaseServer
+from ytcaption_assets.domain.pacing import Pacing, PerSite, QuietHours
 
 LINK = {"url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ"}
 
@@ -51,6 +54,31 @@ def test_operators_see_what_a_site_did(client: TestClient, request_store: Reques
     status = client.get(f"/api/v1/transcriptions/{id}").json()
     assert status["waiting_for"]["until"] == seen["probe_at"]
     assert status["error"]["code"] == "source_blocked"
+
+
+def test_bulk_work_says_why_it_waits_and_until_when(
+    client: TestClient, request_store: RequestStore
+) -> None:
+    """In its status and in the overview; an interactive request for it does not wait."""
+    id = client.post("/api/v1/transcriptions", json=LINK | {"priority": "bulk"}).json()["id"]
+    now = datetime.now(UTC)
+    start, end = (now + timedelta(hours=hours) for hours in (-2, 2))
+    quiet = QuietHours(time(start.hour, start.minute), time(end.hour, end.minute))
+    assert request_store.due(10, pacing=Pacing(quiet_hours=PerSite(quiet))) == []
+    waiting = client.get(f"/api/v1/transcriptions/{id}").json()["waiting_for"]
+    assert waiting["code"] == "source_resting"
+    assert datetime.fromisoformat(waiting["until"]) == end.replace(second=0, microsecond=0)
+    assert waiting["message"].startswith("These are the quiet hours of youtube.com")
+    (resting,) = client.get("/api/v1/admin/overview").json()["resting"]
+    assert resting == {
+        "site": "youtube.com",
+        "code": "quiet_hours",
+        "message": waiting["message"],
+        "until": waiting["until"],
+        "waiting": 1,
+    }
+    client.post("/api/v1/transcriptions", json=LINK)  # now it is interactive
+    assert client.get(f"/api/v1/transcriptions/{id}").json()["waiting_for"] is None
 
 
 def test_who_opened_and_closed_it_is_kept(

@@ -1,10 +1,12 @@
 """The documented settings are the real ones."""
 
+import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from resources.way_out import check_way_out
 from ytcaption_assets.cli.settings_table import print_settings, settings_markdown
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings, load_settings
@@ -51,6 +53,53 @@ def test_a_limit_is_no_shorter_than_what_it_holds(monkeypatch, name: str, value:
     with pytest.raises(SetupError) as error:
         load_settings()
     assert f"YTCAPTION_{name}: {said}" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("COOKIES_FROM_BROWSER", "netscape", "write a browser and a profile: firefox:work"),
+        ("PROXIES", "http://a:3128,ftp://me:hunter2@b:21", "proxy 2 cannot be used; write http"),
+        ("PROXIES", "https://a:3128", "proxy 1 cannot be used"),
+        ("PROXIES", "socks5://a, socks5h://a:1080", "the same proxy is listed twice"),
+        ("SOURCE_ADDRESS", "eth0", "'eth0' does not appear to be an IPv4 or IPv6 address"),
+        ("USER_AGENT", "a\nb", "write one line of ASCII"),
+        ("YOUTUBE_CLIENTS", "default,Web Safari", "'Web Safari' is no player; write default,mweb"),
+        ("PO_TOKEN_PROVIDER", "../x", "write a package's name: bgutil-ytdlp-pot-provider"),
+        ("PO_TOKEN_URL", "https://a/get?x=1", "write http://127.0.0.1:4416"),
+        ("BULK_PAUSE_S", "youtube.com=soon", "'soon' is no number of 0 or more"),
+        ("LISTS_PER_MINUTE", "-1", "'-1' is no number of 0 or more"),
+        ("BULK_BYTES_PER_DAY", "5 GB", "'5 GB' is no number of 0 or more"),
+        ("QUIET_HOURS", "8 to 18", "'8 to 18' are no hours; write 23:30-06:00"),
+        ("PACE_TIME_ZONE", "Berlin", "there is no time zone 'Berlin'; write Europe/Berlin"),
+        ("BULK_PAUSE_JITTER", "1", "Input should be less than 1"),
+    ],
+)
+def test_what_downloads_cannot_go_out_with_is_named(monkeypatch, name, value, said):
+    """With what would be right, and without the password that it holds."""
+    monkeypatch.setenv(f"YTCAPTION_{name}", value)
+    with pytest.raises(SetupError) as error:
+        load_settings()
+    assert f"YTCAPTION_{name}: {said}" in error.value.message
+    assert "hunter2" not in error.value.message
+
+
+def test_what_is_unknown_here_is_named_at_the_start(monkeypatch):
+    """By `up` and the API: players and packages that are not there, foreign addresses, cookies."""
+    for name, value, said in (
+        ("YOUTUBE_CLIENTS", "default,no_such_player", "does not know: no_such_player. It knows"),
+        ("SOURCE_ADDRESS", "203.0.113.7", "203.0.113.7 is no address of this machine"),
+        ("PO_TOKEN_PROVIDER", "no-such-provider", "no-such-provider is not installed here"),
+        ("COOKIES_FILE", "/nonexistent/cookies.txt", "YTCAPTION_COOKIES_FILE cannot be read"),
+        ("QUIET_HOURS", "youtu.be=08:00-09:00", "names youtu.be: write youtube.com"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(f"YTCAPTION_{name}", value)
+            with pytest.raises(SetupError, match=re.escape(said)):
+                check_way_out(load_settings())
+    monkeypatch.setenv("YTCAPTION_YOUTUBE_CLIENTS", "default,-tv,mweb")
+    monkeypatch.setenv("YTCAPTION_SOURCE_ADDRESS", "127.0.0.1")
+    check_way_out(load_settings())
 
 
 def test_settings_are_read_once_and_anew_where_something_has_changed(monkeypatch, tmp_path):

@@ -9,17 +9,21 @@ from contextlib import ExitStack
 from io import StringIO
 
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 from typer import Typer
 from typer.testing import CliRunner
 
+from resources.pacing import note_bytes
 from resources.queue_report import queue_report
+from resources.upstream_proxies import note_failed
 from tests.postgres_servers import embedded_server
 from ytcaption_assets.cli.leftovers import MARK
 from ytcaption_assets.cli.status import duration, print_status, status, status_json
 from ytcaption_assets.cli.status_report import read_status
 from ytcaption_assets.cli.up_state import ProcessState, UpState, created_at, write_state
 from ytcaption_assets.domain.media import MediaSource
+from ytcaption_assets.domain.pacing import UNPACED, Pacing, PerSite
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import Settings
 
@@ -44,6 +48,26 @@ def text_of(report) -> str:
     text = StringIO()
     print_status(report, Console(file=text, width=200))
     return text.getvalue()
+
+
+def test_why_bulk_work_waits_and_which_proxies_work(settings, request_store, monkeypatch):
+    """In words, with the time; for programs, too. No password of a proxy is shown."""
+    proxies = "http://me:hunter2@a.example:3128,socks5://b.example"
+    settings = settings.model_copy(update={"proxies": SecretStr(proxies)})
+    source = MediaSource("youtube-x", "site", "https://youtu.be/x", "youtube", None)
+    request_store.submit(source, TranscriptionOptions(model="base"), priority="bulk")
+    note_failed(request_store.postgres, "socks5://b.example:1080", "it does not answer")
+    note_bytes(request_store.postgres, "youtube.com", UNPACED, 100)
+    request_store.due(10, pacing=Pacing(bytes_per_day=PerSite(100.0)))
+    report = read_status(settings)
+    shown = text_of(report)
+    assert "1 wait. As many bytes as allowed came from youtube.com today: bulk work" in shown
+    assert "http://a.example:3128" in shown and "rests until" in shown
+    assert "it does not answer" in shown
+    queue = json.loads(status_json(report))["queue"]
+    assert queue["resting"][0]["code"] == "bytes_a_day"
+    assert [each["failures"] for each in queue["proxies"]] == [0, 1]
+    assert "hunter2" not in shown + status_json(report)
 
 
 def test_counts_waiting_time_and_failures(settings, request_store):

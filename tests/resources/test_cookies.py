@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from resources.cookies import CookiesUnusable, check_cookies, cookies_for
+from resources.cookies import check_cookies, cookies_for
+from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings
 
 VIDEO = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
@@ -55,7 +56,7 @@ def test_a_download_gets_the_cookies_of_its_own_site(file: Path):
 def test_a_file_that_others_may_read_is_refused(file: Path, mode: int):
     """And its place is told to nobody."""
     file.chmod(mode)
-    with pytest.raises(CookiesUnusable, match=r"may be read by others.*chmod 600") as caught:
+    with pytest.raises(SetupError, match=r"may be read by others.*chmod 600") as caught:
         cookies_for(settings(cookies_file=file), VIDEO)
     assert str(file) not in caught.value.message
 
@@ -66,13 +67,13 @@ def test_a_file_that_is_none_is_refused(file: Path):
     check_cookies(known)
     for content in (FILE.replace("\t", " "), '{"cookies": []}'):
         file.write_text(content)
-        with pytest.raises(CookiesUnusable, match="Netscape format"):
+        with pytest.raises(SetupError, match="Netscape format"):
             check_cookies(known)
     file.write_bytes(b"#" * (1024**2 + 1))
-    with pytest.raises(CookiesUnusable, match="larger"):
+    with pytest.raises(SetupError, match="larger"):
         check_cookies(known)
     file.unlink()
-    with pytest.raises(CookiesUnusable, match="cannot be read: No such file"):
+    with pytest.raises(SetupError, match="cannot be read: No such file"):
         check_cookies(known)
 
 
@@ -103,6 +104,6 @@ def test_a_browsers_profile_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_browser_without_a_profile_is_told(tmp_path: Path):
     """Without its path."""
     known = settings(cookies_from_browser=f"firefox:{tmp_path}/none")
-    with pytest.raises(CookiesUnusable, match="no cookies of firefox can be read") as caught:
+    with pytest.raises(SetupError, match="no cookies of firefox can be read") as caught:
         check_cookies(known)
     assert str(tmp_path) not in caught.value.message

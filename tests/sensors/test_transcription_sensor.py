@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -102,7 +102,7 @@ def test_a_pause_while_a_tick_waits_is_heeded(
 ):
     """A tick listens for up to 25 s."""
 
-    def wait(store: RequestStore, timeout_s: float, per_site: int, known: list[str]) -> bool:
+    def wait(store: RequestStore, *_: object) -> bool:
         pause(store.postgres, "download", "", "local")
         submit(store, "late")
         return True
@@ -206,6 +206,24 @@ def test_a_run_carries_the_trace_of_its_request(instance, request_store):
     assert isinstance(result, dg.SensorResult)
     tags = [run.tags.get(TRACE_TAG) for run in result.run_requests or []]
     assert tags == [traceparent, None]
+
+
+def test_bulk_work_in_quiet_hours_makes_no_run_and_the_tick_says_why(
+    instance, request_store, monkeypatch: pytest.MonkeyPatch
+):
+    """Until they are over; interactive work does."""
+    now = datetime.now(UTC)
+    hours = f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}"
+    monkeypatch.setenv("YTCAPTION_QUIET_HOURS", f"youtube.com={hours}")
+    submit(request_store, "bulk", priority="bulk")
+    skipped = tick(instance, request_store)
+    assert isinstance(skipped, dg.SkipReason)
+    said = str(skipped.skip_message)
+    assert said.startswith("1 wait: These are the quiet hours of youtube.com: bulk work goes on at")
+    urgent = submit(request_store, "urgent")
+    result = tick(instance, request_store)
+    assert isinstance(result, dg.SensorResult)
+    assert [run.partition_key for run in result.run_requests or []] == [urgent]
 
 
 def test_what_waits_for_a_site_makes_no_run_and_the_tick_says_why(instance, request_store):
