@@ -94,8 +94,7 @@ def _of_browser(text: str) -> str:
         jar = extract_cookies_from_browser(
             wanted.name,
             wanted.profile,
-            _Silence(),
-            keyring=wanted.keyring,
+            keyring=wanted.keyring,  # pyright: ignore[reportArgumentType] - its name
             container=wanted.container,
         )
         written = io.StringIO()
@@ -106,15 +105,3 @@ def _of_browser(text: str) -> str:
             "profile, and run ytcaption as the user whose browser it is."
         ) from None
     return written.getvalue()
-
-
-class _Silence:
-    """What yt-dlp would say while it reads."""
-
-    def debug(self, *_: object, **__: object) -> None:
-        """Drop it."""
-
-    info = warning = error = debug
-
-    def progress_bar(self) -> None:
-        """None."""

@@ -45,7 +45,9 @@ class MediaDownloader(BoundedYoutubeDL):
         self._media_url: str | None = None
         self._max_bytes = job.max_bytes
         direct = job.kind == "direct"
-        super().__init__(ytdlp_options(job, deno, provider_keys), auto_init=not direct)
+        options = ytdlp_options(job, deno, provider_keys)
+        self._logger = options["logger"]
+        super().__init__(options, auto_init=not direct)
         if direct:
             media_file: Any = MediaFileIE()
             self.add_info_extractor(media_file)
@@ -53,7 +55,7 @@ class MediaDownloader(BoundedYoutubeDL):
     @property
     def warnings(self) -> list[str]:
         """What yt-dlp warned of so far."""
-        return self.params["logger"].warnings
+        return self._logger.warnings
 
     def find(self) -> Any:
         """yt-dlp's `info_dict` of the one media, format chosen, checked against the limits.

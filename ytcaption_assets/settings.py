@@ -9,16 +9,14 @@ import re
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from ytcaption_assets.domain.caption_style import CaptionStyle
 from ytcaption_assets.domain.errors import SetupError
-from ytcaption_assets.domain.pacing import Pacing, PerSite, QuietHours, not_negative
-from ytcaption_assets.domain.way_out import BrowserProfile, Upstream
+from ytcaption_assets.download_checks import DownloadChecks
 
 DEFAULT_SITES = (
     "youtube", "vimeo", "dailymotion", "twitch", "soundcloud", "ted", "archive.org", "bbc", "arte",
@@ -34,7 +32,7 @@ DEFAULT_SITES = (
 _ENV_FILE = ".env"
 
 
-class Settings(BaseSettings):
+class Settings(DownloadChecks):
     """One installation."""
 
     model_config = SettingsConfigDict(
@@ -379,77 +377,6 @@ class Settings(BaseSettings):
             raise ValueError(f"{value} is less than YTCAPTION_{within.upper()}, which is {least}")
         return value
 
-    @field_validator("cookies_from_browser")
-    @classmethod
-    def _is_browser(cls, value: str | None) -> str | None:
-        if value:
-            BrowserProfile.parse(value)
-        return value
-
-    @field_validator("proxies")
-    @classmethod
-    def _are_proxies(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            Upstream.parse_all(value.get_secret_value())
-        return value
-
-    @field_validator("source_address")
-    @classmethod
-    def _is_address(cls, value: str | None) -> str | None:
-        if value:
-            ipaddress.ip_address(value)
-        return value
-
-    @field_validator("user_agent")
-    @classmethod
-    def _is_header(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"[\x20-\x7e]{1,500}", value):
-            raise ValueError("write one line of ASCII, 500 characters at most")
-        return value
-
-    @field_validator("youtube_clients")
-    @classmethod
-    def _are_clients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if not re.fullmatch(r"-?[a-z][a-z0-9_]*", name):
-                raise ValueError(f"'{name}' is no player; write default,mweb")
-        return value
-
-    @field_validator("po_token_provider")
-    @classmethod
-    def _is_package(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", value):
-            raise ValueError("write a package's name: bgutil-ytdlp-pot-provider")
-        return value
-
-    @field_validator("po_token_url")
-    @classmethod
-    def _is_server(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"http://([\w.-]+|\[[\da-f:]+\])(:\d{1,5})?/?", value):
-            raise ValueError("write http://127.0.0.1:4416")
-        return value and value.rstrip("/")
-
-    @field_validator("bulk_pause_s", "bulk_bytes_per_day", "lists_per_minute")
-    @classmethod
-    def _are_numbers(cls, value: str) -> str:
-        PerSite.parse(value, not_negative, 0.0)
-        return value
-
-    @field_validator("quiet_hours")
-    @classmethod
-    def _are_hours(cls, value: str) -> str:
-        PerSite.parse(value, QuietHours.parse, None)
-        return value
-
-    @field_validator("pace_time_zone")
-    @classmethod
-    def _is_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ValueError, OSError, ZoneInfoNotFoundError):
-            raise ValueError(f"there is no time zone '{value}'; write Europe/Berlin") from None
-        return value
-
     @field_validator("otlp_endpoint")
     @classmethod
     def _is_web_address(cls, value: str | None) -> str | None:
@@ -503,24 +430,6 @@ class Settings(BaseSettings):
         """Runs that work at the same time: one a slot, so that downloads that hang take no place of
         a transcription."""
         return self.transcriptions_at_once + self.download_slots
-
-    @cached_property
-    def upstreams(self) -> tuple[Upstream, ...]:
-        """Proxies that downloads go out through."""
-        return Upstream.parse_all(self.proxies.get_secret_value()) if self.proxies else ()
-
-    @cached_property
-    def pacing(self) -> Pacing:
-        """How gently bulk work treats each site."""
-        return Pacing(
-            pause_s=PerSite.parse(self.bulk_pause_s, not_negative, 0.0),
-            jitter=self.bulk_pause_jitter,
-            quiet_hours=PerSite.parse(self.quiet_hours, QuietHours.parse, None),
-            bytes_per_day=PerSite.parse(self.bulk_bytes_per_day, not_negative, 0.0),
-            lists_per_minute=PerSite.parse(self.lists_per_minute, not_negative, 0.0),
-            zone=ZoneInfo(self.pace_time_zone),
-            proxies=tuple(each.name for each in self.upstreams),
-        )
 
     @cached_property
     def store_url(self) -> str:

@@ -37,7 +37,8 @@ def test_a_run_notes_what_it_took_and_the_next_bulk_one_waits(
     (resting,) = resting_sites(graph.store.postgres)
     assert (resting.site, resting.code) == (f"127.0.0.1:{media_server.port}", "pause")
     (day,) = graph.store.postgres.rows("select downloads, bytes from ytcaption.site_day", {})
-    assert day["downloads"] == 2 and 2 * SIZE <= day["bytes"] < 2 * SIZE + 20_000
+    # Looking at what the link is takes up to the whole of so small a file, too.
+    assert day["downloads"] == 2 and 2 * SIZE <= day["bytes"] < 5 * SIZE
 
 
 def test_cookies_that_others_may_read_stop_the_download(
