@@ -15,7 +15,7 @@ from resources.postgres import Postgres
 from resources.site_domains import site_of
 from resources.waiting import rest_message
 from ytcaption_assets.domain.errors import InvalidUrl, SetupError, SourceResting
-from ytcaption_assets.domain.pacing import Pacing, Rest, SiteUse, list_wait_s
+from ytcaption_assets.domain.pacing import Pacing, Rest, SiteUse, seconds_until
 from ytcaption_assets.settings import Settings, load_settings
 
 KEPT_DAYS = 60
@@ -173,7 +173,7 @@ def may_list(
     row = connection.execute(
         "select lists_next_at from ytcaption.pace where site = %s for update", (site,)
     ).fetchone()
-    return list_wait_s(row["lists_next_at"] if row else None, now or moment(connection))
+    return seconds_until(row["lists_next_at"] if row else None, now or moment(connection))
 
 
 def note_listing(

@@ -7,7 +7,7 @@ from psycopg.types.json import Jsonb
 from resources.breaker import hold_site, let_through, note_success
 from resources.caption_store import keep_captions
 from resources.event_log import add_event
-from resources.pacing import note_download, note_download_end, why_bulk_waits
+from resources.pacing import moment, note_download, note_download_end, why_bulk_waits
 from resources.request_rows import clean
 from resources.run_outcomes import RunOutcomes
 from resources.telemetry import traced
@@ -23,7 +23,7 @@ from resources.upstream_proxies import all_rest_until, proxies_in_turn
 from ytcaption_assets.domain.errors import SourcePaused
 from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.media import MediaInfo, StoredAudio
-from ytcaption_assets.domain.pacing import UNPACED, Pacing
+from ytcaption_assets.domain.pacing import UNPACED, Pacing, seconds_until
 from ytcaption_assets.domain.track_choice import CaptionChoice
 from ytcaption_assets.domain.track_segments import CaptionTrack
 
@@ -63,7 +63,7 @@ class RunDownloads(RunOutcomes):
                     (site is not None, site, id),
                 )
                 return proxies_in_turn(connection, pacing.proxies)
-            give_back(connection, row)
+            give_back(connection, row, refusal.retry_after_s or 0.0)
         raise refusal
 
     def _refusal(
@@ -75,8 +75,11 @@ class RunDownloads(RunOutcomes):
         pacing: Pacing,
     ) -> SourcePaused | None:
         hold_site(connection, site)
-        if all_rest_until(connection, pacing.proxies) is not None:
-            return SourcePaused("No proxy of this installation works. It waits until one is tried.")
+        way_at = all_rest_until(connection, pacing.proxies)
+        if way_at is not None:
+            held = SourcePaused("No proxy of this installation works. It waits until one is tried.")
+            held.retry_after_s = seconds_until(way_at, moment(connection))
+            return held
         if row["priority"] == "bulk":
             refusal = why_bulk_waits(connection, row, site, pacing)
             if refusal is not None:

@@ -200,15 +200,15 @@ def try_later(
     return TranscriptionStatus.QUEUED
 
 
-def give_back(connection: Connection[DictRow], row: DictRow) -> None:
-    """Queue what a run has claimed and not begun: the attempt counts for nothing. Completed where
-    an earlier result stands."""
+def give_back(connection: Connection[DictRow], row: DictRow, delay_s: float = 0.0) -> None:
+    """Queue what a run has claimed and not begun, for `delay_s` from now: the attempt counts for
+    nothing. Completed where an earlier result stands."""
     told: dict[str, str | int] = {"attempt": row["attempt"]}
     if row["completed_at"] is not None:
         rest(connection, row, TranscriptionStatus.COMPLETED)
         told["status"] = TranscriptionStatus.COMPLETED.value
     else:
-        told |= _queue(connection, row, row["series_start"] + 1, 0.0, None)
+        told |= _queue(connection, row, row["series_start"] + 1, delay_s, None)
     add_event(connection, row, EventType.GIVEN_BACK, told)
 
 

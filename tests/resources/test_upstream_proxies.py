@@ -78,7 +78,10 @@ def test_while_all_rest_nothing_is_downloaded(clock: Clock, request_store: Reque
     assert request_store.next_due_in_s(9, pacing) == pytest.approx(60, abs=3)
     with pytest.raises(SourcePaused, match="No proxy"):
         request_store.begin_download(late, "late", 9, pacing)
-    assert request_store.get(late).try_number == 1
+    row = request_store.get(late)
+    assert row.try_number == 1
+    wait_s = (row.next_attempt_at - row.updated_at).total_seconds()
+    assert wait_s == pytest.approx(60, abs=3), "no run is made for it before"
     clock.forward(61)
     assert {each.id for each in request_store.due(9, 9, pacing)} == {late, waits}
     request_store.claim(waits, "run")

@@ -196,6 +196,6 @@ def not_negative(text: str) -> float:
     return number
 
 
-def list_wait_s(next_at: datetime | None, now: datetime) -> float:
-    """Seconds until a list may be asked for."""
-    return 0.0 if next_at is None else max((next_at - now).total_seconds(), 0.0)
+def seconds_until(at: datetime | None, now: datetime) -> float:
+    """Seconds from now until a moment; 0 where there is none, or it is past."""
+    return 0.0 if at is None else max((at - now).total_seconds(), 0.0)
