@@ -93,7 +93,7 @@ def test_the_first_proxy_that_works_is_used(site: MediaServer, tmp_path: Path):
     fourth is used from then on."""
     with ExitStack() as stack:
         dead, locked, empty, good = (
-            stack.enter_context(UpstreamProxy(routes(site), **options))
+            stack.enter_context(UpstreamProxy(routes(site), **options))  # pyright: ignore
             for options in ({}, {"user": "me", "password": "other"}, {"answer": 402}, {})
         )
         dead.die()
