@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from api import error_handlers, openapi
+from api.analytics import Analytics
 from api.cors import Cors
 from api.dependencies import Parts
 from api.endings import CallersEndings
@@ -25,6 +26,7 @@ from api.rate_limit import rate_limiter
 from api.readiness import Readiness
 from api.routes import (
     admin,
+    analytics,
     audio,
     deliveries,
     endings,
@@ -110,6 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         endings.router,
         options.router,
         usage.router,
+        analytics.router,
         webhooks.router,
         keys.router,
         admin.router,
@@ -170,6 +173,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         webhooks=Webhooks(settings, postgres),
         deliveries=Deliveries(postgres),
         door=door,
+        analytics=Analytics(settings),
     )
     # Opening Dagster's instance takes a second: not in the first request's way, nor in the start's.
     threading.Thread(target=orchestrator.problem, name="open-dagster", daemon=True).start()

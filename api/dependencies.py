@@ -5,6 +5,7 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, Request
 
+from api.analytics import Analytics
 from api.endings import CallersEndings
 from api.identity import Door
 from api.openai_audio import OpenAIAudio
@@ -40,6 +41,7 @@ class Parts(NamedTuple):
     openai_audio: OpenAIAudio
     operating: Operating
     endings: CallersEndings
+    analytics: Analytics
 
 
 def _part(name: str) -> Any:
@@ -65,6 +67,7 @@ UploadIntakeDep = Annotated[UploadIntake, _part("uploads")]
 OpenAIAudioDep = Annotated[OpenAIAudio, _part("openai_audio")]
 OperatingDep = Annotated[Operating, _part("operating")]
 EndingsDep = Annotated[CallersEndings, _part("endings")]
+AnalyticsDep = Annotated[Analytics, _part("analytics")]
 
 
 async def _caller(request: Request) -> Caller:

@@ -66,6 +66,7 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.ApiKeyNotFound: 404,
     errors.RateLimited: 429,
     errors.QueryError: 422,
+    errors.ViewNotFound: 404,
     errors.SetupError: 503,
     errors.YtcaptionError: 500,
 }

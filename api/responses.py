@@ -196,6 +196,26 @@ WAIT_REFUSALS = problem_response(
         "Too long a wait",
     ),
 )
+VIEW_REFUSALS = problem_response(
+    404, ("view_not_found", "There is no view 'x'. There are: growth.", "No such view")
+) | problem_response(
+    422,
+    (
+        "invalid_option",
+        "The view growth has no parameter 'x'. It has: since, until.",
+        "A parameter is not known, missing or wrong",
+    ),
+    (
+        "invalid_request",
+        "The request is not valid. query limit: Input should be greater than 0.",
+        "`format` or `limit` is wrong",
+    ),
+    (
+        "query_error",
+        "The query took longer than 10 s and was stopped. Ask for less, or filter first.",
+        "The answer needs more time, memory or room than it may have",
+    ),
+)
 RESULT_REFUSALS = (
     problem_response(
         409,

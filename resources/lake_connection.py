@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from resources.duckdb_extensions import load_extensions
+from resources.lake_schema import bring_up_to_date, has_schema, has_tables
 from resources.lake_storage import LakeStorage, quoted
 from resources.postgres import Postgres
 from ytcaption_assets.domain.errors import (
@@ -18,7 +19,6 @@ from ytcaption_assets.domain.errors import (
     DiskFull,
     LakeUnavailable,
 )
-from ytcaption_assets.domain.parquet_schema import TABLES
 from ytcaption_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -135,9 +135,10 @@ class LakeConnection:
 
         database = duckdb.connect(":memory:", config={"threads": str(min(4, os.cpu_count() or 1))})
         load_extensions(database, "ducklake", "postgres_scanner")
+        database.execute("set global TimeZone = 'UTC'")  # months of partitions are UTC's
         self.storage.prepare(database)
         with self._postgres.own_connection() as connection:
-            is_new = not _has_tables(connection)
+            is_new = not has_tables(connection)
             catalog = self._catalog(connection)
         # In a secret, because DuckDB's messages quote what follows `postgres:`.
         password = quoted(str(catalog.pop("password", "")))
@@ -149,11 +150,11 @@ class LakeConnection:
         )
         if is_new:
             with self._held(exclusive=True) as connection:
-                if not _has_schema(connection):
+                if not has_schema(connection):
                     connection.execute("create schema if not exists lake")
                 database.execute(attach)
-                if not _has_tables(connection):  # another may have been first
-                    _create_tables(database)
+                if not has_tables(connection):  # another may have been first
+                    bring_up_to_date(database, connection)
         else:
             database.execute(attach)
         return database
@@ -191,38 +192,6 @@ def lake_errors() -> Iterator[None]:
             "The lake could not be read or written. Check that Postgres runs and that the object "
             "store can be reached."
         ) from error
-
-
-def _has_schema(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute("select to_regnamespace('lake') as schema").fetchone()
-    return bool(row and row["schema"])
-
-
-def _has_tables(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute("select to_regclass('lake.ducklake_table') as known").fetchone()
-    if not row or not row["known"]:
-        return False
-    row = connection.execute(
-        "select count(*) as known from lake.ducklake_table "
-        "where end_snapshot is null and table_name = any(%s)",
-        (list(TABLES),),
-    ).fetchone()
-    return bool(row and row["known"] == len(TABLES))
-
-
-def _create_tables(database: "DuckDBPyConnection") -> None:
-    known = database.execute("select option_name from ducklake_options('lake')").fetchall()
-    if ("parquet_compression",) not in known:
-        database.execute("call lake.set_option('parquet_compression', 'zstd')")
-    database.begin()
-    for table, columns in TABLES.items():
-        listed = ", ".join(f"{column.name} {column.type}" for column in columns)
-        database.execute(f"create table if not exists lake.main.{table} ({listed})")
-        for column in columns:
-            database.execute(
-                f"comment on column lake.main.{table}.{column.name} is {quoted(column.comment)}"
-            )
-    database.commit()
 
 
 def _roll_back(cursor: "DuckDBPyConnection") -> None:

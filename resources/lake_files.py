@@ -71,26 +71,27 @@ def table_query(table: str, files: Sequence[LakeFile]) -> str:
     selects = []
     if whole:
         paths = _list(file.path for file in whole)
-        selects.append(f"select {names} from read_parquet({paths})")  # noqa: S608
+        selects.append(
+            f"select {names} from read_parquet({paths}, schema => {_schema(table)}, "  # noqa: S608
+            "hive_partitioning => false)"
+        )
     if partial:
         pairs = ", ".join(
             f"({quoted(file.path)}, {quoted(file.deletes_path or '')})" for file in partial
         )
         paths = _list(file.path for file in partial)
         deletes = _list(file.deletes_path or "" for file in partial)
+        # Not by `schema`, with which DuckDB 1.5 finds no row numbers.
         selects.append(
-            f"select {names} from read_parquet({paths}, "  # noqa: S608
-            "filename => true, file_row_number => true) as stored where not exists ("
-            f"select 1 from read_parquet({deletes}, filename => true) as gone "
-            f"join (values {pairs}) as pair (stored, gone) on pair.gone = gone.filename "
+            f"select {names} from ({_no_rows(table)} union all by name "  # noqa: S608
+            f"select * from read_parquet({paths}, union_by_name => true, "
+            "hive_partitioning => false, filename => true, file_row_number => true)"
+            ") as stored where not exists ("
+            f"select 1 from read_parquet({deletes}, filename => true, hive_partitioning => false) "
+            f"as gone join (values {pairs}) as pair (stored, gone) on pair.gone = gone.filename "
             "where pair.stored = stored.filename and gone.pos = stored.file_row_number)"
         )
-    if not selects:
-        typed = ", ".join(
-            f"cast(null as {column.type}) as {column.name}" for column in TABLES[table]
-        )
-        selects.append(f"select {typed} where false")
-    return " union all ".join(selects)
+    return " union all ".join(selects) or _no_rows(table)
 
 
 def view_statements(files: LakeFiles) -> list[str]:
@@ -132,6 +133,21 @@ def fsync_new_files(
         folders.add(path.parent)
     for folder in folders:
         fsync(folder)
+
+
+def _no_rows(table: str) -> str:
+    typed = ", ".join(f"cast(null as {column.type}) as {column.name}" for column in TABLES[table])
+    return f"select {typed} where false"
+
+
+def _schema(table: str) -> str:
+    """Of files that are older than a column, its values are null."""
+    columns = ", ".join(
+        f"{quoted(column.name)}: {{name: {quoted(column.name)}, type: {quoted(column.type)}, "
+        "default_value: null}"
+        for column in TABLES[table]
+    )
+    return f"map {{{columns}}}"
 
 
 def _list(paths: Iterable[str]) -> str:

@@ -9,12 +9,14 @@ from ytcaption_assets.domain.errors import StorageError
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
 from ytcaption_assets.domain.parquet_rows import lake_rows
 from ytcaption_assets.domain.parquet_schema import TABLES
+from ytcaption_assets.domain.timings import Timings
 from ytcaption_assets.domain.transcript import Transcript
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-Document = tuple[Transcript, MediaSource, MediaInfo]
+Document = tuple[Transcript, MediaSource, MediaInfo, Timings]
+"""What `TranscriptCatalog.append` takes."""
 Digest = tuple[int, int]
 """Number of rows and the sum of their hashes, which adds up over files."""
 
@@ -66,7 +68,7 @@ class StoredRows:
 
     def is_as(self, document: Document, expected: dict[str, dict[str, Digest]]) -> bool:
         """Whether these are the document's rows, no fewer and no more."""
-        transcript, source, _ = document
+        transcript, source, *_ = document
         keys = dict.fromkeys(TABLES, transcript.id) | {"media": source.media_id}
         return all(
             self.digests[table].get(key) == expected[table].get(key) for table, key in keys.items()

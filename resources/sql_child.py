@@ -126,6 +126,7 @@ def answer(request: dict) -> tuple[dict, bytes]:
     paths = ", ".join("'" + path.replace("'", "''") + "'" for path in request["paths"])
     connection.execute(f"set allowed_paths = [{paths}]")
     connection.execute("set enable_external_access = false")
+    connection.execute("set TimeZone = 'UTC'")
     for view in request["views"]:
         connection.execute(view)
     connection.execute("set lock_configuration = true")
@@ -134,7 +135,8 @@ def answer(request: dict) -> tuple[dict, bytes]:
     statements = connection.extract_statements(request["sql"])
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise Refused("Give one statement, and let it be a SELECT.")
-    relation = connection.query(statements[0])  # pyright: ignore[reportArgumentType]
+    values = request["parameters"]
+    relation = connection.query(statements[0], params=values)  # pyright: ignore[reportArgumentType]
     reader = relation.to_arrow_reader(1024)
     rows_left, bytes_left, batches = request["rows"], request["bytes"], []
     is_truncated = False

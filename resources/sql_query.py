@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from resources import sql_child
 from resources.lake_connection import DAMAGED
 from resources.lake_files import LakeFiles, all_paths, missing_files, view_statements
+from resources.lake_views import LIBRARY
 from ytcaption_assets.domain.errors import LakeUnavailable, QueryError
 
 if TYPE_CHECKING:
@@ -66,10 +67,12 @@ def run_query(
     limit: int,
     timeout_s: float,
     memory_bytes: int,
+    parameters: Mapping[str, Any] | None = None,
 ) -> QueryResult:
-    """The rows of one SELECT over views `transcripts`, `segments`, `words` and `media`.
+    """The rows of one SELECT over views `transcripts`, `segments`, `words`, `media` and `library`.
 
     Args:
+        parameters: values of `$name` in it, of JSON's types.
         list_files: gives the tables' local files; asked again when some have just been replaced.
         limit: most rows.
         timeout_s: wall seconds of the query; Python's start is not counted.
@@ -83,20 +86,26 @@ def run_query(
         raise QueryError(f"The query is longer than {MAX_SQL_LENGTH:,} characters.")
     files = list_files()
     try:
-        return _Child(sql, files, limit, timeout_s, memory_bytes).run()
+        return _Child(sql, files, limit, timeout_s, memory_bytes, parameters).run()
     except LakeUnavailable:
         # Erasing and merging remove files; whoever listed them before lists them again.
         newer = list_files()
         if not missing_files(files) or missing_files(newer):
             raise
-        return _Child(sql, newer, limit, timeout_s, memory_bytes).run()
+        return _Child(sql, newer, limit, timeout_s, memory_bytes, parameters).run()
 
 
 class _Child:
     """One process, one query."""
 
     def __init__(
-        self, sql: str, files: LakeFiles, limit: int, timeout_s: float, memory_bytes: int
+        self,
+        sql: str,
+        files: LakeFiles,
+        limit: int,
+        timeout_s: float,
+        memory_bytes: int,
+        parameters: Mapping[str, Any] | None,
     ) -> None:
         self._sql = sql
         self._paths = all_paths(files)
@@ -106,11 +115,12 @@ class _Child:
         self._request = {
             "sql": sql,
             "paths": self._paths,
-            "views": view_statements(files),
+            "views": [*view_statements(files), LIBRARY],
             "rows": limit,
             "bytes": MAX_RESULT_BYTES,
             "time_s": timeout_s,
             "memory_bytes": self._memory_bytes,
+            "parameters": parameters,
         }
 
     def run(self) -> QueryResult:

@@ -2,17 +2,15 @@
 
 from dataclasses import replace
 
+from resources.lake_verify import Document
 from resources.object_store import ObjectStore
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.errors import MediaNotFound, ObjectNotFound, TranscriptionNotFound
-from ytcaption_assets.domain.media import MediaInfo, MediaSource
 from ytcaption_assets.domain.transcript import Transcript
 
 
-def stored_document(
-    store: RequestStore, objects: ObjectStore, id: str
-) -> tuple[Transcript, MediaSource, MediaInfo] | None:
+def stored_document(store: RequestStore, objects: ObjectStore, id: str) -> Document | None:
     """What the lake's rows are made of; None where there is no such transcription or document.
 
     Raises:
@@ -27,7 +25,7 @@ def stored_document(
     if row.document_key is None:
         return None
     data = objects.read_bytes(row.document_key, row.document_sha256)
-    return Transcript.from_json(data), media.source, media.info
+    return Transcript.from_json(data), media.source, media.info, store.timings(id)
 
 
 def document_from_rows(store: RequestStore, row: TranscriptionRow) -> bytes:

@@ -3,23 +3,33 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from resources.lake_cache import LakeFileCache
 from resources.lake_connection import LakeConflict, LakeConnection
-from resources.lake_files import LakeFile, all_paths, fsync_new_files, latest_snapshot, list_files
+from resources.lake_files import (
+    LakeFile,
+    LakeFiles,
+    all_paths,
+    fsync_new_files,
+    latest_snapshot,
+    list_files,
+)
+from resources.lake_share import LakeShares, ids_asked_for
 from resources.lake_upkeep import delete_rows, forget_files, media_of, merge_files, sweep
 from resources.lake_verify import Document, LakeReport, compare, read_stored
+from resources.lake_views import view_named
 from resources.postgres import Postgres
 from resources.sql_query import QueryResult, run_query
 from resources.work_lock import removing
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
 from ytcaption_assets.domain.parquet_rows import lake_rows
 from ytcaption_assets.domain.parquet_schema import TABLES
+from ytcaption_assets.domain.timings import UNKNOWN, Timings
 from ytcaption_assets.domain.transcript import Transcript
 from ytcaption_assets.settings import Settings, load_settings
 
@@ -49,10 +59,14 @@ class TranscriptCatalog(dg.ConfigurableResource):
         return catalog
 
     def append(
-        self, transcript: Transcript, source: MediaSource, info: MediaInfo
+        self,
+        transcript: Transcript,
+        source: MediaSource,
+        info: MediaInfo,
+        timings: Timings = UNKNOWN,
     ) -> dict[str, int]:
         """Put the transcript's rows in place of those it had, all tables at once; rows by table."""
-        tables = lake_rows(transcript, source, info)
+        tables = lake_rows(transcript, source, info, timings)
 
         def replace(cursor: "DuckDBPyConnection") -> None:
             for name in ("transcripts", "segments", "words"):
@@ -87,7 +101,9 @@ class TranscriptCatalog(dg.ConfigurableResource):
             with self._connection.transaction() as cursor:
                 delete_rows(cursor, ids)
             sweep(self._connection, connection)
-        self._cache.prune(list_files(self._connection))
+        files = list_files(self._connection)
+        self._cache.prune(files)
+        self._shares.prune(files)
 
     def compact(self) -> tuple[int, int]:
         """Few large files instead of one a transcription; deleted rows' bytes go, too.
@@ -180,11 +196,19 @@ class TranscriptCatalog(dg.ConfigurableResource):
         )
 
     def query(
-        self, sql: str, *, limit: int | None = None, timeout_s: float | None = None
+        self,
+        sql: str,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        owner: str | None = None,
+        limit: int | None = None,
+        timeout_s: float | None = None,
     ) -> QueryResult:
         """One SELECT of anybody's over the tables, in a bare process of its own (rules 27 to 30).
 
         Args:
+            parameters: values of `$name` in it, of JSON's types.
+            owner: who asks, as `Caller.sees_only` says; the tables then hold no others' rows.
             limit: most rows; the settings' otherwise.
             timeout_s: longest time; the settings' otherwise.
 
@@ -196,11 +220,34 @@ class TranscriptCatalog(dg.ConfigurableResource):
         timeout_s = settings.query_timeout_s if timeout_s is None else timeout_s
         return run_query(
             sql,
-            self._files_to_query,
+            lambda: self._files_of(owner),
             limit=limit,
             timeout_s=timeout_s,
             memory_bytes=settings.query_memory_bytes,
+            parameters=parameters,
         )
+
+    def view(
+        self,
+        name: str,
+        given: Mapping[str, str],
+        *,
+        owner: str | None = None,
+        limit: int | None = None,
+    ) -> QueryResult:
+        """One of `VIEWS`, as `query`.
+
+        Args:
+            given: parameters by name, as texts; what is left out has its default.
+
+        Raises:
+            ViewNotFound: there is none of this name.
+            InvalidOption: a parameter is not known, missing, or not what it must be.
+            QueryError: it needs more than it may have.
+        """
+        view = view_named(name)
+        values = view.values(given)
+        return self.query(view.sql, parameters=values, owner=owner, limit=limit)
 
     @property
     def _used_settings(self) -> Settings:
@@ -222,6 +269,17 @@ class TranscriptCatalog(dg.ConfigurableResource):
     @property
     def _cache(self) -> LakeFileCache:
         return LakeFileCache(self._used_settings)
+
+    @property
+    def _shares(self) -> LakeShares:
+        return LakeShares(self._used_settings)
+
+    def _files_of(self, owner: str | None) -> LakeFiles:
+        if owner is None:
+            return self._files_to_query()
+        # First whose, then which: what is withdrawn or erased meanwhile is not in the files.
+        ids = ids_asked_for(Postgres.from_settings(self._used_settings, "api"), owner)
+        return self._shares.of(self._files_to_query(), ids)
 
     def _files_to_query(self) -> dict[str, list[LakeFile]]:
         files = list_files(self._connection)

@@ -25,7 +25,29 @@ from resources.transcription_state import VISIBLE, absent
 from ytcaption_assets.domain.caller import LOCAL, Caller
 from ytcaption_assets.domain.errors import MediaNotFound
 from ytcaption_assets.domain.request import TranscriptionStatus
+from ytcaption_assets.domain.timings import UNKNOWN, Timings
 from ytcaption_assets.domain.transcript import Segment
+
+_TIMINGS = """
+    with stored as (
+        select number, (data ->> 'processing_s')::float8 as processing_s
+        from ytcaption.event
+        where transcription_id = %(id)s and event_type = 'TranscriptStored'
+        order by number desc limit 1
+    ), queued as (
+        select event.number, event."timestamp"
+        from ytcaption.event, stored
+        where transcription_id = %(id)s and event_type in ('TranscriptionCreated', 'Queued')
+            and event.number < stored.number
+        order by event.number desc limit 1
+    )
+    select stored.processing_s, queued."timestamp" as queued_at, (
+        select min("timestamp") from ytcaption.event
+        where transcription_id = %(id)s and event_type = 'Started'
+            and event.number > queued.number and event.number < stored.number
+    ) as started_at
+    from stored left join queued on true
+"""
 
 
 class TranscriptionReads(RunStore):
@@ -120,6 +142,11 @@ class TranscriptionReads(RunStore):
                 (id,),
             ).fetchall()
         return [EventRow(**row) for row in rows]
+
+    def timings(self, id: str) -> Timings:
+        """How the text that is stored came about, as the events tell it."""
+        rows = self.postgres.rows(_TIMINGS, {"id": id})
+        return Timings(**rows[0]) if rows else UNKNOWN
 
     def counts(self) -> dict[TranscriptionStatus, int]:
         """How many transcriptions are in each status."""

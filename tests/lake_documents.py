@@ -1,9 +1,12 @@
 """Transcripts for the lake's tests."""
 
+from dataclasses import replace
+
 from resources.lake_verify import Document
 from tests.transcripts import make_segment, make_transcript
 from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource
 from ytcaption_assets.domain.request import TranscriptionOptions, media_id, partition_key
+from ytcaption_assets.domain.timings import UNKNOWN, Timings
 from ytcaption_assets.domain.transcript import Word
 
 WORDS_A_SEGMENT = 10
@@ -16,6 +19,11 @@ def make_document(
     text: str = "hello",
     words: int = 30,
     title: str | None = None,
+    channel: str = "A channel",
+    language: str = "en",
+    published: str = "2026-01-02",
+    created_at: str = "2026-11-24T10:00:00+00:00",
+    timings: Timings = UNKNOWN,
 ) -> Document:
     """A transcript of `words` words, each `text` and its number, with its media."""
     media = media_id("youtube", name)
@@ -30,16 +38,17 @@ def make_document(
         *segments,
         id=partition_key(media, TranscriptionOptions(model)),
         model=model,
-        language="en" if words else None,
+        language=language if words else None,
         duration_s=words * 0.5,
         speech_s=words * 0.4,
     )
     source = MediaSource(media, "site", f"https://www.youtube.com/watch?v={name}", "Youtube")
     info = MediaInfo(
         title=title or f"About {name}",
-        channel="A channel",
-        upload_date="2026-01-02",
+        channel=channel,
+        upload_date=published,
         duration_s=words * 0.5,
         chapters=(Chapter(0.0, 1.0, f"Opening of {name}"),),
     )
-    return transcript, source, info
+    made = replace(transcript.provenance, created_at=created_at)
+    return replace(transcript, provenance=made), source, info, timings

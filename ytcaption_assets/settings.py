@@ -342,6 +342,9 @@ class Settings(DownloadChecks):
         1024**3, gt=0, description="Memory an analytics query's process may take."
     )
     query_rows: int = Field(10_000, gt=0, description="Most rows an analytics query gives.")
+    query_slots: int = Field(
+        2, gt=0, description="Analytics queries that one API process answers at a time."
+    )
 
     @field_validator(
         "sites",

@@ -33,7 +33,10 @@ def transcript_parquet(
         document = object_store.read_bytes(row.document_key, row.document_sha256)
         with span("lake"):
             rows = transcript_catalog.append(
-                Transcript.from_json(document), work.media.source, work.media.info
+                Transcript.from_json(document),
+                work.media.source,
+                work.media.info,
+                request_store.timings(work.id),
             )
         request_store.complete(work.id, work.run_id)
         return dg.MaterializeResult(

@@ -1,6 +1,8 @@
-"""`ytcaption lake verify | compact`: is the lake what the documents say, and in few files?"""
+"""`ytcaption lake verify | compact | view`: is it what the documents say, and what is in it?"""
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -79,3 +81,64 @@ def compact() -> None:
     with migrated_postgres(settings), console.status("Merging the lake's files"):
         before, after = TranscriptCatalog.from_settings(settings).compact()
     console.print(f"{before:,} files have become {after:,}.")
+
+
+@app.command()
+def view(
+    name: Annotated[
+        str | None, typer.Argument(help="Left out: lists them all.", show_default=False)
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PARAMETER=VALUE]...", help="What it is to be of."),
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
+    parquet: Annotated[
+        Path | None, typer.Option(help="A Parquet file instead of a table.", dir_okay=False)
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most rows.", show_default="YTCAPTION_QUERY_ROWS")
+    ] = None,
+) -> None:
+    """Answers a question that is asked again and again (docs/lake.md).
+
+    Such as: ytcaption lake view term_trend terms=climate,coal since=2026-01-01
+    """
+    from resources.migrate import migrated_postgres
+    from resources.transcript_catalog import TranscriptCatalog
+    from ytcaption_assets.cli.sql import give
+    from ytcaption_assets.settings import load_settings
+
+    if name is None:
+        _list_views()
+        return
+    settings = load_settings()
+    with migrated_postgres(settings):
+        result = TranscriptCatalog.from_settings(settings).view(
+            name, _values(given or ()), limit=limit
+        )
+    give(result, as_csv=as_csv, parquet=parquet)
+
+
+def _list_views() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from resources.lake_views import VIEWS
+
+    table = Table("view", "answers", "parameters")
+    for view in VIEWS.values():
+        table.add_row(view.name, view.summary, " ".join(each.name for each in view.parameters))
+    Console().print(table)
+
+
+def _values(given: Sequence[str]) -> dict[str, str]:
+    from ytcaption_assets.domain.errors import InvalidOption
+
+    values: dict[str, str] = {}
+    for each in given:
+        name, sign, value = each.partition("=")
+        if not sign or name in values:
+            raise InvalidOption(f"{each!r} is no parameter. Give each once, as PARAMETER=VALUE.")
+        values[name] = value
+    return values

@@ -1,6 +1,5 @@
 """`ytcaption sql`: one SELECT over the library."""
 
-import csv
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,10 +41,17 @@ def sql(
         result = TranscriptCatalog.from_settings(settings).query(
             query, limit=limit, timeout_s=timeout
         )
+    give(result, as_csv=as_csv, parquet=parquet)
+
+
+def give(result: "QueryResult", *, as_csv: bool, parquet: Path | None) -> None:
+    """To a file, or to standard output: as a table, or as CSV; and how many more there are."""
+    from resources.query_output import csv_lines
+
     if parquet is not None:
         _write_parquet(result, parquet)
     elif as_csv:
-        _write_csv(result)
+        sys.stdout.writelines(csv_lines(result))
     else:
         _print_table(result)
     if result.is_truncated:
@@ -75,35 +81,17 @@ def _shown(value: object) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
-def _write_csv(result: "QueryResult") -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(result.columns)
-    writer.writerows([_cell(value) for value in row] for row in result.rows)
-
-
-def _cell(value: object) -> object:
-    """A text that a spreadsheet would run as a formula is quoted (rule 22)."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return value
-
-
 def _write_parquet(result: "QueryResult", path: Path) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
+    from resources.query_output import parquet_bytes
+    from ytcaption_assets.domain.errors import FileUnreadable
 
-    from ytcaption_assets.domain.errors import FileUnreadable, QueryError
-
+    data = parquet_bytes(result.table)
     unfinished = path.with_name(f".{path.name}.part")
     try:
-        parquet.write_table(result.table, unfinished)
+        unfinished.write_bytes(data)
         unfinished.replace(path)
     except OSError as error:
         raise FileUnreadable(f"{path} cannot be written: {error.strerror or error}.") from error
-    except pa.ArrowException as error:
-        raise QueryError(
-            "The result has a column that Parquet has no type for, such as an interval. Cast it."
-        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
     sys.stderr.write(f"{result.table.num_rows:,} rows are in {path}\n")

@@ -7,6 +7,7 @@ from typing import Any
 
 from ytcaption_assets.domain.caption_breaks import LONG_PAUSE_MS, ends_sentence
 from ytcaption_assets.domain.caption_units import clean_text, is_invisible, needs_no_space
+from ytcaption_assets.domain.spreadsheet import safe_cell
 from ytcaption_assets.domain.transcript import Segment, Transcript, Word
 
 _PARAGRAPH = 400  # characters after which a paragraph ends with its sentence
@@ -31,15 +32,8 @@ def to_tsv(transcript: Transcript, *, words: bool = False) -> str:
     rows = ["start\tend\ttext\n"]
     for spoken, text in _words(transcript) if words else _segments(transcript):
         start, end = (round(max(time_s, 0) * 1000) for time_s in (spoken.start_s, spoken.end_s))
-        rows.append(f"{start}\t{max(start, end)}\t{_cell(text)}\n")
+        rows.append(f"{start}\t{max(start, end)}\t{safe_cell(text)}\n")
     return "".join(rows)
-
-
-def _cell(text: str) -> str:
-    """A text that a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV Injection),
-    also where the formula is in quotes: a spreadsheet takes those off first."""
-    formula = text.lstrip('" ').startswith(("=", "+", "-", "@"))
-    return f"'{text}" if formula else text
 
 
 def to_markdown(transcript: Transcript) -> str:

@@ -35,6 +35,7 @@ YtcaptionError
 │   ├── Unauthenticated, Forbidden, ApiKeyNotFound
 │   └── RateLimited (retryable), QuotaExceeded (retryable)
 ├── QueryError            analytics SQL that is refused or fails
+│   └── ViewNotFound
 └── SetupError            this machine is not ready: port, home, second `up`, Postgres
 
 `code` is stable: clients match on it. `str(error)` is one or two sentences for a person: what
@@ -546,6 +547,12 @@ class QueryError(YtcaptionError):
     """Analytics SQL that was refused or failed."""
 
     code = "query_error"
+
+
+class ViewNotFound(QueryError):
+    """No such view of the lake."""
+
+    code = "view_not_found"
 
 
 class SetupError(YtcaptionError):

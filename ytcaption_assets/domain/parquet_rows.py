@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
 from ytcaption_assets.domain.parquet_schema import TABLES, arrow_schema
+from ytcaption_assets.domain.timings import UNKNOWN, Timings
 from ytcaption_assets.domain.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def lake_rows(
-    transcript: Transcript, source: MediaSource, info: MediaInfo
+    transcript: Transcript, source: MediaSource, info: MediaInfo, timings: Timings = UNKNOWN
 ) -> "dict[str, pa.Table]":
     """The transcript's rows in each table; of `media`, exactly one.
 
@@ -27,7 +28,7 @@ def lake_rows(
     if transcript.media_id != source.media_id:
         raise ValueError(f"{transcript.id} was not made from {source.media_id}")
     rows = {
-        "transcripts": [_transcript_row(transcript)],
+        "transcripts": [_transcript_row(transcript, timings)],
         "segments": _segment_rows(transcript),
         "words": _word_rows(transcript),
         "media": [_media_row(source, info)],
@@ -62,7 +63,7 @@ def _clean(value: Any) -> Any:
     return [_clean(item) for item in value] if isinstance(value, list) else value
 
 
-def _transcript_row(transcript: Transcript) -> dict[str, Any]:
+def _transcript_row(transcript: Transcript, timings: Timings) -> dict[str, Any]:
     made = transcript.provenance
     return {
         "transcription_id": transcript.id,
@@ -88,10 +89,14 @@ def _transcript_row(transcript: Transcript) -> dict[str, Any]:
         "audio_sha256": made.audio_sha256,
         "run_id": made.run_id,
         "created_at": _moment(made.created_at),
+        "queued_at": timings.queued_at,
+        "started_at": timings.started_at,
+        "processing_s": timings.processing_s,
     }
 
 
 def _segment_rows(transcript: Transcript) -> list[dict[str, Any]]:
+    made_at = _moment(transcript.provenance.created_at)
     return [
         {
             "transcription_id": transcript.id,
@@ -106,12 +111,14 @@ def _segment_rows(transcript: Transcript) -> list[dict[str, Any]]:
             "no_speech_prob": segment.no_speech_prob,
             "compression_ratio": segment.compression_ratio,
             "temperature": segment.temperature,
+            "made_at": made_at,
         }
         for segment in transcript.segments
     ]
 
 
 def _word_rows(transcript: Transcript) -> list[dict[str, Any]]:
+    made_at = _moment(transcript.provenance.created_at)
     spoken = [(segment.index, word) for segment in transcript.segments for word in segment.words]
     return [
         {
@@ -125,6 +132,7 @@ def _word_rows(transcript: Transcript) -> list[dict[str, Any]]:
             "word": counted_word(word.text),
             "language": transcript.text_language,
             "probability": word.probability,
+            "made_at": made_at,
         }
         for word_index, (segment_index, word) in enumerate(spoken)
     ]

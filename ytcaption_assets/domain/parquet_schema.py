@@ -38,6 +38,7 @@ class Column:
 _ID = Column("transcription_id", _TEXT, "Public id of the transcription: its media and options.")
 _MEDIA_ID = Column("media_id", _TEXT, "The media it was made from.")
 _TEXT_LANGUAGE = Column("language", _TEXT, "Whisper's code of the language the text is written in.")
+_MADE_AT = Column("made_at", _TIMESTAMP, "When its transcript was made.", "UTC")
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "transcripts": (
@@ -68,6 +69,15 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("audio_sha256", _TEXT, "SHA-256 of the audio as it came.", "hex"),
         Column("run_id", _TEXT, "Dagster's run that made it."),
         Column("created_at", _TIMESTAMP, "When it was made.", "UTC"),
+        Column("queued_at", _TIMESTAMP, "When it was asked for, or asked for anew.", "UTC"),
+        Column("started_at", _TIMESTAMP, "When the first attempt at it began.", "UTC"),
+        Column(
+            "processing_s",
+            _REAL,
+            "What decoding and hearing the audio took; null for captions, and where several "
+            "attempts shared it.",
+            "s",
+        ),
     ),
     "segments": (
         _ID,
@@ -86,6 +96,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
             "compression_ratio", _REAL, "Of the text by zlib; above 2.4 it repeats itself.", "1"
         ),
         Column("temperature", _REAL, "Temperature at which it was decoded.", "1"),
+        _MADE_AT,
     ),
     "words": (
         _ID,
@@ -103,6 +114,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("word", _TEXT, "To count by: case folded, no punctuation around; null if all is."),
         _TEXT_LANGUAGE,
         Column("probability", _REAL, "How sure the model is.", "0 to 1"),
+        _MADE_AT,
     ),
     "media": (
         Column(
@@ -122,7 +134,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("chapters", _CHAPTERS, "Its parts.", "s"),
     ),
 }
-"""Name -> columns, in the order in which they are written."""
+"""Name -> columns. New ones come last: a lake that is older gets them when it is opened."""
+
+PARTITIONED = {"transcripts": "created_at", "segments": "made_at", "words": "made_at"}
+"""Name -> the column by whose month a table's files are kept apart, and sorted within."""
 
 
 def arrow_schema(table: str) -> "pa.Schema":

@@ -1,0 +1,5 @@
+-- What the common parameters of a view choose from `library`.
+select * from library
+where published_on between coalesce($since::date, '0001-01-01') and coalesce($until::date, '9999-12-31')
+    and ($channel::varchar is null or channel_id = $channel or lower(channel) = lower($channel))
+    and ($language::varchar is null or language = $language)

@@ -1,0 +1,342 @@
+"""Views that people ask for again and again: SQL in `lake_sql/`, and what it takes and gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from ytcaption_assets.domain.errors import InvalidOption, ViewNotFound
+
+_FOLDER = Path(__file__).parent / "lake_sql"
+_LONGEST_VALUE = 500
+
+Kind = Literal["text", "date", "integer", "number"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a view takes.
+
+    Attributes:
+        default: where it is left out.
+        is_required: it cannot be.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    default: str | int | float | None = None
+    is_required: bool = False
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class ViewColumn:
+    """What a view gives.
+
+    Attributes:
+        type: DuckDB's name.
+        unit: of a number, such as `h`.
+    """
+
+    name: str
+    type: str
+    description: str
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class LakeView:
+    """One question with its answer's shape."""
+
+    name: str
+    summary: str
+    parameters: tuple[Parameter, ...]
+    columns: tuple[ViewColumn, ...]
+
+    @property
+    def sql(self) -> str:
+        """One SELECT that takes its parameters as `$name`."""
+        sql = _sql(self.name)
+        if "chosen" not in sql:
+            return sql
+        # `chosen` takes parameters too, and those cannot stand in a view of DuckDB's.
+        chosen = f"with chosen as (\n{_sql('chosen')})"
+        return (
+            f"{chosen}, {sql.removeprefix('with ')}"
+            if sql.startswith("with ")
+            else (f"{chosen}\n{sql}")
+        )
+
+    def values(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """Every parameter's value, of JSON's types, as the query takes it.
+
+        Raises:
+            InvalidOption: one is not known, missing, or not what it must be.
+        """
+        known = {parameter.name for parameter in self.parameters}
+        for name in given:
+            if name not in known:
+                offered = ", ".join(sorted(known)) or "none"
+                raise InvalidOption(
+                    f"The view {self.name} has no parameter {name[:60]!r}. It has: {offered}."
+                )
+        return {
+            parameter.name: _value(parameter, given.get(parameter.name))
+            for parameter in self.parameters
+        }
+
+
+def _sql(name: str) -> str:
+    return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _value(parameter: Parameter, text: str | None) -> str | int | float | None:
+    if text is None or not text.strip():
+        if parameter.is_required:
+            raise InvalidOption(f"Give the parameter {parameter.name}: {parameter.description}")
+        return parameter.default
+    if len(text) > _LONGEST_VALUE or "\x00" in text:
+        raise InvalidOption(f"{parameter.name} is no text of at most {_LONGEST_VALUE} characters.")
+    if parameter.kind == "text":
+        return text.strip()
+    try:
+        if parameter.kind == "date":
+            return date.fromisoformat(text.strip()).isoformat()
+        number = int(text) if parameter.kind == "integer" else float(text)
+    except ValueError as error:
+        like = {"date": "a day, such as 2026-11-24", "integer": "a whole number"}
+        raise InvalidOption(
+            f"{parameter.name} must be {like.get(parameter.kind, 'a number')}."
+        ) from error
+    least, most = parameter.least, parameter.most
+    if not (least or 0) <= number <= (most if most is not None else 1e12):
+        bounds = f"{least or 0} to {most}" if most is not None else f"at least {least or 0}"
+        raise InvalidOption(f"{parameter.name} must be {bounds}.")
+    return number
+
+
+LIBRARY = f"create view library as {_sql('library')}"
+"""What every query may use beside the tables."""
+
+_SINCE = Parameter("since", "date", "First day of publication.")
+_UNTIL = Parameter("until", "date", "Last day of publication.")
+_CHOSEN = (
+    _SINCE,
+    _UNTIL,
+    Parameter("channel", "text", "One channel, by its id or name."),
+    Parameter("language", "text", "One spoken language, such as `en`."),
+)
+_MADE = (
+    Parameter("since", "date", "First day on which it was made."),
+    Parameter("until", "date", "Last day on which it was made."),
+)
+
+_MONTH = ViewColumn("month", "DATE", "First day of the month of publication.")
+_CHANNEL = ViewColumn("channel", "VARCHAR", "Its name, or its id; null where none is known.")
+_MEDIA = ViewColumn("media", "BIGINT", "Number of media.")
+_TRANSCRIPTIONS = ViewColumn("transcriptions", "BIGINT", "Number of transcriptions.")
+_AUDIO_H = ViewColumn("audio_h", "DOUBLE", "Length of their audio.", "h")
+_WORDS = ViewColumn("words", "BIGINT", "Number of words.")
+_TIMES = ViewColumn("times", "BIGINT", "How often it was said.")
+_TERM = ViewColumn("term", "VARCHAR", "In lower case, without punctuation.")
+_PER_MILLION = ViewColumn("per_million", "DOUBLE", "How often in a million words.", "1e-6")
+_LANGUAGE = ViewColumn("language", "VARCHAR", "Code of the language spoken.")
+_SOURCE = ViewColumn("source", "VARCHAR", "`asr`, `manual_captions` or `automatic_captions`.")
+_MODEL = ViewColumn("model", "VARCHAR", "The model's name; empty for captions.")
+_TITLE = ViewColumn("title", "VARCHAR", "As the source calls it.")
+_MEDIA_ID = ViewColumn("media_id", "VARCHAR", "The media.")
+_URL = ViewColumn("url", "VARCHAR", "Where it is.")
+
+_ALL = (
+    LakeView(
+        "growth",
+        "What was made, month by month.",
+        _MADE,
+        (
+            ViewColumn("month", "DATE", "First day of the month in which it was made."),
+            _TRANSCRIPTIONS,
+            _MEDIA,
+            _AUDIO_H,
+            _WORDS,
+            ViewColumn("transcriptions_so_far", "BIGINT", "With all months before."),
+            ViewColumn("audio_h_so_far", "DOUBLE", "With all months before.", "h"),
+        ),
+    ),
+    LakeView(
+        "channels",
+        "What there is of each channel.",
+        _CHOSEN,
+        (
+            _CHANNEL,
+            ViewColumn("channel_id", "VARCHAR", "The site's id of it."),
+            _MEDIA,
+            _AUDIO_H,
+            _WORDS,
+            ViewColumn("first_on", "DATE", "Publication of the oldest."),
+            ViewColumn("last_on", "DATE", "Publication of the newest."),
+            ViewColumn("main_language", "VARCHAR", "Of most of its media."),
+        ),
+    ),
+    LakeView(
+        "speaking_rate",
+        "Words a minute by channel and month.",
+        _CHOSEN,
+        (
+            _CHANNEL,
+            _MONTH,
+            _MEDIA,
+            _AUDIO_H,
+            _WORDS,
+            ViewColumn("words_per_speech_minute", "DOUBLE", "While somebody speaks.", "1/min"),
+            ViewColumn("words_per_minute", "DOUBLE", "Pauses and music included.", "1/min"),
+        ),
+    ),
+    LakeView(
+        "talk_share",
+        "Speech and silence by channel and month.",
+        _CHOSEN,
+        (
+            _CHANNEL,
+            _MONTH,
+            _MEDIA,
+            _AUDIO_H,
+            ViewColumn("speech_h", "DOUBLE", "Part of it that holds speech.", "h"),
+            ViewColumn("silence_h", "DOUBLE", "The rest: silence, music, noise.", "h"),
+            ViewColumn("talk_share", "DOUBLE", "Speech of all.", "0 to 1"),
+            ViewColumn("silent_media", "BIGINT", "Media in which nobody speaks."),
+        ),
+    ),
+    LakeView(
+        "language_mix",
+        "Languages spoken, month by month.",
+        _CHOSEN,
+        (
+            _MONTH,
+            ViewColumn("language", "VARCHAR", "Code of the language; `none` without speech."),
+            _MEDIA,
+            _AUDIO_H,
+            ViewColumn("share", "DOUBLE", "Of the month's audio.", "0 to 1"),
+        ),
+    ),
+    LakeView(
+        "top_terms",
+        "What is said most: words, pairs or triples of words.",
+        (
+            *_CHOSEN,
+            Parameter("n", "integer", "Words a term.", 1, least=1, most=3),
+            Parameter(
+                "min_length",
+                "integer",
+                "Characters of a single word, at least.",
+                4,
+                least=1,
+                most=50,
+            ),
+        ),
+        (_TERM, _TIMES, _MEDIA, _PER_MILLION),
+    ),
+    LakeView(
+        "term_trend",
+        "How often terms are said, month by month.",
+        (
+            *_CHOSEN,
+            Parameter(
+                "terms",
+                "text",
+                "Terms of one to three words, separated by commas.",
+                is_required=True,
+            ),
+        ),
+        (_MONTH, _TERM, _TIMES, _MEDIA, _PER_MILLION),
+    ),
+    LakeView(
+        "first_mentions",
+        "Who covers a topic first: each channel's first mention of it.",
+        (*_CHOSEN, Parameter("term", "text", "A part of what is said.", is_required=True)),
+        (
+            _CHANNEL,
+            ViewColumn("published_on", "DATE", "Publication of the first media that says it."),
+            ViewColumn("days_after_first", "BIGINT", "After the first channel.", "d"),
+            ViewColumn("times", "BIGINT", "Segments of the channel that say it."),
+            _MEDIA_ID,
+            _TITLE,
+            ViewColumn("start_s", "DOUBLE", "Where in it.", "s"),
+            ViewColumn("text", "VARCHAR", "The segment."),
+            _URL,
+        ),
+    ),
+    LakeView(
+        "caption_quality",
+        "How sure, how repetitive and how fast the text is, by channel, month and model.",
+        _CHOSEN,
+        (
+            _CHANNEL,
+            _MONTH,
+            _SOURCE,
+            _MODEL,
+            _LANGUAGE,
+            _MEDIA,
+            ViewColumn("segments", "BIGINT", "Number of segments."),
+            ViewColumn("doubtful_share", "DOUBLE", "With `avg_logprob` below -1.", "0 to 1"),
+            ViewColumn("repeating_share", "DOUBLE", "With `compression_ratio` over 2.4.", "0 to 1"),
+            ViewColumn("too_fast_share", "DOUBLE", "Over 21 characters a second.", "0 to 1"),
+            ViewColumn("median_characters_per_second", "DOUBLE", "Of the segments.", "1/s"),
+            ViewColumn("mean_logprob", "DOUBLE", "Mean `avg_logprob`.", "ln"),
+        ),
+    ),
+    LakeView(
+        "model_speed",
+        "Real-time factor and cost of each model and device.",
+        (
+            *_MADE,
+            Parameter("cost_per_hour", "number", "What an hour of the machine costs."),
+        ),
+        (
+            ViewColumn("engine", "VARCHAR", "What recognised it."),
+            _MODEL,
+            ViewColumn("device", "VARCHAR", "`cpu` or `cuda`."),
+            ViewColumn("compute_type", "VARCHAR", "Number format of the weights."),
+            _TRANSCRIPTIONS,
+            _AUDIO_H,
+            ViewColumn("processing_h", "DOUBLE", "What decoding and hearing it took.", "h"),
+            ViewColumn("rtf", "DOUBLE", "Processing by audio, of all together.", "1"),
+            ViewColumn("rtf_p50", "DOUBLE", "Median of the transcriptions'.", "1"),
+            ViewColumn("rtf_p95", "DOUBLE", "95th percentile of them.", "1"),
+            ViewColumn("cost", "DOUBLE", "Of all, in the unit of `cost_per_hour`."),
+            ViewColumn("cost_per_audio_h", "DOUBLE", "Of an hour of audio."),
+        ),
+    ),
+    LakeView(
+        "processing_delay",
+        "From the question to the text, day by day.",
+        _MADE,
+        (
+            ViewColumn("day", "DATE", "On which the text was made."),
+            _SOURCE,
+            _TRANSCRIPTIONS,
+            ViewColumn("wait_p50_s", "DOUBLE", "Median until the first attempt began.", "s"),
+            ViewColumn("delay_p50_s", "DOUBLE", "Median until the text was there.", "s"),
+            ViewColumn("delay_p95_s", "DOUBLE", "95th percentile of that.", "s"),
+            ViewColumn("delay_max_s", "DOUBLE", "The longest.", "s"),
+        ),
+    ),
+)
+
+VIEWS = {view.name: view for view in _ALL}
+"""Name -> view, in the order in which they are listed."""
+
+
+def view_named(name: str) -> LakeView:
+    """One view.
+
+    Raises:
+        ViewNotFound: there is none of this name.
+    """
+    try:
+        return VIEWS[name]
+    except KeyError:
+        offered = ", ".join(VIEWS)
+        raise ViewNotFound(f"There is no view {name[:60]!r}. There are: {offered}.") from None

@@ -1,0 +1,203 @@
+"""`GET /api/v1/analytics` and its views: what they answer, in which form, and to whom."""
+
+import csv
+import io
+import threading
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+
+from resources.lake_views import VIEWS
+from resources.request_store import RequestStore
+from resources.transcript_catalog import TranscriptCatalog
+from tests.api.conftest import Start
+from tests.api.keys import Keys
+from tests.lake_documents import make_document
+from ytcaption_assets.domain.request import TranscriptionOptions
+from ytcaption_assets.settings import Settings
+
+PATH = "/api/v1/analytics"
+NEEDED = {"term_trend": {"terms": "anna1"}, "first_mentions": {"term": "hello"}}
+
+
+@pytest.fixture
+def ask(settings: Settings, request_store: RequestStore) -> Callable[..., None]:
+    """Somebody asks for a media, and it is in the lake."""
+    catalog = TranscriptCatalog.from_settings(settings)
+
+    def ask(owner: str, name: str, title: str | None = None) -> None:
+        document = make_document(name, text=name, title=title)
+        request_store.submit(document[1], TranscriptionOptions("base"), owner=owner)
+        catalog.append(*document)
+
+    return ask
+
+
+def terms(client: TestClient, **headers: str) -> set[str]:
+    """All words that a caller's library holds."""
+    found = client.get(f"{PATH}/top_terms", params={"limit": 1_000}, headers=headers)
+    assert found.status_code == 200, found.text
+    return {row["term"].rstrip("0123456789") for row in found.json()["rows"]}
+
+
+def test_every_view_is_listed_and_answers(ask, client: TestClient):
+    """With the columns, and the types, that the list says."""
+    ask("local", "hello")
+    listed = {view["name"]: view for view in client.get(PATH).json()["views"]}
+    assert listed.keys() == VIEWS.keys()
+    for name, view in listed.items():
+        answer = client.get(view["url"], params=NEEDED.get(name, {}))
+        assert answer.status_code == 200, answer.text
+        said = answer.json()
+        assert said["columns"] == [
+            {"name": column["name"], "type": column["type"]} for column in view["columns"]
+        ]
+        assert name in ("model_speed", "processing_delay") or said["rows"]
+
+
+def test_callers_see_what_they_have_asked_for(ask, keys: Keys, start: Start, settings: Settings):
+    """Also where others' rows are in the same files; an admin sees all (rules 12, 30)."""
+    for name in ("anna", "bert"):
+        ask(keys.owner(name), name)
+    ask(keys.owner("anna"), "both")
+    ask(keys.owner("bert"), "both")
+    client = start()
+    for _ in range(2):
+        assert terms(client, **keys.header("anna")) == {"anna", "both"}
+        assert terms(client, **keys.header("bert")) == {"bert", "both"}
+        assert terms(client, **keys.header("stranger")) == set()
+        assert terms(client, **keys.header("admin")) == {"anna", "bert", "both"}
+        TranscriptCatalog.from_settings(settings).compact()  # one file for all
+
+
+def test_files_that_a_query_gets_hold_no_others_rows(ask, keys: Keys, settings: Settings):
+    """Not even for SQL that reads the files themselves."""
+    ask(keys.owner("anna"), "anna")
+    ask(keys.owner("bert"), "bert")
+    catalog = TranscriptCatalog.from_settings(settings)
+    catalog.compact()
+    files = catalog._files_of(keys.owner("anna"))
+    for table, listed in files.items():
+        assert listed, table
+        for file in listed:
+            rows = pq.read_table(file.path)
+            assert set(rows["media_id"].to_pylist()) == {"youtube-anna"}, table
+
+
+def test_copies_go_with_what_they_were_made_of(ask, keys: Keys, settings: Settings):
+    """Erasing leaves no byte in a caller's copies (rule 43)."""
+    ask(keys.owner("anna"), "anna")
+    ask(keys.owner("bert"), "bert")
+    catalog = TranscriptCatalog.from_settings(settings)
+    catalog.compact()
+    catalog.query("select 1", owner=keys.owner("anna"))
+    copies = settings.home / "cache" / "lake-shares"
+    assert len(list(copies.iterdir())) == 4
+    catalog.erase(make_document("anna")[0].id)
+    assert list(copies.iterdir()) == []
+
+
+def test_answers_come_as_csv_parquet_and_arrow(ask, client: TestClient):
+    """By `format` or by `Accept`; a title that is a formula is text in CSV (rule 22)."""
+    ask("local", "hello", title="=1+1")
+    given = {"term": "hello"}
+
+    as_csv = client.get(f"{PATH}/first_mentions", params=given | {"format": "csv"})
+    [row] = csv.DictReader(io.StringIO(as_csv.text))
+    assert (row["channel"], row["title"], row["start_s"]) == ("A channel", "'=1+1", "0.0")
+    assert as_csv.headers["content-disposition"] == 'attachment; filename="first_mentions.csv"'
+
+    parquet = client.get(f"{PATH}/first_mentions", params=given | {"format": "parquet"})
+    assert pq.read_table(io.BytesIO(parquet.content))["title"].to_pylist() == ["=1+1"]
+
+    arrow = client.get(
+        f"{PATH}/first_mentions",
+        params=given,
+        headers={"Accept": "application/vnd.apache.arrow.stream;q=1, */*"},
+    )
+    with pa.ipc.open_stream(arrow.content) as stream:
+        assert stream.read_all()["title"].to_pylist() == ["=1+1"]
+
+
+def test_more_rows_than_the_limit_are_told(ask, client: TestClient):
+    """In the body, and in a header where the form has no place for it."""
+    ask("local", "hello")
+    answer = client.get(f"{PATH}/top_terms", params={"limit": 3})
+    assert len(answer.json()["rows"]) == 3
+    assert answer.json()["is_truncated"]
+    assert answer.headers["x-truncated"] == "true"
+    assert client.get(f"{PATH}/growth").headers["x-truncated"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "words"),
+    [
+        ("/nothing", 404, "view_not_found", "There are: growth"),
+        ("/growth?colour=red", 422, "invalid_option", "It has: since, until"),
+        ("/growth?since=yesterday", 422, "invalid_option", "a day, such as"),
+        ("/growth?since=2026-01-01&since=2026-01-02", 422, "invalid_option", "once"),
+        ("/term_trend", 422, "invalid_option", "Give the parameter terms"),
+        ("/top_terms?n=4", 422, "invalid_option", "n must be 1 to 3"),
+        ("/top_terms?n=two", 422, "invalid_option", "a whole number"),
+        ("/model_speed?cost_per_hour=nan", 422, "invalid_option", "at least 0"),
+        ("/growth?format=xlsx", 422, "invalid_request", "format"),
+        ("/growth?limit=0", 422, "invalid_request", "limit"),
+        ("/first_mentions?term=a%00b", 422, "invalid_option", "no text"),
+    ],
+)
+def test_wrong_questions_are_told_why(
+    client: TestClient, path: str, status: int, code: str, words: str
+):
+    """A sentence that says what would be right."""
+    answer = client.get(PATH + path)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("term", ["'; drop table words; --", "%", "_", "' or 1=1 --", "\\"])
+def test_values_are_values(ask, client: TestClient, term: str):
+    """Nothing of a parameter is read as SQL, nor as a pattern."""
+    ask("local", "hello")
+    answer = client.get(f"{PATH}/first_mentions", params={"term": term})
+    assert (answer.status_code, answer.json()["rows"]) == (200, [])
+
+
+def test_one_caller_leaves_room_for_others(
+    keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
+):
+    """A second question of the same caller is told to wait; another's is answered."""
+    asked, answered = threading.Event(), threading.Event()
+    query = TranscriptCatalog.view
+
+    def slow(self: TranscriptCatalog, *args, **values):
+        if not asked.is_set():
+            asked.set()
+            assert answered.wait(60)
+        return query(self, *args, **values)
+
+    monkeypatch.setattr(TranscriptCatalog, "view", slow)
+    client = start()
+    first = threading.Thread(
+        target=client.get, args=(f"{PATH}/growth",), kwargs={"headers": keys.header("anna")}
+    )
+    first.start()
+    try:
+        assert asked.wait(60)
+        refused = client.get(f"{PATH}/growth", headers=keys.header("anna"))
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+        assert refused.headers["retry-after"] == "5"
+        assert client.get(f"{PATH}/growth", headers=keys.header("bert")).status_code == 200
+    finally:
+        answered.set()
+        first.join()
+    assert client.get(f"{PATH}/growth", headers=keys.header("anna")).status_code == 200
+
+
+def test_views_need_the_scope_read(keys: Keys, start: Start):
+    """As every other reading route."""
+    client = start()
+    assert client.get(PATH).status_code == 401
+    assert client.get(f"{PATH}/growth", headers=keys.header("reader")).status_code == 200

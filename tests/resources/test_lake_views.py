@@ -1,0 +1,182 @@
+"""What the lake's views answer, over a library whose numbers are known."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from resources.lake_files import LakeFile, LakeFiles
+from resources.lake_views import VIEWS
+from resources.sql_query import run_query
+from tests.lake_documents import make_document
+from ytcaption_assets.domain.parquet_rows import lake_rows
+from ytcaption_assets.domain.parquet_schema import TABLES
+from ytcaption_assets.domain.timings import Timings
+
+ASKED = datetime(2026, 11, 24, 9, 59, tzinfo=UTC)
+TIMINGS = Timings(ASKED, ASKED + timedelta(seconds=12), 3.0)
+
+LIBRARY = (
+    # 0.5 s and one word each, 0.4 s of it speech
+    make_document("a", words=30, text="coal", channel="North", published="2026-01-15"),
+    make_document("b", words=120, text="coal", channel="South", published="2026-02-01"),
+    make_document("c", words=60, text="wind", channel="North", published="2026-02-28"),
+    make_document("d", words=60, text="viento", channel="South", language="es", timings=TIMINGS),
+    make_document("d", words=60, text="old", model="tiny", created_at="2026-10-01T00:00:00+00:00"),
+    make_document("e", words=0, channel="South", published="2026-02-10"),
+)
+
+Ask = Callable[..., list[dict]]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> LakeFiles:
+    """That library's; a media's row once, as in the lake."""
+    folder = tmp_path_factory.mktemp("lake")
+    listed: dict[str, list[LakeFile]] = {table: [] for table in TABLES}
+    for number, document in enumerate(LIBRARY):
+        for table, rows in lake_rows(*document).items():
+            if table == "media" and document[0].provenance.model == "tiny":
+                continue
+            path = folder / f"{table}-{number}.parquet"
+            pq.write_table(rows, path)
+            listed[table].append(LakeFile(str(path), path.stat().st_size))
+    return listed
+
+
+@pytest.fixture
+def ask(files: LakeFiles) -> Ask:
+    """A view's rows."""
+
+    def ask(name: str, **given: str) -> list[dict]:
+        view = VIEWS[name]
+        result = run_query(
+            view.sql,
+            lambda: files,
+            limit=1_000,
+            timeout_s=60,
+            memory_bytes=1024**3,
+            parameters=view.values(given),
+        )
+        declared = [(column.name, column.type) for column in view.columns]
+        assert list(zip(result.columns, result.types, strict=True)) == declared
+        return result.table.to_pylist()
+
+    return ask
+
+
+def test_speaking_rate_is_words_by_minutes(ask: Ask):
+    """150 words a minute of speech, 120 of all; each channel and month by itself."""
+    rows = ask("speaking_rate", since="2026-01-01", until="2026-02-28")
+    assert [(row["channel"], row["month"].month, row["words"]) for row in rows] == [
+        ("North", 1, 30),
+        ("North", 2, 60),
+        ("South", 2, 120),
+    ]
+    assert {round(row["words_per_speech_minute"], 6) for row in rows} == {150.0}
+    assert {round(row["words_per_minute"], 6) for row in rows} == {120.0}
+
+
+def test_a_media_counts_once_by_its_newest_transcript(ask: Ask):
+    """What an older model heard is not counted beside it."""
+    assert ask("top_terms", channel="South", since="2026-01-01", min_length="1", until="2026-01-03")
+    assert {row["term"][:6] for row in ask("top_terms", language="es")} == {"viento"}
+    assert sum(row["media"] for row in ask("channels")) == 5
+
+
+def test_talk_share_counts_silence(ask: Ask):
+    """Four fifths of each second hold speech; a media without any is counted as silent."""
+    rows = ask("talk_share", channel="south", since="2026-02-01", until="2026-02-28")
+    assert len(rows) == 1
+    assert rows[0]["talk_share"] == pytest.approx(0.8)
+    assert rows[0]["silence_h"] == pytest.approx(0.2 * 60 / 3600)
+    assert (rows[0]["media"], rows[0]["silent_media"]) == (2, 1)
+
+
+def test_language_mix_adds_up_to_one(ask: Ask):
+    """Shares of a month's audio."""
+    rows = ask("language_mix", since="2026-01-01", until="2026-01-31")
+    assert [(row["language"], row["media"]) for row in rows] == [("es", 1), ("en", 1)]
+    assert [row["share"] for row in rows] == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_terms_are_counted_by_month(ask: Ask):
+    """Words and pairs, months without them, too; a million words are the measure."""
+    rows = ask("term_trend", terms="coal7, Coal7 coal8 ,nothing", until="2026-02-28")
+    assert [(row["term"], row["month"].month, row["times"], row["media"]) for row in rows] == [
+        ("coal7", 1, 1, 1),
+        ("coal7", 2, 1, 1),
+        ("coal7 coal8", 1, 1, 1),
+        ("coal7 coal8", 2, 1, 1),
+        ("nothing", 1, 0, 0),
+        ("nothing", 2, 0, 0),
+    ]
+    assert rows[0]["per_million"] == pytest.approx(1e6 / 90)
+    assert rows[1]["per_million"] == pytest.approx(1e6 / 180)
+
+
+def test_top_terms_are_words_pairs_or_triples(ask: Ask):
+    """The most frequent first; short words are left out of single ones alone."""
+    assert ask("top_terms", n="3", channel="North", since="2026-02-01")[0]["term"] == (
+        "wind0 wind1 wind2"
+    )
+    assert ask("top_terms")[0] | {"per_million": 0} == {
+        "term": "coal0",
+        "times": 2,
+        "media": 2,
+        "per_million": 0,
+    }
+    assert ask("top_terms", min_length="20") == []
+
+
+def test_who_says_it_first_comes_first(ask: Ask):
+    """Each channel's first mention, with the days after the very first and the place."""
+    rows = ask("first_mentions", term="COAL15")
+    assert [(row["channel"], row["published_on"], row["days_after_first"]) for row in rows] == [
+        ("North", date(2026, 1, 15), 0),
+        ("South", date(2026, 2, 1), 17),
+    ]
+    assert (rows[0]["start_s"], rows[0]["times"], rows[0]["title"]) == (5.0, 1, "About a")
+
+
+def test_quality_is_by_channel_month_and_model(ask: Ask):
+    """Shares of segments over the limits."""
+    rows = ask("caption_quality", channel="North", since="2026-02-01")
+    assert [(row["model"], row["segments"], row["doubtful_share"]) for row in rows] == [
+        ("base", 6, 0.0)
+    ]
+    assert rows[0]["mean_logprob"] == pytest.approx(-0.2)
+
+
+def test_speed_and_cost_are_those_of_timed_transcriptions(ask: Ask):
+    """3 s for 30 s of audio; without a price there is no cost."""
+    [row] = ask("model_speed", cost_per_hour="3600")
+    assert (row["model"], row["transcriptions"]) == ("base", 1)
+    assert row["rtf"] == row["rtf_p50"] == pytest.approx(0.1)
+    assert row["cost"] == pytest.approx(3.0)
+    assert row["cost_per_audio_h"] == pytest.approx(360.0)
+    assert ask("model_speed")[0]["cost"] is None
+    assert ask("model_speed", until="2026-11-23") == []
+
+
+def test_delay_is_from_the_question_to_the_text(ask: Ask):
+    """Asked a minute before the text was there, begun after twelve seconds."""
+    [row] = ask("processing_delay")
+    assert row["day"] == date(2026, 11, 24)
+    assert (row["wait_p50_s"], row["delay_p50_s"], row["delay_max_s"]) == (12.0, 60.0, 60.0)
+
+
+def test_growth_adds_up(ask: Ask):
+    """Every transcription counts in the month in which it was made, older versions, too."""
+    rows = ask("growth")
+    assert [(row["month"].month, row["transcriptions"]) for row in rows] == [(10, 1), (11, 5)]
+    assert [row["transcriptions_so_far"] for row in rows] == [1, 6]
+    assert rows[1]["audio_h_so_far"] == pytest.approx(sum((30, 120, 60, 60, 60, 0)) * 0.5 / 3600)
+
+
+def test_every_view_has_a_file_and_every_file_a_view():
+    """SQL that nobody can ask is none."""
+    folder = Path(__file__).parents[2] / "resources" / "lake_sql"
+    assert {path.stem for path in folder.glob("*.sql")} == {*VIEWS, "library", "chosen"}
