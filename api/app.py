@@ -38,6 +38,7 @@ from api.routes import (
     openai_audio,
     options,
     pages,
+    reports,
     results,
     transcriptions,
     uploads,
@@ -117,6 +118,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         keys.router,
         admin.router,
         deliveries.router,
+        reports.router,
         metrics.router,
         health.router,
     )

@@ -54,6 +54,7 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.StateError: 409,
     errors.TranscriptionNotFound: 404,
     errors.TranscriptionErased: 410,
+    errors.ReportNotFound: 404,
     errors.WebhookNotFound: 404,
     errors.DeliveryNotFound: 404,
     errors.IntakePaused: 503,

@@ -11,7 +11,12 @@ from api.errors import (
 )
 from api.examples import SRT
 from ytcaption_assets.domain.caption_formats import CaptionFormat
-from ytcaption_assets.domain.errors import DatabaseUnavailable, IntakePaused, ObjectCorrupt
+from ytcaption_assets.domain.errors import (
+    DatabaseUnavailable,
+    IntakePaused,
+    ObjectCorrupt,
+    ObjectStoreUnavailable,
+)
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -194,6 +199,26 @@ WAIT_REFUSALS = problem_response(
         "invalid_request",
         "The request is not valid. query wait: Input should be less than or equal to 60.",
         "Too long a wait",
+    ),
+)
+STORE_AWAY = problem_response(
+    503,
+    (
+        ObjectStoreUnavailable.code,
+        SERVER_DETAIL[ObjectStoreUnavailable],
+        "The object store does not answer",
+    ),
+    NO_DATABASE,
+    retry=True,
+)
+REPORT_REFUSALS = problem_response(
+    404, ("report_not_found", "There is no such report.", "None of that day")
+) | problem_response(
+    422,
+    (
+        "invalid_request",
+        "The request is not valid. path day: Input should be a valid date.",
+        "No day",
     ),
 )
 VIEW_REFUSALS = problem_response(

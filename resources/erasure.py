@@ -27,6 +27,7 @@ from psycopg.rows import DictRow
 
 from resources.endings import others_asked, owned_row, withdraw
 from resources.event_log import add_event
+from resources.library_report import forget_reports
 from resources.media_extension import EXTENSIONS, UNKNOWN
 from resources.object_store import ObjectStore, audio_key, document_key, upload_key
 from resources.orchestrator import Orchestrator
@@ -136,6 +137,7 @@ class Erasure:
                         self._delete_audio(emptied.media_id)
             self._orchestrator.erase(id, emptied.run_ids)
             self._delete_logs((id, *emptied.run_ids))
+            forget_reports(self._objects)
             if emptied.was_in_lake:
                 # Of this call: DuckDB is loaded now, and let go at the end.
                 TranscriptCatalog.from_settings(self._settings).erase(id)

@@ -1,6 +1,7 @@
 """What is done to the lake's files as a whole: erase, merge, forget damaged ones. One at a time."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resources.lake_connection import LakeConnection
@@ -8,6 +9,27 @@ from resources.lake_connection import LakeConnection
 if TYPE_CHECKING:
     import psycopg
     from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What maintenance did; sizes in bytes.
+
+    Attributes:
+        snapshots_expired: earlier states that can no longer be read.
+    """
+
+    files_before: int
+    bytes_before: int
+    files_after: int
+    bytes_after: int
+    snapshots_expired: int
+
+
+def snapshot_count(connection: "psycopg.Connection[dict]") -> int:
+    """How many states of the lake can be read."""
+    row = connection.execute("select count(*) as known from lake.ducklake_snapshot").fetchone()
+    return row["known"] if row else 0
 
 
 def delete_rows(cursor: "DuckDBPyConnection", ids: Sequence[str]) -> None:

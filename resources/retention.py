@@ -15,6 +15,7 @@ import dagster as dg
 from resources.checkpoint_store import KEPT_DAYS
 from resources.dagster_runs import FINISHED_STATUSES, PARTITION_TAG, forget_run
 from resources.erasure import transcribe_logs
+from resources.library_report import old_reports
 from resources.object_store import upload_key
 from resources.outbox import Outbox
 from resources.purge import PurgeFilter, fitting
@@ -153,6 +154,15 @@ def _remove_log(_parts: Parts, path: str) -> bool:
     return True
 
 
+def _old_reports(parts: Parts) -> list[str]:
+    return old_reports(parts.objects, parts.settings.report_days)
+
+
+def _remove_report(parts: Parts, key: str) -> bool:
+    parts.objects.delete(key)
+    return True
+
+
 def _old_deliveries(parts: Parts) -> list[str]:
     rows = parts.postgres.rows(
         "select id::text from ytcaption.delivery where status <> 'waiting' "
@@ -237,6 +247,13 @@ RETENTION = (
         "removed",
         _old_logs,
         one_by_one(_remove_log),
+    ),
+    Check(
+        "report_old",
+        "reports of the library older than YTCAPTION_REPORT_DAYS",
+        "removed",
+        _old_reports,
+        one_by_one(_remove_report),
     ),
     Check(
         "delivery_old",

@@ -9,18 +9,26 @@ from typing import TYPE_CHECKING, Any, Self
 import dagster as dg
 from pydantic import PrivateAttr
 
+from resources.lake_agreement import Agreement, agreement
 from resources.lake_cache import LakeFileCache
 from resources.lake_connection import LakeConflict, LakeConnection
 from resources.lake_files import (
     LakeFile,
     LakeFiles,
-    all_paths,
     fsync_new_files,
     latest_snapshot,
     list_files,
 )
 from resources.lake_share import LakeShares, ids_asked_for
-from resources.lake_upkeep import delete_rows, forget_files, media_of, merge_files, sweep
+from resources.lake_upkeep import (
+    Compacted,
+    delete_rows,
+    forget_files,
+    media_of,
+    merge_files,
+    snapshot_count,
+    sweep,
+)
 from resources.lake_verify import Document, LakeReport, compare, read_stored
 from resources.lake_views import view_named
 from resources.postgres import Postgres
@@ -105,20 +113,25 @@ class TranscriptCatalog(dg.ConfigurableResource):
         self._cache.prune(files)
         self._shares.prune(files)
 
-    def compact(self) -> tuple[int, int]:
-        """Few large files instead of one a transcription; deleted rows' bytes go, too.
-
-        Returns:
-            the number of files before and after.
+    def compact(self) -> Compacted:
+        """Few large files instead of one a transcription; deleted rows' bytes, earlier snapshots
+        and files that nobody knows go, too. The one implementation of the lake's maintenance.
 
         Raises:
             BackupRunning.
         """
         with removing(self._postgres), self._connection.locked(exclusive=True) as connection:
-            before = len(all_paths(list_files(self._connection)))
+            files_before, snapshots_before = self._size(), snapshot_count(connection)
             merge_files(self._connection)
             sweep(self._connection, connection)
-            return before, len(all_paths(list_files(self._connection)))
+            files_after = self._size()
+            return Compacted(
+                *files_before, *files_after, snapshots_before - snapshot_count(connection)
+            )
+
+    def agreement(self) -> Agreement:
+        """Segments, words and text of every transcription here, beside Postgres."""
+        return agreement(self._postgres, self._connection)
 
     def unknown_files(self) -> list[str]:
         """Paths of files that no snapshot knows, as a killed writer leaves them, an hour old or
@@ -273,6 +286,15 @@ class TranscriptCatalog(dg.ConfigurableResource):
     @property
     def _shares(self) -> LakeShares:
         return LakeShares(self._used_settings)
+
+    def _size(self) -> tuple[int, int]:
+        parts = [
+            part
+            for listed in list_files(self._connection).values()
+            for file in listed
+            for part in file.parts
+        ]
+        return len(parts), sum(size for _, size in parts)
 
     def _files_of(self, owner: str | None) -> LakeFiles:
         if owner is None:

@@ -18,11 +18,17 @@ def repository() -> dg.RepositoryDefinition:
 def test_the_asset_keys_are_pinned(repository):
     """Renaming an asset loses its history: this is the list."""
     keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
-    assert keys == {"audio_download", "transcription", "transcript_parquet"}
+    assert keys == {
+        "audio_download",
+        "transcription",
+        "transcript_parquet",
+        "lake_maintenance",
+        "library_report",
+    }
 
 
 def test_the_lineage_is_a_line(repository):
-    """audio_download -> transcription -> transcript_parquet."""
+    """audio_download -> transcription -> transcript_parquet, and the library after it."""
     graph = repository.asset_graph
     parents = {
         key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
@@ -32,6 +38,8 @@ def test_the_lineage_is_a_line(repository):
         "audio_download": set(),
         "transcription": {"audio_download"},
         "transcript_parquet": {"transcription"},
+        "lake_maintenance": {"transcript_parquet"},
+        "library_report": {"lake_maintenance"},
     }
 
 
@@ -73,7 +81,7 @@ def test_nothing_heavy_is_imported_at_start(module):
     code = (
         f"import sys, {module}; "
         "print([m for m in ('torch', 'faster_whisper', 'ctranslate2', 'yt_dlp', 'pandas', 'duckdb',"
-        " 'pyarrow', 'av') if m in sys.modules])"
+        " 'pyarrow', 'av', 'matplotlib') if m in sys.modules])"
     )
     out = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True

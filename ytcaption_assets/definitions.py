@@ -9,13 +9,16 @@ from resources.transcript_catalog import TranscriptCatalog
 from resources.whisper_batched import transcriber_of
 from resources.workspace import Workspace
 from resources.youtube import Downloader
+from sensors.library_schedule import library_schedule
 from sensors.run_end_sensor import run_end_sensor
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
 from sensors.transcription_sensor import transcription_sensor
 from sensors.upkeep_schedule import upkeep, upkeep_schedule
 from sensors.upkeep_sensor import upkeep_sensor
 from ytcaption_assets.audio_download import audio_download
-from ytcaption_assets.jobs import transcribe_job
+from ytcaption_assets.jobs import library_job, transcribe_job
+from ytcaption_assets.lake_maintenance import lake_maintenance
+from ytcaption_assets.library_report import library_report
 from ytcaption_assets.run_console import run_console
 from ytcaption_assets.settings import Settings, load_settings
 from ytcaption_assets.transcript_parquet import transcript_parquet
@@ -25,8 +28,14 @@ from ytcaption_assets.transcription import transcription
 def build_definitions(settings: Settings) -> dg.Definitions:
     """The code location of one installation."""
     return dg.Definitions(
-        assets=[audio_download, transcription, transcript_parquet],
-        jobs=[transcribe_job, upkeep],
+        assets=[
+            audio_download,
+            transcription,
+            transcript_parquet,
+            lake_maintenance,
+            library_report,
+        ],
+        jobs=[transcribe_job, library_job, upkeep],
         loggers={"console": run_console},
         sensors=[
             transcription_sensor,
@@ -36,7 +45,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             run_succeeded_sensor,
             upkeep_sensor,
         ],
-        schedules=[upkeep_schedule],
+        schedules=[upkeep_schedule, library_schedule],
         resources={
             "request_store": RequestStore.from_settings(settings, role="dagster"),
             "object_store": ObjectStore.from_settings(settings),

@@ -295,6 +295,9 @@ class Settings(DownloadChecks):
     delivery_days: float = Field(
         30, gt=0, description="Days that deliveries of webhooks are kept once they are settled."
     )
+    report_days: float = Field(
+        90, gt=0, description="Days that the library's nightly reports are kept."
+    )
     audio_days: float = Field(
         90,
         ge=0,

@@ -21,7 +21,6 @@ PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 # Never answered by the API, nor recorded of a run.
 INSIDE_ONLY = {
     "error", "invalid_input", "file_unreadable", "state_error", "transcription_busy", "claim_lost",
-    "query_error",
 }  # fmt: skip
 
 

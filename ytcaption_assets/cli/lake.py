@@ -79,8 +79,8 @@ def compact() -> None:
     settings = load_settings()
     console = Console(highlight=False)
     with migrated_postgres(settings), console.status("Merging the lake's files"):
-        before, after = TranscriptCatalog.from_settings(settings).compact()
-    console.print(f"{before:,} files have become {after:,}.")
+        done = TranscriptCatalog.from_settings(settings).compact()
+    console.print(f"{done.files_before:,} files have become {done.files_after:,}.")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from ytcaption_assets.cli.bench_model import bench_model
 from ytcaption_assets.cli.doctor import doctor
 from ytcaption_assets.cli.notifier import notifier
 from ytcaption_assets.cli.replay import replay
+from ytcaption_assets.cli.report import report
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(status)
 app.command()(sql)
+app.command()(report)
 app.command()(bench_model)
 app.command()(worker)
 app.command()(notifier)

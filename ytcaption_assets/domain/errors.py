@@ -25,7 +25,7 @@ YtcaptionError
 │       DagsterUnavailable (retryable), SecretUnreadable
 ├── StateError            the request is not in the state this needs
 │   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy, ResultNotReady
-│   ├── AlreadyCompleted
+│   ├── AlreadyCompleted, ReportNotFound
 │   ├── WebhookNotFound, DeliveryNotFound, WebhookDisabled, TooManyWebhooks
 │   ├── ClaimLost
 │   │   ├── SourcePaused (retryable): SourceResting
@@ -433,6 +433,12 @@ class ResultNotReady(StateError):
     """Not completed, so there is no result."""
 
     code = "result_not_ready"
+
+
+class ReportNotFound(StateError):
+    """No report of the library of that day."""
+
+    code = "report_not_found"
 
 
 class WebhookNotFound(StateError):
