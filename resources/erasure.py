@@ -126,6 +126,7 @@ class Erasure:
             if emptied is None:
                 return True
             self._objects.delete(document_key(id))
+            forget_reports(self._objects)
             if emptied.has_media:
                 with (
                     alone(self._postgres, emptied.media_id, RUN_STOPS_S),
@@ -137,7 +138,6 @@ class Erasure:
                         self._delete_audio(emptied.media_id)
             self._orchestrator.erase(id, emptied.run_ids)
             self._delete_logs((id, *emptied.run_ids))
-            forget_reports(self._objects)
             if emptied.was_in_lake:
                 # Of this call: DuckDB is loaded now, and let go at the end.
                 TranscriptCatalog.from_settings(self._settings).erase(id)

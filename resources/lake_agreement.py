@@ -20,7 +20,8 @@ _IN_POSTGRES = f"""
         coalesce(sum(jsonb_array_length(s.words)), 0)::bigint as words,
         coalesce(sum(('x' || substr(md5(concat_ws(
             ':', s.index, floor(s.start_s * 1000 + 0.5)::bigint,
-            floor(s.end_s * 1000 + 0.5)::bigint, s.text)), 1, 15))::bit(60)::bigint), 0)::text as text_hash
+            floor(s.end_s * 1000 + 0.5)::bigint, s.text)), 1, 15))::bit(60)::bigint)
+            filter (where s.index is not null), 0)::text as text_hash
     from ytcaption.transcription t left join ytcaption.segment s on s.transcription_id = t.id
     where t.status = 'completed' and not {is_erased("t.id")}
         and (%(ids)s::text[] is null or t.id = any(%(ids)s))

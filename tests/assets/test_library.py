@@ -68,7 +68,7 @@ def test_maintenance_merges_and_compares(
     """Few files, earlier snapshots expired, both checks passed; again, there is nothing to do."""
     result = materialize(request_store, object_store, catalog, lake_maintenance)
     told = metadata_of(result, "lake_maintenance")
-    assert (told["files_before"], told["files_after"]) == (12, 4)
+    assert (told["files_before"], told["files_after"]) == (11, 4)
     assert told["bytes_after"] < told["bytes_before"]
     assert told["snapshots_expired"] > 0
     assert (told["transcriptions"], told["dagster/row_count"]) == (3, 90)
@@ -109,7 +109,7 @@ def test_maintenance_leaves_the_lake_alone_while_a_backup_is_made(
 def test_report_is_kept_with_its_pictures(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
-    """The page stands alone and is escaped; the asset has the pictures, but none of what was said."""
+    """The page stands alone and is escaped; the asset has pictures, but none of what was said."""
     result = materialize(request_store, object_store, catalog, library_report)
     told = metadata_of(result, "library_report")
     assert told["transcriptions"] == 3

@@ -1,7 +1,9 @@
-"""`ytcaption sql`, `ytcaption lake verify` and `ytcaption lake compact`."""
+"""`ytcaption sql`, `ytcaption lake` and `ytcaption report`."""
 
 import csv
 import io
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from resources.lake_views import VIEWS
+from resources.library_report import read_report
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
@@ -157,6 +161,56 @@ def test_compact_says_what_it_did(ytcaption, catalog: TranscriptCatalog):
     catalog.append(*make_document("second"))
     assert "8 files have become 4." in ytcaption("lake", "compact").stdout
     assert len(catalog.transcript_ids()) == 2
+
+
+def test_view_answers_and_lists(ytcaption, tmp_path: Path):
+    """A question with its parameters, as a table, CSV or Parquet; without a name, all of them."""
+    listed = ytcaption("lake", "view")
+    assert all(name in listed.stdout for name in VIEWS)
+    given = ("lake", "view", "term_trend", "terms=hello1", "since=2026-01-01")
+    answer = list(csv.DictReader(io.StringIO(ytcaption(*given, "--csv").stdout)))
+    assert [(row["month"], row["term"], row["times"]) for row in answer] == [
+        ("2026-01-01", "hello1", "1")
+    ]
+    assert "hello1" in ytcaption(*given).stdout
+    path = tmp_path / "terms.parquet"
+    ytcaption("lake", "view", "top_terms", "--parquet", str(path), "--limit", "7")
+    assert pyarrow.parquet.read_table(path).num_rows == 7
+
+
+def test_wrong_view_says_what_would_be_right(ytcaption):
+    """Which views there are, which parameters, and how one is given."""
+    with pytest.raises(QueryError, match="There are: growth"):
+        ytcaption("lake", "view", "nothing")
+    with pytest.raises(InputError, match="It has: since, until"):
+        ytcaption("lake", "view", "growth", "colour=red")
+    with pytest.raises(InputError, match="PARAMETER=VALUE"):
+        ytcaption("lake", "view", "growth", "since")
+
+
+def test_report_is_written_and_kept(ytcaption, tmp_path: Path, object_store: ObjectStore):
+    """To a file, and where the API finds it."""
+    path = tmp_path / "report.html"
+    assert str(path) in ytcaption("report", "--output", str(path)).stderr
+    assert read_report(object_store, None) == path.read_bytes()
+    with pytest.raises(FileUnreadable, match="cannot be written"):
+        ytcaption("report", "--output", "/nowhere/report.html")
+
+
+def test_examples_of_the_page_on_the_lake_run(ytcaption):
+    """Every SQL example and every command of docs/lake.md that asks."""
+    page = (Path(__file__).parents[2] / "docs" / "lake.md").read_text(encoding="utf-8")
+    [examples] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    asked = [each for each in examples.split(";") if each.strip()]
+    assert len(asked) >= 5
+    for each in asked:
+        ytcaption("sql", each)
+    commands = re.findall(r"^ytcaption (lake view|sql) ?(.*)$", page, re.MULTILINE)
+    assert len(commands) >= 6
+    for command, arguments in commands:
+        given = shlex.split(arguments, comments=True)
+        if "--parquet" not in given:
+            assert ytcaption(*command.split(), *given).exit_code == 0
 
 
 def test_query_errors_are_no_wrong_usage():

@@ -173,9 +173,10 @@ class LakeMachine(RuleBasedStateMachine):
     def _read(self) -> None:
         """In processes of their own, as everybody does."""
         halves = (
-            "select t.transcription_id from transcripts t left join words w using "
-            "(transcription_id) group by all having any_value(t.word_count) <> count(w.word_index) "
-            "union all select media_id from transcripts where media_id not in (from media select media_id)"
+            "select t.transcription_id from transcripts t left join words w "
+            "using (transcription_id) "
+            "group by all having any_value(t.word_count) <> count(w.word_index) union all "
+            "select media_id from transcripts anti join media using (media_id)"
         )
         while not self.stopping.is_set():
             try:
