@@ -15,8 +15,10 @@ from ytcaption_assets.domain.transcript import Transcript
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-Document = tuple[Transcript, MediaSource, MediaInfo, Timings]
-"""What `TranscriptCatalog.append` takes."""
+Document = (
+    tuple[Transcript, MediaSource, MediaInfo] | tuple[Transcript, MediaSource, MediaInfo, Timings]
+)
+"""What a transcription's rows are made of, as `lake_rows` takes it."""
 Digest = tuple[int, int]
 """Number of rows and the sum of their hashes, which adds up over files."""
 
@@ -68,7 +70,7 @@ class StoredRows:
 
     def is_as(self, document: Document, expected: dict[str, dict[str, Digest]]) -> bool:
         """Whether these are the document's rows, no fewer and no more."""
-        transcript, source, *_ = document
+        transcript, source = document[:2]
         keys = dict.fromkeys(TABLES, transcript.id) | {"media": source.media_id}
         return all(
             self.digests[table].get(key) == expected[table].get(key) for table, key in keys.items()

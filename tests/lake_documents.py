@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 
-from resources.lake_verify import Document
 from tests.transcripts import make_segment, make_transcript
 from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource
 from ytcaption_assets.domain.request import TranscriptionOptions, media_id, partition_key
-from ytcaption_assets.domain.timings import UNKNOWN, Timings
-from ytcaption_assets.domain.transcript import Word
+from ytcaption_assets.domain.transcript import Transcript, Word
 
 WORDS_A_SEGMENT = 10
 
@@ -23,8 +21,7 @@ def make_document(
     language: str = "en",
     published: str = "2026-01-02",
     created_at: str = "2026-11-24T10:00:00+00:00",
-    timings: Timings = UNKNOWN,
-) -> Document:
+) -> tuple[Transcript, MediaSource, MediaInfo]:
     """A transcript of `words` words, each `text` and its number, with its media."""
     media = media_id("youtube", name)
     spoken = [
@@ -51,4 +48,4 @@ def make_document(
         chapters=(Chapter(0.0, 1.0, f"Opening of {name}"),),
     )
     made = replace(transcript.provenance, created_at=created_at)
-    return replace(transcript, provenance=made), source, info, timings
+    return replace(transcript, provenance=made), source, info

@@ -25,7 +25,7 @@ def complete(
         catalog: None: the run dies before it reaches the lake, which is completed all the same.
     """
     document = make_document(name, **values)  # pyright: ignore[reportArgumentType]
-    transcript, source, info, _ = document
+    transcript, source, info = document[:3]
     options = TranscriptionOptions(transcript.provenance.model)
     row = store.submit(source, options, owner=owner, force=True).transcription
     run_id = f"run-{row.attempt}"

@@ -130,7 +130,7 @@ def test_verify_repairs_from_documents(
 ):
     """Exit status 1 while something is wrong; --repair makes the lake what Postgres and the
     documents say."""
-    transcript, source, info, *_ = make_document("second")
+    transcript, source, info = make_document("second")
     _complete(request_store, object_store, source.media_id, info)
     found = ytcaption("lake", "verify")
     assert found.exit_code == 1
@@ -148,7 +148,7 @@ def test_verify_names_a_damaged_document(
     ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):
     """A document that is not what was written is told, and cannot be repaired from itself."""
-    transcript, source, info, *_ = make_document("second")
+    transcript, source, info = make_document("second")
     _complete(request_store, object_store, source.media_id, info)
     object_store.write_bytes(document_key(transcript.id), b"{}")
     result = ytcaption("lake", "verify", "--repair")
@@ -222,7 +222,7 @@ def _complete(store: RequestStore, objects: ObjectStore, media_id: str, info: Me
     """What a run does: claim, store the audio and the document, complete."""
     from ytcaption_assets.domain.media import StoredAudio
 
-    transcript, source, *_ = make_document("second")
+    transcript, source, _ = make_document("second")
     assert source.media_id == media_id
     submitted = store.submit(source, TranscriptionOptions("base")).transcription
     assert submitted.id == transcript.id

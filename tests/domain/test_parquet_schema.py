@@ -17,7 +17,7 @@ LAKE_PAGE = Path(__file__).parents[2] / "docs" / "lake.md"
 
 def test_every_segment_and_word_is_a_row_in_time_order():
     """30 words in 3 segments are 30 and 3 rows, numbered from 0, under their transcription's id."""
-    transcript, source, info, *_ = make_document(words=30)
+    transcript, source, info = make_document(words=30)
     rows = lake_rows(transcript, source, info)
     assert {name: table.num_rows for name, table in rows.items()} == {
         "transcripts": 1,
@@ -33,7 +33,7 @@ def test_every_segment_and_word_is_a_row_in_time_order():
 
 def test_transcript_row_says_how_the_text_came_about():
     """Provenance, counts and language are columns of `transcripts`."""
-    transcript, source, info, *_ = make_document(words=30, model="tiny")
+    transcript, source, info = make_document(words=30, model="tiny")
     (row,) = lake_rows(transcript, source, info)["transcripts"].to_pylist()
     assert row["model"] == "tiny"
     assert row["options"] == '{"model": "tiny", "task": "transcribe"}'
@@ -52,7 +52,7 @@ def test_words_joined_are_the_segments_text():
 
 def test_transcript_without_speech_is_one_row_without_words():
     """Silence is a transcript too: no language, no segments, the same columns."""
-    transcript, source, info, *_ = make_document(words=0)
+    transcript, source, info = make_document(words=0)
     rows = lake_rows(transcript, source, info)
     assert rows["transcripts"]["language"].to_pylist() == [None]
     assert rows["words"].num_rows == 0
@@ -61,7 +61,7 @@ def test_transcript_without_speech_is_one_row_without_words():
 
 def test_translated_words_are_english():
     """`language` of words is that of the text, of the transcript that of the speech."""
-    transcript, source, info, *_ = make_document()
+    transcript, source, info = make_document()
     rows = lake_rows(replace(transcript, task="translate", language="de"), source, info)
     assert rows["transcripts"]["language"].to_pylist() == ["de"]
     assert set(rows["words"]["language"].to_pylist()) == {"en"}
@@ -86,7 +86,7 @@ def test_counted_word_is_case_folded_without_punctuation_around(text: str, count
 
 def test_signed_media_url_loses_its_query():
     """Who may query the lake must not get a key that was in a URL."""
-    transcript, _, info, *_ = make_document()
+    transcript, _, info = make_document()
     url = "https://cdn.example.com/talk.mp3?X-Amz-Signature=abc"
     source = MediaSource(transcript.media_id, "direct", url)
     (row,) = lake_rows(transcript, source, replace(info, webpage_url=url))["media"].to_pylist()
@@ -95,7 +95,7 @@ def test_signed_media_url_loses_its_query():
 
 def test_strangers_text_is_taken_as_far_as_it_can_be_stored():
     """A date that is none becomes null, a NUL character goes."""
-    transcript, source, *_ = make_document()
+    transcript, source, _ = make_document()
     info = MediaInfo(title="one\x00two", upload_date="20260102x")
     (row,) = lake_rows(transcript, source, info)["media"].to_pylist()
     assert (row["title"], row["upload_date"]) == ("onetwo", None)
@@ -105,7 +105,7 @@ def test_strangers_text_is_taken_as_far_as_it_can_be_stored():
 
 def test_upload_is_titled_by_its_file_name():
     """What the source does not say of itself is taken from what was known beforehand."""
-    transcript, source, *_ = make_document()
+    transcript, source, _ = make_document()
     named = replace(source, kind="upload", url=None, title="interview.wav")
     (row,) = lake_rows(transcript, named, MediaInfo())["media"].to_pylist()
     assert row["title"] == "interview.wav"
@@ -113,7 +113,7 @@ def test_upload_is_titled_by_its_file_name():
 
 def test_rows_of_another_media_are_refused():
     """A transcript is never filed under a media that it was not made from."""
-    transcript, _, info, *_ = make_document("first")
+    transcript, _, info = make_document("first")
     with pytest.raises(ValueError, match="was not made from"):
         lake_rows(transcript, make_document("second")[1], info)
 

@@ -193,13 +193,8 @@ def test_rows_that_differ_from_the_document_are_replaced(
     """The document is the truth: of a text, of a title, of a transcript that is not in the lake."""
     first, second, third = documents.documents
     documents.documents[first] = make_document("first", text="better")
-    transcript, source, info, timings = documents.documents[second]
-    documents.documents[second] = (
-        transcript,
-        source,
-        replace(info, title="Renamed"),
-        timings,
-    )
+    transcript, source, info = documents.documents[second]
+    documents.documents[second] = (transcript, source, replace(info, title="Renamed"))
     filled.delete(third)
     report = filled.verify(documents.completed, documents.document)
     assert set(report.different) == {first, second, third}

@@ -23,7 +23,7 @@ LIBRARY = (
     make_document("a", words=30, text="coal", channel="North", published="2026-01-15"),
     make_document("b", words=120, text="coal", channel="South", published="2026-02-01"),
     make_document("c", words=60, text="wind", channel="North", published="2026-02-28"),
-    make_document("d", words=60, text="viento", channel="South", language="es", timings=TIMINGS),
+    (*make_document("d", words=60, text="viento", channel="South", language="es"), TIMINGS),
     make_document("d", words=60, text="old", model="tiny", created_at="2026-10-01T00:00:00+00:00"),
     make_document("e", words=0, channel="South", published="2026-02-10"),
 )
