@@ -5,7 +5,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _WIDTH_IN, _HEIGHT_IN, _DPI = 7.0, 3.2, 110
 _MOST_BARS, _MOST_LABELS = 12, 8
 _BLUE, _ORANGE, _GREY = "#2563a8", "#c2571a", "#6b7280"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters of the reader's fonts: any script, and less to load
     "svg.hashsalt": "ytcaption",
     "font.size": 10.0,

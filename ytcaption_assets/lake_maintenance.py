@@ -1,6 +1,7 @@
 """Asset `lake_maintenance`: the lake in few files, and a look whether it is what Postgres has."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -75,7 +76,7 @@ def _result(
     name: str, wrong: dict[str, tuple[str, ...]], size: dict[str, int]
 ) -> dg.AssetCheckResult:
     listed = [f"- {kind}: {id}" for kind, ids in wrong.items() for id in ids[:SHOWN]]
-    metadata = {**size, **{kind: len(ids) for kind, ids in wrong.items()}}
+    metadata: dict[str, Any] = {**size, **{kind: len(ids) for kind, ids in wrong.items()}}
     if listed:
         remedy = "Run `ytcaption lake verify --repair`."
         metadata["differences"] = dg.MetadataValue.md("\n".join([*listed, "", remedy]))

@@ -35,12 +35,10 @@ def list_views(caller: Reader) -> ViewsRead:
     response_class=Response,
     responses={
         200: {
+            "model": RowsRead,
             "description": "The rows.",
             "content": {
-                "application/json": {
-                    "schema": {"$ref": "#/components/schemas/RowsRead"},
-                    "example": ANALYTICS_ROWS,
-                },
+                "application/json": {"example": ANALYTICS_ROWS},
                 **{
                     media_type: {"schema": {"type": "string"}}
                     for name, media_type in MEDIA_TYPES.items()
