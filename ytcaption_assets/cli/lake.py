@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ytcaption_assets.cli.sql import AsCsv, MostRows, ParquetFile, give
 
 app = typer.Typer(help="The Parquet tables behind `ytcaption sql`.", no_args_is_help=True)
 
@@ -92,13 +93,9 @@ def view(
         list[str] | None,
         typer.Argument(metavar="[PARAMETER=VALUE]...", help="What it is to be of."),
     ] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
-    parquet: Annotated[
-        Path | None, typer.Option(help="A Parquet file instead of a table.", dir_okay=False)
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most rows.", show_default="YTCAPTION_QUERY_ROWS")
-    ] = None,
+    as_csv: AsCsv = False,
+    parquet: ParquetFile = None,
+    limit: MostRows = None,
 ) -> None:
     """Answers a question that is asked again and again (docs/lake.md).
 
@@ -106,7 +103,6 @@ def view(
     """
     from resources.migrate import migrated_postgres
     from resources.transcript_catalog import TranscriptCatalog
-    from ytcaption_assets.cli.sql import give
     from ytcaption_assets.settings import load_settings
 
     if name is None:

@@ -9,16 +9,20 @@ import typer
 if TYPE_CHECKING:
     from resources.sql_query import QueryResult
 
+AsCsv = Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")]
+ParquetFile = Annotated[
+    Path | None, typer.Option(help="A Parquet file instead of a table.", dir_okay=False)
+]
+MostRows = Annotated[
+    int | None, typer.Option(min=1, help="Most rows.", show_default="YTCAPTION_QUERY_ROWS")
+]
+
 
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT; DuckDB's dialect.")],
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
-    parquet: Annotated[
-        Path | None, typer.Option(help="A Parquet file instead of a table.", dir_okay=False)
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most rows.", show_default="YTCAPTION_QUERY_ROWS")
-    ] = None,
+    as_csv: AsCsv = False,
+    parquet: ParquetFile = None,
+    limit: MostRows = None,
     timeout: Annotated[
         float | None,
         typer.Option(
