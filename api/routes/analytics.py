@@ -69,7 +69,9 @@ def read_view(
     limit: Annotated[
         int | None, Query(ge=1, le=1_000_000, description="Most rows; no more than are allowed.")
     ] = None,
-    accept: Annotated[str, Header(max_length=2_000)] = "",
+    accept: Annotated[
+        str, Header(max_length=2_000, description="Media types; the first that is known counts.")
+    ] = "",
 ) -> Response:
     """The view's parameters are query parameters; `GET /api/v1/analytics` lists them.
 

@@ -30,6 +30,7 @@ from resources.stored_document import stored_document
 from resources.transcript_catalog import TranscriptCatalog
 from tests.lake_documents import make_document
 from tests.lake_truth import complete
+from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import Settings
 
 
@@ -101,12 +102,32 @@ def test_a_run_that_is_about_to_complete_is_no_difference(library: Library):
     """Its rows are in the lake first."""
     document = make_document("soon")
     store = library.store
-    from ytcaption_assets.domain.request import TranscriptionOptions
-
     row = store.submit(document[1], TranscriptionOptions("base")).transcription
     store.claim(row.id, "run")
     library.catalog.append(*document)
     assert library.catalog.agreement().differing == []
+
+
+def test_lake_knows_how_long_the_latest_text_took(library: Library):
+    """From the events: made anew it has the new times, and a part of a run has no time of its own.
+    Verifying finds the same."""
+
+    def rows() -> list[tuple]:
+        return library.catalog.query(
+            "select queued_at, queued_at <= started_at, processing_s from transcripts"
+        ).rows
+
+    library.add("first", processing_s=4.5)
+    [(first_at, in_order, processing_s)] = rows()
+    assert (in_order, processing_s) == (True, 4.5)
+    id = library.add("first", processing_s=None)
+    [(second_at, in_order, processing_s)] = rows()
+    assert (in_order, processing_s) == (True, None)
+    assert second_at > first_at
+    library.repair()
+    assert rows() == [(second_at, True, None)]
+    assert library.store.timings(id).queued_at == second_at
+    assert library.store.timings("nothing").queued_at is None
 
 
 NAMES = st.sampled_from([f"media{number}" for number in range(5)])
