@@ -11,6 +11,7 @@ from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
 from tests.lake_truth import complete
+from ytcaption_assets.definitions import build_definitions
 from ytcaption_assets.domain.errors import ReportNotFound
 from ytcaption_assets.lake_maintenance import lake_maintenance
 from ytcaption_assets.library_report import library_report
@@ -129,6 +130,19 @@ def test_report_is_kept_with_its_pictures(
     assert b"<script" not in drawn
     assert "<script" not in page
     assert "http" not in re.sub(r"base64,[^\"]+", "", page)
+
+
+def test_both_are_made_each_night(catalog: TranscriptCatalog, settings: Settings):
+    """By one job of the code location, on a schedule that is on."""
+    definitions = build_definitions(settings)
+    schedule = definitions.resolve_schedule_def("library_schedule")
+    assert schedule.job_name == "library"
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    job = definitions.resolve_job_def("library")
+    result = job.execute_in_process(instance=dg.DagsterInstance.ephemeral())
+    made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    assert made == {"lake_maintenance", "library_report"}
+    assert checks_of(result) == {"lake_counts_agree": True, "lake_text_agrees": True}
 
 
 def test_report_of_an_empty_library(
