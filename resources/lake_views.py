@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ytcaption_assets.domain.errors import InvalidOption, ViewNotFound
+from ytcaption_assets.domain.parquet_schema import TABLES
 
 _FOLDER = Path(__file__).parent / "lake_sql"
 _LONGEST_VALUE = 500
@@ -288,6 +289,28 @@ _ALL = (
         ),
     ),
     LakeView(
+        "accuracy",
+        "Word error rate of each model against captions that people made.",
+        (
+            Parameter("since", "date", "First day on which it was measured."),
+            Parameter("until", "date", "Last day on which it was measured."),
+            *_CHOSEN[2:],
+        ),
+        (
+            _MODEL,
+            _LANGUAGE,
+            ViewColumn("reference_kind", "VARCHAR", "Which captions."),
+            _TRANSCRIPTIONS,
+            ViewColumn("words", "BIGINT", "Words of the captions."),
+            ViewColumn("wer", "DOUBLE", "Errors by words, of all together.", "1"),
+            ViewColumn("wer_p50", "DOUBLE", "Median of the transcriptions'.", "1"),
+            ViewColumn("wer_p95", "DOUBLE", "95th percentile of them.", "1"),
+            ViewColumn("substitutions", "BIGINT", "Words that were heard as others."),
+            ViewColumn("deletions", "BIGINT", "Words that were not heard."),
+            ViewColumn("insertions", "BIGINT", "Words that were heard and are not there."),
+        ),
+    ),
+    LakeView(
         "model_speed",
         "Real-time factor and cost of each model and device.",
         (
@@ -325,7 +348,10 @@ _ALL = (
     ),
 )
 
-VIEWS = {view.name: view for view in _ALL}
+# A lake that is measured by no captions has no answer to `accuracy`.
+VIEWS = {
+    view.name: view for view in _ALL if view.name != "accuracy" or "caption_accuracy" in TABLES
+}
 """Name -> view, in the order in which they are listed."""
 
 

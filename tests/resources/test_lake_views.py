@@ -168,6 +168,39 @@ def test_delay_is_from_the_question_to_the_text(ask: Ask):
     assert (row["wait_p50_s"], row["delay_p50_s"], row["delay_max_s"]) == (12.0, 60.0, 60.0)
 
 
+@pytest.mark.skipif("caption_accuracy" not in TABLES, reason="nothing is measured by captions")
+def test_word_errors_are_weighed_by_words(tmp_path: Path):
+    """Of all words together, not of all transcriptions."""
+    import pyarrow as pa
+
+    from ytcaption_assets.domain.parquet_schema import arrow_schema
+
+    table = "caption_accuracy"
+    measured = [
+        {"model": "base", "language": "en", "words": 10, "wer": 0.5, "substitutions": 5},
+        {"model": "base", "language": "en", "words": 90, "wer": 0.1, "deletions": 9},
+    ]
+    path = tmp_path / f"{table}.parquet"
+    rows = [{"measured_at": ASKED, "reference_kind": "track"} | each for each in measured]
+    pq.write_table(pa.Table.from_pylist(rows, arrow_schema(table)), path)
+    files = dict.fromkeys(TABLES, ()) | {table: (LakeFile(str(path), path.stat().st_size),)}
+    view = VIEWS["accuracy"]
+    result = run_query(
+        view.sql,
+        lambda: files,
+        limit=10,
+        timeout_s=60,
+        memory_bytes=1024**3,
+        parameters=view.values({"language": "en"}),
+    )
+    assert [(each.name, each.type) for each in view.columns] == list(
+        zip(result.columns, result.types, strict=True)
+    )
+    [row] = result.table.to_pylist()
+    assert (row["transcriptions"], row["words"], row["substitutions"]) == (2, 100, 5)
+    assert row["wer"] == pytest.approx(0.14)
+
+
 def test_growth_adds_up(ask: Ask):
     """Every transcription counts in the month in which it was made, older versions, too."""
     rows = ask("growth")
@@ -179,4 +212,9 @@ def test_growth_adds_up(ask: Ask):
 def test_every_view_has_a_file_and_every_file_a_view():
     """SQL that nobody can ask is none."""
     folder = Path(__file__).parents[2] / "resources" / "lake_sql"
-    assert {path.stem for path in folder.glob("*.sql")} == {*VIEWS, "library", "chosen"}
+    assert {path.stem for path in folder.glob("*.sql")} == {
+        *VIEWS,
+        "accuracy",
+        "library",
+        "chosen",
+    }
