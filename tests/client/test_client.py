@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import httpx
@@ -181,6 +182,14 @@ def test_a_key_is_sent_and_asked_for(settings: Settings, keys: Keys) -> None:
     assert (refused.value.status, refused.value.code) == (401, "unauthenticated")
     assert usage.unfinished_transcriptions == 1 and set(usage.scopes) == {"read", "write"}
     assert usage.owner == keys.owner("anna")
+
+
+def test_views_of_the_lake_are_rows(api: Client) -> None:
+    """With their parameters; what is wrong with one is told as by the API."""
+    assert api.view("growth", since=date(2026, 1, 1), limit=5) == []
+    with pytest.raises(ApiError, match="It has: since, until") as refused:
+        api.view("growth", colour="red")
+    assert refused.value.code == "invalid_option"
 
 
 def test_events_go_on_where_the_line_broke(

@@ -1,7 +1,8 @@
 """`Client`: everything that the REST API offers, typed."""
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
@@ -239,6 +240,16 @@ class Client:
     def usage(self) -> Usage:
         """What the key has used of what it may."""
         return read_as(Usage, self._transport.send(Call("GET", "/api/v1/usage")))
+
+    def view(self, name: str, **given: str | int | float | date) -> Sequence[dict[str, Any]]:
+        """The rows of one of the lake's views, such as `growth`; `docs/lake.md` lists them.
+
+        Args:
+            given: the view's parameters; `limit` is the most rows.
+        """
+        params = {parameter: str(value) for parameter, value in given.items()}
+        call = Call("GET", f"/api/v1/analytics/{quote(name, safe='')}", params=params)
+        return self._transport.send(call).json()["rows"]
 
     def _pages(self, model: type[P], address: str, params: Mapping[str, Any]) -> Iterator[P]:
         cursor: str | None = None
