@@ -15,9 +15,7 @@ from ytcaption_assets.domain.transcript import Transcript
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-Document = (
-    tuple[Transcript, MediaSource, MediaInfo] | tuple[Transcript, MediaSource, MediaInfo, Timings]
-)
+Document = tuple[Transcript, MediaSource, MediaInfo, Timings]
 """What a transcription's rows are made of, as `lake_rows` takes it."""
 Digest = tuple[int, int]
 """Number of rows and the sum of their hashes, which adds up over files."""

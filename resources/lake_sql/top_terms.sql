@@ -1,20 +1,20 @@
 with said as (
-    select
-        c.media_id, w.word as first, lead(w.word) over next as second, lead(w.word, 2) over next as third
+    -- Single words need no neighbours, which take memory.
+    select c.media_id, w.word as term
     from words w join chosen c using (transcription_id)
+    where $n::integer = 1 and length(w.word) >= $min_length::integer
+    union all
+    select
+        c.media_id, w.word || ' ' || lead(w.word) over next || case $n::integer
+            when 2 then '' else ' ' || lead(w.word, 2) over next end as term
+    from words w join chosen c using (transcription_id)
+    where $n::integer > 1
     window next as (partition by w.transcription_id, w.segment_index order by w.word_index)
-), terms as (
-    select media_id, case $n::integer
-        when 1 then case when length(first) >= $min_length::integer then first end
-        when 2 then first || ' ' || second
-        else first || ' ' || second || ' ' || third
-    end as term
-    from said
 )
 select
     term, count(*) as times, count(distinct media_id) as media,
     1e6 * count(*) / sum(count(*)) over () as per_million
-from terms
+from said
 where term is not null
 group by term
 order by times desc, term
