@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
-from resources.lake_views import Kind, LakeView
+from resources.lake_view import Kind, LakeView
 from resources.query_output import json_rows
 from resources.sql_query import QueryResult
 
