@@ -27,12 +27,13 @@ grant select, insert on ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 grant select, insert, update, delete on ytcaption.channel, ytcaption.channel_item to ytcaption_api;
 grant select on ytcaption.pace, ytcaption.site_day, ytcaption.upstream_proxy to ytcaption_api;
+grant select, insert, delete on ytcaption.channel_page to ytcaption_api;
 -- Erasing takes rows away; their events stay.
 grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.segment,
     ytcaption.draft_segment, ytcaption.checkpoint, ytcaption.caption_track, ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.checkpoint, ytcaption.caption_track to ytcaption_api;
 
--- dagster: runs and sensors. It takes no requests.
+-- dagster: runs and sensors. The only requests it takes are those of channels, for their items.
 grant usage on schema ytcaption to ytcaption_dagster;
 grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.event,
     ytcaption.segment, ytcaption.migration to ytcaption_dagster;
@@ -43,8 +44,14 @@ grant select, insert, update, delete on ytcaption.caption_track to ytcaption_dag
 grant select on ytcaption.pause, ytcaption.tombstone, ytcaption.busy_site to ytcaption_dagster;
 grant select, insert, update, delete on ytcaption.breaker, ytcaption.pace, ytcaption.site_day,
     ytcaption.upstream_proxy to ytcaption_dagster;
-grant select, update on ytcaption.channel to ytcaption_dagster;
+grant select, update, delete on ytcaption.channel to ytcaption_dagster;
 grant select, insert, update on ytcaption.channel_item to ytcaption_dagster;
+grant select, insert, update, delete on ytcaption.channel_page to ytcaption_dagster;
+grant insert on ytcaption.media, ytcaption.transcription, ytcaption.request to ytcaption_dagster;
+grant update (url, extractor, title, site) on ytcaption.media to ytcaption_dagster;
+grant update (priority, queued_at, owner, traceparent) on ytcaption.transcription to ytcaption_dagster;
+grant select (owner, url), insert (owner) on ytcaption.webhook to ytcaption_dagster;
+grant select, delete on ytcaption.tombstone to ytcaption_dagster;
 -- Upkeep: leases of dead notifiers, and what is too old.
 grant select, delete on ytcaption.delivery, ytcaption.idempotency to ytcaption_dagster;
 grant update (lease, leased_until) on ytcaption.delivery to ytcaption_dagster;

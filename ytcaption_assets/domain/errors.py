@@ -27,6 +27,7 @@ YtcaptionError
 │   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy, ResultNotReady
 │   ├── AlreadyCompleted, ReportNotFound
 │   ├── WebhookNotFound, DeliveryNotFound, WebhookDisabled, TooManyWebhooks
+│   ├── ChannelNotFound, ChannelBusy (retryable)
 │   ├── ClaimLost
 │   │   ├── SourcePaused (retryable): SourceResting
 │   │   └── TookTooLong
@@ -463,6 +464,19 @@ class TooManyWebhooks(StateError):
     """As many as one owner may have."""
 
     code = "too_many_webhooks"
+
+
+class ChannelNotFound(StateError):
+    """No channel of this id."""
+
+    code = "channel_not_found"
+
+
+class ChannelBusy(StateError):
+    """Another run lists the channel."""
+
+    code = "channel_busy"
+    retryable = True
 
 
 class ClaimLost(StateError):

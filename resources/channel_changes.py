@@ -1,0 +1,52 @@
+"""What a list shows of an item that it has shown before, and whether its audio is another now."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from resources.channel_rows import listed_item
+from ytcaption_assets.domain.channel import ListedItem
+
+SAME_DURATION_S = 2.0
+"""Lists round, and so do different lists of one source."""
+
+
+def change_between(before: Mapping[str, Any], item: ListedItem) -> tuple[ListedItem, str | None]:
+    """The item with what the list no longer says of it, as a feed says less than a page does; and
+    why its audio seems to be another than what was transcribed, None where it does not.
+
+    Args:
+        before: its row, with `status` of its transcription.
+    """
+    known = listed_item(before)
+    item = replace(
+        item,
+        source=replace(
+            item.source,
+            url=known.source.url if item.source.kind == "site" else item.source.url,
+            extractor=item.source.extractor or known.source.extractor,
+            title=item.source.title or known.source.title,
+        ),
+        published_at=_published(known, item),
+        duration_s=item.duration_s if item.duration_s is not None else known.duration_s,
+        audio_bytes=item.audio_bytes if item.audio_bytes is not None else known.audio_bytes,
+        is_short=item.is_short or known.is_short,
+        live=item.live or ("over" if known.live == "over" else None),
+    )
+    if before["status"] != "completed":
+        return item, None
+    was_s, is_s = known.duration_s, item.duration_s
+    if was_s is not None and is_s is not None and abs(was_s - is_s) >= SAME_DURATION_S:
+        return item, f"duration {was_s:.0f} s, now {is_s:.0f} s"
+    if known.audio_bytes is not None and item.audio_bytes != known.audio_bytes:
+        return item, f"size {known.audio_bytes} bytes, now {item.audio_bytes} bytes"
+    return item, None
+
+
+def _published(known: ListedItem, item: ListedItem) -> "Any":
+    """The more exact one: pages often say the day only, which is midnight."""
+    first, now = known.published_at, item.published_at
+    if first is None or now is None:
+        return first or now
+    is_day_only = (now.hour, now.minute, now.second) == (0, 0, 0)
+    return first if is_day_only and first.date() == now.date() else now

@@ -1,0 +1,188 @@
+"""Items of a channel's list as rows: what is new, what has changed, and what becomes of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from resources.channel_changes import change_between
+from resources.channel_rows import ChannelRow
+from resources.channel_verdicts import Judge
+from resources.request_rows import clean
+from ytcaption_assets.domain.channel import ListedItem, ListingPage
+from ytcaption_assets.domain.channel_filters import GONE, NOT_NEWEST, Verdict
+from ytcaption_assets.domain.errors import LiveNotOver
+
+NAMED = 50
+"""New items whose titles are kept for who reads what a look came to."""
+
+_KNOWN = """
+select item.*, t.status, t.error_code from ytcaption.channel_item as item
+left join ytcaption.transcription as t on t.id = item.transcription_id
+where item.channel_id = %(id)s and item.media_id = any(%(media_ids)s)
+"""
+
+_WANTED = """
+select count(*) as number from ytcaption.channel_item
+where channel_id = %s and (state in ('new', 'waiting') or transcription_id is not null)
+"""
+
+_WRITE = """
+insert into ytcaption.channel_item as known (
+    channel_id, media_id, place, kind, url, extractor, title, published_at, duration_s,
+    audio_bytes, is_short, live, state, reason, changed_at, change)
+select %(id)s, media_id, place, kind, url, extractor, title, published_at, duration_s,
+    audio_bytes, is_short, live, state, reason, case when change is not null then now() end, change
+from jsonb_to_recordset(%(items)s) as listed(
+    media_id text, place bigint, kind text, url text, extractor text, title text,
+    published_at timestamptz, duration_s float8, audio_bytes bigint, is_short boolean, live text,
+    state text, reason text, change text)
+order by media_id
+on conflict (channel_id, media_id) do update
+set url = excluded.url, extractor = excluded.extractor, title = excluded.title,
+    published_at = excluded.published_at, duration_s = excluded.duration_s,
+    audio_bytes = excluded.audio_bytes, is_short = excluded.is_short, live = excluded.live,
+    state = excluded.state, reason = excluded.reason,
+    changed_at = coalesce(excluded.changed_at, known.changed_at),
+    change = coalesce(excluded.change, known.change), updated_at = now()
+-- Erased meanwhile: nothing of it comes back.
+where known.state <> 'erased'
+"""
+
+
+@dataclass
+class Taken:
+    """What one page, or several, came to: numbers of items.
+
+    Attributes:
+        listed: shown by the pages.
+        new: never seen before, whatever became of them.
+        changed: seen before, with something else of them now.
+        left_out: of the new ones, by the filters.
+        waiting: of the new ones, not over yet.
+        refused: of the new ones, cannot be had.
+        gone: seen before, private, deleted or missing now.
+        queued: requests made, for items that were seen earlier, too.
+        shared: of these, for what had been asked for before.
+        names: titles of the first `NAMED` new ones, each with what became of it.
+    """
+
+    listed: int = 0
+    new: int = 0
+    changed: int = 0
+    left_out: int = 0
+    waiting: int = 0
+    refused: int = 0
+    gone: int = 0
+    queued: int = 0
+    shared: int = 0
+    names: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, other: "Taken") -> None:
+        """Count another page's, too."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        del self.names[NAMED:]
+
+    def count_new(self, item: ListedItem, decided: Verdict) -> None:
+        """Count an item that was never seen before."""
+        self.new += 1
+        self.left_out += decided.state == "filtered"
+        self.waiting += decided.state == "waiting"
+        self.refused += decided.state in ("refused", "gone")
+        if len(self.names) < NAMED:
+            title = clean(item.source.title) or item.source.media_id
+            self.names.append((title, decided.reason or decided.state))
+
+
+def write_items(
+    connection: Connection[DictRow], channel: ChannelRow, page: ListingPage, is_history: bool
+) -> Taken:
+    """Write what a page shows and was not known, in one statement; what is known is not written
+    anew.
+
+    Args:
+        channel: held by the caller's transaction.
+        is_history: the page is of the whole history, at its place; else what it shows for the first
+            time is newer than all that is known.
+    """
+    listed = {item.source.media_id: item for item in page.items}  # each once
+    found = connection.execute(_KNOWN, {"id": channel.id, "media_ids": list(listed)}).fetchall()
+    known = {row["media_id"]: row for row in found}
+    judge = judge_of(connection, channel, is_history)
+    first_place = page.start - (0 if is_history else int(datetime.now(UTC).timestamp()))
+    taken, written = Taken(listed=len(listed)), []
+    for index, (media_id, item) in enumerate(listed.items()):
+        before = known.get(media_id)
+        if before is None:
+            decided = judge.verdict(item)
+            taken.count_new(item, decided)
+            values = _values(item) | {"place": first_place + index, "change": None}
+        elif before["state"] == "erased":
+            continue
+        else:
+            item_now, change = change_between(before, item)
+            decided = _decided_again(before, item_now, judge)
+            values = _values(item_now) | {"place": before["place"], "change": change}
+            if not _differs(before, values, decided):
+                continue
+            taken.changed += 1
+            taken.gone += decided.state == "gone" and before["state"] != "gone"
+        written.append(values | {"state": decided.state, "reason": decided.reason})
+    if written:
+        connection.execute(_WRITE, {"id": channel.id, "items": Jsonb(written)})
+    return taken
+
+
+def judge_of(connection: Connection[DictRow], channel: ChannelRow, is_history: bool) -> Judge:
+    """Who decides on items of the channel that come now, newest first. Of a history's only so many
+    are wanted as the newer ones have left."""
+    filters = channel.plan.filters
+    wanted = 0
+    if is_history and filters.newest is not None:
+        row = connection.execute(_WANTED, (channel.id,)).fetchone()
+        wanted = row["number"] if row is not None else 0
+    return Judge(filters, datetime.now(UTC), wanted)
+
+
+def _decided_again(before: DictRow, item: ListedItem, judge: Judge) -> Verdict:
+    """What becomes of an item that is known, by what is listed of it now."""
+    if before["transcription_id"] is not None:
+        if item.unavailable in GONE:
+            return Verdict("gone", item.unavailable)
+        if before["status"] == "failed" and before["error_code"] == LiveNotOver.code:
+            # Its feed had not said that it was only announced.
+            is_over = item.live in (None, "over") and item.duration_s is not None
+            return Verdict("new") if is_over else Verdict("waiting", item.live or "upcoming")
+        return Verdict("queued")
+    if before["reason"] == NOT_NEWEST:
+        return Verdict("filtered", NOT_NEWEST)
+    return judge.verdict(item, is_counted=before["state"] in ("new", "waiting"))
+
+
+def _values(item: ListedItem) -> dict[str, Any]:
+    source, at = item.source, item.published_at
+    return {
+        "media_id": source.media_id,
+        "kind": source.kind,
+        "url": clean(source.url),
+        "extractor": source.extractor,
+        "title": clean(source.title),
+        "published_at": at.astimezone(UTC).isoformat() if at else None,
+        "duration_s": item.duration_s,
+        "audio_bytes": item.audio_bytes,
+        "is_short": item.is_short,
+        "live": item.live,
+    }
+
+
+def _differs(before: DictRow, values: Mapping[str, Any], decided: Verdict) -> bool:
+    if (decided.state, decided.reason) != (before["state"], before["reason"]) or values["change"]:
+        return True
+    at = before["published_at"]
+    told = before | {"published_at": at.astimezone(UTC).isoformat() if at else None}
+    return any(told[name] != value for name, value in values.items() if name != "change")
