@@ -40,7 +40,7 @@ def plan(every: str = "15m", **changes: Any) -> ChannelPlan:
 
 
 def item(number: int, **changes: Any) -> ListedItem:
-    """The `number`th that was published, a minute long, one a day."""
+    """The `number`th that was published, a minute long, one a minute."""
     name = f"v{number:05d}"
     media = MediaSource(
         media_id=f"youtube-{name}",
@@ -49,7 +49,7 @@ def item(number: int, **changes: Any) -> ListedItem:
         extractor="Youtube",
         title=changes.pop("title", f"Part {number}"),
     )
-    given = ListedItem(media, published_at=START + timedelta(days=number), duration_s=60.0)
+    given = ListedItem(media, published_at=START + timedelta(minutes=number), duration_s=60.0)
     return replace(given, **changes)
 
 

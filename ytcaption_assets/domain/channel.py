@@ -65,7 +65,11 @@ class ChannelFilters:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, those set only."""
-        values = {name: value for name, value in asdict(self).items() if value not in (None, False)}
+        values = {
+            name: value
+            for name, value in asdict(self).items()
+            if value is not None and value is not False  # 0.0 is a value
+        }
         return values | ({"from_date": self.from_date.isoformat()} if self.from_date else {})
 
 
