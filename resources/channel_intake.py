@@ -51,11 +51,8 @@ class ChannelIntake(dg.ConfigurableResource):
             )
         )
 
-    def begin_history(self, id: str, run_id: str, *, ends_at_known: bool) -> ChannelRow:
+    def begin_history(self, id: str, run_id: str) -> ChannelRow:
         """List its whole history from the newest on, from now and in the looks that follow.
-
-        Args:
-            ends_at_known: what is older than a page of items that are all known needs no look.
 
         Raises:
             ClaimLost: the channel is no longer this run's.
@@ -63,9 +60,7 @@ class ChannelIntake(dg.ConfigurableResource):
         with self.postgres.transaction() as connection:
             claimed_channel(connection, id, run_id)
             begun = connection.execute(
-                "update ytcaption.channel set history_next = 0, history_ends_at_known = %s "
-                "where id = %s returning *",
-                (ends_at_known, id),
+                "update ytcaption.channel set history_next = 0 where id = %s returning *", (id,)
             ).fetchone()
             assert begun is not None
             return channel_row(begun)
@@ -91,7 +86,7 @@ class ChannelIntake(dg.ConfigurableResource):
             channel = channel_row(claimed_channel(connection, id, run_id))
             taken = write_items(connection, channel, page, is_history)
             if is_history:
-                taken.gone += _move_on(connection, channel, page, has_new=taken.new > 0)
+                taken.gone += _move_on(connection, channel, page)
             elif page.state != channel.feed_state:
                 connection.execute(
                     "update ytcaption.channel set feed_state = %s where id = %s",
@@ -119,16 +114,10 @@ class ChannelIntake(dg.ConfigurableResource):
                 return taken
 
 
-def _move_on(
-    connection: Connection[DictRow], channel: ChannelRow, page: ListingPage, *, has_new: bool
-) -> int:
+def _move_on(connection: Connection[DictRow], channel: ChannelRow, page: ListingPage) -> int:
     """To the next page of the history, or to its end; how many items are found gone there."""
     id, is_whole = channel.id, page.next_start is None
-    is_end = (
-        is_whole
-        or judge_of(connection, channel, is_history=True).has_enough
-        or (channel.history_ends_at_known and not has_new)
-    )
+    is_end = is_whole or judge_of(connection, channel, is_history=True).has_enough
     note_page(connection, id, page)
     connection.execute(
         """
@@ -156,9 +145,10 @@ def _describe(connection: Connection[DictRow], channel: ChannelRow, said: Channe
     """Keep what the source says of itself. Its id is the channel's own, and stays."""
     source = replace(
         channel.source,
+        kind=said.kind,
         url=clean(said.url),
         extractor=said.extractor or channel.source.extractor,
-        feed_url=said.feed_url or channel.source.feed_url,
+        feed_url=said.feed_url,
         title=clean(said.title) or channel.source.title,
     )
     if source == channel.source:
@@ -166,8 +156,8 @@ def _describe(connection: Connection[DictRow], channel: ChannelRow, said: Channe
     connection.execute(
         """
         update ytcaption.channel
-        set url = %(url)s, extractor = %(extractor)s, feed_url = %(feed_url)s, title = %(title)s,
-            site = %(site)s, updated_at = now()
+        set kind = %(kind)s, url = %(url)s, extractor = %(extractor)s, feed_url = %(feed_url)s,
+            title = %(title)s, site = %(site)s, updated_at = now()
         where id = %(id)s
         """,
         source_columns(source) | {"id": channel.id},

@@ -17,8 +17,8 @@ from ytcaption_assets.domain.channel import ListedItem, ListingPage
 from ytcaption_assets.domain.channel_filters import GONE, NOT_NEWEST, Verdict
 from ytcaption_assets.domain.errors import LiveNotOver
 
-NAMED = 50
-"""New items whose titles are kept for who reads what a look came to."""
+SHOWN = 50
+"""New items that are named to who reads what a look came to."""
 
 _KNOWN = """
 select item.*, t.status, t.error_code from ytcaption.channel_item as item
@@ -68,7 +68,7 @@ class Taken:
         gone: seen before, private, deleted or missing now.
         queued: requests made, for items that were seen earlier, too.
         shared: of these, for what had been asked for before.
-        names: titles of the first `NAMED` new ones, each with what became of it.
+        shown: ids of the first `SHOWN` new ones, each with what became of it.
     """
 
     listed: int = 0
@@ -80,13 +80,13 @@ class Taken:
     gone: int = 0
     queued: int = 0
     shared: int = 0
-    names: list[tuple[str, str]] = field(default_factory=list)
+    shown: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, other: "Taken") -> None:
         """Count another page's, too."""
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
-        del self.names[NAMED:]
+        del self.shown[SHOWN:]
 
     def count_new(self, item: ListedItem, decided: Verdict) -> None:
         """Count an item that was never seen before."""
@@ -94,9 +94,8 @@ class Taken:
         self.left_out += decided.state == "filtered"
         self.waiting += decided.state == "waiting"
         self.refused += decided.state in ("refused", "gone")
-        if len(self.names) < NAMED:
-            title = clean(item.source.title) or item.source.media_id
-            self.names.append((title, decided.reason or decided.state))
+        if len(self.shown) < SHOWN:
+            self.shown.append((item.source.media_id, decided.reason or decided.state))
 
 
 def write_items(

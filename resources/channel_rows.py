@@ -94,7 +94,6 @@ class ChannelRow:
     history_next: int | None
     history_total: int | None
     history_began_at: datetime | None
-    history_ends_at_known: bool
     history_done_at: datetime | None
     taken: int
     run_id: str | None

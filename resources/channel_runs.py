@@ -5,7 +5,7 @@ doubled run, or one of a channel that is gone, changes nothing: it gets ClaimLos
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString
@@ -30,6 +30,9 @@ back."""
 
 JITTER = 0.25
 """Of a delay, added at random: what failed together does not come back together."""
+
+DUE_TAG = "ytcaption/due"
+"""Run tag: the moment that a run was made for, as `moment` has it. Runs made by hand have none."""
 
 _LONGEST_MESSAGE = 1_000
 _FREE: LiteralString = "run_id = null, heartbeat_at = null"
@@ -90,12 +93,16 @@ class ChannelRuns(dg.ConfigurableResource):
         )
         return [DueChannel(**row) for row in rows]
 
-    def next_due_in_s(self) -> float | None:
-        """Seconds until one is due, 0 or less if one is; None where none will be by itself."""
+    def next_due_in_s(self, known: Collection[str] = ()) -> float | None:
+        """Seconds until one is due, 0 or less if one is; None where none will be by itself.
+
+        Args:
+            known: ids of what does not count.
+        """
         [row] = self.postgres.rows(
             "select extract(epoch from min(next_listing_at) - now())::float8 as "  # noqa: S608
-            f"due_in_s from ytcaption.channel where {_MAY_BE_LISTED}",
-            {},
+            f"due_in_s from ytcaption.channel where {_MAY_BE_LISTED} and id <> all(%(known)s)",
+            {"known": list(known)},
         )
         return row["due_in_s"]
 
@@ -187,7 +194,8 @@ class ChannelRuns(dg.ConfigurableResource):
                 f"""
                 update ytcaption.channel
                 set {_FREE}, next_listing_at = %(next_at)s, is_continued = %(is_continued)s,
-                    listed_at = now(), failures = 0, error_code = null, error_message = null
+                    listed_at = now(), failures = 0, failing_since = null,
+                    error_code = null, error_message = null
                 where id = %(id)s returning *
                 """,  # noqa: S608
                 {"id": id, "next_at": next_at, "is_continued": is_continued},
@@ -218,30 +226,24 @@ class ChannelRuns(dg.ConfigurableResource):
             row = claimed_channel(connection, id, run_id)
             return _fail(connection, row, code, message, retryable, retry_after_s)
 
-    def wait_for_site(self, id: str, run_id: str, message: str, delay_s: float) -> None:
-        """Its site is held up, which is no failure of the channel: look again later.
-
-        Raises:
-            ClaimLost: the channel is no longer this run's.
-        """
+    def put_off(self, run_id: str) -> bool:
+        """Somebody has ended the run: the channel is looked at when it is due by its schedule.
+        Whether the run held one."""
         with self.postgres.transaction() as connection:
-            claimed_channel(connection, id, run_id)
-            connection.execute(
-                f"""
-                update ytcaption.channel
-                set {_FREE}, next_listing_at = now() + make_interval(secs => %s),
-                    is_continued = true, error_code = 'source_paused', error_message = %s
-                where id = %s
-                """,  # noqa: S608
-                (delay_s, clean(message)[:_LONGEST_MESSAGE], id),
-            )
+            row = _row_of_run(connection, run_id)
+            if row is not None:
+                next_at = channel_row(row).plan.schedule.next_after(datetime.now(UTC))
+                connection.execute(
+                    f"update ytcaption.channel set {_FREE}, next_listing_at = %s "  # noqa: S608
+                    "where id = %s",
+                    (next_at, row["id"]),
+                )
+            return row is not None
 
     def settle_run(self, run_id: str, code: str, message: str) -> bool:
         """Free the channel that a run which is over has left claimed; whether there was one."""
         with self.postgres.transaction() as connection:
-            row = connection.execute(
-                "select * from ytcaption.channel where run_id = %s for update", (run_id,)
-            ).fetchone()
+            row = _row_of_run(connection, run_id)
             if row is not None:
                 _fail(connection, row, code, message, True, None)
             return row is not None
@@ -277,6 +279,17 @@ class ChannelRuns(dg.ConfigurableResource):
             return [LostRun(row["id"], row["run_id"]) for row in rows]
 
 
+def channels_of(postgres: Postgres, transcription_ids: Sequence[str]) -> dict[str, str]:
+    """The channel that each of these transcriptions is an item of; of several the first."""
+    rows = postgres.rows(
+        "select distinct on (transcription_id) transcription_id, channel_id "
+        "from ytcaption.channel_item where transcription_id = any(%(ids)s) "
+        "order by transcription_id, queued_at, channel_id",
+        {"ids": list(transcription_ids)},
+    )
+    return {row["transcription_id"]: row["channel_id"] for row in rows}
+
+
 def claimed_channel(connection: Connection[DictRow], id: str, run_id: str) -> DictRow:
     """The row, held until the transaction ends, if it is this run's.
 
@@ -289,6 +302,12 @@ def claimed_channel(connection: Connection[DictRow], id: str, run_id: str) -> Di
     if row is None:
         raise claim_lost(id)
     return row
+
+
+def _row_of_run(connection: Connection[DictRow], run_id: str) -> DictRow | None:
+    return connection.execute(
+        "select * from ytcaption.channel where run_id = %s for update", (run_id,)
+    ).fetchone()
 
 
 def claim_lost(id: str) -> ClaimLost:
@@ -311,7 +330,8 @@ def _fail(
     connection.execute(
         f"""
         update ytcaption.channel
-        set {_FREE}, failures = failures + 1, error_code = %(code)s, error_message = %(message)s,
+        set {_FREE}, failures = failures + 1, failing_since = coalesce(failing_since, now()),
+            error_code = %(code)s, error_message = %(message)s,
             next_listing_at = case
                 when run_asked_at is not null then now()
                 else now() + make_interval(secs => %(delay_s)s) end,

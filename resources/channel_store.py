@@ -147,8 +147,7 @@ class ChannelStore(dg.ConfigurableResource):
                 if plan.filters.newest != before.plan.filters.newest:
                     # It may have ended where enough was taken.
                     connection.execute(
-                        "update ytcaption.channel set history_next = 0, history_done_at = null, "
-                        "history_ends_at_known = false where id = %s",
+                        "update ytcaption.channel set history_next = 0 where id = %s",
                         (id,),
                     )
                     _look_at(connection, id)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PARTITION_TAG = "dagster/partition"
 RUN_KEY_TAG = "dagster/run_key"
 
+LISTING_JOB = "list_channel"
+LISTING_ASSET = dg.AssetKey("channel_listing")
+
 FINISHED_STATUSES = [
     dg.DagsterRunStatus.SUCCESS,
     dg.DagsterRunStatus.FAILURE,
@@ -42,6 +45,11 @@ def end_runs(instance: dg.DagsterInstance, id: str, attempt: int, run_id: str | 
     for run in _runs(instance, id, _UNFINISHED):
         if run.run_id == run_id or run.tags.get(RUN_KEY_TAG) == run_key(id, attempt):
             instance.run_coordinator.cancel_run(run.run_id)
+
+
+def lists_channel(run: dg.DagsterRun) -> bool:
+    """Whether the run's partition is a channel; of all others of ours it is a transcription."""
+    return run.job_name == LISTING_JOB or LISTING_ASSET in (run.asset_selection or ())
 
 
 def end_run(

@@ -94,6 +94,7 @@ def pool_slots(settings: Settings, paused: Collection[str]) -> dict[str, int]:
     slots = {
         "download": settings.download_slots,
         "transcription": settings.transcriptions_at_once,
+        "listing": settings.listing_slots,
     }
     return {pool: 0 if pool in paused else number for pool, number in slots.items()}
 

@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 
 import dagster as dg
 
-from resources.dagster_runs import PARTITION_TAG, kill_run
+from resources.dagster_runs import PARTITION_TAG, kill_run, lists_channel
 from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
 from resources.time_limits import TimeLimits, fail_overdue, next_overdue_in_s
@@ -85,7 +85,7 @@ def end_runs(
     runs = [
         run
         for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-        if PARTITION_TAG in run.tags
+        if PARTITION_TAG in run.tags and not lists_channel(run)
     ]
     rows = store.get_many([run.tags[PARTITION_TAG] for run in runs]) if runs else {}
     over = [(run, row) for run in runs if _is_over(run, row := rows.get(run.tags[PARTITION_TAG]))]

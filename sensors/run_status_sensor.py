@@ -4,7 +4,8 @@ from contextlib import suppress
 
 import dagster as dg
 
-from resources.dagster_runs import PARTITION_TAG
+from resources.channel_runs import ChannelRuns
+from resources.dagster_runs import PARTITION_TAG, lists_channel
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.errors import ClaimLost
 from ytcaption_assets.run_end import clean_up
@@ -14,6 +15,8 @@ from ytcaption_assets.settings import load_settings
 MAX_RUNTIME = "maximum runtime"
 """What Dagster's run monitoring says in its reasons."""
 
+LOST = ("run_lost", "The run's process was lost.")
+
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.FAILURE,
@@ -22,7 +25,11 @@ MAX_RUNTIME = "maximum runtime"
 )
 def run_failed_sensor(context: dg.RunStatusSensorContext, request_store: RequestStore) -> None:
     """A run that failed without saying so in Postgres: killed, timed out, or never started."""
-    settle_failed_run(request_store, context.dagster_run, context.dagster_event.message)
+    run = context.dagster_run
+    if lists_channel(run):
+        ChannelRuns(postgres=request_store.postgres).settle_run(run.run_id, *LOST)
+        return
+    settle_failed_run(request_store, run, context.dagster_event.message)
 
 
 @dg.run_status_sensor(
@@ -33,6 +40,9 @@ def run_failed_sensor(context: dg.RunStatusSensorContext, request_store: Request
 def run_canceled_sensor(context: dg.RunStatusSensorContext, request_store: RequestStore) -> None:
     """A run that was terminated in the UI: its transcription is canceled."""
     run = context.dagster_run
+    if lists_channel(run):
+        ChannelRuns(postgres=request_store.postgres).put_off(run.run_id)
+        return
     reason = _why_canceled(context.instance, run)
     if MAX_RUNTIME in reason:  # by Dagster, not by a person; the run was quicker than its verdict
         settle_failed_run(request_store, run, reason)
@@ -52,7 +62,7 @@ def run_canceled_sensor(context: dg.RunStatusSensorContext, request_store: Reque
 def run_succeeded_sensor(context: dg.RunStatusSensorContext, request_store: RequestStore) -> None:
     """A run of some of the assets only: its transcription is given back."""
     key = context.dagster_run.tags.get(PARTITION_TAG)
-    if key is not None:
+    if key is not None and not lists_channel(context.dagster_run):
         with suppress(ClaimLost):  # as a rule it has completed, and there is nothing to give back
             request_store.release(key, context.dagster_run.run_id)
 
@@ -65,7 +75,7 @@ def settle_failed_run(request_store: RequestStore, run: dg.DagsterRun, reason: s
         # limits; anything else has done nothing wrong.
         request_store.give_back_run(run.run_id, key, attempt)
         return
-    code, message, allowed = "run_lost", "The run's process was lost.", load_settings().max_attempts
+    (code, message), allowed = LOST, load_settings().max_attempts
     request_store.settle_run(run.run_id, code, message, True, allowed)
     if key is not None and attempt is not None:
         request_store.settle_attempt(key, attempt, code, message, True, allowed)

@@ -5,13 +5,14 @@ import time
 import dagster as dg
 
 from resources.breaker import breakers
+from resources.channel_runs import channels_of
 from resources.lost_runs import end_lost_runs, runs_by_key, settle_unbegun
 from resources.pacing import resting_sites
 from resources.pauses import follow_pauses, paused_parts
 from resources.request_rows import DueTranscription
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.request import run_key
-from ytcaption_assets.jobs import transcribe_job
+from ytcaption_assets.jobs import CHANNEL_TAG, transcribe_job
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.run_trace import ATTEMPT_TAG, TRACE_TAG
 from ytcaption_assets.settings import load_settings
@@ -51,8 +52,9 @@ def transcription_sensor(
         waiting, _ = _without_run(context.instance, request_store)
     if not waiting:
         return dg.SkipReason(_why_nothing(request_store))
+    channels = channels_of(request_store.postgres, [due.id for due in waiting])
     return dg.SensorResult(
-        run_requests=[_run_request(due) for due in waiting],
+        run_requests=[_run_request(due, channels.get(due.id)) for due in waiting],
         dynamic_partitions_requests=[
             transcription_partitions.build_add_request([due.id for due in waiting])
         ],
@@ -116,13 +118,15 @@ def _without_run(
     return waiting, list(runs)
 
 
-def _run_request(due: DueTranscription) -> dg.RunRequest:
+def _run_request(due: DueTranscription, channel: str | None) -> dg.RunRequest:
     tags = {
         ATTEMPT_TAG: str(due.attempt),
         "ytcaption/media": due.media_id,
         # Whose turn it is holds in Dagster's queue, too, and for its slots.
         "dagster/priority": str(_PRIORITY[due.priority] - min(due.turn, _LAST_TURN)),
     }
+    if channel is not None:
+        tags[CHANNEL_TAG] = channel
     if due.traceparent is not None:
         tags[TRACE_TAG] = due.traceparent
     return dg.RunRequest(run_key=run_key(due.id, due.attempt), partition_key=due.id, tags=tags)

@@ -1,6 +1,6 @@
 """Lists of channels made up in memory, behind the contract of the real lister."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,41 +68,56 @@ class MadeUpLister:
 
     Attributes:
         lists: by source id.
-        asked: what was asked for, in order: `feed` or the start of a page.
+        hidden: ids of media that the feed alone shows.
+        asked: what was asked for, in order: `feed`, `top` or the start of a page.
         errors: raised by the calls that come, one each.
     """
 
     lists: dict[str, list[ListedItem]]
     feed_size: int = 15
+    hidden: set[str] = field(default_factory=set)
     asked: list[str | int] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
     def newest(self, source: ChannelSource, state: Mapping[str, Any]) -> ListingPage:
-        """As a feed shows them."""
-        self._ask("feed")
+        """As its feed shows them; without one as the top of its pages."""
+        has_feed = source.feed_url is not None
+        self._ask("feed" if has_feed else "top")
+        if not has_feed:
+            top = tuple(self._shown(source)[:30])
+            return ListingPage(source, top, next_start=len(top) or None)
         shown = self.lists[source.source_id][: self.feed_size]
         tag = {"etag": ",".join(each.source.media_id for each in shown)}
         if state == tag:
             return ListingPage(source, (), state=tag, unchanged=True)
         items = tuple(replace(each, duration_s=None, live=None) for each in shown)
-        return ListingPage(source, items, state=tag)
+        return ListingPage(source, items, next_start=len(items) or None, state=tag)
 
-    def page(self, source: ChannelSource, start: int, size: int) -> ListingPage:
+    def pages(self, source: ChannelSource, start: int, size: int) -> Generator[ListingPage]:
         """As the site's pages show them."""
-        self._ask(start)
-        whole = self.lists[source.source_id]
-        end = start + size
-        return ListingPage(
-            replace(source, title="A channel"),
-            tuple(whole[start:end]),
-            start=start,
-            next_start=end if end < len(whole) else None,
-            total=len(whole),
-        )
+        whole = self._shown(source)
+        while True:
+            self._ask(start)
+            end = start + size
+            next_start = end if end < len(whole) else None
+            yield ListingPage(
+                replace(source, title="A channel"),
+                tuple(whole[start:end]),
+                start=start,
+                next_start=next_start,
+                total=len(whole),
+            )
+            if next_start is None:
+                return
+            start = next_start
 
     def publish(self, source: ChannelSource, *items: ListedItem) -> None:
         """At the top, the last one first."""
         self.lists[source.source_id][:0] = reversed(items)
+
+    def _shown(self, source: ChannelSource) -> list[ListedItem]:
+        shown = self.lists[source.source_id]
+        return [each for each in shown if each.source.media_id not in self.hidden]
 
     def _ask(self, what: str | int) -> None:
         self.asked.append(what)

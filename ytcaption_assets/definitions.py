@@ -3,12 +3,16 @@
 import dagster as dg
 
 from resources.audio_decoder import AudioDecoder
+from resources.channel_intake import ChannelIntake
+from resources.channel_listing import ChannelLister
+from resources.channel_runs import ChannelRuns
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
 from resources.whisper_batched import transcriber_of
 from resources.workspace import Workspace
 from resources.youtube import Downloader
+from sensors.channel_sensor import channel_sensor
 from sensors.library_schedule import library_schedule
 from sensors.run_end_sensor import run_end_sensor
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
@@ -16,7 +20,9 @@ from sensors.transcription_sensor import transcription_sensor
 from sensors.upkeep_schedule import upkeep, upkeep_schedule
 from sensors.upkeep_sensor import upkeep_sensor
 from ytcaption_assets.audio_download import audio_download
-from ytcaption_assets.jobs import library_job, transcribe_job
+from ytcaption_assets.channel_checks import channels_listed_in_time
+from ytcaption_assets.channel_listing import channel_listing
+from ytcaption_assets.jobs import library_job, list_channel_job, transcribe_job
 from ytcaption_assets.lake_maintenance import lake_maintenance
 from ytcaption_assets.library_report import library_report
 from ytcaption_assets.run_console import run_console
@@ -27,18 +33,22 @@ from ytcaption_assets.transcription import transcription
 
 def build_definitions(settings: Settings) -> dg.Definitions:
     """The code location of one installation."""
+    store = RequestStore.from_settings(settings, role="dagster")
     return dg.Definitions(
         assets=[
             audio_download,
             transcription,
             transcript_parquet,
+            channel_listing,
             lake_maintenance,
             library_report,
         ],
-        jobs=[transcribe_job, library_job, upkeep],
+        asset_checks=[channels_listed_in_time],
+        jobs=[transcribe_job, list_channel_job, library_job, upkeep],
         loggers={"console": run_console},
         sensors=[
             transcription_sensor,
+            channel_sensor,
             run_end_sensor,
             run_failed_sensor,
             run_canceled_sensor,
@@ -47,7 +57,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         schedules=[upkeep_schedule, library_schedule],
         resources={
-            "request_store": RequestStore.from_settings(settings, role="dagster"),
+            "request_store": store,
+            "channel_runs": ChannelRuns(postgres=store.postgres),
+            "channel_intake": ChannelIntake(postgres=store.postgres),
+            "channel_lister": ChannelLister.from_settings(settings),
             "object_store": ObjectStore.from_settings(settings),
             "workspace": Workspace.from_settings(settings),
             "downloader": Downloader.from_settings(settings),

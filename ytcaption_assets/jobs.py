@@ -1,15 +1,23 @@
-"""The jobs: one makes a transcription, three assets in one process; one looks after the library."""
+"""The jobs: a transcription, three assets in one process; a look at a channel; the library."""
 
 import dagster as dg
 
+from resources.dagster_runs import LISTING_ASSET, LISTING_JOB
 from ytcaption_assets.run_console import CONSOLE_CONFIG
 from ytcaption_assets.run_executor import run_executor
+
+CHANNEL_TAG = "ytcaption/channel"
+"""Of runs: the channel that they list, or whose item they transcribe."""
+
+JOB_TAG = "ytcaption/job"
+"""Of runs: which job's. By it Dagster's queue keeps places for each."""
 
 transcribe_job = dg.define_asset_job(
     "transcribe",
     selection=dg.AssetSelection.assets("audio_download", "transcription", "transcript_parquet"),
     executor_def=run_executor,  # the multiprocess executor costs 11 s for three steps
     config=CONSOLE_CONFIG,
+    tags={JOB_TAG: "transcribe"},
     description="A media and its options become captions, a document and rows of the lake.",
 )
 
@@ -19,4 +27,13 @@ library_job = dg.define_asset_job(
     executor_def=run_executor,
     config=CONSOLE_CONFIG,
     description="The lake is maintained and compared with Postgres, and the library reported on.",
+)
+
+list_channel_job = dg.define_asset_job(
+    LISTING_JOB,
+    selection=dg.AssetSelection.assets(LISTING_ASSET),
+    executor_def=run_executor,
+    config=CONSOLE_CONFIG,
+    tags={JOB_TAG: LISTING_JOB},
+    description="What a channel lists becomes items and requests for transcriptions.",
 )

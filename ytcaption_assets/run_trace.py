@@ -20,22 +20,26 @@ TRACE_TAG = "ytcaption/traceparent"
 
 
 @contextmanager
-def asset_span(context: dg.AssetExecutionContext) -> Iterator[None]:
-    """A span below the request's own, around one asset; `ytcaption.outcome` is `ok` or a code."""
+def asset_span(context: dg.AssetExecutionContext, of: str = "transcription_id") -> Iterator[None]:
+    """A span below the request's own, around one asset; `ytcaption.outcome` is `ok` or a code.
+
+    Args:
+        of: what the partition key is.
+    """
     settings = load_settings()
     configure_own_logging(settings.log_format)
     start_telemetry(settings.otlp_endpoint, "ytcaption-run")
     key, run_id, tags = context.partition_key, context.run_id, context.run.tags
     stage = context.asset_key.to_user_string()
     attributes = {
-        "ytcaption.transcription_id": key,
+        f"ytcaption.{of}": key,
         "ytcaption.stage": stage,
         "ytcaption.attempt": tags.get(ATTEMPT_TAG),
         "dagster.run_id": run_id,
     }
     parent = TraceContext.parsed(tags.get(TRACE_TAG)) or _trace_of_run(run_id)
     with (
-        bound_contextvars(transcription_id=key, run_id=run_id, stage=stage),
+        bound_contextvars(**{of: key}, run_id=run_id, stage=stage),
         span(stage, attributes, parent=parent, root=True) as asset,
     ):
         try:

@@ -214,6 +214,19 @@ class Settings(DownloadChecks):
     downloads_per_site: int = Field(
         2, ge=1, description="Of these, from one site; no site takes all of them."
     )
+    listing_slots: int = Field(2, ge=1, description="Channels that are listed at the same time.")
+    listing_turn_s: float = Field(
+        120,
+        gt=0,
+        description="Seconds after which a channel's long history is listed on in its next turn; "
+        "others have theirs meanwhile.",
+    )
+    relist_days: float = Field(
+        7,
+        ge=0,
+        description="Days after which a channel's whole list is read again, for what is gone or "
+        "has changed. 0: never.",
+    )
     transcription_slots: int = Field(
         0,
         ge=0,

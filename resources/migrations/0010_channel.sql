@@ -30,10 +30,9 @@ create table ytcaption.channel (
     -- What the last look has left for the next.
     feed_state jsonb not null default '{}',
     -- A listing of the whole history: where it goes on, null where none is under way; when it began;
-    -- whether it ends at what is known; when the last one came to its end.
+    -- when the last one came to its end.
     history_next integer default 0,
     history_began_at timestamptz,
-    history_ends_at_known boolean not null default false,
     history_total integer,
     history_done_at timestamptz,
     -- Taken since it was last due by its schedule: `max_new` bounds it.
@@ -43,7 +42,9 @@ create table ytcaption.channel (
     -- The run that lists it now: fences its writes.
     run_id text,
     heartbeat_at timestamptz,
+    -- In a row, and since when.
     failures integer not null default 0,
+    failing_since timestamptz,
     error_code text,
     error_message text,
     created_at timestamptz not null default now(),

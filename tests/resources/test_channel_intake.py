@@ -79,7 +79,7 @@ def test_what_is_wanted_is_asked_for_at_bulk_priority(
     channel = claimed(wanted=plan(callback=callback), owner="key:a")
     taken, _ = intake.take_page(channel.id, RUN, page([2, 1]))
     assert (taken.new, taken.queued, taken.shared) == (2, 2, 0)
-    assert taken.names == [("Part 2", "new"), ("Part 1", "new")]
+    assert taken.shown == [("youtube-v00002", "new"), ("youtube-v00001", "new")]
     rows = intake.postgres.rows(
         "select r.*, t.options, t.priority as of_row from ytcaption.request as r "
         "join ytcaption.transcription as t on t.id = r.transcription_id",
@@ -256,7 +256,7 @@ def test_what_a_whole_listing_leaves_out_is_gone(
     """Only at its end, over all its pages; what came meanwhile is not."""
     id = claimed().id
     intake.take_page(id, RUN, page(range(6, 0, -1)), is_history=True)
-    intake.begin_history(id, RUN, ends_at_known=False)
+    intake.begin_history(id, RUN)
     intake.take_page(id, RUN, page([6, 4], is_last=False), is_history=True)
     intake.take_page(id, RUN, page([7]))
     assert "gone" not in {each[0] for each in _states(store, id).values()}
@@ -273,7 +273,7 @@ def test_an_empty_list_takes_nothing_away(
     """As a rule the source has failed."""
     id = claimed().id
     intake.take_page(id, RUN, page([2, 1]), is_history=True)
-    intake.begin_history(id, RUN, ends_at_known=False)
+    intake.begin_history(id, RUN)
     taken, _ = intake.take_page(id, RUN, page([]), is_history=True)
     assert taken.gone == 0
 
@@ -286,7 +286,7 @@ def test_a_feed_that_shows_its_latest_only(
     id = store.create(feed, plan())[0].id
     runs.claim(id, RUN)
     intake.take_page(id, RUN, page(range(5, 0, -1), channel=feed), is_history=True)
-    intake.begin_history(id, RUN, ends_at_known=False)
+    intake.begin_history(id, RUN)
     taken, _ = intake.take_page(id, RUN, page([6, 5, 3], channel=feed), is_history=True)
     assert taken.gone == 1
     assert _states(store, id)["Part 4"] == ("gone", "missing")

@@ -1,0 +1,46 @@
+"""Which channels have not been listed in time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from resources.postgres import Postgres
+
+GRACE_S = 3600.0
+"""How much later than it was due a channel may be listed."""
+
+_LATE = """
+select id, title, next_listing_at as due_at, listed_at, failures, error_code, error_message
+from ytcaption.channel
+where deleted_at is null and paused_at is null
+    -- Each failure puts it off: what counts is the first.
+    and least(next_listing_at, failing_since) < now() - make_interval(secs => %(grace_s)s)
+order by least(next_listing_at, failing_since), id
+"""
+
+
+@dataclass(frozen=True)
+class LateChannel:
+    """A channel that should have been listed by now.
+
+    Attributes:
+        due_at: when it is, or was, to be looked at next.
+        listed_at: when a look last succeeded; None: never.
+        failures: in a row, with code and message of the last.
+    """
+
+    id: str
+    title: str | None
+    due_at: datetime
+    listed_at: datetime | None
+    failures: int
+    error_code: str | None
+    error_message: str | None
+
+
+def late_channels(postgres: Postgres, grace_s: float = GRACE_S) -> list[LateChannel]:
+    """All that are late, the latest first; those that are paused are not.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.rows`.
+    """
+    return [LateChannel(**row) for row in postgres.rows(_LATE, {"grace_s": grace_s})]

@@ -1,0 +1,191 @@
+"""Who is due, and what listing runs and those who find them gone write."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from resources.breaker import open_breaker
+from resources.channel_freshness import late_channels
+from resources.channel_runs import ChannelRuns, moment, retry_delay_s
+from resources.channel_store import ChannelStore
+from resources.postgres import Postgres
+from tests.channel_lists import plan, source
+from ytcaption_assets.domain.errors import ChannelBusy, ChannelNotFound, ClaimLost
+from ytcaption_assets.settings import Settings
+
+
+@pytest.fixture
+def store(settings: Settings) -> ChannelStore:
+    """With all rights."""
+    return ChannelStore.from_settings(settings, "admin")
+
+
+@pytest.fixture
+def runs(postgres: Postgres) -> ChannelRuns:
+    """With a run's rights."""
+    return ChannelRuns(postgres=postgres)
+
+
+@pytest.fixture
+def id(store: ChannelStore) -> str:
+    """Of a channel that is due."""
+    return store.create(source(), plan())[0].id
+
+
+def _age(postgres: Postgres, column: str, by: timedelta) -> None:
+    with postgres.transaction() as connection:
+        connection.execute(f"update ytcaption.channel set {column} = now() - %s", (by,))  # pyright: ignore
+
+
+def _in_s(at: datetime) -> float:
+    return (at - datetime.now(UTC)).total_seconds()
+
+
+def test_a_look_puts_off_the_next_by_the_schedule(runs: ChannelRuns, id: str):
+    """And the channel is free again."""
+    [due] = runs.due(9)
+    runs.claim(id, "run", moment(due.due_at))
+    assert runs.due(9) == []
+    row = runs.listed(id, "run")
+    assert 890 < _in_s(row.next_listing_at) <= 900
+    assert row.run_id is None
+    assert row.listed_at is not None
+
+
+def test_one_run_holds_a_channel(runs: ChannelRuns, store: ChannelStore, id: str):
+    """Another waits, and one for a moment that is over has nothing to do."""
+    [due] = runs.due(9)
+    runs.claim(id, "run-1")
+    runs.claim(id, "run-1")
+    with pytest.raises(ChannelBusy):
+        runs.claim(id, "run-2")
+    runs.listed(id, "run-1")
+    with pytest.raises(ClaimLost):
+        runs.claim(id, "run-2", moment(due.due_at))
+    with pytest.raises(ClaimLost):
+        runs.heartbeat(id, "run-1")
+    with pytest.raises(ClaimLost):
+        runs.listed(id, "run-1")
+    store.delete(id)
+    with pytest.raises(ChannelNotFound):
+        runs.claim(id, "run-3")
+
+
+def test_a_long_history_goes_on_soon(runs: ChannelRuns, id: str):
+    """After those that are due by then; no later than its schedule says."""
+    runs.claim(id, "run")
+    assert _in_s(runs.listed(id, "run", continue_in_s=2.0).next_listing_at) < 3
+    runs.claim(id, "run")
+    assert 890 < _in_s(runs.listed(id, "run", continue_in_s=5_000.0).next_listing_at) <= 900
+
+
+def test_who_asks_during_a_look_gets_another(runs: ChannelRuns, store: ChannelStore, id: str):
+    """At once, and only one."""
+    runs.claim(id, "run")
+    store.run_now(id)
+    assert runs.due(9) == []
+    runs.listed(id, "run")
+    assert [each.id for each in runs.due(9)] == [id]
+    runs.claim(id, "run")
+    runs.listed(id, "run")
+    assert runs.due(9) == []
+
+
+def test_who_was_asked_for_comes_first_then_who_waits_longest(
+    runs: ChannelRuns, store: ChannelStore
+):
+    """So no channel is passed over for ever."""
+    ids = [store.create(source(name), plan())[0].id for name in ("a", "b", "c")]
+    store.run_now(ids[2])
+    assert [each.id for each in runs.due(9)] == [ids[2], ids[0], ids[1]]
+    assert [each.id for each in runs.due(2)] == [ids[2], ids[0]]
+
+
+def test_failures_put_it_off_further_and_further(runs: ChannelRuns, store: ChannelStore, id: str):
+    """The channel says why; a success forgets it."""
+    for times in (1, 2, 3):
+        runs.claim(id, "run")
+        delay_s = runs.failed(id, "run", "source_unavailable", "No answer.\x00", True)
+        assert 60 * 2 ** (times - 1) <= delay_s <= 75 * 2 ** (times - 1)
+        row = store.get(id)
+        assert (row.failures, row.error_code, row.error_message) == (
+            times,
+            "source_unavailable",
+            "No answer.",
+        )
+        assert delay_s - 5 < _in_s(row.next_listing_at) <= delay_s
+    runs.claim(id, "run")
+    row = runs.listed(id, "run")
+    assert (row.failures, row.error_code, row.error_message) == (0, None, None)
+
+
+def test_delays_have_their_bounds():
+    """Six hours, a day for what is hopeless, and no sooner than the source wants."""
+    assert 6 * 3600 <= retry_delay_s(1_000, True) <= 7.5 * 3600
+    assert 24 * 3600 <= retry_delay_s(1, False) <= 30 * 3600
+    assert 5_000 <= retry_delay_s(1, True, 5_000) <= 6_250
+    assert len({retry_delay_s(1, True) for _ in range(9)}) == 9
+
+
+def test_a_site_that_is_held_up_is_left_alone(runs: ChannelRuns, postgres: Postgres, id: str):
+    """Until its probe."""
+    open_breaker(postgres, "youtube.com", "", "local")
+    assert runs.due(9) == []
+    assert runs.next_due_in_s() is None
+    with postgres.transaction() as connection:
+        connection.execute("update ytcaption.breaker set probe_at = now()")
+    assert [each.id for each in runs.due(9)] == [id]
+
+
+@pytest.mark.parametrize("way", ["silent", "settled"])
+def test_what_a_lost_run_leaves_is_due_again(
+    runs: ChannelRuns, store: ChannelStore, postgres: Postgres, id: str, way: str
+):
+    """Whoever finds it."""
+    runs.claim(id, "run")
+    assert runs.settle_silent(60.0) == []
+    _age(postgres, "heartbeat_at", timedelta(seconds=61))
+    if way == "silent":
+        assert [each.run_id for each in runs.settle_silent(60.0)] == ["run"]
+    else:
+        assert runs.settle_run("run", "run_lost", "Lost.")
+        assert not runs.settle_run("run", "run_lost", "Lost.")
+    row = store.get(id)
+    assert (row.run_id, row.error_code, row.failures) == (None, "run_lost", 1)
+    assert 50 < _in_s(row.next_listing_at) <= 75
+
+
+def test_a_run_that_never_began_is_not_waited_for(runs: ChannelRuns, store: ChannelStore, id: str):
+    """Its run key is used up: the next look has another moment."""
+    [due] = runs.due(9)
+    assert runs.settle_unbegun(due)
+    assert not runs.settle_unbegun(due)
+    assert store.get(id).error_code == "run_not_started"
+
+
+def test_a_run_that_somebody_ends_waits_for_the_schedule(
+    runs: ChannelRuns, store: ChannelStore, id: str
+):
+    """It would be back in a minute else."""
+    runs.claim(id, "run")
+    assert runs.put_off("run")
+    assert not runs.put_off("run")
+    assert 890 < _in_s(store.get(id).next_listing_at) <= 900
+    assert store.get(id).failures == 0
+
+
+@pytest.mark.parametrize("column", ["next_listing_at", "failing_since"])
+def test_late_channels_are_named(
+    runs: ChannelRuns, store: ChannelStore, postgres: Postgres, id: str, column: str
+):
+    """Those that nobody looks at, and those that fail for long; not those that are paused."""
+    find: Callable[[], list[str]] = lambda: [each.id for each in late_channels(postgres)]  # noqa: E731
+    assert find() == []
+    runs.claim(id, "run")
+    runs.failed(id, "run", "source_blocked", "Blocked.", True)
+    assert find() == []
+    _age(postgres, column, timedelta(hours=1, seconds=5))
+    assert find() == [id]
+    store.pause(id)
+    assert find() == []
