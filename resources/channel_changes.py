@@ -6,6 +6,7 @@ from typing import Any
 
 from resources.channel_rows import listed_item
 from ytcaption_assets.domain.channel import ListedItem
+from ytcaption_assets.domain.channel_filters import asks_for_facts
 
 SAME_DURATION_S = 2.0
 """Lists round, and so do different lists of one source."""
@@ -31,7 +32,7 @@ def change_between(before: Mapping[str, Any], item: ListedItem) -> tuple[ListedI
         duration_s=item.duration_s if item.duration_s is not None else known.duration_s,
         audio_bytes=item.audio_bytes if item.audio_bytes is not None else known.audio_bytes,
         is_short=item.is_short or known.is_short,
-        live=item.live or ("over" if known.live == "over" else None),
+        live=known.live if asks_for_facts(item) or known.live == "over" else item.live,
     )
     if before["status"] != "completed":
         return item, None

@@ -10,6 +10,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from resources.channel_changes import change_between
+from resources.channel_places import places
 from resources.channel_rows import ChannelRow
 from resources.channel_verdicts import Judge
 from resources.request_rows import clean
@@ -38,7 +39,7 @@ insert into ytcaption.channel_item as known (
 select %(id)s, media_id, place, kind, url, extractor, title, published_at, duration_s,
     audio_bytes, is_short, live, state, reason, case when change is not null then now() end, change
 from jsonb_to_recordset(%(items)s) as listed(
-    media_id text, place bigint, kind text, url text, extractor text, title text,
+    media_id text, place float8, kind text, url text, extractor text, title text,
     published_at timestamptz, duration_s float8, audio_bytes bigint, is_short boolean, live text,
     state text, reason text, change text)
 order by media_id
@@ -106,21 +107,27 @@ def write_items(
 
     Args:
         channel: held by the caller's transaction.
-        is_history: the page is of the whole history, at its place; else what it shows for the first
-            time is newer than all that is known.
+        is_history: the page is of the whole history; else of the newest, where what it shows for
+            the first time is wanted whatever was taken before.
     """
     listed = {item.source.media_id: item for item in page.items}  # each once
     found = connection.execute(_KNOWN, {"id": channel.id, "media_ids": list(listed)}).fetchall()
     known = {row["media_id"]: row for row in found}
     judge = judge_of(connection, channel, is_history)
-    first_place = page.start - (0 if is_history else int(datetime.now(UTC).timestamp()))
+    new_places = places(
+        connection,
+        channel.id,
+        list(listed),
+        {id: row["place"] for id, row in known.items()},
+        page.start if is_history else None,
+    )
     taken, written = Taken(listed=len(listed)), []
-    for index, (media_id, item) in enumerate(listed.items()):
+    for media_id, item in listed.items():
         before = known.get(media_id)
         if before is None:
             decided = judge.verdict(item)
             taken.count_new(item, decided)
-            values = _values(item) | {"place": first_place + index, "change": None}
+            values = _values(item) | {"place": new_places[media_id], "change": None}
         elif before["state"] == "erased":
             continue
         else:

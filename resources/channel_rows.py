@@ -124,7 +124,7 @@ class ChannelItem:
     """
 
     source: MediaSource
-    place: int
+    place: float
     published_at: datetime | None
     duration_s: float | None
     audio_bytes: int | None

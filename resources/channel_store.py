@@ -64,7 +64,7 @@ class ChannelPosition(NamedTuple):
 class ItemPosition(NamedTuple):
     """A place in the list of a channel's items."""
 
-    place: int
+    place: float
     media_id: str
 
 
@@ -254,7 +254,7 @@ class ChannelStore(dg.ConfigurableResource):
             where item.channel_id = %(id)s
                 and (%(states)s::text[] = '{}' or item.state = any(%(states)s))
                 and (not %(changed)s or item.changed_at is not null)
-                and (%(place)s::bigint is null
+                and (%(place)s::float8 is null
                     or (item.place, item.media_id) > (%(place)s, %(media_id)s))
             order by item.place, item.media_id limit %(limit)s
             """,

@@ -67,7 +67,7 @@ create table ytcaption.channel_item (
     channel_id text not null references ytcaption.channel (id) on delete cascade,
     media_id text not null,
     -- The smaller, the newer, by the order of the source's list.
-    place bigint not null,
+    place double precision not null,
     kind text not null check (kind in ('site', 'direct', 'upload')),
     url text,
     extractor text,
