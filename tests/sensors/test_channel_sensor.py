@@ -1,0 +1,244 @@
+"""Channels that are due -> partitions and runs; late and lost ones are said."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import cast
+
+import dagster as dg
+import pytest
+
+from resources.channel_intake import ChannelIntake
+from resources.channel_runs import DUE_TAG, ChannelRuns
+from resources.channel_store import ChannelStore
+from resources.dagster_runs import RUN_KEY_TAG
+from resources.postgres import Postgres
+from resources.request_store import RequestStore
+from sensors import channel_sensor as module
+from sensors import transcription_sensor as transcriptions
+from sensors.channel_sensor import channel_sensor
+from sensors.run_end_sensor import end_runs
+from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
+from sensors.transcription_sensor import transcription_sensor
+from tests.channel_lists import page, plan, source
+from ytcaption_assets.channel_checks import NAME
+from ytcaption_assets.definitions import build_definitions
+from ytcaption_assets.jobs import CHANNEL_TAG
+from ytcaption_assets.partitions import channel_partitions
+from ytcaption_assets.settings import Settings
+
+PARTITIONS = cast(str, channel_partitions.name)
+
+
+@pytest.fixture
+def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setattr(module, "WAIT_S", 0.2)
+    monkeypatch.setattr(transcriptions, "WAIT_S", 0.2)
+    with dg.instance_for_test() as found:
+        yield found
+
+
+@pytest.fixture
+def store(settings: Settings) -> ChannelStore:
+    """With all rights."""
+    return ChannelStore.from_settings(settings, "admin")
+
+
+@pytest.fixture
+def runs(postgres: Postgres) -> ChannelRuns:
+    """With a run's rights."""
+    return ChannelRuns(postgres=postgres)
+
+
+def tick(
+    instance: dg.DagsterInstance, runs: ChannelRuns, cursor: str | None = None
+) -> dg.SensorResult | dg.SkipReason:
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, resources={"channel_runs": runs}
+    )
+    with context:
+        found = channel_sensor(context)
+    assert isinstance(found, dg.SensorResult | dg.SkipReason)
+    return found
+
+
+def requested(result: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
+    return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
+
+
+def made_run(
+    instance: dg.DagsterInstance, settings: Settings, request: dg.RunRequest
+) -> dg.DagsterRun:
+    """The run that Dagster's daemon would make of a request."""
+    job = build_definitions(settings).resolve_job_def("list_channel")
+    tags = {**request.tags, RUN_KEY_TAG: request.run_key or ""}
+    return instance.create_run_for_job(
+        job, tags=tags | {"dagster/partition": request.partition_key or ""}
+    )
+
+
+def test_each_channel_that_is_due_becomes_a_partition_and_a_run(instance, runs, store, settings):
+    """Once a moment; partitions of channels that are gone go."""
+    ids = sorted(store.create(source(name), plan())[0].id for name in ("a", "b"))
+    instance.add_dynamic_partitions(PARTITIONS, ["gone"])
+    result = tick(instance, runs)
+    assert isinstance(result, dg.SensorResult)
+    assert sorted(each.partition_key or "" for each in requested(result)) == ids
+    added, deleted = result.dynamic_partitions_requests or []
+    assert (list(added.partition_keys), list(deleted.partition_keys)) == (ids, ["gone"])
+    for request in requested(result):
+        assert request.run_key == f"{request.partition_key}:{request.tags[DUE_TAG]}"
+        assert request.tags[CHANNEL_TAG] == request.partition_key
+        made_run(instance, settings, request)
+    instance.add_dynamic_partitions(PARTITIONS, ids)
+    instance.delete_dynamic_partition(PARTITIONS, "gone")
+    assert isinstance(tick(instance, runs), dg.SkipReason)
+
+
+def test_no_more_runs_than_places_wait_in_dagster(instance, runs, store, settings):
+    """The rest waits in Postgres."""
+    for number in range(7):
+        store.create(source(f"c{number}"), plan())
+    assert len(requested(tick(instance, runs))) == 2 * settings.listing_slots
+
+
+def test_a_tick_wakes_up_for_a_new_channel(instance, runs, store, monkeypatch):
+    """Within a moment, not at the next tick."""
+    monkeypatch.setattr(module, "WAIT_S", 20.0)
+    with ThreadPoolExecutor(1) as pool:
+        ticking = pool.submit(tick, instance, runs)
+        deadline = time.monotonic() + 15.0
+        listening = "select from pg_stat_activity where query like 'listen ytcaption_channels%%'"
+        while not store.postgres.rows(listening, {}) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        id = store.create(source(), plan())[0].id
+        assert [each.partition_key for each in requested(ticking.result(15))] == [id]
+
+
+def test_a_run_that_ended_before_it_claimed_is_followed_by_another(instance, runs, store, settings):
+    """A moment later: its run key is used up."""
+    id = store.create(source(), plan())[0].id
+    [request] = requested(tick(instance, runs))
+    instance.report_run_failed(made_run(instance, settings, request), "It did not start.")
+    tick(instance, runs)
+    assert store.get(id).error_code == "run_not_started"
+    store.run_now(id)
+    [another] = requested(tick(instance, runs))
+    assert another.run_key != request.run_key
+
+
+def test_a_silent_run_loses_its_channel(instance, runs, store, settings, postgres):
+    """And its slots; the run is said to have failed."""
+    id = store.create(source(), plan())[0].id
+    [request] = requested(tick(instance, runs))
+    run = made_run(instance, settings, request)
+    runs.claim(id, run.run_id, request.tags[DUE_TAG])
+    with postgres.transaction() as connection:
+        connection.execute(
+            "update ytcaption.channel set heartbeat_at = now() - %s", (timedelta(seconds=61),)
+        )
+    tick(instance, runs)
+    assert store.get(id).error_code == "run_lost"
+    ended = instance.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert ended.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_late_channels_are_said_when_that_changes(instance, runs, store, postgres):
+    """As an evaluation of the asset's check, which the UI shows, without a run."""
+    id = store.create(source(), plan())[0].id
+    store.pause(id)
+    instance.add_dynamic_partitions(PARTITIONS, [id])
+    assert isinstance(tick(instance, runs), dg.SkipReason)
+    with postgres.transaction() as connection:
+        connection.execute(
+            "update ytcaption.channel set paused_at = null, next_listing_at = now() - %s",
+            (timedelta(hours=2),),
+        )
+    late = tick(instance, runs)
+    assert isinstance(late, dg.SensorResult)
+    [said] = late.asset_events
+    assert isinstance(said, dg.AssetCheckEvaluation)
+    assert (said.check_name, said.passed, said.severity) == (
+        NAME,
+        False,
+        dg.AssetCheckSeverity.WARN,
+    )
+    assert id in str(said.metadata["channels"].value)
+    again = tick(instance, runs, late.cursor)
+    assert isinstance(again, dg.SensorResult)
+    assert not again.asset_events
+    runs.claim(id, "run")
+    runs.listed(id, "run")
+    well = tick(instance, runs, late.cursor)
+    assert isinstance(well, dg.SensorResult)
+    assert [each.passed for each in well.asset_events] == [True]  # pyright: ignore
+
+
+@pytest.mark.parametrize("end", ["failed", "canceled", "succeeded"])
+def test_what_a_run_leaves_is_settled(instance, runs, store, settings, request_store, end):
+    """A run that ended from outside frees its channel, and no transcription is looked for."""
+    id = store.create(source(), plan())[0].id
+    [request] = requested(tick(instance, runs))
+    run = made_run(instance, settings, request)
+    runs.claim(id, run.run_id, request.tags[DUE_TAG])
+    sensor, report, code = {
+        "failed": (run_failed_sensor, instance.report_run_failed, "run_lost"),
+        "canceled": (run_canceled_sensor, instance.report_run_canceled, None),
+        "succeeded": (run_succeeded_sensor, instance.report_run_failed, None),
+    }[end]
+    event = report(run, "As it is.")
+    context = dg.build_run_status_sensor_context(
+        sensor_name="s",
+        dagster_event=event,
+        dagster_instance=instance,
+        dagster_run=run,
+        resources={"request_store": request_store},
+    )
+    with context:
+        sensor(context)
+    row = store.get(id)
+    assert row.run_id == (run.run_id if end == "succeeded" else None)
+    assert row.error_code == code
+
+
+def test_runs_of_channels_are_not_taken_for_runs_of_transcriptions(
+    instance, runs, store, settings, request_store: RequestStore
+):
+    """Who ends runs that have no transcription leaves them alone."""
+    store.create(source(), plan())
+    run = made_run(instance, settings, requested(tick(instance, runs))[0])
+    started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
+    instance.report_dagster_event(started, run_id=run.run_id)
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status is dg.DagsterRunStatus.STARTED
+    ended, _ = end_runs(instance, request_store, {run.run_id: 0.0}, 1e9)
+    assert ended == 0
+
+
+def test_five_hundred_bulk_items_do_not_hold_up_a_person(
+    instance, runs, store, postgres, request_store: RequestStore
+):
+    """Who asks now is next, and the items' runs carry their channel."""
+    id = store.create(source(), plan())[0].id
+    intake = ChannelIntake(postgres=postgres)
+    runs.claim(id, "run")
+    intake.take_page(id, "run", page(range(500, 0, -1)))
+    assert intake.take_new(id, "run").queued == 300
+    person = request_store.submit(
+        page([999]).items[0].source, plan().options, owner="key:person"
+    ).transcription.id
+    context = dg.build_sensor_context(instance=instance, resources={"request_store": request_store})
+    with context:
+        result = transcription_sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    first, *others = requested(result)
+    assert first.partition_key == person
+    assert CHANNEL_TAG not in first.tags
+    assert others
+    assert {each.tags[CHANNEL_TAG] for each in others} == {id}
+    assert int(first.tags["dagster/priority"]) > max(
+        int(each.tags["dagster/priority"]) for each in others
+    )
