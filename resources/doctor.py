@@ -1,11 +1,12 @@
 """All checks, by how often they are made."""
 
+from resources.upkeep_channels import CHANNEL_CHECKS
 from resources.upkeep_documents import DAMAGE_CHECKS, DOCUMENT_CHECK
 from resources.upkeep_files import FILE_CHECKS
 from resources.upkeep_rows import ERASURE_CHECK, ROW_CHECKS
 from resources.upkeep_runs import PARTITION_CHECKS, RUN_CHECKS
 
-EACH_MINUTE = (*RUN_CHECKS, *ROW_CHECKS)
+EACH_MINUTE = (*RUN_CHECKS, *ROW_CHECKS, *CHANNEL_CHECKS)
 """Milliseconds, and somebody may be waiting for what they mend."""
 
 EACH_DAY = (*PARTITION_CHECKS, ERASURE_CHECK, *FILE_CHECKS, DOCUMENT_CHECK)

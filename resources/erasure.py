@@ -5,7 +5,7 @@ repeating it finishes what is left:
 
 1. One transaction: the tombstone, from which on every read answers that it was erased;
    deliveries, requests, segments, drafts, checkpoints and captions go; the rows of transcription
-   and media forget document and audio.
+   and media forget document and audio, and the items of channels what their list has shown.
 2. Its files, its runs and partition in Dagster, its logs, its rows in the lake: each may fail, all
    can be repeated, since all are found by the ids that the rows still have.
 3. One transaction: the rows.
@@ -25,6 +25,7 @@ from typing import Self
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from resources.channel_erasure import forget_items, forget_unwanted
 from resources.endings import others_asked, owned_row, withdraw
 from resources.event_log import add_event
 from resources.library_report import forget_reports
@@ -181,6 +182,8 @@ class Erasure:
     def _empty(self, id: str) -> _Emptied | None:
         """Step 1; None where another has erased it meanwhile."""
         with self._postgres.transaction() as connection:
+            # Before the media's row, as who asks for items holds them before.
+            forget_items(connection, id)
             locked_media(connection, id)
             row = connection.execute(
                 "select * from ytcaption.transcription where id = %s for update", (id,)
@@ -271,6 +274,7 @@ class Erasure:
                 (id,),
             )
             if media is not None and gone.rowcount:
+                forget_unwanted(connection, media["id"])
                 connection.execute(
                     "delete from ytcaption.media where id = %(id)s and not exists "
                     "(select from ytcaption.transcription where media_id = %(id)s)",

@@ -5,13 +5,14 @@ Age counts from the last change and the last request: what somebody has asked fo
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import LiteralString
 
 import dagster as dg
 
+from resources.channel_retention import old_items, with_age_of_channel
 from resources.checkpoint_store import KEPT_DAYS
 from resources.dagster_runs import FINISHED_STATUSES, PARTITION_TAG, forget_run
 from resources.erasure import transcribe_logs
@@ -78,16 +79,29 @@ def _remove_audio(parts: Parts, media_id: str) -> bool:
 
 def _old_transcripts(parts: Parts, id: str | None = None) -> list[str]:
     days = parts.settings.transcript_days
-    return fitting(parts.postgres, PurgeFilter(older_than_days=days), id) if days else []
+    if not days:
+        return []
+    ids = fitting(parts.postgres, PurgeFilter(older_than_days=days), id)
+    others = with_age_of_channel(parts.postgres, ids)
+    return [each for each in ids if each not in others]
 
 
-def _erase(parts: Parts, id: str) -> bool:
-    if not _old_transcripts(parts, id):
-        return False
-    try:
-        return parts.erasure.erase(id)
-    except (TranscriptionNotFound, TranscriptionErased):
-        return False
+def _old_items(parts: Parts, id: str | None = None) -> list[str]:
+    return old_items(parts.postgres, parts.settings.transcript_days, id)
+
+
+def _erasing(
+    old: Callable[[Parts, str | None], Sequence[str]],
+) -> Callable[[Parts, str], bool]:
+    def erase(parts: Parts, id: str) -> bool:
+        if not old(parts, id):
+            return False
+        try:
+            return parts.erasure.erase(id)
+        except (TranscriptionNotFound, TranscriptionErased):
+            return False
+
+    return erase
 
 
 def _old_partitions(parts: Parts) -> list[str]:
@@ -218,7 +232,14 @@ RETENTION = (
         "transcriptions older than YTCAPTION_TRANSCRIPT_DAYS",
         "erased",
         _old_transcripts,
-        one_by_one(_erase),
+        one_by_one(_erasing(_old_transcripts)),
+    ),
+    Check(
+        "channel_transcript_old",
+        "transcriptions older than their channels keep them",
+        "erased",
+        _old_items,
+        one_by_one(_erasing(_old_items)),
     ),
     Check(
         "audio_old",

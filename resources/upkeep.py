@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from resources.channel_runs import ChannelRuns
 from resources.erasure import Erasure
 from resources.object_store import ObjectStore
 from resources.orchestrator import Orchestrator
@@ -37,6 +38,7 @@ class Parts:
     instance: dg.DagsterInstance
     postgres: Postgres
     store: RequestStore
+    channel_runs: ChannelRuns
     objects: ObjectStore
     workspace: Workspace
     catalog: TranscriptCatalog
@@ -52,6 +54,7 @@ class Parts:
             instance=instance,
             postgres=store.postgres,
             store=store,
+            channel_runs=ChannelRuns(postgres=store.postgres),
             objects=ObjectStore.from_settings(settings),
             workspace=Workspace.from_settings(settings),
             catalog=TranscriptCatalog.from_settings(settings),

@@ -9,6 +9,7 @@ from resources.channel_runs import DUE_TAG, ChannelRuns, DueChannel, moment
 from resources.channel_store import CHANNELS_CHANNEL
 from resources.lost_listings import end_lost_listings
 from resources.lost_runs import runs_by_key
+from resources.pauses import paused_parts
 from ytcaption_assets.channel_checks import evaluation
 from ytcaption_assets.domain.request import short_hash
 from ytcaption_assets.jobs import CHANNEL_TAG, list_channel_job
@@ -43,6 +44,8 @@ def channel_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Its cursor is the last verdict on who is late: one is reported when it changes."""
     end_lost_listings(context.instance, channel_runs)
+    if "intake" in paused_parts(channel_runs.postgres):
+        return dg.SkipReason("Paused by an operator: intake.")
     waiting, known = _without_run(context.instance, channel_runs)
     changes = _partition_changes(context.instance, channel_runs)
     late = late_channels(channel_runs.postgres)

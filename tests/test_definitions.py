@@ -22,13 +22,14 @@ def test_the_asset_keys_are_pinned(repository):
         "audio_download",
         "transcription",
         "transcript_parquet",
+        "channel_listing",
         "lake_maintenance",
         "library_report",
     }
 
 
 def test_the_lineage_is_a_line(repository):
-    """audio_download -> transcription -> transcript_parquet, and the library after it."""
+    """audio_download -> transcription -> transcript_parquet, the library after it, channels beside it."""
     graph = repository.asset_graph
     parents = {
         key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
@@ -40,6 +41,7 @@ def test_the_lineage_is_a_line(repository):
         "transcript_parquet": {"transcription"},
         "lake_maintenance": {"transcript_parquet"},
         "library_report": {"lake_maintenance"},
+        "channel_listing": set(),
     }
 
 
@@ -60,12 +62,14 @@ def test_downloads_and_transcriptions_have_pools(repository):
     }
     assert pools["audio_download"] == "download"
     assert pools["transcription"] == "transcription"
+    assert pools["channel_listing"] == "listing"
 
 
 def test_the_sensors_run_without_being_switched_on(repository):
     """A new installation works at once."""
     assert {sensor.name for sensor in repository.sensor_defs} >= {
         "transcription_sensor",
+        "channel_sensor",
         "run_failed_sensor",
         "run_canceled_sensor",
         "run_succeeded_sensor",

@@ -17,6 +17,7 @@ from ytcaption_assets.cli.dagster_home import (
     set_pool_limits,
 )
 from ytcaption_assets.domain.errors import DatabaseUnavailable, SetupError
+from ytcaption_assets.jobs import list_channel_job, transcribe_job
 from ytcaption_assets.settings import Settings, load_settings
 
 
@@ -34,10 +35,16 @@ def test_the_instance_is_what_the_settings_say(settings):
         assert isinstance(instance.run_storage, PostgresRunStorage)
         assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
         limits = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
-        assert limits == {"download": 3, "transcription": 2}
+        assert limits == {"download": 3, "transcription": 2, "listing": settings.listing_slots}
         concurrency = instance.get_concurrency_config()
         assert concurrency.pool_config.pool_granularity.value == "op"
-        assert concurrency.run_queue_config.max_concurrent_runs == 5
+        queue = concurrency.run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 5 + settings.listing_slots
+        assert {each["value"]: each["limit"] for each in queue.tag_concurrency_limits} == {
+            transcribe_job.name: 5,
+            list_channel_job.name: settings.listing_slots,
+        }
         assert instance.run_coordinator.dequeue_interval_seconds == 1
         monitoring = instance.run_monitoring_settings
         assert monitoring["enabled"]
@@ -82,7 +89,11 @@ def test_a_restart_keeps_to_what_is_paused(settings):
         set_pool_limits(instance, settings)
         set_pool_limits(instance, settings, {"transcription", "intake"})
         limits = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
-        assert limits == {"download": settings.download_slots, "transcription": 0}
+        assert limits == {
+            "download": settings.download_slots,
+            "transcription": 0,
+            "listing": settings.listing_slots,
+        }
         set_pool_limits(instance, settings)
 
 

@@ -13,6 +13,7 @@ from resources.channel_intake import ChannelIntake
 from resources.channel_runs import DUE_TAG, ChannelRuns
 from resources.channel_store import ChannelStore
 from resources.dagster_runs import RUN_KEY_TAG
+from resources.pauses import pause, resume
 from resources.postgres import Postgres
 from resources.request_store import RequestStore
 from sensors import channel_sensor as module
@@ -101,6 +102,15 @@ def test_no_more_runs_than_places_wait_in_dagster(instance, runs, store, setting
     for number in range(7):
         store.create(source(f"c{number}"), plan())
     assert len(requested(tick(instance, runs))) == 2 * settings.listing_slots
+
+
+def test_paused_intake_lists_no_channel(instance, runs, store):
+    """It would ask for what it finds."""
+    store.create(source(), plan())
+    pause(runs.postgres, "intake", "", "local")
+    assert isinstance(tick(instance, runs), dg.SkipReason)
+    resume(runs.postgres, "intake", "local")
+    assert len(requested(tick(instance, runs))) == 1
 
 
 def test_a_tick_wakes_up_for_a_new_channel(instance, runs, store, monkeypatch):
