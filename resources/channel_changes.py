@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from resources.channel_rows import listed_item
@@ -12,12 +13,15 @@ SAME_DURATION_S = 2.0
 """Lists round, and so do different lists of one source."""
 
 
-def change_between(before: Mapping[str, Any], item: ListedItem) -> tuple[ListedItem, str | None]:
+def change_between(
+    before: Mapping[str, Any], item: ListedItem, *, is_exact: bool
+) -> tuple[ListedItem, str | None]:
     """The item with what the list no longer says of it, as a feed says less than a page does; and
     why its audio seems to be another than what was transcribed, None where it does not.
 
     Args:
         before: its row, with `status` of its transcription.
+        is_exact: the list is a feed, which knows when each item was published.
     """
     known = listed_item(before)
     item = replace(
@@ -28,7 +32,7 @@ def change_between(before: Mapping[str, Any], item: ListedItem) -> tuple[ListedI
             extractor=item.source.extractor or known.source.extractor,
             title=item.source.title or known.source.title,
         ),
-        published_at=_published(known, item),
+        published_at=_published(before, item, is_exact=is_exact),
         duration_s=item.duration_s if item.duration_s is not None else known.duration_s,
         audio_bytes=item.audio_bytes if item.audio_bytes is not None else known.audio_bytes,
         is_short=item.is_short or known.is_short,
@@ -44,10 +48,10 @@ def change_between(before: Mapping[str, Any], item: ListedItem) -> tuple[ListedI
     return item, None
 
 
-def _published(known: ListedItem, item: ListedItem) -> "Any":
-    """The more exact one: pages often say the day only, which is midnight."""
-    first, now = known.published_at, item.published_at
-    if first is None or now is None:
-        return first or now
-    is_day_only = (now.hour, now.minute, now.second) == (0, 0, 0)
-    return first if is_day_only and first.date() == now.date() else now
+def _published(before: Mapping[str, Any], item: ListedItem, *, is_exact: bool) -> datetime | None:
+    """As first told, since pages say `2 years ago`, which is another moment each time; feeds say it
+    to the second. What is only announced may be put off."""
+    known_at: datetime | None = before["published_at"]
+    if known_at is None or item.published_at is None:
+        return known_at or item.published_at
+    return item.published_at if is_exact or before["state"] == "waiting" else known_at

@@ -87,7 +87,7 @@ class ChannelIntake(dg.ConfigurableResource):
             taken = write_items(connection, channel, page, is_history)
             if is_history:
                 taken.gone += _move_on(connection, channel, page)
-            elif page.state != channel.feed_state:
+            if page.state and page.state != channel.feed_state:
                 connection.execute(
                     "update ytcaption.channel set feed_state = %s where id = %s",
                     (Jsonb(clean(page.state)), id),
@@ -117,7 +117,7 @@ class ChannelIntake(dg.ConfigurableResource):
 def _move_on(connection: Connection[DictRow], channel: ChannelRow, page: ListingPage) -> int:
     """To the next page of the history, or to its end; how many items are found gone there."""
     id, is_whole = channel.id, page.next_start is None
-    is_end = is_whole or judge_of(connection, channel, is_history=True).has_enough
+    is_end = is_whole or judge_of(connection, channel, page.start + 1).has_enough
     note_page(connection, id, page)
     connection.execute(
         """

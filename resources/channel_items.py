@@ -107,13 +107,12 @@ def write_items(
 
     Args:
         channel: held by the caller's transaction.
-        is_history: the page is of the whole history; else of the newest, where what it shows for
-            the first time is wanted whatever was taken before.
+        is_history: the page is of the whole history; else of the newest items only.
     """
     listed = {item.source.media_id: item for item in page.items}  # each once
     found = connection.execute(_KNOWN, {"id": channel.id, "media_ids": list(listed)}).fetchall()
     known = {row["media_id"]: row for row in found}
-    judge = judge_of(connection, channel, is_history)
+    judge = judge_of(connection, channel, page.start if is_history else 0)
     new_places = places(
         connection,
         channel.id,
@@ -131,7 +130,8 @@ def write_items(
         elif before["state"] == "erased":
             continue
         else:
-            item_now, change = change_between(before, item)
+            judge.taken += page.start == 0 and _is_wanted(before)
+            item_now, change = change_between(before, item, is_exact=bool(page.state))
             decided = _decided_again(before, item_now, judge)
             values = _values(item_now) | {"place": before["place"], "change": change}
             if not _differs(before, values, decided):
@@ -144,15 +144,20 @@ def write_items(
     return taken
 
 
-def judge_of(connection: Connection[DictRow], channel: ChannelRow, is_history: bool) -> Judge:
-    """Who decides on items of the channel that come now, newest first. Of a history's only so many
-    are wanted as the newer ones have left."""
+def judge_of(connection: Connection[DictRow], channel: ChannelRow, start: int) -> Judge:
+    """Who decides on items of the channel that come now, newest first, from a place in its list on:
+    of what comes later only so many are wanted as the newer ones have left."""
     filters = channel.plan.filters
     wanted = 0
-    if is_history and filters.newest is not None:
+    if start > 0 and filters.newest is not None:
         row = connection.execute(_WANTED, (channel.id,)).fetchone()
         wanted = row["number"] if row is not None else 0
     return Judge(filters, datetime.now(UTC), wanted)
+
+
+def _is_wanted(row: DictRow) -> bool:
+    """As `_WANTED` counts it."""
+    return row["state"] in ("new", "waiting") or row["transcription_id"] is not None
 
 
 def _decided_again(before: DictRow, item: ListedItem, judge: Judge) -> Verdict:

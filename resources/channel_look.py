@@ -106,7 +106,9 @@ class Look:
             facts = self._lister.newest(replace(source, feed_url=None), {})
             facts = replace(facts, channel=source, state=self.channel.feed_state)
             self._take(_newest_first(facts))
-        self._take(_newest_first(newest))
+        # A feed that has no more to show is the whole history.
+        is_whole = newest.next_start is None and bool(newest.items)
+        self._take(newest if is_whole else _newest_first(newest), is_history=is_whole)
 
     def _needs_facts(self, unknown: list[ListedItem]) -> bool:
         return any(asks_for_facts(item) for item in unknown) or self._intake.has_waiting(

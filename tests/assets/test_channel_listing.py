@@ -76,7 +76,7 @@ def test_a_podcast_is_listed_and_asked_for(
     id = subscribe(store, host.podcast("news", 4), filters={"newest": 3}).id
     first = told(materialize(instance, postgres, id))
     assert {name: first[name] for name in ("listed", "new", "queued", "left_out", "gone")} == {
-        "listed": 8,  # the feed is the newest, and the history
+        "listed": 4,
         "new": 4,
         "queued": 3,
         "left_out": 1,
@@ -90,6 +90,9 @@ def test_a_podcast_is_listed_and_asked_for(
     host.podcast("news", 5)
     third = told(materialize(instance, postgres, id))
     assert (third["new"], third["queued"]) == (1, 1)
+    host.podcast("news", 5, gone={3})
+    fourth = told(materialize(instance, postgres, id))
+    assert (fourth["new"], fourth["gone"]) == (0, 1)
     row = store.get(id)
     assert (row.failures, row.run_id, row.history_next) == (0, None, None)
     assert row.source.title is not None

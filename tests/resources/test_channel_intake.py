@@ -15,7 +15,7 @@ from resources.channel_store import ChannelStore
 from resources.postgres import Postgres
 from resources.request_rows import Callback
 from resources.request_store import RequestStore
-from tests.channel_lists import item, page, plan, source
+from tests.channel_lists import START, item, page, plan, source
 from ytcaption_assets.domain.channel import ListingPage
 from ytcaption_assets.domain.errors import ClaimLost
 from ytcaption_assets.settings import Settings
@@ -167,7 +167,13 @@ def test_only_so_many_of_the_newest(
     assert now.history_next is None
     assert now.history_done_at is not None
     intake.take_page(channel.id, RUN, page([11]))
+    # Behind those that are newer, though listed as late as that.
+    intake.begin_history(channel.id, RUN)
+    again = page([12, 11, 10, 9, 8, 5], is_last=False)
+    intake.take_page(channel.id, RUN, again, is_history=True)
     assert _states(store, channel.id) == {
+        "Part 12": ("queued", None),
+        "Part 5": ("filtered", "not_newest"),
         "Part 11": ("queued", None),
         "Part 10": ("queued", None),
         "Part 9": ("filtered", "title_excluded"),
@@ -333,6 +339,22 @@ def test_a_feed_takes_no_fact_away(
     intake.take_page(id, RUN, ListingPage(source(), (item(1, duration_s=None),)))
     [found] = store.items(id)
     assert (found.duration_s, found.is_short) == (60.0, True)
+
+
+def test_times_that_are_about_right_are_not_written_anew(
+    claimed: Callable[..., ChannelRow], intake: ChannelIntake, store: ChannelStore
+):
+    """Pages say `2 years ago`; the feed says it to the second, once and for all."""
+    id, at = claimed().id, START + timedelta(days=3)
+    shown = [
+        (item(1, published_at=at), {}, at),
+        (item(1, published_at=at + timedelta(minutes=5)), {}, at),
+        (item(1, published_at=at + timedelta(seconds=7)), {"etag": "x"}, at + timedelta(seconds=7)),
+        (item(1, published_at=at + timedelta(minutes=9)), {}, at + timedelta(seconds=7)),
+    ]
+    for listed, state, expected in shown:
+        intake.take_page(id, RUN, ListingPage(source(), (listed,), state=state))
+        assert store.items(id)[0].published_at == expected
 
 
 def test_the_channel_takes_its_sources_title(
