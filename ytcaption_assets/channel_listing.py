@@ -10,6 +10,7 @@ from resources.channel_intake import ChannelIntake
 from resources.channel_items import Taken
 from resources.channel_listing import ChannelLister
 from resources.channel_look import Look, LookLimits
+from resources.channel_pace import PacedLister
 from resources.channel_rows import ChannelCounts, ChannelRow
 from resources.channel_runs import DUE_TAG, ChannelRuns
 from resources.channel_store import counts
@@ -44,7 +45,8 @@ def channel_listing(
     settings = load_settings()
     limits = LookLimits(settings.listing_turn_s, settings.relist_days)
     with asset_span(context, of="channel_id"), _claimed(context, channel_runs) as channel:
-        look = Look(channel, context.run_id, channel_lister, channel_intake, limits)
+        lister = PacedLister(channel_lister, channel_intake.postgres)
+        look = Look(channel, context.run_id, lister, channel_intake, limits)
         is_left = look.make()
         channel = channel_runs.listed(channel.id, context.run_id, CONTINUE_S if is_left else None)
         with channel_intake.postgres.transaction() as connection:

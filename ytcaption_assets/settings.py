@@ -214,9 +214,9 @@ class Settings(DownloadChecks):
     downloads_per_site: int = Field(
         2, ge=1, description="Of these, from one site; no site takes all of them."
     )
-    listing_slots: int = Field(2, ge=1, description="Channels that are listed at the same time.")
+    listing_slots: int = Field(3, ge=1, description="Channels that are listed at the same time.")
     listing_turn_s: float = Field(
-        120,
+        300,
         gt=0,
         description="Seconds after which a channel's long history is listed on in its next turn; "
         "others have theirs meanwhile.",

@@ -8,6 +8,7 @@ import pytest
 from resources.channel_intake import ChannelIntake
 from resources.channel_items import Taken
 from resources.channel_look import PAGE_SIZE, Look, LookLimits
+from resources.channel_pace import PacedLister
 from resources.channel_preview import preview
 from resources.channel_rows import ChannelPlan
 from resources.channel_runs import ChannelRuns
@@ -240,3 +241,30 @@ def test_a_preview_writes_nothing(channel: Subscription):
     assert preview(channel.lister, source(), filters, most=30).is_whole
     assert channel.store.channels() == []
     assert channel.store.postgres.rows("select from ytcaption.channel_item", {}) == []
+
+
+def test_requests_for_lists_keep_to_the_sites_pace(
+    channel: Subscription, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+):
+    """The feed, and each page; where a history goes on, those before its first page count, too."""
+    monkeypatch.setenv("YTCAPTION_LISTS_PER_MINUTE", "6")
+    channel.subscribe(2 * PAGE_SIZE)
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        with postgres.transaction() as connection:
+            connection.execute(
+                "update ytcaption.pace set lists_next_at = lists_next_at "
+                "- make_interval(secs => %s)",
+                (seconds,),
+            )
+
+    paced = PacedLister(channel.lister, postgres, sleep)
+    paced.newest(source(), {})
+    assert waited == []
+    assert len(list(paced.pages(source(), 0, PAGE_SIZE))) == 2
+    assert waited == pytest.approx([10, 10], abs=2)
+    assert len(list(paced.pages(source(), PAGE_SIZE, PAGE_SIZE))) == 1
+    paced.newest(source(), {})
+    assert waited == pytest.approx([10, 10, 10, 20], abs=3)
