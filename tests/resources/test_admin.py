@@ -133,17 +133,23 @@ def test_a_pause_says_who_and_why_until_it_is_resumed(api: Postgres, postgres: P
 
 def test_pools_follow_the_rows(settings: Settings):
     """Without slots while paused, with the settings' afterwards; what else was chosen stays."""
-    settings = settings.model_copy(update={"download_slots": 3, "transcription_slots": 2})
-    assert pool_slots(settings, {"download", "intake"}) == {"download": 0, "transcription": 2}
+    settings = settings.model_copy(
+        update={"download_slots": 3, "transcription_slots": 2, "listing_slots": 1}
+    )
+    assert pool_slots(settings, {"download", "intake"}) == {
+        "download": 0,
+        "transcription": 2,
+        "listing": 1,
+    }
 
     def limits() -> dict[str, int | None]:
         return {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
 
     with dg.instance_for_test() as instance:
         follow_pauses(instance, settings, {"download"})
-        assert limits() == {"download": 0, "transcription": 2}
+        assert limits() == {"download": 0, "transcription": 2, "listing": 1}
         instance.event_log_storage.set_concurrency_slots("transcription", 1)
         follow_pauses(instance, settings, {"download"})
-        assert limits() == {"download": 0, "transcription": 1}
+        assert limits() == {"download": 0, "transcription": 1, "listing": 1}
         follow_pauses(instance, settings, ())
-        assert limits() == {"download": 3, "transcription": 1}
+        assert limits() == {"download": 3, "transcription": 1, "listing": 1}
