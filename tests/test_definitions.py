@@ -29,7 +29,7 @@ def test_the_asset_keys_are_pinned(repository):
 
 
 def test_the_lineage_is_a_line(repository):
-    """audio_download -> transcription -> transcript_parquet, the library after it, channels beside it."""
+    """audio_download -> transcription -> transcript_parquet -> the library; channels beside."""
     graph = repository.asset_graph
     parents = {
         key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
