@@ -107,9 +107,9 @@ def test_no_more_runs_than_places_wait_in_dagster(instance, runs, store, setting
 def test_paused_intake_lists_no_channel(instance, runs, store):
     """It would ask for what it finds."""
     store.create(source(), plan())
-    pause(runs.postgres, "intake", "", "local")
+    pause(store.postgres, "intake", "", "local")
     assert isinstance(tick(instance, runs), dg.SkipReason)
-    resume(runs.postgres, "intake", "local")
+    resume(store.postgres, "intake", "local")
     assert len(requested(tick(instance, runs))) == 1
 
 
