@@ -1,7 +1,5 @@
 """What a list of transcriptions is asked by: filters, and the cursor of its page."""
 
-import base64
-import binascii
 import json
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,21 +8,19 @@ from fastapi import Depends, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator
 
+from api.cursors import LONGEST_CURSOR, invalid_cursor, values_of, written
 from api.moment import Moment
 from api.request_schemas import refuse_unstorable
 from resources.transcription_list import MOST_FIELDS, ListFilter, Position
-from ytcaption_assets.domain.errors import InvalidCursor
 from ytcaption_assets.domain.languages import WHISPER_LANGUAGES
 from ytcaption_assets.domain.request import TranscriptionStatus, is_partition_key
 
 LARGEST_PAGE = 200
-_LONGEST_CURSOR = 400
 
 
 def cursor_of(position: Position) -> str:
     """A place in the list as text that says nothing to a client."""
-    text = json.dumps([position.created_at.isoformat(), position.id])
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return written([position.created_at.isoformat(), position.id])
 
 
 def position_of(cursor: str) -> Position:
@@ -34,16 +30,13 @@ def position_of(cursor: str) -> Position:
         InvalidCursor: `cursor_of` has not made it.
     """
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        at, id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        at, id = values_of(cursor)
         position = Position(datetime.fromisoformat(at), id)
         if position.created_at.tzinfo and is_partition_key(id) and cursor_of(position) == cursor:
             return position
-    except (binascii.Error, ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         pass
-    raise InvalidCursor(
-        "This cursor is none that a list gave. Take `next_url` of a page, or begin without cursor."
-    )
+    raise invalid_cursor()
 
 
 def _storable(text: str) -> str:
@@ -59,7 +52,7 @@ def _position(
     cursor: Annotated[
         str | None,
         Query(
-            max_length=_LONGEST_CURSOR,
+            max_length=LONGEST_CURSOR,
             description="`next_cursor` of the page before. Left out: the first page.",
         ),
     ] = None,

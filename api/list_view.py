@@ -1,11 +1,11 @@
 """A page of transcriptions."""
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
+from api.cursors import next_page
 from api.list_parameters import cursor_of
 from api.schemas import TranscriptionRead
 from api.transcription_view import Links, status_view
@@ -39,10 +39,7 @@ def page_view(
     if len(details) > limit:
         last = shown[-1].transcription
         cursor = cursor_of(Position(last.created_at, last.id))
-        asked = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
-        path = f"{request.scope.get('root_path', '')}/api/v1/transcriptions"
-        url = f"{path}?{urlencode([*asked, ('cursor', cursor)])}"
-        response.headers["Link"] = f'<{url}>; rel="next"'
+        url = next_page(request, response, "/api/v1/transcriptions", cursor)
     response.headers["Cache-Control"] = "no-store"
     return TranscriptionPage(
         items=[

@@ -46,8 +46,8 @@ _WARMER = (
 )
 
 
-class OptionsAsked(BaseModel):
-    """How a media is to be transcribed, whatever way it comes in."""
+class TextOptions(BaseModel):
+    """How the text of media is to be made, one of them or all of a channel, and who is told."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -98,18 +98,6 @@ class OptionsAsked(BaseModel):
             "`language`, or left out, in the language that is spoken."
         ),
     ] = "prefer"
-    priority: Annotated[
-        Priority, Field(description="`bulk` waits until nothing interactive does.")
-    ] = "interactive"
-    metadata: Annotated[
-        dict[str, JsonValue] | None,
-        Field(
-            description=f"Your own JSON object, at most {MAX_METADATA_BYTES:,} bytes. It is kept "
-            "with this request and changes nothing.",
-            examples=[{"ticket": 4711}],
-        ),
-    ] = None
-
     callback_url: Annotated[
         str | None,
         Field(
@@ -124,16 +112,32 @@ class OptionsAsked(BaseModel):
         Field(description="`result`: the text, too, where the whole message has 20 kB at most."),
     ] = None
 
-    keep: Annotated[
-        bool,
-        Field(description="Neither it nor its audio is taken away by its age; yours to change."),
-    ] = False
-
     @model_validator(mode="before")
     @classmethod
     def _storable(cls, value: object) -> object:
         refuse_unstorable(value)
         return value
+
+
+class OptionsAsked(TextOptions):
+    """How a media is to be transcribed, whatever way it comes in."""
+
+    priority: Annotated[
+        Priority, Field(description="`bulk` waits until nothing interactive does.")
+    ] = "interactive"
+    metadata: Annotated[
+        dict[str, JsonValue] | None,
+        Field(
+            description=f"Your own JSON object, at most {MAX_METADATA_BYTES:,} bytes. It is kept "
+            "with this request and changes nothing.",
+            examples=[{"ticket": 4711}],
+        ),
+    ] = None
+
+    keep: Annotated[
+        bool,
+        Field(description="Neither it nor its audio is taken away by its age; yours to change."),
+    ] = False
 
     @model_validator(mode="after")
     def _short_metadata(self) -> Self:

@@ -84,6 +84,11 @@ def problem_response(
     return {status: response}
 
 
+def shown(status: int, example: Any, **more: Any) -> Responses:
+    """An answer of a route's `responses` with its example."""
+    return {status: {"content": {"application/json": {"example": example}}} | more}
+
+
 NOT_FOUND = problem_response(
     404, ("transcription_not_found", "There is no such transcription.", "No such id")
 )

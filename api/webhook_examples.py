@@ -1,10 +1,8 @@
 """Webhooks as the documentation shows them, and their refusals."""
 
-from typing import Any
-
 from api.errors import SERVER_DETAIL
 from api.examples import EXAMPLE_ID, EXAMPLE_PATH
-from api.responses import Responses, problem_response
+from api.responses import problem_response
 from ytcaption_assets.domain.errors import SecretUnreadable
 from ytcaption_assets.domain.webhook import ENDINGS
 
@@ -92,8 +90,3 @@ SECRET_AWAY = problem_response(
     500,
     ("secret_unreadable", SERVER_DETAIL[SecretUnreadable], "It was encrypted with another key"),
 )
-
-
-def shown(status: int, example: dict[str, Any]) -> Responses:
-    """An answer of a route's `responses` with its example."""
-    return {status: {"content": {"application/json": {"example": example}}}}

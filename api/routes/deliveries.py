@@ -8,9 +8,9 @@ from fastapi import APIRouter, Body, Query, Response
 from api.delivery_page import page_of
 from api.dependencies import Admin, DeliveriesDep
 from api.list_parameters import Limit, Text
-from api.responses import ADMIN_INVALID, BODY_REFUSALS, DATABASE_AWAY
+from api.responses import ADMIN_INVALID, BODY_REFUSALS, DATABASE_AWAY, shown
 from api.uuid_cursor import PlaceDep
-from api.webhook_examples import CURSOR_REFUSED, DELIVERY, shown
+from api.webhook_examples import CURSOR_REFUSED, DELIVERY
 from api.webhook_schemas import DeliveryPage, ReplayAsked, ReplayRead
 from resources.deliveries import DeadFilter
 

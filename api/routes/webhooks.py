@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from api.delivery_page import page_of
 from api.dependencies import DeliveriesDep, Reader, WebhooksDep, Writer
 from api.list_parameters import Limit
-from api.responses import BODY_REFUSALS, DATABASE_AWAY, problem_response
+from api.responses import BODY_REFUSALS, DATABASE_AWAY, problem_response, shown
 from api.uuid_cursor import PlaceDep
 from api.webhook_examples import (
     CREATE,
@@ -24,7 +24,6 @@ from api.webhook_examples import (
     SECRET,
     SECRET_AWAY,
     WEBHOOK,
-    shown,
 )
 from api.webhook_schemas import (
     DeliveryPage,
