@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from api import error_handlers, openapi
 from api.analytics import Analytics
+from api.channels import CallersChannels
 from api.cors import Cors
 from api.dependencies import Parts
 from api.endings import CallersEndings
@@ -28,6 +29,7 @@ from api.routes import (
     admin,
     analytics,
     audio,
+    channels,
     deliveries,
     endings,
     events,
@@ -52,6 +54,8 @@ from api.version import VERSION
 from api.watch import Watcher
 from resources.access import check_bind
 from resources.api_keys import ApiKeys
+from resources.channel_listing import ChannelLister
+from resources.channel_store import ChannelStore
 from resources.database_urls import database_urls
 from resources.deliveries import Deliveries
 from resources.jwt_tokens import JwtTokens
@@ -111,6 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         history.router,
         audio.router,
         endings.router,
+        channels.router,
         options.router,
         usage.router,
         analytics.router,
@@ -157,6 +162,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     readiness = Readiness(probes(postgres, object_store, orchestrator) | door.limiter.probes())
     app.state.metrics.show(StateCollector(postgres, readiness))
     request_store = RequestStore(postgres=postgres)
+    channel_store = ChannelStore(postgres=postgres)
+    lister = ChannelLister.from_settings(settings)
     operating = Operating(settings, postgres, orchestrator)
     submitter = Submitter(settings, request_store, partitions, operating)
     upload_intake = UploadIntake(Uploads.from_settings(settings, object_store, postgres), submitter)
@@ -169,6 +176,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         submitter=submitter,
         operating=operating,
         endings=CallersEndings(settings, request_store, partitions, operating, orchestrator),
+        channels=CallersChannels(settings, channel_store, lister),
+        channel_store=channel_store,
         uploads=upload_intake,
         openai_audio=OpenAIAudio(settings, upload_intake, watcher, request_store, object_store),
         api_keys=api_keys,

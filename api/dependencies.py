@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import Depends, Request
 
 from api.analytics import Analytics
+from api.channels import CallersChannels
 from api.endings import CallersEndings
 from api.identity import Door
 from api.openai_audio import OpenAIAudio
@@ -15,6 +16,7 @@ from api.submission import Submitter
 from api.upload_intake import UploadIntake
 from api.watch import Watcher
 from resources.api_keys import ApiKeys
+from resources.channel_store import ChannelStore
 from resources.deliveries import Deliveries
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
@@ -42,6 +44,8 @@ class Parts(NamedTuple):
     operating: Operating
     endings: CallersEndings
     analytics: Analytics
+    channels: CallersChannels
+    channel_store: ChannelStore
 
 
 def _part(name: str) -> Any:
@@ -66,6 +70,8 @@ SubmitterDep = Annotated[Submitter, _part("submitter")]
 UploadIntakeDep = Annotated[UploadIntake, _part("uploads")]
 OpenAIAudioDep = Annotated[OpenAIAudio, _part("openai_audio")]
 OperatingDep = Annotated[Operating, _part("operating")]
+ChannelsDep = Annotated[CallersChannels, _part("channels")]
+ChannelStoreDep = Annotated[ChannelStore, _part("channel_store")]
 EndingsDep = Annotated[CallersEndings, _part("endings")]
 AnalyticsDep = Annotated[Analytics, _part("analytics")]
 

@@ -57,6 +57,7 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.ReportNotFound: 404,
     errors.WebhookNotFound: 404,
     errors.DeliveryNotFound: 404,
+    errors.ChannelNotFound: 404,
     errors.IntakePaused: 503,
     errors.BackupRunning: 503,
     errors.InvalidCursor: 400,

@@ -29,6 +29,7 @@ Errors are `application/problem+json` (RFC 9457) with a stable `code`.
 TAGS = [
     {"name": "transcriptions", "description": "Ask, watch, read."},
     {"name": "analytics", "description": "Questions to the library as a whole."},
+    {"name": "channels", "description": "Subscribe to all that a channel or podcast publishes."},
     {"name": "webhooks", "description": "Be told, instead of asking again and again."},
     {"name": "openai", "description": "For OpenAI's clients; set their `base_url` to `/v1` here."},
     {"name": "operation", "description": "For operators: everything here needs the scope `admin`."},

@@ -3,7 +3,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, LiteralString, NamedTuple, Self
 
 import dagster as dg
@@ -27,7 +27,7 @@ from resources.transcription_state import notify
 from ytcaption_assets.domain.caller import LOCAL_OWNER
 from ytcaption_assets.domain.channel import ChannelSource, channel_id
 from ytcaption_assets.domain.channel_filters import ItemState
-from ytcaption_assets.domain.errors import ChannelNotFound
+from ytcaption_assets.domain.errors import ChannelBusy, ChannelNotFound
 from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.settings import Settings
 
@@ -36,7 +36,7 @@ CHANNELS_CHANNEL = "ytcaption_channels"
 
 _INSERTED: tuple[LiteralString, ...] = (
     "id", "owner", "source_id", "kind", "url", "extractor", "feed_url", "title", "site",
-    *PLAN_COLUMNS,
+    "paused_at", *PLAN_COLUMNS,
 )  # fmt: skip
 _INSERT: LiteralString = f"""
 insert into ytcaption.channel ({", ".join(_INSERTED)})
@@ -83,18 +83,37 @@ class ChannelStore(dg.ConfigurableResource):
 
     @traced("postgres.channel_create")
     def create(
-        self, source: ChannelSource, plan: ChannelPlan, owner: str = LOCAL_OWNER
+        self,
+        source: ChannelSource,
+        plan: ChannelPlan,
+        owner: str = LOCAL_OWNER,
+        *,
+        paused: bool = False,
     ) -> tuple[ChannelRow, bool]:
-        """Subscribe, due at once, and whether that was new: an owner has one channel of a source,
-        and asking for it again leaves it as it is."""
+        """Subscribe, and whether that was new: an owner has one channel of a source, and asking for
+        it again leaves it as it is.
+
+        Args:
+            paused: not looked at until `resume`; else due at once.
+
+        Raises:
+            ChannelBusy: it is being deleted with its transcriptions.
+        """
         id = channel_id(source.source_id, owner)
         values = source_columns(source) | plan.columns() | {"id": id, "owner": owner}
+        values["paused_at"] = datetime.now(UTC) if paused else None
         with self.postgres.transaction() as connection:
             created = connection.execute(_INSERT, values).fetchone()
             if created is not None:
                 notify(connection, CHANNELS_CHANNEL, id)
                 return channel_row(created), True
-            return channel_row(_locked(connection, id, owner)), False
+            try:
+                return channel_row(_locked(connection, id, owner)), False
+            except ChannelNotFound:
+                raise ChannelBusy(
+                    "This channel is being removed with its transcriptions. Add it again in a "
+                    "minute."
+                ) from None
 
     def get(self, id: str, owner: str | None = None) -> ChannelRow:
         """One channel.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ytcaption_assets.cli import admin, keys, lake, models
+from ytcaption_assets.cli import admin, channels, keys, lake, models
 from ytcaption_assets.cli.backup import backup, restore
 from ytcaption_assets.cli.bench_model import bench_model
 from ytcaption_assets.cli.doctor import doctor
@@ -37,6 +37,7 @@ app.command()(replay)
 app.command()(doctor)
 app.command()(backup)
 app.command()(restore)
+app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
 app.add_typer(admin.app, name="admin")
 app.add_typer(models.app, name="models")

@@ -473,7 +473,7 @@ class ChannelNotFound(StateError):
 
 
 class ChannelBusy(StateError):
-    """Another run lists the channel."""
+    """Another run lists the channel, or it is being removed."""
 
     code = "channel_busy"
     retryable = True

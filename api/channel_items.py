@@ -1,0 +1,54 @@
+"""A page of a channel's items."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request, Response
+
+from api.channel_view import CHANNELS_PATH, ChannelItemPage, ChannelItemRead
+from api.cursors import LONGEST_CURSOR, invalid_cursor, next_page, values_of, written
+from resources.channel_rows import ChannelItem
+from resources.channel_store import ItemPosition
+
+_LARGEST_PLACE = 2**63 - 1
+
+
+def _place(
+    cursor: Annotated[
+        str | None,
+        Query(
+            max_length=LONGEST_CURSOR,
+            description="`next_cursor` of the page before. Left out: the first page.",
+        ),
+    ] = None,
+) -> ItemPosition | None:
+    match values_of(cursor) if cursor is not None else None:
+        case None:
+            return None
+        case [int(place), str(media_id)] if abs(place) <= _LARGEST_PLACE:
+            if written([place, media_id]) == cursor and "\x00" not in media_id:
+                return ItemPosition(place, media_id)
+    raise invalid_cursor()
+
+
+ItemPlaceDep = Annotated[ItemPosition | None, Depends(_place)]
+
+
+def item_page(
+    request: Request, response: Response, id: str, items: list[ChannelItem], limit: int
+) -> ChannelItemPage:
+    """A page and where the next one is.
+
+    Args:
+        items: one more than `limit` where there is a next page.
+    """
+    cursor = url = None
+    if len(items) > limit:
+        last = items[limit - 1]
+        cursor = written([last.place, last.source.media_id])
+        url = next_page(request, response, f"{CHANNELS_PATH}/{id}/items", cursor)
+    response.headers["Cache-Control"] = "no-store"
+    return ChannelItemPage(
+        items=[ChannelItemRead.of(request, item) for item in items[:limit]],
+        next_cursor=cursor,
+        next_url=url,
+    )
