@@ -115,6 +115,20 @@ ITEM: dict[str, Any] = {
 }
 ITEMS = {"items": [ITEM], "next_cursor": None, "next_url": None}
 
+_LISTED = {
+    name: ITEM[name]
+    for name in ("media_id", "url", "title", "published_at", "duration_s", "is_short", "live")
+}
+DRY_RUN = {
+    "url": CHANNEL["url"],
+    "title": "tagesschau",
+    "kind": "site",
+    "total": 10_000,
+    "whole": False,
+    "taken": [_LISTED | {"state": "new", "reason": None}],
+    "left_out": [_LISTED | {"duration_s": 31.0, "state": "filtered", "reason": "too_short"}],
+}
+
 NOT_FOUND = problem_response(
     404, ("channel_not_found", "There is no such channel.", "No such id, or another's")
 )
@@ -144,8 +158,7 @@ _OPTIONS_REFUSED = (
 CHANGE_REFUSED = problem_response(
     422, ("invalid_url", "This is no http or https URL.", "No URL to call back"), *_OPTIONS_REFUSED
 )
-CREATE_REFUSED = problem_response(
-    422,
+_LINK_REFUSED = (
     ("invalid_url", "This is no http or https link.", "Not a link"),
     (
         "single_media",
@@ -159,4 +172,12 @@ CREATE_REFUSED = problem_response(
         "A page that is no list",
     ),
     *_OPTIONS_REFUSED,
+)
+CREATE_REFUSED = problem_response(422, *_LINK_REFUSED)
+DRY_RUN_REFUSED = problem_response(
+    422,
+    *_LINK_REFUSED,
+    ("media_not_found", "There is nothing at this link.", "No list"),
+    ("source_blocked", "The site refuses this machine.", "The site refuses"),
+    ("source_unavailable", "The site does not answer. Try later.", "The site fails"),
 )

@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from api.channel_schemas import FiltersAsked, ScheduleAsked
 from api.schemas import Failure, OptionsRead
 from api.transcription_view import Links
+from resources.channel_dry_run import DryRun, JudgedItem
 from resources.channel_plan import schedule_asked
 from resources.channel_rows import ChannelCounts, ChannelItem, ChannelRow
-from ytcaption_assets.domain.channel import ChannelKind, LiveStatus
+from ytcaption_assets.domain.channel import ChannelKind, ListedItem, LiveStatus
 from ytcaption_assets.domain.channel_filters import ItemState
 from ytcaption_assets.domain.request import Priority, TranscriptionStatus
 
@@ -163,7 +164,7 @@ class ItemTranscription(BaseModel):
     result_url: str
 
 
-class ChannelItemRead(BaseModel):
+class ListedItemRead(BaseModel):
     """Something that a channel's list shows. Its title is a stranger's: escape it."""
 
     media_id: str
@@ -177,6 +178,49 @@ class ChannelItemRead(BaseModel):
     reason: Annotated[
         str | None, Field(description="Why it is not taken: `title`, `too_short`, `private` ...")
     ]
+
+    @classmethod
+    def judged(cls, judged: JudgedItem) -> Self:
+        """From a dry run."""
+        return cls(
+            **_said(judged.item),
+            live=judged.item.live,
+            state=judged.state,
+            reason=judged.reason,
+        )
+
+
+class DryRunRead(BaseModel):
+    """What would be taken of a channel now."""
+
+    url: str
+    title: str | None
+    kind: ChannelKind
+    total: Annotated[int | None, Field(description="Items of the source, as it says.")]
+    whole: Annotated[bool, Field(description="False: it has more items than were looked at.")]
+    taken: Annotated[list[ListedItemRead], Field(description="The newest first.")]
+    left_out: Annotated[
+        list[ListedItemRead],
+        Field(description="With the reason; `max_new`: it passes, and would be taken next time."),
+    ]
+
+    @classmethod
+    def of(cls, run: DryRun) -> Self:
+        """From the result."""
+        return cls(
+            url=run.channel.url,
+            title=run.channel.title,
+            kind=run.channel.kind,
+            total=run.total,
+            whole=run.is_whole,
+            taken=[ListedItemRead.judged(each) for each in run.taken],
+            left_out=[ListedItemRead.judged(each) for each in run.left_out],
+        )
+
+
+class ChannelItemRead(ListedItemRead):
+    """Something that a channel's list has shown, and what became of it."""
+
     transcription: Annotated[
         ItemTranscription | None, Field(description="Null where there is none, or no more.")
     ]
@@ -200,17 +244,14 @@ class ChannelItemRead(BaseModel):
                 result_url=links.result_url,
             )
         return cls(
-            media_id=item.source.media_id,
-            url=item.source.url,
-            title=item.source.title,
+            **_said(item),
             transcription=transcription,
-            **{name: getattr(item, name) for name in _SHARED},
+            **{name: getattr(item, name) for name in _KEPT},
         )
 
 
-_SHARED = (
-    "published_at", "duration_s", "is_short", "live", "state", "reason", "changed_at", "change",
-    "first_seen_at", "queued_at",
+_KEPT = (
+    "live", "state", "reason", "changed_at", "change", "first_seen_at", "queued_at",
 )  # fmt: skip
 
 
@@ -220,6 +261,17 @@ class ChannelItemPage(BaseModel):
     items: list[ChannelItemRead]
     next_cursor: Annotated[str | None, Field(description="Null on the last page.")]
     next_url: Annotated[str | None, Field(description="The next page; also as `Link`.")]
+
+
+def _said(item: ChannelItem | ListedItem) -> dict[str, Any]:
+    return {
+        "media_id": item.source.media_id,
+        "url": item.source.url,
+        "title": item.source.title,
+        "published_at": item.published_at,
+        "duration_s": item.duration_s,
+        "is_short": item.is_short,
+    }
 
 
 def channel_url(request: Request, id: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from api.channel_schemas import ChannelChange, ChannelCreate
+from resources.channel_dry_run import DryRun, dry_run
 from resources.channel_listing import ChannelLister
 from resources.channel_plan import changed_plan, channel_plan
 from resources.channel_rows import ChannelCounts, ChannelRow
@@ -38,6 +39,16 @@ class CallersChannels:
         source = self._lister.source_of(asked.url)
         row, created = self._store.create(source, plan, caller.owner, paused=asked.paused)
         return self._with_counts([row])[0], created
+
+    def dry_run(self, asked: ChannelCreate, most_items: int) -> DryRun:
+        """What it would take now.
+
+        Raises:
+            SourceError: its site does not give the list.
+        """
+        plan = channel_plan(asked.asked(), self._settings)
+        source = self._lister.source_of(asked.url)
+        return dry_run(self._store.postgres, self._lister, source, plan, most_items=most_items)
 
     def get(self, caller: Caller, id: str) -> ChannelDetail:
         """One."""

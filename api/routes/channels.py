@@ -11,6 +11,8 @@ from api.channel_examples import (
     CHANNEL,
     CREATE,
     CREATE_REFUSED,
+    DRY_RUN,
+    DRY_RUN_REFUSED,
     ITEMS,
     NOT_FOUND,
     PAGE,
@@ -22,10 +24,11 @@ from api.channel_view import (
     ChannelItemPage,
     ChannelPage,
     ChannelRead,
+    DryRunRead,
 )
 from api.channels import ChannelDetail
 from api.cursors import next_page
-from api.dependencies import ChannelsDep, ChannelStoreDep, Reader, Writer
+from api.dependencies import HOLDS_A_PLACE, ChannelsDep, ChannelStoreDep, Reader, Writer
 from api.list_parameters import Limit, PositionDep, cursor_of
 from api.responses import (
     BODY_REFUSALS,
@@ -35,6 +38,7 @@ from api.responses import (
     LOCATION_HEADER,
     shown,
 )
+from resources.channel_dry_run import MOST_ITEMS
 from resources.channel_store import ChannelPosition
 from resources.transcription_list import Position
 from ytcaption_assets.domain.channel_filters import ItemState
@@ -76,7 +80,12 @@ def _read(request: Request, response: Response, detail: ChannelDetail) -> Channe
     summary="Subscribe to a channel",
     response_description="Known from now on, and looked at within seconds.",
     responses=shown(201, CHANNEL, headers=LOCATION_HEADER)
-    | shown(200, CHANNEL, description="You have this channel already; it stays as it is.")
+    | shown(
+        200,
+        CHANNEL,
+        model=ChannelRead,
+        description="You have this channel already; it stays as it is.",
+    )
     | BODY_REFUSALS
     | BUSY
     | CREATE_REFUSED
@@ -125,6 +134,28 @@ def list_channels(
     items = [_read(request, response, detail) for detail in details[:limit]]
     response.headers.update(_NO_STORE)
     return ChannelPage(items=items, next_cursor=cursor, next_url=url)
+
+
+@router.post(
+    "/dry-run",
+    operation_id="dryRunChannel",
+    summary="See what a channel would take",
+    responses=shown(200, DRY_RUN) | BODY_REFUSALS | DRY_RUN_REFUSED | DATABASE_AWAY,
+    dependencies=[HOLDS_A_PLACE],
+)
+def dry_run_channel(
+    response: Response,
+    asked: Annotated[ChannelCreate, Body(openapi_examples=CREATE)],
+    caller: Writer,
+    channels: ChannelsDep,
+    items: Annotated[
+        int, Query(ge=1, le=MOST_ITEMS, description="Most items looked at, the newest ones.")
+    ] = 50,
+) -> DryRunRead:
+    """Lists it right now, for half a minute at most, and says what would be taken and what left
+    out, with the reason. Nothing is kept, neither channel nor items."""
+    response.headers.update(_NO_STORE)
+    return DryRunRead.of(channels.dry_run(asked, items))
 
 
 @router.get(

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from resources.breaker import open_breaker
 from resources.channel_intake import ChannelIntake
 from resources.channel_runs import ChannelRuns
 from resources.postgres import Postgres
 from tests.api.conftest import RUN_ID, Start, World
 from tests.api.keys import Keys
+from tests.channel_host import ChannelHost
 from tests.channel_lists import item, page
 
 PATH = "/api/v1/channels"
@@ -316,3 +318,42 @@ def test_one_that_is_being_removed_is_added_later(client: TestClient, listings: 
     assert client.get(channel["channel_url"]).status_code == 404
     answer = client.post(PATH, json={"url": URL})
     assert (answer.status_code, answer.json()["code"]) == (409, "channel_busy")
+
+
+def test_a_dry_run_says_what_would_be_taken(start: Start) -> None:
+    """Of the source as it is now, with reasons, bounded; nothing is kept."""
+    client = start(allowed_networks=["127.0.0.0/8"])
+    with ChannelHost() as host:
+        asked = {
+            "url": host.podcast("news", 6),
+            "filters": {"title_exclude": "Episode 4", "from_date": "2024-01-02"},
+            "max_new": 2,
+        }
+        run = client.post(f"{PATH}/dry-run", json=asked)
+        assert run.status_code == 200, run.text
+        seen = run.json()
+        few = client.post(f"{PATH}/dry-run?items=2", json=asked | {"filters": None}).json()
+        nothing = client.post(f"{PATH}/dry-run", json={"url": host.url("status/404")})
+
+    assert (seen["title"], seen["kind"], seen["whole"]) == ("news", "feed", True)
+    assert [each["title"] for each in seen["taken"]] == ["Episode 5", "Episode 3"]
+    assert [(each["title"], each["reason"]) for each in seen["left_out"]] == [
+        ("Episode 4", "title_excluded"),
+        ("Episode 2", "max_new"),
+        ("Episode 1", "max_new"),
+        ("Episode 0", "too_old"),
+    ]
+    assert [len(few["taken"]), few["left_out"], few["whole"]] == [2, [], False]
+    assert (nothing.status_code, nothing.json()["code"]) == (422, "media_not_found")
+    assert client.post(f"{PATH}/dry-run?items=201", json=asked).status_code == 422
+    assert client.get(PATH).json()["items"] == []
+
+
+def test_a_dry_run_leaves_a_site_alone_that_is_left_alone(client: TestClient, world: World) -> None:
+    """No list is fetched from a site whose breaker is open."""
+    open_breaker(world.request_store.postgres, "youtube.com", "", "local")
+
+    answer = client.post(f"{PATH}/dry-run", json={"url": URL})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "source_unavailable")
+    assert "youtube.com" in answer.json()["detail"]

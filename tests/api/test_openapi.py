@@ -1,5 +1,6 @@
 """The OpenAPI document, and whether the API does what it says."""
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,8 +19,10 @@ from openapi_spec_validator import validate
 from schemathesis import APIOperation, GenerationMode
 from schemathesis.config import SchemathesisConfig
 
+from resources.channel_store import ChannelStore
 from tests.api.conftest import AUDIO, AUDIO_KEY, World, serving
 from tests.api.keys import Keys
+from tests.channel_lists import plan, source
 from ytcaption_assets.settings import Settings
 
 
@@ -36,18 +39,23 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
     ids = [operation["operationId"] for operation in operations]
     assert sorted(ids) == [
         "cancelTranscription",
+        "changeChannel",
         "changeTranscription",
         "changeWebhook",
         "closeBreaker",
         "createApiKey",
+        "createChannel",
         "createOpenAITranscription",
         "createOpenAITranslation",
         "createTranscription",
         "createTranscriptions",
         "createUpload",
         "createWebhook",
+        "deleteChannel",
         "deleteTranscription",
         "deleteWebhook",
+        "dryRunChannel",
+        "getChannel",
         "getHealth",
         "getMetrics",
         "getOpenAIModel",
@@ -63,6 +71,8 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "getWebhookSecret",
         "listApiKeys",
         "listBreakers",
+        "listChannelItems",
+        "listChannels",
         "listDeadDeliveries",
         "listDeliveries",
         "listOpenAIModels",
@@ -84,6 +94,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "revokeApiKey",
         "rotateApiKey",
         "rotateWebhookSecret",
+        "runChannel",
         "streamTranscriptionEvents",
     ]
     for operation in operations:
@@ -127,6 +138,7 @@ def test_examples_are_of_their_schemas(client: TestClient) -> None:
 
 CASES = 15
 LINK = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
+CHANNEL = "https://www.youtube.com/channel/UC5NOEUbkLheQcaaRldYW5GA"
 
 
 @pytest.fixture
@@ -164,11 +176,19 @@ def test_the_api_keeps_what_its_document_says(
         operation = result.ok()
         for mode in GenerationMode:
             ids = [world.completed(), world.queued("youtube-aaaaaaaaaaa")]
+            if operation.path.startswith("/api/v1/channels"):
+                ids = [subscribed(world)]
             world.object_store.write_bytes(AUDIO_KEY, AUDIO)
             send_generated(operation, mode, ids, answers)
 
     assert answers.total() >= 300
     assert {status for _, status in answers} >= {200, 202, 404, 409, 422}
+
+
+def subscribed(world: World) -> str:
+    """The id of a channel that is there: another one each time, since they are removed."""
+    store = ChannelStore(postgres=world.request_store.postgres)
+    return store.create(source(uuid.uuid4().hex), plan())[0].id
 
 
 def is_no_http(response: Any) -> bool:
@@ -196,6 +216,8 @@ def send_generated(
                 case.path_parameters["id"] = id
             if isinstance(case.body, dict) and "url" in case.body:
                 case.body |= {"url": LINK, "model": "base", "language": "en"}
+                if case.path == "/api/v1/channels":
+                    case.body |= {"url": CHANNEL, "schedule": {"every": "1h"}, "filters": {}}
         with suppress(KeyError, TypeError, ValueError):
             if 0 <= float(case.query["wait"]) <= 60:
                 case.query["wait"] = 0  # a wait that holds would outlast the client

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from resources.channel_intake import ChannelIntake
 from resources.channel_runs import ChannelRuns
 from resources.channel_store import ChannelStore
+from tests.channel_host import ChannelHost
 from tests.channel_lists import page
 from ytcaption_assets.cli.main import app
 from ytcaption_assets.domain.channel_lists import read_channels
@@ -251,3 +252,24 @@ def test_a_file_that_is_no_list(channels: Run, tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError):
             channels("import", tmp_path / name)
+
+
+def test_a_dry_run_keeps_nothing(
+    channels: Run, store: ChannelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a link that is not added yet, and of a channel as it is, with what options change."""
+    monkeypatch.setenv("YTCAPTION_ALLOWED_NETWORKS", "127.0.0.0/8")
+    with ChannelHost() as host:
+        url = host.podcast("news", 3)
+        told = channels("dry-run", url, "--title-exclude", "Episode 1").stdout
+        assert store.channels() == []
+        channels("add", url, "--title-exclude", "Episode 2")
+        seen = json.loads(channels("dry-run", url, "--max-new", "1", "--json").stdout)
+
+    assert "2 would be taken, 1 left out" in told and "filtered: title_excluded" in told
+    assert [(each["title"], each["state"], each["reason"]) for each in seen["items"]] == [
+        ("Episode 2", "filtered", "title_excluded"),
+        ("Episode 1", "new", None),
+        ("Episode 0", "new", "max_new"),
+    ]
+    assert store.items(store.channels()[0].id) == []

@@ -9,7 +9,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
+    from resources.channel_dry_run import DryRun
     from resources.channel_rows import ChannelCounts, ChannelItem, ChannelRow
+    from ytcaption_assets.domain.channel import ListedItem
 
 
 def state_of(row: "ChannelRow") -> str:
@@ -54,19 +56,37 @@ def channel_document(row: "ChannelRow", counts: "ChannelCounts") -> dict[str, An
     }
 
 
+def dry_run_document(seen: "DryRun") -> dict[str, Any]:
+    """What would be taken, for programs."""
+    return {
+        "url": seen.channel.url,
+        "title": seen.channel.title,
+        "total": seen.total,
+        "whole": seen.is_whole,
+        "items": [
+            _listed(each.item) | {"state": each.state, "reason": each.reason} for each in seen.items
+        ],
+    }
+
+
 def item_document(item: "ChannelItem") -> dict[str, Any]:
     """An item for programs."""
+    return _listed(item) | {
+        "state": item.state,
+        "reason": item.reason,
+        "transcription_id": item.transcription_id,
+        "status": item.status,
+        "change": item.change,
+    }
+
+
+def _listed(item: "ChannelItem | ListedItem") -> dict[str, Any]:
     return {
         "media_id": item.source.media_id,
         "url": item.source.url,
         "title": item.source.title,
         "published_at": item.published_at,
         "duration_s": item.duration_s,
-        "state": item.state,
-        "reason": item.reason,
-        "transcription_id": item.transcription_id,
-        "status": item.status,
-        "change": item.change,
     }
 
 
@@ -131,6 +151,29 @@ def print_channel(row: "ChannelRow", counts: "ChannelCounts", console: Console) 
             console.print(f"{name:>15}  {value}", markup=False, soft_wrap=True)
 
 
+def print_dry_run(seen: "DryRun", console: Console) -> None:
+    """A line an item, the newest first, and what all of it comes to."""
+    table = Table("published", "title", "length", "would be")
+    for each in seen.items:
+        would_be = "taken" if each.state == "new" and each.reason is None else each.state
+        if would_be == "new":
+            would_be = "taken next time"
+        elif each.reason:
+            would_be = f"{each.state}: {each.reason}"
+        table.add_row(*_columns(each.item), escape(would_be))
+    if seen.items:
+        console.print(table)
+    name = seen.channel.title or seen.channel.url
+    of = f" of {seen.total:,}" if seen.total is not None else ""
+    rest = "" if seen.is_whole else " There is more than was looked at."
+    console.print(
+        f"{name}: {len(seen.taken):,} would be taken, {len(seen.left_out):,} left out, of "
+        f"{len(seen.items):,}{of} items.{rest}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 def print_items(items: Sequence["ChannelItem"], console: Console) -> None:
     """A line each, the newest first."""
     table = Table("published", "title", "length", "state", "transcription")
@@ -139,14 +182,17 @@ def print_items(items: Sequence["ChannelItem"], console: Console) -> None:
         state = f"{item.state}: {item.reason}" if item.reason else item.state
         if item.change:
             state += f" ({item.change})"
-        table.add_row(
-            f"{item.published_at:%Y-%m-%d}" if item.published_at else "",
-            escape(item.source.title or item.source.url or item.source.media_id),
-            "" if item.duration_s is None else f"{item.duration_s / 60:.1f} min",
-            escape(f"{state}, {item.status}" if item.status else state),
-            item.transcription_id or "",
-        )
+        state = f"{state}, {item.status}" if item.status else state
+        table.add_row(*_columns(item), escape(state), item.transcription_id or "")
     console.print(table)
+
+
+def _columns(item: "ChannelItem | ListedItem") -> tuple[str, str, str]:
+    return (
+        f"{item.published_at:%Y-%m-%d}" if item.published_at else "",
+        escape(item.source.title or item.source.url or item.source.media_id),
+        "" if item.duration_s is None else f"{item.duration_s / 60:.1f} min",
+    )
 
 
 def moment(at: datetime | None) -> str:

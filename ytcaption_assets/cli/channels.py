@@ -12,9 +12,11 @@ from ytcaption_assets.cli.channel_named import PAGE, all_channels, named
 from ytcaption_assets.cli.channel_options import Asked, takes_options
 from ytcaption_assets.cli.channel_tables import (
     channel_document,
+    dry_run_document,
     item_document,
     print_channel,
     print_channels,
+    print_dry_run,
     print_items,
 )
 from ytcaption_assets.cli.database import opened_database
@@ -63,6 +65,42 @@ def add(
     else:
         when = "once it is resumed" if paused else "as soon as `ytcaption up` runs"
         _say(f"{row.name} is added, and looked at {when}: {row.id}")
+
+
+@app.command("dry-run")
+@takes_options
+def dry_run(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="To be added; or one of yours, as it is named.")
+    ],
+    asked: Asked,
+    items: Annotated[
+        int, typer.Option(min=1, help="How many are looked at, the newest ones.")
+    ] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Lists it now, and says what would be taken and what left out. Nothing is kept.
+
+    Of a channel of yours, as it is, with what the options change.
+    """
+    from resources.channel_dry_run import dry_run as list_now
+    from resources.channel_listing import ChannelLister
+    from resources.channel_plan import changed_plan, channel_plan
+    from ytcaption_assets.domain.errors import ChannelNotFound
+
+    with opened_database() as (settings, postgres):
+        lister = ChannelLister.from_settings(settings)
+        try:
+            row = named(_store(postgres), url)
+            source, plan = row.source, changed_plan(row.plan, asked, settings)
+        except ChannelNotFound:
+            plan = channel_plan(asked, settings)
+            source = lister.source_of(url)
+        seen = list_now(postgres, lister, source, plan, most_items=items)
+    if as_json:
+        _print_json(dry_run_document(seen))
+    else:
+        print_dry_run(seen, _console())
 
 
 @app.command("list")

@@ -1,0 +1,128 @@
+"""What would be taken of a channel now: its list, read and judged, and nothing kept."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from resources.breaker import breakers
+from resources.channel_listing import ChannelLister
+from resources.channel_look import PAGE_SIZE
+from resources.channel_rows import ChannelPlan
+from resources.channel_verdicts import Judge
+from resources.postgres import Postgres
+from resources.site_domains import site_of
+from ytcaption_assets.domain.channel import ChannelSource, ListedItem, ListingPage
+from ytcaption_assets.domain.channel_filters import ItemState
+from ytcaption_assets.domain.errors import SourceUnavailable
+
+MOST_ITEMS = 200
+LONGEST_S = 30.0
+"""Nobody waits longer for an answer; what was listed by then is told."""
+
+LATER = "max_new"
+"""Why an item that passes is not taken now: as many as the channel may take at once are."""
+
+
+@dataclass(frozen=True)
+class JudgedItem:
+    """One item and what would become of it.
+
+    Attributes:
+        reason: a word, where it would not be taken now.
+    """
+
+    item: ListedItem
+    state: ItemState
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a look would come to.
+
+    Attributes:
+        channel: with what the source says of itself.
+        items: those that were looked at, the newest first.
+        total: items of the source, as it says.
+        is_whole: the list has no others.
+    """
+
+    channel: ChannelSource
+    items: tuple[JudgedItem, ...]
+    total: int | None
+    is_whole: bool
+
+    @property
+    def taken(self) -> list[JudgedItem]:
+        """Those that would be asked for now."""
+        return [each for each in self.items if each.state == "new" and each.reason is None]
+
+    @property
+    def left_out(self) -> list[JudgedItem]:
+        """The others."""
+        return [each for each in self.items if each.state != "new" or each.reason is not None]
+
+
+def dry_run(
+    postgres: Postgres,
+    lister: ChannelLister,
+    source: ChannelSource,
+    plan: ChannelPlan,
+    *,
+    most_items: int = MOST_ITEMS,
+) -> DryRun:
+    """List and judge as much as there is time for. Writes nothing.
+
+    Raises:
+        SourceUnavailable: its site is left alone for now, or nothing came in time.
+        SourceError, InputError: as the lister.
+    """
+    _check_site(postgres, source)
+    deadline = time.monotonic() + LONGEST_S
+    bounded = lister.model_copy(
+        update={"listing_timeout_s": min(lister.listing_timeout_s, LONGEST_S)}
+    )
+    judge = Judge(plan.filters, datetime.now(UTC))
+    room = plan.max_new
+    judged: list[JudgedItem] = []
+    page = None
+    for page in _pages(bounded, source):
+        for item in page.items[: most_items - len(judged)]:
+            verdict = judge.verdict(item)
+            reason = verdict.reason
+            if verdict.state == "new" and room is not None:
+                reason = None if room > 0 else LATER
+                room -= 1
+            judged.append(JudgedItem(item, verdict.state, reason))
+        if len(judged) >= most_items or time.monotonic() > deadline:
+            break
+    if page is None:
+        return DryRun(source, (), None, True)
+    is_whole = page.next_start is None and len(judged) >= page.start + len(page.items)
+    return DryRun(page.channel, tuple(judged), page.total, is_whole)
+
+
+def _pages(lister: ChannelLister, source: ChannelSource) -> Iterator[ListingPage]:
+    """Pages as long as they come: what was listed by then is worth more than why it ended."""
+    is_first = True
+    with closing(lister.pages(source, 0, PAGE_SIZE)) as pages:
+        while True:
+            try:
+                page = next(pages, None)
+            except SourceUnavailable:
+                if is_first:
+                    raise
+                return
+            if page is None:
+                return
+            yield page
+            is_first = False
+
+
+def _check_site(postgres: Postgres, source: ChannelSource) -> None:
+    site = site_of(source.url)
+    for each in breakers(postgres):
+        if each.site == site and each.state != "closed":
+            raise SourceUnavailable(each.message)
