@@ -9,6 +9,7 @@ from tests.api.conftest import World
 from tests.finisher import Finisher
 from tests.media_server import DATA
 from ytcaption_assets.client import errors
+from ytcaption_assets.client.channels import Channels
 from ytcaption_assets.client.client import Client
 
 PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
@@ -31,7 +32,7 @@ def test_each_example_runs(
             exec(block.replace("http://127.0.0.1:8000", server_url), names)
 
     printed = capsys.readouterr().out
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     assert "completed Ask not 11.0" in printed and "00:00:00,000 --> " in printed
     assert "TranscriptionCompleted" in printed
     assert "100%" in printed and "0.0  And" in printed
@@ -42,7 +43,8 @@ def test_each_example_runs(
 
 def test_every_method_and_error_is_documented() -> None:
     """The page names all that there is."""
-    methods = {name for name in vars(Client) if not name.startswith("_")} - {"close"}
+    methods = {name for kind in (Client, Channels) for name in vars(kind) if name[0] != "_"}
+    methods -= {"close"}
     assert {name for name in methods if f"`{name}" not in PAGE and f".{name}(" not in PAGE} == set()
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     own = {kind.__name__ for kind in kinds if issubclass(kind, errors.ClientError)}

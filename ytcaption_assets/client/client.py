@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -17,6 +17,7 @@ from ytcaption_assets.client.asked import (
     list_parameters,
     upload_parameters,
 )
+from ytcaption_assets.client.channels import Channels
 from ytcaption_assets.client.events import followed
 from ytcaption_assets.client.files import OnProgress, file_blocks, file_size, saved
 from ytcaption_assets.client.models import (
@@ -32,12 +33,11 @@ from ytcaption_assets.client.models import (
     Usage,
     read_as,
 )
+from ytcaption_assets.client.pages import pages
 from ytcaption_assets.client.transport import Call, Transport
 from ytcaption_assets.client.waiting import changes_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat
 from ytcaption_assets.domain.transcript import Transcript
-
-P = TypeVar("P", Page, HistoryPage)
 
 BATCH = 1_000
 UPLOAD_ANSWER_S = 600.0
@@ -46,6 +46,9 @@ UPLOAD_ANSWER_S = 600.0
 
 class Client:
     """One server. Threads may share it.
+
+    Attributes:
+        channels: subscriptions.
 
     What is lost on the way is asked again where that changes nothing, as is what the server answers
     with 429 or 503, for a minute at most. Every method raises
@@ -72,6 +75,7 @@ class Client:
             InvalidUrl: `base_url` is no address of a server.
         """
         self._transport = Transport(base_url, api_key, transport)
+        self.channels = Channels(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -229,12 +233,12 @@ class Client:
 
     def list(self, **wanted: Unpack[Wanted]) -> Iterator[Transcription]:
         """One's transcriptions, newest first, page by page as they are read."""
-        for page in self._pages(Page, "/api/v1/transcriptions", list_parameters(wanted)):
+        for page in pages(self._transport, Page, "/api/v1/transcriptions", list_parameters(wanted)):
             yield from page.items
 
     def history(self, id: str) -> Iterator[HistoryEvent]:
         """What happened to a transcription, the first thing first, page by page as it is read."""
-        for page in self._pages(HistoryPage, f"{_path(id)}/history", {"limit": PAGE}):
+        for page in pages(self._transport, HistoryPage, f"{_path(id)}/history", {"limit": PAGE}):
             yield from page.items
 
     def usage(self) -> Usage:
@@ -250,16 +254,6 @@ class Client:
         params = {parameter: str(value) for parameter, value in given.items()}
         call = Call("GET", f"/api/v1/analytics/{quote(name, safe='')}", params=params)
         return self._transport.send(call).json()["rows"]
-
-    def _pages(self, model: type[P], address: str, params: Mapping[str, Any]) -> Iterator[P]:
-        cursor: str | None = None
-        while True:
-            call = Call("GET", address, params=dict(params) | {"cursor": cursor})
-            page = read_as(model, self._transport.send(call))
-            yield page
-            cursor = page.next_cursor
-            if cursor is None:
-                return
 
     def _upload(
         self,

@@ -1,0 +1,24 @@
+"""Lists that come page by page."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from ytcaption_assets.client.channel_models import ChannelPage, ItemPage
+from ytcaption_assets.client.models import HistoryPage, Page, read_as
+from ytcaption_assets.client.transport import Call, Transport
+
+P = TypeVar("P", Page, HistoryPage, ChannelPage, ItemPage)
+
+
+def pages(
+    transport: Transport, model: type[P], address: str, params: Mapping[str, Any]
+) -> Iterator[P]:
+    """Each page, asked for when it is read."""
+    cursor: str | None = None
+    while True:
+        call = Call("GET", address, params=dict(params) | {"cursor": cursor})
+        page = read_as(model, transport.send(call))
+        yield page
+        cursor = page.next_cursor
+        if cursor is None:
+            return
