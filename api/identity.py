@@ -18,7 +18,9 @@ from ytcaption_assets.settings import Settings
 
 MAX_TOKEN_CHARS = 8 * 1024
 
-_OPEN_PATHS = frozenset({"/", "/docs", "/openapi.json", "/healthz", "/readyz", "/favicon.ico"})
+_OPEN_PATHS = frozenset(
+    {"/", "/channels", "/docs", "/openapi.json", "/healthz", "/readyz", "/favicon.ico"}
+)
 _OPEN_FOLDERS = ("/docs/assets/", "/pages/")
 
 

@@ -1,11 +1,11 @@
+import { API, call, fillChoices, show } from "./call.js";
 import { follow } from "./events.js";
 import { clock, duration, percent, size } from "./format.js";
-import { apiKey, askForKey, onKey, saveFile, withKey } from "./key.js";
+import { apiKey, onKey, saveFile } from "./key.js";
 import { remember, recents } from "./recents.js";
 import { Timeline } from "./timeline.js";
 import { TranscriptView } from "./transcript.js";
 
-const API = "/api/v1";
 const POLL_MS = 1000;
 const STEPS = {
   audio_download: "Downloading",
@@ -27,44 +27,6 @@ const timeline = new Timeline({
     `${API}/transcriptions/${encodeURIComponent(id)}/history?limit=200${cursor ? `&cursor=${cursor}` : ""}`,
   ),
 });
-
-/** An answer's JSON, or an Error with words for a person. */
-async function call(path, options = {}) {
-  const sent = apiKey();
-  let response;
-  try {
-    response = await fetch(path, {
-      ...options, headers: withKey({ Accept: "application/json", ...options.headers }),
-    });
-  } catch {
-    throw Object.assign(new Error("The server does not answer. Is it running?"), { passing: true });
-  }
-  const body = await response.json().catch(() => ({}));
-  if (response.ok) return body;
-  if (response.status === 401) {
-    askForKey(sent);
-    throw new Error(""); // the field for the key says it all
-  }
-  const fields = (body.errors || []).map((field) => field.detail).join("; ");
-  const error = new Error(fields || body.detail || `The server answered ${response.status}.`);
-  error.passing = response.status >= 500;
-  throw error;
-}
-
-function show(element, text) {
-  element.textContent = text || "";
-  element.hidden = !text;
-}
-
-async function fillChoices() {
-  const options = await call(`${API}/options`);
-  $("model").replaceChildren(...options.models.map((name) => new Option(name, name)));
-  $("model").value = options.default_model;
-  const languages = [...options.languages].sort((a, b) => a.name.localeCompare(b.name));
-  $("language").replaceChildren(
-    new Option("Detect", ""), ...languages.map(({ code, name }) => new Option(name, code)),
-  );
-}
 
 async function ask(choices) {
   show($("ask-error"), "");
@@ -283,7 +245,7 @@ $("ask").addEventListener("submit", (event) => {
 addEventListener("hashchange", () => open(decodeURIComponent(location.hash.slice(1))));
 function start() {
   show($("ask-error"), "");
-  fillChoices().catch((error) => show($("ask-error"), error.message));
+  fillChoices($("model"), $("language")).catch((error) => show($("ask-error"), error.message));
   drawRecents();
   open(decodeURIComponent(location.hash.slice(1)));
 }

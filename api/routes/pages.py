@@ -1,4 +1,4 @@
-"""Our pages, served as they are: the web page at `/` and the API's documentation at `/docs`."""
+"""Our pages, served as they are: `/` and `/channels` for people, the documentation at `/docs`."""
 
 import importlib.util
 from pathlib import Path
@@ -35,11 +35,15 @@ def install(app: FastAPI) -> None:
     def read_page() -> FileResponse:
         return FileResponse(FOLDER / "index.html", headers=_ASK_FIRST)
 
+    def read_channels() -> FileResponse:
+        return FileResponse(FOLDER / "channels.html", headers=_ASK_FIRST)
+
     def read_documentation() -> FileResponse:
         headers = _ASK_FIRST | {"Content-Security-Policy": _DOCS_POLICY}
         return FileResponse(FOLDER / "docs.html", headers=headers)
 
     app.add_api_route("/", read_page, include_in_schema=False)
+    app.add_api_route("/channels", read_channels, include_in_schema=False)
     app.add_api_route("/docs", read_documentation, include_in_schema=False)
     app.mount("/docs/assets", StaticFiles(directory=_swagger_ui()), name="docs-assets")
     app.mount("/pages", _Files(directory=FOLDER), name="pages")

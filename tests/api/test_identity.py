@@ -30,7 +30,7 @@ LINK = {"url": "https://youtu.be/dQw4w9WgXcQ", "model": "base"}
 GUARDED = ["/api/v1/options", f"{PATH}/{UNKNOWN_ID}", "/api/v1/usage", "/metrics",
            "/api/v1/admin/keys", "/v1/audio/transcriptions", "/api", "/nothing", "/pages",
            "/pages/../api/v1/options", "/docs/", "/healthz/x"]  # fmt: skip
-FREE = ["/", "/docs", "/openapi.json", "/healthz", "/readyz", "/pages/app.js",
+FREE = ["/", "/channels", "/docs", "/openapi.json", "/healthz", "/readyz", "/pages/app.js",
         "/docs/assets/swagger-ui.css"]  # fmt: skip
 
 Client = Callable[..., TestClient]

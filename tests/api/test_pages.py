@@ -247,7 +247,7 @@ def test_the_documentation_needs_no_other_server(
 
 def test_pages_come_with_their_policy_and_from_here_alone(client: TestClient) -> None:
     """No inline script, no address of another server, and every file that is named is there."""
-    for path in ("/", "/docs"):
+    for path in ("/", "/channels", "/docs"):
         answer = client.get(path)
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
