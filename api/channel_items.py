@@ -1,5 +1,6 @@
 """A page of a channel's items."""
 
+import math
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
@@ -8,8 +9,6 @@ from api.channel_view import CHANNELS_PATH, ChannelItemPage, ChannelItemRead
 from api.cursors import LONGEST_CURSOR, invalid_cursor, next_page, values_of, written
 from resources.channel_rows import ChannelItem
 from resources.channel_store import ItemPosition
-
-_LARGEST_PLACE = 2**63 - 1
 
 
 def _place(
@@ -24,7 +23,7 @@ def _place(
     match values_of(cursor) if cursor is not None else None:
         case None:
             return None
-        case [int(place), str(media_id)] if abs(place) <= _LARGEST_PLACE:
+        case [float(place), str(media_id)] if math.isfinite(place):
             if written([place, media_id]) == cursor and "\x00" not in media_id:
                 return ItemPosition(place, media_id)
     raise invalid_cursor()

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,9 +14,9 @@ from ytcaption_assets.domain.errors import InvalidCursor
 LONGEST_CURSOR = 400
 
 
-def written(values: list[str | int]) -> str:
+def written(values: Sequence[str | float]) -> str:
     """What `values_of` reads."""
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps(list(values)).encode()).decode().rstrip("=")
 
 
 def values_of(cursor: str) -> Any:

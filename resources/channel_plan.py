@@ -40,16 +40,15 @@ def channel_plan(asked: Mapping[str, Any], settings: Settings) -> ChannelPlan:
     filters = {name: value for name, value in given.get("filters", {}).items() if value is not None}
     if isinstance(filters.get("from_date"), str):
         filters["from_date"] = _day(filters["from_date"])
-    options = {name: given[name] for name in OPTIONS if name in given}
+    options: dict[str, Any] = {"model": settings.model}
+    options |= {name: given[name] for name in OPTIONS if name in given}
     callback = None
     if "callback_url" in given:
         callback = Callback(
             checked_url(given["callback_url"], settings), given.get("callback_include")
         )
     return ChannelPlan(
-        options=checked_options(
-            **{"model": settings.model} | options, allowed_models=settings.models
-        ),
+        options=checked_options(**options, allowed_models=settings.models),
         schedule=checked_schedule(**given.get("schedule", {})),
         filters=checked_filters(**filters),
         priority=given.get("priority", "bulk"),

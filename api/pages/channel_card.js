@@ -64,7 +64,7 @@ function numbers({ progress, transcriptions, items, history }) {
   const count = (number) => number.toLocaleString("en");
   const leftOut = items.filtered + items.refused + items.gone + items.erased;
   return [
-    `${count(progress.done)} of ${count(progress.total)} transcribed`,
+    progress.total ? `${count(progress.done)} of ${count(progress.total)} transcribed` : "nothing to transcribe yet",
     transcriptions.running && `${count(transcriptions.running)} at work`,
     transcriptions.failed && `${count(transcriptions.failed)} failed`,
     items.waiting && `${count(items.waiting)} not over yet`,

@@ -290,7 +290,7 @@ def test_items_with_what_became_of_them(
     assert [each["title"] for each in left_out] == ["Part 2", "Part 1"]
     assert client.get(f"{items}?changed=true").json()["items"] == []
     assert client.get(f"{items}?state=lost").status_code == 422
-    for cursor in ("x", "e30", "WyJhIiwgImIiXQ", "WzEsMl0", "WzEuNSwgImEiXQ"):
+    for cursor in ("x", "e30", "WyJhIiwgImIiXQ", "WzEsMl0", "WzEuNSwgMl0", "W05hTiwgImEiXQ"):
         answer = client.get(f"{items}?cursor={cursor}")
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor"), cursor
 

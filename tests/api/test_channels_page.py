@@ -1,6 +1,7 @@
 """The web page of channels, in a browser."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from selenium import webdriver
@@ -102,8 +103,8 @@ def test_what_is_in_a_channel_and_what_is_wrong(
     id = ChannelStore(postgres=postgres).create(source(title=EVIL), wanted)[0].id
     runs.claim(id, RUN_ID)
     listed = page(range(3, 0, -1), total=3, channel=source(title=EVIL))
-    items = (item(9, title=EVIL), *listed.items)
-    intake.take_page(id, RUN_ID, type(listed)(**vars(listed) | {"items": items}), is_history=True)
+    listed = replace(listed, items=(item(9, title=EVIL), *listed.items))
+    intake.take_page(id, RUN_ID, listed, is_history=True)
     runs.listed(id, RUN_ID)
     runs.claim(id, RUN_ID)
     runs.failed(id, RUN_ID, "source_blocked", "The site wants a login: see its settings.", True)

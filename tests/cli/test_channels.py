@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from resources.channel_intake import ChannelIntake
 from resources.channel_runs import ChannelRuns
 from resources.channel_store import ChannelStore
 from tests.channel_host import ChannelHost
-from tests.channel_lists import page
+from tests.channel_lists import page, source
 from ytcaption_assets.cli.main import app
 from ytcaption_assets.domain.channel_lists import read_channels
 from ytcaption_assets.domain.errors import ChannelNotFound, InputError, InvalidOption, SingleMedia
@@ -183,9 +182,8 @@ def test_export_as_csv(channels: Run, store: ChannelStore, settings: Settings) -
     """A channel a line, which is read again, too; what a spreadsheet would run is quoted."""
     channels("add", URL)
     id = store.channels()[0].id
-    evil = page(range(1)).channel
     title = '=HYPERLINK("https://evil.example")'
-    listed(settings, id, range(3), channel=type(evil)(**vars(evil) | {"title": title}))
+    listed(settings, id, range(3), channel=source(title=title))
 
     text = channels("export", "--format", "csv").stdout
 

@@ -149,7 +149,7 @@ def items(
     """What its list shows, the newest first, and what became of it."""
     from resources.channel_store import ItemPosition
 
-    states = [_state(each) for each in state or ()]
+    states: list[ItemState] = [_state(each) for each in state or ()]
     with opened_database() as (_, postgres):
         store = _store(postgres)
         id = named(store, channel).id
