@@ -20,11 +20,15 @@ def _place(
         ),
     ] = None,
 ) -> ItemPosition | None:
-    match values_of(cursor) if cursor is not None else None:
-        case None:
-            return None
+    if cursor is None:
+        return None
+    match values_of(cursor):
         case [float(place), str(media_id)] if math.isfinite(place):
-            if written([place, media_id]) == cursor and "\x00" not in media_id:
+            if (
+                written([place, media_id]) == cursor
+                and media_id.isascii()
+                and media_id.isprintable()
+            ):
                 return ItemPosition(place, media_id)
     raise invalid_cursor()
 

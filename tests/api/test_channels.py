@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from api.cursors import written
 from resources.breaker import open_breaker
 from resources.channel_intake import ChannelIntake
 from resources.channel_runs import ChannelRuns
@@ -290,7 +291,17 @@ def test_items_with_what_became_of_them(
     assert [each["title"] for each in left_out] == ["Part 2", "Part 1"]
     assert client.get(f"{items}?changed=true").json()["items"] == []
     assert client.get(f"{items}?state=lost").status_code == 422
-    for cursor in ("x", "e30", "WyJhIiwgImIiXQ", "WzEsMl0", "WzEuNSwgMl0", "W05hTiwgImEiXQ"):
+    half = written([1.5, "\ud800"])
+    for cursor in (
+        half,
+        "x",
+        "e30",
+        "WyJhIiwgImIiXQ",
+        "WzEsMl0",
+        "WzEuNSwgMl0",
+        "W05hTiwgImEiXQ",
+        "bnVsbA",
+    ):
         answer = client.get(f"{items}?cursor={cursor}")
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor"), cursor
 
