@@ -3,22 +3,16 @@
 import math
 from typing import Annotated
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Request, Response
 
 from api.channel_view import CHANNELS_PATH, ChannelItemPage, ChannelItemRead
-from api.cursors import LONGEST_CURSOR, invalid_cursor, next_page, values_of, written
+from api.cursors import CursorParameter, invalid_cursor, next_page, values_of, written
 from resources.channel_rows import ChannelItem
 from resources.channel_store import ItemPosition
 
 
 def _place(
-    cursor: Annotated[
-        str | None,
-        Query(
-            max_length=LONGEST_CURSOR,
-            description="`next_cursor` of the page before. Left out: the first page.",
-        ),
-    ] = None,
+    cursor: CursorParameter = None,
 ) -> ItemPosition | None:
     if cursor is None:
         return None

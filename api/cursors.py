@@ -4,14 +4,20 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 
 from ytcaption_assets.domain.errors import InvalidCursor
 
-LONGEST_CURSOR = 400
+CursorParameter = Annotated[
+    str | None,
+    Query(
+        max_length=400,
+        description="`next_cursor` of the page before. Left out: the first page.",
+    ),
+]
 
 
 def written(values: Sequence[str | float]) -> str:

@@ -8,7 +8,7 @@ from fastapi import Depends, Query
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator
 
-from api.cursors import LONGEST_CURSOR, invalid_cursor, values_of, written
+from api.cursors import CursorParameter, invalid_cursor, values_of, written
 from api.moment import Moment
 from api.request_schemas import refuse_unstorable
 from resources.transcription_list import MOST_FIELDS, ListFilter, Position
@@ -49,13 +49,7 @@ Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Most items of a
 
 
 def _position(
-    cursor: Annotated[
-        str | None,
-        Query(
-            max_length=LONGEST_CURSOR,
-            description="`next_cursor` of the page before. Left out: the first page.",
-        ),
-    ] = None,
+    cursor: CursorParameter = None,
 ) -> Position | None:
     return None if cursor is None else position_of(cursor)
 

@@ -229,6 +229,23 @@ def test_settings_of_a_list_that_are_none(
     assert store.channels() == []
 
 
+def test_titles_do_not_take_the_terminal_over(
+    channels: Run, settings: Settings, tmp_path: Path
+) -> None:
+    """Neither a channel's nor an imported one's: control characters are not written, markup is
+    text."""
+    evil = "[red]\x1b]0;owned\x07\x1b[2J"
+    channels("add", URL)
+    id = json.loads(channels("list", "--json").stdout)[0]["id"]
+    listed(settings, id, range(1), channel=source(title=evil))
+    file = tmp_path / "channels.opml"
+    file.write_text('<outline text="[red]\x1b[2J" xmlUrl="https://example.org/"/>')
+
+    for command in (("list",), ("show", id), ("pause", id), ("import", file)):
+        text = channels(*command).stdout
+        assert "\x1b]" not in text and "\x1b[2J" not in text and "[red]" in text, command
+
+
 def test_pinchflats_own_feeds_are_told(channels: Run, tmp_path: Path) -> None:
     """Its OPML names feeds on its own host: the refusal says what to list instead."""
     file = tmp_path / "pinchflat.opml"

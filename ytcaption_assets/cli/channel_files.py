@@ -13,6 +13,7 @@ import typer
 
 from ytcaption_assets.cli.channel_options import Asked, takes_options
 from ytcaption_assets.cli.database import opened_database
+from ytcaption_assets.cli.shown import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -209,9 +210,11 @@ def _print_line(result: Imported, console: "Console") -> None:
     from rich.markup import escape
 
     name = " · ".join(part for part in (result.title, result.url) if part)
-    console.print(f"{result.line:>5}  {_MARKS[result.outcome]:<7}  {escape(name)}", soft_wrap=True)
+    console.print(
+        f"{result.line:>5}  {_MARKS[result.outcome]:<7}  {escape(shown(name))}", soft_wrap=True
+    )
     if result.reason:
-        console.print(f"{'':>16}{escape(result.reason)}", soft_wrap=True)
+        console.print(f"{'':>16}{escape(shown(result.reason))}", soft_wrap=True)
 
 
 def _subscription(row: "ChannelRow", counts: "ChannelCounts") -> "Subscription":

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from ytcaption_assets.cli.shown import shown
+
 if TYPE_CHECKING:
     from resources.channel_dry_run import DryRun
     from resources.channel_rows import ChannelCounts, ChannelItem, ChannelRow
@@ -102,7 +104,7 @@ def print_channels(
         numbers = counts[row.id]
         left_out = sum(numbers.states.get(name, 0) for name in ("filtered", "refused", "gone"))
         table.add_row(
-            escape(row.name),
+            escape(shown(row.name)),
             state_of(row),
             f"{numbers.done:,} of {numbers.wanted:,}",
             f"{left_out:,}",
@@ -113,7 +115,7 @@ def print_channels(
     console.print(table)
     for row in rows:
         if row.error_message:
-            console.print(f"{row.name}: {row.error_message}", markup=False, soft_wrap=True)
+            console.print(shown(f"{row.name}: {row.error_message}"), markup=False, soft_wrap=True)
 
 
 def print_channel(row: "ChannelRow", counts: "ChannelCounts", console: Console) -> None:
@@ -148,7 +150,7 @@ def print_channel(row: "ChannelRow", counts: "ChannelCounts", console: Console) 
     }
     for name, value in lines.items():
         if value not in (None, ""):
-            console.print(f"{name:>15}  {value}", markup=False, soft_wrap=True)
+            console.print(f"{name:>15}  {shown(value)}", markup=False, soft_wrap=True)
 
 
 def print_dry_run(seen: "DryRun", console: Console) -> None:
@@ -163,7 +165,7 @@ def print_dry_run(seen: "DryRun", console: Console) -> None:
         table.add_row(*_columns(each.item), escape(would_be))
     if seen.items:
         console.print(table)
-    name = seen.channel.title or seen.channel.url
+    name = shown(seen.channel.title or seen.channel.url)
     of = f" of {seen.total:,}" if seen.total is not None else ""
     rest = "" if seen.is_whole else " There is more than was looked at."
     console.print(
@@ -180,9 +182,10 @@ def print_items(items: Sequence["ChannelItem"], console: Console) -> None:
     table.columns[-1].no_wrap = True
     for item in items:
         state = f"{item.state}: {item.reason}" if item.reason else item.state
+        if item.status:
+            state = item.status if item.state == "queued" else f"{state}, {item.status}"
         if item.change:
             state += f" ({item.change})"
-        state = f"{state}, {item.status}" if item.status else state
         table.add_row(*_columns(item), escape(state), item.transcription_id or "")
     console.print(table)
 
@@ -190,7 +193,7 @@ def print_items(items: Sequence["ChannelItem"], console: Console) -> None:
 def _columns(item: "ChannelItem | ListedItem") -> tuple[str, str, str]:
     return (
         f"{item.published_at:%Y-%m-%d}" if item.published_at else "",
-        escape(item.source.title or item.source.url or item.source.media_id),
+        escape(shown(item.source.title or item.source.url or item.source.media_id)),
         "" if item.duration_s is None else f"{item.duration_s / 60:.1f} min",
     )
 

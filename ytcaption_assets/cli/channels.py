@@ -20,6 +20,7 @@ from ytcaption_assets.cli.channel_tables import (
     print_items,
 )
 from ytcaption_assets.cli.database import opened_database
+from ytcaption_assets.cli.shown import shown
 
 if TYPE_CHECKING:
     from resources.channel_store import ChannelStore
@@ -254,4 +255,4 @@ def _console() -> Console:
 
 
 def _say(text: str) -> None:
-    _console().print(text, markup=False, soft_wrap=True)
+    _console().print(shown(text), markup=False, soft_wrap=True)

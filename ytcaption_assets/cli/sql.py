@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ytcaption_assets.cli.shown import shown
+
 if TYPE_CHECKING:
     from resources.sql_query import QueryResult
 
@@ -75,14 +77,8 @@ def _print_table(result: "QueryResult") -> None:
         is_number = any(part in kind for part in numeric) and "[" not in kind
         table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
     for row in result.rows:
-        table.add_row(*(escape(_shown(value)) for value in row))
+        table.add_row(*(escape(shown(value)) for value in row))
     Console().print(table)
-
-
-def _shown(value: object) -> str:
-    """On a terminal: without the control characters that a title may hold to take it over."""
-    text = "" if value is None else str(value)
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def _write_parquet(result: "QueryResult", path: Path) -> None:
