@@ -7,9 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from ytcaption_assets.domain.languages import WHISPER_LANGUAGES
 from ytcaption_assets.domain.track_choice import CaptionChoice, CaptionOffers, primary_language
+from ytcaption_assets.domain.track_reading import TTML
 
 MAX_TRACKS = 500
-READABLE = ("json3", "vtt", "srt")
+READABLE = ("json3", "vtt", "srt", *TTML)
 """Extensions that are read, best first: json3 has word times and rolls nothing."""
 
 _PROTOCOLS = (None, "", "http", "https", "m3u8", "m3u8_native")

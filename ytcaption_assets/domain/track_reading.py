@@ -1,4 +1,4 @@
-"""Caption tracks as sites serve them (WebVTT, SubRip, YouTube's json3) -> cues with their lines.
+"""Caption tracks as sites serve them (WebVTT, SubRip, TTML, YouTube's json3) -> cues with lines.
 
 Nothing is believed of a track: what cannot be read is left out, and times may overlap or go back.
 """
@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ytcaption_assets.domain.caption_units import clean_text, pieces
+from ytcaption_assets.domain.ttml_reading import read_ttml
 
 MAX_TRACK_BYTES = 8 * 1024**2
 """Ten hours of captions with word times have about half of it."""
+
+TTML = ("ttml", "dfxp", "tt")
+"""Extensions that sites give it."""
 
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
@@ -54,7 +58,7 @@ def read_track(data: bytes, extension: str) -> list[TrackCue]:
     """Cues in the order of the track; those that only tell of a sound (`[Music]`) have no lines.
 
     Args:
-        extension: `json3`, `vtt` or `srt`.
+        extension: `json3`, `vtt`, `srt`, or `ttml` by any of its names.
 
     Raises:
         ValueError: it is no such track.
@@ -65,6 +69,11 @@ def read_track(data: bytes, extension: str) -> list[TrackCue]:
         return list(_json3_cues(json.loads(data)))
     if extension in ("vtt", "srt"):
         return list(_timed_cues(_decoded(data)))
+    if extension in TTML:
+        return [
+            TrackCue(text.start_s, text.end_s, tuple(filter(None, map(_line, text.lines))))
+            for text in read_ttml(data)
+        ]
     raise ValueError("captions of this format are not read")
 
 

@@ -27,7 +27,7 @@ class CaptionTrack:
     """A track as its source gave it.
 
     Attributes:
-        extension: `json3`, `vtt` or `srt`.
+        extension: of those that `read_track` reads.
     """
 
     extension: str
