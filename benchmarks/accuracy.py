@@ -21,15 +21,15 @@ from benchmarks.common import (
     TEST_DATA,
     Clip,
     Clock,
-    Errors,
     clips,
     peak_memory_bytes,
     total,
-    word_errors,
 )
 from resources.audio_decoder import decode
 from resources.whisper import WhisperTranscriber
 from resources.whisper_device import loaded_model
+from ytcaption_assets.domain.accuracy import word_errors
+from ytcaption_assets.domain.metrics import WordErrors
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import load_settings
 
@@ -48,7 +48,7 @@ class Heard:
     language: dict[str, str | None] = field(default_factory=dict)
     dropped: list[str] = field(default_factory=list)
 
-    def errors(self, engine: str) -> Errors:
+    def errors(self, engine: str) -> WordErrors:
         """Against the clip's reference."""
         return word_errors(self.clip.language, self.clip.reference, self.text[engine])
 
@@ -127,7 +127,8 @@ def summary(heard: list[Heard], clock: Clock) -> dict:
             name: {
                 "clips": len(group),
                 **{
-                    engine: asdict(errors) | {"rate": errors.rate}
+                    engine: asdict(errors)
+                    | {"reference_words": errors.reference_words, "rate": errors.rate}
                     for engine in ENGINES
                     for errors in [total(one.errors(engine) for one in group)]
                 },

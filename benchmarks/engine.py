@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.accuracy import joined, samples
-from benchmarks.common import TEST_DATA, Clip, Errors, clips, total, word_errors
+from benchmarks.common import TEST_DATA, Clip, clips, total
 from benchmarks.graph import write_speech
 from resources import whisper_engine
 from resources.batch_queue import Shape
@@ -30,6 +30,8 @@ from resources.speech_windows import WindowCosts
 from resources.whisper import WhisperTranscriber
 from resources.whisper_batched import BatchedTranscriber
 from resources.whisper_device import loaded_model
+from ytcaption_assets.domain.accuracy import word_errors
+from ytcaption_assets.domain.metrics import WordErrors
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import load_settings
 
@@ -138,7 +140,7 @@ def measure(
     return results
 
 
-def errors(recordings: list[Recording], heard: list[Heard]) -> Errors:
+def errors(recordings: list[Recording], heard: list[Heard]) -> WordErrors:
     """Summed over a set."""
     return total(
         word_errors(clip.language, clip.reference, each.text)

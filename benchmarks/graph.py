@@ -22,9 +22,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import TEST_DATA, peak_memory_bytes, word_errors
+from benchmarks.common import TEST_DATA, peak_memory_bytes
 from benchmarks.installation import local_servers
 from benchmarks.joined_clips import SAMPLE_RATE_HZ, spoken, write_flac
+from ytcaption_assets.domain.accuracy import word_errors
 
 PAUSE_S = 1.5
 WARM_UP = "jfk.flac"

@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.common import TEST_DATA, Errors, total, word_errors
+from benchmarks.common import TEST_DATA, total
 from benchmarks.peer_arms import ARMS, REFERENCE, Arm
 from benchmarks.peer_engines.recording import THREADS, Recording, Weights
 from benchmarks.peer_machine import about_this_run
@@ -27,6 +27,8 @@ from benchmarks.peer_process import Job, Result
 from benchmarks.peer_sets import SETS, Spoken, recordings
 from resources.decoder_environment import for_decoding
 from resources.models import ensure_model
+from ytcaption_assets.domain.accuracy import word_errors
+from ytcaption_assets.domain.metrics import WordErrors
 from ytcaption_assets.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -190,10 +192,10 @@ def summary(spoken: list[Spoken], found: list[Result], plain: list[Result]) -> d
     }
 
 
-def _words(errors: Errors) -> dict:
+def _words(errors: WordErrors) -> dict:
     """A rate only where somebody speaks."""
     rate = round(errors.rate, 4) if errors.reference_words else None
-    return asdict(errors) | {"wer": rate}
+    return asdict(errors) | {"reference_words": errors.reference_words, "wer": rate}
 
 
 def _median(found: list[Result], name: str) -> float:

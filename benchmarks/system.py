@@ -13,10 +13,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import TEST_DATA, Clip, Errors, clips, total, word_errors
+from benchmarks.common import TEST_DATA, Clip, clips, total
 from benchmarks.installation import installation
 from resources.models import ensure_model
 from tests.media_server import MediaServer
+from ytcaption_assets.domain.accuracy import word_errors
+from ytcaption_assets.domain.metrics import WordErrors
 from ytcaption_assets.settings import load_settings
 
 ALLOWED_POINTS = 0.005  # half a point of word error rate, by language
@@ -95,7 +97,7 @@ def _print_accuracy(
     console: Console, chosen: list[Clip], ours: dict[Clip, str], plain: dict[Clip, str]
 ) -> float:
     """How far ours is above plain in the worst language, as a rate."""
-    scores: dict[str, list[tuple[Errors, Errors]]] = defaultdict(list)
+    scores: dict[str, list[tuple[WordErrors, WordErrors]]] = defaultdict(list)
     for clip in chosen:
         pair = tuple(
             word_errors(clip.language, clip.reference, texts[clip]) for texts in (ours, plain)

@@ -23,7 +23,7 @@ from typing import Any
 import psycopg
 from rich.console import Console
 
-from benchmarks.common import TEST_DATA, Clip, total, word_errors
+from benchmarks.common import TEST_DATA, Clip, total
 from benchmarks.installation import Installation, installation
 from benchmarks.joined_clips import joined_clips
 from benchmarks.machine import machine
@@ -32,6 +32,7 @@ from benchmarks.throughput_report import Bare, Load, Results, print_results, wri
 from resources.database_urls import database_urls
 from resources.models import ensure_model
 from tests.media_server import MediaServer
+from ytcaption_assets.domain.accuracy import word_errors
 from ytcaption_assets.settings import Settings, load_settings
 
 CLIENTS = 8

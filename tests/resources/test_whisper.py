@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.common import clips, total, word_errors
+from benchmarks.common import clips, total
 from resources import speech_filter, whisper, whisper_device
 from resources.whisper import EngineInfo, WhisperTranscriber
 from resources.whisper_device import loaded_model
 from tests.resources.hearing import DATA, TINY_EN, samples, text
+from ytcaption_assets.domain.accuracy import word_errors
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition

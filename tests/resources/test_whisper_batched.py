@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.common import clips, total, word_errors
+from benchmarks.common import clips, total
 from resources import speech_windows, whisper_device, whisper_flight
 from resources.whisper import WhisperTranscriber
 from resources.whisper_batch import WhisperBatch
@@ -19,6 +19,7 @@ from resources.whisper_engine import engine_of, shape_of
 from resources.whisper_job import Job
 from resources.worker_transcriber import WorkerTranscriber
 from tests.resources.hearing import DATA, TINY_EN, samples, text
+from ytcaption_assets.domain.accuracy import word_errors
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition
 from ytcaption_assets.settings import Settings
