@@ -3,6 +3,9 @@
 Only the download's own process (`youtube_child`) imports this module.
 """
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from resources.caption_offers import track_formats
@@ -11,7 +14,10 @@ from resources.media_downloader import MediaDownloader
 from ytcaption_assets.domain.errors import CaptionsUnavailable, YtcaptionError
 from ytcaption_assets.domain.media import MediaInfo
 from ytcaption_assets.domain.track_choice import CaptionChoice, CaptionsWanted, choose_captions
-from ytcaption_assets.domain.track_segments import CaptionTrack
+from ytcaption_assets.domain.track_segments import CaptionReference, CaptionTrack
+
+REFERENCE_S = 30.0
+"""Longest time that captions are fetched for, where nobody waits for them."""
 
 
 def fetch_captions(
@@ -46,6 +52,41 @@ def fetch_captions(
     why = f"cannot be fetched ({failure.code})" if failure else "hold no text that can be read"
     reason = f"The captions {why}."
     return _none(CaptionChoice(reason, spoken_language=choice.spoken_language), wanted), None
+
+
+def fetch_reference(
+    downloader: MediaDownloader, found: Any, info: MediaInfo, wanted: CaptionsWanted
+) -> CaptionReference | None:
+    """Captions that people made in the language that is spoken, to measure by what is heard.
+
+    None where there are none, or they cannot be had within `REFERENCE_S`: nobody has asked for
+    them, so nothing fails for want of them.
+    """
+    choice = choose_captions(wanted, info.language, info.captions)
+    if choice.kind != "manual" or choice.language is None:
+        return None
+    try:
+        with _within(REFERENCE_S):
+            _, track = fetch_captions(downloader, found, info, wanted)
+    except TimeoutError:
+        return None
+    return CaptionReference(choice.language, track) if track is not None else None
+
+
+@contextmanager
+def _within(time_s: float) -> Iterator[None]:
+    """Ends the block by TimeoutError; of a process's main thread."""
+
+    def end(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, time_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _none(choice: CaptionChoice, wanted: CaptionsWanted) -> CaptionChoice:

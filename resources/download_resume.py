@@ -9,6 +9,7 @@ MEDIA_FILE = "media"
 PARTIAL_FILE = "media.part"
 STATE_FILE = "media.json"
 TRACK_FILE = "captions"
+REFERENCE_FILE = "reference"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ In this order, so that a crash or a part that is away leaves nothing promised th
 repeating it finishes what is left:
 
 1. One transaction: the tombstone, from which on every read answers that it was erased;
-   deliveries, requests, segments, drafts, checkpoints and captions go; the rows of transcription
-   and media forget document and audio, and the items of channels what their list has shown.
+   deliveries, requests, segments, drafts, checkpoints, captions and what was measured by them go;
+   the rows of transcription and media forget document and audio, and the items of channels what
+   their list has shown.
 2. Its files, its runs and partition in Dagster, its logs, its rows in the lake: each may fail, all
    can be repeated, since all are found by the ids that the rows still have.
 3. One transaction: the rows.
@@ -25,6 +26,7 @@ from typing import Self
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from resources.accuracy_store import forget_reference
 from resources.channel_erasure import forget_items, forget_unwanted
 from resources.endings import others_asked, owned_row, withdraw
 from resources.event_log import add_event
@@ -207,7 +209,7 @@ class Erasure:
                 (id,),
             )
             tables = ("delivery", "request", "segment", "draft_segment", "checkpoint")
-            for table in (*tables, "caption_track"):
+            for table in (*tables, "caption_track", "caption_accuracy"):
                 connection.execute(
                     f"delete from ytcaption.{table} where transcription_id = %s",  # noqa: S608
                     (id,),
@@ -228,7 +230,8 @@ class Erasure:
 
     @staticmethod
     def _forget_audio(connection: Connection[DictRow], media_id: str) -> bool:
-        """Whether no transcription that stays uses the media; then its audio is none any more."""
+        """Whether no transcription that stays uses the media; then its audio is none any more, nor
+        are captions that were fetched beside it."""
         forgotten = connection.execute(
             f"""
             update ytcaption.media set {NO_AUDIO}
@@ -238,6 +241,8 @@ class Erasure:
             """,  # noqa: S608
             {"media_id": media_id},
         )
+        if forgotten.rowcount == 1:
+            forget_reference(connection, media_id)
         return forgotten.rowcount == 1
 
     def _is_used(self, media_id: str) -> bool:

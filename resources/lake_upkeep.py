@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from resources.lake_connection import LakeConnection
+from ytcaption_assets.domain.parquet_schema import OF_A_TRANSCRIPTION
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,7 +36,7 @@ def snapshot_count(connection: "psycopg.Connection[dict]") -> int:
 def delete_rows(cursor: "DuckDBPyConnection", ids: Sequence[str]) -> None:
     """Delete transcriptions, and the media that no other transcription is of."""
     medias = [media_of(id) for id in ids]
-    for table in ("transcripts", "segments", "words"):
+    for table in OF_A_TRANSCRIPTION:
         cursor.execute(
             f"delete from lake.main.{table} where transcription_id in $ids",  # noqa: S608
             {"ids": ids},

@@ -5,17 +5,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from resources.lake_files import LakeFile, LakeFiles, missing_files, table_query
+from ytcaption_assets.domain.accuracy import CaptionAccuracy
 from ytcaption_assets.domain.errors import StorageError
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
 from ytcaption_assets.domain.parquet_rows import lake_rows
-from ytcaption_assets.domain.parquet_schema import TABLES
+from ytcaption_assets.domain.parquet_schema import OF_A_TRANSCRIPTION, TABLES
 from ytcaption_assets.domain.timings import Timings
 from ytcaption_assets.domain.transcript import Transcript
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-Document = tuple[Transcript, MediaSource, MediaInfo, Timings]
+Document = tuple[Transcript, MediaSource, MediaInfo, Timings, CaptionAccuracy | None]
 """What a transcription's rows are made of, as `lake_rows` takes it."""
 Digest = tuple[int, int]
 """Number of rows and the sum of their hashes, which adds up over files."""
@@ -64,7 +65,7 @@ class StoredRows:
     @property
     def transcriptions(self) -> set[str]:
         """All ids in any table."""
-        return {id for table in ("transcripts", "segments", "words") for id in self.digests[table]}
+        return {id for table in OF_A_TRANSCRIPTION for id in self.digests[table]}
 
     def is_as(self, document: Document, expected: dict[str, dict[str, Digest]]) -> bool:
         """Whether these are the document's rows, no fewer and no more."""

@@ -4,6 +4,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from resources.accuracy_store import forget_reference, keep_reference
 from resources.breaker import hold_site, let_through, note_success
 from resources.caption_store import keep_captions
 from resources.event_log import add_event
@@ -24,8 +25,9 @@ from ytcaption_assets.domain.errors import SourcePaused
 from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.domain.media import MediaInfo, StoredAudio
 from ytcaption_assets.domain.pacing import UNPACED, Pacing, seconds_until
+from ytcaption_assets.domain.reupload import AudioFacts, changed
 from ytcaption_assets.domain.track_choice import CaptionChoice
-from ytcaption_assets.domain.track_segments import CaptionTrack
+from ytcaption_assets.domain.track_segments import CaptionReference, CaptionTrack
 
 
 class RunDownloads(RunOutcomes):
@@ -87,8 +89,19 @@ class RunDownloads(RunOutcomes):
         return let_through(connection, row, site, per_site)
 
     @traced("postgres.audio_stored")
-    def audio_stored(self, id: str, run_id: str, info: MediaInfo, audio: StoredAudio) -> None:
-        """The media's audio is in the object store, and this is what its source says of it.
+    def audio_stored(
+        self,
+        id: str,
+        run_id: str,
+        info: MediaInfo,
+        audio: StoredAudio,
+        reference: CaptionReference | None = None,
+    ) -> None:
+        """The media's audio is in the object store, and this is what its source says of it. Other
+        audio than there was before under this id is noted: what was made of that can be made anew.
+
+        Args:
+            reference: captions that were fetched beside it.
 
         Raises:
             ClaimLost: the transcription is no longer this run's.
@@ -96,6 +109,7 @@ class RunDownloads(RunOutcomes):
         with self.postgres.transaction() as connection:
             media = locked_media(connection, id)
             row = claimed_row(connection, id, run_id)
+            change = _change(media, audio) if media is not None else None
             connection.execute(
                 """
                 update ytcaption.media
@@ -103,11 +117,15 @@ class RunDownloads(RunOutcomes):
                     audio_size_bytes = %(size_bytes)s, audio_duration_s = %(duration_s)s,
                     audio_codec = %(codec)s, audio_container = %(container)s,
                     audio_sample_rate_hz = %(sample_rate_hz)s, audio_channels = %(channels)s,
-                    audio_stored_at = now(), updated_at = now()
+                    audio_stored_at = now(), updated_at = now(),
+                    last_sha256 = %(sha256)s, last_duration_s = %(duration_s)s,
+                    change = coalesce(%(change)s, change),
+                    changed_at = case when %(change)s::text is null then changed_at else now() end
                 where id = %(media_id)s
                 """,
                 {
                     **audio.__dict__,
+                    "change": change,
                     "info": Jsonb(clean(info.to_dict())),
                     "media_id": row["media_id"],
                 },
@@ -119,6 +137,10 @@ class RunDownloads(RunOutcomes):
                 "duration_s": audio.duration_s,
             }
             add_event(connection, row, EventType.AUDIO_DOWNLOADED, data)
+            if reference is not None:
+                keep_reference(connection, row["media_id"], reference)
+            elif change is not None:
+                forget_reference(connection, row["media_id"])
             _fetched(connection, row)
 
     @traced("postgres.captions_settled")
@@ -152,6 +174,13 @@ class RunDownloads(RunOutcomes):
                     (Jsonb(clean(info.to_dict())), row["media_id"]),
                 )
                 _fetched(connection, row)
+
+
+def _change(media: DictRow, audio: StoredAudio) -> str | None:
+    """What is other about the audio than the last time; a site's file may be converted anew."""
+    is_file = media["kind"] == "direct"
+    before = AudioFacts(media["last_duration_s"], sha256=media["last_sha256"] if is_file else None)
+    return changed(before, AudioFacts(audio.duration_s, sha256=audio.sha256 if is_file else None))
 
 
 def _fetched(connection: Connection[DictRow], row: DictRow) -> None:

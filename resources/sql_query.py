@@ -69,7 +69,7 @@ def run_query(
     memory_bytes: int,
     parameters: Mapping[str, Any] | None = None,
 ) -> QueryResult:
-    """The rows of one SELECT over views `transcripts`, `segments`, `words`, `media` and `library`.
+    """The rows of one SELECT over views of the lake's tables, and `library`.
 
     Args:
         parameters: values of `$name` in it, of JSON's types.

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from resources.accuracy_store import kept_accuracy
 from resources.lake_verify import Document
 from resources.object_store import ObjectStore
 from resources.request_rows import TranscriptionRow
@@ -25,7 +26,9 @@ def stored_document(store: RequestStore, objects: ObjectStore, id: str) -> Docum
     if row.document_key is None:
         return None
     data = objects.read_bytes(row.document_key, row.document_sha256)
-    return Transcript.from_json(data), media.source, media.info, store.timings(id)
+    accuracy = kept_accuracy(store.postgres, id, row.document_sha256)
+    transcript = Transcript.from_json(data)
+    return transcript, media.source, media.info, store.timings(id), accuracy
 
 
 def document_from_rows(store: RequestStore, row: TranscriptionRow) -> bytes:

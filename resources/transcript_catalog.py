@@ -24,8 +24,10 @@ from resources.lake_upkeep import (
 )
 from resources.lake_verify import Document, LakeReport, compare, read_stored
 from resources.work_lock import removing
+from ytcaption_assets.domain.accuracy import CaptionAccuracy
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
-from ytcaption_assets.domain.parquet_rows import lake_rows
+from ytcaption_assets.domain.parquet_rows import accuracy_rows, lake_rows
+from ytcaption_assets.domain.parquet_schema import OF_A_TRANSCRIPTION
 from ytcaption_assets.domain.timings import UNKNOWN, Timings
 from ytcaption_assets.domain.transcript import Transcript
 
@@ -50,12 +52,17 @@ class TranscriptCatalog(LakeReads):
         source: MediaSource,
         info: MediaInfo,
         timings: Timings = UNKNOWN,
+        accuracy: CaptionAccuracy | None = None,
     ) -> dict[str, int]:
-        """Put the transcript's rows in place of those it had, all tables at once; rows by table."""
-        tables = lake_rows(transcript, source, info, timings)
+        """Put the transcript's rows in place of those it had, all tables at once; rows by table.
+
+        Args:
+            accuracy: None: there are no captions to measure it by.
+        """
+        tables = lake_rows(transcript, source, info, timings, accuracy)
 
         def replace(cursor: "DuckDBPyConnection") -> None:
-            for name in ("transcripts", "segments", "words"):
+            for name in OF_A_TRANSCRIPTION:
                 cursor.execute(
                     f"delete from lake.main.{name} where transcription_id = $id",  # noqa: S608
                     {"id": transcript.id},
@@ -73,6 +80,23 @@ class TranscriptCatalog(LakeReads):
 
         self._write(source.media_id, replace)
         return {name: rows.num_rows for name, rows in tables.items()}
+
+    def measured(self, transcript: Transcript, accuracy: CaptionAccuracy) -> None:
+        """Put how exact a transcript is in place of what was said of it, if it is in the lake."""
+
+        def replace(cursor: "DuckDBPyConnection") -> None:
+            cursor.execute(
+                "delete from lake.main.caption_accuracy where transcription_id = $id",
+                {"id": transcript.id},
+            )
+            cursor.register("new_row", accuracy_rows(transcript, accuracy))
+            cursor.execute(
+                "insert into lake.main.caption_accuracy by name select * from new_row "
+                "where transcription_id in (select transcription_id from lake.main.transcripts)"
+            )
+            cursor.unregister("new_row")
+
+        self._write(transcript.media_id, replace)
 
     def delete(self, id: str) -> None:
         """Take the transcription out of every table; its bytes stay until `erase` or `compact`."""

@@ -82,6 +82,12 @@ def _note_new_bytes(parts: Parts, id: str, sha256: str) -> None:
             "where id = %s",
             (sha256, id),
         )
+        # The same text: what was measured of it holds.
+        connection.execute(
+            "update ytcaption.caption_accuracy set document_sha256 = %s "
+            "where transcription_id = %s and document_sha256 = %s",
+            (sha256, id, row["document_sha256"]),
+        )
         add_event(connection, row, EventType.DOCUMENT_REBUILT, {"document_sha256": sha256})
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from resources.accuracy_store import forget_reference
 from resources.object_store import name_in, upload_key
 from resources.object_store_s3 import COPY_PREFIX
 from resources.transcription_state import NO_AUDIO
@@ -96,12 +97,13 @@ def _forget_audio(parts: Parts, media_id: str) -> bool:
 
 
 def forget_audio(parts: Parts, media_id: str) -> None:
-    """The row no longer says that there is any."""
+    """The row no longer says that there is any, and captions that were fetched beside it go."""
     with parts.postgres.transaction() as connection:
         connection.execute(
             f"update ytcaption.media set {NO_AUDIO}, updated_at = now() where id = %s",  # noqa: S608
             (media_id,),
         )
+        forget_reference(connection, media_id)
 
 
 def _left_writes(parts: Parts) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import Field
 
-from resources.download_resume import MEDIA_FILE, TRACK_FILE
+from resources.download_resume import MEDIA_FILE, REFERENCE_FILE, TRACK_FILE
 from resources.egress_proxy import EgressProxy
 from resources.forked_child import child_server_socket
 from resources.media_extension import EXTENSIONS, UNKNOWN
@@ -21,7 +21,7 @@ from ytcaption_assets.domain.errors import DownloadCrashed
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
 from ytcaption_assets.domain.track_choice import CaptionChoice, CaptionsWanted
 from ytcaption_assets.domain.track_reading import MAX_TRACK_BYTES
-from ytcaption_assets.domain.track_segments import CaptionTrack
+from ytcaption_assets.domain.track_segments import CaptionReference, CaptionTrack
 from ytcaption_assets.settings import Settings
 
 # Pages, players and manifests; before the media itself begins no more than this may come.
@@ -39,6 +39,7 @@ class Download:
         path: in the folder that was given; the caller's to move or delete.
         extension: of our own list, or `bin`.
         choice: why there are no captions to use; None: nobody looked for any.
+        reference: captions beside the audio, where they were wanted and there are any.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Download:
     info: MediaInfo
     size_bytes: int
     choice: CaptionChoice | None = None
+    reference: CaptionReference | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ class Downloader(dg.ConfigurableResource):
         *,
         with_audio: bool = True,
         way: WayOut | None = None,
+        reference: CaptionsWanted | None = None,
     ) -> Download | CaptionsFound:
         """The captions of a site's or a direct media, else its audio, downloaded into a folder.
 
@@ -120,6 +123,7 @@ class Downloader(dg.ConfigurableResource):
             should_stop: asked several times a second; True ends the download.
             with_audio: False: captions or nothing.
             way: what it goes out with; None: nothing of the operator's.
+            reference: captions to fetch beside the audio, if they can be had at once.
 
         Raises:
             SourceError, InputError: the source does not give it, in a sentence for a person.
@@ -138,6 +142,7 @@ class Downloader(dg.ConfigurableResource):
             | {
                 "captions": asdict(wanted) if wanted is not None else None,
                 "with_audio": with_audio,
+                "reference": asdict(reference) if reference is not None else None,
             }
         )
         deadline = time.monotonic() + self.download_timeout_s
@@ -188,15 +193,24 @@ def _download(event: dict[str, Any], directory: Path) -> Download:
     extension = event["extension"] if event["extension"] in EXTENSIONS else UNKNOWN
     info = MediaInfo.from_dict(event["info"])
     choice = CaptionChoice(**event["choice"]) if event["choice"] is not None else None
-    return Download(directory / MEDIA_FILE, extension, info, event["size_bytes"], choice)
+    beside, reference = event["reference"], None
+    if beside is not None:
+        track = _track(directory / REFERENCE_FILE, beside["extension"])
+        reference = CaptionReference(beside["language"], track)
+    path = directory / MEDIA_FILE
+    return Download(path, extension, info, event["size_bytes"], choice, reference)
+
+
+def _track(path: Path, extension: str) -> CaptionTrack:
+    with path.open("rb") as file:
+        track = CaptionTrack(extension, file.read(MAX_TRACK_BYTES + 1))
+    path.unlink()
+    return track
 
 
 def _captions(event: dict[str, Any], directory: Path) -> CaptionsFound:
     track = None
     if event["extension"] is not None:
-        path = directory / TRACK_FILE
-        with path.open("rb") as file:
-            track = CaptionTrack(event["extension"], file.read(MAX_TRACK_BYTES + 1))
-        path.unlink()
+        track = _track(directory / TRACK_FILE, event["extension"])
     info = MediaInfo.from_dict(event["info"])
     return CaptionsFound(info, CaptionChoice(**event["choice"]), track)

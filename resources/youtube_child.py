@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from resources.download_resume import TRACK_FILE
+from resources.download_resume import REFERENCE_FILE, TRACK_FILE
 from ytcaption_assets.domain.errors import YtcaptionError
 
 if TYPE_CHECKING:
     from ytcaption_assets.domain.media import MediaInfo
     from ytcaption_assets.domain.track_choice import CaptionChoice
-    from ytcaption_assets.domain.track_segments import CaptionTrack
+    from ytcaption_assets.domain.track_segments import CaptionReference, CaptionTrack
 
 MEMORY_BYTES = 2 * 1024**3
 REPORT_EVERY_S = 0.2
@@ -71,7 +71,7 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
     deno = deno_path()
     only_proxy_and_deno(urlsplit(order["proxy"]).port or 0, deno)
 
-    from resources.caption_fetch import fetch_captions
+    from resources.caption_fetch import fetch_captions, fetch_reference
     from resources.caption_offers import caption_offers
     from resources.media_description import media_info
     from resources.media_downloader import MediaDownloader, progress_hook
@@ -80,9 +80,11 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
     from resources.ytdlp_options import DownloadJob
     from ytcaption_assets.domain.track_choice import CaptionsWanted
 
-    captions = order["captions"]
-    wanted = CaptionsWanted(**captions) if captions is not None else None
-    job = DownloadJob(**{**order, "captions": wanted})
+    wanted, measured_by = (
+        CaptionsWanted(**order[name]) if order[name] is not None else None
+        for name in ("captions", "reference")
+    )
+    job = DownloadJob(**{**order, "captions": wanted, "reference": measured_by})
     told_at = 0.0
 
     def progress(done: int, total: int | None) -> None:
@@ -99,12 +101,15 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
             found = downloader.find()
             stated = found.get("ext")
             info = media_info(found, job.url, direct=job.kind == "direct")
-            choice = None
-            if wanted is not None:
+            choice = reference = None
+            if wanted is not None or measured_by is not None:
                 info = replace(info, captions=caption_offers(found))
+            if wanted is not None:
                 choice, track = fetch_captions(downloader, found, info, wanted)
                 if track is not None or not job.with_audio:
                     return _captions(info, choice, track)
+            if measured_by is not None:
+                reference = fetch_reference(downloader, found, info, measured_by)
             tell(event="found")
             path = downloader.fetch(found)
         except Exception as failure:
@@ -117,6 +122,7 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
         "info": info.to_dict(),
         "choice": choice.to_dict() if choice is not None else None,
         "size_bytes": path.stat().st_size,
+        "reference": _kept(reference) if reference is not None else None,
     }
 
 
@@ -132,6 +138,12 @@ def _captions(
         "info": info.to_dict(),
         "choice": choice.to_dict(),
     }
+
+
+def _kept(reference: "CaptionReference") -> dict[str, str]:
+    """What is told of captions beside the audio; they lie in the working folder."""
+    Path(REFERENCE_FILE).write_bytes(reference.track.data)
+    return {"extension": reference.track.extension, "language": reference.language}
 
 
 def deno_path() -> str | None:

@@ -42,6 +42,7 @@ class DownloadJob(GoingOut):
         max_audio_s: longest media, as far as the source states it.
         captions: None: nobody looks for any.
         with_audio: False: captions or nothing.
+        reference: captions to fetch beside the audio; None: none.
     """
 
     media_id: str
@@ -54,6 +55,7 @@ class DownloadJob(GoingOut):
     socket_timeout_s: float
     captions: CaptionsWanted | None = None
     with_audio: bool = True
+    reference: CaptionsWanted | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _download_options(job: DownloadJob) -> dict[str, Any]:
         # What it takes.
         "format": _FORMAT,
         # Extractors list captions where they are to be written; what is written we choose.
-        "writesubtitles": job.captions is not None,
+        "writesubtitles": job.captions is not None or job.reference is not None,
         "noplaylist": True,
         "playlist_items": "1:2",
         "extract_flat": "in_playlist",

@@ -14,7 +14,11 @@ from resources.telemetry import span
 from resources.way_out import way_out
 from resources.workspace import Workspace
 from resources.youtube import CaptionsFound, Download, Downloader
-from ytcaption_assets.caption_transcript import source_of_text, wanted_of_source
+from ytcaption_assets.caption_transcript import (
+    reference_wanted,
+    source_of_text,
+    wanted_of_source,
+)
 from ytcaption_assets.domain.errors import AudioError, ObjectNotFound
 from ytcaption_assets.domain.media import AudioProbe, MediaInfo, StoredAudio
 from ytcaption_assets.partitions import transcription_partitions
@@ -73,6 +77,7 @@ def audio_download(
                         should_stop=work.should_stop,
                         with_audio=not has_audio and (wanted is None or wanted.policy != "only"),
                         way=way,
+                        reference=reference_wanted(work),
                     )
                 if isinstance(found, CaptionsFound):
                     request_store.captions_settled(
@@ -115,7 +120,7 @@ def _store(
     info = download.info
     if info.captions is None:  # nobody looked this time
         info = replace(info, captions=work.media.info.captions)
-    request_store.audio_stored(work.id, work.run_id, info, audio)
+    request_store.audio_stored(work.id, work.run_id, info, audio, download.reference)
 
 
 def _examine_upload(

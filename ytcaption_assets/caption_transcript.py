@@ -63,6 +63,15 @@ def source_of_text(work: Work, object_store: ObjectStore) -> Provenance | None:
     return row.provenance
 
 
+def reference_wanted(work: Work) -> CaptionsWanted | None:
+    """The captions to fetch beside audio that is heard although there are some: what is heard is
+    measured by them."""
+    options = work.transcription.options
+    if options.captions != "never" or options.task != "transcribe":
+        return None
+    return CaptionsWanted("prefer", options.language)
+
+
 def wanted_of_source(
     work: Work, media: MediaRow, request_store: RequestStore, *, has_audio: bool
 ) -> CaptionsWanted | None:

@@ -210,6 +210,13 @@ class Settings(DownloadChecks):
     )
     caption_lines: int = Field(2, ge=1, le=4, description="Lines a caption.")
 
+    caption_wer_limit: float = Field(
+        0.3,
+        gt=0,
+        description="Word error rate beside captions that people made from which on the check "
+        "`caption_accuracy` of a transcription warns.",
+    )
+
     download_slots: int = Field(4, ge=1, description="Downloads at the same time.")
     downloads_per_site: int = Field(
         2, ge=1, description="Of these, from one site; no site takes all of them."

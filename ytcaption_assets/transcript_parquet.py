@@ -2,10 +2,12 @@
 
 import dagster as dg
 
+from resources.accuracy_store import keep_accuracy, kept_accuracy
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
 from resources.telemetry import span
 from resources.transcript_catalog import TranscriptCatalog
+from ytcaption_assets.caption_accuracy import measured
 from ytcaption_assets.domain.errors import ResultNotReady
 from ytcaption_assets.domain.transcript import Transcript
 from ytcaption_assets.partitions import transcription_partitions
@@ -25,19 +27,36 @@ def transcript_parquet(
     object_store: ObjectStore,
     transcript_catalog: TranscriptCatalog,
 ) -> dg.MaterializeResult:
-    """The transcript's rows in the lake: `transcripts`, `segments`, `words`, `media`."""
+    """The transcript's rows in the lake: `transcripts`, `segments`, `words`, `media`, and how exact
+    it is where people have captioned the media."""
     with claimed_work(context, request_store) as work:
         row = work.transcription
-        if row.document_key is None:
+        if row.document_key is None or row.document_sha256 is None:
             raise ResultNotReady("There is no transcript yet. Materialize transcription first.")
         document = object_store.read_bytes(row.document_key, row.document_sha256)
+        transcript = Transcript.from_json(document)
+        postgres = request_store.postgres
+        accuracy = kept_accuracy(postgres, work.id, row.document_sha256)
+        others = []
+        # Of captions: what other versions have heard can be measured now. Of what was heard: there
+        # may be captions since.
+        for each in measured(postgres, object_store, transcript, row.document_sha256):
+            if each.transcript.id != work.id:
+                others.append(each)
+            elif accuracy is None:
+                accuracy = each.accuracy
+                keep_accuracy(postgres, work.id, accuracy, work.run_id)
         with span("lake"):
             rows = transcript_catalog.append(
-                Transcript.from_json(document),
+                transcript,
                 work.media.source,
                 work.media.info,
                 request_store.timings(work.id),
+                accuracy,
             )
+            for each in others:
+                keep_accuracy(postgres, each.transcript.id, each.accuracy)
+                transcript_catalog.measured(each.transcript, each.accuracy)
         request_store.complete(work.id, work.run_id)
         return dg.MaterializeResult(
             metadata={f"{table}_rows": count for table, count in rows.items()}

@@ -1,11 +1,13 @@
 """Asset `transcription`: request -> partition -> audio -> *transcript* -> parquet -> query."""
 
+import hashlib
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import dagster as dg
 
+from resources.accuracy_store import keep_accuracy
 from resources.audio_decoder import AudioDecoder
 from resources.caption_store import KeptCaptions, kept_captions
 from resources.checkpoint_store import open_checkpoint
@@ -13,6 +15,7 @@ from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
 from resources.telemetry import now_ns, record_span, span
 from resources.whisper import Transcriber
+from ytcaption_assets.caption_accuracy import Measured, measured
 from ytcaption_assets.caption_transcript import caption_transcript
 from ytcaption_assets.checks import transcription_check_specs, transcription_checks
 from ytcaption_assets.domain.caption_qa import qa_report
@@ -24,6 +27,7 @@ from ytcaption_assets.domain.transcript import Provenance, Recognition, Transcri
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.run_claim import Work, claimed_work
 from ytcaption_assets.run_metadata import transcript_metadata
+from ytcaption_assets.settings import load_settings
 
 
 @dg.asset(
@@ -48,6 +52,7 @@ def transcription(
         if row.document_key is not None and object_store.exists(row.document_key):
             document = object_store.read_bytes(row.document_key, row.document_sha256)
             heard = _Heard(Transcript.from_json(document))
+            sha256 = hashlib.sha256(document).hexdigest()
         else:
             kept = kept_captions(request_store.postgres, work.id)
             if kept is not None and kept.track is not None:
@@ -58,8 +63,9 @@ def transcription(
                 )
             key = document_key(work.id)
             written = object_store.write_bytes(key, heard.transcript.to_json())
+            sha256 = written.sha256
             request_store.transcript_stored(
-                work.id, work.run_id, heard.transcript, key, written.sha256, heard.processing_s
+                work.id, work.run_id, heard.transcript, key, sha256, heard.processing_s
             )
         transcript, timings = heard.transcript, dict(heard.timings_s)
         started_at = time.perf_counter()
@@ -68,11 +74,17 @@ def transcription(
             captions = cues(transcript, style)
         if timings:
             timings["captions"] = time.perf_counter() - started_at
+        compared = _measured(work, request_store, object_store, transcript, sha256)
         return dg.MaterializeResult(
             metadata=transcript_metadata(
                 transcript, captions, work.media, timings, heard.picture, heard.resumed_s
             ),
-            check_results=transcription_checks(transcript, qa_report(captions, style)),
+            check_results=transcription_checks(
+                transcript,
+                qa_report(captions, style),
+                compared,
+                load_settings().caption_wer_limit,
+            ),
         )
 
 
@@ -96,6 +108,22 @@ class _Heard:
         """What all of the audio took; None where an earlier attempt took a part of it, or nothing
         was heard."""
         return sum(self.timings_s.values()) if self.timings_s and not self.resumed_s else None
+
+
+def _measured(
+    work: Work,
+    request_store: RequestStore,
+    object_store: ObjectStore,
+    transcript: Transcript,
+    sha256: str,
+) -> list[Measured]:
+    """Beside captions; what was found of this transcript is kept. The others' is kept with their
+    rows in the lake."""
+    found = measured(request_store.postgres, object_store, transcript, sha256)
+    for each in found:
+        if each.transcript.id == work.id:
+            keep_accuracy(request_store.postgres, work.id, each.accuracy, work.run_id)
+    return found
 
 
 def _transcribe(

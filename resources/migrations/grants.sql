@@ -30,8 +30,10 @@ grant select on ytcaption.pace, ytcaption.site_day, ytcaption.upstream_proxy to 
 grant select, insert, delete on ytcaption.channel_page to ytcaption_api;
 -- Erasing takes rows away; their events stay.
 grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.segment,
-    ytcaption.draft_segment, ytcaption.checkpoint, ytcaption.caption_track, ytcaption.tombstone to ytcaption_api;
-grant select on ytcaption.checkpoint, ytcaption.caption_track to ytcaption_api;
+    ytcaption.draft_segment, ytcaption.checkpoint, ytcaption.caption_track, ytcaption.caption_accuracy,
+    ytcaption.caption_reference, ytcaption.tombstone to ytcaption_api;
+grant select on ytcaption.checkpoint, ytcaption.caption_track, ytcaption.caption_accuracy,
+    ytcaption.caption_reference to ytcaption_api;
 
 -- dagster: runs and sensors. The only requests it takes are those of channels, for their items.
 grant usage on schema ytcaption to ytcaption_dagster;
@@ -40,7 +42,8 @@ grant select on ytcaption.media, ytcaption.transcription, ytcaption.request, ytc
 grant insert on ytcaption.event to ytcaption_dagster;
 grant insert, delete on ytcaption.segment to ytcaption_dagster;
 grant select, insert, delete on ytcaption.draft_segment, ytcaption.checkpoint to ytcaption_dagster;
-grant select, insert, update, delete on ytcaption.caption_track to ytcaption_dagster;
+grant select, insert, update, delete on ytcaption.caption_track, ytcaption.caption_accuracy,
+    ytcaption.caption_reference to ytcaption_dagster;
 grant select on ytcaption.pause, ytcaption.tombstone, ytcaption.busy_site to ytcaption_dagster;
 grant select, insert, update, delete on ytcaption.breaker, ytcaption.pace, ytcaption.site_day,
     ytcaption.upstream_proxy to ytcaption_dagster;
@@ -57,7 +60,8 @@ grant select, delete on ytcaption.delivery, ytcaption.idempotency to ytcaption_d
 grant update (lease, leased_until) on ytcaption.delivery to ytcaption_dagster;
 grant update (
     info, audio_key, audio_sha256, audio_size_bytes, audio_duration_s, audio_codec,
-    audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, updated_at
+    audio_container, audio_sample_rate_hz, audio_channels, audio_stored_at, last_sha256, last_duration_s,
+    changed_at, change, updated_at
 ) on ytcaption.media to ytcaption_dagster;
 grant update (
     status, attempt, series_start, next_attempt_at, started_at, stage_started_at, run_id, heartbeat_at, stage,

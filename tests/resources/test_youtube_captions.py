@@ -1,10 +1,12 @@
 """Captions by yt-dlp in its process, from a stream on loopback."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from resources.caption_fetch import _within
 from resources.youtube import CaptionsFound, Download
 from tests.captions_server import SAID, TRACK, serve_stream
 from tests.media_server import MediaServer
@@ -84,3 +86,45 @@ def test_nobody_wants_the_audio(server: MediaServer, tmp_path: Path) -> None:
     found = fetch(url, tmp_path, CaptionsWanted("prefer"), with_audio=False)
     assert isinstance(found, CaptionsFound) and found.track is None
     assert server.bytes_sent("/hls/jfk.flac/0.ts") == 0
+
+
+def beside(url: str, folder: Path, wanted: CaptionsWanted) -> Download:
+    found = downloader().captions_or_audio(
+        direct(url), folder, None, lambda done, total: None, reference=wanted
+    )
+    assert isinstance(found, Download)
+    return found
+
+
+def test_captions_come_beside_the_audio(server: MediaServer, tmp_path: Path) -> None:
+    """Those that people made in the language that is spoken, and the audio all the same."""
+    url = serve_stream(server, {"de": TRACK, "en-US": TRACK})
+    found = beside(url, tmp_path, CaptionsWanted("prefer", "en"))
+    assert found.reference is not None and found.reference.language == "en"
+    assert [each.text for each in found.reference.track.segments("manual")] == list(SAID)
+    assert found.choice is None and found.size_bytes > 1_000
+    assert found.info.captions is not None and found.info.captions.manual == ("de", "en-US")
+
+
+@pytest.mark.parametrize(
+    "tracks", [{}, {"de": TRACK}, {"en": None}, {"en": "x" * (MAX_TRACK_BYTES + 1)}, {"en": "\0"}]
+)
+def test_without_captions_beside_it_the_audio_comes(
+    server: MediaServer, tmp_path: Path, tracks: dict[str, str | None]
+) -> None:
+    """None, in another language, not there, too large, no captions."""
+    found = beside(serve_stream(server, tracks), tmp_path, CaptionsWanted("prefer", "en"))
+    assert found.reference is None and found.path.is_file()
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("reference")] == []
+
+
+def test_captions_that_nobody_asked_for_have_a_limit_of_time() -> None:
+    """Nobody waits for what nobody asked for."""
+    caught: list[str] = []
+    with pytest.raises(TimeoutError), _within(0.05):
+        time.sleep(5)
+        caught.append("not reached")
+    with _within(0.05):
+        pass
+    time.sleep(0.1)  # no alarm is left
+    assert caught == []

@@ -13,6 +13,7 @@ from ytcaption_assets.cli.doctor import doctor
 from ytcaption_assets.cli.notifier import notifier
 from ytcaption_assets.cli.replay import replay
 from ytcaption_assets.cli.report import report
+from ytcaption_assets.cli.retranscribe import retranscribe
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
@@ -30,6 +31,7 @@ app.command()(up)
 app.command()(status)
 app.command()(sql)
 app.command()(report)
+app.command()(retranscribe)
 app.command()(bench_model)
 app.command()(worker)
 app.command()(notifier)

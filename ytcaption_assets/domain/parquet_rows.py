@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from ytcaption_assets.domain.accuracy import CaptionAccuracy
 from ytcaption_assets.domain.media import MediaInfo, MediaSource
 from ytcaption_assets.domain.parquet_schema import TABLES, arrow_schema
 from ytcaption_assets.domain.timings import UNKNOWN, Timings
@@ -16,9 +17,16 @@ if TYPE_CHECKING:
 
 
 def lake_rows(
-    transcript: Transcript, source: MediaSource, info: MediaInfo, timings: Timings = UNKNOWN
+    transcript: Transcript,
+    source: MediaSource,
+    info: MediaInfo,
+    timings: Timings = UNKNOWN,
+    accuracy: CaptionAccuracy | None = None,
 ) -> "dict[str, pa.Table]":
     """The transcript's rows in each table; of `media`, exactly one.
+
+    Args:
+        accuracy: None: there are no captions to measure it by.
 
     Raises:
         ValueError: the transcript is of another media.
@@ -31,12 +39,21 @@ def lake_rows(
         "transcripts": [_transcript_row(transcript, timings)],
         "segments": _segment_rows(transcript),
         "words": _word_rows(transcript),
+        "caption_accuracy": [_accuracy_row(transcript, accuracy)] if accuracy else [],
         "media": [_media_row(source, info)],
     }
     return {
         name: pa.Table.from_pylist([_clean(row) for row in rows[name]], arrow_schema(name))
         for name in TABLES
     }
+
+
+def accuracy_rows(transcript: Transcript, accuracy: CaptionAccuracy) -> "pa.Table":
+    """The one row of `caption_accuracy`, by itself."""
+    import pyarrow as pa
+
+    row = _accuracy_row(transcript, accuracy)
+    return pa.Table.from_pylist([row], arrow_schema("caption_accuracy"))
 
 
 def counted_word(text: str) -> str | None:
@@ -136,6 +153,23 @@ def _word_rows(transcript: Transcript) -> list[dict[str, Any]]:
         }
         for word_index, (segment_index, word) in enumerate(spoken)
     ]
+
+
+def _accuracy_row(transcript: Transcript, accuracy: CaptionAccuracy) -> dict[str, Any]:
+    errors = accuracy.errors
+    return {
+        "transcription_id": transcript.id,
+        "media_id": transcript.media_id,
+        "model": transcript.provenance.model,
+        "language": transcript.language,
+        "reference_kind": accuracy.reference_kind,
+        "words": errors.reference_words,
+        "wer": errors.rate,
+        "substitutions": errors.substitutions,
+        "deletions": errors.deletions,
+        "insertions": errors.insertions,
+        "measured_at": accuracy.measured_at,
+    }
 
 
 def _media_row(source: MediaSource, info: MediaInfo) -> dict[str, Any]:

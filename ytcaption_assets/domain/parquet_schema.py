@@ -1,7 +1,8 @@
 """The lake's tables and their columns.
 
-`transcripts`, `segments` and `words` hold a transcription each under `transcription_id`; `media`
-holds a row a source, shared by its transcriptions. Written up in `docs/lake.md`.
+`transcripts`, `segments`, `words` and `caption_accuracy` hold a transcription each under
+`transcription_id`; `media` holds a row a source, shared by its transcriptions. Written up in
+`docs/lake.md`.
 """
 
 from dataclasses import dataclass
@@ -116,6 +117,29 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("probability", _REAL, "How sure the model is.", "0 to 1"),
         _MADE_AT,
     ),
+    "caption_accuracy": (
+        _ID,
+        _MEDIA_ID,
+        Column("model", _TEXT, "The model that heard it."),
+        Column("language", _TEXT, "Whisper's code of the language spoken."),
+        Column(
+            "reference_kind",
+            _TEXT,
+            "Captions that people made: `track`, fetched beside the audio, or `transcription`, "
+            "another one of the media that is made of them.",
+        ),
+        Column(
+            "words",
+            _INTEGER,
+            "Words of the captions; characters in Chinese, Japanese, Korean, Thai, Lao, Khmer, "
+            "Burmese and Tibetan.",
+        ),
+        Column("wer", _REAL, "(substitutions + deletions + insertions) / words.", "1"),
+        Column("substitutions", _INTEGER, "Words that were heard as others."),
+        Column("deletions", _INTEGER, "Words that were not heard."),
+        Column("insertions", _INTEGER, "Words that were heard and are not in the captions."),
+        Column("measured_at", _TIMESTAMP, "When it was measured.", "UTC"),
+    ),
     "media": (
         Column(
             "media_id", _TEXT, "`youtube-<id>`, `<site>-<id>`, `url-<hash>` or `upload-<hash>`."
@@ -138,6 +162,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
 
 PARTITIONED = {"transcripts": "created_at", "segments": "made_at", "words": "made_at"}
 """Name -> the column by whose month a table's files are kept apart, and sorted within."""
+
+OF_A_TRANSCRIPTION = tuple(name for name, columns in TABLES.items() if columns[0] is _ID)
+"""Tables whose rows are a transcription's own."""
 
 
 def arrow_schema(table: str) -> "pa.Schema":

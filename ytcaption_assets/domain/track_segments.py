@@ -45,6 +45,19 @@ class CaptionTrack:
         return track_segments(read_track(self.data, self.extension), rolls=rolls)
 
 
+@dataclass(frozen=True)
+class CaptionReference:
+    """Captions that people made, in the language that is spoken: what is heard is measured by
+    them.
+
+    Attributes:
+        language: Whisper's code.
+    """
+
+    language: str
+    track: CaptionTrack
+
+
 def track_segments(cues: Sequence[TrackCue], *, rolls: bool | None = None) -> tuple[Segment, ...]:
     """Segments in time order that do not overlap, a segment a cue that says something new.
 

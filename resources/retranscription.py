@@ -1,0 +1,335 @@
+"""Making transcriptions anew with other options: the same media, a version more.
+
+What fits is read in batches by its id, and asked for as everything is, at bulk priority, for each
+who asked for the version that it is made from. Done again, it asks for what is not there yet and no
+more; so does what goes on after a kill.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, LiteralString
+
+from psycopg import Connection, sql
+from psycopg.rows import DictRow
+
+from resources.admin import LISTED
+from resources.postgres import Postgres
+from resources.request_intake import take_in
+from resources.request_rows import MEDIA_COLUMNS, TranscriptionRequest, media_row
+from resources.transcription_state import NO_AUDIO, is_asked_for, is_erased
+from resources.usage import within_limits
+from resources.version_columns import AUDIO_S, COLUMNS, IS_CHANGED
+from resources.version_filter import VersionFilter, version_filter
+from ytcaption_assets.domain.caller import LOCAL_OWNER, Limits
+from ytcaption_assets.domain.errors import InputError, InvalidOption, YtcaptionError
+from ytcaption_assets.domain.request import (
+    TranscriptionOptions,
+    checked_options,
+    partition_key,
+)
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+
+_OWNERS: LiteralString = """(
+    select coalesce(array_agg(distinct owner), '{}') from ytcaption.request
+    where transcription_id = t.id)"""
+_MEDIA: LiteralString = ", ".join([f"m.{name} as media__{name}" for name in MEDIA_COLUMNS])
+_CANDIDATES: LiteralString = f"""
+    select t.id, t.options, t.completed_at, {COLUMNS["model"].source} as made_by,
+        coalesce(t.language, t.options ->> 'language') as language,
+        coalesce({AUDIO_S}, 0) as audio_s, {IS_CHANGED} as is_changed, {_MEDIA},
+        exists (
+            select from ytcaption.channel_item i
+            where i.media_id = m.id and i.changed_at > m.audio_stored_at) as has_old_audio,
+        {_OWNERS} as owners
+    from ytcaption.transcription t
+    join ytcaption.media m on m.id = t.media_id
+    left join ytcaption.caption_accuracy a
+        on a.transcription_id = t.id and a.document_sha256 = t.document_sha256
+    where t.id > %(after)s and not {is_erased("t.id")} and {is_asked_for("t.id")}
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be made anew, and how; options that are None stay what they were.
+
+    Attributes:
+        limit: most transcriptions that are made; None: all.
+        owner: whose they are, as `Caller.sees_only` says; None: everybody's.
+        limits: of that owner.
+    """
+
+    filter: VersionFilter
+    model: str | None = None
+    language: str | None = None
+    captions: str | None = None
+    limit: int | None = None
+    owner: str | None = None
+    limits: Limits | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One line of what is made: which becomes what.
+
+    Attributes:
+        made_by: the model of the version before; None: captions.
+    """
+
+    made_by: str | None
+    model: str
+    language: str | None
+
+
+@dataclass
+class Anew:
+    """What came of it, or would.
+
+    Attributes:
+        looked_at: transcriptions that fit.
+        ids: the first `LISTED` of the new ones.
+        audio_s: of all new ones.
+        joined: versions that are there already, and that others are now told of, too.
+        left_out: how many, by the reason.
+        after: id behind which to go on; None: all were looked at.
+    """
+
+    looked_at: int = 0
+    number: int = 0
+    ids: list[str] = field(default_factory=list)
+    audio_s: float = 0.0
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    audio_s_by_kind: Counter[Kind] = field(default_factory=Counter)
+    joined: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    after: str | None = None
+
+
+def wanted_anew(
+    allowed_models: Sequence[str],
+    where: str | None,
+    *,
+    changed: bool = False,
+    model: str | None = None,
+    language: str | None = None,
+    captions: str | None = None,
+    limit: int | None = None,
+    owner: str | None = None,
+    limits: Limits | None = None,
+) -> Wanted:
+    """What somebody wants, from what they typed.
+
+    Args:
+        where: an expression, as `version_filter` reads it.
+        changed: only what has changed at its source.
+
+    Raises:
+        InvalidOption, UnknownModel, UnknownLanguage: it cannot be done, with what can.
+    """
+    if not (where and where.strip()) and not changed:
+        raise InvalidOption(
+            "Say which transcriptions: where such as model = 'base', or those that have changed."
+        )
+    filter = version_filter(where if where and where.strip() else "changed")
+    if changed:
+        filter = filter.and_changed()
+    if not (model or language or captions or "changed" in filter.columns):
+        raise InvalidOption("Say what is to be other: the model, the language or the captions.")
+    # What is wrong with all of them is told at once; what does not fit one's own options, of it.
+    checked_options(
+        model=model or allowed_models[0],
+        allowed_models=allowed_models,
+        language=None if (model or "").endswith(".en") else language,
+        captions=captions or "prefer",
+    )
+    return Wanted(filter, model, language, captions, limit, owner, limits)
+
+
+SAME = "would be made of the same options"
+MADE = "are there already"
+GONE = "are uploads whose file is gone"
+SHARED = "have changed and are others', too: only a key with the scope admin replaces them"
+
+
+def make_anew(
+    postgres: Postgres,
+    allowed_models: Sequence[str],
+    wanted: Wanted,
+    *,
+    dry_run: bool,
+    after: str = "",
+    is_over: Callable[[], bool] = lambda: False,
+    on_batch: Callable[[Anew], None] = lambda _: None,
+) -> Anew:
+    """Ask for another version of everything that fits; repeated, of what is left.
+
+    Args:
+        dry_run: only tell what would be asked for.
+        after: id behind which to begin, of an answer before.
+        is_over: asked after each batch.
+        on_batch: told after each how far it is.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`.
+    """
+    found = Anew(after=after)
+    known: dict[str, set[str]] = {}
+    while found.after is not None:
+        with postgres.transaction() as connection:
+            rows = _candidates(connection, wanted, found.after)
+            _Batch(connection, allowed_models, wanted, found, known, dry_run).take(rows)
+        if len(rows) < BATCH and (wanted.limit is None or found.number < wanted.limit):
+            found.after = None
+        on_batch(found)
+        if is_over() or (wanted.limit is not None and found.number >= wanted.limit):
+            break
+    if not dry_run:
+        logger.info("%d versions asked for, %d joined", found.number, found.joined)
+    return found
+
+
+def _candidates(connection: Connection[DictRow], wanted: Wanted, after: str) -> list[DictRow]:
+    status = "" if "status" in wanted.filter.columns else " and t.status = 'completed'"
+    statement = sql.SQL("{}{} and {} order by t.id limit {}").format(
+        sql.SQL(_CANDIDATES), sql.SQL(status), wanted.filter.condition, sql.Literal(BATCH)
+    )
+    values = wanted.filter.values | {"after": after, "owner": wanted.owner}
+    return connection.execute(statement, values).fetchall()
+
+
+class _Batch:
+    """Some of those that fit, in one transaction."""
+
+    def __init__(
+        self,
+        connection: Connection[DictRow],
+        allowed_models: Sequence[str],
+        wanted: Wanted,
+        found: Anew,
+        known: dict[str, set[str]],
+        dry_run: bool,
+    ) -> None:
+        self._connection = connection
+        self._models = allowed_models
+        self._wanted = wanted
+        self._found = found
+        self._known = known
+        self._dry_run = dry_run
+
+    def take(self, rows: Sequence[DictRow]) -> None:
+        """Ask for what they become, until the limit."""
+        planned = [(row, self._planned(row)) for row in rows]
+        ids = [request.id for _, request in planned if request is not None]
+        there = _there(self._connection, ids)
+        for row, request in planned:
+            limit = self._wanted.limit
+            if limit is not None and self._found.number >= limit:
+                return
+            self._found.after = row["id"]
+            self._found.looked_at += 1
+            if request is not None:
+                self._ask(row, request, there)
+
+    def _planned(self, row: DictRow) -> TranscriptionRequest | None:
+        """What the row becomes; None is told of at once."""
+        before = TranscriptionOptions(**row["options"])
+        media = media_row({name: row[f"media__{name}"] for name in MEDIA_COLUMNS})
+        try:
+            options = checked_options(
+                model=self._wanted.model or before.model,
+                allowed_models=self._models,
+                language=self._wanted.language or before.language,
+                task=before.task,
+                initial_prompt=before.initial_prompt,
+                hotwords=before.hotwords,
+                temperature=before.temperature,
+                captions=self._wanted.captions or before.captions or "prefer",
+            )
+        except InputError as error:
+            self._found.left_out[error.message] += 1
+            return None
+        id = partition_key(media.source.media_id, options)
+        reason = None
+        if id == row["id"] and not row["is_changed"]:
+            reason = SAME
+        elif media.source.kind == "upload" and media.audio is None:
+            reason = GONE
+        if reason is not None:
+            self._found.left_out[reason] += 1
+            return None
+        return TranscriptionRequest(media.source, options, "bulk")
+
+    def _ask(self, row: DictRow, request: TranscriptionRequest, there: dict[str, DictRow]) -> None:
+        """For each who asked for the row, and has not asked for this."""
+        id, version = request.id, there.get(request.id)
+        asked = self._known.get(id, set()) | set(version["owners"] if version else ())
+        is_there = version is not None or id in self._known
+        is_forced = version is not None and version["is_changed"] and id not in self._known
+        wanted = [self._wanted.owner] if self._wanted.owner else row["owners"] or [LOCAL_OWNER]
+        owners = [owner for owner in wanted if owner not in asked]
+        if is_there and not (owners or is_forced):
+            self._found.left_out[MADE] += 1
+            return
+        if is_forced and self._wanted.owner and asked - {self._wanted.owner}:
+            self._found.left_out[SHARED] += 1
+            return
+        if not self._dry_run and not self._request(row, request, owners or wanted, is_forced):
+            return
+        self._known[id] = asked | set(owners)
+        if is_there and not is_forced:
+            self._found.joined += 1
+            return
+        kind = Kind(row["made_by"], request.options.model, row["language"])
+        self._found.number += 1
+        self._found.audio_s += row["audio_s"]
+        self._found.kinds[kind] += 1
+        self._found.audio_s_by_kind[kind] += row["audio_s"]
+        if len(self._found.ids) < LISTED:
+            self._found.ids.append(id)
+
+    def _request(
+        self, row: DictRow, request: TranscriptionRequest, owners: Sequence[str], is_forced: bool
+    ) -> bool:
+        """Whether it is asked for. The first one's request makes it, or has it made anew; the
+        others share it."""
+        limits = self._wanted.limits
+        for place, owner in enumerate(owners):
+            one = replace(request, force=is_forced and place == 0)
+            answers: Sequence[Any] = [one]
+            if limits is not None:
+                answers = within_limits(self._connection, [one], owner, limits)
+            if answers[0] is one:
+                if place == 0 and row["has_old_audio"]:
+                    _forget_audio(self._connection, row["media__id"])
+                answers = take_in(self._connection, [one], owner)
+            if isinstance(answers[0], YtcaptionError):
+                self._found.left_out[answers[0].message] += 1
+                return False
+        return True
+
+
+def _there(connection: Connection[DictRow], ids: Sequence[str]) -> dict[str, DictRow]:
+    """Versions that are there, with who has asked for them."""
+    rows = connection.execute(
+        f"""
+        select t.id, {IS_CHANGED} as is_changed, {_OWNERS} as owners
+        from ytcaption.transcription t join ytcaption.media m on m.id = t.media_id
+        where t.id = any(%s)
+        """,  # noqa: S608
+        (list(ids),),
+    ).fetchall()
+    return {row["id"]: row for row in rows}
+
+
+def _forget_audio(connection: Connection[DictRow], media_id: str) -> None:
+    """It is of before the change: the next run fetches what there is now."""
+    connection.execute(
+        sql.SQL("update ytcaption.media set {} where id = {} and kind <> 'upload'").format(
+            sql.SQL(NO_AUDIO), sql.Literal(media_id)
+        )
+    )
