@@ -45,6 +45,7 @@ from api.routes import (
     transcriptions,
     uploads,
     usage,
+    versions,
     webhooks,
 )
 from api.submission import Submitter
@@ -114,6 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         events.router,
         history.router,
         audio.router,
+        versions.router,
         endings.router,
         channels.router,
         options.router,

@@ -28,18 +28,20 @@ def page_view(
     details: list[TranscriptionDetail],
     limit: int,
     max_attempts: int,
+    path: str = "/api/v1/transcriptions",
 ) -> TranscriptionPage:
     """A page and where the next one is.
 
     Args:
         details: one more than `limit` where there is a next page.
+        path: of the list.
     """
     shown = details[:limit]
     cursor = url = None
     if len(details) > limit:
         last = shown[-1].transcription
         cursor = cursor_of(Position(last.created_at, last.id))
-        url = next_page(request, response, "/api/v1/transcriptions", cursor)
+        url = next_page(request, response, path, cursor)
     response.headers["Cache-Control"] = "no-store"
     return TranscriptionPage(
         items=[

@@ -277,7 +277,7 @@ RESULT_REFUSALS = (
 RESULT_REFUSALS[409]["headers"] = RETRY_AFTER_HEADER
 
 
-def result_response() -> dict[str, Any]:
+def result_response(more_headers: dict[str, Any] | None = None) -> dict[str, Any]:
     """A result in each of its formats."""
     content: dict[str, Any] = {
         content_type(format): {"schema": {"type": "string"}} for format in CaptionFormat
@@ -289,7 +289,7 @@ def result_response() -> dict[str, Any]:
     return {
         "description": "The file.",
         "content": content,
-        "headers": ENTITY_HEADERS | FILE_HEADERS,
+        "headers": ENTITY_HEADERS | FILE_HEADERS | (more_headers or {}),
     }
 
 

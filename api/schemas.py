@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from resources.endings import Effect
+from resources.request_rows import MediaRow
 from resources.waiting import Waiting
 from ytcaption_assets.domain.request import (
     Priority,
@@ -99,6 +100,26 @@ class MediaRead(BaseModel):
     language: Annotated[str | None, Field(description="As the source states it.")]
     thumbnail_url: str | None
     webpage_url: str | None
+
+    @classmethod
+    def of(cls, media: MediaRow) -> "MediaRead":
+        """From its row."""
+        duration_s = media.info.duration_s
+        if duration_s is None and media.audio is not None:
+            duration_s = media.audio.duration_s
+        return cls(
+            id=media.source.media_id,
+            kind=media.source.kind,
+            url=media.source.url,
+            title=media.title,
+            channel=media.info.channel,
+            channel_id=media.info.channel_id,
+            upload_date=media.info.upload_date,
+            duration_s=duration_s,
+            language=media.info.language,
+            thumbnail_url=media.info.thumbnail_url,
+            webpage_url=media.info.webpage_url,
+        )
 
 
 class OptionsRead(BaseModel):

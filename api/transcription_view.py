@@ -55,9 +55,6 @@ def status_view(detail: TranscriptionDetail, links: Links, max_attempts: int) ->
     row, media = detail.transcription, detail.media
     completed = row.status is TranscriptionStatus.COMPLETED
     is_retry = row.status is TranscriptionStatus.QUEUED and row.try_number > 1
-    duration_s = media.info.duration_s
-    if duration_s is None and media.audio is not None:
-        duration_s = media.audio.duration_s
     return TranscriptionRead(
         id=row.id,
         status=row.status,
@@ -72,19 +69,7 @@ def status_view(detail: TranscriptionDetail, links: Links, max_attempts: int) ->
         waiting_for=WaitingRead.of(detail.waiting_for),
         error=failure_of(row),
         priority=row.priority,
-        media=MediaRead(
-            id=media.source.media_id,
-            kind=media.source.kind,
-            url=media.source.url,
-            title=media.title,
-            channel=media.info.channel,
-            channel_id=media.info.channel_id,
-            upload_date=media.info.upload_date,
-            duration_s=duration_s,
-            language=media.info.language,
-            thumbnail_url=media.info.thumbnail_url,
-            webpage_url=media.info.webpage_url,
-        ),
+        media=MediaRead.of(media),
         options=OptionsRead.model_validate(row.options.to_dict()),
         language=row.language,
         duration_s=row.duration_s,

@@ -88,6 +88,22 @@ class MediaRow:
 
 
 @dataclass(frozen=True)
+class MediaVersions:
+    """One media and its transcriptions, as far as somebody may see them.
+
+    Attributes:
+        number: of them, in whatever status.
+        completed: of these.
+        latest: the one that was completed last; None: none is.
+    """
+
+    media: MediaRow
+    number: int
+    completed: int
+    latest: TranscriptionRow | None
+
+
+@dataclass(frozen=True)
 class Callback:
     """Where an asker is told of the end.
 

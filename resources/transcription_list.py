@@ -121,6 +121,7 @@ class ListFilter:
         title: a part of it, in upper or lower case.
         metadata: fields of one request, at most five, each with the text or the JSON value that it
             has.
+        media_id: whose versions these are.
     """
 
     statuses: tuple[TranscriptionStatus, ...] = ()
@@ -130,6 +131,7 @@ class ListFilter:
     created_before: datetime | None = None
     title: str | None = None
     metadata: tuple[tuple[str, str, Any], ...] = ()
+    media_id: str | None = None
 
 
 def detail_statement(id: str, caller: Caller) -> tuple[LiteralString, dict[str, Any]]:
@@ -152,6 +154,7 @@ def page_statement(
         "created_after": filter.created_after,
         "created_before": filter.created_before,
         "title": filter.title,
+        "media_id": filter.media_id,
         "at": after.created_at if after else None,
         "after_id": after.id if after else None,
     }
@@ -175,6 +178,8 @@ def page_statement(
         wanted.append(
             "strpos(lower(coalesce(media.info ->> 'title', media.title)), lower(%(title)s)) > 0"
         )
+    if filter.media_id is not None:
+        wanted.append("transcription.media_id = %(media_id)s")
     if after is not None:
         wanted.append("(transcription.created_at, transcription.id) < (%(at)s, %(after_id)s)")
     asked: list[LiteralString] = ["transcription_id = transcription.id"]

@@ -6,6 +6,7 @@ from resources.event_history import EVENT_COLUMNS
 from resources.request_rows import (
     EventRow,
     MediaRow,
+    MediaVersions,
     TranscriptionRow,
     media_row,
     transcription_row,
@@ -21,9 +22,9 @@ from resources.transcription_list import (
     detail_statement,
     page_statement,
 )
-from resources.transcription_state import VISIBLE, absent
+from resources.transcription_state import VERSIONS, VISIBLE, absent
 from ytcaption_assets.domain.caller import LOCAL, Caller
-from ytcaption_assets.domain.errors import MediaNotFound
+from ytcaption_assets.domain.errors import MediaNotFound, TranscriptionNotFound
 from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.domain.timings import UNKNOWN, Timings
 from ytcaption_assets.domain.transcript import Segment
@@ -124,6 +125,24 @@ class TranscriptionReads(RunStore):
         if row is None:
             raise MediaNotFound(f"There is no media {media_id[:120]}.")
         return media_row(row)
+
+    def versions(self, media_id: str, owner: str | None = None) -> MediaVersions:
+        """A media and which of its transcriptions is the newest.
+
+        Args:
+            owner: who must have asked for them, as `Caller.sees_only` says; None: anybody.
+
+        Raises:
+            TranscriptionNotFound: no such media, or this owner has asked for none of it.
+        """
+        rows = self.postgres.rows(VERSIONS, {"media_id": media_id, "owner": owner})
+        if not rows:
+            raise TranscriptionNotFound(
+                f"There is no transcription of {media_id[:120]}. Ask for one with its link."
+            )
+        [row] = rows
+        latest = transcription_row(row) if row["status"] == "completed" else None
+        return MediaVersions(self.media(media_id), row["versions"], row["completed"], latest)
 
     def segments(self, id: str) -> list[Segment]:
         """The text in time order; empty before it is there."""

@@ -75,6 +75,16 @@ VISIBLE: LiteralString = (
 )
 """SQL: the row of an id that an owner may see; takes `id` and `owner`."""
 
+VERSIONS: LiteralString = f"""
+select *, count(*) over () as versions,
+    count(*) filter (where status = 'completed') over () as completed
+from ytcaption.transcription t
+where media_id = %(media_id)s and {is_asked_for("t.id")} and not {is_erased("t.id")}
+order by status = 'completed' desc, completed_at desc nulls last, id limit 1
+"""  # noqa: S608
+"""SQL: of a media's transcriptions that an owner may see, the newest completed one, or any where none
+is, and how many there are; takes `media_id` and `owner`."""
+
 
 def locked_row(connection: Connection[DictRow], id: str) -> DictRow:
     """The row, held until the transaction ends.

@@ -1,13 +1,20 @@
 """Transcripts for the lake's tests."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from tests.transcripts import make_segment, make_transcript
+from ytcaption_assets.domain.accuracy import CaptionAccuracy
 from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource
+from ytcaption_assets.domain.metrics import WordErrors
 from ytcaption_assets.domain.request import TranscriptionOptions, media_id, partition_key
 from ytcaption_assets.domain.transcript import Transcript, Word
 
 WORDS_A_SEGMENT = 10
+ACCURACY = CaptionAccuracy(
+    "ef" * 32, "track", WordErrors(25, 3, 2, 1), datetime(2026, 11, 26, 12, 0, 1, 5, tzinfo=UTC)
+)
+"""Of 30 words, 25 were heard right."""
 
 
 def make_document(

@@ -46,6 +46,7 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
     assert catalog.query("select source, model from transcripts").rows == [("manual_captions", "")]
     assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} == {
         "words_monotonic", "segments_do_not_overlap", "captions_readable", "speech_found",
+        "caption_accuracy",
     }  # fmt: skip
     assert metadata(result, "transcription")["source"] == "manual_captions"
     events = [event.event_type for event in graph.store.events(key)]

@@ -23,6 +23,7 @@ def test_every_segment_and_word_is_a_row_in_time_order():
         "transcripts": 1,
         "segments": 3,
         "words": 30,
+        "caption_accuracy": 0,
         "media": 1,
     }
     assert rows["words"]["word_index"].to_pylist() == list(range(30))

@@ -12,7 +12,7 @@ from psycopg import sql
 from resources.database_urls import database_urls
 from resources.lake_connection import LakeConnection
 from resources.transcript_catalog import TranscriptCatalog
-from tests.lake_documents import make_document
+from tests.lake_documents import ACCURACY, make_document
 from ytcaption_assets.domain.parquet_schema import TABLES
 from ytcaption_assets.settings import Settings, load_settings
 
@@ -141,7 +141,7 @@ def test_erasing_one_of_two_transcriptions_keeps_their_media(catalog: Transcript
 def test_merging_leaves_few_files_and_the_same_rows(catalog: TranscriptCatalog):
     """Five appends are five files a table, and one after `compact`."""
     for number in range(5):
-        catalog.append(*make_document(str(number)))
+        catalog.append(*make_document(str(number)), accuracy=ACCURACY)
     before = catalog.query("select * from words order by all").rows
     catalog.compact()
     assert catalog.query("select * from words order by all").rows == before

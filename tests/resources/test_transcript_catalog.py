@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -13,8 +14,9 @@ import pytest
 from resources.database_urls import database_urls
 from resources.lake_connection import LakeConnection
 from resources.transcript_catalog import TranscriptCatalog
-from tests.lake_documents import make_document
+from tests.lake_documents import ACCURACY, make_document
 from ytcaption_assets.domain.errors import DatabaseUnavailable, LakeUnavailable
+from ytcaption_assets.domain.metrics import WordErrors
 from ytcaption_assets.domain.parquet_schema import TABLES
 from ytcaption_assets.settings import Settings, load_settings
 
@@ -22,28 +24,51 @@ WRITERS = 4
 APPENDS = 2
 
 
-def test_appended_transcript_is_rows_of_all_four_tables(catalog: TranscriptCatalog):
+def test_appended_transcript_is_rows_of_all_tables(catalog: TranscriptCatalog):
     """What `append` says it wrote is what can be counted."""
     document = make_document(words=30)
-    written = catalog.append(*document)
-    assert written == {"transcripts": 1, "segments": 3, "words": 30, "media": 1}
+    written = catalog.append(*document, accuracy=ACCURACY)
+    assert written == {
+        "transcripts": 1,
+        "segments": 3,
+        "words": 30,
+        "caption_accuracy": 1,
+        "media": 1,
+    }
     assert catalog.row_counts(document[0].id) == written
     assert catalog.transcript_ids() == {document[0].id}
 
 
 def test_transcript_appended_again_takes_the_place_of_the_earlier_one(catalog: TranscriptCatalog):
     """Repeating leaves the rows once; a new text leaves nothing of the old one."""
-    catalog.append(*make_document(words=30, text="old"))
-    catalog.append(*make_document(words=30, text="old"))
+    catalog.append(*make_document(words=30, text="old"), accuracy=ACCURACY)
+    catalog.append(*make_document(words=30, text="old"), accuracy=ACCURACY)
     catalog.append(*make_document(words=10, text="new"))
     assert catalog.row_counts(make_document()[0].id) == {
         "transcripts": 1,
         "segments": 1,
         "words": 10,
+        "caption_accuracy": 0,
         "media": 1,
     }
     result = catalog.query("select count(*) from words where text like '%old%'")
     assert result.rows == [(0,)]
+
+
+def test_what_is_measured_later_is_one_row(catalog: TranscriptCatalog):
+    """In place of what was measured before; of a transcription that is not there, nothing."""
+    transcript, source, info = make_document(words=30)
+    catalog.measured(transcript, ACCURACY)
+    assert catalog.row_counts(transcript.id)["caption_accuracy"] == 0
+    catalog.append(transcript, source, info, accuracy=ACCURACY)
+    catalog.measured(transcript, replace(ACCURACY, errors=WordErrors(30)))
+    rows = catalog.query("select model, words, wer, substitutions from caption_accuracy").rows
+    assert rows == [("base", 30, 0.0, 0)]
+    catalog.append(transcript, source, info, accuracy=ACCURACY)
+    parts = "select wer, substitutions, deletions, insertions, measured_at from caption_accuracy"
+    assert catalog.query(parts).rows == [(0.2, 3, 2, 1, ACCURACY.measured_at)]
+    catalog.delete(transcript.id)
+    assert catalog.query(parts).rows == []
 
 
 def test_two_transcriptions_of_one_media_share_its_row(catalog: TranscriptCatalog):
@@ -255,7 +280,7 @@ def test_folder_of_the_lake_keeps_only_files_that_it_needs(
 ):
     """After upkeep there is nothing below `lake/` but what the current snapshot lists."""
     for _ in range(3):
-        local_catalog.append(*make_document())
+        local_catalog.append(*make_document(), accuracy=ACCURACY)
     local_catalog.compact()
     files = [path for path in (settings.home / "objects" / "lake").rglob("*") if path.is_file()]
     assert len(files) == len(TABLES)

@@ -22,11 +22,13 @@ from ytcaption_assets.client.events import followed
 from ytcaption_assets.client.files import OnProgress, file_blocks, file_size, saved
 from ytcaption_assets.client.models import (
     Accepted,
+    Anew,
     Batch,
     Canceled,
     Event,
     HistoryEvent,
     HistoryPage,
+    MediaVersions,
     Page,
     Refusal,
     Transcription,
@@ -37,6 +39,7 @@ from ytcaption_assets.client.pages import pages
 from ytcaption_assets.client.transport import Call, Transport
 from ytcaption_assets.client.waiting import changes_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat
+from ytcaption_assets.domain.track_choice import CaptionsPolicy
 from ytcaption_assets.domain.transcript import Transcript
 
 BATCH = 1_000
@@ -203,6 +206,58 @@ class Client:
         """
         return saved(self._transport, f"{_path(id)}/audio", path, on_progress)
 
+    def media(self, media_id: str) -> MediaVersions:
+        """A media, and which of one's transcriptions of it was completed last."""
+        return read_as(MediaVersions, self._transport.send(Call("GET", _media_path(media_id))))
+
+    def versions(self, media_id: str) -> Iterator[Transcription]:
+        """One's transcriptions of a media, newest first, page by page as they are read."""
+        address = f"{_media_path(media_id)}/transcripts"
+        for page in self._pages(Page, address, {"limit": PAGE}):
+            yield from page.items
+
+    def latest(self, media_id: str, format: CaptionFormat | str = CaptionFormat.JSON) -> str:
+        """The result of the transcription of a media that was completed last."""
+        address = f"{_media_path(media_id)}/transcripts/latest"
+        call = Call("GET", address, params={"format": str(format)})
+        return self._transport.send(call).content.decode()
+
+    def retranscribe(
+        self,
+        where: str | None = None,
+        *,
+        changed: bool = False,
+        model: str | None = None,
+        language: str | None = None,
+        captions: CaptionsPolicy | None = None,
+        dry_run: bool = False,
+    ) -> Iterator[Anew]:
+        """Have everything that fits made anew; answer by answer until all is looked at.
+
+        Args:
+            where: such as `model = 'base' and created_at < '2026-06-01'`.
+            changed: only what has other audio at its source since.
+            model, language, captions: what is to be other.
+            dry_run: only tell what would be made.
+        """
+        asked: dict[str, Any] = {
+            "where": where,
+            "changed": changed,
+            "model": model,
+            "language": language,
+            "captions": captions,
+            "dry_run": dry_run,
+        }
+        cursor: str | None = None
+        while True:
+            # Sent again it asks for nothing twice.
+            call = Call("POST", "/api/v1/retranscriptions", json=asked | {"cursor": cursor})
+            answer = read_as(Anew, self._transport.send(call))
+            yield answer
+            cursor = answer.next_cursor
+            if cursor is None:
+                return
+
     def cancel(self, id: str) -> Canceled:
         """Stop what is queued or running; where others asked for it too, it goes on for them."""
         return read_as(Canceled, self._transport.send(Call("POST", f"{_path(id)}/cancel")))
@@ -273,6 +328,10 @@ class Client:
             timeout_s=UPLOAD_ANSWER_S,
         )
         return read_as(Accepted, self._transport.send(call))
+
+
+def _media_path(media_id: str) -> str:
+    return f"/api/v1/media/{quote(media_id, safe='')}"
 
 
 def _path(id: str) -> str:

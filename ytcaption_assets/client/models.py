@@ -153,6 +153,48 @@ class Transcription(Answer):
     completed_at: datetime | None = None
 
 
+class MediaVersions(Answer):
+    """A media and one's transcriptions of it.
+
+    Attributes:
+        versions: how many, in whatever status.
+        latest: id of the one that was completed last; None: none is.
+    """
+
+    media: Media
+    versions: int
+    completed: int
+    latest: str | None = None
+
+
+class LeftOut(Answer):
+    """What is not made anew, and why."""
+
+    reason: str
+    number: int
+
+
+class Anew(Answer):
+    """What is made anew, or would be.
+
+    Attributes:
+        looked_at: transcriptions that fit.
+        number: versions that are queued.
+        audio_s: of all of them.
+        ids: theirs.
+        joined: versions that are there already, and are one's own now, too.
+        next_cursor: None: all were looked at.
+    """
+
+    looked_at: int
+    number: int
+    audio_s: float
+    ids: list[str]
+    joined: int
+    left_out: list[LeftOut]
+    next_cursor: str | None = None
+
+
 class Canceled(Transcription):
     """Where a transcription stands after a cancel.
 

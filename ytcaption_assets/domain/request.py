@@ -193,6 +193,11 @@ def partition_key(media: str, options: TranscriptionOptions) -> str:
     return f"{media}.{short_hash(canonical.encode())}"
 
 
+def is_media_id(text: str) -> bool:
+    """Whether `media_id()` could have made it."""
+    return _MEDIA_ID.fullmatch(text) is not None
+
+
 def is_partition_key(text: str) -> bool:
     """Whether `partition_key()` could have made it."""
     return _PARTITION_KEY.fullmatch(text) is not None
