@@ -82,8 +82,8 @@ from ytcaption.transcription t
 where media_id = %(media_id)s and {is_asked_for("t.id")} and not {is_erased("t.id")}
 order by status = 'completed' desc, completed_at desc nulls last, id limit 1
 """  # noqa: S608
-"""SQL: of a media's transcriptions that an owner may see, the newest completed one, or any where none
-is, and how many there are; takes `media_id` and `owner`."""
+"""SQL: of a media's transcriptions that an owner may see, the newest completed one, or any where
+none is, and how many there are; takes `media_id` and `owner`."""
 
 
 def locked_row(connection: Connection[DictRow], id: str) -> DictRow:

@@ -147,7 +147,7 @@ def test_many_are_made_anew(keys: Keys, client: TestClient, world: World) -> Non
     found = client.get(f"/api/v1/transcriptions/{answer['ids'][0]}", headers=keys.header("anna"))
     assert (found.json()["status"], found.json()["priority"]) == ("queued", "bulk")
     everything = post("admin", limit=1).json()
-    assert (everything["number"], everything["looked_at"]) == (1, 2) or everything["next_cursor"]
+    assert everything["number"] == 1 and everything["next_cursor"]
     rest = post("admin", cursor=everything["next_cursor"]).json()
     assert rest["next_cursor"] is None
     again = post("admin").json()
