@@ -68,17 +68,21 @@ def fetch_reference(
     try:
         with _within(REFERENCE_S):
             _, track = fetch_captions(downloader, found, info, wanted)
-    except TimeoutError:
+    except TimeIsOver:
         return None
     return CaptionReference(choice.language, track) if track is not None else None
 
 
+class TimeIsOver(BaseException):
+    """No Exception: yt-dlp would take it for one of the network's, and try again."""
+
+
 @contextmanager
 def _within(time_s: float) -> Iterator[None]:
-    """Ends the block by TimeoutError; of a process's main thread."""
+    """Ends the block by TimeIsOver; in a process's main thread."""
 
     def end(*_: object) -> None:
-        raise TimeoutError
+        raise TimeIsOver
 
     before = signal.signal(signal.SIGALRM, end)
     signal.setitimer(signal.ITIMER_REAL, time_s)

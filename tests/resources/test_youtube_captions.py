@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.caption_fetch import _within
+from resources.caption_fetch import TimeIsOver, _within
 from resources.youtube import CaptionsFound, Download
 from tests.captions_server import SAID, TRACK, serve_stream
 from tests.media_server import MediaServer
@@ -121,7 +121,7 @@ def test_without_captions_beside_it_the_audio_comes(
 def test_captions_that_nobody_asked_for_have_a_limit_of_time() -> None:
     """Nobody waits for what nobody asked for."""
     caught: list[str] = []
-    with pytest.raises(TimeoutError), _within(0.05):
+    with pytest.raises(TimeIsOver), _within(0.05):
         time.sleep(5)
         caught.append("not reached")
     with _within(0.05):
