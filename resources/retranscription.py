@@ -6,7 +6,7 @@ more; so does what goes on after a kill.
 """
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, LiteralString
@@ -202,6 +202,29 @@ def _candidates(connection: Connection[DictRow], wanted: Wanted, after: str) -> 
     return connection.execute(statement, values).fetchall()
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """One version that is asked for.
+
+    Attributes:
+        row: the one that it is made from.
+        owners: who ask.
+        is_forced: it is there, and made anew.
+        is_there: it is, or is asked for by an earlier row.
+    """
+
+    row: DictRow
+    request: TranscriptionRequest
+    owners: Sequence[str]
+    is_forced: bool
+    is_there: bool
+
+    @property
+    def makes_one(self) -> bool:
+        """Something is transcribed for it."""
+        return self.is_forced or not self.is_there
+
+
 class _Batch:
     """Some of those that fit, in one transaction."""
 
@@ -220,6 +243,7 @@ class _Batch:
         self._found = found
         self._known = known
         self._dry_run = dry_run
+        self._asked: list[_Asked] = []
 
     def take(self, rows: Sequence[DictRow]) -> None:
         """Ask for what they become, until the limit."""
@@ -229,11 +253,16 @@ class _Batch:
         for row, request in planned:
             limit = self._wanted.limit
             if limit is not None and self._found.number >= limit:
-                return
+                break
             self._found.after = row["id"]
             self._found.looked_at += 1
             if request is not None:
                 self._ask(row, request, there)
+        if self._dry_run:
+            made = [each.request.id for each in self._asked if each.makes_one]
+            self._found.ids += made[: LISTED - len(self._found.ids)]
+        else:
+            self._send()
 
     def _planned(self, row: DictRow) -> TranscriptionRequest | None:
         """What the row becomes; None is told of at once."""
@@ -278,39 +307,58 @@ class _Batch:
         if is_forced and self._wanted.owner and asked - {self._wanted.owner}:
             self._found.left_out[SHARED] += 1
             return
-        if not self._dry_run and not self._request(row, request, owners or wanted, is_forced):
-            return
         self._known[id] = asked | set(owners)
         if is_there and not is_forced:
             self._found.joined += 1
-            return
-        kind = Kind(row["made_by"], request.options.model, row["language"])
-        self._found.number += 1
-        self._found.audio_s += row["audio_s"]
-        self._found.kinds[kind] += 1
-        self._found.audio_s_by_kind[kind] += row["audio_s"]
-        if len(self._found.ids) < LISTED:
-            self._found.ids.append(id)
+        else:
+            self._count(row, request, 1)
+        self._asked.append(_Asked(row, request, owners or wanted, is_forced, is_there))
 
-    def _request(
-        self, row: DictRow, request: TranscriptionRequest, owners: Sequence[str], is_forced: bool
-    ) -> bool:
-        """Whether it is asked for. The first one's request makes it, or has it made anew; the
-        others share it."""
-        limits = self._wanted.limits
-        for place, owner in enumerate(owners):
-            one = replace(request, force=is_forced and place == 0)
-            answers: Sequence[Any] = [one]
-            if limits is not None:
-                answers = within_limits(self._connection, [one], owner, limits)
-            if answers[0] is one:
-                if place == 0 and row["has_old_audio"]:
-                    _forget_audio(self._connection, row["media__id"])
-                answers = take_in(self._connection, [one], owner)
-            if isinstance(answers[0], YtcaptionError):
-                self._found.left_out[answers[0].message] += 1
-                return False
-        return True
+    def _count(self, row: DictRow, request: TranscriptionRequest, step: int) -> None:
+        """One that is made more, or less."""
+        kind = Kind(row["made_by"], request.options.model, row["language"])
+        self._found.number += step
+        self._found.audio_s += step * row["audio_s"]
+        self._found.kinds[kind] += step
+        self._found.audio_s_by_kind[kind] += step * row["audio_s"]
+
+    def _send(self) -> None:
+        """In a few statements an owner. The first one's request makes a version, or has it made
+        anew; the others share it."""
+        by_owner: dict[str, list[TranscriptionRequest]] = defaultdict(list)
+        for each in self._asked:
+            if each.row["has_old_audio"]:
+                _forget_audio(self._connection, each.row["media__id"])
+            for place, owner in enumerate(each.owners):
+                force = each.is_forced and place == 0
+                by_owner[owner].append(replace(each.request, force=force))
+        refused: dict[str, str] = {}
+        for owner, requests in by_owner.items():
+            refused |= self._taken(owner, requests)
+        for each in self._asked:
+            id = each.request.id
+            if id in refused:
+                self._found.left_out[refused[id]] += 1
+                if each.makes_one:
+                    self._count(each.row, each.request, -1)
+                else:
+                    self._found.joined -= 1
+            elif each.makes_one and len(self._found.ids) < LISTED:
+                self._found.ids.append(id)
+
+    def _taken(self, owner: str, requests: list[TranscriptionRequest]) -> dict[str, str]:
+        """Asks for them; what is refused, by id, and why."""
+        allowed: Sequence[Any] = requests
+        if self._wanted.limits is not None:
+            allowed = within_limits(self._connection, requests, owner, self._wanted.limits)
+        asked = [each for each in allowed if isinstance(each, TranscriptionRequest)]
+        answers = take_in(self._connection, asked, owner) if asked else []
+        pairs = [*zip(requests, allowed, strict=True), *zip(asked, answers, strict=True)]
+        return {
+            request.id: answer.message
+            for request, answer in pairs
+            if isinstance(answer, YtcaptionError)
+        }
 
 
 def _there(connection: Connection[DictRow], ids: Sequence[str]) -> dict[str, DictRow]:
