@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from api.schemas import MediaRead
 from api.storable import StorableBody
 from resources.request_rows import MediaVersions
-from resources.retranscription import Anew
+from resources.retranscription_plan import Anew
 from resources.version_filter import MAX_LENGTH
 from ytcaption_assets.domain.track_choice import CaptionsPolicy
 

@@ -6,9 +6,9 @@ more; so does what goes on after a kill.
 """
 
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, LiteralString
 
 from psycopg import Connection, sql
@@ -18,12 +18,12 @@ from resources.admin import LISTED
 from resources.postgres import Postgres
 from resources.request_intake import take_in
 from resources.request_rows import MEDIA_COLUMNS, TranscriptionRequest, media_row
+from resources.retranscription_plan import GONE, MADE, SAME, SHARED, Anew, Kind, Wanted
 from resources.transcription_state import NO_AUDIO, is_asked_for, is_erased
 from resources.usage import within_limits
 from resources.version_columns import AUDIO_S, COLUMNS, IS_CHANGED
-from resources.version_filter import VersionFilter, version_filter
-from ytcaption_assets.domain.caller import LOCAL_OWNER, Limits
-from ytcaption_assets.domain.errors import InputError, InvalidOption, YtcaptionError
+from ytcaption_assets.domain.caller import LOCAL_OWNER
+from ytcaption_assets.domain.errors import InputError, YtcaptionError
 from ytcaption_assets.domain.request import (
     TranscriptionOptions,
     checked_options,
@@ -52,108 +52,6 @@ _CANDIDATES: LiteralString = f"""
         on a.transcription_id = t.id and a.document_sha256 = t.document_sha256
     where t.id > %(after)s and not {is_erased("t.id")} and {is_asked_for("t.id")}
 """  # noqa: S608
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be made anew, and how; options that are None stay what they were.
-
-    Attributes:
-        limit: most transcriptions that are made; None: all.
-        owner: whose they are, as `Caller.sees_only` says; None: everybody's.
-        limits: of that owner.
-    """
-
-    filter: VersionFilter
-    model: str | None = None
-    language: str | None = None
-    captions: str | None = None
-    limit: int | None = None
-    owner: str | None = None
-    limits: Limits | None = None
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One line of what is made: which becomes what.
-
-    Attributes:
-        made_by: the model of the version before; None: captions.
-    """
-
-    made_by: str | None
-    model: str
-    language: str | None
-
-
-@dataclass
-class Anew:
-    """What came of it, or would.
-
-    Attributes:
-        looked_at: transcriptions that fit.
-        ids: the first `LISTED` of the new ones.
-        audio_s: of all new ones.
-        joined: versions that are there already, and that others are now told of, too.
-        left_out: how many, by the reason.
-        after: id behind which to go on; None: all were looked at.
-    """
-
-    looked_at: int = 0
-    number: int = 0
-    ids: list[str] = field(default_factory=list)
-    audio_s: float = 0.0
-    kinds: Counter[Kind] = field(default_factory=Counter)
-    audio_s_by_kind: Counter[Kind] = field(default_factory=Counter)
-    joined: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    after: str | None = None
-
-
-def wanted_anew(
-    allowed_models: Sequence[str],
-    where: str | None,
-    *,
-    changed: bool = False,
-    model: str | None = None,
-    language: str | None = None,
-    captions: str | None = None,
-    limit: int | None = None,
-    owner: str | None = None,
-    limits: Limits | None = None,
-) -> Wanted:
-    """What somebody wants, from what they typed.
-
-    Args:
-        where: an expression, as `version_filter` reads it.
-        changed: only what has changed at its source.
-
-    Raises:
-        InvalidOption, UnknownModel, UnknownLanguage: it cannot be done, with what can.
-    """
-    if not (where and where.strip()) and not changed:
-        raise InvalidOption(
-            "Say which transcriptions: where such as model = 'base', or those that have changed."
-        )
-    filter = version_filter(where if where and where.strip() else "changed")
-    if changed:
-        filter = filter.and_changed()
-    if not (model or language or captions or "changed" in filter.columns):
-        raise InvalidOption("Say what is to be other: the model, the language or the captions.")
-    # What is wrong with all of them is told at once; what does not fit one's own options, of it.
-    checked_options(
-        model=model or allowed_models[0],
-        allowed_models=allowed_models,
-        language=None if (model or "").endswith(".en") else language,
-        captions=captions or "prefer",
-    )
-    return Wanted(filter, model, language, captions, limit, owner, limits)
-
-
-SAME = "would be made of the same options"
-MADE = "are there already"
-GONE = "are uploads whose file is gone"
-SHARED = "have changed and are others', too: only a key with the scope admin replaces them"
 
 
 def make_anew(

@@ -35,7 +35,8 @@ from api.version_responses import (
     VERSIONS_EXAMPLE,
 )
 from api.version_schemas import MediaVersionsRead, RetranscriptionAsked, RetranscriptionRead
-from resources.retranscription import make_anew, wanted_anew
+from resources.retranscription import make_anew
+from resources.retranscription_plan import wanted_anew
 from resources.transcription_list import ListFilter
 from resources.usage import limits_of
 from ytcaption_assets.domain.errors import InvalidCursor, ResultNotReady, TranscriptionNotFound

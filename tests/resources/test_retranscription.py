@@ -8,7 +8,8 @@ import pytest
 
 from resources import retranscription
 from resources.request_store import RequestStore
-from resources.retranscription import GONE, MADE, SAME, SHARED, Anew, make_anew, wanted_anew
+from resources.retranscription import make_anew
+from resources.retranscription_plan import GONE, MADE, SAME, SHARED, Anew, wanted_anew
 from tests.resources.transcripts import AUDIO, INFO, make_transcript
 from ytcaption_assets.domain.caller import Limits
 from ytcaption_assets.domain.errors import InvalidOption, UnknownLanguage, UnknownModel

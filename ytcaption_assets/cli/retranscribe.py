@@ -9,7 +9,7 @@ from ytcaption_assets.cli.database import opened_database
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from resources.retranscription import Anew
+    from resources.retranscription_plan import Anew
 
 
 def retranscribe(
@@ -41,7 +41,8 @@ def retranscribe(
     """
     from rich.console import Console
 
-    from resources.retranscription import make_anew, wanted_anew
+    from resources.retranscription import make_anew
+    from resources.retranscription_plan import wanted_anew
     from ytcaption_assets.settings import load_settings
 
     models = load_settings().models
