@@ -8,9 +8,7 @@ from typing import Any
 from resources.channel_rows import listed_item
 from ytcaption_assets.domain.channel import ListedItem
 from ytcaption_assets.domain.channel_filters import asks_for_facts
-
-SAME_DURATION_S = 2.0
-"""Lists round, and so do different lists of one source."""
+from ytcaption_assets.domain.reupload import AudioFacts, changed
 
 
 def change_between(
@@ -40,12 +38,8 @@ def change_between(
     )
     if before["status"] != "completed":
         return item, None
-    was_s, is_s = known.duration_s, item.duration_s
-    if was_s is not None and is_s is not None and abs(was_s - is_s) >= SAME_DURATION_S:
-        return item, f"duration {was_s:.0f} s, now {is_s:.0f} s"
-    if known.audio_bytes is not None and item.audio_bytes != known.audio_bytes:
-        return item, f"size {known.audio_bytes} bytes, now {item.audio_bytes} bytes"
-    return item, None
+    was = AudioFacts(known.duration_s, known.audio_bytes)
+    return item, changed(was, AudioFacts(item.duration_s, item.audio_bytes))
 
 
 def _published(before: Mapping[str, Any], item: ListedItem, *, is_exact: bool) -> datetime | None:

@@ -119,7 +119,7 @@ class ChannelItem:
         reason: why it is not taken, as a word.
         status: of its transcription; None where there is none.
         change: what was found changed under the same id at `changed_at`, such as
-            `duration 61 s, now 75 s`.
+            `It is another length: 61.0 s, now 75.0 s.`
         updated_at: when the list last showed something else of it than before.
     """
 

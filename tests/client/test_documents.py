@@ -32,7 +32,7 @@ def test_each_example_runs(
             exec(block.replace("http://127.0.0.1:8000", server_url), names)
 
     printed = capsys.readouterr().out
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     assert "completed Ask not 11.0" in printed and "00:00:00,000 --> " in printed
     assert "TranscriptionCompleted" in printed
     assert "100%" in printed and "0.0  And" in printed

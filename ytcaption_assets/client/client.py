@@ -213,7 +213,7 @@ class Client:
     def versions(self, media_id: str) -> Iterator[Transcription]:
         """One's transcriptions of a media, newest first, page by page as they are read."""
         address = f"{_media_path(media_id)}/transcripts"
-        for page in self._pages(Page, address, {"limit": PAGE}):
+        for page in pages(self._transport, Page, address, {"limit": PAGE}):
             yield from page.items
 
     def latest(self, media_id: str, format: CaptionFormat | str = CaptionFormat.JSON) -> str:
