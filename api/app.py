@@ -42,6 +42,7 @@ from api.routes import (
     pages,
     reports,
     results,
+    search,
     transcriptions,
     uploads,
     usage,
@@ -64,6 +65,7 @@ from resources.object_store import ObjectStore
 from resources.orchestrator import Orchestrator
 from resources.postgres import Postgres, close_pools
 from resources.request_store import RequestStore
+from resources.search import Search
 from resources.sites import check_sites, warm_up
 from resources.telemetry import start_telemetry, stop_telemetry
 from resources.uploads import Uploads
@@ -118,6 +120,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         versions.router,
         endings.router,
         channels.router,
+        search.router,
         options.router,
         usage.router,
         analytics.router,
@@ -185,6 +188,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         api_keys=api_keys,
         webhooks=Webhooks(settings, postgres),
         deliveries=Deliveries(postgres),
+        search=Search(postgres),
         door=door,
         analytics=Analytics(settings),
     )

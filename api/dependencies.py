@@ -20,6 +20,7 @@ from resources.channel_store import ChannelStore
 from resources.deliveries import Deliveries
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
+from resources.search import Search
 from resources.webhooks import Webhooks
 from ytcaption_assets.domain.caller import Caller, Scope
 from ytcaption_assets.domain.errors import Forbidden, Unauthenticated
@@ -46,6 +47,7 @@ class Parts(NamedTuple):
     analytics: Analytics
     channels: CallersChannels
     channel_store: ChannelStore
+    search: Search
 
 
 def _part(name: str) -> Any:
@@ -74,6 +76,7 @@ ChannelsDep = Annotated[CallersChannels, _part("channels")]
 ChannelStoreDep = Annotated[ChannelStore, _part("channel_store")]
 EndingsDep = Annotated[CallersEndings, _part("endings")]
 AnalyticsDep = Annotated[Analytics, _part("analytics")]
+SearchDep = Annotated[Search, _part("search")]
 
 
 async def _caller(request: Request) -> Caller:

@@ -198,6 +198,26 @@ LIST_REFUSALS = problem_response(
         "A filter is wrong",
     ),
 )
+SEARCH_REFUSALS = problem_response(
+    400, ("invalid_cursor", "This cursor is none that this search gave.", "No page of a search")
+) | problem_response(
+    422,
+    (
+        "invalid_search",
+        "The search says only what is not wanted. Add a word that is to be found.",
+        "Nothing is looked for",
+    ),
+    (
+        "search_too_broad",
+        "This search finds too much to look through in time. Add a word.",
+        "Too much is looked for",
+    ),
+    (
+        "invalid_request",
+        "The request is not valid. query limit: Input should be less than or equal to 50.",
+        "A parameter is wrong",
+    ),
+)
 WAIT_REFUSALS = problem_response(
     422,
     (

@@ -12,7 +12,7 @@ from resources.checkpoint_store import forget_checkpoint
 from resources.event_log import add_event
 from resources.request_rows import TranscriptionRow, clean, transcription_row
 from resources.run_downloads import RunDownloads
-from resources.segment_rows import segment_values
+from resources.segment_rows import write_segments
 from resources.telemetry import traced
 from resources.time_limits import TOOK_TOO_LONG, TimeLimits, fail_overdue
 from resources.transcription_state import (
@@ -191,6 +191,10 @@ class RunStore(RunDownloads):
                     segment_count = %(segment_count)s, word_count = %(word_count)s,
                     dropped_count = %(dropped_count)s, provenance = %(provenance)s,
                     document_key = %(document_key)s, document_sha256 = %(document_sha256)s,
+                    published_on = (
+                        select ytcaption.search_day(info, transcription.created_at)
+                        from ytcaption.media where media.id = media_id
+                    ),
                     heartbeat_at = now(), updated_at = now()
                 where id = %(id)s
                 """,
@@ -202,15 +206,7 @@ class RunStore(RunDownloads):
             forget_drafts(connection, id)
             forget_checkpoint(connection, id)
             forget_captions(connection, id)
-            with (
-                connection.cursor() as cursor,
-                cursor.copy(
-                    "copy ytcaption.segment (transcription_id, index, start_s, end_s, text, words, "
-                    "avg_logprob, no_speech_prob, compression_ratio, temperature) from stdin"
-                ) as copy,
-            ):
-                for segment in segments:
-                    copy.write_row((id, *segment_values(segment)))
+            write_segments(connection, id, transcript.text_language, segments)
             stored = facts | document
             if processing_s is not None:
                 stored["processing_s"] = round(processing_s, 3)

@@ -22,6 +22,12 @@ from ytcaption_assets.domain.request import TranscriptionStatus
 COUNTED = 1_000
 """As many of the queue are counted; who stands behind them has the position after the last."""
 
+IS_IN_CHANNEL: LiteralString = (
+    "(media.info ->> 'channel_id' = %(channel)s "
+    "or lower(media.info ->> 'channel') = lower(%(channel)s))"
+)
+"""SQL: whether a media is of the channel of this id or whole name."""
+
 _MEDIA: LiteralString = ", ".join([f"media.{name} as media__{name}" for name in MEDIA_COLUMNS])
 
 # For one row those before it are counted; for many the queue is numbered once.
@@ -162,10 +168,7 @@ def page_statement(
     if filter.statuses:
         wanted.append("transcription.status = any(%(statuses)s)")
     if filter.channel is not None:
-        wanted.append(
-            "(media.info ->> 'channel_id' = %(channel)s "
-            "or lower(media.info ->> 'channel') = lower(%(channel)s))"
-        )
+        wanted.append(IS_IN_CHANNEL)
     if filter.language is not None:
         wanted.append(
             "coalesce(transcription.language, transcription.options ->> 'language') = %(language)s"

@@ -3,6 +3,7 @@ import { follow } from "./events.js";
 import { clock, duration, percent, size } from "./format.js";
 import { apiKey, onKey, saveFile } from "./key.js";
 import { remember, recents } from "./recents.js";
+import { SearchView } from "./search.js";
 import { Timeline } from "./timeline.js";
 import { TranscriptView } from "./transcript.js";
 
@@ -15,6 +16,7 @@ const STEPS = {
 const $ = (id) => document.getElementById(id);
 
 let watched = null; // id of the transcription on the page
+let second = null; // of it, that the address names
 let timer = 0;
 let stopFollowing = () => {};
 const transcript = new TranscriptView({
@@ -28,6 +30,12 @@ const timeline = new Timeline({
   ),
 });
 
+new SearchView({
+  form: $("search"), words: $("words"), sort: $("sort"), error: $("search-error"), box: $("found-media"),
+  title: $("found-title"), notes: $("found-notes"), facets: $("facets"), list: $("found-list"),
+  more: $("more-found"), close: $("close-search"), read: (url) => call(url),
+});
+
 async function ask(choices) {
   show($("ask-error"), "");
   $("send").disabled = true;
@@ -37,7 +45,7 @@ async function ask(choices) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(choices),
     });
-    if (location.hash === `#${accepted.id}`) open(accepted.id);
+    if (location.hash === `#${accepted.id}`) open();
     else location.hash = accepted.id; // which opens it
   } catch (error) {
     show($("ask-error"), error.message);
@@ -47,9 +55,16 @@ async function ask(choices) {
   }
 }
 
-function open(id) {
+/** What the address names: `#<id>`, and `&t=83` behind it for a second of it. */
+function open() {
+  const [id, at] = decodeURIComponent(location.hash.slice(1)).split("&t=");
   clearTimeout(timer);
   stopFollowing();
+  if (id && id === watched && transcript.rows.length && at) {
+    transcript.showAt(Number(at));
+    return;
+  }
+  second = at ? Number(at) : null;
   watched = id || null;
   transcript.clear();
   $("result").hidden = true;
@@ -213,6 +228,8 @@ async function drawResult(status) {
   $("result-title").textContent = "Transcript";
   transcript.draw(document_, status.media);
   $("result").hidden = false;
+  if (second !== null) transcript.showAt(second);
+  second = null;
 }
 
 function drawRecents() {
@@ -242,12 +259,12 @@ $("ask").addEventListener("submit", (event) => {
   if ($("captions").value) choices.captions = $("captions").value;
   ask(choices);
 });
-addEventListener("hashchange", () => open(decodeURIComponent(location.hash.slice(1))));
+addEventListener("hashchange", open);
 function start() {
   show($("ask-error"), "");
   fillChoices($("model"), $("language")).catch((error) => show($("ask-error"), error.message));
   drawRecents();
-  open(decodeURIComponent(location.hash.slice(1)));
+  open();
 }
 onKey(start);
 start();

@@ -46,6 +46,17 @@ export class TranscriptView {
     if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
+  /** Scrolls to the segment that is said at a second, and marks it. */
+  showAt(second) {
+    const later = this.rows.findIndex(({ start }) => start > second + 0.5);
+    const row = this.rows[Math.max(0, (later < 0 ? this.rows.length : later) - 1)];
+    if (!row) return;
+    this.filter.value = "";
+    this.search();
+    for (const { item } of this.rows) item.classList.toggle("here", item === row.item);
+    row.item.scrollIntoView({ block: "center" });
+  }
+
   search() {
     const wanted = fold(this.filter.value.trim());
     let hits = 0;
@@ -88,7 +99,7 @@ function row(segment, media) {
   text.dir = "auto";
   text.textContent = segment.text;
   item.append(at, text);
-  return { item, text, said: segment.text, folded: fold(segment.text) };
+  return { item, text, start: segment.start_s, said: segment.text, folded: fold(segment.text) };
 }
 
 /** Marks each place where the folded text has `wanted`, where folding kept the length. */

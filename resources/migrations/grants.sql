@@ -68,7 +68,7 @@ grant update (
     source_site, is_downloading, worked_s, working_since,
     progress_done, progress_total, error_code, error_message, document_key, document_sha256, language,
     language_probability, duration_s, speech_s, segment_count, word_count, dropped_count, provenance,
-    completed_at, updated_at
+    published_on, completed_at, updated_at
 ) on ytcaption.transcription to ytcaption_dagster;
 
 -- lake: nothing of this schema; its own schema is its own.

@@ -99,6 +99,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "rotateApiKey",
         "rotateWebhookSecret",
         "runChannel",
+        "search",
         "streamTranscriptionEvents",
     ]
     for operation in operations:

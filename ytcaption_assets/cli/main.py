@@ -14,6 +14,7 @@ from ytcaption_assets.cli.notifier import notifier
 from ytcaption_assets.cli.replay import replay
 from ytcaption_assets.cli.report import report
 from ytcaption_assets.cli.retranscribe import retranscribe
+from ytcaption_assets.cli.search import search
 from ytcaption_assets.cli.sql import sql
 from ytcaption_assets.cli.status import status
 from ytcaption_assets.cli.up import up
@@ -32,6 +33,7 @@ app.command()(status)
 app.command()(sql)
 app.command()(report)
 app.command()(retranscribe)
+app.command()(search)
 app.command()(bench_model)
 app.command()(worker)
 app.command()(notifier)

@@ -166,7 +166,8 @@ def _short(text: str) -> str:
     return text if len(text) <= TITLE_WIDTH else f"{text[: TITLE_WIDTH - 1]}…"
 
 
-def _clock(seconds: int) -> str:
+def clock(seconds: int) -> str:
+    """As 4:05 or 1:02:03."""
     hours, minutes = seconds // 3600, seconds // 60 % 60
     tail = f"{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
     return f"{hours}:{tail}" if hours else tail

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Literal, TypedDict
 
 from ytcaption_assets.domain.request import Priority, Task
@@ -46,6 +46,32 @@ class Wanted(TypedDict, total=False):
     created_before: datetime
     metadata: Mapping[str, str | int | float | bool]
     q: str
+
+
+class Sought(TypedDict, total=False):
+    """What a search keeps to, and how its answer is to be; what is left out is the server's.
+
+    `channel`: an id, or a whole name; `published_from`, `published_to`: days, both in; `sort`: the
+    best first, the newest or the oldest; `hits`: shown of each media.
+    """
+
+    channel: str | None
+    media: str | None
+    language: str | None
+    published_from: date | None
+    published_to: date | None
+    source: str | list[str] | None
+    sort: Literal["relevance", "recency", "time"] | None
+    hits: int | None
+
+
+def search_parameters(text: str, sought: Sought) -> dict[str, Any]:
+    """A search's query."""
+    params: dict[str, Any] = {"q": text} | dict(sought)
+    for name in ("from", "to"):
+        if (day := params.pop(f"published_{name}", None)) is not None:
+            params[name] = day.isoformat()
+    return params
 
 
 def list_parameters(wanted: Wanted) -> dict[str, Any]:

@@ -13,8 +13,10 @@ import httpx
 from ytcaption_assets.client.asked import (
     PAGE,
     Asked,
+    Sought,
     Wanted,
     list_parameters,
+    search_parameters,
     upload_parameters,
 )
 from ytcaption_assets.client.channels import Channels
@@ -36,6 +38,7 @@ from ytcaption_assets.client.models import (
     read_as,
 )
 from ytcaption_assets.client.pages import pages
+from ytcaption_assets.client.search_models import Found, FoundPage
 from ytcaption_assets.client.transport import Call, Transport
 from ytcaption_assets.client.waiting import changes_of
 from ytcaption_assets.domain.caption_formats import CaptionFormat
@@ -289,6 +292,21 @@ class Client:
     def list(self, **wanted: Unpack[Wanted]) -> Iterator[Transcription]:
         """One's transcriptions, newest first, page by page as they are read."""
         for page in pages(self._transport, Page, "/api/v1/transcriptions", list_parameters(wanted)):
+            yield from page.items
+
+    def search_page(
+        self, text: str, *, limit: int = 10, cursor: str | None = None, **sought: Unpack[Sought]
+    ) -> FoundPage:
+        """Media in which something was said, with counts of all that was found."""
+        params = search_parameters(text, sought) | {"limit": limit, "cursor": cursor}
+        return read_as(
+            FoundPage, self._transport.send(Call("GET", "/api/v1/search", params=params))
+        )
+
+    def search(self, text: str, **sought: Unpack[Sought]) -> Iterator[Found]:
+        """Media in which something was said, the best first, page by page as they are read."""
+        params = search_parameters(text, sought) | {"facets": False}
+        for page in pages(self._transport, FoundPage, "/api/v1/search", params):
             yield from page.items
 
     def history(self, id: str) -> Iterator[HistoryEvent]:

@@ -5,9 +5,10 @@ from typing import Any, TypeVar
 
 from ytcaption_assets.client.channel_models import ChannelPage, ItemPage
 from ytcaption_assets.client.models import HistoryPage, Page, read_as
+from ytcaption_assets.client.search_models import FoundPage
 from ytcaption_assets.client.transport import Call, Transport
 
-P = TypeVar("P", Page, HistoryPage, ChannelPage, ItemPage)
+P = TypeVar("P", Page, HistoryPage, ChannelPage, ItemPage, FoundPage)
 
 
 def pages(

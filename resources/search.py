@@ -1,0 +1,263 @@
+"""Search over all that was said: pages of media with their best segments, marked, in context."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from resources.postgres import Postgres
+from resources.request_rows import MEDIA_COLUMNS, media_row
+from resources.search_found import (
+    ChannelCount,
+    FoundMedia,
+    FoundPage,
+    FoundSegment,
+    MonthCount,
+    Place,
+    Spoken,
+)
+from resources.search_keyword import KeywordRetriever
+from resources.search_marks import Marker
+from resources.search_retriever import Document, Hit, Order, Retrieved, Retriever
+from resources.search_scope import SearchFilter, scope
+from resources.telemetry import traced
+from ytcaption_assets.domain.caller import LOCAL, Caller
+from ytcaption_assets.domain.errors import SearchTooBroad
+from ytcaption_assets.domain.search_query import SearchQuery, parse_search
+
+MOST_FACETS = 50
+"""Channels, or months, that are counted one by one."""
+
+ONLY_STOP_WORDS = (
+    "These words are so common that nothing is looked for by them. Add a word that tells more."
+)
+NOT_ALL = (
+    "So much was found that only a part of it is ranked, the newest first. Add a word, or filter by "
+    "channel or time."
+)
+
+
+@dataclass
+class _Group:
+    """What was found in one media."""
+
+    document: Document
+    hits: list[Hit] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        """Of its best segment; many say little more."""
+        best = max(hit.score for hit in self.hits)
+        return round(best * (1 + 0.1 * min(len(self.hits) - 1, 10)), 6)
+
+    def place(self, order: Order) -> Place:
+        """Ascending in the order that is asked for."""
+        day = int(self.document.published_on.replace("-", ""))
+        if order == "relevance":
+            return -self.score, -day, self.document.media_id
+        return (0.0, day if order == "time" else -day, self.document.media_id)
+
+
+class Search:
+    """What may be read is what is found (rules 12, 30): of completed transcriptions, the newest of
+    each media and language.
+
+    Args:
+        retriever: finds and ranks segments.
+    """
+
+    def __init__(self, postgres: Postgres, retriever: Retriever | None = None) -> None:
+        self._postgres = postgres
+        self._retriever = retriever or KeywordRetriever()
+
+    @traced("postgres.search")
+    def page(
+        self,
+        text: str,
+        caller: Caller = LOCAL,
+        filter: SearchFilter = SearchFilter(),  # noqa: B008 - frozen
+        *,
+        order: Order = "relevance",
+        after: Place | None = None,
+        limit: int = 10,
+        segments: int = 3,
+        facets: bool = True,
+    ) -> FoundPage:
+        """A page of media, each with its best segments.
+
+        Args:
+            text: as somebody types it.
+            after: the place of the last media of the page before.
+            segments: shown of each media at most.
+
+        Raises:
+            InvalidSearch: it asks for nothing, or too much.
+            SearchTooBroad: it would take too long.
+        """
+        query = parse_search(text)
+        with self._postgres.transaction() as connection, _in_time():
+            found = self._retriever.retrieve(connection, query, scope(caller, filter), order)
+            placed = sorted((group.place(order), group) for group in _groups(found))
+            rest = [pair for pair in placed if after is None or pair[0] > after]
+            shown = [group for _, group in rest[:limit]]
+            items = _described(connection, query, shown, segments)
+        groups = [group for _, group in placed]
+        notes = list(query.notes)
+        if found.is_dropped and not found.hits:
+            notes.append(ONLY_STOP_WORDS)
+        if not found.is_complete:
+            notes.append(NOT_ALL)
+        page = FoundPage(
+            items=tuple(items),
+            last=rest[limit - 1][0] if len(rest) > limit else None,
+            media_count=len(groups),
+            hit_count=len(found.hits),
+            is_complete=found.is_complete,
+            notes=tuple(notes),
+        )
+        if not facets:
+            return page
+        return replace(page, channels=_by_channel(groups), months=_by_month(groups))
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.QueryCanceled:
+        raise SearchTooBroad(
+            "This search finds too much to look through in time. Add a word, write more of a word "
+            "before *, or filter by channel or time."
+        ) from None
+
+
+def _groups(found: Retrieved) -> Iterable[_Group]:
+    groups: dict[str, _Group] = {}
+    for hit in found.hits:
+        document = found.documents[hit.transcription_id]
+        # A media that is there in two languages is shown in the one that fits better.
+        group = groups.setdefault(document.id, _Group(document))
+        group.hits.append(hit)
+    best: dict[str, _Group] = {}
+    for group in groups.values():
+        media_id = group.document.media_id
+        if media_id not in best or group.score > best[media_id].score:
+            best[media_id] = group
+    return best.values()
+
+
+def _described(
+    connection: Connection[DictRow], query: SearchQuery, groups: Sequence[_Group], segments: int
+) -> list[FoundMedia]:
+    if not groups:
+        return []
+    chosen = {
+        group.document.id: sorted(group.hits, key=lambda hit: (-hit.score, hit.index))[:segments]
+        for group in groups
+    }
+    rows = {
+        row["transcription_id"]: row
+        for row in connection.execute(_MEDIA, {"ids": list(chosen)}).fetchall()
+    }
+    spoken = _spoken(connection, query, groups, chosen)
+    items = []
+    for group in groups:
+        id = group.document.id
+        hits = sorted(chosen[id], key=lambda hit: hit.index)
+        items.append(
+            FoundMedia(
+                transcription_id=id,
+                media=media_row(rows[id]),
+                published_on=group.document.published_on,
+                language=group.document.language,
+                source=rows[id]["source"],
+                score=group.score,
+                hit_count=len(group.hits),
+                segments=tuple(
+                    FoundSegment(
+                        spoken[id, hit.index],
+                        round(hit.score, 6),
+                        spoken.get((id, hit.index - 1)),
+                        spoken.get((id, hit.index + 1)),
+                    )
+                    for hit in hits
+                ),
+            )
+        )
+    return items
+
+
+def _spoken(
+    connection: Connection[DictRow],
+    query: SearchQuery,
+    groups: Sequence[_Group],
+    chosen: dict[str, list[Hit]],
+) -> dict[tuple[str, int], Spoken]:
+    wanted = {
+        (id, hit.index + step) for id, hits in chosen.items() for hit in hits for step in (-1, 0, 1)
+    }
+    rows = connection.execute(
+        _SEGMENTS,
+        {"ids": [id for id, _ in wanted], "indexes": [index for _, index in wanted]},
+    ).fetchall()
+    languages = {group.document.id: group.document.language for group in groups}
+    hits = {(hit.transcription_id, hit.index) for each in chosen.values() for hit in each}
+    marked = [row for row in rows if (row["transcription_id"], row["index"]) in hits]
+    texts = [(languages[row["transcription_id"]], row["text"]) for row in marked]
+    marks = {
+        (row["transcription_id"], row["index"]): tuple(found)
+        for row, found in zip(marked, Marker(query).marks(connection, texts), strict=True)
+    }
+    return {
+        (row["transcription_id"], row["index"]): Spoken(
+            row["index"],
+            row["start_s"],
+            row["end_s"],
+            row["text"],
+            marks.get((row["transcription_id"], row["index"]), ()),
+        )
+        for row in rows
+    }
+
+
+def _by_channel(groups: Sequence[_Group]) -> tuple[ChannelCount, ...]:
+    media: Counter[str | None] = Counter()
+    hits: Counter[str | None] = Counter()
+    named: dict[str | None, Document] = {}
+    for group in groups:
+        key = group.document.channel_key
+        named.setdefault(key, group.document)
+        media[key] += 1
+        hits[key] += len(group.hits)
+    return tuple(
+        ChannelCount(named[key].channel, named[key].channel_id, count, hits[key])
+        for key, count in media.most_common(MOST_FACETS)
+    )
+
+
+def _by_month(groups: Sequence[_Group]) -> tuple[MonthCount, ...]:
+    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for group in groups:
+        count = counts[group.document.published_on[:7]]
+        count[0] += 1
+        count[1] += len(group.hits)
+    newest = sorted(counts.items(), reverse=True)[:MOST_FACETS]
+    return tuple(MonthCount(month, *count) for month, count in newest)
+
+
+_MEDIA = (
+    "select transcription.id as transcription_id, provenance ->> 'source' as source, "  # noqa: S608
+    + ", ".join(f"media.{name}" for name in MEDIA_COLUMNS)
+    + " from ytcaption.transcription join ytcaption.media on media.id = media_id "
+    "where transcription.id = any(%(ids)s)"
+)
+_SEGMENTS = """
+select segment.transcription_id, segment.index, start_s, end_s, text
+from unnest(%(ids)s::text[], %(indexes)s::integer[]) as wanted (id, index)
+join ytcaption.segment
+    on segment.transcription_id = wanted.id and segment.index = wanted.index
+"""

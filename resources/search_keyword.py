@@ -1,0 +1,254 @@
+"""Segments that hold the words somebody looks for, by the index that Postgres keeps of them.
+
+What is common is not fetched whole. Where everything is in scope, all is looked for at once, and if
+there is too much of it, in the newest transcripts, until there is enough to rank. Where a filter or
+the caller's rights leave a part, that part's newest transcripts come first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg.rows import DictRow
+
+from resources.search_retriever import Document, Hit, Order, Retrieved
+from resources.search_scope import Scope
+from ytcaption_assets.domain.search_query import SearchQuery, Term
+
+BATCH = 200
+"""Transcripts that are looked into at a time."""
+
+MOST_BATCHES = 6
+ENOUGH = 400
+"""Segments to rank: with as many found among the newest, the older ones are left out."""
+
+MOST_SEGMENTS = 1_000
+"""Segments that one look fetches."""
+
+TIMEOUT_MS = 2_000
+"""Of one statement."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """The search in one language, as Postgres' tsquery.
+
+    Attributes:
+        language: Whisper's code; None where it is not known.
+    """
+
+    language: str | None
+    tsquery: str
+
+
+class KeywordRetriever:
+    """By words: stemmed in each transcript's own language, and without accents."""
+
+    def retrieve(
+        self, connection: Connection[DictRow], query: SearchQuery, scope: Scope, order: Order
+    ) -> Retrieved:
+        """Hits in no order; each statement of the transaction has its time from here on."""
+        connection.execute(_LIMITS, {"timeout_ms": str(TIMEOUT_MS)})
+        questions, is_dropped = _questions(connection, query, scope.language)
+        if not questions:
+            return Retrieved((), {}, is_dropped=is_dropped)
+        search = _KeywordSearch(connection, questions, scope, order)
+        is_complete = search.run()
+        return search.retrieved(is_complete, is_dropped)
+
+
+class _KeywordSearch:
+    """One search, as it goes on."""
+
+    def __init__(
+        self,
+        connection: Connection[DictRow],
+        questions: Sequence[Question],
+        scope: Scope,
+        order: Order,
+    ) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._order = order
+        self._values = scope.values | {
+            "languages": [question.language or "" for question in questions],
+            "questions": [question.tsquery for question in questions],
+            "question": " | ".join(
+                f"({text})" for text in dict.fromkeys(each.tsquery for each in questions)
+            ),
+        }
+        self._hits: dict[tuple[str, int], tuple[Hit, bool]] = {}
+        self._documents: dict[str, Document] = {}
+
+    def run(self) -> bool:
+        """Looks until there is enough, or all is seen: whether it is all."""
+        if self._scope.is_open and self._look(_EVERYWHERE):
+            return True
+        place: tuple[str, str] | None = None
+        is_all = True
+        for _ in range(MOST_BATCHES):
+            batch = self._next_documents(place)
+            if batch:
+                is_all &= self._look(_IN_BATCH, [document.id for document in batch])
+                place = (batch[-1].published_on, batch[-1].id)
+            if len(batch) < BATCH:
+                return is_all
+            if len(self._hits) >= ENOUGH:
+                return False
+            if not self._scope.is_open:
+                break
+        return not self._scope.is_open and self._look_in_scope()
+
+    def _look_in_scope(self) -> bool:
+        try:
+            with self._connection.transaction():
+                return self._look(_EVERYWHERE + _IN_SCOPE + self._scope.where + ")")
+        except psycopg.errors.QueryCanceled:
+            return False
+
+    def _next_documents(self, place: tuple[str, str] | None) -> list[Document]:
+        statement = _DOCUMENTS + self._scope.where
+        if place is not None:
+            statement += _AFTER_OLDEST if self._order == "time" else _AFTER_NEWEST
+        statement += _OLDEST_FIRST if self._order == "time" else _NEWEST_FIRST
+        at, id = place or (None, None)
+        rows = self._connection.execute(
+            statement, self._values | {"at": at, "after_id": id, "batch": BATCH}
+        )
+        found = [Document(**row) for row in rows]
+        self._documents |= {document.id: document for document in found}
+        return found
+
+    def _look(self, where: LiteralString, among: Sequence[str] = ()) -> bool:
+        """Adds what is found: whether it was all."""
+        # Planned for these very words: how common they are decides which index is read.
+        rows = self._connection.execute(
+            _HITS.format(where=sql.SQL(where)),
+            self._values | {"among": list(among), "most": MOST_SEGMENTS},
+            prepare=False,
+        ).fetchall()
+        self._describe({row["transcription_id"] for row in rows} - self._documents.keys())
+        for row in rows:
+            id, index = row["transcription_id"], row["index"]
+            if id in self._documents:
+                self._hits[id, index] = (Hit(id, index, row["score"]), row["is_own"])
+        return len(rows) < MOST_SEGMENTS
+
+    def _describe(self, ids: set[str]) -> None:
+        if ids:
+            rows = self._connection.execute(
+                _DOCUMENTS + self._scope.where + " and transcription.id = any(%(ids)s)",
+                self._values | {"ids": list(ids)},
+            )
+            self._documents |= {row["id"]: Document(**row) for row in rows}
+
+    def retrieved(self, is_complete: bool, is_dropped: bool) -> Retrieved:
+        """Without what is found by its neighbour's words alone, which is found there."""
+        hits = tuple(
+            hit
+            for (id, index), (hit, is_own) in self._hits.items()
+            if is_own or (id, index + 1) not in self._hits
+        )
+        known = {hit.transcription_id for hit in hits}
+        documents = {id: self._documents[id] for id in known}
+        return Retrieved(hits, documents, is_complete, is_dropped)
+
+
+def _questions(
+    connection: Connection[DictRow], query: SearchQuery, language: str | None
+) -> tuple[list[Question], bool]:
+    """The search in each language that transcripts are written in, and whether there are languages
+    in which it has no word to look for."""
+    values: dict[str, Any] = {"language": language}
+
+    def asked(term: Term) -> sql.Composable:
+        name = f"term{len(values)}"
+        values.update({name: term.text, f"{name}_is_prefix": term.is_prefix})
+        return sql.SQL("ytcaption.search_term(code, {}::text, {}::boolean)").format(
+            sql.Placeholder(name), sql.Placeholder(f"{name}_is_prefix")
+        )
+
+    groups = [
+        sql.SQL("({})").format(sql.SQL(" || ").join(asked(term) for term in group))
+        for group in query.groups
+    ]
+    wanted = sql.SQL(" && ").join(groups)
+    unwanted = [sql.SQL("&& !! {}").format(asked(term)) for term in query.excluded]
+    statement = (_ONE_LANGUAGE if language else _LANGUAGES) + sql.SQL(
+        "select code, numnode({wanted}) = 0 as is_dropped, ({wanted} {unwanted})::text as question "
+        "from language"
+    ).format(wanted=wanted, unwanted=sql.SQL(" ").join(unwanted))
+    rows = connection.execute(statement, values).fetchall()
+    questions = [Question(row["code"], row["question"]) for row in rows if not row["is_dropped"]]
+    return questions, len(questions) < len(rows)
+
+
+# No parallel workers and no compiling: both take longer to begin than this takes. Where statistics
+# are missing, the index all the same.
+_LIMITS: LiteralString = """
+select set_config('statement_timeout', %(timeout_ms)s, true), set_config('jit', 'off', true),
+    set_config('max_parallel_workers_per_gather', '0', true),
+    set_config('enable_seqscan', 'off', true), set_config('work_mem', '32MB', true)
+"""
+
+_ONE_LANGUAGE = sql.SQL("with language (code) as (values (%(language)s::text)) ")
+
+# From one language to the next by the index, without reading all between.
+_LANGUAGES = sql.SQL("""
+with recursive spoken (code) as (
+    (select min(language) from ytcaption.transcription where status = 'completed')
+    union all
+    select (
+        select min(language) from ytcaption.transcription
+        where status = 'completed' and language > spoken.code
+    ) from spoken where spoken.code is not null
+), language (code) as (
+    select code from spoken where code is not null union select 'en' union select null
+)
+""")
+
+_DOCUMENTS: LiteralString = """
+select transcription.id, transcription.media_id, transcription.published_on,
+    media.info ->> 'channel' as channel, media.info ->> 'channel_id' as channel_id,
+    ytcaption.search_channel(media.info) as channel_key,
+    ytcaption.written_language(transcription.language, transcription.options) as language
+from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
+where
+"""
+_AFTER_NEWEST: LiteralString = (
+    " and (transcription.published_on, transcription.id) < (%(at)s, %(after_id)s)"
+)
+_AFTER_OLDEST: LiteralString = (
+    " and (transcription.published_on, transcription.id) > (%(at)s, %(after_id)s)"
+)
+_NEWEST_FIRST: LiteralString = (
+    " order by transcription.published_on desc, transcription.id desc limit %(batch)s"
+)
+_OLDEST_FIRST: LiteralString = (
+    " order by transcription.published_on, transcription.id limit %(batch)s"
+)
+
+_HITS = sql.SQL("""
+with question as materialized (
+    select language, tsquery::tsquery
+    from unnest(%(languages)s::text[], %(questions)s::text[]) as asked (language, tsquery)
+), hit as materialized (
+    select transcription_id, index, coalesce(language, '') as language, tsv
+    from ytcaption.segment
+    where {where}
+    limit %(most)s
+)
+select transcription_id, index, ts_rank_cd(tsv, tsquery, 1) as score,
+    ts_filter(tsv, '{{a}}') @@ tsquery as is_own
+from hit join question using (language)
+where tsv @@ tsquery
+""")
+_EVERYWHERE: LiteralString = "tsv @@ %(question)s::tsquery"
+_IN_BATCH: LiteralString = _EVERYWHERE + " and transcription_id = any(%(among)s)"
+_IN_SCOPE: LiteralString = """
+    and exists (
+        select from ytcaption.transcription join ytcaption.media on media.id = media_id
+        where transcription.id = segment.transcription_id and
+"""

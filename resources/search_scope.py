@@ -1,0 +1,107 @@
+"""Which transcripts a search may look into: who asks, what they filter by, and the newest version."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal, LiteralString
+
+from resources.transcription_list import IS_IN_CHANNEL
+from resources.transcription_state import is_asked_for, is_erased
+from ytcaption_assets.domain.caller import Caller
+
+Source = Literal["asr", "manual_captions", "automatic_captions"]
+
+
+def _is_searched(row: LiteralString) -> LiteralString:
+    """SQL: whether this row of `ytcaption.transcription` has a text that `owner` may read."""
+    return f"{row}.status = 'completed' and {is_asked_for(f'{row}.id')} and not {is_erased(f'{row}.id')}"
+
+
+SEARCHED: LiteralString = f"""
+    {_is_searched("transcription")} and not exists (
+        select from ytcaption.transcription as newer
+        where newer.media_id = transcription.media_id
+            and (newer.completed_at, newer.id) > (transcription.completed_at, transcription.id)
+            and ytcaption.written_language(newer.language, newer.options)
+                is not distinct from ytcaption.written_language(
+                    transcription.language, transcription.options)
+            and {_is_searched("newer")}
+    )
+"""  # noqa: S608 - of literals only
+"""SQL: a text that `owner` may read, the newest that its media has in its language."""
+
+
+@dataclass(frozen=True)
+class SearchFilter:
+    """What a search keeps to; all of it must be so.
+
+    Attributes:
+        channel: its id, its whole name in upper or lower case, or the id of a subscribed channel.
+        language: that the text is written in, by Whisper's code.
+        published_from, published_to: days, both in; of what names no day, when it was asked for.
+        sources: any of them; empty: all.
+    """
+
+    channel: str | None = None
+    media_id: str | None = None
+    language: str | None = None
+    published_from: date | None = None
+    published_to: date | None = None
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where to look.
+
+    Attributes:
+        where: SQL on rows `transcription` and `media`, which takes `values`.
+        is_open: all that is `SEARCHED` by somebody who sees everything.
+        language: of all that is in scope, where a filter tells it.
+    """
+
+    where: LiteralString
+    values: dict[str, Any]
+    is_open: bool
+    language: str | None
+
+
+def scope(caller: Caller, filter: SearchFilter) -> Scope:
+    """What this caller may find by this filter."""
+    values = {
+        "owner": caller.sees_only,
+        "channel": filter.channel,
+        "media_id": filter.media_id,
+        "language": filter.language,
+        "published_from": filter.published_from and filter.published_from.isoformat(),
+        "published_to": filter.published_to and filter.published_to.isoformat(),
+        "sources": list(filter.sources),
+    }
+    wanted: list[LiteralString] = [SEARCHED]
+    if filter.channel is not None:
+        wanted.append(f"({IS_IN_CHANNEL} or {_IS_IN_SUBSCRIBED})")
+    if filter.media_id is not None:
+        wanted.append("transcription.media_id = %(media_id)s")
+    if filter.language is not None:
+        wanted.append(
+            "ytcaption.written_language(transcription.language, transcription.options) "
+            "= %(language)s"
+        )
+    if filter.published_from is not None:
+        wanted.append("transcription.published_on >= %(published_from)s")
+    if filter.published_to is not None:
+        wanted.append("transcription.published_on <= %(published_to)s")
+    if filter.sources:
+        wanted.append("transcription.provenance ->> 'source' = any(%(sources)s)")
+    return Scope(
+        " and ".join(wanted), values, is_open=not any(values.values()), language=filter.language
+    )
+
+
+_IS_IN_SUBSCRIBED: LiteralString = """
+    exists (
+        select from ytcaption.channel_item as item
+        join ytcaption.channel on channel.id = item.channel_id
+        where item.media_id = media.id and item.channel_id = %(channel)s
+            and (%(owner)s::text is null or channel.owner = %(owner)s)
+    )
+"""
