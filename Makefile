@@ -9,7 +9,7 @@ DEVELOPED := $(VENV)/.developed
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: transcribe up status test test-slow chaos lint bench bench-api bench-peers bench-system format clean
+.PHONY: transcribe up status test test-slow chaos lint bench bench-api bench-peers bench-search bench-system format clean
 
 transcribe: $(INSTALLED)
 	@$(BIN)/ytcaption transcribe $${URL:+"$$URL"}
@@ -49,6 +49,11 @@ bench-peers: $(DEVELOPED) $(PEERS_INSTALLED)
 
 bench-api: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.api
+
+# Options: make bench-search ARGS='--transcripts 1000 10000 100000'; 10,000 take some ten minutes.
+bench-search: $(DEVELOPED)
+	$(BIN)/python -m benchmarks.search_quality
+	$(BIN)/python -m benchmarks.search $(ARGS)
 
 # Two hundred recordings by POST, beside a bare loop; docs/throughput.md says how long it takes.
 bench-system: $(DEVELOPED)

@@ -1,6 +1,6 @@
-"""Search over a library of real text, beside plain Postgres and DuckDB's full-text search, in one run.
+"""Search over a library of real text, beside plain Postgres and DuckDB's full-text search.
 
-    python -m benchmarks.search [--transcripts 1000 10000] [--seconds 5] [--clients 1 16] [--no-peers]
+    python -m benchmarks.search [--transcripts 1000 10000] [--clients 1 16] [--no-peers]
 
 Ours is the whole of `Search.page`: rights, ranking, marks, context, counts. The peers give ten rows
 with their rank, and nothing else. `benchmarks/search_library.py` says what the text is. Exit status

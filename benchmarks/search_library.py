@@ -15,6 +15,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -100,8 +101,8 @@ _TRANSCRIPTIONS = """
 insert into ytcaption.transcription (
     id, media_id, options, status, priority, language, duration_s, document_key, completed_at,
     provenance, published_on)
-select id || '.' || left(md5(id), 26), id, '{"model": "base"}', 'completed', 'bulk', 'en', 800, 'transcripts/' || id,
-    now(), '{"source": "asr"}', ytcaption.search_day(info, created_at)
+select id || '.' || left(md5(id), 26), id, '{"model": "base"}', 'completed', 'bulk', 'en', 800,
+    'transcripts/' || id, now(), '{"source": "asr"}', ytcaption.search_day(info, created_at)
 from ytcaption.media
 """
 _REQUESTS = """
@@ -125,12 +126,12 @@ join line as next on next.number = first + place + 1
 
 
 def frequent(text: list[str]) -> list[list[str]]:
-    """Words by how many segments hold them: common (1 of 20 to 200), seldom (200 to 5,000), rare."""
+    """Words by how many segments hold them: 1 of 20 to 200, of 200 to 5,000, and fewer."""
     counts = Counter(word for line in text for word in set(re.findall(r"[a-z]{4,}", line.lower())))
     bounds = (len(text) / 20, len(text) / 200, len(text) / 5_000, 1)
     draw = random.Random(1)
     classes = []
-    for most, least in zip(bounds, bounds[1:], strict=False):
+    for most, least in pairwise(bounds):
         words = sorted(word for word, count in counts.items() if least < count <= most)
         classes.append(draw.sample(words, min(40, len(words))))
     return classes

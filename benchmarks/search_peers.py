@@ -13,7 +13,7 @@ ROWS = 10
 
 
 class PlainPostgres:
-    """A table with a tsvector `simple` and its index, and the text for ILIKE: no rights, no context.
+    """A table with a tsvector `simple` and its index, and the text for ILIKE; no rights.
 
     Attributes:
         told: how long it took to make, and its size.

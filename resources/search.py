@@ -36,8 +36,8 @@ ONLY_STOP_WORDS = (
     "These words are so common that nothing is looked for by them. Add a word that tells more."
 )
 NOT_ALL = (
-    "So much was found that only a part of it is ranked, the newest first. Add a word, or filter by "
-    "channel or time."
+    "So much was found that only a part of it is ranked, the newest first. Add a word, or filter "
+    "by channel or time."
 )
 
 
@@ -100,7 +100,12 @@ class Search:
         """
         query = parse_search(text)
         with self._postgres.transaction() as connection, _in_time():
-            found = self._retriever.retrieve(connection, query, scope(caller, filter), order)
+            looked_in = scope(caller, filter)
+            found = self._retriever.retrieve(connection, query, looked_in, order)
+            if not found.hits and len(query.groups) > 1:
+                wider = query.any_of_them()
+                found = self._retriever.retrieve(connection, wider, looked_in, order)
+                query = wider if found.hits else query
             placed = sorted((group.place(order), group) for group in _groups(found))
             rest = [pair for pair in placed if after is None or pair[0] > after]
             shown = [group for _, group in rest[:limit]]

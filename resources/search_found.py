@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from resources.request_rows import MediaRow
 from resources.search_marks import Mark
+from resources.search_scope import Source
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class FoundMedia:
     media: MediaRow
     published_on: str
     language: str | None
-    source: str
+    source: Source
     score: float
     hit_count: int
     segments: tuple[FoundSegment, ...]

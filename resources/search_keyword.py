@@ -84,7 +84,7 @@ class _KeywordSearch:
 
     def run(self) -> bool:
         """Looks until there is enough, or all is seen: whether it is all."""
-        if self._scope.is_open and self._look(_EVERYWHERE):
+        if self._scope.is_open and self._look(_EVERYWHERE, is_kept_in_part=False):
             return True
         place: tuple[str, str] | None = None
         is_all = True
@@ -121,20 +121,29 @@ class _KeywordSearch:
         self._documents |= {document.id: document for document in found}
         return found
 
-    def _look(self, where: LiteralString, among: Sequence[str] = ()) -> bool:
-        """Adds what is found: whether it was all."""
+    def _look(
+        self, where: LiteralString, among: Sequence[str] = (), *, is_kept_in_part: bool = True
+    ) -> bool:
+        """Adds what is found: whether it was all.
+
+        Args:
+            is_kept_in_part: also where there is more of it than one look fetches.
+        """
         # Planned for these very words: how common they are decides which index is read.
         rows = self._connection.execute(
             _HITS.format(where=sql.SQL(where)),
             self._values | {"among": list(among), "most": MOST_SEGMENTS},
             prepare=False,
         ).fetchall()
+        is_all = len(rows) < MOST_SEGMENTS
+        if not is_all and not is_kept_in_part:
+            return False
         self._describe({row["transcription_id"] for row in rows} - self._documents.keys())
         for row in rows:
             id, index = row["transcription_id"], row["index"]
             if id in self._documents:
                 self._hits[id, index] = (Hit(id, index, row["score"]), row["is_own"])
-        return len(rows) < MOST_SEGMENTS
+        return is_all
 
     def _describe(self, ids: set[str]) -> None:
         if ids:

@@ -21,9 +21,13 @@ _UNSPACED = re.compile(
 )
 
 _LEXEMES = """
-select language, word, ytcaption.search_lexemes(nullif(language, ''), word) as lexemes
+select language, word, ytcaption.search_lexemes(nullif(language, ''), word) as lexemes,
+    numnode(ytcaption.search_term(nullif(language, ''), word, false)) = 0 as is_stop_word
 from unnest(%(languages)s::text[], %(words)s::text[]) as asked (language, word)
 """
+
+_Lexemes = Mapping[str, tuple[frozenset[str], bool]]
+"""Of each word in one language, and whether it is a stop word."""
 
 
 class Marker:
@@ -32,12 +36,7 @@ class Marker:
 
     def __init__(self, query: SearchQuery) -> None:
         self._runs = {run for term in query.wanted for run in _UNSPACED.findall(_plain(term.text))}
-        self._words = {word for term in query.wanted for word in _words(term.text).values()}
-        self._beginnings = {
-            next(reversed(_words(term.text).values()), "")
-            for term in query.wanted
-            if term.is_prefix
-        } - {""}
+        self._terms = [(list(_words(term.text).values()), term.is_prefix) for term in query.wanted]
 
     def marks(
         self, connection: Connection[DictRow], texts: Sequence[tuple[str | None, str]]
@@ -47,26 +46,21 @@ class Marker:
         Args:
             texts: each with its language.
         """
-        lexemes = self._lexemes(connection, texts)
-        marks = []
-        for language, text in texts:
-            wanted = {
-                lexeme for word in self._words for lexeme in lexemes.get((language, word), ())
-            }
-            found = [
-                place
-                for place, word in _words(text).items()
-                if not wanted.isdisjoint(lexemes.get((language, word), ()))
-                or any(_bare(word).startswith(_bare(each)) for each in self._beginnings)
-            ]
-            marks.append(_joined([*found, *self._places_of_runs(text)]))
-        return marks
+        split = [(language, text, _words(text)) for language, text in texts]
+        known = self._lexemes(connection, [(language, words) for language, _, words in split])
+        return [
+            _joined([*self._places_of_terms(words, known[language]), *self._places_of_runs(text)])
+            for language, text, words in split
+        ]
 
     def _lexemes(
-        self, connection: Connection[DictRow], texts: Iterable[tuple[str | None, str]]
-    ) -> Mapping[tuple[str | None, str], Sequence[str]]:
-        asked = {(language, word) for language, text in texts for word in _words(text).values()}
-        asked |= {(language, word) for language, _ in texts for word in self._words}
+        self,
+        connection: Connection[DictRow],
+        texts: Sequence[tuple[str | None, Mapping[Mark, str]]],
+    ) -> Mapping[str | None, _Lexemes]:
+        sought = {word for words, _ in self._terms for word in words}
+        asked = {(language, word) for language, _ in texts for word in sought}
+        asked |= {(language, word) for language, words in texts for word in words.values()}
         rows = connection.execute(
             _LEXEMES,
             {
@@ -74,7 +68,28 @@ class Marker:
                 "words": [word for _, word in asked],
             },
         )
-        return {(row["language"] or None, row["word"]): row["lexemes"] for row in rows}
+        known: dict[str | None, dict[str, tuple[frozenset[str], bool]]] = {
+            language: {} for language, _ in texts
+        }
+        for row in rows:
+            lexemes = frozenset(row["lexemes"])
+            known[row["language"] or None][row["word"]] = (lexemes, row["is_stop_word"])
+        return known
+
+    def _places_of_terms(self, words: Mapping[Mark, str], known: _Lexemes) -> list[Mark]:
+        places = list(words)
+        found = []
+        for term, is_prefix in self._terms:
+            together = _together(term, is_prefix, list(words.values()), known)
+            found += [(places[at][0], places[at + len(term) - 1][1]) for at in together]
+            if len(term) > 1 and not together:  # it goes on in the segment beside it
+                telling = [word for word in term if not known[word][1]]
+                found += [
+                    places[at]
+                    for word in telling
+                    for at in _together([word], False, list(words.values()), known)
+                ]
+        return found
 
     def _places_of_runs(self, text: str) -> list[Mark]:
         lower = text.lower()
@@ -85,6 +100,26 @@ class Marker:
             for run in self._runs
             for found in re.finditer(re.escape(run), lower)
         ]
+
+
+def _together(
+    term: Sequence[str], is_prefix: bool, words: Sequence[str], known: _Lexemes
+) -> list[int]:
+    """Where the words of a term stand one after the other; a stop word alone stands nowhere."""
+    if not term or (len(term) == 1 and known[term[0]][1] and not is_prefix):
+        return []
+
+    def fits(place: int, at: int) -> bool:
+        sought, word = term[place], words[at + place]
+        if is_prefix and place == len(term) - 1 and _bare(word).startswith(_bare(sought)):
+            return True
+        return not known[sought][0].isdisjoint(known[word][0])
+
+    return [
+        at
+        for at in range(len(words) - len(term) + 1)
+        if all(fits(place, at) for place in range(len(term)))
+    ]
 
 
 def _words(text: str) -> dict[Mark, str]:

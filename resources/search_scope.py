@@ -1,4 +1,4 @@
-"""Which transcripts a search may look into: who asks, what they filter by, and the newest version."""
+"""Which transcripts a search looks into: by who asks, by filters, and the newest version."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +13,10 @@ Source = Literal["asr", "manual_captions", "automatic_captions"]
 
 def _is_searched(row: LiteralString) -> LiteralString:
     """SQL: whether this row of `ytcaption.transcription` has a text that `owner` may read."""
-    return f"{row}.status = 'completed' and {is_asked_for(f'{row}.id')} and not {is_erased(f'{row}.id')}"
+    return (
+        f"{row}.status = 'completed' and {is_asked_for(f'{row}.id')} "
+        f"and not {is_erased(f'{row}.id')}"
+    )
 
 
 SEARCHED: LiteralString = f"""

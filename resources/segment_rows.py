@@ -15,7 +15,8 @@ BATCH = 500
 """Segments that are written at a time: of ten hours of speech a few megabytes are in memory."""
 
 _NUMBERS = (
-    "index", "start_s", "end_s", "avg_logprob", "no_speech_prob", "compression_ratio", "temperature",
+    "index", "start_s", "end_s", "avg_logprob", "no_speech_prob", "compression_ratio",
+    "temperature",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ def add_said(
     channel: str | None = "JFK Library",
     channel_id: str | None = None,
     published: str = "2026-11-24",
+    title: str | None = None,
     **more: Any,
 ) -> str:
     """The id of one that was heard, a segment of five seconds a text; its media is `url-<name>`."""
@@ -30,7 +31,9 @@ def add_said(
     options = TranscriptionOptions(model, language, task)
     row = store.submit(media, options, owner=owner).transcription
     store.claim(row.id, "run-1", row.attempt)
-    info = MediaInfo(title=name, channel=channel, channel_id=channel_id, upload_date=published)
+    info = MediaInfo(
+        title=title or name, channel=channel, channel_id=channel_id, upload_date=published
+    )
     store.audio_stored(row.id, "run-1", info, AUDIO)
     transcript = transcript_of(row.id, texts, language=language, task=task, **more)
     transcript = replace(transcript, provenance=replace(transcript.provenance, source=source))

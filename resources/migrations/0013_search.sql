@@ -13,16 +13,18 @@ begin
 end
 $$;
 
--- Whisper's codes to the configurations that this server has; `simple` for all others.
+-- Whisper's codes to the configurations that this server has, `simple` for all others; each as it is, and once more
+-- with its stop words, which count in a phrase.
 do $$
 declare
-    known text;
+    name text;
+    plain text;
+    whole text;
 begin
-    select string_agg(format('when %L then %L::pg_catalog.regconfig', code, 'pg_catalog.' || cfgname), ' ')
-    into known
-    from (values
-        ('ar', 'arabic'), ('hy', 'armenian'), ('eu', 'basque'), ('ca', 'catalan'), ('da', 'danish'), ('nl', 'dutch'),
-        ('en', 'english'), ('et', 'estonian'), ('fi', 'finnish'), ('fr', 'french'), ('de', 'german'), ('el', 'greek'),
+    create temporary table spoken on commit drop as
+    select code, cfgname::text as name from (values
+        ('en', 'english'), ('ar', 'arabic'), ('hy', 'armenian'), ('eu', 'basque'), ('ca', 'catalan'), ('da', 'danish'),
+        ('nl', 'dutch'), ('et', 'estonian'), ('fi', 'finnish'), ('fr', 'french'), ('de', 'german'), ('el', 'greek'),
         ('hi', 'hindi'), ('hu', 'hungarian'), ('id', 'indonesian'), ('it', 'italian'), ('lt', 'lithuanian'),
         ('ne', 'nepali'), ('no', 'norwegian'), ('nn', 'norwegian'), ('pt', 'portuguese'), ('ro', 'romanian'),
         ('ru', 'russian'), ('sr', 'serbian'), ('es', 'spanish'), ('sv', 'swedish'), ('ta', 'tamil'), ('tr', 'turkish'),
@@ -30,11 +32,26 @@ begin
     ) as language (code, name)
     join pg_catalog.pg_ts_config on cfgname = language.name
     join pg_catalog.pg_namespace on pg_namespace.oid = cfgnamespace and nspname = 'pg_catalog';
+    for name in select distinct spoken.name from spoken loop
+        execute format(
+            'create text search dictionary ytcaption.%1$s (template = pg_catalog.snowball, language = %1$L)', name);
+    end loop;
+    for name in select distinct spoken.name from spoken loop
+        execute format('create text search configuration ytcaption.%1$s (copy = pg_catalog.%1$s)', name);
+        execute format('alter text search configuration ytcaption.%1$s '
+            'alter mapping replace pg_catalog.%1$s_stem with ytcaption.%1$s', name);
+        execute format('alter text search configuration ytcaption.%1$s '
+            'alter mapping replace pg_catalog.english_stem with ytcaption.english', name);
+    end loop;
+    select string_agg(format('when %L then %L::pg_catalog.regconfig', code, 'pg_catalog.' || spoken.name), ' '),
+        string_agg(format('when %L then %L::pg_catalog.regconfig', code, 'ytcaption.' || spoken.name), ' ')
+    into plain, whole from spoken;
     execute format(
-        'create function ytcaption.search_configuration(language text) returns regconfig '
-        'language sql immutable parallel safe '
-        'return case language %s else ''pg_catalog.simple''::pg_catalog.regconfig end',
-        known
+        'create function ytcaption.search_configuration(language text, has_stop_words boolean) returns regconfig '
+        'language sql immutable parallel safe return coalesce('
+        'case when has_stop_words then case language %s end else case language %s end end, '
+        '''pg_catalog.simple''::pg_catalog.regconfig)',
+        whole, plain
     );
 end
 $$;
@@ -83,7 +100,7 @@ return case when octet_length(lexemes) = length(lexemes) then lexemes
 create function ytcaption.search_stems(language text, said text) returns tsvector
 language sql immutable parallel safe
 return ytcaption.search_folded(
-    to_tsvector(ytcaption.search_configuration(language), ytcaption.search_words(said))::text
+    to_tsvector(ytcaption.search_configuration(language, true), ytcaption.search_words(said))::text
 )::tsvector;
 
 -- What a segment is found by. Of what follows it a few words, with less weight, so that what is said across two segments
@@ -94,15 +111,20 @@ return setweight(ytcaption.search_stems(language, said), 'A')
     || ytcaption.search_stems(language, coalesce(
         substring(left(following, 40) from '^(.*\S)\s'), left(following, 40), ''));
 
--- A word, or words next to each other, as a question; empty where it has none that is looked for.
+-- A word, or words next to each other, as a question; empty where it is a stop word.
 create function ytcaption.search_term(language text, said text, is_prefix boolean) returns tsquery
 language plpgsql immutable parallel safe as $$
 declare
-    configuration constant regconfig := ytcaption.search_configuration(language);
     words constant text := ytcaption.search_words(said, true);
-    exactly tsquery := ytcaption.search_folded(phraseto_tsquery(configuration, words)::text)::tsquery;
+    exactly tsquery := ytcaption.search_folded(
+        phraseto_tsquery(ytcaption.search_configuration(language, true), words)::text)::tsquery;
     beginning tsquery;
 begin
+    if not is_prefix and position(' ' in said) = 0
+        and numnode(phraseto_tsquery(ytcaption.search_configuration(language, false), words)) = 0
+    then
+        return '';
+    end if;
     if octet_length(words) <> length(words) then
         -- One character alone of a script that is kept in pairs: it begins one.
         exactly := regexp_replace(
@@ -117,7 +139,7 @@ begin
     end if;
     beginning := ytcaption.search_folded(phraseto_tsquery('pg_catalog.simple', words)::text)::tsquery;
     if numnode(beginning) > 1 then
-        beginning := exactly;  -- of several words those are looked for that are looked for elsewhere
+        beginning := exactly;
     end if;
     if right(beginning::text, 1) = '''' then
         beginning := (beginning::text || ':*')::tsquery;

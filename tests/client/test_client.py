@@ -14,12 +14,14 @@ import httpx
 import pytest
 
 from resources.object_store import upload_key
+from resources.request_store import RequestStore
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World, serving
 from tests.api.keys import Keys
 from tests.client.conftest import Line
 from tests.finisher import Finisher
+from tests.library import add_said
 from tests.media_server import DATA
-from tests.transcripts import transcript_of
+from tests.transcripts import SPOKEN, transcript_of
 from ytcaption_assets.client import asked, transport
 from ytcaption_assets.client.client import Client
 from ytcaption_assets.client.errors import (
@@ -425,3 +427,22 @@ print(sorted({"dagster", "psycopg", "fastapi", "duckdb", "numpy"} & set(sys.modu
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_what_was_said_is_found(api: Client, request_store: RequestStore) -> None:
+    """A page with its counts, and all media one after the other."""
+    for number in range(12):
+        add_said(request_store, f"n{number}", *SPOKEN, published=f"2026-11-{number + 1:02}")
+    page = api.search_page("country", limit=2, sort="recency")
+    assert [found.name for found in page.items] == ["n11", "n10"]
+    assert (page.media_count, page.hit_count, page.is_complete) == (12, 24, True)
+    assert page.facets is not None
+    assert page.facets["months"] == [{"month": "2026-11", "media_count": 12, "hit_count": 24}]
+    [hit, _] = page.items[0].hits
+    assert hit.text[slice(*hit.marks[0])] == "country"
+    assert hit.media_url == "https://example.org/n11.mp3#t=0"
+
+    wanted = {"sort": "time", "hits": 1, "published_from": date(2026, 11, 3)}
+    found = list(api.search('"your country can"', **wanted))
+    assert [each.name for each in found] == [f"n{number}" for number in range(2, 12)]
+    assert all(len(each.hits) == 1 for each in found)

@@ -103,6 +103,9 @@ def test_each_language_has_its_own_forms(request_store: RequestStore, search: Se
         ("countr*", True),
         ('"do for your countr"*', True),
         ('"do for you ask what you"', True),
+        ('"what you can do for your country"', True),
+        ('"what can you do for your country"', False),
+        ("what is the country of the americans", True),
         ("nothing", False),
     ],
 )
@@ -126,6 +129,18 @@ def test_what_is_found_across_two_segments_is_found_once(
         "first of all",
         "at last",
     )
+
+
+def test_where_no_place_has_all_words_some_will_do(
+    request_store: RequestStore, search: Search
+) -> None:
+    """And a note says so; where none of them is anywhere, nothing is found."""
+    add_said(request_store, "one", "dinosaurs had feathers", "in those days", "as birds that fly")
+    page = search.page("dinosaurs fly")
+    assert [hit.spoken.index for hit in page.items[0].segments] == [0, 2]
+    assert "some of them" in page.notes[0]
+    assert search.page("dinosaurs feathers").notes == ()
+    assert search.page("elephants whales").notes == ()
 
 
 def test_only_what_may_be_read_is_found(request_store: RequestStore, search: Search) -> None:

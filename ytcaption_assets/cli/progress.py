@@ -37,7 +37,7 @@ class _AmountColumn(ProgressColumn):
         unit = task.fields.get("unit")
         if unit is None or not task.completed:
             return Text("")
-        show = decimal if unit == "bytes" else _clock
+        show = decimal if unit == "bytes" else clock
         amount = show(int(task.completed))
         return Text(f"{amount} of {show(int(task.total))}" if task.total else amount)
 

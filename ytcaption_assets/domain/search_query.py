@@ -62,6 +62,11 @@ class SearchQuery:
         """All terms that are looked for."""
         return tuple(term for group in self.groups for term in group)
 
+    def any_of_them(self) -> "SearchQuery":
+        """The same where one of all its terms is enough, which is told."""
+        note = "No place has all of these words; these have one or some of them."
+        return SearchQuery((self.wanted,), self.excluded, (*self.notes, note))
+
 
 def parse_search(text: str) -> SearchQuery:
     """The tree of what somebody typed.
@@ -119,7 +124,8 @@ def _terms(text: str, notes: list[str]) -> Iterator[Term | None]:
             notes.append("The last quotation mark has no partner: all that follows is one phrase.")
         if is_prefix and _is_short(words):
             notes.append(
-                f"A word before * has {SHORTEST_PREFIX} letters or more: {words}* was taken as {words}."
+                f"A word before * has {SHORTEST_PREFIX} letters or more: {words}* was taken as "
+                f"{words}."
             )
             is_prefix = False
         yield Term(words, is_prefix, bool(found["minus"]))

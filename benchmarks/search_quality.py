@@ -1,0 +1,83 @@
+"""How much of what fits a search finds: recall of its first ten media, on a small judged set.
+
+    python -m benchmarks.search_quality
+
+The media are the clips of `tests/data` by what was written down of them, among 300 transcripts of
+other text (`benchmarks/search_library.py`). `search_queries.csv` says what people might type, and
+which clips fit.
+"""
+
+import csv
+import tempfile
+import textwrap
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+
+from benchmarks.common import TEST_DATA, Clip, clips
+from benchmarks.search_library import LINE, build, lines
+from resources.database_urls import database_urls
+from resources.migrate import migrated_postgres
+from resources.postgres import Postgres, close_pools
+from resources.request_store import RequestStore
+from resources.search import Search
+from tests.library import add_said
+from ytcaption_assets.domain.languages import CJK_LANGUAGES
+from ytcaption_assets.settings import Settings
+
+OTHERS = 300
+FIRST = 10
+
+
+def main() -> None:
+    """Prints recall and mean reciprocal rank, and each search that missed."""
+    console = Console()
+    judged = _judged()
+    with tempfile.TemporaryDirectory(prefix="ytc-search-", dir="/tmp") as folder:
+        settings = Settings(home=Path(folder) / "home", _env_file=None)  # pyright: ignore
+        with migrated_postgres(settings):
+            with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
+                build(connection, lines(Path("build/search")), OTHERS)
+            store = RequestStore.from_settings(settings, "admin")
+            for number, clip in enumerate(clips(TEST_DATA)):
+                if clip.reference:
+                    _add(store, clip, number)
+            search = Search(Postgres.from_settings(settings, "api"))
+            recall = reciprocal = 0.0
+            for query, relevant in judged:
+                titles = [found.media.name for found in search.page(query, limit=FIRST).items]
+                ranks = [titles.index(name) + 1 for name in relevant if name in titles]
+                recall += len(ranks) / len(relevant)
+                reciprocal += 1 / min(ranks) if ranks else 0.0
+                if len(ranks) < len(relevant):
+                    console.print(f"missed: {query} ({', '.join(relevant)})", markup=False)
+            close_pools(database_urls(settings))
+    console.print(
+        f"keyword: recall@{FIRST} {recall / len(judged):.3f}, "
+        f"mean reciprocal rank {reciprocal / len(judged):.3f}, {len(judged)} searches"
+    )
+
+
+def _judged() -> list[tuple[str, list[str]]]:
+    path = Path(__file__).with_name("search_queries.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            (row["query"], [Path(name).stem for name in row["relevant"].split()])
+            for row in csv.DictReader(file)
+        ]
+
+
+def _add(store: RequestStore, clip: Clip, number: int) -> None:
+    width = LINE // 2 if clip.language in CJK_LANGUAGES else LINE
+    add_said(
+        store,
+        clip.path.stem,
+        *textwrap.wrap(clip.reference, width),
+        language=clip.language,
+        published=f"2020-01-{number % 28 + 1:02}",
+    )
+
+
+if __name__ == "__main__":
+    main()
