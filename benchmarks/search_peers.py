@@ -33,6 +33,8 @@ class PlainPostgres:
         self.told = f"plain Postgres {time.perf_counter() - began:.0f} s, {row and row[0]}"
         self._url = url
         self._local = threading.local()
+        # Kept, so that the time of their backends is not lost before it is read.
+        self._connections: list[psycopg.Connection] = []
 
     def by_words(self, text: str) -> object:
         """The best ten rows."""
@@ -49,6 +51,7 @@ class PlainPostgres:
     def _rows(self, statement: str, text: str) -> object:
         if not hasattr(self._local, "connection"):
             self._local.connection = psycopg.connect(self._url, autocommit=True)
+            self._connections.append(self._local.connection)
         return self._local.connection.execute(statement, {"text": text, "rows": ROWS}).fetchall()
 
 

@@ -35,6 +35,7 @@ def test_each_example_runs(
     assert len(blocks) == 8
     assert "completed Ask not 11.0" in printed and "00:00:00,000 --> " in printed
     assert "TranscriptionCompleted" in printed
+    assert "Ask not 5.0 ask what you can do for your country." in printed
     assert "100%" in printed and "0.0  And" in printed
     (refused,) = [line for line in printed.splitlines() if line.startswith("ftp://")]
     assert "not opened" in refused

@@ -70,7 +70,8 @@ def test_segments_are_found_by_their_words(
     completed(request_store, SOURCE, OPTIONS)
     with psycopg.connect(database_server.superuser_url) as connection:
         rows = connection.execute(
-            "select index from ytcaption.segment where tsv @@ plainto_tsquery('simple', 'Country')"
+            "select index from ytcaption.segment "
+            "where tsv @@ ytcaption.search_term('en', 'Countries', false)"
         ).fetchall()
     assert rows == [(1,)]
 
