@@ -1,9 +1,8 @@
 """A page of what a search has found."""
 
-from urllib.parse import urlencode
-
 from fastapi import Request, Response
 
+from api.cursors import next_page
 from api.search_parameters import cursor_of
 from api.search_schemas import (
     ChannelFacet,
@@ -27,10 +26,7 @@ def search_view(
     cursor = url = None
     if page.last is not None:
         cursor = cursor_of(order, page.last)
-        asked = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
-        path = f"{request.scope.get('root_path', '')}/api/v1/search"
-        url = f"{path}?{urlencode([*asked, ('cursor', cursor)])}"
-        response.headers["Link"] = f'<{url}>; rel="next"'
+        url = next_page(request, response, "/api/v1/search", cursor)
     response.headers["Cache-Control"] = "no-store"
     return SearchPage(
         items=[_media(request, found) for found in page.items],

@@ -32,7 +32,7 @@ def test_each_example_runs(
             exec(block.replace("http://127.0.0.1:8000", server_url), names)
 
     printed = capsys.readouterr().out
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     assert "completed Ask not 11.0" in printed and "00:00:00,000 --> " in printed
     assert "TranscriptionCompleted" in printed
     assert "Ask not 5.0 ask what you can do for your country." in printed
