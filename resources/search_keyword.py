@@ -219,7 +219,10 @@ with recursive spoken (code) as (
 """)
 
 _DOCUMENTS: LiteralString = """
-select transcription.id, transcription.media_id, transcription.published_on,
+select transcription.id, transcription.media_id,
+    coalesce(
+        transcription.published_on, ytcaption.search_day(media.info, transcription.created_at)
+    ) as published_on,
     media.info ->> 'channel' as channel, media.info ->> 'channel_id' as channel_id,
     ytcaption.search_channel(media.info) as channel_key,
     ytcaption.written_language(transcription.language, transcription.options) as language
