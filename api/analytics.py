@@ -4,8 +4,9 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from resources.sql_query import QueryResult
+from resources.sql_query import QueryResult, QueryStop
 from resources.transcript_catalog import TranscriptCatalog
 from ytcaption_assets.domain.caller import Caller
 from ytcaption_assets.domain.errors import RateLimited
@@ -26,7 +27,12 @@ class Analytics:
         self._changing = threading.Lock()
 
     def view(
-        self, caller: Caller, name: str, given: Mapping[str, str], limit: int | None
+        self,
+        caller: Caller,
+        name: str,
+        given: Mapping[str, str],
+        limit: int | None,
+        stop: QueryStop,
     ) -> QueryResult:
         """The rows of one view.
 
@@ -36,7 +42,26 @@ class Analytics:
             QueryError, LakeUnavailable, DatabaseUnavailable.
         """
         with self._turn(caller):
-            return self._catalog.view(name, given, owner=caller.sees_only, limit=limit)
+            return self._catalog.view(name, given, owner=caller.sees_only, limit=limit, stop=stop)
+
+    def query(
+        self,
+        caller: Caller,
+        sql: str,
+        parameters: Mapping[str, Any],
+        limit: int | None,
+        stop: QueryStop,
+    ) -> QueryResult:
+        """The rows of a SELECT of the caller's own.
+
+        Raises:
+            RateLimited: others are being answered; ask again.
+            QueryError, LakeUnavailable, DatabaseUnavailable.
+        """
+        with self._turn(caller):
+            return self._catalog.query(
+                sql, parameters=parameters, owner=caller.sees_only, limit=limit, stop=stop
+            )
 
     @contextmanager
     def _turn(self, caller: Caller) -> Iterator[None]:

@@ -2,11 +2,12 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from api.examples import ANALYTICS_QUERY
 from resources.lake_view import Kind, LakeView
 from resources.query_output import json_rows
-from resources.sql_query import QueryResult
+from resources.sql_query import MAX_SQL_LENGTH, QueryResult
 
 
 class ViewParameter(BaseModel):
@@ -69,6 +70,17 @@ class ViewsRead(BaseModel):
     views: list[ViewRead]
 
 
+class QueryAsked(BaseModel):
+    """A question in SQL."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [ANALYTICS_QUERY]})
+
+    sql: str = Field(min_length=1, max_length=MAX_SQL_LENGTH, description="One SELECT.")
+    parameters: dict[str, str | int | float | bool | None] = Field(
+        default_factory=dict, description="Values of `$name` in it."
+    )
+
+
 class ResultColumn(BaseModel):
     """A column of an answer."""
 
@@ -79,13 +91,13 @@ class ResultColumn(BaseModel):
 class RowsRead(BaseModel):
     """An answer."""
 
-    view: str
+    view: str | None = Field(description="Its name; null for a query of your own.")
     columns: list[ResultColumn]
     rows: list[dict[str, Any]]
     is_truncated: bool = Field(description="There are more rows than `limit`.")
 
     @classmethod
-    def of(cls, view: str, result: QueryResult) -> Self:
+    def of(cls, view: str | None, result: QueryResult) -> Self:
         """Times as ISO 8601, numbers that JSON has none of as null."""
         return cls(
             view=view,

@@ -236,6 +236,10 @@ OVERVIEW = {
     "disk_free_bytes": 90_000_000_000,
     "disk_total_bytes": 250_000_000_000,
 }
+ANALYTICS_QUERY = {
+    "sql": "select language, count(*) as media from library where month >= $since::date group by 1",
+    "parameters": {"since": "2026-01-01"},
+}
 ANALYTICS_VIEWS = {
     "views": [
         {

@@ -266,6 +266,19 @@ VIEW_REFUSALS = problem_response(
         "The answer needs more time, memory or room than it may have",
     ),
 )
+QUERY_REFUSALS = problem_response(
+    422,
+    (
+        "query_error",
+        "Give one statement, and let it be a SELECT.",
+        "The query is refused, wrong, or needs more time, memory or room than it may have",
+    ),
+    (
+        "invalid_request",
+        "The request is not valid. body sql: Field required.",
+        "A field or parameter is wrong",
+    ),
+)
 RESULT_REFUSALS = (
     problem_response(
         409,

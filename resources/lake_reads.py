@@ -14,7 +14,7 @@ from resources.lake_share import LakeShares, ids_asked_for
 from resources.lake_upkeep import media_of
 from resources.lake_views import view_named
 from resources.postgres import Postgres
-from resources.sql_query import QueryResult, run_query
+from resources.sql_query import QueryResult, QueryStop, run_query
 from ytcaption_assets.domain.parquet_schema import TABLES
 from ytcaption_assets.settings import Settings, load_settings
 
@@ -77,6 +77,7 @@ class LakeReads(dg.ConfigurableResource):
         owner: str | None = None,
         limit: int | None = None,
         timeout_s: float | None = None,
+        stop: QueryStop | None = None,
     ) -> QueryResult:
         """One SELECT of anybody's over the tables, in a bare process of its own (rules 27 to 30).
 
@@ -85,6 +86,7 @@ class LakeReads(dg.ConfigurableResource):
             owner: who asks, as `Caller.sees_only` says; the tables then hold no others' rows.
             limit: most rows; the settings' otherwise.
             timeout_s: longest time; the settings' otherwise.
+            stop: ends it early.
 
         Raises:
             QueryError: it is refused, fails, or needs more than it may have.
@@ -99,6 +101,7 @@ class LakeReads(dg.ConfigurableResource):
             timeout_s=timeout_s,
             memory_bytes=settings.query_memory_bytes,
             parameters=parameters,
+            stop=stop,
         )
 
     def view(
@@ -108,6 +111,7 @@ class LakeReads(dg.ConfigurableResource):
         *,
         owner: str | None = None,
         limit: int | None = None,
+        stop: QueryStop | None = None,
     ) -> QueryResult:
         """One of `VIEWS`, as `query`.
 
@@ -121,7 +125,7 @@ class LakeReads(dg.ConfigurableResource):
         """
         view = view_named(name)
         values = view.values(given)
-        return self.query(view.sql, parameters=values, owner=owner, limit=limit)
+        return self.query(view.sql, parameters=values, owner=owner, limit=limit, stop=stop)
 
     @property
     def _used_settings(self) -> Settings:

@@ -34,6 +34,42 @@ _TOO_LONG = {-signal.SIGXCPU, -signal.SIGALRM}
 _log = logging.getLogger(__name__)
 
 
+class QueryStop:
+    """Ends a query from another thread, as when nobody waits for its answer any more."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._kill: Callable[[], None] | None = None
+        self._is_set = False
+
+    def set(self) -> None:
+        """The query's process is killed; one that has not begun does not begin."""
+        with self._changing:
+            self._is_set = True
+            if self._kill is not None:
+                self._kill()
+
+    def check(self) -> None:
+        """Raises:
+        QueryError: it is set.
+        """
+        if self._is_set:
+            raise QueryError("The query was stopped, since nobody waits for its answer.")
+
+    @contextmanager
+    def ends(self, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+        """While the context lasts, `set` kills the process."""
+        with self._changing:
+            self._kill = process.kill
+            if self._is_set:
+                process.kill()
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._kill = None
+
+
 @dataclass(frozen=True)
 class QueryResult:
     """Rows that a query gave.
@@ -68,6 +104,7 @@ def run_query(
     timeout_s: float,
     memory_bytes: int,
     parameters: Mapping[str, Any] | None = None,
+    stop: QueryStop | None = None,
 ) -> QueryResult:
     """The rows of one SELECT over views of the lake's tables, and `library`.
 
@@ -77,6 +114,7 @@ def run_query(
         limit: most rows.
         timeout_s: wall seconds of the query; Python's start is not counted.
         memory_bytes: address space of the process, at least 768 MiB.
+        stop: ends it early.
 
     Raises:
         QueryError: the statement is refused or fails, or needs more than it may have.
@@ -84,15 +122,16 @@ def run_query(
     """
     if len(sql) > MAX_SQL_LENGTH:
         raise QueryError(f"The query is longer than {MAX_SQL_LENGTH:,} characters.")
+    stop = stop or QueryStop()
     files = list_files()
     try:
-        return _Child(sql, files, limit, timeout_s, memory_bytes, parameters).run()
+        return _Child(sql, files, limit, timeout_s, memory_bytes, parameters).run(stop)
     except LakeUnavailable:
         # Erasing and merging remove files; whoever listed them before lists them again.
         newer = list_files()
         if not missing_files(files) or missing_files(newer):
             raise
-        return _Child(sql, newer, limit, timeout_s, memory_bytes, parameters).run()
+        return _Child(sql, newer, limit, timeout_s, memory_bytes, parameters).run(stop)
 
 
 class _Child:
@@ -123,8 +162,9 @@ class _Child:
             "parameters": parameters,
         }
 
-    def run(self) -> QueryResult:
+    def run(self, stop: QueryStop) -> QueryResult:
         """Start it, give it the query, end it at the limit, read its answer."""
+        stop.check()
         with subprocess.Popen(
             [sys.executable, "-I", sql_child.__file__],
             stdin=subprocess.PIPE,
@@ -135,9 +175,11 @@ class _Child:
             start_new_session=True,
         ) as process:
             try:
-                answer, elapsed_s = self._exchange(process)
+                with stop.ends(process):
+                    answer, elapsed_s = self._exchange(process)
             finally:
                 process.kill()
+        stop.check()
         if len(answer) > _MAX_ANSWER_BYTES:
             raise QueryError(
                 f"The result is larger than {MAX_RESULT_BYTES >> 20} MiB. "

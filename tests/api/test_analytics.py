@@ -3,8 +3,11 @@
 import csv
 import io
 import threading
+import time
 from collections.abc import Callable
 
+import httpx
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +16,7 @@ from fastapi.testclient import TestClient
 from resources.lake_views import VIEWS
 from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
-from tests.api.conftest import Start
+from tests.api.conftest import Start, serving
 from tests.api.keys import Keys
 from tests.lake_documents import make_document
 from ytcaption_assets.domain.request import TranscriptionOptions
@@ -201,3 +204,90 @@ def test_views_need_the_scope_read(keys: Keys, start: Start):
     client = start()
     assert client.get(PATH).status_code == 401
     assert client.get(f"{PATH}/growth", headers=keys.header("reader")).status_code == 200
+
+
+def query(client: TestClient, sql: str, headers: dict[str, str] | None = None, **values: object):
+    """What a SELECT is answered."""
+    return client.post(f"{PATH}/query", json={"sql": sql, **values}, headers=headers)
+
+
+def test_a_query_is_answered_in_every_form(ask, client: TestClient):
+    """As a view's answer is: JSON, CSV, Parquet, an Arrow stream; values are bound."""
+    ask("local", "hello", title="=1+1")
+    sql = "select title, $n::int as n from media"
+    said = query(client, sql, parameters={"n": 3}).json()
+    assert said["columns"] == [
+        {"name": "title", "type": "VARCHAR"},
+        {"name": "n", "type": "INTEGER"},
+    ]
+    assert said["rows"] == [{"title": "=1+1", "n": 3}]
+    body = {"sql": sql, "parameters": {"n": 3}}
+    as_csv = client.post(f"{PATH}/query?format=csv", json=body)
+    assert as_csv.text == "title,n\n'=1+1,3\n"
+    parquet = client.post(f"{PATH}/query?format=parquet", json=body)
+    assert pq.read_table(io.BytesIO(parquet.content)).to_pylist() == [{"title": "=1+1", "n": 3}]
+    arrow = client.post(f"{PATH}/query?format=arrow", json=body)
+    with pa.ipc.open_stream(arrow.content) as stream:
+        assert stream.read_all().num_rows == 1
+    assert "query.arrow" in arrow.headers["content-disposition"]
+
+
+def test_a_query_sees_what_its_caller_has_asked_for(ask, keys: Keys, start: Start):
+    """In every table, and by whatever SQL; an admin sees all (rules 12, 30)."""
+    ask(keys.owner("anna"), "anna")
+    ask(keys.owner("bert"), "bert")
+    client = start()
+    for table in ("transcripts", "segments", "words", "media", "library"):
+        sql = f"select distinct media_id from {table}"
+        for caller, media in (("anna", ["anna"]), ("bert", ["bert"]), ("admin", ["anna", "bert"])):
+            rows = query(client, sql, keys.header(caller)).json()["rows"]
+            assert sorted(row["media_id"] for row in rows) == [f"youtube-{name}" for name in media]
+    assert query(client, "from media", keys.header("stranger")).json()["rows"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ({"sql": "drop table words"}, "query_error", "let it be a SELECT"),
+        ({"sql": "select 1; select 2"}, "query_error", "Give one statement"),
+        ({"sql": "from nowhere"}, "query_error", "nowhere does not exist"),
+        ({"sql": "select * from read_text('/etc/passwd')"}, "query_error", "disabled"),
+        ({"sql": "select $a"}, "query_error", "a"),
+        ({"sql": "select 1", "parameters": {"a": 1}}, "query_error", "a"),
+        ({"sql": "select 1 as a, 2 as a"}, "query_error", "same name"),
+        ({"sql": ""}, "invalid_request", "sql"),
+        ({"sql": "select 1", "limit": 1}, "invalid_request", "limit"),
+        ({"sql": "select 1", "parameters": {"a": [1]}}, "invalid_request", "parameters"),
+        ({}, "invalid_request", "sql"),
+    ],
+)
+def test_a_wrong_query_is_told_why(client: TestClient, body: dict, code: str, words: str):
+    """In a sentence, without a path or a trace."""
+    answer = client.post(f"{PATH}/query", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
+    assert words in answer.json()["detail"]
+    assert "/home" not in answer.json()["detail"]
+
+
+ENDLESS = "select count(*) from range(100000000000) a, range(100000) b"
+
+
+def test_a_query_ends_when_its_client_goes(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Its process is killed long before its time is up, and its place is free again."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    slow = settings.model_copy(update={"query_timeout_s": 60.0, "query_slots": 1})
+    with serving(slow) as url, httpx.Client(base_url=url) as client:
+        client.post(f"{PATH}/query", json={"sql": "select 1"}, timeout=60)  # all is loaded
+        with pytest.raises(httpx.ReadTimeout):
+            client.post(f"{PATH}/query", json={"sql": ENDLESS}, timeout=1.5)
+        deadline = time.monotonic() + 10
+        while query_processes():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert client.post(f"{PATH}/query", json={"sql": "select 1"}, timeout=60).status_code == 200
+
+
+def query_processes() -> list[psutil.Process]:
+    """Queries that run."""
+    children = psutil.Process().children(recursive=True)
+    return [each for each in children if "sql_child.py" in " ".join(each.cmdline())]
