@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Header, Query, Response
 
-from api.content_disposition import content_disposition, file_name
+from api.content_disposition import content_disposition
 from api.responses import content_type
 from api.transcription_view import CaptionLayout, entity_tag, is_known, not_completed
 from resources.object_store import ObjectStore
@@ -12,6 +12,7 @@ from resources.request_rows import TranscriptionRow
 from resources.request_store import RequestStore
 from ytcaption_assets.domain.caption_formats import CaptionFormat, check_words, render
 from ytcaption_assets.domain.errors import InvalidOption
+from ytcaption_assets.domain.file_names import file_name
 from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.domain.transcript import Transcript
 from ytcaption_assets.settings import Settings

@@ -1,4 +1,4 @@
-"""Audio of any container in, 16 kHz mono samples out, decoded in a process that can be killed."""
+"""Audio of any container in, mono samples out, decoded in a process that can be killed."""
 
 import logging
 import tempfile
@@ -69,11 +69,17 @@ class AudioDecoder(dg.ConfigurableResource):
         """What a file's headers say; see `probe`."""
         return probe(path, memory_bytes=self.memory_bytes, server=self._server)
 
-    def decode(self, path: Path, should_stop: Callable[[], bool] = lambda: False) -> np.ndarray:
+    def decode(
+        self,
+        path: Path,
+        should_stop: Callable[[], bool] = lambda: False,
+        sample_rate_hz: int = SAMPLE_RATE_HZ,
+    ) -> np.ndarray:
         """A file's samples; see `decode`."""
         return decode(
             path,
             max_audio_s=self.max_audio_s,
+            sample_rate_hz=sample_rate_hz,
             memory_bytes=self.memory_bytes,
             should_stop=should_stop,
             scratch_directory=Path(self.scratch_directory) if self.scratch_directory else None,
@@ -113,6 +119,7 @@ def decode(
     *,
     max_audio_s: float,
     memory_bytes: int,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
     should_stop: Callable[[], bool] = lambda: False,
     scratch_directory: Path | None = None,
     server: Path | None = None,
@@ -124,7 +131,7 @@ def decode(
     touched (`audio_samples.give_back`), and nothing is left when this process ends, even by kill.
 
     Returns:
-        float32, shape (n_samples,), mono, 16 kHz, in [-1, 1], read-only.
+        float32, shape (n_samples,), mono, of the rate, in [-1, 1], read-only.
 
     Raises:
         FileUnreadable, EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable:
@@ -141,6 +148,7 @@ def decode(
             memory_bytes=memory_bytes,
             wall_s=PROBE_S + max_audio_s / 4,
             max_audio_s=max_audio_s,
+            sample_rate_hz=sample_rate_hz,
             output=output,
             should_stop=should_stop,
             server=server,
@@ -154,7 +162,7 @@ def decode(
             raise AudioUndecodable(
                 f"The audio track ({found['codec']}) is damaged: hardly any of it can be decoded."
             )
-        if damaged or _is_truncated(path, found):
+        if damaged or _is_truncated(path, found, sample_rate_hz):
             raise AudioTruncated(CUT_SHORT)
         if found["skipped"]:
             logger.warning("skipped %d of %d damaged packets", found["skipped"], found["packets"])
@@ -189,8 +197,8 @@ def _check_file(path: Path) -> None:
         raise FileUnreadable(f"'{path.name}' cannot be read: {error.strerror}.") from error
 
 
-def _is_truncated(path: Path, found: dict[str, Any]) -> bool:
-    stated_s, end_s = found["track_s"], found["samples"] / SAMPLE_RATE_HZ
+def _is_truncated(path: Path, found: dict[str, Any], sample_rate_hz: int) -> bool:
+    stated_s, end_s = found["track_s"], found["samples"] / sample_rate_hz
     is_shorter = stated_s is not None and is_short_of(end_s, stated_s)
     if found["container"] in _EXACT_CONTAINERS and is_shorter:
         return True

@@ -56,7 +56,7 @@ class Decoded:
     """What became of a track.
 
     Attributes:
-        samples: written, at 16 kHz.
+        samples: written, at the rate that was asked for.
         packets, skipped: of the track; those that could not be decoded.
         failed_at_end: nothing could be decoded after the last failure.
     """
@@ -69,12 +69,12 @@ class Decoded:
 
 
 class Resampler:
-    """Frames of one form to 16 kHz mono; grouped, because a call for each packet costs more."""
+    """Frames of one form to mono of one rate; grouped, as a call for each packet costs more."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample_rate_hz: int) -> None:
         import av
 
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate_hz)
         self._fifo = av.AudioFifo()
 
     def add(self, frame) -> Iterator[bytes]:
@@ -100,8 +100,15 @@ class Resampler:
 class Writer:
     """Frames in, samples on the media's clock out: silence where the timestamps leave a hole."""
 
-    def __init__(self, file_descriptor: int, max_samples: int, clock_start_s: float) -> None:
+    def __init__(
+        self,
+        file_descriptor: int,
+        max_samples: int,
+        clock_start_s: float,
+        sample_rate_hz: int = SAMPLE_RATE_HZ,
+    ) -> None:
         self._file_descriptor = file_descriptor
+        self._sample_rate_hz = sample_rate_hz
         self._max_samples = max_samples
         self._base_s = clock_start_s
         self._cursor_s = 0.0
@@ -123,7 +130,7 @@ class Writer:
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or form != self._form:
             self.flush()
-            self._resampler, self._form = Resampler(), form
+            self._resampler, self._form = Resampler(self._sample_rate_hz), form
         self._cursor_s += frame.samples / frame.sample_rate
         for data in self._resampler.add(frame):
             self._write(data)
@@ -140,7 +147,7 @@ class Writer:
         if MIN_GAP_S < gap_s <= MAX_GAP_S:
             self.flush()
             self._cursor_s += gap_s
-            self._silence(round(self._cursor_s * SAMPLE_RATE_HZ) - self.samples)
+            self._silence(round(self._cursor_s * self._sample_rate_hz) - self.samples)
         elif abs(gap_s) > MAX_GAP_S:
             self._base_s = time_s - self._cursor_s
 
@@ -266,8 +273,9 @@ def answer(request: dict) -> dict:
         described = _described(container, track)
         if request["output"] is None:
             return described
-        max_samples = int(request["max_audio_s"] * SAMPLE_RATE_HZ)
-        writer = Writer(request["output"], max_samples, _clock_start_s(container))
+        rate = request.get("sample_rate_hz", SAMPLE_RATE_HZ)
+        max_samples = int(request["max_audio_s"] * rate)
+        writer = Writer(request["output"], max_samples, _clock_start_s(container), rate)
         return described | vars(decode(container, track, writer))
 
 

@@ -63,6 +63,7 @@ def run_decoder(
     memory_bytes: int,
     wall_s: float,
     max_audio_s: float = 0.0,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
     output: IO[bytes] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     server: Path | None = None,
@@ -81,10 +82,11 @@ def run_decoder(
         "formats": CONTAINERS,
         "output": descriptor,
         "max_audio_s": max_audio_s,
+        "sample_rate_hz": sample_rate_hz,
         "limits": {
             "memory_bytes": memory_bytes,
             "cpu_s": max(1, int(wall_s)),
-            "file_bytes": int((max_audio_s + 60) * SAMPLE_RATE_HZ * 4),
+            "file_bytes": int((max_audio_s + 60) * sample_rate_hz * 4),
             "parent_pid": os.getpid(),
         },
     }
@@ -107,6 +109,7 @@ def run_decoder(
             memory_bytes=memory_bytes,
             wall_s=wall_s,
             max_audio_s=max_audio_s,
+            sample_rate_hz=sample_rate_hz,
             output=output,
             should_stop=should_stop,
         )

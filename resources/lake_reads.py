@@ -1,7 +1,7 @@
 """What is read of the lake: queries of anybody's, counts, and how it compares with Postgres."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -17,6 +17,11 @@ from resources.postgres import Postgres
 from resources.sql_query import QueryResult, QueryStop, run_query
 from ytcaption_assets.domain.parquet_schema import TABLES
 from ytcaption_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BATCH_ROWS = 50_000
 
 
 class LakeReads(dg.ConfigurableResource):
@@ -64,6 +69,22 @@ class LakeReads(dg.ConfigurableResource):
         with self._connection.cursor() as cursor:
             rows = cursor.execute("select transcription_id from lake.main.transcripts").fetchall()
             return {row[0] for row in rows}
+
+    def rows_of(self, table: str, keys: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        """A table's rows of some transcriptions, or of `media` of some media, in their order.
+
+        Args:
+            keys: values of the table's first column.
+        """
+        names = [column.name for column in TABLES[table]]
+        places = [name for name in ("segment_index", "word_index") if name in names]
+        with self._connection.transaction() as cursor:
+            yield from cursor.execute(
+                f"select {', '.join(names)} from lake.main.{table} "  # noqa: S608
+                f"where {names[0]} in (select unnest($keys)) "
+                f"order by {', '.join([names[0], *places])}",
+                {"keys": list(keys)},
+            ).to_arrow_reader(_BATCH_ROWS)
 
     def agreement(self) -> Agreement:
         """Segments, words and text of every transcription here, beside Postgres."""

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from api.audio_file import media_type, stored_audio
 from api.byte_ranges import range_response
-from api.content_disposition import content_disposition, file_name
+from api.content_disposition import content_disposition
 from api.dependencies import ObjectStoreDep, Reader, RequestStoreDep
 from api.ending_responses import ERASED, audio_responses
 from api.parameters import TranscriptionId
 from api.responses import DATABASE_AWAY, NOT_FOUND
 from api.transcription_view import is_known
 from ytcaption_assets.domain.errors import ObjectCorrupt
+from ytcaption_assets.domain.file_names import file_name
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 

@@ -2,11 +2,13 @@
 
 import csv
 import io
+import json
 import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 from click.testing import Result
@@ -18,8 +20,9 @@ from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
 from tests.lake_documents import make_document
+from tests.resources.test_lake_reader import forget_reader
 from ytcaption_assets.cli.main import app, run
-from ytcaption_assets.domain.errors import FileUnreadable, InputError, QueryError
+from ytcaption_assets.domain.errors import FileUnreadable, InputError, InvalidOption, QueryError
 from ytcaption_assets.domain.media import MediaInfo
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import Settings
@@ -39,9 +42,9 @@ def catalog(settings: Settings) -> TranscriptCatalog:
 def ytcaption(settings: Settings, catalog: TranscriptCatalog) -> Callable[..., Result]:
     """Runs the command on that lake; errors come as exceptions."""
 
-    def run(*arguments: str) -> Result:
+    def run(*arguments: str, input: str | None = None) -> Result:
         runner = CliRunner(env={"COLUMNS": "200"})
-        result = runner.invoke(app, arguments)
+        result = runner.invoke(app, arguments, input=input)
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result
@@ -75,6 +78,44 @@ def test_sql_writes_parquet(ytcaption, tmp_path: Path):
     assert pyarrow.parquet.read_table(path).num_rows == 30
     assert "30 rows" in result.stderr
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_sql_reads_a_statement_from_a_file_or_its_input(ytcaption, tmp_path: Path):
+    """In one of these places; else that is said."""
+    path = tmp_path / "question.sql"
+    path.write_text("select count(*) as n\nfrom words -- all\n")
+    assert ytcaption("sql", "--file", str(path), "--csv").stdout == "n\n30\n"
+    assert ytcaption("sql", "--csv", input="select 1 as n;").stdout == "n\n1\n"
+    assert ytcaption("sql", "-", "--csv", input="select 2 as n").stdout == "n\n2\n"
+    with pytest.raises(InvalidOption, match="Give one query"):
+        ytcaption("sql", "select 1", "--file", str(path))
+    with pytest.raises(FileUnreadable, match=r"none\.sql cannot be read"):
+        ytcaption("sql", "--file", str(tmp_path / "none.sql"))
+
+
+def test_sql_gives_rows_in_each_format(ytcaption, tmp_path: Path):
+    """To standard output, or to a file."""
+    query = "select word_index as n from words order by n limit 2"
+    assert json.loads(ytcaption("sql", query, "--format", "json").stdout) == [{"n": 0}, {"n": 1}]
+    path = tmp_path / "rows"
+    for form in ("csv", "json", "parquet", "arrow"):
+        assert "2 rows are in" in ytcaption("sql", query, "--format", form, "-o", str(path)).stderr
+        assert ytcaption("sql", query, "--format", form).stdout_bytes.strip() == (
+            path.read_bytes().strip()
+        )
+    with pyarrow.ipc.open_stream(path.read_bytes()) as stream:
+        assert stream.read_all().to_pylist() == [{"n": 0}, {"n": 1}]
+    for options in (("--csv", "--format", "json"), ("--parquet", "x", "--output", "y")):
+        with pytest.raises(InvalidOption, match="Name one format and one file"):
+            ytcaption("sql", query, *options)
+
+
+def test_lake_attach_prints_statements(ytcaption, settings: Settings):
+    """One a line, for `duckdb -init`; the role is there."""
+    lines = ytcaption("lake", "attach").stdout.splitlines()
+    assert lines[:2] == ["install ducklake;", "install postgres;"]
+    assert "read_only" in lines[2] and lines[3] == "use lake;"
+    forget_reader(settings)
 
 
 def test_sql_says_when_there_are_more_rows(ytcaption):

@@ -1,4 +1,4 @@
-"""`ytcaption lake verify | compact | view`: is it what the documents say, and what is in it?"""
+"""`ytcaption lake verify | compact | view | attach`: is it sound, and what is in it?"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ytcaption_assets.cli.sql import AsCsv, MostRows, ParquetFile, give
+from ytcaption_assets.cli.sql import AsCsv, MostRows, ParquetFile, give, wanted
 
 app = typer.Typer(help="The Parquet tables behind `ytcaption sql`.", no_args_is_help=True)
 
@@ -113,7 +113,25 @@ def view(
         result = TranscriptCatalog.from_settings(settings).view(
             name, _values(given or ()), limit=limit
         )
-    give(result, as_csv=as_csv, parquet=parquet)
+    give(result, *wanted(None, None, as_csv=as_csv, parquet=parquet))
+
+
+@app.command()
+def attach() -> None:
+    """Prints the statements by which a `duckdb` shell has the lake, to read and not to write.
+
+    Such as: duckdb -init <(ytcaption lake attach). The first call makes a Postgres role that can
+    read the lake's catalog and nothing else. The database must run: keep `ytcaption up` running.
+    """
+    from resources.lake_reader import attach_statements, make_reader
+    from resources.migrate import migrated_postgres
+    from ytcaption_assets.settings import load_settings
+
+    settings = load_settings()
+    with migrated_postgres(settings):
+        make_reader(settings)
+    for statement in attach_statements(settings):
+        typer.echo(f"{statement};")
 
 
 def _list_views() -> None:
