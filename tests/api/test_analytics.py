@@ -239,8 +239,12 @@ def test_a_query_sees_what_its_caller_has_asked_for(ask, keys: Keys, start: Star
     client = start()
     for table in ("transcripts", "segments", "words", "media", "library"):
         sql = f"select distinct media_id from {table}"
-        for caller, media in (("anna", ["anna"]), ("bert", ["bert"]), ("admin", ["anna", "bert"])):
-            rows = query(client, sql, keys.header(caller)).json()["rows"]
+        for header, media in (
+            (keys.header("anna"), ["anna"]),
+            (keys.header("bert"), ["bert"]),
+            (keys.header("admin"), ["anna", "bert"]),
+        ):
+            rows = query(client, sql, header).json()["rows"]
             assert sorted(row["media_id"] for row in rows) == [f"youtube-{name}" for name in media]
     assert query(client, "from media", keys.header("stranger")).json()["rows"] == []
 

@@ -88,6 +88,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "pausePart",
         "pingWebhook",
         "purgeMany",
+        "queryLibrary",
         "readReport",
         "readView",
         "redeliver",

@@ -194,6 +194,14 @@ def test_views_of_the_lake_are_rows(api: Client) -> None:
     assert refused.value.code == "invalid_option"
 
 
+def test_queries_of_the_lake_are_rows(api: Client) -> None:
+    """With values that are bound; DuckDB's words where it is wrong."""
+    assert api.query("select $n + 1 as n", {"n": 1}, limit=1) == [{"n": 2}]
+    with pytest.raises(ApiError, match="nowhere does not exist") as refused:
+        api.query("from nowhere")
+    assert refused.value.code == "query_error"
+
+
 def test_events_go_on_where_the_line_broke(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -328,6 +328,22 @@ class Client:
         call = Call("GET", f"/api/v1/analytics/{quote(name, safe='')}", params=params)
         return self._transport.send(call).json()["rows"]
 
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, limit: int | None = None
+    ) -> Sequence[dict[str, Any]]:
+        """The rows of one SELECT over the lake's tables, of what the key has asked for.
+
+        Args:
+            parameters: values of `$name` in it.
+        """
+        call = Call(
+            "POST",
+            "/api/v1/analytics/query",
+            params={"limit": limit},
+            json={"sql": sql, "parameters": dict(parameters or {})},
+        )
+        return self._transport.send(call).json()["rows"]
+
     def _upload(
         self,
         path: Path,
