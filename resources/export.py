@@ -3,16 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from resources.export_folder import ExportFolder
-from resources.export_parquet import FORM, export_part, parts
-from resources.export_selection import Chosen
-from resources.transcript_catalog import TranscriptCatalog
 from ytcaption_assets.domain.errors import (
     DatabaseUnavailable,
     DiskFull,
     FileUnreadable,
+    LakeUnavailable,
     ObjectStoreUnavailable,
     YtcaptionError,
 )
@@ -20,18 +18,48 @@ from ytcaption_assets.domain.errors import (
 OnProgress = Callable[[int, int], None]
 """How many are done, of how many."""
 
-_FOR_ALL = (DatabaseUnavailable, DiskFull, FileUnreadable, ObjectStoreUnavailable)
+_FOR_ALL = (
+    DatabaseUnavailable,
+    DiskFull,
+    FileUnreadable,
+    LakeUnavailable,
+    ObjectStoreUnavailable,
+)
 """What goes wrong with one would go wrong with the next."""
 
 
-class _Exporter(Protocol):
-    """Writes transcriptions in one form."""
+class _Item(Protocol):
+    """A transcription, or a file of many.
 
-    form: str
+    Attributes:
+        version: another one where what is written would be another.
+    """
 
-    def what_is_missing(self, one: Chosen) -> str | None: ...
-    def export(self, one: Chosen, folder: ExportFolder) -> None: ...
-    def finish(self, folder: ExportFolder) -> None: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+
+
+_Kind = TypeVar("_Kind", bound=_Item, contravariant=True)
+
+
+class Exporter(Protocol[_Kind]):
+    """Writes items in one form."""
+
+    @property
+    def form(self) -> str:
+        """As `ExportFolder` takes it."""
+        ...
+
+    def what_is_missing(self, one: _Kind) -> str | None:
+        """Why it cannot be exported."""
+
+    def export(self, one: _Kind, folder: ExportFolder) -> None:
+        """Write its files, and tell the folder when it is done."""
+
+    def finish(self, folder: ExportFolder) -> None:
+        """Write what is made of all together."""
 
 
 @dataclass
@@ -39,14 +67,12 @@ class Exported:
     """What came of it, or would.
 
     Attributes:
-        unit: what is counted: `transcriptions` or `files`.
         same: were there already.
         other: in the folder, and not among what was asked for.
         removed: of these.
         failed: id -> why.
     """
 
-    unit: str = "transcriptions"
     new: int = 0
     changed: int = 0
     same: int = 0
@@ -56,8 +82,8 @@ class Exported:
 
 
 def export(
-    found: Sequence[Chosen],
-    exporter: _Exporter,
+    items: Sequence[_Kind],
+    exporter: Exporter[_Kind],
     path: Path,
     *,
     dry_run: bool = False,
@@ -72,22 +98,19 @@ def export(
 
     Raises:
         InvalidOption: the folder is none of such an export.
-        DiskFull, FileUnreadable, DatabaseUnavailable, ObjectStoreUnavailable.
+        DiskFull, FileUnreadable, DatabaseUnavailable, LakeUnavailable, ObjectStoreUnavailable.
     """
     result = Exported()
     with ExportFolder(path, exporter.form, dry_run=dry_run) as folder:
         try:
-            for number, one in enumerate(found):
-                on_progress(number, len(found))
-                if folder.is_current(one.id, one.document_sha256):
-                    result.same += 1
-                    continue
-                was_there = one.id in folder.entries
-                why = exporter.what_is_missing(one)
-                if why is None and not dry_run:
-                    why = _problem(exporter, one, folder)
-                _count(result, one.id, why, was_there=was_there)
-            _leave_others(result, folder, {one.id for one in found}, prune=prune and not dry_run)
+            for number, one in enumerate(items):
+                on_progress(number, len(items))
+                _export_one(one, exporter, folder, result, dry_run=dry_run)
+            others = sorted(folder.entries.keys() - {one.id for one in items})
+            result.other = len(others)
+            if prune and not dry_run:
+                folder.forget(others)
+                result.removed = len(others)
         finally:
             if not dry_run:
                 exporter.finish(folder)
@@ -95,63 +118,26 @@ def export(
     return result
 
 
-def export_parquet(
-    found: Sequence[Chosen],
-    catalog: TranscriptCatalog,
-    path: Path,
-    *,
-    dry_run: bool = False,
-    prune: bool = False,
-    on_progress: OnProgress = lambda done, total: None,
-) -> Exported:
-    """The lake's rows of them, as `export`.
-
-    Raises:
-        LakeUnavailable: it cannot be read.
-        and as `export`.
-    """
-    result = Exported(unit="files")
-    wanted = parts(found)
-    with ExportFolder(path, FORM, dry_run=dry_run) as folder:
+def _export_one(
+    one: _Kind, exporter: Exporter[_Kind], folder: ExportFolder, result: Exported, *, dry_run: bool
+) -> None:
+    if folder.is_current(one.id, one.version):
+        result.same += 1
+        return
+    was_there = one.id in folder.entries
+    why = exporter.what_is_missing(one)
+    if why is None and not dry_run:
         try:
-            for number, part in enumerate(wanted):
-                on_progress(number, len(wanted))
-                if folder.is_current(part.id, part.version):
-                    result.same += 1
-                    continue
-                was_there = part.id in folder.entries
-                if not dry_run:
-                    export_part(part, folder, catalog.rows_of)
-                _count(result, part.id, None, was_there=was_there)
-            _leave_others(result, folder, {part.id for part in wanted}, prune=prune and not dry_run)
-        finally:
-            if not dry_run:
-                folder.finish()
-    return result
-
-
-def _problem(exporter: _Exporter, one: Chosen, folder: ExportFolder) -> str | None:
-    try:
-        exporter.export(one, folder)
-    except _FOR_ALL:
-        raise
-    except (YtcaptionError, ValueError) as error:
-        return error.message if isinstance(error, YtcaptionError) else "its document is damaged"
-    return None
-
-
-def _count(result: Exported, id: str, why: str | None, *, was_there: bool) -> None:
+            exporter.export(one, folder)
+        except _FOR_ALL:
+            raise
+        except YtcaptionError as error:
+            why = error.message
+        except ValueError:
+            why = "Its document cannot be read."
     if why is not None:
-        result.failed[id] = why
+        result.failed[one.id] = why
     elif was_there:
         result.changed += 1
     else:
         result.new += 1
-
-
-def _leave_others(result: Exported, folder: ExportFolder, ids: set[str], *, prune: bool) -> None:
-    others = sorted(folder.entries.keys() - ids)
-    result.other = len(others)
-    if prune:
-        folder.forget(others)
-        result.removed = len(others)

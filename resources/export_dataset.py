@@ -53,7 +53,7 @@ class DatasetExport:
     def what_is_missing(self, one: Chosen) -> str | None:
         """Why it cannot be exported."""
         if one.audio_key is None:
-            return "its audio is not kept"
+            return "Its audio is not kept."
         return None
 
     def export(self, one: Chosen, folder: ExportFolder) -> None:

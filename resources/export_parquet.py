@@ -1,23 +1,15 @@
 """The lake's rows as a folder of Parquet files that any tool reads: one file a table and month."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from resources.export_folder import ExportFolder
 from resources.export_selection import Chosen
-from ytcaption_assets.domain.parquet_schema import TABLES
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-FORM = "parquet"
-
-ReadRows = Callable[[str, Sequence[str]], "Iterator[pa.RecordBatch]"]
-"""Table, keys -> its rows; `TranscriptCatalog.rows_of`."""
+from resources.transcript_catalog import TranscriptCatalog
+from ytcaption_assets.domain.parquet_schema import TABLES, arrow_schema
 
 
 @dataclass(frozen=True)
@@ -55,27 +47,39 @@ def parts(found: Sequence[Chosen]) -> list[ParquetPart]:
     return made
 
 
-def export_part(part: ParquetPart, folder: ExportFolder, read: ReadRows) -> None:
-    """Its file.
+class ParquetExport:
+    """One file at a time."""
 
-    Raises:
-        LakeUnavailable, DatabaseUnavailable.
-        and as `ExportFolder.write`.
-    """
-    name = f"{part.table}/{part.month}.parquet"
-    with folder.writing(name) as path:
-        rows = _write(part, path, read)
-    folder.done(part.id, part.version, [name], rows=rows)
+    form = "parquet"
 
+    def __init__(self, catalog: TranscriptCatalog) -> None:
+        self._catalog = catalog
 
-def _write(part: ParquetPart, path: Path, read: ReadRows) -> int:
-    from pyarrow import parquet
+    def what_is_missing(self, one: ParquetPart) -> str | None:
+        """Nothing: what is chosen is in the lake."""
+        return None
 
-    from ytcaption_assets.domain.parquet_schema import arrow_schema
+    def export(self, one: ParquetPart, folder: ExportFolder) -> None:
+        """Its file.
 
-    schema, rows = arrow_schema(part.table), 0
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        for batch in read(part.table, part.keys):
-            writer.write_batch(batch.cast(schema))
-            rows += batch.num_rows
-    return rows
+        Raises:
+            LakeUnavailable, DatabaseUnavailable.
+            and as `ExportFolder.write`.
+        """
+        name = f"{one.table}/{one.month}.parquet"
+        with folder.writing(name) as path:
+            rows = self._write(one, path)
+        folder.done(one.id, one.version, [name], rows=rows)
+
+    def finish(self, folder: ExportFolder) -> None:
+        """Nothing is made of all together."""
+
+    def _write(self, one: ParquetPart, path: Path) -> int:
+        from pyarrow import parquet
+
+        schema, rows = arrow_schema(one.table), 0
+        with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+            for batch in self._catalog.rows_of(one.table, one.keys):
+                writer.write_batch(batch.cast(schema))
+                rows += batch.num_rows
+        return rows

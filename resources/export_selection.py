@@ -82,6 +82,11 @@ class Chosen:
     audio_key: str | None
     audio_sha256: str | None
 
+    @property
+    def version(self) -> str:
+        """Another one when its text is."""
+        return self.document_sha256
+
 
 def chosen(postgres: Postgres, wanted: ExportFilter) -> list[Chosen]:
     """Those that are wanted, in order of publication; of each media the newest one, an original

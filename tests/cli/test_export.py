@@ -309,13 +309,36 @@ def test_clips_hold_what_is_said_then(library: Library, export, tmp_path: Path):
         assert best > 0.99
 
 
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_model_hears_in_each_clip_what_its_text_says(
+    library: Library, export, tmp_path: Path, model_home: Path
+):
+    """Cut between words, and none of them is cut off."""
+    from benchmarks.common import word_errors
+    from resources.audio_decoder import decode
+    from resources.whisper import WhisperTranscriber
+    from tests.resources.hearing import TINY_EN, text
+
+    library.add()
+    export("--as", "audiofolder", "--max-s", "5")
+    transcriber = WhisperTranscriber(models_home=str(model_home), cpu_threads=2)
+    folder = tmp_path / "out" / "train"
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    assert len(rows) >= 3
+    for row in rows:
+        samples = decode(folder / row["file_name"], max_audio_s=60, memory_bytes=1 << 30)
+        heard = text(transcriber.transcribe(samples, TINY_EN, lambda *_: None))
+        assert word_errors("en", row["transcription"], heard).rate <= 0.2, (row, heard)
+
+
 def test_audio_that_is_not_kept_is_said(library: Library, export, tmp_path: Path):
     """Left out by its title; the rest is there, and the exit status tells."""
     library.add(media="a", title="Kept")
     gone = library.add(media="b", title="Gone\x1b[2J")
     library.retire_audio(gone)
     told = export("--as", "ljspeech", status=1)
-    assert "Left out: Gone\ufffd[2J" in told.stderr and "its audio is not kept" in told.stderr
+    assert "Left out: Gone\ufffd[2J" in told.stderr and "Its audio is not kept" in told.stderr
     assert "1 new" in told.stderr and "1 left out" in told.stderr
     assert "1 left out" in export("--as", "ljspeech", "--dry-run", status=1).stderr
 

@@ -1,6 +1,9 @@
 """The lake in somebody's own DuckDB: read as it grows, and not written."""
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 import psycopg
@@ -11,6 +14,7 @@ from resources.duckdb_extensions import load_extensions
 from resources.lake_reader import READER, attach_statements, make_reader
 from resources.transcript_catalog import TranscriptCatalog
 from tests.lake_documents import make_document
+from tests.postgres_servers import embedded_server
 from ytcaption_assets.domain.errors import LakeUnavailable
 from ytcaption_assets.settings import Settings
 
@@ -27,13 +31,20 @@ def catalog(settings: Settings) -> TranscriptCatalog:
 def shell(settings: Settings, catalog: TranscriptCatalog) -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB after the statements that `ytcaption lake attach` prints."""
     make_reader(settings)
+    with attached(settings) as shell:
+        yield shell
+    forget_reader(settings)
+
+
+@contextmanager
+def attached(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB after these statements."""
     with duckdb.connect() as shell:
         load_extensions(shell, "ducklake", "postgres_scanner")  # for want of a network
         for statement in attach_statements(settings):
             if not statement.startswith("install"):
                 shell.execute(statement)
         yield shell
-    forget_reader(settings)
 
 
 def forget_reader(settings: Settings) -> None:
@@ -97,6 +108,20 @@ def test_the_role_reads_the_catalog_alone(settings: Settings, shell: duckdb.Duck
                 connection.execute(f"select * from {table}")  # pyright: ignore
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("delete from lake.ducklake_table")
+
+
+def test_the_embedded_server_lets_the_role_in_by_itself(monkeypatch: pytest.MonkeyPatch):
+    """There it is who logs in; once made, it is made again without harm."""
+    monkeypatch.delenv("YTCAPTION_DATABASE_URL", raising=False)
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, embedded_server(Path(folder)):
+        settings = Settings(home=Path(folder), _env_file=None)  # pyright: ignore
+        TranscriptCatalog.from_settings(settings).append(*make_document())
+        make_reader(settings)
+        make_reader(settings)
+        with attached(settings) as shell:
+            assert shell.execute("select count(*) from words").fetchall() == [(30,)]
+        [attach] = [each for each in attach_statements(settings) if each.startswith("attach")]
+        assert f"user={READER}" in attach
 
 
 def test_no_password_is_printed(settings: Settings):

@@ -15,7 +15,7 @@ from ytcaption_assets.cli.shown import shown
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from resources.export import Exported, OnProgress
+    from resources.export import Exported, Exporter, OnProgress
     from resources.export_selection import Chosen
     from resources.transcript_catalog import TranscriptCatalog
     from ytcaption_assets.settings import Settings
@@ -81,6 +81,7 @@ def export(
     """
     from rich.console import Console
 
+    from resources.export import export as export_all
     from resources.export_selection import ExportFilter, chosen
     from resources.postgres import Postgres
     from resources.transcript_catalog import TranscriptCatalog
@@ -93,17 +94,34 @@ def export(
         ids = None if query is None else _ids(catalog, query)
         wanted = ExportFilter(channel, language, *days, ids=ids, versions=versions)
         found = chosen(Postgres.from_settings(settings, "api"), wanted)
-        run = _exporting(
-            form, settings, catalog, formats, min_s=min_s, max_s=max_s, sample_rate=sample_rate
+        items, exporter = _exporting(
+            form,
+            found,
+            settings,
+            catalog,
+            formats,
+            min_s=min_s,
+            max_s=max_s,
+            sample_rate=sample_rate,
         )
         with _bar(console) as on_progress:
-            result = run(found, folder, dry_run=dry_run, prune=prune, on_progress=on_progress)
-    _tell(result, found, ids, console, dry_run=dry_run)
+            result = export_all(
+                items, exporter, folder, dry_run=dry_run, prune=prune, on_progress=on_progress
+            )
+    _tell(
+        result,
+        found,
+        ids,
+        "files" if form is Form.PARQUET else "transcriptions",
+        console,
+        dry_run=dry_run,
+    )
     raise typer.Exit(1 if result.failed else 0)
 
 
 def _exporting(
     form: Form,
+    found: "Sequence[Chosen]",
     settings: "Settings",
     catalog: "TranscriptCatalog",
     formats: Sequence[str] | None,
@@ -111,34 +129,30 @@ def _exporting(
     min_s: float,
     max_s: float,
     sample_rate: int | None,
-) -> Any:
-    """What takes the transcriptions and the folder."""
-    from resources.export import export as export_each
-    from resources.export import export_parquet
+) -> "tuple[Sequence[Any], Exporter[Any]]":
+    """What is written one after the other, and what writes it.
+
+    Raises:
+        InvalidOption: options that do not fit together.
+    """
     from resources.export_captions import CaptionExport
     from resources.export_dataset import DatasetExport
+    from resources.export_parquet import ParquetExport, parts
     from ytcaption_assets.domain.caption_formats import caption_formats
     from ytcaption_assets.domain.errors import InvalidOption
 
     if formats and form is not Form.CAPTIONS:
         raise InvalidOption("--format is of --as captions.")
     if form is Form.PARQUET:
-        return partial(_with, export_parquet, catalog)
+        return parts(found), ParquetExport(catalog)
     if form is Form.CAPTIONS:
-        chosen_formats = caption_formats(formats or ["srt", "vtt", "txt"])
-        return partial(_with, export_each, CaptionExport(settings, chosen_formats))
+        return found, CaptionExport(settings, caption_formats(formats or ["srt", "vtt", "txt"]))
     if min_s > max_s:
         raise InvalidOption("--min-s is more than --max-s.")
     exporter = DatasetExport(
         settings, form.value, min_s=min_s, max_s=max_s, sample_rate_hz=sample_rate
     )
-    return partial(_with, export_each, exporter)
-
-
-def _with(
-    run: Any, part: Any, found: "Sequence[Chosen]", folder: Path, **options: Any
-) -> "Exported":
-    return run(found, part, folder, **options)
+    return found, exporter
 
 
 def _ids(catalog: "TranscriptCatalog", query: str) -> list[str]:
@@ -187,6 +201,7 @@ def _tell(
     result: "Exported",
     found: "Sequence[Chosen]",
     ids: Sequence[str] | None,
+    unit: str,
     console: "Console",
     *,
     dry_run: bool,
@@ -203,7 +218,7 @@ def _tell(
         say(f"{missing:,} ids of the query are of nothing that fits and is completed.")
     verb = "would be written" if dry_run else "written"
     say(
-        f"{result.new:,} new and {result.changed:,} changed {result.unit} {verb}, {result.same:,} "
+        f"{result.new:,} new and {result.changed:,} changed {unit} {verb}, {result.same:,} "
         f"were there already, {len(result.failed):,} left out."
     )
     if result.removed:
