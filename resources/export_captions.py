@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from resources.export_folder import ExportFolder
+from resources.export_folder import INDEX, ExportFolder
 from resources.export_selection import Chosen
 from resources.object_store import ObjectStore
 from ytcaption_assets.domain.caption_formats import CaptionFormat, render
-from ytcaption_assets.domain.file_names import file_name
+from ytcaption_assets.domain.file_names import file_name, same_file
 from ytcaption_assets.domain.transcript import Transcript
 from ytcaption_assets.settings import Settings
 
@@ -63,5 +63,7 @@ def described(one: Chosen) -> dict[str, object]:
 
 def _stem(one: Chosen) -> str:
     channel = file_name(one.channel, _NO_CHANNEL, _CHANNEL_BYTES)
+    if same_file(channel) == INDEX:  # a folder of that name would be in the index's way
+        channel = _NO_CHANNEL
     title = file_name(one.title, "", _TITLE_BYTES)
     return f"{channel}/{f'{title} [{one.media_id}]'.strip()}"

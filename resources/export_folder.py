@@ -69,6 +69,7 @@ class ExportFolder:
                 raise InvalidOption(
                     f"Another export is writing to {self.path}. Wait until it is done."
                 ) from None
+            (self.path / _UNFINISHED).unlink(missing_ok=True)  # of an export that was killed
         if index.exists():
             self._read(index)
         kind = self._form.partition(" ")[0]

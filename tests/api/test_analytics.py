@@ -5,6 +5,7 @@ import io
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psutil
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
+from api import analytics
 from resources.lake_views import VIEWS
 from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
@@ -273,6 +275,44 @@ def test_a_wrong_query_is_told_why(client: TestClient, body: dict, code: str, wo
     assert "/home" not in answer.json()["detail"]
 
 
+def test_queries_have_as_many_places_as_the_settings_say(
+    keys: Keys, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    """One caller's leave a place to others'; who finds none is told when to ask again."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setattr(analytics, "WAIT_S", 0.5)
+    few = settings.model_copy(update={"query_timeout_s": 60.0, "query_slots": 2})
+    with (
+        serving(few) as url,
+        httpx.Client(base_url=url, timeout=120) as client,
+        ThreadPoolExecutor(2) as pool,
+    ):
+
+        def ask(sql: str, header: dict[str, str]) -> httpx.Response:
+            return client.post(f"{PATH}/query", json={"sql": sql}, headers=header)
+
+        first = pool.submit(ask, ENDLESS, keys.header("anna"))
+        until(lambda: len(query_processes()) == 1)
+        again = ask("select 1", keys.header("anna"))
+        assert (again.status_code, again.json()["code"]) == (429, "rate_limited")
+        second = pool.submit(ask, ENDLESS, keys.header("bert"))
+        until(lambda: len(query_processes()) == 2)
+        other = ask("select 1", keys.header("reader"))
+        assert other.status_code == 429 and int(other.headers["retry-after"]) >= 1
+        for process in query_processes():
+            process.kill()
+        assert first.result().status_code == second.result().status_code == 422
+        assert ask("select 1 as n", keys.header("anna")).json()["rows"] == [{"n": 1}]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for it."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 ENDLESS = "select count(*) from range(100000000000) a, range(100000) b"
 
 
@@ -284,10 +324,7 @@ def test_a_query_ends_when_its_client_goes(settings: Settings, monkeypatch: pyte
         client.post(f"{PATH}/query", json={"sql": "select 1"}, timeout=60)  # all is loaded
         with pytest.raises(httpx.ReadTimeout):
             client.post(f"{PATH}/query", json={"sql": ENDLESS}, timeout=1.5)
-        deadline = time.monotonic() + 10
-        while query_processes():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: not query_processes())
         assert client.post(f"{PATH}/query", json={"sql": "select 1"}, timeout=60).status_code == 200
 
 

@@ -106,6 +106,7 @@ HOSTILE = {
     "a" * 300: "a" * 110,
     "日" * 300: "日" * 36,
     "name.": "name",
+    "Index.JSONL": "Index.JSONL",
     'what? "this": <that>|*': "what this that",
 }
 
@@ -185,6 +186,7 @@ def test_a_killed_export_goes_on(library: Library, export, tmp_path: Path):
     folder = tmp_path / "out"
     lines = (folder / INDEX).read_text().splitlines()
     (folder / INDEX).write_text(f"{lines[0]}\n{lines[1][:40]}")
+    (folder / ".unfinished").write_text("half of a fi")
     told = export("--format", "txt")
     assert "1 were there already" in told.stderr
     assert len(files(folder)) == 3
