@@ -4,6 +4,10 @@ import csv
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 import unicodedata
 import wave
 from collections.abc import Callable
@@ -191,6 +195,26 @@ def test_a_killed_export_goes_on(library: Library, export, tmp_path: Path):
     assert "1 were there already" in told.stderr
     assert len(files(folder)) == 3
     assert len((folder / INDEX).read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_leaves_whole_files(library: Library, export, tmp_path: Path):
+    """At whatever file; what it leaves is gone on with, and comes out as if it had not been."""
+    for media in "abcd":
+        library.add(media=media)
+    folder, whole = tmp_path / "out", tmp_path / "whole"
+    command = [sys.executable, "-m", "ytcaption_assets.cli.main", "export", "--as", "ljspeech"]
+    for count in (1, 4, 7):
+        process = subprocess.Popen([*command, "--max-s", "5", str(folder)])
+        while process.poll() is None and len(list(folder.glob("wavs/*.wav"))) < count:
+            time.sleep(0.001)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        for path in folder.glob("wavs/*.wav"):
+            assert clip(path.read_bytes())[1] >= 1.0
+    export("--as", "ljspeech", "--max-s", "5")
+    subprocess.run([*command, "--max-s", "5", str(whole)], check=True)
+    assert files(folder) == files(whole)
 
 
 def test_folders_that_are_none_of_ours(library: Library, export, tmp_path: Path):
