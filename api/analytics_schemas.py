@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.examples import ANALYTICS_QUERY
 from resources.lake_view import Kind, LakeView
 from resources.query_output import json_rows
-from resources.sql_query import MAX_SQL_LENGTH, QueryResult
+from resources.sql_query import QueryResult
+
+MAX_QUERY_LENGTH = 16_000
+"""Of characters; a body may have 64 KiB."""
 
 
 class ViewParameter(BaseModel):
@@ -75,7 +78,7 @@ class QueryAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [ANALYTICS_QUERY]})
 
-    sql: str = Field(min_length=1, max_length=MAX_SQL_LENGTH, description="One SELECT.")
+    sql: str = Field(min_length=1, max_length=MAX_QUERY_LENGTH, description="One SELECT.")
     parameters: dict[str, str | int | float | bool | None] = Field(
         default_factory=dict, description="Values of `$name` in it."
     )

@@ -9,7 +9,7 @@ from api.analytics_answer import ROWS_ANSWER, Accept, Form, Limit, answered
 from api.analytics_schemas import QueryAsked, RowsRead, ViewRead, ViewsRead
 from api.dependencies import AnalyticsDep, Reader, SettingsDep
 from api.examples import ANALYTICS_VIEWS
-from api.responses import DATABASE_AWAY, QUERY_REFUSALS, VIEW_REFUSALS
+from api.responses import BODY_REFUSALS, DATABASE_AWAY, QUERY_REFUSALS, VIEW_REFUSALS
 from resources.lake_views import VIEWS
 from ytcaption_assets.domain.errors import InvalidOption
 
@@ -62,7 +62,7 @@ async def read_view(
     operation_id="queryLibrary",
     summary="A SELECT of your own",
     response_class=Response,
-    responses={200: ROWS_ANSWER, **QUERY_REFUSALS, **DATABASE_AWAY},
+    responses={200: ROWS_ANSWER, **BODY_REFUSALS, **QUERY_REFUSALS, **DATABASE_AWAY},
 )
 async def query_library(
     asked: QueryAsked,
