@@ -20,7 +20,7 @@ from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
 from tests.api.conftest import Start, serving
 from tests.api.keys import Keys
-from tests.lake_documents import make_document
+from tests.lake_documents import ACCURACY, make_document
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.settings import Settings
 
@@ -36,7 +36,7 @@ def ask(settings: Settings, request_store: RequestStore) -> Callable[..., None]:
     def ask(owner: str, name: str, title: str | None = None) -> None:
         document = make_document(name, text=name, title=title)
         request_store.submit(document[1], TranscriptionOptions("base"), owner=owner)
-        catalog.append(*document)
+        catalog.append(*document, accuracy=ACCURACY)
 
     return ask
 
@@ -100,7 +100,7 @@ def test_copies_go_with_what_they_were_made_of(ask, keys: Keys, settings: Settin
     catalog.compact()
     catalog.query("select 1", owner=keys.owner("anna"))
     copies = settings.home / "cache" / "lake-shares"
-    assert len(list(copies.iterdir())) == 4
+    assert len(list(copies.iterdir())) == 5
     catalog.erase(make_document("anna")[0].id)
     assert list(copies.iterdir()) == []
 

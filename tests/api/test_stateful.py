@@ -126,7 +126,7 @@ def _begin_anew(world: World, key_id: str) -> None:
     with world.request_store.postgres.transaction() as connection:
         connection.execute(
             "truncate ytcaption.request, ytcaption.segment, ytcaption.draft_segment, "
-            "ytcaption.checkpoint, ytcaption.caption_track, "
+            "ytcaption.checkpoint, ytcaption.caption_track, ytcaption.caption_accuracy, "
             "ytcaption.delivery, ytcaption.delivery_attempt, "
             "ytcaption.transcription, ytcaption.media, ytcaption.idempotency, ytcaption.tombstone, "
             "ytcaption.channel, ytcaption.channel_item, ytcaption.channel_page"

@@ -58,7 +58,7 @@ def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: Med
 
 
 def test_what_people_look_at_is_in_the_metadata(graph: Graph, media_server: MediaServer):
-    """Title as a link, numbers, captions' beginning, waveform, four checks that passed."""
+    """Title as a link, numbers, captions' beginning, waveform, five checks that passed."""
     result = graph.run(graph.submit(media_server.url("jfk.flac")))
     audio, heard = metadata(result, "audio_download"), metadata(result, "transcription")
     assert audio["codec"] == "flac" and audio["title"].startswith("[jfk](<http")
@@ -71,6 +71,7 @@ def test_what_people_look_at_is_in_the_metadata(graph: Graph, media_server: Medi
         "segments_do_not_overlap": True,
         "captions_readable": True,
         "speech_found": True,
+        "caption_accuracy": True,
     }
     assert metadata(result, "transcript_parquet")["transcripts_rows"] == 1
 

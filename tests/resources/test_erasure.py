@@ -79,7 +79,8 @@ class Here:
         written = self.objects.write_bytes(document_key(id), transcript.to_json())
         self.store.transcript_stored(id, RUN, transcript, document_key(id), written.sha256)
         if in_lake:
-            self.lake.append(transcript, MEDIA, MediaInfo(title="A title"))
+            media, timings = MediaInfo(title="A title"), self.store.timings(id)
+            self.lake.append(transcript, MEDIA, media, timings=timings)
         self.store.complete(id, RUN)
         return id
 

@@ -183,11 +183,10 @@ RUNS: dict[str, Use] = {"finish": finished, "fail": failed}
 
 MAY: dict[Role, dict[str, Use]] = {
     "api": READS | ASKS | CANCELS,
-    "dagster": READS | CANCELS | RUNS,
+    "dagster": READS | ASKS | CANCELS | RUNS,
 }
 MAY_NOT: dict[Role, dict[str, Use]] = {
     "api": {"finish": finished},
-    "dagster": ASKS,
     "lake": READS | ASKS | CANCELS | RUNS,
 }
 
@@ -196,7 +195,7 @@ MAY_NOT: dict[Role, dict[str, Use]] = {
 def test_each_part_can_do_its_job(
     request_store: RequestStore, settings: Settings, role: Role, what: str
 ):
-    """api takes requests, reads and cancels; dagster runs, settles, reads and cancels."""
+    """api takes requests, reads and cancels; dagster, too, for channels, and runs and settles."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
     MAY[role][what](RequestStore.from_settings(settings, role), id)
 
@@ -207,7 +206,7 @@ def test_each_part_can_do_its_job(
 def test_no_part_can_do_anothers(
     request_store: RequestStore, settings: Settings, role: Role, what: str
 ):
-    """api stores no transcripts, dagster takes no requests, lake sees nothing of ours."""
+    """api stores no transcripts, lake sees nothing of ours."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
     with pytest.raises(SetupError, match="no right"):
         MAY_NOT[role][what](RequestStore.from_settings(settings, role), id)

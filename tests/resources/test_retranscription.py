@@ -146,13 +146,14 @@ def test_an_owner_makes_their_own_anew_only(request_store: RequestStore):
         completed(request_store, media, BASE, owner)
     with request_store.postgres.transaction() as connection:
         connection.execute(
-            "insert into ytcaption.channel (id, owner, source_id, kind, url, options, schedule) "
-            "values ('c', %s, 's', 'site', 'https://x', '{}', '{}')",
+            "insert into ytcaption.channel "
+            "(id, owner, source_id, kind, url, site, options, schedule) "
+            "values ('c', %s, 's', 'site', 'https://x', 'x', '{}', '{}')",
             (BERT,),
         )
         connection.execute(
-            "insert into ytcaption.channel_item (channel_id, media_id, kind, url, state) "
-            "select 'c', id, 'site', 'https://x', 'new' from ytcaption.media"
+            "insert into ytcaption.channel_item (channel_id, media_id, kind, url, state, place) "
+            "select 'c', id, 'site', 'https://x', 'new', 1 from ytcaption.media"
         )
     for_anna = {"model": "small", "owner": ANNA}
     assert anew(request_store, "channel = 'c'", dry_run=True, **for_anna).looked_at == 0
@@ -263,12 +264,13 @@ def changed_item(store: RequestStore, media: str) -> None:
     """A channel's listing has found that the media is another one."""
     with store.postgres.transaction() as connection:
         connection.execute(
-            "insert into ytcaption.channel (id, owner, source_id, kind, url, options, schedule) "
-            "values ('c', 'local', 's', 'site', 'https://x', '{}', '{}') on conflict do nothing"
+            "insert into ytcaption.channel "
+            "(id, owner, source_id, kind, url, site, options, schedule) "
+            "values ('c', 'local', 's', 'site', 'https://x', 'x', '{}', '{}') on conflict do nothing"
         )
         connection.execute(
             "insert into ytcaption.channel_item "
-            "(channel_id, media_id, kind, url, state, changed_at, change) "
-            "values ('c', %s, 'site', 'https://x', 'queued', now(), 'It is another length.')",
+            "(channel_id, media_id, kind, url, state, place, changed_at, change) "
+            "values ('c', %s, 'site', 'https://x', 'queued', 1, now(), 'It is another length.')",
             (media,),
         )
