@@ -266,7 +266,8 @@ def changed_item(store: RequestStore, media: str) -> None:
         connection.execute(
             "insert into ytcaption.channel "
             "(id, owner, source_id, kind, url, site, options, schedule) "
-            "values ('c', 'local', 's', 'site', 'https://x', 'x', '{}', '{}') on conflict do nothing"
+            "values ('c', 'local', 's', 'site', 'https://x', 'x', '{}', '{}') "
+            "on conflict do nothing"
         )
         connection.execute(
             "insert into ytcaption.channel_item "
