@@ -6,30 +6,37 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psutil
+import psycopg
 
+from resources.database_urls import database_urls
 from resources.postmaster import Postmaster
+from resources.run_process import RunProcess
 from tests.cli.test_up import Up
 from ytcaption_assets.cli.leftovers import leftover_processes
 from ytcaption_assets.cli.up_state import read_state
 
 VICTIMS = ("daemon", "code", "runs", "children", "api", "notifier", "worker-0", "postgres")
 RUN = "run"
+LISTING = "listing"
 _RUNS_EACH = 2
 """So many runs die between two others."""
+
+_CHASE_S = 8.0
+_LOOK_EVERY_S = 0.1
 
 _PAUSE_S = (2.0, 5.0)
 API_APART_S = 61.0
 """`up` ends when the API dies five times in a row, less than a minute after each start."""
 
 
-def plan(seed: int) -> Iterator[tuple[float, str, float]]:
+def plan(seed: int, victims: Sequence[str] = VICTIMS) -> Iterator[tuple[float, str, float]]:
     """Pause, victim, and which of several, 0 to 1: for ever, the same for a seed."""
     choose = random.Random(seed)
     while True:
-        for victim in choose.sample(VICTIMS, len(VICTIMS)):
+        for victim in choose.sample(victims, len(victims)):
             for each in (*[RUN] * _RUNS_EACH, victim):
                 yield choose.uniform(*_PAUSE_S), each, choose.random()
 
@@ -42,10 +49,12 @@ class Killer:
         log: seconds since the start, victim and process number.
     """
 
-    def __init__(self, up: Up, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, up: Up, seed: int, say: Callable[[str], None], victims: Sequence[str] = VICTIMS
+    ) -> None:
         self.killed: Counter[str] = Counter()
         self.log: list[tuple[float, str, int]] = []
-        self._up, self._plan, self._say = up, plan(seed), say
+        self._up, self._plan, self._say = up, plan(seed, victims), say
         self._held = threading.Lock()
         self._ended = threading.Event()
         self._began = time.monotonic()
@@ -71,6 +80,8 @@ class Killer:
                 return
             if victim == "api" and time.monotonic() - self._api_at < API_APART_S:
                 continue
+            if victim == LISTING:
+                self._await_listing()
             with self._held:
                 pid = self._find(victim, which)
                 if pid is not None and self._kill(pid):
@@ -80,6 +91,8 @@ class Killer:
         if victim == RUN:
             runs = self._runs()
             return runs[int(which * len(runs))] if runs else None
+        if victim == LISTING:
+            return self._listing()
         if victim == "postgres":
             lock = Postmaster.of(self._up.settings).data / "postmaster.pid"
             try:
@@ -101,6 +114,33 @@ class Killer:
             if forked or "execute_run" in line:
                 found.append(process.pid)
         return sorted(found)
+
+    def _await_listing(self) -> None:
+        """Until a run lists a channel: it does for a moment only, once all is known."""
+        deadline = time.monotonic() + _CHASE_S
+        while self._listing() is None and time.monotonic() < deadline:
+            if self._ended.wait(_LOOK_EVERY_S):
+                return
+
+    def _listing(self) -> int | None:
+        """The run that lists a channel now."""
+        urls = database_urls(self._up.settings)
+        try:
+            with psycopg.connect(urls.admin, connect_timeout=5) as connection:
+                found = connection.execute(
+                    "select run_id from ytcaption.channel where run_id is not null"
+                ).fetchone()
+            if found is None:
+                return None
+            storage = urls.dagster_storage.replace("+psycopg2", "")
+            with psycopg.connect(storage, connect_timeout=5) as connection:
+                tags = connection.execute(
+                    "select key, value from run_tags where run_id = %s", found
+                ).fetchall()
+        except psycopg.Error:
+            return None  # Postgres is away
+        process = RunProcess.of_run(dict(tags))
+        return process.pid if process is not None and process.lives else None
 
     def _child(self, name: str) -> int | None:
         """None where it has just died."""

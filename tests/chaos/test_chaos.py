@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from tests.chaos import verify
+from tests.chaos.channel_storm import ChannelStorm
 from tests.chaos.clips import Clip
 from tests.chaos.killer import RUN, VICTIMS, plan
 from tests.chaos.outcome import print_outcome
-from tests.chaos.run import Storm
+from tests.chaos.run import RequestStorm
 from tests.chaos.source import WHOLE, Asked
 from tests.chaos.verify import Facts
 from tests.webhook_receiver import Received
@@ -29,11 +30,26 @@ def test_a_short_storm_loses_nothing(
 ) -> None:
     """Sixteen requests, half a minute of killing, a full disk: all checks hold."""
     monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
-    storm = Storm(seed=5, count=16, storm_s=30, limit_s=600, console=Console())
+    storm = RequestStorm(seed=5, count=16, storm_s=30, limit_s=600, console=Console())
     outcome = storm.run(tmp_path / "up.log")
     print_outcome(outcome, tmp_path / "up.log", Console())
     assert outcome.is_sound, outcome.wrong
     assert outcome.counts[f"killed: {RUN}"]
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@pytest.mark.timeout(600)
+def test_a_channel_in_a_storm_loses_and_doubles_nothing(
+    model_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty items, some published while listings, runs and processes die: each is taken once."""
+    monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
+    storm = ChannelStorm(seed=6, count=30, storm_s=15, limit_s=400, console=Console())
+    outcome = storm.run(tmp_path / "up.log")
+    print_outcome(outcome, tmp_path / "up.log", Console())
+    assert outcome.is_sound, outcome.wrong
+    assert sum(number for name, number in outcome.counts.items() if name.startswith("killed"))
 
 
 def test_a_seed_repeats_whom_it_kills_and_when() -> None:

@@ -153,7 +153,7 @@ def lake_and_postgres_agree(facts: Facts) -> list[str]:
         if row is None or row["document_key"] is None:
             return None
         media = store.media(row["media_id"])
-        return facts.document(id), media.source, media.info
+        return facts.document(id), media.source, media.info, store.timings(id)
 
     report = TranscriptCatalog.from_settings(facts.settings).verify(lambda: completed, document)
     wrong = [f"the lake's file {path} is damaged" for path in report.damaged_files]
@@ -194,7 +194,7 @@ def nothing_is_held(settings: Settings) -> list[str]:
     """No slot of a pool, no run of Dagster's, no place at a site."""
     wrong = []
     with dagster_instance(settings) as instance:
-        for pool in ("download", "transcription"):
+        for pool in ("download", "transcription", "listing"):
             found = instance.event_log_storage.get_concurrency_info(pool)
             if found.claimed_slots:
                 wrong.append(f"{len(found.claimed_slots)} slots of the pool {pool} are held")
