@@ -48,7 +48,14 @@ class CallersChannels:
         """
         plan = channel_plan(asked.asked(), self._settings)
         source = self._lister.source_of(asked.url)
-        return dry_run(self._store.postgres, self._lister, source, plan, most_items=most_items)
+        return dry_run(
+            self._store.postgres,
+            self._settings,
+            self._lister,
+            source,
+            plan,
+            most_items=most_items,
+        )
 
     def get(self, caller: Caller, id: str) -> ChannelDetail:
         """One."""

@@ -11,11 +11,13 @@ from resources.channel_listing import ChannelLister
 from resources.channel_look import PAGE_SIZE
 from resources.channel_rows import ChannelPlan
 from resources.channel_verdicts import Judge
+from resources.channel_way_out import OutgoingLister
 from resources.postgres import Postgres
 from resources.site_domains import site_of
 from ytcaption_assets.domain.channel import ChannelSource, ListedItem, ListingPage
 from ytcaption_assets.domain.channel_filters import ItemState
 from ytcaption_assets.domain.errors import SourceUnavailable
+from ytcaption_assets.settings import Settings
 
 MOST_ITEMS = 200
 LONGEST_S = 30.0
@@ -67,13 +69,14 @@ class DryRun:
 
 def dry_run(
     postgres: Postgres,
+    settings: Settings,
     lister: ChannelLister,
     source: ChannelSource,
     plan: ChannelPlan,
     *,
     most_items: int = MOST_ITEMS,
 ) -> DryRun:
-    """List and judge as much as there is time for. Writes nothing.
+    """List and judge as much as there is time for. It goes out as a look does; nothing is kept.
 
     Raises:
         SourceUnavailable: its site is left alone for now, or nothing came in time.
@@ -88,7 +91,7 @@ def dry_run(
     room = plan.max_new
     judged: list[JudgedItem] = []
     page = None
-    for page in _pages(bounded, source):
+    for page in _pages(OutgoingLister(bounded, settings, postgres), source):
         for item in page.items[: most_items - len(judged)]:
             verdict = judge.verdict(item)
             reason = verdict.reason
@@ -104,7 +107,7 @@ def dry_run(
     return DryRun(page.channel, tuple(judged), page.total, is_whole)
 
 
-def _pages(lister: ChannelLister, source: ChannelSource) -> Iterator[ListingPage]:
+def _pages(lister: OutgoingLister, source: ChannelSource) -> Iterator[ListingPage]:
     """Pages as long as they come: what was listed by then is worth more than why it ended."""
     is_first = True
     with closing(lister.pages(source, 0, PAGE_SIZE)) as pages:

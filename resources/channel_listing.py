@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from resources.channel_source import YOUTUBE_LIST, channel_source, youtube_channel, youtube_tab
 from resources.egress_proxy import EgressProxy
@@ -23,6 +23,7 @@ from resources.in_pages import in_pages
 from resources.listed_items import ItemMaker
 from resources.listing_child import FEED_FILE
 from resources.media_description import MAX_TITLE, text
+from resources.way_out import WayOut
 from resources.ytdlp_process import events_of, failure_of, ytdlp_process
 from ytcaption_assets.domain.channel import ChannelSource, ListedItem, ListingPage
 from ytcaption_assets.domain.errors import DownloadCrashed, MediaNotFound, SourceUnavailable
@@ -48,6 +49,7 @@ class ChannelLister(dg.ConfigurableResource):
     child_server: str | None = Field(
         None, description="Socket of the child server, where there may be one."
     )
+    _way: WayOut = PrivateAttr(default_factory=WayOut)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -61,6 +63,12 @@ class ChannelLister(dg.ConfigurableResource):
             socket_timeout_s=20,
             child_server=str(child_server_socket(settings.home)),
         )
+
+    def by(self, way: WayOut) -> "ChannelLister":
+        """One that goes out so, and fills the way's traffic."""
+        other = self.model_copy()
+        other._way = way
+        return other
 
     def source_of(self, url: str) -> ChannelSource:
         """What would be listed for a URL; nothing is fetched. Errors: see `channel_source`."""
@@ -185,12 +193,13 @@ class ChannelLister(dg.ConfigurableResource):
             "extractor": source.extractor,
             "socket_timeout_s": self.socket_timeout_s,
             "max_items": self.max_channel_items,
+            **self._way.order,
             **wanted,
         }
         make = ItemMaker(source, self.sites, self.allowed_networks)
         total: int | None = None
         with tempfile.TemporaryDirectory(prefix="listing-") as folder:
-            for event in self._events(Path(folder), order):
+            for event in self._events(Path(folder), order, self._way):
                 if event["event"] == "about":
                     source, total = _told(source, event), event["total"]
                 elif event["event"] == "page":
@@ -207,17 +216,21 @@ class ChannelLister(dg.ConfigurableResource):
             max_bytes=self.max_feed_bytes,
             timeout_s=self.listing_timeout_s,
             silence_s=self.socket_timeout_s,
+            way=self._way,
         )
 
     def _parse(self, url: str, body: bytes) -> dict[str, Any] | None:
         """What `listing_child` tells of a feed's bytes; None: it is none."""
         with tempfile.TemporaryDirectory(prefix="listing-") as folder:
             (Path(folder) / FEED_FILE).write_bytes(body)
-            with closing(self._events(Path(folder), {"url": url, "kind": "feed"})) as events:
+            order = {"url": url, "kind": "feed"}
+            with closing(self._events(Path(folder), order, WayOut())) as events:
                 event = next(events)
         return event if event["event"] == "feed" else None
 
-    def _events(self, folder: Path, order: Mapping[str, Any]) -> Generator[dict[str, Any]]:
+    def _events(
+        self, folder: Path, order: Mapping[str, Any], way: WayOut
+    ) -> Generator[dict[str, Any]]:
         """What the listing's process tells, until it is done.
 
         Raises:
@@ -229,6 +242,7 @@ class ChannelLister(dg.ConfigurableResource):
                 allowed_networks=self.allowed_networks,
                 max_bytes=MAX_LIST_BYTES,
                 idle_timeout_s=3 * self.socket_timeout_s,
+                **way.proxy_options,
             ) as proxy,
             tempfile.TemporaryFile() as errors,
             ytdlp_process(

@@ -100,8 +100,9 @@ class EgressProxy:
         self._open_targets = frozenset(open_targets)
         self._upstream: UpstreamConnector | None = None
         if upstreams:
-            self._upstream = UpstreamConnector(upstreams, source_address, connect_timeout_s)
-            self.traffic.upstream = self._upstream.use
+            self._upstream = UpstreamConnector(
+                upstreams, source_address, connect_timeout_s, self.traffic.upstream
+            )
         self._token = secrets.token_urlsafe(32)
         self._authorization = basic_authorization(_USER, self._token)
         self._port = 0

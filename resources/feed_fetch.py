@@ -1,4 +1,4 @@
-"""A feed or page by its URL, asked for only if it has changed, through the guarded client."""
+"""A feed or page by its URL, asked for only if it has changed, through the egress proxy."""
 
 import asyncio
 import hashlib
@@ -10,10 +10,19 @@ from urllib.parse import urljoin
 
 import httpx
 
-from resources.guarded_client import guarded_client
+from resources.egress_proxy import EgressProxy, Traffic
+from resources.guarded_client import client_through
 from resources.http_refusal import LONGEST_WAIT_S, refusal_of_status
 from resources.sites import check_target
-from ytcaption_assets.domain.errors import InvalidUrl, MediaTooLarge, SourceError, SourceUnavailable
+from resources.way_out import WayOut
+from resources.ytdlp_process import known_better
+from ytcaption_assets.domain.errors import (
+    InvalidUrl,
+    MediaTooLarge,
+    SourceError,
+    SourceUnavailable,
+    YtcaptionError,
+)
 from ytcaption_assets.domain.retry_after import retry_after_s
 from ytcaption_assets.domain.urls import parse_url
 
@@ -49,6 +58,7 @@ def fetch_feed(
     max_bytes: int,
     timeout_s: float,
     silence_s: float,
+    way: WayOut,
 ) -> Fetched:
     """A feed or page. Not for a thread that runs an event loop.
 
@@ -58,36 +68,50 @@ def fetch_feed(
         max_bytes: of the body, packed and unpacked.
         timeout_s: of all of it.
         silence_s: of a server between two pieces.
+        way: proxies and source address are used, and what came is added to its traffic.
 
     Raises:
         SourceError: not reached, refused, too long; the kinds are those of downloads.
         InputError: a redirect that leads where it may not.
+        ProxyUnavailable: none of the operator's proxies works.
     """
     wanted = _Wanted(url, state, max_bytes)
+    traffic = Traffic(upstream=way.traffic.upstream)
+    options = {**way.proxy_options, "open_targets": (), "traffic": traffic}
+    with EgressProxy(
+        allowed_networks=allowed_networks,
+        max_bytes=max_bytes + _HEAD_BYTES,
+        connect_timeout_s=silence_s,
+        idle_timeout_s=silence_s,
+        **options,
+    ) as proxy:
 
-    async def bounded() -> Fetched:
-        async with (
-            asyncio.timeout(timeout_s),
-            guarded_client(
-                allowed_networks=allowed_networks,
-                max_bytes=max_bytes + _HEAD_BYTES,
-                timeout_s=silence_s,
-            ) as client,
-        ):
-            return await _follow(client, wanted, allowed_networks)
+        async def bounded() -> Fetched:
+            async with (
+                asyncio.timeout(timeout_s),
+                client_through(proxy, timeout_s=silence_s) as client,
+            ):
+                return await _follow(client, wanted, allowed_networks)
 
-    try:
-        return asyncio.run(bounded())
-    except TimeoutError:
-        raise SourceUnavailable("The server took longer than allowed to send the list.") from None
-    except httpx.RemoteProtocolError as error:
-        if "too long" in str(error):
-            raise _too_large(max_bytes) from None
-        raise SourceUnavailable("The connection to the server failed or broke off.") from None
-    except httpx.DecodingError:
-        raise SourceError("The server's answer is packed in a way that cannot be read.") from None
-    except httpx.HTTPError:
-        raise SourceUnavailable("The connection to the server failed or broke off.") from None
+        try:
+            return asyncio.run(bounded())
+        except (TimeoutError, httpx.HTTPError, SourceError) as error:
+            # The proxy's own refusals look like answers.
+            if traffic.too_many_bytes:
+                raise _too_large(max_bytes) from None
+            raise known_better(_error_of(error), traffic) from None
+        finally:
+            way.traffic.bytes_received += traffic.bytes_received
+
+
+def _error_of(error: Exception) -> YtcaptionError:
+    if isinstance(error, SourceError):
+        return error
+    if isinstance(error, TimeoutError):
+        return SourceUnavailable("The server took longer than allowed to send the list.")
+    if isinstance(error, httpx.DecodingError):
+        return SourceError("The server's answer is packed in a way that cannot be read.")
+    return SourceUnavailable("The connection to the server failed or broke off.")
 
 
 @dataclass(frozen=True)
@@ -98,7 +122,7 @@ class _Wanted:
 
 
 async def _follow(
-    client: httpx.AsyncClient,  # noqa: TID251 - it is the guarded one
+    client: httpx.AsyncClient,  # noqa: TID251 - it goes through the egress proxy
     wanted: _Wanted,
     allowed_networks: Sequence[str],
 ) -> Fetched:

@@ -1,4 +1,4 @@
-"""An httpx client that a stranger's URL may be given to (rules 1 to 3).
+"""httpx clients that a stranger's URL may be given to (rules 1 to 3).
 
 A host is resolved once, every address is checked, and the connection goes to a checked one, so a
 name that changes its address gains nothing. No redirect is followed, no proxy used, no cookie kept.
@@ -13,7 +13,7 @@ from typing import Any, cast
 import httpcore
 import httpx
 
-from resources.egress_proxy import resolve
+from resources.egress_proxy import EgressProxy, resolve
 from ytcaption_assets.domain.addresses import refusal
 from ytcaption_assets.domain.errors import BlockedAddress
 
@@ -35,6 +35,24 @@ def guarded_client(
         # What one owner's server sets would be sent to another's on the same host.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=timeout_s,
+    )
+
+
+def client_through(proxy: EgressProxy, *, timeout_s: float) -> httpx.AsyncClient:  # noqa: TID251
+    """A client whose every connection goes through the proxy, which checks addresses, counts bytes
+    and knows the operator's way out; close it. No redirect is followed, no cookie kept.
+
+    Args:
+        timeout_s: of each step.
+    """
+    return httpx.AsyncClient(  # noqa: TID251
+        proxy=proxy.url,
+        verify=httpx.create_ssl_context(),  # SSL_CERT_FILE: an authority of the operator's own
+        trust_env=False,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        timeout=timeout_s,
+        limits=httpx.Limits(max_keepalive_connections=0),
     )
 
 

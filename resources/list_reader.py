@@ -3,7 +3,7 @@
 Only the listing's own process (`listing_child`) imports this module.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from yt_dlp.utils import PagedList  # noqa: TID253
@@ -20,8 +20,8 @@ DEPTH = 3
 class ListReader(BoundedYoutubeDL):
     """Reads one list."""
 
-    def __init__(self, job: ListingJob, deno: str | None) -> None:
-        super().__init__(ytdlp_options(job, deno))
+    def __init__(self, job: ListingJob, deno: str | None, keys: Sequence[str] = ()) -> None:
+        super().__init__(ytdlp_options(job, deno, keys))
         self._job = job
 
     def find(self, url: str, extractor: str | None) -> Any:

@@ -51,10 +51,12 @@ def _read_site(order: dict[str, Any], tell: Tell) -> dict[str, Any]:
     only_proxy_and_deno(urlsplit(order["proxy"]).port or 0, deno)
 
     from resources.list_reader import ListReader
+    from resources.po_token_provider import load_provider
     from resources.ytdlp_options import ListingJob
 
     job = ListingJob(**order)
-    with ListReader(job, deno) as reader:
+    keys = load_provider(job.po_token_provider) if job.po_token_provider else []
+    with ListReader(job, deno, keys) as reader:
         try:
             _tell_pages(reader, job, tell)
         except Exception as failure:

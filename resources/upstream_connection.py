@@ -19,7 +19,7 @@ class ProxyDown(Exception):
 
 @dataclass
 class UpstreamUse:
-    """How the proxies of one download did.
+    """How the proxies of one download or listing did.
 
     Attributes:
         works: name of the one that the download goes through; None: none has worked yet.
@@ -37,13 +37,22 @@ class UpstreamConnector:
     Args:
         upstreams: not empty.
         source_address: of this machine; None: any.
+        use: how they did so far: goes on with the one that has worked, without those that failed.
     """
 
     def __init__(
-        self, upstreams: Sequence[Upstream], source_address: str | None, timeout_s: float
+        self,
+        upstreams: Sequence[Upstream],
+        source_address: str | None,
+        timeout_s: float,
+        use: UpstreamUse,
     ) -> None:
-        self.use = UpstreamUse()
-        self._upstreams = list(upstreams)
+        self.use = use
+        self._upstreams = [
+            each
+            for each in upstreams
+            if each.name not in use.errors and use.works in (None, each.name)
+        ]
         self._source_address = source_address
         self._timeout_s = timeout_s
 

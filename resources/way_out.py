@@ -1,4 +1,4 @@
-"""What a download goes out with, as the operator has set it, and what came of it."""
+"""What a download or listing goes out with, as the operator has set it, and what came of it."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from resources.po_token_provider import check_provider
 from resources.postgres import Postgres
 from resources.site_domains import site_of
 from resources.upstream_proxies import note_failed, note_refused, note_worked
+from ytcaption_assets.domain.channel import ChannelSource
 from ytcaption_assets.domain.errors import SetupError, SourceBlocked, StorageError
 from ytcaption_assets.domain.media import MediaSource
 from ytcaption_assets.domain.way_out import Upstream
@@ -22,14 +23,14 @@ from ytcaption_assets.settings import Settings
 
 @dataclass(frozen=True)
 class WayOut:
-    """Of one download.
+    """Of one download or listing.
 
     Attributes:
         upstreams: proxies, the first of which that works is used.
-        cookies: of the media's site alone, as a Netscape file.
+        cookies: of the source's site alone, as a Netscape file.
         clients: yt-dlp's names of YouTube's players; empty: as it chooses.
         po_token_provider: package of the one plugin that is loaded.
-        traffic: filled by the download.
+        traffic: filled by it.
     """
 
     upstreams: tuple[Upstream, ...] = ()
@@ -42,7 +43,9 @@ class WayOut:
     traffic: Traffic = field(default_factory=Traffic)
 
     @classmethod
-    def of(cls, settings: Settings, source: MediaSource, proxies: Sequence[str] = ()) -> "WayOut":
+    def of(
+        cls, settings: Settings, source: MediaSource | ChannelSource, proxies: Sequence[str] = ()
+    ) -> "WayOut":
         """Of an installation.
 
         Args:
@@ -52,7 +55,7 @@ class WayOut:
             SetupError: the settings name cookies that cannot be had.
         """
         known = {each.name: each for each in settings.upstreams}
-        is_youtube = source.extractor == "Youtube"
+        is_youtube = (source.extractor or "").startswith("Youtube")
         return cls(
             upstreams=tuple(known[name] for name in proxies),
             source_address=settings.source_address or None,
@@ -75,7 +78,7 @@ class WayOut:
 
     @property
     def order(self) -> dict[str, Any]:
-        """Fields of the DownloadJob."""
+        """Fields of the job, as `ytdlp_options.GoingOut` names them."""
         return {
             "cookies": self.cookies,
             "user_agent": self.user_agent,
@@ -102,9 +105,13 @@ def check_way_out(settings: Settings) -> None:
 
 @contextmanager
 def way_out(
-    settings: Settings, postgres: Postgres, source: MediaSource, proxies: Sequence[str]
+    settings: Settings,
+    postgres: Postgres,
+    source: MediaSource | ChannelSource,
+    proxies: Sequence[str],
 ) -> Iterator[WayOut]:
-    """What a download goes out with; what it took and how its proxies did is noted at its end.
+    """What a download or listing goes out with. What it took, and how its proxies did, is noted at
+    its end.
 
     Raises:
         SetupError: the settings name cookies that cannot be had.
@@ -122,7 +129,11 @@ def way_out(
 
 
 def _note(
-    settings: Settings, postgres: Postgres, source: MediaSource, way: WayOut, is_refused: bool
+    settings: Settings,
+    postgres: Postgres,
+    source: MediaSource | ChannelSource,
+    way: WayOut,
+    is_refused: bool,
 ) -> None:
     site = site_of(source.url or "")
     if way.traffic.bytes_received:

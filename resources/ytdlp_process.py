@@ -152,13 +152,20 @@ def failure_of(event: dict[str, Any], traffic: Traffic) -> YtcaptionError:
         return error
     if traffic.too_many_bytes:
         return MediaTooLarge("The server sent more bytes than this installation allows.")
+    return known_better(error, traffic)
+
+
+def known_better(error: YtcaptionError, traffic: Traffic) -> YtcaptionError:
+    """Why nothing came, where the egress proxy knows; else the error."""
     if traffic.refused:
         return BlockedAddress(f"The link leads where it may not: {traffic.refused[-1]}.")
-    if traffic.upstream.errors and isinstance(error, SourceUnavailable):
+    if not isinstance(error, SourceUnavailable):
+        return error
+    if traffic.upstream.errors:
         return ProxyUnavailable(
-            "A proxy that downloads go out through does not work. The next attempt takes another "
-            "one, where there is one."
+            "A proxy that goes out of this installation does not work. The next attempt takes "
+            "another one, where there is one."
         )
-    if traffic.unreachable and isinstance(error, SourceUnavailable):
+    if traffic.unreachable:
         return SourceUnavailable(f"The server cannot be reached: {traffic.unreachable[-1]}.")
     return error

@@ -14,6 +14,7 @@ from resources.channel_pace import PacedLister
 from resources.channel_rows import ChannelCounts, ChannelRow
 from resources.channel_runs import DUE_TAG, ChannelRuns
 from resources.channel_store import counts
+from resources.channel_way_out import OutgoingLister
 from ytcaption_assets.domain.errors import ClaimLost, DatabaseUnavailable, YtcaptionError
 from ytcaption_assets.jobs import CHANNEL_TAG
 from ytcaption_assets.partitions import channel_partitions
@@ -45,11 +46,12 @@ def channel_listing(
     settings = load_settings()
     limits = LookLimits(settings.listing_turn_s, settings.relist_days)
     with asset_span(context, of="channel_id"), _claimed(context, channel_runs) as channel:
-        lister = PacedLister(channel_lister, channel_intake.postgres)
+        postgres = channel_intake.postgres
+        lister = PacedLister(OutgoingLister(channel_lister, settings, postgres), postgres)
         look = Look(channel, context.run_id, lister, channel_intake, limits)
         is_left = look.make()
         channel = channel_runs.listed(channel.id, context.run_id, CONTINUE_S if is_left else None)
-        with channel_intake.postgres.transaction() as connection:
+        with postgres.transaction() as connection:
             found = counts(connection, [channel.id])[channel.id]
         return dg.MaterializeResult(metadata=_metadata(channel, look.taken, found))
 

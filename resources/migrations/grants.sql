@@ -26,7 +26,9 @@ grant update (callback_url, keep) on ytcaption.request to ytcaption_api;
 grant select, insert on ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.draft_segment, ytcaption.total, ytcaption.audio_use to ytcaption_api;
 grant select, insert, update, delete on ytcaption.channel, ytcaption.channel_item to ytcaption_api;
-grant select on ytcaption.pace, ytcaption.site_day, ytcaption.upstream_proxy to ytcaption_api;
+grant select on ytcaption.pace to ytcaption_api;
+-- A dry run of a channel goes out from there.
+grant select, insert, update, delete on ytcaption.site_day, ytcaption.upstream_proxy to ytcaption_api;
 grant select, insert, delete on ytcaption.channel_page to ytcaption_api;
 -- Erasing takes rows away; their events stay.
 grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytcaption.segment,

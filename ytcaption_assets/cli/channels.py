@@ -97,7 +97,7 @@ def dry_run(
         except ChannelNotFound:
             plan = channel_plan(asked, settings)
             source = lister.source_of(url)
-        seen = list_now(postgres, lister, source, plan, most_items=items)
+        seen = list_now(postgres, settings, lister, source, plan, most_items=items)
     if as_json:
         _print_json(dry_run_document(seen))
     else:
