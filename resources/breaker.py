@@ -3,7 +3,7 @@
 A row a site in Postgres, for all processes. No row: all is well. A row counts failures and is
 *closed*; with `opened_at` it is *open*, and from `probe_at` on one run may try: it *probes*. Its
 success closes, its failure opens again, and where it ends with neither, the next one tries. Rows
-are locked after the transcription's own.
+are locked after the transcription's or channel's own. Looks at channels count as downloads do.
 """
 
 import logging
@@ -99,12 +99,29 @@ def let_through(
     ).fetchone()
     if not breaker["is_due"] or (busy and busy["is_probed"]):
         return SourcePaused(waiting_message(site, breaker["failures"], breaker["probe_at"]))
+    _probe(connection, breaker, row["run_id"])
+    return None
+
+
+def probe_if_due(connection: Connection[DictRow], site: str, run_id: str) -> None:
+    """A look at one of the site's channels begins: it is the probe where one is due."""
+    breaker = connection.execute(
+        "select * from ytcaption.breaker where site = %s and probe_at <= now() for update", (site,)
+    ).fetchone()
+    busy = connection.execute(
+        "select is_probed from ytcaption.busy_site where site = %s", (site,)
+    ).fetchone()
+    if breaker is not None and not (busy and busy["is_probed"]):
+        _probe(connection, breaker, run_id)
+
+
+def _probe(connection: Connection[DictRow], breaker: DictRow, run_id: str) -> None:
+    site = breaker["site"]
     connection.execute(
-        "update ytcaption.breaker set probe_run_id = %s where site = %s", (row["run_id"], site)
+        "update ytcaption.breaker set probe_run_id = %s where site = %s", (run_id, site)
     )
     data = {"site": site_code(site), "failures": breaker["failures"]}
-    add_site_event(connection, EventType.BREAKER_PROBED, data, row["run_id"])
-    return None
+    add_site_event(connection, EventType.BREAKER_PROBED, data, run_id)
 
 
 def _without_place(
@@ -123,11 +140,19 @@ def _without_place(
 
 
 def note_failure(
-    connection: Connection[DictRow], row: DictRow, code: str, retry_after_s: float | None
+    connection: Connection[DictRow],
+    site: str,
+    run_id: str,
+    code: str,
+    retry_after_s: float | None,
+    example: str,
 ) -> float | None:
-    """The download of this row's run, which was let through, has failed by the site's fault.
-    Seconds until the next one may try where it was the probe, else None."""
-    site = row["source_site"]
+    """The download or listing of this run, which was let through, has failed by the site's fault.
+    Seconds until the next one may try where it was the probe, else None.
+
+    Args:
+        example: id of what failed, for whom it is told to.
+    """
     breaker = connection.execute(
         """
         insert into ytcaption.breaker as known (site, failures, code) values (%s, 1, %s)
@@ -137,7 +162,7 @@ def note_failure(
         (site, code),
     ).fetchone()
     assert breaker is not None
-    is_probe = breaker["opened_at"] is not None and breaker["probe_run_id"] == row["run_id"]
+    is_probe = breaker["opened_at"] is not None and breaker["probe_run_id"] == run_id
     # Others than the probe began before it was open.
     if not is_probe and (breaker["opened_at"] is not None or breaker["failures"] < FAILURES):
         return None
@@ -151,25 +176,37 @@ def note_failure(
         (cool_s, site),
     )
     data = {"site": site_code(site), "code": code, "failures": breaker["failures"]}
-    add_site_event(connection, EventType.BREAKER_OPENED, data, row["run_id"])
+    add_site_event(connection, EventType.BREAKER_OPENED, data, run_id)
     if breaker["opened_at"] is None:
-        raise_alert(connection, "breaker_opened", site, row["id"])
+        raise_alert(connection, "breaker_opened", site, example)
     logger.warning("no downloads from %s for now: %d failures", site, breaker["failures"])
     return cool_s if is_probe else None
 
 
-def note_success(connection: Connection[DictRow], row: DictRow) -> None:
-    """The download of this row's run has succeeded. Of those that began before the breaker opened
-    it proves nothing."""
+def note_success(connection: Connection[DictRow], site: str, run_id: str) -> None:
+    """The download or listing of this run has succeeded. Of those that began before the breaker
+    opened it proves nothing."""
     closed = connection.execute(
         "delete from ytcaption.breaker "
         "where site = %s and (opened_at is null or probe_run_id = %s) returning opened_at",
-        (row["source_site"], row["run_id"]),
+        (site, run_id),
     ).fetchone()
     if closed is not None and closed["opened_at"] is not None:
-        data = {"site": site_code(row["source_site"])}
-        add_site_event(connection, EventType.BREAKER_CLOSED, data, row["run_id"])
-        logger.warning("downloads from %s go on", row["source_site"])
+        data = {"site": site_code(site)}
+        add_site_event(connection, EventType.BREAKER_CLOSED, data, run_id)
+        logger.warning("downloads from %s go on", site)
+
+
+def note_listed(connection: Connection[DictRow], site: str, run_id: str) -> None:
+    """The look of this run has succeeded. Where downloads from the site have failed and wait, it
+    proves nothing: sites that refuse their media give their lists and feeds all the same."""
+    waits = connection.execute(
+        "select from ytcaption.transcription "
+        "where status in ('queued', 'running') and source_site = %s limit 1",
+        (site,),
+    ).fetchone()
+    if waits is None:
+        note_success(connection, site, run_id)
 
 
 def breakers(postgres: Postgres) -> list[Breaker]:

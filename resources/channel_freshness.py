@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from resources.pacing import quiet_sites
 from resources.postgres import Postgres
+from ytcaption_assets.settings import load_settings
 
 GRACE_S = 3600.0
 """How much later than it was due a channel may be listed."""
@@ -12,6 +14,7 @@ _LATE = """
 select id, title, next_listing_at as due_at, listed_at, failures, error_code, error_message
 from ytcaption.channel
 where deleted_at is null and paused_at is null
+    and (priority <> 'bulk' or site <> all(%(quiet)s))
     -- Each failure puts it off: what counts is the first.
     and least(next_listing_at, failing_since) < now() - make_interval(secs => %(grace_s)s)
 order by least(next_listing_at, failing_since), id
@@ -38,9 +41,11 @@ class LateChannel:
 
 
 def late_channels(postgres: Postgres, grace_s: float = GRACE_S) -> list[LateChannel]:
-    """All that are late, the latest first; those that are paused are not.
+    """All that are late, the latest first; not those that are paused, nor those looked at in bulk
+    whose site's quiet hours these are.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.rows`.
     """
-    return [LateChannel(**row) for row in postgres.rows(_LATE, {"grace_s": grace_s})]
+    values = {"grace_s": grace_s, "quiet": quiet_sites(postgres, load_settings().pacing)}
+    return [LateChannel(**row) for row in postgres.rows(_LATE, values)]

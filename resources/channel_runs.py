@@ -14,13 +14,16 @@ import dagster as dg
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from resources.breaker import BLAMED, note_failure, note_listed, probe_if_due
 from resources.channel_rows import ChannelRow, channel_row
 from resources.channel_store import CHANNELS_CHANNEL
+from resources.pacing import quiet_sites
 from resources.postgres import Postgres
 from resources.request_rows import LostRun, clean
 from resources.telemetry import traced
 from resources.transcription_state import notify
 from ytcaption_assets.domain.errors import ChannelBusy, ChannelNotFound, ClaimLost
+from ytcaption_assets.settings import load_settings
 
 FIRST_RETRY_S = 60.0
 LONGEST_RETRY_S = 6 * 3600.0
@@ -37,8 +40,10 @@ DUE_TAG = "ytcaption/due"
 _LONGEST_MESSAGE = 1_000
 _FREE: LiteralString = "run_id = null, heartbeat_at = null"
 
+# Those that are looked at in bulk heed their site's quiet hours, unless somebody has asked.
 _MAY_BE_LISTED: LiteralString = """
-    deleted_at is null and run_id is null and (paused_at is null or run_asked_at is not null)
+    (priority <> 'bulk' or run_asked_at is not null or site <> all(%(quiet)s))
+    and deleted_at is null and run_id is null and (paused_at is null or run_asked_at is not null)
     and not exists (
         select from ytcaption.breaker where breaker.site = channel.site
         and opened_at is not null and (probe_at is null or probe_at > now()))
@@ -89,7 +94,7 @@ class ChannelRuns(dg.ConfigurableResource):
             "select id, next_listing_at as due_at from ytcaption.channel "  # noqa: S608
             f"where {_MAY_BE_LISTED} and next_listing_at <= now() "
             "order by run_asked_at, next_listing_at, id limit %(limit)s",
-            {"limit": limit},
+            {"limit": limit, "quiet": self._quiet()},
         )
         return [DueChannel(**row) for row in rows]
 
@@ -102,9 +107,13 @@ class ChannelRuns(dg.ConfigurableResource):
         [row] = self.postgres.rows(
             "select extract(epoch from min(next_listing_at) - now())::float8 as "  # noqa: S608
             f"due_in_s from ytcaption.channel where {_MAY_BE_LISTED} and id <> all(%(known)s)",
-            {"known": list(known)},
+            {"known": list(known), "quiet": self._quiet()},
         )
         return row["due_in_s"]
+
+    def _quiet(self) -> list[str]:
+        """Sites of channels whose quiet hours these are."""
+        return quiet_sites(self.postgres, load_settings().pacing)
 
     def ids(self) -> list[str]:
         """Of all channels."""
@@ -154,6 +163,7 @@ class ChannelRuns(dg.ConfigurableResource):
                 {"id": id, "run_id": run_id},
             ).fetchone()
             assert claimed is not None
+            probe_if_due(connection, claimed["site"], run_id)
             return channel_row(claimed)
 
     def heartbeat(self, id: str, run_id: str) -> None:
@@ -201,6 +211,7 @@ class ChannelRuns(dg.ConfigurableResource):
                 {"id": id, "next_at": next_at, "is_continued": is_continued},
             ).fetchone()
             assert updated is not None
+            note_listed(connection, row["site"], run_id)
             notify(connection, CHANNELS_CHANNEL, id)
             return channel_row(updated)
 
@@ -224,6 +235,8 @@ class ChannelRuns(dg.ConfigurableResource):
         """
         with self.postgres.transaction() as connection:
             row = claimed_channel(connection, id, run_id)
+            if code in BLAMED:
+                note_failure(connection, row["site"], run_id, code, retry_after_s, id)
             return _fail(connection, row, code, message, retryable, retry_after_s)
 
     def put_off(self, run_id: str) -> bool:

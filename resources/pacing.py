@@ -200,6 +200,16 @@ def note_listing(
     )
 
 
+def quiet_sites(postgres: Postgres, pacing: Pacing) -> list[str]:
+    """Sites of channels that are left alone at this hour, by the database's clock.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.rows`.
+    """
+    rows = postgres.rows("select distinct site, now() as now from ytcaption.channel", {})
+    return [row["site"] for row in rows if pacing.is_quiet(row["site"], row["now"])]
+
+
 def resting_sites(postgres: Postgres) -> list[RestingSite]:
     """Sites that bulk work waits for, those that hold up most first.
 

@@ -192,6 +192,6 @@ def _fetched(connection: Connection[DictRow], row: DictRow) -> None:
     )
     notify(connection, PROGRESS_CHANNEL, row["id"])
     if row["is_downloading"]:
-        note_success(connection, row)
+        note_success(connection, row["source_site"], row["run_id"])
         note_download_end(connection, row["source_site"])
         notify(connection, WORK_CHANNEL, "")  # the site has a place

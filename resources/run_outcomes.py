@@ -80,7 +80,9 @@ class RunOutcomes(dg.ConfigurableResource):
             if row["is_downloading"]:
                 note_download_end(connection, row["source_site"])
             if row["is_downloading"] and code in BLAMED:
-                probe_in_s = note_failure(connection, row, code, retry_after_s)
+                probe_in_s = note_failure(
+                    connection, row["source_site"], row["run_id"], code, retry_after_s, row["id"]
+                )
                 if probe_in_s is not None and _is_recent(connection, row):
                     # A little later than the next probe, which others make if there are any.
                     return try_later(connection, row, code, message, probe_in_s + OTHERS_FIRST_S)

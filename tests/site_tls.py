@@ -1,4 +1,4 @@
-"""Public hosts on loopback over TLS, for yt-dlp's own extractors and for the guarded client."""
+"""Public hosts on loopback over TLS, for yt-dlp's own extractors and for feeds."""
 
 import asyncio
 import datetime
@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpcore
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from resources import egress_proxy, guarded_client
+from resources import egress_proxy
 
 
 def certificate_of(hosts: Sequence[str], folder: Path) -> Path:
@@ -57,9 +56,8 @@ def tls_of(certificate: Path) -> ssl.SSLContext:
 def lead_to_loopback(
     monkeypatch: pytest.MonkeyPatch, hosts: Sequence[str], port: int, certificate: Path
 ) -> None:
-    """Both doors' resolvers and their port 443 lead to a server here; other hosts are private."""
+    """The egress proxy's resolver and its port 443 lead to a server here; other hosts are private."""
     connect = asyncio.open_connection
-    connect_guarded = httpcore.AnyIOBackend.connect_tcp
 
     async def resolve(host: str, _: int) -> list[str]:
         here = any(host == known or host.endswith(f".{known}") for known in hosts)
@@ -68,11 +66,6 @@ def lead_to_loopback(
     async def open_connection(host: str, asked: int, **options: Any) -> Any:
         return await connect(host, port if asked == 443 else asked, **options)
 
-    async def connect_tcp(self: Any, host: str, asked: int, *options: Any) -> Any:
-        return await connect_guarded(self, host, port if asked == 443 else asked, *options)
-
     monkeypatch.setattr(egress_proxy, "resolve", resolve)
-    monkeypatch.setattr(guarded_client, "resolve", resolve)
     monkeypatch.setattr(asyncio, "open_connection", open_connection)
-    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect_tcp)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))

@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from resources.breaker import open_breaker
+from resources.breaker import breakers, open_breaker
 from resources.channel_freshness import late_channels
 from resources.channel_runs import ChannelRuns, moment, retry_delay_s
 from resources.channel_store import ChannelStore
 from resources.postgres import Postgres
+from resources.request_store import RequestStore
 from tests.channel_lists import plan, source
+from tests.resources.test_breaker import submit
+from ytcaption_assets.domain.channel import ChannelSource
 from ytcaption_assets.domain.errors import ChannelBusy, ChannelNotFound, ClaimLost
 from ytcaption_assets.settings import Settings
 
@@ -136,6 +139,92 @@ def test_a_site_that_is_held_up_is_left_alone(runs: ChannelRuns, postgres: Postg
     with postgres.transaction() as connection:
         connection.execute("update ytcaption.breaker set probe_at = now()")
     assert [each.id for each in runs.due(9)] == [id]
+
+
+def _fail(runs: ChannelRuns, id: str, code: str, times: int = 1) -> None:
+    for n in range(times):
+        runs.claim(id, f"run-{code}-{n}")
+        runs.failed(id, f"run-{code}-{n}", code, "It refuses.", True)
+
+
+def _breaker(postgres: Postgres) -> tuple[str, int] | None:
+    found = breakers(postgres)
+    return (found[0].state, found[0].failures) if found else None
+
+
+def _let_probe(postgres: Postgres) -> None:
+    with postgres.transaction() as connection:
+        connection.execute("update ytcaption.breaker set probe_at = now()")
+
+
+def test_looks_that_fail_open_the_breaker_of_their_site(
+    runs: ChannelRuns, store: ChannelStore, postgres: Postgres, id: str
+):
+    """Five in a row, each by the site's own fault; others of the site wait, too. Then one look is
+    the probe: its failure opens again, its success closes."""
+    other = store.create(source("other"), plan())[0].id
+    _fail(runs, id, "media_not_found", 9)
+    assert _breaker(postgres) is None
+    _fail(runs, id, "source_blocked", 4)
+    assert _breaker(postgres) == ("closed", 4)
+    assert [each.id for each in runs.due(9)] == [other]
+    _fail(runs, id, "source_unavailable")
+    assert _breaker(postgres) == ("open", 5) and runs.due(9) == []
+    _let_probe(postgres)
+    _fail(runs, other, "source_blocked")
+    assert _breaker(postgres) == ("open", 6) and runs.due(9) == []
+    store.run_now(other)
+    assert runs.due(9) == [], "asking does not go around it"
+    _let_probe(postgres)
+    runs.claim(other, "run-probe")
+    runs.listed(other, "run-probe")
+    assert _breaker(postgres) is None
+
+
+def test_a_look_that_succeeds_forgets_failures_unless_downloads_wait(
+    runs: ChannelRuns, postgres: Postgres, request_store: RequestStore, id: str
+):
+    """Sites that refuse their media give their lists all the same."""
+    _fail(runs, id, "source_blocked", 4)
+    submit(request_store, "waits")
+    with postgres.transaction() as connection:
+        connection.execute("update ytcaption.transcription set source_site = 'youtube.com'")
+    runs.claim(id, "run")
+    runs.listed(id, "run")
+    assert _breaker(postgres) == ("closed", 4)
+    with postgres.transaction() as connection:
+        connection.execute("update ytcaption.transcription set source_site = null")
+    runs.claim(id, "run")
+    runs.listed(id, "run")
+    assert _breaker(postgres) is None
+
+
+def test_quiet_hours_hold_looks_in_bulk(
+    runs: ChannelRuns, store: ChannelStore, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+):
+    """Of their site; not those that somebody asks for, nor a channel whose items are interactive.
+    Nobody calls them late."""
+    now, hours = datetime.now(UTC), timedelta(hours=2)
+    around = f"{now - hours:%H:%M}-{now + hours:%H:%M}"
+    monkeypatch.setenv("YTCAPTION_QUIET_HOURS", f"youtube.com={around}")
+    bulk, asked = (store.create(source(name), plan())[0].id for name in ("bulk", "asked"))
+    feed = ChannelSource(
+        "feed-a", "feed", "https://example.org/feed.xml", feed_url="https://example.org/feed.xml"
+    )
+    others = [
+        store.create(source("now"), plan(priority="interactive"))[0].id,
+        store.create(feed, plan())[0].id,
+    ]
+    store.run_now(asked)
+    assert [each.id for each in runs.due(9)] == [asked, *others]
+    with postgres.transaction() as connection:
+        connection.execute(
+            "update ytcaption.channel set next_listing_at = now() - interval '2 hours'"
+        )
+    assert {each.id for each in late_channels(postgres)} == set(others)
+    monkeypatch.delenv("YTCAPTION_QUIET_HOURS")
+    assert bulk in {each.id for each in runs.due(9)}
+    assert bulk in {each.id for each in late_channels(postgres)}
 
 
 @pytest.mark.parametrize("way", ["silent", "settled"])

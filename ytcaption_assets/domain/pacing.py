@@ -157,11 +157,16 @@ class Pacing:
         """Whether bulk downloads from the site are made one after the other."""
         return self.pause_s.of(site) > 0
 
+    def is_quiet(self, site: str, now: datetime) -> bool:
+        """Whether these are quiet hours of the site."""
+        quiet = self.quiet_hours.of(site)
+        return quiet is not None and quiet.contain(now, self.zone)
+
     def rest(self, site: str, use: SiteUse, now: datetime) -> Rest | None:
         """Why no bulk download from the site may start now, the longest reason; None: one may."""
         rests: list[tuple[RestCode, datetime]] = []
         quiet = self.quiet_hours.of(site)
-        if quiet is not None and quiet.contain(now, self.zone):
+        if quiet is not None and self.is_quiet(site, now):
             rests.append(("quiet_hours", quiet.end_after(now, self.zone)))
         allowed = self.bytes_per_day.of(site)
         if allowed and use.bytes_today >= allowed:
