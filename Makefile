@@ -9,7 +9,7 @@ DEVELOPED := $(VENV)/.developed
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: transcribe up status test test-slow chaos lint bench bench-api bench-peers bench-search bench-system format clean
+.PHONY: transcribe up status test test-slow chaos lint bench bench-api bench-channels bench-peers bench-search bench-system format clean
 
 transcribe: $(INSTALLED)
 	@$(BIN)/ytcaption transcribe $${URL:+"$$URL"}
@@ -54,6 +54,10 @@ bench-api: $(DEVELOPED)
 bench-search: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.search_quality
 	$(BIN)/python -m benchmarks.search $(ARGS)
+
+# Ten thousand items listed and queued; nobody hears them.
+bench-channels: $(DEVELOPED)
+	$(BIN)/python -m benchmarks.channels $(ARGS)
 
 # Two hundred recordings by POST, beside a bare loop; docs/throughput.md says how long it takes.
 bench-system: $(DEVELOPED)

@@ -184,7 +184,7 @@ class _Bench:
                 connection.execute("create schema bare")
                 for table in TABLES:
                     connection.execute(
-                        f"create table bare.{table} (like ytcaption.{table} including all)"  # pyright: ignore
+                        f"create table bare.{table} (like ytcaption.{table} including all excluding identity)"  # pyright: ignore
                     )
                 connection.commit()
                 began = time.perf_counter()

@@ -56,7 +56,7 @@ def tls_of(certificate: Path) -> ssl.SSLContext:
 def lead_to_loopback(
     monkeypatch: pytest.MonkeyPatch, hosts: Sequence[str], port: int, certificate: Path
 ) -> None:
-    """The egress proxy's resolver and its port 443 lead to a server here; other hosts are private."""
+    """The egress proxy's resolver and port 443 lead to a server here; other hosts are private."""
     connect = asyncio.open_connection
 
     async def resolve(host: str, _: int) -> list[str]:
