@@ -184,7 +184,8 @@ class _Bench:
                 connection.execute("create schema bare")
                 for table in TABLES:
                     connection.execute(
-                        f"create table bare.{table} (like ytcaption.{table} including all excluding identity)"  # pyright: ignore
+                        f"create table bare.{table} (like ytcaption.{table} "  # pyright: ignore
+                        "including all excluding identity)"
                     )
                 connection.commit()
                 began = time.perf_counter()

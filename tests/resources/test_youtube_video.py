@@ -14,9 +14,30 @@ from ytcaption_assets.domain.track_choice import CaptionsWanted
 VIDEO = "dQw4w9WgXcQ"
 
 
-def fetch(folder: Path, wanted: CaptionsWanted) -> Download | CaptionsFound:
+def fetch(folder: Path, wanted: CaptionsWanted, **overrides: object) -> Download | CaptionsFound:
     source = resolve_source(f"https://youtu.be/{VIDEO}", sites=("youtube",))
-    return downloader().captions_or_audio(source, folder, wanted, lambda done, total: None)
+    return downloader(**overrides).captions_or_audio(
+        source, folder, wanted, lambda done, total: None
+    )
+
+
+@pytest.mark.parametrize("where", ["loopback", pytest.param("site", marks=pytest.mark.network)])
+def test_captions_as_the_site_serves_them(
+    where: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """The same of the real site: a video with manual captions is read without its audio, each line
+    after the one before."""
+    if where == "loopback":
+        host: YouTubeHost = request.getfixturevalue("youtube")
+        host.captions[VIDEO] = Captions(["en"], "en")
+    found = fetch(tmp_path, CaptionsWanted("prefer", "en"), max_audio_s=4000)
+    assert isinstance(found, CaptionsFound) and found.track is not None
+    assert found.choice.kind == "manual" and found.choice.language == "en"
+    segments = found.track.segments("manual")
+    assert segments and all(each.text.strip() for each in segments)
+    starts = [each.start_s for each in segments]
+    assert starts == sorted(starts)
+    assert found.info.captions is not None and "en" in found.info.captions.manual
 
 
 def test_manual_captions_are_taken(youtube: YouTubeHost, tmp_path: Path) -> None:
