@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -10,6 +11,7 @@ from psycopg.rows import dict_row
 from resources.database_urls import database_urls
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
+from resources.stored_document import stored_document
 from resources.transcript_catalog import TranscriptCatalog
 from tests.chaos.clips import said
 from tests.chaos.source import COMPLETED, Asked
@@ -148,14 +150,9 @@ def lake_and_postgres_agree(facts: Facts) -> list[str]:
     store = RequestStore.from_settings(facts.settings, "admin")
     completed = {id for id, row in facts.rows.items() if row["status"] == "completed"}
 
-    def document(id: str):
-        row = facts.rows.get(id)
-        if row is None or row["document_key"] is None:
-            return None
-        media = store.media(row["media_id"])
-        return facts.document(id), media.source, media.info, store.timings(id)
-
-    report = TranscriptCatalog.from_settings(facts.settings).verify(lambda: completed, document)
+    objects = ObjectStore.from_settings(facts.settings)
+    find = partial(stored_document, store, objects)
+    report = TranscriptCatalog.from_settings(facts.settings).verify(lambda: completed, find)
     wrong = [f"the lake's file {path} is damaged" for path in report.damaged_files]
     wrong += [f"{id} is not in the lake as its document says" for id in report.different]
     wrong += [f"{id} is in the lake and has no document" for id in report.orphaned]
