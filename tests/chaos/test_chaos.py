@@ -49,7 +49,7 @@ def test_a_channel_in_a_storm_loses_and_doubles_nothing(
     outcome = storm.run(tmp_path / "up.log")
     print_outcome(outcome, tmp_path / "up.log", Console())
     assert outcome.is_sound, outcome.wrong
-    assert sum(number for name, number in outcome.counts.items() if name.startswith("killed"))
+    assert any(name.startswith("killed") for name in outcome.counts)
 
 
 def test_a_seed_repeats_whom_it_kills_and_when() -> None:
