@@ -60,6 +60,7 @@ from resources.channel_listing import ChannelLister
 from resources.channel_store import ChannelStore
 from resources.database_urls import database_urls
 from resources.deliveries import Deliveries
+from resources.embedder import embedder_of
 from resources.jwt_tokens import JwtTokens
 from resources.object_store import ObjectStore
 from resources.orchestrator import Orchestrator
@@ -188,7 +189,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         api_keys=api_keys,
         webhooks=Webhooks(settings, postgres),
         deliveries=Deliveries(postgres),
-        search=Search(postgres),
+        search=Search(postgres, embedder_of(settings.embedding_model)),
         door=door,
         analytics=Analytics(settings),
     )

@@ -10,7 +10,7 @@ from fastapi import Depends, Query
 
 from api.list_parameters import Text
 from resources.search_found import Place
-from resources.search_retriever import Order
+from resources.search_retriever import Mode, Order
 from resources.search_scope import SearchFilter, Source
 from ytcaption_assets.domain.errors import InvalidCursor
 from ytcaption_assets.domain.languages import WHISPER_LANGUAGES
@@ -27,6 +27,12 @@ SearchText = Annotated[
         examples=['"your country" ask'],
     ),
 ]
+SearchMode = Annotated[
+    Literal["keyword", "semantic", "hybrid"],
+    Query(
+        description="By the words; by what they mean (where the server has it installed); by both."
+    ),
+]
 SearchOrder = Annotated[
     Literal["relevance", "recency", "time"],
     Query(description="The best first, the newest first, or the oldest first."),
@@ -36,24 +42,25 @@ HitLimit = Annotated[int, Query(ge=1, le=MOST_HITS, description="Most hits shown
 Facets = Annotated[bool, Query(description="Whether to count by channel and month.")]
 
 
-def cursor_of(order: Order, place: Place) -> str:
+def cursor_of(order: Order, place: Place, mode: Mode = "keyword") -> str:
     """A place among what was found as text that says nothing to a client."""
-    return base64.urlsafe_b64encode(json.dumps([order, *place]).encode()).decode().rstrip("=")
+    kind = order if mode == "keyword" else f"{mode} {order}"
+    return base64.urlsafe_b64encode(json.dumps([kind, *place]).encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str, order: Order) -> Place:
+def place_of(cursor: str, order: Order, mode: Mode = "keyword") -> Place:
     """The place that a cursor names.
 
     Raises:
-        InvalidCursor: `cursor_of` has not made it, or of another order.
+        InvalidCursor: `cursor_of` has not made it, or of another order or mode.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        of, score, day, media_id = json.loads(
+        _, score, day, media_id = json.loads(
             base64.b64decode(padded, altchars=b"-_", validate=True)
         )
         place = (float(score), int(day), str(media_id))
-        if of == order and cursor_of(order, place) == cursor:
+        if cursor_of(order, place, mode) == cursor:
             return place
     except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError):
         pass

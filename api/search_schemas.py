@@ -14,9 +14,9 @@ class SpokenRead(BaseModel):
 
 
 class HitRead(SpokenRead):
-    """A segment in which something was found."""
+    """A segment in which something was found, or by its meaning a passage of several."""
 
-    index: Annotated[int, Field(description="Of the transcript's segments.")]
+    index: Annotated[int, Field(description="Of the transcript's segments, the passage's first.")]
     marks: Annotated[
         list[tuple[int, int]],
         Field(

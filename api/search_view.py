@@ -15,17 +15,23 @@ from api.search_schemas import (
 )
 from api.transcription_view import Links
 from resources.search_found import FoundMedia, FoundPage, FoundSegment, Spoken
-from resources.search_retriever import Order
+from resources.search_retriever import Mode, Order
 from ytcaption_assets.domain.moment_links import link_at
 
 
 def search_view(
-    request: Request, response: Response, page: FoundPage, order: Order, *, facets: bool
+    request: Request,
+    response: Response,
+    page: FoundPage,
+    order: Order,
+    *,
+    mode: Mode = "keyword",
+    facets: bool,
 ) -> SearchPage:
     """A page and where the next one is."""
     cursor = url = None
     if page.last is not None:
-        cursor = cursor_of(order, page.last)
+        cursor = cursor_of(order, page.last, mode)
         url = next_page(request, response, "/api/v1/search", cursor)
     response.headers["Cache-Control"] = "no-store"
     return SearchPage(

@@ -4,9 +4,9 @@ In this order, so that a crash or a part that is away leaves nothing promised th
 repeating it finishes what is left:
 
 1. One transaction: the tombstone, from which on every read answers that it was erased;
-   deliveries, requests, segments, drafts, checkpoints, captions and what was measured by them go;
-   the rows of transcription and media forget document and audio, and the items of channels what
-   their list has shown.
+   deliveries, requests, segments, embeddings, drafts, checkpoints, captions and what was measured
+   by them go; the rows of transcription and media forget document and audio, and the items of
+   channels what their list has shown.
 2. Its files, its runs and partition in Dagster, its logs, its rows in the lake: each may fail, all
    can be repeated, since all are found by the ids that the rows still have.
 3. One transaction: the rows.
@@ -28,6 +28,7 @@ from psycopg.rows import DictRow
 
 from resources.accuracy_store import forget_reference
 from resources.channel_erasure import forget_items, forget_unwanted
+from resources.embedding_store import forget_embeddings
 from resources.endings import others_asked, owned_row, withdraw
 from resources.event_log import add_event
 from resources.library_report import forget_reports
@@ -214,6 +215,7 @@ class Erasure:
                     f"delete from ytcaption.{table} where transcription_id = %s",  # noqa: S608
                     (id,),
                 )
+            forget_embeddings(connection, id)
             has_media = self._forget_audio(connection, row["media_id"])
             add_event(connection, row, EventType.ERASED, {"attempt": row["attempt"]})
             notify(connection, PROGRESS_CHANNEL, id)

@@ -159,6 +159,9 @@ def _make_schema(connection: Connection, has_roles: bool) -> None:
     if has_roles and (fresh or applied.get(_GRANTS) != grants.sha256):
         with connection.transaction():
             _apply(connection, grants)
+    if any(migration.name == "0014_embedding.sql" for migration in known):
+        with connection.transaction():  # each time: pgvector may have been installed meanwhile
+            connection.execute("select ytcaption.make_embeddings()")
 
 
 def _apply(connection: Connection, migration: Migration) -> None:

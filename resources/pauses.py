@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 import dagster as dg
 
+from resources.embedder import has_embeddings
 from resources.postgres import Postgres
 from resources.request_rows import clean
 from resources.transcription_state import WORK_CHANNEL, notify
@@ -96,6 +97,8 @@ def pool_slots(settings: Settings, paused: Collection[str]) -> dict[str, int]:
         "transcription": settings.transcriptions_at_once,
         "listing": settings.listing_slots,
     }
+    if has_embeddings(settings):
+        slots["embedding"] = 1  # each run loads the model: 600 MB
     return {pool: 0 if pool in paused else number for pool, number in slots.items()}
 
 

@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from resources.caption_store import forget_captions
 from resources.checkpoint_store import forget_checkpoint
+from resources.embedding_store import forget_embeddings
 from resources.event_log import add_event
 from resources.request_rows import TranscriptionRow, clean, transcription_row
 from resources.run_downloads import RunDownloads
@@ -203,6 +204,7 @@ class RunStore(RunDownloads):
                 | {"id": id, "provenance": Jsonb(clean(transcript.provenance.__dict__))},
             )
             connection.execute("delete from ytcaption.segment where transcription_id = %s", (id,))
+            forget_embeddings(connection, id)
             forget_drafts(connection, id)
             forget_checkpoint(connection, id)
             forget_captions(connection, id)

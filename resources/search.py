@@ -9,6 +9,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from resources.embedder import DEFAULT_MODEL, Embedder, embedder_of
 from resources.postgres import Postgres
 from resources.request_rows import MEDIA_COLUMNS, media_row
 from resources.search_found import (
@@ -20,10 +21,12 @@ from resources.search_found import (
     Place,
     Spoken,
 )
+from resources.search_hybrid import HybridRetriever
 from resources.search_keyword import KeywordRetriever
 from resources.search_marks import Marker
-from resources.search_retriever import Document, Hit, Order, Retrieved, Retriever
+from resources.search_retriever import Document, Hit, Mode, Order, Retrieved, Retriever
 from resources.search_scope import SearchFilter, scope
+from resources.search_semantic import SemanticRetriever
 from resources.telemetry import traced
 from ytcaption_assets.domain.caller import LOCAL, Caller
 from ytcaption_assets.domain.errors import SearchTooBroad
@@ -43,16 +46,22 @@ NOT_ALL = (
 
 @dataclass
 class _Group:
-    """What was found in one media."""
+    """What was found in one media.
+
+    Attributes:
+        is_of_many: that there is more of it counts.
+    """
 
     document: Document
+    is_of_many: bool
     hits: list[Hit] = field(default_factory=list)
 
     @property
     def score(self) -> float:
         """Of its best segment; many say little more."""
         best = max(hit.score for hit in self.hits)
-        return round(best * (1 + 0.1 * min(len(self.hits) - 1, 10)), 6)
+        more = min(len(self.hits) - 1, 10) if self.is_of_many else 0
+        return round(best * (1 + 0.1 * more), 6)
 
     def place(self, order: Order) -> Place:
         """Ascending in the order that is asked for."""
@@ -67,12 +76,12 @@ class Search:
     each media and language.
 
     Args:
-        retriever: finds and ranks segments.
+        embedder: what modes other than `keyword` need.
     """
 
-    def __init__(self, postgres: Postgres, retriever: Retriever | None = None) -> None:
+    def __init__(self, postgres: Postgres, embedder: Embedder | None = None) -> None:
         self._postgres = postgres
-        self._retriever = retriever or KeywordRetriever()
+        self._embedder = embedder or embedder_of(DEFAULT_MODEL)
 
     @traced("postgres.search")
     def page(
@@ -81,6 +90,7 @@ class Search:
         caller: Caller = LOCAL,
         filter: SearchFilter = SearchFilter(),  # noqa: B008 - frozen
         *,
+        mode: Mode = "keyword",
         order: Order = "relevance",
         after: Place | None = None,
         limit: int = 10,
@@ -97,21 +107,24 @@ class Search:
         Raises:
             InvalidSearch: it asks for nothing, or too much.
             SearchTooBroad: it would take too long.
+            SemanticUnavailable: this mode is not to be had here.
+            ModelUnavailable, ModelCorrupt: nor is its model.
         """
         query = parse_search(text)
+        retriever = self._retriever(mode, query)
         with self._postgres.transaction() as connection, _in_time():
             looked_in = scope(caller, filter)
-            found = self._retriever.retrieve(connection, query, looked_in, order)
-            if not found.hits and len(query.groups) > 1:
+            found = retriever.retrieve(connection, query, looked_in, order)
+            if not found.hits and mode == "keyword" and len(query.groups) > 1:
                 wider = query.any_of_them()
-                found = self._retriever.retrieve(connection, wider, looked_in, order)
+                found = retriever.retrieve(connection, wider, looked_in, order)
                 query = wider if found.hits else query
             placed = sorted((group.place(order), group) for group in _groups(found))
             rest = [pair for pair in placed if after is None or pair[0] > after]
             shown = [group for _, group in rest[:limit]]
             items = _described(connection, query, shown, segments)
         groups = [group for _, group in placed]
-        notes = list(query.notes)
+        notes = [*query.notes, *found.notes]
         if found.is_dropped and not found.hits:
             notes.append(ONLY_STOP_WORDS)
         if not found.is_complete:
@@ -127,6 +140,14 @@ class Search:
         if not facets:
             return page
         return replace(page, channels=_by_channel(groups), months=_by_month(groups))
+
+    def _retriever(self, mode: Mode, query: SearchQuery) -> Retriever:
+        """Before a connection is taken: what is looked for may have to be embedded."""
+        if mode == "keyword":
+            return KeywordRetriever()
+        said = " ".join(term.text for term in query.wanted)
+        meaning = SemanticRetriever(*self._embedder.query(said))
+        return meaning if mode == "semantic" else HybridRetriever(KeywordRetriever(), meaning)
 
 
 @contextmanager
@@ -145,7 +166,7 @@ def _groups(found: Retrieved) -> Iterable[_Group]:
     for hit in found.hits:
         document = found.documents[hit.transcription_id]
         # A media that is there in two languages is shown in the one that fits better.
-        group = groups.setdefault(document.id, _Group(document))
+        group = groups.setdefault(document.id, _Group(document, found.is_of_many))
         group.hits.append(hit)
     best: dict[str, _Group] = {}
     for group in groups.values():
@@ -184,10 +205,10 @@ def _described(
                 hit_count=len(group.hits),
                 segments=tuple(
                     FoundSegment(
-                        spoken[id, hit.index],
+                        _joined([spoken[id, index] for index in _indexes(hit)]),
                         round(hit.score, 6),
                         spoken.get((id, hit.index - 1)),
-                        spoken.get((id, hit.index + 1)),
+                        spoken.get((id, _indexes(hit)[-1] + 1)),
                     )
                     for hit in hits
                 ),
@@ -202,16 +223,14 @@ def _spoken(
     groups: Sequence[_Group],
     chosen: dict[str, list[Hit]],
 ) -> dict[tuple[str, int], Spoken]:
-    wanted = {
-        (id, hit.index + step) for id, hits in chosen.items() for hit in hits for step in (-1, 0, 1)
-    }
+    shown = {(id, index) for id, hits in chosen.items() for hit in hits for index in _indexes(hit)}
+    wanted = {(id, index + step) for id, index in shown for step in (-1, 0, 1)}
     rows = connection.execute(
         _SEGMENTS,
         {"ids": [id for id, _ in wanted], "indexes": [index for _, index in wanted]},
     ).fetchall()
     languages = {group.document.id: group.document.language for group in groups}
-    hits = {(hit.transcription_id, hit.index) for each in chosen.values() for hit in each}
-    marked = [row for row in rows if (row["transcription_id"], row["index"]) in hits]
+    marked = [row for row in rows if (row["transcription_id"], row["index"]) in shown]
     texts = [(languages[row["transcription_id"]], row["text"]) for row in marked]
     marks = {
         (row["transcription_id"], row["index"]): tuple(found)
@@ -227,6 +246,21 @@ def _spoken(
         )
         for row in rows
     }
+
+
+def _indexes(hit: Hit) -> range:
+    return range(hit.index, (hit.index if hit.last_index is None else hit.last_index) + 1)
+
+
+def _joined(said: Sequence[Spoken]) -> Spoken:
+    """A passage as one segment, with a space between its segments."""
+    marks, texts, at = [], [], 0
+    for each in said:
+        marks += [(at + start, at + end) for start, end in each.marks]
+        texts.append(each.text)
+        at += len(each.text) + 1
+    first, last = said[0], said[-1]
+    return Spoken(first.index, first.start_s, last.end_s, " ".join(texts), tuple(marks))
 
 
 def _by_channel(groups: Sequence[_Group]) -> tuple[ChannelCount, ...]:

@@ -13,6 +13,13 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import DictRow
 
+from resources.search_documents import (
+    AFTER_NEWEST,
+    AFTER_OLDEST,
+    DOCUMENTS,
+    NEWEST_FIRST,
+    OLDEST_FIRST,
+)
 from resources.search_retriever import Document, Hit, Order, Retrieved
 from resources.search_scope import Scope
 from ytcaption_assets.domain.search_query import SearchQuery, Term
@@ -109,10 +116,10 @@ class _KeywordSearch:
             return False
 
     def _next_documents(self, place: tuple[str, str] | None) -> list[Document]:
-        statement = _DOCUMENTS + self._scope.where
+        statement = DOCUMENTS + self._scope.where
         if place is not None:
-            statement += _AFTER_OLDEST if self._order == "time" else _AFTER_NEWEST
-        statement += _OLDEST_FIRST if self._order == "time" else _NEWEST_FIRST
+            statement += AFTER_OLDEST if self._order == "time" else AFTER_NEWEST
+        statement += OLDEST_FIRST if self._order == "time" else NEWEST_FIRST
         at, id = place or (None, None)
         rows = self._connection.execute(
             statement, self._values | {"at": at, "after_id": id, "batch": BATCH}
@@ -148,7 +155,7 @@ class _KeywordSearch:
     def _describe(self, ids: set[str]) -> None:
         if ids:
             rows = self._connection.execute(
-                _DOCUMENTS + self._scope.where + " and transcription.id = any(%(ids)s)",
+                DOCUMENTS + self._scope.where + " and transcription.id = any(%(ids)s)",
                 self._values | {"ids": list(ids)},
             )
             self._documents |= {row["id"]: Document(**row) for row in rows}
@@ -217,30 +224,6 @@ with recursive spoken (code) as (
     select code from spoken where code is not null union select 'en' union select null
 )
 """)
-
-_DOCUMENTS: LiteralString = """
-select transcription.id, transcription.media_id,
-    coalesce(
-        transcription.published_on, ytcaption.search_day(media.info, transcription.created_at)
-    ) as published_on,
-    media.info ->> 'channel' as channel, media.info ->> 'channel_id' as channel_id,
-    ytcaption.search_channel(media.info) as channel_key,
-    ytcaption.written_language(transcription.language, transcription.options) as language
-from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
-where
-"""
-_AFTER_NEWEST: LiteralString = (
-    " and (transcription.published_on, transcription.id) < (%(at)s, %(after_id)s)"
-)
-_AFTER_OLDEST: LiteralString = (
-    " and (transcription.published_on, transcription.id) > (%(at)s, %(after_id)s)"
-)
-_NEWEST_FIRST: LiteralString = (
-    " order by transcription.published_on desc, transcription.id desc limit %(batch)s"
-)
-_OLDEST_FIRST: LiteralString = (
-    " order by transcription.published_on, transcription.id limit %(batch)s"
-)
 
 _HITS = sql.SQL("""
 with question as materialized (

@@ -12,18 +12,24 @@ from ytcaption_assets.domain.search_query import SearchQuery
 Order = Literal["relevance", "recency", "time"]
 """The best first; the newest; the oldest."""
 
+Mode = Literal["keyword", "semantic", "hybrid"]
+"""By words, by what they mean, by both."""
+
 
 @dataclass(frozen=True)
 class Hit:
-    """A segment that was found.
+    """A segment that was found, or a passage of several.
 
     Attributes:
+        index: the passage's first one.
         score: above 0; higher is better.
+        last_index: the passage's last one; None of a segment.
     """
 
     transcription_id: str
     index: int
     score: float
+    last_index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,16 @@ class Retrieved:
     Attributes:
         is_complete: nothing that would have fitted was left out.
         is_dropped: in some language the search has no word that is looked for.
+        notes: for a person.
+        is_of_many: a media in which there is more of it is the better one.
     """
 
     hits: tuple[Hit, ...]
     documents: dict[str, Document]
     is_complete: bool = True
     is_dropped: bool = False
+    notes: tuple[str, ...] = ()
+    is_of_many: bool = True
 
 
 class Retriever(Protocol):

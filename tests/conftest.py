@@ -69,6 +69,7 @@ def settings(
     for name in list(os.environ):
         if name.startswith("YTCAPTION_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("YTCAPTION_EMBEDDINGS", "off")  # also where the extra is installed
     monkeypatch.setenv("YTCAPTION_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("YTCAPTION_DATABASE_URL", database_server.url)
     settings = Settings(_env_file=None)  # pyright: ignore[reportCallIssue]

@@ -6,6 +6,7 @@ from resources.audio_decoder import AudioDecoder
 from resources.channel_intake import ChannelIntake
 from resources.channel_listing import ChannelLister
 from resources.channel_runs import ChannelRuns
+from resources.embedder import has_embeddings
 from resources.object_store import ObjectStore
 from resources.request_store import RequestStore
 from resources.transcript_catalog import TranscriptCatalog
@@ -27,6 +28,7 @@ from ytcaption_assets.lake_maintenance import lake_maintenance
 from ytcaption_assets.library_report import library_report
 from ytcaption_assets.run_console import run_console
 from ytcaption_assets.settings import Settings, load_settings
+from ytcaption_assets.transcript_embeddings import transcript_embeddings
 from ytcaption_assets.transcript_parquet import transcript_parquet
 from ytcaption_assets.transcription import transcription
 
@@ -39,6 +41,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             audio_download,
             transcription,
             transcript_parquet,
+            *([transcript_embeddings] if has_embeddings(settings) else []),
             channel_listing,
             lake_maintenance,
             library_report,

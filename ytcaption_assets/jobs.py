@@ -1,4 +1,4 @@
-"""The jobs: a transcription, three assets in one process; a look at a channel; the library."""
+"""The jobs: a transcription, its assets in one process; a look at a channel; the library."""
 
 import dagster as dg
 
@@ -14,7 +14,9 @@ JOB_TAG = "ytcaption/job"
 
 transcribe_job = dg.define_asset_job(
     "transcribe",
-    selection=dg.AssetSelection.assets("audio_download", "transcription", "transcript_parquet"),
+    # The group is empty where nothing is embedded.
+    selection=dg.AssetSelection.assets("audio_download", "transcription", "transcript_parquet")
+    | dg.AssetSelection.groups("embeddings"),
     executor_def=run_executor,  # the multiprocess executor costs 11 s for three steps
     config=CONSOLE_CONFIG,
     tags={JOB_TAG: "transcribe"},

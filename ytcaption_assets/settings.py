@@ -204,6 +204,17 @@ class Settings(DownloadChecks):
         "Unset: as pip is set up.",
     )
 
+    embeddings: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether passages of what is transcribed are embedded for semantic search, "
+        "in a run's last step. `auto`: where the extra `semantic` is installed.",
+    )
+    embedding_model: str = Field(
+        "all-MiniLM-L6-v2",
+        description="Model of semantic search: a sentence-transformers folder, or a name on the "
+        "Hugging Face hub. After another one is set, `ytcaption embed` embeds all anew.",
+    )
+
     caption_line_length: int = Field(42, ge=10, le=120, description="Characters a caption line.")
     caption_cjk_line_length: int = Field(
         16, ge=6, le=60, description="The same for Chinese, Japanese and Korean."

@@ -31,7 +31,7 @@ const timeline = new Timeline({
 });
 
 new SearchView({
-  form: $("search"), words: $("words"), sort: $("sort"), error: $("search-error"), box: $("found-media"),
+  form: $("search"), words: $("words"), mode: $("mode"), sort: $("sort"), error: $("search-error"), box: $("found-media"),
   title: $("found-title"), notes: $("found-notes"), facets: $("facets"), list: $("found-list"),
   more: $("more-found"), close: $("close-search"), read: (url) => call(url),
 });

@@ -2,8 +2,8 @@ import { clock } from "./format.js";
 
 /** The search box: media in which something was said, with its marks; a hit opens the transcript there. */
 export class SearchView {
-  constructor({ form, words, sort, error, box, title, notes, facets, list, more, close, read }) {
-    Object.assign(this, { form, words, sort, error, box, title, notes, facets, list, more, close, read });
+  constructor({ form, words, mode, sort, error, box, title, notes, facets, list, more, close, read }) {
+    Object.assign(this, { form, words, mode, sort, error, box, title, notes, facets, list, more, close, read });
     this.channel = "";
     this.asked = 0;
     form.addEventListener("submit", (event) => {
@@ -11,7 +11,9 @@ export class SearchView {
       this.channel = "";
       this.begin();
     });
-    sort.addEventListener("change", () => this.words.value.trim() && this.begin());
+    for (const choice of [mode, sort]) {
+      choice.addEventListener("change", () => this.words.value.trim() && this.begin());
+    }
     close.addEventListener("click", () => this.clear());
     more.addEventListener("click", () => this.page(this.nextUrl));
   }
@@ -24,7 +26,7 @@ export class SearchView {
   }
 
   begin() {
-    const query = new URLSearchParams({ q: this.words.value.trim(), sort: this.sort.value });
+    const query = new URLSearchParams({ q: this.words.value.trim(), mode: this.mode.value, sort: this.sort.value });
     if (this.channel) query.set("channel", this.channel);
     this.clear();
     if (query.get("q")) this.page(`/api/v1/search?${query}`);

@@ -14,6 +14,7 @@ from api.search_parameters import (
     HitLimit,
     MediaLimit,
     SearchFilterDep,
+    SearchMode,
     SearchOrder,
     SearchText,
     place_of,
@@ -41,6 +42,7 @@ async def find(
     search: SearchDep,
     filter: SearchFilterDep,
     q: SearchText,
+    mode: SearchMode = "keyword",
     sort: SearchOrder = "relevance",
     facets: Facets = True,
     limit: MediaLimit = 10,
@@ -51,18 +53,21 @@ async def find(
     their language: the media in which it was said, each with its best hits.
 
     Words are found in all their forms, with and without accents; of Chinese, Japanese, Korean, Thai
-    and the like each run of characters is found. Filters hold together.
+    and the like each run of characters is found. Filters hold together. With `mode=semantic`
+    passages of half a minute are found that mean something near to `q`, whatever their words.
     """
-    after = None if cursor is None else place_of(cursor, sort)
+    after = None if cursor is None else place_of(cursor, sort, mode)
     page = partial(
         search.page,
         q,
         caller,
         filter,
+        mode=mode,
         order=sort,
         after=after,
         limit=limit,
         segments=hits,
         facets=facets,
     )
-    return search_view(request, response, await run_in_threadpool(page), sort, facets=facets)
+    found = await run_in_threadpool(page)
+    return search_view(request, response, found, sort, mode=mode, facets=facets)

@@ -36,6 +36,7 @@ grant delete on ytcaption.media, ytcaption.transcription, ytcaption.request, ytc
     ytcaption.caption_reference, ytcaption.tombstone to ytcaption_api;
 grant select on ytcaption.checkpoint, ytcaption.caption_track, ytcaption.caption_accuracy,
     ytcaption.caption_reference to ytcaption_api;
+grant execute on function ytcaption.forget_embeddings(text) to ytcaption_api, ytcaption_dagster;
 
 -- dagster: runs and sensors. The only requests it takes are those of channels, for their items.
 grant usage on schema ytcaption to ytcaption_dagster;

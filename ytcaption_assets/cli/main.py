@@ -10,6 +10,7 @@ from ytcaption_assets.cli import admin, channels, keys, lake, models
 from ytcaption_assets.cli.backup import backup, restore
 from ytcaption_assets.cli.bench_model import bench_model
 from ytcaption_assets.cli.doctor import doctor
+from ytcaption_assets.cli.embed import embed
 from ytcaption_assets.cli.export import export
 from ytcaption_assets.cli.notifier import notifier
 from ytcaption_assets.cli.replay import replay
@@ -36,6 +37,7 @@ app.command()(export)
 app.command()(report)
 app.command()(retranscribe)
 app.command()(search)
+app.command()(embed)
 app.command()(bench_model)
 app.command()(worker)
 app.command()(notifier)

@@ -38,7 +38,9 @@ def run_transcriptions(ids: Sequence[str]) -> None:
     """Runs each until it is completed, failed or canceled, in the order given."""
     settings = load_settings()
     store = RequestStore.from_settings(settings, role="dagster")
-    job = build_definitions(settings).resolve_job_def(transcribe_job.name)
+    # Nobody is to wait for embeddings: `ytcaption embed` makes them.
+    without = settings.model_copy(update={"embeddings": "off"})
+    job = build_definitions(without).resolve_job_def(transcribe_job.name)
     with dagster_instance(settings) as instance:
         end_stale_runs(instance, store)
         instance.add_dynamic_partitions(transcription_partitions.name or "", list(ids))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXIT_NOTHING = 1
 _DAY = ["%Y-%m-%d"]
 _SOURCES = ("asr", "manual_captions", "automatic_captions")
+_MODES = ("keyword", "semantic", "hybrid")
 _ORDERS = ("relevance", "recency", "time")
 
 
@@ -48,6 +49,9 @@ def search(
         list[str] | None,
         typer.Option(help="asr, manual_captions or automatic_captions; may be repeated."),
     ] = None,
+    mode: Annotated[
+        str, typer.Option(help="keyword, semantic (by what is meant), or hybrid (both).")
+    ] = "keyword",
     sort: Annotated[
         str, typer.Option(help="relevance, recency (the newest first) or time (the oldest first).")
     ] = "relevance",
@@ -59,6 +63,7 @@ def search(
 
     Exit status: 0 something was found, 1 nothing was, 2 the search asks for nothing.
     """
+    from resources.embedder import embedder_of
     from resources.search import Search
     from resources.search_scope import SearchFilter, Source
 
@@ -66,6 +71,8 @@ def search(
         raise InvalidOption(f"No such source: {unknown[0]}. Give one of {', '.join(_SOURCES)}.")
     if sort not in _ORDERS:
         raise InvalidOption(f"No such order: {sort}. Give one of {', '.join(_ORDERS)}.")
+    if mode not in _MODES:
+        raise InvalidOption(f"No such mode: {mode}. Give one of {', '.join(_MODES)}.")
     code = language.strip().lower() if language else None
     wanted = SearchFilter(
         channel=channel,
@@ -75,10 +82,11 @@ def search(
         published_to=published_to and published_to.date(),
         sources=tuple(cast(list[Source], source or ())),
     )
-    with opened_database() as (_, postgres):
-        page = Search(postgres).page(
+    with opened_database() as (settings, postgres):
+        page = Search(postgres, embedder_of(settings.embedding_model)).page(
             " ".join(words),
             filter=wanted,
+            mode=cast(Literal["keyword", "semantic", "hybrid"], mode),
             order=cast(Literal["relevance", "recency", "time"], sort),
             limit=limit,
             segments=hits,

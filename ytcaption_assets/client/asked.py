@@ -51,10 +51,12 @@ class Wanted(TypedDict, total=False):
 class Sought(TypedDict, total=False):
     """What a search keeps to, and how its answer is to be; what is left out is the server's.
 
-    `channel`: an id, or a whole name; `published_from`, `published_to`: days, both in; `sort`: the
-    best first, the newest or the oldest; `hits`: shown of each media.
+    `mode`: by words, by what they mean, or by both; `channel`: an id, or a whole name;
+    `published_from`, `published_to`: days, both in; `sort`: the best first, the newest or the
+    oldest; `hits`: shown of each media.
     """
 
+    mode: Literal["keyword", "semantic", "hybrid"] | None
     channel: str | None
     media: str | None
     language: str | None

@@ -151,6 +151,12 @@ class SearchTooBroad(InputError):
     code = "search_too_broad"
 
 
+class SemanticUnavailable(InputError):
+    """Semantic search is not installed here, or its database cannot do it."""
+
+    code = "semantic_unavailable"
+
+
 class UploadTooLarge(InputError):
     """More bytes than an upload may have."""
 

