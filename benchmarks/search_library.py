@@ -99,10 +99,12 @@ cross join lateral (select floor(%(channels)s * random() ^ 2 + 0 * number)::inte
 """
 _TRANSCRIPTIONS = """
 insert into ytcaption.transcription (
-    id, media_id, options, status, priority, language, duration_s, document_key, completed_at,
+    id, media_id, options, status, priority, language, duration_s, document_key, document_sha256,
+    completed_at,
     provenance, published_on)
 select id || '.' || left(md5(id), 26), id, '{"model": "base"}', 'completed', 'bulk', 'en', 800,
-    'transcripts/' || id, now(), '{"source": "asr"}', ytcaption.search_day(info, created_at)
+    'transcripts/' || id,
+    md5(id) || md5(id), now(), '{"source": "asr"}', ytcaption.search_day(info, created_at)
 from ytcaption.media
 """
 _REQUESTS = """

@@ -1,15 +1,17 @@
 """How much of what fits a search finds: recall of its first ten media, on a small judged set.
 
-    python -m benchmarks.search_quality
+    python -m benchmarks.search_quality [--others 300]
 
-The media are the clips of `tests/data` by what was written down of them, among 300 transcripts of
+The media are the clips of `tests/data` by what was written down of them, among transcripts of
 other text (`benchmarks/search_library.py`). `search_queries.csv` says what people might type, and
 which clips fit.
 """
 
+import argparse
 import csv
 import tempfile
 import textwrap
+import time
 from pathlib import Path
 
 import psycopg
@@ -18,10 +20,14 @@ from rich.console import Console
 from benchmarks.common import TEST_DATA, Clip, clips
 from benchmarks.search_library import LINE, build, lines
 from resources.database_urls import database_urls
+from resources.embedder import embedder_of, is_installed
+from resources.embedding import embed_waiting
+from resources.embedding_store import EmbeddingStore
 from resources.migrate import migrated_postgres
 from resources.postgres import Postgres, close_pools
 from resources.request_store import RequestStore
 from resources.search import Search
+from resources.search_retriever import Mode
 from tests.library import add_said
 from ytcaption_assets.domain.languages import CJK_LANGUAGES
 from ytcaption_assets.settings import Settings
@@ -32,29 +38,50 @@ FIRST = 10
 
 def main() -> None:
     """Prints recall and mean reciprocal rank, and each search that missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--others", type=int, default=OTHERS, help="transcripts of other text")
+    others = parser.parse_args().others
     console = Console()
     judged = _judged()
     with tempfile.TemporaryDirectory(prefix="ytc-search-", dir="/tmp") as folder:
         settings = Settings(home=Path(folder) / "home", _env_file=None)  # pyright: ignore
         with migrated_postgres(settings):
             with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
-                build(connection, lines(Path("build/search")), OTHERS)
+                build(connection, lines(Path("build/search")), others)
             store = RequestStore.from_settings(settings, "admin")
             for number, clip in enumerate(clips(TEST_DATA)):
                 if clip.reference:
                     _add(store, clip, number)
-            search = Search(Postgres.from_settings(settings, "api"))
-            recall = reciprocal = 0.0
-            for query, relevant in judged:
-                titles = [found.media.name for found in search.page(query, limit=FIRST).items]
-                ranks = [titles.index(name) + 1 for name in relevant if name in titles]
-                recall += len(ranks) / len(relevant)
-                reciprocal += 1 / min(ranks) if ranks else 0.0
-                if len(ranks) < len(relevant):
-                    console.print(f"missed: {query} ({', '.join(relevant)})", markup=False)
+            embedder = embedder_of(settings.embedding_model)
+            search = Search(Postgres.from_settings(settings, "api"), embedder)
+            _measure(console, search, "keyword", judged)
+            if is_installed():
+                began = time.perf_counter()
+                made = list(embed_waiting(EmbeddingStore(store.postgres), embedder))
+                count = sum(each.passage_count or 0 for each in made)
+                took_s = time.perf_counter() - began
+                console.print(f"{count:,} passages embedded in {took_s:.0f} s")
+                _measure(console, search, "semantic", judged)
+                _measure(console, search, "hybrid", judged)
+            else:
+                console.print("semantic, hybrid: not measured, the extra is not installed")
             close_pools(database_urls(settings))
+
+
+def _measure(
+    console: Console, search: Search, mode: Mode, judged: list[tuple[str, list[str]]]
+) -> None:
+    recall = reciprocal = 0.0
+    for query, relevant in judged:
+        page = search.page(query, mode=mode, limit=FIRST)
+        titles = [found.media.name for found in page.items]
+        ranks = [titles.index(name) + 1 for name in relevant if name in titles]
+        recall += len(ranks) / len(relevant)
+        reciprocal += 1 / min(ranks) if ranks else 0.0
+        if len(ranks) < len(relevant):
+            console.print(f"{mode} missed: {query} ({', '.join(relevant)})", markup=False)
     console.print(
-        f"keyword: recall@{FIRST} {recall / len(judged):.3f}, "
+        f"{mode}: recall@{FIRST} {recall / len(judged):.3f}, "
         f"mean reciprocal rank {reciprocal / len(judged):.3f}, {len(judged)} searches"
     )
 

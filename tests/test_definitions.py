@@ -12,7 +12,7 @@ from ytcaption_assets.settings import Settings
 
 @pytest.fixture(scope="module")
 def repository() -> dg.RepositoryDefinition:
-    return build_definitions(Settings()).get_repository_def()
+    return build_definitions(Settings(embeddings="off")).get_repository_def()
 
 
 def test_the_asset_keys_are_pinned(repository):

@@ -8,11 +8,15 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from resources import search_keyword
+from resources.embedder import Embedder, embedder_of
+from resources.embedding import embed_waiting
+from resources.embedding_store import EmbeddingStore
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
 from tests.api.conftest import World
 from tests.api.keys import Keys
 from tests.api.test_pages import EVIL, Page, browser  # noqa: F401 - a fixture
+from tests.embedding import ToyEmbedder
 from tests.library import add_said
 from tests.transcripts import SPOKEN, transcript_of
 
@@ -92,6 +96,7 @@ def test_what_asks_for_nothing_is_422(client: TestClient, q: str, code: str) -> 
     [
         {},
         {"sort": "size"},
+        {"mode": "magic"},
         {"limit": "0"},
         {"limit": "51"},
         {"hits": "21"},
@@ -104,6 +109,41 @@ def test_a_wrong_parameter_is_422(client: TestClient, query: dict[str, str]) -> 
     """And so is no `q`."""
     answer = client.get(PATH, params=query | ({"q": "word"} if query else {}))
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_a_mode_that_is_not_installed_says_what_to_install(
+    client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """422 with what to do; by words all is found as before."""
+    monkeypatch.setattr("resources.embedder.is_installed", lambda: False)
+    embedder_of.cache_clear()
+    world.completed()
+    for mode in ("semantic", "hybrid"):
+        answer = client.get(PATH, params={"q": "country", "mode": mode})
+        assert (answer.status_code, answer.json()["code"]) == (422, "semantic_unavailable")
+        assert "Install ytcaption[semantic]" in answer.json()["detail"]
+    assert found(client, "country", mode="keyword")["items"]
+
+
+def test_pages_by_meaning_lead_on(
+    client: TestClient, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each media once; a cursor of one mode is none of another's."""
+    toy = ToyEmbedder({"dog": (1, 0, 0), "puppy": (0.9, 0.1, 0)})
+    monkeypatch.setattr(Embedder, "query", lambda _, text: toy.query(text))
+    for number in range(1, 5):
+        add_said(request_store, f"n{number}", "a puppy", published=f"2026-0{number}-01")
+    list(embed_waiting(EmbeddingStore(request_store.postgres), toy))
+    seen, url = [], f"{PATH}?q=dog&mode=semantic&sort=time&limit=2"
+    cursor = client.get(url).json()["next_cursor"]
+    while url:
+        body = client.get(url).json()
+        seen += [media["title"] for media in body["items"]]
+        url = body["next_url"]
+    assert seen == ["n1", "n2", "n3", "n4"]
+    for query in ({"mode": "hybrid", "sort": "time"}, {"sort": "time"}, {"mode": "semantic"}):
+        answer = client.get(PATH, params={"q": "dog", "cursor": cursor} | query)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
 def test_stop_words_and_open_quotes_find_nothing_with_a_note(

@@ -122,7 +122,7 @@ def test_filters_and_versions(
 ) -> None:
     """As in keyword mode, by comparing all in scope and by the index."""
     monkeypatch.setattr(search_semantic, "FEW_DOCUMENTS", few)
-    for number in range(40):
+    for number in range(12):
         add_said(request_store, f"other{number}", "a puppy", channel="Other")
     add_said(request_store, "a", "dog", channel="Mine", published="2026-01-31", language="de")
     add_said(request_store, "b", "hound", channel="Mine", published="2026-02-01")

@@ -1,0 +1,40 @@
+"""`ytcaption embed`, and `ytcaption search` by what is meant."""
+
+import pytest
+from typer.testing import CliRunner
+
+from resources.request_store import RequestStore
+from tests.embedding import ToyEmbedder
+from tests.library import add_said
+from ytcaption_assets.cli.main import app
+from ytcaption_assets.domain.errors import InvalidOption, SemanticUnavailable
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of the model."""
+    embedder = ToyEmbedder({"dog": (1, 0, 0), "puppy": (0.9, 0.1, 0), "sea": (0, 0, 1)})
+    monkeypatch.setattr("resources.embedder.embedder_of", lambda name: embedder)
+
+
+def test_what_is_not_embedded_is(request_store: RequestStore) -> None:
+    """As many as are asked for, then the rest, then nothing; and is found then."""
+    for name, said in (("a", "a puppy"), ("b", "the sea"), ("c", "money")):
+        add_said(request_store, name, said)
+    for arguments, told in ((["--limit", "2"], "2 transcripts"), ([], "1 tr"), ([], "0 tr")):
+        result = CliRunner().invoke(app, ["embed", *arguments])
+        assert result.exit_code == 0
+        assert told in result.stderr
+    result = CliRunner().invoke(app, ["search", "dog", "--mode", "semantic", "--limit", "1"])
+    assert result.exit_code == 0
+    assert "a puppy" in result.stdout
+
+
+def test_a_search_by_meaning_of_nothing_embedded_says_what_to_do(
+    request_store: RequestStore,
+) -> None:
+    """As an error of usage; so does a mode that there is not."""
+    result = CliRunner().invoke(app, ["search", "dog", "--mode", "hybrid"])
+    assert isinstance(result.exception, SemanticUnavailable)
+    result = CliRunner().invoke(app, ["search", "dog", "--mode", "magic"])
+    assert isinstance(result.exception, InvalidOption)
