@@ -9,6 +9,8 @@ import pytest
 
 from resources import erasure as erasure_module
 from resources.caption_store import keep_captions
+from resources.embedding import embed_waiting
+from resources.embedding_store import EmbeddingStore
 from resources.erasure import Erasure
 from resources.object_store import ObjectStore, audio_key, document_key
 from resources.orchestrator import Orchestrator
@@ -18,6 +20,7 @@ from resources.transcript_catalog import TranscriptCatalog
 from resources.work_lock import at_work
 from resources.workspace import Workspace
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
+from tests.embedding import ToyEmbedder
 from tests.transcripts import make_transcript, spoken
 from ytcaption_assets.domain.errors import (
     ClaimLost,
@@ -105,6 +108,8 @@ class Here:
             "draft_segment",
             "checkpoint",
             "caption_track",
+            "embedding",
+            "embedding_done",
         )
         return {name: self.rows(name) for name in names}
 
@@ -128,6 +133,8 @@ def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
         track = CaptionTrack("vtt", b"Good night.")
         keep_captions(connection, id, CaptionChoice("There are some."), track)
     assert here.counts()["caption_track"] == 1
+    list(embed_waiting(EmbeddingStore(here.store.postgres), ToyEmbedder({})))
+    assert here.counts()["embedding"] == here.counts()["embedding_done"] == 1
     workspace = Workspace.from_settings(here.settings)
     with workspace.download_directory(MEDIA.media_id) as folder:
         (folder / "part").write_bytes(b"half")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from resources import search_semantic
+from resources.database_dump import dump_databases
+from resources.database_urls import database_urls
 from resources.embedder import DEFAULT_MODEL, Embedder, embedder_of
 from resources.embedding import Embedded, embed_transcript, embed_waiting
 from resources.embedding_store import EmbeddingStore
@@ -241,17 +243,16 @@ def test_the_index_of_vectors_is_used(request_store: RequestStore, store: Embedd
     assert request_store.postgres.rows(used, {})[0]["scans"] > before
 
 
-def test_what_is_erased_has_no_embedding(
-    request_store: RequestStore, store: EmbeddingStore
+def test_no_backup_has_embeddings(
+    request_store: RequestStore, store: EmbeddingStore, settings: Settings, tmp_path: Path
 ) -> None:
-    """Rule 43."""
-    from resources.embedding_store import forget_embeddings
-
-    id = add_said(request_store, "one", "dog")
+    """They are of a type that the next server may not have, and can be computed anew."""
+    add_said(request_store, "one", "dog")
     embed_all(store)
-    with request_store.postgres.transaction() as connection:
-        forget_embeddings(connection, id)
-    assert rows(request_store, "embedding") == rows(request_store, "embedding_done") == []
+    dump_databases(database_urls(settings), tmp_path, lake_apart=False)
+    kept = (tmp_path / "ytcaption.dump").read_bytes()
+    assert b"COPY ytcaption.segment" in kept
+    assert b"COPY ytcaption.embedding" not in kept
 
 
 def test_a_word_that_is_not_wanted_is_told(
