@@ -88,19 +88,15 @@ class EmbeddingStore:
     def text(self, id: str) -> Text | None:
         """None where it is not completed, or erased."""
         with self._postgres.transaction() as connection:
-            row = connection.execute(
-                "select document_sha256 from ytcaption.transcription "  # noqa: S608
-                f"where id = %s and status = 'completed' and not {is_erased('id')} for share",
-                (id,),
-            ).fetchone()
-            if row is None or row["document_sha256"] is None:
+            sha256 = _document_sha256(connection, id)
+            if sha256 is None:
                 return None
             said = connection.execute(
                 "select index, start_s, end_s, text from ytcaption.segment "
                 "where transcription_id = %s order by index",
                 (id,),
             ).fetchall()
-        return Text(row["document_sha256"], tuple(Said(**segment) for segment in said))
+        return Text(sha256, tuple(Said(**segment) for segment in said))
 
     def store(
         self,
@@ -117,12 +113,8 @@ class EmbeddingStore:
             vectors: shape (n_passages, dimensions).
         """
         with self._postgres.transaction() as connection:
-            row = connection.execute(
-                "select document_sha256 from ytcaption.transcription "  # noqa: S608
-                f"where id = %s and status = 'completed' and not {is_erased('id')} for share",
-                (id,),
-            ).fetchone()
-            if row is None or row["document_sha256"] != text.document_sha256:
+            sha256 = _document_sha256(connection, id)
+            if sha256 != text.document_sha256:
                 return False
             forget_embeddings(connection, id)
             try:
@@ -151,6 +143,16 @@ class EmbeddingStore:
                 },
             )
         return True
+
+
+def _document_sha256(connection: Connection[DictRow], id: str) -> str | None:
+    """Of a completed transcription's document, which stays as it is until the transaction ends."""
+    row = connection.execute(
+        "select document_sha256 from ytcaption.transcription "  # noqa: S608
+        f"where id = %s and status = 'completed' and not {is_erased('id')} for share",
+        (id,),
+    ).fetchone()
+    return None if row is None else row["document_sha256"]
 
 
 def as_text(vector: "np.ndarray") -> str:
