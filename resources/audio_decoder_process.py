@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -125,9 +126,14 @@ def _child(
     argument = json.dumps(request)
     descriptors = () if descriptor is None else (descriptor,)
     forked = server and ForkedChild.start(
-        server, "decode", environment=_ENVIRONMENT, argument=argument, descriptors=descriptors
+        server, "decode", environment=_ENVIRONMENT, descriptors=descriptors
     )
-    return forked or subprocess.Popen(
+    if forked:
+        assert forked.stdin is not None
+        with suppress(BrokenPipeError), forked.stdin:
+            forked.stdin.write(argument.encode() + b"\n")
+        return forked
+    return subprocess.Popen(
         [sys.executable, "-I", str(_CHILD), argument],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -7,7 +7,8 @@ limits by itself, as ever (`youtube_child`, `audio_decoder_child`).
 
 Who connects sends one JSON line and the descriptors that become the child's 0, 1, 2 and others. The
 answer is `pid`, and at the child's end `exit_code`; or `again`, or `refused` and why. Hanging up
-kills the child and all that it has started.
+kills the child and all that it has started. A child does nothing before it has read what to do from
+its standard input: one that comes too late, to somebody who has another by then, ends.
 """
 
 import ctypes
@@ -63,13 +64,11 @@ class Order:
         program: of PROGRAMS; empty: only a question whether the server is there.
         environment: all of the child's.
         directory: it works in.
-        argument: the program's own.
     """
 
     program: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     directory: str = "/"
-    argument: str = ""
 
 
 @dataclass
@@ -91,24 +90,27 @@ class Kept:
         return cls(found["listener"], {int(pid): fd for pid, fd in found["children"].items()})
 
 
-def _download(_argument: str, _more: Sequence[int]) -> int:
+def _download(_more: Sequence[int]) -> int:
     youtube_child.main()
     return 0
 
 
-def _list(_argument: str, _more: Sequence[int]) -> int:
+def _list(_more: Sequence[int]) -> int:
     listing_child.main()
     return 0
 
 
-def _decode(argument: str, more: Sequence[int]) -> int:
-    request = json.loads(argument)
+def _decode(more: Sequence[int]) -> int:
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 1  # whoever wanted it has given it up, and has another one by now
+    request = json.loads(line)
     limits = request["limits"] | {"parent_pid": os.getppid()}
     audio_decoder_child.carry_out(request | {"limits": limits, "output": more[0] if more else None})
     return 0
 
 
-PROGRAMS: dict[str, Callable[[str, Sequence[int]], int]] = {
+PROGRAMS: dict[str, Callable[[Sequence[int]], int]] = {
     "download": _download,
     "listing": _list,
     "decode": _decode,
@@ -184,7 +186,11 @@ class ChildServer(ForkServer):
         else:
             pid = self.fork(lambda: _be_the_child(connection, order, descriptors))
             self._children[pid] = connection
-            send_line(connection, {"pid": pid})
+            try:
+                send_line(connection, {"pid": pid})
+            except OSError:  # nobody wants it any more
+                kill_child(pid)
+                raise
 
     def _resumed(self, listener: int) -> str:
         children = {}
@@ -218,7 +224,7 @@ def _be_the_child(connection: socket.socket, order: Order, descriptors: Sequence
     os.environ.update(order.environment)
     tempfile.tempdir = None
     os.chdir(order.directory)
-    return PROGRAMS[order.program](order.argument, descriptors[3:])
+    return PROGRAMS[order.program](descriptors[3:])
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
 from resources.run_launch import read_line
+from resources.run_process import RunProcess
 from resources.runtime_directory import runtime_directory
 
 ANSWER_S = 5.0
@@ -51,6 +52,14 @@ def kill_child(pid: int) -> None:
             kill(pid, signal.SIGKILL)
 
 
+def _await_end(pid: int) -> None:
+    """Of a child whose server has died: it is being killed, too, and must write nothing more."""
+    kill_child(pid)
+    give_up_at = time.monotonic() + ANSWER_S
+    while RunProcess.of(pid) is not None and time.monotonic() < give_up_at:
+        time.sleep(_AGAIN_S / 10)
+
+
 class ForkedChild:
     """A process that the child server has forked and watches; in a session of its own.
 
@@ -63,12 +72,12 @@ class ForkedChild:
         self,
         connection: socket.socket,
         pid: int,
-        stdin: IO[bytes] | None,
-        stdout: IO[bytes] | None,
+        stdin: IO[bytes],
+        stdout: IO[bytes],
     ) -> None:
         self.pid = pid
-        self.stdin = stdin
-        self.stdout = stdout
+        self.stdin: IO[bytes] | None = stdin
+        self.stdout: IO[bytes] | None = stdout
         self.returncode: int | None = None
         self.is_lost = False
         self._connection = connection
@@ -81,8 +90,6 @@ class ForkedChild:
         *,
         environment: Mapping[str, str],
         directory: Path | None = None,
-        argument: str = "",
-        has_stdin: bool = False,
         stderr: int | None = None,
         descriptors: Sequence[int] = (),
     ) -> Self | None:
@@ -92,7 +99,6 @@ class ForkedChild:
             program: a name that the server knows.
             environment: all of the child's.
             directory: it works in; None: the root.
-            has_stdin: whether it gets a pipe, else nothing.
             stderr: descriptor; None: nowhere.
             descriptors: what else it gets.
         """
@@ -100,12 +106,11 @@ class ForkedChild:
             "program": program,
             "environment": dict(environment),
             "directory": str(directory or "/"),
-            "argument": argument,
         }
         deadline = time.monotonic() + ANSWER_S
         while True:
             try:
-                child = cls._ask(server, order, has_stdin, stderr, descriptors)
+                child = cls._ask(server, order, stderr, descriptors)
             except (OSError, ValueError):
                 return None
             if child is not None or time.monotonic() > deadline:
@@ -117,7 +122,6 @@ class ForkedChild:
         cls,
         server: Path,
         order: Mapping[str, Any],
-        has_stdin: bool,
         stderr: int | None,
         descriptors: Sequence[int],
     ) -> Self | None:
@@ -133,8 +137,8 @@ class ForkedChild:
             connection.connect(str(server))
             nowhere = os.open(os.devnull, os.O_RDWR)
             opened.append(nowhere)
-            stdin, ours_in = os.pipe() if has_stdin else (nowhere, None)
-            opened += [stdin, ours_in] if ours_in is not None else []
+            stdin, ours_in = os.pipe()
+            opened += [stdin, ours_in]
             ours_out, stdout = os.pipe()
             opened += [ours_out, stdout]
             theirs = [stdin, stdout, nowhere if stderr is None else stderr, *descriptors]
@@ -144,15 +148,10 @@ class ForkedChild:
                 return None
             if "pid" not in answer:
                 raise ValueError(answer.get("refused", "no answer"))
-            for descriptor in (ours_in, ours_out):
-                if descriptor is not None:
-                    opened.remove(descriptor)
-            child = cls(
-                connection,
-                answer["pid"],
-                os.fdopen(ours_in, "wb") if ours_in is not None else None,
-                os.fdopen(ours_out, "rb"),
-            )
+            opened.remove(ours_in)
+            opened.remove(ours_out)
+            stdin_file, stdout_file = os.fdopen(ours_in, "wb"), os.fdopen(ours_out, "rb")
+            child = cls(connection, answer["pid"], stdin_file, stdout_file)
             connection = None
             return child
         finally:
@@ -181,6 +180,7 @@ class ForkedChild:
                 self.returncode = int(read_line(self._connection)["exit_code"])
             except (OSError, ValueError, KeyError):
                 self.returncode, self.is_lost = -signal.SIGKILL, True
+                _await_end(self.pid)
             self._connection.close()
         return self.returncode
 

@@ -73,7 +73,6 @@ def _started(program: Program, directory: Path, errors: int, child_server: str |
         program,
         environment=environment,
         directory=directory,
-        has_stdin=True,
         stderr=errors,
     )
     return forked or subprocess.Popen(
