@@ -24,7 +24,7 @@ status: $(INSTALLED)
 test: $(DEVELOPED)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile --no-loadscope-reorder
 
-# What takes minutes: runs that are ended in each stage, with either launcher; a database that is away.
+# What takes long: storms, servers that are killed, runs that are ended in each stage, databases that are away.
 test-slow: $(DEVELOPED)
 	$(BIN)/python -m pytest -m slow
 

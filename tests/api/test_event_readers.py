@@ -74,6 +74,7 @@ def test_only_so_many_streams_are_open_at_once(settings: Settings, world: World)
             time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_reader_that_takes_nothing_loses_its_place(
     settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -240,6 +240,7 @@ def test_use_is_noted(started: Client, keys: ApiKeys) -> None:
     raise AssertionError("not written within 5 s")
 
 
+@pytest.mark.slow
 def test_with_the_database_away_known_keys_hold(
     database_switch: DatabaseSwitch, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ STARTED, FAILED = EventType.STARTED, EventType.TRANSCRIPTION_FAILED
 COMPLETED = EventType.TRANSCRIPTION_COMPLETED
 
 
+@pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(900)
 def test_a_short_storm_loses_nothing(

@@ -201,6 +201,7 @@ def test_an_embedded_home_is_brought_back_while_others_write(
             assert set(results(settings)) == set(after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(DEBIAN_PROGRAMS))
 def test_a_database_server_is_brought_back(
     name: str,

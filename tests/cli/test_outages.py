@@ -108,6 +108,7 @@ def signal_group(up: Up, name: str, number: int) -> None:
     os.killpg(up.child(name).pid, number)
 
 
+@pytest.mark.slow
 def test_several_workers_answer_as_one(up: Up, media_server: MediaServer):
     """Each worker's requests are in the metrics, whichever is asked; `status` says all is well."""
     assert len(workers(up)) == 2
@@ -135,6 +136,7 @@ def test_a_killed_worker_is_replaced(up: Up):
     up.wait_for(lambda: len(workers(up)) == 2 and min(before) not in {p.pid for p in workers(up)})
 
 
+@pytest.mark.slow
 def test_a_killed_api_leaves_no_worker_behind(up: Up):
     """Or the next one could not have its port."""
 
@@ -149,6 +151,7 @@ def test_a_killed_api_leaves_no_worker_behind(up: Up):
     assert up.run("status").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_paused_transcription_waits_and_goes_on(up: Up, media_server: MediaServer):
     """Nothing is started while a pool has no slots; all is done once it has them again."""
     assert ask(up, "POST", "/api/v1/admin/pause", {"part": "transcription"})[0] == 200
@@ -219,6 +222,7 @@ def test_with_dagsters_database_away_all_is_taken_and_done_later(up: Up, media_s
     up.wait_for(lambda: up.run("status").returncode == 0)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_worker(up: Up):
     """The whole tree ends, exit status 0."""
     assert up.process is not None

@@ -203,6 +203,7 @@ def test_ctrl_c_leaves_it_to_the_server(
         assert client.get(row.id).status is TranscriptionStatus.QUEUED
 
 
+@pytest.mark.slow
 def test_what_is_erased_meanwhile_fails_and_the_rest_is_done(
     run: Run,
     server_url: str,

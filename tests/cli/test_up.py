@@ -229,6 +229,7 @@ def test_a_killed_postgres_is_started_again(up: Up):
     up.wait_for(answers)
 
 
+@pytest.mark.slow
 def test_the_next_up_ends_what_a_killed_one_left(up: Up):
     """A suspended process heeds no SIGTERM, so it survives its parent until the next start."""
     assert up.process is not None
@@ -258,6 +259,7 @@ def test_ctrl_c_leaves_no_process(up: Up):
     assert any(line == "up        │ stopped\n" for line in up.lines)
 
 
+@pytest.mark.slow
 def test_with_a_key_up_answers_beyond_this_machine(installation: Up):
     """Who has the key, nobody else; the key was made with nothing running."""
     key = installation.run("keys", "create", "laptop").stdout.strip()

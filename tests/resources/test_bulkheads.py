@@ -146,6 +146,7 @@ def system(running: System) -> Iterator[System]:
     running.end_all()
 
 
+@pytest.mark.slow
 def test_downloads_that_hang_take_their_slots_and_no_others(system: System):
     """Three of two sites do not end: what is of a third site is downloaded and transcribed. One
     more of the site that has its two waits in Postgres, and holds nothing."""

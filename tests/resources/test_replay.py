@@ -56,7 +56,7 @@ def test_whatever_happens_rows_follow_from_events(lively: Lively, database_serve
     seen: set[str] = set()
 
     @hypothesis_settings(
-        max_examples=30,
+        max_examples=15,
         deadline=None,
         database=None,
         derandomize=True,
