@@ -99,7 +99,7 @@ def print_channels(
     table = Table(
         "channel", "state", Column("done", justify="right"), "left out", "listed", "next", "id"
     )
-    table.columns[-1].no_wrap = True  # to be copied
+    _keep_moments(table)
     for row in rows:
         numbers = counts[row.id]
         left_out = sum(numbers.states.get(name, 0) for name in ("filtered", "refused", "gone"))
@@ -176,10 +176,17 @@ def print_dry_run(seen: "DryRun", console: Console) -> None:
     )
 
 
+def _keep_moments(table: Table) -> None:
+    """On a narrow terminal texts and ids go on in the next line; moments and lengths do not."""
+    for column in table.columns:
+        column.overflow = "fold"
+        column.no_wrap = column.header in ("published", "length", "done", "listed", "next")
+
+
 def print_items(items: Sequence["ChannelItem"], console: Console) -> None:
     """A line each, the newest first."""
     table = Table("published", "title", "length", "state", "transcription")
-    table.columns[-1].no_wrap = True
+    _keep_moments(table)
     for item in items:
         state = f"{item.state}: {item.reason}" if item.reason else item.state
         if item.status:
