@@ -129,7 +129,7 @@ def _begin_anew(world: World, key_id: str) -> None:
             "ytcaption.checkpoint, ytcaption.caption_track, ytcaption.caption_accuracy, "
             "ytcaption.delivery, ytcaption.delivery_attempt, "
             "ytcaption.transcription, ytcaption.media, ytcaption.idempotency, ytcaption.tombstone, "
-            "ytcaption.channel, ytcaption.channel_item, ytcaption.channel_page"
+            "ytcaption.channel, ytcaption.channel_item, ytcaption.channel_page cascade"
         )
         connection.execute("delete from ytcaption.api_key where id <> %s", (key_id,))
     world.completed()

@@ -164,7 +164,8 @@ def test_the_roles_are_no_superusers(database_server: DatabaseServer):
         "select rolname, rolsuper or rolcreaterole or rolcreatedb or rolreplication or "
         "rolbypassrls from pg_roles where rolname like 'ytcaption%' order by 1",
     )
-    assert found == [(role, False) for role in sorted(ROLES.values())]
+    assert {role for role, _ in found} >= set(ROLES.values())  # `lake attach` makes one more
+    assert not any(is_mighty for _, is_mighty in found)
 
 
 def test_a_user_without_rights_goes_on_alone(poor: Settings):
