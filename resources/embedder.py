@@ -132,7 +132,9 @@ class Embedder:
         return self._loaded
 
     def _read(self, folder: Path, revision: str) -> tuple[Any, EmbeddingModel]:
-        from sentence_transformers import SentenceTransformer
+        from sentence_transformers import (  # pyright: ignore[reportMissingImports] - the extra
+            SentenceTransformer,
+        )
 
         try:
             loaded = SentenceTransformer(
