@@ -1,13 +1,11 @@
 """What a search is asked by: its words, filters, order, and the cursor of its page."""
 
-import base64
-import binascii
-import json
 from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query
 
+from api.cursors import values_of, written
 from api.list_parameters import Text
 from resources.search_found import Place
 from resources.search_retriever import Mode, Order
@@ -45,7 +43,7 @@ Facets = Annotated[bool, Query(description="Whether to count by channel and mont
 def cursor_of(order: Order, place: Place, mode: Mode = "keyword") -> str:
     """A place among what was found as text that says nothing to a client."""
     kind = order if mode == "keyword" else f"{mode} {order}"
-    return base64.urlsafe_b64encode(json.dumps([kind, *place]).encode()).decode().rstrip("=")
+    return written([kind, *place])
 
 
 def place_of(cursor: str, order: Order, mode: Mode = "keyword") -> Place:
@@ -55,14 +53,11 @@ def place_of(cursor: str, order: Order, mode: Mode = "keyword") -> Place:
         InvalidCursor: `cursor_of` has not made it, or of another order or mode.
     """
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        _, score, day, media_id = json.loads(
-            base64.b64decode(padded, altchars=b"-_", validate=True)
-        )
+        _, score, day, media_id = values_of(cursor)
         place = (float(score), int(day), str(media_id))
         if cursor_of(order, place, mode) == cursor:
             return place
-    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError):
+    except (InvalidCursor, ValueError, TypeError, OverflowError):
         pass
     raise InvalidCursor(
         "This cursor is none that this search gave. Take `next_url` of a page, or begin without "

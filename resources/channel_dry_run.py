@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from resources.breaker import breakers
 from resources.channel_listing import ChannelLister
-from resources.channel_look import PAGE_SIZE
+from resources.channel_look import PAGE_SIZE, Lister
 from resources.channel_rows import ChannelPlan
 from resources.channel_verdicts import Judge
 from resources.channel_way_out import OutgoingLister
@@ -83,23 +83,32 @@ def dry_run(
         SourceError, InputError: as the lister.
     """
     _check_site(postgres, source)
-    deadline = time.monotonic() + LONGEST_S
     bounded = lister.model_copy(
         update={"listing_timeout_s": min(lister.listing_timeout_s, LONGEST_S)}
     )
+    return judged_list(OutgoingLister(bounded, settings, postgres), source, plan, most_items)
+
+
+def judged_list(lister: Lister, source: ChannelSource, plan: ChannelPlan, most: int) -> DryRun:
+    """What would become of a list's first `most` items, as far as there is time for.
+
+    Raises:
+        SourceError, InputError: as the lister.
+    """
+    deadline = time.monotonic() + LONGEST_S
     judge = Judge(plan.filters, datetime.now(UTC))
     room = plan.max_new
     judged: list[JudgedItem] = []
     page = None
-    for page in _pages(OutgoingLister(bounded, settings, postgres), source):
-        for item in page.items[: most_items - len(judged)]:
+    for page in _pages(lister, source):
+        for item in page.items[: most - len(judged)]:
             verdict = judge.verdict(item)
             reason = verdict.reason
             if verdict.state == "new" and room is not None:
                 reason = None if room > 0 else LATER
                 room -= 1
             judged.append(JudgedItem(item, verdict.state, reason))
-        if len(judged) >= most_items or time.monotonic() > deadline:
+        if len(judged) >= most or time.monotonic() > deadline:
             break
     if page is None:
         return DryRun(source, (), None, True)
@@ -107,7 +116,7 @@ def dry_run(
     return DryRun(page.channel, tuple(judged), page.total, is_whole)
 
 
-def _pages(lister: OutgoingLister, source: ChannelSource) -> Iterator[ListingPage]:
+def _pages(lister: Lister, source: ChannelSource) -> Iterator[ListingPage]:
     """Pages as long as they come: what was listed by then is worth more than why it ended."""
     is_first = True
     with closing(lister.pages(source, 0, PAGE_SIZE)) as pages:

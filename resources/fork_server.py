@@ -14,6 +14,7 @@ import socket
 import sys
 import sysconfig
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ _OUR_PACKAGES = ("ytcaption_assets", "resources", "sensors")
 logger = logging.getLogger(__name__)
 
 
-class ForkServer:
+class ForkServer(ABC):
     """Serves until SIGTERM, and then until what it has forked has ended.
 
     Subclasses answer whoever connects, and hear of the ends.
@@ -60,23 +61,23 @@ class ForkServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop())
 
+    @abstractmethod
     def is_busy(self) -> bool:
         """Whether something that was forked has not ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, connection: socket.socket) -> None:
         """Serve who has connected; the connection is the callee's. What it raises is logged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ended(self, pid: int, exit_code: int) -> None:
         """A forked process has ended, a negative number by that signal."""
-        raise NotImplementedError
 
     def connections(self) -> Sequence[socket.socket]:
         """What to listen to besides."""
         return ()
 
-    def heard(self, connection: socket.socket) -> None:
+    def heard(self, connection: socket.socket) -> None:  # noqa: B027 - by default there are none
         """One of them can be read, or was closed."""
 
     def serve(self) -> None:

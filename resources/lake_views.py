@@ -2,7 +2,6 @@
 
 from resources.lake_view import LakeView, Parameter, ViewColumn, sql_of
 from ytcaption_assets.domain.errors import ViewNotFound
-from ytcaption_assets.domain.parquet_schema import TABLES
 
 LIBRARY = f"create view library as {sql_of('library')}"
 """What every query may use beside the tables."""
@@ -233,10 +232,7 @@ _ALL = (
     ),
 )
 
-# A lake that is measured by no captions has no answer to `accuracy`.
-VIEWS = {
-    view.name: view for view in _ALL if view.name != "accuracy" or "caption_accuracy" in TABLES
-}
+VIEWS = {view.name: view for view in _ALL}
 """Name -> view, in the order in which they are listed."""
 
 

@@ -5,17 +5,16 @@ from datetime import timedelta
 
 import pytest
 
+from resources.channel_dry_run import judged_list
 from resources.channel_intake import ChannelIntake
 from resources.channel_items import Taken
 from resources.channel_look import PAGE_SIZE, Look, LookLimits
 from resources.channel_pace import PacedLister
-from resources.channel_preview import preview
 from resources.channel_rows import ChannelPlan
 from resources.channel_runs import ChannelRuns
 from resources.channel_store import ChannelStore
 from resources.postgres import Postgres
 from tests.channel_lists import MadeUpLister, item, plan, source
-from ytcaption_assets.domain.channel_filters import checked_filters
 from ytcaption_assets.domain.errors import SourceUnavailable
 from ytcaption_assets.settings import Settings
 
@@ -224,12 +223,12 @@ def test_what_fails_in_the_middle_goes_on_there(channel: Subscription):
     assert channel.titles == channel.whole
 
 
-def test_a_preview_writes_nothing(channel: Subscription):
+def test_a_dry_run_writes_nothing(channel: Subscription):
     """And says what would become of each."""
     channel.publish(30)
-    filters = checked_filters(newest=3, title_exclude="part 29$")
-    found = preview(channel.lister, source(), filters, most=6)
-    assert [(each.source.title, verdict.reason) for each, verdict in found.items] == [
+    wanted = plan(filters={"newest": 3, "title_exclude": "part 29$"})
+    found = judged_list(channel.lister, source(), wanted, most=6)
+    assert [(each.item.source.title, each.reason) for each in found.items] == [
         ("Part 30", None),
         ("Part 29", "title_excluded"),
         ("Part 28", None),
@@ -237,8 +236,8 @@ def test_a_preview_writes_nothing(channel: Subscription):
         ("Part 26", "not_newest"),
         ("Part 25", "not_newest"),
     ]
-    assert (found.wanted, found.is_whole, found.total) == (3, False, 30)
-    assert preview(channel.lister, source(), filters, most=30).is_whole
+    assert (len(found.taken), found.is_whole, found.total) == (3, False, 30)
+    assert judged_list(channel.lister, source(), wanted, most=30).is_whole
     assert channel.store.channels() == []
     assert channel.store.postgres.rows("select from ytcaption.channel_item", {}) == []
 

@@ -168,7 +168,6 @@ def test_delay_is_from_the_question_to_the_text(ask: Ask):
     assert (row["wait_p50_s"], row["delay_p50_s"], row["delay_max_s"]) == (12.0, 60.0, 60.0)
 
 
-@pytest.mark.skipif("caption_accuracy" not in TABLES, reason="nothing is measured by captions")
 def test_word_errors_are_weighed_by_words(tmp_path: Path):
     """Of all words together, not of all transcriptions."""
     import pyarrow as pa
