@@ -40,6 +40,11 @@ class LakeReads(dg.ConfigurableResource):
         catalog._settings = settings
         return catalog
 
+    def open(self) -> None:
+        """Attach the lake now, and not when it is first needed; where there is none, make it."""
+        with self._connection.cursor():
+            return
+
     def unknown_files(self) -> list[str]:
         """Paths of files that no snapshot knows, as a killed writer leaves them, an hour old or
         more: younger ones may be a writer's that has not committed."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from resources.checkpoint_store import open_checkpoint
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
 from resources.telemetry import now_ns, record_span, span
+from resources.transcript_catalog import TranscriptCatalog
 from resources.whisper import Transcriber
 from ytcaption_assets.caption_accuracy import Measured, measured
 from ytcaption_assets.caption_transcript import caption_transcript
@@ -45,6 +47,7 @@ def transcription(
     object_store: ObjectStore,
     audio_decoder: AudioDecoder,
     transcriber: Transcriber,
+    transcript_catalog: TranscriptCatalog,
 ) -> dg.MaterializeResult:
     """What was said, word by word with times, one JSON document a transcription."""
     with claimed_work(context, request_store) as work:
@@ -59,7 +62,13 @@ def transcription(
                 heard = _Heard(caption_transcript(work, kept, kept.track))
             else:
                 heard = _transcribe(
-                    work, request_store, object_store, audio_decoder, transcriber, kept
+                    work,
+                    request_store,
+                    object_store,
+                    audio_decoder,
+                    transcriber,
+                    transcript_catalog,
+                    kept,
                 )
             key = document_key(work.id)
             written = object_store.write_bytes(key, heard.transcript.to_json())
@@ -132,6 +141,7 @@ def _transcribe(
     object_store: ObjectStore,
     audio_decoder: AudioDecoder,
     transcriber: Transcriber,
+    transcript_catalog: TranscriptCatalog,
     kept: KeptCaptions | None,
 ) -> _Heard:
     audio = work.media.audio
@@ -144,17 +154,20 @@ def _transcribe(
     options = work.transcription.options
     heard_ns = now_ns()
     checkpoint = open_checkpoint(request_store.postgres, work.id, work.run_id, audio.sha256)
-    with work.drafts() as on_segment:
+    # While the model works: the picture, and the lake, which the next asset needs. Where it does
+    # not open, that asset tries again, and tells why.
+    with ThreadPoolExecutor() as meanwhile, work.drafts() as on_segment:
+        picture = meanwhile.submit(audio_decoder.waveform_png, waveform)
+        meanwhile.submit(transcript_catalog.open)
         recognition = transcriber.transcribe(
             waveform, options, work.progress, on_segment, checkpoint
         )
     for step, took_s in recognition.timings_s.items():  # `vad`, `load`, `model`: one after another
         heard_ns = record_span(step, heard_ns, took_s)
-    picture = audio_decoder.waveform_png(waveform)
     return _Heard(
         _document(work, recognition, transcriber, options, audio.sha256, kept),
         {"decode": decode_s, **recognition.timings_s},
-        picture,
+        picture.result(),
         recognition.resumed_s,
     )
 

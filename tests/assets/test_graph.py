@@ -1,13 +1,16 @@
 """The main job, end to end, on real parts."""
 
+import threading
 from dataclasses import replace
 
 import dagster as dg
 import pytest
 
+from resources.lake_connection import LakeConnection
 from resources.transcript_catalog import TranscriptCatalog
 from tests.assets.conftest import TINY, Graph
 from tests.media_server import DATA, MediaServer
+from ytcaption_assets.domain.errors import LakeUnavailable
 from ytcaption_assets.domain.media import MediaSource, upload_media_id
 from ytcaption_assets.domain.metrics import wer
 from ytcaption_assets.domain.request import TranscriptionStatus
@@ -74,6 +77,31 @@ def test_what_people_look_at_is_in_the_metadata(graph: Graph, media_server: Medi
         "caption_accuracy": True,
     }
     assert metadata(result, "transcript_parquet")["transcripts_rows"] == 1
+
+
+def test_the_lake_is_opened_while_the_model_works(
+    graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
+):
+    """Once, ahead of the asset that needs it; a lake that does not open yet fails nothing there."""
+    opened: list[bool] = []
+    really = LakeConnection._open
+
+    def opens(lake: LakeConnection):
+        opened.append(threading.current_thread() is threading.main_thread())
+        if is_away:
+            raise LakeUnavailable("away")
+        return really(lake)
+
+    monkeypatch.setattr(LakeConnection, "_open", opens)
+    url, is_away = media_server.url("jfk.flac"), False
+    assert graph.run(graph.submit(url)).success
+    assert opened == [False]
+    opened.clear()
+    is_away = True
+    key = graph.submit(url, force=True)
+    assert not graph.run(key).success
+    assert opened == [False, True]
+    assert document(graph, key).segments
 
 
 def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
