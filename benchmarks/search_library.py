@@ -27,6 +27,9 @@ SEGMENTS = 200
 LINE = 60
 """Characters of a segment, about: what is said in four seconds."""
 
+_AT_ONCE = 1_000
+"""Transcripts of a statement."""
+
 CHANNELS = 100
 FEW_OWNER, FEW = "key:few", 500
 """An owner who has asked for so many transcriptions only."""
@@ -73,7 +76,10 @@ def build(connection: psycopg.Connection, text: list[str], count: int) -> dict[s
     connection.execute(_TRANSCRIPTIONS)
     connection.execute(_REQUESTS, {"owner": "local", "most": count})
     connection.execute(_REQUESTS, {"owner": FEW_OWNER, "most": FEW})
-    connection.execute(_SEGMENTS, {"segments": SEGMENTS, "lines": len(text)})
+    ids = [each[0] for each in connection.execute("select id from ytcaption.transcription")]
+    for begin in range(0, len(ids), _AT_ONCE):
+        values = {"ids": ids[begin : begin + _AT_ONCE], "segments": SEGMENTS, "lines": len(text)}
+        connection.execute(_SEGMENTS, values)
     seconds["rows"] = time.perf_counter() - began
     began = time.perf_counter()
     connection.execute("set maintenance_work_mem = '512MB'")
@@ -119,11 +125,12 @@ select id, place, place * 4, place * 4 + 4, line.text, '[]', -0.2, 0.01, 1.3, 0,
     ytcaption.search_vector('en', line.text, next.text)
 from (
     select id, floor(random() * (%(lines)s - %(segments)s - 1))::integer as first
-    from ytcaption.transcription
+    from unnest(%(ids)s::text[]) as id
 ) as made
 cross join generate_series(0, %(segments)s - 1) as place
 join line on line.number = first + place
 join line as next on next.number = first + place + 1
+order by id, place
 """
 
 

@@ -23,12 +23,14 @@ _DATA, _FRESH, _LOG = "data", "new", "../postgres.log"
 _ORPHANS_TIMEOUT_S = 20.0
 _LARGEST_LOG_BYTES = 16 * 1024**2
 
+_MEBI = 1024**2
+_LEAST_BUFFERS_MB, _MOST_BUFFERS_MB = 64, 512
+
 _SERVER_SETTINGS = {
     "listen_addresses": "",
     "port": PORT,
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    "shared_buffers": "64MB",
     "max_wal_size": "256MB",
     "fsync": "on",
     "synchronous_commit": "on",
@@ -38,6 +40,13 @@ _SERVER_SETTINGS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",  # so may a row that a constraint refuses
 }
+
+
+def shared_buffers_mb() -> int:
+    """What the server keeps of its files: a 32nd of the memory, within bounds. Searches of a large
+    library read a thousand pages, each twenty times as quickly from there."""
+    memory_mb = psutil.virtual_memory().total // _MEBI
+    return min(_MOST_BUFFERS_MB, max(_LEAST_BUFFERS_MB, memory_mb // 32))
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,11 @@ class Postmaster:
             DiskFull: no space.
         """
         self._forget_dead_server()
-        options = {**_SERVER_SETTINGS, "unix_socket_directories": _list_item(str(self.socket))}
+        options = {
+            **_SERVER_SETTINGS,
+            "shared_buffers": f"{shared_buffers_mb()}MB",
+            "unix_socket_directories": _list_item(str(self.socket)),
+        }
         command = " ".join(
             f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items()
         )

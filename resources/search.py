@@ -113,7 +113,7 @@ class Search:
         query = parse_search(text)
         retriever = self._retriever(mode, query)
         with self._postgres.transaction() as connection, _in_time():
-            looked_in = scope(caller, filter)
+            looked_in = scope(connection, caller, filter)
             found = retriever.retrieve(connection, query, looked_in, order)
             if not found.hits and mode == "keyword" and len(query.groups) > 1:
                 wider = query.any_of_them()

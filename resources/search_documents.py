@@ -13,6 +13,12 @@ select transcription.id, transcription.media_id,
 from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
 where
 """
+PLACES: LiteralString = """
+select transcription.id, transcription.published_on from ytcaption.transcription
+where transcription.status = 'completed'
+"""
+"""Of them and of some that are not searched, for `AFTER_NEWEST` and what else is here."""
+
 AFTER_NEWEST: LiteralString = (
     " and (transcription.published_on, transcription.id) < (%(at)s, %(after_id)s)"
 )

@@ -1,8 +1,8 @@
 """Segments that hold the words somebody looks for, by the index that Postgres keeps of them.
 
-What is common is not fetched whole. Where everything is in scope, all is looked for at once, and if
-there is too much of it, in the newest transcripts, until there is enough to rank. Where a filter or
-the caller's rights leave a part, that part's newest transcripts come first.
+What is common is not fetched whole. Where everything is in scope and there is little of it, all is
+looked for at once; else in the newest transcripts, in as many as are likely to hold enough to rank.
+Where a filter or the caller's rights leave a part, that part's newest transcripts come first.
 """
 
 from collections.abc import Sequence
@@ -13,26 +13,33 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import DictRow
 
+from resources.search_commonness import Commonness, commonness
 from resources.search_documents import (
     AFTER_NEWEST,
     AFTER_OLDEST,
     DOCUMENTS,
     NEWEST_FIRST,
     OLDEST_FIRST,
+    PLACES,
 )
 from resources.search_retriever import Document, Hit, Order, Retrieved
 from resources.search_scope import Scope
 from ytcaption_assets.domain.search_query import SearchQuery, Term
 
-BATCH = 200
-"""Transcripts that are looked into at a time."""
+MOST_LOOKS = 2
+"""Into the newest transcripts."""
 
-MOST_BATCHES = 6
 ENOUGH = 400
 """Segments to rank: with as many found among the newest, the older ones are left out."""
 
+SOME = 100
+"""Segments that will do: with fewer among the newest, others are looked into as well."""
+
 MOST_SEGMENTS = 1_000
 """Segments that one look fetches."""
+
+LITTLE = 3 * MOST_SEGMENTS
+"""Expected segments, up to which it may well be no more than one look fetches."""
 
 TIMEOUT_MS = 2_000
 """Of one statement."""
@@ -91,22 +98,34 @@ class _KeywordSearch:
 
     def run(self) -> bool:
         """Looks until there is enough, or all is seen: whether it is all."""
-        if self._scope.is_open and self._look(_EVERYWHERE, is_kept_in_part=False):
+        common = commonness(self._connection, self._values["question"])
+        if (
+            self._scope.is_open
+            and common.found <= LITTLE
+            and self._look(_EVERYWHERE, is_kept_in_part=False)
+        ):
             return True
+        is_whole = self._look_into_newest(common)
+        if is_whole is not None:
+            return is_whole
+        return self._look(_EVERYWHERE) if self._scope.is_open else self._look_in_scope()
+
+    def _look_into_newest(self, common: Commonness) -> bool | None:
+        """Whether it is all; None where there are others."""
         place: tuple[str, str] | None = None
         is_all = True
-        for _ in range(MOST_BATCHES):
-            batch = self._next_documents(place)
+        for _ in range(MOST_LOOKS):
+            size = common.documents_with(ENOUGH)
+            batch = self._next_documents(place, size)
             if batch:
-                is_all &= self._look(_IN_BATCH, [document.id for document in batch])
-                place = (batch[-1].published_on, batch[-1].id)
-            if len(batch) < BATCH:
+                where = _READ_BATCH if common.is_read(len(batch)) else _IN_BATCH
+                is_all &= self._look(where, [id for _, id in batch])
+                place = batch[-1]
+            if len(batch) < size:
                 return is_all
-            if len(self._hits) >= ENOUGH:
+            if len(self._hits) >= SOME:
                 return False
-            if not self._scope.is_open:
-                break
-        return not self._scope.is_open and self._look_in_scope()
+        return None
 
     def _look_in_scope(self) -> bool:
         try:
@@ -115,18 +134,20 @@ class _KeywordSearch:
         except psycopg.errors.QueryCanceled:
             return False
 
-    def _next_documents(self, place: tuple[str, str] | None) -> list[Document]:
-        statement = DOCUMENTS + self._scope.where
+    def _next_documents(self, place: tuple[str, str] | None, size: int) -> list[tuple[str, str]]:
+        """Day and id of those that come next. Where all are in scope, nearly all are: which are not
+        is seen where something is found."""
+        statement = PLACES if self._scope.is_open else DOCUMENTS + self._scope.where
         if place is not None:
             statement += AFTER_OLDEST if self._order == "time" else AFTER_NEWEST
         statement += OLDEST_FIRST if self._order == "time" else NEWEST_FIRST
         at, id = place or (None, None)
         rows = self._connection.execute(
-            statement, self._values | {"at": at, "after_id": id, "batch": BATCH}
-        )
-        found = [Document(**row) for row in rows]
-        self._documents |= {document.id: document for document in found}
-        return found
+            statement, self._values | {"at": at, "after_id": id, "batch": size}
+        ).fetchall()
+        if not self._scope.is_open:
+            self._documents |= {row["id"]: Document(**row) for row in rows}
+        return [(row["published_on"], row["id"]) for row in rows]
 
     def _look(
         self, where: LiteralString, among: Sequence[str] = (), *, is_kept_in_part: bool = True
@@ -242,6 +263,10 @@ where tsv @@ tsquery
 """)
 _EVERYWHERE: LiteralString = "tsv @@ %(question)s::tsquery"
 _IN_BATCH: LiteralString = _EVERYWHERE + " and transcription_id = any(%(among)s)"
+# Past the index of words.
+_READ_BATCH: LiteralString = (
+    "coalesce(tsv) @@ %(question)s::tsquery and transcription_id = any(%(among)s)"
+)
 _IN_SCOPE: LiteralString = """
     and exists (
         select from ytcaption.transcription join ytcaption.media on media.id = media_id

@@ -4,9 +4,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, LiteralString
 
+from psycopg import Connection
+from psycopg.rows import DictRow
+
 from resources.transcription_list import IS_IN_CHANNEL
 from resources.transcription_state import is_asked_for, is_erased
 from ytcaption_assets.domain.caller import Caller
+
+_SMALL = 2_000
+"""Media of a channel."""
 
 Source = Literal["asr", "manual_captions", "automatic_captions"]
 
@@ -68,9 +74,9 @@ class Scope:
     language: str | None
 
 
-def scope(caller: Caller, filter: SearchFilter) -> Scope:
+def scope(connection: Connection[DictRow], caller: Caller, filter: SearchFilter) -> Scope:
     """What this caller may find by this filter."""
-    values = {
+    values: dict[str, Any] = {
         "owner": caller.sees_only,
         "channel": filter.channel,
         "media_id": filter.media_id,
@@ -81,7 +87,13 @@ def scope(caller: Caller, filter: SearchFilter) -> Scope:
     }
     wanted: list[LiteralString] = [SEARCHED]
     if filter.channel is not None:
-        wanted.append(f"({IS_IN_CHANNEL} or {_IS_IN_SUBSCRIBED})")
+        # Of a small channel by name: else all transcripts are looked at for those few.
+        media = connection.execute(_MEDIA_OF_CHANNEL, values | {"most": _SMALL + 1}).fetchall()
+        if len(media) <= _SMALL:
+            values["media_ids"] = [row["id"] for row in media]
+            wanted.append("transcription.media_id = any(%(media_ids)s)")
+        else:
+            wanted.append(f"({IS_IN_CHANNEL} or {_IS_IN_SUBSCRIBED})")
     if filter.media_id is not None:
         wanted.append("transcription.media_id = %(media_id)s")
     if filter.language is not None:
@@ -107,4 +119,15 @@ _IS_IN_SUBSCRIBED: LiteralString = """
         where item.media_id = media.id and item.channel_id = %(channel)s
             and (%(owner)s::text is null or channel.owner = %(owner)s)
     )
+"""
+_MEDIA_OF_CHANNEL: LiteralString = """
+    select id from (
+        select id from ytcaption.media where info ->> 'channel_id' = %(channel)s
+        union select id from ytcaption.media
+        where lower(info ->> 'channel') = lower(%(channel)s)
+        union select item.media_id from ytcaption.channel_item as item
+        join ytcaption.channel on channel.id = item.channel_id
+        where item.channel_id = %(channel)s and item.media_id is not null
+            and (%(owner)s::text is null or channel.owner = %(owner)s)
+    ) as media limit %(most)s
 """

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from resources import search_keyword
+from resources import search_commonness, search_keyword
 from resources.postgres import Postgres
 from resources.request_store import RequestStore
 from resources.search import Search
@@ -17,7 +17,7 @@ from resources.search_scope import SearchFilter
 from tests.library import add_said
 from tests.postgres_servers import SERVERS
 from tests.transcripts import SPOKEN
-from ytcaption_assets.domain.caller import Caller
+from ytcaption_assets.domain.caller import LOCAL, Caller
 from ytcaption_assets.domain.errors import InvalidSearch, SearchTooBroad
 from ytcaption_assets.settings import Settings
 
@@ -230,27 +230,57 @@ def test_orders_pages_and_counts(request_store: RequestStore, search: Search) ->
     assert [each.month for each in page.months][:2] == ["2026-07", "2026-06"]
 
 
-@pytest.mark.parametrize("caller_is_admin", [True, False])
+@pytest.fixture
+def common(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Anything counts as common, and two transcripts as many."""
+    for name, value in (("ENOUGH", 3), ("SOME", 3), ("MOST_SEGMENTS", 4), ("LITTLE", 0)):
+        monkeypatch.setattr(search_keyword, name, value)
+    for name in ("LEAST", "MOST"):
+        monkeypatch.setattr(search_commonness, name, 2)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+@pytest.mark.parametrize("caller", [LOCAL, ANN])
 def test_what_is_too_common_is_looked_for_in_the_newest(
     request_store: RequestStore,
     search: Search,
-    monkeypatch: pytest.MonkeyPatch,
-    caller_is_admin: bool,
+    common: pytest.MonkeyPatch,
+    caller: Caller,
+    is_read: bool,
 ) -> None:
-    """Until there is enough; that it is not all is told."""
-    for name, value in (("BATCH", 2), ("ENOUGH", 3), ("MOST_SEGMENTS", 4), ("MOST_BATCHES", 3)):
-        monkeypatch.setattr(search_keyword, name, value)
+    """Until there is enough; that it is not all is told. Whether the index is read or the rows are
+    makes no difference."""
+    common.setattr(search_commonness, "_READ_US", 0.0 if is_read else 1e9)
     for number in range(1, 7):
         add_said(request_store, f"n{number}", "words", published=f"2026-0{number}-01")
     with request_store.postgres.transaction() as connection:
         connection.execute("update ytcaption.request set owner = 'key:ann'")
-    page = search.page("words", *(() if caller_is_admin else (ANN,)), order="recency")
-    assert names(page)[:2] == ["n6", "n5"]
+    page = search.page("words", caller, order="recency")
+    assert names(page) == ["n6", "n5", "n4", "n3"]
     assert not page.is_complete
     assert "the newest first" in page.notes[-1]
-    monkeypatch.setattr(search_keyword, "MOST_SEGMENTS", 40)
-    monkeypatch.setattr(search_keyword, "BATCH", 20)
-    assert search.page("words", *(() if caller_is_admin else (ANN,))).is_complete
+    common.setattr(search_keyword, "MOST_SEGMENTS", 40)
+    common.setattr(search_commonness, "MOST", 20)
+    common.setattr(search_commonness, "LEAST", 20)
+    page = search.page("words", caller)
+    assert len(names(page)) == 6
+    assert page.is_complete
+
+
+@pytest.mark.parametrize("caller", [LOCAL, ANN])
+def test_what_the_newest_do_not_say_is_found_in_older_ones(
+    request_store: RequestStore, search: Search, common: pytest.MonkeyPatch, caller: Caller
+) -> None:
+    """However common it was thought to be."""
+    for number in range(1, 9):
+        text = "something old" if number == 1 else "words"
+        add_said(request_store, f"n{number}", text, published=f"2026-0{number}-01")
+    with request_store.postgres.transaction() as connection:
+        connection.execute("update ytcaption.request set owner = 'key:ann'")
+    page = search.page("something", caller)
+    assert names(page) == ["n1"]
+    assert page.is_complete
 
 
 def test_time_is_bounded(

@@ -238,7 +238,9 @@ def test_the_index_of_vectors_is_used(request_store: RequestStore, store: Embedd
     before = request_store.postgres.rows(used, {})[0]["scans"]
     with request_store.postgres.transaction() as connection:
         meaning = SemanticRetriever(*TOY.query("dog"))
-        meaning.retrieve(connection, parse_search("dog"), scope(LOCAL, SearchFilter()), "relevance")
+        meaning.retrieve(
+            connection, parse_search("dog"), scope(connection, LOCAL, SearchFilter()), "relevance"
+        )
         connection.execute("select pg_stat_force_next_flush()")
     assert request_store.postgres.rows(used, {})[0]["scans"] > before
 

@@ -1,0 +1,65 @@
+"""How common what is looked for is, by Postgres' statistics, and what it costs to find some."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+LEAST, MOST = 50, 1_000
+"""Transcripts that one look goes into."""
+
+_READ_US, _ENTRY_US, _PLACE_US = 0.45, 0.1, 0.05
+"""Microseconds to read a segment, an entry of the index of words, and a segment's place. Measured
+by `benchmarks.search`; only their ratios count."""
+
+_SLACK = 1.25
+
+
+@dataclass(frozen=True)
+class Commonness:
+    """What is expected. It may be wrong: what is looked for stands together, or is new.
+
+    Attributes:
+        found: segments that hold what is looked for.
+        segments, documents: of the whole library, at least 1.
+    """
+
+    found: float
+    segments: float
+    documents: float
+
+    def documents_with(self, enough: int) -> int:
+        """How many transcripts are likely to hold so many segments of it, within the bounds."""
+        share = max(self.found, 1.0) / self.segments
+        needed = _SLACK * enough / share * self.documents / self.segments
+        return min(MOST, max(LEAST, math.ceil(needed)))
+
+    def is_read(self, documents: int) -> bool:
+        """Whether to read the segments of so many transcripts is quicker than the index of words,
+        whose list of a common word is read whole."""
+        segments = documents * self.segments / self.documents
+        return _READ_US * segments < _ENTRY_US * self.found + _PLACE_US * segments
+
+
+def commonness(connection: Connection[DictRow], question: str) -> Commonness:
+    """Of what a tsquery looks for."""
+    planned: Any = connection.execute(_PLANNED, {"question": question}).fetchone()
+    [plan] = planned["QUERY PLAN"]
+    size = connection.execute(_SIZE).fetchone()
+    assert size is not None
+    return Commonness(
+        plan["Plan"]["Plan Rows"], max(size["segments"], 1.0), max(size["documents"], 1.0)
+    )
+
+
+_PLANNED: LiteralString = (
+    "explain (format json) select from ytcaption.segment where tsv @@ %(question)s::tsquery"
+)
+_SIZE: LiteralString = """
+select segment.reltuples as segments, transcription.reltuples as documents
+from pg_class as segment, pg_class as transcription
+where segment.oid = 'ytcaption.segment'::regclass
+    and transcription.oid = 'ytcaption.transcription'::regclass
+"""
