@@ -1,7 +1,7 @@
 """Search over a library of real text, beside plain Postgres and DuckDB's full-text search.
 
     python -m benchmarks.search [--transcripts 1000 10000] [--clients 1 16] [--no-peers]
-        [--semantic]
+        [--semantic] [--kept FOLDER]
 
 Ours is the whole of `Search.page`: rights, ranking, marks, context, counts. The peers give ten rows
 with their rank, and nothing else. `benchmarks/search_library.py` says what the text is, and
@@ -14,8 +14,10 @@ import random
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from rich.console import Console
@@ -55,6 +57,9 @@ def main() -> None:
     parser.add_argument(
         "--semantic", action="store_true", help="also by meaning; needs the extra `semantic`"
     )
+    parser.add_argument(
+        "--kept", type=Path, help="libraries stay in this folder, and are not built once more"
+    )
     arguments = parser.parse_args()
     console = Console(width=150)
     for name, value in machine().items():
@@ -62,12 +67,23 @@ def main() -> None:
     text = lines(TEXT_FOLDER)
     is_met = True
     for count in arguments.transcripts:
-        with tempfile.TemporaryDirectory(prefix="ytc-search-", dir="/tmp") as folder:
-            settings = Settings(home=Path(folder) / "home", _env_file=None)  # pyright: ignore
+        with _folder(arguments.kept, count) as folder:
+            settings = Settings(home=folder / "home", _env_file=None)  # pyright: ignore
             with migrated_postgres(settings):
-                is_met &= _measure(console, settings, Path(folder), text, count, arguments)
+                is_met &= _measure(console, settings, folder, text, count, arguments)
                 close_pools(database_urls(settings))
     sys.exit(0 if is_met else 1)
+
+
+@contextmanager
+def _folder(kept: Path | None, count: int) -> Iterator[Path]:
+    if kept is not None:
+        folder = kept / f"ytc-search-{count}"
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="ytc-search-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def _measure(
@@ -79,11 +95,13 @@ def _measure(
     arguments: argparse.Namespace,
 ) -> bool:
     with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
-        took_s = build(connection, text, count)
-        steps = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in took_s.items())
+        steps = "before this"
+        if not _has(connection, "media"):
+            took_s = build(connection, text, count)
+            steps = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in took_s.items())
         console.rule(f"{count:,} transcripts, {count * SEGMENTS:,} segments")
         console.print(f"built: {steps}; {_sizes(connection)}")
-        arms: dict[str, tuple[Ask, list[str]]] = _ours(settings, text)
+        arms: dict[str, tuple[Ask, list[str]]] = _ours(connection, settings, text)
         if arguments.semantic:
             arms |= _by_meaning(console, connection, settings, text)
         if not arguments.no_peers:
@@ -110,9 +128,11 @@ def _measure(
     return is_met
 
 
-def _ours(settings: Settings, text: list[str]) -> dict[str, tuple[Ask, list[str]]]:
+def _ours(
+    connection: psycopg.Connection, settings: Settings, text: list[str]
+) -> dict[str, tuple[Ask, list[str]]]:
     search = Search(Postgres.from_settings(settings, "api"))
-    common, seldom, rare = frequent(text)
+    common, seldom, rare = frequent(connection, text)
     draw = random.Random(2)
     phrases = [
         f'"{" ".join(words[2:5])}"'
@@ -144,13 +164,15 @@ def _by_meaning(
     console: Console, connection: psycopg.Connection, settings: Settings, text: list[str]
 ) -> dict[str, tuple[Ask, list[str]]]:
     embedder = embedder_of(settings.embedding_model)
-    took_s = add_vectors(connection, text, SEGMENTS, embedder)
+    steps = "before this"
+    if not _has(connection, "embedding"):
+        took_s = add_vectors(connection, text, SEGMENTS, embedder)
+        steps = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in took_s.items())
     row = connection.execute(
         "select count(*), pg_size_pretty(pg_table_size('ytcaption.embedding')), "
         "pg_size_pretty(pg_indexes_size('ytcaption.embedding')) from ytcaption.embedding"
     ).fetchone()
     assert row is not None
-    steps = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in took_s.items())
     console.print(f"{row[0]:,} passages: {steps}; rows {row[1]}, indexes {row[2]}")
     search = Search(Postgres.from_settings(settings, "api"), embedder)
     asked = questions(text)
@@ -165,6 +187,10 @@ def _by_meaning(
         "ytcaption, one of many owners by meaning": by("semantic", FEW, SearchFilter()),
         "ytcaption, by words and meaning": by("hybrid", LOCAL, SearchFilter()),
     }
+
+
+def _has(connection: psycopg.Connection, table: LiteralString) -> bool:
+    return connection.execute(f"select from ytcaption.{table} limit 1").fetchone() is not None
 
 
 def _heads(clients: list[int]) -> list[str]:

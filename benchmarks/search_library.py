@@ -134,13 +134,19 @@ order by id, place
 """
 
 
-def frequent(text: list[str]) -> list[list[str]]:
-    """Words by how many segments hold them: 1 of 20 to 200, of 200 to 5,000, and fewer."""
+def frequent(connection: psycopg.Connection, text: list[str]) -> list[list[str]]:
+    """Words by how many segments hold them: 1 of 20 to 200, of 200 to 5,000, and fewer. No stop
+    words, by which nothing is looked for."""
     counts = Counter(word for line in text for word in set(re.findall(r"[a-z]{4,}", line.lower())))
+    looked_for = connection.execute(
+        "select word from unnest(%s::text[]) as word "
+        "where numnode(plainto_tsquery('english', word)) > 0 order by word collate \"C\"",
+        (list(counts),),
+    ).fetchall()
     bounds = (len(text) / 20, len(text) / 200, len(text) / 5_000, 1)
     draw = random.Random(1)
     classes = []
     for most, least in pairwise(bounds):
-        words = sorted(word for word, count in counts.items() if least < count <= most)
+        words = [word for (word,) in looked_for if least < counts[word] <= most]
         classes.append(draw.sample(words, min(40, len(words))))
     return classes

@@ -22,6 +22,8 @@ LINES = 7
 
 STEP = 4
 _BATCH = 20_000
+_INDEX_BYTES = 1_600
+"""Of a passage, while the index of vectors is made."""
 
 
 def add_vectors(
@@ -65,7 +67,7 @@ def add_vectors(
                 copy.write_row((id, at, at + LINES - 1, row[0], as_text(vector)))
     seconds["vectors"] = time.perf_counter() - began
     began = time.perf_counter()
-    connection.execute("set maintenance_work_mem = '2GB'")
+    connection.execute(f"set maintenance_work_mem = '{_index_memory_mb(len(places))}MB'")
     connection.execute(
         f"create index embedding_of_model_{row[0]} on ytcaption.embedding using hnsw "
         f"((vector::halfvec({model.dimensions})) halfvec_cosine_ops) where model_id = {row[0]}"
@@ -73,6 +75,11 @@ def add_vectors(
     seconds["index of vectors"] = time.perf_counter() - began
     connection.execute("vacuum analyze ytcaption.embedding")
     return seconds
+
+
+def _index_memory_mb(passages: int) -> int:
+    """Where the index does not fit while it is made, that takes many times as long."""
+    return max(256, passages * _INDEX_BYTES // 1024**2)
 
 
 def questions(text: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import psycopg
 from psycopg import Connection
@@ -56,9 +57,9 @@ class _Group:
     is_of_many: bool
     hits: list[Hit] = field(default_factory=list)
 
-    @property
+    @cached_property
     def score(self) -> float:
-        """Of its best segment; many say little more."""
+        """Of its best segment; many say little more. Once all of its hits are there."""
         best = max(hit.score for hit in self.hits)
         more = min(len(self.hits) - 1, 10) if self.is_of_many else 0
         return round(best * (1 + 0.1 * more), 6)

@@ -14,17 +14,10 @@ from ytcaption.transcription join ytcaption.media on media.id = transcription.me
 where
 """
 PLACES: LiteralString = """
-select transcription.id, transcription.published_on from ytcaption.transcription
-where transcription.status = 'completed'
+select transcription.id from ytcaption.transcription where transcription.status = 'completed'
 """
-"""Of them and of some that are not searched, for `AFTER_NEWEST` and what else is here."""
+"""Ids of these and of some that are not searched."""
 
-AFTER_NEWEST: LiteralString = (
-    " and (transcription.published_on, transcription.id) < (%(at)s, %(after_id)s)"
-)
-AFTER_OLDEST: LiteralString = (
-    " and (transcription.published_on, transcription.id) > (%(at)s, %(after_id)s)"
-)
 NEWEST_FIRST: LiteralString = (
     " order by transcription.published_on desc, transcription.id desc limit %(batch)s"
 )

@@ -15,8 +15,6 @@ from psycopg.rows import DictRow
 
 from resources.search_commonness import Commonness, commonness
 from resources.search_documents import (
-    AFTER_NEWEST,
-    AFTER_OLDEST,
     DOCUMENTS,
     NEWEST_FIRST,
     OLDEST_FIRST,
@@ -25,9 +23,6 @@ from resources.search_documents import (
 from resources.search_retriever import Document, Hit, Order, Retrieved
 from resources.search_scope import Scope
 from ytcaption_assets.domain.search_query import SearchQuery, Term
-
-MOST_LOOKS = 2
-"""Into the newest transcripts."""
 
 ENOUGH = 400
 """Segments to rank: with as many found among the newest, the older ones are left out."""
@@ -99,79 +94,63 @@ class _KeywordSearch:
     def run(self) -> bool:
         """Looks until there is enough, or all is seen: whether it is all."""
         common = commonness(self._connection, self._values["question"])
-        if (
-            self._scope.is_open
-            and common.found <= LITTLE
-            and self._look(_EVERYWHERE, is_kept_in_part=False)
-        ):
-            return True
-        is_whole = self._look_into_newest(common)
-        if is_whole is not None:
-            return is_whole
-        return self._look(_EVERYWHERE) if self._scope.is_open else self._look_in_scope()
+        everywhere: list[DictRow] = []
+        if self._scope.is_open and common.found <= LITTLE:
+            everywhere = self._found(_EVERYWHERE)
+            if len(everywhere) < MOST_SEGMENTS:
+                return self._add(everywhere)
+        is_all, are_others = self._look_into_newest(common)
+        if not are_others:
+            return is_all
+        if len(self._hits) >= SOME:
+            return False
+        if self._scope.is_open:
+            return self._add(everywhere or self._found(_EVERYWHERE))
+        return self._look_in_scope()
 
-    def _look_into_newest(self, common: Commonness) -> bool | None:
-        """Whether it is all; None where there are others."""
-        place: tuple[str, str] | None = None
-        is_all = True
-        for _ in range(MOST_LOOKS):
-            size = common.documents_with(ENOUGH)
-            batch = self._next_documents(place, size)
-            if batch:
-                where = _READ_BATCH if common.is_read(len(batch)) else _IN_BATCH
-                is_all &= self._look(where, [id for _, id in batch])
-                place = batch[-1]
-            if len(batch) < size:
-                return is_all
-            if len(self._hits) >= SOME:
-                return False
-        return None
+    def _look_into_newest(self, common: Commonness) -> tuple[bool, bool]:
+        """Whether all that they hold was fetched, and whether there are other transcripts."""
+        size = common.documents_with(ENOUGH)
+        ids = self._newest(size)
+        if not ids:
+            return True, False
+        where = _READ_BATCH if common.is_read(len(ids)) else _IN_BATCH
+        return self._add(self._found(where, ids)), len(ids) == size
 
     def _look_in_scope(self) -> bool:
         try:
             with self._connection.transaction():
-                return self._look(_EVERYWHERE + _IN_SCOPE + self._scope.where + ")")
+                return self._add(self._found(_EVERYWHERE + _IN_SCOPE + self._scope.where + ")"))
         except psycopg.errors.QueryCanceled:
             return False
 
-    def _next_documents(self, place: tuple[str, str] | None, size: int) -> list[tuple[str, str]]:
-        """Day and id of those that come next. Where all are in scope, nearly all are: which are not
-        is seen where something is found."""
+    def _newest(self, most: int) -> list[str]:
+        """Those that come first. Where all are in scope, nearly all are: which are not is seen
+        where something is found."""
         statement = PLACES if self._scope.is_open else DOCUMENTS + self._scope.where
-        if place is not None:
-            statement += AFTER_OLDEST if self._order == "time" else AFTER_NEWEST
         statement += OLDEST_FIRST if self._order == "time" else NEWEST_FIRST
-        at, id = place or (None, None)
-        rows = self._connection.execute(
-            statement, self._values | {"at": at, "after_id": id, "batch": size}
-        ).fetchall()
+        rows = self._connection.execute(statement, self._values | {"batch": most}).fetchall()
         if not self._scope.is_open:
             self._documents |= {row["id"]: Document(**row) for row in rows}
-        return [(row["published_on"], row["id"]) for row in rows]
+        return [row["id"] for row in rows]
 
-    def _look(
-        self, where: LiteralString, among: Sequence[str] = (), *, is_kept_in_part: bool = True
-    ) -> bool:
-        """Adds what is found: whether it was all.
-
-        Args:
-            is_kept_in_part: also where there is more of it than one look fetches.
-        """
+    def _found(self, where: LiteralString, among: Sequence[str] = ()) -> list[DictRow]:
+        """Segments with their scores, `MOST_SEGMENTS` at most."""
         # Planned for these very words: how common they are decides which index is read.
-        rows = self._connection.execute(
+        return self._connection.execute(
             _HITS.format(where=sql.SQL(where)),
             self._values | {"among": list(among), "most": MOST_SEGMENTS},
             prepare=False,
         ).fetchall()
-        is_all = len(rows) < MOST_SEGMENTS
-        if not is_all and not is_kept_in_part:
-            return False
+
+    def _add(self, rows: list[DictRow]) -> bool:
+        """Whether they are all that one look could find."""
         self._describe({row["transcription_id"] for row in rows} - self._documents.keys())
         for row in rows:
             id, index = row["transcription_id"], row["index"]
             if id in self._documents:
                 self._hits[id, index] = (Hit(id, index, row["score"]), row["is_own"])
-        return is_all
+        return len(rows) < MOST_SEGMENTS
 
     def _describe(self, ids: set[str]) -> None:
         if ids:
@@ -242,7 +221,10 @@ with recursive spoken (code) as (
         where status = 'completed' and language > spoken.code
     ) from spoken where spoken.code is not null
 ), language (code) as (
-    select code from spoken where code is not null union select 'en' union select null
+    select code from spoken where code is not null union select 'en'
+    union select null where exists (
+        select from ytcaption.transcription where status = 'completed' and language is null
+    )
 )
 """)
 

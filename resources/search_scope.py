@@ -12,7 +12,7 @@ from resources.transcription_state import is_asked_for, is_erased
 from ytcaption_assets.domain.caller import Caller
 
 _SMALL = 2_000
-"""Media of a channel."""
+"""Transcripts of somebody, media of a channel."""
 
 Source = Literal["asr", "manual_captions", "automatic_captions"]
 
@@ -86,8 +86,14 @@ def scope(connection: Connection[DictRow], caller: Caller, filter: SearchFilter)
         "sources": list(filter.sources),
     }
     wanted: list[LiteralString] = [SEARCHED]
+    # Of who has asked for few, and of a small channel, by name: else all transcripts are looked at
+    # for those few.
+    if caller.sees_only is not None:
+        mine = connection.execute(_ASKED_FOR, values | {"most": _SMALL + 1}).fetchall()
+        if len(mine) <= _SMALL:
+            values["mine"] = [row["id"] for row in mine]
+            wanted.append("transcription.id = any(%(mine)s)")
     if filter.channel is not None:
-        # Of a small channel by name: else all transcripts are looked at for those few.
         media = connection.execute(_MEDIA_OF_CHANNEL, values | {"most": _SMALL + 1}).fetchall()
         if len(media) <= _SMALL:
             values["media_ids"] = [row["id"] for row in media]
@@ -119,6 +125,10 @@ _IS_IN_SUBSCRIBED: LiteralString = """
         where item.media_id = media.id and item.channel_id = %(channel)s
             and (%(owner)s::text is null or channel.owner = %(owner)s)
     )
+"""
+_ASKED_FOR: LiteralString = """
+    select distinct transcription_id as id from ytcaption.request where owner = %(owner)s
+    limit %(most)s
 """
 _MEDIA_OF_CHANNEL: LiteralString = """
     select id from (

@@ -232,11 +232,11 @@ def test_orders_pages_and_counts(request_store: RequestStore, search: Search) ->
 
 @pytest.fixture
 def common(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Anything counts as common, and two transcripts as many."""
-    for name, value in (("ENOUGH", 3), ("SOME", 3), ("MOST_SEGMENTS", 4), ("LITTLE", 0)):
+    """Anything counts as common, and four transcripts as many."""
+    for name, value in (("SOME", 3), ("MOST_SEGMENTS", 5), ("LITTLE", 0)):
         monkeypatch.setattr(search_keyword, name, value)
     for name in ("LEAST", "MOST"):
-        monkeypatch.setattr(search_commonness, name, 2)
+        monkeypatch.setattr(search_commonness, name, 4)
     return monkeypatch
 
 
