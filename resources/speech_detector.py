@@ -27,8 +27,8 @@ MAYBE = 0.3
 
 _CONTEXT = 64  # samples of the frame before that the model is shown, too
 _STATE = (1, 1, 128)
-_BLOCK_FRAMES = 20_000
-"""Eleven minutes, heard on their own: side by side."""
+_BLOCK_FRAMES = 10_000
+"""Five minutes, heard on their own: side by side."""
 
 _CHUNK_FRAMES = 512
 """Handed to the model at once. With 10,000, as faster-whisper does it, each of its steps goes
