@@ -28,7 +28,7 @@ from benchmarks.search_library import FEW_OWNER, SEGMENTS, build, frequent, line
 from benchmarks.search_load import Took, timed
 from benchmarks.search_peers import DuckFts, PlainPostgres
 from benchmarks.search_vectors import add_vectors, questions
-from resources.database_urls import database_urls
+from resources.database_urls import database_urls, postgres_folder
 from resources.embedder import embedder_of
 from resources.migrate import migrated_postgres
 from resources.postgres import Postgres, close_pools
@@ -40,11 +40,15 @@ from ytcaption_assets.settings import Settings
 
 GOAL_MS = 50.0
 MEANING_GOAL_MS = 100.0
+_READ_BYTES = 1024**2
 TEXT_FOLDER = Path("build/search")
 FEW = Caller(FEW_OWNER, frozenset({"read"}))
 
 Ask = Callable[[str], object]
 """Asks for what a client might type."""
+
+Arms = dict[str, tuple[Ask, list[str]]]
+"""By name: how, and what for."""
 
 
 def main() -> None:
@@ -101,20 +105,28 @@ def _measure(
             steps = ", ".join(f"{step} {seconds:.0f} s" for step, seconds in took_s.items())
         console.rule(f"{count:,} transcripts, {count * SEGMENTS:,} segments")
         console.print(f"built: {steps}; {_sizes(connection)}")
-        arms: dict[str, tuple[Ask, list[str]]] = _ours(connection, settings, text)
+        ours = _ours(connection, settings, text)
         if arguments.semantic:
-            arms |= _by_meaning(console, connection, settings, text)
+            ours |= _by_meaning(console, connection, settings, text)
+        # Before the peers are made, which take the machine's memory.
+        is_met = _timed(console, ours, arguments)
         if not arguments.no_peers:
             plain = PlainPostgres(connection, database_urls(settings).admin)
             duck = DuckFts(connection, folder / "peer.duckdb")
             console.print(f"peers: {plain.told}; {duck.told}")
-            words, phrases = arms["ytcaption, common word"][1], arms["ytcaption, phrase"][1]
-            arms |= {
+            words, phrases = ours["ytcaption, common word"][1], ours["ytcaption, phrase"][1]
+            peers: Arms = {
                 "plain tsvector, common word": (plain.by_words, words),
                 "plain tsvector, phrase": (plain.by_phrase, phrases),
                 "plain ILIKE, common word": (plain.by_ilike, words),
                 "DuckDB FTS, common word": (duck.by_words, words),
             }
+            _timed(console, peers, arguments)
+    return is_met
+
+
+def _timed(console: Console, arms: Arms, arguments: argparse.Namespace) -> bool:
+    """Prints a table: whether each met its goal with one client."""
     table = Table(
         "milliseconds, p50 / p95 (searches a second, CPU ms each)", *_heads(arguments.clients)
     )
@@ -123,14 +135,12 @@ def _measure(
         measured = [timed(ask, asked, clients, arguments.seconds) for clients in arguments.clients]
         table.add_row(name, *map(_cell, measured))
         goal_ms = MEANING_GOAL_MS if name.endswith("meaning") else GOAL_MS
-        is_met &= not name.startswith("ytcaption") or measured[0].p95_ms <= goal_ms
+        is_met &= measured[0].p95_ms <= goal_ms
     console.print(table)
     return is_met
 
 
-def _ours(
-    connection: psycopg.Connection, settings: Settings, text: list[str]
-) -> dict[str, tuple[Ask, list[str]]]:
+def _ours(connection: psycopg.Connection, settings: Settings, text: list[str]) -> Arms:
     search = Search(Postgres.from_settings(settings, "api"))
     common, seldom, rare = frequent(connection, text)
     draw = random.Random(2)
@@ -162,7 +172,7 @@ def _ours(
 
 def _by_meaning(
     console: Console, connection: psycopg.Connection, settings: Settings, text: list[str]
-) -> dict[str, tuple[Ask, list[str]]]:
+) -> Arms:
     embedder = embedder_of(settings.embedding_model)
     steps = "before this"
     if not _has(connection, "embedding"):
@@ -175,6 +185,7 @@ def _by_meaning(
     assert row is not None
     console.print(f"{row[0]:,} passages: {steps}; rows {row[1]}, indexes {row[2]}")
     search = Search(Postgres.from_settings(settings, "api"), embedder)
+    _read(connection, settings, "embedding")
     asked = questions(text)
     in_channel = SearchFilter(channel="UC50")
 
@@ -191,6 +202,20 @@ def _by_meaning(
 
 def _has(connection: psycopg.Connection, table: LiteralString) -> bool:
     return connection.execute(f"select from ytcaption.{table} limit 1").fetchone() is not None
+
+
+def _read(connection: psycopg.Connection, settings: Settings, table: str) -> None:
+    """A table's files and its indexes' once, as a server has them in memory after some searches."""
+    rows = connection.execute(
+        "select pg_relation_filepath(oid) from pg_class where oid = %(table)s::regclass "
+        "or oid in (select indexrelid from pg_index where indrelid = %(table)s::regclass)",
+        {"table": f"ytcaption.{table}"},
+    )
+    for (path,) in rows:
+        for part in postgres_folder(settings).joinpath("data").glob(f"{path}*"):
+            with part.open("rb") as file:
+                while file.read(_READ_BYTES):
+                    pass
 
 
 def _heads(clients: list[int]) -> list[str]:

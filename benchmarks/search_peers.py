@@ -20,6 +20,7 @@ class PlainPostgres:
     """
 
     def __init__(self, connection: psycopg.Connection, url: str) -> None:
+        connection.execute("drop table if exists public.plain")
         began = time.perf_counter()
         connection.execute(
             "create table public.plain as select transcription_id, index, text, "
@@ -75,19 +76,25 @@ class DuckFts:
     """
 
     def __init__(self, connection: psycopg.Connection, path: Path) -> None:
+        path.unlink(missing_ok=True)
         began = time.perf_counter()
         self._database = duckdb.connect(str(path))
         load_extensions(self._database, "fts")
-        rows = connection.execute("select text from ytcaption.segment")
         self._database.execute("create table plain (id bigint, text varchar)")
         csv = path.with_suffix(".csv")
-        with csv.open("w", encoding="utf-8") as file:
-            for number, (text,) in enumerate(rows):
-                file.write(f"{number}\t{text}\n")
+        with (
+            csv.open("wb") as file,
+            connection.cursor().copy(
+                "copy (select row_number() over (), text from ytcaption.segment) to stdout"
+            ) as copy,
+        ):
+            for block in copy:
+                file.write(block)
         self._database.execute(
             f"insert into plain from read_csv('{csv}', delim='\t', header=false, quote='', "
             "columns={'id': 'bigint', 'text': 'varchar'})"
         )
+        csv.unlink()
         self._database.execute("pragma create_fts_index('plain', 'id', 'text')")
         self._database.execute("checkpoint")
         self.told = (

@@ -18,28 +18,33 @@ _SLACK = 1.25
 
 
 @dataclass(frozen=True)
+class LibrarySize:
+    """About, and at least 1 each."""
+
+    segments: float
+    documents: float
+
+
+@dataclass(frozen=True)
 class Commonness:
     """What is expected. It may be wrong: what is looked for stands together, or is new.
 
     Attributes:
         found: segments that hold what is looked for.
-        segments, documents: of the whole library, at least 1.
     """
 
     found: float
-    segments: float
-    documents: float
+    library: LibrarySize
 
     def documents_with(self, enough: int) -> int:
         """How many transcripts are likely to hold so many segments of it, within the bounds."""
-        share = max(self.found, 1.0) / self.segments
-        needed = _SLACK * enough / share * self.documents / self.segments
+        needed = _SLACK * enough * self.library.documents / max(self.found, 1.0)
         return min(MOST, max(LEAST, math.ceil(needed)))
 
     def is_read(self, documents: int) -> bool:
         """Whether to read the segments of so many transcripts is quicker than the index of words,
         whose list of a common word is read whole."""
-        segments = documents * self.segments / self.documents
+        segments = documents * self.library.segments / self.library.documents
         return _READ_US * segments < _ENTRY_US * self.found + _PLACE_US * segments
 
 
@@ -47,11 +52,14 @@ def commonness(connection: Connection[DictRow], question: str) -> Commonness:
     """Of what a tsquery looks for."""
     planned: Any = connection.execute(_PLANNED, {"question": question}).fetchone()
     [plan] = planned["QUERY PLAN"]
+    return Commonness(plan["Plan"]["Plan Rows"], library_size(connection))
+
+
+def library_size(connection: Connection[DictRow]) -> LibrarySize:
+    """As Postgres has counted last."""
     size = connection.execute(_SIZE).fetchone()
     assert size is not None
-    return Commonness(
-        plan["Plan"]["Plan Rows"], max(size["segments"], 1.0), max(size["documents"], 1.0)
-    )
+    return LibrarySize(max(size["segments"], 1.0), max(size["documents"], 1.0))
 
 
 _PLANNED: LiteralString = (

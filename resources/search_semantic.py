@@ -4,6 +4,7 @@ Where a filter or the caller's rights leave few transcripts, all their passages 
 the index of vectors is gone through, the nearest first, until there are enough that are in scope.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from psycopg.rows import DictRow
 
 from resources.embedder import EmbeddingModel
 from resources.embedding_store import NO_PGVECTOR, as_text, has_vectors
+from resources.search_commonness import library_size
 from resources.search_documents import DOCUMENTS, NEWEST_FIRST
 from resources.search_retriever import Document, Hit, Order, Retrieved
 from resources.search_scope import Scope
@@ -26,8 +28,13 @@ if TYPE_CHECKING:
 MOST_PASSAGES = 100
 """Of a search: what is further off says something else."""
 
-FEW_DOCUMENTS = 500
-"""Transcripts in scope, up to which all their passages are compared."""
+FEW_DOCUMENTS, MOST_FEW_DOCUMENTS = 500, 4_000
+"""Transcripts in scope, up to which all their passages are compared: in a small library, and in the
+largest."""
+
+BALANCE = 120
+"""Comparing takes as long as going through the index where the square of the transcripts in scope
+is so many times the library's. Measured by `benchmarks.search`."""
 
 EF_SEARCH = 100
 """Vectors that one look into the index gives; pgvector looks again while too few are in scope."""
@@ -102,10 +109,12 @@ class SemanticRetriever:
 
 def _few(connection: Connection[DictRow], scope: Scope) -> dict[str, Document] | None:
     """What is in scope; None where it is much."""
+    few = math.sqrt(BALANCE * library_size(connection).documents)
+    few = int(min(max(few, FEW_DOCUMENTS), MOST_FEW_DOCUMENTS))
     rows = connection.execute(
-        DOCUMENTS + scope.where + NEWEST_FIRST, scope.values | {"batch": FEW_DOCUMENTS + 1}
+        DOCUMENTS + scope.where + NEWEST_FIRST, scope.values | {"batch": few + 1}
     ).fetchall()
-    return None if len(rows) > FEW_DOCUMENTS else {row["id"]: Document(**row) for row in rows}
+    return None if len(rows) > few else {row["id"]: Document(**row) for row in rows}
 
 
 def _described(

@@ -109,6 +109,7 @@ def test_only_what_may_be_read_is_found(
     for few in (500, 0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(search_semantic, "FEW_DOCUMENTS", few)
+            patch.setattr(search_semantic, "BALANCE", 0)
             assert names(search.page("dog", ANN, mode=mode)) == ["hers"]
             assert names(search.page("dog", BEN, mode=mode)) == ["his"]
             assert names(search.page("dog", mode=mode)) == ["hers", "his"]
@@ -124,6 +125,7 @@ def test_filters_and_versions(
 ) -> None:
     """As in keyword mode, by comparing all in scope and by the index."""
     monkeypatch.setattr(search_semantic, "FEW_DOCUMENTS", few)
+    monkeypatch.setattr(search_semantic, "BALANCE", 0)
     for number in range(12):
         add_said(request_store, f"other{number}", "a puppy", channel="Other")
     add_said(request_store, "a", "dog", channel="Mine", published="2026-01-31", language="de")
