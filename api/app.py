@@ -60,7 +60,6 @@ from resources.channel_listing import ChannelLister
 from resources.channel_store import ChannelStore
 from resources.database_urls import database_urls
 from resources.deliveries import Deliveries
-from resources.embedder import embedder_of
 from resources.jwt_tokens import JwtTokens
 from resources.object_store import ObjectStore
 from resources.orchestrator import Orchestrator
@@ -71,6 +70,7 @@ from resources.sites import check_sites, warm_up
 from resources.telemetry import start_telemetry, stop_telemetry
 from resources.uploads import Uploads
 from resources.webhooks import Webhooks
+from resources.worker_embedder import warm_embedder_of
 from ytcaption_assets.domain.errors import SetupError
 from ytcaption_assets.settings import Settings, load_settings
 
@@ -189,7 +189,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         api_keys=api_keys,
         webhooks=Webhooks(settings, postgres),
         deliveries=Deliveries(postgres),
-        search=Search(postgres, embedder_of(settings.embedding_model)),
+        search=Search(postgres, warm_embedder_of(settings)),
         door=door,
         analytics=Analytics(settings),
     )

@@ -1,5 +1,6 @@
 """Texts as vectors that are near each other where they mean the same, by a sentence-transformers
-model, which is loaded once a process, when it is first needed."""
+model, which is loaded once a process, when it is first needed. `worker_embedder.py` has one that
+asks a process which holds the model already."""
 
 import hashlib
 import importlib.util
@@ -30,7 +31,10 @@ _REVISION = "3c28bf45824d009a2fb67065a6f3fca72290d8c16847a42117f738ba8b6ce488"
 MOST_DIMENSIONS = 4_000
 """What pgvector has an index for."""
 
-_AT_ONCE = 16
+AT_ONCE = 16
+"""Texts that the model takes together, in whichever process, so that their vectors are the same."""
+
+BUSY = "The model of semantic search is being loaded, or is busy. Ask again."
 _LOADING_S = 30.0
 """How long a search waits for the model, which another one loads or uses."""
 
@@ -63,10 +67,14 @@ def has_embeddings(settings: Settings) -> bool:
 
 
 class Embedder:
-    """One model of this process."""
+    """One model of this process.
+
+    Attributes:
+        name: as in the settings.
+    """
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
         self._lock = threading.Lock()
         self._loaded: tuple[Any, EmbeddingModel] | None = None
         self._query = lru_cache(_KEPT_QUERIES)(self._query_vector)
@@ -76,54 +84,80 @@ class Embedder:
         """What it is; loads it.
 
         Raises:
-            as `embed`.
+            as `encode`.
         """
-        with self._lock:
-            return self._load()[1]
+        return self.encode(())[0]
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
-        """float32, shape (n_texts, dimensions), each of length 1. What is longer than the model
-        reads is cut off.
+        """float32, shape (n_texts, dimensions), each of length 1, made by `model`. What is longer
+        than the model reads is cut off.
 
         Raises:
-            SemanticUnavailable: the extra is not installed.
-            ModelUnavailable: there is no such folder, and no hub that answers has it.
-            ModelCorrupt: its files are not what is pinned.
+            as `encode`; ModelUnavailable also where another model takes its place meanwhile.
         """
-        with self._lock:
-            loaded, _ = self._load()
-            return loaded.encode(
-                list(texts),
-                batch_size=_AT_ONCE,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-            )
+        import numpy as np
+
+        model, none = self.encode(())
+        parts = [none]
+        for start in range(0, len(texts), AT_ONCE):
+            made_by, vectors = self.encode(texts[start : start + AT_ONCE])
+            if made_by != model:
+                raise ModelUnavailable(
+                    "The files of the model of semantic search have changed meanwhile, or differ "
+                    "from machine to machine. Ask again once they are the same everywhere."
+                )
+            parts.append(vectors)
+        return np.concatenate(parts)
 
     def query(self, text: str) -> tuple[EmbeddingModel, "np.ndarray"]:
         """The model, and what is looked for as its vector; the last ones are kept.
 
         Raises:
-            as `embed`; ModelUnavailable also where the model is busy for too long.
+            as `encode`.
         """
         return self._query(text)
 
-    def _query_vector(self, text: str) -> tuple[EmbeddingModel, "np.ndarray"]:
-        if not self._lock.acquire(timeout=_LOADING_S):
-            raise ModelUnavailable(
-                "The model of semantic search is being loaded, or is busy. Ask again."
-            )
+    def encode(
+        self, texts: Sequence[str], wait_s: float = -1.0
+    ) -> tuple[EmbeddingModel, "np.ndarray"]:
+        """The model, and vectors as `embed` gives them.
+
+        Args:
+            texts: `AT_ONCE` at most.
+            wait_s: for others, who load or use the model; negative: for as long as it takes.
+
+        Raises:
+            SemanticUnavailable: the extra is not installed.
+            ModelUnavailable: there is no such folder, and no hub that answers has it; or the model
+                is busy for too long.
+            ModelCorrupt: its files are not what is pinned.
+        """
+        import numpy as np
+
+        if not self._lock.acquire(timeout=wait_s):
+            raise ModelUnavailable(BUSY)
         try:
             loaded, model = self._load()
-            vector = loaded.encode(text, normalize_embeddings=True, show_progress_bar=False)
-            return model, vector
+            if not texts:
+                return model, np.zeros((0, model.dimensions), np.float32)
+            return model, loaded.encode(
+                list(texts),
+                batch_size=AT_ONCE,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+            )
         finally:
             self._lock.release()
 
+    def _query_vector(self, text: str) -> tuple[EmbeddingModel, "np.ndarray"]:
+        model, vectors = self.encode([text], _LOADING_S)
+        return model, vectors[0]
+
     def _load(self) -> tuple[Any, EmbeddingModel]:
         if self._loaded is None:
-            folder = _folder(self._name)
+            folder = _folder(self.name)
             revision = _revision(folder)
-            if self._name == DEFAULT_MODEL and revision != _REVISION:
+            if self.name == DEFAULT_MODEL and revision != _REVISION:
                 raise ModelCorrupt(
                     f"The files of {DEFAULT_MODEL} are not those that are expected. Install "
                     "ytcaption[semantic] again."
@@ -143,15 +177,15 @@ class Embedder:
             dimensions = loaded.encode("a", show_progress_bar=False).shape[0]
         except Exception as error:  # the library's errors share no root
             raise ModelUnavailable(
-                f"The model {self._name} cannot be loaded. YTCAPTION_EMBEDDING_MODEL is to be a "
+                f"The model {self.name} cannot be loaded. YTCAPTION_EMBEDDING_MODEL is to be a "
                 "sentence-transformers model with safetensors."
             ) from error
         if dimensions > MOST_DIMENSIONS:
             raise SetupError(
-                f"The model {self._name} makes vectors of {dimensions} numbers; Postgres takes "
+                f"The model {self.name} makes vectors of {dimensions} numbers; Postgres takes "
                 f"{MOST_DIMENSIONS}. Set YTCAPTION_EMBEDDING_MODEL to another."
             )
-        return loaded, EmbeddingModel(self._name, revision, dimensions)
+        return loaded, EmbeddingModel(self.name, revision, dimensions)
 
 
 @lru_cache(maxsize=1)

@@ -5,15 +5,22 @@ from dataclasses import dataclass
 
 from resources.embedder import Embedder
 from resources.embedding_store import EmbeddingStore
+from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.domain.passages import passages
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What was made of a transcript; None where its text was another by then, or erased."""
+    """What was made of a transcript.
+
+    Attributes:
+        passage_count: None where nothing was: its text was another by then, or erased.
+        problem: why it cannot be embedded, for a log.
+    """
 
     transcription_id: str
     passage_count: int | None
+    problem: str | None = None
 
 
 def embed_transcript(store: EmbeddingStore, embedder: Embedder, id: str) -> Embedded:
@@ -32,14 +39,27 @@ def embed_transcript(store: EmbeddingStore, embedder: Embedder, id: str) -> Embe
     return Embedded(id, len(made) if is_stored else None)
 
 
-def embed_waiting(store: EmbeddingStore, embedder: Embedder) -> Iterator[Embedded]:
-    """All that the model has not embedded as it is, one after the other.
+def embed_waiting(
+    store: EmbeddingStore, embedder: Embedder, *, again: bool = False
+) -> Iterator[Embedded]:
+    """All that the model has not embedded as it is, one after the other. One that fails by itself
+    is noted, so that it takes nothing from the others and waits no more.
+
+    Args:
+        again: those that have failed before, too.
 
     Raises:
         as `embed_transcript`; what is done is done.
     """
     model_id, after = store.model_id(embedder.model), ""
-    while waiting := store.waiting(model_id, after):
+    while waiting := store.waiting(model_id, after, again=again):
         for id in waiting:
-            yield embed_transcript(store, embedder, id)
+            try:
+                yield embed_transcript(store, embedder, id)
+            except YtcaptionError:
+                raise
+            except Exception as error:
+                store.note_failed(id, model_id)
+                said = str(error).partition("\n")[0]
+                yield Embedded(id, None, f"{type(error).__name__}: {said[:200]}")
         after = waiting[-1]

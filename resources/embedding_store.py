@@ -5,7 +5,7 @@ The tables are there where pgvector is: `migrations/0014_embedding.sql`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
 from psycopg import Connection
@@ -32,9 +32,37 @@ where status = 'completed' and document_sha256 is not null and not {is_erased("i
         select from ytcaption.embedding_done as done
         where done.transcription_id = transcription.id and model_id = %(model_id)s
             and done.document_sha256 = transcription.document_sha256
+            and (done.failed_at is null or not %(again)s)
     )
 order by id limit %(limit)s
 """  # noqa: S608 - of literals only
+
+_COUNTS: LiteralString = """
+select count(*) filter (where done is null) as waiting, count(done.failed_at) as failed
+from ytcaption.transcription
+left join ytcaption.embedding_done as done
+    on done.transcription_id = transcription.id
+    and done.document_sha256 = transcription.document_sha256
+    and model_id = (
+        select model_id from ytcaption.embedding_done join ytcaption.embedding_model
+            on embedding_model.id = model_id
+        where name = %(name)s order by done_at desc limit 1
+    )
+where status = 'completed' and transcription.document_sha256 is not null
+"""
+
+
+@dataclass(frozen=True)
+class EmbeddingCounts:
+    """Completed transcriptions, as far as search by meaning goes.
+
+    Attributes:
+        waiting: not embedded yet by the model, as they are.
+        failed: that could not be; they are tried again by `ytcaption embed` only.
+    """
+
+    waiting: int
+    failed: int
 
 
 @dataclass(frozen=True)
@@ -80,10 +108,26 @@ class EmbeddingStore:
         assert row is not None
         return row["id"]
 
-    def waiting(self, model_id: int, after: str = "", limit: int = 100) -> list[str]:
-        """Completed transcriptions that this model has not embedded as they are, by id."""
-        values = {"model_id": model_id, "after": after, "limit": limit}
+    def waiting(
+        self, model_id: int, after: str = "", limit: int = 100, *, again: bool = False
+    ) -> list[str]:
+        """Completed transcriptions that this model has not embedded as they are, by id.
+
+        Args:
+            again: those that it could not embed, too.
+        """
+        values = {"model_id": model_id, "after": after, "limit": limit, "again": again}
         return [row["id"] for row in self._postgres.rows(_WAITING, values)]
+
+    def counts(self, name: str) -> EmbeddingCounts | None:
+        """By the model of this name, as it was when it was last used: nothing is loaded. None where
+        the database has no pgvector."""
+        with self._postgres.transaction() as connection:
+            if not has_vectors(connection):
+                return None
+            row = connection.execute(_COUNTS, {"name": name}).fetchone()
+        assert row is not None
+        return EmbeddingCounts(**row)
 
     def text(self, id: str) -> Text | None:
         """None where it is not completed, or erased."""
@@ -116,15 +160,7 @@ class EmbeddingStore:
             sha256 = _document_sha256(connection, id)
             if sha256 != text.document_sha256:
                 return False
-            forget_embeddings(connection, id)
-            try:
-                with connection.transaction():
-                    connection.execute(
-                        "insert into ytcaption.embedding_done "
-                        "(transcription_id, model_id, document_sha256) values (%s, %s, %s)",
-                        (id, model_id, text.document_sha256),
-                    )
-            except psycopg.errors.UniqueViolation:
+            if not _note_done(connection, id, model_id, sha256, has_failed=False):
                 return True  # another has done the same just now
             connection.execute(
                 """
@@ -143,6 +179,32 @@ class EmbeddingStore:
                 },
             )
         return True
+
+    def note_failed(self, id: str, model_id: int) -> None:
+        """It cannot be embedded, and waits no more until its text or the model is another; what
+        there was of it is forgotten."""
+        with self._postgres.transaction() as connection:
+            sha256 = _document_sha256(connection, id)
+            if sha256 is not None:
+                _note_done(connection, id, model_id, sha256, has_failed=True)
+
+
+def _note_done(
+    connection: Connection[DictRow], id: str, model_id: int, sha256: str, *, has_failed: bool
+) -> bool:
+    """In place of what there was; False where another transaction has done so just now."""
+    forget_embeddings(connection, id)
+    try:
+        with connection.transaction():
+            connection.execute(
+                "insert into ytcaption.embedding_done "
+                "(transcription_id, model_id, document_sha256, failed_at) "
+                "values (%s, %s, %s, case when %s then now() end)",
+                (id, model_id, sha256, has_failed),
+            )
+    except psycopg.errors.UniqueViolation:
+        return False
+    return True
 
 
 def _document_sha256(connection: Connection[DictRow], id: str) -> str | None:

@@ -1,13 +1,12 @@
-"""A worker's HTTP: `POST /slots` takes a slot, a POST to the slot hears a recording, `GET /healthz`
-tells how the worker is.
+"""A worker's HTTP: `POST /slots` takes a slot, a POST to the slot hears a recording, `POST
+/embeddings` makes vectors of texts, `GET /healthz` tells how the worker is.
 
 A slot is taken first, so that nobody sends audio for nothing. Over a Unix socket, which only its
-owner can open, runs name a file of samples. Over TCP they prove
-themselves by a token and send them.
+owner can open, runs name a file of samples. Over TCP they prove themselves by a token and send
+them.
 """
 
 import asyncio
-import hmac
 import logging
 import os
 import secrets
@@ -15,19 +14,19 @@ import signal
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from resources.embedding_process import EmbeddingProcess
+from resources.embedding_route import EmbeddingRoute
 from resources.speech_spans import SAMPLE_RATE_HZ
 from resources.worker_audio import (
     AudioRefused,
@@ -36,6 +35,7 @@ from resources.worker_audio import (
     received_line,
     received_samples,
 )
+from resources.worker_door import NO_TOKEN, Door, refused
 from resources.worker_jobs import Job, Jobs, memory_bytes
 from resources.worker_wire import Health, Order, error_said
 from ytcaption_assets.domain.errors import YtcaptionError
@@ -46,27 +46,6 @@ _IDLE_LOOK_S = 5.0
 
 _SLOT_S = 30.0
 """A slot that is not used for so long is free again: hours of samples may be copied first."""
-
-
-@dataclass(frozen=True)
-class Door:
-    """How runs come in.
-
-    Attributes:
-        is_local: through a socket of this user's: audio is named by its file, never sent.
-        token: what others must say; None: all that reach it may.
-    """
-
-    is_local: bool
-    token: SecretStr | None = None
-
-    def opens(self, request: Request) -> bool:
-        """Whether who asks may."""
-        if self.is_local or self.token is None:
-            return True
-        given = request.headers.get("authorization", "").encode()
-        wanted = f"Bearer {self.token.get_secret_value()}".encode()
-        return hmac.compare_digest(given, wanted)
 
 
 class WorkerApp:
@@ -81,6 +60,7 @@ class WorkerApp:
         model: str,
         max_audio_s: float,
         scratch: Path,
+        embedding: EmbeddingProcess | None = None,
     ) -> None:
         """Starts nothing yet.
 
@@ -88,18 +68,22 @@ class WorkerApp:
             engine: `batched` or `sequential`.
             model: loaded at the start where it is here.
             scratch: where samples that are sent lie while they are heard.
+            embedding: None where the extra `semantic` is not installed.
         """
         self._jobs, self._door, self._engine, self._model = jobs, door, engine, model
         self._max_samples = int(max_audio_s * SAMPLE_RATE_HZ)
         self._scratch = scratch
+        self._embedding = embedding
         self._slots: dict[str, Job] = {}
 
     def app(self) -> Starlette:
         """What a server serves."""
+        embeddings = EmbeddingRoute(self._door, self._embedding)
         return Starlette(
             routes=[
                 Route("/slots", self._take, methods=["POST"]),
                 Route("/slots/{slot}", self._recognize, methods=["POST"]),
+                Route("/embeddings", embeddings.answer, methods=["POST"]),
                 Route("/healthz", self._health),
                 Route("/livez", self._alive),
             ],
@@ -119,13 +103,15 @@ class WorkerApp:
         while True:
             await asyncio.sleep(min(_IDLE_LOOK_S, self._jobs.idle_s / 4) or _IDLE_LOOK_S)
             await asyncio.to_thread(self._jobs.give_back)
+            if self._embedding is not None:
+                await self._embedding.give_back()
 
     async def _alive(self, _request: Request) -> Response:
         return PlainTextResponse("alive\n")
 
     async def _health(self, request: Request) -> Response:
         if not self._door.opens(request):
-            return _refused(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong")
+            return refused(HTTPStatus.UNAUTHORIZED, NO_TOKEN)
         health = Health(
             engine=self._engine,
             beam_size=self._jobs.transcriber.beam_size,
@@ -133,15 +119,16 @@ class WorkerApp:
             slots=self._jobs.slots,
             memory_bytes=memory_bytes(),
             models=self._jobs.models,
+            embedding=self._embedding.health() if self._embedding is not None else None,
         )
         return JSONResponse(health.to_dict())
 
     async def _take(self, request: Request) -> Response:
         if not self._door.opens(request):
-            return _refused(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong")
+            return refused(HTTPStatus.UNAUTHORIZED, NO_TOKEN)
         job = self._jobs.take()
         if job is None:
-            return _refused(HTTPStatus.SERVICE_UNAVAILABLE, "every slot is taken")
+            return refused(HTTPStatus.SERVICE_UNAVAILABLE, "every slot is taken")
         slot = secrets.token_urlsafe(16)
         self._slots[slot] = job
         asyncio.get_running_loop().call_later(_SLOT_S, self._expire, slot)
@@ -154,14 +141,14 @@ class WorkerApp:
 
     async def _recognize(self, request: Request) -> Response:
         if not self._door.opens(request):
-            return _refused(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong")
+            return refused(HTTPStatus.UNAUTHORIZED, NO_TOKEN)
         job = self._slots.pop(request.path_params["slot"], None)
         if job is None:
-            return _refused(HTTPStatus.NOT_FOUND, "there is no such slot")
+            return refused(HTTPStatus.NOT_FOUND, "there is no such slot")
         try:
             job.start(*await self._received(request))
         except AudioRefused as error:
-            return _refused(HTTPStatus.BAD_REQUEST, str(error))
+            return refused(HTTPStatus.BAD_REQUEST, str(error))
         except YtcaptionError as error:  # DiskFull
             return JSONResponse(error_said(error), HTTPStatus.INSUFFICIENT_STORAGE)
         except ClientDisconnect:
@@ -221,16 +208,3 @@ async def _end(job: Job) -> None:
 def _stop_worker() -> None:
     logger.error("a job has hung: this worker stops, and another one takes its place")
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _refused(status: HTTPStatus, reason: str) -> Response:
-    # What else the body holds is not read.
-    headers = {"Connection": "close"}
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = "1"
-    else:
-        logger.warning("refused a request: %s", reason)
-    said = {"error": {"code": "refused", "message": reason}}
-    return JSONResponse(said, status, headers=headers)

@@ -84,7 +84,7 @@ def mapped_samples(path: str, samples: int) -> np.ndarray:
     return _samples_in(os.fdopen(descriptor, "rb"), samples)
 
 
-async def received_line(body: "Body") -> bytes:
+async def received_line(body: "Body", most_bytes: int = MAX_ORDER_BYTES) -> bytes:
     """The first line of a request.
 
     Raises:
@@ -97,7 +97,7 @@ async def received_line(body: "Body") -> bytes:
             raise AudioRefused("the order has no end")
         first, end, rest = block.partition(b"\n")
         parts += first
-        if len(parts) > MAX_ORDER_BYTES:
+        if len(parts) > most_bytes:
             raise AudioRefused("the order is too long")
         if end:
             body.put_back(rest)

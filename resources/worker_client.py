@@ -1,10 +1,10 @@
-"""A run's side of the line to a worker: how is it, and hear this."""
+"""A run's side of the line to a worker: how is it, hear this, and what do these texts mean."""
 
 import json
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,12 +15,15 @@ import httpx
 import numpy as np
 from pydantic import SecretStr
 
+from resources.embedder import EmbeddingModel
+from resources.embedding_wire import Texts, vectors_of
 from resources.runtime_directory import runtime_directory
 from resources.transcriber import EngineInfo
 from resources.worker_audio import sent_samples, shared_file
 from resources.worker_wire import Health, Order, Said, error_of, result_of
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition
+from ytcaption_assets.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
@@ -87,15 +90,35 @@ class Worker:
             YtcaptionError: what the worker says of the audio, the model or its device.
         """
         with self._answer(waveform, options, checkpoint, scratch, on_said) as answer:
-            if not answer.is_success:
-                raise WorkerLost(f"it answers {answer.status_code}")
-            for said in _lines(answer):
-                if "recognition" in said:
-                    return result_of(said)
-                if "error" in said:
-                    raise error_of(said) or WorkerLost("something went wrong there")
-                on_said(said)
-        raise WorkerLost("it stopped before the end")
+            return result_of(_last_said(answer, "recognition", on_said))
+
+    def embed(
+        self, model: str, texts: Sequence[str], on_beat: Callable[[], None]
+    ) -> tuple[EmbeddingModel, np.ndarray]:
+        """The model, and the texts' vectors, as `Embedder.encode` gives them.
+
+        Args:
+            model: its name.
+            on_beat: called at least twice a second while the worker works. What it raises ends the
+                wait for it.
+
+        Raises:
+            WorkerBusy, WorkerLost: nothing came of it here.
+            YtcaptionError: what the worker says of the model.
+        """
+        order = Texts(model, list(texts)).line()
+        with (
+            _losses(),
+            self._client(self.silence_s) as client,
+            client.stream("POST", "/embeddings", content=order) as answer,
+        ):
+            if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise WorkerBusy
+            said = _last_said(answer, "vectors", lambda _: on_beat())
+        try:
+            return vectors_of(said, texts)
+        except ValueError:
+            raise WorkerLost("it answers something else") from None
 
     @contextmanager
     def _answer(
@@ -112,27 +135,24 @@ class Worker:
             if path is None:
                 yield from sent_samples(waveform, lambda: on_said({}))
 
-        try:
-            with self._client(self.silence_s) as client:
-                slot = f"/slots/{_taken_slot(client)}"
-                if self.socket is None:
-                    with client.stream("POST", slot, content=body(None)) as answer:
-                        yield answer
-                    return
-                with ExitStack() as shared:
-                    try:
-                        path = shared.enter_context(shared_file(waveform, scratch))
-                    except OSError as error:
-                        raise WorkerLost(f"the samples cannot be shared: {error}") from None
-                    request = client.build_request("POST", slot, content=body(path))
-                    answer = client.send(request, stream=True)
-                # The worker holds the file open by now: a copy needs no name any more.
-                try:
+        with _losses(), self._client(self.silence_s) as client:
+            slot = f"/slots/{_taken_slot(client)}"
+            if self.socket is None:
+                with client.stream("POST", slot, content=body(None)) as answer:
                     yield answer
-                finally:
-                    answer.close()
-        except (httpx.TransportError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise WorkerLost(f"{type(error).__name__} ({error})") from None
+                return
+            with ExitStack() as shared:
+                try:
+                    path = shared.enter_context(shared_file(waveform, scratch))
+                except OSError as error:
+                    raise WorkerLost(f"the samples cannot be shared: {error}") from None
+                request = client.build_request("POST", slot, content=body(path))
+                answer = client.send(request, stream=True)
+            # The worker holds the file open by now: a copy needs no name any more.
+            try:
+                yield answer
+            finally:
+                answer.close()
 
     def _client(self, silence_s: float) -> httpx.Client:  # noqa: TID251
         headers = {}
@@ -177,6 +197,34 @@ def local_workers(folder: Path, silence_s: float = _CONNECT_S) -> list[Worker]:
     return [worker_at(path, silence_s) for path in sorted(folder.glob("worker-*.sock"))]
 
 
+def worker_folder(settings: Settings) -> str:
+    """Of the sockets of this machine's workers; empty where they are not to be asked."""
+    return str(runtime_directory(settings.home)) if settings.worker == "on" else ""
+
+
+def reachable_workers(folder: str, urls: Sequence[str], silence_s: float) -> list[Worker]:
+    """Those of this machine and of others, dead or alive.
+
+    Args:
+        folder: of sockets; empty: none of this machine.
+        urls: of those on other machines.
+    """
+    found = local_workers(Path(folder), silence_s) if folder else []
+    if urls:
+        token = load_settings().worker_token
+        found += [Worker(url, url, None, silence_s, token) for url in urls]
+    return found
+
+
+@contextmanager
+def _losses() -> Iterator[None]:
+    """What a connection can come to, as WorkerLost."""
+    try:
+        yield
+    except (httpx.TransportError, httpx.InvalidURL, httpx.StreamError) as error:
+        raise WorkerLost(f"{type(error).__name__} ({error})") from None
+
+
 def _taken_slot(client: httpx.Client) -> str:  # noqa: TID251
     answer = client.post("/slots")
     if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -184,6 +232,19 @@ def _taken_slot(client: httpx.Client) -> str:  # noqa: TID251
     if answer.status_code != HTTPStatus.CREATED:
         raise WorkerLost(f"it answers {answer.status_code}")
     return str(_said(answer.content)["slot"])
+
+
+def _last_said(answer: httpx.Response, key: str, on_said: Callable[[Said], None]) -> Said:
+    """The line that has the key; those before it are told."""
+    if not answer.is_success:
+        raise WorkerLost(f"it answers {answer.status_code}")
+    for said in _lines(answer):
+        if key in said:
+            return said
+        if "error" in said:
+            raise error_of(said) or WorkerLost("something went wrong there")
+        on_said(said)
+    raise WorkerLost("it stopped before the end")
 
 
 def _lines(answer: httpx.Response) -> Iterator[Said]:

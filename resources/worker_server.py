@@ -8,10 +8,13 @@ import socket
 
 import uvicorn
 
+from resources.embedder import is_installed
+from resources.embedding_process import EmbeddingProcess
 from resources.runtime_directory import make_runtime_directory
 from resources.whisper_batched import local_transcriber_of
-from resources.worker_app import Door, WorkerApp
+from resources.worker_app import WorkerApp
 from resources.worker_client import worker_at, worker_socket
+from resources.worker_door import Door
 from resources.worker_jobs import Jobs
 from ytcaption_assets.domain.addresses import is_loopback
 from ytcaption_assets.domain.errors import SetupError
@@ -80,6 +83,7 @@ def serve_others(settings: Settings, host: str, port: int) -> None:
 
 def _serve(settings: Settings, listener: socket.socket, door: Door) -> None:
     jobs = Jobs(local_transcriber_of(settings), settings.worker_jobs, settings.worker_idle_s)
+    embedding = EmbeddingProcess(settings.embedding_model, settings.worker_idle_s)
     app = WorkerApp(
         jobs,
         door,
@@ -87,6 +91,7 @@ def _serve(settings: Settings, listener: socket.socket, door: Door) -> None:
         model=settings.model,
         max_audio_s=settings.max_audio_s,
         scratch=settings.home,
+        embedding=embedding if is_installed() else None,
     )
     config = uvicorn.Config(
         app.app(),

@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,15 +12,20 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from resources.checkpoint import Checkpoint, Part
-from resources.runtime_directory import runtime_directory
 from resources.speech_spans import SAMPLE_RATE_HZ
 from resources.transcriber import EngineInfo, OnProgress, OnSegment, Transcriber
 from resources.whisper import WhisperTranscriber
-from resources.worker_client import Worker, WorkerBusy, WorkerLost, local_workers
+from resources.worker_client import (
+    Worker,
+    WorkerBusy,
+    WorkerLost,
+    reachable_workers,
+    worker_folder,
+)
 from resources.worker_wire import PROTOCOL, Health, Said, segment_of
 from ytcaption_assets.domain.request import TranscriptionOptions
 from ytcaption_assets.domain.transcript import Recognition, Segment
-from ytcaption_assets.settings import Settings, load_settings
+from ytcaption_assets.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +55,10 @@ class WorkerTranscriber(Transcriber):
     @classmethod
     def around(cls, local: WhisperTranscriber, settings: Settings) -> Self:
         """As the settings say."""
-        folder = runtime_directory(settings.home) if settings.worker == "on" else ""
         return cls(
             local=local,
             engine=settings.engine,
-            socket_directory=str(folder),
+            socket_directory=worker_folder(settings),
             urls=list(settings.workers),
             silence_s=settings.worker_silence_s,
             scratch_directory=str(settings.home),
@@ -100,7 +104,8 @@ class WorkerTranscriber(Transcriber):
         while True:
             found = [
                 (health, worker)
-                for worker in self._workers()
+                # The token is no field: Dagster's UI shows fields.
+                for worker in reachable_workers(self.socket_directory, self.urls, self.silence_s)
                 if worker.name not in passed_over and (health := self._health(worker)) is not None
             ]
             if not found:
@@ -111,16 +116,6 @@ class WorkerTranscriber(Transcriber):
             beat()
             time.sleep(_WAIT_S)
             self._known.clear()
-
-    def _workers(self) -> Sequence[Worker]:
-        found = []
-        if self.socket_directory:
-            found += local_workers(Path(self.socket_directory), self.silence_s)
-        if self.urls:
-            # No field: Dagster's UI shows fields.
-            token = load_settings().worker_token
-            found += [Worker(url, url, None, self.silence_s, token) for url in self.urls]
-        return found
 
     def _health(self, worker: Worker) -> Health | None:
         """How it is, at most a second ago; None where it cannot do this transcriber's work."""

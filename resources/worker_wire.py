@@ -68,6 +68,20 @@ _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 
 @dataclass(frozen=True)
+class EmbeddingHealth:
+    """How a worker's process is that makes vectors of texts.
+
+    Attributes:
+        model: the name of the one model that it has.
+        memory_bytes: of the process; 0 where it does not run.
+    """
+
+    model: str
+    is_loaded: bool = False
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Health:
     """How a worker is.
 
@@ -78,6 +92,7 @@ class Health:
         slots: how many of them at once, at most.
         models: that are loaded.
         memory_bytes: of the process.
+        embedding: None where the extra `semantic` is not installed.
     """
 
     engine: str
@@ -86,6 +101,7 @@ class Health:
     slots: int
     memory_bytes: int
     models: list[str] = field(default_factory=list)
+    embedding: EmbeddingHealth | None = None
     protocol: int = PROTOCOL
 
     def to_dict(self) -> dict[str, Any]:

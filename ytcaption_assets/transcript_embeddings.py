@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from resources.embedder import embedder_of
 from resources.embedding import embed_transcript
 from resources.embedding_store import EmbeddingStore
 from resources.request_store import RequestStore
 from resources.telemetry import span
+from resources.worker_embedder import warm_embedder_of
 from ytcaption_assets.domain.errors import YtcaptionError
 from ytcaption_assets.partitions import transcription_partitions
 from ytcaption_assets.settings import load_settings
@@ -29,7 +29,7 @@ def transcript_embeddings(
 ) -> Iterator[dg.MaterializeResult]:
     """Vectors of the transcript's passages in Postgres. What fails here is told in the run's log,
     fails no transcription, and is done by `ytcaption embed`."""
-    embedder = embedder_of(load_settings().embedding_model)
+    embedder = warm_embedder_of(load_settings())
     try:
         with span("embed"):
             made = embed_transcript(

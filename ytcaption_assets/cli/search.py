@@ -63,9 +63,9 @@ def search(
 
     Exit status: 0 something was found, 1 nothing was, 2 the search asks for nothing.
     """
-    from resources.embedder import embedder_of
     from resources.search import Search
     from resources.search_scope import SearchFilter, Source
+    from resources.worker_embedder import warm_embedder_of
 
     if unknown := [kind for kind in source or () if kind not in _SOURCES]:
         raise InvalidOption(f"No such source: {unknown[0]}. Give one of {', '.join(_SOURCES)}.")
@@ -83,7 +83,7 @@ def search(
         sources=tuple(cast(list[Source], source or ())),
     )
     with opened_database() as (settings, postgres):
-        page = Search(postgres, embedder_of(settings.embedding_model)).page(
+        page = Search(postgres, warm_embedder_of(settings)).page(
             " ".join(words),
             filter=wanted,
             mode=cast(Literal["keyword", "semantic", "hybrid"], mode),
