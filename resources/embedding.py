@@ -40,19 +40,20 @@ def embed_transcript(store: EmbeddingStore, embedder: Embedder, id: str) -> Embe
 
 
 def embed_waiting(
-    store: EmbeddingStore, embedder: Embedder, *, again: bool = False
+    store: EmbeddingStore, embedder: Embedder, *, again: bool = False, settled_s: float = 0.0
 ) -> Iterator[Embedded]:
     """All that the model has not embedded as it is, one after the other. One that fails by itself
     is noted, so that it takes nothing from the others and waits no more.
 
     Args:
         again: those that have failed before, too.
+        settled_s: for how long they must have been completed.
 
     Raises:
         as `embed_transcript`; what is done is done.
     """
     model_id, after = store.model_id(embedder.model), ""
-    while waiting := store.waiting(model_id, after, again=again):
+    while waiting := store.waiting(model_id, after, again=again, settled_s=settled_s):
         for id in waiting:
             try:
                 yield embed_transcript(store, embedder, id)

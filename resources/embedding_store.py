@@ -28,6 +28,7 @@ NO_PGVECTOR = (
 _WAITING = f"""
 select id from ytcaption.transcription
 where status = 'completed' and document_sha256 is not null and not {is_erased("id")}
+    and completed_at <= now() - make_interval(secs => %(settled_s)s)
     and id > %(after)s and not exists (
         select from ytcaption.embedding_done as done
         where done.transcription_id = transcription.id and model_id = %(model_id)s
@@ -37,8 +38,9 @@ where status = 'completed' and document_sha256 is not null and not {is_erased("i
 order by id limit %(limit)s
 """  # noqa: S608 - of literals only
 
-_COUNTS: LiteralString = """
-select count(*) filter (where done is null) as waiting, count(done.failed_at) as failed
+_COUNTS: LiteralString = f"""
+select count(*) filter (where done is null and not {is_erased("transcription.id")}) as waiting,
+    count(done.failed_at) as failed
 from ytcaption.transcription
 left join ytcaption.embedding_done as done
     on done.transcription_id = transcription.id
@@ -49,7 +51,8 @@ left join ytcaption.embedding_done as done
         where name = %(name)s order by done_at desc limit 1
     )
 where status = 'completed' and transcription.document_sha256 is not null
-"""
+    and completed_at <= now() - make_interval(secs => %(settled_s)s)
+"""  # noqa: S608 - of literals only
 
 
 @dataclass(frozen=True)
@@ -109,23 +112,35 @@ class EmbeddingStore:
         return row["id"]
 
     def waiting(
-        self, model_id: int, after: str = "", limit: int = 100, *, again: bool = False
+        self,
+        model_id: int,
+        after: str = "",
+        limit: int = 100,
+        *,
+        again: bool = False,
+        settled_s: float = 0.0,
     ) -> list[str]:
         """Completed transcriptions that this model has not embedded as they are, by id.
 
         Args:
             again: those that it could not embed, too.
+            settled_s: for how long they must have been completed.
         """
         values = {"model_id": model_id, "after": after, "limit": limit, "again": again}
-        return [row["id"] for row in self._postgres.rows(_WAITING, values)]
+        rows = self._postgres.rows(_WAITING, {**values, "settled_s": settled_s})
+        return [row["id"] for row in rows]
 
-    def counts(self, name: str) -> EmbeddingCounts | None:
+    def counts(self, name: str, settled_s: float = 0.0) -> EmbeddingCounts | None:
         """By the model of this name, as it was when it was last used: nothing is loaded. None where
-        the database has no pgvector."""
+        the database has no pgvector.
+
+        Args:
+            settled_s: for how long they must have been completed.
+        """
         with self._postgres.transaction() as connection:
             if not has_vectors(connection):
                 return None
-            row = connection.execute(_COUNTS, {"name": name}).fetchone()
+            row = connection.execute(_COUNTS, {"name": name, "settled_s": settled_s}).fetchone()
         assert row is not None
         return EmbeddingCounts(**row)
 

@@ -98,7 +98,7 @@ def pool_slots(settings: Settings, paused: Collection[str]) -> dict[str, int]:
         "listing": settings.listing_slots,
     }
     if has_embeddings(settings):
-        slots["embedding"] = 1  # each run loads the model: 600 MB
+        slots["embedding"] = 1  # a worker embeds one at a time; without one each loads 600 MB
     return {pool: 0 if pool in paused else number for pool, number in slots.items()}
 
 

@@ -28,25 +28,16 @@ class ToyEmbedder(Embedder):
     ) -> None:
         super().__init__(TOY.name)
         self.topics = topics
-        self.asked: list[str] = []
-        self._toy = replace(TOY, revision=revision)
+        self.toy = replace(TOY, revision=revision)
 
-    @property
-    def model(self) -> EmbeddingModel:
-        """Three dimensions."""
-        return self._toy
-
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(
+        self, texts: Sequence[str], wait_s: float = -1.0
+    ) -> tuple[EmbeddingModel, np.ndarray]:
         """The sum of what its words are about; else nearly nothing."""
-        self.asked += texts
         rows = [
             np.sum([self.topics[word] for word in text.split() if word in self.topics], axis=0)
             + np.full(3, 1e-3)
             for text in texts
         ]
         vectors = np.array(rows, dtype=np.float32).reshape(len(texts), 3)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-    def query(self, text: str) -> tuple[EmbeddingModel, np.ndarray]:
-        """As `embed` does."""
-        return self.model, self.embed([text])[0]
+        return self.toy, vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

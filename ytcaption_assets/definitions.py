@@ -14,6 +14,7 @@ from resources.whisper_batched import transcriber_of
 from resources.workspace import Workspace
 from resources.youtube import Downloader
 from sensors.channel_sensor import channel_sensor
+from sensors.embedding_sensor import embed_job, embedding_sensor
 from sensors.library_schedule import library_schedule
 from sensors.run_end_sensor import run_end_sensor
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
@@ -36,18 +37,25 @@ from ytcaption_assets.transcription import transcription
 def build_definitions(settings: Settings) -> dg.Definitions:
     """The code location of one installation."""
     store = RequestStore.from_settings(settings, role="dagster")
+    embeds = has_embeddings(settings)
     return dg.Definitions(
         assets=[
             audio_download,
             transcription,
             transcript_parquet,
-            *([transcript_embeddings] if has_embeddings(settings) else []),
+            *([transcript_embeddings] if embeds else []),
             channel_listing,
             lake_maintenance,
             library_report,
         ],
         asset_checks=[channels_listed_in_time],
-        jobs=[transcribe_job, list_channel_job, library_job, upkeep],
+        jobs=[
+            transcribe_job,
+            *([embed_job] if embeds else []),
+            list_channel_job,
+            library_job,
+            upkeep,
+        ],
         loggers={"console": run_console},
         sensors=[
             transcription_sensor,
@@ -57,6 +65,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             run_canceled_sensor,
             run_succeeded_sensor,
             upkeep_sensor,
+            *([embedding_sensor] if embeds else []),
         ],
         schedules=[upkeep_schedule, library_schedule],
         resources={

@@ -12,6 +12,9 @@ CHANNEL_TAG = "ytcaption/channel"
 JOB_TAG = "ytcaption/job"
 """Of runs: which job's. By it Dagster's queue keeps places for each."""
 
+EMBED_JOB = "embed"
+"""Its op and sensor: `sensors/embedding_sensor.py`."""
+
 transcribe_job = dg.define_asset_job(
     "transcribe",
     # The group is empty where nothing is embedded.

@@ -17,7 +17,7 @@ from ytcaption_assets.cli.dagster_home import (
     set_pool_limits,
 )
 from ytcaption_assets.domain.errors import DatabaseUnavailable, SetupError
-from ytcaption_assets.jobs import list_channel_job, transcribe_job
+from ytcaption_assets.jobs import EMBED_JOB, list_channel_job, transcribe_job
 from ytcaption_assets.settings import Settings, load_settings
 
 
@@ -40,10 +40,11 @@ def test_the_instance_is_what_the_settings_say(settings):
         assert concurrency.pool_config.pool_granularity.value == "op"
         queue = concurrency.run_queue_config
         assert queue is not None
-        assert queue.max_concurrent_runs == 5 + settings.listing_slots
+        assert queue.max_concurrent_runs == 5 + settings.listing_slots + 1
         assert {each["value"]: each["limit"] for each in queue.tag_concurrency_limits} == {
             transcribe_job.name: 5,
             list_channel_job.name: settings.listing_slots,
+            EMBED_JOB: 1,
         }
         assert instance.run_coordinator.dequeue_interval_seconds == 1
         monitoring = instance.run_monitoring_settings

@@ -14,7 +14,7 @@ from ytcaption_assets.domain.errors import InvalidOption, SemanticUnavailable
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Instead of the model."""
     embedder = ToyEmbedder({"dog": (1, 0, 0), "puppy": (0.9, 0.1, 0), "sea": (0, 0, 1)})
-    monkeypatch.setattr("resources.embedder.embedder_of", lambda name: embedder)
+    monkeypatch.setattr("resources.worker_embedder.warm_embedder_of", lambda settings: embedder)
 
 
 def test_what_is_not_embedded_is(request_store: RequestStore) -> None:

@@ -145,7 +145,7 @@ def _instance_yaml(settings: Settings, home: Path) -> str:
     values = {
         "artifact_directory": json.dumps(str(home)),
         "log_directory": json.dumps(str(home / "logs")),
-        "max_concurrent_runs": settings.concurrent_runs + settings.listing_slots,
+        "max_concurrent_runs": settings.concurrent_runs + settings.listing_slots + 1,
         "transcribe_runs": settings.concurrent_runs,
         "listing_runs": settings.listing_slots,
         "max_runtime_seconds": settings.max_runtime_s,

@@ -73,6 +73,12 @@ def print_status(report: "StatusReport", console: "Console") -> None:
                 f"{', '.join(health.models) or 'no model loaded'}",
                 highlight=False,
             )
+            if health.embedding is not None and health.embedding.memory_bytes:
+                console.print(
+                    f"{name}: {health.embedding.model} in a process of "
+                    f"{health.embedding.memory_bytes >> 20} MB",
+                    highlight=False,
+                )
     else:
         postgres = "runs" if report.postgres_runs else "does not run"
         console.print(f"`ytcaption up` does not run; Postgres ({report.postgres}) {postgres}.")
@@ -89,6 +95,12 @@ def print_status(report: "StatusReport", console: "Console") -> None:
         for state, number in report.counts.items():
             table.add_row(state.value, str(number))
         console.print(table)
+    if report.embeddings and (report.embeddings.waiting or report.embeddings.failed):
+        console.print(
+            f"{report.embeddings.waiting:,} completed wait to be found by meaning; "
+            f"{report.embeddings.failed:,} could not be embedded.",
+            highlight=False,
+        )
     if report.queue and report.queue.oldest_waiting_s is not None:
         console.print(f"The oldest has waited {duration(report.queue.oldest_waiting_s)}.")
     for site in report.queue.resting if report.queue else ():

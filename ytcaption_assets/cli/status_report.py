@@ -8,6 +8,8 @@ from functools import partial
 
 from resources.database_urls import postgres_folder
 from resources.embedded_postgres import is_postgres_running, running_postgres
+from resources.embedder import has_embeddings
+from resources.embedding_store import EmbeddingCounts, EmbeddingStore
 from resources.forked_child import child_server_socket
 from resources.notifier import MARK as NOTIFIER_MARK
 from resources.postgres import Postgres
@@ -70,6 +72,7 @@ class StatusReport:
         postgres_runs: whether the database answered before this was asked.
         counts: transcriptions by status; None when they cannot be read.
         queue: None likewise.
+        embeddings: None likewise, and where nothing is embedded.
         problem: why not, in a sentence.
     """
 
@@ -81,6 +84,7 @@ class StatusReport:
     postgres_runs: bool
     counts: Mapping[TranscriptionStatus, int] | None
     queue: QueueReport | None
+    embeddings: EmbeddingCounts | None
     problem: str | None
 
     @property
@@ -100,7 +104,7 @@ def read_status(settings: Settings) -> StatusReport:
     """Asks each part. With no `up`, the embedded Postgres is started for a moment, to be read."""
     state = read_state(settings.home)
     postgres_runs = is_postgres_running(settings)
-    counts, queue, problem = None, None, None
+    counts, queue, embeddings, problem = None, None, None, None
     with ExitStack() as stack:
         try:
             if not postgres_runs and state is None and _has_data(settings):
@@ -109,6 +113,8 @@ def read_status(settings: Settings) -> StatusReport:
                 postgres = Postgres.from_settings(settings, role="api")
                 counts = RequestStore(postgres=postgres).counts()
                 queue = queue_report(postgres, proxies=settings.pacing.proxies)
+                if has_embeddings(settings):
+                    embeddings = EmbeddingStore(postgres).counts(settings.embedding_model)
             else:
                 problem = (
                     "The database does not answer."
@@ -128,6 +134,7 @@ def read_status(settings: Settings) -> StatusReport:
         postgres_runs=postgres_runs,
         counts=counts,
         queue=queue,
+        embeddings=embeddings,
         problem=problem,
     )
 
