@@ -28,13 +28,18 @@ def embed_transcript(store: EmbeddingStore, embedder: Embedder, id: str) -> Embe
 
     Raises:
         SemanticUnavailable, ModelUnavailable, DatabaseUnavailable: it is as it was.
+        ValueError: the model makes nothing of it.
     """
+    import numpy as np
+
     model_id = store.model_id(embedder.model)
     text = store.text(id)
     if text is None:
         return Embedded(id, None)
     made = list(passages(text.segments))
     vectors = embedder.embed([passage.text for passage in made])
+    if not np.isfinite(vectors).all():
+        raise ValueError("the model gives vectors that are no numbers")
     is_stored = store.store(id, model_id, text, made, vectors)
     return Embedded(id, len(made) if is_stored else None)
 
@@ -50,7 +55,7 @@ def embed_waiting(
         settled_s: for how long they must have been completed.
 
     Raises:
-        as `embed_transcript`; what is done is done.
+        SemanticUnavailable, ModelUnavailable, DatabaseUnavailable: what is done is done.
     """
     model_id, after = store.model_id(embedder.model), ""
     while waiting := store.waiting(model_id, after, again=again, settled_s=settled_s):

@@ -20,10 +20,13 @@ from ytcaption_assets.domain.errors import YtcaptionError
 logger = logging.getLogger(__name__)
 
 
-def serve(embedder: Embedder, asked: IO[bytes], answers: IO[bytes]) -> None:
-    """Answers until `asked` has ended, and the process with it, whatever it is in the middle of."""
+def serve(embedder: Embedder) -> None:
+    """Answers until the standard input has ended, and the process with it, whatever it is in the
+    middle of. What a library prints goes to the log, not among the answers."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     lines: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_read, args=(asked, lines), name="read", daemon=True).start()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, lines), name="read", daemon=True).start()
     while True:
         answers.write(line(_answer(embedder, Texts.read(lines.get()))))
         answers.flush()
@@ -46,12 +49,5 @@ def _read(asked: IO[bytes], lines: "SimpleQueue[bytes]") -> None:
     os._exit(0)  # the worker has ended, or gives the memory back
 
 
-def main() -> None:
-    """What a library prints goes to the log, not among the answers."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    serve(Embedder(sys.argv[1]), sys.stdin.buffer, answers)
-
-
 if __name__ == "__main__":
-    main()
+    serve(Embedder(sys.argv[1]))

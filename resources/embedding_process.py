@@ -91,6 +91,10 @@ class EmbeddingProcess:
             await self._end()
         logger.info("idle: the process that embeds gave %d MB back", memory_bytes >> 20)
 
+    async def close(self) -> None:
+        """Ends the process, whatever it does."""
+        await self._end()
+
     async def _answer(self, texts: Texts) -> bytes:
         async with self._turn:
             began, was_loaded = time.monotonic(), self._is_loaded

@@ -98,6 +98,8 @@ class WorkerApp:
         idle = asyncio.create_task(self._look_for_idleness())
         yield
         idle.cancel()
+        if self._embedding is not None:
+            await self._embedding.close()
 
     async def _look_for_idleness(self) -> None:
         while True:

@@ -8,17 +8,21 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from resources import search_keyword
-from resources.embedder import Embedder, embedder_of
+from resources.embedder import embedder_of
 from resources.embedding import embed_waiting
 from resources.embedding_store import EmbeddingStore
 from resources.object_store import ObjectStore, document_key
 from resources.request_store import RequestStore
-from tests.api.conftest import World
+from resources.worker_embedder import WorkerEmbedder
+from tests.api.conftest import Start, World
 from tests.api.keys import Keys
 from tests.api.test_pages import EVIL, Page, browser  # noqa: F401 - a fixture
-from tests.embedding import ToyEmbedder
+from tests.embedding import TOY, ToyEmbedder
+from tests.embedding_child import TOPICS
 from tests.library import add_said
+from tests.resources.embedding_worker import embedding_worker
 from tests.transcripts import SPOKEN, transcript_of
+from ytcaption_assets.settings import Settings
 
 PATH = "/api/v1/search"
 
@@ -130,7 +134,7 @@ def test_pages_by_meaning_lead_on(
 ) -> None:
     """Each media once; a cursor of one mode is none of another's."""
     toy = ToyEmbedder({"dog": (1, 0, 0), "puppy": (0.9, 0.1, 0)})
-    monkeypatch.setattr(Embedder, "query", lambda _, text: toy.query(text))
+    monkeypatch.setattr(WorkerEmbedder, "encode", lambda _, texts, wait_s: toy.encode(texts))
     for number in range(1, 5):
         add_said(request_store, f"n{number}", "a puppy", published=f"2026-0{number}-01")
     list(embed_waiting(EmbeddingStore(request_store.postgres), toy))
@@ -144,6 +148,23 @@ def test_pages_by_meaning_lead_on(
     for query in ({"mode": "hybrid", "sort": "time"}, {"sort": "time"}, {"mode": "semantic"}):
         answer = client.get(PATH, params={"q": "dog", "cursor": cursor} | query)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+def test_a_worker_embeds_what_is_looked_for(
+    start: Start, settings: Settings, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API needs no extra for it; without the worker it says so."""
+    monkeypatch.setattr("resources.embedder.is_installed", lambda: False)
+    client = start(embedding_model=TOY.name)
+    for name, said in (("dog", "a puppy"), ("sea", "the sea")):
+        add_said(request_store, name, said)
+    list(embed_waiting(EmbeddingStore(request_store.postgres), ToyEmbedder(TOPICS)))
+    with embedding_worker(settings.model_copy(update={"embedding_model": TOY.name})):
+        for mode in ("semantic", "hybrid"):
+            titles = [item["title"] for item in found(client, "dog", mode=mode)["items"]]
+            assert titles == ["dog", "sea"]
+    answer = client.get(PATH, params={"q": "another", "mode": "semantic"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "semantic_unavailable")
 
 
 def test_stop_words_and_open_quotes_find_nothing_with_a_note(

@@ -1,11 +1,14 @@
 """The asset `transcript_embeddings`, in the job where embeddings are on."""
 
+import dagster as dg
 import pytest
 
 from resources.embedder import embedder_of
 from tests.assets.conftest import Graph
-from tests.embedding import needs_model
+from tests.embedding import TOY, needs_model
+from tests.library import add_said
 from tests.media_server import MediaServer
+from tests.resources.embedding_worker import embedding_worker
 from ytcaption_assets.definitions import build_definitions
 from ytcaption_assets.domain.request import TranscriptionStatus
 from ytcaption_assets.settings import Settings
@@ -36,8 +39,12 @@ def test_the_asset_is_there_where_it_is_on() -> None:
     assert node.assets_def.op.pool == "embedding"
     assert node.kinds and node.owners and node.description
     for settings, steps in ((on, 4), (off, 3)):
-        job = build_definitions(settings).resolve_job_def("transcribe")
-        assert len(job.graph.node_dict) == steps
+        repository = build_definitions(settings).get_repository_def()
+        assert len(repository.get_job("transcribe").graph.node_dict) == steps
+        assert repository.has_job("embed") is (settings is on)
+        sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
+        is_running = sensors.get("embedding_sensor") is dg.DefaultSensorStatus.RUNNING
+        assert is_running is (settings is on)
 
 
 @pytest.mark.model
@@ -52,6 +59,18 @@ def test_a_run_embeds_what_it_has_transcribed(
     [made] = result.asset_materializations_for_node("transcript_embeddings")
     assert made.metadata["passages"].value == 1
     assert made.metadata["model_revision"].value == embedder_of("all-MiniLM-L6-v2").model.revision
+    assert [row["transcription_id"] for row in embedded(embedding_graph)] == [key]
+
+
+def test_a_worker_embeds_for_a_run(embedding_graph: Graph, environment: pytest.MonkeyPatch) -> None:
+    """Nothing is loaded in the run, which needs no extra."""
+    environment.setenv("YTCAPTION_EMBEDDING_MODEL", TOY.name)
+    environment.setattr("resources.embedder.is_installed", lambda: False)
+    key = add_said(embedding_graph.store, "a", "a puppy")
+    with embedding_worker(embedding_graph.settings):
+        result = embedding_graph.run(key, selection=["transcript_embeddings"])
+    [made] = result.asset_materializations_for_node("transcript_embeddings")
+    assert (made.metadata["model"].value, made.metadata["passages"].value) == ("toy", 1)
     assert [row["transcription_id"] for row in embedded(embedding_graph)] == [key]
 
 

@@ -14,9 +14,12 @@ from rich.console import Console
 from typer import Typer
 from typer.testing import CliRunner
 
+from resources.embedding_store import EmbeddingCounts, EmbeddingStore
 from resources.pacing import note_bytes
 from resources.queue_report import queue_report
 from resources.upstream_proxies import note_failed
+from tests.embedding import TOY
+from tests.library import add_said
 from tests.postgres_servers import embedded_server
 from ytcaption_assets.cli.leftovers import MARK
 from ytcaption_assets.cli.status import duration, print_status, status, status_json
@@ -93,6 +96,20 @@ def test_counts_waiting_time_and_failures(settings, request_store):
     assert document["queue"]["failures"][0]["code"] == "media_private"
     assert not document["runs"]
     assert waiting != failing
+
+
+def test_what_waits_for_search_by_meaning_is_told(settings, request_store):
+    """Where anything is to be embedded; nothing is loaded for it."""
+    settings = settings.model_copy(update={"embedding_model": TOY.name})
+    id = add_said(request_store, "a", "a puppy")
+    add_said(request_store, "b", "the sea")
+    store = EmbeddingStore(request_store.postgres)
+    store.note_failed(id, store.model_id(TOY))
+    assert read_status(settings).embeddings is None
+    report = read_status(settings.model_copy(update={"embeddings": "on"}))
+    assert report.embeddings == EmbeddingCounts(waiting=1, failed=1)
+    assert "1 completed wait to be found by meaning; 1 could not be embedded." in text_of(report)
+    assert json.loads(status_json(report))["embeddings"] == {"waiting": 1, "failed": 1}
 
 
 def test_an_empty_queue_has_no_oldest(postgres):
