@@ -175,7 +175,7 @@ class EmbeddingStore:
             sha256 = _document_sha256(connection, id)
             if sha256 != text.document_sha256:
                 return False
-            if not _note_done(connection, id, model_id, sha256, has_failed=False):
+            if not _note_done(connection, id, model_id, text.document_sha256, has_failed=False):
                 return True  # another has done the same just now
             connection.execute(
                 """

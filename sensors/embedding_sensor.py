@@ -87,7 +87,7 @@ def embed_job() -> None:
 
 @dg.sensor(
     target=embed_job,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Makes a run that embeds what waits for search by meaning, after transcriptions.",
 )
@@ -148,13 +148,15 @@ def _failures(runs: Sequence[dg.RunRecord]) -> int:
 
 
 def _metadata(done: Counter[str], problems: Sequence[str]) -> dict[str, dg.MetadataValue]:
-    counts = {"transcripts": done["transcripts"], "passages": done["passages"]}
-    found = {name: dg.MetadataValue.int(count) for name, count in counts.items()}
-    found["failed"] = dg.MetadataValue.int(len(problems))
+    found: dict[str, dg.MetadataValue] = {
+        "transcripts": dg.MetadataValue.int(done["transcripts"]),
+        "passages": dg.MetadataValue.int(done["passages"]),
+        "failed": dg.MetadataValue.int(len(problems)),
+    }
     if problems:
         listed = "\n".join(f"- {problem}" for problem in problems[:SHOWN])
         found["failures"] = dg.MetadataValue.md(f"{listed}\n\n`ytcaption embed` tries them again.")
-    return dict(found)
+    return found
 
 
 def _model(embedder: Embedder) -> dict[str, dg.MetadataValue]:
