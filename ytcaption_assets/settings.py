@@ -170,7 +170,8 @@ class Settings(DownloadChecks):
     worker: Literal["on", "off"] = Field(
         "on",
         description="`on`: runs are heard by a worker of this machine that holds the models, where "
-        "one answers; `ytcaption up` starts one a GPU, or one. `off`: each run loads its model.",
+        "one answers; `ytcaption up` starts one a GPU, or one. It embeds, too. `off`: each run "
+        "loads its model.",
     )
     workers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Workers on other machines, comma-separated (`http://gpu-1:8100`)."
@@ -207,12 +208,13 @@ class Settings(DownloadChecks):
     embeddings: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Whether passages of what is transcribed are embedded for semantic search, "
-        "in a run's last step. `auto`: where the extra `semantic` is installed.",
+        "in a run's last step, and what waits for it. `auto`: where the extra `semantic` is "
+        "installed.",
     )
     embedding_model: str = Field(
         "all-MiniLM-L6-v2",
         description="Model of semantic search: a sentence-transformers folder, or a name on the "
-        "Hugging Face hub. After another one is set, `ytcaption embed` embeds all anew.",
+        "Hugging Face hub; the same for workers. After another one is set, all is embedded anew.",
     )
 
     caption_line_length: int = Field(42, ge=10, le=120, description="Characters a caption line.")

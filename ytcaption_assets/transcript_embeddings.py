@@ -28,7 +28,7 @@ def transcript_embeddings(
     context: dg.AssetExecutionContext, request_store: RequestStore
 ) -> Iterator[dg.MaterializeResult]:
     """Vectors of the transcript's passages in Postgres. What fails here is told in the run's log,
-    fails no transcription, and is done by `ytcaption embed`."""
+    fails no transcription, and is done later (`sensors/embedding_sensor.py`)."""
     embedder = warm_embedder_of(load_settings())
     try:
         with span("embed"):

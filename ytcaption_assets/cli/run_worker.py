@@ -38,7 +38,7 @@ def run_transcriptions(ids: Sequence[str]) -> None:
     """Runs each until it is completed, failed or canceled, in the order given."""
     settings = load_settings()
     store = RequestStore.from_settings(settings, role="dagster")
-    # Nobody is to wait for embeddings: `ytcaption embed` makes them.
+    # Nobody is to wait for embeddings: `up` makes them later, or `ytcaption embed`.
     without = settings.model_copy(update={"embeddings": "off"})
     job = build_definitions(without).resolve_job_def(transcribe_job.name)
     with dagster_instance(settings) as instance:
