@@ -11,10 +11,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from resources import migrate as migrate_module
 from resources.database_urls import ROLES, database_urls, with_database
+from resources.embedding_store import EmbeddingCounts, EmbeddingStore
 from resources.migrate import migrate, migrations
 from resources.postgres import Postgres, close_pools
 from resources.replay import check_replay
 from resources.request_store import RequestStore
+from tests.embedding import TOY
+from tests.library import add_said
 from tests.postgres_servers import SERVERS, DatabaseServer
 from tests.resources.transcripts import make_transcript
 from ytcaption_assets.domain.errors import DatabaseUnavailable, SetupError
@@ -106,6 +109,30 @@ def test_running_it_again_changes_nothing(empty: Settings):
         rows(database_urls(empty).admin, "select * from ytcaption.migration order by 1") == before
     )
     assert len(store.list_recent()) == 1
+
+
+def test_embeddings_of_before_can_have_failed(empty: Settings, monkeypatch: pytest.MonkeyPatch):
+    """What is embedded stays so; a transcript that cannot be is noted from now on."""
+    known = migrations()
+    with monkeypatch.context() as patch:
+        patch.setattr("resources.migrate.migrations", lambda: [m for m in known if m.number < 15])
+        migrate(empty)
+    if rows(database_urls(empty).admin, "select to_regclass('ytcaption.embedding')") == [(None,)]:
+        pytest.skip("this server has no pgvector")
+    store = RequestStore.from_settings(empty, "admin")
+    done, failed = add_said(store, "done", "a puppy"), add_said(store, "failed", "the sea")
+    embeddings = EmbeddingStore(store.postgres)
+    model_id = embeddings.model_id(TOY)
+    with store.postgres.transaction() as connection:
+        connection.execute(
+            "insert into ytcaption.embedding_done values (%s, %s, %s)",
+            (done, model_id, store.get(done).document_sha256),
+        )
+    for _ in range(2):
+        migrate(empty)
+    embeddings.note_failed(failed, model_id)
+    assert embeddings.counts(TOY.name) == EmbeddingCounts(waiting=0, failed=1)
+    assert embeddings.waiting(model_id, again=True) == [failed]
 
 
 def test_four_at_once_make_it_once(empty: Settings):
