@@ -187,7 +187,9 @@ def test_what_is_no_order_is_refused(warm: EmbeddingWorker) -> None:
         assert client.get("http://worker/embeddings").status_code == 405
 
 
-def test_a_worker_that_cannot_is_passed_over(settings: Settings, tmp_path: Path) -> None:
+def test_a_worker_that_cannot_is_passed_over(
+    settings: Settings, tmp_path: Path, warm: EmbeddingWorker, caplog: pytest.LogCaptureFixture
+) -> None:
     """Without the extra, and with another model: its health says so, and so does its answer."""
     with embedding_worker(settings, tmp_path, process=None) as worker:
         health = worker.worker.health()
@@ -201,9 +203,11 @@ def test_a_worker_that_cannot_is_passed_over(settings: Settings, tmp_path: Path)
             answer = client.post("http://worker/embeddings", content=order)
         assert answer.status_code == 501
         assert "ytcaption[semantic]" in answer.text
-    other = ToyEmbedder(TOPICS)
+    other = CountedToy()
     other.name = "another"
-    assert WorkerEmbedder(other, lambda: [worker.worker]).embed(["dog"]).shape == (1, 3)
+    assert len(WorkerEmbedder(other, lambda: [warm.worker]).embed(["dog"])) == 1
+    assert other.asked == 2
+    assert "is lost" not in caplog.text
 
 
 def test_over_a_port_the_token_opens(settings: Settings, tmp_path: Path) -> None:
