@@ -89,16 +89,16 @@ class Embedder:
         return self.encode(())[0]
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
-        """float32, shape (n_texts, dimensions), each of length 1, made by `model`. What is longer
-        than the model reads is cut off.
+        """float32, shape (n_texts, dimensions), each of length 1, made by what `model` says. What
+        is longer than the model reads is cut off.
 
         Raises:
-            as `encode`; ModelUnavailable also where another model takes its place meanwhile.
+            as `encode`; ModelUnavailable also where that model is another by now.
         """
         import numpy as np
 
-        model, none = self.encode(())
-        parts = [none]
+        model = self.model
+        parts = [np.zeros((0, model.dimensions), np.float32)]
         for start in range(0, len(texts), AT_ONCE):
             made_by, vectors = self.encode(texts[start : start + AT_ONCE])
             if made_by != model:

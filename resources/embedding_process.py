@@ -75,11 +75,13 @@ class EmbeddingProcess:
 
     def health(self) -> EmbeddingHealth:
         """How it is."""
+        if self._process is None or self._process.returncode is not None:
+            return EmbeddingHealth(self.model)
         try:
-            memory = psutil.Process(self._process.pid).memory_info().rss if self._process else 0
+            memory_bytes = psutil.Process(self._process.pid).memory_info().rss
         except psutil.Error:  # it has just ended
-            memory = 0
-        return EmbeddingHealth(self.model, self._is_loaded, memory)
+            return EmbeddingHealth(self.model)
+        return EmbeddingHealth(self.model, self._is_loaded, memory_bytes)
 
     async def give_back(self) -> None:
         """Ends the process where nobody has asked for long."""

@@ -150,15 +150,15 @@ def test_where_too_many_wait_others_ask_again(
 def test_another_model_is_never_mixed_in(
     warm: EmbeddingWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between two batches the worker goes, and this process has other files: an error. Searches
-    that were embedded before are embedded anew."""
+    """Between two batches, or since somebody has looked which it is, the worker goes, and this
+    process has other files: an error. Searches that were embedded before are embedded anew."""
     embedder = WorkerEmbedder(CountedToy("b2"), lambda: [warm.worker])
     before = embedder.query("dog")
     embed, calls = Worker.embed, []
 
     def lost(self, *arguments):
         calls.append(arguments)
-        if len(calls) > 2:
+        if len(calls) > 1:
             raise worker_embedder.WorkerLost("it has gone")
         return embed(self, *arguments)
 
@@ -169,6 +169,9 @@ def test_another_model_is_never_mixed_in(
     assert before[0].revision == TOY.revision
     assert embedder.query("dog")[0].revision == "b2"
     assert len(embedder.embed(["dog"] * (AT_ONCE + 1))) == AT_ONCE + 1
+    embedder._made_by = before[0]
+    with pytest.raises(ModelUnavailable, match="differ from machine to machine"):
+        embedder.embed(["dog"])
 
 
 def test_what_is_no_order_is_refused(warm: EmbeddingWorker) -> None:
