@@ -1,7 +1,7 @@
 """A worker's handle on the process that holds the model of semantic search.
 
-torch and the model take 600 MB, of which a process that has dropped the model keeps the most, and a
-fault of theirs ends the process. So they are in one of their own. It starts when somebody first
+torch and the model take 600 MB. A process that has dropped the model keeps nine tenths of it, and
+a fault of theirs ends the process. So they are in one of their own. It starts when somebody first
 asks, makes one embedding at a time on half the cores, which leaves the others to what is heard, and
 is ended when nobody has asked for long.
 """
