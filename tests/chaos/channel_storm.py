@@ -2,16 +2,19 @@
 
 import json
 import threading
+import time
 from contextlib import ExitStack, suppress
 
 from resources.channel_store import ChannelStore
 from tests.channel_feeds import Episode, rss
 from tests.channel_host import ChannelHost
 from tests.chaos import channel_verify, verify
+from tests.chaos.clients import Clients
 from tests.chaos.clips import OPTIONS, Clip
 from tests.chaos.killer import LISTING, VICTIMS, Killer
 from tests.chaos.outcome import Outcome, counts_of
-from tests.chaos.storm import FREE_WITHIN_S, House, Storm
+from tests.chaos.source import WHOLE, Asked
+from tests.chaos.storm import FREE_WITHIN_S, House, Storm, statuses
 from ytcaption_assets.domain.errors import YtcaptionError
 
 NAME = "storm"
@@ -24,6 +27,10 @@ BATCHES = 6
 
 ASK_EVERY_S = 8.0
 """So often somebody has the channel looked at: by itself it waits a minute after a listing died."""
+
+PERSON_SHARE = 1 / 3
+"""A person asks for a recording of their own once so much of the channel is completed, or so long
+before the killing ends."""
 
 _LISTINGS_EACH = 2
 """So many listings die where any other part does once."""
@@ -76,13 +83,34 @@ class ChannelStorm(Storm):
         return min(self.count, _CLIPS)
 
     def rage(self, stack: ExitStack, house: House) -> Outcome:
-        """Listings, their items' runs and all parts of the product are killed."""
+        """Listings, their items' runs and all parts of the product are killed; meanwhile a person
+        asks for a recording of their own."""
         host = ChannelHost()
         host.directory = house.folder / "clips"
         stack.enter_context(host)
         feed = Feed(house.clips, max(1, self.count // FEED_PARTS), host)
         feed.grow(round(self.count * BEGUN_SHARE))
         channel_id = self._subscribe(house, feed.url)
+        clip = house.clips[0]
+        asked = Asked(0, host.url(f"episodes/of-a-person/{clip.name}"), WHOLE, clip)
+        ask_at = time.monotonic() + self.storm_s * (1 - PERSON_SHARE)
+
+        def is_time() -> bool:
+            done = statuses(house.settings)["completed"]
+            return done >= self.count * PERSON_SHARE or time.monotonic() > ask_at
+
+        with Clients(house.up, [asked], 0.0, lambda _: None, is_time) as person:
+            counts = self._kill(house, feed, channel_id)
+            self.say("nobody is killed any more")
+            while not self._is_done(house, channel_id, person) and not self.is_late:
+                self.wait(house.up, house.settings, 5.0)
+        outcome = self._checked(house, feed, channel_id)
+        self._check_person(house, asked, person, outcome)
+        outcome.counts |= {"pages of the feed given": len(host.requests), **counts}
+        return outcome
+
+    def _kill(self, house: House, feed: Feed, channel_id: str) -> dict[str, int]:
+        """Kill while the feed grows and looks are asked for; how often which."""
         victims = [*VICTIMS, *[LISTING] * _LISTINGS_EACH]
         with (
             Killer(house.up, self.seed, self.say, victims) as killer,
@@ -94,18 +122,9 @@ class ChannelStorm(Storm):
                 feed.grow(round(self.count * share))
                 self.say(f"{feed.length} items are published")
             self.wait(house.up, house.settings, self.storm_s / 3)
-        self.say("nobody is killed any more")
         asking.ask()
-        while not self._is_done(house, channel_id) and not self.is_late:
-            self.wait(house.up, house.settings, 5.0)
-        outcome = self._checked(house, feed, channel_id)
-        outcome.counts |= {
-            "items": self.count,
-            "asked for a look": asking.times,
-            "pages of the feed given": len(host.requests),
-            **{f"killed: {name}": number for name, number in sorted(killer.killed.items())},
-        }
-        return outcome
+        killed = {f"killed: {name}": number for name, number in sorted(killer.killed.items())}
+        return {"asked for a look": asking.times, **killed}
 
     def _subscribe(self, house: House, url: str) -> str:
         command = ("channels", "add", url, "--every", "1m", "--json")
@@ -115,17 +134,16 @@ class ChannelStorm(Storm):
             raise RuntimeError(done.stderr)
         return json.loads(done.stdout)["id"]
 
-    def _is_done(self, house: House, channel_id: str) -> bool:
-        return channel_verify.number_of_items(
-            house.settings, channel_id
-        ) >= self.count and self.is_over(house.settings)
+    def _is_done(self, house: House, channel_id: str, person: Clients) -> bool:
+        items = channel_verify.number_of_items(house.settings, channel_id)
+        return items >= self.count and person.is_done and self.is_over(house.settings)
 
     def _checked(self, house: House, feed: Feed, channel_id: str) -> Outcome:
         held = self.until(lambda: verify.nothing_is_held(house.settings), FREE_WITHIN_S)
         facts = verify.Facts.read(house.settings)
         items = channel_verify.items_of(house.settings, channel_id)
         wanted = {str(feed.episode(number).url): feed.clip(number) for number in range(self.count)}
-        outcome = Outcome(counts=counts_of(facts, []))
+        outcome = Outcome(counts={"items": self.count, **counts_of(facts, [])})
         outcome.wrong |= {
             "each item taken once": channel_verify.items_are_taken_once(facts, items, wanted),
             "transcripts as undisturbed": channel_verify.transcripts_are_undisturbed(
@@ -138,6 +156,24 @@ class ChannelStorm(Storm):
             "no orphan file": verify.no_orphan_files(facts),
         }
         return outcome
+
+    def _check_person(self, house: House, asked: Asked, person: Clients, outcome: Outcome) -> None:
+        facts = verify.Facts.read(house.settings)
+        id = person.accepted.get(asked.number)
+        outcome.wrong |= {
+            "a person's request came first": channel_verify.person_came_first(
+                facts, id, house.settings.transcriptions_at_once
+            ),
+            "a person's transcript": verify.transcripts_are_undisturbed(
+                facts, person.accepted, [asked]
+            ),
+        }
+        if id is not None and (found := channel_verify.overtaken_by(facts, id)) is not None:
+            outcome.counts |= {
+                "bulk items waiting when a person asked": len(found.waited),
+                "of these begun before the person's": len(found.began),
+                "seconds until the person's began": round(found.after_s, 1),
+            }
 
 
 class _Asking:

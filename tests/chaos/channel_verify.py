@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -11,7 +12,14 @@ from resources.database_urls import database_urls
 from tests.chaos.clips import Clip, said
 from tests.chaos.verify import Facts
 from ytcaption_assets.domain.errors import ObjectCorrupt, ObjectNotFound
+from ytcaption_assets.domain.events import EventType
 from ytcaption_assets.settings import Settings
+
+_WAITS = (EventType.QUEUED, EventType.RETRIED, EventType.GIVEN_BACK)
+_TURN = (EventType.STARTED, EventType.RETRIED)
+"""Its run has begun; or was lost before it could."""
+_STATES = (*_WAITS, EventType.STARTED, EventType.TRANSCRIPTION_COMPLETED)
+"""What says whether it waits, where nothing fails for good."""
 
 
 def items_of(settings: Settings, channel_id: str) -> list[dict[str, Any]]:
@@ -47,8 +55,9 @@ def items_are_taken_once(
             wrong.append(f"{item['url']} is {item['state']}: {item['reason']}")
         elif row["status"] != "completed":
             wrong.append(f"{item['url']} is {row['status']}: {row['error_message']}")
-    if len(facts.rows) != len(wanted):
-        wrong.append(f"{len(facts.rows)} transcriptions of {len(wanted)} items")
+    others = facts.rows.keys() - {item["transcription_id"] for item in items}
+    if len(others) > 1:  # one person has asked for one
+        wrong.append(f"{len(others)} transcriptions of no item")
     asked = Counter(
         row["transcription_id"]
         for row in _rows(facts.settings, "select transcription_id from ytcaption.request")
@@ -86,6 +95,69 @@ def channel_rests(settings: Settings, channel_id: str) -> list[str]:
         wrong.append(f"its history waits at {row['history_next']}")
     if row["failures"]:
         wrong.append(f"it fails: {row['error_code']}: {row['error_message']}")
+    return wrong
+
+
+@dataclass(frozen=True)
+class Overtaken:
+    """What a person's request met, by the events.
+
+    Attributes:
+        waited: bulk ones that were queued when it was made.
+        began: those of them that began before its turn came.
+        after_s: seconds until that.
+    """
+
+    waited: list[str]
+    began: list[str]
+    after_s: float
+
+
+def overtaken_by(facts: Facts, id: str) -> Overtaken | None:
+    """What the request for this transcription has overtaken; None where its turn never came."""
+    own = facts.events[id]
+    asked_at = own[0]["timestamp"]
+    turn_at = next((each["timestamp"] for each in own if each["event_type"] in _TURN), None)
+    if turn_at is None:
+        return None
+    waited, began = [], []
+    for other, events in facts.events.items():
+        earlier = [
+            each["event_type"]
+            for each in events
+            if each["timestamp"] < asked_at and each["event_type"] in _STATES
+        ]
+        if other == id or not earlier or earlier[-1] not in _WAITS:
+            continue
+        waited.append(other)
+        if any(
+            each["event_type"] == EventType.STARTED and asked_at <= each["timestamp"] < turn_at
+            for each in events
+        ):
+            began.append(other)
+    return Overtaken(waited, began, (turn_at - asked_at).total_seconds())
+
+
+def person_came_first(facts: Facts, id: str | None, places: int) -> list[str]:
+    """A request in the middle of the backfill was completed, and of the bulk ones that waited no
+    more began before it than may have had runs already.
+
+    Args:
+        places: so many runs that have not begun there may be.
+    """
+    if id is None:
+        return ["nobody could ask in the middle"]
+    row = facts.rows[id]
+    wrong = []
+    if row["status"] != "completed":
+        wrong.append(f"{id} is {row['status']}: {row['error_message']}")
+    found = overtaken_by(facts, id)
+    if found is None:
+        wrong.append(f"{id} never began")
+    elif not found.waited:
+        wrong.append(f"nothing waited when {id} was asked for")
+    elif len(found.began) > places:
+        wrong.append(f"{len(found.began)} bulk ones that waited began before {id}")
     return wrong
 
 

@@ -12,10 +12,15 @@ from tests.cli.test_up import Up
 from ytcaption_assets.cli.up_state import read_state
 
 PATH = "/api/v1/transcriptions"
+LOOK_EVERY_S = 0.5
 
 
 class Clients:
     """A thread that makes the requests, so many seconds in all; a context manager.
+
+    Args:
+        callback: where each is told of its end, if anywhere.
+        when: nothing is asked for before this holds.
 
     Attributes:
         accepted: id by request number.
@@ -24,12 +29,17 @@ class Clients:
     """
 
     def __init__(
-        self, up: Up, requests: list[Asked], span_s: float, callback: Callable[[int], str]
+        self,
+        up: Up,
+        requests: list[Asked],
+        span_s: float,
+        callback: Callable[[int], str | None],
+        when: Callable[[], bool] = lambda: True,
     ) -> None:
         self.accepted: dict[int, str] = {}
         self.refused: dict[int, str] = {}
         self.repeats = 0
-        self._up, self._requests, self._callback = up, requests, callback
+        self._up, self._requests, self._callback, self._when = up, requests, callback, when
         self._apart_s = span_s / len(requests)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="clients", daemon=True)
@@ -48,6 +58,9 @@ class Clients:
         return len(self.accepted) + len(self.refused) == len(self._requests)
 
     def _work(self) -> None:
+        while not self._when():
+            if self._ended.wait(LOOK_EVERY_S):
+                return
         began = time.monotonic()
         for place, asked in enumerate(self._requests):
             if self._ended.wait(max(0.0, began + place * self._apart_s - time.monotonic())):
