@@ -5,7 +5,8 @@
 Each size is a process and an installation of its own, the pace of sites turned off. In one run:
 the list alone, nothing kept of it; a first look, which keeps and queues all, and an interactive
 request in its middle; the whole list once more; a poll that finds nothing; and the rows that came
-of it by a bare COPY and by bare inserts.
+of it by a bare COPY and by bare inserts. Neither of the later looks may write a row of `TABLES`.
+Then `benchmarks.channel_turns`: a podcast of that size with `ytcaption up`.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.channel_turns import turns
 from benchmarks.machine import machine
 from resources.channel_intake import ChannelIntake
 from resources.channel_look import PAGE_SIZE, Look, LookLimits
@@ -85,7 +87,8 @@ def measured(size: int) -> dict[str, Any]:
         host.lists.videos = videos(size)
         host.lists.feed = videos(size)[:15]
         stack.enter_context(migrated_postgres(settings))
-        return _Bench(settings, size).all()
+        found = _Bench(settings, size).all()
+    return found | turns(size)
 
 
 class _Bench:
@@ -111,13 +114,15 @@ class _Bench:
         began.join()
         peak_mib, child_mib = _peak_mib(), _peak_mib(resource.RUSAGE_CHILDREN)
         rows = {table: self._count(table) for table in TABLES}
+        self._vacuum()
+        written = {table: self._versions(table) for table in TABLES}
         with self.store.postgres.transaction() as connection:
             connection.execute(
                 "update ytcaption.channel set history_done_at = now() - interval '9 days'"
             )
         again_s, again_wal = self._look("again")
-        assert rows == {table: self._count(table) for table in TABLES}
         poll_s, poll_wal = self._look("poll")
+        assert written == {table: self._versions(table) for table in TABLES}
         copy_s, insert_s = self._bare()
         return {
             "the list alone, by yt-dlp, s": round(listed_s, 1),
@@ -215,6 +220,19 @@ class _Bench:
     def _count(self, table: str) -> int:
         [row] = self.store.postgres.rows(f"select count(*) as number from ytcaption.{table}", {})  # pyright: ignore
         return row["number"]
+
+    def _vacuum(self) -> None:
+        """Now, lest autovacuum does so during the next look and adds its WAL."""
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            connection.execute("vacuum (analyze)")
+
+    def _versions(self, table: str) -> set[str]:
+        """Where each row lies and the transaction that wrote it: an update changes both."""
+        rows = self.store.postgres.rows(
+            f"select ctid || ' ' || xmin as version from ytcaption.{table}",  # pyright: ignore
+            {},
+        )
+        return {row["version"] for row in rows}
 
     def _wal(self) -> float:
         [row] = self.store.postgres.rows(

@@ -109,6 +109,10 @@ class Look:
         # A feed that has no more to show is the whole history.
         is_whole = newest.next_start is None and bool(newest.items)
         self._take(newest if is_whole else _newest_first(newest), is_history=is_whole)
+        found = self.channel.source
+        if source.feed_url is None and found.feed_url is not None and found.kind == "site":
+            # A name's first look: only now is its feed known, which has the times to the second.
+            self._list_newest()
 
     def _needs_facts(self, unknown: list[ListedItem]) -> bool:
         return any(asks_for_facts(item) for item in unknown) or self._intake.has_waiting(

@@ -1,7 +1,9 @@
 """A look at a channel: new items first, then its history, whatever comes in between."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from resources.channel_runs import ChannelRuns
 from resources.channel_store import ChannelStore
 from resources.postgres import Postgres
 from tests.channel_lists import MadeUpLister, item, plan, source
+from ytcaption_assets.domain.channel import ChannelSource, ListingPage
 from ytcaption_assets.domain.errors import SourceUnavailable
 from ytcaption_assets.settings import Settings
 
@@ -105,6 +108,26 @@ def test_a_second_look_asks_the_feed_alone(channel: Subscription):
     taken = channel.look()
     assert channel.lister.asked == ["feed"]
     assert taken == Taken()
+
+
+def test_the_first_look_at_a_name_asks_its_feed_too(
+    channel: Subscription, monkeypatch: pytest.MonkeyPatch
+):
+    """It is known only then, and times by the second with it: else the next look would write them
+    anew."""
+    made_up = channel.lister.newest
+
+    def newest(asked: ChannelSource, state: Mapping[str, Any]) -> ListingPage:
+        found = made_up(asked, state)
+        return replace(found, channel=source()) if asked.feed_url is None else found
+
+    monkeypatch.setattr(channel.lister, "newest", newest)
+    channel.publish(20)
+    channel.id = channel.store.create(source(feed_url=None), plan())[0].id
+    channel.look()
+    assert channel.lister.asked == ["top", "feed", 0]
+    assert channel.look() == Taken()
+    assert channel.lister.asked == ["feed"]
 
 
 def test_new_ones_come_with_their_facts(channel: Subscription):
