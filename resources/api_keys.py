@@ -101,12 +101,13 @@ class ApiKeys:
         return [api_key_row(row) for row in rows]
 
     def revoke(self, id: str) -> ApiKeyRow:
-        """Ends a key; servers notice within seconds. Revoking again changes nothing.
+        """Ends a key; servers notice within seconds. Its channels are paused, and an operator may
+        resume them. Revoking again changes nothing.
 
         Raises:
             ApiKeyNotFound: no such id.
         """
-        return self._changed(
+        return self._ended(
             "update ytcaption.api_key set revoked_at = coalesce(revoked_at, now()) "
             "where id = %s returning *",
             id,
@@ -128,12 +129,13 @@ class ApiKeys:
         return NewApiKey(row, f"{row.prefix}_{secret}")
 
     def forget(self, id: str) -> ApiKeyRow:
-        """Ends a key and takes its row away. With no row left the API is open on loopback again.
+        """Ends a key, as `revoke`, and takes its row away. With no row left the API is open on
+        loopback again.
 
         Raises:
             ApiKeyNotFound: no such id.
         """
-        return self._changed("delete from ytcaption.api_key where id = %s returning *", id)
+        return self._ended("delete from ytcaption.api_key where id = %s returning *", id)
 
     def exist(self) -> bool:
         """Whether any was ever made: one that was revoked or has expired opens no door again."""
@@ -154,14 +156,31 @@ class ApiKeys:
                 (sorted(ids),),
             )
 
+    def _ended(self, statement: LiteralString, id: str) -> ApiKeyRow:
+        with self._postgres.transaction() as connection:
+            before = connection.execute(
+                "select revoked_at from ytcaption.api_key where id = %s for update", (id,)
+            ).fetchone()
+            row = _found(connection.execute(statement, (id,)).fetchone())
+            if before is not None and before["revoked_at"] is None:
+                connection.execute(
+                    "update ytcaption.channel set paused_at = now(), updated_at = now() "
+                    "where owner = %s and paused_at is null",
+                    (row.caller.owner,),
+                )
+        return row
+
     def _changed(self, statement: LiteralString, *values: str) -> ApiKeyRow:
         with self._postgres.transaction() as connection:
-            row = connection.execute(statement, values).fetchone()
-        if row is None:
-            raise ApiKeyNotFound(
-                "There is no such key, or it was revoked. `ytcaption keys list` shows their ids."
-            )
-        return api_key_row(row)
+            return _found(connection.execute(statement, values).fetchone())
+
+
+def _found(row: DictRow | None) -> ApiKeyRow:
+    if row is None:
+        raise ApiKeyNotFound(
+            "There is no such key, or it was revoked. `ytcaption keys list` shows their ids."
+        )
+    return api_key_row(row)
 
 
 def parse_token(token: str) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from resources.channel_items import Taken
+from resources.channel_quota import within_quota
 from resources.channel_rows import ChannelRow
 from resources.request_intake import take_in
 from resources.request_rows import Submission, TranscriptionRequest
@@ -49,7 +50,8 @@ def let_come(connection: Connection[DictRow], id: str) -> None:
 
 def submit_new(connection: Connection[DictRow], channel: ChannelRow) -> Taken:
     """Ask for the newest that are to be taken, at most `AT_ONCE` and as far as the channel's
-    maximum goes. Items of several channels of one owner share their transcription.
+    maximum and its owner's quotas go. Items of several channels of one owner share their
+    transcription.
 
     Args:
         channel: held by the caller's transaction.
@@ -69,6 +71,7 @@ def submit_new(connection: Connection[DictRow], channel: ChannelRow) -> Taken:
         )
         for row in rows
     ]
+    requests = within_quota(connection, requests, channel.owner)
     taken, written = Taken(), []
     answers = take_in(connection, requests, channel.owner)
     for request, answer in zip(requests, answers, strict=True):
@@ -79,8 +82,10 @@ def submit_new(connection: Connection[DictRow], channel: ChannelRow) -> Taken:
         else:
             decided = {"state": "refused", "reason": answer.code, "transcription_id": None}
         written.append({"media_id": request.source.media_id} | decided)
-    connection.execute(_TAKEN, {"id": channel.id, "taken": Jsonb(written)})
-    connection.execute(
-        "update ytcaption.channel set taken = taken + %s where id = %s", (len(rows), channel.id)
-    )
+    if written:
+        connection.execute(_TAKEN, {"id": channel.id, "taken": Jsonb(written)})
+        connection.execute(
+            "update ytcaption.channel set taken = taken + %s where id = %s",
+            (len(written), channel.id),
+        )
     return taken

@@ -54,6 +54,10 @@ grant select, update, delete on ytcaption.channel to ytcaption_dagster;
 grant select, insert, update on ytcaption.channel_item to ytcaption_dagster;
 grant select, insert, update, delete on ytcaption.channel_page to ytcaption_dagster;
 grant insert on ytcaption.media, ytcaption.transcription, ytcaption.request to ytcaption_dagster;
+-- What the owners of channels may take.
+grant select (id, concurrent_transcriptions, audio_minutes_per_day) on ytcaption.api_key
+    to ytcaption_dagster;
+grant select on ytcaption.audio_use to ytcaption_dagster;
 grant update (url, extractor, title, site) on ytcaption.media to ytcaption_dagster;
 grant update (priority, queued_at, owner, traceparent) on ytcaption.transcription to ytcaption_dagster;
 grant select (owner, url), insert (owner) on ytcaption.webhook to ytcaption_dagster;

@@ -6,7 +6,9 @@ import pytest
 
 from resources.access import check_bind
 from resources.api_keys import ApiKeys, parse_span, parse_token, secret_sha256
+from resources.channel_store import ChannelStore
 from resources.postgres import Postgres
+from tests.channel_lists import plan, source
 from ytcaption_assets.domain.caller import Limits
 from ytcaption_assets.domain.errors import ApiKeyNotFound, InvalidOption, SetupError
 from ytcaption_assets.settings import Settings
@@ -82,6 +84,21 @@ def test_a_key_ends(keys: ApiKeys) -> None:
     assert not keys.exist()
     with pytest.raises(ApiKeyNotFound, match="keys list"):
         keys.revoke(row.id)
+
+
+def test_a_key_that_ends_pauses_its_channels(keys: ApiKeys, settings: Settings) -> None:
+    """Nobody is left who wants them; an operator may resume one, which stays so."""
+    store = ChannelStore.from_settings(settings, "admin")
+    mine, other = keys.create("mine", ["write"]).row, keys.create("other", ["write"]).row
+    id, others = (store.create(source(), plan(), each.caller.owner)[0].id for each in (mine, other))
+    keys.revoke(mine.id)
+    assert store.get(id).paused_at is not None
+    assert store.get(others).paused_at is None
+    store.resume(id)
+    keys.revoke(mine.id)
+    assert store.get(id).paused_at is None
+    keys.forget(other.id)
+    assert store.get(others).paused_at is not None
 
 
 def test_a_key_gets_another_secret(keys: ApiKeys) -> None:

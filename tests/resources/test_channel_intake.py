@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from resources.api_keys import ApiKeys
 from resources.channel_intake import ChannelIntake
 from resources.channel_requests import AT_ONCE
 from resources.channel_rows import ChannelPlan, ChannelRow
@@ -16,6 +17,7 @@ from resources.postgres import Postgres
 from resources.request_rows import Callback
 from resources.request_store import RequestStore
 from tests.channel_lists import START, item, page, plan, source
+from ytcaption_assets.domain.caller import Limits
 from ytcaption_assets.domain.channel import ListingPage
 from ytcaption_assets.domain.errors import ClaimLost
 from ytcaption_assets.settings import Settings
@@ -155,6 +157,26 @@ def test_more_than_one_transaction_takes(
     assert taken.queued == AT_ONCE
     assert intake.take_new(channel.id, RUN).queued == many - AT_ONCE
     assert store.counts([channel.id])[channel.id].states == {"queued": many}
+
+
+def test_a_key_s_quota_holds_for_its_channels(
+    claimed: Callable[..., ChannelRow],
+    intake: ChannelIntake,
+    request_store: RequestStore,
+    store: ChannelStore,
+    settings: Settings,
+):
+    """What goes beyond it is for a later look, the newest first."""
+    key = ApiKeys.from_settings(settings).create("a", ["write"], limits=Limits(None, 3)).row
+    channel = claimed(owner=key.caller.owner)
+    taken, _ = intake.take_page(channel.id, RUN, page(range(5, 0, -1)))
+    assert taken.queued == 3
+    assert _states(store, channel.id)["Part 3"] == ("queued", None)
+    assert _states(store, channel.id)["Part 2"] == ("new", None)
+    assert intake.take_new(channel.id, RUN).queued == 0
+    request_store.cancel(request_store.due(1)[0].id)
+    assert intake.take_new(channel.id, RUN).queued == 1
+    assert store.counts([channel.id])[channel.id].states == {"queued": 4, "new": 1}
 
 
 def test_only_so_many_of_the_newest(

@@ -120,7 +120,7 @@ def revoke(
         ),
     ] = False,
 ) -> None:
-    """Ends a key. Running servers refuse it within a minute."""
+    """Ends a key. Running servers refuse it within a minute; its channels are paused."""
     from rich.console import Console
 
     from resources.api_keys import ApiKeys
