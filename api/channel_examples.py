@@ -86,6 +86,7 @@ CHANNEL: dict[str, Any] = {
     "keep_days": None,
     "callback_url": None,
     "callback_include": None,
+    "digest": "never",
     "created_at": "2026-11-24T09:00:00Z",
     "updated_at": "2026-11-24T10:00:00Z",
     "channel_url": _PATH,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.request_schemas import MAX_URL_LENGTH, TextOptions
+from ytcaption_assets.domain.channel import Digest
 from ytcaption_assets.domain.channel_filters import LONGEST_EXPRESSION
 from ytcaption_assets.domain.request import Priority
 
@@ -97,6 +98,13 @@ class ChannelWanted(TextOptions):
             examples=[90],
         ),
     ] = None
+    digest: Annotated[
+        Digest,
+        Field(
+            description="How often the operators are told what became of its items; the scope "
+            "`admin` is needed for any but `never`."
+        ),
+    ] = "never"
 
     def asked(self) -> dict[str, Any]:
         """What was given, as `resources.channel_plan` takes it."""

@@ -13,7 +13,7 @@ from api.transcription_view import Links
 from resources.channel_dry_run import DryRun, JudgedItem
 from resources.channel_plan import schedule_asked
 from resources.channel_rows import ChannelCounts, ChannelItem, ChannelRow
-from ytcaption_assets.domain.channel import ChannelKind, ListedItem, LiveStatus
+from ytcaption_assets.domain.channel import ChannelKind, Digest, ListedItem, LiveStatus
 from ytcaption_assets.domain.channel_filters import ItemState
 from ytcaption_assets.domain.request import Priority, TranscriptionStatus
 
@@ -98,6 +98,7 @@ class ChannelRead(BaseModel):
     keep_days: float | None
     callback_url: str | None
     callback_include: Literal["result"] | None
+    digest: Digest
     created_at: datetime
     updated_at: datetime
     channel_url: Annotated[str, Field(description="Of this answer.")]
@@ -140,6 +141,7 @@ class ChannelRead(BaseModel):
             keep_days=plan.keep_days,
             callback_url=plan.callback.url if plan.callback else None,
             callback_include=plan.callback.include if plan.callback else None,
+            digest=plan.digest,
             created_at=row.created_at,
             updated_at=row.updated_at,
             channel_url=url,

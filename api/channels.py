@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from api.channel_schemas import ChannelChange, ChannelCreate
+from api.channel_schemas import ChannelChange, ChannelCreate, ChannelWanted
 from resources.channel_dry_run import DryRun, dry_run
 from resources.channel_listing import ChannelLister
 from resources.channel_plan import changed_plan, channel_plan
 from resources.channel_rows import ChannelCounts, ChannelRow
 from resources.channel_store import ChannelPosition, ChannelStore
 from ytcaption_assets.domain.caller import Caller
+from ytcaption_assets.domain.errors import Forbidden
 from ytcaption_assets.settings import Settings
 
 
@@ -25,6 +26,7 @@ class CallersChannels:
 
     ChannelNotFound: there is no such channel, or it is another's.
     InputError: what is wanted cannot be done.
+    Forbidden: only an operator may want it.
     """
 
     def __init__(self, settings: Settings, store: ChannelStore, lister: ChannelLister) -> None:
@@ -35,6 +37,7 @@ class CallersChannels:
     def create(self, caller: Caller, asked: ChannelCreate) -> tuple[ChannelDetail, bool]:
         """The caller's channel of this source, and whether it is new; one that was there stays as
         it is."""
+        _check_digest(caller, asked)
         plan = channel_plan(asked.asked(), self._settings)
         source = self._lister.source_of(asked.url)
         row, created = self._store.create(source, plan, caller.owner, paused=asked.paused)
@@ -69,6 +72,7 @@ class CallersChannels:
 
     def change(self, caller: Caller, id: str, asked: ChannelChange) -> ChannelDetail:
         """Want something else of it, pause it, let it go on."""
+        _check_digest(caller, asked)
         owner, changes = caller.sees_only, asked.asked()
         row = self._store.get(id, owner)
         if changes:
@@ -89,3 +93,9 @@ class CallersChannels:
     def _with_counts(self, rows: Sequence[ChannelRow]) -> list[ChannelDetail]:
         counts = self._store.counts([row.id for row in rows]) if rows else {}
         return [ChannelDetail(row, counts[row.id]) for row in rows]
+
+
+def _check_digest(caller: Caller, asked: ChannelWanted) -> None:
+    """Nobody else sends messages to the operators."""
+    if asked.digest != "never" and not caller.may("admin"):
+        raise Forbidden("A digest goes to the operators: it needs a key with the scope admin.")

@@ -1,4 +1,4 @@
-"""What only an operator can mend, told by e-mail or chat through Apprise (rule 26).
+"""What only an operator can mend, told by e-mail or chat through Apprise.
 
 Whoever finds it raises an alert in its own transaction, in one line; a notifier tells it. What is
 raised again within `QUIET_S` is told together, so that a full disk is one message.
@@ -11,9 +11,8 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from resources.operators import Operators
 from resources.postgres import Postgres
-from ytcaption_assets.domain.errors import SetupError
-from ytcaption_assets.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -72,24 +71,11 @@ def raise_alert(
 
 
 class Alerts:
-    """Tells alerts to the operators of this installation.
+    """Tells alerts to the operators of this installation."""
 
-    Raises:
-        SetupError: YTCAPTION_NOTIFY_URLS holds something that Apprise does not know.
-    """
-
-    def __init__(self, settings: Settings, postgres: Postgres) -> None:
+    def __init__(self, operators: Operators, postgres: Postgres) -> None:
+        self._operators = operators
         self._postgres = postgres
-        urls = settings.notify_urls
-        self._apprise = None
-        if urls is not None and urls.get_secret_value().strip():
-            import apprise
-
-            for name in ("apprise", "urllib3"):  # they would write down where messages went
-                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-            self._apprise = apprise.Apprise()
-            if not self._apprise.add(urls.get_secret_value()):
-                raise SetupError("YTCAPTION_NOTIFY_URLS holds a URL that Apprise does not know.")
 
     def tell_due(self) -> int:
         """Tell what is to be told now; how much was. Without URLs it is forgotten.
@@ -136,9 +122,7 @@ class Alerts:
 
     def _tell(self, alert: Alert) -> bool:
         logger.warning("alert: %s %s, %d times", alert.code, alert.subject, alert.number)
-        if self._apprise is None:
-            return True
-        if self._apprise.notify(body=alert.text, title=alert.title):
+        if self._operators.tell(alert.title, alert.text):
             return True
         logger.error("operators could not be told of it: a service refuses the message")
         return False

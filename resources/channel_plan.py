@@ -3,11 +3,12 @@ the command line and the OPML that we export say the same."""
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 from resources.channel_rows import ChannelPlan
 from resources.request_rows import Callback
 from resources.webhooks import checked_url
+from ytcaption_assets.domain.channel import Digest
 from ytcaption_assets.domain.channel_filters import checked_filters
 from ytcaption_assets.domain.errors import InvalidOption
 from ytcaption_assets.domain.request import checked_options
@@ -19,7 +20,7 @@ OPTIONS = (
 )  # fmt: skip
 NAMES = frozenset(
     (*OPTIONS, "schedule", "filters", "priority", "max_new", "keep_days", "callback_url",
-     "callback_include")
+     "callback_include", "digest")
 )  # fmt: skip
 
 
@@ -55,6 +56,7 @@ def channel_plan(asked: Mapping[str, Any], settings: Settings) -> ChannelPlan:
         max_new=given.get("max_new"),
         keep_days=given.get("keep_days"),
         callback=callback,
+        digest=given.get("digest", "never"),
     )
 
 
@@ -100,6 +102,8 @@ def asked_of(plan: ChannelPlan) -> dict[str, Any]:
         asked["callback_url"] = plan.callback.url
         if plan.callback.include is not None:
             asked["callback_include"] = plan.callback.include
+    if plan.digest != "never":
+        asked["digest"] = plan.digest
     return asked
 
 
@@ -117,6 +121,8 @@ def _check_values(given: Mapping[str, Any]) -> None:
         raise InvalidOption(f"Unknown priority '{priority[:40]}'. Use bulk or interactive.")
     if include not in (None, "result"):
         raise InvalidOption("callback_include is result, or left out.")
+    if given.get("digest", "never") not in get_args(Digest):
+        raise InvalidOption("digest is never, daily or weekly.")
     max_new, keep_days = given.get("max_new", 1), given.get("keep_days", 0)
     if not 1 <= int(max_new) == max_new <= 1_000_000:
         raise InvalidOption("max_new is a whole number from 1 to 1,000,000.")

@@ -12,6 +12,7 @@ from resources.site_domains import site_of
 from ytcaption_assets.domain.channel import (
     ChannelFilters,
     ChannelSource,
+    Digest,
     ListedItem,
     LiveStatus,
 )
@@ -34,6 +35,7 @@ class ChannelPlan:
         keep_days: days that its transcripts are kept after they last changed or were asked for,
             0 for ever; None: as the installation's are.
         callback: where its owner is told of each item's end.
+        digest: how often operators are told what became of its items.
     """
 
     options: TranscriptionOptions
@@ -43,6 +45,7 @@ class ChannelPlan:
     max_new: int | None = None
     keep_days: float | None = None
     callback: Callback | None = None
+    digest: Digest = "never"
 
     def columns(self) -> dict[str, Any]:
         """As the table has them."""
@@ -55,12 +58,13 @@ class ChannelPlan:
             "keep_days": self.keep_days,
             "callback_url": self.callback.url if self.callback else None,
             "callback_include": self.callback.include if self.callback else None,
+            "digest": self.digest,
         }
 
 
 PLAN_COLUMNS: tuple[LiteralString, ...] = (
     "options", "filters", "schedule", "priority", "max_new", "keep_days",
-    "callback_url", "callback_include",
+    "callback_url", "callback_include", "digest",
 )  # fmt: skip
 
 
@@ -194,6 +198,7 @@ def channel_row(row: Mapping[str, Any]) -> ChannelRow:
             max_new=row["max_new"],
             keep_days=row["keep_days"],
             callback=callback,
+            digest=row["digest"],
         ),
     )
 

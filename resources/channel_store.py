@@ -172,6 +172,12 @@ class ChannelStore(dg.ConfigurableResource):
                     _look_at(connection, id)
             if plan.schedule != before.plan.schedule:
                 _look_at(connection, id)
+            if plan.digest != before.plan.digest:
+                connection.execute(
+                    "update ytcaption.channel set digest_until = now(), digest_at = now() "
+                    "where id = %s",
+                    (id,),
+                )
             notify(connection, CHANNELS_CHANNEL, id)
             return channel_row(_locked(connection, id, owner))
 

@@ -16,6 +16,8 @@ import anyio
 import anyio.to_thread
 
 from resources.alerts import Alerts
+from resources.channel_digest import ChannelDigests
+from resources.operators import Operators
 from resources.outbox import DELIVERY_CHANNEL, LEASE_S, Attempt, Claimed, Outbox
 from resources.postgres import Postgres
 from resources.webhook_message import Writer
@@ -36,6 +38,7 @@ RECONNECT_S = 1.0
 STOP_S = 2.0
 """How long deliveries under way may still take once it is to stop."""
 
+DIGESTS_EVERY_S = 60.0
 _FORGET_EVERY_S = 3600.0
 _STATEMENTS = 8  # at the same time: a pool has ten connections
 
@@ -55,7 +58,9 @@ class Notifier:
         self._outbox = Outbox(self._postgres)
         self._writer = Writer(settings, self._postgres)
         self._sender = Sender(settings.allowed_networks)
-        self._alerts = Alerts(settings, self._postgres)
+        operators = Operators(settings)
+        self._alerts = Alerts(operators, self._postgres)
+        self._digests = ChannelDigests(operators, self._postgres, settings.public_url)
         self._days = settings.delivery_days
         self._on_look = on_look
         self._wake = asyncio.Event()
@@ -67,7 +72,8 @@ class Notifier:
         loop = asyncio.get_running_loop()
         # Looking up a host may hang: no thread of others is held by it.
         loop.set_default_executor(ThreadPoolExecutor(2 * PLACES, thread_name_prefix="lookup"))
-        beside = [loop.create_task(each) for each in (self._listen(), self._tell(), self._forget())]
+        chores = (self._listen(), self._tell(), self._digest(), self._forget())
+        beside = [loop.create_task(each) for each in chores]
         async with self._sender:
             try:
                 await self._deliver()
@@ -161,6 +167,9 @@ class Notifier:
 
     async def _tell(self) -> None:
         await self._every(POLL_S, self._alerts.tell_due)
+
+    async def _digest(self) -> None:
+        await self._every(DIGESTS_EVERY_S, self._digests.tell_due)
 
     async def _forget(self) -> None:
         await self._every(_FORGET_EVERY_S, lambda: self._outbox.forget_old(self._days))

@@ -357,8 +357,8 @@ class Settings(DownloadChecks):
     )
     notify_urls: SecretStr | None = Field(
         None,
-        description="Where operators are told what only they can mend, as Apprise URLs "
-        "(`mailto://...`, `slack://...`), separated by spaces.",
+        description="Where operators are told what only they can mend, and of channels with a "
+        "digest, as Apprise URLs (`mailto://...`, `slack://...`), separated by spaces.",
     )
     max_upload_bytes: int = Field(2 * 1024**3, gt=0, description="Largest upload.")
     log_format: Literal["auto", "json", "text"] = Field(

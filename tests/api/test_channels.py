@@ -112,14 +112,16 @@ def test_all_options_are_kept_and_changed_one_by_one(client: TestClient) -> None
         "keep_days": 90,
         "callback_url": "https://example.org/hook",
         "callback_include": "result",
+        "digest": "weekly",
         "paused": True,
     }
     channel = added(client, **asked)
     assert channel["filters"] == asked["filters"]
     assert channel["schedule"] == asked["schedule"] | {"every": None}
     assert channel["options"]["language"] == "de"
-    for name in ("priority", "max_new", "keep_days", "callback_url", "callback_include", "paused"):
+    for name in ("priority", "max_new", "keep_days", "callback_url", "callback_include", "digest"):
         assert channel[name] == asked[name], name
+    assert channel["paused"]
     for name in ("model", "captions", "task", "hotwords"):
         assert channel["options"][name] == asked[name], name
 
@@ -236,6 +238,21 @@ def test_others_channels_are_not_there(keys: Keys, start: Start) -> None:
     for method, path, body in routes:
         assert client.request(method, path, json=body, headers=admin).status_code < 300, method
     assert client.post(PATH, json={"url": URL}, headers=keys.header("reader")).status_code == 403
+
+
+def test_only_an_operator_has_messages_sent_to_operators(keys: Keys, start: Start) -> None:
+    """A digest of a channel is one."""
+    client = start()
+    anna, admin = keys.header("anna"), keys.header("admin")
+    one = added(client, anna)["channel_url"]
+    for answer in (
+        client.post(PATH, json={"url": URL, "digest": "daily"}, headers=anna),
+        client.patch(one, json={"digest": "daily"}, headers=anna),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    changed = client.patch(one, json={"digest": "daily"}, headers=admin)
+    assert changed.json()["digest"] == "daily"
+    assert client.patch(one, json={"max_new": 3}, headers=anna).json()["digest"] == "daily"
 
 
 def test_a_channel_that_is_not_there(client: TestClient) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from resources.alerts import Alerts, raise_alert
+from resources.operators import Operators
 from resources.postgres import Postgres
 from resources.request_store import RequestStore
 from tests.resources.outboxes import Box
@@ -21,7 +22,7 @@ def box_of(settings: Settings, store: RequestStore) -> Box:
 
 def alerts_to(url: str, box: Box) -> Alerts:
     settings = box.settings.model_copy(update={"notify_urls": SecretStr(url)})
-    return Alerts(settings, box.postgres)
+    return Alerts(Operators(settings), box.postgres)
 
 
 def later(box: Box) -> None:
@@ -78,7 +79,7 @@ def test_without_urls_nothing_piles_up(settings: Settings, request_store: Reques
     """It is in the log."""
     box = box_of(settings, request_store)
     box.failed("a", code="disk_full")
-    assert Alerts(settings, box.postgres).tell_due() == 1
+    assert Alerts(Operators(settings), box.postgres).tell_due() == 1
     assert [row["number"] for row in box.rows("select number from ytcaption.alert")] == [0]
 
 

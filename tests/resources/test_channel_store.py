@@ -57,6 +57,7 @@ def test_what_is_wanted_is_read_as_it_was_written(store: ChannelStore):
         schedule=checked_schedule(cron="30 6 * * 1-5", time_zone="Europe/Berlin"),
         filters={"title_include": "part [0-9]+", "from_date": datetime(2026, 1, 2).date()},
         keep_days=30.0,
+        digest="weekly",
         max_new=5,
     )
     id = store.create(source(), wanted)[0].id

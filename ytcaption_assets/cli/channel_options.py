@@ -71,6 +71,13 @@ _OTHERS = {
     "callback_url": Annotated[
         str | None, typer.Option(help="Told of each item's end by a signed POST.")
     ],
+    "digest": Annotated[
+        str | None,
+        typer.Option(
+            help="daily or weekly: YTCAPTION_NOTIFY_URLS are told what became of its items.",
+            show_default="never",
+        ),
+    ],
 }
 
 

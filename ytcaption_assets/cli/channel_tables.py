@@ -140,6 +140,7 @@ def print_channel(row: "ChannelRow", counts: "ChannelCounts", console: Console) 
         "most a time": plan.max_new,
         "kept": None if plan.keep_days is None else f"{plan.keep_days:g} days",
         "told at": plan.callback.url if plan.callback else None,
+        "digest": None if plan.digest == "never" else plan.digest,
         "last listed": moment(row.listed_at) or "never",
         "next": "" if row.paused_at else moment(row.next_listing_at),
         "history": history,

@@ -59,6 +59,7 @@ class Channel(Answer):
     priority: Priority
     max_new: int | None = None
     keep_days: float | None = None
+    digest: str = "never"
     created_at: datetime
 
     @property

@@ -42,6 +42,7 @@ class ChannelAsked(TypedDict, total=False):
     keep_days: float | None
     callback_url: str | None
     callback_include: Literal["result"] | None
+    digest: Literal["never", "daily", "weekly"]
 
 
 class Channels:

@@ -12,6 +12,9 @@ ChannelKind = Literal["site", "feed", "playlist"]
 """`site`: a list of one of yt-dlp's extractors; `feed`: RSS or Atom; `playlist`: a page or manifest
 whose entries yt-dlp's generic extractor lists."""
 
+Digest = Literal["never", "daily", "weekly"]
+"""How often operators are told what became of a channel's items."""
+
 LiveStatus = Literal["upcoming", "live", "over"]
 """`upcoming` and `live` have no audio yet; `over`: it was one."""
 
