@@ -7,8 +7,8 @@ from fastapi import Depends, Request, Response
 
 from api.channel_view import CHANNELS_PATH, ChannelItemPage, ChannelItemRead
 from api.cursors import CursorParameter, invalid_cursor, next_page, values_of, written
+from resources.channel_reads import ItemPosition
 from resources.channel_rows import ChannelItem
-from resources.channel_store import ItemPosition
 
 
 def _place(

@@ -7,8 +7,9 @@ from api.channel_schemas import ChannelChange, ChannelCreate, ChannelWanted
 from resources.channel_dry_run import DryRun, dry_run
 from resources.channel_listing import ChannelLister
 from resources.channel_plan import changed_plan, channel_plan
+from resources.channel_reads import ChannelPosition
 from resources.channel_rows import ChannelCounts, ChannelRow
-from resources.channel_store import ChannelPosition, ChannelStore
+from resources.channel_store import ChannelStore
 from ytcaption_assets.domain.caller import Caller
 from ytcaption_assets.domain.errors import Forbidden
 from ytcaption_assets.settings import Settings

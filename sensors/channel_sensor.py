@@ -4,8 +4,9 @@ import time
 
 import dagster as dg
 
+from resources.channel_due import DUE_TAG, DueChannel, moment
 from resources.channel_freshness import late_channels
-from resources.channel_runs import DUE_TAG, ChannelRuns, DueChannel, moment
+from resources.channel_runs import ChannelRuns
 from resources.channel_store import CHANNELS_CHANNEL
 from resources.lost_listings import end_lost_listings
 from resources.lost_runs import runs_by_key

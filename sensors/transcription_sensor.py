@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from resources.breaker import breakers
-from resources.channel_runs import channels_of
+from resources.channel_due import channels_of
 from resources.lost_runs import end_lost_runs, runs_by_key, settle_unbegun
 from resources.pacing import resting_sites
 from resources.pauses import follow_pauses, paused_parts

@@ -6,14 +6,15 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from resources.channel_due import DUE_TAG
 from resources.channel_intake import ChannelIntake
 from resources.channel_items import Taken
 from resources.channel_listing import ChannelLister
 from resources.channel_look import Look, LookLimits
 from resources.channel_pace import PacedLister
+from resources.channel_reads import counts
 from resources.channel_rows import ChannelCounts, ChannelRow
-from resources.channel_runs import DUE_TAG, ChannelRuns
-from resources.channel_store import counts
+from resources.channel_runs import ChannelRuns
 from resources.channel_way_out import OutgoingLister
 from ytcaption_assets.domain.errors import ClaimLost, DatabaseUnavailable, YtcaptionError
 from ytcaption_assets.jobs import CHANNEL_TAG

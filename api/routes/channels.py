@@ -39,7 +39,7 @@ from api.responses import (
     shown,
 )
 from resources.channel_dry_run import MOST_ITEMS
-from resources.channel_store import ChannelPosition
+from resources.channel_reads import ChannelPosition
 from resources.transcription_list import Position
 from ytcaption_assets.domain.channel_filters import ItemState
 from ytcaption_assets.domain.errors import ChannelNotFound

@@ -6,10 +6,11 @@ from typing import cast
 import dagster as dg
 import pytest
 
+from resources.channel_due import DUE_TAG, moment
 from resources.channel_intake import ChannelIntake
 from resources.channel_listing import ChannelLister
 from resources.channel_rows import ChannelRow
-from resources.channel_runs import DUE_TAG, ChannelRuns, moment
+from resources.channel_runs import ChannelRuns
 from resources.channel_store import ChannelStore
 from resources.postgres import Postgres
 from tests.channel_host import ChannelHost

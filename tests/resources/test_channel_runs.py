@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from resources.breaker import breakers, open_breaker
+from resources.channel_due import moment
 from resources.channel_freshness import late_channels
-from resources.channel_runs import ChannelRuns, moment, retry_delay_s
+from resources.channel_runs import ChannelRuns, retry_delay_s
 from resources.channel_store import ChannelStore
 from resources.postgres import Postgres
 from resources.request_store import RequestStore

@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from resources.channel_due import moment
 from resources.channel_intake import ChannelIntake
+from resources.channel_reads import ChannelPosition, ItemPosition
 from resources.channel_rows import ChannelRow
-from resources.channel_runs import ChannelRuns, moment
-from resources.channel_store import ChannelPosition, ChannelStore, ItemPosition
+from resources.channel_runs import ChannelRuns
+from resources.channel_store import ChannelStore
 from resources.postgres import Postgres
 from tests.channel_lists import page, plan, source
 from ytcaption_assets.domain.channel_filters import checked_filters

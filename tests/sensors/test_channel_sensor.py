@@ -9,8 +9,9 @@ from typing import cast
 import dagster as dg
 import pytest
 
+from resources.channel_due import DUE_TAG
 from resources.channel_intake import ChannelIntake
-from resources.channel_runs import DUE_TAG, ChannelRuns
+from resources.channel_runs import ChannelRuns
 from resources.channel_store import ChannelStore
 from resources.dagster_runs import RUN_KEY_TAG
 from resources.pauses import pause, resume

@@ -36,7 +36,7 @@ def named(store: "ChannelStore", name: str) -> "ChannelRow":
 
 def all_channels(store: "ChannelStore") -> "list[ChannelRow]":
     """Everybody's, those added last first."""
-    from resources.channel_store import ChannelPosition
+    from resources.channel_reads import ChannelPosition
 
     rows = []
     while page := store.channels(

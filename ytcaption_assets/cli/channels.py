@@ -148,7 +148,7 @@ def items(
     as_json: AsJson = False,
 ) -> None:
     """What its list shows, the newest first, and what became of it."""
-    from resources.channel_store import ItemPosition
+    from resources.channel_reads import ItemPosition
 
     states: list[ItemState] = [_state(each) for each in state or ()]
     with opened_database() as (_, postgres):
