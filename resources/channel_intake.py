@@ -51,6 +51,20 @@ class ChannelIntake(dg.ConfigurableResource):
             )
         )
 
+    def holds_back(self, id: str) -> bool:
+        """Whether some are to be taken that its maximum would allow: the owner's quotas do not."""
+        return bool(
+            self.postgres.rows(
+                """
+                select from ytcaption.channel
+                where id = %(id)s and (max_new is null or taken < max_new) and exists (
+                    select from ytcaption.channel_item as item
+                    where item.channel_id = channel.id and item.state = 'new')
+                """,
+                {"id": id},
+            )
+        )
+
     def begin_history(self, id: str, run_id: str) -> ChannelRow:
         """List its whole history from the newest on, from now and in the looks that follow.
 

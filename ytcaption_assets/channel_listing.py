@@ -28,6 +28,9 @@ HEARTBEAT_S = 5.0
 CONTINUE_S = 1.0
 """To the next part of a history: others that are due by then have their turn first."""
 
+HELD_S = 600.0
+"""Until what the quotas of its owner have held back is asked for."""
+
 
 @dg.asset(
     partitions_def=channel_partitions,
@@ -50,8 +53,10 @@ def channel_listing(
         postgres = channel_intake.postgres
         lister = PacedLister(OutgoingLister(channel_lister, settings, postgres), postgres)
         look = Look(channel, context.run_id, lister, channel_intake, limits)
-        is_left = look.make()
-        channel = channel_runs.listed(channel.id, context.run_id, CONTINUE_S if is_left else None)
+        continue_in_s = CONTINUE_S if look.make() else None
+        if continue_in_s is None and channel_intake.holds_back(channel.id):
+            continue_in_s = HELD_S
+        channel = channel_runs.listed(channel.id, context.run_id, continue_in_s)
         with postgres.transaction() as connection:
             found = counts(connection, [channel.id])[channel.id]
         return dg.MaterializeResult(metadata=_metadata(channel, look.taken, found))

@@ -1,11 +1,13 @@
 """Asset `channel_listing`, with the real lister, on a podcast of loopback."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import cast
 
 import dagster as dg
 import pytest
 
+from resources.api_keys import ApiKeys
 from resources.channel_due import DUE_TAG, moment
 from resources.channel_intake import ChannelIntake
 from resources.channel_listing import ChannelLister
@@ -18,6 +20,7 @@ from tests.channel_lists import plan
 from tests.resources.listings import lister
 from ytcaption_assets.channel_checks import channels_listed_in_time
 from ytcaption_assets.channel_listing import channel_listing
+from ytcaption_assets.domain.caller import Limits
 from ytcaption_assets.partitions import channel_partitions
 from ytcaption_assets.settings import Settings
 
@@ -97,6 +100,24 @@ def test_a_podcast_is_listed_and_asked_for(
     row = store.get(id)
     assert (row.failures, row.run_id, row.history_next) == (0, None, None)
     assert row.source.title is not None
+
+
+def test_what_a_quota_holds_back_is_asked_for_soon(
+    host: ChannelHost,
+    store: ChannelStore,
+    instance: dg.DagsterInstance,
+    postgres: Postgres,
+    settings: Settings,
+):
+    """And not a week later; what the channel's own maximum leaves waits for its schedule."""
+    key = ApiKeys.from_settings(settings).create("a", ["write"], limits=Limits(None, 1)).row
+    for name, max_new, longest_s in (("held", None, 600), ("full", 1, 7 * 86_400)):
+        source = lister().source_of(host.podcast(name, 3))
+        wanted = plan("7d", max_new=max_new)
+        id = store.create(source, wanted, key.caller.owner if max_new is None else "local")[0].id
+        assert told(materialize(instance, postgres, id))["queued"] == 1
+        wait_s = (store.get(id).next_listing_at - datetime.now(UTC)).total_seconds()
+        assert longest_s - 60 < wait_s <= longest_s, name
 
 
 def test_metadata_hold_no_title(
