@@ -29,8 +29,8 @@ ASK_EVERY_S = 8.0
 """So often somebody has the channel looked at: by itself it waits a minute after a listing died."""
 
 PERSON_SHARE = 1 / 3
-"""A person asks for a recording of their own once so much of the channel is completed, or so long
-before the killing ends."""
+"""A person asks for a recording of their own once so much of the channel is completed, or this
+part of the killing is left; in any case while some of it waits."""
 
 _LISTINGS_EACH = 2
 """So many listings die where any other part does once."""
@@ -96,8 +96,11 @@ class ChannelStorm(Storm):
         ask_at = time.monotonic() + self.storm_s * (1 - PERSON_SHARE)
 
         def is_time() -> bool:
-            done = statuses(house.settings)["completed"]
-            return done >= self.count * PERSON_SHARE or time.monotonic() > ask_at
+            found = statuses(house.settings)
+            is_begun = found["completed"] >= self.count * PERSON_SHARE
+            is_late = time.monotonic() > ask_at
+            is_busy = found["queued"] > house.settings.transcriptions_at_once
+            return is_busy and (is_begun or is_late)
 
         with Clients(house.up, [asked], 0.0, lambda _: None, is_time) as person:
             counts = self._kill(house, feed, channel_id)
