@@ -104,7 +104,8 @@ class Overtaken:
 
     Attributes:
         waited: bulk ones that were queued when it was made.
-        began: those of them that began before its turn came.
+        began: those of them that began before its turn came, for the first time: any number that a
+            kill has queued again, with their audio here, may have runs already.
         after_s: seconds until that.
     """
 
@@ -130,7 +131,7 @@ def overtaken_by(facts: Facts, id: str) -> Overtaken | None:
         if other == id or not earlier or earlier[-1] not in _WAITS:
             continue
         waited.append(other)
-        if any(
+        if earlier == [EventType.QUEUED] and any(
             each["event_type"] == EventType.STARTED and asked_at <= each["timestamp"] < turn_at
             for each in events
         ):

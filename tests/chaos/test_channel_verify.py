@@ -34,13 +34,13 @@ def facts(**events: list[tuple[int, EventType]]) -> Facts:
     [
         ([(1, QUEUED), (11, STARTED)], True, True),
         ([(1, QUEUED), (13, STARTED)], True, False),
-        ([(1, QUEUED), (2, STARTED), (3, RETRIED), (11, STARTED)], True, True),
+        ([(1, QUEUED), (2, STARTED), (3, RETRIED), (11, STARTED)], True, False),
         ([(1, QUEUED), (2, STARTED), (11, RETRIED), (11, STARTED)], False, False),
         ([(1, QUEUED), (2, STARTED), (11, COMPLETED)], False, False),
         ([(1, QUEUED), (2, STARTED), (3, COMPLETED)], False, False),
         ([(11, QUEUED), (11, STARTED)], False, False),
     ],
-    ids=["before", "after", "again before", "was at work", "at work", "done", "came later"],
+    ids=["before", "after", "revived", "was at work", "at work", "done", "came later"],
 )
 def test_who_began_before_a_person_is_seen(
     other: list[tuple[int, EventType]], waited: bool, began: bool
