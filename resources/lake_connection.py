@@ -133,7 +133,8 @@ class LakeConnection:
     def _open(self) -> "DuckDBPyConnection":
         import duckdb
 
-        database = duckdb.connect(":memory:", config={"threads": str(min(4, os.cpu_count() or 1))})
+        # Several threads would write the rows of a file in another order than they are sorted in.
+        database = duckdb.connect(":memory:", config={"threads": "1"})
         load_extensions(database, "ducklake", "postgres_scanner")
         database.execute("set global TimeZone = 'UTC'")  # months of partitions are UTC's
         self.storage.prepare(database)

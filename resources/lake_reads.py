@@ -12,7 +12,7 @@ from resources.lake_connection import LakeConnection
 from resources.lake_files import LakeFile, LakeFiles, list_files
 from resources.lake_share import LakeShares, ids_asked_for
 from resources.lake_upkeep import media_of
-from resources.lake_views import view_named
+from resources.lake_views import OPTIMIZERS_OFF, view_named
 from resources.postgres import Postgres
 from resources.sql_query import QueryResult, QueryStop, run_query
 from ytcaption_assets.domain.parquet_schema import TABLES
@@ -103,6 +103,7 @@ class LakeReads(dg.ConfigurableResource):
         owner: str | None = None,
         limit: int | None = None,
         timeout_s: float | None = None,
+        optimizers_off: Sequence[str] = (),
         stop: QueryStop | None = None,
     ) -> QueryResult:
         """One SELECT of anybody's over the tables, in a bare process of its own (rules 27 to 30).
@@ -112,6 +113,7 @@ class LakeReads(dg.ConfigurableResource):
             owner: who asks, as `Caller.sees_only` says; the tables then hold no others' rows.
             limit: most rows; the settings' otherwise.
             timeout_s: longest time; the settings' otherwise.
+            optimizers_off: as `run_query`.
             stop: ends it early.
 
         Raises:
@@ -127,6 +129,7 @@ class LakeReads(dg.ConfigurableResource):
             timeout_s=timeout_s,
             memory_bytes=settings.query_memory_bytes,
             parameters=parameters,
+            optimizers_off=optimizers_off,
             stop=stop,
         )
 
@@ -151,7 +154,14 @@ class LakeReads(dg.ConfigurableResource):
         """
         view = view_named(name)
         values = view.values(given)
-        return self.query(view.sql, parameters=values, owner=owner, limit=limit, stop=stop)
+        return self.query(
+            view.sql,
+            parameters=values,
+            owner=owner,
+            limit=limit,
+            optimizers_off=OPTIMIZERS_OFF,
+            stop=stop,
+        )
 
     @property
     def _used_settings(self) -> Settings:

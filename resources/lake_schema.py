@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from resources.lake_storage import quoted
-from ytcaption_assets.domain.parquet_schema import PARTITIONED, TABLES, Column
+from ytcaption_assets.domain.parquet_schema import PARTITIONED, SORTED, TABLES, Column
 
 if TYPE_CHECKING:
     import psycopg
@@ -19,6 +19,13 @@ _PARTITIONED = """
     from lake.ducklake_table t join lake.ducklake_partition_info p using (table_id)
     where t.end_snapshot is null and p.end_snapshot is null
 """
+_SORTED = """
+    select t.table_name, array_agg(e.expression order by e.sort_key_index) as columns
+    from lake.ducklake_table t join lake.ducklake_sort_info s using (table_id)
+        join lake.ducklake_sort_expression e on e.sort_id = s.sort_id and e.table_id = s.table_id
+    where t.end_snapshot is null and s.end_snapshot is null
+    group by t.table_name
+"""
 
 _OPTIONS = {
     "parquet_compression": "'zstd'",
@@ -33,12 +40,16 @@ def has_schema(connection: "psycopg.Connection[Any]") -> bool:
 
 
 def has_tables(connection: "psycopg.Connection[Any]") -> bool:
-    """Whether all tables are there, with every column, kept apart by month."""
+    """Whether all tables are there, with every column, kept apart by month and in their order."""
     if not _has_catalog(connection):
         return False
     known = _known_columns(connection)
     wanted = {(table, column.name) for table, columns in TABLES.items() for column in columns}
-    return wanted <= known and PARTITIONED.keys() <= _known_partitions(connection)
+    return (
+        wanted <= known
+        and PARTITIONED.keys() <= _known_partitions(connection)
+        and _known_orders(connection) == SORTED
+    )
 
 
 def bring_up_to_date(database: "DuckDBPyConnection", connection: "psycopg.Connection[Any]") -> None:
@@ -55,6 +66,7 @@ def bring_up_to_date(database: "DuckDBPyConnection", connection: "psycopg.Connec
         if (name,) not in options:
             database.execute(f"call lake.set_option('{name}', {value})")
     known, partitioned = _known_columns(connection), _known_partitions(connection)
+    orders = _known_orders(connection)
     database.begin()
     for table, columns in TABLES.items():
         if not any(name == table for name, _ in known):
@@ -69,17 +81,14 @@ def bring_up_to_date(database: "DuckDBPyConnection", connection: "psycopg.Connec
                 )
         _comment(database, table, missing)
         if table in PARTITIONED and table not in partitioned:
-            _keep_apart(database, table, PARTITIONED[table])
+            month = PARTITIONED[table]
+            database.execute(
+                f"alter table lake.main.{table} set partitioned by (year({month}), month({month}))"
+            )
+        if table in SORTED and orders.get(table) != SORTED[table]:
+            listed = ", ".join(f"{column} asc" for column in SORTED[table])
+            database.execute(f"alter table lake.main.{table} set sorted by ({listed})")
     database.commit()
-
-
-def _keep_apart(database: "DuckDBPyConnection", table: str, column: str) -> None:
-    database.execute(
-        f"alter table lake.main.{table} set partitioned by (year({column}), month({column}))"
-    )
-    database.execute(
-        f"alter table lake.main.{table} set sorted by ({column} asc, transcription_id asc)"
-    )
 
 
 def _comment(database: "DuckDBPyConnection", table: str, columns: tuple[Column, ...]) -> None:
@@ -101,3 +110,8 @@ def _known_columns(connection: "psycopg.Connection[Any]") -> set[tuple[str, str]
 
 def _known_partitions(connection: "psycopg.Connection[Any]") -> set[str]:
     return {row["table_name"] for row in connection.execute(_PARTITIONED).fetchall()}
+
+
+def _known_orders(connection: "psycopg.Connection[Any]") -> dict[str, tuple[str, ...]]:
+    rows = connection.execute(_SORTED).fetchall()
+    return {row["table_name"]: tuple(row["columns"]) for row in rows}

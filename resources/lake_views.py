@@ -6,6 +6,10 @@ from ytcaption_assets.domain.errors import ViewNotFound
 LIBRARY = f"create view library as {sql_of('library')}"
 """What every query may use beside the tables."""
 
+OPTIMIZERS_OFF = ("common_subplan", "join_order", "build_side_probe_side")
+"""Of DuckDB: what two parts of a view read would be kept in memory, and what its joins keep there
+would depend on estimates. Instead the right side of a join is kept, which is the small one."""
+
 _SINCE = Parameter("since", "date", "First day of publication.")
 _UNTIL = Parameter("until", "date", "Last day of publication.")
 _CHOSEN = (

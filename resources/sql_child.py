@@ -129,6 +129,8 @@ def answer(request: dict) -> tuple[dict, bytes]:
     connection.execute("set TimeZone = 'UTC'")
     for view in request["views"]:
         connection.execute(view)
+    unwanted = ",".join(request["optimizers_off"])
+    connection.execute(f"set disabled_optimizers = '{unwanted}'")
     connection.execute("set lock_configuration = true")
     os.write(sys.stdout.fileno(), b".")
 

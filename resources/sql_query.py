@@ -7,9 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from resources import sql_child
@@ -104,6 +105,7 @@ def run_query(
     timeout_s: float,
     memory_bytes: int,
     parameters: Mapping[str, Any] | None = None,
+    optimizers_off: Sequence[str] = (),
     stop: QueryStop | None = None,
 ) -> QueryResult:
     """The rows of one SELECT over views of the lake's tables, and `library`.
@@ -114,6 +116,7 @@ def run_query(
         limit: most rows.
         timeout_s: wall seconds of the query; Python's start is not counted.
         memory_bytes: address space of the process, at least 768 MiB.
+        optimizers_off: DuckDB's optimizers that are not to change it.
         stop: ends it early.
 
     Raises:
@@ -123,15 +126,24 @@ def run_query(
     if len(sql) > MAX_SQL_LENGTH:
         raise QueryError(f"The query is longer than {MAX_SQL_LENGTH:,} characters.")
     stop = stop or QueryStop()
+    child = partial(
+        _Child,
+        sql,
+        limit=limit,
+        timeout_s=timeout_s,
+        memory_bytes=memory_bytes,
+        parameters=parameters,
+        optimizers_off=optimizers_off,
+    )
     files = list_files()
     try:
-        return _Child(sql, files, limit, timeout_s, memory_bytes, parameters).run(stop)
+        return child(files).run(stop)
     except LakeUnavailable:
         # Erasing and merging remove files; whoever listed them before lists them again.
         newer = list_files()
         if not missing_files(files) or missing_files(newer):
             raise
-        return _Child(sql, newer, limit, timeout_s, memory_bytes, parameters).run(stop)
+        return child(newer).run(stop)
 
 
 class _Child:
@@ -141,10 +153,12 @@ class _Child:
         self,
         sql: str,
         files: LakeFiles,
+        *,
         limit: int,
         timeout_s: float,
         memory_bytes: int,
         parameters: Mapping[str, Any] | None,
+        optimizers_off: Sequence[str],
     ) -> None:
         self._sql = sql
         self._paths = all_paths(files)
@@ -160,6 +174,7 @@ class _Child:
             "time_s": timeout_s,
             "memory_bytes": self._memory_bytes,
             "parameters": parameters,
+            "optimizers_off": list(optimizers_off),
         }
 
     def run(self, stop: QueryStop) -> QueryResult:

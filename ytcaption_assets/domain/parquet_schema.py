@@ -161,7 +161,14 @@ TABLES: dict[str, tuple[Column, ...]] = {
 """Name -> columns. New ones come last: a lake that is older gets them when it is opened."""
 
 PARTITIONED = {"transcripts": "created_at", "segments": "made_at", "words": "made_at"}
-"""Name -> the column by whose month a table's files are kept apart, and sorted within."""
+"""Name -> the column by whose month a table's files are kept apart."""
+
+SORTED = {
+    "transcripts": ("created_at", "transcription_id"),
+    "segments": ("made_at", "transcription_id", "segment_index"),
+    "words": ("made_at", "transcription_id", "word_index"),
+}
+"""Name -> the order of rows in a file: that in which they are said, which `top_terms` needs."""
 
 OF_A_TRANSCRIPTION = tuple(name for name, columns in TABLES.items() if columns[0] is _ID)
 """Tables whose rows are a transcription's own."""

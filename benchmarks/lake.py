@@ -1,0 +1,188 @@
+"""Questions to the lake, beside the same SQL over plain Parquet files with a bare DuckDB.
+
+    python -m benchmarks.lake [--transcripts 1000 10000] [--clients 1 4] [--seconds 2] [--fresh 100]
+
+Ours is the way of `GET /api/v1/analytics/{view}` and `POST /api/v1/analytics/query`: files from the
+catalog, then a process for each question that is shut off from the machine, with one thread and the
+memory that the settings give it. It may take longer than `YTCAPTION_QUERY_TIMEOUT_S` here, so that
+a busy machine can be measured, too. The peer is `benchmarks/lake_peer.py`, the rows are those of
+`benchmarks/lake_library.py`. Exit status 1 where a question of ours has no answer.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from benchmarks.lake_library import append, fill, transcription_id
+from benchmarks.lake_load import timed
+from benchmarks.lake_peer import PlainParquet
+from benchmarks.lake_report import Measured, fresh_table, growth_table, size_table
+from benchmarks.machine import machine
+from benchmarks.search_library import SEGMENTS, lines
+from resources.database_urls import database_urls
+from resources.lake_connection import LakeConnection
+from resources.lake_files import list_files
+from resources.lake_view import LakeView
+from resources.lake_views import VIEWS
+from resources.migrate import migrated_postgres
+from resources.postgres import close_pools
+from resources.transcript_catalog import TranscriptCatalog
+from ytcaption_assets.settings import Settings
+
+TEXT_FOLDER = Path("build/search")
+TIMEOUT_S = 120.0
+
+
+class Question(NamedTuple):
+    """A view with its parameters, or a SELECT with its values."""
+
+    view: LakeView | None
+    sql: str
+    values: Mapping[str, Any]
+
+    def ours(self, catalog: TranscriptCatalog) -> object:
+        """Asked as the API does."""
+        if self.view is not None:
+            return catalog.view(self.view.name, self.values)
+        return catalog.query(self.sql, parameters=self.values)
+
+    def plain(self, peer: PlainParquet) -> object:
+        """The same SQL."""
+        return peer.rows(self.sql, self.view.values(self.values) if self.view else self.values)
+
+
+def questions() -> dict[str, Question]:
+    """What people ask, by what it is called in the tables."""
+    given = {
+        "term_trend": {"terms": "lord,good king,the son of"},
+        "first_mentions": {"term": "jerusalem"},
+    }
+    asked = [(name, name, given.get(name, {})) for name in VIEWS]
+    place = 1 + [name for name, _, _ in asked].index("top_terms")
+    asked[place:place] = [
+        ("top_terms, n=2", "top_terms", {"n": "2"}),
+        ("top_terms, n=3", "top_terms", {"n": "3"}),
+        ("top_terms, n=2, a channel", "top_terms", {"n": "2", "channel": "UC50"}),
+    ]
+    selects = {
+        "select 1": ("select 1", {}),
+        "one transcript": (
+            "select start_s, text from segments where transcription_id = $id "
+            "order by segment_index",
+            {"id": transcription_id(500)},
+        ),
+        "one day": (
+            "select count(*), sum(word_count) from segments "
+            "where made_at >= $day::timestamptz and made_at < $day::timestamptz + interval 1 day",
+            {"day": "2026-03-15"},
+        ),
+        "word count": (
+            "select word, count(*) as times from words group by word order by times desc limit 20",
+            {},
+        ),
+    }
+    found = {label: Question(None, *select) for label, select in selects.items()}
+    for label, name, values in asked:
+        found[label] = Question(VIEWS[name], VIEWS[name].sql, values)
+    return found
+
+
+FRESH = ("select 1", "one transcript", "word count", "speaking_rate", "term_trend", "top_terms")
+"""What is asked of a lake that has small files, too."""
+
+
+def main() -> None:
+    """Prints tables a size, and how each question grows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--transcripts", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement, at least")
+    parser.add_argument("--fresh", type=int, default=100, help="added one by one at the end")
+    arguments = parser.parse_args()
+    console = Console(width=150)
+    for name, value in machine().items():
+        console.print(f"{name}: {value}")
+    text = lines(TEXT_FOLDER)
+    by_size = {}
+    for count in arguments.transcripts:
+        console.rule(f"{count:,} transcripts, {count * SEGMENTS:,} segments")
+        with tempfile.TemporaryDirectory(prefix="ytc-lake-", dir="/tmp") as folder:
+            settings = Settings(
+                home=Path(folder) / "home",
+                query_timeout_s=TIMEOUT_S,
+                _env_file=None,  # pyright: ignore[reportCallIssue]
+            )
+            with migrated_postgres(settings):
+                by_size[count] = _measure(console, settings, text, count, arguments)
+                close_pools(database_urls(settings))
+    if len(by_size) > 1:
+        console.print(growth_table(by_size, arguments.clients[0]))
+    tooks = [took for size in by_size.values() for by in size.ours.values() for took in by.values()]
+    sys.exit(1 if any(took.refused for took in tooks) else 0)
+
+
+def _measure(
+    console: Console,
+    settings: Settings,
+    text: list[str],
+    count: int,
+    arguments: argparse.Namespace,
+) -> Measured:
+    lake, catalog = LakeConnection(settings), TranscriptCatalog.from_settings(settings)
+    console.print(f"built in {fill(lake, text, count):.0f} s; {_size(lake)}")
+    began = time.perf_counter()
+    peer = PlainParquet(lake, settings.home / "plain")
+    took_s, size_mb = time.perf_counter() - began, peer.size_bytes / 1024**2
+    console.print(f"plain Parquet: {took_s:.0f} s, {size_mb:,.0f} MB, a file a table")
+    measured, asked = Measured(), questions()
+    for label, question in asked.items():
+        measured.ours[label] = {}
+        measured.plain[label] = {}
+        for clients in arguments.clients:
+            ask = partial(question.ours, catalog)
+            measured.ours[label][clients] = timed(ask, clients, arguments.seconds)
+            ask = partial(question.plain, peer)
+            measured.plain[label][clients] = timed(ask, clients, arguments.seconds)
+    console.print(size_table(measured, arguments.clients))
+    for label, by_clients in measured.ours.items():
+        for refusal in {took.refused for took in by_clients.values() if took.refused}:
+            console.print(f"{label}: {refusal}")
+    if arguments.fresh:
+        _measure_small_files(console, lake, catalog, measured, arguments)
+    return measured
+
+
+def _measure_small_files(
+    console: Console,
+    lake: LakeConnection,
+    catalog: TranscriptCatalog,
+    measured: Measured,
+    arguments: argparse.Namespace,
+) -> None:
+    each_s = append(catalog, arguments.fresh)
+    console.print(f"{arguments.fresh} appended in {each_s:.2f} s each; {_size(lake)}")
+    asked = {label: partial(questions()[label].ours, catalog) for label in FRESH}
+    before = {label: timed(ask, 1, arguments.seconds) for label, ask in asked.items()}
+    began = time.perf_counter()
+    catalog.compact()
+    console.print(f"lake_maintenance: {time.perf_counter() - began:.1f} s; {_size(lake)}")
+    for label, ask in asked.items():
+        measured.fresh[label] = before[label], timed(ask, 1, arguments.seconds)
+    console.print(fresh_table(measured, arguments.fresh))
+
+
+def _size(lake: LakeConnection) -> str:
+    files = [file for listed in list_files(lake).values() for file in listed]
+    size_mb = sum(size for file in files for _, size in file.parts) / 1024**2
+    return f"{size_mb:,.0f} MB in {len(files):,} files"
+
+
+if __name__ == "__main__":
+    main()

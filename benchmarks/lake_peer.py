@@ -1,0 +1,44 @@
+"""The lake's rows as plain Parquet files in one folder, and a bare DuckDB over them."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from resources.lake_connection import LakeConnection
+from resources.lake_storage import quoted
+from resources.lake_views import LIBRARY
+from ytcaption_assets.domain.parquet_schema import TABLES
+
+
+class PlainParquet:
+    """A DuckDB in this process that is open already, with all cores and no limits.
+
+    Attributes:
+        size_bytes: of the files.
+    """
+
+    def __init__(self, lake: LakeConnection, folder: Path) -> None:
+        folder.mkdir()
+        self._database = duckdb.connect()
+        self._database.execute("set TimeZone = 'UTC'")
+        self._local = threading.local()
+        self.size_bytes = 0
+        for table in TABLES:
+            path = folder / f"{table}.parquet"
+            with lake.cursor() as cursor:
+                cursor.execute(
+                    f"copy (from lake.main.{table}) to {quoted(str(path))} "
+                    "(format parquet, compression zstd)"
+                )
+            self._database.execute(f"create view {table} as from read_parquet({quoted(str(path))})")
+            self.size_bytes += path.stat().st_size
+        self._database.execute(LIBRARY)
+
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> object:
+        """All rows, as Arrow."""
+        if not hasattr(self._local, "cursor"):
+            self._local.cursor = self._database.cursor()
+        return self._local.cursor.execute(sql, dict(parameters)).to_arrow_table()
