@@ -12,7 +12,7 @@ from resources.lake_views import VIEWS
 from resources.transcript_catalog import TranscriptCatalog
 from tests.lake_documents import make_document
 from ytcaption_assets.domain.parquet_rows import lake_rows
-from ytcaption_assets.domain.parquet_schema import PARTITIONED, TABLES
+from ytcaption_assets.domain.parquet_schema import PARTITIONED, SORTED, TABLES
 from ytcaption_assets.settings import Settings
 
 LATER = {
@@ -86,6 +86,40 @@ def test_files_of_each_month_are_kept_apart(settings: Settings, local_catalog: T
                 for (path,) in files
             ]
             assert sorted(months) == [([1], True), ([2], True)], table
+
+
+def test_words_lie_in_their_files_as_they_are_said(
+    settings: Settings, local_catalog: TranscriptCatalog
+):
+    """Also after merging, and where rows of a file were deleted: pairs are found by it."""
+    for number, moment in enumerate(("2026-01-09", "2026-01-01", "2026-01-09", "2026-01-05")):
+        document = make_document(f"{number}", words=6_000, created_at=f"{moment}T00:00:00+00:00")
+        local_catalog.append(*document)
+    local_catalog.delete(document[0].id)
+    local_catalog.compact()
+    with LakeConnection(settings).cursor() as cursor:
+        paths = "select data_file from ducklake_list_files('lake', 'words')"
+        [(path,)] = cursor.execute(paths).fetchall()
+        rows = cursor.execute(
+            f"select made_at, transcription_id, word_index from read_parquet('{path}')"
+        ).fetchall()
+    assert len(rows) == 18_000
+    assert rows == sorted(rows)
+
+
+def test_lake_that_was_sorted_otherwise_gets_the_order(settings: Settings):
+    """What is written from then on lies in it."""
+    with LakeConnection(settings).cursor() as cursor:
+        cursor.execute("alter table lake.main.words set sorted by (made_at asc)")
+    LakeConnection(settings)._opened()
+    with psycopg.connect(database_urls(settings).admin) as connection:
+        rows = connection.execute(
+            "select e.expression from lake.ducklake_table t "
+            "join lake.ducklake_sort_info s using (table_id) "
+            "join lake.ducklake_sort_expression e using (sort_id) "
+            "where t.table_name = 'words' and s.end_snapshot is null order by e.sort_key_index"
+        ).fetchall()
+    assert tuple(row[0] for row in rows) == SORTED["words"]
 
 
 def test_older_lake_is_read_and_gets_its_columns(

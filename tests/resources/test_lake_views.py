@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from resources.lake_files import LakeFile, LakeFiles
-from resources.lake_views import VIEWS
-from resources.sql_query import run_query
+from resources.lake_views import OPTIMIZERS_OFF, VIEWS
+from resources.sql_query import LEAST_MEMORY_BYTES, run_query
 from tests.lake_documents import make_document
 from ytcaption_assets.domain.parquet_rows import lake_rows
 from ytcaption_assets.domain.parquet_schema import TABLES
@@ -59,6 +59,7 @@ def ask(files: LakeFiles) -> Ask:
             timeout_s=60,
             memory_bytes=1024**3,
             parameters=view.values(given),
+            optimizers_off=OPTIMIZERS_OFF,
         )
         declared = [(column.name, column.type) for column in view.columns]
         assert list(zip(result.columns, result.types, strict=True)) == declared
@@ -131,6 +132,68 @@ def test_top_terms_are_words_pairs_or_triples(ask: Ask):
     assert ask("top_terms", min_length="20") == []
 
 
+@pytest.fixture(scope="module")
+def many_words(tmp_path_factory: pytest.TempPathFactory) -> LakeFiles:
+    """1,500 transcripts of 2,000 words: in each segment of ten a pair that is in all, and words
+    that hardly ever follow each other again."""
+    import duckdb
+
+    folder = tmp_path_factory.mktemp("many")
+    rows = {
+        "words": "select 'm' || n // 2000 as media_id, media_id || '.x' as transcription_id, "
+        "(n % 2000 // 10)::integer as segment_index, (n % 2000)::integer as word_index, "
+        "case n % 10 when 0 then 'alpha' when 1 then 'beta' else 'w' || hash(n) % 20000 end "
+        "as word from range(3000000) as numbers (n)",
+        "transcripts": "select 'm' || n as media_id, media_id || '.x' as transcription_id, "
+        "'transcribe' as task, 2000 as word_count, timestamptz '2026-01-02 00:00:00+00' "
+        "as created_at from range(1500) as numbers (n)",
+    }
+    listed: dict[str, list[LakeFile]] = {table: [] for table in TABLES}
+    for table, query in rows.items():
+        path = folder / f"{table}.parquet"
+        with duckdb.connect() as database:
+            database.execute(f"copy ({query}) to '{path}' (format parquet)")
+        listed[table].append(LakeFile(str(path), path.stat().st_size))
+    return listed
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "first"),
+    [
+        ("top_terms", {"n": "2"}, ("alpha beta", 300_000, 1_500)),
+        ("term_trend", {"terms": "alpha beta"}, ("alpha beta", 300_000, 1_500)),
+    ],
+)
+def test_many_words_need_little_memory(
+    many_words: LakeFiles, name: str, given: dict[str, str], first: tuple[str, int, int]
+):
+    """Millions of pairs are counted in the least memory that a query may be given."""
+    view = VIEWS[name]
+    result = run_query(
+        view.sql,
+        lambda: many_words,
+        limit=2,
+        timeout_s=120,
+        memory_bytes=LEAST_MEMORY_BYTES,
+        parameters=view.values(given),
+        optimizers_off=OPTIMIZERS_OFF,
+    )
+    row = result.table.to_pylist()[0]
+    assert (row["term"], row["times"], row["media"]) == first
+
+
+def test_pairs_and_triples_end_with_their_segment(ask: Ask):
+    """None reaches over the end of a segment, of a media or of a file."""
+    pairs = {row["term"]: row for row in ask("top_terms", n="2")}
+    triples = {row["term"] for row in ask("top_terms", n="3")}
+    assert "coal8 coal9" in pairs and "coal9 coal10" not in pairs
+    assert "coal7 coal8 coal9" in triples and "coal8 coal9 coal10" not in triples
+    # Nine in each segment of ten words: of 30, 120, 60 and 60.
+    assert sum(row["times"] for row in pairs.values()) == 27 * 9
+    assert sum(row["per_million"] for row in pairs.values()) == pytest.approx(1e6)
+    assert (pairs["coal7 coal8"]["times"], pairs["coal7 coal8"]["media"]) == (2, 2)
+
+
 def test_who_says_it_first_comes_first(ask: Ask):
     """Each channel's first mention, with the days after the very first and the place."""
     rows = ask("first_mentions", term="COAL15")
@@ -191,6 +254,7 @@ def test_word_errors_are_weighed_by_words(tmp_path: Path):
         timeout_s=60,
         memory_bytes=1024**3,
         parameters=view.values({"language": "en"}),
+        optimizers_off=OPTIMIZERS_OFF,
     )
     assert [(each.name, each.type) for each in view.columns] == list(
         zip(result.columns, result.types, strict=True)
