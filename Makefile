@@ -50,9 +50,11 @@ bench-peers: $(DEVELOPED) $(PEERS_INSTALLED)
 bench-api: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.api
 
-# Options: make bench-search ARGS='--transcripts 1000 10000 100000'; 10,000 take some ten minutes.
+# Options: make bench-search ARGS='--transcripts 1000 10000 100000' LAKE_ARGS='--transcripts 1000';
+# 10,000 take some ten minutes each.
 bench-search: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.search_quality
+	$(BIN)/python -m benchmarks.lake $(LAKE_ARGS)
 	$(BIN)/python -m benchmarks.search $(ARGS)
 
 # Ten thousand items listed and queued; nobody hears them.
