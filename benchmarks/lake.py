@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
@@ -33,8 +33,12 @@ from resources.lake_view import LakeView
 from resources.lake_views import VIEWS
 from resources.migrate import migrated_postgres
 from resources.postgres import close_pools
+from resources.sql_query import QueryResult
 from resources.transcript_catalog import TranscriptCatalog
 from ytcaption_assets.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TEXT_FOLDER = Path("build/search")
 TIMEOUT_S = 120.0
@@ -47,13 +51,13 @@ class Question(NamedTuple):
     sql: str
     values: Mapping[str, Any]
 
-    def ours(self, catalog: TranscriptCatalog) -> object:
+    def ours(self, catalog: TranscriptCatalog) -> QueryResult:
         """Asked as the API does."""
         if self.view is not None:
             return catalog.view(self.view.name, self.values)
         return catalog.query(self.sql, parameters=self.values)
 
-    def plain(self, peer: PlainParquet) -> object:
+    def plain(self, peer: PlainParquet) -> "pa.Table":
         """The same SQL."""
         return peer.rows(self.sql, self.view.values(self.values) if self.view else self.values)
 
@@ -84,7 +88,8 @@ def questions() -> dict[str, Question]:
             {"day": "2026-03-15"},
         ),
         "word count": (
-            "select word, count(*) as times from words group by word order by times desc limit 20",
+            "select word, count(*) as times from words group by word "
+            "order by times desc, word limit 20",
             {},
         ),
     }

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -11,6 +11,9 @@ from resources.lake_connection import LakeConnection
 from resources.lake_storage import quoted
 from resources.lake_views import LIBRARY
 from ytcaption_assets.domain.parquet_schema import TABLES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class PlainParquet:
@@ -37,7 +40,7 @@ class PlainParquet:
             self.size_bytes += path.stat().st_size
         self._database.execute(LIBRARY)
 
-    def rows(self, sql: str, parameters: Mapping[str, Any]) -> object:
+    def rows(self, sql: str, parameters: Mapping[str, Any]) -> "pa.Table":
         """All rows, as Arrow."""
         if not hasattr(self._local, "cursor"):
             self._local.cursor = self._database.cursor()

@@ -19,7 +19,7 @@ from resources.lake_storage import quoted
 from resources.lake_upkeep import media_of
 from resources.postgres import Postgres
 from resources.transcription_state import is_erased
-from ytcaption_assets.domain.parquet_schema import TABLES
+from ytcaption_assets.domain.parquet_schema import SORTED, TABLES
 from ytcaption_assets.settings import Settings
 
 _ABANDONED_S = 86_400.0
@@ -96,12 +96,13 @@ class LakeShares:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             unfinished = path.with_suffix(f".{uuid4().hex}.part")
             key = TABLES[table][0].name
+            order = f"order by {', '.join(SORTED[table])}" if table in SORTED else ""
             try:
                 with duckdb.connect(":memory:", config={"threads": "1"}) as database:
                     database.execute(
                         f"copy (select * from ({table_query(table, [file])}) "  # noqa: S608
-                        f"where {key} in (select unnest($keys))) to {quoted(str(unfinished))} "
-                        "(format parquet, compression zstd)",
+                        f"where {key} in (select unnest($keys)) {order}) "
+                        f"to {quoted(str(unfinished))} (format parquet, compression zstd)",
                         {"keys": sorted(keys)},
                     )
                 unfinished.replace(path)

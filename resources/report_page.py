@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from resources.report_plots import short_number
+
 if TYPE_CHECKING:
     from resources.library_report import ReportNumbers
     from resources.report_plots import Plot
@@ -107,7 +109,7 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> st
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        text = f"{value:,.3g}"
+        text = short_number(value)
     else:
         text = f"{value:,}" if isinstance(value, int) else escape(str(value or ""))
     return f"<td{_of_number(value)}>{text}</td>"

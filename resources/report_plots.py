@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ytcaption_assets.domain.languages import WHISPER_LANGUAGES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 _WIDTH_IN, _HEIGHT_IN, _DPI = 7.0, 3.2, 110
 _MOST_BARS, _MOST_LABELS = 12, 8
+_WHOLE = 100
 _BLUE, _ORANGE, _GREY = "#2563a8", "#c2571a", "#6b7280"
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters of the reader's fonts: any script, and less to load
@@ -70,6 +73,8 @@ def _growth(numbers: "ReportNumbers") -> Plot | None:
         total.plot(months, [row["audio_h_so_far"] for row in rows], color=_ORANGE, marker="o")
         total.set_ylim(bottom=0)
         total.set_ylabel("hours so far", color=_ORANGE)
+        for axis in (axes.yaxis, total.yaxis):
+            axis.set_major_formatter(lambda value, _: short_number(value))
         total.spines["right"].set_visible(True)
         axes.set_ylabel("hours that month", color=_BLUE)
         axes.set_xticks(*_some(months))
@@ -82,8 +87,10 @@ def _growth(numbers: "ReportNumbers") -> Plot | None:
 
 def _languages(numbers: "ReportNumbers") -> Plot | None:
     hours: defaultdict[str, float] = defaultdict(float)
+    names = {code: name.title() for name, code in WHISPER_LANGUAGES.items()}
     for row in numbers.languages:
-        hours[row["language"]] += row["audio_h"] or 0.0
+        code = row["language"]
+        hours[names.get(code, code)] += row["audio_h"] or 0.0
     ranked = sorted(hours.items(), key=lambda item: -item[1])
     return _bars("languages", "Languages spoken", "hours of audio", ranked)
 
@@ -138,11 +145,18 @@ def _bars(
         labels = [label.replace("$", r"\$") for label, _ in shown]
         axes.barh(range(len(shown)), [value for _, value in shown], color=_BLUE)
         axes.set_yticks(range(len(shown)), labels)
+        axes.margins(y=0.02)
+        axes.xaxis.set_major_formatter(lambda value, _: short_number(value))
         axes.set_xlabel(unit)
 
-    says = ", ".join(f"{label} {value:,.4g}" for label, value in ranked[:5])
+    says = ", ".join(f"{label} {short_number(value)}" for label, value in ranked[:5])
     height_in = max(1.4, 0.8 + 0.24 * len(shown))
     return _plot(name, title, f"{unit}: {says}", draw, height_in, holds_text)
+
+
+def short_number(value: float) -> str:
+    """With three digits or more, and no exponent: `0.285`, `1,480`, `146,210`."""
+    return f"{value:,.0f}" if abs(value) >= _WHOLE or value == round(value) else f"{value:.3g}"
 
 
 def _plot(
