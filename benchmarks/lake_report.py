@@ -7,7 +7,7 @@ from rich.table import Table
 
 from benchmarks.lake_load import Took
 
-Tooks = Mapping[int, Took]
+Tooks = dict[int, Took]
 """By number of clients."""
 
 

@@ -87,10 +87,10 @@ def _growth(numbers: "ReportNumbers") -> Plot | None:
 
 def _languages(numbers: "ReportNumbers") -> Plot | None:
     hours: defaultdict[str, float] = defaultdict(float)
-    names = {code: name.title() for name, code in WHISPER_LANGUAGES.items()}
+    names = {known: name.title() for name, known in WHISPER_LANGUAGES.items()}
     for row in numbers.languages:
-        code = row["language"]
-        hours[names.get(code, code)] += row["audio_h"] or 0.0
+        code: str = row["language"]
+        hours[names.get(code) or code] += row["audio_h"] or 0.0
     ranked = sorted(hours.items(), key=lambda item: -item[1])
     return _bars("languages", "Languages spoken", "hours of audio", ranked)
 
