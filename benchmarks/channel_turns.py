@@ -19,13 +19,16 @@ from ytcaption_assets.settings import Settings, load_settings
 
 MODEL = "tiny.en"
 PERSONS = 5
+MOST_EPISODES = 1_000
+"""Of the tests' podcast, which has one a day: others would not be out yet, and would wait."""
 PAUSE_S = 3.0
 LIMIT_S = 900.0
 DAGSTERS = ("runs", "event_logs", "dynamic_partitions")
 
 
 def turns(size: int) -> dict[str, Any]:
-    """Names and numbers of one size."""
+    """Names and numbers of one size, of `MOST_EPISODES` at most."""
+    size = min(size, MOST_EPISODES)
     models_home = load_settings().models_home
     ensure_model(MODEL, models_home)
     with ChannelHost() as host, installation(models_home) as system:
