@@ -14,12 +14,7 @@ from psycopg import Connection, sql
 from psycopg.rows import DictRow
 
 from resources.search_commonness import Commonness, commonness
-from resources.search_documents import (
-    DOCUMENTS,
-    NEWEST_FIRST,
-    OLDEST_FIRST,
-    PLACES,
-)
+from resources.search_documents import documents_of, newest_documents, newest_ids
 from resources.search_retriever import Document, Hit, Order, Retrieved
 from resources.search_scope import Scope
 from ytcaption_assets.domain.search_query import SearchQuery, Term
@@ -80,7 +75,7 @@ class _KeywordSearch:
     ) -> None:
         self._connection = connection
         self._scope = scope
-        self._order = order
+        self._order: Order = order
         self._values = scope.values | {
             "languages": [question.language or "" for question in questions],
             "questions": [question.tsquery for question in questions],
@@ -127,12 +122,11 @@ class _KeywordSearch:
     def _newest(self, most: int) -> list[str]:
         """Those that come first. Where all are in scope, nearly all are: which are not is seen
         where something is found."""
-        statement = PLACES if self._scope.is_open else DOCUMENTS + self._scope.where
-        statement += OLDEST_FIRST if self._order == "time" else NEWEST_FIRST
-        rows = self._connection.execute(statement, self._values | {"batch": most}).fetchall()
-        if not self._scope.is_open:
-            self._documents |= {row["id"]: Document(**row) for row in rows}
-        return [row["id"] for row in rows]
+        if self._scope.is_open:
+            return newest_ids(self._connection, most, self._order)
+        found = newest_documents(self._connection, self._scope, most, self._order)
+        self._documents |= found
+        return list(found)
 
     def _found(self, where: LiteralString, among: Sequence[str] = ()) -> list[DictRow]:
         """Segments with their scores, `MOST_SEGMENTS` at most."""
@@ -145,20 +139,13 @@ class _KeywordSearch:
 
     def _add(self, rows: list[DictRow]) -> bool:
         """Whether they are all that one look could find."""
-        self._describe({row["transcription_id"] for row in rows} - self._documents.keys())
+        unknown = {row["transcription_id"] for row in rows} - self._documents.keys()
+        self._documents |= documents_of(self._connection, self._scope, unknown)
         for row in rows:
             id, index = row["transcription_id"], row["index"]
             if id in self._documents:
                 self._hits[id, index] = (Hit(id, index, row["score"]), row["is_own"])
         return len(rows) < MOST_SEGMENTS
-
-    def _describe(self, ids: set[str]) -> None:
-        if ids:
-            rows = self._connection.execute(
-                DOCUMENTS + self._scope.where + " and transcription.id = any(%(ids)s)",
-                self._values | {"ids": list(ids)},
-            )
-            self._documents |= {row["id"]: Document(**row) for row in rows}
 
     def retrieved(self, is_complete: bool, is_dropped: bool) -> Retrieved:
         """Without what is found by its neighbour's words alone, which is found there."""

@@ -16,7 +16,7 @@ from psycopg.rows import DictRow
 from resources.embedder import EmbeddingModel
 from resources.embedding_store import NO_PGVECTOR, as_text, has_vectors
 from resources.search_commonness import library_size
-from resources.search_documents import DOCUMENTS, NEWEST_FIRST
+from resources.search_documents import documents_of, newest_documents
 from resources.search_retriever import Document, Hit, Order, Retrieved
 from resources.search_scope import Scope
 from ytcaption_assets.domain.errors import SemanticUnavailable
@@ -90,7 +90,7 @@ class SemanticRetriever:
         hits = tuple(_apart(rows))
         found = {hit.transcription_id for hit in hits}
         if not documents:
-            documents = _described(connection, scope, found)
+            documents = documents_of(connection, scope, found)
         return Retrieved(
             hits, {id: documents[id] for id in found}, notes=_notes(query), is_of_many=False
         )
@@ -111,20 +111,8 @@ def _few(connection: Connection[DictRow], scope: Scope) -> dict[str, Document] |
     """What is in scope; None where it is much."""
     few = math.sqrt(BALANCE * library_size(connection).documents)
     few = int(min(max(few, FEW_DOCUMENTS), MOST_FEW_DOCUMENTS))
-    rows = connection.execute(
-        DOCUMENTS + scope.where + NEWEST_FIRST, scope.values | {"batch": few + 1}
-    ).fetchall()
-    return None if len(rows) > few else {row["id"]: Document(**row) for row in rows}
-
-
-def _described(
-    connection: Connection[DictRow], scope: Scope, ids: Iterable[str]
-) -> dict[str, Document]:
-    rows = connection.execute(
-        DOCUMENTS + scope.where + " and transcription.id = any(%(ids)s)",
-        scope.values | {"ids": list(ids)},
-    )
-    return {row["id"]: Document(**row) for row in rows}
+    found = newest_documents(connection, scope, few + 1)
+    return None if len(found) > few else found
 
 
 def _apart(rows: Sequence[DictRow]) -> Iterable[Hit]:
