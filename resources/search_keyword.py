@@ -15,6 +15,7 @@ from psycopg.rows import DictRow
 
 from resources.search_commonness import Commonness, commonness
 from resources.search_documents import documents_of, newest_documents, newest_ids
+from resources.search_limits import TIMEOUT_MS, bound_statements
 from resources.search_retriever import Document, Hit, Order, Retrieved
 from resources.search_scope import Scope
 from ytcaption_assets.domain.search_query import SearchQuery, Term
@@ -30,9 +31,6 @@ MOST_SEGMENTS = 1_000
 
 LITTLE = 3 * MOST_SEGMENTS
 """Expected segments, up to which it may well be no more than one look fetches."""
-
-TIMEOUT_MS = 2_000
-"""Of one statement."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class KeywordRetriever:
         self, connection: Connection[DictRow], query: SearchQuery, scope: Scope, order: Order
     ) -> Retrieved:
         """Hits in no order; each statement of the transaction has its time from here on."""
-        connection.execute(_LIMITS, {"timeout_ms": str(TIMEOUT_MS)})
+        bound_statements(connection, TIMEOUT_MS, {"work_mem": "32MB"})
         questions, is_dropped = _questions(connection, query, scope.language)
         if not questions:
             return Retrieved((), {}, is_dropped=is_dropped)
@@ -187,14 +185,6 @@ def _questions(
     questions = [Question(row["code"], row["question"]) for row in rows if not row["is_dropped"]]
     return questions, len(questions) < len(rows)
 
-
-# No parallel workers and no compiling: both take longer to begin than this takes. Where statistics
-# are missing, the index all the same.
-_LIMITS: LiteralString = """
-select set_config('statement_timeout', %(timeout_ms)s, true), set_config('jit', 'off', true),
-    set_config('max_parallel_workers_per_gather', '0', true),
-    set_config('enable_seqscan', 'off', true), set_config('work_mem', '32MB', true)
-"""
 
 _ONE_LANGUAGE = sql.SQL("with language (code) as (values (%(language)s::text)) ")
 

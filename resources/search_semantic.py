@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING
 
 from psycopg import Connection, sql
 from psycopg.rows import DictRow
@@ -17,6 +17,7 @@ from resources.embedder import EmbeddingModel
 from resources.embedding_store import NO_PGVECTOR, as_text, has_vectors
 from resources.search_commonness import library_size
 from resources.search_documents import documents_of, newest_documents
+from resources.search_limits import TIMEOUT_MS, bound_statements
 from resources.search_retriever import Document, Hit, Order, Retrieved
 from resources.search_scope import Scope
 from ytcaption_assets.domain.errors import SemanticUnavailable
@@ -41,9 +42,6 @@ EF_SEARCH = 100
 
 MOST_TUPLES = 20_000
 """Vectors that it looks at in all."""
-
-TIMEOUT_MS = 2_000
-"""Of one statement."""
 
 NOT_EMBEDDED = (
     "No transcript has been embedded by this model yet. Run `ytcaption embed`; mode=keyword works."
@@ -70,7 +68,7 @@ class SemanticRetriever:
         Raises:
             SemanticUnavailable: nothing is embedded, or the database has no pgvector.
         """
-        connection.execute(_LIMITS, _LIMIT_VALUES)
+        bound_statements(connection, TIMEOUT_MS, _SETTINGS)
         model_id = self._model_id(connection)
         values = scope.values | {"vector": as_text(self.vector), "most": MOST_PASSAGES}
         documents = {} if scope.is_open else _few(connection, scope)
@@ -129,19 +127,13 @@ def _notes(query: SearchQuery) -> tuple[str, ...]:
 
 
 # Nested loops and no sorting: rows come in the index's order, and each is looked up in its place.
-_LIMITS: LiteralString = """
-select set_config('statement_timeout', %(timeout_ms)s, true), set_config('jit', 'off', true),
-    set_config('max_parallel_workers_per_gather', '0', true),
-    set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-    set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true),
-    set_config('hnsw.iterative_scan', 'relaxed_order', true),
-    set_config('hnsw.ef_search', %(ef_search)s, true),
-    set_config('hnsw.max_scan_tuples', %(most_tuples)s, true)
-"""
-_LIMIT_VALUES: dict[str, Any] = {
-    "timeout_ms": str(TIMEOUT_MS),
-    "ef_search": str(EF_SEARCH),
-    "most_tuples": str(MOST_TUPLES),
+_SETTINGS = {
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_sort": "off",
+    "hnsw.iterative_scan": "relaxed_order",
+    "hnsw.ef_search": str(EF_SEARCH),
+    "hnsw.max_scan_tuples": str(MOST_TUPLES),
 }
 
 _NEAREST = sql.SQL("""
