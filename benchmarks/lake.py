@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 TEXT_FOLDER = Path("build/search")
 TIMEOUT_S = 120.0
+ROWS = 10_000
+"""Of an answer, as the API gives them where nobody asks for fewer."""
 
 
 class Question(NamedTuple):
@@ -54,12 +56,13 @@ class Question(NamedTuple):
     def ours(self, catalog: TranscriptCatalog) -> QueryResult:
         """Asked as the API does."""
         if self.view is not None:
-            return catalog.view(self.view.name, self.values)
-        return catalog.query(self.sql, parameters=self.values)
+            return catalog.view(self.view.name, self.values, limit=ROWS)
+        return catalog.query(self.sql, parameters=self.values, limit=ROWS)
 
     def plain(self, peer: PlainParquet) -> "pa.Table":
         """The same SQL."""
-        return peer.rows(self.sql, self.view.values(self.values) if self.view else self.values)
+        values = self.view.values(self.values, ROWS) if self.view else self.values
+        return peer.rows(self.sql, values)
 
 
 def questions() -> dict[str, Question]:

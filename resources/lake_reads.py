@@ -140,6 +140,7 @@ class LakeReads(dg.ConfigurableResource):
         *,
         owner: str | None = None,
         limit: int | None = None,
+        timeout_s: float | None = None,
         stop: QueryStop | None = None,
     ) -> QueryResult:
         """One of `VIEWS`, as `query`.
@@ -153,12 +154,13 @@ class LakeReads(dg.ConfigurableResource):
             QueryError: it needs more than it may have.
         """
         view = view_named(name)
-        values = view.values(given)
+        limit = self._used_settings.query_rows if limit is None else limit
         return self.query(
             view.sql,
-            parameters=values,
+            parameters=view.values(given, limit),
             owner=owner,
             limit=limit,
+            timeout_s=timeout_s,
             optimizers_off=OPTIMIZERS_OFF,
             stop=stop,
         )

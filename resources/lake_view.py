@@ -70,8 +70,12 @@ class LakeView:
             else (f"{chosen}\n{sql}")
         )
 
-    def values(self, given: Mapping[str, str]) -> dict[str, Any]:
+    def values(self, given: Mapping[str, str], rows: int) -> dict[str, Any]:
         """Every parameter's value, of JSON's types, as the query takes it.
+
+        Args:
+            rows: of the answer, at most. A view that would keep more takes it as `$rows`, with one
+                row that tells that there are more.
 
         Raises:
             InvalidOption: one is not known, missing, or not what it must be.
@@ -83,10 +87,11 @@ class LakeView:
                 raise InvalidOption(
                     f"The view {self.name} has no parameter {name[:60]!r}. It has: {offered}."
                 )
-        return {
+        values = {
             parameter.name: _value(parameter, given.get(parameter.name))
             for parameter in self.parameters
         }
+        return values | ({"rows": rows + 1} if "$rows" in self.sql else {})
 
 
 def sql_of(name: str) -> str:

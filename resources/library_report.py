@@ -18,6 +18,9 @@ FAILURE_DAYS = 30
 DELAY_DAYS = 60
 TERMS = 20
 
+TIMEOUT_S = 600.0
+"""Of one question: nobody waits for it."""
+
 _DAY = re.compile(r"reports/(\d{4}-\d\d-\d\d)\.html")
 _FAILURES = """
     select data ->> 'code' as code, count(*) as failed from ytcaption.event
@@ -124,7 +127,8 @@ def _numbers(catalog: TranscriptCatalog, postgres: Postgres) -> ReportNumbers:
     since = (made_at - timedelta(days=DELAY_DAYS)).date().isoformat()
 
     def rows(view: str, limit: int | None = None, **given: str) -> list[dict[str, Any]]:
-        return catalog.view(view, given, limit=limit).table.to_pylist()
+        found = catalog.view(view, given, limit=limit, timeout_s=TIMEOUT_S)
+        return found.table.to_pylist()
 
     terms = rows("top_terms", limit=20 * TERMS, min_length="5")
     return ReportNumbers(

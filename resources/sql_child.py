@@ -28,6 +28,7 @@ _SYSTEM_FILES = (
     "/etc/ld.so.cache",
     "/etc/localtime",
     "/proc/self/cgroup",
+    "/proc/self/status",
     "/proc/stat",
     "/proc/meminfo",
     "/proc/cpuinfo",
@@ -39,6 +40,8 @@ START_S = 30.0
 """Longest time until the query begins: Python starts and DuckDB loads, on a busy machine."""
 
 _DUCKDB_SHARE = 0.4  # of the address space; the rest is Python, Arrow, libraries and stacks
+_LITTLE_BYTES = 32 * 1024**2
+"""Left of the address space: what fails then may have failed for want of it."""
 
 
 def limit_resources(memory_bytes: int, time_s: float) -> None:
@@ -180,7 +183,7 @@ def main() -> None:
     except MemoryError:
         told = {"is_out_of_memory": True}
     except Exception as error:
-        told = {"error": str(error)}
+        told = {"error": str(error), "was_full": was_full(request["memory_bytes"])}
         if not is_of_duckdb(error):
             told = {"failure": traceback.format_exc()}
         elif "Out of Memory Error" in str(error):
@@ -189,6 +192,16 @@ def main() -> None:
     out.write(json.dumps(told).encode() + b"\n" + data)
     out.flush()
     os._exit(0)  # nothing here needs an orderly end, and threads must not delay it
+
+
+def was_full(memory_bytes: int) -> bool:
+    """Whether the address space was all but taken at some time."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123
+            [peak] = [line for line in status if line.startswith("VmPeak:")]
+    except (OSError, ValueError):
+        return False  # macOS, where it has no bound either
+    return memory_bytes - int(peak.split()[1]) * 1024 < _LITTLE_BYTES
 
 
 def is_of_duckdb(error: Exception) -> bool:

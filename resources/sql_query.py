@@ -249,7 +249,10 @@ class _Child:
         )
 
     def _failed(self, told: dict[str, Any]) -> QueryError | LakeUnavailable:
-        if told.get("is_out_of_memory"):
+        text = str(told.get("error", ""))
+        is_broken = any(mark in text for mark in _BROKEN_FILE)
+        # Without memory a library says the same of a file as where its bytes are wrong.
+        if told.get("is_out_of_memory") or (is_broken and told.get("was_full")):
             return QueryError(
                 f"The query needs more than the {self._memory_bytes >> 20} MiB of memory that it "
                 "may have. Ask for less, or filter first."
@@ -257,9 +260,8 @@ class _Child:
         if "failure" in told:
             _log.error("a query's process failed: %s", told["failure"])
             return QueryError("The query could not be run.")
-        text = str(told["error"])
         is_ours = any(path in text and path not in self._sql for path in self._paths)
-        if is_ours or any(mark in text for mark in _BROKEN_FILE):
+        if is_ours or is_broken:
             return LakeUnavailable(DAMAGED)
         return QueryError(_first_lines(text))
 

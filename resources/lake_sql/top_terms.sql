@@ -9,6 +9,10 @@ with places as materialized (
     from words
 ), said as not materialized (
     -- Where a term begins: a hash of its words.
+    select transcription_id, word, null as second, null as third, hash(word) as term
+    from words
+    where $n::integer = 1 and length(word) >= $min_length::integer
+    union all
     select
         transcription_id, word, second, third,
         case
@@ -16,7 +20,7 @@ with places as materialized (
             when $n::integer = 2 then hash(word, second)
             when third is null or segment3 <> segment_index or index3 <> word_index + 2 then null
             else hash(word, second, third)
-        end as term
+        end
     from following
     where $n::integer > 1
 ), slots as materialized (
@@ -26,29 +30,24 @@ with places as materialized (
     where term is not null
     group by slot
 ), frequent as materialized (
-    select slot, if(count(*) over () < 20000, 1, min(times) over ()) as least
-    from (from slots order by times desc limit 20000)
+    -- More than the answer has rows: what is said often shares some of them with what is not.
+    select slot, if(count(*) over () < greatest(4000, 2 * $rows::bigint), 1, min(times) over ()) as least
+    from (from slots order by times desc limit greatest(4000, 2 * $rows::bigint))
 ), counted as (
-    -- Of single words all, of pairs and triples those of frequent slots. In which media, in sets of 1,024.
+    -- The terms of frequent slots. In which media, in sets of 8,192.
     select
-        word, null as second, null as third, 1 as least, place // 1024 as media_set, count(*) as times,
-        bitstring_agg((place % 1024)::integer, 0, 1023) as media
-    from words join places using (transcription_id)
-    where $n::integer = 1 and length(word) >= $min_length::integer
-    group by word, media_set
-    union all
-    select
-        any_value(word), any_value(second), case $n::integer when 3 then any_value(third) end, any_value(least),
-        place // 1024 as media_set, count(*),
-        bitstring_agg((place % 1024)::integer, 0, 1023)
+        any_value(word) as word, any_value(second) as second, case $n::integer when 3 then any_value(third) end as third,
+        any_value(least) as least, place // 8192 as media_set, count(*) as times,
+        bitstring_agg((place % 8192)::integer, 0, 8191) as media
     from said join frequent on slot = term & 4194303 join places using (transcription_id)
     group by term, media_set
 )
 select
     word || coalesce(' ' || second, '') || coalesce(' ' || third, '') as term,
     sum(times)::bigint as times, sum(bit_count(media))::bigint as media,
-    1e6 * sum(times) / coalesce((select sum(times) from slots), sum(sum(times)) over ()) as per_million
+    1e6 * sum(times) / (select sum(times) from slots) as per_million
 from counted
 group by all
 having sum(times) >= any_value(least)
 order by times desc, term
+limit $rows::bigint

@@ -1,9 +1,13 @@
 """Queries of the lake: what they can do, and what they are told."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from resources import sql_child
 from resources.lake_files import LakeFile, LakeFiles
 from resources.sql_query import LEAST_MEMORY_BYTES, QueryResult, run_query
 from tests.lake_documents import make_document
@@ -210,6 +214,44 @@ def test_damaged_file_is_told_without_its_path(files: LakeFiles, tmp_path: Path)
             memory_bytes=MEMORY_BYTES,
         )
     assert str(tmp_path) not in caught.value.message
+
+
+_TAKES_ALL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import sql_child
+sql_child.limit_resources(256 << 20, 60.0)
+before, taken = sql_child.was_full(256 << 20), []
+try:
+    while True:
+        taken.append(bytearray(1 << 20))
+except MemoryError:
+    taken.clear()
+print(before, sql_child.was_full(256 << 20))
+"""
+
+
+def test_process_knows_that_its_memory_was_taken():
+    """DuckDB says of a good file, too, that it is damaged, where memory to read it is missing."""
+    folder = str(Path(sql_child.__file__).parent)
+    told = subprocess.check_output([sys.executable, "-c", _TAKES_ALL, folder], text=True)
+    assert told.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("was_full", "expected"),
+    [(True, pytest.raises(QueryError, match="memory")), (False, pytest.raises(LakeUnavailable))],
+)
+def test_file_is_damaged_only_if_there_was_memory(
+    files: LakeFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, was_full: bool, expected
+):
+    """What the process tells of its memory decides."""
+    told = {"error": "Failed to read file: ZSTD Decompression failure", "was_full": was_full}
+    child = tmp_path / "child.py"
+    child.write_text(f"import sys; sys.stdin.read(); print('.' + {json.dumps(told)!r})")
+    monkeypatch.setattr(sql_child, "__file__", str(child))
+    with expected:
+        run_query("select 1", lambda: files, limit=1, timeout_s=20, memory_bytes=MEMORY_BYTES)
 
 
 def test_many_files_are_read(tmp_path: Path):
