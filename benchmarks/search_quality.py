@@ -4,7 +4,8 @@
 
 The media are the clips of `tests/data` by what was written down of them, among transcripts of
 other text (`benchmarks/search_library.py`). `search_queries.csv` says what people might type, and
-which clips fit.
+which clips fit. By meaning it is measured as in a small library, where all passages are compared,
+and as in a large one, by the index of vectors.
 """
 
 import argparse
@@ -13,12 +14,14 @@ import tempfile
 import textwrap
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import psycopg
 from rich.console import Console
 
 from benchmarks.common import TEST_DATA, Clip, clips
 from benchmarks.search_library import LINE, build, lines
+from resources import search_semantic
 from resources.database_urls import database_urls
 from resources.embedder import embedder_of, is_installed
 from resources.embedding import embed_waiting
@@ -63,13 +66,20 @@ def main() -> None:
                 console.print(f"{count:,} passages embedded in {took_s:.0f} s")
                 _measure(console, search, "semantic", judged)
                 _measure(console, search, "hybrid", judged)
+                with patch.multiple(search_semantic, LEAST_COMPARED=0, BALANCE=0, MOST_DOCUMENTS=0):
+                    _measure(console, search, "semantic", judged, " by the index")
+                    _measure(console, search, "hybrid", judged, " by the index")
             else:
                 console.print("semantic, hybrid: not measured, the extra is not installed")
             close_pools(database_urls(settings))
 
 
 def _measure(
-    console: Console, search: Search, mode: Mode, judged: list[tuple[str, list[str]]]
+    console: Console,
+    search: Search,
+    mode: Mode,
+    judged: list[tuple[str, list[str]]],
+    way: str = "",
 ) -> None:
     recall = reciprocal = 0.0
     for query, relevant in judged:
@@ -79,9 +89,9 @@ def _measure(
         recall += len(ranks) / len(relevant)
         reciprocal += 1 / min(ranks) if ranks else 0.0
         if len(ranks) < len(relevant):
-            console.print(f"{mode} missed: {query} ({', '.join(relevant)})", markup=False)
+            console.print(f"{mode}{way} missed: {query} ({', '.join(relevant)})", markup=False)
     console.print(
-        f"{mode}: recall@{FIRST} {recall / len(judged):.3f}, "
+        f"{mode}{way}: recall@{FIRST} {recall / len(judged):.3f}, "
         f"mean reciprocal rank {reciprocal / len(judged):.3f}, {len(judged)} searches"
     )
 

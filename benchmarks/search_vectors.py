@@ -70,7 +70,8 @@ def add_vectors(
     connection.execute(f"set maintenance_work_mem = '{_index_memory_mb(len(places))}MB'")
     connection.execute(
         f"create index embedding_of_model_{row[0]} on ytcaption.embedding using hnsw "
-        f"((vector::halfvec({model.dimensions})) halfvec_cosine_ops) where model_id = {row[0]}"
+        f"((vector::halfvec({model.dimensions})) halfvec_cosine_ops) with (ef_construction = 256) "
+        f"where model_id = {row[0]}"
     )
     seconds["index of vectors"] = time.perf_counter() - began
     connection.execute("vacuum analyze ytcaption.embedding")

@@ -19,10 +19,15 @@ _SLACK = 1.25
 
 @dataclass(frozen=True)
 class LibrarySize:
-    """About, and at least 1 each."""
+    """About, and at least 1 each.
+
+    Attributes:
+        passages: that are embedded, by all models.
+    """
 
     segments: float
     documents: float
+    passages: float
 
 
 @dataclass(frozen=True)
@@ -59,15 +64,15 @@ def library_size(connection: Connection[DictRow]) -> LibrarySize:
     """As Postgres has counted last."""
     size = connection.execute(_SIZE).fetchone()
     assert size is not None
-    return LibrarySize(max(size["segments"], 1.0), max(size["documents"], 1.0))
+    return LibrarySize(**{name: max(count or 0.0, 1.0) for name, count in size.items()})
 
 
 _PLANNED: LiteralString = (
     "explain (format json) select from ytcaption.segment where tsv @@ %(question)s::tsquery"
 )
 _SIZE: LiteralString = """
-select segment.reltuples as segments, transcription.reltuples as documents
-from pg_class as segment, pg_class as transcription
-where segment.oid = 'ytcaption.segment'::regclass
-    and transcription.oid = 'ytcaption.transcription'::regclass
+select
+    (select reltuples from pg_class where oid = 'ytcaption.segment'::regclass) as segments,
+    (select reltuples from pg_class where oid = 'ytcaption.transcription'::regclass) as documents,
+    (select reltuples from pg_class where oid = to_regclass('ytcaption.embedding')) as passages
 """

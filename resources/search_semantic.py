@@ -1,14 +1,15 @@
 """Passages that mean something near to what is looked for, by the vectors that pgvector keeps.
 
-Where a filter or the caller's rights leave few transcripts, all their passages are compared. Else
-the index of vectors is gone through, the nearest first, until there are enough that are in scope.
+In a small library, and where a filter or the caller's rights leave few passages, all of them are
+compared. Else the index of vectors is gone through, the nearest first, until there are enough that
+are in scope. It may miss what is like nothing else: see docs/search.md.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg import Connection, sql
 from psycopg.rows import DictRow
@@ -29,16 +30,19 @@ if TYPE_CHECKING:
 MOST_PASSAGES = 100
 """Of a search: what is further off says something else."""
 
-FEW_DOCUMENTS, MOST_FEW_DOCUMENTS = 500, 4_000
-"""Transcripts in scope, up to which all their passages are compared: in a small library, and in the
-largest."""
+LEAST_COMPARED, MOST_COMPARED = 50_000, 200_000
+"""Passages in scope, up to which all are compared: in a small library, and in the largest."""
 
-BALANCE = 120
-"""Comparing takes as long as going through the index where the square of the transcripts in scope
-is so many times the library's. Measured by `benchmarks.search`."""
+BALANCE = 6_000
+"""Comparing takes as long as going through the index where the square of the passages in scope is
+so many times the library's. Measured by `benchmarks.search`."""
 
-EF_SEARCH = 100
-"""Vectors that one look into the index gives; pgvector looks again while too few are in scope."""
+MOST_DOCUMENTS = 4_000
+"""Transcripts that are listed, so that theirs are compared."""
+
+EF_SEARCH = 1_000
+"""Vectors that one look into the index gives, and pgvector's most; it looks again while too few are
+in scope. With a tenth of it half of what is like nothing else is missed."""
 
 MOST_TUPLES = 20_000
 """Vectors that it looks at in all."""
@@ -71,24 +75,20 @@ class SemanticRetriever:
         bound_statements(connection, TIMEOUT_MS, _SETTINGS)
         model_id = self._model_id(connection)
         values = scope.values | {"vector": as_text(self.vector), "most": MOST_PASSAGES}
-        documents = {} if scope.is_open else _few(connection, scope)
         numbers = {
             "model_id": sql.Literal(model_id),
             "dimensions": sql.Literal(self.model.dimensions),
         }
-        if documents:
-            values["among"] = list(documents)
-            statement = _AMONG.format(**numbers)
-        elif documents is None or scope.is_open:
-            statement = _NEAREST.format(**numbers, scope=sql.SQL(scope.where))
+        compared = _compared(connection, scope, _AMONG.format(**numbers), values)
+        if compared is None:
+            # Planned for this very model: the index is of its rows only.
+            nearest = _NEAREST.format(**numbers, scope=sql.SQL(scope.where))
+            rows = connection.execute(nearest, values, prepare=False).fetchall()
+            documents = documents_of(connection, scope, {row["transcription_id"] for row in rows})
         else:
-            return Retrieved((), {})
-        # Planned for this very model: the index is of its rows only.
-        rows = connection.execute(statement, values, prepare=False).fetchall()
+            rows, documents = compared
         hits = tuple(_apart(rows))
         found = {hit.transcription_id for hit in hits}
-        if not documents:
-            documents = documents_of(connection, scope, found)
         return Retrieved(
             hits, {id: documents[id] for id in found}, notes=_notes(query), is_of_many=False
         )
@@ -105,12 +105,24 @@ class SemanticRetriever:
         return row["id"]
 
 
-def _few(connection: Connection[DictRow], scope: Scope) -> dict[str, Document] | None:
-    """What is in scope; None where it is much."""
-    few = math.sqrt(BALANCE * library_size(connection).documents)
-    few = int(min(max(few, FEW_DOCUMENTS), MOST_FEW_DOCUMENTS))
-    found = newest_documents(connection, scope, few + 1)
-    return None if len(found) > few else found
+def _compared(
+    connection: Connection[DictRow], scope: Scope, among: sql.Composed, values: dict[str, Any]
+) -> tuple[list[DictRow], dict[str, Document]] | None:
+    """The nearest of all passages in scope, and what is in scope; None where they are many."""
+    size = library_size(connection)
+    few = math.sqrt(BALANCE * size.passages)
+    few = int(min(max(few, LEAST_COMPARED), MOST_COMPARED))
+    # How many passages a transcript has is known once they are read: here, as many as the others.
+    documents = min(int(few * size.documents / size.passages) + 1, MOST_DOCUMENTS)
+    if scope.is_open and size.documents > documents:
+        return None
+    found = newest_documents(connection, scope, documents + 1)
+    if len(found) > documents:
+        return None
+    rows = connection.execute(
+        among, values | {"among": list(found), "few": few + 1}, prepare=False
+    ).fetchall()
+    return None if rows and rows[0]["compared"] > few else (rows, found)
 
 
 def _apart(rows: Sequence[DictRow]) -> Iterable[Hit]:
@@ -154,6 +166,7 @@ with among as materialized (
         vector::halfvec({dimensions}) <=> %(vector)s::halfvec({dimensions}) as distance
     from ytcaption.embedding
     where transcription_id = any(%(among)s) and model_id = {model_id}
+    limit %(few)s
 )
-select * from among order by distance limit %(most)s
+select *, (select count(*) from among) as compared from among order by distance limit %(most)s
 """)

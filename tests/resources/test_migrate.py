@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import files
 
 import psycopg
@@ -111,11 +112,13 @@ def test_running_it_again_changes_nothing(empty: Settings):
     assert len(store.list_recent()) == 1
 
 
-def test_embeddings_of_before_can_have_failed(empty: Settings, monkeypatch: pytest.MonkeyPatch):
-    """What is embedded stays so; a transcript that cannot be is noted from now on."""
+@pytest.mark.parametrize("number", [15, 18])
+def test_embeddings_of_before_stay(empty: Settings, monkeypatch: pytest.MonkeyPatch, number: int):
+    """A transcript that cannot be embedded is noted from now on; all indexes are made alike."""
     known = migrations()
+    before = [migration for migration in known if migration.number < number]
     with monkeypatch.context() as patch:
-        patch.setattr("resources.migrate.migrations", lambda: [m for m in known if m.number < 15])
+        patch.setattr("resources.migrate.migrations", lambda: before)
         migrate(empty)
     if rows(database_urls(empty).admin, "select to_regclass('ytcaption.embedding')") == [(None,)]:
         pytest.skip("this server has no pgvector")
@@ -133,6 +136,9 @@ def test_embeddings_of_before_can_have_failed(empty: Settings, monkeypatch: pyte
     embeddings.note_failed(failed, model_id)
     assert embeddings.counts(TOY.name) == EmbeddingCounts(waiting=0, failed=1)
     assert embeddings.waiting(model_id, again=True) == [failed]
+    embeddings.model_id(replace(TOY, revision="b2"))
+    made = "select reloptions from pg_class where relname like 'embedding_of_model_%'"
+    assert rows(database_urls(empty).admin, made) == [(["ef_construction=256"],)] * 2
 
 
 def test_four_at_once_make_it_once(empty: Settings):

@@ -106,16 +106,16 @@ def test_only_what_may_be_read_is_found(
     add_said(request_store, "hers", "dog", owner="key:ann")
     add_said(request_store, "his", "puppy", owner="key:ben")
     embed_all(store)
-    for few in (500, 0):
+    for few in (50_000, 0):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(search_semantic, "FEW_DOCUMENTS", few)
+            patch.setattr(search_semantic, "LEAST_COMPARED", few)
             patch.setattr(search_semantic, "BALANCE", 0)
             assert names(search.page("dog", ANN, mode=mode)) == ["hers"]
             assert names(search.page("dog", BEN, mode=mode)) == ["his"]
             assert names(search.page("dog", mode=mode)) == ["hers", "his"]
 
 
-@pytest.mark.parametrize("few", [500, 0])
+@pytest.mark.parametrize("few", [50_000, 0])
 def test_filters_and_versions(
     request_store: RequestStore,
     store: EmbeddingStore,
@@ -124,7 +124,7 @@ def test_filters_and_versions(
     few: int,
 ) -> None:
     """As in keyword mode, by comparing all in scope and by the index."""
-    monkeypatch.setattr(search_semantic, "FEW_DOCUMENTS", few)
+    monkeypatch.setattr(search_semantic, "LEAST_COMPARED", few)
     monkeypatch.setattr(search_semantic, "BALANCE", 0)
     for number in range(12):
         add_said(request_store, f"other{number}", "a puppy", channel="Other")
@@ -228,10 +228,22 @@ def test_models_are_never_mixed(
     assert len(rows(request_store, "embedding")) == 1
 
 
-def test_the_index_of_vectors_is_used(request_store: RequestStore, store: EmbeddingStore) -> None:
-    """Each model has its own, that searches go through."""
+@pytest.mark.parametrize(
+    ("segments", "compared", "is_used"), [(4, 50_000, False), (4, 10, True), (24, 60, True)]
+)
+def test_many_passages_are_looked_up_in_the_index(
+    request_store: RequestStore,
+    store: EmbeddingStore,
+    monkeypatch: pytest.MonkeyPatch,
+    segments: int,
+    compared: int,
+    is_used: bool,
+) -> None:
+    """Many transcripts, or few long ones; else all are compared, since the index finds not all."""
+    monkeypatch.setattr(search_semantic, "LEAST_COMPARED", compared)
+    monkeypatch.setattr(search_semantic, "BALANCE", 0)
     for number in range(30):
-        add_said(request_store, f"n{number}", "dog")
+        add_said(request_store, f"n{number}", *["dog"] * segments)
     embed_all(store)
     used = (
         "select coalesce(sum(idx_scan), 0) as scans from pg_stat_user_indexes "
@@ -244,7 +256,7 @@ def test_the_index_of_vectors_is_used(request_store: RequestStore, store: Embedd
             connection, parse_search("dog"), scope(connection, LOCAL, SearchFilter()), "relevance"
         )
         connection.execute("select pg_stat_force_next_flush()")
-    assert request_store.postgres.rows(used, {})[0]["scans"] > before
+    assert (request_store.postgres.rows(used, {})[0]["scans"] > before) == is_used
 
 
 def test_no_backup_has_embeddings(
