@@ -51,6 +51,9 @@ def field_error(item: Mapping[str, Any]) -> dict[str, Any]:
     """One of pydantic's errors as `FieldError`; its `loc` begins with `body` or `query`."""
     place, *path = item["loc"]
     message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "too_long" and isinstance(item.get("input"), str):
+        # pydantic counts what a validator gives, and calls all that has a length a list of items.
+        message = f"Text should have at most {item['ctx']['max_length']} characters"
     return {
         "detail": f"{message[:1].upper()}{message[1:300]}",
         "code": str(item["type"]),

@@ -115,6 +115,15 @@ def test_a_wrong_parameter_is_422(client: TestClient, query: dict[str, str]) -> 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
+@pytest.mark.parametrize(("parameter", "most"), [("q", 500), ("channel", 200)])
+def test_a_text_that_is_too_long_says_how_long_it_may_be(
+    client: TestClient, parameter: str, most: int
+) -> None:
+    """In characters."""
+    answer = client.get(PATH, params={"q": "word"} | {parameter: "x" * 10_000})
+    assert f"Text should have at most {most} characters" in answer.json()["detail"]
+
+
 def test_a_mode_that_is_not_installed_says_what_to_install(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
