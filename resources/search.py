@@ -1,10 +1,8 @@
 """Search over all that was said: pages of media with their best segments, marked, in context."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 
 import psycopg
 from psycopg import Connection
@@ -14,27 +12,23 @@ from resources.embedder import DEFAULT_MODEL, Embedder, embedder_of
 from resources.postgres import Postgres
 from resources.request_rows import MEDIA_COLUMNS, media_row
 from resources.search_found import (
-    ChannelCount,
     FoundMedia,
     FoundPage,
     FoundSegment,
-    MonthCount,
     Place,
     Spoken,
 )
+from resources.search_groups import Group, by_channel, by_month, groups_of
 from resources.search_hybrid import HybridRetriever
 from resources.search_keyword import KeywordRetriever
 from resources.search_marks import Marker
-from resources.search_retriever import Document, Hit, Mode, Order, Retrieved, Retriever
+from resources.search_retriever import Hit, Mode, Order, Retriever
 from resources.search_scope import SearchFilter, scope
 from resources.search_semantic import SemanticRetriever
 from resources.telemetry import traced
 from ytcaption_assets.domain.caller import LOCAL, Caller
 from ytcaption_assets.domain.errors import SearchTooBroad
 from ytcaption_assets.domain.search_query import SearchQuery, parse_search
-
-MOST_FACETS = 50
-"""Channels, or months, that are counted one by one."""
 
 ONLY_STOP_WORDS = (
     "These words are so common that nothing is looked for by them. Add a word that tells more."
@@ -43,33 +37,6 @@ NOT_ALL = (
     "So much was found that only a part of it is ranked, the newest first. Add a word, or filter "
     "by channel or time."
 )
-
-
-@dataclass
-class _Group:
-    """What was found in one media.
-
-    Attributes:
-        is_of_many: that there is more of it counts.
-    """
-
-    document: Document
-    is_of_many: bool
-    hits: list[Hit] = field(default_factory=list)
-
-    @cached_property
-    def score(self) -> float:
-        """Of its best segment; many say little more. Once all of its hits are there."""
-        best = max(hit.score for hit in self.hits)
-        more = min(len(self.hits) - 1, 10) if self.is_of_many else 0
-        return round(best * (1 + 0.1 * more), 6)
-
-    def place(self, order: Order) -> Place:
-        """Ascending in the order that is asked for."""
-        day = int(self.document.published_on.replace("-", ""))
-        if order == "relevance":
-            return -self.score, -day, self.document.media_id
-        return (0.0, day if order == "time" else -day, self.document.media_id)
 
 
 class Search:
@@ -120,7 +87,7 @@ class Search:
                 wider = query.any_of_them()
                 found = retriever.retrieve(connection, wider, looked_in, order)
                 query = wider if found.hits else query
-            placed = sorted((group.place(order), group) for group in _groups(found))
+            placed = sorted((group.place(order), group) for group in groups_of(found))
             rest = [pair for pair in placed if after is None or pair[0] > after]
             shown = [group for _, group in rest[:limit]]
             items = _described(connection, query, shown, segments)
@@ -140,7 +107,7 @@ class Search:
         )
         if not facets:
             return page
-        return replace(page, channels=_by_channel(groups), months=_by_month(groups))
+        return replace(page, channels=by_channel(groups), months=by_month(groups))
 
     def _retriever(self, mode: Mode, query: SearchQuery) -> Retriever:
         """Before a connection is taken: what is looked for may have to be embedded."""
@@ -162,23 +129,8 @@ def _in_time() -> Iterator[None]:
         ) from None
 
 
-def _groups(found: Retrieved) -> Iterable[_Group]:
-    groups: dict[str, _Group] = {}
-    for hit in found.hits:
-        document = found.documents[hit.transcription_id]
-        # A media that is there in two languages is shown in the one that fits better.
-        group = groups.setdefault(document.id, _Group(document, found.is_of_many))
-        group.hits.append(hit)
-    best: dict[str, _Group] = {}
-    for group in groups.values():
-        media_id = group.document.media_id
-        if media_id not in best or group.score > best[media_id].score:
-            best[media_id] = group
-    return best.values()
-
-
 def _described(
-    connection: Connection[DictRow], query: SearchQuery, groups: Sequence[_Group], segments: int
+    connection: Connection[DictRow], query: SearchQuery, groups: Sequence[Group], segments: int
 ) -> list[FoundMedia]:
     if not groups:
         return []
@@ -221,7 +173,7 @@ def _described(
 def _spoken(
     connection: Connection[DictRow],
     query: SearchQuery,
-    groups: Sequence[_Group],
+    groups: Sequence[Group],
     chosen: dict[str, list[Hit]],
 ) -> dict[tuple[str, int], Spoken]:
     shown = {(id, index) for id, hits in chosen.items() for hit in hits for index in _indexes(hit)}
@@ -262,31 +214,6 @@ def _joined(said: Sequence[Spoken]) -> Spoken:
         at += len(each.text) + 1
     first, last = said[0], said[-1]
     return Spoken(first.index, first.start_s, last.end_s, " ".join(texts), tuple(marks))
-
-
-def _by_channel(groups: Sequence[_Group]) -> tuple[ChannelCount, ...]:
-    media: Counter[str | None] = Counter()
-    hits: Counter[str | None] = Counter()
-    named: dict[str | None, Document] = {}
-    for group in groups:
-        key = group.document.channel_key
-        named.setdefault(key, group.document)
-        media[key] += 1
-        hits[key] += len(group.hits)
-    return tuple(
-        ChannelCount(named[key].channel, named[key].channel_id, count, hits[key])
-        for key, count in media.most_common(MOST_FACETS)
-    )
-
-
-def _by_month(groups: Sequence[_Group]) -> tuple[MonthCount, ...]:
-    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for group in groups:
-        count = counts[group.document.published_on[:7]]
-        count[0] += 1
-        count[1] += len(group.hits)
-    newest = sorted(counts.items(), reverse=True)[:MOST_FACETS]
-    return tuple(MonthCount(month, *count) for month, count in newest)
 
 
 _MEDIA = (
