@@ -2,6 +2,7 @@ with places as materialized (
     select transcription_id, row_number() over () - 1 as place from chosen
 ), following as not materialized (
     -- Words lie in their files in the order in which they are said (SORTED): no sorting, which takes memory.
+    -- Straight from the files: over a join, lead() of DuckDB 1.5 now and then gives a word of another row.
     select
         transcription_id, segment_index, word_index, word, lead(word) over () as second, lead(word, 2) over () as third,
         lead(segment_index) over () as segment2, lead(segment_index, 2) over () as segment3,
