@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--others", type=int, default=OTHERS, help="transcripts of other text")
     others = parser.parse_args().others
     console = Console()
-    judged = _judged()
+    asked = judged()
     with tempfile.TemporaryDirectory(prefix="ytc-search-", dir="/tmp") as folder:
         settings = Settings(home=Path(folder) / "home", _env_file=None)  # pyright: ignore
         with migrated_postgres(settings):
@@ -57,18 +57,18 @@ def main() -> None:
                     _add(store, clip, number)
             embedder = embedder_of(settings.embedding_model)
             search = Search(Postgres.from_settings(settings, "api"), embedder)
-            _measure(console, search, "keyword", judged)
+            _measure(console, search, "keyword", asked)
             if is_installed():
                 began = time.perf_counter()
                 made = list(embed_waiting(EmbeddingStore(store.postgres), embedder))
                 count = sum(each.passage_count or 0 for each in made)
                 took_s = time.perf_counter() - began
                 console.print(f"{count:,} passages embedded in {took_s:.0f} s")
-                _measure(console, search, "semantic", judged)
-                _measure(console, search, "hybrid", judged)
+                _measure(console, search, "semantic", asked)
+                _measure(console, search, "hybrid", asked)
                 with patch.multiple(search_semantic, LEAST_COMPARED=0, BALANCE=0, MOST_DOCUMENTS=0):
-                    _measure(console, search, "semantic", judged, " by the index")
-                    _measure(console, search, "hybrid", judged, " by the index")
+                    _measure(console, search, "semantic", asked, " by the index")
+                    _measure(console, search, "hybrid", asked, " by the index")
             else:
                 console.print("semantic, hybrid: not measured, the extra is not installed")
             close_pools(database_urls(settings))
@@ -78,11 +78,11 @@ def _measure(
     console: Console,
     search: Search,
     mode: Mode,
-    judged: list[tuple[str, list[str]]],
+    asked: list[tuple[str, list[str]]],
     way: str = "",
 ) -> None:
     recall = reciprocal = 0.0
-    for query, relevant in judged:
+    for query, relevant in asked:
         page = search.page(query, mode=mode, limit=FIRST)
         titles = [found.media.name for found in page.items]
         ranks = [titles.index(name) + 1 for name in relevant if name in titles]
@@ -91,12 +91,13 @@ def _measure(
         if len(ranks) < len(relevant):
             console.print(f"{mode}{way} missed: {query} ({', '.join(relevant)})", markup=False)
     console.print(
-        f"{mode}{way}: recall@{FIRST} {recall / len(judged):.3f}, "
-        f"mean reciprocal rank {reciprocal / len(judged):.3f}, {len(judged)} searches"
+        f"{mode}{way}: recall@{FIRST} {recall / len(asked):.3f}, "
+        f"mean reciprocal rank {reciprocal / len(asked):.3f}, {len(asked)} searches"
     )
 
 
-def _judged() -> list[tuple[str, list[str]]]:
+def judged() -> list[tuple[str, list[str]]]:
+    """What people might type, each with the clips that fit."""
     path = Path(__file__).with_name("search_queries.csv")
     with path.open(encoding="utf-8", newline="") as file:
         return [

@@ -58,16 +58,13 @@ def add_vectors(
     )
     for begin in range(0, len(places), _BATCH):
         batch = places[begin : begin + _BATCH]
-        added = noise.normal(size=(len(batch), model.dimensions))
-        added *= NOISE / np.linalg.norm(added, axis=1, keepdims=True)
-        vectors = real[noise.integers(len(real), size=len(batch))] + added
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = noisy(real, len(batch), noise)
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
             for (id, at), vector in zip(batch, vectors, strict=True):
                 copy.write_row((id, at, at + LINES - 1, row[0], as_text(vector)))
     seconds["vectors"] = time.perf_counter() - began
     began = time.perf_counter()
-    connection.execute(f"set maintenance_work_mem = '{_index_memory_mb(len(places))}MB'")
+    connection.execute(f"set maintenance_work_mem = '{index_memory_mb(len(places))}MB'")
     connection.execute(
         f"create index embedding_of_model_{row[0]} on ytcaption.embedding using hnsw "
         f"((vector::halfvec({model.dimensions})) halfvec_cosine_ops) with (ef_construction = 256) "
@@ -78,7 +75,15 @@ def add_vectors(
     return seconds
 
 
-def _index_memory_mb(passages: int) -> int:
+def noisy(real: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
+    """So many of these vectors with noise added, shape (count, dimensions), each of length 1."""
+    added = draw.normal(size=(count, real.shape[1]))
+    added *= NOISE / np.linalg.norm(added, axis=1, keepdims=True)
+    vectors = real[draw.integers(len(real), size=count)] + added
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def index_memory_mb(passages: int) -> int:
     """Where the index does not fit while it is made, that takes many times as long."""
     return max(256, passages * _INDEX_BYTES // 1024**2)
 
