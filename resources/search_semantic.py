@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST_PASSAGES = 100
 """Of a search: what is further off says something else."""
 
-LEAST_COMPARED, MOST_COMPARED = 50_000, 200_000
+LEAST_COMPARED, MOST_COMPARED = 20_000, 200_000
 """Passages in scope, up to which all are compared: in a small library, and in the largest."""
 
 BALANCE = 6_000

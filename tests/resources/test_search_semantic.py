@@ -106,7 +106,7 @@ def test_only_what_may_be_read_is_found(
     add_said(request_store, "hers", "dog", owner="key:ann")
     add_said(request_store, "his", "puppy", owner="key:ben")
     embed_all(store)
-    for few in (50_000, 0):
+    for few in (20_000, 0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(search_semantic, "LEAST_COMPARED", few)
             patch.setattr(search_semantic, "BALANCE", 0)
@@ -115,7 +115,7 @@ def test_only_what_may_be_read_is_found(
             assert names(search.page("dog", mode=mode)) == ["hers", "his"]
 
 
-@pytest.mark.parametrize("few", [50_000, 0])
+@pytest.mark.parametrize("few", [20_000, 0])
 def test_filters_and_versions(
     request_store: RequestStore,
     store: EmbeddingStore,
@@ -229,7 +229,7 @@ def test_models_are_never_mixed(
 
 
 @pytest.mark.parametrize(
-    ("segments", "compared", "is_used"), [(4, 50_000, False), (4, 10, True), (24, 60, True)]
+    ("segments", "compared", "is_used"), [(4, 20_000, False), (4, 10, True), (24, 60, True)]
 )
 def test_many_passages_are_looked_up_in_the_index(
     request_store: RequestStore,
