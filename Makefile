@@ -54,6 +54,7 @@ bench-api: $(DEVELOPED)
 # 10,000 take some ten minutes each.
 bench-search: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.search_quality
+	$(BIN)/python -m benchmarks.search_index
 	$(BIN)/python -m benchmarks.lake $(LAKE_ARGS)
 	$(BIN)/python -m benchmarks.search $(ARGS)
 

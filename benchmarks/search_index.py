@@ -28,7 +28,7 @@ from benchmarks.search_library import lines
 from benchmarks.search_quality import judged
 from benchmarks.search_vectors import LINES, index_memory_mb, noisy
 from resources.database_urls import database_urls
-from resources.embedder import embedder_of
+from resources.embedder import embedder_of, is_installed
 from resources.embedding_store import as_text
 from resources.migrate import migrated_postgres
 from resources.postgres import close_pools
@@ -48,6 +48,9 @@ def main() -> None:
     parser.add_argument("--embedded", type=int, default=15_000)
     arguments = parser.parse_args()
     console = Console(width=120)
+    if not is_installed():
+        console.print("the index of vectors: not measured, the extra `semantic` is not installed")
+        return
     for name, value in machine().items():
         console.print(f"{name}: {value}")
     with tempfile.TemporaryDirectory(prefix="ytc-index-", dir="/tmp") as folder:
