@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,6 +95,7 @@ class LakeView:
         return values | ({"rows": rows + 1} if "$rows" in self.sql else {})
 
 
+@cache
 def sql_of(name: str) -> str:
     """The text of a file of `lake_sql/`."""
     return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")

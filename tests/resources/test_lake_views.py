@@ -9,7 +9,7 @@ import pytest
 
 from resources.lake_files import LakeFile, LakeFiles
 from resources.lake_views import OPTIMIZERS_OFF, VIEWS
-from resources.sql_query import LEAST_MEMORY_BYTES, run_query
+from resources.sql_query import LEAST_MEMORY_BYTES, QueryResult, run_query
 from tests.lake_documents import make_document
 from ytcaption_assets.domain.parquet_rows import lake_rows
 from ytcaption_assets.domain.parquet_schema import TABLES
@@ -49,23 +49,26 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> LakeFiles:
 @pytest.fixture
 def ask(files: LakeFiles) -> Ask:
     """A view's rows."""
+    return lambda name, **given: answer(files, name, **given).table.to_pylist()
 
-    def ask(name: str, **given: str) -> list[dict]:
-        view = VIEWS[name]
-        result = run_query(
-            view.sql,
-            lambda: files,
-            limit=1_000,
-            timeout_s=60,
-            memory_bytes=1024**3,
-            parameters=view.values(given, 1_000),
-            optimizers_off=OPTIMIZERS_OFF,
-        )
-        declared = [(column.name, column.type) for column in view.columns]
-        assert list(zip(result.columns, result.types, strict=True)) == declared
-        return result.table.to_pylist()
 
-    return ask
+def answer(
+    files: LakeFiles, name: str, *, limit: int = 1_000, memory_bytes: int = 1024**3, **given: str
+) -> QueryResult:
+    """A view's answer, with the columns that it declares."""
+    view = VIEWS[name]
+    result = run_query(
+        view.sql,
+        lambda: files,
+        limit=limit,
+        timeout_s=60,
+        memory_bytes=memory_bytes,
+        parameters=view.values(given, limit),
+        optimizers_off=OPTIMIZERS_OFF,
+    )
+    declared = [(column.name, column.type) for column in view.columns]
+    assert list(zip(result.columns, result.types, strict=True)) == declared
+    return result
 
 
 def test_speaking_rate_is_words_by_minutes(ask: Ask):
@@ -161,16 +164,8 @@ def many_words(tmp_path_factory: pytest.TempPathFactory) -> LakeFiles:
 def test_terms_of_many_words_need_little_memory(many_words: LakeFiles, n: str, term: str):
     """Two million pairs are counted in the least memory that a query may be given; an answer of
     few rows holds those that are said most."""
-    view = VIEWS["top_terms"]
-    result = run_query(
-        view.sql,
-        lambda: many_words,
-        limit=1,
-        timeout_s=120,
-        memory_bytes=LEAST_MEMORY_BYTES,
-        parameters=view.values({"n": n, "min_length": "5"}, 1),
-        optimizers_off=OPTIMIZERS_OFF,
-    )
+    least = LEAST_MEMORY_BYTES
+    result = answer(many_words, "top_terms", limit=1, memory_bytes=least, n=n, min_length="5")
     [row] = result.table.to_pylist()
     assert (row["term"], row["times"], row["media"]) == (term, 300_000, 1_500)
     assert row["per_million"] == pytest.approx(1e6 / 9, rel=0.1)
@@ -241,20 +236,7 @@ def test_word_errors_are_weighed_by_words(tmp_path: Path):
     rows = [{"measured_at": ASKED, "reference_kind": "track"} | each for each in measured]
     pq.write_table(pa.Table.from_pylist(rows, arrow_schema(table)), path)
     files = dict.fromkeys(TABLES, ()) | {table: (LakeFile(str(path), path.stat().st_size),)}
-    view = VIEWS["accuracy"]
-    result = run_query(
-        view.sql,
-        lambda: files,
-        limit=10,
-        timeout_s=60,
-        memory_bytes=1024**3,
-        parameters=view.values({"language": "en"}, 10),
-        optimizers_off=OPTIMIZERS_OFF,
-    )
-    assert [(each.name, each.type) for each in view.columns] == list(
-        zip(result.columns, result.types, strict=True)
-    )
-    [row] = result.table.to_pylist()
+    [row] = answer(files, "accuracy", limit=10, language="en").table.to_pylist()
     assert (row["transcriptions"], row["words"], row["substitutions"]) == (2, 100, 5)
     assert row["wer"] == pytest.approx(0.14)
 
