@@ -8,71 +8,82 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import error_handlers, openapi
-from api.analytics import Analytics
-from api.channels import CallersChannels
-from api.cors import Cors
-from api.dependencies import Parts
-from api.endings import CallersEndings
-from api.identity import Door, Identity
-from api.key_ring import KeyRing
-from api.logs import configure_logging
-from api.metrics import Measured, Metrics, StateCollector
-from api.middleware import BodyLimit, RequestEnvelope
-from api.openai_audio import OpenAIAudio
-from api.operating import Operating
-from api.partition_queue import PartitionQueue
-from api.probes import probes
-from api.rate_limit import rate_limiter
-from api.readiness import Readiness
-from api.routes import (
-    admin,
-    analytics,
-    audio,
-    channels,
-    deliveries,
-    endings,
-    events,
-    health,
-    history,
-    keys,
-    metrics,
-    openai_audio,
-    options,
-    pages,
-    reports,
-    results,
-    search,
-    transcriptions,
-    uploads,
-    usage,
-    versions,
-    webhooks,
+from api import openapi
+from api.admin import routes as admin
+from api.analytics import report_routes as reports
+from api.analytics import routes as analytics
+from api.analytics.service import Analytics
+from api.auth import routes as keys
+from api.auth import usage_routes as usage
+from api.auth.identity import Door, Identity
+from api.auth.key_ring import KeyRing
+from api.auth.rate_limit import rate_limiter
+from api.channels import routes as channels
+from api.channels.service import CallersChannels
+from api.events import routes as events
+from api.http import error_handlers
+from api.http.cors import Cors
+from api.http.logs import configure_logging
+from api.http.middleware import BodyLimit, RequestEnvelope
+from api.http.tracing import Traced
+from api.monitoring import health_routes as health
+from api.monitoring import metrics_routes as metrics
+from api.monitoring.metrics import Measured, Metrics, StateCollector
+from api.monitoring.probes import probes
+from api.monitoring.readiness import Readiness
+from api.openai import routes as openai_audio
+from api.openai.audio import OpenAIAudio
+from api.pages import routes as pages
+from api.parts import Parts
+from api.search import routes as search
+from api.transcriptions import (
+    action_routes as endings,
 )
-from api.submission import Submitter
-from api.tracing import Traced
-from api.upload_intake import UploadIntake
+from api.transcriptions import (
+    audio_routes as audio,
+)
+from api.transcriptions import (
+    history_routes as history,
+)
+from api.transcriptions import (
+    option_routes as options,
+)
+from api.transcriptions import (
+    result_routes as results,
+)
+from api.transcriptions import (
+    routes as transcriptions,
+)
+from api.transcriptions.actions import CallersEndings
+from api.transcriptions.partition_queue import PartitionQueue
+from api.transcriptions.pauses import Operating
+from api.transcriptions.submission import Submitter
+from api.transcriptions.watch import Watcher
+from api.uploads import routes as uploads
+from api.uploads.intake import UploadIntake
 from api.version import VERSION
-from api.watch import Watcher
-from resources.access import check_bind
-from resources.api_keys import ApiKeys
-from resources.channel_listing import ChannelLister
-from resources.channel_store import ChannelStore
-from resources.database_urls import database_urls
-from resources.deliveries import Deliveries
-from resources.jwt_tokens import JwtTokens
-from resources.object_store import ObjectStore
-from resources.orchestrator import Orchestrator
-from resources.postgres import Postgres, close_pools
-from resources.request_store import RequestStore
-from resources.search import Search
-from resources.sites import check_sites, warm_up
-from resources.telemetry import start_telemetry, stop_telemetry
-from resources.uploads import Uploads
-from resources.webhooks import Webhooks
-from resources.worker_embedder import warm_embedder_of
-from ytcaption_assets.domain.errors import SetupError
-from ytcaption_assets.settings import Settings, load_settings
+from api.versions import routes as versions
+from api.webhooks import delivery_routes as deliveries
+from api.webhooks import routes as webhooks
+from resources.auth.api_keys import ApiKeys
+from resources.auth.bind_check import check_bind
+from resources.auth.jwt_tokens import JwtTokens
+from resources.channels.listing.lister import ChannelLister
+from resources.channels.store import ChannelStore
+from resources.download.uploads import Uploads
+from resources.object_store.store import ObjectStore
+from resources.orchestration.orchestrator import Orchestrator
+from resources.postgres.connection import Postgres, close_pools
+from resources.postgres.urls import database_urls
+from resources.search.service import Search
+from resources.sites.resolve import check_sites, warm_up
+from resources.telemetry.spans import start_telemetry, stop_telemetry
+from resources.transcriptions.store import RequestStore
+from resources.webhooks.deliveries import Deliveries
+from resources.webhooks.store import Webhooks
+from resources.worker.embedder import warm_embedder_of
+from ytcaption.domain.errors import SetupError
+from ytcaption.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from api.identity import is_open_path
+from api.auth.identity import is_open_path
+from api.http.schemas import Problem
 from api.responses import DOOR_REFUSALS
-from api.schemas import Problem
-from ytcaption_assets.domain.transcript import Transcript
+from ytcaption.domain.transcripts.transcript import Transcript
 
 DESCRIPTION = """
 Give it a link; it gives back captions and a transcript with the time of every word.

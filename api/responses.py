@@ -3,15 +3,9 @@
 from http import HTTPStatus
 from typing import Any
 
-from api.errors import (
-    HTTP_DETAILS,
-    POLL_AFTER_S,
-    PROBLEM_MEDIA_TYPE,
-    SERVER_DETAIL,
-)
-from api.examples import SRT
-from ytcaption_assets.domain.caption_formats import CaptionFormat
-from ytcaption_assets.domain.errors import (
+from api.http.errors import HTTP_DETAILS, POLL_AFTER_S, PROBLEM_MEDIA_TYPE, SERVER_DETAIL
+from ytcaption.domain.captions.formats import CaptionFormat
+from ytcaption.domain.errors import (
     DatabaseUnavailable,
     IntakePaused,
     ObjectCorrupt,
@@ -332,3 +326,6 @@ def content_type(format: CaptionFormat) -> str:
     if format is CaptionFormat.JSON or "charset" in media_type:
         return media_type
     return f"{media_type}; charset=utf-8"
+
+
+SRT = "1\n00:00:00,320 --> 00:00:03,100\nAnd so, my fellow Americans,\n\n"

@@ -25,13 +25,13 @@ from benchmarks.common import (
     peak_memory_bytes,
     total,
 )
-from resources.audio_decoder import decode
-from resources.whisper import WhisperTranscriber
-from resources.whisper_device import loaded_model
-from ytcaption_assets.domain.accuracy import word_errors
-from ytcaption_assets.domain.metrics import WordErrors
-from ytcaption_assets.domain.request import TranscriptionOptions
-from ytcaption_assets.settings import load_settings
+from resources.audio.decoder import decode
+from resources.transcribe.device import loaded_model
+from resources.transcribe.sequential import WhisperTranscriber
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.domain.transcripts.accuracy import word_errors
+from ytcaption.domain.transcripts.metrics import WordErrors
+from ytcaption.settings import load_settings
 
 ENGINES = ("plain", "ours")
 JOINED = "joined"

@@ -28,16 +28,16 @@ from rich.table import Table
 
 from benchmarks.api_load import Ask, Took, flat_out, paced
 from benchmarks.installation import free_port
-from resources.database_urls import database_urls
-from resources.migrate import migrated_postgres
-from resources.object_store import ObjectStore, document_key
-from resources.postgres import close_pools
-from resources.request_store import RequestStore
-from tests.transcripts import transcript_of
-from ytcaption_assets.cli.dagster_home import dagster_environment, dagster_instance
-from ytcaption_assets.domain.media import MediaSource
-from ytcaption_assets.domain.request import TranscriptionOptions
-from ytcaption_assets.settings import Settings
+from resources.object_store.store import ObjectStore, document_key
+from resources.postgres.connection import close_pools
+from resources.postgres.migrate import migrated_postgres
+from resources.postgres.urls import database_urls
+from resources.transcriptions.store import RequestStore
+from tests.support.transcripts import transcript_of
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.dagster_home import dagster_environment, dagster_instance
 
 BASE = "/api/v1"
 COMPLETED = 50

@@ -12,10 +12,13 @@ from typing import Any
 import psycopg
 
 from benchmarks.installation import Installation, installation
-from resources.database_urls import database_urls
-from resources.models import ensure_model
-from tests.channel_host import SPEECH, ChannelHost
-from ytcaption_assets.settings import Settings, load_settings
+from resources.models.store import ensure_model
+from resources.postgres.urls import database_urls
+from tests.support.servers.channel_host import (
+    SPEECH,
+    ChannelHost,
+)
+from ytcaption.settings import Settings, load_settings
 
 MODEL = "tiny.en"
 PERSONS = 5

@@ -28,20 +28,28 @@ from rich.table import Table
 
 from benchmarks.channel_turns import turns
 from benchmarks.machine import machine
-from resources.channel_intake import ChannelIntake
-from resources.channel_look import PAGE_SIZE, Look, LookLimits
-from resources.channel_runs import ChannelRuns
-from resources.channel_store import ChannelStore
-from resources.database_urls import database_urls
-from resources.migrate import migrated_postgres
-from resources.postgres import Postgres
-from resources.request_store import RequestStore
-from tests.channel_lists import plan
-from tests.resources.listings import lister
-from tests.site_tls import certificate_of, lead_to_loopback, tls_of
-from tests.youtube_host import HOSTS, YouTubeHost, videos
-from ytcaption_assets.domain.media import MediaSource
-from ytcaption_assets.settings import Settings
+from resources.channels.intake import ChannelIntake
+from resources.channels.look import PAGE_SIZE, Look, LookLimits
+from resources.channels.runs import ChannelRuns
+from resources.channels.store import ChannelStore
+from resources.postgres.connection import Postgres
+from resources.postgres.migrate import migrated_postgres
+from resources.postgres.urls import database_urls
+from resources.transcriptions.store import RequestStore
+from tests.resources.channels.listings import lister
+from tests.support.channel_lists import plan
+from tests.support.servers.site_tls import (
+    certificate_of,
+    lead_to_loopback,
+    tls_of,
+)
+from tests.support.servers.youtube_host import (
+    HOSTS,
+    YouTubeHost,
+    videos,
+)
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.settings import Settings
 
 CHANNEL = "https://www.youtube.com/@AChannel/videos"
 TABLES = ("media", "transcription", "request", "event", "channel_item")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ytcaption_assets.domain.metrics import WordErrors
+from ytcaption.domain.transcripts.metrics import WordErrors
 
 TEST_DATA = Path(__file__).parents[1] / "tests" / "data"
 NO_SPEECH_KINDS = ("silence", "noise", "music")

@@ -25,16 +25,16 @@ from rich.table import Table
 
 from benchmarks.common import TEST_DATA
 from benchmarks.machine import machine
-from resources.database_urls import database_urls
-from resources.embedding import embed_waiting
-from resources.embedding_store import EmbeddingStore
-from resources.migrate import migrated_postgres
-from resources.models import ensure_model
-from resources.postgres import Postgres, close_pools
-from resources.worker_client import worker_at, worker_socket
-from resources.worker_embedder import warm_embedder_of
-from tests.media_server import MediaServer
-from ytcaption_assets.settings import Settings, load_settings
+from resources.embeddings.backlog import embed_waiting
+from resources.embeddings.store import EmbeddingStore
+from resources.models.store import ensure_model
+from resources.postgres.connection import Postgres, close_pools
+from resources.postgres.migrate import migrated_postgres
+from resources.postgres.urls import database_urls
+from resources.worker.client import worker_at, worker_socket
+from resources.worker.embedder import warm_embedder_of
+from tests.support.servers.media_server import MediaServer
+from ytcaption.settings import Settings, load_settings
 
 ARMS = ("without", "by itself", "by a worker")
 SEARCHES = ("a worker that has not loaded", "a worker", "itself")
@@ -121,13 +121,13 @@ def _run(arm: str, url: str, model: str, hotwords: str) -> dict[str, float]:
     """One transcription by the job, in this process."""
     import dagster as dg
 
-    from resources.embedder import embedder_of
-    from resources.request_store import RequestStore
-    from ytcaption_assets import transcript_embeddings
+    from resources.embeddings.embedder import embedder_of
+    from resources.orchestration.partitions import transcription_partitions
+    from resources.transcriptions.store import RequestStore
+    from ytcaption.domain.media.media import MediaSource, url_media_id
+    from ytcaption.domain.request import TranscriptionOptions
+    from ytcaption_assets.assets import transcript_embeddings
     from ytcaption_assets.definitions import build_definitions
-    from ytcaption_assets.domain.media import MediaSource, url_media_id
-    from ytcaption_assets.domain.request import TranscriptionOptions
-    from ytcaption_assets.partitions import transcription_partitions
 
     settings = load_settings()
     if arm == ARMS[1]:  # as it was before there was a worker for it

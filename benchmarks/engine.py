@@ -24,16 +24,16 @@ import numpy as np
 from benchmarks.accuracy import joined, samples
 from benchmarks.common import TEST_DATA, Clip, clips, total
 from benchmarks.graph import write_speech
-from resources import whisper_engine
-from resources.batch_queue import Shape
-from resources.speech_windows import WindowCosts
-from resources.whisper import WhisperTranscriber
-from resources.whisper_batched import BatchedTranscriber
-from resources.whisper_device import loaded_model
-from ytcaption_assets.domain.accuracy import word_errors
-from ytcaption_assets.domain.metrics import WordErrors
-from ytcaption_assets.domain.request import TranscriptionOptions
-from ytcaption_assets.settings import load_settings
+from resources.transcribe import engine as whisper_engine
+from resources.transcribe.batch_queue import Shape
+from resources.transcribe.batched import BatchedTranscriber
+from resources.transcribe.device import loaded_model
+from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcribe.speech_windows import WindowCosts
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.domain.transcripts.accuracy import word_errors
+from ytcaption.domain.transcripts.metrics import WordErrors
+from ytcaption.settings import load_settings
 
 SHORT_S, CLIP_S = 6.0, 30.0
 Word = tuple[str, float, float]

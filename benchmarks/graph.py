@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.common import TEST_DATA, peak_memory_bytes
 from benchmarks.installation import local_servers
 from benchmarks.joined_clips import SAMPLE_RATE_HZ, spoken, write_flac
-from ytcaption_assets.domain.accuracy import word_errors
+from ytcaption.domain.transcripts.accuracy import word_errors
 
 PAUSE_S = 1.5
 WARM_UP = "jfk.flac"
@@ -78,7 +78,7 @@ def write_speech(directory: Path, file: Path, length_s: float) -> tuple[str, flo
 
 def _in_process(arm: str, file: Path, model: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ytc-home-") as home:
-        from ytcaption_assets.settings import load_settings
+        from ytcaption.settings import load_settings
 
         environment = os.environ | {
             "YTCAPTION_MODEL_DIRECTORY": str(load_settings().models_home),
@@ -97,8 +97,8 @@ def _in_process(arm: str, file: Path, model: str) -> dict[str, Any]:
 
 
 def _plain(file: Path, model: str) -> dict[str, Any]:
-    from resources.models import ensure_model
-    from ytcaption_assets.settings import load_settings
+    from resources.models.store import ensure_model
+    from ytcaption.settings import load_settings
 
     directory = ensure_model(model, load_settings().models_home).directory
     began = time.perf_counter()
@@ -118,21 +118,21 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
     on loopback."""
     from dagster import ExecuteInProcessResult
 
-    from resources.audio_decoder import AudioDecoder
-    from resources.migrate import migrated_postgres
-    from resources.models import ensure_model
-    from resources.object_store import ObjectStore
-    from resources.request_store import RequestStore
-    from resources.sites import resolve_source
-    from resources.whisper_batched import transcriber_of
-    from tests.media_server import MediaServer
-    from ytcaption_assets.cli.dagster_home import dagster_instance
+    from resources.audio.decoder import AudioDecoder
+    from resources.models.store import ensure_model
+    from resources.object_store.store import ObjectStore
+    from resources.orchestration.partitions import transcription_partitions
+    from resources.postgres.migrate import migrated_postgres
+    from resources.sites.resolve import resolve_source
+    from resources.transcriptions.store import RequestStore
+    from resources.worker.transcriber import transcriber_of
+    from sensors.jobs import transcribe_job
+    from tests.support.servers.media_server import MediaServer
+    from ytcaption.domain.request import checked_options
+    from ytcaption.domain.transcripts.transcript import Transcript
+    from ytcaption.settings import load_settings
+    from ytcaption_assets.cli.up.dagster_home import dagster_instance
     from ytcaption_assets.definitions import build_definitions
-    from ytcaption_assets.domain.request import checked_options
-    from ytcaption_assets.domain.transcript import Transcript
-    from ytcaption_assets.jobs import transcribe_job
-    from ytcaption_assets.partitions import transcription_partitions
-    from ytcaption_assets.settings import load_settings
 
     settings = load_settings()
     ensure_model(model, settings.models_home)

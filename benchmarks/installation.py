@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resources.forked_child import child_server_socket
-from resources.runtime_directory import make_runtime_directory
-from resources.worker_client import worker_at, worker_socket
-from ytcaption_assets.cli.health import child_server_answers
+from resources.processes.forked_child import child_server_socket
+from resources.processes.runtime_directory import make_runtime_directory
+from resources.worker.client import worker_at, worker_socket
+from ytcaption_assets.cli.up.health import child_server_answers
 
 READY_S = 180
 POLL_S = 0.5

@@ -26,16 +26,16 @@ from benchmarks.lake_peer import PlainParquet
 from benchmarks.lake_report import Measured, fresh_table, growth_table, size_table
 from benchmarks.machine import machine
 from benchmarks.search_library import SEGMENTS, lines
-from resources.database_urls import database_urls
-from resources.lake_connection import LakeConnection
-from resources.lake_files import list_files
-from resources.lake_view import LakeView
-from resources.lake_views import VIEWS
-from resources.migrate import migrated_postgres
-from resources.postgres import close_pools
-from resources.sql_query import QueryResult
-from resources.transcript_catalog import TranscriptCatalog
-from ytcaption_assets.settings import Settings
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.connection import LakeConnection
+from resources.lake.files import list_files
+from resources.lake.query import QueryResult
+from resources.lake.view import LakeView
+from resources.lake.views import VIEWS
+from resources.postgres.connection import close_pools
+from resources.postgres.migrate import migrated_postgres
+from resources.postgres.urls import database_urls
+from ytcaption.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.search_library import CHANNELS, SEGMENTS
-from resources.lake_connection import LakeConnection
-from resources.transcript_catalog import TranscriptCatalog
-from tests.lake_documents import make_document
-from ytcaption_assets.domain.parquet_rows import counted_word
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.connection import LakeConnection
+from tests.support.lake_documents import make_document
+from ytcaption.domain.transcripts.lake_rows import counted_word
 
 if TYPE_CHECKING:
     import pyarrow as pa

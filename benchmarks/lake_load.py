@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ytcaption_assets.domain.errors import QueryError
+from ytcaption.domain.errors import QueryError
 
 LEAST = 3
 """Answers of one client, however long they take; one before them does not count."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from resources.lake_connection import LakeConnection
-from resources.lake_storage import quoted
-from resources.lake_views import LIBRARY
-from ytcaption_assets.domain.parquet_schema import TABLES
+from resources.lake.connection import LakeConnection
+from resources.lake.storage import quoted
+from resources.lake.views import LIBRARY
+from ytcaption.domain.transcripts.lake_schema import TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,12 +19,12 @@ from benchmarks.installation import Installation, installation
 from benchmarks.latency_tables import PARTS, Measured, print_tables
 from benchmarks.run_cpu import ChildCurves, cpu_s, postgres_s
 from benchmarks.run_events import asset_bodies, run_pid
-from resources.database_urls import database_urls
-from resources.models import ensure_model
-from tests.media_server import MediaServer
-from ytcaption_assets.cli.dagster_home import dagster_instance
-from ytcaption_assets.cli.up_state import read_state
-from ytcaption_assets.settings import Settings, load_settings
+from resources.models.store import ensure_model
+from resources.postgres.urls import database_urls
+from tests.support.servers.media_server import MediaServer
+from ytcaption.settings import Settings, load_settings
+from ytcaption_assets.cli.up.dagster_home import dagster_instance
+from ytcaption_assets.cli.up.state import read_state
 
 IDLE_S = 20.0
 PAUSE_S = (2.0, 7.0)  # the sensor is met in every phase of its tick

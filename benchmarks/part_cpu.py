@@ -7,9 +7,9 @@ import psutil
 
 from benchmarks.run_cpu import ChildCurves, below_s, cpu_s, postgres_s, with_children_s
 from benchmarks.run_events import asset_bodies, run_pid
-from ytcaption_assets.cli.dagster_home import dagster_instance
-from ytcaption_assets.cli.up_state import read_state
-from ytcaption_assets.settings import Settings
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.dagster_home import dagster_instance
+from ytcaption_assets.cli.up.state import read_state
 
 SAMPLE_S = 0.05
 

@@ -12,7 +12,7 @@ class Arm:
         engine: `module:function` in `benchmarks.peer_engines`.
         packages: that do the work; their versions are told.
         is_in_product: it runs where ytcaption is installed; the others in `.venv-peers`.
-        has_our_environment: see `resources.decoder_environment`.
+        has_our_environment: see `resources.processes.native_threads`.
         hears_all: every set, however long that takes; the others where they are quick enough.
     """
 

@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.accuracy import samples
 from benchmarks.common import NO_SPEECH_KINDS, Clip, clips
 from benchmarks.graph import write_speech
-from resources.audio_decoder import decode
-from resources.speech_spans import SAMPLE_RATE_HZ
+from resources.audio.decoder import decode
+from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
 
 SETS = {
     "clips": "30 English clips under 30 s",

@@ -25,11 +25,11 @@ from benchmarks.peer_engines.recording import THREADS, Recording, Weights
 from benchmarks.peer_machine import about_this_run
 from benchmarks.peer_process import Job, Result
 from benchmarks.peer_sets import SETS, Spoken, recordings
-from resources.decoder_environment import for_decoding
-from resources.models import ensure_model
-from ytcaption_assets.domain.accuracy import word_errors
-from ytcaption_assets.domain.metrics import WordErrors
-from ytcaption_assets.settings import load_settings
+from resources.models.store import ensure_model
+from resources.processes.native_threads import for_decoding
+from ytcaption.domain.transcripts.accuracy import word_errors
+from ytcaption.domain.transcripts.metrics import WordErrors
+from ytcaption.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build"

@@ -28,15 +28,15 @@ from benchmarks.search_library import FEW_OWNER, SEGMENTS, build, frequent, line
 from benchmarks.search_load import Took, timed
 from benchmarks.search_peers import DuckFts, PlainPostgres
 from benchmarks.search_vectors import add_vectors, questions
-from resources.database_urls import database_urls, postgres_folder
-from resources.embedder import embedder_of
-from resources.migrate import migrated_postgres
-from resources.postgres import Postgres, close_pools
-from resources.search import Search
-from resources.search_retriever import Mode
-from resources.search_scope import SearchFilter
-from ytcaption_assets.domain.caller import LOCAL, Caller
-from ytcaption_assets.settings import Settings
+from resources.embeddings.embedder import embedder_of
+from resources.postgres.connection import Postgres, close_pools
+from resources.postgres.migrate import migrated_postgres
+from resources.postgres.urls import database_urls, postgres_folder
+from resources.search.retriever import Mode
+from resources.search.scope import SearchFilter
+from resources.search.service import Search
+from ytcaption.domain.caller import LOCAL, Caller
+from ytcaption.settings import Settings
 
 GOAL_MS = 50.0
 MEANING_GOAL_MS = 100.0

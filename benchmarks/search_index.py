@@ -27,12 +27,12 @@ from benchmarks.machine import machine
 from benchmarks.search_library import lines
 from benchmarks.search_quality import judged
 from benchmarks.search_vectors import LINES, index_memory_mb, noisy
-from resources.database_urls import database_urls
-from resources.embedder import embedder_of, is_installed
-from resources.embedding_store import as_text
-from resources.migrate import migrated_postgres
-from resources.postgres import close_pools
-from ytcaption_assets.settings import Settings
+from resources.embeddings.embedder import embedder_of, is_installed
+from resources.embeddings.store import as_text
+from resources.postgres.connection import close_pools
+from resources.postgres.migrate import migrated_postgres
+from resources.postgres.urls import database_urls
+from ytcaption.settings import Settings
 
 NEAREST = 10
 _BATCH = 20_000

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from ytcaption_assets.domain.errors import SearchTooBroad
+from ytcaption.domain.errors import SearchTooBroad
 
 LEAST = 20
 """Searches of one measurement, however long they take; the first of each client does not count."""

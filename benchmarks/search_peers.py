@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import psycopg
 
-from resources.duckdb_extensions import load_extensions
+from resources.lake.extensions import load_extensions
 
 ROWS = 10
 

@@ -21,19 +21,19 @@ from rich.console import Console
 
 from benchmarks.common import TEST_DATA, Clip, clips
 from benchmarks.search_library import LINE, build, lines
-from resources import search_semantic
-from resources.database_urls import database_urls
-from resources.embedder import embedder_of, is_installed
-from resources.embedding import embed_waiting
-from resources.embedding_store import EmbeddingStore
-from resources.migrate import migrated_postgres
-from resources.postgres import Postgres, close_pools
-from resources.request_store import RequestStore
-from resources.search import Search
-from resources.search_retriever import Mode
-from tests.library import add_said
-from ytcaption_assets.domain.languages import CJK_LANGUAGES
-from ytcaption_assets.settings import Settings
+from resources.embeddings.backlog import embed_waiting
+from resources.embeddings.embedder import embedder_of, is_installed
+from resources.embeddings.store import EmbeddingStore
+from resources.postgres.connection import Postgres, close_pools
+from resources.postgres.migrate import migrated_postgres
+from resources.postgres.urls import database_urls
+from resources.search import semantic as search_semantic
+from resources.search.retriever import Mode
+from resources.search.service import Search
+from resources.transcriptions.store import RequestStore
+from tests.support.library import add_said
+from ytcaption.domain.languages import CJK_LANGUAGES
+from ytcaption.settings import Settings
 
 OTHERS = 300
 FIRST = 10

@@ -10,8 +10,8 @@ import time
 import numpy as np
 import psycopg
 
-from resources.embedder import Embedder
-from resources.embedding_store import as_text
+from resources.embeddings.embedder import Embedder
+from resources.embeddings.store import as_text
 
 EMBEDDED = 2_000
 NOISE = 0.6

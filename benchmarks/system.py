@@ -15,11 +15,11 @@ from rich.table import Table
 
 from benchmarks.common import TEST_DATA, Clip, clips, total
 from benchmarks.installation import installation
-from resources.models import ensure_model
-from tests.media_server import MediaServer
-from ytcaption_assets.domain.accuracy import word_errors
-from ytcaption_assets.domain.metrics import WordErrors
-from ytcaption_assets.settings import load_settings
+from resources.models.store import ensure_model
+from tests.support.servers.media_server import MediaServer
+from ytcaption.domain.transcripts.accuracy import word_errors
+from ytcaption.domain.transcripts.metrics import WordErrors
+from ytcaption.settings import load_settings
 
 ALLOWED_POINTS = 0.005  # half a point of word error rate, by language
 PER_CLIP_S = 60

@@ -29,11 +29,11 @@ from benchmarks.joined_clips import joined_clips
 from benchmarks.machine import machine
 from benchmarks.part_cpu import PartCpu
 from benchmarks.throughput_report import Bare, Load, Results, print_results, write_results
-from resources.database_urls import database_urls
-from resources.models import ensure_model
-from tests.media_server import MediaServer
-from ytcaption_assets.domain.accuracy import word_errors
-from ytcaption_assets.settings import Settings, load_settings
+from resources.models.store import ensure_model
+from resources.postgres.urls import database_urls
+from tests.support.servers.media_server import MediaServer
+from ytcaption.domain.transcripts.accuracy import word_errors
+from ytcaption.settings import Settings, load_settings
 
 CLIENTS = 8
 REST_S = 20.0

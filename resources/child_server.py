@@ -25,10 +25,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from resources import audio_decoder_child, listing_child, youtube_child
-from resources.fork_server import RESUME, ForkServer, code_state, hold, thread_count
-from resources.forked_child import kill_child
-from resources.run_launch import send_line
+from resources.audio import decoder_child as audio_decoder_child
+from resources.channels.listing import child as listing_child
+from resources.download import download_child as youtube_child
+from resources.processes.fork_server import RESUME, ForkServer, code_state, hold, thread_count
+from resources.processes.forked_child import kill_child
+from resources.processes.line_protocol import send_line
 
 MOST_DESCRIPTORS = 4
 LONGEST_ORDER = 64 * 1024
@@ -42,12 +44,12 @@ ENVIRONMENT = {
 }
 _KEPT = ("PYTHONPATH", "YTCAPTION_UP")  # the latter names it to those who look for leftovers
 _MODULES = (
-    "resources.caption_fetch",
-    "resources.download_errors",
-    "resources.feed_items",
-    "resources.list_reader",
-    "resources.listed_entries",
-    "resources.media_downloader",
+    "resources.download.captions",
+    "resources.download.errors",
+    "resources.channels.listing.feed_items",
+    "resources.channels.listing.ytdlp_lists",
+    "resources.channels.listing.entries",
+    "resources.download.media_downloader",
     "deno",
     "encodings.idna",
     "av",

@@ -4,18 +4,17 @@ import time
 
 import dagster as dg
 
-from resources.channel_due import DUE_TAG, DueChannel, moment
-from resources.channel_freshness import late_channels
-from resources.channel_runs import ChannelRuns
-from resources.channel_store import CHANNELS_CHANNEL
-from resources.lost_listings import end_lost_listings
-from resources.lost_runs import runs_by_key
-from resources.pauses import paused_parts
-from ytcaption_assets.channel_checks import evaluation
-from ytcaption_assets.domain.request import short_hash
-from ytcaption_assets.jobs import CHANNEL_TAG, list_channel_job
-from ytcaption_assets.partitions import channel_partitions
-from ytcaption_assets.settings import load_settings
+from resources.channels.due import DUE_TAG, DueChannel, late_channels, moment
+from resources.channels.runs import ChannelRuns
+from resources.channels.store import CHANNELS_CHANNEL
+from resources.maintenance.lost_runs import end_lost_listings, runs_by_key
+from resources.orchestration.partitions import channel_partitions
+from resources.orchestration.pauses import paused_parts
+from resources.orchestration.tags import CHANNEL_TAG
+from sensors.channel_freshness_check import evaluation
+from sensors.jobs import list_channel_job
+from ytcaption.domain.request import short_hash
+from ytcaption.settings import load_settings
 
 AHEAD = 2
 """Listing runs in Dagster's queue, at most, by those that work at once: the rest waits in Postgres,

@@ -11,16 +11,17 @@ from itertools import islice
 
 import dagster as dg
 
-from resources.embedder import Embedder
-from resources.embedding import embed_waiting
-from resources.embedding_store import NO_PGVECTOR, EmbeddingStore
-from resources.request_store import RequestStore
-from resources.worker_embedder import warm_embedder_of
-from ytcaption_assets.domain.errors import YtcaptionError
-from ytcaption_assets.jobs import EMBED_JOB, JOB_TAG
-from ytcaption_assets.run_console import CONSOLE_CONFIG
-from ytcaption_assets.run_executor import run_executor
-from ytcaption_assets.settings import load_settings
+from resources.embeddings.backlog import embed_waiting
+from resources.embeddings.embedder import Embedder
+from resources.embeddings.store import NO_PGVECTOR, EmbeddingStore
+from resources.orchestration.console import CONSOLE_CONFIG
+from resources.orchestration.executor import run_executor
+from resources.orchestration.tags import JOB_TAG
+from resources.transcriptions.store import RequestStore
+from resources.worker.embedder import warm_embedder_of
+from sensors.jobs import EMBED_JOB
+from ytcaption.domain.errors import YtcaptionError
+from ytcaption.settings import load_settings
 
 POOL = "embedding"
 PRIORITY = "-10000"

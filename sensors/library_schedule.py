@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ytcaption_assets.jobs import library_job
+from sensors.jobs import library_job
 
 library_schedule = dg.ScheduleDefinition(
     name="library_schedule",

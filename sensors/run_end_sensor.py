@@ -6,16 +6,16 @@ from collections.abc import MutableMapping
 
 import dagster as dg
 
-from resources.dagster_runs import PARTITION_TAG, kill_run, lists_channel
-from resources.request_rows import TranscriptionRow
-from resources.request_store import RequestStore
-from resources.time_limits import TimeLimits, fail_overdue, next_overdue_in_s
-from resources.transcription_state import ENDS_CHANNEL
-from ytcaption_assets.domain.errors import TookTooLong
-from ytcaption_assets.domain.request import TranscriptionStatus
-from ytcaption_assets.run_end import RunEnd, clean_up
-from ytcaption_assets.run_trace import ATTEMPT_TAG
-from ytcaption_assets.settings import load_settings
+from resources.orchestration.run_end import RunEnd, clean_up
+from resources.orchestration.runs import PARTITION_TAG, kill_run, lists_channel
+from resources.orchestration.trace import ATTEMPT_TAG
+from resources.postgres.notify import ENDS_CHANNEL
+from resources.transcriptions.rows import TranscriptionRow
+from resources.transcriptions.store import RequestStore
+from resources.transcriptions.time_limits import TimeLimits, fail_overdue, next_overdue_in_s
+from ytcaption.domain.errors import TookTooLong
+from ytcaption.domain.request import TranscriptionStatus
+from ytcaption.settings import load_settings
 
 WAIT_S = 25.0
 """How long a tick listens for ends; it looks at the clock meanwhile."""

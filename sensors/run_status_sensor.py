@@ -4,13 +4,13 @@ from contextlib import suppress
 
 import dagster as dg
 
-from resources.channel_runs import ChannelRuns
-from resources.dagster_runs import PARTITION_TAG, lists_channel
-from resources.request_store import RequestStore
-from ytcaption_assets.domain.errors import ClaimLost
-from ytcaption_assets.run_end import clean_up
-from ytcaption_assets.run_trace import ATTEMPT_TAG
-from ytcaption_assets.settings import load_settings
+from resources.channels.runs import ChannelRuns
+from resources.orchestration.run_end import clean_up
+from resources.orchestration.runs import PARTITION_TAG, lists_channel
+from resources.orchestration.trace import ATTEMPT_TAG
+from resources.transcriptions.store import RequestStore
+from ytcaption.domain.errors import ClaimLost
+from ytcaption.settings import load_settings
 
 MAX_RUNTIME = "maximum runtime"
 """What Dagster's run monitoring says in its reasons."""

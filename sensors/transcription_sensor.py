@@ -4,18 +4,19 @@ import time
 
 import dagster as dg
 
-from resources.breaker import breakers
-from resources.channel_due import channels_of
-from resources.lost_runs import end_lost_runs, runs_by_key, settle_unbegun
-from resources.pacing import resting_sites
-from resources.pauses import follow_pauses, paused_parts
-from resources.request_rows import DueTranscription
-from resources.request_store import RequestStore
-from ytcaption_assets.domain.request import run_key
-from ytcaption_assets.jobs import CHANNEL_TAG, transcribe_job
-from ytcaption_assets.partitions import transcription_partitions
-from ytcaption_assets.run_trace import ATTEMPT_TAG, TRACE_TAG
-from ytcaption_assets.settings import load_settings
+from resources.channels.due import channels_of
+from resources.maintenance.lost_runs import end_lost_runs, runs_by_key, settle_unbegun
+from resources.orchestration.partitions import transcription_partitions
+from resources.orchestration.pauses import follow_pauses, paused_parts
+from resources.orchestration.tags import CHANNEL_TAG
+from resources.orchestration.trace import ATTEMPT_TAG, TRACE_TAG
+from resources.sites.circuit_breaker import breakers
+from resources.sites.pacing import resting_sites
+from resources.transcriptions.rows import DueTranscription
+from resources.transcriptions.store import RequestStore
+from sensors.jobs import transcribe_job
+from ytcaption.domain.request import run_key
+from ytcaption.settings import load_settings
 
 AHEAD = 2
 """Runs in Dagster's queue, at most, by those that work at once: it looks through all of them each

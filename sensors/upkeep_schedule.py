@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from resources.doctor import EACH_DAY
-from resources.retention import RETENTION
-from resources.upkeep import Check, Finding, Parts, examine
-from ytcaption_assets.run_console import CONSOLE_CONFIG
-from ytcaption_assets.run_executor import run_executor
-from ytcaption_assets.settings import load_settings
+from resources.maintenance.check import Check, Finding, Parts, examine
+from resources.maintenance.check_registry import EACH_DAY
+from resources.maintenance.retention import RETENTION
+from resources.orchestration.console import CONSOLE_CONFIG
+from resources.orchestration.executor import run_executor
+from ytcaption.settings import load_settings
 
 SHOWN = 5
 """Names of each kind that the run's metadata list."""

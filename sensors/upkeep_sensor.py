@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from resources.doctor import EACH_MINUTE
-from resources.upkeep import Parts, examine, said
-from ytcaption_assets.settings import load_settings
+from resources.maintenance.check import Parts, examine, said
+from resources.maintenance.check_registry import EACH_MINUTE
+from ytcaption.settings import load_settings
 
 
 @dg.sensor(

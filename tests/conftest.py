@@ -9,20 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from resources.decoder_environment import for_decoding
+from resources.processes.native_threads import for_decoding
 
 # As in the product's processes, and before numpy is imported: with other threads the same recording
 # is heard a little differently.
 os.environ.update(for_decoding(os.environ))
 
-from resources.database_urls import database_urls
-from resources.object_store import ObjectStore
-from resources.postgres import Postgres, close_pools
-from resources.request_store import RequestStore
-from tests.model_home import base_model_home, model_home  # noqa: F401 - fixtures
-from tests.postgres_servers import DatabaseServer, started_server
-from tests.youtube_host import youtube, youtube_certificate  # noqa: F401 - fixtures
-from ytcaption_assets.settings import Settings
+from resources.object_store.store import ObjectStore
+from resources.postgres.connection import Postgres, close_pools
+from resources.postgres.urls import database_urls
+from resources.transcriptions.store import RequestStore
+from tests.support.model_home import base_model_home, model_home  # noqa: F401 - fixtures
+from tests.support.paths import TESTS
+from tests.support.servers.postgres_servers import (
+    DatabaseServer,
+    started_server,
+)
+from tests.support.servers.youtube_host import youtube, youtube_certificate  # noqa: F401 - fixtures
+from ytcaption.settings import Settings
 
 # In the background SIGINT is ignored; Dagster gives SIGTERM the same handler, and every process
 # that a test starts would inherit that.
@@ -31,9 +35,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole systems first: a few slow files at the end would leave all but one process idle."""
-    slow_first = ("chaos", "cli", "assets", "client", "security", "api", "resources")
-    rank = {name: at for at, name in enumerate(slow_first)}
-    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
+    slow_first = (
+        *("chaos", "system", "ytcaption_assets/cli", "ytcaption_assets/assets"),
+        *("ytcaption/client", "security", "api", "resources"),
+    )
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.parent.relative_to(TESTS).as_posix() + "/"
+        places = (at for at, name in enumerate(slow_first) if folder.startswith(f"{name}/"))
+        return next(places, len(slow_first))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

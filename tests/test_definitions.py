@@ -6,8 +6,8 @@ import sys
 import dagster as dg
 import pytest
 
+from ytcaption.settings import Settings
 from ytcaption_assets.definitions import build_definitions
-from ytcaption_assets.settings import Settings
 
 
 @pytest.fixture(scope="module")

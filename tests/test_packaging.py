@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,7 @@ def test_a_wheel_takes_no_common_top_level_name(wheel_names):
     """`api`, `resources` and `sensors` of other projects are not overwritten."""
     tops = {name.split("/")[0] for name in wheel_names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "ytcaption",
         "ytcaption_assets",
         "ytcaption.pth",
     }
@@ -39,16 +40,18 @@ def test_a_wheel_carries_what_is_read_at_run_time(wheel_names):
     for name in (
         "ytcaption_assets/dagster.yaml",
         "ytcaption_assets/sample/jfk.flac",
-        "ytcaption_assets/_packages/api/pages/index.html",
+        "ytcaption_assets/_packages/api/static/index.html",
     ):
         assert name in wheel_names
     assert any(
-        name.startswith("ytcaption_assets/_packages/resources/migrations/0001_")
+        name.startswith("ytcaption_assets/_packages/resources/postgres/migrations/0001_")
         for name in wheel_names
     )
 
 
-@pytest.mark.parametrize("package", ["ytcaption_assets", "api", "resources", "sensors"])
+@pytest.mark.parametrize(
+    "package", ["ytcaption", "ytcaption_assets", "api", "resources", "sensors"]
+)
 def test_each_package_comes_from_this_project(package):
     """No installed stranger shadows ours."""
     module = importlib.import_module(package)

@@ -2,36 +2,36 @@
 
 import dagster as dg
 
-from resources.audio_decoder import AudioDecoder
-from resources.channel_intake import ChannelIntake
-from resources.channel_listing import ChannelLister
-from resources.channel_runs import ChannelRuns
-from resources.embedder import has_embeddings
-from resources.object_store import ObjectStore
-from resources.request_store import RequestStore
-from resources.transcript_catalog import TranscriptCatalog
-from resources.whisper_batched import transcriber_of
-from resources.workspace import Workspace
-from resources.youtube import Downloader
+from resources.audio.decoder import AudioDecoder
+from resources.channels.intake import ChannelIntake
+from resources.channels.listing.lister import ChannelLister
+from resources.channels.runs import ChannelRuns
+from resources.download.downloader import Downloader
+from resources.download.workspace import Workspace
+from resources.embeddings.embedder import has_embeddings
+from resources.lake.catalog import TranscriptCatalog
+from resources.object_store.store import ObjectStore
+from resources.orchestration.console import run_console
+from resources.transcriptions.store import RequestStore
+from resources.worker.transcriber import transcriber_of
+from sensors.channel_freshness_check import channels_listed_in_time
 from sensors.channel_sensor import channel_sensor
 from sensors.embedding_sensor import embed_job, embedding_sensor
+from sensors.jobs import library_job, list_channel_job, transcribe_job
 from sensors.library_schedule import library_schedule
 from sensors.run_end_sensor import run_end_sensor
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
 from sensors.transcription_sensor import transcription_sensor
 from sensors.upkeep_schedule import upkeep, upkeep_schedule
 from sensors.upkeep_sensor import upkeep_sensor
-from ytcaption_assets.audio_download import audio_download
-from ytcaption_assets.channel_checks import channels_listed_in_time
-from ytcaption_assets.channel_listing import channel_listing
-from ytcaption_assets.jobs import library_job, list_channel_job, transcribe_job
-from ytcaption_assets.lake_maintenance import lake_maintenance
-from ytcaption_assets.library_report import library_report
-from ytcaption_assets.run_console import run_console
-from ytcaption_assets.settings import Settings, load_settings
-from ytcaption_assets.transcript_embeddings import transcript_embeddings
-from ytcaption_assets.transcript_parquet import transcript_parquet
-from ytcaption_assets.transcription import transcription
+from ytcaption.settings import Settings, load_settings
+from ytcaption_assets.assets.audio_download import audio_download
+from ytcaption_assets.assets.channel_listing import channel_listing
+from ytcaption_assets.assets.lake_maintenance import lake_maintenance
+from ytcaption_assets.assets.library_report import library_report
+from ytcaption_assets.assets.transcript_embeddings import transcript_embeddings
+from ytcaption_assets.assets.transcript_parquet import transcript_parquet
+from ytcaption_assets.assets.transcription import transcription
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
-from resources.audio_samples import mapped
-from resources.whisper import WhisperTranscriber
-from resources.whisper_batched import BatchedTranscriber
-from ytcaption_assets.domain.request import TranscriptionOptions
+from resources.audio.samples import mapped
+from resources.transcribe.batched import BatchedTranscriber
+from resources.transcribe.sequential import WhisperTranscriber
+from ytcaption.domain.request import TranscriptionOptions
 
 CALLERS = 64
 

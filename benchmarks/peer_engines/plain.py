@@ -3,7 +3,7 @@
 from functools import partial
 
 from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
-from resources.decoder_environment import keep_blocks
+from resources.processes.native_threads import keep_blocks
 
 BATCH = 8
 

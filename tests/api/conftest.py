@@ -17,15 +17,15 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.http_protocol import BoundedHeads
-from resources.database_urls import database_urls
-from resources.object_store import ObjectStore, document_key
-from resources.request_store import RequestStore
+from api.http.uvicorn_protocol import BoundedHeads
+from resources.object_store.store import ObjectStore, document_key
+from resources.postgres.urls import database_urls
+from resources.transcriptions.store import RequestStore
 from tests.api.keys import Keys
-from tests.transcripts import SPOKEN, transcript_of
-from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
-from ytcaption_assets.domain.request import TranscriptionOptions, partition_key
-from ytcaption_assets.settings import Settings
+from tests.support.transcripts import SPOKEN, transcript_of
+from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
+from ytcaption.domain.request import TranscriptionOptions, partition_key
+from ytcaption.settings import Settings
 
 BASE_URL = "http://127.0.0.1:8000"
 UNKNOWN_ID = f"youtube-dQw4w9WgXcQ.{'a' * 26}"

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from resources.api_keys import ApiKeys
-from ytcaption_assets.settings import Settings
+from resources.auth.api_keys import ApiKeys
+from ytcaption.settings import Settings
 
 Name = Literal["anna", "bert", "stranger", "reader", "admin"]
 

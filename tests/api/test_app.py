@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from api.app import create_app
-from ytcaption_assets.domain.errors import SetupError
-from ytcaption_assets.settings import Settings
+from ytcaption.domain.errors import SetupError
+from ytcaption.settings import Settings
 
 UVICORN = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--port", "0")
 

@@ -19,11 +19,11 @@ from openapi_spec_validator import validate
 from schemathesis import APIOperation, GenerationMode
 from schemathesis.config import SchemathesisConfig
 
-from resources.channel_store import ChannelStore
+from resources.channels.store import ChannelStore
 from tests.api.conftest import AUDIO, AUDIO_KEY, World, serving
 from tests.api.keys import Keys
-from tests.channel_lists import plan, source
-from ytcaption_assets.settings import Settings
+from tests.support.channel_lists import plan, source
+from ytcaption.settings import Settings
 
 
 def test_the_document_is_valid_openapi(client: TestClient) -> None:
@@ -230,7 +230,7 @@ def send_generated(
         if isinstance(case.body, dict) and case.body.get("part") == "intake":
             case.body["part"] = "download"  # paused intake answers 503, as it should
         if isinstance(case.body, dict) and case.body.get("dry_run") is False:
-            case.body["dry_run"] = True  # an erasure needs Dagster: test_admin.py
+            case.body["dry_run"] = True  # an erasure needs Dagster: tests/api/admin/test_routes.py
         response = case.call()
         if not is_no_http(response):
             case.validate_response(response)

@@ -14,8 +14,11 @@ import httpx
 import pytest
 
 from tests.api.conftest import World
-from tests.api.live import Hearing, Reader
-from ytcaption_assets.settings import Settings
+from tests.support.servers.live_api import (
+    Hearing,
+    Reader,
+)
+from ytcaption.settings import Settings
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from hypothesis.errors import FlakyStrategyDefinition
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 
-from resources.api_keys import ApiKeys
+from resources.auth.api_keys import ApiKeys
 from tests.api.conftest import AUDIO, AUDIO_KEY, World, serving
 from tests.api.test_openapi import is_no_http
-from ytcaption_assets.settings import Settings
+from ytcaption.settings import Settings
 
 SEEDS, CHAINS, STEPS = 40, 7, 10
 """Few chains a seed: the server has a clock and ids of its own, and Hypothesis, which expects equal
@@ -27,9 +27,9 @@ LEAST = 2_000
 ALONE = {
     "streamTranscriptionEvents": "its answer lasts as long as the work does: test_events.py",
     "dryRunChannel": "it asks the site: test_channels.py",
-    "pausePart": "all others would be refused from then on: test_admin.py",
+    "pausePart": "all others would be refused from then on: tests/api/admin/test_routes.py",
     "listOpenAIModels": "it has no state, and would be half of all requests",
-    "getOpenAIModel": "the same: test_openai_audio.py",
+    "getOpenAIModel": "the same: tests/api/openai/test_routes.py",
     "revokeApiKey": "a chain would lock itself out: test_identity.py",
     "rotateApiKey": "the same",
 }

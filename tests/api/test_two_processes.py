@@ -13,10 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from resources.request_store import RequestStore
+from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, World
-from tests.api.live import Hearing, Reader
-from ytcaption_assets.settings import Settings
+from tests.support.servers.live_api import (
+    Hearing,
+    Reader,
+)
+from ytcaption.settings import Settings
 
 ROUTE = "/api/v1/transcriptions"
 READY_S = 30

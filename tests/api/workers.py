@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from resources.request_store import RequestStore
+from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, World
-from tests.api.live import Hearing
-from tests.transcripts import SPOKEN, transcript_of
+from tests.support.servers.live_api import Hearing
+from tests.support.transcripts import SPOKEN, transcript_of
 
 
 @contextmanager

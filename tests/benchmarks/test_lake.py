@@ -8,9 +8,9 @@ import pytest
 from benchmarks.lake import questions
 from benchmarks.lake_library import fill
 from benchmarks.lake_peer import PlainParquet
-from resources.lake_connection import LakeConnection
-from resources.transcript_catalog import TranscriptCatalog
-from ytcaption_assets.settings import Settings
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.connection import LakeConnection
+from ytcaption.settings import Settings
 
 TRANSCRIPTS = 48
 

@@ -9,8 +9,8 @@ from benchmarks.accuracy import samples
 from benchmarks.common import TEST_DATA, clips
 from benchmarks.engine import errors, measure, our_arm, plain_arm
 from benchmarks.peer_sets import chosen
-from resources.whisper_batched import BatchedTranscriber
-from ytcaption_assets.settings import load_settings
+from resources.transcribe.batched import BatchedTranscriber
+from ytcaption.settings import load_settings
 
 pytestmark = pytest.mark.model
 

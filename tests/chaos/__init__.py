@@ -2,7 +2,7 @@
 
 import os
 
-from resources.decoder_environment import for_decoding
+from resources.processes.native_threads import for_decoding
 
 # As in the product's processes, and before numpy is imported: with other threads the same recording
 # is heard a little differently.

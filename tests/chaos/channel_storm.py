@@ -5,9 +5,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 
-from resources.channel_store import ChannelStore
-from tests.channel_feeds import Episode, rss
-from tests.channel_host import ChannelHost
+from resources.channels.store import ChannelStore
 from tests.chaos import channel_verify, verify
 from tests.chaos.clients import Clients
 from tests.chaos.clips import OPTIONS, Clip
@@ -15,7 +13,9 @@ from tests.chaos.killer import LISTING, VICTIMS, Killer
 from tests.chaos.outcome import Outcome, counts_of
 from tests.chaos.source import WHOLE, Asked
 from tests.chaos.storm import FREE_WITHIN_S, House, Storm, statuses
-from ytcaption_assets.domain.errors import YtcaptionError
+from tests.support.channel_feeds import Episode, rss
+from tests.support.servers.channel_host import ChannelHost
+from ytcaption.domain.errors import YtcaptionError
 
 NAME = "storm"
 FEED_PARTS = 10

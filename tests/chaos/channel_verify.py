@@ -8,12 +8,12 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from resources.database_urls import database_urls
+from resources.postgres.urls import database_urls
 from tests.chaos.clips import Clip, said
 from tests.chaos.verify import Facts
-from ytcaption_assets.domain.errors import ObjectCorrupt, ObjectNotFound
-from ytcaption_assets.domain.events import EventType
-from ytcaption_assets.settings import Settings
+from ytcaption.domain.errors import ObjectCorrupt, ObjectNotFound
+from ytcaption.domain.events import EventType
+from ytcaption.settings import Settings
 
 _WAITS = (EventType.QUEUED, EventType.RETRIED, EventType.GIVEN_BACK)
 _TURN = (EventType.STARTED, EventType.RETRIED)

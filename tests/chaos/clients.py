@@ -8,8 +8,8 @@ import httpx
 
 from tests.chaos.clips import OPTIONS
 from tests.chaos.source import Asked
-from tests.cli.test_up import Up
-from ytcaption_assets.cli.up_state import read_state
+from tests.ytcaption_assets.cli.up.test_up import Up
+from ytcaption_assets.cli.up.state import read_state
 
 PATH = "/api/v1/transcriptions"
 LOOK_EVERY_S = 0.5

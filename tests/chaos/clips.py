@@ -8,11 +8,11 @@ import numpy as np
 
 from benchmarks.common import TEST_DATA
 from benchmarks.joined_clips import SAMPLE_RATE_HZ, spoken, write_flac
-from resources.whisper_batched import local_transcriber_of
-from resources.whisper_engine import forget_engines
-from ytcaption_assets.domain.request import TranscriptionOptions
-from ytcaption_assets.domain.transcript import Recognition
-from ytcaption_assets.settings import Settings
+from resources.transcribe.batched import local_transcriber_of
+from resources.transcribe.engine import forget_engines
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.domain.transcripts.transcript import Recognition
+from ytcaption.settings import Settings
 
 OPTIONS = TranscriptionOptions(model="tiny.en", language="en")
 LENGTH_S = (2.0, 5.0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from ytcaption_assets.cli.leftovers import leftover_processes
+from ytcaption_assets.cli.up.orphans import leftover_processes
 
 SIZE = "800m"
 _BLOCK = bytes(1024**2)

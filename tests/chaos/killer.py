@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 import psutil
 import psycopg
 
-from resources.database_urls import database_urls
-from resources.postmaster import Postmaster
-from resources.run_process import RunProcess
-from tests.cli.test_up import Up
-from ytcaption_assets.cli.leftovers import leftover_processes
-from ytcaption_assets.cli.up_state import read_state
+from resources.postgres.postmaster import Postmaster
+from resources.postgres.urls import database_urls
+from resources.processes.process_identity import RunProcess
+from tests.ytcaption_assets.cli.up.test_up import Up
+from ytcaption_assets.cli.up.orphans import leftover_processes
+from ytcaption_assets.cli.up.state import read_state
 
 VICTIMS = ("daemon", "code", "runs", "children", "api", "notifier", "worker-0", "postgres")
 RUN = "run"
@@ -110,7 +110,7 @@ class Killer:
                 line = " ".join(process.cmdline())
             except psutil.Error:
                 continue
-            forked = "ytcaption_assets.run_server" in line and process.pid != server
+            forked = "ytcaption_assets.run_server.server" in line and process.pid != server
             if forked or "execute_run" in line:
                 found.append(process.pid)
         return sorted(found)

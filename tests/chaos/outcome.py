@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.verify import Facts
-from tests.webhook_receiver import Received
-from ytcaption_assets.domain.events import EventType
+from tests.support.servers.webhook_receiver import Received
+from ytcaption.domain.events import EventType
 
 
 @dataclass

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 from rich.console import Console
 
-from resources.database_urls import database_urls
+from resources.postgres.urls import database_urls
 from tests.chaos import verify
 from tests.chaos.channel_storm import ChannelStorm
 from tests.chaos.clients import Clients
@@ -25,9 +25,12 @@ from tests.chaos.killer import Killer
 from tests.chaos.outcome import Outcome, counts_of, print_outcome
 from tests.chaos.source import Asked, Sources
 from tests.chaos.storm import FREE_WITHIN_S, House, Storm
-from tests.cli.test_up import Up
-from tests.webhook_receiver import Answer, WebhookReceiver
-from ytcaption_assets.settings import Settings
+from tests.support.servers.webhook_receiver import (
+    Answer,
+    WebhookReceiver,
+)
+from tests.ytcaption_assets.cli.up.test_up import Up
+from ytcaption.settings import Settings
 
 FULL_S = 12.0
 """How long the disk is full."""

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.chaos.clips import Clip
-from tests.media_server import DATA, MediaServer
+from tests.support.servers.media_server import (
+    DATA,
+    MediaServer,
+)
 
 COMPLETED = ""
 HOSTS = [f"127.0.1.{number}" for number in range(1, 5)]
@@ -20,7 +23,7 @@ class Fate:
     """What a site does to those who ask.
 
     Attributes:
-        path: of tests.media_server, with the file's name in it.
+        path: of tests.support.servers.media_server, with the file's name in it.
         ends_as: the code of the failure; `COMPLETED` where the site relents.
         share: of all requests; what is left is whole.
     """

@@ -15,14 +15,14 @@ from pathlib import Path
 import psycopg
 from rich.console import Console
 
-from resources.database_urls import database_urls
-from resources.models import ensure_model
+from resources.models.store import ensure_model
+from resources.postgres.urls import database_urls
 from tests.chaos import verify
 from tests.chaos.clips import OPTIONS, Clip, make_clips
 from tests.chaos.disk import Disk, disk
 from tests.chaos.outcome import Outcome
-from tests.cli.test_up import Up
-from ytcaption_assets.settings import Settings, load_settings
+from tests.ytcaption_assets.cli.up.test_up import Up
+from ytcaption.settings import Settings, load_settings
 
 SETTINGS = {
     "YTCAPTION_ALLOWED_NETWORKS": "127.0.0.0/8",

@@ -6,8 +6,8 @@ import pytest
 
 from tests.chaos.channel_verify import overtaken_by, person_came_first
 from tests.chaos.verify import Facts
-from ytcaption_assets.domain.events import EventType
-from ytcaption_assets.settings import Settings
+from ytcaption.domain.events import EventType
+from ytcaption.settings import Settings
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 QUEUED, STARTED, RETRIED = EventType.QUEUED, EventType.STARTED, EventType.RETRIED

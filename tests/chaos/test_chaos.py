@@ -15,9 +15,9 @@ from tests.chaos.outcome import print_outcome
 from tests.chaos.run import RequestStorm
 from tests.chaos.source import WHOLE, Asked
 from tests.chaos.verify import Facts
-from tests.webhook_receiver import Received
-from ytcaption_assets.domain.events import EventType
-from ytcaption_assets.settings import Settings
+from tests.support.servers.webhook_receiver import Received
+from ytcaption.domain.events import EventType
+from ytcaption.settings import Settings
 
 STARTED, FAILED = EventType.STARTED, EventType.TRANSCRIPTION_FAILED
 COMPLETED = EventType.TRANSCRIPTION_COMPLETED

@@ -8,19 +8,19 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from resources.database_urls import database_urls
-from resources.object_store import ObjectStore
-from resources.request_store import RequestStore
-from resources.stored_document import stored_document
-from resources.transcript_catalog import TranscriptCatalog
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.documents import stored_document
+from resources.object_store.store import ObjectStore
+from resources.postgres.urls import database_urls
+from resources.transcriptions.store import RequestStore
 from tests.chaos.clips import said
 from tests.chaos.source import COMPLETED, Asked
-from tests.webhook_receiver import Received
-from ytcaption_assets.cli.dagster_home import dagster_instance
-from ytcaption_assets.domain.errors import ObjectCorrupt, ObjectNotFound
-from ytcaption_assets.domain.events import EventType
-from ytcaption_assets.domain.transcript import Transcript
-from ytcaption_assets.settings import Settings
+from tests.support.servers.webhook_receiver import Received
+from ytcaption.domain.errors import ObjectCorrupt, ObjectNotFound
+from ytcaption.domain.events import EventType
+from ytcaption.domain.transcripts.transcript import Transcript
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
 FINAL = {"completed", "failed", "canceled"}
 _ENDINGS = (

@@ -2,9 +2,9 @@
 
 import pytest
 
-from resources.object_store import ObjectStore
-from resources.transcript_catalog import TranscriptCatalog
-from ytcaption_assets.settings import Settings
+from resources.lake.catalog import TranscriptCatalog
+from resources.object_store.store import ObjectStore
+from ytcaption.settings import Settings
 
 
 @pytest.fixture

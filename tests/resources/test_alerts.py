@@ -6,14 +6,16 @@ import logging
 import pytest
 from pydantic import SecretStr
 
-from resources.alerts import Alerts, raise_alert
-from resources.operators import Operators
-from resources.postgres import Postgres
-from resources.request_store import RequestStore
-from tests.resources.outboxes import Box
-from tests.webhook_receiver import Answer, WebhookReceiver
-from ytcaption_assets.domain.errors import SetupError
-from ytcaption_assets.settings import Settings
+from resources.alerts import Alerts, Operators, raise_alert
+from resources.postgres.connection import Postgres
+from resources.transcriptions.store import RequestStore
+from tests.resources.webhooks.outboxes import Box
+from tests.support.servers.webhook_receiver import (
+    Answer,
+    WebhookReceiver,
+)
+from ytcaption.domain.errors import SetupError
+from ytcaption.settings import Settings
 
 
 def box_of(settings: Settings, store: RequestStore) -> Box:

@@ -16,26 +16,25 @@ import numpy as np
 import psutil
 import pytest
 
-from resources import forked_child
-from resources.audio_decoder import decode, probe
-from resources.audio_samples import file_of
-from resources.forked_child import ForkedChild
-from tests.channel_host import ChannelHost
-from tests.media_server import MediaServer
-from tests.resources.downloads import direct, downloader
-from tests.resources.listings import lister
-from tests.resources.workers import wait_for
-from ytcaption_assets.cli.health import child_server_answers
-from ytcaption_assets.domain.errors import (
+from resources.audio.decoder import decode, probe
+from resources.audio.samples import file_of
+from resources.processes import forked_child
+from resources.processes.forked_child import ForkedChild
+from tests.resources.channels.listings import lister
+from tests.resources.download.downloads import direct, downloader
+from tests.support.paths import DATA, ROOT
+from tests.support.servers.channel_host import ChannelHost
+from tests.support.servers.media_server import MediaServer
+from tests.support.workers import wait_for
+from ytcaption.domain.errors import (
     AudioUndecodable,
     ClaimLost,
     DownloadCrashed,
     MediaTooLong,
     NotMedia,
 )
+from ytcaption_assets.cli.up.health import child_server_answers
 
-DATA = Path(__file__).parents[1] / "data"
-ROOT = Path(__file__).parents[2]
 MEMORY = 1 << 30
 SECRET = "not-for-strangers"
 
@@ -263,7 +262,7 @@ def test_nonsense_does_not_end_the_server(server, line):
 
 def test_changed_code_is_taken_up(tmp_path):
     """The server becomes fresh with the same number; a child under way goes on."""
-    for package in ("resources", "ytcaption_assets", "sensors"):
+    for package in ("resources", "ytcaption", "ytcaption_assets", "sensors"):
         (tmp_path / package).symlink_to(ROOT / package)
     mine = tmp_path / "resources"
     mine.unlink()

@@ -1,10 +1,10 @@
 """A small transcript, and a transcription brought to its end."""
 
-from resources.request_store import RequestStore
-from tests.transcripts import transcript_of
-from ytcaption_assets.domain.media import Chapter, MediaInfo, MediaSource, StoredAudio
-from ytcaption_assets.domain.request import TranscriptionOptions
-from ytcaption_assets.domain.transcript import DroppedSegment, Transcript
+from resources.transcriptions.store import RequestStore
+from tests.support.transcripts import transcript_of
+from ytcaption.domain.media.media import Chapter, MediaInfo, MediaSource, StoredAudio
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.domain.transcripts.transcript import DroppedSegment, Transcript
 
 INFO = MediaInfo(
     title="Über alles",

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.conftest import client, keys, server_url, start, world  # noqa: F401
-from tests.assets.conftest import environment, graph, instance  # noqa: F401
-from tests.media_server import MediaServer
 from tests.security.names import Names
+from tests.support.servers.media_server import MediaServer
+from tests.ytcaption_assets.assets.conftest import environment, graph, instance  # noqa: F401
 
 INSIDE = "127.0.0.2"
 """An address that no test allows: what listens there is not to be reached."""

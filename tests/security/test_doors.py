@@ -19,7 +19,9 @@ WAYS_OUT = [
 ]
 
 
-@pytest.mark.parametrize("package", ["api", "resources", "sensors", "ytcaption_assets"])
+@pytest.mark.parametrize(
+    "package", ["api", "resources", "sensors", "ytcaption", "ytcaption_assets"]
+)
 @pytest.mark.parametrize("code", WAYS_OUT)
 def test_no_package_opens_another_door(code: str, package: str) -> None:
     """Whichever library it takes."""

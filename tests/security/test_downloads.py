@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from resources import egress_proxy
-from resources.youtube_child import deno_path
-from resources.ytdlp_options import DownloadJob, ytdlp_options
-from resources.ytdlp_process import child_environment
-from tests.media_server import MediaServer
-from tests.resources.downloads import downloader, fetch
-from ytcaption_assets.domain.errors import (
+from resources.download.download_child import deno_path
+from resources.download.ytdlp_options import DownloadJob, ytdlp_options
+from resources.download.ytdlp_process import child_environment
+from resources.network import egress_proxy
+from tests.resources.download.downloads import downloader, fetch
+from tests.support.servers.media_server import MediaServer
+from ytcaption.domain.errors import (
     BlockedAddress,
     MediaTooLarge,
     SourceError,
     UnsupportedSite,
     YtcaptionError,
 )
-from ytcaption_assets.domain.media import MediaSource
+from ytcaption.domain.media.media import MediaSource
 
 # The media server is 127.0.0.1/32, which is allowed; every other private address is not.
 ALLOWED = ["127.0.0.1/32"]
@@ -162,7 +162,7 @@ def test_a_page_that_unpacks_to_gigabytes_ends_the_download(
 
 GUARDED = """
 import sys
-from resources.youtube_child import limit_resources, only_proxy_and_deno, deno_path
+from resources.download.download_child import limit_resources, only_proxy_and_deno, deno_path
 only_proxy_and_deno({port}, deno_path())
 limit_resources(1000)
 {body}

@@ -6,8 +6,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from resources.request_store import RequestStore
-from tests.api.uploads import JFK, UPLOADS
+from resources.transcriptions.store import RequestStore
+from tests.api.uploads.bodies import JFK, UPLOADS
 
 PATH = "/api/v1/transcriptions"
 BODY = b'{"url":"https://www.youtube.com/watch?v=dQw4w9WgXcQ"}'

@@ -6,10 +6,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.api.conftest import Start
-from tests.assets.conftest import Graph
-from tests.media_server import MediaServer
 from tests.security.names import Names
-from ytcaption_assets.settings import Settings
+from tests.support.servers.media_server import MediaServer
+from tests.ytcaption_assets.assets.conftest import Graph
+from ytcaption.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 YOUTUBE = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"

@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resources import sql_child
-from resources.lake_files import LakeFile, LakeFiles
-from resources.sql_query import QueryResult, run_query
-from tests.lake_documents import make_document
-from ytcaption_assets.domain.errors import QueryError
-from ytcaption_assets.domain.parquet_rows import lake_rows
-from ytcaption_assets.domain.parquet_schema import TABLES
+from resources.lake import query_child as sql_child
+from resources.lake.files import LakeFile, LakeFiles
+from resources.lake.query import QueryResult, run_query
+from tests.support.lake_documents import make_document
+from ytcaption.domain.errors import QueryError
+from ytcaption.domain.transcripts.lake_rows import lake_rows
+from ytcaption.domain.transcripts.lake_schema import TABLES
 
 TIMEOUT_S = 0.5
 SLACK_S = 8.0  # to start a process, on a machine that does other things, too
@@ -226,7 +226,7 @@ def _children() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if "sql_child.py" in " ".join(child.cmdline())
+        if "query_child.py" in " ".join(child.cmdline())
     ]
 
 
@@ -339,8 +339,8 @@ def test_query_is_bound_and_ends_with_the_server_that_asked(files: LakeFiles):
     """Its process has its limits set, and dies with the one that started it."""
     script = f"""
         import os
-        from resources.lake_files import LakeFile
-        from resources.sql_query import run_query
+        from resources.lake.files import LakeFile
+        from resources.lake.query import run_query
         files = {{
             table: [LakeFile(**f) for f in listed] for table, listed in {_plain(files)!r}.items()
         }}
@@ -369,7 +369,7 @@ def _wait_for_child(pid: int) -> psutil.Process:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for child in psutil.Process(pid).children():
-            if "sql_child.py" in " ".join(child.cmdline()) and child.cpu_times().user > 0.3:
+            if "query_child.py" in " ".join(child.cmdline()) and child.cpu_times().user > 0.3:
                 return child
         time.sleep(0.05)
     raise AssertionError("the query did not start")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from resources.lake_files import LakeFiles
+from resources.lake.files import LakeFiles
 from tests.security.test_sql import SECRET, TIMEOUT_S, files, folder, run  # noqa: F401 - fixtures
-from ytcaption_assets.domain.errors import QueryError
+from ytcaption.domain.errors import QueryError
 
 WAYS = [
     # the same file by other names

@@ -12,16 +12,25 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.upload_form import MAX_FIELD_BYTES
-from api.upload_stream import MAX_TITLE_LENGTH, title_of
-from resources.object_store import ObjectStore, upload_key
-from resources.request_store import RequestStore
+from api.uploads.form import MAX_FIELD_BYTES
+from api.uploads.stream import MAX_TITLE_LENGTH, title_of
+from resources.object_store.store import ObjectStore, upload_key
+from resources.transcriptions.store import RequestStore
 from tests.api.conftest import Start
-from tests.api.uploads import FILE, FORM, JFK, UPLOADS, disposition, form, media_of, nothing_is_left
-from tests.assets.conftest import Graph
-from tests.media_files import write_media
-from tests.media_server import DATA
-from ytcaption_assets.settings import Settings
+from tests.api.uploads.bodies import (
+    FILE,
+    FORM,
+    JFK,
+    UPLOADS,
+    disposition,
+    form,
+    media_of,
+    nothing_is_left,
+)
+from tests.support.media_files import write_media
+from tests.support.servers.media_server import DATA
+from tests.ytcaption_assets.assets.conftest import Graph
+from ytcaption.settings import Settings
 
 
 def cut_wav() -> bytes:

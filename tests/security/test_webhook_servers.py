@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
-from resources import webhook_sender
-from resources.webhook_sender import LIMIT_S
-from tests.resources.notifying import box, here, notifying, receiver, settled  # noqa: F401
-from tests.resources.outboxes import Box
+from resources.webhooks import sender as webhook_sender
+from resources.webhooks.sender import LIMIT_S
+from tests.resources.webhooks.notifying import box, here, notifying, receiver, settled  # noqa: F401
+from tests.resources.webhooks.outboxes import Box
 from tests.security.names import Names
-from tests.webhook_receiver import Answer, WebhookReceiver
-from ytcaption_assets.settings import Settings
+from tests.support.servers.webhook_receiver import (
+    Answer,
+    WebhookReceiver,
+)
+from ytcaption.settings import Settings
 
 TEN_GB = 10 * 10**9
 GIVE_UP_S = 1.0

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.resources.notifying import box, here, notifying, settled  # noqa: F401
-from tests.resources.outboxes import Box
+from tests.resources.webhooks.notifying import box, here, notifying, settled  # noqa: F401
+from tests.resources.webhooks.outboxes import Box
 from tests.security.names import Names
-from tests.webhook_receiver import WebhookReceiver
-from ytcaption_assets.settings import Settings
+from tests.support.servers.webhook_receiver import WebhookReceiver
+from ytcaption.settings import Settings
 
 HOST = "hooks.example.org"
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)

@@ -9,26 +9,26 @@ from typing import cast
 import dagster as dg
 import pytest
 
-from resources.channel_due import DUE_TAG
-from resources.channel_intake import ChannelIntake
-from resources.channel_runs import ChannelRuns
-from resources.channel_store import ChannelStore
-from resources.dagster_runs import RUN_KEY_TAG
-from resources.pauses import pause, resume
-from resources.postgres import Postgres
-from resources.request_store import RequestStore
+from resources.channels.due import DUE_TAG
+from resources.channels.intake import ChannelIntake
+from resources.channels.runs import ChannelRuns
+from resources.channels.store import ChannelStore
+from resources.orchestration.partitions import channel_partitions
+from resources.orchestration.pauses import pause, resume
+from resources.orchestration.runs import RUN_KEY_TAG
+from resources.orchestration.tags import CHANNEL_TAG
+from resources.postgres.connection import Postgres
+from resources.transcriptions.store import RequestStore
 from sensors import channel_sensor as module
 from sensors import transcription_sensor as transcriptions
+from sensors.channel_freshness_check import NAME
 from sensors.channel_sensor import channel_sensor
 from sensors.run_end_sensor import end_runs
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
 from sensors.transcription_sensor import transcription_sensor
-from tests.channel_lists import page, plan, source
-from ytcaption_assets.channel_checks import NAME
+from tests.support.channel_lists import page, plan, source
+from ytcaption.settings import Settings
 from ytcaption_assets.definitions import build_definitions
-from ytcaption_assets.jobs import CHANNEL_TAG
-from ytcaption_assets.partitions import channel_partitions
-from ytcaption_assets.settings import Settings
 
 PARTITIONS = cast(str, channel_partitions.name)
 

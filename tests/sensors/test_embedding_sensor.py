@@ -8,18 +8,18 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from resources.embedding import embed_transcript
-from resources.embedding_store import EmbeddingCounts, EmbeddingStore
-from resources.request_store import RequestStore
+from resources.embeddings.backlog import embed_transcript
+from resources.embeddings.store import EmbeddingCounts, EmbeddingStore
+from resources.transcriptions.store import RequestStore
 from sensors import embedding_sensor as module
 from sensors.embedding_sensor import embed_job, embedding_sensor
-from tests.embedding import TOY, ToyEmbedder
-from tests.embedding_child import TOPICS
-from tests.library import add_said
-from ytcaption_assets.domain.errors import ModelUnavailable
-from ytcaption_assets.domain.media import MediaSource
-from ytcaption_assets.domain.request import TranscriptionOptions
-from ytcaption_assets.settings import Settings
+from tests.support.embedding import TOY, ToyEmbedder
+from tests.support.embedding_child import TOPICS
+from tests.support.library import add_said
+from ytcaption.domain.errors import ModelUnavailable
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.settings import Settings
 
 
 class Toy(ToyEmbedder):

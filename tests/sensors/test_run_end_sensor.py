@@ -10,23 +10,23 @@ from datetime import UTC
 import dagster as dg
 import pytest
 
-from resources.dagster_runs import PARTITION_TAG
-from resources.object_store import ObjectStore, document_key
-from resources.request_rows import Callback
-from resources.request_store import RequestStore
-from resources.run_process import FRESH_PROCESS_TAG, RunProcess
-from resources.time_limits import TimeLimits
-from resources.workspace import Workspace
+from resources.download.workspace import Workspace
+from resources.object_store.store import ObjectStore, document_key
+from resources.orchestration.run_end import RunEnd
+from resources.orchestration.runs import PARTITION_TAG
+from resources.orchestration.trace import ATTEMPT_TAG
+from resources.processes.process_identity import FRESH_PROCESS_TAG, RunProcess
+from resources.transcriptions.rows import Callback
+from resources.transcriptions.store import RequestStore
+from resources.transcriptions.time_limits import TimeLimits
 from sensors import run_end_sensor as module
 from sensors.run_end_sensor import end_runs, run_end_sensor
-from tests.clock import Clock, clock  # noqa: F401 - a fixture
+from tests.support.clock import Clock, clock  # noqa: F401 - a fixture
+from ytcaption.domain.errors import ClaimLost, TookTooLong
+from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
+from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption.settings import Settings
 from ytcaption_assets.definitions import build_definitions
-from ytcaption_assets.domain.errors import ClaimLost, TookTooLong
-from ytcaption_assets.domain.media import MediaInfo, MediaSource, StoredAudio
-from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption_assets.run_end import RunEnd
-from ytcaption_assets.run_trace import ATTEMPT_TAG
-from ytcaption_assets.settings import Settings
 
 AUDIO = StoredAudio("audio/url-x.mp3", "ab", 1, 60.0, "mp3", "mp3", 44_100, 2)
 OPTIONS = TranscriptionOptions(model="base")

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from resources.request_store import RequestStore
+from resources.orchestration.trace import ATTEMPT_TAG
+from resources.transcriptions.store import RequestStore
 from sensors.run_status_sensor import (
     run_canceled_sensor,
     run_failed_sensor,
     run_succeeded_sensor,
 )
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption_assets.definitions import build_definitions
-from ytcaption_assets.domain.media import MediaSource
-from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption_assets.run_trace import ATTEMPT_TAG
 
 
 @pytest.fixture

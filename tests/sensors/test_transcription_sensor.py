@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from resources.breaker import open_breaker
-from resources.dagster_runs import RUN_KEY_TAG
-from resources.pauses import pause, resume
-from resources.request_store import RequestStore
+from resources.orchestration.pauses import pause, resume
+from resources.orchestration.runs import RUN_KEY_TAG
+from resources.orchestration.trace import TRACE_TAG
+from resources.sites.circuit_breaker import open_breaker
+from resources.transcriptions.store import RequestStore
 from sensors import transcription_sensor as module
 from sensors.transcription_sensor import transcription_sensor
-from tests.postgres_servers import DatabaseServer
+from tests.support.servers.postgres_servers import DatabaseServer
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption_assets.definitions import build_definitions
-from ytcaption_assets.domain.media import MediaSource
-from ytcaption_assets.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption_assets.run_trace import TRACE_TAG
 
 OPTIONS = TranscriptionOptions(model="base")
 

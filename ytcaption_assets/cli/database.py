@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from resources.postgres import Postgres
-    from ytcaption_assets.settings import Settings
+    from resources.postgres.connection import Postgres
+    from ytcaption.settings import Settings
 
 
 @contextmanager
@@ -16,10 +16,10 @@ def opened_database() -> "Iterator[tuple[Settings, Postgres]]":
     Raises:
         as `migrated_postgres`.
     """
-    from resources.database_urls import database_urls
-    from resources.migrate import migrated_postgres
-    from resources.postgres import Postgres, close_pools
-    from ytcaption_assets.settings import load_settings
+    from resources.postgres.connection import Postgres, close_pools
+    from resources.postgres.migrate import migrated_postgres
+    from resources.postgres.urls import database_urls
+    from ytcaption.settings import load_settings
 
     settings = load_settings()
     with migrated_postgres(settings):

@@ -6,22 +6,26 @@ from typing import Annotated
 
 import typer
 
-from ytcaption_assets.cli import admin, channels, keys, lake, models
-from ytcaption_assets.cli.backup import backup, restore
-from ytcaption_assets.cli.bench_model import bench_model
-from ytcaption_assets.cli.doctor import doctor
-from ytcaption_assets.cli.embed import embed
-from ytcaption_assets.cli.export import export
-from ytcaption_assets.cli.notifier import notifier
-from ytcaption_assets.cli.replay import replay
-from ytcaption_assets.cli.report import report
-from ytcaption_assets.cli.retranscribe import retranscribe
-from ytcaption_assets.cli.search import search
-from ytcaption_assets.cli.sql import sql
-from ytcaption_assets.cli.status import status
-from ytcaption_assets.cli.up import up
-from ytcaption_assets.cli.worker import worker
-from ytcaption_assets.domain.errors import InputError, QueryError, YtcaptionError
+from ytcaption.domain.errors import InputError, QueryError, YtcaptionError
+from ytcaption_assets.cli.admin import commands as admin
+from ytcaption_assets.cli.admin import keys
+from ytcaption_assets.cli.admin.backup import backup, restore
+from ytcaption_assets.cli.admin.doctor import doctor
+from ytcaption_assets.cli.admin.replay import replay
+from ytcaption_assets.cli.channels import commands as channels
+from ytcaption_assets.cli.library import lake
+from ytcaption_assets.cli.library.embed import embed
+from ytcaption_assets.cli.library.export import export
+from ytcaption_assets.cli.library.report import report
+from ytcaption_assets.cli.library.retranscribe import retranscribe
+from ytcaption_assets.cli.library.search import search
+from ytcaption_assets.cli.library.sql import sql
+from ytcaption_assets.cli.models import commands as models
+from ytcaption_assets.cli.models.bench_model import bench_model
+from ytcaption_assets.cli.up.notifier import notifier
+from ytcaption_assets.cli.up.status import status
+from ytcaption_assets.cli.up.up import up
+from ytcaption_assets.cli.up.worker import worker
 
 app = typer.Typer(
     help="Captions and a searchable transcript for every video, file and channel.",
@@ -102,15 +106,15 @@ def transcribe(
     The transcript goes to standard output, everything else to standard error. Exit status: 0 all
     done, 1 some failed, each with its reason, 2 wrong usage.
     """
-    from ytcaption_assets.domain.caption_formats import caption_formats
-    from ytcaption_assets.domain.request import checked_captions, checked_options, checked_task
-    from ytcaption_assets.settings import load_settings
+    from ytcaption.domain.captions.formats import caption_formats
+    from ytcaption.domain.request import checked_captions, checked_options, checked_task
+    from ytcaption.settings import load_settings
 
     settings = load_settings()
     chosen = caption_formats(formats or ["srt", "vtt", "json"])
     if server is not None:
-        from ytcaption_assets.cli.transcribe_server import transcribe_at_server
-        from ytcaption_assets.client.client import Asked
+        from ytcaption.client.client import Asked
+        from ytcaption_assets.cli.transcribe.remote import transcribe_at_server
 
         asked = Asked(
             language=language,
@@ -125,7 +129,7 @@ def transcribe(
                 server, sources or [], asked, chosen, output, settings=settings, force=force
             )
         )
-    from ytcaption_assets.cli.transcribe import transcribe_sources
+    from ytcaption_assets.cli.transcribe.local import transcribe_sources
 
     options = checked_options(
         model=model or settings.model,
@@ -144,9 +148,9 @@ def transcribe(
 @app.command()
 def migrate() -> None:
     """Brings the database up to date; `up` and `transcribe` do so by themselves."""
-    from resources.embedded_postgres import running_postgres
-    from resources.migrate import migrate as bring_up_to_date
-    from ytcaption_assets.settings import load_settings
+    from resources.postgres.embedded import running_postgres
+    from resources.postgres.migrate import migrate as bring_up_to_date
+    from ytcaption.settings import load_settings
 
     settings = load_settings()
     with running_postgres(settings):
@@ -162,8 +166,8 @@ def settings(
     """All settings, with the values in force."""
     from rich.console import Console
 
+    from ytcaption.settings import load_settings
     from ytcaption_assets.cli.settings_table import print_settings, settings_markdown
-    from ytcaption_assets.settings import load_settings
 
     if markdown:
         sys.stdout.write(settings_markdown())

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from ytcaption_assets.domain.request import TranscriptionStatus
+from ytcaption.domain.request import TranscriptionStatus
 
 TITLE_WIDTH = 32
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ytcaption_assets.settings import Settings
+from ytcaption.settings import Settings
 
 MARKDOWN_HEAD = """# Settings
 

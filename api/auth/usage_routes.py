@@ -1,0 +1,59 @@
+"""What a caller has taken, and what they may."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+
+from api.auth.dependencies import DoorDep
+from api.auth.schemas import KeyLimits, RequestsLeft, UsageRead
+from api.dependencies import Reader, RequestStoreDep, SettingsDep
+from api.responses import DATABASE_AWAY
+from resources.transcriptions.quotas import limits_of, use_of
+from ytcaption.domain.caller import SCOPES
+
+router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
+
+_EXAMPLE = {
+    "owner": "key:mfrggzdfmztwq2lk",
+    "scopes": ["read", "write"],
+    "requests": {"limit": 60, "remaining": 57, "reset_s": 12},
+    "unfinished_transcriptions": 3,
+    "audio_minutes_last_24_h": 128.4,
+    "limits": {
+        "requests_per_minute": 60,
+        "concurrent_transcriptions": None,
+        "audio_minutes_per_day": 600,
+    },
+}
+
+
+@router.get(
+    "/usage",
+    operation_id="getUsage",
+    summary="What you have used of what you may",
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}} | DATABASE_AWAY,
+)
+async def read_usage(
+    caller: Reader,
+    settings: SettingsDep,
+    door: DoorDep,
+    request_store: RequestStoreDep,
+    response: Response,
+) -> UsageRead:
+    """Requests left this minute, unfinished transcriptions, audio of the last 24 hours, limits.
+
+    On an installation without keys nothing is limited.
+    """
+    limits = limits_of(caller, settings)
+    left = None if limits is None else await door.left(caller)
+    use = await asyncio.to_thread(use_of, request_store.postgres, caller.owner)
+    response.headers["Cache-Control"] = "no-store"
+    return UsageRead(
+        owner=caller.owner,
+        scopes=[scope for scope in SCOPES if scope in caller.scopes],
+        requests=left
+        and RequestsLeft(limit=left.limit, remaining=left.remaining, reset_s=left.reset_s),
+        unfinished_transcriptions=use.unfinished,
+        audio_minutes_last_24_h=round(use.audio_s / 60, 2),
+        limits=KeyLimits() if limits is None else KeyLimits(**vars(limits)),
+    )

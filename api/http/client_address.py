@@ -1,0 +1,59 @@
+"""Where a request comes from, and whether it comes over loopback."""
+
+import ipaddress
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from ytcaption.domain.media.addresses import is_in_networks, is_loopback, parse_address
+
+
+def client_address(scope: Scope, trusted_proxies: Sequence[str]) -> str:
+    """The client's address: the socket's, or what a trusted proxy says of it.
+
+    `X-Forwarded-For` is read from its end, as far as the addresses are proxies that are trusted:
+    what stands before the first other one may be anybody's invention.
+    """
+    address = (scope.get("client") or ("", 0))[0]
+    forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+    for hop in reversed(forwarded.split(",")):
+        if not _is_one_of(address, trusted_proxies) or not _is_address(hop.strip()):
+            break
+        address = hop.strip()
+    return address
+
+
+def neighbourhood(address: str) -> str:
+    """What one client has to itself: an IPv4 address, of IPv6 a /64."""
+    try:
+        ip = parse_address(address)
+    except ValueError:
+        return address
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((int(ip), 64), strict=False))
+
+
+def is_over_loopback(scope: Scope) -> bool:
+    """Whether a request came in over loopback, and by a loopback name.
+
+    The address of the socket is checked, so a server that was bound elsewhere by hand stays shut,
+    and the Host header, so a web page that rebinds its name to 127.0.0.1 stays out.
+    """
+    address, port = scope.get("server") or (None, None)
+    if address is not None and port is not None and not is_loopback(address):
+        return False
+    host = Headers(scope=scope).get("host", "")
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    return is_loopback(name)
+
+
+def _is_one_of(address: str, networks: Sequence[str]) -> bool:
+    return _is_address(address) and is_in_networks(address, networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,187 @@
+"""Every error as an RFC 9457 `application/problem+json` body, and the one table of statuses."""
+
+import http
+import json
+import logging
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from starlette.responses import Response
+
+from api.http import openai_errors
+from api.http.request_id import current_request_id
+from ytcaption.domain import errors
+from ytcaption.domain.request import TranscriptionStatus
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+"""Seconds after which asking again is worth it when a part of the installation is away."""
+
+POLL_AFTER_S = 2
+"""Seconds after which a transcription that is being worked on may have moved."""
+
+
+class NotCompleted(errors.ResultNotReady):
+    """No result yet, or never.
+
+    Attributes:
+        status: of the transcription.
+        failure: `{code, message}` of the attempt that failed; None unless it failed.
+    """
+
+    def __init__(self, message: str, status: TranscriptionStatus, failure: dict[str, str] | None):
+        super().__init__(message)
+        self.status = status
+        self.failure = failure
+
+
+STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
+    errors.InputError: 422,
+    errors.OptionsMismatch: 409,
+    errors.SourceError: 422,
+    errors.AudioError: 422,
+    errors.ModelError: 503,
+    errors.StorageError: 500,
+    errors.DiskFull: 503,
+    errors.ObjectStoreUnavailable: 503,
+    errors.DatabaseUnavailable: 503,
+    errors.LakeUnavailable: 503,
+    errors.DagsterUnavailable: 503,
+    errors.StateError: 409,
+    errors.TranscriptionNotFound: 404,
+    errors.TranscriptionErased: 410,
+    errors.ReportNotFound: 404,
+    errors.WebhookNotFound: 404,
+    errors.DeliveryNotFound: 404,
+    errors.ChannelNotFound: 404,
+    errors.IntakePaused: 503,
+    errors.BackupRunning: 503,
+    errors.InvalidCursor: 400,
+    errors.UploadTooLarge: 413,
+    errors.MalformedUpload: 400,
+    errors.AccessError: 403,
+    errors.Unauthenticated: 401,
+    errors.ApiKeyNotFound: 404,
+    errors.RateLimited: 429,
+    errors.QueryError: 422,
+    errors.ViewNotFound: 404,
+    errors.SetupError: 503,
+    errors.YtcaptionError: 500,
+}
+"""Error class -> status; a class that is not listed has its parent's."""
+
+SERVER_DETAIL: dict[type[errors.YtcaptionError], str] = {
+    errors.DiskFull: "The disk is full. Nothing was stored; ask again when there is space.",
+    errors.ObjectStoreUnavailable: "The object store does not answer. Ask again in a few seconds.",
+    errors.DatabaseUnavailable: "The database does not answer. Ask again in a few seconds.",
+    errors.LakeUnavailable: "The lake does not answer. Ask again in a few seconds.",
+    errors.DagsterUnavailable: "Dagster's storage does not answer. Ask again in a few seconds.",
+    errors.IntakePaused: "The operator takes no new requests at the moment. Ask again later.",
+    errors.BackupRunning: "A backup is being made, and nothing is erased meanwhile. Ask later.",
+    errors.ObjectNotFound: "The stored document is missing. Ask the operator to restore it.",
+    errors.SecretUnreadable: "The webhook's secret cannot be read here. Rotate it, or ask the "
+    "operator to bring back the key it was encrypted with.",
+    errors.ObjectCorrupt: "The stored document is damaged. Ask the operator to restore it.",
+}
+"""What a client is told of a fault of ours: nothing of hosts, paths or keys (rule 13)."""
+
+HTTP_CODES = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    421: "misdirected_request",
+    422: "invalid_request",
+    500: "internal_error",
+}
+HTTP_DETAILS = {
+    400: "The body is not JSON that can be read: UTF-8, finite numbers, sensible nesting.",
+    404: "There is nothing at this address.",
+    500: "Something went wrong here. The request id finds it in the server's log.",
+}
+
+
+def status_of(error: errors.YtcaptionError) -> int:
+    """The HTTP status of an error, by the nearest class in `STATUS_BY_ERROR`."""
+    return _status_of_kind(type(error))
+
+
+def status_of_code(code: str) -> int | None:
+    """The same of an error that only its code is left of; None of a code that is none of ours."""
+    return _statuses().get(code)
+
+
+@cache
+def _statuses() -> dict[str, int]:
+    kinds = reversed(list(errors.YtcaptionError.kinds()))
+    return {kind.code: _status_of_kind(kind) for kind in kinds}
+
+
+def _status_of_kind(kind: type[errors.YtcaptionError]) -> int:
+    return next(STATUS_BY_ERROR[each] for each in kind.__mro__ if each in STATUS_BY_ERROR)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """An RFC 9457 answer; `members` are our extensions (RFC 9457 section 3.2)."""
+    status, body = openai_errors.shaped(status, problem_body(status, code, detail) | members)
+    # ensure_ascii: a lone surrogate that a client sent must not break the answer's encoding.
+    return Response(
+        json.dumps(body),
+        status,
+        media_type=PROBLEM_MEDIA_TYPE,
+        headers={"Cache-Control": "no-store"} | dict(headers or {}),
+    )
+
+
+def problem_body(status: int, code: str, detail: str) -> dict[str, Any]:
+    """What every problem says."""
+    return {
+        "type": f"urn:ytcaption:problem:{code}",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": current_request_id(),
+    }
+
+
+def ytcaption_problem(error: errors.YtcaptionError) -> Response:
+    """The answer to one of our own errors."""
+    status = status_of(error)
+    members: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    if isinstance(error, NotCompleted):
+        members = {"transcription_status": error.status, "error": error.failure}
+        if not error.status.is_final:
+            headers["Retry-After"] = str(POLL_AFTER_S)
+    detail = str(error)
+    if status >= 500:
+        logger.error("%s: %s", error.code, error)
+        detail = next(
+            (SERVER_DETAIL[kind] for kind in type(error).__mro__ if kind in SERVER_DETAIL),
+            HTTP_DETAILS[500],
+        )
+    if isinstance(error, errors.RateLimited):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 1)))
+    if isinstance(error, errors.UploadTooLarge | errors.MalformedUpload):
+        headers["Connection"] = "close"  # what is still to come is not wanted
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="ytcaption"'
+    if isinstance(error, errors.Forbidden):
+        headers["WWW-Authenticate"] = 'Bearer realm="ytcaption", error="insufficient_scope"'
+    if status == 503:
+        headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return problem(status, error.code, detail, headers=headers, **members)

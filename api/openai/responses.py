@@ -1,0 +1,96 @@
+"""What OpenAI's routes take and answer, as the OpenAPI document lists it."""
+
+from typing import Any
+
+from api.openai.schemas import AudioForm, AudioText, VerboseText
+from api.responses import DATABASE_AWAY, SRT, Responses, problem_response
+from api.uploads.responses import UPLOAD_REFUSALS, form_body
+
+_FIELDS: dict[str, Any] = AudioForm.model_json_schema()["properties"]
+
+AUDIO_BODY = form_body(_FIELDS)
+TRANSLATION_BODY = form_body(
+    {
+        name: _FIELDS[name]
+        for name in ("model", "prompt", "response_format", "temperature", "stream")
+    }
+)
+
+MODEL_EXAMPLE = {
+    "id": "base",
+    "object": "model",
+    "created": 1_663_718_400,
+    "owned_by": "ytcaption",
+}
+
+_EVENTS = """data: {"type": "transcript.text.delta", "delta": "And so, my fellow Americans,"}
+
+data: {"type": "transcript.text.delta", "delta": " ask not what your country can do for you."}
+
+data: {"type": "transcript.text.done", "text": "And so, my fellow Americans, ask not what ..."}
+
+"""
+
+_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+_REFUSED = UPLOAD_REFUSALS[422]["content"]["application/problem+json"]["examples"]
+
+MODEL_NOT_FOUND = problem_response(
+    404, ("unknown_model", "There is no model 'huge'. Look at /v1/models.", "No such model")
+)
+
+AUDIO_RESPONSES: Responses = {
+    200: {
+        "description": "The text, in the form that `response_format` and `stream` ask for.",
+        "model": AudioText | VerboseText,
+        "content": {
+            "application/json": {
+                "examples": {
+                    "json": {
+                        "summary": "json",
+                        "value": {
+                            "text": "And so, my fellow Americans, ...",
+                            "usage": {"type": "duration", "seconds": 11},
+                        },
+                    }
+                }
+            },
+            "text/plain; charset=utf-8": _TEXT,
+            "application/x-subrip; charset=utf-8": _TEXT | {"example": SRT},
+            "text/vtt; charset=utf-8": _TEXT,
+            "text/event-stream; charset=utf-8": _TEXT | {"example": _EVENTS},
+        },
+        "headers": {
+            "X-Transcription-Id": {
+                "description": "Under which it is at `/api/v1/transcriptions`.",
+                "schema": {"type": "string"},
+            }
+        },
+    },
+    **problem_response(
+        400,
+        *(
+            (code, shown["value"]["detail"], shown["summary"])
+            for code, shown in _REFUSED.items()
+            if code not in ("unknown_model", "idempotency_mismatch")
+        ),
+        ("malformed_upload", "The body is no complete multipart form.", "No form"),
+    ),
+    **MODEL_NOT_FOUND,
+    408: UPLOAD_REFUSALS[408],
+    **problem_response(
+        409, ("result_not_ready", "The transcription was canceled.", "Canceled by somebody")
+    ),
+    **problem_response(
+        410, ("transcription_erased", "The transcription was erased.", "Erased by somebody")
+    ),
+    413: UPLOAD_REFUSALS[413],
+    **problem_response(
+        415,
+        ("unsupported_media_type", "Send the body as multipart/form-data.", "Not sent as a form"),
+    ),
+    **problem_response(
+        500, ("internal_error", "Something went wrong here.", "A fault here; the log has it")
+    ),
+    **DATABASE_AWAY,
+}
+"""Where our own routes answer 422, these answer 400 (404 for a model), as OpenAI's do."""

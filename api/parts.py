@@ -1,0 +1,45 @@
+"""Parts."""
+
+from typing import NamedTuple
+
+from api.analytics.service import Analytics
+from api.auth.identity import Door
+from api.channels.service import CallersChannels
+from api.monitoring.readiness import Readiness
+from api.openai.audio import OpenAIAudio
+from api.transcriptions.actions import CallersEndings
+from api.transcriptions.pauses import Operating
+from api.transcriptions.submission import Submitter
+from api.transcriptions.watch import Watcher
+from api.uploads.intake import UploadIntake
+from resources.auth.api_keys import ApiKeys
+from resources.channels.store import ChannelStore
+from resources.object_store.store import ObjectStore
+from resources.search.service import Search
+from resources.transcriptions.store import RequestStore
+from resources.webhooks.deliveries import Deliveries
+from resources.webhooks.store import Webhooks
+from ytcaption.settings import Settings
+
+
+class Parts(NamedTuple):
+    """Everything a route may need."""
+
+    settings: Settings
+    request_store: RequestStore
+    object_store: ObjectStore
+    readiness: Readiness
+    api_keys: ApiKeys
+    webhooks: Webhooks
+    deliveries: Deliveries
+    door: Door
+    watcher: Watcher
+    submitter: Submitter
+    uploads: UploadIntake
+    openai_audio: OpenAIAudio
+    operating: Operating
+    endings: CallersEndings
+    analytics: Analytics
+    channels: CallersChannels
+    channel_store: ChannelStore
+    search: Search

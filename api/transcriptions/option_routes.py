@@ -1,0 +1,39 @@
+"""What can be asked for."""
+
+from fastapi import APIRouter
+
+from api.dependencies import SettingsDep
+from api.transcriptions.schemas import LanguageRead, OptionsOffered
+from ytcaption.domain.captions.formats import CaptionFormat
+from ytcaption.domain.languages import WHISPER_LANGUAGES
+
+router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
+
+_EXAMPLE = {
+    "models": ["base", "tiny", "small"],
+    "default_model": "base",
+    "languages": [{"code": "en", "name": "English"}, {"code": "de", "name": "German"}],
+    "formats": [format.value for format in CaptionFormat],
+    "default_line_length": 42,
+    "default_lines": 2,
+}
+
+
+@router.get(
+    "/options",
+    operation_id="getOptions",
+    summary="What can be asked for",
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}},
+)
+async def read_options(settings: SettingsDep) -> OptionsOffered:
+    """Models, languages and caption formats of this installation."""
+    return OptionsOffered(
+        models=list(settings.models),
+        default_model=settings.model,
+        languages=[
+            LanguageRead(code=code, name=name.title()) for name, code in WHISPER_LANGUAGES.items()
+        ],
+        formats=[format.value for format in CaptionFormat],
+        default_line_length=settings.caption_line_length,
+        default_lines=settings.caption_lines,
+    )

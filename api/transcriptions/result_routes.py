@@ -1,0 +1,48 @@
+"""The captions and the transcript."""
+
+from fastapi import APIRouter, Response
+
+from api.dependencies import ObjectStoreDep, Reader, RequestStoreDep, SettingsDep
+from api.http.parameters import TranscriptionId
+from api.responses import (
+    DATABASE_AWAY,
+    ENTITY_HEADERS,
+    NOT_FOUND,
+    RESULT_REFUSALS,
+    result_response,
+)
+from api.transcriptions.action_responses import ERASED
+from api.transcriptions.result import ResultAsked, result_answer
+
+router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
+
+
+@router.get(
+    "/transcriptions/{id}/result",
+    operation_id="getTranscriptionResult",
+    summary="Captions or transcript",
+    response_class=Response,
+    responses={
+        200: result_response(),
+        304: {"description": "You have it already.", "headers": ENTITY_HEADERS},
+        **NOT_FOUND,
+        **ERASED,
+        **RESULT_REFUSALS,
+        **DATABASE_AWAY,
+    },
+)
+def read_result(
+    id: TranscriptionId,
+    caller: Reader,
+    settings: SettingsDep,
+    request_store: RequestStoreDep,
+    object_store: ObjectStoreDep,
+    asked: ResultAsked,
+) -> Response:
+    """The transcript in one of seven formats, as soon as `status` is `completed`.
+
+    `json` is the whole document: segments, words with times and probabilities, provenance. Cells of
+    `tsv` that a spreadsheet would take for a formula begin with an apostrophe.
+    """
+    row = request_store.get(id, caller.sees_only)
+    return result_answer(row, asked, settings, request_store, object_store)

@@ -1,0 +1,125 @@
+"""A request's body as a file on the disk, whatever its size, in bounded memory."""
+
+import asyncio
+import unicodedata
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from email.message import Message
+
+import anyio
+from fastapi import Request
+from fastapi.concurrency import contextmanager_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from api.uploads.form import MAX_FIELD_BYTES, FormReader
+from resources.download.uploads import IncomingFile, Uploads, check_size
+
+IDLE_S = 60.0
+"""A client that sends nothing for this long is gone."""
+
+_BATCH_BYTES = 1024 * 1024
+"""What one step on a thread takes on: parsing, counting and writing never stop the event loop."""
+
+_FORM_BYTES = MAX_FIELD_BYTES + 128 * 1024
+"""Of a form beside its file: fields, headers, boundaries, epilogue."""
+
+MAX_TITLE_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Received:
+    """A body that has come in whole.
+
+    Attributes:
+        file: there as long as the context of `received` lasts.
+        name: as the sender calls the file.
+        fields: the form's text fields; none with a bare file.
+    """
+
+    file: IncomingFile
+    name: str | None
+    fields: list[tuple[str, str]]
+
+
+@asynccontextmanager
+async def received(
+    request: Request, uploads: Uploads, *, form_only: bool = False
+) -> AsyncIterator[Received]:
+    """A multipart form or a bare file. Whatever happens, no file is left when the context ends.
+
+    Raises:
+        UploadTooLarge: before anything is read where Content-Length says so, else as it comes.
+        MalformedUpload, RequestValidationError: no form that can be read.
+        HTTPException: 408, or 415 for a bare file with `form_only`.
+    """
+    content_type = request.headers.get("content-type", "")
+    is_form = content_type.partition(";")[0].strip().lower() == "multipart/form-data"
+    if form_only and not is_form:
+        raise HTTPException(415, "Send the body as multipart/form-data, with the file in `file`.")
+    beside_bytes = _FORM_BYTES if is_form else 0
+    length = request.headers.get("content-length", "")
+    announced_bytes = int(length) if length.isascii() and length.isdigit() else 0
+    check_size(announced_bytes - beside_bytes, uploads.max_bytes)
+    async with contextmanager_in_threadpool(uploads.incoming(announced_bytes)) as file:
+        form = FormReader(content_type, file.write) if is_form else None
+        take = form.feed if form else file.write
+        seen = 0
+        async with aclosing(_batches(request)) as batches:
+            async for batch in batches:
+                seen += len(batch)
+                check_size(seen - beside_bytes, uploads.max_bytes)
+                await anyio.to_thread.run_sync(take, batch)
+        if form is None:
+            yield Received(file, _name_in(request), [])
+        else:
+            form.finish()
+            yield Received(file, form.file_name, form.fields)
+
+
+async def _batches(request: Request) -> AsyncGenerator[bytes]:
+    batch = bytearray()
+    chunks = request.stream()
+    try:
+        while True:
+            async with asyncio.timeout(IDLE_S):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                break
+            batch += chunk
+            if len(batch) >= _BATCH_BYTES:
+                yield bytes(batch)
+                batch.clear()
+    except TimeoutError:
+        raise HTTPException(
+            408, f"Nothing came for {IDLE_S:g} s. Send the file again.", {"Connection": "close"}
+        ) from None
+    except ClientDisconnect:
+        raise HTTPException(400, "The client broke off.") from None  # nobody reads it
+    if batch:
+        yield bytes(batch)
+
+
+def _name_in(request: Request) -> str | None:
+    """`filename` of the query, else of `Content-Disposition` (RFC 6266, with RFC 8187's form)."""
+    if asked := request.query_params.get("filename"):
+        return asked
+    header = request.headers.get("content-disposition")
+    if header is None:
+        return None
+    message = Message()
+    message["Content-Disposition"] = header.encode("latin-1").decode("utf-8", "replace")
+    return message.get_filename()
+
+
+def title_of(name: str | None) -> str | None:
+    """What a person reads of a file's name: no folder, no extension, no control characters."""
+    last = (name or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
+    shown = "".join(
+        char if unicodedata.category(char)[0] != "C" else " "
+        for char in unicodedata.normalize("NFC", last)
+    )
+    stem, dot, _ = shown.rpartition(".")
+    title = " ".join((stem if dot and stem.strip(". ") else shown).split()).strip(". ")
+    return title[:MAX_TITLE_LENGTH].strip() or None

@@ -1,0 +1,203 @@
+"""What an operator does to the queue as a whole: look at it, have what failed done again."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from resources.admin.queue_report import FailureCount, queue_report
+from resources.events import add_events
+from resources.orchestration.pauses import Pause, pauses
+from resources.postgres.connection import Postgres
+from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
+from resources.postgres.predicates import is_erased
+from resources.sites.circuit_breaker import Breaker, breakers
+from resources.sites.pacing import RestingSite
+from resources.transcriptions.rows import LISTED
+from resources.transcriptions.state import QUEUED_ANEW
+from resources.transcriptions.store import RequestStore
+from ytcaption.domain.events import EventType
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class RunningTranscription:
+    """One that a run works on.
+
+    Attributes:
+        age_s: since this attempt began.
+        silent_s: since its run last gave a sign of life; from 60 on it is taken for lost.
+    """
+
+    id: str
+    title: str | None
+    stage: str | None
+    progress_done: float | None
+    progress_total: float | None
+    attempt: int
+    run_id: str
+    age_s: float
+    silent_s: float
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One reading.
+
+    Attributes:
+        counts: transcriptions by status.
+        oldest_waiting_s: since the longest waiting one was queued; None with an empty queue.
+        running: the longest running first, 100 at most.
+        failures: by code, the latest first.
+        breakers: sites that fail, the open ones first.
+        resting: sites that bulk work leaves alone for now.
+        audio_bytes: of all stored audio.
+        disk_free_bytes, disk_total_bytes: of the file system the home is on.
+    """
+
+    counts: dict[str, int]
+    oldest_waiting_s: float | None
+    running: tuple[RunningTranscription, ...]
+    failures: tuple[FailureCount, ...]
+    pauses: tuple[Pause, ...]
+    breakers: tuple[Breaker, ...]
+    resting: tuple[RestingSite, ...]
+    media_count: int
+    audio_bytes: int
+    disk_free_bytes: int
+    disk_total_bytes: int
+
+
+@dataclass(frozen=True)
+class RetryFilter:
+    """Which of those at rest; what is None does not matter.
+
+    Attributes:
+        code: of the error they failed with.
+        channel: name or id, as the source states it.
+        created_after, created_before: when they were first asked for.
+    """
+
+    status: Literal["failed", "canceled"] = "failed"
+    code: str | None = None
+    channel: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Affected:
+    """How many transcriptions, and which: the first `LISTED` of them."""
+
+    number: int
+    ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, ids: list[str]) -> "Affected":
+        """These."""
+        return cls(len(ids), tuple(ids[:LISTED]))
+
+
+def overview(postgres: Postgres, home: Path) -> Overview:
+    """Everything at a glance.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`.
+    """
+    report = queue_report(postgres, limit=50)
+    counts = RequestStore(postgres=postgres).counts()
+    with postgres.transaction() as connection:
+        running = connection.execute(
+            """
+            select t.id, coalesce(m.info ->> 'title', m.title) as title, t.stage, t.progress_done,
+                t.progress_total, t.attempt, t.run_id,
+                extract(epoch from now() - coalesce(t.started_at, t.updated_at))::float8 as age_s,
+                extract(epoch from now() - t.heartbeat_at)::float8 as silent_s
+            from ytcaption.transcription t join ytcaption.media m on m.id = t.media_id
+            where t.status = 'running' order by age_s desc limit 100
+            """
+        ).fetchall()
+        media = connection.execute(
+            "select count(*) as number, coalesce(sum(audio_size_bytes), 0)::bigint as bytes "
+            "from ytcaption.media"
+        ).fetchone()
+    assert media is not None
+    disk = shutil.disk_usage(next(path for path in (home, *home.parents) if path.exists()))
+    return Overview(
+        counts={status.value: number for status, number in counts.items()},
+        oldest_waiting_s=report.oldest_waiting_s,
+        running=tuple(RunningTranscription(**row) for row in running),
+        failures=report.failures,
+        pauses=tuple(pauses(postgres)),
+        breakers=tuple(breakers(postgres)),
+        resting=report.resting,
+        media_count=media["number"],
+        audio_bytes=media["bytes"],
+        disk_free_bytes=disk.free,
+        disk_total_bytes=disk.total,
+    )
+
+
+def retry_all(postgres: Postgres, chosen: RetryFilter, by: str) -> Affected:
+    """Queue everything that fits for a new series of attempts, some hundreds at a time.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`; what is queued by then stays so.
+    """
+    ids: list[str] = []
+    for batch in _batches(postgres, chosen):
+        ids += batch
+    logger.info("%d transcriptions queued again by %s: %s", len(ids), by, chosen)
+    return Affected.of(ids)
+
+
+def _batches(postgres: Postgres, chosen: RetryFilter) -> Iterator[list[str]]:
+    while True:
+        with postgres.transaction() as connection:
+            rows = _queue_batch(connection, chosen)
+        if not rows:
+            return
+        yield [row["id"] for row in rows]
+
+
+def _queue_batch(connection: Connection[DictRow], chosen: RetryFilter) -> list[DictRow]:
+    rows = connection.execute(
+        f"""
+        with chosen as (
+            select t.id from ytcaption.transcription t
+            join ytcaption.media m on m.id = t.media_id
+            where t.status = %(status)s
+                and (%(code)s::text is null or t.error_code = %(code)s)
+                and (%(channel)s::text is null
+                    or %(channel)s in (m.info ->> 'channel', m.info ->> 'channel_id'))
+                and (%(created_after)s::timestamptz is null or t.created_at >= %(created_after)s)
+                and (%(created_before)s::timestamptz is null or t.created_at < %(created_before)s)
+                and not {is_erased("t.id")}
+            order by t.created_at, t.id limit %(batch)s
+            for update of t skip locked
+        )
+        update ytcaption.transcription t
+        set {QUEUED_ANEW}
+        from chosen where t.id = chosen.id
+        returning t.id, t.media_id, t.run_id, t.traceparent, t.attempt, t.priority
+        """,  # noqa: S608
+        {**chosen.__dict__, "batch": BATCH},
+    ).fetchall()
+    told = [{"attempt": row["attempt"], "priority": row["priority"], "by": "admin"} for row in rows]
+    add_events(connection, rows, EventType.QUEUED, told)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "select pg_notify(%s, %s)", [(PROGRESS_CHANNEL, row["id"]) for row in rows]
+        )
+    if rows:
+        notify(connection, WORK_CHANNEL, "")
+    return rows

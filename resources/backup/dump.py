@@ -1,0 +1,146 @@
+"""The databases as files of pg_dump, and back."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+
+from resources.object_store.store import upload_key
+from resources.postgres.client_programs import dump, restore
+from resources.postgres.connection import database_errors
+from resources.postgres.urls import DatabaseUrls, libpq_url
+
+SCHEMAS = ("ytcaption", "lake")
+
+_OBJECTS = """
+select audio_key as key, audio_sha256 as sha256 from ytcaption.media where audio_key is not null
+union all
+select document_key, document_sha256 from ytcaption.transcription where document_key is not null
+order by key
+"""
+_LAKE_FILES = """
+select path from lake.ducklake_data_file union select path from lake.ducklake_delete_file
+"""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the databases held at one moment.
+
+    Attributes:
+        objects: key -> hex SHA-256 of audio, documents and uploads; None where it is not known.
+        lake_files: names of files below `lake/`.
+        migration: the last one's number.
+    """
+
+    objects: dict[str, str | None]
+    lake_files: frozenset[str]
+    migration: int
+    postgres_major: int
+
+
+def dump_databases(urls: DatabaseUrls, folder: Path, *, lake_apart: bool) -> Snapshot:
+    """Dump all databases into `folder`. Nobody who writes meanwhile waits, or is in them by half.
+
+    Args:
+        lake_apart: the lake's catalog is in a database of its own.
+
+    Raises:
+        StorageError, DatabaseUnavailable, SetupError.
+    """
+    schemas = SCHEMAS[:1] if lake_apart else SCHEMAS
+    with _moment(urls.admin) as (connection, snapshot):
+        chosen = [f"--snapshot={snapshot}", *(f"--schema={name}" for name in schemas)]
+        # Computed from segments, and of a type that the next server may not have.
+        chosen.append("--exclude-table=ytcaption.embedding*")
+        _dump(urls.admin, connection, folder / "ytcaption.dump", chosen)
+        objects = _objects(connection)
+        migration = _one(connection, "select max(number) as value from ytcaption.migration")
+        lake_files = frozenset() if lake_apart else _lake_files(connection)
+        major = _major(connection)
+    dagster = libpq_url(urls.dagster_storage)
+    with _moment(dagster) as (connection, snapshot):
+        apart = [f"--exclude-schema={name}" for name in SCHEMAS]
+        _dump(dagster, connection, folder / "dagster.dump", [f"--snapshot={snapshot}", *apart])
+    if lake_apart:
+        with _moment(urls.lake) as (connection, snapshot):
+            chosen = [f"--snapshot={snapshot}", "--schema=lake"]
+            _dump(urls.lake, connection, folder / "lake.dump", chosen)
+            lake_files = _lake_files(connection)
+    return Snapshot(objects, lake_files, migration, major)
+
+
+def restore_dump(
+    url: str, path: Path, *, schema: str, role: str | None = None, clean: bool = False
+) -> None:
+    """Put one schema of a dump into a database, all or nothing.
+
+    Args:
+        role: who owns what is made; None: who the URL logs in as.
+        clean: what is there under these names goes first.
+
+    Raises:
+        StorageError, DatabaseUnavailable, SetupError.
+    """
+    arguments = [
+        f"--schema={schema}",
+        "--no-owner",
+        "--no-privileges",
+        *([f"--role={role}"] if role else []),
+        *(["--clean", "--if-exists"] if clean else []),
+    ]
+    with _connected(url) as connection:
+        major = _major(connection)
+    restore(url, path, arguments, server_major=major)
+
+
+def _dump(url: str, connection: Connection[DictRow], path: Path, arguments: Sequence[str]) -> None:
+    options = ["--format=custom", "--no-owner", "--no-privileges", "--lock-wait-timeout=60s"]
+    dump(url, path, [*options, *arguments], server_major=_major(connection))
+
+
+@contextmanager
+def _moment(url: str) -> Iterator[tuple[Connection[DictRow], str]]:
+    """A transaction that sees one moment, and the name by which pg_dump sees the same."""
+    with _connected(url) as connection, connection.transaction():
+        connection.execute("set transaction isolation level repeatable read, read only")
+        yield connection, _one(connection, "select pg_export_snapshot() as value")
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection[DictRow]]:
+    with (
+        database_errors(),
+        Connection[DictRow].connect(
+            url, autocommit=True, row_factory=dict_row, connect_timeout=10
+        ) as connection,
+    ):
+        yield connection
+
+
+def _objects(connection: Connection[DictRow]) -> dict[str, str | None]:
+    objects = {row["key"]: row["sha256"] for row in connection.execute(_OBJECTS)}
+    # Uploads that no run has looked at yet.
+    sent = connection.execute(
+        "select id from ytcaption.media where kind = 'upload' and audio_key is null"
+    )
+    return objects | {upload_key(row["id"]): None for row in sent}
+
+
+def _lake_files(connection: Connection[DictRow]) -> frozenset[str]:
+    if not _one(connection, "select to_regclass('lake.ducklake_data_file') is not null as value"):
+        return frozenset()
+    return frozenset(row["path"].rpartition("/")[2] for row in connection.execute(_LAKE_FILES))
+
+
+def _major(connection: Connection[DictRow]) -> int:
+    return connection.info.server_version // 10_000
+
+
+def _one(connection: Connection[DictRow], statement: Any) -> Any:
+    row = connection.execute(statement).fetchone()
+    return row["value"] if row else None

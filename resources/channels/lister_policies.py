@@ -1,0 +1,96 @@
+"""A lister that keeps to the pace of the sites: `YTCAPTION_LISTS_PER_MINUTE`."""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+from resources.channels.listing.lister import ChannelLister
+from resources.channels.look import Lister
+from resources.download.egress import way_out
+from resources.network.proxy_health import all_rest_until, proxies_in_turn
+from resources.postgres.connection import Postgres
+from resources.sites.domains import site_of
+from resources.sites.pacing import may_list, moment, note_listing
+from ytcaption.domain.channels.channel import ChannelSource, ListingPage
+from ytcaption.domain.errors import ProxyUnavailable
+from ytcaption.domain.media.pacing import seconds_until
+from ytcaption.settings import Settings
+
+
+class PacedLister:
+    """Another lister, which waits before each request until the site may be asked.
+
+    Args:
+        sleep: waits so many seconds.
+    """
+
+    def __init__(
+        self, lister: Lister, postgres: Postgres, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._lister = lister
+        self._postgres = postgres
+        self._sleep = sleep
+
+    def newest(self, source: ChannelSource, state: Mapping[str, Any]) -> ListingPage:
+        """As the lister's."""
+        self._wait(source)
+        return self._lister.newest(source, state)
+
+    def pages(self, source: ChannelSource, start: int, size: int) -> Generator[ListingPage]:
+        """As the lister's. Those before the first are asked for, too."""
+        self._wait(source, 1 + start // size)
+        with closing(self._lister.pages(source, start, size)) as pages:
+            for page in pages:
+                yield page
+                if page.next_start is not None:
+                    self._wait(source)
+
+    def _wait(self, source: ChannelSource, requests: int = 1) -> None:
+        site = site_of(source.url)
+        while True:
+            with self._postgres.transaction() as connection:
+                wait_s = may_list(connection, site)
+                if wait_s <= 0:
+                    note_listing(connection, site, requests=requests)
+                    return
+            self._sleep(wait_s)
+
+
+class OutgoingLister:
+    """Another lister, by way of what the operator has set. Bytes of a site and how its proxies did
+    are noted as downloads' are.
+
+    Besides the lister's errors its methods raise ProxyUnavailable while all proxies rest, and
+    SetupError for cookies that cannot be had.
+    """
+
+    def __init__(self, lister: ChannelLister, settings: Settings, postgres: Postgres) -> None:
+        self._lister = lister
+        self._settings = settings
+        self._postgres = postgres
+
+    def newest(self, source: ChannelSource, state: Mapping[str, Any]) -> ListingPage:
+        """As the lister's."""
+        with self._out(source) as lister:
+            return lister.newest(source, state)
+
+    def pages(self, source: ChannelSource, start: int, size: int) -> Generator[ListingPage]:
+        """As the lister's: all of them through one proxy."""
+        with self._out(source) as lister, closing(lister.pages(source, start, size)) as pages:
+            yield from pages
+
+    @contextmanager
+    def _out(self, source: ChannelSource) -> Iterator[ChannelLister]:
+        names = self._settings.pacing.proxies
+        with self._postgres.transaction() as connection:
+            until = all_rest_until(connection, names)
+            if until is not None:
+                resting = ProxyUnavailable(
+                    "No proxy of this installation works. It is looked at once one is tried again."
+                )
+                resting.retry_after_s = seconds_until(until, moment(connection))
+                raise resting
+            proxies = proxies_in_turn(connection, names)
+        with way_out(self._settings, self._postgres, source, proxies) as way:
+            yield self._lister.by(way)

@@ -1,0 +1,99 @@
+"""Which transcriptions are exported, and what is known of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+
+from resources.postgres.connection import Postgres
+from resources.postgres.predicates import is_erased
+
+_DAY: LiteralString = r"""
+    case when m.info ->> 'upload_date' ~ '^\d{4}-\d{2}-\d{2}$' then m.info ->> 'upload_date'
+        else to_char(t.completed_at at time zone 'UTC', 'YYYY-MM-DD') end"""
+_SELECTED: LiteralString = f"""
+    with known as (
+        select t.id, t.media_id, t.document_key, t.document_sha256, t.duration_s, t.completed_at,
+            coalesce(t.language, m.info ->> 'language') as language,
+            coalesce(m.info ->> 'title', m.title) as title, m.info ->> 'channel' as channel,
+            m.info ->> 'channel_id' as channel_id, {_DAY} as published_on,
+            m.audio_key, m.audio_sha256,
+            row_number() over (
+                partition by t.media_id
+                order by t.options ->> 'task' = 'transcribe' desc, t.completed_at desc, t.id
+            ) as version
+        from ytcaption.transcription t join ytcaption.media m on m.id = t.media_id
+        where t.status = 'completed' and not {is_erased("t.id")}
+    )
+    select id, media_id, document_key, document_sha256, duration_s, language, title, channel,
+        published_on, to_char(completed_at at time zone 'UTC', 'YYYY-MM') as month,
+        audio_key, audio_sha256
+    from known
+    where (version = 1 or %(versions)s or %(ids)s::text[] is not null)
+        and (%(ids)s::text[] is null or id = any(%(ids)s))
+        and (%(channel)s::text is null or channel_id = %(channel)s
+            or lower(channel) = lower(%(channel)s))
+        and (%(language)s::text is null or language = %(language)s)
+        and (%(since)s::text is null or published_on >= %(since)s)
+        and (%(until)s::text is null or published_on <= %(until)s)
+    order by published_on, id
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class ExportFilter:
+    """What is wanted; None: it does not matter.
+
+    Attributes:
+        channel: id or name.
+        since, until: days of publication, `2026-11-24`, both included; where that is not known,
+            of the making.
+        ids: these transcriptions, whichever version of their media.
+        versions: all transcriptions of a media, not the newest alone.
+    """
+
+    channel: str | None = None
+    language: str | None = None
+    since: str | None = None
+    until: str | None = None
+    ids: Sequence[str] | None = None
+    versions: bool = False
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One transcription. Titles and channels are strangers' texts.
+
+    Attributes:
+        published_on: `2026-11-24`.
+        month: in which it was made, `2026-11`.
+        audio_key: None: the audio is no longer, or not, kept.
+    """
+
+    id: str
+    media_id: str
+    document_key: str
+    document_sha256: str
+    duration_s: float | None
+    language: str | None
+    title: str | None
+    channel: str | None
+    published_on: str
+    month: str
+    audio_key: str | None
+    audio_sha256: str | None
+
+    @property
+    def version(self) -> str:
+        """Another one when its text is."""
+        return self.document_sha256
+
+
+def chosen(postgres: Postgres, wanted: ExportFilter) -> list[Chosen]:
+    """Those that are wanted, in order of publication; of each media the newest one, an original
+    before a translation.
+
+    Raises:
+        as `Postgres.transaction`.
+    """
+    values = vars(wanted) | {"ids": None if wanted.ids is None else list(wanted.ids)}
+    return [Chosen(**row) for row in postgres.rows(_SELECTED, values)]

@@ -1,0 +1,206 @@
+"""DuckLake attached to a DuckDB of our own: the trusted side, on which no stranger's SQL runs."""
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from resources.lake.extensions import load_extensions
+from resources.lake.schema import bring_up_to_date, has_schema, has_tables
+from resources.lake.storage import LakeStorage, quoted
+from resources.postgres.connection import Postgres
+from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, LakeUnavailable
+from ytcaption.settings import Settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+DAMAGED = "A file of the lake is missing or damaged. Run `ytcaption lake verify --repair`."
+
+_DAMAGE = (
+    "no such file",
+    "no files found",
+    "404 (not found)",
+    "too small to be a parquet file",
+    "no magic bytes",
+    "don't know what type",
+    "tprotocolexception",
+    "zstd decompression",
+)
+"""What DuckDB says of a Parquet file that is missing or has wrong bytes."""
+_CONFLICT = ("conflict", "duplicate key", "could not serialize")
+
+_LOCK_CLASS = 0x6C616B65  # "lake": the first half of our advisory locks' keys
+_WHOLE_LAKE = 0
+_LOCK_WAIT = "120s"  # an erasure rewrites files, and appends wait for it
+
+
+class LakeConflict(LakeUnavailable):
+    """Another writer committed first: nothing is left of this transaction; it can be repeated."""
+
+
+class LakeConnection:
+    """One DuckDB a process, opened when first needed, usable from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.storage = LakeStorage.of(settings)
+        self._postgres = Postgres.from_settings(settings, role="lake")
+        self._opening = threading.Lock()
+        self._databases: dict[int, DuckDBPyConnection] = {}
+
+    @contextmanager
+    def cursor(self) -> Iterator["DuckDBPyConnection"]:
+        """A connection of its own transaction, on which the lake is attached as `lake`.
+
+        Raises:
+            LakeConflict: another writer committed first.
+            LakeUnavailable, DatabaseUnavailable, DiskFull, SetupError.
+        """
+        with lake_errors(), self._opened().cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def transaction(self) -> Iterator["DuckDBPyConnection"]:
+        """As `cursor`, in one DuckLake transaction: all or nothing, one snapshot throughout."""
+        with self.cursor() as cursor:
+            cursor.begin()
+            try:
+                yield cursor
+                cursor.commit()
+            except BaseException:
+                _roll_back(cursor)
+                raise
+
+    @contextmanager
+    def locked(
+        self, *, media_id: str | None = None, exclusive: bool = False
+    ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        """Hold off other writers, in whatever process, while the context lasts.
+
+        DuckLake refuses two writers that delete the same row, but not two that add it, so those of
+        one media take turns. Upkeep (`exclusive`) is alone on the whole lake. A writer that dies
+        lets go: the locks are the connection's, which is given.
+
+        Raises:
+            LakeUnavailable: another holds the lake too long.
+            as `cursor`.
+        """
+        with lake_errors():
+            self._opened()  # to set up a new lake takes the lock, too
+        with self._held(media_id, exclusive=exclusive) as connection:
+            yield connection
+
+    @contextmanager
+    def _held(
+        self, media_id: str | None = None, *, exclusive: bool
+    ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        with self._postgres.own_connection() as connection:
+            shared = "" if exclusive else "_shared"
+            try:
+                connection.execute(f"set lock_timeout = '{_LOCK_WAIT}'")
+                connection.execute(
+                    f"select pg_advisory_lock{shared}(%s, %s)", (_LOCK_CLASS, _WHOLE_LAKE)
+                )
+                if media_id is not None:
+                    connection.execute(
+                        "select pg_advisory_lock(%s, %s)", (_LOCK_CLASS, _lock_key(media_id))
+                    )
+            except psycopg.errors.LockNotAvailable as error:
+                raise LakeUnavailable(
+                    "The lake is busy with another writer or its upkeep. Try again in some minutes."
+                ) from error
+            yield connection
+
+    def _opened(self) -> "DuckDBPyConnection":
+        with self._opening:
+            # By process: a forked child must not talk on its parent's connections, nor close them,
+            # which would wait for threads that it has not got.
+            database = self._databases.get(os.getpid())
+            if database is None:
+                database = self._databases[os.getpid()] = self._open()
+            self.storage.give_access(database)
+            return database
+
+    def _open(self) -> "DuckDBPyConnection":
+        import duckdb
+
+        # Several threads would write the rows of a file in another order than they are sorted in.
+        database = duckdb.connect(":memory:", config={"threads": "1"})
+        load_extensions(database, "ducklake", "postgres_scanner")
+        database.execute("set global TimeZone = 'UTC'")  # months of partitions are UTC's
+        self.storage.prepare(database)
+        with self._postgres.own_connection() as connection:
+            is_new = not has_tables(connection)
+            catalog = self._catalog(connection)
+        # In a secret, because DuckDB's messages quote what follows `postgres:`.
+        password = quoted(str(catalog.pop("password", "")))
+        database.execute(f"create secret lake_catalog (type postgres, password {password})")
+        attach = (
+            f"attach {quoted('ducklake:postgres:' + make_conninfo('', **catalog))} as lake "
+            f"(data_path {quoted(self.storage.data_path)}, override_data_path true, "
+            "meta_schema 'lake', meta_secret 'lake_catalog', data_inlining_row_limit 0)"
+        )
+        if is_new:
+            with self._held(exclusive=True) as connection:
+                if not has_schema(connection):
+                    connection.execute("create schema if not exists lake")
+                database.execute(attach)
+                if not has_tables(connection):  # another may have been first
+                    bring_up_to_date(database, connection)
+        else:
+            database.execute(attach)
+        return database
+
+    def _catalog(self, connection: psycopg.Connection[Any]) -> dict[str, Any]:
+        """libpq's parameters, with the role that our own connections take on this server."""
+        parameters = conninfo_to_dict(self._postgres.url)
+        row = connection.execute("select current_user as role, session_user as login").fetchone()
+        if row and row["role"] != row["login"]:
+            options = f"{parameters.get('options') or ''} -c role={row['role']}".strip()
+            parameters["options"] = options
+        return parameters
+
+
+@contextmanager
+def lake_errors() -> Iterator[None]:
+    """Maps DuckDB's exceptions to ours. Their text is not passed on: it quotes paths and SQL."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error).lower()
+        if "no space left" in text:
+            raise DiskFull("No space left for the lake. Free some and try again.") from error
+        if "unable to connect to postgres" in text:
+            raise DatabaseUnavailable(
+                "The lake's catalog does not answer. Check that Postgres runs."
+            ) from error
+        if any(mark in text for mark in _CONFLICT):
+            raise LakeConflict("Another writer changed the lake first. Try again.") from error
+        if any(mark in text for mark in _DAMAGE):
+            raise LakeUnavailable(DAMAGED) from error
+        raise LakeUnavailable(
+            "The lake could not be read or written. Check that Postgres runs and that the object "
+            "store can be reached."
+        ) from error
+
+
+def _roll_back(cursor: "DuckDBPyConnection") -> None:
+    import duckdb
+
+    try:
+        cursor.rollback()
+    except duckdb.Error:
+        return  # a failed commit has ended the transaction
+
+
+def _lock_key(media_id: str) -> int:
+    digest = hashlib.sha256(media_id.encode()).digest()
+    # 0 is the whole lake's; two media on one key only wait for each other.
+    return int.from_bytes(digest[:4], signed=True) or 1

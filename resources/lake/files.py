@@ -1,0 +1,162 @@
+"""The lake as a list of Parquet files, and views over them for a DuckDB that knows no DuckLake."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resources.disk import fsync
+from resources.lake.connection import LakeConnection
+from resources.lake.storage import quoted
+from ytcaption.domain.transcripts.lake_schema import TABLES
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+@dataclass(frozen=True)
+class LakeFile:
+    """A Parquet file of a table with the file that lists its deleted rows, if there is one.
+
+    Attributes:
+        path: absolute, or `s3://...`; never written again.
+        deletes_path: Parquet with the positions (`pos`) of the rows that are gone.
+    """
+
+    path: str
+    size_bytes: int
+    deletes_path: str | None = None
+    deletes_size_bytes: int | None = None
+
+    @property
+    def parts(self) -> tuple[tuple[str, int], ...]:
+        """Path and size of each of its files."""
+        first = (self.path, self.size_bytes)
+        if self.deletes_path is None:
+            return (first,)
+        return (first, (self.deletes_path, self.deletes_size_bytes or 0))
+
+
+LakeFiles = Mapping[str, Sequence[LakeFile]]
+"""Table -> its files, all of one snapshot."""
+
+
+def list_files(lake: LakeConnection) -> dict[str, list[LakeFile]]:
+    """The files of each table, now.
+
+    Raises:
+        as `LakeConnection.cursor`.
+    """
+    listed = (
+        "select data_file, data_file_size_bytes, delete_file, delete_file_size_bytes "
+        "from ducklake_list_files('lake', $table)"
+    )
+    with lake.transaction() as cursor:
+        return {
+            table: [LakeFile(*row) for row in cursor.execute(listed, {"table": table}).fetchall()]
+            for table in TABLES
+        }
+
+
+def all_paths(files: LakeFiles) -> list[str]:
+    """Every path in it."""
+    return [path for table in files.values() for file in table for path, _ in file.parts]
+
+
+def table_query(table: str, files: Sequence[LakeFile]) -> str:
+    """A SELECT of the table's rows that are not deleted; without files, of its columns."""
+    names = ", ".join(column.name for column in TABLES[table])
+    whole = [file for file in files if file.deletes_path is None]
+    partial = [file for file in files if file.deletes_path is not None]
+    selects = []
+    if whole:
+        paths = _list(file.path for file in whole)
+        selects.append(
+            f"select {names} from read_parquet({paths}, schema => {_schema(table)}, "  # noqa: S608
+            "hive_partitioning => false)"
+        )
+    if partial:
+        pairs = ", ".join(
+            f"({quoted(file.path)}, {quoted(file.deletes_path or '')})" for file in partial
+        )
+        paths = _list(file.path for file in partial)
+        deletes = _list(file.deletes_path or "" for file in partial)
+        # Not by `schema`, with which DuckDB 1.5 finds no row numbers.
+        selects.append(
+            f"select {names} from ({_no_rows(table)} union all by name "  # noqa: S608
+            f"select * from read_parquet({paths}, union_by_name => true, "
+            "hive_partitioning => false, filename => true, file_row_number => true)"
+            ") as stored where not exists ("
+            f"select 1 from read_parquet({deletes}, filename => true, hive_partitioning => false) "
+            f"as gone join (values {pairs}) as pair (stored, gone) on pair.gone = gone.filename "
+            "where pair.stored = stored.filename and gone.pos = stored.file_row_number)"
+        )
+    return " union all ".join(selects) or _no_rows(table)
+
+
+def view_statements(files: LakeFiles) -> list[str]:
+    """`create view` of each table."""
+    return [f"create view {table} as {table_query(table, files[table])}" for table in TABLES]
+
+
+def missing_files(files: LakeFiles) -> list[str]:
+    """Local paths that are gone or have another size than the catalog says."""
+    parts = [part for table in files.values() for file in table for part in file.parts]
+    return [path for path, size in parts if not is_whole(Path(path), size)]
+
+
+def latest_snapshot(connection: "psycopg.Connection[dict]") -> int:
+    """Number of the last commit to the lake."""
+    row = connection.execute("select max(snapshot_id) as id from lake.ducklake_snapshot").fetchone()
+    return row["id"] if row else 0
+
+
+def fsync_new_files(
+    lake: LakeConnection, connection: "psycopg.Connection[dict]", since_snapshot: int
+) -> None:
+    """Make local files written since that snapshot outlive a power cut.
+
+    DuckDB leaves them to the kernel, and one emptied file fails every query of its table. A cut in
+    the moment between DuckLake's commit and this is what `lake verify --repair` is for.
+    """
+    folders = set()
+    rows = connection.execute(
+        "select t.table_name, f.path from ("
+        "select table_id, path, begin_snapshot from lake.ducklake_data_file union all "
+        "select table_id, path, begin_snapshot from lake.ducklake_delete_file"
+        ") f join lake.ducklake_table t using (table_id) where f.begin_snapshot > %s",
+        (since_snapshot,),
+    ).fetchall()
+    for row in rows:
+        path = Path(lake.storage.data_path) / "main" / row["table_name"] / row["path"]
+        fsync(path)
+        folders.add(path.parent)
+    for folder in folders:
+        fsync(folder)
+
+
+def _no_rows(table: str) -> str:
+    typed = ", ".join(f"cast(null as {column.type}) as {column.name}" for column in TABLES[table])
+    return f"select {typed} where false"
+
+
+def _schema(table: str) -> str:
+    """Of files that are older than a column, its values are null."""
+    columns = ", ".join(
+        f"{quoted(column.name)}: {{name: {quoted(column.name)}, type: {quoted(column.type)}, "
+        "default_value: null}"
+        for column in TABLES[table]
+    )
+    return f"map {{{columns}}}"
+
+
+def _list(paths: Iterable[str]) -> str:
+    return f"[{', '.join(quoted(path) for path in paths)}]"
+
+
+def is_whole(path: Path, size_bytes: int) -> bool:
+    """Whether the file is there with that size."""
+    try:
+        return path.stat().st_size == size_bytes
+    except FileNotFoundError:
+        return False

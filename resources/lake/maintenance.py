@@ -1,0 +1,134 @@
+"""What is done to the lake's files as a whole: erase, merge, forget damaged ones. One at a time."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from resources.lake.connection import LakeConnection
+from ytcaption.domain.transcripts.lake_schema import OF_A_TRANSCRIPTION
+
+if TYPE_CHECKING:
+    import psycopg
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What maintenance did; sizes in bytes.
+
+    Attributes:
+        snapshots_expired: earlier states that can no longer be read.
+    """
+
+    files_before: int
+    bytes_before: int
+    files_after: int
+    bytes_after: int
+    snapshots_expired: int
+
+
+def snapshot_count(connection: "psycopg.Connection[dict]") -> int:
+    """How many states of the lake can be read."""
+    row = connection.execute("select count(*) as known from lake.ducklake_snapshot").fetchone()
+    return row["known"] if row else 0
+
+
+def delete_rows(cursor: "DuckDBPyConnection", ids: Sequence[str]) -> None:
+    """Delete transcriptions, and the media that no other transcription is of."""
+    medias = [media_of(id) for id in ids]
+    for table in OF_A_TRANSCRIPTION:
+        cursor.execute(
+            f"delete from lake.main.{table} where transcription_id in $ids",  # noqa: S608
+            {"ids": ids},
+        )
+    cursor.execute(
+        "delete from lake.main.media where media_id in $medias and media_id not in "
+        "(select media_id from lake.main.transcripts)",
+        {"medias": medias},
+    )
+
+
+def media_of(id: str) -> str:
+    """The media's id in a transcription's."""
+    return id.partition(".")[0]
+
+
+def sweep(lake: LakeConnection, connection: "psycopg.Connection[dict]") -> None:
+    """Leave no byte of deleted rows: not in files, not in earlier snapshots, not in statistics.
+
+    The whole lake must be locked: files that no snapshot knows, such as a killed writer's, go too.
+    """
+    with lake.cursor() as cursor:
+        cursor.execute("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+        cursor.execute("call ducklake_expire_snapshots('lake', older_than => now())")
+        cursor.execute("call ducklake_cleanup_old_files('lake', cleanup_all => true)")
+        cursor.execute("call ducklake_delete_orphaned_files('lake', cleanup_all => true)")
+    _narrow_statistics(connection)
+
+
+def merge_files(lake: LakeConnection) -> None:
+    """Few large files instead of one a transcription, which every query has to open."""
+    with lake.cursor() as cursor:
+        cursor.execute("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+        cursor.execute("call ducklake_merge_adjacent_files('lake')")
+
+
+def forget_files(connection: "psycopg.Connection[dict]", paths: Iterable[str]) -> None:
+    """Take damaged data files out of the catalog, as if they had never been.
+
+    DuckLake itself can only delete rows that it can read. The tables are those of the DuckLake
+    specification 1.0 (ducklake.select/docs/stable/specification/tables/overview).
+    """
+    names = [path.rpartition("/")[2] for path in paths]
+    with connection.transaction():
+        rows = connection.execute(
+            "select data_file_id from lake.ducklake_data_file where path = any(%s)",
+            (names,),
+        ).fetchall()
+        ids = [row["data_file_id"] for row in rows]
+        for table in (
+            "delete_file",
+            "file_column_stats",
+            "file_partition_value",
+            "file_variant_stats",
+            "data_file",
+        ):
+            connection.execute(
+                f"delete from lake.ducklake_{table} where data_file_id = any(%s)",  # noqa: S608
+                (ids,),
+            )
+
+
+_NARROW = """
+    with live as (
+        select f.table_id, f.column_id,
+               min(f.min_value collate "C") as least, max(f.max_value collate "C") as most
+        from lake.ducklake_file_column_stats f
+        join lake.ducklake_data_file d using (data_file_id)
+        where d.end_snapshot is null
+        group by f.table_id, f.column_id
+    )
+    update lake.ducklake_table_column_stats s
+    set min_value = (select least from live l
+                     where l.table_id = s.table_id and l.column_id = s.column_id),
+        max_value = (select most from live l
+                     where l.table_id = s.table_id and l.column_id = s.column_id)
+    from lake.ducklake_column c
+    where c.table_id = s.table_id and c.column_id = s.column_id
+      and c.end_snapshot is null and c.column_type = 'varchar'
+"""
+
+
+def _narrow_statistics(connection: "psycopg.Connection[dict]") -> None:
+    """Smallest and largest text of each column, from the files there are.
+
+    DuckLake only ever widens them while files come and go, so a deleted title could stay in the
+    catalog as the largest one. Each process remembers them, too, by the number of the next file:
+    one number is left out, or it would write back what it remembers.
+    """
+    with connection.transaction():
+        connection.execute(
+            "update lake.ducklake_snapshot set next_file_id = next_file_id + 1 "
+            "where snapshot_id = (select max(snapshot_id) from lake.ducklake_snapshot)"
+        )
+        connection.execute(_NARROW)

@@ -1,0 +1,213 @@
+"""The bare process that runs one stranger's SELECT over the lake's files (rules 27 to 30).
+
+Started by `query.py` as `python -I query_child.py` with an empty environment; it imports nothing
+of this project. In: one JSON object on standard input. Out: a dot when the query begins, and when it
+has ended one line of JSON, then the rows as an Arrow stream.
+
+Before DuckDB is loaded the process gives up, for good: writing files, opening other files than the
+lake's and the libraries, the network, and memory and time over its limits.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+import traceback
+from contextlib import suppress
+
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
+_LANDLOCK_VERSION, _LANDLOCK_PATH_BENEATH = 1, 1
+_READ_FILE, _READ_DIR = 4, 8
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+
+_LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/sys/fs/cgroup")
+_SYSTEM_FILES = (
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/proc/self/cgroup",
+    "/proc/self/status",
+    "/proc/stat",
+    "/proc/meminfo",
+    "/proc/cpuinfo",
+    "/proc/sys/vm/overcommit_memory",
+    "/sys/devices/system/cpu/online",
+    "/dev/urandom",
+)
+START_S = 30.0
+"""Longest time until the query begins: Python starts and DuckDB loads, on a busy machine."""
+
+_DUCKDB_SHARE = 0.4  # of the address space; the rest is Python, Arrow, libraries and stacks
+_LITTLE_BYTES = 32 * 1024**2
+"""Left of the address space: what fails then may have failed for want of it."""
+
+
+def limit_resources(memory_bytes: int, time_s: float) -> None:
+    """Bound memory, processor time, open files and, to nothing, what can be written to files."""
+    bounds = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NOFILE: 256,
+        resource.RLIMIT_CPU: int(time_s + START_S) + 1,
+        resource.RLIMIT_AS: memory_bytes,
+    }
+    for kind, bound in bounds.items():
+        # macOS knows RLIMIT_AS and refuses to set it.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(kind, (bound, bound))
+    # The parent ends what takes too long; a parent that was killed cannot, so the alarm does.
+    signal.setitimer(signal.ITIMER_REAL, time_s + START_S)
+
+
+def confine(paths: list[str]) -> bool:
+    """Leave the process nothing but to read `paths` and the libraries; whether the kernel can.
+
+    Threads that run already are not bound by it, so it comes before numpy, Arrow and DuckDB.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    version = libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_VERSION)
+    if version < 1:
+        return False
+    # All the rights that this version knows: files (13 in the first), TCP, and scopes, which are
+    # signals and abstract sockets.
+    files = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1
+    fields = [files] + ([3] if version >= 4 else []) + ([3] if version >= 6 else [])
+    rules = struct.pack(f"{len(fields)}Q", *fields)
+    ruleset = libc.syscall(_LANDLOCK_CREATE_RULESET, rules, len(rules), 0)
+    if ruleset < 0:
+        return False
+    folders = {*_LIBRARY_FOLDERS, sys.prefix, sys.base_prefix, *sys.path}
+    for path in [*folders, *_SYSTEM_FILES, *paths]:
+        _allow_reading(libc, ruleset, path)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0) != 0:
+        return False
+    os.close(ruleset)
+    return True
+
+
+def _allow_reading(libc: ctypes.CDLL, ruleset: int, path: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return  # what is not there needs no right
+    rights = _READ_FILE | (_READ_DIR if os.path.isdir(path) else 0)  # noqa: PTH112
+    rule = struct.pack("=Qi", rights, descriptor)
+    libc.syscall(_LANDLOCK_ADD_RULE, ruleset, _LANDLOCK_PATH_BENEATH, rule, 0)
+    os.close(descriptor)
+
+
+class Refused(Exception):
+    """What is wrong with the query, in a sentence."""
+
+
+def answer(request: dict) -> tuple[dict, bytes]:
+    """Run the one SELECT: what is told of the result, and its rows as an Arrow stream."""
+    # To see what a parameter is, DuckDB would import pandas, which takes as long as all the rest.
+    sys.modules["pandas"] = None  # pyright: ignore[reportArgumentType]
+    import duckdb
+    import pyarrow as pa
+
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{int(request['memory_bytes'] * _DUCKDB_SHARE)}B",
+            "threads": "1",
+            "temp_directory": "",
+            "home_directory": "/nowhere",
+            "extension_directory": "/nowhere",
+            "secret_directory": "/nowhere",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "python_enable_replacements": "false",
+        },
+    )
+    paths = ", ".join("'" + path.replace("'", "''") + "'" for path in request["paths"])
+    connection.execute(f"set allowed_paths = [{paths}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set TimeZone = 'UTC'")
+    for view in request["views"]:
+        connection.execute(view)
+    unwanted = ",".join(request["optimizers_off"])
+    connection.execute(f"set disabled_optimizers = '{unwanted}'")
+    connection.execute("set lock_configuration = true")
+    os.write(sys.stdout.fileno(), b".")
+
+    statements = connection.extract_statements(request["sql"])
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise Refused("Give one statement, and let it be a SELECT.")
+    values = request["parameters"]
+    relation = connection.query(statements[0], params=values)  # pyright: ignore[reportArgumentType]
+    reader = relation.to_arrow_reader(1024)
+    rows_left, bytes_left, batches = request["rows"], request["bytes"], []
+    is_truncated = False
+    for batch in reader:
+        if batch.num_rows > rows_left:
+            batch, is_truncated = batch.slice(0, rows_left), True
+        batches.append(batch)
+        rows_left -= batch.num_rows
+        bytes_left -= batch.nbytes
+        if bytes_left < 0:
+            raise Refused(
+                f"The result is larger than {request['bytes'] >> 20} MiB. "
+                "Ask for fewer columns or rows."
+            )
+        if is_truncated:
+            break
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, reader.schema) as stream:
+        for batch in batches:
+            stream.write_batch(batch)
+    types = [str(type_) for type_ in relation.types]
+    return {"is_truncated": is_truncated, "types": types}, sink.getvalue().to_pybytes()
+
+
+def main() -> None:
+    """Read the request, answer it."""
+    request = json.load(sys.stdin.buffer)
+    limit_resources(request["memory_bytes"], request["time_s"])
+    confine(request["paths"])
+    # Else OpenBLAS and mimalloc take address space for each core that the query could use.
+    os.environ.update(OPENBLAS_NUM_THREADS="1", ARROW_DEFAULT_MEMORY_POOL="system")
+    data = b""
+    try:
+        told, data = answer(request)
+    except Refused as refusal:
+        told = {"error": str(refusal)}
+    except MemoryError:
+        told = {"is_out_of_memory": True}
+    except Exception as error:
+        told = {"error": str(error), "was_full": was_full(request["memory_bytes"])}
+        if not is_of_duckdb(error):
+            told = {"failure": traceback.format_exc()}
+        elif "Out of Memory Error" in str(error):
+            told = {"is_out_of_memory": True}
+    out = sys.stdout.buffer
+    out.write(json.dumps(told).encode() + b"\n" + data)
+    out.flush()
+    os._exit(0)  # nothing here needs an orderly end, and threads must not delay it
+
+
+def was_full(memory_bytes: int) -> bool:
+    """Whether the address space was all but taken at some time."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123
+            [peak] = [line for line in status if line.startswith("VmPeak:")]
+    except (OSError, ValueError):
+        return False  # macOS, where it has no bound either
+    return memory_bytes - int(peak.split()[1]) * 1024 < _LITTLE_BYTES
+
+
+def is_of_duckdb(error: Exception) -> bool:
+    """Whether DuckDB says it, itself or, while rows are read, through Arrow."""
+    return any(base.__module__ in ("_duckdb", "pyarrow.lib") for base in type(error).__mro__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""What a query gave, as CSV, JSON, Parquet or an Arrow stream."""
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from resources.lake.query import QueryResult
+from ytcaption.domain.csv_safety import safe_cell
+from ytcaption.domain.errors import QueryError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TableFormat = Literal["json", "csv", "parquet", "arrow"]
+
+MEDIA_TYPES: dict[TableFormat, str] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8; header=present",
+    "parquet": "application/vnd.apache.parquet",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+
+_BATCH_ROWS = 1_000
+
+
+def csv_lines(result: QueryResult) -> Iterator[str]:
+    """RFC 4180 with a head, some rows at a time; no spreadsheet runs a text as a formula."""
+    yield _written([result.columns])
+    rows = result.rows
+    for start in range(0, len(rows), _BATCH_ROWS):
+        yield _written(rows[start : start + _BATCH_ROWS])
+
+
+def _written(rows: Any) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    return safe_cell(value) if isinstance(value, str) else value
+
+
+def json_rows(result: QueryResult) -> list[dict[str, Any]]:
+    """One object a row: times as ISO 8601, bytes as base64, numbers that JSON has none of as null.
+
+    Raises:
+        QueryError: two columns have one name.
+    """
+    if len(set(result.columns)) < len(result.columns):
+        raise QueryError("Two columns of the result have the same name. Name one by `as`.")
+    return [
+        {name: _json(value) for name, value in zip(result.columns, row, strict=True)}
+        for row in result.rows
+    ]
+
+
+def _json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else None  # neither infinite nor NaN
+    if isinstance(value, Decimal):
+        return _json(float(value))
+    if isinstance(value, date | datetime | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {str(name): _json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    return str(value)
+
+
+def parquet_bytes(table: "pa.Table") -> bytes:
+    """One Parquet file.
+
+    Raises:
+        QueryError: a column has a type that Parquet has not.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    sink = pa.BufferOutputStream()
+    try:
+        parquet.write_table(table, sink)
+    except pa.ArrowException as error:
+        raise QueryError(
+            "The result has a column that Parquet has no type for, such as an interval. Cast it."
+        ) from error
+    return sink.getvalue().to_pybytes()
+
+
+def arrow_bytes(table: "pa.Table") -> bytes:
+    """One Arrow IPC stream."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def encoded(result: QueryResult, format: TableFormat) -> bytes:
+    """The rows in one of the formats; JSON is a list of objects.
+
+    Raises:
+        QueryError: they cannot be written in it.
+    """
+    if format == "parquet":
+        return parquet_bytes(result.table)
+    if format == "arrow":
+        return arrow_bytes(result.table)
+    if format == "csv":
+        return "".join(csv_lines(result)).encode()
+    return json.dumps(json_rows(result), ensure_ascii=False).encode()

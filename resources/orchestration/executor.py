@@ -1,0 +1,87 @@
+"""Makes the assets of a run one after the other in its own process, and waits well for their slots.
+
+Dagster's in-process executor waits for a slot of a pool without a pause, which takes a whole core
+(dagster-io/dagster#20367), hears of a free one up to 15 s late, and of no interrupt: a run that
+waits cannot be terminated.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster._core.execution.api import ExecuteRunWithPlanIterable
+from dagster._core.execution.context.system import PlanExecutionContext, PlanOrchestrationContext
+from dagster._core.execution.context_creation_job import PlanExecutionContextManager
+from dagster._core.execution.plan.execute_plan import inner_plan_execution_iterator
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.in_process import InProcessExecutor
+from dagster._utils.interrupts import pop_captured_interrupt
+
+from resources.processes.process_identity import name_process
+
+FIRST_LOOK_S, LAST_LOOK_S = 0.1, 1.0
+"""How long a run sleeps between two looks for its slot: at first, and when it has waited long."""
+
+_SLOWER = 1.1
+
+
+class Slots(InstanceConcurrencyContext):
+    """The run's slots in Dagster's pools."""
+
+    _looks = 0
+
+    def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
+        """Whether the asset has its slot now.
+
+        Raises:
+            DagsterExecutionInterruptedError: the run was terminated while it waited.
+        """
+        if pop_captured_interrupt():
+            raise dg.DagsterExecutionInterruptedError("Terminated while it waited for a slot.")
+        claimed = super().claim(concurrency_key, step_key, step_priority)
+        self._looks = 0 if claimed else self._looks + 1
+        self._pending_timeouts[step_key] = 0.0  # the sleep below is all there is to wait for
+        return claimed
+
+    def interval_to_next_pending_claim_check(self) -> float:
+        """Seconds to sleep before the next look."""
+        return min(LAST_LOOK_S, FIRST_LOOK_S * _SLOWER**self._looks)
+
+
+class RunExecutor(InProcessExecutor):
+    """Dagster's, with `Slots`."""
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        """The events of the run's assets."""
+        name_process(plan_context.instance, plan_context.dagster_run)
+        yield from ExecuteRunWithPlanIterable(
+            execution_plan=plan_context.execution_plan,
+            iterator=_made,
+            execution_context_manager=PlanExecutionContextManager(
+                job=plan_context.job,
+                retry_mode=plan_context.retry_mode,
+                execution_plan=plan_context.execution_plan,
+                run_config=plan_context.run_config,
+                dagster_run=plan_context.dagster_run,
+                instance=plan_context.instance,
+                raise_on_error=plan_context.raise_on_error,
+                output_capture=plan_context.output_capture,
+                step_dependency_config=self.step_dependency_config,
+            ),
+        )
+
+
+def _made(
+    job_context: PlanExecutionContext, execution_plan: ExecutionPlan
+) -> Iterator[dg.DagsterEvent]:
+    with Slots(job_context.instance, job_context.dagster_run) as slots:
+        yield from inner_plan_execution_iterator(job_context, execution_plan, slots)
+
+
+@dg.executor(name="in_process")
+def run_executor(_context: dg.InitExecutorContext) -> RunExecutor:
+    """For the job; attempts are counted in Postgres alone (rule 33)."""
+    return RunExecutor(retries=RetryMode.DISABLED)

@@ -1,0 +1,145 @@
+"""A transcription's runs in Dagster: ended when it is canceled, gone when it is erased."""
+
+import time
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from resources.orchestration.partitions import transcription_partitions
+from resources.processes.process_identity import RunProcess
+from ytcaption.domain.request import run_key
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+PARTITION_TAG = "dagster/partition"
+RUN_KEY_TAG = "dagster/run_key"
+
+LISTING_JOB = "list_channel"
+LISTING_ASSET = dg.AssetKey("channel_listing")
+
+FINISHED_STATUSES = [
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+]
+
+_POLL_S = 0.25
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def end_runs(instance: dg.DagsterInstance, id: str, attempt: int, run_id: str | None) -> None:
+    """Terminate the run of one attempt, whether it has claimed the transcription or still waits.
+
+    Args:
+        run_id: of the run that has claimed it.
+    """
+    for run in _runs(instance, id, _UNFINISHED):
+        if run.run_id == run_id or run.tags.get(RUN_KEY_TAG) == run_key(id, attempt):
+            instance.run_coordinator.cancel_run(run.run_id)
+
+
+def lists_channel(run: dg.DagsterRun) -> bool:
+    """Whether the run's partition is a channel; of all others of ours it is a transcription."""
+    return run.job_name == LISTING_JOB or LISTING_ASSET in (run.asset_selection or ())
+
+
+def end_run(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str, *, canceled: bool
+) -> None:
+    """Have Dagster believe that a run is over, where it is not, and free its slots."""
+    current = instance.get_run_by_id(run.run_id)
+    if current is not None and not current.is_finished:
+        report = instance.report_run_canceled if canceled else instance.report_run_failed
+        report(current, reason)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def kill_run(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str, *, canceled: bool
+) -> None:
+    """The same, and end its process with all its children, whatever it is stuck in, where that is
+    one of this machine."""
+    end_run(instance, run, reason, canceled=canceled)  # first: who sees it die finds it over
+    process = RunProcess.here(run.tags)
+    if process is not None:
+        process.kill()
+
+
+def erase_runs(
+    instance: dg.DagsterInstance, id: str, run_ids: Collection[str], wait_s: float
+) -> None:
+    """Leave nothing of the partition's runs, their events and their logs, nor the partition.
+
+    Args:
+        run_ids: those that are known to have worked on it. Repeated after a failure, their events
+            are found by these where the runs themselves are gone already.
+        wait_s: how long runs that were canceled have to end by themselves.
+    """
+    deadline = time.monotonic() + wait_s
+    while (unfinished := _runs(instance, id, _UNFINISHED)) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    for run in unfinished:
+        kill_run(instance, run, "Its transcription was erased.", canceled=True)
+    erased = {run.run_id for run in _runs(instance, id)} | set(run_ids)
+    _forget_latest(instance, id, erased)
+    for run_id in erased:
+        forget_run(instance, run_id)
+    instance.delete_dynamic_partition(transcription_partitions.name or "", id)
+
+
+def forget_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Leave nothing of a run that is over: checks' evaluations, events, logs, the run."""
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+
+    storage = instance.event_log_storage
+    with _index(instance) as connection:
+        # Dagster keeps them when the run's events go.
+        connection.execute(
+            AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id)
+        )
+    # The run last: by it the others are found.
+    storage.delete_events(run_id)
+    instance.compute_log_manager.delete_logs(prefix=[run_id])
+    instance.run_storage.delete_run(run_id)
+
+
+def _runs(
+    instance: dg.DagsterInstance, id: str, statuses: list[dg.DagsterRunStatus] | None = None
+) -> list[dg.DagsterRun]:
+    return list(instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: id}, statuses=statuses)))
+
+
+def _forget_latest(instance: dg.DagsterInstance, id: str, run_ids: Collection[str]) -> None:
+    """Each asset's row holds its latest materialization, metadata and all; Dagster keeps it when
+    the run's events go, and has no way to wipe a partition."""
+    import sqlalchemy as db
+    from dagster._core.storage.event_log.schema import AssetKeyTable
+
+    with _index(instance) as connection:
+        connection.execute(
+            AssetKeyTable.update()
+            .where(
+                db.or_(
+                    AssetKeyTable.c.last_run_id.in_(run_ids),
+                    AssetKeyTable.c.last_materialization.contains(id, autoescape=True),
+                )
+            )
+            .values(last_materialization=None)
+        )
+
+
+def _index(instance: dg.DagsterInstance) -> AbstractContextManager["Connection"]:
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage), "our dagster.yaml says Postgres"
+    return storage.index_connection()

@@ -1,0 +1,263 @@
+"""Postgres: pooled connections and transactions, by part of the system."""
+
+import os
+import select
+import threading
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import astuple
+from typing import Any, Literal, LiteralString, Self, cast
+
+import dagster as dg
+import psycopg
+from psycopg import AsyncConnection, Connection, sql
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+from pydantic import Field, PrivateAttr
+
+from resources.postgres.urls import ROLES, DatabaseUrls, database_urls
+from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, SetupError, StorageError
+from ytcaption.settings import Settings, load_settings
+
+Role = Literal["admin", "api", "dagster", "lake"]
+
+_LARGEST_POOL = 10
+_WAIT_S = 5.0  # for a connection, before the database counts as gone
+_TRUSTED_S = 1.0  # after its last use
+
+# By process too: a forked child must not talk on its parent's connections.
+_pools: dict[tuple[int, str, str], ConnectionPool[Connection[DictRow]]] = {}
+_pools_lock = threading.Lock()
+os.register_at_fork(after_in_child=lambda: globals().update(_pools_lock=threading.Lock()))
+
+
+class Postgres(dg.ConfigurableResource):
+    """Transactions on schema `ytcaption` with the rights of one part."""
+
+    role: Role = Field("dagster", description="Whose rights: admin, api, dagster or lake.")
+
+    _url: str | None = PrivateAttr(default=None)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, role: Role = "dagster") -> Self:
+        """Connected as `settings` say; otherwise the environment's settings are taken."""
+        resource = cls(role=role)
+        resource._url = getattr(database_urls(settings), role)
+        return resource
+
+    @property
+    def url(self) -> str:
+        """libpq's URL for this role. Holds a password: never shown."""
+        url = self._url or getattr(database_urls(load_settings()), self.role)
+        self._url = url
+        return url
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection[DictRow]]:
+        """A connection in one transaction, committed at the end, rolled back by an exception.
+
+        Raises:
+            DatabaseUnavailable: no answer, or the connection broke; nothing is committed, unless it
+                broke in the commit itself, so statements repeat safely.
+            DiskFull: the server has no space.
+            SetupError: the schema or its grants are missing.
+            StorageError: Postgres refused a statement.
+        """
+        with database_errors(), _connection(self.url, self.role) as connection:
+            yield connection
+
+    def rows(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
+        """What one statement that changes nothing gives, in one round trip. Where the connection
+        is found lost, the statement is sent once more on another.
+
+        Raises:
+            as `transaction`.
+        """
+        with database_errors():
+            for last in (False, True):
+                with _connection(self.url, self.role) as connection:
+                    try:
+                        connection.autocommit = True
+                        return connection.execute(statement, parameters).fetchall()
+                    except psycopg.OperationalError:
+                        if last or not connection.closed:
+                            raise
+                    finally:
+                        if not connection.closed:
+                            connection.autocommit = False
+        raise AssertionError("unreachable")
+
+    @contextmanager
+    def own_connection(self) -> Iterator[Connection[DictRow]]:
+        """A connection outside the pool in autocommit, for LISTEN.
+
+        Raises:
+            as `transaction`.
+        """
+        with database_errors():
+            connection = Connection[DictRow].connect(
+                self.url, autocommit=True, row_factory=dict_row, **_CONNECT
+            )
+            with connection:
+                take_role(connection, self.role)
+                yield connection
+
+    async def notifications(self, channel: str) -> AsyncGenerator[str | None]:
+        """Payloads of NOTIFY on a channel, for ever, on a connection of its own. The first is None:
+        from here on nothing is missed. No role is taken, since LISTEN needs no right.
+
+        Raises:
+            DatabaseUnavailable: no answer, or the connection was lost.
+        """
+        with database_errors():
+            connection = await AsyncConnection.connect(self.url, autocommit=True, **_CONNECT)
+            async with connection:
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                yield None
+                async for notification in connection.notifies():
+                    yield notification.payload
+
+
+# A peer that vanished is noticed within half a minute, not after the kernel's two hours.
+_CONNECT: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Maps psycopg's exceptions to ours. Their text is not passed on: it quotes SQL and values."""
+    try:
+        yield
+    except psycopg.errors.DiskFull as error:
+        raise DiskFull("The database has no space left. Free some and try again.") from error
+    except PoolTimeout as error:
+        raise DatabaseUnavailable(
+            "The database did not answer. Check that Postgres runs; what failed can be repeated."
+        ) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailable(
+            "The connection to the database was lost. Check that Postgres runs; what failed can be "
+            "repeated."
+        ) from error
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
+        raise SetupError("The database is not set up. Run `ytcaption migrate`.") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SetupError(
+            "The database refused a statement that this part has no right to. "
+            "Run `ytcaption migrate`."
+        ) from error
+    except psycopg.Error as error:
+        raise StorageError("The database refused a statement.") from error
+
+
+def take_role(connection: Connection[Any], role: Role) -> None:
+    """On a server where all parts log in as one user, take the rights of one part.
+
+    A server that did not let `migrate` make roles has none to take; the user's own rights remain.
+    """
+    name = ROLES.get(role)
+    if name is None:
+        return
+    try:
+        with connection.transaction():
+            connection.execute("select set_config('role', %s, false)", (name,))
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege):
+        return
+
+
+def close_pools(urls: DatabaseUrls) -> None:
+    """Close this process's pools on these databases."""
+    with _pools_lock:
+        keys = [key for key in _pools if key[0] == os.getpid() and key[1] in astuple(urls)]
+        closing = [_pools.pop(key) for key in keys]
+    for pool in closing:
+        pool.close()
+
+
+class _PooledConnection(Connection[DictRow]):
+    rested_at = 0.0
+
+
+def _rest(connection: Connection[DictRow]) -> None:
+    if isinstance(connection, _PooledConnection):
+        connection.rested_at = time.monotonic()
+
+
+@contextmanager
+def _connection(url: str, role: Role) -> Iterator[Connection[DictRow]]:
+    """One that works, in a transaction. Those that the server ended, as many as the pool holds, go
+    at once: the pool's own `check` would sleep for seconds after each."""
+    pool = _pool(url, role)
+    connection = pool.getconn()
+    for _ in range(_LARGEST_POOL):
+        if _works(connection):
+            break
+        connection.close()
+        pool.putconn(connection)
+        connection = pool.getconn()
+    try:
+        with connection:
+            yield connection
+    finally:
+        pool.putconn(connection)
+
+
+def _works(connection: Connection[DictRow]) -> bool:
+    """Whether the server has not ended it. That shows on its socket; only one that rested longer
+    is asked, which takes a round trip."""
+    rested_at = connection.rested_at if isinstance(connection, _PooledConnection) else 0.0
+    told = select.poll()
+    try:
+        told.register(connection.fileno(), select.POLLIN)
+        if time.monotonic() - rested_at <= _TRUSTED_S and not told.poll(0):
+            return True
+        cast(Any, ConnectionPool.check_connection)(connection)
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
+    # Of the process, not of the resource: Dagster makes resources anew for each run and tick.
+    key = (os.getpid(), url, role)
+    with _pools_lock:
+        pool = _pools.get(key)
+        if pool is None:
+            pool = _pools[key] = _open_pool(url, role)
+    return pool
+
+
+def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
+    def configure(connection: Connection[DictRow]) -> None:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("set statement_timeout = '60s'")
+        connection.execute("set lock_timeout = '20s'")
+        connection.execute("set idle_in_transaction_session_timeout = '120s'")
+        take_role(connection, role)
+        connection.commit()
+
+    return ConnectionPool(
+        url,
+        kwargs={**_CONNECT, "row_factory": dict_row},
+        connection_class=_PooledConnection,
+        min_size=0,
+        max_size=_LARGEST_POOL,
+        max_idle=60,
+        timeout=_WAIT_S,
+        # Short: while it tries in vain it waits longer and longer, and each caller asks it anew.
+        reconnect_timeout=_WAIT_S,
+        configure=configure,
+        reset=_rest,
+        name=f"ytcaption-{role}",
+        open=True,
+    )

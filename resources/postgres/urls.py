@@ -1,0 +1,135 @@
+"""Where each part finds its database. Computed from settings alone; nothing is started or asked."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+from ytcaption.domain.errors import SetupError
+from ytcaption.settings import Settings
+
+DATABASE = "ytcaption"
+DAGSTER_DATABASE = "dagster"
+ROLES = {"api": "ytcaption_api", "dagster": "ytcaption_dagster", "lake": "ytcaption_lake"}
+SUPERUSER = "postgres"
+PORT = "5432"  # in the socket's name; said everywhere, since libpq heeds PGPORT
+
+SOCKET_NAME = f".s.PGSQL.{PORT}"
+_LONGEST_SOCKET_PATH = 103  # macOS; Linux takes 107
+
+
+@dataclass(frozen=True)
+class DatabaseUrls:
+    """libpq URLs, with passwords: never logged, never in run config.
+
+    Attributes:
+        admin: owns everything; for `migrate` alone.
+        api, dagster, lake: with the rights of that part.
+        dagster_storage: SQLAlchemy's, for dagster-postgres, naming psycopg2: with SQLAlchemy 2.1 a
+            bare `postgresql://` picks psycopg 3, and every Dagster run stays NOT_STARTED.
+    """
+
+    admin: str
+    api: str
+    dagster: str
+    lake: str
+    dagster_storage: str
+
+
+def postgres_folder(settings: Settings) -> Path:
+    """All of the embedded server's files."""
+    return settings.home / "postgres"
+
+
+def socket_folder(settings: Settings) -> Path:
+    """The embedded server's socket: under the home, or where that path is none for a socket, in a
+    folder of this user's own below /tmp, named by the home."""
+    folder = postgres_folder(settings) / "run"
+    # A comma separates hosts for libpq.
+    if len(os.fsencode(folder / SOCKET_NAME)) <= _LONGEST_SOCKET_PATH and "," not in str(folder):
+        return folder
+    digest = hashlib.sha256(os.fsencode(settings.home)).hexdigest()[:16]
+    # /tmp by name: TMPDIR may differ between two processes of one installation.
+    return Path("/tmp") / f"ytcaption-{os.geteuid()}-{digest}" / "run"  # noqa: S108
+
+
+def database_urls(settings: Settings) -> DatabaseUrls:
+    """The URLs of the embedded server, or of the one that is set.
+
+    Raises:
+        SetupError: a URL in the settings cannot be read.
+    """
+    if settings.database_url is None:
+        host = {"host": str(socket_folder(settings)), "port": PORT}
+        admin = {**host, "user": SUPERUSER, "dbname": DATABASE}
+        by_role = {part: {**admin, "user": role} for part, role in ROLES.items()}
+        storage = {**by_role["dagster"], "dbname": DAGSTER_DATABASE}
+    else:
+        admin = _parsed(settings.database_url.get_secret_value(), "DATABASE_URL")
+        by_role = dict.fromkeys(ROLES, admin)
+        storage = {**admin, "dbname": DAGSTER_DATABASE}
+    if settings.dagster_database_url is not None:
+        storage = _parsed(settings.dagster_database_url.get_secret_value(), "DAGSTER_DATABASE_URL")
+    if settings.lake_database_url is not None:
+        by_role["lake"] = _parsed(
+            settings.lake_database_url.get_secret_value(), "LAKE_DATABASE_URL"
+        )
+    return DatabaseUrls(
+        admin=_url(admin),
+        api=_url(by_role["api"]),
+        dagster=_url(by_role["dagster"]),
+        lake=_url(by_role["lake"]),
+        dagster_storage=_url(storage, scheme="postgresql+psycopg2"),
+    )
+
+
+def with_database(url: str, database: str) -> str:
+    """The same server and user, another database."""
+    return _url({**_parameters(url), "dbname": database})
+
+
+def database_name(url: str) -> str:
+    """The database that the URL leads to; libpq's default is the user's name."""
+    parameters = _parameters(url)
+    return parameters.get("dbname") or parameters.get("user") or DATABASE
+
+
+def libpq_url(url: str) -> str:
+    """A SQLAlchemy URL as libpq's."""
+    return url.replace("postgresql+psycopg2://", "postgresql://", 1)
+
+
+def _parsed(text: str, name: str) -> dict[str, str]:
+    for scheme in ("postgresql+psycopg2://", "postgresql+psycopg://"):
+        text = text.replace(scheme, "postgresql://", 1) if text.startswith(scheme) else text
+    try:
+        return {"dbname": DATABASE, **_parameters(text)}
+    except ProgrammingError:
+        # `from None`: libpq's message quotes the URL, password and all.
+        raise SetupError(
+            f"YTCAPTION_{name} cannot be read. Write "
+            "postgresql://user:password@host:5432/database, with special characters of the "
+            "password percent-encoded."
+        ) from None
+
+
+def _parameters(url: str) -> dict[str, str]:
+    return {name: str(value) for name, value in conninfo_to_dict(url).items() if value}
+
+
+def _url(parameters: dict[str, str], scheme: str = "postgresql") -> str:
+    rest = dict(parameters)
+    user, password = rest.pop("user", ""), rest.pop("password", "")
+    host, port, dbname = rest.pop("host", ""), rest.pop("port", ""), rest.pop("dbname", "")
+    who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    if "/" in host or "," in host or "," in port:  # a socket folder, or several hosts
+        rest = {"host": host, **({"port": port} if port else {}), **rest}
+        where = ""
+    else:
+        where = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    query = f"?{urlencode(rest, quote_via=quote, safe='/')}" if rest else ""
+    return f"{scheme}://{f'{who}@' if who else ''}{where}/{quote(dbname, safe='')}{query}"

@@ -1,0 +1,65 @@
+"""The transcripts that a search looks into."""
+
+from collections.abc import Collection
+from typing import LiteralString
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from resources.search.retriever import Document, Order
+from resources.search.scope import Scope
+
+
+def newest_documents(
+    connection: Connection[DictRow], scope: Scope, most: int, order: Order = "recency"
+) -> dict[str, Document]:
+    """Those in scope that come first, by id: the oldest where the order is `time`."""
+    rows = connection.execute(
+        _DOCUMENTS + scope.where + _first_in(order), scope.values | {"most": most}
+    )
+    return {row["id"]: Document(**row) for row in rows}
+
+
+def documents_of(
+    connection: Connection[DictRow], scope: Scope, ids: Collection[str]
+) -> dict[str, Document]:
+    """Those of these ids that are in scope."""
+    if not ids:
+        return {}
+    rows = connection.execute(
+        _DOCUMENTS + scope.where + " and transcription.id = any(%(ids)s)",
+        scope.values | {"ids": list(ids)},
+    )
+    return {row["id"]: Document(**row) for row in rows}
+
+
+def newest_ids(connection: Connection[DictRow], most: int, order: Order = "recency") -> list[str]:
+    """Those of all that come first, and some that are not searched among them."""
+    rows = connection.execute(_COMPLETED + _first_in(order), {"most": most})
+    return [row["id"] for row in rows]
+
+
+def _first_in(order: Order) -> LiteralString:
+    return _OLDEST_FIRST if order == "time" else _NEWEST_FIRST
+
+
+_DOCUMENTS: LiteralString = """
+select transcription.id, transcription.media_id,
+    coalesce(
+        transcription.published_on, ytcaption.search_day(media.info, transcription.created_at)
+    ) as published_on,
+    media.info ->> 'channel' as channel, media.info ->> 'channel_id' as channel_id,
+    ytcaption.search_channel(media.info) as channel_key,
+    ytcaption.written_language(transcription.language, transcription.options) as language
+from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
+where
+"""
+_COMPLETED: LiteralString = """
+select transcription.id from ytcaption.transcription where transcription.status = 'completed'
+"""
+_NEWEST_FIRST: LiteralString = (
+    " order by transcription.published_on desc, transcription.id desc limit %(most)s"
+)
+_OLDEST_FIRST: LiteralString = (
+    " order by transcription.published_on, transcription.id limit %(most)s"
+)

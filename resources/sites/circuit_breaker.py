@@ -1,0 +1,279 @@
+"""Sites that refuse or fail: after five failures in a row no download starts there for a while.
+
+A row a site in Postgres, for all processes. No row: all is well. A row counts failures and is
+*closed*; with `opened_at` it is *open*, and from `probe_at` on one run may try: it *probes*. Its
+success closes, its failure opens again, and where it ends with neither, the next one tries. Rows
+are locked after the transcription's or channel's own. Looks at channels count as downloads do.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from resources.alerts import raise_alert
+from resources.events import add_site_event
+from resources.postgres.connection import Postgres
+from resources.postgres.jsonb import clean
+from resources.postgres.notify import WORK_CHANNEL, notify
+from resources.sites.domains import site_code, site_of
+from resources.sites.wait_reasons import waiting_message
+from ytcaption.domain.caller import owner_code
+from ytcaption.domain.errors import SourceBlocked, SourcePaused, SourceUnavailable
+from ytcaption.domain.events import EventType
+
+logger = logging.getLogger(__name__)
+
+FAILURES = 5
+"""In a row."""
+
+COOL_S = 60.0
+"""From the last failure to the probe; longer where the site says so by `Retry-After`."""
+
+BLAMED = frozenset({SourceBlocked.code, SourceUnavailable.code})
+"""Errors that are the site's; a media that is private or gone is none, nor is a full disk."""
+
+
+@dataclass(frozen=True)
+class Breaker:
+    """One site that has failed since its last success, or that an operator has closed off.
+
+    Attributes:
+        failures: in a row.
+        code: of the last failure.
+        probe_at: when one may try, while it is open; None: an operator closes it.
+        is_probed: a run is trying.
+        opened_by: the operator: `local`, `key:<id>` or `jwt:<issuer>:<subject>`.
+        waiting: transcriptions in the queue whose audio is to come from there.
+    """
+
+    site: str
+    failures: int
+    code: str | None
+    opened_at: datetime | None
+    probe_at: datetime | None
+    is_probed: bool
+    reason: str
+    opened_by: str | None
+    waiting: int
+
+    @property
+    def state(self) -> Literal["closed", "open", "probing"]:
+        """As one word."""
+        if self.opened_at is None:
+            return "closed"
+        return "probing" if self.is_probed else "open"
+
+    @property
+    def message(self) -> str:
+        """Why nothing is downloaded from it, while it is open."""
+        return waiting_message(self.site, self.failures, self.probe_at)
+
+
+def hold_site(connection: Connection[DictRow], site: str) -> None:
+    """Until the transaction ends: who counts the downloads of a site does so alone."""
+    connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"site {site}",))
+
+
+def let_through(
+    connection: Connection[DictRow], row: DictRow, site: str, per_site: int
+) -> SourcePaused | None:
+    """Nothing where the run of this row may download from the site now, else why not.
+
+    Args:
+        row: a running transcription, held; so is the site, by `hold_site`.
+        per_site: most downloads from one site at a time.
+    """
+    breaker = connection.execute(
+        "select *, probe_at <= now() as is_due from ytcaption.breaker where site = %s for update",
+        (site,),
+    ).fetchone()
+    if breaker is None or breaker["opened_at"] is None:
+        return _without_place(connection, row, site, per_site)
+    # Seen by a statement of its own, after the lock: who probes now is seen.
+    busy = connection.execute(
+        "select is_probed from ytcaption.busy_site where site = %s", (site,)
+    ).fetchone()
+    if not breaker["is_due"] or (busy and busy["is_probed"]):
+        return SourcePaused(waiting_message(site, breaker["failures"], breaker["probe_at"]))
+    _probe(connection, breaker, row["run_id"])
+    return None
+
+
+def probe_if_due(connection: Connection[DictRow], site: str, run_id: str) -> None:
+    """A look at one of the site's channels begins: it is the probe where one is due."""
+    breaker = connection.execute(
+        "select * from ytcaption.breaker where site = %s and probe_at <= now() for update", (site,)
+    ).fetchone()
+    busy = connection.execute(
+        "select is_probed from ytcaption.busy_site where site = %s", (site,)
+    ).fetchone()
+    if breaker is not None and not (busy and busy["is_probed"]):
+        _probe(connection, breaker, run_id)
+
+
+def _probe(connection: Connection[DictRow], breaker: DictRow, run_id: str) -> None:
+    site = breaker["site"]
+    connection.execute(
+        "update ytcaption.breaker set probe_run_id = %s where site = %s", (run_id, site)
+    )
+    data = {"site": site_code(site), "failures": breaker["failures"]}
+    add_site_event(connection, EventType.BREAKER_PROBED, data, run_id)
+
+
+def _without_place(
+    connection: Connection[DictRow], row: DictRow, site: str, per_site: int
+) -> SourcePaused | None:
+    others = connection.execute(
+        """
+        select count(*) as number from ytcaption.transcription
+        where status = 'running' and is_downloading and source_site = %s and id <> %s
+        """,
+        (site, row["id"]),
+    ).fetchone()
+    if others is None or others["number"] < per_site:
+        return None
+    return SourcePaused(f"{per_site} downloads from {site} are under way. It waits for its turn.")
+
+
+def note_failure(
+    connection: Connection[DictRow],
+    site: str,
+    run_id: str,
+    code: str,
+    retry_after_s: float | None,
+    example: str,
+) -> float | None:
+    """The download or listing of this run, which was let through, has failed by the site's fault.
+    Seconds until the next one may try where it was the probe, else None.
+
+    Args:
+        example: id of what failed, for whom it is told to.
+    """
+    breaker = connection.execute(
+        """
+        insert into ytcaption.breaker as known (site, failures, code) values (%s, 1, %s)
+        on conflict (site) do update set failures = known.failures + 1, code = excluded.code
+        returning *
+        """,
+        (site, code),
+    ).fetchone()
+    assert breaker is not None
+    is_probe = breaker["opened_at"] is not None and breaker["probe_run_id"] == run_id
+    # Others than the probe began before it was open.
+    if not is_probe and (breaker["opened_at"] is not None or breaker["failures"] < FAILURES):
+        return None
+    cool_s = max(COOL_S, retry_after_s or 0.0)
+    connection.execute(
+        """
+        update ytcaption.breaker
+        set opened_at = now(), probe_at = now() + make_interval(secs => %s), probe_run_id = null
+        where site = %s
+        """,
+        (cool_s, site),
+    )
+    data = {"site": site_code(site), "code": code, "failures": breaker["failures"]}
+    add_site_event(connection, EventType.BREAKER_OPENED, data, run_id)
+    if breaker["opened_at"] is None:
+        raise_alert(connection, "breaker_opened", site, example)
+    logger.warning("no downloads from %s for now: %d failures", site, breaker["failures"])
+    return cool_s if is_probe else None
+
+
+def note_success(connection: Connection[DictRow], site: str, run_id: str) -> None:
+    """The download or listing of this run has succeeded. Of those that began before the breaker
+    opened it proves nothing."""
+    closed = connection.execute(
+        "delete from ytcaption.breaker "
+        "where site = %s and (opened_at is null or probe_run_id = %s) returning opened_at",
+        (site, run_id),
+    ).fetchone()
+    if closed is not None and closed["opened_at"] is not None:
+        data = {"site": site_code(site)}
+        add_site_event(connection, EventType.BREAKER_CLOSED, data, run_id)
+        logger.warning("downloads from %s go on", site)
+
+
+def note_listed(connection: Connection[DictRow], site: str, run_id: str) -> None:
+    """The look of this run has succeeded. Where downloads from the site have failed and wait, it
+    proves nothing: sites that refuse their media give their lists and feeds all the same."""
+    waits = connection.execute(
+        "select from ytcaption.transcription "
+        "where status in ('queued', 'running') and source_site = %s limit 1",
+        (site,),
+    ).fetchone()
+    if waits is None:
+        note_success(connection, site, run_id)
+
+
+def breakers(postgres: Postgres) -> list[Breaker]:
+    """All that have failed or are open, the open ones first.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`.
+    """
+    with postgres.transaction() as connection:
+        rows = connection.execute(
+            """
+            select site, breaker.failures, breaker.code, breaker.opened_at, breaker.probe_at,
+                busy_site.is_probed, breaker.reason, breaker.opened_by,
+                (select count(*) from ytcaption.transcription
+                 where status = 'queued' and source_site = breaker.site) as waiting
+            from ytcaption.breaker join ytcaption.busy_site using (site)
+            order by breaker.opened_at, site
+            """
+        ).fetchall()
+    return [Breaker(**row) for row in rows]
+
+
+def site_named(text: str) -> str:
+    """The site that an operator means by its name, a host or a URL.
+
+    Raises:
+        InvalidUrl: it is none of them.
+    """
+    return site_of(text if "://" in text else f"https://{text}")
+
+
+def open_breaker(postgres: Postgres, site: str, reason: str, by: str) -> None:
+    """Let no download start from a site until `close_breaker`. What runs is not disturbed.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`.
+    """
+    with postgres.transaction() as connection:
+        connection.execute(
+            """
+            insert into ytcaption.breaker (site, opened_at, reason, opened_by)
+            values (%s, now(), %s, %s)
+            on conflict (site) do update
+            set opened_at = now(), probe_at = null, probe_run_id = null,
+                reason = excluded.reason, opened_by = excluded.opened_by
+            """,
+            (site, clean(reason), by),
+        )
+        data = {"site": site_code(site), "by": owner_code(by)}
+        add_site_event(connection, EventType.BREAKER_OPENED, data)
+    logger.warning("downloads from %s stopped by %s", site, by)
+
+
+def close_breaker(postgres: Postgres, site: str, by: str) -> bool:
+    """Let downloads from a site start again, its failures forgotten; whether it was open.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`.
+    """
+    with postgres.transaction() as connection:
+        known = connection.execute(
+            "delete from ytcaption.breaker where site = %s returning opened_at", (site,)
+        ).fetchone()
+        was_open = known is not None and known["opened_at"] is not None
+        if was_open:
+            data = {"site": site_code(site), "by": owner_code(by)}
+            add_site_event(connection, EventType.BREAKER_CLOSED, data)
+            notify(connection, WORK_CHANNEL, "")  # what has waited is due: the sensor wakes up
+    logger.warning("downloads from %s resumed by %s", site, by)
+    return was_open

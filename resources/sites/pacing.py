@@ -1,0 +1,289 @@
+"""Pacing of sites, in Postgres and so for all processes: when bulk work may take more of one.
+
+Whoever is let through notes it, interactive ones too; only bulk ones are held. Lists of channels
+ask `may_list` and note what they have asked by `note_listing`, both in one transaction.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from resources.postgres.connection import Postgres
+from resources.sites.domains import site_of
+from resources.sites.wait_reasons import rest_message
+from ytcaption.domain.errors import InvalidUrl, SetupError, SourceResting
+from ytcaption.domain.media.pacing import Pacing, Rest, SiteUse, seconds_until
+from ytcaption.settings import Settings, load_settings
+
+KEPT_DAYS = 60
+"""Days that what a site has given is known."""
+
+_USE = """
+select wanted.site, pace.next_at, pace.rest_code, pace.rests_until,
+    coalesce(site_day.bytes, 0) as bytes_today,
+    exists (
+        select from ytcaption.transcription
+        where status = 'running' and priority = 'bulk' and source_site = wanted.site
+            and id <> %(but)s and (is_downloading or not %(only_downloads)s)
+    ) as is_busy
+from unnest(%(sites)s::text[]) as wanted (site)
+left join ytcaption.pace on pace.site = wanted.site
+left join ytcaption.site_day on site_day.site = wanted.site and site_day.day = %(day)s
+"""
+
+
+@dataclass(frozen=True)
+class RestingSite:
+    """A site that bulk work leaves alone.
+
+    Attributes:
+        code: `quiet_hours`, `bytes_a_day` or `pause`.
+        message: why, in words.
+        until: None: until the download that is under way has ended.
+        waiting: bulk transcriptions in the queue whose audio is to come from there.
+    """
+
+    site: str
+    code: str
+    message: str
+    until: datetime | None
+    waiting: int
+
+
+def check_pacing(settings: Settings) -> None:
+    """Nothing for settings whose sites are sites.
+
+    Raises:
+        SetupError: one goes by another name.
+    """
+    pacing = settings.pacing
+    for name, value in (
+        ("BULK_PAUSE_S", pacing.pause_s),
+        ("BULK_BYTES_PER_DAY", pacing.bytes_per_day),
+        ("LISTS_PER_MINUTE", pacing.lists_per_minute),
+        ("QUIET_HOURS", pacing.quiet_hours),
+    ):
+        for site in value.others:
+            try:
+                meant = site_of(f"https://{site}")
+            except InvalidUrl:
+                meant = "example.org"
+            if meant != site:
+                raise SetupError(f"YTCAPTION_{name} names {site}: write {meant}.")
+
+
+def moment(connection: Connection[DictRow]) -> datetime:
+    """Now, by the database's clock."""
+    row = connection.execute("select now() as now").fetchone()
+    assert row is not None
+    return row["now"]
+
+
+def rests(
+    connection: Connection[DictRow], pacing: Pacing, sites: Iterable[str], now: datetime
+) -> dict[str, Rest]:
+    """Why bulk work leaves these sites alone, those that it does; kept for readers."""
+    found: dict[str, Rest] = {}
+    for row in _uses(connection, pacing, list(sites), now):
+        rest = pacing.rest(row["site"], _use(row), now)
+        if rest is not None:
+            found[row["site"]] = rest
+        told = (rest.code, rest.until) if rest else (None, None)
+        if told != (row["rest_code"], row["rests_until"]):
+            connection.execute(
+                """
+                insert into ytcaption.pace (site, rest_code, rests_until) values (%s, %s, %s)
+                on conflict (site) do update set rest_code = excluded.rest_code,
+                    rests_until = excluded.rests_until, updated_at = now()
+                """,
+                (row["site"], *told),
+            )
+    return found
+
+
+def why_bulk_waits(
+    connection: Connection[DictRow], row: DictRow, site: str, pacing: Pacing
+) -> SourceResting | None:
+    """Nothing where the run of this row, a bulk one, may download from the site now.
+
+    Args:
+        row: a running transcription, held; so is the site (`breaker.hold_site`).
+    """
+    now = moment(connection)
+    (use,) = _uses(connection, pacing, [site], now, but=row["id"], only_downloads=True)
+    rest = pacing.rest(site, _use(use), now)
+    return SourceResting(rest_message(site, rest.code, rest.until)) if rest else None
+
+
+def note_download(connection: Connection[DictRow], site: str, pacing: Pacing) -> None:
+    """A download from the site begins: bulk ones wait from now on."""
+    connection.execute(
+        """
+        insert into ytcaption.pace as known (site, pause_s, next_at)
+        values (%(site)s, %(pause_s)s, now() + make_interval(secs => %(pause_s)s))
+        on conflict (site) do update set pause_s = excluded.pause_s, updated_at = now(),
+            next_at = greatest(known.next_at, excluded.next_at)
+        """,
+        {"site": site, "pause_s": pacing.drawn_pause_s(site)},
+    )
+    _add(connection, site, pacing, downloads=1)
+
+
+def note_download_end(connection: Connection[DictRow], site: str) -> None:
+    """A download from the site has ended, well or not: the pause begins."""
+    connection.execute(
+        "update ytcaption.pace set next_at = now() + make_interval(secs => pause_s), "
+        "updated_at = now() where site = %s and pause_s > 0",
+        (site,),
+    )
+
+
+def note_bytes(postgres: Postgres, site: str, pacing: Pacing, number: int) -> None:
+    """So many bytes came from the site.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`.
+    """
+    with postgres.transaction() as connection:
+        _add(connection, site, pacing, bytes_=number)
+
+
+def may_list(
+    connection: Connection[DictRow],
+    site: str,
+    now: datetime | None = None,
+    pacing: Pacing | None = None,
+) -> float:
+    """Seconds to wait before a list may be asked of the site; 0: it may be now. The site is held
+    until the transaction ends, so that no two are let through for one.
+
+    Args:
+        now: None: by the database's clock.
+        pacing: None: the settings'.
+    """
+    pacing = pacing or load_settings().pacing
+    if not pacing.lists_per_minute.of(site):
+        return 0.0
+    connection.execute(
+        "insert into ytcaption.pace (site) values (%s) on conflict (site) do nothing", (site,)
+    )
+    row = connection.execute(
+        "select lists_next_at from ytcaption.pace where site = %s for update", (site,)
+    ).fetchone()
+    return seconds_until(row["lists_next_at"] if row else None, now or moment(connection))
+
+
+def note_listing(
+    connection: Connection[DictRow],
+    site: str,
+    now: datetime | None = None,
+    pacing: Pacing | None = None,
+    requests: int = 1,
+) -> None:
+    """So many requests for lists are made of the site, from now on."""
+    pacing = pacing or load_settings().pacing
+    _add(connection, site, pacing, lists=requests)
+    rate = pacing.lists_per_minute.of(site)
+    if not rate:
+        return
+    connection.execute(
+        """
+        insert into ytcaption.pace as known (site, lists_next_at)
+        values (%(site)s, %(now)s + make_interval(secs => %(step_s)s))
+        on conflict (site) do update set updated_at = now(), lists_next_at
+            = greatest(known.lists_next_at, %(now)s) + make_interval(secs => %(step_s)s)
+        """,
+        {"site": site, "now": now or moment(connection), "step_s": 60.0 * requests / rate},
+    )
+
+
+def quiet_sites(postgres: Postgres, pacing: Pacing) -> list[str]:
+    """Sites of channels that are left alone at this hour, by the database's clock.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.rows`.
+    """
+    rows = postgres.rows("select distinct site, now() as now from ytcaption.channel", {})
+    return [row["site"] for row in rows if pacing.is_quiet(row["site"], row["now"])]
+
+
+def resting_sites(postgres: Postgres) -> list[RestingSite]:
+    """Sites that bulk work waits for, those that hold up most first.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`.
+    """
+    rows = postgres.rows(
+        """
+        select site, rest_code, rests_until, count(*) as waiting
+        from ytcaption.pace join ytcaption.transcription on source_site = site
+        where status = 'queued' and priority = 'bulk'
+            and rest_code is not null and (rests_until is null or rests_until > now())
+        group by site order by waiting desc, site
+        """,
+        {},
+    )
+    return [
+        RestingSite(
+            row["site"],
+            row["rest_code"],
+            rest_message(row["site"], row["rest_code"], row["rests_until"]),
+            row["rests_until"],
+            row["waiting"],
+        )
+        for row in rows
+    ]
+
+
+def _uses(
+    connection: Connection[DictRow],
+    pacing: Pacing,
+    sites: list[str],
+    now: datetime,
+    *,
+    but: str = "",
+    only_downloads: bool = False,
+) -> list[DictRow]:
+    return connection.execute(
+        _USE,
+        {
+            "sites": sites,
+            "day": pacing.day(now).date(),
+            "but": but,
+            "only_downloads": only_downloads,
+        },
+    ).fetchall()
+
+
+def _use(row: DictRow) -> SiteUse:
+    return SiteUse(row["next_at"], row["bytes_today"], row["is_busy"])
+
+
+def _add(
+    connection: Connection[DictRow],
+    site: str,
+    pacing: Pacing,
+    *,
+    downloads: int = 0,
+    lists: int = 0,
+    bytes_: int = 0,
+) -> None:
+    day = pacing.day(moment(connection)).date()
+    known = connection.execute(
+        """
+        insert into ytcaption.site_day as known (site, day, downloads, lists, bytes)
+        values (%s, %s, %s, %s, %s)
+        on conflict (site, day) do update set downloads = known.downloads + excluded.downloads,
+            lists = known.lists + excluded.lists, bytes = known.bytes + excluded.bytes
+        returning xmax = 0 as is_new
+        """,
+        (site, day, downloads, lists, bytes_),
+    ).fetchone()
+    if known is not None and known["is_new"]:  # the first of its day takes away what is old
+        connection.execute(
+            "delete from ytcaption.site_day where site = %s and day < %s::date - %s::int",
+            (site, day, KEPT_DAYS),
+        )

@@ -1,0 +1,90 @@
+"""Why a queued transcription waits, where it is not for its turn alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+from resources.postgres.connection import Postgres
+from ytcaption.domain.errors import SourcePaused, SourceResting
+
+WAITING_FOR: LiteralString = """
+    case when status = 'queued' then coalesce((
+        select jsonb_build_object('site', site, 'failures', failures, 'probe_at', probe_at)
+        from ytcaption.breaker where site = source_site and opened_at is not null
+    ), (
+        select jsonb_build_object('site', site, 'rest', rest_code, 'until', rests_until)
+        from ytcaption.pace where site = source_site and priority = 'bulk'
+            and rest_code is not null and (rests_until is null or rests_until > now())
+    )) end
+"""
+"""SQL: what `waiting_of` reads, of a row of `ytcaption.transcription`."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What it waits for.
+
+    Attributes:
+        code: stable, `source_paused` or `source_resting`.
+        message: in words, for whoever asked.
+        until: when it may go on; None: when an operator says so, or another one has ended.
+    """
+
+    code: str
+    message: str
+    until: datetime | None
+
+
+def waiting_message(site: str, failures: int, probe_at: datetime | None) -> str:
+    """Why nothing is downloaded from a site."""
+    if probe_at is None:
+        return f"An operator has stopped downloads from {site}. It goes on once they are resumed."
+    return (
+        f"{site} has refused or failed {failures} times in a row, so downloads from it wait. "
+        f"The next try is at {probe_at:%H:%M:%S} UTC or soon after."
+    )
+
+
+def rest_message(site: str, code: str, until: datetime | None) -> str:
+    """Why bulk work leaves a site alone.
+
+    Args:
+        code: a `RestCode`.
+    """
+    if until is None:
+        return f"Bulk downloads from {site} are made one after the other, and one is under way."
+    reason = {
+        "quiet_hours": f"These are the quiet hours of {site}",
+        "bytes_a_day": f"As many bytes as allowed came from {site} today",
+        "pause": f"There is a pause between downloads from {site}",
+    }[code]
+    return f"{reason}: bulk work goes on at {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC."
+
+
+def waiting_of(value: Mapping[str, Any] | None) -> Waiting | None:
+    """From `WAITING_FOR`."""
+    if value is None:
+        return None
+    if "rest" in value:
+        until = datetime.fromisoformat(value["until"]) if value["until"] else None
+        message = rest_message(value["site"], value["rest"], until)
+        return Waiting(SourceResting.code, message, until)
+    probe_at = datetime.fromisoformat(value["probe_at"]) if value["probe_at"] else None
+    message = waiting_message(value["site"], value["failures"], probe_at)
+    return Waiting(SourcePaused.code, message, probe_at)
+
+
+def waiting_for(postgres: Postgres, ids: Sequence[str]) -> dict[str, Waiting]:
+    """Of those that wait for more than their turn, by id.
+
+    Raises:
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`.
+    """
+    rows = postgres.rows(
+        f"select id, {WAITING_FOR} as waiting_for from ytcaption.transcription "  # noqa: S608
+        "where id = any(%(ids)s) and status = 'queued'",
+        {"ids": list(ids)},
+    )
+    found = {row["id"]: waiting_of(row["waiting_for"]) for row in rows}
+    return {id: waiting for id, waiting in found.items() if waiting is not None}

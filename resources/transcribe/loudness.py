@@ -1,0 +1,52 @@
+"""Quiet speakers among loud ones, brought within reach of the decoder.
+
+Whisper's spectrogram ends 80 dB below its loudest moment, and what is far below the rest it takes
+for background: a speaker 40 dB quieter than the one before him was left out as a whole. Recordings
+on one level are not touched.
+"""
+
+from bisect import bisect_left
+
+import numpy as np
+
+from resources.transcribe.speech_detector import loudness
+from resources.transcribe.speech_spans import SAMPLE_RATE_HZ, Span
+
+_RANGE = 10.0  # 20 dB: what lies further below the loudest span is raised to there
+_MAX_GAIN = 30.0
+_RAMP_S = 0.05
+
+
+def levelled(waveform: np.ndarray, region: Span, spans: tuple[Span, ...]) -> np.ndarray:
+    """The samples of a region, its quiet speech amplified; the region's own where none is quiet.
+
+    Args:
+        waveform: float32, shape (n_samples,), mono, 16 kHz.
+        spans: speech in time order, of which the region's are taken.
+    """
+    samples = _cut(waveform, region)
+    first, end = (bisect_left(spans, at_s, key=_start_s) for at_s in (region.start_s, region.end_s))
+    inside = spans[first:end]
+    levels = [loudness(_cut(waveform, each)) for each in inside]
+    wanted = max(levels, default=0.0) / _RANGE
+    gains = [min(wanted / level, _MAX_GAIN) if 0.0 < level < wanted else 1.0 for level in levels]
+    if max(gains, default=1.0) == 1.0:
+        return samples
+    times, factors = [], []
+    for at, (span, gain) in enumerate(zip(inside, gains, strict=True)):
+        before = inside[at - 1].end_s if at else region.start_s
+        after = inside[at + 1].start_s if at + 1 < len(inside) else region.end_s
+        start_s, end_s = (before + span.start_s) / 2, (span.end_s + after) / 2
+        times += [min(start_s + _RAMP_S, span.start_s), max(end_s - _RAMP_S, span.end_s)]
+        factors += [gain, gain]
+    clock = np.arange(len(samples)) / SAMPLE_RATE_HZ + region.start_s
+    return (samples * np.interp(clock, times, factors)).astype(np.float32)
+
+
+def _cut(waveform: np.ndarray, span: Span) -> np.ndarray:
+    first = int(span.start_s * SAMPLE_RATE_HZ)
+    return waveform[first : int(np.ceil(span.end_s * SAMPLE_RATE_HZ))]
+
+
+def _start_s(span: Span) -> float:
+    return span.start_s

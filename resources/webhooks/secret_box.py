@@ -1,0 +1,85 @@
+"""Secrets that must be read again, as they are kept in the database: encrypted (rule 23).
+
+The key is not in the database: it is a setting, or a file of the home that is made when it is first
+needed. With several keys the first encrypts and all decrypt, so that a key can be replaced.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from resources.disk import fsync
+from ytcaption.domain.errors import SecretUnreadable, SetupError
+from ytcaption.settings import Settings
+
+
+class SecretBox:
+    """Encrypts and decrypts with this installation's key."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys: MultiFernet | None = None
+
+    def seal(self, secret: str) -> str:
+        """What may be kept.
+
+        Raises:
+            SetupError: the key cannot be used, or its file not be made.
+        """
+        return self._opened().encrypt(secret.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """The secret.
+
+        Raises:
+            SecretUnreadable: it was sealed with another key.
+            SetupError: as `seal`.
+        """
+        try:
+            return self._opened().decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            raise SecretUnreadable(
+                "A webhook's secret was encrypted with another key. Bring back webhook.key, or the "
+                "value of YTCAPTION_WEBHOOK_KEY, or rotate the secret."
+            ) from None
+
+    def _opened(self) -> MultiFernet:
+        if self._keys is None:
+            given = self._settings.webhook_key
+            text = key_file(self._settings.home) if given is None else given.get_secret_value()
+            try:
+                self._keys = MultiFernet([Fernet(key) for key in text.replace(",", " ").split()])
+            except ValueError:
+                raise SetupError(
+                    "The key of webhooks' secrets is none: YTCAPTION_WEBHOOK_KEY, or webhook.key "
+                    "under the home, is 32 bytes in URL-safe base64."
+                ) from None
+        return self._keys
+
+
+def key_file(home: Path) -> str:
+    """The key that a home has; made once, whoever asks first, for this user alone.
+
+    Raises:
+        SetupError: it cannot be read or written.
+    """
+    path = home / "webhook.key"
+    try:
+        if not path.exists():
+            home.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{secrets.token_hex(8)}")
+            try:
+                draft.touch(mode=0o600)
+                draft.write_bytes(Fernet.generate_key() + b"\n")
+                fsync(draft)
+                with suppress(FileExistsError):  # another process has made it meanwhile
+                    os.link(draft, path)
+                fsync(home)
+            finally:
+                draft.unlink(missing_ok=True)
+        return path.read_text()
+    except OSError as error:
+        raise SetupError(f"{path} cannot be used: {error.strerror}.") from error

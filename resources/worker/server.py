@@ -1,0 +1,122 @@
+"""A worker process: listens, hears, drains when it is told to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+
+import uvicorn
+
+from resources.embeddings.embedder import is_installed
+from resources.processes.runtime_directory import make_runtime_directory
+from resources.transcribe.batched import local_transcriber_of
+from resources.worker.app import WorkerApp
+from resources.worker.auth import Door
+from resources.worker.client import worker_at, worker_socket
+from resources.worker.embedding_process import EmbeddingProcess
+from resources.worker.jobs import Jobs
+from ytcaption.domain.errors import SetupError
+from ytcaption.domain.media.addresses import is_loopback
+from ytcaption.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 128
+
+
+def serve_here(settings: Settings, number: int) -> None:
+    """Works for runs of this machine and user until SIGTERM or SIGINT; does not return.
+
+    Raises:
+        SetupError: the socket cannot be had, or another worker has it.
+    """
+    make_runtime_directory(settings.home)
+    path = worker_socket(settings.home, number)
+    if worker_at(path).health() is not None:
+        raise SetupError(f"A worker with the number {number} already runs on {settings.home}.")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+    except OSError as error:
+        raise SetupError(f"The socket {path} cannot be made: {error.strerror}.") from error
+    logger.info("a worker listens on %s", path)
+    try:
+        _serve(settings, listener, Door(is_local=True))
+    finally:
+        path.unlink(missing_ok=True)
+        _end()
+
+
+def serve_others(settings: Settings, host: str, port: int) -> None:
+    """Works for runs of other machines, too, until SIGTERM or SIGINT; does not return.
+
+    Raises:
+        SetupError: the address cannot be had, or others reach it and no token is set.
+    """
+    token = settings.worker_token
+    if token is None and not is_loopback(host):
+        raise SetupError(
+            f"A worker does not listen on {host or 'all addresses'} without a token: set "
+            "YTCAPTION_WORKER_TOKEN, here and where the runs are, or --host 127.0.0.1."
+        )
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise SetupError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+    logger.info("a worker listens on %s, port %d", host, listener.getsockname()[1])
+    try:
+        _serve(settings, listener, Door(is_local=False, token=token))
+    finally:
+        _end()
+
+
+def _serve(settings: Settings, listener: socket.socket, door: Door) -> None:
+    jobs = Jobs(local_transcriber_of(settings), settings.worker_jobs, settings.worker_idle_s)
+    embedding = EmbeddingProcess(settings.embedding_model, settings.worker_idle_s)
+    app = WorkerApp(
+        jobs,
+        door,
+        engine=settings.engine,
+        model=settings.model,
+        max_audio_s=settings.max_audio_s,
+        scratch=settings.home,
+        embedding=embedding if is_installed() else None,
+    )
+    config = uvicorn.Config(
+        app.app(),
+        loop="asyncio",
+        ws="none",
+        backlog=_BACKLOG,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        # Runs that have a connection are answered; whoever comes later finds nobody, and goes on.
+        timeout_graceful_shutdown=settings.worker_drain_s,
+    )
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:  # before it listens; and at its end uvicorn raises them again
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    asyncio.run(server.serve(sockets=[listener]))
+    logger.info("the worker stops; it leaves %d recordings to others", jobs.taken)
+
+
+def _end() -> None:
+    """At once: threads that still hear are in the model, and its destructors would crash."""
+    logging.shutdown()
+    os._exit(0)

@@ -1,0 +1,340 @@
+"""`GET /api/v1/analytics` and its views: what they answer, in which form, and to whom."""
+
+import contextlib
+import csv
+import io
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+
+from api.analytics import service as analytics
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.views import VIEWS
+from resources.transcriptions.store import RequestStore
+from tests.api.conftest import Start, serving
+from tests.api.keys import Keys
+from tests.support.lake_documents import ACCURACY, make_document
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.settings import Settings
+
+PATH = "/api/v1/analytics"
+NEEDED = {"term_trend": {"terms": "anna1"}, "first_mentions": {"term": "hello"}}
+
+
+@pytest.fixture
+def ask(settings: Settings, request_store: RequestStore) -> Callable[..., None]:
+    """Somebody asks for a media, and it is in the lake."""
+    catalog = TranscriptCatalog.from_settings(settings)
+
+    def ask(owner: str, name: str, title: str | None = None) -> None:
+        document = make_document(name, text=name, title=title)
+        request_store.submit(document[1], TranscriptionOptions("base"), owner=owner)
+        catalog.append(*document, accuracy=ACCURACY)
+
+    return ask
+
+
+def terms(client: TestClient, **headers: str) -> set[str]:
+    """All words that a caller's library holds."""
+    found = client.get(f"{PATH}/top_terms", params={"limit": 1_000}, headers=headers)
+    assert found.status_code == 200, found.text
+    return {row["term"].rstrip("0123456789") for row in found.json()["rows"]}
+
+
+def test_every_view_is_listed_and_answers(ask, client: TestClient):
+    """With the columns, and the types, that the list says."""
+    ask("local", "hello")
+    listed = {view["name"]: view for view in client.get(PATH).json()["views"]}
+    assert listed.keys() == VIEWS.keys()
+    for name, view in listed.items():
+        answer = client.get(view["url"], params=NEEDED.get(name, {}))
+        assert answer.status_code == 200, answer.text
+        said = answer.json()
+        assert said["columns"] == [
+            {"name": column["name"], "type": column["type"]} for column in view["columns"]
+        ]
+        assert name in ("model_speed", "processing_delay") or said["rows"]
+
+
+def test_callers_see_what_they_have_asked_for(ask, keys: Keys, start: Start, settings: Settings):
+    """Also where others' rows are in the same files; an admin sees all (rules 12, 30)."""
+    for name in ("anna", "bert"):
+        ask(keys.owner(name), name)
+    ask(keys.owner("anna"), "both")
+    ask(keys.owner("bert"), "both")
+    client = start()
+    for _ in range(2):
+        assert terms(client, **keys.header("anna")) == {"anna", "both"}
+        assert terms(client, **keys.header("bert")) == {"bert", "both"}
+        assert terms(client, **keys.header("stranger")) == set()
+        assert terms(client, **keys.header("admin")) == {"anna", "bert", "both"}
+        TranscriptCatalog.from_settings(settings).compact()  # one file for all
+
+
+def test_files_that_a_query_gets_hold_no_others_rows(ask, keys: Keys, settings: Settings):
+    """Not even for SQL that reads the files themselves."""
+    ask(keys.owner("anna"), "anna")
+    ask(keys.owner("bert"), "bert")
+    catalog = TranscriptCatalog.from_settings(settings)
+    catalog.compact()
+    files = catalog._files_of(keys.owner("anna"))
+    for table, listed in files.items():
+        assert listed, table
+        for file in listed:
+            rows = pq.read_table(file.path)
+            assert set(rows["media_id"].to_pylist()) == {"youtube-anna"}, table
+
+
+def test_copies_go_with_what_they_were_made_of(ask, keys: Keys, settings: Settings):
+    """Erasing leaves no byte in a caller's copies (rule 43)."""
+    ask(keys.owner("anna"), "anna")
+    ask(keys.owner("bert"), "bert")
+    catalog = TranscriptCatalog.from_settings(settings)
+    catalog.compact()
+    catalog.query("select 1", owner=keys.owner("anna"))
+    copies = settings.home / "cache" / "lake-shares"
+    assert len(list(copies.iterdir())) == 5
+    catalog.erase(make_document("anna")[0].id)
+    assert list(copies.iterdir()) == []
+
+
+def test_answers_come_as_csv_parquet_and_arrow(ask, client: TestClient):
+    """By `format` or by `Accept`; a title that is a formula is text in CSV (rule 22)."""
+    ask("local", "hello", title="=1+1")
+    given = {"term": "hello"}
+
+    as_csv = client.get(f"{PATH}/first_mentions", params=given | {"format": "csv"})
+    [row] = csv.DictReader(io.StringIO(as_csv.text))
+    assert (row["channel"], row["title"], row["start_s"]) == ("A channel", "'=1+1", "0.0")
+    assert as_csv.headers["content-disposition"] == 'attachment; filename="first_mentions.csv"'
+
+    parquet = client.get(f"{PATH}/first_mentions", params=given | {"format": "parquet"})
+    assert pq.read_table(io.BytesIO(parquet.content))["title"].to_pylist() == ["=1+1"]
+
+    arrow = client.get(
+        f"{PATH}/first_mentions",
+        params=given,
+        headers={"Accept": "application/vnd.apache.arrow.stream;q=1, */*"},
+    )
+    with pa.ipc.open_stream(arrow.content) as stream:
+        assert stream.read_all()["title"].to_pylist() == ["=1+1"]
+
+
+def test_more_rows_than_the_limit_are_told(ask, client: TestClient):
+    """In the body, and in a header where the form has no place for it."""
+    ask("local", "hello")
+    answer = client.get(f"{PATH}/top_terms", params={"limit": 3})
+    assert len(answer.json()["rows"]) == 3
+    assert answer.json()["is_truncated"]
+    assert answer.headers["x-truncated"] == "true"
+    assert client.get(f"{PATH}/growth").headers["x-truncated"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "words"),
+    [
+        ("/nothing", 404, "view_not_found", "There are: growth"),
+        ("/growth?colour=red", 422, "invalid_option", "It has: since, until"),
+        ("/growth?since=yesterday", 422, "invalid_option", "a day, such as"),
+        ("/growth?since=2026-01-01&since=2026-01-02", 422, "invalid_option", "once"),
+        ("/term_trend", 422, "invalid_option", "Give the parameter terms"),
+        ("/top_terms?n=4", 422, "invalid_option", "n must be 1 to 3"),
+        ("/top_terms?n=two", 422, "invalid_option", "a whole number"),
+        ("/model_speed?cost_per_hour=nan", 422, "invalid_option", "at least 0"),
+        ("/growth?format=xlsx", 422, "invalid_request", "format"),
+        ("/growth?limit=0", 422, "invalid_request", "limit"),
+        ("/first_mentions?term=a%00b", 422, "invalid_option", "no text"),
+    ],
+)
+def test_wrong_questions_are_told_why(
+    client: TestClient, path: str, status: int, code: str, words: str
+):
+    """A sentence that says what would be right."""
+    answer = client.get(PATH + path)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("term", ["'; drop table words; --", "%", "_", "' or 1=1 --", "\\"])
+def test_values_are_values(ask, client: TestClient, term: str):
+    """Nothing of a parameter is read as SQL, nor as a pattern."""
+    ask("local", "hello")
+    answer = client.get(f"{PATH}/first_mentions", params={"term": term})
+    assert (answer.status_code, answer.json()["rows"]) == (200, [])
+
+
+def test_one_caller_leaves_room_for_others(
+    keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
+):
+    """A second question of the same caller is told to wait; another's is answered."""
+    asked, answered = threading.Event(), threading.Event()
+    query = TranscriptCatalog.view
+
+    def slow(self: TranscriptCatalog, *args, **values):
+        if not asked.is_set():
+            asked.set()
+            assert answered.wait(60)
+        return query(self, *args, **values)
+
+    monkeypatch.setattr(TranscriptCatalog, "view", slow)
+    client = start()
+    first = threading.Thread(
+        target=client.get, args=(f"{PATH}/growth",), kwargs={"headers": keys.header("anna")}
+    )
+    first.start()
+    try:
+        assert asked.wait(60)
+        refused = client.get(f"{PATH}/growth", headers=keys.header("anna"))
+        assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+        assert refused.headers["retry-after"] == "5"
+        assert client.get(f"{PATH}/growth", headers=keys.header("bert")).status_code == 200
+    finally:
+        answered.set()
+        first.join()
+    assert client.get(f"{PATH}/growth", headers=keys.header("anna")).status_code == 200
+
+
+def test_views_need_the_scope_read(keys: Keys, start: Start):
+    """As every other reading route."""
+    client = start()
+    assert client.get(PATH).status_code == 401
+    assert client.get(f"{PATH}/growth", headers=keys.header("reader")).status_code == 200
+
+
+def query(client: TestClient, sql: str, headers: dict[str, str] | None = None, **values: object):
+    """What a SELECT is answered."""
+    return client.post(f"{PATH}/query", json={"sql": sql, **values}, headers=headers)
+
+
+def test_a_query_is_answered_in_every_form(ask, client: TestClient):
+    """As a view's answer is: JSON, CSV, Parquet, an Arrow stream; values are bound."""
+    ask("local", "hello", title="=1+1")
+    sql = "select title, $n::int as n from media"
+    said = query(client, sql, parameters={"n": 3}).json()
+    assert said["columns"] == [
+        {"name": "title", "type": "VARCHAR"},
+        {"name": "n", "type": "INTEGER"},
+    ]
+    assert said["rows"] == [{"title": "=1+1", "n": 3}]
+    body = {"sql": sql, "parameters": {"n": 3}}
+    as_csv = client.post(f"{PATH}/query?format=csv", json=body)
+    assert as_csv.text == "title,n\n'=1+1,3\n"
+    parquet = client.post(f"{PATH}/query?format=parquet", json=body)
+    assert pq.read_table(io.BytesIO(parquet.content)).to_pylist() == [{"title": "=1+1", "n": 3}]
+    arrow = client.post(f"{PATH}/query?format=arrow", json=body)
+    with pa.ipc.open_stream(arrow.content) as stream:
+        assert stream.read_all().num_rows == 1
+    assert "query.arrow" in arrow.headers["content-disposition"]
+
+
+def test_a_query_sees_what_its_caller_has_asked_for(ask, keys: Keys, start: Start):
+    """In every table, and by whatever SQL; an admin sees all (rules 12, 30)."""
+    ask(keys.owner("anna"), "anna")
+    ask(keys.owner("bert"), "bert")
+    client = start()
+    for table in ("transcripts", "segments", "words", "media", "library"):
+        sql = f"select distinct media_id from {table}"
+        for header, media in (
+            (keys.header("anna"), ["anna"]),
+            (keys.header("bert"), ["bert"]),
+            (keys.header("admin"), ["anna", "bert"]),
+        ):
+            rows = query(client, sql, header).json()["rows"]
+            assert sorted(row["media_id"] for row in rows) == [f"youtube-{name}" for name in media]
+    assert query(client, "from media", keys.header("stranger")).json()["rows"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ({"sql": "drop table words"}, "query_error", "let it be a SELECT"),
+        ({"sql": "select 1; select 2"}, "query_error", "Give one statement"),
+        ({"sql": "from nowhere"}, "query_error", "nowhere does not exist"),
+        ({"sql": "select * from read_text('/etc/passwd')"}, "query_error", "disabled"),
+        ({"sql": "select $a"}, "query_error", "a"),
+        ({"sql": "select 1", "parameters": {"a": 1}}, "query_error", "a"),
+        ({"sql": "select 1 as a, 2 as a"}, "query_error", "same name"),
+        ({"sql": ""}, "invalid_request", "sql"),
+        ({"sql": "select 1", "limit": 1}, "invalid_request", "limit"),
+        ({"sql": "select 1", "parameters": {"a": [1]}}, "invalid_request", "parameters"),
+        ({}, "invalid_request", "sql"),
+    ],
+)
+def test_a_wrong_query_is_told_why(client: TestClient, body: dict, code: str, words: str):
+    """In a sentence, without a path or a trace."""
+    answer = client.post(f"{PATH}/query", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
+    assert words in answer.json()["detail"]
+    assert "/home" not in answer.json()["detail"]
+
+
+def test_queries_have_as_many_places_as_the_settings_say(
+    keys: Keys, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    """One caller's leave a place to others'; who finds none is told when to ask again."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setattr(analytics, "WAIT_S", 0.5)
+    few = settings.model_copy(update={"query_timeout_s": 60.0, "query_slots": 2})
+    with (
+        serving(few) as url,
+        httpx.Client(base_url=url, timeout=120) as client,
+        ThreadPoolExecutor(2) as pool,
+    ):
+
+        def ask(sql: str, header: dict[str, str]) -> httpx.Response:
+            return client.post(f"{PATH}/query", json={"sql": sql}, headers=header)
+
+        first = pool.submit(ask, ENDLESS, keys.header("anna"))
+        until(lambda: len(query_processes()) == 1)
+        again = ask("select 1", keys.header("anna"))
+        assert (again.status_code, again.json()["code"]) == (429, "rate_limited")
+        second = pool.submit(ask, ENDLESS, keys.header("bert"))
+        until(lambda: len(query_processes()) == 2)
+        other = ask("select 1", keys.header("reader"))
+        assert other.status_code == 429 and int(other.headers["retry-after"]) >= 1
+        for process in query_processes():
+            process.kill()
+        assert first.result().status_code == second.result().status_code == 422
+        assert ask("select 1 as n", keys.header("anna")).json()["rows"] == [{"n": 1}]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for it."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+ENDLESS = "select count(*) from range(100000000000) a, range(100000) b"
+
+
+def test_a_query_ends_when_its_client_goes(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Its process is killed long before its time is up, and its place is free again."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    slow = settings.model_copy(update={"query_timeout_s": 60.0, "query_slots": 1})
+    with serving(slow) as url, httpx.Client(base_url=url) as client:
+        client.post(f"{PATH}/query", json={"sql": "select 1"}, timeout=60)  # all is loaded
+        with pytest.raises(httpx.ReadTimeout):
+            client.post(f"{PATH}/query", json={"sql": ENDLESS}, timeout=1.5)
+        until(lambda: not query_processes())
+        body = {"sql": "select 1"}
+        until(lambda: client.post(f"{PATH}/query", json=body, timeout=60).status_code == 200)
+
+
+def query_processes() -> list[psutil.Process]:
+    """Queries that run; one that ends while it is looked at does not."""
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "query_child.py" in " ".join(each.cmdline()):
+                found.append(each)
+    return found

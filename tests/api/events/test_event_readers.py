@@ -1,0 +1,195 @@
+"""Who may read events, how many at once, and what ends a stream before its end."""
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from api.events import sse as event_answer
+from api.events import stream as event_stream
+from resources.auth.api_keys import ApiKeys
+from tests.api.conftest import UNKNOWN_ID, DatabaseSwitch, World, serving
+from tests.api.keys import Keys
+from tests.support.servers.live_api import (
+    TEXTS,
+    Hearing,
+    Reader,
+    events_of,
+    stream,
+)
+from tests.support.transcripts import transcript_of
+from ytcaption.domain.errors import DatabaseUnavailable
+from ytcaption.settings import Settings
+
+PATH = "/api/v1/transcriptions"
+ALL = list(range(len(TEXTS)))
+
+
+def test_only_who_may_see_it_may_watch(keys: Keys, client: TestClient, world: World) -> None:
+    """For others it is not there; without a key nobody is let in."""
+    id = world.completed()
+    path = f"{PATH}/{id}/events"
+    assert client.get(path).status_code == 401
+    assert client.get(path, headers=keys.header("stranger")).status_code == 404
+    assert client.get(path, headers=keys.header("admin")).status_code == 200
+    unknown = client.get(f"{PATH}/{UNKNOWN_ID}/events", headers=keys.header("admin"))
+    assert unknown.json()["code"] == "transcription_not_found"
+
+
+def test_a_key_that_is_revoked_ends_its_streams(
+    keys: Keys, settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked at every 15 s; here faster."""
+    monkeypatch.setattr(event_stream, "CHECK_EVERY_S", 0.2)
+    id = world.running()
+    token = keys.header("admin")["Authorization"].split()[1]
+    with (
+        serving(settings) as url,
+        stream(f"{url}{PATH}/{id}/events", keys.header("admin")) as source,
+    ):
+        told = events_of(source)
+        assert next(told).name == "state"
+        ApiKeys.from_settings(settings).revoke(token.split("_")[1])
+        assert list(told) == []
+
+
+def test_only_so_many_streams_are_open_at_once(settings: Settings, world: World) -> None:
+    """The next one is told when to come back; a place that is left is free again."""
+    id = world.running()
+    with serving(settings.model_copy(update={"streams_per_caller": 2})) as url:
+        path = f"{url}{PATH}/{id}/events"
+        with stream(path) as first, stream(path) as second:
+            open_ones = [events_of(first), events_of(second)]  # which close when they are gone
+            assert [next(told).name for told in open_ones] == ["state", "state"]
+            refused = httpx.get(path)
+            assert refused.status_code == 429
+            assert refused.json()["code"] == "rate_limited"
+            assert int(refused.headers["Retry-After"]) > 0
+            assert httpx.head(path).status_code == 200
+        deadline = time.monotonic() + 5
+        while True:
+            with stream(path) as third:
+                if third.response.status_code == 200:
+                    break
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_reader_that_takes_nothing_loses_its_place(
+    settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is open and never read: after a while another one may come."""
+    monkeypatch.setattr(event_answer, "SEND_TIMEOUT_S", 0.5)
+    id = world.running()
+    hearing = Hearing(world, id)
+    hearing.transcript = transcript_of(id, [f"{'word ' * 20_000}{number}" for number in range(200)])
+    hearing.draft(0, 200)
+    with serving(settings.model_copy(update={"streams_per_caller": 1})) as url:
+        path, address = f"{PATH}/{id}/events", urlsplit(url)
+        with socket.create_connection((address.hostname, address.port)) as stuck:
+            stuck.sendall(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+            deadline = time.monotonic() + 10
+            seen = []
+            while 200 not in seen[1:]:
+                with stream(url + path) as source:
+                    seen.append(source.response.status_code)
+                assert time.monotonic() < deadline, seen
+                time.sleep(0.1)
+    assert 429 in seen
+
+
+def test_what_is_erased_ends_its_streams(server_url: str, world: World) -> None:
+    """Without an end that was none."""
+    id = world.running()
+    reader = Reader(server_url, id)
+    Hearing(world, id).draft(0, 2)
+    reader.until(lambda it: it.indexes == [0, 1])
+    with world.request_store.postgres.transaction() as connection:
+        connection.execute("delete from ytcaption.transcription where id = %s", (id,))
+        connection.execute("select pg_notify('ytcaption_progress', %s)", (id,))
+    reader.to_the_end(3)
+    assert reader.names[-1] == "segment"
+    assert reader.error is None
+
+
+def test_who_withdraws_a_request_sees_no_more_of_it(
+    keys: Keys, settings: Settings, world: World
+) -> None:
+    """Others' transcription goes on without them."""
+    id = world.running()
+    owner = keys.owner("anna")
+    with world.request_store.postgres.transaction() as connection:
+        connection.execute("update ytcaption.request set owner = %s", (owner,))
+    with (
+        serving(settings) as url,
+        stream(f"{url}{PATH}/{id}/events", keys.header("anna")) as source,
+    ):
+        told = events_of(source)
+        assert next(told).name == "state"
+        with world.request_store.postgres.transaction() as connection:
+            connection.execute("update ytcaption.request set owner = 'key:other'")
+        Hearing(world, id).draft(0, 2)
+        assert list(told) == []
+
+
+def test_a_stream_outlives_a_database_that_is_away(
+    database_switch: DatabaseSwitch, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits, and tells what happened meanwhile, once."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    id = world.running()
+    hearing = Hearing(world, id)
+    with serving(database_switch.settings) as url:
+        reader = Reader(url, id)
+        hearing.draft(0, 2)
+        reader.until(lambda it: it.indexes == [0, 1])
+        database_switch.off()
+        with suppress(DatabaseUnavailable):  # the run's connection is cut, too
+            hearing.draft(2, 3)
+        hearing.draft(2, 4)
+        time.sleep(1)
+        assert reader.indexes == [0, 1]
+        database_switch.on()
+        reader.until(lambda it: it.indexes == [0, 1, 2, 3], timeout_s=20)
+        hearing.store_text()
+        hearing.complete()
+        assert reader.to_the_end().indexes == ALL
+        assert reader.error is None
+
+
+def test_a_hundred_readers_cost_no_threads(settings: Settings, world: World) -> None:
+    """All are told within two seconds of the end; they share the few threads that look."""
+    id = world.running()
+    hearing = Hearing(world, id)
+    hearing.draft(0, 4)
+
+    async def read(client: httpx.AsyncClient, url: str) -> list[str]:
+        async with client.stream("GET", url) as answer:
+            lines = [line async for line in answer.aiter_lines()]
+        return [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+
+    async def scene(url: str) -> None:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(timeout=30, limits=limits) as client:
+            readers = [asyncio.create_task(read(client, url)) for _ in range(100)]
+            await asyncio.sleep(2)
+            assert threading.active_count() - before < 20
+            await asyncio.to_thread(hearing.store_text)
+            await asyncio.to_thread(hearing.complete)
+            ended_at = time.monotonic()
+            told = await asyncio.gather(*readers)
+            assert time.monotonic() - ended_at < 5
+        for names in told:
+            assert names.count("segment") == len(TEXTS)
+            assert names[-1] == "completed"
+
+    with serving(settings.model_copy(update={"streams_per_caller": 100})) as base:
+        before = threading.active_count()
+        asyncio.run(scene(f"{base}{PATH}/{id}/events"))

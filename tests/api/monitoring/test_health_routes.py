@@ -1,0 +1,103 @@
+"""Does the process live, and can work be done."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.app import create_app
+from api.monitoring.readiness import CHECK_TIMEOUT_S, Readiness
+from tests.api.conftest import BASE_URL, DatabaseSwitch
+from ytcaption.settings import Settings
+
+
+def test_the_process_says_that_it_lives(client: TestClient) -> None:
+    """Asks nobody else."""
+    answer = client.get("/healthz")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+def test_ready_with_every_part(settings: Settings, dagster_home: Path) -> None:
+    """Postgres, the object store and Dagster's storage answer."""
+    with TestClient(create_app(settings), base_url=BASE_URL) as client:
+        deadline = time.monotonic() + 20
+        while True:  # Dagster's first start makes its tables, which takes longer than a check may
+            answer = client.get("/readyz")
+            parts = answer.json()["dependencies"]
+            if parts["dagster_storage"]["ready"] or time.monotonic() > deadline:
+                break
+
+    assert answer.status_code == 200
+    assert {part: state["ready"] for part, state in parts.items()} == {
+        "postgres": True,
+        "object_store": True,
+        "dagster_storage": True,
+    }
+
+
+def test_dagster_away_is_told_and_no_reason_to_send_nobody(client: TestClient) -> None:
+    """Requests are still taken (rule 15), so the answer stays 200 and names the cause."""
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json()["dependencies"]["dagster_storage"]["ready"] is False
+    assert answer.json()["dependencies"]["dagster_storage"]["cause"]
+
+
+def test_not_ready_without_postgres(database_switch: DatabaseSwitch) -> None:
+    """503 with the cause in words and no host in them, and 200 again once it is back."""
+    with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:
+        assert client.get("/readyz").status_code == 200
+        database_switch.off()
+        answer = client.get("/readyz")
+        database_switch.on()
+        deadline = time.monotonic() + 20
+        while client.get("/readyz").status_code != 200:
+            assert time.monotonic() < deadline
+
+    part = answer.json()["dependencies"]["postgres"]
+    assert (answer.status_code, part["ready"], part["required"]) == (503, False, True)
+    assert "database" in part["cause"] or "no answer" in part["cause"]
+    assert "/tmp" not in answer.text
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_not_ready_without_the_object_store(settings: Settings, tmp_path: Path) -> None:
+    """A store that cannot be read is told, with no path in the answer."""
+    (tmp_path / "file").write_text("")
+    broken = settings.model_copy(update={"object_store_url": str(tmp_path / "file" / "objects")})
+    with TestClient(create_app(broken), base_url=BASE_URL) as client:
+        answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["dependencies"]["object_store"]["ready"] is False
+    assert str(tmp_path) not in answer.text
+
+
+def test_a_part_that_hangs_is_asked_once_and_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Checks end on time, and a hanging probe is not started a second time."""
+    monkeypatch.setattr("api.monitoring.readiness.CHECK_TIMEOUT_S", 0.2)
+    started, release = [], threading.Event()
+
+    def hang() -> str | None:
+        started.append(1)
+        release.wait(10)
+        return None
+
+    readiness = Readiness({"slow": hang, "quick": lambda: None, "broken": lambda: 1 / 0})  # type: ignore
+    before = time.monotonic()
+    checks = [readiness.check() for _ in range(3)][-1]
+    took_s = time.monotonic() - before
+    release.set()
+
+    assert took_s < 3
+    assert len(started) == 1
+    assert checks["quick"].ready
+    assert checks["slow"].cause == "no answer within 0.2 s"
+    assert checks["broken"].cause == "it failed with ZeroDivisionError"
+    assert CHECK_TIMEOUT_S == 2.0

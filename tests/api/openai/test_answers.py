@@ -1,0 +1,260 @@
+"""What OpenAI's clients are answered: shapes, options, errors, streams; runs are scripted."""
+
+import httpx
+import openai
+import pytest
+from openai import OpenAI
+
+from resources.auth.api_keys import ApiKeys
+from resources.transcriptions.store import RequestStore
+from tests.api.conftest import World, serving
+from tests.api.keys import Keys
+from tests.api.uploads.bodies import JFK
+from tests.api.workers import Scripted, worker
+from tests.support.servers.media_server import DATA
+from tests.support.transcripts import SPOKEN
+from ytcaption.settings import Settings
+
+FILE = ("speech.flac", JFK)
+TEXT = " ".join(SPOKEN)
+
+
+@pytest.fixture
+def client(server_url: str) -> OpenAI:
+    return OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=0, timeout=30)
+
+
+def test_options_become_ours(
+    client: OpenAI, world: World, request_store: RequestStore, object_store
+) -> None:
+    """Prompt, language, temperature and keywords are a transcription's options; the file has its
+    name, and its transcription is found at our own routes."""
+    scripted = Scripted(world)
+    with worker(request_store, scripted.complete):
+        raw = client.audio.transcriptions.with_raw_response.create(
+            model="base",
+            file=("My talk.flac", JFK),
+            language="de",
+            prompt="x" * 500 + "A talk. " * 200,
+            temperature=0.4,
+            extra_body={"keywords": ["DuckLake", "Dagster"], "chunking_strategy": "auto"},
+        )
+
+    id = raw.headers["X-Transcription-Id"]
+    assert [id] == scripted.ids
+    row = request_store.get(id)
+    assert row.options.to_dict() == {
+        "model": "base",
+        "language": "de",
+        "task": "transcribe",
+        "initial_prompt": ("A talk. " * 200)[-1_000:],
+        "hotwords": "DuckLake, Dagster",
+        "temperature": 0.4,
+    }
+    assert request_store.media(row.media_id).title == "My talk"
+    assert raw.parse().text == TEXT
+    assert raw.parse().usage.seconds == 11
+
+
+@pytest.mark.parametrize(
+    ("granularities", "members"),
+    [([], {"segments"}), (["word"], {"words"}), (["word", "segment"], {"segments", "words"})],
+)
+def test_verbose_answers_have_what_was_asked_for(
+    client: OpenAI, world: World, request_store: RequestStore, granularities, members
+) -> None:
+    """Every field of OpenAI's shape, segments unless words alone are wanted."""
+    with worker(request_store, Scripted(world).complete):
+        answer = client.audio.transcriptions.with_raw_response.create(
+            model="whisper-1",
+            file=FILE,
+            response_format="verbose_json",
+            timestamp_granularities=granularities,
+        )
+
+    body = answer.http_response.json()
+    assert set(body) == {"task", "language", "duration", "text", "usage"} | members
+    assert (body["task"], body["language"], body["text"]) == ("transcribe", "english", TEXT)
+    if "segments" in members:
+        assert body["segments"][1] == {
+            "id": 1,
+            "seek": 0,
+            "start": 5.0,
+            "end": 10.0,
+            "text": f" {SPOKEN[1]}",
+            "tokens": [],
+            "temperature": 0.0,
+            "avg_logprob": -0.2,
+            "compression_ratio": 1.3,
+            "no_speech_prob": 0.01,
+        }
+    if "words" in members:
+        assert body["words"][0]["word"] == "And"
+
+
+def test_scripts_without_spaces_are_joined_without(
+    client: OpenAI, world: World, request_store: RequestStore
+) -> None:
+    """In the answer and in a stream."""
+    with worker(request_store, Scripted(world, ("我们是朋友。", "你好！"), language="zh").complete):
+        answer = client.audio.transcriptions.create(model="whisper-1", file=FILE)
+        events = list(client.audio.transcriptions.create(model="base", file=FILE, stream=True))
+
+    assert answer.text == "我们是朋友。你好！"
+    assert [getattr(event, "delta", None) for event in events] == ["我们是朋友。", "你好！", None]
+
+
+def test_silence_is_an_empty_text(
+    client: OpenAI, world: World, request_store: RequestStore
+) -> None:
+    """No segment, no language, no error."""
+    with worker(request_store, Scripted(world, (), language=None).complete):
+        answer = client.audio.transcriptions.create(
+            model="whisper-1", file=FILE, response_format="verbose_json"
+        )
+        events = list(client.audio.transcriptions.create(model="base", file=FILE, stream=True))
+
+    assert (answer.text, answer.language, answer.segments) == ("", "", [])
+    assert [event.type for event in events] == ["transcript.text.done"]
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "kind", "code", "param"),
+    [
+        (FILE, {"model": "huge"}, openai.NotFoundError, "unknown_model", "model"),
+        (FILE, {"language": "xx"}, openai.BadRequestError, "unknown_language", "language"),
+        (FILE, {"temperature": 2}, openai.BadRequestError, "invalid_request", "temperature"),
+        (FILE, {"response_format": "docx"}, openai.BadRequestError, "invalid_request", None),
+        (FILE, {"include": ["logprobs"]}, openai.BadRequestError, "invalid_request", None),
+        (FILE, {"prompt": "a\x00b"}, openai.BadRequestError, "invalid_request", None),
+        (("a.mp3", b""), {}, openai.BadRequestError, "empty_file", "file"),
+        (("a.mp3", b"no sound"), {}, openai.BadRequestError, "not_media", "file"),
+    ],
+)
+def test_refusals_are_the_clients_own_errors(
+    client: OpenAI, request_store: RequestStore, file, fields, kind, code, param
+) -> None:
+    """The class that is expected, the sentence, the code; nothing is queued."""
+    with pytest.raises(kind) as raised:
+        client.audio.transcriptions.create(**{"model": "whisper-1", "file": file} | fields)
+
+    error = raised.value
+    assert (error.code, error.type) == (code, "invalid_request_error")
+    if param:
+        assert error.param == param
+    assert error.response.headers["Content-Type"] == "application/problem+json"
+    problem = error.response.json()
+    assert problem["type"] == f"urn:ytcaption:problem:{code}"
+    assert problem["status"] == error.status_code
+    assert problem["detail"] in str(error)
+    assert request_store.list_recent() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        ("audio_truncated", "The file ends before its audio does.", openai.BadRequestError),
+        ("model_unavailable", "The model cannot be fetched.", openai.InternalServerError),
+        ("internal_error", "Something went wrong inside.", openai.InternalServerError),
+        ("run_lost", "The run went silent.", openai.InternalServerError),
+    ],
+)
+def test_a_failed_run_is_an_error_and_not_tried_again(
+    server_url: str, world: World, request_store: RequestStore, code, message, kind
+) -> None:
+    """With its own sentence; the client is told not to send the file anew. Streams end so, too."""
+    client = OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=2, timeout=30)
+    with worker(request_store, Scripted(world).fail(code, message)):
+        with pytest.raises(kind, match=message) as raised:
+            client.audio.transcriptions.create(model="whisper-1", file=FILE)
+        assert raised.value.code == code
+        (row,) = request_store.list_recent()
+        assert row.attempt == 1
+        with pytest.raises(openai.APIError, match=message):
+            list(client.audio.transcriptions.create(model="whisper-1", file=FILE, stream=True))
+
+
+def test_canceled_by_somebody_is_a_conflict(client: OpenAI, request_store: RequestStore) -> None:
+    """409, with what to do."""
+    with (
+        worker(request_store, lambda id, _: request_store.cancel(id)),
+        pytest.raises(openai.ConflictError, match="canceled"),
+    ):
+        client.audio.transcriptions.create(model="whisper-1", file=FILE)
+
+
+def test_what_is_no_form_is_told_in_openais_words_too(server_url: str) -> None:
+    """415, 400, 404, 405 and 413 below /v1 carry `error`; elsewhere none does."""
+    url = f"{server_url}/v1/audio/transcriptions"
+    answers = [
+        (httpx.post(url, json={"model": "base"}), 415, "unsupported_media_type"),
+        (httpx.post(url, data={"model": "base"}), 415, "unsupported_media_type"),
+        (httpx.post(url, files={"fil": b"x"}), 400, "invalid_request"),
+        (httpx.post(f"{server_url}/v1/nothing"), 404, "not_found"),
+        (httpx.get(url), 405, "method_not_allowed"),
+    ]
+    for answer, status, code in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert answer.json()["error"]["message"]
+    assert "error" not in httpx.get(f"{server_url}/api/v1/nothing").json()
+
+
+def test_too_large_a_file_is_told(settings: Settings) -> None:
+    """413, by its Content-Length, and read by the client."""
+    small = settings.model_copy(update={"max_upload_bytes": 1024**2})
+    with serving(small) as url, pytest.raises(openai.APIStatusError, match="1 MiB") as raised:
+        client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+        client.audio.transcriptions.create(model="whisper-1", file=bytes(30_000_000))
+    assert raised.value.status_code == 413
+
+
+def test_models_are_listed(client: OpenAI, settings: Settings) -> None:
+    """Ours, and OpenAI's names for the default one; any other is not found."""
+    ids = [model.id for model in client.models.list()]
+    assert ids[: len(settings.models)] == list(settings.models)
+    assert {"whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"} <= set(ids)
+    assert client.models.retrieve("base").id == "base"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-5")
+
+
+def test_keys_open_the_door_for_the_client_too(
+    settings: Settings, keys: Keys, world: World, request_store: RequestStore
+) -> None:
+    """As `api_key`. Wrong ones and ones without `read` and `write` are the client's own errors;
+    what one key asked for is not seen by another."""
+    writer = ApiKeys.from_settings(settings).create("writer", ["write"]).token
+
+    def ask(url: str, key: str) -> str:
+        client = OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=30)
+        raw = client.audio.transcriptions.with_raw_response.create(model="base", file=FILE)
+        return raw.headers["X-Transcription-Id"]
+
+    with serving(settings) as url, worker(request_store, Scripted(world).complete):
+        with pytest.raises(openai.AuthenticationError):
+            ask(url, "wrong")
+        for key in (writer, keys.header("reader")["Authorization"].removeprefix("Bearer ")):
+            with pytest.raises(openai.PermissionDeniedError):
+                ask(url, key)
+        assert request_store.list_recent() == []
+
+        id = ask(url, keys.header("anna")["Authorization"].removeprefix("Bearer "))
+        there = f"{url}/api/v1/transcriptions/{id}"
+        assert httpx.get(there, headers=keys.header("anna")).status_code == 200
+        assert httpx.get(there, headers=keys.header("bert")).status_code == 404
+
+
+def test_translation_is_asked_for(
+    client: OpenAI, world: World, request_store: RequestStore
+) -> None:
+    """`task` is translate and the text is English; an English model cannot."""
+    with worker(request_store, Scripted(world, task="translate", language="de").complete):
+        answer = client.audio.translations.create(
+            model="whisper-1", file=DATA / "fleurs-de-001.ogg", response_format="verbose_json"
+        )
+        with pytest.raises(openai.BadRequestError, match="English only"):
+            client.audio.translations.create(model="tiny.en", file=FILE)
+
+    (row,) = request_store.list_recent()
+    assert row.options.task == "translate"
+    assert answer.language == "english"

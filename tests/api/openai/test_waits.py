@@ -1,0 +1,206 @@
+"""OpenAI's clients waiting: told at once, left, many, while the database or the server goes."""
+
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import psutil
+import pytest
+from openai import OpenAI
+
+from api.openai import audio as openai_audio
+from resources.transcriptions.store import RequestStore
+from tests.api.conftest import RUN_ID, DatabaseSwitch, World, serving
+from tests.api.uploads.bodies import JFK, until
+from tests.api.uploads.test_memory import server_process, store  # noqa: F401 - fixtures
+from tests.api.workers import Scripted, worker
+from tests.support.servers.live_api import Hearing
+from tests.support.transcripts import SPOKEN, transcript_of
+from ytcaption.domain.request import TranscriptionStatus
+from ytcaption.settings import Settings
+
+FILE = ("speech.flac", JFK)
+TEXT = " ".join(SPOKEN)
+
+
+def client_of(url: str) -> OpenAI:
+    return OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=30)
+
+
+@pytest.fixture
+def client(server_url: str) -> OpenAI:
+    return client_of(server_url)
+
+
+def test_a_stream_tells_what_is_heard_while_it_is(
+    client: OpenAI, world: World, request_store: RequestStore
+) -> None:
+    """The first delta is here before the run has ended."""
+    go_on = threading.Event()
+
+    def slowly(id: str, _attempt: int) -> None:
+        request_store.claim(id, RUN_ID)
+        hearing = Hearing(world, id)
+        hearing.transcript = transcript_of(id)
+        hearing.draft(0, 1)
+        assert go_on.wait(20)
+        hearing.store_text()
+        hearing.complete()
+
+    with worker(request_store, slowly):
+        stream = client.audio.transcriptions.create(model="base", file=FILE, stream=True)
+        first = next(stream)
+        (row,) = request_store.list_recent()
+        assert row.status is TranscriptionStatus.RUNNING
+        assert first.delta == SPOKEN[0]
+        go_on.set()
+        rest = list(stream)
+
+    assert [event.type for event in rest] == ["transcript.text.delta", "transcript.text.done"]
+    assert rest[0].delta == f" {SPOKEN[1]}"
+    assert rest[1].text == TEXT
+
+
+def test_a_client_that_leaves_costs_nothing(
+    client: OpenAI, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread waits for the text, and soon nobody does; the transcription stays queued."""
+    monkeypatch.setattr(openai_audio, "LOOK_EVERY_S", 0.2)
+    threads_before = threading.active_count()
+    watching: list[int] = []
+    changes = openai_audio.Watcher.changes
+
+    def counted(self, id: str):
+        watching.append(1)
+        return changes(self, id)
+
+    monkeypatch.setattr(openai_audio.Watcher, "changes", counted)
+
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=1.5).audio.transcriptions.create(model="base", file=FILE)
+
+    assert watching
+    (row,) = request_store.list_recent()
+    assert row.status is TranscriptionStatus.QUEUED
+    assert until(lambda: threading.active_count() <= threads_before + 8)
+
+
+def test_many_wait_without_a_thread_each(
+    server_url: str, settings: Settings, world: World, request_store: RequestStore
+) -> None:
+    """As many as a caller may have; the next one is told so before its file is read; all that wait
+    are answered by one run."""
+    client = OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=0, timeout=60)
+    texts: list[str] = []
+
+    def ask() -> None:
+        texts.append(client.audio.transcriptions.create(model="base", file=FILE).text)
+
+    askers = [threading.Thread(target=ask) for _ in range(settings.streams_per_caller)]
+    for asker in askers:
+        asker.start()
+    count = "select count(*) as n from ytcaption.request"
+
+    def asked() -> bool:
+        (row,) = request_store.postgres.rows(count, {})
+        return row["n"] == len(askers)
+
+    assert until(asked, 60)
+    with pytest.raises(openai.RateLimitError):
+        client.audio.transcriptions.create(model="base", file=FILE)
+    scripted = Scripted(world)
+    with worker(request_store, scripted.complete):
+        for asker in askers:
+            asker.join(30)
+
+    assert texts == [TEXT] * len(askers)
+    assert len(scripted.ids) == 1
+    assert client.audio.transcriptions.create(model="base", file=FILE).text == TEXT
+
+
+def asked(store: RequestStore, number: int) -> Callable[[], bool]:
+    """Whether so many requests were kept."""
+    count = "select count(*) as n from ytcaption.request"
+    return lambda: store.postgres.rows(count, {})[0]["n"] == number
+
+
+def both(client: OpenAI) -> tuple[str, str]:
+    """The text as an answer, and as the end of a stream, waited for at the same time."""
+
+    def stream() -> str:
+        *_, last = client.audio.transcriptions.create(model="base", file=FILE, stream=True)
+        return last.text
+
+    with ThreadPoolExecutor() as threads:
+        streamed = threads.submit(stream)
+        answer = client.audio.transcriptions.create(model="base", file=FILE).text
+        return answer, streamed.result()
+
+
+def test_a_second_attempt_is_not_told_twice(client: OpenAI, world: World) -> None:
+    """What a run had told before it was lost is not told again; the text at the end is whole."""
+    runs = world.request_store
+    attempts: list[int] = []
+
+    def lost_once(id: str, attempt: int) -> None:
+        attempts.append(attempt)
+        runs.claim(id, RUN_ID)
+        hearing = Hearing(world, id)
+        hearing.transcript = transcript_of(id, ("One.", "Two.", "Three."))
+        if attempt == 1:
+            hearing.draft(0, 2)
+            assert until(lambda: len(told) >= 2)
+            runs.fail(id, RUN_ID, "run_lost", "Lost.", retryable=True, max_attempts=4)
+            return
+        hearing.draft(0, 1)
+        hearing.store_text()
+        hearing.complete()
+
+    told: list[str] = []
+    with worker(runs, lost_once):
+        for event in client.audio.transcriptions.create(model="base", file=FILE, stream=True):
+            told.append(  # noqa: PERF401 - looked at meanwhile
+                event.delta if event.type == "transcript.text.delta" else event.text
+            )
+
+    assert told == ["One.", " Two.", " Three.", "One. Two. Three."]
+    assert attempts == [1, 2]
+
+
+def test_the_database_may_go_and_come_back(
+    database_switch: DatabaseSwitch, world: World, request_store: RequestStore
+) -> None:
+    """Whoever waits goes on waiting, and is answered."""
+    with serving(database_switch.settings) as url, ThreadPoolExecutor() as threads:
+        waiting = threads.submit(both, client_of(url))
+        assert until(asked(request_store, 2))
+        database_switch.off()
+        threading.Event().wait(2.5)
+        assert not waiting.done()
+        database_switch.on()
+        with worker(request_store, Scripted(world).complete):
+            assert waiting.result(30) == (TEXT, TEXT)
+
+
+def test_a_server_that_stops_says_so(
+    server_process: tuple[str, psutil.Process],
+    request_store: RequestStore,
+) -> None:
+    """503 at once, which the client tries again; the server is not held up by who waits."""
+    url, process = server_process
+    client = client_of(url)
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(client.audio.transcriptions.create, model="base", file=FILE)
+        stream = threads.submit(
+            lambda: list(client.audio.transcriptions.create(model="tiny", file=FILE, stream=True))
+        )
+        assert until(asked(request_store, 2))
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(openai.InternalServerError, match="server stops"):
+            waiting.result(10)
+        # A stream's last event may be cut off with its connection: to a client it is the same.
+        with pytest.raises(openai.APIError, match=r"server stops|Connection error"):
+            stream.result(10)
+    process.wait(10)

@@ -1,0 +1,270 @@
+"""The web page and the documentation, in a browser."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from api.auth import key_ring
+from resources.auth.api_keys import ApiKeys
+from resources.object_store.store import document_key
+from resources.sites.circuit_breaker import close_breaker, open_breaker
+from tests.api.conftest import RUN_ID, World
+from tests.support.transcripts import transcript_of
+from ytcaption.settings import Settings
+
+LINK = "https://youtu.be/dQw4w9WgXcQ"
+EVIL = "<img src=x onerror=document.title='owned'><b>bold</b>"
+
+
+class Page:
+    """A page in headless Chromium."""
+
+    def __init__(self, driver: webdriver.Chrome, url: str) -> None:
+        self.driver = driver
+        driver.get(url)
+
+    def find(self, id: str) -> Any:
+        """The element."""
+        return self.driver.find_element(By.ID, id)
+
+    def wait(self, holds: Callable[[], Any]) -> Any:
+        """What `holds` gives, as soon as it is something."""
+        return WebDriverWait(self.driver, 15).until(lambda _: holds())
+
+    def text(self, id: str) -> str:
+        """The element's text once it shows some."""
+        return self.wait(lambda: self.find(id).text)
+
+    def complaints(self) -> list[str]:
+        """What the browser's console holds: errors, and all that the policy blocked."""
+        return [
+            line["message"] for line in self.driver.get_log("browser") if line["level"] == "SEVERE"
+        ]
+
+
+@pytest.fixture
+def browser(tmp_path: Any) -> Iterator[webdriver.Chrome]:
+    """Headless Chromium that talks to nobody but us."""
+    options = webdriver.ChromeOptions()
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ):
+        options.add_argument(argument)
+    options.binary_location = shutil.which("chromium") or ""
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+@pytest.mark.browser
+def test_a_person_gets_captions_from_a_link(
+    browser: webdriver.Chrome, server_url: str, world: World
+) -> None:
+    """Paste, see true progress, search the transcript, find the downloads; titles stay text."""
+    page = Page(browser, f"{server_url}/")
+    page.wait(lambda: page.find("model").get_attribute("value") == "base")
+    page.find("url").send_keys(LINK)
+    page.find("send").click()
+    assert page.text("step") == "Waiting for its turn"
+
+    [due] = world.request_store.due(10)
+    world.request_store.claim(due.id, RUN_ID)
+    world.request_store.progress(due.id, RUN_ID, "transcription", 93.0, 212.0)
+    page.wait(lambda: page.find("step").text == "Transcribing")
+    assert page.text("numbers") == "1:33 of 3:32 · 43%"
+    assert page.find("bar").get_attribute("aria-valuenow") == "44"
+
+    transcript = transcript_of(due.id, ("Ask not.", f"Über {EVIL}", "For your country."))
+    written = world.object_store.write_bytes(document_key(due.id), transcript.to_json())
+    world.describe(due.id, title=EVIL)
+    world.request_store.transcript_stored(
+        due.id, RUN_ID, transcript, document_key(due.id), written.sha256
+    )
+    world.request_store.complete(due.id, RUN_ID)
+    page.wait(lambda: len(page.find("segments").find_elements(By.TAG_NAME, "li")) == 3)
+
+    page.wait(lambda: page.find("badge").text == "completed")
+    assert page.find("work-title").text == EVIL
+    assert page.find("segments").find_elements(By.TAG_NAME, "b") == []
+    links = page.wait(lambda: page.find("downloads").find_elements(By.TAG_NAME, "a"))
+    assert [link.text for link in links] == ["SRT", "VTT", "TXT", "JSON", "TSV", "ASS", "MD"]
+    assert links[0].get_attribute("href").endswith(f"/{due.id}/result?format=srt&download=true")
+    page.find("filter").send_keys("uber")
+    assert page.text("found") == "1 of 3"
+    assert page.find("segments").find_element(By.TAG_NAME, "mark").text == "Über"
+    assert browser.title == f"{EVIL} – ytcaption"
+    assert page.complaints() == []
+
+
+@pytest.mark.browser
+def test_what_happened_can_be_looked_at(
+    browser: webdriver.Chrome, server_url: str, world: World
+) -> None:
+    """The history with its times, on demand, and as it goes on."""
+    id = world.running()
+    page = Page(browser, f"{server_url}/#{id}")
+    page.text("step")
+
+    def told() -> list[str]:
+        spans = "document.querySelectorAll('#timeline span')"
+        return browser.execute_script(f"return [...{spans}].map((each) => each.innerText)")
+
+    assert told() == []
+    page.find("history").find_element(By.TAG_NAME, "summary").click()
+    page.wait(lambda: told() == ["Created", "Asked for", "Queued", "Started"])
+    world.request_store.progress(id, RUN_ID, "transcription", 93.0, 212.0, is_milestone=True)
+    world.request_store.fail(id, RUN_ID, "media_private", "It is private.", False, 4)
+    page.wait(lambda: told()[-2:] == ["Transcribed 43%", "Failed: media_private"])
+    [first, *_] = page.find("timeline").find_elements(By.TAG_NAME, "time")
+    created_at = world.request_store.get(id).created_at.isoformat(timespec="microseconds")
+    assert first.get_attribute("datetime") == created_at.replace("+00:00", "Z")
+    assert page.complaints() == []
+
+
+@pytest.mark.browser
+def test_what_waits_for_a_site_says_so(
+    browser: webdriver.Chrome, server_url: str, world: World
+) -> None:
+    """Instead of its turn, in words; once it goes on, how far it is."""
+    open_breaker(world.request_store.postgres, "youtube.com", "", "local")
+    page = Page(browser, f"{server_url}/")
+    page.wait(lambda: page.find("model").get_attribute("value") == "base")
+    page.find("url").send_keys(LINK)
+    page.find("send").click()
+    assert page.text("step").startswith("An operator has stopped downloads from youtube.com.")
+    close_breaker(world.request_store.postgres, "youtube.com", "local")
+    [due] = world.request_store.due(10)
+    world.request_store.claim(due.id, RUN_ID)
+    world.request_store.progress(due.id, RUN_ID, "audio_download", 1, 2)
+    page.wait(lambda: page.find("step").text == "Downloading")
+
+
+@pytest.mark.browser
+def test_a_link_that_is_refused_says_why(browser: webdriver.Chrome, server_url: str) -> None:
+    """The problem's own words, beside the field."""
+    page = Page(browser, f"{server_url}/")
+    page.find("url").send_keys("https://www.youtube.com/playlist?list=PLx")
+    page.find("send").click()
+
+    assert "channel, playlist or search" in page.text("ask-error")
+
+
+@pytest.mark.browser
+def test_a_failure_is_told_and_can_be_tried_again(
+    browser: webdriver.Chrome, server_url: str, world: World
+) -> None:
+    """The reason, and a button that asks anew."""
+    page = Page(browser, f"{server_url}/#{world.failed()}")
+    assert page.text("failure") == "The video is private."
+
+    page.find("again").click()
+
+    assert page.text("step") == "Waiting for its turn"
+
+
+@pytest.mark.browser
+def test_the_page_asks_for_a_key(
+    browser: webdriver.Chrome, server_url: str, world: World, settings: Settings, tmp_path: Path
+) -> None:
+    """Once keys exist: a wrong one is told, a right one opens the page and its downloads, and it is
+    kept in this tab only."""
+    keys = ApiKeys.from_settings(settings)
+    key = keys.create("reader", ["admin"]).token
+    browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+    time.sleep(key_ring.STALE_S)  # the server notices the first key
+    page = Page(browser, f"{server_url}/#{world.completed(title='Ask not')}")
+    page.wait(lambda: page.find("door").is_displayed())
+    page.find("key").send_keys("ytc_wrong\n")
+    assert "not valid here" in page.text("key-error")
+    assert not page.find("forget-key").is_displayed()
+
+    page.find("key").send_keys(f"{key}\n")
+    page.wait(lambda: page.find("segments").find_elements(By.TAG_NAME, "li"))
+    assert not page.find("door").is_displayed()
+    assert page.find("model").get_attribute("value") == "base"
+    page.find("downloads").find_elements(By.TAG_NAME, "a")[0].click()
+    page.wait(lambda: (tmp_path / "Ask not.srt").exists())
+    assert "ask not" in (tmp_path / "Ask not.srt").read_text()
+    stored = (
+        "return [JSON.stringify(sessionStorage), JSON.stringify(localStorage), document.cookie]"
+    )
+    session, *elsewhere = browser.execute_script(stored)
+    assert key in session
+    assert key not in f"{elsewhere} {browser.current_url} {browser.page_source}"
+
+    page.find("forget-key").click()
+    page.wait(lambda: page.find("door").is_displayed())
+    assert key not in browser.execute_script(stored)[0]
+
+
+@pytest.mark.browser
+def test_the_page_fits_a_phone(browser: webdriver.Chrome, server_url: str, world: World) -> None:
+    """Nothing is wider than the screen."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True},
+    )
+    page = Page(browser, f"{server_url}/#{world.completed(title='x' * 200, spoken=('y' * 300,))}")
+    page.wait(lambda: page.find("segments").find_elements(By.TAG_NAME, "li"))
+
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.browser
+def test_the_documentation_needs_no_other_server(
+    browser: webdriver.Chrome, server_url: str
+) -> None:
+    """Swagger UI draws every operation from our own files, and the policy blocks nothing of it."""
+    page = Page(browser, f"{server_url}/docs")
+
+    document = httpx.get(f"{server_url}/openapi.json").json()
+    drawn = [*document["paths"].values(), *document["webhooks"].values()]
+    count = sum(len(item) for item in drawn)
+    page.wait(lambda: len(browser.find_elements(By.CLASS_NAME, "opblock")) == count)
+    assert page.complaints() == []
+
+
+def test_pages_come_with_their_policy_and_from_here_alone(client: TestClient) -> None:
+    """No inline script, no address of another server, and every file that is named is there."""
+    for path in ("/", "/channels", "/docs"):
+        answer = client.get(path)
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert "<script>" not in answer.text
+        assert "style=" not in answer.text
+        named = [part.partition('"')[0] for part in answer.text.split('src="')[1:]]
+        named += [part.partition('"')[0] for part in answer.text.split('href="')[1:]]
+        for address in named:
+            assert address.startswith("/"), address
+            assert client.get(address).status_code == 200, address
+    assert "unsafe" not in client.get("/").headers["Content-Security-Policy"]
+
+
+def test_a_new_version_of_a_page_is_seen_at_once(client: TestClient) -> None:
+    """Files are asked for anew, and answered by 304."""
+    first = client.get("/pages/app.js")
+    again = client.get("/pages/app.js", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert first.headers["Cache-Control"] == "no-cache"
+    assert again.status_code == 304

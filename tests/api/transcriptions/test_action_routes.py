@@ -1,0 +1,328 @@
+"""Cancel, retry and erase over HTTP."""
+
+import time
+from typing import Any
+
+import dagster as dg
+import pytest
+from fastapi.testclient import TestClient
+
+from resources.lake.catalog import TranscriptCatalog
+from resources.object_store.store import document_key
+from resources.orchestration.orchestrator import Orchestrator
+from tests.api.conftest import RUN_ID, UNKNOWN_ID, World
+from tests.api.keys import Keys, Name
+from ytcaption.domain.caller import Limits
+from ytcaption.domain.errors import ClaimLost, LakeUnavailable
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions
+
+PATH = "/api/v1/transcriptions"
+
+
+@pytest.fixture
+def erasable(dagster_home: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster's storage is there, and what the lake would do is left out."""
+    monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: None)
+    home = str(dagster_home)
+    # The client takes DAGSTER_HOME away; the instance is opened when first needed.
+    monkeypatch.setattr(dg.DagsterInstance, "get", lambda: dg.DagsterInstance.from_config(home))
+
+
+def ask(world: World, owner: str = "local") -> str:
+    """An id that this owner asked for."""
+    source = MediaSource("youtube-dQw4w9WgXcQ", "site", "https://youtu.be/dQw4w9WgXcQ", "Youtube")
+    options = TranscriptionOptions(model="base")
+    return world.request_store.submit(source, options, owner=owner).transcription.id
+
+
+# --- cancel
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_cancel_stops_it(client: TestClient, world: World, state: str) -> None:
+    """200 with how it stands; a run's late commits are refused; again it is unchanged."""
+    id = getattr(world, state)()
+
+    answer = client.post(f"{PATH}/{id}/cancel")
+
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+    assert (answer.json()["status"], answer.json()["effect"]) == ("canceled", "canceled")
+    assert client.get(f"{PATH}/{id}").json()["status"] == "canceled"
+    with pytest.raises(ClaimLost):
+        world.request_store.heartbeat(id, RUN_ID)
+    again = client.post(f"{PATH}/{id}/cancel").json()
+    assert (again["status"], again["effect"]) == ("canceled", "unchanged")
+
+
+@pytest.mark.parametrize(("state", "status"), [("completed", "completed"), ("failed", "failed")])
+def test_cancel_leaves_what_is_at_rest(
+    client: TestClient, world: World, state: str, status: str
+) -> None:
+    """A result stays readable, a failure keeps its reason."""
+    id = getattr(world, state)()
+
+    answer = client.post(f"{PATH}/{id}/cancel").json()
+
+    assert (answer["status"], answer["effect"]) == (status, "unchanged")
+    assert client.get(f"{PATH}/{id}/result").status_code == (200 if state == "completed" else 409)
+
+
+def test_cancel_tells_dagster(
+    client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that works on it, and none where nothing was stopped."""
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(Orchestrator, "end_runs", lambda _, *run: told.append(run))
+    id = world.running()
+    client.post(f"{PATH}/{id}/cancel")
+    client.post(f"{PATH}/{id}/cancel")
+    deadline = time.monotonic() + 5
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert told == [(id, 1, RUN_ID)]
+
+
+def test_cancel_waits_for_no_dagster(
+    client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A storage that hangs holds no request up, however many are canceled."""
+    monkeypatch.setattr(Orchestrator, "end_runs", lambda *_: time.sleep(30))
+    id = world.running()
+    began = time.monotonic()
+    for _ in range(20):
+        assert client.post(f"{PATH}/{id}/cancel").json()["status"] == "canceled"
+        client.post(f"{PATH}/{id}/retry")
+    assert time.monotonic() - began < 10
+
+
+def test_one_of_several_askers_only_withdraws(keys: Keys, client: TestClient, world: World) -> None:
+    """It goes on for the other, who then cancels it; who withdrew no longer sees it."""
+    id = ask(world, keys.owner("anna"))
+    ask(world, keys.owner("bert"))
+    world.request_store.claim(id, RUN_ID)
+
+    answer = client.post(f"{PATH}/{id}/cancel", headers=keys.header("anna"))
+
+    assert (answer.json()["status"], answer.json()["effect"]) == ("running", "withdrawn")
+    assert client.get(f"{PATH}/{id}", headers=keys.header("anna")).status_code == 404
+    assert client.get(f"{PATH}/{id}", headers=keys.header("bert")).json()["status"] == "running"
+    events = [event.event_type for event in world.request_store.events(id)]
+    assert events[-1] == "RequestWithdrawn"
+    last = client.post(f"{PATH}/{id}/cancel", headers=keys.header("bert")).json()
+    assert (last["status"], last["effect"]) == ("canceled", "canceled")
+
+
+def test_an_admins_cancel_is_everybodys(keys: Keys, client: TestClient, world: World) -> None:
+    """It stops, whoever asked."""
+    id = ask(world, keys.owner("anna"))
+    ask(world, keys.owner("bert"))
+    answer = client.post(f"{PATH}/{id}/cancel", headers=keys.header("admin")).json()
+    assert (answer["status"], answer["effect"]) == ("canceled", "canceled")
+
+
+# --- retry
+
+
+@pytest.mark.parametrize("state", ["failed", "canceled"])
+def test_retry_queues_anew(client: TestClient, world: World, state: str) -> None:
+    """202, with a new series of attempts and where to look."""
+    id = world.failed() if state == "failed" else world.running()
+    client.post(f"{PATH}/{id}/cancel")
+
+    answer = client.post(f"{PATH}/{id}/retry")
+
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (202, "queued")
+    assert (body["attempt"], body["error"]) == (1, None)
+    assert answer.headers["Location"] == body["status_url"] == f"{PATH}/{id}"
+    assert answer.headers["Retry-After"] == "2"
+    assert world.request_store.due(10)[0].attempt == 2, "Dagster has not seen this run key"
+
+
+def test_retry_of_what_is_queued_changes_nothing(client: TestClient, world: World) -> None:
+    """It is queued already."""
+    id = world.queued()
+    assert client.post(f"{PATH}/{id}/retry").json()["status"] == "queued"
+    assert world.request_store.due(10)[0].attempt == 1
+
+
+def test_retry_of_what_runs_is_refused(client: TestClient, world: World) -> None:
+    """409, with or without force."""
+    id = world.running()
+    for query in ("", "?force=true"):
+        answer = client.post(f"{PATH}/{id}/retry{query}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "transcription_busy")
+
+
+def test_a_completed_one_is_made_anew_by_force(client: TestClient, world: World) -> None:
+    """409 without, and its result stays; with force it is downloaded and transcribed again."""
+    id = world.completed()
+    refused = client.post(f"{PATH}/{id}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_completed")
+    assert "force" in refused.json()["detail"]
+    assert client.get(f"{PATH}/{id}/result").status_code == 200
+
+    assert client.post(f"{PATH}/{id}/retry?force=true").json()["status"] == "queued"
+
+    assert client.get(f"{PATH}/{id}/result").status_code == 409
+    assert client.get(f"{PATH}/{id}/audio").status_code == 409
+
+
+def test_force_takes_no_result_from_others(keys: Keys, client: TestClient, world: World) -> None:
+    """403 for one of two askers; an admin may."""
+    id = world.completed()
+    for name in ("anna", "bert"):
+        ask(world, keys.owner(name))
+    url = f"{PATH}/{id}/retry?force=true"
+    answer = client.post(url, headers=keys.header("anna"))
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert client.get(f"{PATH}/{id}/result", headers=keys.header("bert")).status_code == 200
+    assert client.post(url, headers=keys.header("admin")).status_code == 202
+
+
+def test_retry_keeps_to_the_quota(
+    keys: Keys, client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """429 like asking for it, and it stays as it is."""
+    monkeypatch.setattr("api.transcriptions.actions.limits_of", lambda *_: Limits(None, 1, None))
+    id = ask(world, keys.owner("anna"))
+    client.post(f"{PATH}/{id}/cancel", headers=keys.header("anna"))
+    other = MediaSource("youtube-other", "site", "https://youtu.be/other", "Youtube")
+    world.request_store.submit(other, TranscriptionOptions("base"), owner=keys.owner("anna"))
+    answer = client.post(f"{PATH}/{id}/retry", headers=keys.header("anna"))
+    assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
+    assert world.request_store.get(id).status == "canceled"
+
+
+# --- erase
+
+
+def test_what_was_erased_is_410(client: TestClient, world: World, erasable: None) -> None:
+    """204 without a body, 410 on every route, 204 again; asking for it makes it anew."""
+    id = world.completed()
+
+    answer = client.delete(f"{PATH}/{id}")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    for gone in (
+        client.get(f"{PATH}/{id}"),
+        client.get(f"{PATH}/{id}/result"),
+        client.get(f"{PATH}/{id}/audio"),
+        client.post(f"{PATH}/{id}/cancel"),
+        client.post(f"{PATH}/{id}/retry"),
+    ):
+        assert (gone.status_code, gone.json()["code"]) == (410, "transcription_erased")
+    assert not world.object_store.exists(document_key(id))
+    assert client.delete(f"{PATH}/{id}").status_code == 204
+    assert client.get(PATH).json()["items"] == []
+
+    again = client.post(PATH, json={"url": "https://youtu.be/dQw4w9WgXcQ", "model": "base"})
+    assert (again.status_code, again.json()["id"]) == (202, id)
+    assert client.get(f"{PATH}/{id}").json()["status"] == "queued"
+
+
+def test_a_running_one_is_erased_by_force(client: TestClient, world: World, erasable: None) -> None:
+    """409 without; with it the run has lost it."""
+    id = world.running()
+    refused = client.delete(f"{PATH}/{id}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "transcription_busy")
+    assert client.delete(f"{PATH}/{id}?force=true").status_code == 204
+    with pytest.raises(ClaimLost):
+        world.request_store.complete(id, RUN_ID)
+
+
+def test_a_lake_that_is_away_is_503_and_can_be_repeated(
+    client: TestClient, world: World, erasable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is promised meanwhile: reads are 410 from the first try on."""
+    id = world.completed()
+
+    def away(*_: object) -> None:
+        raise LakeUnavailable("host lake.internal is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TranscriptCatalog, "erase", away)
+        answer = client.delete(f"{PATH}/{id}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "lake_unavailable")
+    assert answer.headers["Retry-After"] == "5"
+    assert "internal" not in answer.text
+    assert client.get(f"{PATH}/{id}").status_code == 410
+    assert client.delete(f"{PATH}/{id}").status_code == 204
+
+
+def test_without_dagsters_storage_it_is_503(client: TestClient, world: World) -> None:
+    """Its runs hold parts of the text: it is not erased before they are gone."""
+    answer = client.delete(f"{PATH}/{world.completed()}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "dagster_unavailable")
+
+
+def test_one_of_several_askers_erases_only_their_own(
+    keys: Keys, client: TestClient, world: World, erasable: None
+) -> None:
+    """204, and to them it is 404; the other's result stays until they erase it."""
+    id = ask(world, keys.owner("anna"))
+    world.completed()
+    with world.request_store.postgres.transaction() as connection:
+        connection.execute(
+            "update ytcaption.request set owner = %s where owner = 'local'", (keys.owner("bert"),)
+        )
+    url = f"{PATH}/{id}"
+    assert client.delete(url, headers=keys.header("anna")).status_code == 204
+    assert client.get(url, headers=keys.header("anna")).status_code == 404
+    assert client.get(f"{url}/result", headers=keys.header("bert")).status_code == 200
+    assert client.delete(url, headers=keys.header("bert")).status_code == 204
+    assert client.get(url, headers=keys.header("bert")).status_code == 410
+
+
+# --- who may
+
+
+@pytest.mark.parametrize(
+    ("method", "route"), [("post", "/cancel"), ("post", "/retry"), ("delete", "")]
+)
+def test_only_who_asked_may(
+    keys: Keys, client: TestClient, world: World, method: str, route: str
+) -> None:
+    """404 to strangers, 403 without the scope, 401 without a key; nothing changes."""
+    id = ask(world, keys.owner("anna"))
+    expected: list[tuple[Name, int, str]] = [
+        ("stranger", 404, "transcription_not_found"),
+        ("reader", 403, "forbidden"),
+    ]
+    for name, status, code in expected:
+        answer = client.request(method, f"{PATH}/{id}{route}", headers=keys.header(name))
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert client.request(method, f"{PATH}/{id}{route}").status_code == 401
+    assert world.request_store.get(id).status == "queued"
+    unknown = client.request(method, f"{PATH}/{UNKNOWN_ID}{route}", headers=keys.header("admin"))
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "transcription_not_found")
+
+
+# --- keep
+
+
+def test_keep_is_each_askers_own(keys: Keys, client: TestClient) -> None:
+    """With the request or later; others neither see nor change it."""
+    body = {"url": "https://youtu.be/dQw4w9WgXcQ", "keep": True}
+    id = client.post(PATH, json=body, headers=keys.header("anna")).json()["id"]
+    client.post(PATH, json=body | {"keep": False}, headers=keys.header("bert"))
+
+    def kept(name: Name) -> bool:
+        return client.get(f"{PATH}/{id}", headers=keys.header(name)).json()["keep"]
+
+    assert (kept("anna"), kept("bert"), kept("admin")) == (True, False, True)
+    answer = client.patch(f"{PATH}/{id}", json={"keep": False}, headers=keys.header("bert"))
+    assert (answer.status_code, answer.json()["keep"]) == (200, False)
+    assert (kept("anna"), kept("admin")) == (True, True)
+    client.patch(f"{PATH}/{id}", json={"keep": False}, headers=keys.header("admin"))
+    assert (kept("anna"), kept("admin")) == (False, False)
+
+
+def test_keep_takes_a_boolean_of_ones_own_transcription(client: TestClient, world: World) -> None:
+    """Anything else is refused."""
+    id = ask(world)
+    assert client.patch(f"{PATH}/{id}", json={"keep": "yes"}).status_code == 422
+    assert client.patch(f"{PATH}/{id}", json={}).status_code == 422
+    assert client.patch(f"{PATH}/{UNKNOWN_ID}", json={"keep": True}).status_code == 404
+    assert client.patch(f"{PATH}/{id}", json={"keep": True}).json()["keep"] is True

@@ -1,0 +1,48 @@
+"""What tests of uploads send."""
+
+import time
+from collections.abc import Callable
+
+from resources.object_store.store import ObjectStore
+from tests.support.servers.media_server import DATA
+from ytcaption.settings import Settings
+
+UPLOADS = "/api/v1/uploads"
+JFK = (DATA / "jfk.flac").read_bytes()
+BOUNDARY = "x1"
+
+
+def nothing_is_left(settings: Settings, object_store: ObjectStore) -> bool:
+    """No temporary file and no object."""
+    return not list((settings.home / "uploads").glob("*.part")) and not list(object_store.list())
+
+
+def media_of(id: str) -> str:
+    """The media that a transcription is of."""
+    return id.rpartition(".")[0]
+
+
+def form(*parts: tuple[str, bytes], end: bytes = b"--") -> bytes:
+    """A multipart body of `(headers, content)`."""
+    body = b"".join(
+        f"--{BOUNDARY}\r\n{headers}\r\n\r\n".encode() + content + b"\r\n"
+        for headers, content in parts
+    )
+    return body + f"--{BOUNDARY}".encode() + end + b"\r\n"
+
+
+def disposition(name: str, more: str = "") -> str:
+    """The header of a part."""
+    return f'Content-Disposition: form-data; name="{name}"{more}'
+
+
+FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+FILE = disposition("file", '; filename="a.flac"')
+
+
+def until(is_so: Callable[[], bool], within_s: float = 10.0) -> bool:
+    """Whether it becomes so."""
+    deadline = time.monotonic() + within_s
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return is_so()

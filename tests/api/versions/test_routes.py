@@ -1,0 +1,186 @@
+"""All transcriptions of one media, and having many made anew."""
+
+from dataclasses import replace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from resources.object_store.store import document_key
+from tests.api.conftest import World
+from tests.api.keys import Keys
+from tests.support.transcripts import transcript_of
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions, partition_key
+
+MEDIA = "youtube-dQw4w9WgXcQ"
+PATH = f"/api/v1/media/{MEDIA}"
+BASE = TranscriptionOptions("base")
+SMALL = TranscriptionOptions("small")
+
+
+def made(world: World, options: TranscriptionOptions, text: str | None, *owners: str) -> str:
+    """Asked for by these, and completed where there is a text."""
+    source = MediaSource(MEDIA, "site", "https://www.youtube.com/watch?v=dQw4w9WgXcQ", "Youtube")
+    for owner in owners or ("local",):
+        id = world.request_store.submit(source, options, owner=owner).transcription.id
+    if text is None:
+        return id
+    run_id = f"run-{id}"
+    world.request_store.claim(id, run_id)
+    transcript = transcript_of(id, [text])
+    written = world.object_store.write_bytes(document_key(id), transcript.to_json())
+    world.request_store.transcript_stored(id, run_id, transcript, document_key(id), written.sha256)
+    world.request_store.complete(id, run_id)
+    return id
+
+
+def test_the_newest_completed_version_is_served(client: TestClient, world: World) -> None:
+    """Whatever is asked for since; the older ones stay under their own ids."""
+    base, small = made(world, BASE, "Of old."), made(world, SMALL, "Of late.")
+    waiting = made(world, replace(SMALL, language="en"), None)
+
+    media = client.get(PATH).json()
+    assert (media["versions"], media["completed"], media["latest"]) == (3, 2, small)
+    assert media["media"]["id"] == MEDIA
+    listed = client.get(media["versions_url"]).json()["items"]
+    assert [item["id"] for item in listed] == [waiting, small, base]
+    latest = client.get(media["latest_url"], params={"format": "txt"})
+    assert latest.text == "Of late.\n"
+    own = latest.headers["Content-Location"]
+    assert own.endswith(f"{small}/result")
+    same = client.get(own, params={"format": "txt"})
+    assert (same.text, same.headers["ETag"]) == (latest.text, latest.headers["ETag"])
+    unchanged = client.get(media["latest_url"], params={"format": "txt"}, headers={
+        "If-None-Match": latest.headers["ETag"]
+    })  # fmt: skip
+    assert unchanged.status_code == 304
+    assert client.get(f"/api/v1/transcriptions/{base}/result?format=txt").text == "Of old.\n"
+
+
+def test_a_version_that_is_made_anew_is_the_newest(client: TestClient, world: World) -> None:
+    """By when it was completed, not by when it was first asked for."""
+    base = made(world, BASE, "First.")
+    made(world, SMALL, "Second.")
+    source = world.request_store.media(MEDIA).source
+    world.request_store.submit(source, BASE, force=True)
+    assert client.get(f"{PATH}/transcripts/latest?format=txt").text == "Second.\n"
+    made(world, BASE, "Third.")
+    assert client.get(f"{PATH}/transcripts/latest?format=txt").text == "Third.\n"
+    assert client.get(PATH).json()["latest"] == base
+
+
+def test_versions_come_page_by_page(client: TestClient, world: World) -> None:
+    """`next_url` is of the same list."""
+    for word in ("a", "b", "c"):
+        made(world, replace(BASE, hotwords=word), None)
+    first = client.get(f"{PATH}/transcripts", params={"limit": 2}).json()
+    second = client.get(first["next_url"]).json()
+    assert [len(first["items"]), len(second["items"])] == [2, 1]
+    assert second["next_url"] is None
+    assert len({item["id"] for item in first["items"] + second["items"]}) == 3
+
+
+def test_what_is_not_there_yet_or_not_at_all(client: TestClient, world: World) -> None:
+    """409 while none is completed, 404 for a media of which there is none."""
+    made(world, BASE, None)
+    assert client.get(f"{PATH}/transcripts/latest").status_code == 409
+    assert client.get(PATH).json()["latest"] is None
+    for unknown in ("youtube-unknown", "..", "a b", "x" * 200, "youtube-a.b"):
+        for route in ("", "/transcripts", "/transcripts/latest"):
+            answer = client.get(f"/api/v1/media/{unknown}{route}")
+            assert answer.status_code == 404, answer.text
+
+
+def test_one_sees_the_versions_that_one_has_asked_for(
+    keys: Keys, client: TestClient, world: World
+) -> None:
+    """The newest is the newest of one's own (rule 12)."""
+    anna, bert = keys.owner("anna"), keys.owner("bert")
+    base = made(world, BASE, "Shared.", anna, bert)
+    small = made(world, SMALL, "Of Bert alone.", bert)
+
+    def latest(name) -> tuple[int, str]:
+        answer = client.get(f"{PATH}/transcripts/latest?format=txt", headers=keys.header(name))
+        return answer.status_code, answer.text
+
+    assert latest("anna") == (200, "Shared.\n")
+    assert latest("bert") == latest("admin") == (200, "Of Bert alone.\n")
+    assert latest("stranger")[0] == 404
+    for name, seen in (("anna", [base]), ("bert", [small, base]), ("admin", [small, base])):
+        answer = client.get(f"{PATH}/transcripts", headers=keys.header(name)).json()
+        assert [item["id"] for item in answer["items"]] == seen
+        assert client.get(PATH, headers=keys.header(name)).json()["versions"] == len(seen)
+    assert client.get(PATH, headers=keys.header("stranger")).status_code == 404
+
+
+def test_an_erased_version_is_none(client: TestClient, world: World) -> None:
+    """From the moment on at which its erasure begins."""
+    made(world, BASE, "Stays.")
+    small = made(world, SMALL, "Goes.")
+    with world.request_store.postgres.transaction() as connection:
+        connection.execute(
+            "insert into ytcaption.tombstone (id_sha256) "
+            "values (encode(sha256(convert_to(%s, 'UTF8')), 'hex'))",
+            (small,),
+        )
+    assert client.get(f"{PATH}/transcripts/latest?format=txt").text == "Stays.\n"
+    assert client.get(PATH).json()["versions"] == 1
+
+
+def test_many_are_made_anew(keys: Keys, client: TestClient, world: World) -> None:
+    """One's own; by an admin everybody's. Sent again, nothing is asked for twice."""
+    anna, bert = keys.owner("anna"), keys.owner("bert")
+    made(world, BASE, "One.", anna)
+    made(world, replace(BASE, language="de"), "Zwei.", bert)
+    asked = {"where": "model = 'base'", "captions": "never"}
+
+    def post(name, **more):
+        return client.post("/api/v1/retranscriptions", json=asked | more, headers=keys.header(name))
+
+    told = post("anna", dry_run=True).json()
+    assert (told["number"], told["looked_at"], told["dry_run"]) == (1, 1, True)
+    assert told["kinds"][0]["made_by"] == "base" and told["audio_s"] > 0
+    answer = post("anna").json()
+    assert answer["ids"] == told["ids"] == [
+        partition_key(MEDIA, replace(BASE, captions="never"))
+    ]  # fmt: skip
+    found = client.get(f"/api/v1/transcriptions/{answer['ids'][0]}", headers=keys.header("anna"))
+    assert (found.json()["status"], found.json()["priority"]) == ("queued", "bulk")
+    everything = post("admin", limit=1).json()
+    assert everything["number"] == 1 and everything["next_cursor"]
+    rest = post("admin", cursor=everything["next_cursor"]).json()
+    assert rest["next_cursor"] is None
+    again = post("admin").json()
+    assert (again["number"], again["left_out"]) == (
+        0, [{"reason": "are there already", "number": 2}],
+    )  # fmt: skip
+    assert post("reader").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 422, "invalid_option"),
+        ({"where": "model = 'base'"}, 422, "invalid_option"),
+        ({"where": "1=1", "captions": "never"}, 422, "invalid_option"),
+        ({"where": "changed", "model": "huge"}, 422, "unknown_model"),
+        ({"where": "changed", "colour": 1}, 422, "invalid_request"),
+        ({"where": "x" * 2_001}, 422, "invalid_request"),
+        ({"where": "changed", "cursor": "x"}, 400, "invalid_cursor"),
+        ({"where": "changed", "limit": 0}, 422, "invalid_request"),
+    ],
+)
+def test_what_cannot_be_made_anew_is_said(client: TestClient, body, status, code) -> None:
+    """By the codes that others have."""
+    answer = client.post("/api/v1/retranscriptions", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_nothing_is_made_anew_while_intake_is_paused(client: TestClient, world: World) -> None:
+    """A dry run is answered all the same."""
+    made(world, BASE, "One.")
+    client.post("/api/v1/admin/pause", json={"part": "intake"})
+    body = {"where": "model = 'base'", "captions": "never"}
+    assert client.post("/api/v1/retranscriptions", json=body).status_code == 503
+    body["dry_run"] = True  # type: ignore[assignment]
+    assert client.post("/api/v1/retranscriptions", json=body).json()["number"] == 1

@@ -1,0 +1,162 @@
+"""What an operator sees of the queue and does to it."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from resources.admin import service as admin
+from resources.admin.service import RetryFilter, overview, retry_all
+from resources.orchestration.pauses import (
+    follow_pauses,
+    pause,
+    paused_parts,
+    pauses,
+    pool_slots,
+    resume,
+)
+from resources.postgres.connection import Postgres
+from resources.transcriptions.store import RequestStore
+from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
+from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption.settings import Settings
+
+AUDIO = StoredAudio("audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "webm", 48_000, 2)
+
+
+@pytest.fixture
+def api(settings: Settings) -> Postgres:
+    """With the rights of the API, which does these things."""
+    return Postgres.from_settings(settings, "api")
+
+
+def submit(store: RequestStore, name: str) -> str:
+    source = MediaSource(f"youtube-{name}", "site", f"https://youtu.be/{name}", "Youtube", name)
+    return store.submit(source, TranscriptionOptions(model="base")).transcription.id
+
+
+def fail(store: RequestStore, name: str, code: str, channel: str = "JFK Library") -> str:
+    id = submit(store, name)
+    store.claim(id, f"run-{name}")
+    info = MediaInfo(title=name, channel=channel, channel_id=f"id-{channel}")
+    store.audio_stored(id, f"run-{name}", info, AUDIO)
+    store.fail(id, f"run-{name}", code, "It did not work.", False, 4)
+    return id
+
+
+def test_the_overview_has_everything_at_a_glance(
+    api: Postgres, request_store: RequestStore, settings: Settings
+):
+    """States, who waits longest, what runs since when, failures by cause, pauses, room."""
+    submit(request_store, "waiting")
+    running = submit(request_store, "running")
+    request_store.claim(running, "run-1")
+    request_store.progress(running, "run-1", "transcription", 3.0, 11.0)
+    fail(request_store, "failing", "media_private")
+    pause(api, "download", "The site asks for less.", "key:ab12")
+    seen = overview(api, settings.home)
+    assert seen.counts == {"queued": 1, "running": 1, "completed": 0, "failed": 1, "canceled": 0}
+    assert seen.oldest_waiting_s is not None and seen.oldest_waiting_s < 60
+    (row,) = seen.running
+    assert (row.id, row.title, row.stage) == (running, "running", "transcription")
+    assert (row.progress_done, row.progress_total, row.run_id) == (3.0, 11.0, "run-1")
+    assert 0 <= row.age_s < 60 and 0 <= row.silent_s < 60
+    (failure,) = seen.failures
+    assert (failure.code, failure.number) == ("media_private", 1)
+    assert failure.last_message == "It did not work."
+    (paused,) = seen.pauses
+    assert (paused.part, paused.paused_by) == ("download", "key:ab12")
+    assert (seen.media_count, seen.audio_bytes) == (3, 1_000)
+    assert 0 < seen.disk_free_bytes < seen.disk_total_bytes
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (RetryFilter(), {"private", "blocked", "other"}),
+        (RetryFilter(code="source_blocked"), {"blocked", "other"}),
+        (RetryFilter(channel="Elsewhere"), {"other"}),
+        (RetryFilter(channel="id-Elsewhere", code="media_private"), set()),
+        (RetryFilter(created_after=datetime.now(UTC) + timedelta(hours=1)), set()),
+        (RetryFilter(created_before=datetime.now(UTC) + timedelta(hours=1)), {"*"}),
+        (RetryFilter(status="canceled"), {"canceled"}),
+    ],
+)
+def test_what_fits_is_queued_again(
+    api: Postgres, request_store: RequestStore, chosen: RetryFilter, expected: set[str]
+):
+    """And nothing else: each with a new attempt, whose tries are counted anew, and an event."""
+    ids = {
+        "private": fail(request_store, "private", "media_private"),
+        "blocked": fail(request_store, "blocked", "source_blocked"),
+        "other": fail(request_store, "other", "source_blocked", "Elsewhere"),
+        "canceled": submit(request_store, "canceled"),
+    }
+    request_store.cancel(ids["canceled"])
+    if expected == {"*"}:
+        expected = {"private", "blocked", "other"}
+    affected = retry_all(api, chosen, "local")
+    assert set(affected.ids) == {ids[name] for name in expected}
+    assert affected.number == len(expected)
+    for name, id in ids.items():
+        row, events = request_store.get(id), request_store.events(id)
+        if name in expected:
+            assert (row.status, row.attempt) == (TranscriptionStatus.QUEUED, 2)
+            assert (row.try_number, row.error_code) == (1, None)
+            assert events[-1].event_type == "Queued"
+            assert events[-1].data == {
+                "attempt": 2,
+                "priority": "interactive",
+                "by": "admin",
+            }
+        else:
+            assert row.status.is_final
+    assert {due.id for due in request_store.due(10)} == {ids[name] for name in expected}
+
+
+def test_many_are_queued_in_batches(
+    api: Postgres, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
+):
+    """All of them, of which the answer names the first."""
+    monkeypatch.setattr(admin, "BATCH", 2)
+    monkeypatch.setattr(admin, "LISTED", 3)
+    for number in range(5):
+        fail(request_store, f"failed{number}", "source_blocked")
+    affected = retry_all(api, RetryFilter(), "local")
+    assert (affected.number, len(affected.ids)) == (5, 3)
+    assert request_store.counts()[TranscriptionStatus.QUEUED] == 5
+
+
+def test_a_pause_says_who_and_why_until_it_is_resumed(api: Postgres, postgres: Postgres):
+    """Paused twice is paused once; sensors may read it."""
+    pause(api, "intake", "Moving house.", "local")
+    pause(api, "intake", "Still moving.", "key:ab12")
+    (paused,) = pauses(postgres)
+    assert (paused.part, paused.reason, paused.paused_by) == ("intake", "Still moving.", "key:ab12")
+    assert resume(api, "intake", "local")
+    assert not resume(api, "intake", "local")
+    assert paused_parts(api) == frozenset()
+
+
+def test_pools_follow_the_rows(settings: Settings):
+    """Without slots while paused, with the settings' afterwards; what else was chosen stays."""
+    settings = settings.model_copy(
+        update={"download_slots": 3, "transcription_slots": 2, "listing_slots": 1}
+    )
+    assert pool_slots(settings, {"download", "intake"}) == {
+        "download": 0,
+        "transcription": 2,
+        "listing": 1,
+    }
+
+    def limits() -> dict[str, int | None]:
+        return {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
+
+    with dg.instance_for_test() as instance:
+        follow_pauses(instance, settings, {"download"})
+        assert limits() == {"download": 0, "transcription": 2, "listing": 1}
+        instance.event_log_storage.set_concurrency_slots("transcription", 1)
+        follow_pauses(instance, settings, {"download"})
+        assert limits() == {"download": 0, "transcription": 1, "listing": 1}
+        follow_pauses(instance, settings, ())
+        assert limits() == {"download": 3, "transcription": 1, "listing": 1}

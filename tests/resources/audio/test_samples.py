@@ -1,0 +1,77 @@
+"""Samples that lie in a file count as memory only while they are used."""
+
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resources.audio.samples import file_of, give_back, mapped
+
+SAMPLES = 4_000_000
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def written(folder: Path) -> np.ndarray:
+    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the array closes it
+    np.arange(SAMPLES, dtype=np.float32).tofile(file)
+    file.flush()
+    return mapped(file)
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> np.ndarray:
+    return written(tmp_path)
+
+
+def test_pages_that_are_given_back_are_no_memory_and_read_again(samples):
+    """A slice's pages go, its neighbours' stay, and all values are as before."""
+    samples.sum()
+    full = resident_bytes()
+    give_back(samples[1_000_003:3_000_001])
+    left = resident_bytes()
+    # Where the kernel maps large pages, those that reach over the edges go as well.
+    assert 7_900_000 < full - left < 8_000_000 + (5 << 20)
+    assert np.array_equal(samples, np.arange(SAMPLES, dtype=np.float32))
+
+
+def test_other_arrays_are_left_alone():
+    """Where nothing is mapped, nothing is to be given back."""
+    ours = np.arange(100_000, dtype=np.float32)
+    give_back(ours)
+    assert ours.sum() == np.arange(100_000, dtype=np.float32).sum()
+    assert file_of(ours) is None
+
+
+def test_nobody_writes_into_samples(samples):
+    """What was written would be lost with the page."""
+    with pytest.raises(ValueError):
+        samples[0] = 1.0
+
+
+def test_another_process_can_open_them_by_name(samples):
+    """Also through a slice; the file has no other name."""
+    path = file_of(samples[100:])
+    assert path is not None and path == file_of(samples)
+    code = "import sys, numpy; print(numpy.fromfile(sys.argv[1], numpy.float32)[1234])"
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    assert float(found.stdout) == 1234.0
+
+
+def test_file_is_closed_with_the_last_array(tmp_path):
+    """No descriptor and no space on the disk outlives the samples, nor a slice of them."""
+    part = written(tmp_path)[10:20]
+    path = file_of(part)
+    assert path is not None and path.exists()
+    del part
+    gc.collect()
+    assert not path.exists()

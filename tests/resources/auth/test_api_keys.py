@@ -1,0 +1,183 @@
+"""API keys in the database: what is kept, what is not, and when they end."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from resources.auth.api_keys import ApiKeys, parse_span, parse_token, secret_sha256
+from resources.auth.bind_check import check_bind
+from resources.channels.store import ChannelStore
+from resources.postgres.connection import Postgres
+from tests.support.channel_lists import plan, source
+from ytcaption.domain.caller import Limits
+from ytcaption.domain.errors import ApiKeyNotFound, InvalidOption, SetupError
+from ytcaption.settings import Settings
+
+
+@pytest.fixture
+def keys(settings: Settings) -> ApiKeys:
+    """With the rights of the API: none of another part is needed."""
+    return ApiKeys.from_settings(settings, "api")
+
+
+def test_a_key_is_an_id_and_160_random_bits(keys: ApiKeys) -> None:
+    """`ytc_<id>_<secret>`, the beginning for recognition."""
+    made, other = keys.create("newsroom", ["read"]), keys.create("newsroom", ["read"])
+
+    parsed = parse_token(made.token)
+    assert parsed is not None and parsed[0] == made.row.id
+    assert len(parsed[1]) * 5 == 160
+    assert made.token.startswith(f"{made.row.prefix}_")
+    assert made.token != other.token
+
+
+def test_the_secret_is_nowhere(keys: ApiKeys, postgres: Postgres, settings: Settings) -> None:
+    """Its SHA-256 is kept; no column of any row holds the secret."""
+    made = keys.create("newsroom", ["write", "read"])
+    parsed = parse_token(made.token)
+    assert parsed is not None
+
+    with Postgres.from_settings(settings, "admin").transaction() as connection:
+        row = connection.execute("select * from ytcaption.api_key").fetchone()
+    assert row is not None
+    assert row["secret_sha256"] == secret_sha256(parsed[1])
+    assert parsed[1] not in str(row)
+
+
+def test_what_was_asked_for_is_kept(keys: ApiKeys) -> None:
+    """Scopes in one order, limits, an end."""
+    limits = Limits(60, 5, 600)
+    row = keys.create(
+        " newsroom ", ["admin", "read"], expires_in=timedelta(days=90), limits=limits
+    ).row
+
+    assert (row.name, row.scopes, row.limits) == ("newsroom", ("read", "admin"), limits)
+    assert row.expires_at is not None
+    assert abs(row.expires_at - datetime.now(UTC) - timedelta(days=90)) < timedelta(minutes=1)
+    assert row.caller.owner == f"key:{row.id}"
+    assert keys.all() == [row]
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes"),
+    [("", ["read"]), (" ", ["read"]), ("a" * 101, ["read"]), ("a\nb", ["read"]), ("a\0", ["read"]),
+     ("a", []), ("a", ["root"]), ("a", ["read", "root"])],
+)  # fmt: skip
+def test_a_key_of_no_use_is_refused(keys: ApiKeys, name: str, scopes: list[str]) -> None:
+    """A name that people can read, and scopes that there are."""
+    with pytest.raises(InvalidOption):
+        keys.create(name, scopes)
+    assert not keys.exist()
+
+
+def test_a_key_ends(keys: ApiKeys) -> None:
+    """Revoked for good; revoking again keeps the time, and its row still counts as a key."""
+    row = keys.create("newsroom", ["read"]).row
+    assert row.holds_at(datetime.now(UTC))
+
+    revoked = keys.revoke(row.id)
+
+    assert not revoked.holds_at(datetime.now(UTC))
+    assert keys.revoke(row.id) == revoked
+    assert keys.exist()
+    keys.forget(row.id)
+    assert not keys.exist()
+    with pytest.raises(ApiKeyNotFound, match="keys list"):
+        keys.revoke(row.id)
+
+
+def test_a_key_that_ends_pauses_its_channels(keys: ApiKeys, settings: Settings) -> None:
+    """Nobody is left who wants them; an operator may resume one, which stays so."""
+    store = ChannelStore.from_settings(settings, "admin")
+    mine, other = keys.create("mine", ["write"]).row, keys.create("other", ["write"]).row
+    id, others = (store.create(source(), plan(), each.caller.owner)[0].id for each in (mine, other))
+    keys.revoke(mine.id)
+    assert store.get(id).paused_at is not None
+    assert store.get(others).paused_at is None
+    store.resume(id)
+    keys.revoke(mine.id)
+    assert store.get(id).paused_at is None
+    keys.forget(other.id)
+    assert store.get(others).paused_at is not None
+
+
+def test_a_key_gets_another_secret(keys: ApiKeys) -> None:
+    """The same key for all that belongs to it; one that was revoked stays dead."""
+    made = keys.create("newsroom", ["read"])
+    rotated = keys.rotate(made.row.id)
+
+    assert rotated.row.caller == made.row.caller
+    assert rotated.token != made.token
+    parsed = parse_token(rotated.token)
+    assert parsed is not None
+    assert keys.all()[0].secret_sha256 == secret_sha256(parsed[1])
+    keys.revoke(made.row.id)
+    with pytest.raises(ApiKeyNotFound):
+        keys.rotate(made.row.id)
+
+
+def test_a_key_expires(keys: ApiKeys) -> None:
+    """At its time, not a moment later."""
+    row = keys.create("newsroom", ["read"], expires_in=timedelta(hours=1)).row
+
+    assert row.expires_at is not None
+    assert row.holds_at(row.expires_at - timedelta(seconds=1))
+    assert not row.holds_at(row.expires_at)
+
+
+def test_use_is_written_once_a_minute(keys: ApiKeys, settings: Settings) -> None:
+    """However often, and by however many processes."""
+    id = keys.create("newsroom", ["read"]).row.id
+    assert keys.all()[0].last_used_at is None
+
+    keys.used([id])
+    first = keys.all()[0].last_used_at
+    keys.used([id])
+    assert keys.all()[0].last_used_at == first is not None
+
+    with Postgres.from_settings(settings, "admin").transaction() as connection:
+        connection.execute(
+            "update ytcaption.api_key set last_used_at = now() - interval '61 seconds'"
+        )
+    keys.used([id])
+    assert keys.all()[0].last_used_at >= first  # pyright: ignore[reportOptionalOperand]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ytc_", "ytc__", "sk-123", f"ytc_{'a' * 16}_{'A' * 32}", f"ytc_{'a' * 16}_{'a' * 33}",
+     f" ytc_{'a' * 16}_{'a' * 32}", f"ytc_{'a' * 16}_{'a' * 32}\n", f"ytc_{'é' * 16}_{'a' * 32}"],
+)  # fmt: skip
+def test_what_is_no_key_is_not_looked_up(text: str) -> None:
+    """Only the exact form is one."""
+    assert parse_token(text) is None
+
+
+def test_spans_of_time() -> None:
+    """Hours, days and weeks; nothing else."""
+    assert parse_span("12h") == timedelta(hours=12)
+    assert parse_span("90d") == timedelta(days=90)
+    assert parse_span(" 2W ") == timedelta(weeks=2)
+    for text in ("", "0d", "-1d", "1y", "1.5d", "90", "d", "999999d"):
+        with pytest.raises(InvalidOption, match="Write 12h, 90d or 4w"):
+            parse_span(text)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "[::1]", "::ffff:127.0.0.1"])
+def test_loopback_may_be_bound(settings: Settings, host: str) -> None:
+    """However it is written, keys or none."""
+    check_bind(settings.model_copy(update={"api_host": host}))
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "", "192.0.2.7", "example.org", "10.0.0.1", "::ffff:1.2.3.4"]
+)
+def test_beyond_loopback_keys_are_needed(settings: Settings, keys: ApiKeys, host: str) -> None:
+    """Rule 21: refused in one sentence that says what to do; with a key it may be."""
+    elsewhere = settings.model_copy(update={"api_host": host})
+    with pytest.raises(SetupError, match=r"no API keys exist.*`ytcaption keys create NAME`"):
+        check_bind(elsewhere)
+
+    keys.create("newsroom", ["read"])
+
+    check_bind(elsewhere)

@@ -1,0 +1,201 @@
+"""Feeds as channels: what is new, what is whole, what is refused; from a host on loopback."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from resources.sites.resolve import resolve_source
+from tests.resources.channels.listings import SITES, ids, lister, titles
+from tests.resources.download.downloads import LOOPBACK
+from tests.support.channel_feeds import atom, rss
+from tests.support.servers.channel_host import ChannelHost
+from ytcaption.domain.errors import (
+    BlockedAddress,
+    MediaNotFound,
+    MediaTooLarge,
+    SingleMedia,
+    SourceBlocked,
+    SourceError,
+    SourceUnavailable,
+    YtcaptionError,
+)
+
+
+@pytest.fixture
+def host() -> Iterator[ChannelHost]:
+    with ChannelHost() as host:
+        yield host
+
+
+@pytest.mark.parametrize("write", [rss, atom])
+def test_a_feed_lists_its_episodes_newest_first(host, write):
+    """Each item is what a request for its audio would be, with what the feed tells of it."""
+    episodes = [host.episode(n, title=f"Talk {n}", duration="1:02:03") for n in (0, 1, 2)]
+    source = lister().source_of(host.publish("talks", write("Talks", episodes)))
+    page = lister().newest(source, {})
+    assert titles(page) == ["Talk 2", "Talk 1", "Talk 0"]
+    assert page.channel.title == "Talks" and page.next_start is None
+    item = page.items[2]
+    asked = resolve_source(episodes[0].url, sites=SITES, allowed_networks=LOOPBACK)
+    assert (item.source.media_id, item.source.url) == (asked.media_id, asked.url)
+    assert item.published_at == datetime(2024, 1, 1, 6, tzinfo=UTC)
+    assert item.duration_s == (3723 if write is rss else None)
+    assert item.audio_bytes == 196348
+
+
+def test_an_unchanged_feed_is_not_read_again(host):
+    """The second look is answered 304; what has come since is in the third."""
+    source = lister().source_of(host.podcast("news", 2))
+    first = lister().newest(source, {})
+    second = lister().newest(first.channel, first.state)
+    assert second.unchanged and second.items == ()
+    host.podcast("news", 4, gone={0})
+    third = lister().newest(first.channel, second.state)
+    assert titles(third) == ["Episode 3", "Episode 2", "Episode 1"]
+    assert host.asked("feeds/news.xml") == [200, 304, 200]
+
+
+def test_a_server_without_conditions_is_compared(host):
+    """The same bytes again are unchanged, too."""
+    host.podcast("news", 2)
+    source = lister().source_of(host.url("feeds/plain/news.xml"))
+    first = lister().newest(source, {})
+    assert len(first.items) == 2
+    assert lister().newest(source, first.state).unchanged
+    host.podcast("news", 3)
+    assert len(lister().newest(source, first.state).items) == 3
+
+
+def test_an_episode_keeps_its_id(host):
+    """Title and size may change, and its link be signed anew."""
+    before = lister().newest(lister().source_of(host.podcast("news", 1)), {})
+    signed = f"{host.episode(0).url}?Expires=1700000000&Signature=x-1"
+    changed = host.episode(0, title="Better title", size_bytes=500_000, url=signed)
+    host.publish("news", rss("News", [changed]))
+    page = lister().newest(before.channel, before.state)
+    assert ids(page) == ids(before) and page.items[0].audio_bytes == 500_000
+
+
+def test_redirects_of_a_feed_are_followed(host):
+    """A feed that has moved is read, and is unchanged at its new place."""
+    target = host.podcast("moved", 2)
+    source = lister().source_of(host.url("redirect", to=target))
+    page = lister().newest(source, {})
+    assert len(page.items) == 2
+    assert lister().newest(source, page.state).unchanged
+
+
+def test_a_feed_goes_on_in_another(host):
+    """The whole list follows `next`; pages are cut anywhere, and begin anywhere."""
+    old = host.publish("old", rss("News", [host.episode(n) for n in (2, 1, 0)]))
+    newest = [host.episode(n) for n in (5, 4, 3, 2)]
+    source = lister().source_of(host.publish("new", rss("News", newest, next_url=old)))
+    first = lister().newest(source, {})
+    assert len(first.items) == 4 and first.next_start == 4
+    pages = list(lister().pages(source, 0, 4))
+    assert [titles(page) for page in pages] == [
+        ["Episode 5", "Episode 4", "Episode 3", "Episode 2"],
+        ["Episode 1", "Episode 0"],
+    ]
+    assert [(page.start, page.next_start) for page in pages] == [(0, 4), (4, None)]
+    some = list(lister(max_channel_items=5).pages(source, 0, 4))
+    assert [len(page.items) for page in some] == [4, 1]
+    rest = lister().page(source, 5, 10)
+    assert titles(rest) == ["Episode 0"] and rest.start == 5
+
+
+def test_only_what_has_media_is_an_item(host):
+    """A post without audio is none; one that links to a site's video is."""
+    video = "https://www.youtube.com/shorts/dQw4w9WgXcQ"
+    episodes = [
+        host.episode(3, url=None, link="https://example.com/post"),
+        host.episode(2, url=None, link=video, title="A short"),
+        host.episode(1, url="http://192.168.1.1/a.mp3", title="Inside"),
+        host.episode(0, url="https://example.com/cover.jpg", kind="image/jpeg"),
+    ]
+    source = lister().source_of(host.publish("blog", rss("Blog", episodes)))
+    page = lister().newest(source, {})
+    assert titles(page) == ["A short", "Inside"]
+    short, inside = page.items
+    assert short.source.media_id == "youtube-dQw4w9WgXcQ" and short.is_short
+    assert inside.unavailable == "blocked_address" and inside.source.url == source.url
+
+
+def test_a_page_leads_to_its_feed(host):
+    """Where a web page names its feed, that is the channel."""
+    feed = host.podcast("news", 2)
+    page = f'<html><head><link rel="alternate" type="application/rss+xml" href="{feed}"></head>'
+    source = lister().source_of(host.serve("home.html", page.encode()))
+    found = lister().newest(source, {})
+    assert len(found.items) == 2 and found.channel.feed_url == feed
+    assert found.channel.source_id == source.source_id
+    assert lister().newest(found.channel, found.state).unchanged
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("status/404", MediaNotFound),
+        ("status/403", SourceBlocked),
+        ("status/429?retry_after=7", SourceBlocked),
+        ("status/500", SourceUnavailable),
+        ("cut/feeds/news.xml", SourceUnavailable),
+        ("redirect", SourceError),
+        ("huge.xml?bytes=300000000", MediaTooLarge),
+        ("jfk.flac", SingleMedia),
+        ("redirect?to=http://10.0.0.1/feed.xml", BlockedAddress),
+        ("redirect?to=file:///etc/passwd", SourceError),
+    ],
+)
+def test_what_a_host_refuses_is_told(host, path, error):
+    """The kinds are those of downloads, each with a sentence for a person."""
+    host.serve("feed.xml", rss("News", [host.episode(0)]))
+    url = f"{host.url('')}{path.replace('feeds/news.xml', 'feed.xml?after=100')}"
+    source = lister().source_of(url)
+    with pytest.raises(error) as failure:
+        lister().newest(source, {})
+    assert type(failure.value) is error
+    assert str(failure.value).endswith(".") and "Traceback" not in str(failure.value)
+    if "retry_after" in path:
+        assert failure.value.retry_after_s == 7
+
+
+def test_a_slow_feed_is_given_up(host):
+    """A feed may take as long as a list may, and no longer."""
+    host.serve("feed.xml", rss("News", [host.episode(n) for n in range(50)]))
+    source = lister().source_of(host.url("slow/feed.xml", rate=500))
+    with pytest.raises(SourceUnavailable, match="longer than allowed"):
+        lister(listing_timeout_s=1.5).newest(source, {})
+
+
+BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "aaaaaaaaaa">'
+    + "".join(f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(10))
+    + ']><rss version="2.0"><channel><title>&k;</title>'
+    '<item><title>One</title><enclosure url="http://127.0.0.1/a.mp3" type="audio/mpeg"/></item>'
+    "</channel></rss>"
+)
+LEAK = (
+    '<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+    '<rss version="2.0"><channel><title>&x;</title></channel></rss>'
+)
+
+
+@pytest.mark.parametrize("feed", [BOMB, LEAK])
+def test_entities_are_not_expanded(host, feed):
+    """Neither a bomb nor a file of this machine gets into a title."""
+    source = lister().source_of(host.publish("bad", feed.encode()))
+    try:
+        title = lister().newest(source, {}).channel.title or ""
+    except YtcaptionError:
+        title = ""
+    assert len(title) < 1000 and "root:" not in title
+
+
+def test_a_damaged_feed_is_read_as_far_as_it_goes(host):
+    """An unescaped ampersand and a missing end cost no items."""
+    feed = rss("Salt & Pepper", [host.episode(n) for n in (1, 0)])
+    broken = feed.replace(b"&amp;", b"&").removesuffix(b"</channel></rss>")
+    page = lister().newest(lister().source_of(host.publish("broken", broken)), {})
+    assert titles(page) == ["Episode 1", "Episode 0"]

@@ -1,0 +1,26 @@
+"""Listings from loopback, for the tests of the lister."""
+
+from resources.channels.listing.lister import ChannelLister
+from ytcaption.domain.channels.channel import ListingPage
+
+SITES = ["youtube", "media.ccc.de"]
+
+
+def lister(**overrides: object) -> ChannelLister:
+    values: dict[str, object] = {
+        "sites": SITES,
+        "allowed_networks": ["127.0.0.0/8"],
+        "listing_timeout_s": 60,
+        "max_feed_bytes": 5_000_000,
+        "max_channel_items": 100_000,
+        "socket_timeout_s": 5,
+    }
+    return ChannelLister(**{**values, **overrides})  # pyright: ignore[reportArgumentType]
+
+
+def titles(page: ListingPage) -> list[str | None]:
+    return [item.source.title for item in page.items]
+
+
+def ids(page: ListingPage) -> list[str]:
+    return [item.source.media_id for item in page.items]

@@ -1,0 +1,126 @@
+"""What lists and feeds go out with: proxies and cookies of the operator's, over TLS."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from resources.channels.dry_run import dry_run
+from resources.channels.lister_policies import OutgoingLister
+from resources.channels.listing.lister import ChannelLister
+from resources.network.proxy_health import note_failed, proxy_health
+from resources.postgres.connection import Postgres
+from tests.resources.channels.listings import ids, lister
+from tests.resources.download.test_egress import COOKIES, PUBLIC, routes, site
+from tests.support.channel_feeds import Episode, rss
+from tests.support.channel_lists import plan
+from tests.support.servers.media_server import MediaServer
+from tests.support.servers.upstream_proxy import UpstreamProxy
+from ytcaption.domain.errors import BlockedAddress, ProxyUnavailable, SourceBlocked
+from ytcaption.settings import Settings
+
+__all__ = ["site"]
+
+CONFERENCE = "https://media.ccc.de/c/40c3"
+FEED = "https://media.ccc.de/feeds/news.xml"
+
+
+@pytest.fixture
+def lists(site: MediaServer) -> MediaServer:
+    """The site with a conference and a feed in two parts."""
+    talks = [{"frontend_link": f"https://media.ccc.de/v/talk-{n}"} for n in range(3)]
+    told = json.dumps({"title": "The congress", "events": talks}).encode()
+    site.serve("public/conferences/40c3", told)
+    episodes = [Episode(n, f"https://cdn.media.ccc.de/{n}.mp3") for n in range(4)]
+    older = "https://media.ccc.de/feeds/older.xml"
+    site.serve("feeds/news.xml", rss("News", episodes[:1:-1], older))
+    site.serve("feeds/older.xml", rss("News", episodes[1::-1]))
+    return site
+
+
+def through(postgres: Postgres, *proxies: UpstreamProxy, **more: object) -> OutgoingLister:
+    """A lister of an installation with these settings."""
+    values = {"proxies": ",".join(each.url for each in proxies), "_env_file": None, **more}
+    settings = Settings(**values)  # pyright: ignore[reportArgumentType]
+    return OutgoingLister(public_lister(), settings, postgres)
+
+
+def public_lister() -> ChannelLister:
+    return lister(allowed_networks=[])
+
+
+def bytes_of(postgres: Postgres) -> dict[str, int]:
+    return {
+        row["site"]: row["bytes"] for row in postgres.rows("select * from ytcaption.site_day", {})
+    }
+
+
+def test_lists_and_feeds_go_through_the_proxy(lists: MediaServer, postgres: Postgres) -> None:
+    """By address, with their bytes and the proxy's success noted; a dead proxy is passed over,
+    and asked once only for all parts of a feed."""
+    with UpstreamProxy(routes(lists)) as dead, UpstreamProxy(routes(lists)) as good:
+        dead.die()
+        out = through(postgres, dead, good)
+        source = public_lister().source_of(CONFERENCE)
+        assert len(ids(out.newest(source, {}))) == 3
+        listed = bytes_of(postgres)["media.ccc.de"]
+        assert listed > 500 and set(good.asked) == {(PUBLIC, 443)}
+        health = {each.name: each for each in proxy_health(postgres, [dead.name, good.name])}
+        assert health[good.name].worked_at and health[dead.name].failures == 1
+        feed = public_lister().source_of(FEED)
+        with closing(out.pages(feed, 0, 3)) as pages:
+            assert [len(page.items) for page in pages] == [3, 1]
+        assert bytes_of(postgres)["media.ccc.de"] > listed + 1000
+
+
+def test_cookies_and_user_agent_go_with_lists(
+    lists: MediaServer, postgres: Postgres, tmp_path: Path
+) -> None:
+    """As they do with downloads. A feed needs nobody's cookies."""
+    (cookies := tmp_path / "cookies.txt").write_text(COOKIES)
+    cookies.chmod(0o600)
+    with UpstreamProxy(routes(lists)) as proxy:
+        out = through(postgres, proxy, cookies_file=cookies, user_agent="Lister/1")
+        out.newest(public_lister().source_of(CONFERENCE), {})
+        [asked] = lists.requests
+        assert asked.headers["Cookie"] == "session=mine-alone"
+        assert asked.headers["User-Agent"] == "Lister/1"
+        lists.requests.clear()
+        out.newest(public_lister().source_of(FEED), {})
+        assert [each.headers.get("Cookie") for each in lists.requests] == [None]
+
+
+def test_a_list_is_refused_or_not_reached(lists: MediaServer, postgres: Postgres) -> None:
+    """A site that refuses puts the proxy to rest where there is another; without one that works
+    nothing is asked, and never around them; a private address stays closed."""
+    with UpstreamProxy(routes(lists)) as one, UpstreamProxy(routes(lists)) as two:
+        out = through(postgres, one, two)
+        with pytest.raises(SourceBlocked):
+            out.newest(public_lister().source_of("https://media.ccc.de/status/403/x.xml"), {})
+        assert proxy_health(postgres, [one.name])[0].error == "media.ccc.de refuses it"
+        inside = "https://media.ccc.de/redirect?to=https://inside.example/feed.xml"
+        with pytest.raises(BlockedAddress):
+            out.newest(public_lister().source_of(inside), {})
+        two.die()
+        seen = len(lists.requests)
+        with pytest.raises(ProxyUnavailable):
+            out.newest(public_lister().source_of(FEED), {})
+        note_failed(postgres, one.name, "it does not answer")
+        with pytest.raises(ProxyUnavailable) as resting:
+            out.newest(public_lister().source_of(CONFERENCE), {})
+        assert resting.value.retry_after_s and len(lists.requests) == seen
+
+
+def test_a_dry_run_goes_the_same_way(
+    lists: MediaServer, postgres: Postgres, settings: Settings
+) -> None:
+    """With the rights of the API, which makes it."""
+    api = Postgres.from_settings(settings, "api")
+    with UpstreamProxy(routes(lists)) as proxy:
+        way = Settings(_env_file=None, proxies=proxy.url)  # pyright: ignore[reportCallIssue]
+        source = public_lister().source_of(FEED)
+        found = dry_run(api, way, public_lister(), source, plan())
+        assert len(found.taken) == 4 and found.is_whole
+        assert set(proxy.asked) == {(PUBLIC, 443)}
+        assert proxy_health(postgres, [proxy.name])[0].worked_at

@@ -1,0 +1,41 @@
+"""Downloads from loopback, for the tests of the downloader."""
+
+import contextlib
+from pathlib import Path
+
+import psutil
+
+from resources.download.downloader import Download, Downloader
+from resources.sites.resolve import resolve_source
+from ytcaption.domain.media.media import MediaSource
+
+LOOPBACK = ["127.0.0.0/8"]
+
+
+def downloader(**overrides: object) -> Downloader:
+    values: dict[str, object] = {
+        "allowed_networks": LOOPBACK,
+        "max_download_bytes": 20_000_000,
+        "max_audio_s": 3600,
+        "download_timeout_s": 60,
+        "socket_timeout_s": 5,
+    }
+    return Downloader(**{**values, **overrides})  # pyright: ignore[reportArgumentType]
+
+
+def direct(url: str) -> MediaSource:
+    return resolve_source(url, sites=("youtube",), allowed_networks=LOOPBACK)
+
+
+def fetch(url: str, folder: Path, **overrides: object) -> Download:
+    return downloader(**overrides).download(direct(url), folder, lambda done, total: None)
+
+
+def children() -> list[psutil.Process]:
+    """The yt-dlp processes of this one."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "resources.download.download_child" in " ".join(process.cmdline()):
+                found.append(process)
+    return found

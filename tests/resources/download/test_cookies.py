@@ -1,0 +1,109 @@
+"""The operator's cookies: which of them go to a download, and what is refused."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from resources.download.cookies import check_cookies, cookies_for
+from ytcaption.domain.errors import SetupError
+from ytcaption.settings import Settings
+
+VIDEO = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
+LINE = "{}\tTRUE\t/\tTRUE\t4102444800\tSID\t{}"
+FILE = "\n".join(
+    [
+        "# Netscape HTTP Cookie File",
+        "# a comment",
+        "",
+        LINE.format(".youtube.com", "of-youtube"),
+        "#HttpOnly_" + LINE.format("www.youtube.com", "http-only"),
+        LINE.format(".google.com", "of-google"),
+        LINE.format("notyoutube.com", "of-another"),
+        LINE.format(".bank.example", "of-the-bank"),
+    ]
+)
+
+
+def settings(**more: object) -> Settings:
+    return Settings(_env_file=None, **more)  # pyright: ignore
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "cookies.txt"
+    path.write_text(FILE)
+    path.chmod(0o600)
+    return path
+
+
+def test_a_download_gets_the_cookies_of_its_own_site(file: Path):
+    """Of all its domains, and of no other that ends alike; those of Google, say, stay here."""
+    text = cookies_for(settings(cookies_file=file), VIDEO)
+    assert text is not None and text.startswith("# Netscape HTTP Cookie File\n")
+    assert [line.rpartition("\t")[2] for line in text.splitlines()[1:]] == [
+        "of-youtube",
+        "http-only",
+    ]
+    assert cookies_for(settings(cookies_file=file), "https://youtu.be/dQw4w9WgXcQ") == text
+    assert cookies_for(settings(cookies_file=file), "https://example.org/a.mp3") is None
+    assert cookies_for(settings(), VIDEO) is None
+    bank = cookies_for(settings(cookies_file=file), "https://www.bank.example/a.mp3")
+    assert bank is not None and "of-the-bank" in bank and "of-youtube" not in bank
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_file_that_others_may_read_is_refused(file: Path, mode: int):
+    """And its place is told to nobody."""
+    file.chmod(mode)
+    with pytest.raises(SetupError, match=r"may be read by others.*chmod 600") as caught:
+        cookies_for(settings(cookies_file=file), VIDEO)
+    assert str(file) not in caught.value.message
+
+
+def test_a_file_that_is_none_is_refused(file: Path):
+    """Missing, of another format, or far too large."""
+    known = settings(cookies_file=file)
+    check_cookies(known)
+    for content in (FILE.replace("\t", " "), '{"cookies": []}'):
+        file.write_text(content)
+        with pytest.raises(SetupError, match="Netscape format"):
+            check_cookies(known)
+    file.write_bytes(b"#" * (1024**2 + 1))
+    with pytest.raises(SetupError, match="larger"):
+        check_cookies(known)
+    file.unlink()
+    with pytest.raises(SetupError, match="cannot be read: No such file"):
+        check_cookies(known)
+
+
+def test_a_browsers_profile_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A Firefox profile, as Firefox keeps it; nothing of it is left lying about."""
+    profile = tmp_path / "profile"
+    profile.mkdir()
+    with sqlite3.connect(profile / "cookies.sqlite") as database:
+        database.execute("pragma user_version = 17")
+        database.execute(
+            "create table moz_cookies (host text, name text, value text, path text, "
+            "expiry integer, isSecure integer, originAttributes text)"
+        )
+        database.executemany(
+            "insert into moz_cookies values (?, 'SID', ?, '/', 4102444800000, 1, '')",
+            [(".youtube.com", "of-youtube"), (".bank.example", "of-the-bank")],
+        )
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    known = settings(cookies_from_browser=f"firefox:{profile}")
+    check_cookies(known)
+    text = cookies_for(known, VIDEO)
+    assert text is not None and "of-youtube" in text and "of-the-bank" not in text
+    assert not list(temporary.iterdir())
+
+
+def test_a_browser_without_a_profile_is_told(tmp_path: Path):
+    """Without its path."""
+    known = settings(cookies_from_browser=f"firefox:{tmp_path}/none")
+    with pytest.raises(SetupError, match="no cookies of firefox can be read") as caught:
+        check_cookies(known)
+    assert str(tmp_path) not in caught.value.message

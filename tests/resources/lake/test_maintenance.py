@@ -1,0 +1,171 @@
+"""Erasing from the lake, and merging its files."""
+
+import multiprocessing
+import os
+import signal
+
+import boto3
+import psycopg
+import pytest
+from psycopg import sql
+
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.connection import LakeConnection
+from resources.postgres.urls import database_urls
+from tests.support.lake_documents import ACCURACY, make_document
+from ytcaption.domain.transcripts.lake_schema import TABLES
+from ytcaption.settings import Settings, load_settings
+
+SECRET = "Zebra"
+"""Sorts after all other texts, so that it is the largest in every statistic."""
+
+
+@pytest.fixture(autouse=True)
+def plain_files(request: pytest.FixtureRequest, settings: Settings) -> None:
+    """Parquet without compression, so that a text in a file can be found by its bytes."""
+    catalog = request.getfixturevalue("catalog")
+    catalog.transcript_ids()
+    with psycopg.connect(database_urls(settings).admin) as connection:
+        connection.execute(
+            "update lake.ducklake_metadata set value = 'uncompressed' "
+            "where key = 'parquet_compression'"
+        )
+
+
+def traces(text: str) -> list[str]:
+    """Where the text still is: files of the lake, its copies and its catalog."""
+    settings = load_settings()
+    needle = text.encode()
+    found = [
+        str(path)
+        for path in settings.home.rglob("*")
+        if path.is_file() and needle in path.read_bytes()
+    ]
+    if settings.s3_endpoint_url:
+        client = boto3.client("s3", endpoint_url=settings.s3_endpoint_url, region_name="us-east-1")
+        bucket = settings.store_url.removeprefix("s3://").partition("/")[0]
+        for item in client.list_objects_v2(Bucket=bucket).get("Contents", ()):
+            body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+            found += [item["Key"]] if needle in body else []
+    with psycopg.connect(database_urls(settings).admin) as connection:
+        for (table,) in connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'lake'"
+        ).fetchall():
+            rows = connection.execute(
+                sql.SQL("select t::text from lake.{} t").format(sql.Identifier(table))
+            ).fetchall()
+            found += [table] if any(text in row[0] for row in rows) else []
+    return found
+
+
+def append_secret(catalog: TranscriptCatalog) -> str:
+    """A transcription whose every text begins with the secret."""
+    document = make_document(SECRET, text=SECRET, title=f"{SECRET} title")
+    catalog.append(*document)
+    return document[0].id
+
+
+def test_no_byte_of_an_erased_transcription_is_left(catalog: TranscriptCatalog):
+    """Its texts are in no file, copy, snapshot or statistic; other transcriptions are untouched."""
+    kept = make_document("kept")
+    catalog.append(*kept)
+    id = append_secret(catalog)
+    catalog.query("select 1")  # makes copies of an S3 lake
+    assert len(traces(SECRET)) > len(TABLES)
+    catalog.erase(id)
+    assert traces(SECRET) == []
+    assert catalog.row_counts(kept[0].id)["words"] == 30
+    assert catalog.query("select count(*) from words").rows == [(30,)]
+
+
+def test_erasing_reaches_merged_files_and_earlier_versions(catalog: TranscriptCatalog):
+    """Rows that share a file with others go, and so does what was replaced or deleted before."""
+    for name in ("first", "second"):
+        catalog.append(*make_document(name))
+    append_secret(catalog)
+    id = append_secret(catalog)
+    catalog.compact()
+    catalog.delete(id)
+    assert traces(SECRET)
+    catalog.erase(id)
+    assert traces(SECRET) == []
+    assert catalog.query("select count(*) from words").rows == [(60,)]
+
+
+def test_erased_text_does_not_come_back_from_a_writers_memory(catalog: TranscriptCatalog):
+    """A writer remembers statistics from before the erasure, and does not write them back."""
+    other = TranscriptCatalog.from_settings(load_settings())
+    id = append_secret(catalog)
+    document = make_document("other")
+    other.append(*document)
+    other.delete(document[0].id)
+    catalog.erase(id)
+    other.append(*make_document("another"))
+    assert traces(SECRET) == []
+    assert other.query("select max(text) from words").rows == [(" hello9",)]
+
+
+def test_erasing_removes_what_a_killed_writer_left(catalog: TranscriptCatalog):
+    """A writer killed before its commit leaves files that no snapshot knows."""
+    catalog.append(*make_document("kept"))
+    writer = multiprocessing.get_context("spawn").Process(target=_write_and_die)
+    writer.start()
+    writer.join(timeout=60)
+    assert writer.exitcode == -signal.SIGKILL
+    assert traces(SECRET)
+    catalog.erase("nobody.aaaaaaaaaaaaaaaaaaaaaaaaaa")
+    assert traces(SECRET) == []
+    assert catalog.query("select count(*) from words").rows == [(30,)]
+
+
+def _write_and_die() -> None:
+    with LakeConnection(load_settings()).cursor() as cursor:
+        cursor.begin()
+        cursor.execute(
+            f"insert into lake.main.words (transcription_id, text) select 'x', '{SECRET}'"
+        )
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_erasing_one_of_two_transcriptions_keeps_their_media(catalog: TranscriptCatalog):
+    """The media goes with its last transcription."""
+    base, tiny = make_document(model="base"), make_document(model="tiny")
+    catalog.append(*base)
+    catalog.append(*tiny)
+    catalog.erase(base[0].id)
+    assert catalog.row_counts(tiny[0].id)["media"] == 1
+    catalog.erase(tiny[0].id)
+    assert catalog.query("select count(*) from media").rows == [(0,)]
+
+
+def test_merging_leaves_few_files_and_the_same_rows(catalog: TranscriptCatalog):
+    """Five appends are five files a table, and one after `compact`."""
+    for number in range(5):
+        catalog.append(*make_document(str(number)), accuracy=ACCURACY)
+    before = catalog.query("select * from words order by all").rows
+    catalog.compact()
+    assert catalog.query("select * from words order by all").rows == before
+    paths = catalog.query("select value from duckdb_settings() where name = 'allowed_paths'").rows
+    assert paths[0][0].count(".parquet") == len(TABLES)
+
+
+def test_query_that_listed_files_before_an_erasure_lists_them_again(
+    catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
+):
+    """Files that vanish between listing and reading are no error."""
+    import resources.lake.catalog as module
+
+    catalog.append(*make_document("kept"))
+    id = append_secret(catalog)
+    listed = TranscriptCatalog._files_to_query
+    calls = []
+
+    def list_then_erase(self: TranscriptCatalog):
+        files = listed(self)
+        if not calls:
+            calls.append(1)
+            self.erase(id)
+        return files
+
+    monkeypatch.setattr(module.TranscriptCatalog, "_files_to_query", list_then_erase)
+    assert catalog.query("select count(*) from words").rows == [(30,)]

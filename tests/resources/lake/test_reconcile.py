@@ -1,0 +1,232 @@
+"""The lake beside Postgres: what the comparison finds, and that they agree whatever happens."""
+
+import threading
+from functools import partial
+from pathlib import Path
+
+import dagster as dg
+import psycopg
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.documents import stored_document
+from resources.lake.reconcile import Agreement
+from resources.maintenance.erasure import Erasure
+from resources.object_store.store import ObjectStore
+from resources.orchestration.orchestrator import Orchestrator
+from resources.postgres.connection import Postgres
+from resources.postgres.urls import database_urls
+from resources.transcriptions.store import RequestStore
+from tests.support.lake_documents import make_document
+from tests.support.lake_truth import complete
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.settings import Settings
+
+
+class Library:
+    """An installation's truth and its lake."""
+
+    def __init__(self, settings: Settings, store: RequestStore, instance: dg.DagsterInstance):
+        self.settings, self.store = settings, store
+        self.objects = ObjectStore.from_settings(settings)
+        self.catalog = TranscriptCatalog.from_settings(settings)
+        api = Postgres.from_settings(settings, "api")
+        self.erasure = Erasure(settings, api, Orchestrator(instance))
+
+    def add(self, name: str, **values: object) -> str:
+        """Asked for, made, completed; or made anew."""
+        return complete(self.store, self.objects, self.catalog, name, **values)
+
+    def repair(self) -> None:
+        """As `ytcaption lake verify --repair`."""
+        document = partial(stored_document, self.store, self.objects)
+        self.catalog.verify(self.store.completed_ids, document, repair=True)
+
+    def change(self, statement: str) -> None:
+        """Behind everybody's back."""
+        with psycopg.connect(database_urls(self.settings).admin) as connection:
+            connection.execute(statement)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture
+def library(settings: Settings, request_store: RequestStore) -> Library:
+    """An empty one; Dagster keeps nothing."""
+    return Library(settings, request_store, dg.DagsterInstance.ephemeral())
+
+
+def test_what_runs_leave_agrees(library: Library):
+    """Texts of every script, silence, several versions; and words and segments are counted."""
+    library.add("first", text="naïve 時間 \U0001f600")
+    library.add("silent", words=0)
+    library.add("versions", model="base")
+    library.add("versions", model="tiny", text="other")
+    found = library.catalog.agreement()
+    assert found == Agreement(4, 9, 90, (), (), (), ())
+
+
+def test_each_kind_of_difference_is_found(library: Library):
+    """What is missing, too much, counted otherwise or worded otherwise; repair mends all."""
+    ids = {name: library.add(name) for name in ("missing", "counted", "worded", "timed", "right")}
+    library.catalog.delete(ids["missing"])
+    stranger = make_document("stranger")
+    library.catalog.append(*stranger)
+    library.catalog.append(*make_document("counted", words=20))
+    library.change(
+        "update ytcaption.segment set text = text || '.' "
+        f"where transcription_id = '{ids['worded']}' and index = 1"
+    )
+    library.change(
+        "update ytcaption.segment set end_s = end_s + 0.002 "
+        f"where transcription_id = '{ids['timed']}' and index = 2"
+    )
+    found = library.catalog.agreement()
+    assert found.missing == (ids["missing"],)
+    assert found.left_over == (stranger[0].id,)
+    assert found.other_counts == (ids["counted"],)
+    assert set(found.other_text) == {ids["worded"], ids["timed"]}
+    assert found.compared == 6
+
+
+def test_a_run_that_is_about_to_complete_is_no_difference(library: Library):
+    """Its rows are in the lake first."""
+    document = make_document("soon")
+    store = library.store
+    row = store.submit(document[1], TranscriptionOptions("base")).transcription
+    store.claim(row.id, "run")
+    library.catalog.append(*document)
+    assert library.catalog.agreement().differing == []
+
+
+def test_lake_knows_how_long_the_latest_text_took(library: Library):
+    """From the events: made anew it has the new times, and a part of a run has no time of its own.
+    Verifying finds the same."""
+
+    def rows() -> list[tuple]:
+        return library.catalog.query(
+            "select queued_at, queued_at <= started_at, processing_s from transcripts"
+        ).rows
+
+    library.add("first", processing_s=4.5)
+    [(first_at, in_order, processing_s)] = rows()
+    assert (in_order, processing_s) == (True, 4.5)
+    id = library.add("first", processing_s=None)
+    [(second_at, in_order, processing_s)] = rows()
+    assert (in_order, processing_s) == (True, None)
+    assert second_at > first_at
+    library.repair()
+    assert rows() == [(second_at, True, None)]
+    assert library.store.timings(id).queued_at == second_at
+    assert library.store.timings("nothing").queued_at is None
+
+
+NAMES = st.sampled_from([f"media{number}" for number in range(5)])
+
+
+class LakeMachine(RuleBasedStateMachine):
+    """Random work at a lake, with readers who always see whole transcriptions."""
+
+    ids = Bundle("ids")
+
+    def __init__(self, library: Library):
+        super().__init__()
+        self.library = library
+        self.stopping = threading.Event()
+        self.wrong: list[str] = []
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    @rule(
+        target=ids,
+        name=NAMES,
+        model=st.sampled_from(["base", "tiny"]),
+        words=st.sampled_from([0, 10, 25]),
+        text=st.sampled_from(["hello", "お", "=1+1"]),
+        month=st.integers(1, 3),
+    )
+    def add(self, name: str, model: str, words: int, text: str, month: int) -> str:
+        """New, or in place of what was there."""
+        moment = f"2026-0{month}-01T00:00:00+00:00"
+        return self.library.add(name, model=model, words=words, text=text, created_at=moment)
+
+    @rule(id=consumes(ids))
+    def erase(self, id: str) -> None:
+        """Of all askers."""
+        self.library.erasure.erase(id, force=True)
+
+    @rule()
+    def maintain(self) -> None:
+        """As each night."""
+        self.library.catalog.compact()
+
+    @rule(id=ids)
+    def lose(self, id: str) -> None:
+        """The lake forgets one, and is repaired."""
+        self.library.catalog.delete(id)
+        self.library.repair()
+
+    @invariant()
+    def agrees(self) -> None:
+        """Postgres and the lake, and the readers saw nothing by halves."""
+        assert self.library.catalog.agreement().differing == []
+        assert self.wrong == []
+
+    def teardown(self) -> None:
+        """No file is left that the catalog does not know, and the next one begins empty."""
+        self.stopping.set()
+        self.reader.join()
+        for id in list(self.library.catalog.transcript_ids()):
+            self.library.erasure.erase(id, force=True)
+        assert self.library.catalog.agreement() == Agreement(0, 0, 0, (), (), (), ())
+        folder = Path(self.library.objects.folder or "") / "lake"
+        assert list(folder.rglob("*.parquet")) == []
+
+    def _read(self) -> None:
+        """In processes of their own, as everybody does."""
+        halves = (
+            "select t.transcription_id from transcripts t left join words w "
+            "using (transcription_id) "
+            "group by all having any_value(t.word_count) <> count(w.word_index) union all "
+            "select media_id from transcripts anti join media using (media_id)"
+        )
+        while not self.stopping.is_set():
+            try:
+                self.wrong += [row[0] for row in self.library.catalog.query(halves).rows]
+            except Exception as error:
+                self.wrong.append(repr(error))
+
+
+def run_machine(library: Library, examples: int, steps: int) -> None:
+    """So many random sequences of so many steps."""
+    run_state_machine_as_test(
+        partial(LakeMachine, library),
+        settings=hypothesis_settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_lake_and_postgres_agree_after_random_work(library: Library):
+    """Adds, re-transcriptions, erasures, maintenance and repairs, readers running."""
+    run_machine(library, examples=2, steps=8)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_lake_and_postgres_agree_after_much_random_work(library: Library):
+    """The same for longer."""
+    run_machine(library, examples=25, steps=30)

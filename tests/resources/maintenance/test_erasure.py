@@ -1,0 +1,402 @@
+"""Erasing a transcription: what is left, what stays for others, and what a failure leaves."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from resources.download.workspace import Workspace
+from resources.embeddings.backlog import embed_waiting
+from resources.embeddings.store import EmbeddingStore
+from resources.lake.catalog import TranscriptCatalog
+from resources.maintenance import erasure as erasure_module
+from resources.maintenance.erasure import Erasure
+from resources.object_store.store import ObjectStore, audio_key, document_key
+from resources.orchestration.orchestrator import Orchestrator
+from resources.orchestration.partitions import transcription_partitions
+from resources.postgres.advisory_locks import at_work
+from resources.postgres.connection import Postgres
+from resources.transcriptions.captions import keep_captions
+from resources.transcriptions.store import RequestStore
+from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
+from tests.support.embedding import ToyEmbedder
+from tests.support.transcripts import make_transcript, spoken
+from ytcaption.domain.caption_choice import CaptionChoice
+from ytcaption.domain.captions.track_segments import CaptionTrack
+from ytcaption.domain.errors import (
+    ClaimLost,
+    DagsterUnavailable,
+    LakeUnavailable,
+    ObjectStoreUnavailable,
+    TranscriptionBusy,
+    TranscriptionErased,
+    TranscriptionNotFound,
+    YtcaptionError,
+)
+from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
+from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption.settings import Settings
+
+MEDIA = MediaSource("youtube-abc", "site", "https://youtu.be/abc", "Youtube")
+BASE, SMALL = TranscriptionOptions("base"), TranscriptionOptions("small")
+RUN = "run-1"
+
+
+@pytest.fixture
+def erasure(settings: Settings, dagster_home: object) -> Iterator[Erasure]:
+    """With the rights of the API."""
+    orchestrator = Orchestrator()
+    yield Erasure(settings, Postgres.from_settings(settings, "api"), orchestrator)
+    orchestrator.close()
+
+
+class Here:
+    """Puts transcriptions into a state, as runs would."""
+
+    def __init__(self, store: RequestStore, objects: ObjectStore, settings: Settings) -> None:
+        self.store, self.objects, self.settings = store, objects, settings
+
+    def asked(self, options: TranscriptionOptions = BASE, **more) -> str:
+        """Queued."""
+        return self.store.submit(MEDIA, options, **more).transcription.id
+
+    def running(self, options: TranscriptionOptions = BASE, **more) -> str:
+        """With its audio stored."""
+        id = self.asked(options, **more)
+        self.store.claim(id, RUN)
+        written = self.objects.write_bytes(audio_key(MEDIA.media_id, "webm"), b"audio")
+        audio = StoredAudio(
+            audio_key(MEDIA.media_id, "webm"), written.sha256, 5, 1.0, "opus", "webm", 48_000, 1
+        )
+        self.store.audio_stored(id, RUN, MediaInfo(title="A title"), audio)
+        return id
+
+    def completed(
+        self, options: TranscriptionOptions = BASE, *, in_lake: bool = False, **more
+    ) -> str:
+        """With its text, and where asked its rows in the lake."""
+        id = self.running(options, **more)
+        transcript = make_transcript(spoken("Good night."), id=id, model=options.model)
+        written = self.objects.write_bytes(document_key(id), transcript.to_json())
+        self.store.transcript_stored(id, RUN, transcript, document_key(id), written.sha256)
+        if in_lake:
+            media, timings = MediaInfo(title="A title"), self.store.timings(id)
+            self.lake.append(transcript, MEDIA, media, timings=timings)
+        self.store.complete(id, RUN)
+        return id
+
+    @property
+    def lake(self) -> TranscriptCatalog:
+        """The lake."""
+        return TranscriptCatalog.from_settings(self.settings)
+
+    def rows(self, table: str) -> int:
+        """How many there are."""
+        with self.store.postgres.transaction() as connection:
+            row = connection.execute(f"select count(*) as n from ytcaption.{table}").fetchone()
+        return row["n"] if row else 0
+
+    def counts(self) -> dict[str, int]:
+        """Of all tables that must be empty."""
+        names = (
+            "transcription",
+            "media",
+            "request",
+            "segment",
+            "draft_segment",
+            "checkpoint",
+            "caption_track",
+            "embedding",
+            "embedding_done",
+        )
+        return {name: self.rows(name) for name in names}
+
+
+@pytest.fixture
+def here(request_store: RequestStore, object_store: ObjectStore, settings: Settings) -> Here:
+    """An empty installation."""
+    return Here(request_store, object_store, settings)
+
+
+@pytest.fixture
+def no_lake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lake must not be asked."""
+    monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: None)
+
+
+def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
+    """Rows, document, audio, lake rows, downloads, partition: all gone; a tombstone stays."""
+    id = here.completed(in_lake=True)
+    with here.store.postgres.transaction() as connection:
+        track = CaptionTrack("vtt", b"Good night.")
+        keep_captions(connection, id, CaptionChoice("There are some."), track)
+    assert here.counts()["caption_track"] == 1
+    list(embed_waiting(EmbeddingStore(here.store.postgres), ToyEmbedder({})))
+    assert here.counts()["embedding"] == here.counts()["embedding_done"] == 1
+    workspace = Workspace.from_settings(here.settings)
+    with workspace.download_directory(MEDIA.media_id) as folder:
+        (folder / "part").write_bytes(b"half")
+    erasure._orchestrator.add_partitions([id])
+
+    assert erasure.erase(id)
+
+    assert set(here.counts().values()) == {0}
+    assert [key for key in here.objects.list() if not key.startswith("lake/")] == []
+    assert set(here.lake.row_counts(id).values()) == {0}
+    assert not folder.exists()
+    instance = dg.DagsterInstance.get()
+    assert not instance.has_dynamic_partition(transcription_partitions.name or "", id)
+    with pytest.raises(TranscriptionErased):
+        here.store.get(id)
+    assert [event.event_type for event in here.store.events(id)][-1] == "Erased"
+    assert erasure.erase(id), "again is no error"
+
+
+def test_asking_again_makes_it_anew(erasure: Erasure, here: Here, no_lake: None):
+    """The tombstone goes, and nothing of the old one is shown."""
+    id = here.completed(metadata={"mine": 1})
+    erasure.erase(id)
+
+    again = here.store.submit(MEDIA, BASE)
+
+    assert (again.created, again.transcription.id) == (True, id)
+    assert here.store.get(id).document_key is None
+    assert here.store.media(MEDIA.media_id).title is None
+    assert here.rows("tombstone") == 0
+
+
+def test_audio_stays_for_another_transcription(erasure: Erasure, here: Here, no_lake: None):
+    """Until the last one of the media goes."""
+    first, second = here.completed(BASE), here.completed(SMALL)
+
+    erasure.erase(first)
+    audio = here.store.media(MEDIA.media_id).audio
+    assert audio is not None and here.objects.exists(audio.key)
+    assert here.store.get(second).status is TranscriptionStatus.COMPLETED
+    assert here.objects.exists(document_key(second))
+
+    erasure.erase(second)
+    assert here.rows("media") == 0
+    assert list(here.objects.list("audio")) == []
+
+
+def test_two_of_one_media_at_once_leave_nothing(
+    erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
+):
+    """Neither takes the other for one that stays."""
+    ids = [here.completed(BASE), here.completed(SMALL)]
+    meeting = threading.Barrier(2, timeout=20)
+    erase = Orchestrator.erase
+
+    def met(self: Orchestrator, *args) -> None:
+        meeting.wait()
+        erase(self, *args)
+
+    monkeypatch.setattr(Orchestrator, "erase", met)
+    threads = [threading.Thread(target=erasure.erase, args=(id,)) for id in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert set(here.counts().values()) == {0}
+    assert list(here.objects.list("audio")) == []
+
+
+STEPS: list[tuple[object, str, YtcaptionError]] = [
+    (ObjectStore, "delete", ObjectStoreUnavailable("away")),
+    (Orchestrator, "erase", DagsterUnavailable("away")),
+    (TranscriptCatalog, "erase", LakeUnavailable("away")),
+    (Erasure, "_delete_rows", LakeUnavailable("killed")),
+]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[0].__name__}.{step[1]}")
+def test_a_failure_promises_nothing_and_can_be_repeated(
+    erasure: Erasure,
+    here: Here,
+    monkeypatch: pytest.MonkeyPatch,
+    step: tuple[object, str, YtcaptionError],
+):
+    """After it every read says erased; another client's repetition finishes it."""
+    owner, name, error = step
+    id = here.completed(in_lake=True, owner="key:anna")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fail)
+        with pytest.raises(type(error)):
+            erasure.erase(id, "key:anna")
+    for asker in (None, "key:anna", "key:bert"):
+        with pytest.raises(TranscriptionErased):
+            here.store.get(id, asker)
+    assert here.store.page() == []
+    assert here.store.due(10) == []
+    assert here.rows("segment") == here.rows("request") == 0
+    assert erasure.unfinished() == [id]
+
+    assert erasure.erase(id, "key:anna")
+
+    assert erasure.unfinished() == []
+    assert set(here.counts().values()) == {0}
+    assert [key for key in here.objects.list() if not key.startswith("lake/")] == []
+    assert set(here.lake.row_counts(id).values()) == {0}
+
+
+def test_asked_anew_after_a_failure(erasure: Erasure, here: Here, monkeypatch: pytest.MonkeyPatch):
+    """The emptied row is queued: it promises nothing that is not there, and is nobody else's."""
+    id = here.completed(owner="key:anna")
+    monkeypatch.setattr(Orchestrator, "erase", lambda *_: (_ for _ in ()).throw(ClaimLost("x")))
+    with pytest.raises(ClaimLost):
+        erasure.erase(id)
+
+    again = here.store.submit(MEDIA, BASE, owner="key:bert")
+
+    row = here.store.get(id, "key:bert")
+    assert (again.queued, row.status, row.document_key) == (True, TranscriptionStatus.QUEUED, None)
+    assert here.store.media(MEDIA.media_id).audio is None
+    with pytest.raises(TranscriptionNotFound):
+        here.store.get(id, "key:anna")
+    assert erasure.unfinished() == []
+
+
+def test_asked_anew_while_it_is_erased(
+    erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
+):
+    """It stays queued, and its run waits until nothing new can be deleted with the old."""
+    id = here.completed()
+    erase = Orchestrator.erase
+    began = threading.Event()
+
+    def work() -> None:
+        with at_work(here.store.postgres, id, MEDIA.media_id):
+            began.set()
+
+    def meanwhile(self: Orchestrator, *args) -> None:
+        here.store.submit(MEDIA, BASE)
+        threading.Thread(target=work, daemon=True).start()
+        assert not began.wait(0.5)
+        erase(self, *args)
+
+    monkeypatch.setattr(Orchestrator, "erase", meanwhile)
+    assert erasure.erase(id)
+
+    assert began.wait(5)
+    assert here.store.get(id).status is TranscriptionStatus.QUEUED
+    assert here.rows("request") == 1
+
+
+def test_a_running_one_is_erased_by_force_only(erasure: Erasure, here: Here, no_lake: None):
+    """Busy without; with it the run's late commits are refused."""
+    id = here.running()
+    with pytest.raises(TranscriptionBusy, match="force"):
+        erasure.erase(id)
+    assert here.store.get(id).status is TranscriptionStatus.RUNNING
+
+    assert erasure.erase(id, force=True)
+
+    transcript = make_transcript(spoken("Too late."), id=id)
+    for late in (
+        lambda: here.store.heartbeat(id, RUN),
+        lambda: here.store.transcript_stored(id, RUN, transcript, document_key(id), "0" * 64),
+        lambda: here.store.complete(id, RUN),
+    ):
+        with pytest.raises(ClaimLost):
+            late()
+    assert set(here.counts().values()) == {0}
+
+
+def test_it_waits_for_a_run_that_is_still_writing(
+    erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing is erased before it has let go; after a while it says busy, and can be repeated."""
+    id = here.running()
+    monkeypatch.setattr(erasure_module, "RUN_STOPS_S", 0.3)
+    with at_work(here.store.postgres, id, MEDIA.media_id):
+        with pytest.raises(TranscriptionBusy, match="Repeat"):
+            erasure.erase(id, force=True)
+        assert here.store.get(id).status is TranscriptionStatus.CANCELED
+        assert here.rows("tombstone") == 0
+
+    monkeypatch.setattr(erasure_module, "RUN_STOPS_S", 20.0)
+    done = threading.Event()
+    with at_work(here.store.postgres, id, MEDIA.media_id):
+        eraser = threading.Thread(target=lambda: erasure.erase(id) and done.set())
+        eraser.start()
+        here.objects.write_bytes(document_key(id), b"late")
+        time.sleep(0.5)
+        assert not done.is_set()
+    eraser.join(30)
+    assert done.is_set()
+    assert not here.objects.exists(document_key(id))
+
+
+def test_a_queued_one_needs_no_force(erasure: Erasure, here: Here):
+    """Nobody works on it yet."""
+    assert erasure.erase(here.asked())
+    assert set(here.counts().values()) == {0}
+
+
+def test_others_keep_what_they_asked_for(erasure: Erasure, here: Here, no_lake: None):
+    """One of two takes back their own; the last one's erases it."""
+    id = here.completed(owner="key:anna")
+    here.asked(owner="key:bert")
+
+    assert not erasure.erase(id, "key:anna")
+    with pytest.raises(TranscriptionNotFound):
+        here.store.get(id, "key:anna")
+    assert here.store.get(id, "key:bert").status is TranscriptionStatus.COMPLETED
+    assert here.objects.exists(document_key(id))
+    with pytest.raises(TranscriptionNotFound):
+        erasure.erase(id, "key:anna")
+
+    assert erasure.erase(id, "key:bert")
+    assert set(here.counts().values()) == {0}
+
+
+def test_an_admins_erasure_is_everybodys(erasure: Erasure, here: Here, no_lake: None):
+    """No owner given: it goes for all."""
+    id = here.completed(owner="key:anna")
+    here.asked(owner="key:bert")
+    assert erasure.erase(id)
+    assert set(here.counts().values()) == {0}
+
+
+def test_what_nobody_asked_for_is_not_found(erasure: Erasure, here: Here):
+    """No tombstone for an id that never was, nor for somebody else's."""
+    id = here.asked(owner="key:anna")
+    for unknown, owner in ((f"youtube-no.{'a' * 26}", None), (id, "key:bert")):
+        with pytest.raises(TranscriptionNotFound):
+            erasure.erase(unknown, owner)
+    assert here.rows("tombstone") == 0
+
+
+def test_the_lake_is_left_alone_where_there_was_no_text(
+    erasure: Erasure, here: Here, monkeypatch: pytest.MonkeyPatch
+):
+    """DuckDB is not loaded for what never came so far."""
+    monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: pytest.fail("the lake was asked"))
+    assert erasure.erase(here.running(), force=True)
+
+
+def test_runs_in_dagster_end_and_go(erasure: Erasure, here: Here, no_lake: None):
+    """One that waits in its queue, and one that does not end by itself, are ended and deleted."""
+    id = here.running()
+    instance = dg.DagsterInstance.get()
+
+    @dg.job
+    def nothing() -> None:
+        """Never executed."""
+
+    run = instance.create_run_for_job(
+        nothing, tags={"dagster/partition": id}, status=dg.DagsterRunStatus.STARTED
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resources.orchestration.orchestrator.RUN_ENDS_S", 0.5)
+        assert erasure.erase(id, force=True)
+    assert instance.get_run_by_id(run.run_id) is None
+    assert instance.all_logs(run.run_id) == []

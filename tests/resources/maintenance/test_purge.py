@@ -1,0 +1,140 @@
+"""Erasing many: what fits, what is spared, and what a part that is away leaves."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from resources.maintenance.erasure import Erasure
+from resources.maintenance.purge import PurgeFilter, purge
+from resources.object_store.store import ObjectStore
+from resources.orchestration.orchestrator import Orchestrator
+from resources.postgres.connection import Postgres
+from resources.transcriptions.store import RequestStore
+from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
+from ytcaption.domain.errors import DagsterUnavailable, InvalidOption, TranscriptionErased
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.settings import Settings
+
+OLD = PurgeFilter(older_than_days=30)
+
+
+@pytest.fixture
+def api(settings: Settings) -> Postgres:
+    """With the rights of the API, which does this."""
+    return Postgres.from_settings(settings, "api")
+
+
+@pytest.fixture
+def erasure(settings: Settings, api: Postgres, dagster_home: object) -> Iterator[Erasure]:
+    """On Dagster's real storage."""
+    orchestrator = Orchestrator()
+    yield Erasure(settings, api, orchestrator)
+    orchestrator.close()
+
+
+def ask(store: RequestStore, name: str) -> str:
+    source = MediaSource(f"youtube-{name}", "site", f"https://youtu.be/{name}", "Youtube", name)
+    return store.submit(source, TranscriptionOptions(model="base")).transcription.id
+
+
+def fail(store: RequestStore, name: str, days: float = 0) -> str:
+    """One that failed so many days ago, when it was last asked for, too."""
+    id = ask(store, name)
+    store.claim(id, f"run-{name}")
+    store.fail(id, f"run-{name}", "media_private", "It is private.", False, 4)
+    with store.postgres.transaction() as connection:
+        for column, table, key in (
+            ("updated_at", "transcription", "id"),
+            ("created_at", "request", "transcription_id"),
+        ):
+            connection.execute(
+                f"update ytcaption.{table} set {column} = now() - %s where {key} = %s",
+                (timedelta(days=days), id),
+            )
+    return id
+
+
+def is_erased(store: RequestStore, id: str) -> bool:
+    try:
+        store.get(id)
+    except TranscriptionErased:
+        return True
+    return False
+
+
+def test_a_dry_run_tells_and_leaves_all(api, erasure, request_store: RequestStore):
+    """The oldest first."""
+    older, old = fail(request_store, "older", 90), fail(request_store, "old", 40)
+    fail(request_store, "new", 1)
+    purged = purge(api, erasure, OLD, "local", dry_run=True)
+    assert (purged.number, purged.ids, purged.erased) == (2, (older, old), 0)
+    assert not is_erased(request_store, old)
+
+
+def test_what_fits_is_erased_and_nothing_else(
+    api, erasure, request_store: RequestStore, object_store: ObjectStore
+):
+    """Not the new, not the queued, not the running, not what somebody has asked for since."""
+    gone = [fail(request_store, "older", 90), fail(request_store, "old", 40)]
+    spared = [fail(request_store, "new", 1), ask(request_store, "queued")]
+    spared.append(fail(request_store, "wanted", 90))
+    with request_store.postgres.transaction() as connection:
+        connection.execute(
+            "update ytcaption.request set created_at = now() where transcription_id = %s",
+            (spared[-1],),
+        )
+    running = ask(request_store, "running")
+    request_store.claim(running, "run-running")
+    spared.append(running)
+    purged = purge(api, erasure, OLD, "local", dry_run=False)
+    assert (purged.number, purged.erased) == (2, 2)
+    assert all(is_erased(request_store, id) for id in gone)
+    assert not any(is_erased(request_store, id) for id in spared)
+    again = purge(api, erasure, OLD, "local", dry_run=False)
+    assert (again.number, again.erased) == (0, 0)
+
+
+def test_a_state_is_enough(api, erasure, request_store: RequestStore):
+    """However new."""
+    failed, canceled = fail(request_store, "failed"), ask(request_store, "canceled")
+    request_store.cancel(canceled)
+    purged = purge(api, erasure, PurgeFilter(status="canceled"), "local", dry_run=False)
+    assert (purged.ids, purged.erased) == ((canceled,), 1)
+    assert not is_erased(request_store, failed)
+
+
+def test_without_any_limit_nothing_is_erased(api, erasure):
+    """It would be everything."""
+    with pytest.raises(InvalidOption, match="age, a status or both"):
+        purge(api, erasure, PurgeFilter(), "local", dry_run=False)
+
+
+def test_time_is_limited_and_repeating_goes_on(api, erasure, request_store: RequestStore):
+    """An answer over HTTP does not take minutes."""
+    for name in ("one", "two"):
+        fail(request_store, name, 90)
+    assert purge(api, erasure, OLD, "local", dry_run=False, within_s=-1.0).erased == 0
+    first = purge(api, erasure, OLD, "local", dry_run=False, within_s=0.0)
+    assert first.number == 2 and first.erased <= 1
+    assert purge(api, erasure, OLD, "local", dry_run=False).number == 2 - first.erased
+
+
+def test_what_was_cut_short_is_finished(
+    api, erasure, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
+):
+    """Dagster was away in the middle: the next purge does the rest, whatever its filter."""
+    id = fail(request_store, "old", 90)
+    with monkeypatch.context() as away:
+
+        def refuse(*_: object) -> None:
+            raise DagsterUnavailable("Away.")
+
+        away.setattr(Orchestrator, "erase", refuse)
+        with pytest.raises(DagsterUnavailable):
+            purge(api, erasure, OLD, "local", dry_run=False)
+    assert erasure.unfinished() == [id]
+    purged = purge(api, erasure, PurgeFilter(status="canceled"), "local", dry_run=False)
+    assert (purged.number, purged.erased) == (0, 0)
+    assert erasure.unfinished() == []

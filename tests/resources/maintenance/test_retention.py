@@ -1,0 +1,196 @@
+"""What is too old goes, what is kept or used stays."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from resources.maintenance.check import Finding, Parts, examine
+from resources.maintenance.retention import RETENTION
+from resources.object_store.store import audio_key, document_key, upload_key
+from resources.transcriptions.actions import set_keep
+from tests.resources.maintenance.installation import (  # noqa: F401 - fixtures
+    PARTITIONS,
+    House,
+    clean_instance,
+    dagster_home,
+    house,
+    make_old,
+)
+from tests.resources.maintenance.test_erasure import MEDIA, SMALL
+from ytcaption.domain.errors import TranscriptionErased
+from ytcaption.domain.request import TranscriptionStatus
+from ytcaption.settings import Settings
+
+CHECKS = {check.code: check for check in RETENTION}
+AUDIO = audio_key(MEDIA.media_id, "webm")
+
+
+def applied(house: House, code: str, **settings: float) -> list[str]:
+    """What a night takes away with these settings; a look before it changes nothing."""
+    chosen = house.parts.settings.model_copy(update=settings)
+    parts = Parts(**{**house.parts.__dict__, "settings": chosen})
+    looked = examine(parts, CHECKS[code], repair=False)
+    done = examine(parts, CHECKS[code], repair=True)
+    assert done.found == looked.found
+    assert not examine(parts, CHECKS[code], repair=False).found
+    return _done(done)
+
+
+def _done(finding: Finding) -> list[str]:
+    assert finding.problem is None
+    assert finding.mended is None or finding.mended.left == {}
+    return finding.mended.done if finding.mended else []
+
+
+def test_old_audio_goes_and_its_transcript_stays(house: House):
+    """By the age of the last request, not of the file."""
+    id = house.here.completed()
+    house.age(id, 10)
+    assert applied(house, "audio_old", audio_days=11) == []
+    assert applied(house, "audio_old", audio_days=0) == []
+    house.here.asked()
+    assert applied(house, "audio_old", audio_days=9) == [], "it was asked for just now"
+    house.age(id, 10)
+    assert applied(house, "audio_old", audio_days=9) == [MEDIA.media_id]
+    assert not house.objects.exists(AUDIO)
+    assert house.here.store.media(MEDIA.media_id).audio is None
+    assert house.here.store.get(id).status is TranscriptionStatus.COMPLETED
+    assert house.objects.exists(document_key(id))
+
+
+def test_audio_that_one_transcription_needs_stays(house: House):
+    """However old the others are."""
+    house.age(house.here.completed(), 100)
+    waiting = house.here.asked(SMALL)
+    house.age(waiting, 50)
+    assert applied(house, "audio_old", audio_days=9) == []
+    assert house.objects.exists(AUDIO)
+
+
+def test_uploads_have_an_age_of_their_own(house: House):
+    """Nobody can download them again."""
+    id = house.here.completed()
+    house.execute("update ytcaption.media set kind = 'upload', audio_key = %(key)s", key=AUDIO)
+    house.age(id, 100)
+    assert applied(house, "audio_old", audio_days=9, upload_days=0) == []
+    house.objects.write_bytes(upload_key(MEDIA.media_id), b"audio")
+    house.execute("update ytcaption.media set audio_key = %(key)s", key=upload_key(MEDIA.media_id))
+    assert applied(house, "audio_old", audio_days=0, upload_days=9) == [MEDIA.media_id]
+    assert not house.objects.exists(upload_key(MEDIA.media_id))
+
+
+def test_old_transcripts_are_erased_only_where_it_is_set(house: House):
+    """Text, document and rows."""
+    id = house.here.completed()
+    house.age(id, 100)
+    assert Settings.model_fields["transcript_days"].default == 0
+    assert applied(house, "transcript_old", transcript_days=0) == []
+    assert applied(house, "transcript_old", transcript_days=99) == [id]
+    with pytest.raises(TranscriptionErased):
+        house.here.store.get(id)
+
+
+@pytest.mark.parametrize("code", ["audio_old", "transcript_old", "partition_old", "run_old"])
+def test_keep_wins_over_every_age(house: House, code: str):
+    """As long as one who asked for it wants so, whatever the others want."""
+    id = house.here.completed(owner="one", keep=True)
+    house.here.store.submit(MEDIA, house.here.store.get(id).options, owner="other")
+    house.age(id, 1_000)
+    house.instance.add_dynamic_partitions(PARTITIONS, [id])
+    run = finished_run(house, id, days=1_000)
+    days = dict.fromkeys(("audio_days", "transcript_days", "partition_days", "run_days"), 1.0)
+    set_keep(house.here.store.postgres, id, "other", False)
+    assert applied(house, code, **days) == []
+    set_keep(house.here.store.postgres, id, "one", False)
+    wanted = {"audio_old": MEDIA.media_id, "run_old": run.run_id}.get(code, id)
+    assert applied(house, code, **days) == [wanted]
+
+
+def test_partitions_are_retired_and_come_back(house: House):
+    """Their data stay; who works on one keeps it."""
+    old, new = house.here.completed(), house.here.completed(SMALL)
+    house.age(old, 40)
+    house.instance.add_dynamic_partitions(PARTITIONS, [old, new])
+    assert applied(house, "partition_old", partition_days=30) == [old]
+    assert house.instance.get_dynamic_partitions(PARTITIONS) == [new]
+    assert house.here.store.segments(old)
+
+
+def test_old_runs_go_with_their_events(house: House):
+    """Those of what is worked on stay, and those that are not over."""
+    id, busy = house.here.completed(), house.here.asked(SMALL)
+    old = finished_run(house, id, days=31)
+    young = finished_run(house, id, days=29)
+    of_busy = finished_run(house, busy, days=31)
+    alive = house.run_of(id, dg.DagsterRunStatus.STARTED)
+    assert applied(house, "run_old", run_days=0) == []
+    assert applied(house, "run_old", run_days=30) == [old.run_id]
+    left = {run.run_id for run in house.instance.get_runs()}
+    assert left == {young.run_id, of_busy.run_id, alive.run_id}
+    assert house.instance.all_logs(old.run_id) == []
+    assert house.instance.all_logs(young.run_id) != []
+
+
+def test_old_logs_go(house: House):
+    """Those that failed runs of `ytcaption transcribe` have left."""
+    logs = house.parts.settings.home / "logs"
+    logs.mkdir(parents=True)
+    for name, hours in (("transcribe-1.log", 31 * 24), ("transcribe-2.log", 1)):
+        (logs / name).write_text("x")
+        make_old(logs / name, hours)
+    assert applied(house, "log_old", run_days=30) == [str(logs / "transcribe-1.log")]
+
+
+def test_rows_of_their_day_go(house: House):
+    """Deliveries that are settled, answers to idempotency keys, checkpoints."""
+    id = house.here.asked()
+    house.execute(
+        "insert into ytcaption.webhook (owner, url) values ('local', 'https://a.example')"
+    )
+    for days, status in ((31, "delivered"), (29, "dead"), (31, "waiting")):
+        house.execute(
+            "insert into ytcaption.delivery (webhook_id, owner, url, event_type, status, "
+            "settled_at) select id, 'local', url, 'webhook.ping', %(status)s, "
+            "case when %(status)s <> 'waiting' then now() - %(age)s::interval end "
+            "from ytcaption.webhook",
+            status=status,
+            age=f"{days} days",
+        )
+    assert len(applied(house, "delivery_old", delivery_days=30)) == 1
+    for hours in (23, 25):
+        house.execute(
+            "insert into ytcaption.idempotency values ('local', %(key)s, '', '[]', "
+            "now() - %(age)s::interval)",
+            key=f"key-{hours}",
+            age=f"{hours} hours",
+        )
+    assert len(applied(house, "idempotency_old")) == 1
+    house.execute(
+        "insert into ytcaption.checkpoint values (%(id)s, 0, '', '{}', now() - interval '8 days'),"
+        "(%(id)s, 1, '', '{}', now() - interval '6 days')",
+        id=id,
+    )
+    assert applied(house, "checkpoint_old") == [id]
+    assert [house.here.rows(name) for name in ("delivery", "idempotency", "checkpoint")] == [
+        2,
+        1,
+        1,
+    ]
+
+
+def finished_run(house: House, id: str, *, days: float) -> dg.DagsterRun:
+    """A run that ended so long ago, with an event."""
+    run = house.run_of(id, dg.DagsterRunStatus.STARTED)
+    house.instance.report_run_failed(run)
+    import sqlalchemy as db
+
+    with house.instance.run_storage.connect() as connection:
+        connection.execute(
+            db.text("update runs set update_timestamp = :at where run_id = :id"),
+            {
+                "at": (datetime.now(UTC) - timedelta(days=days)).replace(tzinfo=None),
+                "id": run.run_id,
+            },
+        )
+    return run

@@ -1,0 +1,86 @@
+"""Dagster's storage on connections that are kept, on a real Postgres."""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import psycopg
+import pytest
+import sqlalchemy as db
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
+
+from resources.orchestration import storage as dagster_storage
+from resources.postgres.urls import database_urls, libpq_url
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.dagster_home import dagster_instance
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """As every process of ours opens it."""
+    with dagster_instance(settings) as found:
+        yield found
+
+
+def backend(connect) -> int:
+    """The server's process that a connection of the storage talks to."""
+    with connect() as connection:
+        return connection.execute(db.text("select pg_backend_pid()")).scalar_one()
+
+
+def is_connected(settings: Settings, pid: int) -> bool:
+    with psycopg.connect(libpq_url(database_urls(settings).dagster_storage)) as connection:
+        row = connection.execute("select 1 from pg_stat_activity where pid = %s", (pid,)).fetchone()
+        return row is not None
+
+
+def test_one_connection_serves_all_of_the_storage(instance: dg.DagsterInstance):
+    """Runs, events and ticks, one statement after the other."""
+    runs, events = instance.run_storage, instance.event_log_storage
+    assert isinstance(runs, PostgresRunStorage) and isinstance(events, PostgresEventLogStorage)
+    first = backend(runs.connect)
+    assert instance.get_runs_count() >= 0
+    assert backend(events.index_connection) == first
+    assert instance.all_instigator_state() is not None
+    assert backend(runs.connect) == first
+
+
+def test_a_connection_that_the_server_has_closed_is_replaced(
+    settings: Settings, instance: dg.DagsterInstance
+):
+    """Nobody sees an error where Postgres was restarted meanwhile."""
+    assert isinstance(instance.run_storage, PostgresRunStorage)
+    lost = backend(instance.run_storage.connect)
+    with psycopg.connect(libpq_url(database_urls(settings).dagster_storage)) as connection:
+        connection.execute("select pg_terminate_backend(%s)", (lost,))
+    assert instance.get_runs_count() >= 0
+    assert backend(instance.run_storage.connect) != lost
+
+
+def test_the_next_instance_goes_on_with_the_connection(settings: Settings):
+    """A tick of a sensor makes an instance of its own."""
+    found = []
+    for _ in range(2):
+        with dagster_instance(settings) as instance:
+            assert isinstance(instance.run_storage, PostgresRunStorage)
+            found.append(backend(instance.run_storage.connect))
+    assert found[0] == found[1]
+
+
+def test_nothing_is_left_of_it_when_none_comes(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """The connection is closed, once all instances have ended for a while."""
+    monkeypatch.setattr(dagster_storage, "LINGER_S", 0.2)
+    with dagster_instance(settings) as other:
+        with dagster_instance(settings) as instance:
+            assert isinstance(instance.run_storage, PostgresRunStorage)
+            kept = backend(instance.run_storage.connect)
+        instance.dispose()  # twice does nothing
+        time.sleep(0.4)
+        assert is_connected(settings, kept)
+        assert other.get_runs_count() >= 0
+    deadline = time.monotonic() + 5
+    while is_connected(settings, kept):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,273 @@
+"""Transcriptions made anew, on a real database."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from resources.retranscribe import service as retranscription
+from resources.retranscribe.plan import GONE, MADE, SAME, SHARED, Anew, wanted_anew
+from resources.retranscribe.service import make_anew
+from resources.transcriptions.store import RequestStore
+from tests.resources.transcripts import AUDIO, INFO, make_transcript
+from ytcaption.domain.caller import Limits
+from ytcaption.domain.errors import InvalidOption, UnknownLanguage, UnknownModel
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus, partition_key
+
+MODELS = ("base", "small", "tiny.en")
+BASE = TranscriptionOptions("base")
+ANNA, BERT = "key:anna", "key:bert"
+
+
+def completed(
+    store: RequestStore,
+    media: str = "youtube-one",
+    options: TranscriptionOptions = BASE,
+    *owners: str,
+    kind: Any = "site",
+) -> str:
+    """The id of a transcription that was heard, and that these have asked for."""
+    source = MediaSource(media, kind, f"https://youtu.be/{media}", "Youtube", "A title")
+    for owner in owners or (ANNA,):
+        id = store.submit(source, options, owner=owner).transcription.id
+    run_id = f"run-{id}"
+    store.claim(id, run_id)
+    store.audio_stored(id, run_id, INFO, AUDIO)
+    transcript = make_transcript(id, ("Some words.",))
+    store.transcript_stored(id, run_id, transcript, f"transcripts/{id}.json", "ef" * 32)
+    store.complete(id, run_id)
+    return id
+
+
+def anew(store: RequestStore, where: str | None, dry_run: bool = False, **wanted: Any) -> Anew:
+    asked = wanted_anew(MODELS, where, **wanted)
+    return make_anew(store.postgres, MODELS, asked, dry_run=dry_run)
+
+
+def small(media: str) -> str:
+    return partition_key(media, TranscriptionOptions("small"))
+
+
+def everything(store: RequestStore) -> list[tuple]:
+    return [
+        (row["id"], row["owner"])
+        for row in store.postgres.rows(
+            "select transcription_id as id, owner from ytcaption.request order by 1, 2", {}
+        )
+    ]
+
+
+def test_what_fits_is_asked_for_once_at_bulk_priority(request_store: RequestStore):
+    """For each who asked for the version before; again, nothing is added; a dry run adds nothing at
+    all and says the same."""
+    completed(request_store, "youtube-one", BASE, ANNA, BERT)
+    completed(request_store, "youtube-two")
+    completed(request_store, "youtube-three", TranscriptionOptions("base", language="de"))
+    before = everything(request_store)
+    where = "model = 'base' and created_at > '2026-01-01'"
+    told = anew(request_store, where, dry_run=True, model="small", limit=None)
+    assert everything(request_store) == before
+    made = anew(request_store, where, model="small")
+    assert (made.number, made.looked_at, made.left_out) == (3, 3, {})
+    assert (told.number, told.ids, told.kinds) == (made.number, made.ids, made.kinds)
+    assert made.audio_s == pytest.approx(3 * make_transcript("x.y").duration_s)
+    row = request_store.get(small("youtube-one"))
+    assert (row.status, row.priority) == (TranscriptionStatus.QUEUED, "bulk")
+    added = [each for each in everything(request_store) if each not in before]
+    assert {owner for id, owner in added if id == small("youtube-one")} == {ANNA, BERT}
+    assert len(added) == 4
+    again = anew(request_store, where, model="small")
+    assert (again.number, again.joined, again.left_out) == (0, 0, {MADE: 3})
+    assert len(everything(request_store)) == len(before) + 4
+
+
+def test_options_that_are_not_named_stay(request_store: RequestStore):
+    """Language, hints and policy; what would be the same is left out, and so is what cannot be."""
+    options = TranscriptionOptions("base", "de", hotwords="Haus", captions="never")
+    completed(request_store, "youtube-one", options)
+    completed(request_store, "youtube-two", TranscriptionOptions("small"))
+    made = anew(request_store, "changed or not changed", model="small")
+    assert made.left_out == {SAME: 1}
+    assert request_store.get(made.ids[0]).options == TranscriptionOptions(
+        "small", "de", hotwords="Haus", captions="never"
+    )
+    english = anew(request_store, "language = 'de' or model = 'nothing'", model="tiny.en")
+    assert english.number == 0
+    named = anew(request_store, "model = 'base'", language="fr", captions="prefer")
+    assert request_store.get(named.ids[0]).options.to_dict() == {
+        "model": "base", "language": "fr", "task": "transcribe", "hotwords": "Haus",
+    }  # fmt: skip
+
+
+def test_a_killed_call_goes_on_and_a_limit_holds(
+    request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
+):
+    """Batch after batch, each whole; what is behind the limit comes with the next call."""
+    monkeypatch.setattr(retranscription, "BATCH", 3)
+    for number in range(10):
+        completed(request_store, f"youtube-{number}")
+    wanted = wanted_anew(MODELS, "model = 'base'", model="small")
+
+    def killed(found: Anew) -> None:
+        if found.number >= 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_anew(request_store.postgres, MODELS, wanted, dry_run=False, on_batch=killed)
+    assert len(everything(request_store)) == 13
+    limited = anew(request_store, "model = 'base'", model="small", limit=4)
+    assert (limited.number, limited.left_out[MADE]) == (4, 3)
+    rest = make_anew(
+        request_store.postgres, MODELS, wanted, dry_run=False, after=limited.after or ""
+    )
+    assert (rest.number, rest.after) == (3, None)
+    assert len(everything(request_store)) == 20
+
+
+def test_two_at_once_make_nothing_twice(request_store: RequestStore):
+    """Two versions of one media with one target are one; who had the second shares it."""
+    completed(request_store, "youtube-one", BASE, ANNA)
+    completed(request_store, "youtube-one", TranscriptionOptions("base", language="en"), BERT)
+    both = anew(request_store, "model = 'base'", model="small", language="en")
+    assert (both.number, both.joined) == (1, 1)
+    [id] = both.ids
+    assert [owner for each, owner in everything(request_store) if each == id] == [ANNA, BERT]
+
+
+def test_an_owner_makes_their_own_anew_only(request_store: RequestStore):
+    """Neither others' transcriptions nor others' channels are seen (rule 12), and limits hold."""
+    for media, owner in (("youtube-one", ANNA), ("youtube-two", BERT), ("youtube-three", ANNA)):
+        completed(request_store, media, BASE, owner)
+    with request_store.postgres.transaction() as connection:
+        connection.execute(
+            "insert into ytcaption.channel "
+            "(id, owner, source_id, kind, url, site, options, schedule) "
+            "values ('c', %s, 's', 'site', 'https://x', 'x', '{}', '{}')",
+            (BERT,),
+        )
+        connection.execute(
+            "insert into ytcaption.channel_item (channel_id, media_id, kind, url, state, place) "
+            "select 'c', id, 'site', 'https://x', 'new', 1 from ytcaption.media"
+        )
+    for_anna = {"model": "small", "owner": ANNA}
+    assert anew(request_store, "channel = 'c'", dry_run=True, **for_anna).looked_at == 0
+    everybody = anew(request_store, "channel in ('c')", dry_run=True, model="small")
+    assert everybody.looked_at == 3
+    limited = anew(
+        request_store, "model = 'base'", **for_anna, limits=Limits(concurrent_transcriptions=1)
+    )
+    assert (limited.number, limited.left_out.total()) == (1, 1)
+    assert "all that this key may have" in next(iter(limited.left_out))
+    assert small("youtube-two") not in {id for id, _ in everything(request_store)}
+
+
+def test_what_has_changed_at_its_source_is_fetched_and_made_anew(request_store: RequestStore):
+    """The same options are the same id: its text is made anew, once; the audio of before is
+    forgotten."""
+    id, other = completed(request_store), completed(request_store, "youtube-two")
+    assert anew(request_store, None, changed=True).looked_at == 0
+    changed_item(request_store, "youtube-one")
+    told = anew(request_store, None, dry_run=True, changed=True)
+    assert told.ids == [id] and request_store.get(id).status is TranscriptionStatus.COMPLETED
+    made = anew(request_store, "changed and language = 'en'")
+    assert made.ids == [id]
+    assert request_store.get(id).status is TranscriptionStatus.QUEUED
+    assert request_store.media("youtube-one").audio is None
+    assert request_store.media("youtube-two").audio is not None
+    assert request_store.get(other).status is TranscriptionStatus.COMPLETED
+    assert anew(request_store, None, changed=True).number == 0
+
+
+def test_a_changed_one_of_several_is_made_anew_by_an_operator_only(request_store: RequestStore):
+    """It would take the others' result from them; another version takes nothing from anybody."""
+    completed(request_store, "youtube-one", BASE, ANNA, BERT)
+    changed_item(request_store, "youtube-one")
+    assert anew(request_store, None, changed=True, owner=ANNA).left_out == {SHARED: 1}
+    assert anew(request_store, None, changed=True, owner=ANNA, model="small").number == 1
+    assert request_store.media("youtube-one").audio is None
+    assert anew(request_store, None, changed=True).number == 1
+
+
+def test_other_audio_at_the_next_download_is_a_change(request_store: RequestStore):
+    """Of a file by its bytes; of a site, which converts files anew, by the length."""
+    for media, kind in (("url-one", "direct"), ("youtube-one", "site")):
+        before = completed(request_store, media, kind=kind)
+        for name, audio, is_changed in (
+            ("same", AUDIO, False),
+            ("bytes", replace(AUDIO, sha256="12" * 32), kind == "direct"),
+            ("length", replace(AUDIO, sha256="cd" * 32, duration_s=500.0), True),
+        ):
+            source = MediaSource(media, kind, f"https://youtu.be/{media}", "Youtube")
+            options = TranscriptionOptions("base", hotwords=name)
+            id = request_store.submit(source, options, owner=ANNA).transcription.id
+            request_store.claim(id, name + media)
+            request_store.audio_stored(id, name + media, INFO, audio)
+            found = anew(request_store, f"changed and media_id = '{media}'", dry_run=True)
+            assert (found.ids == [before]) is is_changed, (media, name)
+        [row] = request_store.postgres.rows(
+            "select change from ytcaption.media where id = %(id)s", {"id": media}
+        )
+        assert "now 500.0 s" in row["change"]
+
+
+def test_an_upload_whose_file_is_gone_is_left_out(request_store: RequestStore):
+    """Nobody can fetch it again."""
+    completed(request_store, "upload-one", kind="upload")
+    assert anew(request_store, "model = 'base'", dry_run=True, model="small").number == 1
+    with request_store.postgres.transaction() as connection:
+        connection.execute("update ytcaption.media set audio_key = null")
+    assert anew(request_store, "model = 'base'", model="small").left_out == {GONE: 1}
+
+
+def test_completed_ones_unless_the_status_is_named(request_store: RequestStore):
+    """What failed has its own retry."""
+    source = MediaSource("youtube-one", "site", "https://youtu.be/one", "Youtube")
+    request_store.submit(source, BASE)
+    assert anew(request_store, "media_id like 'youtube%'", dry_run=True, model="small").number == 0
+    named = "status in ('queued', 'failed') and media_id is not null and completed_at is null"
+    assert anew(request_store, named, dry_run=True, model="small").number == 1
+
+
+def test_by_time(request_store: RequestStore):
+    """Times are UTC where they do not say."""
+    completed(request_store)
+    now = datetime.now(UTC).isoformat()
+    assert anew(request_store, f"completed_at < '{now}'", dry_run=True, model="small").number == 1
+    assert anew(request_store, f"completed_at > '{now}'", dry_run=True, model="small").number == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "options", "kind"),
+    [
+        (None, {"model": "small"}, InvalidOption),
+        (" ", {"model": "small"}, InvalidOption),
+        ("model = 'base'", {}, InvalidOption),
+        ("model = 'base'", {"model": "huge"}, UnknownModel),
+        ("model = 'base'", {"language": "xx"}, UnknownLanguage),
+        ("model = 'base'", {"captions": "often"}, InvalidOption),
+        ("model = 'base' or", {"model": "small"}, InvalidOption),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(where: str | None, options: dict, kind: type):
+    """Before anything is looked at."""
+    with pytest.raises(kind):
+        wanted_anew(MODELS, where, **options)
+
+
+def changed_item(store: RequestStore, media: str) -> None:
+    """A channel's listing has found that the media is another one."""
+    with store.postgres.transaction() as connection:
+        connection.execute(
+            "insert into ytcaption.channel "
+            "(id, owner, source_id, kind, url, site, options, schedule) "
+            "values ('c', 'local', 's', 'site', 'https://x', 'x', '{}', '{}') "
+            "on conflict do nothing"
+        )
+        connection.execute(
+            "insert into ytcaption.channel_item "
+            "(channel_id, media_id, kind, url, state, place, changed_at, change) "
+            "values ('c', %s, 'site', 'https://x', 'queued', 1, now(), 'It is another length.')",
+            (media,),
+        )

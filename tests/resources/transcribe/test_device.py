@@ -1,0 +1,140 @@
+"""Device and number format on any machine: ctranslate2's and torch's answers are set here."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import ctranslate2
+import pytest
+
+from resources.transcribe import device as whisper_device
+from resources.transcribe.device import Placement, loaded_model, placement
+from ytcaption.domain.errors import ModelCorrupt, SetupError
+
+GPU_TYPES = {"float16", "int8_float16", "int8_float32", "int8", "float32"}
+BASE_BYTES, LARGE_BYTES = 145_217_532, 3_087_284_237
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine with as many GPUs, free GPU memory (None: no torch) and formats as a test says."""
+
+    def build(*, gpus: int = 0, free_bytes: int | None = None, gpu_types=GPU_TYPES, cublas=True):
+        monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: gpus)
+        monkeypatch.setattr(
+            ctranslate2,
+            "get_supported_compute_types",
+            lambda device: gpu_types if device == "cuda" else {"int8", "int8_float32", "float32"},
+        )
+        monkeypatch.setattr(whisper_device, "_load_cublas", lambda: cublas)
+        cuda = SimpleNamespace(
+            is_available=lambda: gpus > 0, mem_get_info=lambda _index: (free_bytes, 80 << 30)
+        )
+        monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+        find_spec = whisper_device.importlib.util.find_spec
+        monkeypatch.setattr(
+            whisper_device.importlib.util,
+            "find_spec",
+            lambda name, *rest: (
+                (object() if free_bytes is not None else None)
+                if name == "torch"
+                else find_spec(name, *rest)
+            ),
+        )
+
+    return build
+
+
+def test_cpu_runs_int8_on_every_core(machine):
+    """No GPU: int8, as many threads as cores."""
+    machine()
+    found = placement("auto", "auto", 0, BASE_BYTES)
+    assert found == Placement("cpu", "int8", len(whisper_device.os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "weights_bytes", "expected"),
+    [
+        (70 << 30, LARGE_BYTES, "float16"),
+        (3 << 30, LARGE_BYTES, "int8_float16"),
+        (3 << 30, BASE_BYTES, "float16"),
+        (None, BASE_BYTES, "float16"),
+        (None, LARGE_BYTES, "int8_float16"),
+    ],
+)
+def test_gpu_runs_float16_unless_its_memory_is_short(machine, free_bytes, weights_bytes, expected):
+    """torch tells free memory; without torch large weights go as int8."""
+    machine(gpus=1, free_bytes=free_bytes)
+    found = placement("auto", "auto", 2, weights_bytes)
+    assert (found.device, found.compute_type) == ("cuda", expected)
+
+
+def test_old_gpu_takes_what_it_has(machine):
+    """A GPU without float16 runs what it supports."""
+    machine(gpus=1, gpu_types={"int8_float32", "float32"})
+    assert placement("auto", "auto", 2, BASE_BYTES).compute_type == "int8_float32"
+
+
+def test_gpu_without_its_libraries_is_left_alone(machine):
+    """`auto` goes on with the CPU; `cuda` says what is missing."""
+    machine(gpus=1, cublas=False)
+    assert placement("auto", "auto", 2, BASE_BYTES).device == "cpu"
+    with pytest.raises(SetupError, match="nvidia-cublas-cu12"):
+        placement("cuda", "auto", 2, BASE_BYTES)
+
+
+def test_cuda_without_a_gpu_is_said(machine):
+    """A device that is not there is one sentence with the setting's name."""
+    machine()
+    with pytest.raises(SetupError, match="YTCAPTION_DEVICE is cuda"):
+        placement("cuda", "auto", 2, BASE_BYTES)
+
+
+def test_settings_come_first(machine):
+    """An explicit device and format are taken as they are."""
+    machine(gpus=1, free_bytes=70 << 30)
+    assert placement("cpu", "float32", 3, BASE_BYTES) == Placement("cpu", "float32", 3)
+    assert placement("cuda", "int8", 3, BASE_BYTES).compute_type == "int8"
+
+
+def test_format_that_the_device_lacks_is_said(machine):
+    """The sentence lists the formats there are."""
+    machine()
+    with pytest.raises(SetupError, match=r"YTCAPTION_COMPUTE_TYPE.*float32, int8"):
+        placement("cpu", "float16", 2, BASE_BYTES)
+
+
+def test_model_is_loaded_once_a_process(monkeypatch):
+    """Threads that ask together get one model; only two models stay loaded."""
+    loads: list[Path] = []
+
+    def slow_load(directory: Path, _where: Placement) -> object:
+        loads.append(directory)
+        time.sleep(0.05)  # long enough for the other threads to come
+        return object()
+
+    monkeypatch.setattr(whisper_device, "_models", whisper_device.OrderedDict())
+    monkeypatch.setattr(whisper_device, "_load", slow_load)
+    where = Placement("cpu", "int8", 1)
+    threads = [
+        threading.Thread(target=loaded_model, args=(Path("a"), "1", where)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loads == [Path("a")]
+    for name in ("b", "c", "a"):
+        loaded_model(Path(name), "1", where)
+    assert loads == [Path(each) for each in ("a", "b", "c", "a")]
+    assert len(whisper_device._models) == 2
+
+
+def test_files_that_are_no_model_are_corrupt(tmp_path):
+    """Weights that CTranslate2 cannot read are an error of the model."""
+    (tmp_path / "model.bin").write_bytes(b"no model")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelCorrupt):
+        loaded_model(tmp_path, "0", Placement("cpu", "int8", 1))

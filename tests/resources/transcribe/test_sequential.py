@@ -1,0 +1,319 @@
+"""Real speech through real weights: words with times, nothing made up, nothing lost."""
+
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.common import clips, total
+from resources.transcribe import (
+    device as whisper_device,
+)
+from resources.transcribe import (
+    hallucination_filter as speech_filter,
+)
+from resources.transcribe import (
+    sequential as whisper,
+)
+from resources.transcribe.device import loaded_model
+from resources.transcribe.sequential import EngineInfo, WhisperTranscriber
+from tests.support.clip_errors import DATA, TINY_EN, samples, text
+from ytcaption.domain.errors import SetupError
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.domain.transcripts.accuracy import word_errors
+from ytcaption.domain.transcripts.transcript import Recognition
+
+pytestmark = pytest.mark.model
+
+SILENT = [
+    "silence-room.flac",
+    "silence-digital-20s.flac",
+    "noise.flac",
+    "noise-white-20s.flac",
+    "music-hungarian-dance.ogg",
+]
+
+
+@pytest.fixture(scope="module")
+def transcriber(model_home: Path) -> WhisperTranscriber:
+    return WhisperTranscriber(models_home=str(model_home), cpu_threads=2)
+
+
+@pytest.fixture(scope="module")
+def jfk(transcriber: WhisperTranscriber) -> Recognition:
+    return transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
+
+
+def test_kennedy_is_heard(jfk):
+    """The sample is heard without an error, in English, for as long as he speaks."""
+    reference = (
+        "And so my fellow Americans ask not what your country can do for you ask what you can do "
+        "for your country"
+    )
+    assert word_errors("en", reference, text(jfk)).rate == 0.0
+    assert (jfk.language, jfk.language_probability, jfk.duration_s) == ("en", 1.0, 11.0)
+    assert 6.5 < jfk.speech_s < 10
+    assert not jfk.dropped
+    assert set(jfk.timings_s) == {"vad", "load", "model"}
+
+
+def test_every_word_has_its_time(jfk):
+    """Words are in order, inside the audio, and 'country' is said where it is said."""
+    words = [word for segment in jfk.segments for word in segment.words]
+    assert all(before.end_s <= after.start_s for before, after in pairwise(words))
+    assert all(0 <= word.start_s <= word.end_s <= 11.0 for word in words)
+    assert all(0 <= word.probability <= 1 for word in words)
+    for segment in jfk.segments:
+        assert segment.text == "".join(word.text for word in segment.words).strip()
+        assert segment.avg_logprob < 0
+        assert 0 <= segment.no_speech_prob <= 1
+        assert segment.compression_ratio > 0
+    country = [word for word in words if "country" in word.text]
+    assert [round(word.start_s) for word in country] == [6, 10]
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_silence_noise_and_music_give_no_text(transcriber, name):
+    """A file without speech completes at once with an empty result."""
+    result = transcriber.transcribe(samples(name), TINY_EN, lambda *_: None)
+    assert (result.segments, result.dropped, result.language) == ((), (), None)
+    assert result.speech_s == 0.0
+    assert result.duration_s > 4
+
+
+def test_quiet_speech_is_not_lost(transcriber):
+    """A recording at a three-hundredth of its level is heard."""
+    quiet = np.round(samples("jfk.flac") * 0.003 * 32_768).astype(np.float32) / 32_768
+    result = transcriber.transcribe(quiet, TINY_EN, lambda *_: None)
+    assert "country" in text(result)
+    assert len(text(result).split()) > 15
+
+
+def test_nothing_is_made_up_between_speech(transcriber):
+    """Silence, noise and music between two speakers: both are heard, on time, and nothing else."""
+    first, second = samples("jfk.flac"), samples("librispeech-237-134500-0006.flac")
+    filling = [
+        np.zeros(16_000 * 6, np.float32),
+        samples("noise-white-20s.flac")[: 16_000 * 6],
+        samples("music-hungarian-dance.ogg")[: 16_000 * 12],
+        samples("noise.flac"),
+    ]
+    waveform = np.concatenate([first, *filling, second])
+    second_at_s = (len(waveform) - len(second)) / 16_000
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
+    for segment in result.segments:
+        assert segment.start_s < 11.5 or segment.start_s > second_at_s - 0.7, segment.text
+    heard = {
+        part: " ".join(each.text for each in result.segments if (each.start_s > 20) == later)
+        for part, later in (("first", False), ("second", True))
+    }
+    assert word_errors("en", clip("jfk.flac").reference, heard["first"]).rate < 0.1
+    assert (
+        word_errors("en", clip("librispeech-237-134500-0006.flac").reference, heard["second"]).rate
+        < 0.35
+    )
+
+
+def test_quiet_speaker_behind_a_pause_is_heard(transcriber):
+    """Forty decibels below the speaker before, three seconds after him: not a word is lost."""
+    loud, quiet = samples("jfk.flac"), samples("fleurs-en-004.ogg")
+    waveform = np.concatenate([loud, np.zeros(48_000, np.float32), quiet])
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
+    later = " ".join(each.text for each in result.segments if each.start_s > 12)
+    assert word_errors("en", clip("fleurs-en-004.ogg").reference, later).rate < 0.3
+
+
+def clip(name: str):
+    return next(each for each in clips(DATA) if each.path.name == name)
+
+
+def test_words_are_no_worse_than_plain_faster_whisper(transcriber):
+    """On English clips the error rate is at most half a point above the plain one."""
+    files, where = transcriber.placed("tiny.en")
+    plain = loaded_model(files.directory, files.revision, where)
+    names = ("fleurs-en-002.ogg", "ljspeech-LJ001-0028.flac", "weather-mulaw-8k.wav")
+    ours, theirs = [], []
+    for each in map(clip, names):
+        waveform = samples(each.path.name)
+        segments, _ = plain.transcribe(waveform, beam_size=5)
+        theirs.append(word_errors("en", each.reference, "".join(s.text for s in segments)))
+        result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
+        ours.append(word_errors("en", each.reference, text(result)))
+    assert total(ours).rate <= total(theirs).rate + 0.005
+
+
+def test_progress_is_true(transcriber):
+    """Seconds of audio that are done: never backwards, and all of them at the end."""
+    seen: list[tuple[float, float]] = []
+    speech = samples("jfk.flac")
+    waveform = np.concatenate([speech, np.zeros(48_000, np.float32), speech])
+    transcriber.transcribe(waveform, TINY_EN, lambda *each: seen.append(each))
+    done = [each for each, _ in seen]
+    assert done == sorted(done)
+    assert {of for _, of in seen} == {25.0}
+    assert seen[-1] == (25.0, 25.0)
+    assert any(12 < each < 25 for each in done)
+
+
+def test_dropped_segments_are_listed_and_leave_no_hole(transcriber, monkeypatch):
+    """What is not believed is in the result with its reason; the rest is numbered from 0."""
+    real = speech_filter._doubt
+    monkeypatch.setattr(
+        speech_filter,
+        "_doubt",
+        lambda segment, found: "loop" if segment.start_s < 11 else real(segment, found),
+    )
+    speech = samples("jfk.flac")
+    waveform = np.concatenate([speech, np.zeros(48_000, np.float32), speech])
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
+    assert {drop.reason for drop in result.dropped} == {"loop"}
+    assert result.segments[0].start_s > 11
+    assert [segment.index for segment in result.segments] == list(range(len(result.segments)))
+
+
+def test_segments_are_told_while_they_are_heard(transcriber, monkeypatch):
+    """Each of the result's, in their order, and those of a region before the next one is heard."""
+    monkeypatch.setattr(whisper, "_MAX_REGION_S", 14.0)
+    told: list[tuple[str, object]] = []
+    waveform = np.concatenate([samples("jfk.flac"), samples("ljspeech-LJ001-0028.flac")])
+    result = transcriber.transcribe(
+        waveform,
+        TINY_EN,
+        lambda done_s, _: told.append(("progress", done_s)),
+        lambda segment: told.append(("segment", segment)),
+    )
+    assert tuple(what for kind, what in told if kind == "segment") == result.segments
+    first = next(at for at, (kind, _) in enumerate(told) if kind == "segment")
+    assert any(kind == "progress" and 0 < what < 20 for kind, what in told[first:])
+
+
+def test_work_is_canceled_by_its_progress(transcriber):
+    """What the callback raises once text comes ends the work."""
+
+    class Canceled(Exception):
+        pass
+
+    def cancel(done_s: float, _total_s: float) -> None:
+        if done_s > 0:
+            raise Canceled
+
+    with pytest.raises(Canceled):
+        transcriber.transcribe(samples("jfk.flac"), TINY_EN, cancel)
+
+
+def test_long_audio_is_decoded_in_regions(transcriber, monkeypatch):
+    """Cut at a pause into regions, the text and the times stay whole."""
+    monkeypatch.setattr(whisper, "_MAX_REGION_S", 14.0)
+    second = samples("ljspeech-LJ001-0028.flac")
+    waveform = np.concatenate([samples("jfk.flac"), second])
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
+    reference = f"{clip('jfk.flac').reference} {clip('ljspeech-LJ001-0028.flac').reference}"
+    assert word_errors("en", reference, text(result)).rate < 0.1
+    later = [segment for segment in result.segments if "Strasburg" in segment.text]
+    assert all(segment.start_s > 10 for segment in later)
+    assert [segment.index for segment in result.segments] == list(range(len(result.segments)))
+
+
+def test_hints_reach_the_decoder(transcriber, monkeypatch):
+    """`initial_prompt`, `hotwords`, the task and where temperatures start are handed on."""
+    files, where = transcriber.placed("tiny.en")
+    model = loaded_model(files.directory, files.revision, where)
+    heard: list[dict] = []
+    real = model.transcribe
+
+    def listen(waveform: np.ndarray, **options):
+        heard.append(options)
+        return real(waveform, **options)
+
+    monkeypatch.setattr(model, "transcribe", listen)
+    options = TranscriptionOptions(
+        model="tiny.en",
+        language="en",
+        initial_prompt="A speech.",
+        hotwords="Kennedy",
+        temperature=0.5,
+    )
+    transcriber.transcribe(samples("jfk.flac"), options, lambda *_: None)
+    assert heard[0]["initial_prompt"] == "A speech."
+    assert heard[0]["hotwords"] == "Kennedy"
+    assert heard[0]["task"] == "transcribe"
+    assert heard[0]["temperature"] == (0.5, 0.7, 0.9)
+    transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
+    assert heard[-1]["temperature"] == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # faster-whisper's own
+
+
+def test_engine_is_described(transcriber):
+    """Provenance names engine, version, weights, device and number format."""
+    import faster_whisper
+
+    assert transcriber.describe("tiny.en") == EngineInfo(
+        engine="faster-whisper",
+        engine_version=faster_whisper.__version__,
+        model="tiny.en",
+        model_revision="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        device="cpu",
+        compute_type="int8",
+    )
+
+
+def test_number_format_that_does_not_work_is_said(model_home):
+    """A setting that this CPU cannot do is one sentence, before any work."""
+    wrong = WhisperTranscriber(models_home=str(model_home), compute_type="bfloat16", device="cpu")
+    with pytest.raises(SetupError, match="YTCAPTION_COMPUTE_TYPE"):
+        wrong.transcribe(samples("weather-mulaw-8k.wav"), TINY_EN, lambda *_: None)
+
+
+def test_two_threads_share_one_model(transcriber, monkeypatch):
+    """Two transcriptions at the same time load once and hear the same."""
+    monkeypatch.setattr(whisper_device, "_models", whisper_device.OrderedDict())
+    loads: list[Path] = []
+    real = whisper_device._load
+    monkeypatch.setattr(
+        whisper_device,
+        "_load",
+        lambda directory, where: loads.append(directory) or real(directory, where),
+    )
+    waveform, texts = samples("weather-mulaw-8k.wav"), []
+    threads = [
+        threading.Thread(
+            target=lambda: texts.append(
+                text(transcriber.transcribe(waveform, TINY_EN, lambda *_: None))
+            )
+        )
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(loads) == 1
+    assert len(texts) == 2
+    assert texts[0] == texts[1]
+
+
+@pytest.fixture(scope="module")
+def multilingual(base_model_home: Path) -> WhisperTranscriber:
+    return WhisperTranscriber(models_home=str(base_model_home), cpu_threads=2)
+
+
+def test_language_is_detected_where_somebody_speaks(multilingual):
+    """Half a minute of music in front does not hide that German is spoken."""
+    waveform = np.concatenate(
+        [samples("music-hungarian-dance.ogg")[: 16_000 * 31], samples("fleurs-de-003.ogg")]
+    )
+    result = multilingual.transcribe(waveform, TranscriptionOptions(model="base"), lambda *_: None)
+    assert result.language == "de"
+    assert result.language_probability > 0.7
+    assert all(segment.start_s > 30 for segment in result.segments)
+    assert word_errors("de", clip("fleurs-de-003.ogg").reference, text(result)).rate < 0.3
+
+
+def test_translation_gives_english(multilingual):
+    """A German sentence comes out in English words, its language still German."""
+    options = TranscriptionOptions(model="base", task="translate")
+    result = multilingual.transcribe(samples("fleurs-de-003.ogg"), options, lambda *_: None)
+    assert result.language == "de"
+    english = set(text(result).lower().split())
+    assert len(english & {"the", "of", "and", "in", "to", "is", "a", "was", "that"}) >= 3

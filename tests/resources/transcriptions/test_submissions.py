@@ -1,0 +1,175 @@
+"""Many requests in one transaction, whose they are, and what reads of them tell."""
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from resources.transcriptions.idempotency import IdempotencyKey
+from resources.transcriptions.listing import Position
+from resources.transcriptions.rows import Refusal, Submission, TranscriptionRequest
+from resources.transcriptions.store import RequestStore
+from ytcaption.domain.caller import Caller
+from ytcaption.domain.errors import IdempotencyMismatch, TranscriptionErased, TranscriptionNotFound
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions
+
+OPTIONS = TranscriptionOptions("base")
+KEY = IdempotencyKey("one", "ab" * 32)
+ANNA = Caller("key:anna", frozenset({"read"}))
+BERT = Caller("key:bert", frozenset({"read"}))
+
+
+def source(name: str) -> MediaSource:
+    """A media file."""
+    return MediaSource(f"url-{name}", "direct", f"https://example.org/{name}")
+
+
+def requests(*names: str) -> list[TranscriptionRequest]:
+    """One a name."""
+    return [TranscriptionRequest(source(name), OPTIONS) for name in names]
+
+
+def test_owners_see_what_they_have_asked_for(request_store: RequestStore):
+    """And nobody else's; an owner of None is everybody."""
+    id = request_store.submit(source("a"), OPTIONS, owner=ANNA.owner).transcription.id
+
+    assert request_store.get(id, ANNA.owner) == request_store.get(id)
+    for read in (lambda: request_store.get(id, BERT.owner), lambda: request_store.detail(id, BERT)):
+        with pytest.raises(TranscriptionNotFound):
+            read()
+    assert request_store.page(BERT) == []
+    assert [detail.transcription.id for detail in request_store.page(ANNA)] == [id]
+    # What nobody asked for any more, as after a restore of the rows by hand, is nobody's.
+    with request_store.postgres.transaction() as connection:
+        connection.execute("delete from ytcaption.request")
+    with pytest.raises(TranscriptionNotFound):
+        request_store.get(id, ANNA.owner)
+
+
+def test_what_was_erased_is_told_until_it_is_asked_for_again(request_store: RequestStore):
+    """A tombstone answers in the row's place, and goes when the row is back."""
+    id = request_store.submit(source("a"), OPTIONS).transcription.id
+    with request_store.postgres.transaction() as connection:
+        connection.execute("delete from ytcaption.transcription where id = %s", (id,))
+        connection.execute(
+            "insert into ytcaption.tombstone (id_sha256) values (%s)",
+            (hashlib.sha256(id.encode()).hexdigest(),),
+        )
+    with pytest.raises(TranscriptionErased):
+        request_store.get(id)
+    with pytest.raises(TranscriptionErased):
+        request_store.detail(id)
+
+    assert request_store.submit(source("a"), OPTIONS).created
+    assert request_store.get(id).id == id
+    assert request_store.postgres.rows("select * from ytcaption.tombstone", {}) == []
+
+
+def test_many_are_answered_in_their_order(request_store: RequestStore):
+    """Refusals stay in their places, and equal ones share a transcription."""
+    no = Refusal("invalid_url", "This is no link.")
+    asked = [*requests("b", "a"), no, *requests("b")]
+
+    answers = request_store.submit_many(asked, owner=ANNA.owner)
+
+    assert answers[2] == no
+    taken = [answer for answer in answers if isinstance(answer, Submission)]
+    assert [each.transcription.media_id for each in taken] == ["url-b", "url-a", "url-b"]
+    assert [(each.created, each.queued) for each in taken] == [(True, True)] * 2 + [(False, False)]
+    assert len({each.request_id for each in taken}) == 3
+
+
+def test_one_that_cannot_be_shared_spoils_nothing(request_store: RequestStore):
+    """Its refusal stands in its place; the others are kept."""
+    request_store.submit(source("a"), OPTIONS)
+    with request_store.postgres.transaction() as connection:
+        connection.execute('update ytcaption.transcription set options = \'{"model": "tiny"}\'')
+
+    first, second = request_store.submit_many(requests("a", "b"))
+
+    assert isinstance(first, Refusal)
+    assert first.code == "options_mismatch"
+    assert isinstance(second, Submission)
+    assert request_store.get(second.transcription.id).status == "queued"
+
+
+def test_batches_of_the_same_media_do_not_block_each_other(request_store: RequestStore):
+    """Eight at once, each in another order: all are taken, none is lost."""
+    names = [f"n{number:02d}" for number in range(40)]
+    barrier = threading.Barrier(8)
+
+    def submit(number: int) -> list[Submission | Refusal]:
+        barrier.wait()
+        turned = names[number * 5 :] + names[: number * 5]
+        return request_store.submit_many(requests(*(turned if number % 2 else turned[::-1])))
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = [answer for batch in threads.map(submit, range(8)) for answer in batch]
+
+    assert all(isinstance(answer, Submission) for answer in answers)
+    assert sum(answer.created for answer in answers if isinstance(answer, Submission)) == 40
+    assert len(request_store.page(limit=200)) == 40
+
+
+def test_the_trace_is_of_who_queued_it(request_store: RequestStore):
+    """A request that only shares leaves it; one that queues it anew brings its own."""
+    first, second = ("00-" + digit * 32 + "-" + digit * 16 + "-01" for digit in "12")
+    id = request_store.submit(source("a"), OPTIONS, traceparent=first).transcription.id
+    request_store.submit(source("a"), OPTIONS, traceparent=second)
+
+    def stored() -> str:
+        return request_store.postgres.rows("select traceparent from ytcaption.transcription", {})[
+            0
+        ]["traceparent"]
+
+    assert stored() == first
+    request_store.cancel(id)
+    request_store.submit(source("a"), OPTIONS, traceparent=second)
+    assert stored() == second
+
+
+def test_a_key_is_kept_with_the_work_or_not_at_all(request_store: RequestStore):
+    """Whatever fails, both are gone."""
+    request_store.submit(source("a"), OPTIONS, idempotency=KEY)
+    with pytest.raises(IdempotencyMismatch):
+        request_store.submit(source("b"), OPTIONS, idempotency=IdempotencyKey(KEY.key, "cd" * 32))
+    assert [detail.media.source.media_id for detail in request_store.page()] == ["url-a"]
+
+    with request_store.postgres.transaction() as connection:
+        connection.execute("delete from ytcaption.idempotency")
+    with pytest.raises(TypeError):
+        request_store.submit(source("c"), OPTIONS, metadata={"x": object()}, idempotency=KEY)
+    assert request_store.answered("local", KEY) is None
+    assert request_store.submit(source("c"), OPTIONS, idempotency=KEY).created
+
+
+def test_a_repeated_answer_says_so(request_store: RequestStore):
+    """It is the first one, also of many, with what was refused then."""
+    asked = [*requests("a"), Refusal("invalid_url", "No link.", [{"pointer": "#/items/1"}])]
+    first = request_store.submit_many(asked, idempotency=KEY)
+    id = first[0].transcription.id if isinstance(first[0], Submission) else ""
+    request_store.claim(id, "run-1")
+
+    again = request_store.submit_many(asked, idempotency=KEY)
+
+    assert again == request_store.answered("local", KEY)
+    assert isinstance(again[0], Submission)
+    assert (again[0].repeated, again[0].transcription.status) == (True, "queued")
+    assert isinstance(first[0], Submission)
+    assert again[0].request_id == first[0].request_id
+    assert again[1] == asked[1]
+
+
+def test_pages_begin_where_the_one_before_ended(request_store: RequestStore):
+    """Also between those of one transaction, whose times are equal."""
+    request_store.submit_many(requests(*(f"n{number}" for number in range(7))))
+    found: list[str] = []
+    after = None
+    while page := request_store.page(after=after, limit=3):
+        found += [detail.transcription.id for detail in page]
+        last = page[-1].transcription
+        after = Position(last.created_at, last.id)
+
+    assert len(found) == len(set(found)) == 7

@@ -1,0 +1,218 @@
+"""Workers on other machines: samples are sent, a token opens, the least busy one is asked."""
+
+import re
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from resources.worker.client import Worker
+from resources.worker.protocol import Health, Order, error_of, error_said, result_of, result_said
+from resources.worker.server import serve_others
+from resources.worker.transcriber import WorkerTranscriber
+from tests.support.clip_errors import TINY_EN, samples, text
+from tests.support.workers import SILENCE_S, TOKEN, WorkerHome, recording, wait_for
+from ytcaption.domain.errors import DiskFull, ModelCorrupt, SetupError
+from ytcaption.settings import Settings
+
+pytestmark = pytest.mark.model
+
+
+class RemoteHome(WorkerHome):
+    """A worker that listens on a port."""
+
+    def __init__(self, models: Path, port: int, **more: str) -> None:
+        super().__init__(models, "--host", "127.0.0.1", "--port", str(port), **more)
+        self.url = f"http://127.0.0.1:{port}"
+
+    @property
+    def worker(self) -> Worker:
+        return Worker(self.url, self.url, None, SILENCE_S, self.settings.worker_token)
+
+    def transcriber(self, *more: str) -> WorkerTranscriber:
+        settings = self.settings.model_copy(
+            update={"worker": "off", "workers": (*more, self.url), "worker_silence_s": SILENCE_S}
+        )
+        return WorkerTranscriber.around(self.local(), settings)
+
+
+@pytest.fixture(scope="module")
+def home(model_home: Path) -> Iterator[RemoteHome]:
+    """A worker of the batched engine that forgets its models at once, in another number format
+    than the run's own."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    home = RemoteHome(
+        model_home,
+        port,
+        YTCAPTION_ENGINE="batched",
+        YTCAPTION_WORKER_TOKEN=TOKEN,
+        YTCAPTION_WORKER_IDLE_S="2",
+        YTCAPTION_COMPUTE_TYPE="int8_float32",
+    )
+    home.ensure()
+    yield home
+    home.remove()
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YTCAPTION_WORKER_TOKEN", TOKEN)
+
+
+def test_samples_are_sent(home):
+    """The result is that of the same engine here, and provenance that of the worker."""
+    transcriber = home.transcriber()
+    waveform, told = recording(), []
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None, told.append)
+    here = home.local().transcribe(waveform, TINY_EN, lambda *_: None)
+    assert (result.segments, result.dropped) == (here.segments, here.dropped)
+    assert tuple(told) == result.segments
+    engine = transcriber.describe("tiny.en")
+    assert (engine.engine, engine.compute_type) == ("faster-whisper-batched", "int8_float32")
+    assert "s of audio in" in home.log
+    assert not [path for path in home.home.iterdir() if path.name not in ("log", "run")]
+
+
+def test_two_runs_share_it(home):
+    """Heard at the same time, by one model."""
+    found, seen = {}, set()
+
+    def hear(name: str) -> None:
+        transcriber = home.transcriber()
+        found[name] = text(
+            transcriber.transcribe(
+                np.concatenate([samples(name)] * 2),
+                TINY_EN,
+                lambda *_: seen.add(home.health().jobs),
+            )
+        )
+
+    names = ("jfk.flac", "fleurs-en-002.ogg")
+    threads = [threading.Thread(target=hear, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 2 in seen
+    assert "country" in found["jfk.flac"]
+    assert len(found["fleurs-en-002.ogg"]) > 100
+
+
+def test_memory_is_given_back(home):
+    """After a while without work, and the next run is heard as ever."""
+    home.ensure()
+    wait_for(lambda: not home.health().models)
+    wait_for(lambda: "idle: gave" in home.log)
+    given = [int(number) for number in re.findall(r"idle: gave (\d+) MB back", home.log)]
+    assert sum(given) >= 40  # the weights of tiny.en as int8
+    assert "country" in text(
+        home.transcriber().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
+    )
+    assert home.health().models == ["tiny.en"]
+
+
+def test_the_least_busy_worker_is_asked(home, monkeypatch):
+    """One that cannot be reached is none."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        gone = f"http://127.0.0.1:{free.getsockname()[1]}"
+    before = home.log.count("s of audio in")
+    transcriber = home.transcriber(gone)
+    assert transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None).segments
+    assert home.log.count("s of audio in") == before + 1
+    taken = {home.url: 5, "http://b:1": 3, "http://a:1": 4}
+    monkeypatch.setattr(
+        Worker, "health", lambda worker: Health("batched", 5, taken[worker.name], 8, 0)
+    )
+    others = home.transcriber("http://a:1", "http://b:1")
+    chosen = others._free_worker(set(), lambda: None)
+    assert chosen is not None
+    assert chosen.name == "http://b:1"
+    assert others._free_worker({"http://b:1"}, lambda: None).name == "http://a:1"
+    assert others._free_worker(set(taken), lambda: None) is None
+
+
+def test_the_token_opens(home, monkeypatch, caplog):
+    """Without it, or with a wrong one, the worker says nothing; the run hears by itself."""
+    for header in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}):
+        assert httpx.get(f"{home.url}/healthz", headers=header).status_code == 401
+        for path in ("slots", "slots/any"):
+            answer = httpx.post(f"{home.url}/{path}", headers=header, content=b"")
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+    assert httpx.get(f"{home.url}/livez").text == "alive\n"
+    before = home.log.count("s of audio in")
+    monkeypatch.setenv("YTCAPTION_WORKER_TOKEN", "x" * 32)
+    assert home.transcriber().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None).segments
+    assert home.log.count("s of audio in") == before
+    assert "does not accept YTCAPTION_WORKER_TOKEN" in caplog.text
+    assert TOKEN not in home.log + caplog.text
+
+
+def test_no_file_of_its_own_can_be_named(home, tmp_path):
+    """A path is refused, and so are fewer or more samples than were said."""
+    path = tmp_path / "samples"
+    path.write_bytes(bytes(6400))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+
+    def status(order: Order, body: bytes) -> int:
+        slot = httpx.post(f"{home.url}/slots", headers=headers).json()["slot"]
+        url = f"{home.url}/slots/{slot}"
+        return httpx.post(url, headers=headers, content=order.line() + body).status_code
+
+    assert status(Order(TINY_EN, 1600, str(path)), b"") == 400
+    assert status(Order(TINY_EN, 1600), bytes(6399)) == 400
+    assert status(Order(TINY_EN, 1600), bytes(6401)) == 400
+    assert status(Order(TINY_EN, 1600), bytes(6400)) == 200
+    assert "files are named through a socket only" in home.log
+
+
+def test_a_worker_drains(home):
+    """Told to stop it finishes what it has, and ends with status 0."""
+    before = home.log.count("s of audio in")
+    stopped = []
+
+    def stop(*_) -> None:
+        if not stopped and home.health().jobs:
+            stopped.append(True)
+            home.signal(signal.SIGTERM)
+
+    transcriber = home.transcriber()
+    result = transcriber.transcribe(recording(), TINY_EN, stop)
+    assert stopped
+    assert len(result.segments) >= 3
+    assert transcriber.describe("tiny.en").compute_type == "int8_float32"
+    assert home.log.count("s of audio in") == before + 1
+    assert home.process is not None
+    assert home.process.wait(20) == 0
+
+
+def test_beyond_this_machine_it_needs_a_token(tmp_path):
+    """Before it listens."""
+    settings = Settings(home=tmp_path, _env_file=None)  # pyright: ignore[reportCallIssue]
+    settings = settings.model_copy(update={"worker_token": None})
+    for host in ("0.0.0.0", "::", ""):
+        with pytest.raises(SetupError, match="YTCAPTION_WORKER_TOKEN"):
+            serve_others(settings, host, 0)
+
+
+def test_errors_keep_their_class(home):
+    """By their code; what has no class is nobody's."""
+    for kind in (DiskFull, ModelCorrupt, SetupError):
+        error = error_of(error_said(kind("So it is.")))
+        assert type(error) is kind
+        assert error.message == "So it is."
+    assert error_of(error_said(RuntimeError("secret"))) is None
+    assert "secret" not in str(error_said(RuntimeError("secret")))
+
+
+def test_a_result_is_the_same_behind_the_line(home):
+    """Every float of it."""
+    here = home.local().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
+    engine = home.local().describe("tiny.en")
+    assert result_of(result_said(here, engine)) == (here, engine)

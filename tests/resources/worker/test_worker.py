@@ -1,0 +1,434 @@
+"""A worker of this machine: the same result as in the run's own process, whatever happens to it."""
+
+import asyncio
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import httpx
+import numpy as np
+import pytest
+
+from resources.audio.samples import file_of
+from resources.transcribe import checkpoint_journal
+from resources.transcribe.checkpoint import Checkpoint, Part
+from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcribe.transcriber import Transcriber
+from resources.worker import app as worker_app
+from resources.worker import jobs as worker_jobs
+from resources.worker.app import Door, WorkerApp
+from resources.worker.client import local_workers
+from resources.worker.jobs import Job, Jobs
+from resources.worker.protocol import Order
+from resources.worker.samples import mapped_samples, shared_file
+from resources.worker.server import serve_here
+from resources.worker.transcriber import _Told
+from tests.support.clip_errors import TINY_EN, samples
+from tests.support.workers import WorkerHome, recording, wait_for
+from ytcaption.domain.errors import AudioUndecodable, ClaimLost, SetupError, UnknownModel
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.domain.transcripts.transcript import Recognition
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def home(model_home: Path) -> Iterator[WorkerHome]:
+    """A worker with two slots, of the sequential engine: its segments come one after the other."""
+    home = WorkerHome(
+        model_home,
+        YTCAPTION_ENGINE="sequential",
+        YTCAPTION_WORKER_JOBS="2",
+        YTCAPTION_WORKER_DRAIN_S="1",
+    )
+    home.ensure()
+    yield home
+    home.remove()
+
+
+@pytest.fixture(scope="module")
+def waveform() -> np.ndarray:
+    return recording()
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[Part]:
+    """What the reference saves."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def reference(home: WorkerHome, waveform: np.ndarray, parts: list[Part]) -> Recognition:
+    """What is heard without a worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint_journal, "SAVE_S", 0.0)
+        checkpoint = Checkpoint([], parts.append)
+        return home.local().transcribe(
+            waveform, TINY_EN, lambda *_: None, lambda _: None, checkpoint
+        )
+
+
+def same(ours: Recognition, theirs: Recognition) -> bool:
+    """All but the time it took."""
+    return (ours.segments, ours.dropped, ours.language, ours.speech_s, ours.duration_s) == (
+        (theirs.segments, theirs.dropped, theirs.language, theirs.speech_s, theirs.duration_s)
+    )
+
+
+def jobs(home: WorkerHome) -> int:
+    return home.health().jobs
+
+
+def test_the_result_is_that_of_the_run_itself(home, waveform, reference):
+    """Every number of it; segments are told as they come, the model stays, provenance is its."""
+    home.ensure()
+    transcriber = home.transcriber()
+    told, seen = [], []
+    result = transcriber.transcribe(
+        waveform, TINY_EN, lambda done, total: seen.append((done, total)), told.append
+    )
+    assert same(result, reference)
+    assert len(result.segments) >= 3
+    assert tuple(told) == result.segments
+    assert seen == sorted(seen)
+    assert {total for _, total in seen} == {result.duration_s}
+    assert result.timings_s["model"] > 0
+    assert home.health().models == ["tiny.en"]
+    assert transcriber.describe("tiny.en") == home.local().describe("tiny.en")
+    assert "tiny.en: 28." in home.log
+    assert not list(home.home.glob(".samples-*"))
+
+
+def test_dagster_gives_it_to_an_asset(home):
+    """With the engine that it falls back to as a resource within the resource."""
+    home.ensure()
+    before = home.log.count("s of audio in")
+
+    @dg.asset
+    def heard(transcriber: dg.ResourceParam[Transcriber]) -> int:
+        waveform = samples("jfk.flac")
+        return len(transcriber.transcribe(waveform, TINY_EN, lambda *_: None).segments)
+
+    result = dg.materialize([heard], resources={"transcriber": home.transcriber()})
+    assert result.output_for_node("heard") == 2
+    assert home.log.count("s of audio in") == before + 1
+
+
+def test_errors_are_those_of_the_run_itself(home):
+    """Of the same classes and words."""
+    home.ensure()
+    for transcriber in (home.transcriber(), home.local()):
+        with pytest.raises(AudioUndecodable):
+            broken = np.full(16_000, np.nan, np.float32)
+            transcriber.transcribe(broken, TINY_EN, lambda *_: None)
+        with pytest.raises(UnknownModel, match="Unknown model 'nope'"):
+            unknown = TranscriptionOptions(model="nope", language="en")
+            transcriber.transcribe(samples("jfk.flac"), unknown, lambda *_: None)
+    assert "a job ends with unknown_model" in home.log
+
+
+def test_a_checkpoint_goes_to_the_worker(home, waveform, reference, parts):
+    """What earlier attempts heard is not heard again there; their segments are told."""
+    home.ensure()
+    assert len(parts) >= 2
+    told = []
+    checkpoint = Checkpoint(parts[:1], lambda _: None)
+    result = home.transcriber().transcribe(
+        waveform, TINY_EN, lambda *_: None, told.append, checkpoint
+    )
+    assert result.resumed_s == parts[0]["done_s"]
+    assert tuple(told) == result.segments == reference.segments
+
+
+async def answer(job: Job, waveform: np.ndarray, folder: Path) -> list[dict]:
+    """What is said of a job."""
+    with shared_file(waveform, folder) as path:
+        order = Order(TINY_EN, len(waveform), str(path), [])
+        job.start(order, mapped_samples(str(path), len(waveform)))
+    said = [block async for block in job.lines()]
+    return [json.loads(each) for each in b"".join(said).splitlines()]
+
+
+def test_parts_of_a_checkpoint_come_back(home, waveform, reference, parts, monkeypatch, tmp_path):
+    """As the run itself would save them; whoever goes on after a loss has them."""
+    monkeypatch.setattr(checkpoint_journal, "SAVE_S", 0.0)
+    jobs = Jobs(home.local(), slots=1, idle_s=0)
+
+    async def work() -> list[dict]:
+        job = jobs.take()
+        assert job is not None
+        assert jobs.take() is None
+        return await answer(job, waveform, tmp_path)
+
+    said = asyncio.run(work())
+    assert [each["part"] for each in said if "part" in each] == parts
+    assert [each["segment"]["index"] for each in said if "segment" in each] == list(
+        range(len(reference.segments))
+    )
+    assert "recognition" in said[-1]
+    wait_for(lambda: jobs.taken == 0)
+    saved = []
+    told = _Told(1.0, lambda *_: None, None, Checkpoint(parts[:1], saved.append))
+    told.hear({"part": parts[1]})
+    told.hear({"part": parts[1]})
+    assert told.parts == parts[:2]
+    assert saved == [parts[1]] * 2
+
+
+def test_a_job_that_comes_no_further_is_given_up(home, waveform, monkeypatch, tmp_path):
+    """The answer breaks off."""
+    monkeypatch.setattr(worker_jobs, "STALL_S", 0.0)
+    monkeypatch.setattr(worker_jobs, "BEAT_S", 0.01)
+    jobs = Jobs(home.local(), slots=1, idle_s=0)
+
+    async def work() -> None:
+        job = jobs.take()
+        assert job is not None
+        try:
+            await answer(job, waveform, tmp_path)
+        finally:
+            job.cancel()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(work())
+    wait_for(lambda: jobs.taken == 0)
+
+
+def test_a_canceled_job_that_hangs_is_noticed(home, waveform, monkeypatch, tmp_path):
+    """Nobody reads its lines any more, and it keeps its slot: the worker is to end."""
+    monkeypatch.setattr(worker_jobs, "STALL_S", 0.2)
+    monkeypatch.setattr(worker_jobs, "BEAT_S", 0.01)
+    jobs, goes_on = Jobs(home.local(), slots=1, idle_s=0), threading.Event()
+
+    def transcribe(*_) -> None:
+        goes_on.wait()
+        raise worker_jobs._Canceled
+
+    monkeypatch.setattr(WhisperTranscriber, "transcribe", transcribe)
+
+    async def work(hangs: bool) -> None:
+        job = jobs.take()
+        assert job is not None
+        job.start(Order(TINY_EN, len(waveform)), waveform)
+        job.cancel()
+        if not hangs:
+            goes_on.set()
+        await job.ended()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(work(hangs=True))
+    goes_on.set()
+    wait_for(lambda: jobs.taken == 0)
+    asyncio.run(work(hangs=False))
+
+
+def test_a_canceled_run_frees_the_worker(home, waveform):
+    """What its callback raises ends the work there, too."""
+    home.ensure()
+
+    def cancel(_segment) -> None:
+        raise ClaimLost("canceled")
+
+    with pytest.raises(ClaimLost):
+        home.transcriber().transcribe(waveform, TINY_EN, lambda *_: None, cancel)
+    wait_for(lambda: jobs(home) == 0)
+    assert "canceled after" in home.log
+
+
+def test_more_than_its_slots_wait(home):
+    """A third run waits, beating; it can be canceled; it is heard when a slot is free."""
+    home.ensure()
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(home.worker.socket))) as client:
+        slots = [client.post("http://worker/slots").json()["slot"] for _ in range(2)]
+        answer = client.post("http://worker/slots")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        beats = []
+
+        def cancel(*_) -> None:
+            beats.append(jobs(home))
+            if len(beats) == 3:
+                raise ClaimLost("canceled while it waits")
+
+        with pytest.raises(ClaimLost, match="while it waits"):
+            home.transcriber().transcribe(samples("jfk.flac"), TINY_EN, cancel)
+        assert beats == [2, 2, 2]
+        before = home.log.count("s of audio in")
+
+        def make_room(*_) -> None:
+            if slots:  # what is no order frees its slot
+                client.post(f"http://worker/slots/{slots.pop()}", content=b"{}")
+
+        assert home.transcriber().transcribe(samples("jfk.flac"), TINY_EN, make_room).segments
+        assert home.log.count("s of audio in") == before + 1
+        while slots:
+            make_room()
+    wait_for(lambda: jobs(home) == 0)
+
+
+def test_files_that_are_not_the_runs_are_refused(home, tmp_path):
+    """A link, a folder, a pipe, none, another length, samples in the body; the worker goes on."""
+    home.ensure()
+    good = tmp_path / "good"
+    good.write_bytes(bytes(4 * 1600))
+    (tmp_path / "link").symlink_to(good)
+    os.mkfifo(tmp_path / "pipe")
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(home.worker.socket))) as client:
+
+        def sent(content: bytes) -> int:
+            wait_for(lambda: jobs(home) == 0)  # a slot is free a moment after its answer's end
+            slot = client.post("http://worker/slots").json()["slot"]
+            return client.post(f"http://worker/slots/{slot}", content=content).status_code
+
+        def status(path: Path | None, more: bytes = b"", count: int = 1600) -> int:
+            order = Order(TINY_EN, count, None if path is None else str(path))
+            return sent(order.line() + more)
+
+        assert status(good) == 200
+        assert status(tmp_path / "link") == 400
+        assert status(tmp_path) == status(tmp_path / "pipe") == 400
+        assert status(tmp_path / "none") == 400
+        assert status(good, count=1601) == 400
+        assert status(good, count=-1) == 400
+        assert status(good, count=10**12) == 400
+        assert status(None) == 400
+        assert status(None, bytes(4 * 1600)) == 400
+        assert sent(b"{}\n") == sent(b"{}") == 400
+        assert client.post("http://worker/slots/none", content=b"{}").status_code == 404
+    wait_for(lambda: jobs(home) == 0)
+    assert "refused a request: it is no ordinary file" in home.log
+
+
+def test_mapped_samples_are_not_copied(tmp_path):
+    """Their own file is named; only of others, or of a part, a copy is made, which nobody else
+    reads and which does not stay."""
+    whole = samples("jfk.flac")
+    with shared_file(whole, tmp_path) as path:
+        assert path == file_of(whole)
+        assert not list(tmp_path.iterdir())
+        assert np.array_equal(mapped_samples(str(path), len(whole)), whole)
+    for other in (whole[1600:], whole * 0.5):
+        with shared_file(other, tmp_path) as path:
+            assert path.parent == tmp_path
+            assert path.stat().st_mode & 0o777 == 0o600
+            heard = mapped_samples(str(path), len(other))
+        assert np.array_equal(heard, other)
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_slot_that_is_not_used_is_free_again(home, monkeypatch, tmp_path):
+    """Its run may have died."""
+    monkeypatch.setattr(worker_app, "_SLOT_S", 0.1)
+    jobs = Jobs(home.local(), slots=1, idle_s=0)
+    app = WorkerApp(
+        jobs, Door(is_local=True), engine="x", model="x", max_audio_s=60, scratch=tmp_path
+    ).app()
+
+    async def statuses() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+            found = [(await client.post("/slots")).status_code for _ in range(2)]
+            await asyncio.sleep(0.2)
+            return [*found, (await client.post("/slots")).status_code]
+
+    assert asyncio.run(statuses()) == [201, 503, 201]
+
+
+def test_only_its_owner_opens_the_socket(home):
+    """Neither group nor others; the folder is closed, too, and no run trusts an open one."""
+    home.ensure()
+    assert home.worker.socket is not None
+    assert home.worker.socket.stat().st_mode & 0o777 == 0o600
+    folder = home.worker.socket.parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [each.name for each in local_workers(folder)] == ["worker-0"]
+    folder.chmod(0o770)
+    try:
+        assert not local_workers(folder)
+    finally:
+        folder.chmod(0o700)
+
+
+def test_a_second_worker_of_the_number_is_refused(home):
+    """The first goes on."""
+    home.ensure()
+    with pytest.raises(SetupError, match="number 0 already runs"):
+        serve_here(home.settings, 0)
+    assert home.process.poll() is None
+    assert home.health().slots == 2
+
+
+def test_a_worker_with_other_settings_is_passed_over(home):
+    """It would hear something else than the run."""
+    home.ensure()
+    other = home.local().model_copy(update={"beam_size": 2})
+    transcriber = home.transcriber().model_copy(update={"local": other})
+    before = home.log.count("s of audio in")
+    assert transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None).segments
+    assert home.log.count("s of audio in") == before
+
+
+def test_a_hanging_worker_is_given_up(home, waveform, reference):
+    """Suspended amid the work: the run itself hears it, and no segment is told twice."""
+    home.ensure()
+    told, at = [], []
+
+    def suspend(segment) -> None:
+        if not told:
+            home.signal(signal.SIGSTOP)
+            at.append(time.monotonic())
+        told.append(segment)
+
+    transcriber = home.transcriber().model_copy(update={"silence_s": 3.0})
+    try:
+        result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None, suspend)
+    finally:
+        home.signal(signal.SIGCONT)
+    assert time.monotonic() - at[0] >= 3.0
+    assert same(result, reference)
+    assert tuple(told) == result.segments
+    wait_for(lambda: jobs(home) == 0)
+
+
+def test_without_room_for_a_copy_the_run_hears_by_itself(home):
+    """It needs none."""
+    home.ensure()
+    transcriber = home.transcriber().model_copy(update={"scratch_directory": "/proc/none"})
+    waveform = samples("fleurs-en-004.ogg") * 1.0
+    assert transcriber.transcribe(waveform, TINY_EN, lambda *_: None).segments
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_ends_loses_nothing(home, waveform, reference, parts, number, caplog):
+    """Killed, or stopped and out of time, amid the work: the run goes on by itself from what was
+    kept, the result is the same, and no segment is told twice."""
+    home.ensure()
+    told = []
+
+    def end(segment) -> None:
+        told.append(segment)
+        if len(told) == 2:  # the first is the checkpoint's
+            home.signal(number)
+
+    transcriber = home.transcriber()
+    checkpoint = Checkpoint(parts[:1], lambda _: None)
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None, end, checkpoint)
+    assert home.process is not None
+    assert home.process.wait(20) == (0 if number == signal.SIGTERM else -number)
+    assert [each.message for each in caplog.records if "is lost" in each.message] or (
+        number == signal.SIGTERM  # it may have had the time
+    )
+    assert result.resumed_s == parts[0]["done_s"]
+    assert same(result, reference)
+    assert tuple(told) == result.segments
+
+
+def test_without_a_worker_the_run_hears_by_itself(home):
+    """Of one that was killed the socket is left."""
+    home.end()
+    assert local_workers(home.worker.socket.parent)
+    assert home.transcriber().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None).segments

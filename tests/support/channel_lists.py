@@ -1,0 +1,125 @@
+"""Lists of channels made up in memory, behind the contract of the real lister."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from resources.channels.rows import ChannelPlan
+from ytcaption.domain.channels.channel import ChannelSource, ListedItem, ListingPage
+from ytcaption.domain.channels.filters import checked_filters
+from ytcaption.domain.channels.schedule import checked_schedule
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def source(name: str = "one", **changes: Any) -> ChannelSource:
+    """A video channel with a feed."""
+    id = f"UC{name}"
+    given = ChannelSource(
+        source_id=f"youtube-{id}",
+        kind="site",
+        url=f"https://www.youtube.com/channel/{id}/videos",
+        extractor="YoutubeTab",
+        feed_url=f"https://www.youtube.com/feeds/videos.xml?channel_id={id}",
+    )
+    return replace(given, **changes)
+
+
+def plan(every: str = "15m", **changes: Any) -> ChannelPlan:
+    """All of it, by the small model; filters by their names."""
+    filters = changes.pop("filters", {})
+    given = ChannelPlan(
+        options=TranscriptionOptions(model="tiny.en", language="en"),
+        schedule=checked_schedule(every=every),
+        filters=checked_filters(**filters),
+    )
+    return replace(given, **changes)
+
+
+def item(number: int, **changes: Any) -> ListedItem:
+    """The `number`th that was published, a minute long, one a minute."""
+    name = f"v{number:05d}"
+    media = MediaSource(
+        media_id=f"youtube-{name}",
+        kind="site",
+        url=f"https://www.youtube.com/watch?v={name}",
+        extractor="Youtube",
+        title=changes.pop("title", f"Part {number}"),
+    )
+    given = ListedItem(media, published_at=START + timedelta(minutes=number), duration_s=60.0)
+    return replace(given, **changes)
+
+
+def page(
+    numbers: range | list[int], *, start: int = 0, is_last: bool = True, **changes: Any
+) -> ListingPage:
+    """Of these items, in this order."""
+    items = tuple(item(number) for number in numbers)
+    next_start = None if is_last else start + len(items)
+    return replace(ListingPage(source(), items, start=start, next_start=next_start), **changes)
+
+
+@dataclass
+class MadeUpLister:
+    """Lists of channels, newest first; a feed that shows the newest few, without durations.
+
+    Attributes:
+        lists: by source id.
+        hidden: ids of media that the feed alone shows.
+        asked: what was asked for, in order: `feed`, `top` or the start of a page.
+        errors: raised by the calls that come, one each.
+    """
+
+    lists: dict[str, list[ListedItem]]
+    feed_size: int = 15
+    hidden: set[str] = field(default_factory=set)
+    asked: list[str | int] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+
+    def newest(self, source: ChannelSource, state: Mapping[str, Any]) -> ListingPage:
+        """As its feed shows them; without one as the top of its pages."""
+        has_feed = source.feed_url is not None
+        self._ask("feed" if has_feed else "top")
+        if not has_feed:
+            top = tuple(self._shown(source)[:30])
+            return ListingPage(source, top, next_start=len(top) or None)
+        shown = self.lists[source.source_id][: self.feed_size]
+        tag = {"etag": ",".join(each.source.media_id for each in shown)}
+        if state == tag:
+            return ListingPage(source, (), state=tag, unchanged=True)
+        items = tuple(replace(each, duration_s=None, live=None) for each in shown)
+        return ListingPage(source, items, next_start=len(items) or None, state=tag)
+
+    def pages(self, source: ChannelSource, start: int, size: int) -> Generator[ListingPage]:
+        """As the site's pages show them."""
+        whole = self._shown(source)
+        while True:
+            self._ask(start)
+            end = start + size
+            next_start = end if end < len(whole) else None
+            yield ListingPage(
+                replace(source, title="A channel"),
+                tuple(whole[start:end]),
+                start=start,
+                next_start=next_start,
+                total=len(whole),
+            )
+            if next_start is None:
+                return
+            start = next_start
+
+    def publish(self, source: ChannelSource, *items: ListedItem) -> None:
+        """At the top, the last one first."""
+        self.lists[source.source_id][:0] = reversed(items)
+
+    def _shown(self, source: ChannelSource) -> list[ListedItem]:
+        shown = self.lists[source.source_id]
+        return [each for each in shown if each.source.media_id not in self.hidden]
+
+    def _ask(self, what: str | int) -> None:
+        self.asked.append(what)
+        if self.errors:
+            raise self.errors.pop(0)

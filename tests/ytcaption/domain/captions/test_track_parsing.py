@@ -1,0 +1,105 @@
+"""Caption tracks as sites serve them."""
+
+import json
+import time
+
+import pytest
+
+from ytcaption.domain.captions.track_parsing import MAX_TRACK_BYTES, TrackCue, read_track
+
+
+def said(cues: list[TrackCue]) -> list[tuple[float, float, list[str]]]:
+    return [
+        (cue.start_s, cue.end_s, ["".join(word.text for word in line) for line in cue.lines])
+        for cue in cues
+    ]
+
+
+def test_webvtt_without_its_markup() -> None:
+    """Tags, voices, entities, notes, styles, settings and identifiers are no text."""
+    track = """\ufeffWEBVTT - title
+X-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0
+
+STYLE
+::cue { color: red }
+
+NOTE a remark
+
+intro
+00:01.000 --> 00:02.500 align:start position:0%
+<v Anna><i>Tom &amp; Jerry</i>
+are <b>here</b>
+
+01:00:00.000 --> 01:00:01.000
+&gt;&gt; Next
+"""
+    assert said(read_track(track.encode(), "vtt")) == [
+        (1.0, 2.5, ["Tom & Jerry", "are here"]),
+        (3600.0, 3601.0, ["Next"]),
+    ]
+
+
+def test_word_times_are_kept() -> None:
+    """A stamp is the time of the word that follows it."""
+    track = b"WEBVTT\n\n00:00:01.000 --> 00:00:04.000\n"
+    track += b"so<00:00:01.400><c> my</c><00:00:02.100><c> fellow</c>\n"
+    (cue,) = read_track(track, "vtt")
+    assert [(word.text, word.start_s) for word in cue.lines[0]] == [
+        ("so", None),
+        (" my", 1.4),
+        (" fellow", 2.1),
+    ]
+
+
+def test_subrip_of_old_players() -> None:
+    """Commas, CRLF, Latin-1, positions and numbers."""
+    track = "1\r\n00:00:01,000 --> 00:00:02,000\r\n{\\an8}Über<br>alles\r\n\r\n"
+    track += "2\r\n00:00:03,5 --> 00:00:04,25\r\n-Ja.\r\n"
+    expected = [(1.0, 2.0, ["Überalles"]), (3.5, 4.25, ["-Ja."])]
+    assert said(read_track(track.encode("cp1252"), "srt")) == expected
+    assert said(read_track(track.encode("utf-16"), "srt")) == expected
+
+
+def test_json3_as_youtube_serves_it() -> None:
+    """An event is a line; offsets count from it; empty and odd events say nothing."""
+    events = [
+        {"tStartMs": 0, "dDurationMs": 9000, "id": 1, "wpWinPosId": 1},
+        {
+            "tStartMs": 1000,
+            "dDurationMs": 3000,
+            "segs": [{"utf8": "so"}, {"utf8": " my", "tOffsetMs": 400}],
+        },
+        {"tStartMs": 2000, "aAppend": 1, "segs": [{"utf8": "\n"}]},
+        {"tStartMs": 5000, "dDurationMs": 100, "segs": [{"utf8": "[Music]"}]},
+        {"tStartMs": "x", "segs": [{"utf8": "no"}]},
+        7,
+    ]
+    cues = read_track(json.dumps({"wireMagic": "pb3", "events": events}).encode(), "json3")
+    assert said(cues) == [(1.0, 4.0, ["so my"]), (2.0, 2.0, []), (5.0, 5.1, [])]
+    assert [word.start_s for word in cues[0].lines[0]] == [None, 1.4]
+
+
+def test_japanese_is_cut_by_character() -> None:
+    """Languages without spaces have a word a character, and no space before it."""
+    (cue,) = read_track("WEBVTT\n\n00:01.000 --> 00:02.000\n日本 go\n".encode(), "vtt")
+    assert [word.text for word in cue.lines[0]] == ["日", "本", " go"]
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"events": 1}', b"\xff\xfe\x00"])
+def test_what_is_no_json3_is_refused(data: bytes) -> None:
+    """A ValueError, whatever the bytes are."""
+    with pytest.raises(ValueError):
+        read_track(data, "json3")
+
+
+def test_hostile_tracks_take_no_time() -> None:
+    """Brackets, tags, spaces and times without end are read in a second or two a megabyte."""
+    head = b"WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n"
+    started_at = time.monotonic()
+    for piece in (b"<", b"(", b"[", b"  ", b"{\\", b"&amp", b"<00:00:01.000>", b"00:00:"):
+        read_track(head + piece * (500_000 // len(piece)), "vtt")
+    blanks = {"events": [{"tStartMs": 0, "segs": [{"utf8": "  "}] * 20_000 + [{"utf8": "x"}]}]}
+    read_track(json.dumps(blanks).encode(), "json3")
+    assert time.monotonic() - started_at < 20
+    with pytest.raises(ValueError, match="larger"):
+        read_track(b" " * (MAX_TRACK_BYTES + 1), "vtt")

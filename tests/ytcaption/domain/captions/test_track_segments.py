@@ -1,0 +1,147 @@
+"""Cues of tracks as segments."""
+
+import json
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ytcaption.domain.captions.track_parsing import read_track
+from ytcaption.domain.captions.track_segments import CaptionTrack
+from ytcaption.domain.transcripts.transcript import Segment
+
+Said = list[list[tuple[str, int]]]
+"""Lines of words with their start in milliseconds."""
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> Said:
+    """What somebody says: few words, so that lines and words repeat."""
+    now_ms = draw(st.integers(0, 5_000))
+    said: Said = []
+    for _ in range(draw(st.integers(1, 8))):
+        line = []
+        for _ in range(draw(st.integers(1, 5))):
+            line.append((draw(st.sampled_from(["ha", "no", "the", "über", "cat."])), now_ms))
+            now_ms += draw(st.integers(40, 900))
+        said.append(line)
+        now_ms += draw(st.sampled_from([20, 500, 7_000]))
+    return said
+
+
+def clock(time_ms: int) -> str:
+    seconds, milliseconds = divmod(time_ms, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}"
+
+
+def rolling(said: Said) -> bytes:
+    """WebVTT as YouTube writes it: each line below the one before, then for 10 ms alone."""
+    rows, before = ["WEBVTT\nKind: captions\nLanguage: en\n"], " "
+    for line, after in zip(said, [*said[1:], None], strict=True):
+        (first, start_ms), *rest = line
+        end_ms = after[0][1] - 10 if after else line[-1][1] + 3_000
+        timed = first + "".join(f"<{clock(at)}><c> {word}</c>" for word, at in rest)
+        plain = " ".join(word for word, _ in line)
+        times = f"{clock(start_ms)} --> {clock(end_ms)} align:start position:0%"
+        rows.append(f"{times}\n{before}\n{timed}\n")
+        rows.append(f"{clock(end_ms)} --> {clock(end_ms + 10)} align:start\n{plain}\n \n")
+        before = plain
+    return "\n".join(rows).encode()
+
+
+def json3(said: Said) -> bytes:
+    """The same as json3: a line an event, shown until two later ones have come."""
+    events = [
+        {
+            "tStartMs": line[0][1],
+            "dDurationMs": line[-1][1] - line[0][1] + 8_000,
+            "segs": [
+                {"utf8": f"{' ' if place else ''}{word}"}
+                | ({"tOffsetMs": at - line[0][1]} if place else {})
+                for place, (word, at) in enumerate(line)
+            ],
+        }
+        for line in said
+    ]
+    return json.dumps({"events": events}).encode()
+
+
+def starts(segments: tuple[Segment, ...]) -> list[tuple[str, int]]:
+    return [
+        (word.text.strip(), round(word.start_s * 1000))
+        for segment in segments
+        for word in segment.words
+    ]
+
+
+@settings(max_examples=80, deadline=None)
+@given(lines())
+def test_each_word_once_with_its_time(said: Said) -> None:
+    """Whatever is said and repeated, rolling WebVTT and json3 give back every word and time."""
+    expected = [word for line in said for word in line]
+    for track in (CaptionTrack("vtt", rolling(said)), CaptionTrack("json3", json3(said))):
+        segments = track.segments("automatic")
+        assert starts(segments) == expected
+        assert all(segment.start_s <= segment.end_s for segment in segments)
+        assert all(before.end_s <= after.start_s for before, after in pairwise(segments))
+
+
+times = st.integers(0, 20_000)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(times, times, st.sampled_from(["a", "b c", "日本", " "]))))
+def test_times_never_go_back(cues: list[tuple[int, int, str]]) -> None:
+    """Cues that overlap, go back or end before they begin become segments in order."""
+    rows = [f"{clock(start)} --> {clock(end)}\n{text}\n" for start, end, text in cues]
+    segments = CaptionTrack("vtt", "\n".join(["WEBVTT\n", *rows]).encode()).segments("manual")
+    words = [word for segment in segments for word in segment.words]
+    assert [segment.index for segment in segments] == list(range(len(segments)))
+    assert all(word.start_s <= word.end_s for word in words)
+    assert all(before.end_s <= after.start_s for before, after in pairwise(words))
+    assert all("".join(w.text for w in s.words) == s.text == s.text.strip() for s in segments)
+
+
+def test_what_people_repeat_stays() -> None:
+    """Two captions in a row that say the same were said twice; words share their caption's time."""
+    track = b"1\n00:00:01,000 --> 00:00:02,000\nNo. Never.\n\n"
+    track += b"2\n00:00:02,000 --> 00:00:03,000\nNo. Never.\n"
+    segments = CaptionTrack("srt", track).segments("manual")
+    assert starts(segments) == [("No.", 1000), ("Never.", 1333), ("No.", 2000), ("Never.", 2333)]
+
+
+def test_a_manual_track_that_rolls_is_known_by_that() -> None:
+    """Roll-up captions of television, converted: two lines, the upper one known."""
+    said = ["one two", "three four", "five six", "seven eight", "nine ten"]
+    rows = [
+        f"{clock(n * 1000)} --> {clock(n * 1000 + 1000)}\n{before}\n{line}\n"
+        for n, (before, line) in enumerate(zip(["zero", *said], said, strict=False))
+    ]
+    segments = CaptionTrack("vtt", "\n".join(["WEBVTT\n", *rows]).encode()).segments("manual")
+    assert " ".join(each.text for each in segments) == "zero " + " ".join(said)
+
+
+def test_a_line_that_grows_is_said_once() -> None:
+    """Word by word on one line."""
+    rows = [
+        f"{clock(n * 1000)} --> {clock(n * 1000 + 1000)}\n{text}\n"
+        for n, text in enumerate(["so", "so my", "so my fellow"])
+    ]
+    track = CaptionTrack("vtt", "\n".join(["WEBVTT\n", *rows]).encode())
+    assert starts(track.segments("automatic")) == [("so", 0), ("my", 1000), ("fellow", 2000)]
+
+
+def test_a_line_with_times_of_its_own_is_new() -> None:
+    """Somebody laughs twice, a line each time, and neither is shown twice."""
+    rows = [
+        f"{clock(at)} --> {clock(at + 1000)}\nha<{clock(at + 500)}><c> ha</c>\n" for at in (0, 1000)
+    ]
+    track = CaptionTrack("vtt", "\n".join(["WEBVTT\n", *rows]).encode())
+    said = [("ha", 0), ("ha", 500), ("ha", 1000), ("ha", 1500)]
+    assert starts(track.segments("automatic")) == said
+
+
+def test_an_empty_track_says_nothing() -> None:
+    """No cues, no segments."""
+    assert read_track(b"", "vtt") == []
+    assert CaptionTrack("vtt", b"WEBVTT\n").segments("manual") == ()

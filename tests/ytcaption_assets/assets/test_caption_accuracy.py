@@ -1,0 +1,135 @@
+"""What is heard beside captions that people made, through the whole job."""
+
+from dataclasses import replace
+
+import dagster as dg
+import pytest
+
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.documents import stored_document
+from resources.maintenance.erasure import Erasure
+from resources.transcriptions.accuracy import kept_accuracy, kept_reference
+from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
+from tests.support.servers.captions_server import (
+    TRACK,
+    serve_stream,
+)
+from tests.support.servers.media_server import MediaServer
+from tests.ytcaption_assets.assets.conftest import TINY, Graph
+
+pytestmark = pytest.mark.model
+
+NEVER = replace(TINY, captions="never")
+# All that is said in jfk.flac, one word of it another: 1 substitution in 22.
+WHOLE = """WEBVTT
+
+00:00:00.500 --> 00:00:05.000
+And so, my fellow Americans, ask not what your country can do for you.
+
+00:00:05.500 --> 00:00:11.000
+Ask what you can do for your continent.
+"""
+ROW = "select model, language, reference_kind, words, substitutions, wer from caption_accuracy"
+
+
+def check(result) -> dg.AssetCheckEvaluation:
+    (found,) = [
+        each
+        for each in result.get_asset_check_evaluations()
+        if each.check_name == "caption_accuracy"
+    ]
+    return found
+
+
+def numbers(result) -> dict:
+    return {name: value.value for name, value in check(result).metadata.items()}
+
+
+def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaServer):
+    """With `never` the audio is heard; the captions are fetched once, and measure every version of
+    the media from then on, in the check, in Postgres and in the lake."""
+    url = serve_stream(media_server, {"en": WHOLE})
+    key = graph.submit(url, NEVER)
+    result = graph.run(key, attempt=1)
+    assert result.success and check(result).passed
+    found = numbers(result)
+    assert (found["words"], found["substitutions"], found["reference"]) == (22, 1, "track")
+    assert found["wer"] == pytest.approx(1 / 22, abs=1e-4)
+    row = graph.store.get(key)
+    kept = kept_accuracy(graph.store.postgres, key, row.document_sha256)
+    assert kept is not None and kept.errors.substitutions == 1
+    catalog = TranscriptCatalog.from_settings(graph.settings)
+    expected = ("tiny.en", "en", "track", 22, 1, pytest.approx(1 / 22))
+    assert catalog.query(ROW).rows == [expected]
+    asked = len(media_server.requests)
+    other = graph.submit(url, replace(NEVER, hotwords="fellow"))
+    assert graph.run(other).success
+    assert len(media_server.requests) == asked
+    assert catalog.query(ROW).rows == [expected, expected]
+    report = catalog.verify(
+        graph.store.completed_ids, lambda id: stored_document(graph.store, graph.objects, id)
+    )
+    assert report.is_sound
+
+
+def test_a_transcription_made_of_captions_measures_those_that_were_heard(
+    graph: Graph, media_server: MediaServer
+):
+    """Whichever comes first. The row of the one that was heard is repaired like all others."""
+    url = serve_stream(media_server, {"en": TRACK})  # half of what is said
+    heard = graph.submit(url, NEVER)
+    assert graph.run(heard).success
+    with graph.store.postgres.transaction() as connection:
+        connection.execute("delete from ytcaption.caption_reference")
+        connection.execute("delete from ytcaption.caption_accuracy")
+    written = graph.submit(url)
+    result = graph.run(written)
+    assert result.success and not check(result).passed
+    assert check(result).severity is dg.AssetCheckSeverity.WARN
+    found = numbers(result)
+    assert (found["compared"], found["reference"], found["model"]) == (
+        1,
+        "transcription",
+        "tiny.en",
+    )
+    assert found["insertions"] > 5  # what the captions leave out
+    catalog = TranscriptCatalog.from_settings(graph.settings)
+    ids = "select transcription_id, reference_kind from caption_accuracy"
+    assert catalog.query(ids).rows == [(heard, "transcription")]
+    again = graph.submit(url, replace(NEVER, hotwords="fellow"))
+    assert numbers(graph.run(again))["reference"] == "transcription"
+    catalog.delete(heard)
+
+    def verify(repair: bool):
+        return catalog.verify(
+            graph.store.completed_ids,
+            lambda id: stored_document(graph.store, graph.objects, id),
+            repair=repair,
+        )
+
+    assert verify(False).different == (heard,)
+    verify(True)
+    assert {id for id, _ in catalog.query(ids).rows} == {heard, again}
+
+
+def test_captions_that_cannot_be_had_fail_nothing(graph: Graph, media_server: MediaServer):
+    """A track that is listed and not there: the audio is heard, and nothing is measured."""
+    result = graph.run(graph.submit(serve_stream(media_server, {"en": None}), NEVER))
+    assert result.success and check(result).passed
+    assert numbers(result) == {"compared": 0, "wer_limit": 0.3}
+    catalog = TranscriptCatalog.from_settings(graph.settings)
+    assert catalog.query("from caption_accuracy").rows == []
+
+
+def test_erasing_the_media_takes_them_along(graph: Graph, media_server: MediaServer, dagster_home):
+    """The track, the numbers and the lake's row."""
+    key = graph.submit(serve_stream(media_server, {"en": WHOLE}), NEVER)
+    assert graph.run(key).success
+    media_id = graph.store.get(key).media_id
+    assert kept_reference(graph.store.postgres, media_id) is not None
+    assert Erasure.from_settings(graph.settings).erase(key)
+    assert kept_reference(graph.store.postgres, media_id) is None
+    with graph.store.postgres.transaction() as connection:
+        assert connection.execute("select from ytcaption.caption_accuracy").fetchone() is None
+    catalog = TranscriptCatalog.from_settings(graph.settings)
+    assert catalog.query("from caption_accuracy").rows == []

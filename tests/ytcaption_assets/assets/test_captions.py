@@ -1,0 +1,135 @@
+"""Captions of the source instead of its audio, through the whole job."""
+
+from dataclasses import replace
+
+import pytest
+
+from resources.lake.catalog import TranscriptCatalog
+from tests.support.servers.captions_server import (
+    SAID,
+    TRACK,
+    serve_stream,
+)
+from tests.support.servers.media_server import MediaServer
+from tests.ytcaption_assets.assets.conftest import TINY, Graph
+from tests.ytcaption_assets.assets.test_graph import document, metadata
+from ytcaption.domain.media.media import MediaSource, upload_media_id
+from ytcaption.domain.request import TranscriptionStatus
+
+pytestmark = pytest.mark.model
+
+
+class NoModel:
+    """In the place of the transcriber: whoever asks it fails."""
+
+
+def left(graph: Graph) -> list:
+    with graph.store.postgres.transaction() as connection:
+        return connection.execute("select * from ytcaption.caption_track").fetchall()
+
+
+def test_captions_become_the_transcript_without_a_model(graph: Graph, media_server: MediaServer):
+    """Document, rows, lake, checks and history are there; the audio and the model are not."""
+    key = graph.submit(serve_stream(media_server, {"en": TRACK}))
+    result = graph.run(key, attempt=1, resources={"transcriber": NoModel()})
+    assert result.success
+    row = graph.store.get(key)
+    assert row.status is TranscriptionStatus.COMPLETED
+    transcript = document(graph, key)
+    assert [segment.text for segment in transcript.segments] == list(SAID)
+    assert transcript.segments[0].words[0].text == "And"
+    assert (transcript.language, transcript.duration_s > 10) == ("en", True)
+    made = transcript.provenance
+    assert (made.source, made.engine, made.model, made.audio_sha256) == (
+        "manual_captions", "yt-dlp", "", "",
+    )  # fmt: skip
+    assert row.provenance == made and made.captions is not None
+    assert made.captions["kind"] == "manual" and made.captions["track"] == "en"
+    assert graph.store.media(row.media_id).audio is None
+    catalog = TranscriptCatalog.from_settings(graph.settings)
+    assert catalog.query("select source, model from transcripts").rows == [("manual_captions", "")]
+    assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} == {
+        "words_monotonic", "segments_do_not_overlap", "captions_readable", "speech_found",
+        "caption_accuracy",
+    }  # fmt: skip
+    assert metadata(result, "transcription")["source"] == "manual_captions"
+    events = [event.event_type for event in graph.store.events(key)]
+    assert "CaptionsDownloaded" in events and "AudioDownloaded" not in events
+    assert left(graph) == []
+
+
+def test_never_has_the_audio_heard(graph: Graph, media_server: MediaServer):
+    """The same media with `never` is another transcription, made from the audio; what was known of
+    its captions still is, and whoever wants them gets them."""
+    url = serve_stream(media_server, {"en": TRACK})
+    assert graph.run(graph.submit(url), resources={"transcriber": NoModel()}).success
+    never = graph.submit(url, replace(TINY, captions="never"))
+    assert graph.run(never).success
+    heard = document(graph, never).provenance
+    assert (heard.source, heard.captions) == ("asr", None)
+    anything = graph.submit(url, replace(TINY, hotwords="fellow"))
+    assert graph.run(anything, resources={"transcriber": NoModel()}).success
+    assert document(graph, anything).provenance.source == "manual_captions"
+    assert graph.store.media(graph.store.get(anything).media_id).audio is not None
+
+
+def test_whoever_insists_has_the_source_asked(graph: Graph, media_server: MediaServer):
+    """Audio that is stored is heard where nobody knows of captions, unless more is asked for."""
+    url = serve_stream(media_server, {"en": TRACK})
+    first = graph.submit(url, replace(TINY, captions="never"))
+    assert graph.run(first).success
+    with graph.store.postgres.transaction() as connection:  # as in the time before they were noted
+        connection.execute("update ytcaption.media set info = info - 'captions'")
+    plain = graph.submit(url)
+    assert graph.run(plain).success
+    assert document(graph, plain).provenance.source == "asr"
+    insisting = graph.submit(url, replace(TINY, captions="only"))
+    assert graph.run(insisting, resources={"transcriber": NoModel()}).success
+    assert document(graph, insisting).provenance.source == "manual_captions"
+
+
+def test_without_captions_the_audio_is_heard_and_the_reason_kept(
+    graph: Graph, media_server: MediaServer
+):
+    """The second transcription of the media asks the source nothing: it is known to have none."""
+    url = serve_stream(media_server, {"de": TRACK})
+    key = graph.submit(url)
+    assert graph.run(key).success
+    made = document(graph, key).provenance
+    assert made.source == "asr" and made.captions is not None
+    assert made.captions["kind"] is None
+    assert made.captions["reason"] == "The source has no captions in the wanted language."
+    asked = len(media_server.requests)
+    again = graph.submit(url, replace(TINY, hotwords="fellow"))
+    assert graph.run(again).success
+    assert document(graph, again).provenance.captions == made.captions
+    assert len(media_server.requests) == asked
+    assert left(graph) == []
+
+
+def test_only_captions_or_a_failure_of_its_own_code(graph: Graph, media_server: MediaServer):
+    """A link and an upload without captions fail, and nothing is tried again."""
+    only = replace(TINY, captions="only")
+    media_id = upload_media_id("ab" * 32)
+    upload = graph.store.submit(MediaSource(media_id, "upload", title="x"), only).transcription.id
+    for key in (graph.submit(serve_stream(media_server, {"de": TRACK}), only), upload):
+        graph.run(key, attempt=1)
+        row = graph.store.get(key)
+        assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "captions_unavailable")
+        assert row.attempt == 1
+
+
+def test_what_is_left_of_a_lost_run_is_used(graph: Graph, media_server: MediaServer):
+    """The captions were fetched and the text was not made: the next run asks the source nothing."""
+    key = graph.submit(serve_stream(media_server, {"en": TRACK}))
+    lost = graph.run(key, attempt=1, selection=["audio_download"])
+    graph.store.settle_run(lost.run_id, "run_lost", "It is gone.", True, 4)
+    (kept,) = left(graph)
+    assert (kept["transcription_id"], kept["extension"]) == (key, "vtt")
+    media_server.serve("master.m3u8", b"gone")
+    asked = len(media_server.requests)
+    assert graph.run(key, resources={"transcriber": NoModel()}).success
+    assert len(media_server.requests) == asked
+    assert document(graph, key).provenance.source == "manual_captions"
+    assert graph.run(key, resources={"transcriber": NoModel()}).success
+    assert len(media_server.requests) == asked

@@ -1,0 +1,131 @@
+"""What the model hears is seen while it decodes."""
+
+import time
+from typing import ClassVar
+
+import pytest
+
+from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcriptions.store import RequestStore
+from tests.api.conftest import serving
+from tests.support.servers.live_api import Reader
+from tests.support.servers.media_server import MediaServer
+from tests.ytcaption_assets.assets.conftest import Graph
+from ytcaption.domain.errors import AudioError
+from ytcaption.domain.request import TranscriptionStatus
+from ytcaption.domain.transcripts.transcript import Recognition
+
+pytestmark = pytest.mark.model
+
+Draft = tuple[int, int, float, float, str]
+
+
+def drafts(store: RequestStore, id: str) -> list[Draft]:
+    with store.postgres.transaction() as connection:
+        rows = connection.execute(
+            "select attempt, index, start_s, end_s, text from ytcaption.draft_segment "
+            "where transcription_id = %s order by attempt, index",
+            (id,),
+        ).fetchall()
+    return [tuple(row.values()) for row in rows]
+
+
+class Onlooker(WhisperTranscriber):
+    """The model; when all is decoded, but before anything is stored, somebody looks."""
+
+    def transcribe(
+        self, waveform, options, on_progress, on_segment=None, checkpoint=None
+    ) -> Recognition:
+        """As the model does it."""
+        result = super().transcribe(waveform, options, on_progress, on_segment, checkpoint)
+        deadline = time.monotonic() + 20
+        while len(seen := self.look()) < len(result.segments):
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.05)
+        type(self).seen = seen
+        if self.fault is not None:
+            raise self.fault
+        return result
+
+    look = staticmethod(list)
+    seen: ClassVar[list[Draft]] = []
+    fault: ClassVar[Exception | None] = None
+
+
+@pytest.fixture
+def onlooker(graph: Graph) -> Onlooker:
+    """A fresh one."""
+    Onlooker.seen, Onlooker.fault = [], None
+    return Onlooker.from_settings(graph.settings)
+
+
+def test_drafts_are_the_text_before_it_is_stored(
+    graph: Graph, media_server: MediaServer, onlooker: Onlooker
+):
+    """Each segment is seen before the end, as it stays; afterwards only the text is there."""
+    key = graph.submit(media_server.url("jfk.flac"))
+    Onlooker.look = staticmethod(lambda: drafts(graph.store, key))
+    assert graph.run(key, attempt=1, resources={"transcriber": onlooker}).success
+
+    text = graph.store.segments(key)
+    assert text
+    assert onlooker.seen == [(1, s.index, s.start_s, s.end_s, s.text) for s in text]
+    assert drafts(graph.store, key) == []
+
+
+def test_an_attempt_that_fails_leaves_no_draft(
+    graph: Graph, media_server: MediaServer, onlooker: Onlooker
+):
+    """The next attempt begins with an empty text."""
+    key = graph.submit(media_server.url("jfk.flac"))
+    Onlooker.look = staticmethod(lambda: drafts(graph.store, key))
+    Onlooker.fault = AudioError("An injected fault.")
+    assert not graph.run(key, attempt=1, resources={"transcriber": onlooker}).success
+
+    assert onlooker.seen
+    assert graph.store.get(key).status is TranscriptionStatus.FAILED
+    assert drafts(graph.store, key) == []
+
+
+def test_a_claim_voids_what_a_dead_run_left(graph: Graph, media_server: MediaServer):
+    """Rows of an earlier attempt that nobody could take away are gone with the next claim."""
+    key = graph.submit(media_server.url("jfk.flac"))
+    with graph.store.postgres.transaction() as connection:
+        connection.execute(
+            "insert into ytcaption.draft_segment values (%s, 7, 0, 0, 1, 'Left over.')", (key,)
+        )
+    graph.store.claim(key, "run-1", 1)
+    assert drafts(graph.store, key) == []
+
+
+def test_who_watches_reads_the_text_while_the_model_works(
+    graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
+):
+    """A whole run, seen through the API: each segment of the result once, most of them before the
+    text is stored. By the engine that hears one window after the other: the other one hears this
+    minute at once."""
+    graph.settings = graph.settings.model_copy(update={"engine": "sequential"})
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    key = graph.submit(media_server.url("sonnet-en.mp3"))
+    stored_after: list[int] = []
+    store_text = type(graph.store).transcript_stored
+
+    with serving(graph.settings) as url:
+        reader = Reader(url, key)
+
+        def storing(self, *args, **more):
+            time.sleep(1)  # so that the last batch of drafts was written and told
+            stored_after.append(len(reader.indexes))
+            return store_text(self, *args, **more)
+
+        monkeypatch.setattr(type(graph.store), "transcript_stored", storing)
+        assert graph.run(key, attempt=1).success
+        reader.to_the_end()
+
+    text = graph.store.segments(key)
+    assert [each.data["text"] for each in reader.told if each.name == "segment"] == [
+        segment.text for segment in text
+    ]
+    assert len(text) > 3
+    assert stored_after[0] > len(text) / 2
+    assert {"state", "progress", "segment", "completed"} <= set(reader.names)

@@ -1,0 +1,39 @@
+"""What a run writes to the terminal of `ytcaption up`."""
+
+import pytest
+
+from resources.download.downloader import Downloader
+from tests.support.servers.media_server import MediaServer
+from tests.ytcaption_assets.assets.conftest import Graph
+
+
+def test_a_foreseen_failure_is_a_sentence(
+    graph: Graph, media_server: MediaServer, capfd: pytest.CaptureFixture[str]
+):
+    """Of the step and of the run, without their stacks, which the event log keeps."""
+    key = graph.submit(media_server.url("broken-not-audio.mp3"))
+    run = graph.run(key)
+    said = capfd.readouterr().err
+    sentence = graph.store.get(key).error_message
+    assert sentence
+    for kind in ("STEP_FAILURE", "RUN_FAILURE"):
+        (line,) = (line for line in said.splitlines() if kind in line)
+        assert line.endswith(f" {sentence}")
+    assert "Stack Trace" not in said
+    (failed,) = (event for event in run.all_events if event.is_step_failure and event.step_key)
+    assert failed.step_failure_data.error.stack
+
+
+def test_a_fault_of_ours_keeps_its_stack(
+    graph: Graph, media_server: MediaServer, capfd: pytest.CaptureFixture[str], monkeypatch
+):
+    """Whoever mends it needs it."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr(Downloader, "captions_or_audio", fail)
+    graph.run(graph.submit(media_server.url("jfk.flac")))
+    said = capfd.readouterr().err
+    assert "nobody foresaw this" in said
+    assert "Stack Trace" in said

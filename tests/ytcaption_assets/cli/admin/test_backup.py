@@ -1,0 +1,337 @@
+"""A backup, made while others write, is the same installation again somewhere else."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import pytest
+from click.testing import Result
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from api.app import create_app
+from resources.backup.create import UNFINISHED, make_backup
+from resources.backup.manifest import MANIFEST, Manifest
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.documents import stored_document
+from resources.maintenance.erasure import Erasure
+from resources.object_store.store import ObjectStore, document_key
+from resources.postgres.connection import Postgres, close_pools
+from resources.postgres.embedded import running_postgres
+from resources.postgres.migrate import migrate
+from resources.postgres.urls import database_urls, with_database
+from resources.transcriptions.store import RequestStore
+from tests.resources.maintenance.test_erasure import MEDIA, RUN, Here
+from tests.support.servers.postgres_servers import (
+    DEBIAN_PROGRAMS,
+    DatabaseServer,
+)
+from tests.support.transcripts import make_transcript, spoken
+from ytcaption.domain.errors import (
+    BackupRunning,
+    InputError,
+    SetupError,
+    StorageError,
+    YtcaptionError,
+)
+from ytcaption.domain.events import EventType
+from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
+from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.main import app
+from ytcaption_assets.cli.up.dagster_home import dagster_instance
+
+BASE = TranscriptionOptions("base")
+
+
+class Quiet:
+    """Hears how far it is."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def step(self, what: str, total_bytes: int | None = None) -> None:
+        """Kept."""
+        self.steps.append(what)
+
+    def advance(self, size_bytes: int) -> None:
+        """Not kept."""
+
+
+class Writer:
+    """Another process's work: it completes one transcription after the other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.ids: list[str] = []
+        self._here = Here(
+            RequestStore.from_settings(settings, "admin"),
+            ObjectStore.from_settings(settings),
+            settings,
+        )
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def complete(self, number: int) -> str:
+        """One with a document and rows in the lake."""
+        store, objects = self._here.store, self._here.objects
+        source = MediaSource(f"youtube-{number}", "site", f"https://youtu.be/{number}", "Youtube")
+        id = store.submit(source, BASE).transcription.id
+        store.claim(id, RUN)
+        key = f"audio/{source.media_id}.webm"
+        written = objects.write_bytes(key, b"audio of " + str(number).encode() * 1000)
+        audio = StoredAudio(key, written.sha256, written.size_bytes, 1.0, "opus", "webm", 48000, 1)
+        store.audio_stored(id, RUN, MediaInfo(title=f"Title {number}"), audio)
+        transcript = make_transcript(spoken(f"Good night, {number}."), id=id, model="base")
+        document = objects.write_bytes(document_key(id), transcript.to_json())
+        store.transcript_stored(id, RUN, transcript, document_key(id), document.sha256)
+        self._here.lake.append(transcript, source, MediaInfo(title=f"Title {number}"))
+        store.complete(id, RUN)
+        return id
+
+    def _work(self) -> None:
+        number = 1000
+        while not self._ended.is_set():
+            self.ids.append(self.complete(number))
+            number += 1
+
+
+@contextmanager
+def at_home(home: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Iterator[Settings]:
+    """The environment of another installation."""
+    with monkeypatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("YTCAPTION_"):
+                patch.delenv(name)
+        patch.setenv("YTCAPTION_HOME", str(home))
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        settings = Settings(_env_file=None)  # pyright: ignore[reportCallIssue]
+        yield settings
+        close_pools(database_urls(settings))
+
+
+def ytcaption(*arguments: str) -> Result:
+    """The command; errors come as exceptions."""
+    result = CliRunner().invoke(app, arguments)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def results(settings: Settings) -> dict[str, bytes]:
+    """Each completed transcription's document, by its checksum in the database."""
+    store = RequestStore.from_settings(settings, "admin")
+    objects = ObjectStore.from_settings(settings)
+    documents = {}
+    for id in store.completed_ids():
+        row = store.get(id)
+        assert row.document_key is not None
+        documents[id] = objects.read_bytes(row.document_key, row.document_sha256)
+        media = store.media(row.media_id)
+        assert media.audio is not None
+        objects.read_bytes(media.audio.key, media.audio.sha256)
+    return documents
+
+
+def assert_sound(settings: Settings, ids: list[str]) -> None:
+    """The lake is what the documents say, rights are right, and the API gives the results."""
+    store = RequestStore.from_settings(settings, "dagster")
+    objects = ObjectStore.from_settings(settings)
+    catalog = TranscriptCatalog.from_settings(settings)
+    report = catalog.verify(store.completed_ids, partial(stored_document, store, objects))
+    assert report.is_sound and report.transcription_count == len(ids)
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
+        for id in ids[:3]:
+            answer = client.get(f"/api/v1/transcriptions/{id}/result?format=json")
+            assert answer.json() == json.loads(objects.read_bytes(document_key(id)))
+        asked = client.post("/api/v1/transcriptions", json={"url": "https://youtu.be/aaaaaaaaaaa"})
+        assert asked.status_code == 202
+
+
+def test_an_embedded_home_is_brought_back_while_others_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Byte for byte; what completed after the databases were dumped is not in it, and nothing is
+    by half. What ran is queued again; events, runs of Dagster and the webhooks' key are there."""
+    folder = tmp_path / "backup"
+    with at_home(tmp_path / "a", monkeypatch) as settings, running_postgres(settings):
+        migrate(settings)
+        writer = Writer(settings)
+        first = [writer.complete(number) for number in range(3)]
+        (settings.home / "webhook.key").write_text("a key\n")
+        running = RequestStore.from_settings(settings, "admin").submit(MEDIA, BASE).transcription.id
+        RequestStore.from_settings(settings, "admin").claim(running, RUN)
+        with dagster_instance(settings) as instance:
+            instance.add_dynamic_partitions("transcriptions", first)
+        with Writer(settings) as writer:
+            made = ytcaption("backup", str(folder))
+        assert made.exit_code == 0, made.output
+        before = results(settings)
+    assert (folder / MANIFEST).exists() and not folder.with_name(f"backup{UNFINISHED}").exists()
+    assert (folder.stat().st_mode & 0o077) == 0
+    with at_home(tmp_path / "b", monkeypatch) as settings:
+        restored = ytcaption("restore", str(folder))
+        assert restored.exit_code == 0, restored.output
+        assert "that ran then are queued again" in restored.output
+        with running_postgres(settings):
+            after = results(settings)
+            assert set(first) <= set(after) <= set(before)
+            assert all(before[id] == document for id, document in after.items())
+            store = RequestStore.from_settings(settings, "admin")
+            assert store.get(running).status is TranscriptionStatus.QUEUED
+            assert store.events(first[0])[-1].event_type == EventType.TRANSCRIPTION_COMPLETED
+            with dagster_instance(settings) as instance:
+                assert instance.get_dynamic_partitions("transcriptions") == first
+            assert_sound(settings, sorted(after))
+            with pytest.raises(SetupError, match="not empty: it holds media"):
+                ytcaption("restore", str(folder))
+        assert (settings.home / "webhook.key").read_text() == "a key\n"
+        assert ytcaption("restore", str(folder), "--replace").exit_code == 0
+        with running_postgres(settings):
+            assert set(results(settings)) == set(after)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(DEBIAN_PROGRAMS))
+def test_a_database_server_is_brought_back(
+    name: str,
+    database_servers: Callable[[str], DatabaseServer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Into other databases of a server that is not ours, whose user is no superuser."""
+    server = database_servers(name)
+    server.clean()
+    folder = tmp_path / "backup"
+    with at_home(tmp_path / "a", monkeypatch, YTCAPTION_DATABASE_URL=server.url) as settings:
+        writer = Writer(settings)
+        first = [writer.complete(number) for number in range(2)]
+        assert ytcaption("backup", str(folder)).exit_code == 0
+        before = results(settings)
+    variables = {
+        "YTCAPTION_DATABASE_URL": with_database(server.url, "brought_back"),
+        "YTCAPTION_DAGSTER_DATABASE_URL": with_database(server.url, "brought_back_dagster"),
+    }
+    with at_home(tmp_path / "b", monkeypatch, **variables) as settings:
+        assert ytcaption("restore", str(folder)).exit_code == 0
+        assert results(settings) == before
+        assert_sound(settings, sorted(first))
+    server.clean()
+
+
+class Interrupted(Exception):
+    """As good as SIGKILL: nothing is tidied up after it."""
+
+
+def test_a_backup_that_was_cut_short_goes_on(settings: Settings, tmp_path: Path):
+    """It has no name before it is whole, and what was copied is not copied again."""
+    writer = Writer(settings)
+    ids = [writer.complete(number) for number in range(3)]
+    folder = tmp_path / "backup"
+
+    class Dying(Quiet):
+        def advance(self, size_bytes: int) -> None:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        make_backup(settings, folder, Dying(), with_key=True)
+    unfinished = folder.with_name(f"backup{UNFINISHED}")
+    copied = {path: path.stat().st_ino for path in unfinished.rglob("objects/**/*.*")}
+    assert copied and not folder.exists()
+    stale = unfinished / "objects" / "audio" / "erased-since.webm"
+    stale.write_bytes(b"x")
+    manifest = make_backup(settings, folder, Quiet(), with_key=True)
+    for path, inode in copied.items():
+        if path.is_file():
+            assert (folder / path.relative_to(unfinished)).stat().st_ino == inode
+    assert f"transcripts/{ids[0]}.json" in manifest.keys
+    assert not (folder / "objects" / "audio" / stale.name).exists()
+    with pytest.raises(InputError, match="holds something already"):
+        make_backup(settings, folder, Quiet(), with_key=True)
+
+
+def test_nothing_is_erased_while_a_backup_is_made(settings: Settings, tmp_path: Path):
+    """Erasing says so, and works afterwards; the lake is not swept either."""
+    id = Writer(settings).complete(1)
+    erasure = Erasure.from_settings(settings)
+    catalog = TranscriptCatalog.from_settings(settings)
+    refused: list[YtcaptionError] = []
+
+    class Erasing(Quiet):
+        def advance(self, size_bytes: int) -> None:
+            for erase in (lambda: erasure.erase(id), catalog.compact):
+                try:
+                    erase()
+                except BackupRunning as error:
+                    refused.append(error)
+
+    make_backup(settings, tmp_path / "backup", Erasing(), with_key=True)
+    assert len(refused) >= 2 and RequestStore.from_settings(settings, "admin").get(id)
+
+
+def test_what_is_replaced_meanwhile_is_dumped_again(settings: Settings, tmp_path: Path):
+    """So that the database of the backup speaks of the bytes that are in it."""
+    id = Writer(settings).complete(1)
+    objects = ObjectStore.from_settings(settings)
+
+    class Replacing(Quiet):
+        def step(self, what: str, total_bytes: int | None = None) -> None:
+            super().step(what, total_bytes)
+            if what == "Listing the files" and self.steps.count(what) == 1:
+                written = objects.write_bytes(document_key(id), b"{}")
+                with Postgres.from_settings(settings, "admin").transaction() as connection:
+                    connection.execute(
+                        "update ytcaption.transcription set document_sha256 = %s",
+                        (written.sha256,),
+                    )
+
+    told = Replacing()
+    manifest = make_backup(settings, tmp_path / "backup", told, with_key=True)
+    assert "Dumping the databases once more" in told.steps and manifest.wrong == {}
+
+
+def test_what_is_not_as_the_database_says_is_told(settings: Settings, tmp_path: Path):
+    """All else is in the backup; the exit status says that not all is well."""
+    id, other = (Writer(settings).complete(number) for number in (1, 2))
+    ObjectStore.from_settings(settings).delete(document_key(id))
+    made = ytcaption("backup", str(tmp_path / "backup"))
+    assert made.exit_code == 1 and document_key(id) in made.output
+    assert Manifest.read(tmp_path / "backup").wrong == {document_key(id): "missing"}
+    assert (tmp_path / "backup" / "objects" / document_key(other)).exists()
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "later", "none"])
+def test_a_damaged_backup_changes_nothing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+):
+    """Before anything is touched all of it is compared with its checksums."""
+    Writer(settings).complete(1)
+    folder = tmp_path / "backup"
+    make_backup(settings, folder, Quiet(), with_key=True)
+    [document] = (folder / "objects" / "transcripts").iterdir()
+    if damage == "changed":
+        document.write_bytes(document.read_bytes().replace(b"Good", b"Best"))
+    elif damage == "missing":
+        document.unlink()
+    elif damage == "none":
+        folder = folder / "objects"
+    else:
+        raw = json.loads((folder / MANIFEST).read_text())
+        (folder / MANIFEST).write_text(json.dumps(raw | {"migration": 999}))
+    before = results(settings)
+    with pytest.raises((StorageError, SetupError, InputError)):
+        ytcaption("restore", str(folder), "--replace")
+    assert results(settings) == before

@@ -1,0 +1,65 @@
+"""`ytcaption replay`, on a real database."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from resources.transcriptions.store import RequestStore
+from tests.resources.transcripts import completed
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.main import app
+
+
+@pytest.fixture
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """The command, wide enough for its table."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments: str, status: int = 0) -> str:
+        result = CliRunner().invoke(app, ["replay", *arguments])
+        assert result.exit_code == status, result.output
+        return result.output
+
+    return command
+
+
+@pytest.fixture
+def id(request_store: RequestStore) -> str:
+    """Of one that is completed."""
+    return completed(
+        request_store, MediaSource("youtube-a", "site"), TranscriptionOptions(model="base")
+    )
+
+
+def test_rows_that_are_as_told_are_said_to_be(run, id: str):
+    """In one sentence, with status 0."""
+    said = run("--check")
+    assert said == "7 events tell of 1 transcriptions, and every row is as they say.\n"
+
+
+def test_differences_are_a_table(run, id: str, request_store: RequestStore):
+    """What the row and what the events say, a stranger's text as it is; status 1."""
+    with request_store.postgres.transaction() as connection:
+        connection.execute(
+            "update ytcaption.transcription set language = '[b]de[/b]', word_count = 0"
+        )
+    said = run("--check", status=1)
+    lines = [line.split() for line in said.splitlines() if id in line]
+    assert [[word for word in line if word != "│"] for line in lines] == [
+        [id, "language", "[b]de[/b]", "en"],
+        [id, "word_count", "0", "5"],
+    ]
+    assert said.endswith("7 events tell of 1 transcriptions; 2 differences.\n")
+
+
+def test_rows_are_printed(run, id: str, request_store: RequestStore):
+    """One JSON object a line, made of events alone."""
+    (line,) = run().splitlines()
+    printed = json.loads(line)
+    assert printed["id"] == id
+    row = request_store.get(id)
+    assert printed["row"]["document_sha256"] == row.document_sha256
+    assert printed["row"]["completed_at"] == str(row.completed_at)

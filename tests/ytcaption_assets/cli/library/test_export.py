@@ -1,0 +1,381 @@
+"""`ytcaption export`: what is in the folder, what is written again, and under which names."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.dataset
+import pyarrow.parquet
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from resources.export.folder import INDEX
+from resources.lake.catalog import TranscriptCatalog
+from resources.object_store.store import ObjectStore, document_key
+from resources.transcriptions.store import RequestStore
+from tests.support.exported import Library
+from ytcaption.domain.errors import FileUnreadable, InvalidOption
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.main import app
+
+
+@pytest.fixture
+def library(settings: Settings, request_store: RequestStore, object_store: ObjectStore) -> Library:
+    """An empty one."""
+    return Library(settings, request_store, object_store)
+
+
+@pytest.fixture
+def export(settings: Settings, tmp_path: Path) -> Callable[..., Result]:
+    """Runs the command on the folder `out`; errors come as exceptions."""
+
+    def run(*arguments: str, status: int = 0) -> Result:
+        runner = CliRunner(env={"COLUMNS": "200"})
+        result = runner.invoke(app, ["export", str(tmp_path / "out"), *arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == status, result.stderr
+        return result
+
+    return run
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All of it but the index."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    return {
+        name: path.read_bytes()
+        for name, path in sorted(found.items())
+        if path.is_file() and name != INDEX
+    }
+
+
+def test_captions_by_channel_and_title(library: Library, export, tmp_path: Path):
+    """Three formats, and an index that says what each is of."""
+    id = library.add()
+    told = export()
+    assert "1 new and 0 changed transcriptions written" in told.stderr
+    found = files(tmp_path / "out")
+    stem = "JFK Library/Ask not [youtube-jfk]"
+    assert list(found) == [f"{stem}.srt", f"{stem}.txt", f"{stem}.vtt"]
+    assert b"ask what you can do for your country" in found[f"{stem}.txt"]
+    [line] = (tmp_path / "out" / INDEX).read_text().splitlines()
+    entry = json.loads(line)
+    assert (entry["id"], entry["title"], entry["published_on"]) == (id, "Ask not", "2026-01-02")
+    assert entry["files"] == [f"{stem}.srt", f"{stem}.vtt", f"{stem}.txt"]
+
+
+def test_again_only_what_is_new_or_changed_is_written(library: Library, export, tmp_path: Path):
+    """Nothing else is touched; a file that is gone is made again."""
+    first = library.add(title="First", media="a")
+    library.add(title="Second", media="b")
+    folder = tmp_path / "out"
+    export("--format", "txt")
+    before = {name: os.stat(folder / name).st_mtime_ns for name in files(folder)}
+    again = export("--format", "txt")
+    assert "0 new and 0 changed" in again.stderr and "2 were there already" in again.stderr
+    library.add(title="Third", media="c")
+    library.change(first, "Something else.")
+    dry = export("--format", "txt", "--dry-run")
+    assert "1 new and 1 changed transcriptions would be written, 1 were there" in dry.stderr
+    assert {name: os.stat(folder / name).st_mtime_ns for name in files(folder)} == before
+    told = export("--format", "txt")
+    assert "1 new and 1 changed transcriptions written, 1 were there already" in told.stderr
+    changed = {name for name in before if os.stat(folder / name).st_mtime_ns != before[name]}
+    assert changed == {"JFK Library/First [youtube-a].txt"}
+    assert b"Something else." in files(folder)["JFK Library/First [youtube-a].txt"]
+    (folder / "JFK Library/Second [youtube-b].txt").unlink()
+    assert "0 new and 1 changed" in export("--format", "txt").stderr
+
+
+HOSTILE = {
+    "../../etc/passwd": "etc passwd",
+    "C:\\Windows\\x": "C Windows x",
+    "con": "",
+    "LPT1.txt": "",
+    "a\x00b\nc\x1b[2J": "ab c [2J",
+    "...": "",
+    "\u202egnp.exe": "gnp.exe",
+    "u\u0308ber": "über",
+    "a" * 300: "a" * 110,
+    "日" * 300: "日" * 36,
+    "name.": "name",
+    "Index.JSONL": "Index.JSONL",
+    'what? "this": <that>|*': "what this that",
+}
+
+
+def test_no_title_is_a_path(library: Library, export, tmp_path: Path):
+    """Of titles and channels stay what every file system takes (rule 7)."""
+    for number, title in enumerate(HOSTILE):
+        library.add(media=f"m{number}", title=title, channel=title)
+    export("--format", "txt")
+    folder = tmp_path / "out"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["out"]
+    names = {Path(name).name for name in files(folder)}
+    expected = {
+        f"{f'{kept} [youtube-m{number}]'.strip()}.txt"
+        for number, kept in enumerate(HOSTILE.values())
+    }
+    assert names == expected
+    for name in files(folder):
+        assert name.count("/") == 1
+        assert all(0 < len(part.encode()) <= 255 for part in name.split("/"))
+        assert name == unicodedata.normalize("NFC", name)
+        assert not set(name) & set('<>:"\\|?*\x00\n\x1b')
+
+
+def test_names_that_some_file_systems_take_for_one(library: Library, export, tmp_path: Path):
+    """Ids that differ in upper and lower case alone: each has its name, and keeps it."""
+    library.add(media="abcDEF", title="Same")
+    library.add(media="ABCdef", title="same")
+    for _ in range(2):
+        export("--format", "txt")
+        names = sorted(name.casefold() for name in files(tmp_path / "out"))
+        assert len(set(names)) == 2
+        assert names[0].endswith("same [youtube-abcdef] (2).txt")
+
+
+def test_a_part_of_the_library(library: Library, export, tmp_path: Path):
+    """By channel, language, days, or a query; the newest version of each, or all."""
+    library.add(media="a", title="A", channel="One", published="2026-01-01")
+    old = library.add(media="b", title="B", channel="Two", published="2026-03-01")
+    library.add(media="b", title="B", channel="Two", published="2026-03-01", model="small")
+
+    def chosen(*options: str) -> list[str]:
+        result = export("--dry-run", *options)
+        return [result.stderr.split(" new")[0].split()[-1]]
+
+    assert chosen() == ["2"]
+    assert chosen("--versions") == ["3"]
+    assert chosen("--channel", "one") == ["1"]
+    assert chosen("--language", "de") == ["0"]
+    assert chosen("--since", "2026-02-01") == ["1"]
+    assert chosen("--until", "2026-02-01") == ["1"]
+    query = f"select transcription_id from transcripts where transcription_id = '{old}'"
+    assert chosen("--query", query) == ["1"]
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InvalidOption, match="no day"):
+        export("--since", "yesterday")
+
+
+def test_what_is_no_longer_wanted_goes_when_asked(library: Library, export, tmp_path: Path):
+    """`--prune` removes files of the export, and nothing of anybody else's."""
+    library.add(media="a", title="A", channel="One")
+    library.add(media="b", title="B", channel="Two")
+    export("--format", "txt")
+    folder = tmp_path / "out"
+    (folder / "Two" / "mine.txt").write_text("mine")
+    told = export("--format", "txt", "--channel", "One")
+    assert "1 others are in the folder" in told.stderr
+    export("--format", "txt", "--channel", "One", "--prune")
+    assert sorted(files(folder)) == ["One/A [youtube-a].txt", "Two/mine.txt"]
+
+
+def test_a_killed_export_goes_on(library: Library, export, tmp_path: Path):
+    """What has its line is not made again; a torn line is as none."""
+    for media in "abc":
+        library.add(media=media, title=media)
+    export("--format", "txt")
+    folder = tmp_path / "out"
+    lines = (folder / INDEX).read_text().splitlines()
+    (folder / INDEX).write_text(f"{lines[0]}\n{lines[1][:40]}")
+    (folder / ".unfinished").write_text("half of a fi")
+    told = export("--format", "txt")
+    assert "1 were there already" in told.stderr
+    assert len(files(folder)) == 3
+    assert len((folder / INDEX).read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_leaves_whole_files(library: Library, export, tmp_path: Path):
+    """At whatever file; what it leaves is gone on with, and comes out as if it had not been."""
+    for media in "abcd":
+        library.add(media=media)
+    folder, whole = tmp_path / "out", tmp_path / "whole"
+    command = [sys.executable, "-m", "ytcaption_assets.cli.main", "export", "--as", "ljspeech"]
+    for count in (1, 4, 7):
+        process = subprocess.Popen([*command, "--max-s", "5", str(folder)])
+        while process.poll() is None and len(list(folder.glob("wavs/*.wav"))) < count:
+            time.sleep(0.001)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        for path in folder.glob("wavs/*.wav"):
+            assert clip(path.read_bytes())[1] >= 1.0
+    export("--as", "ljspeech", "--max-s", "5")
+    subprocess.run([*command, "--max-s", "5", str(whole)], check=True)
+    assert files(folder) == files(whole)
+
+
+def test_folders_that_are_none_of_ours(library: Library, export, tmp_path: Path):
+    """Somebody's files are not mixed with, nor two kinds of export."""
+    library.add()
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    with pytest.raises(InvalidOption, match="not empty, and no export"):
+        export()
+    (folder / "thesis.txt").unlink()
+    export()
+    with pytest.raises(InvalidOption, match="holds an export as captions"):
+        export("--as", "parquet")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileUnreadable, match="cannot be written"):
+        CliRunner().invoke(app, ["export", str(tmp_path / "file" / "x")], catch_exceptions=False)
+
+
+def test_a_changed_index_leads_nowhere_else(library: Library, export, tmp_path: Path):
+    """Files outside of the folder are not removed, whatever the index says."""
+    library.add()
+    export("--format", "txt")
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    index = tmp_path / "out" / INDEX
+    entry = json.loads(index.read_text()) | {"id": "x", "files": ["../victim.txt", str(victim)]}
+    with index.open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+    export("--format", "txt", "--prune")
+    assert victim.read_text() == "mine"
+
+
+def test_parquet_is_read_by_any_tool(library: Library, export, tmp_path: Path, settings: Settings):
+    """Tables as folders of files, with the rows that the lake has, of what was chosen."""
+    library.add(media="a")
+    library.add(media="b", channel="Two")
+    export("--as", "parquet")
+    folder = tmp_path / "out"
+    catalog = TranscriptCatalog.from_settings(settings)
+    for table in ("transcripts", "segments", "words", "media"):
+        found = pyarrow.dataset.dataset(folder / table, format="parquet").to_table()
+        assert found.num_rows == catalog.query(f"select count(*) from {table}").rows[0][0] > 0
+    words = pyarrow.dataset.dataset(folder / "words").to_table().to_pandas()
+    assert words["word"][0] == "and"
+    assert str(words.dtypes["start_s"]) == "float64"
+    before = files(folder)
+    assert "0 new and 0 changed files" in export("--as", "parquet").stderr
+    assert files(folder) == before
+    export("--as", "parquet", "--channel", "Two")
+    [media] = pyarrow.dataset.dataset(folder / "media").to_table().to_pylist()
+    assert media["media_id"] == "youtube-b"
+
+
+def clip(data: bytes) -> tuple[int, float]:
+    """Rate and seconds of a WAV file."""
+    with wave.open(io.BytesIO(data)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return file.getframerate(), file.getnframes() / file.getframerate()
+
+
+def test_ljspeech_folder(library: Library, export, tmp_path: Path):
+    """Clips of at most the length asked for, each with its text."""
+    library.add()
+    export("--as", "ljspeech", "--max-s", "5")
+    found = files(tmp_path / "out")
+    rows = list(
+        csv.reader(
+            io.StringIO(found["metadata.csv"].decode()), delimiter="|", quoting=csv.QUOTE_NONE
+        )
+    )
+    wavs = {name for name in found if name.endswith(".wav")}
+    assert wavs == {f"wavs/{name}.wav" for name, _, _ in rows} and len(rows) >= 3
+    assert all(text == again for _, text, again in rows)
+    spoken = " ".join(text for _, text, _ in rows)
+    assert spoken.startswith("And so my fellow Americans, ask not what your country")
+    for name in wavs:
+        rate, duration_s = clip(found[name])
+        assert rate == 22_050 and 1.0 <= duration_s <= 5.0
+
+
+def test_audiofolder_of_hugging_face(library: Library, export, tmp_path: Path):
+    """`metadata.jsonl` beside the files, with what each is of."""
+    id = library.add()
+    export("--as", "audiofolder", "--sample-rate", "8000")
+    folder = tmp_path / "out" / "train"
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    assert rows[0]["transcription_id"] == id and rows[0]["title"] == "Ask not"
+    for row in rows:
+        rate, duration_s = clip((folder / row["file_name"]).read_bytes())
+        assert rate == 8_000
+        assert duration_s == pytest.approx(row["duration_s"], abs=0.001)
+    assert "ask not" in rows[0]["transcription"]
+
+
+def test_clips_hold_what_is_said_then(library: Library, export, tmp_path: Path):
+    """The samples are those of the recording at that time."""
+    import numpy as np
+
+    from resources.audio.decoder import decode
+    from tests.support.exported import DATA
+
+    library.add()
+    export("--as", "audiofolder", "--max-s", "5")
+    folder = tmp_path / "out" / "train"
+    whole = decode(DATA / "jfk.flac", max_audio_s=60, memory_bytes=1 << 30)
+    for line in (folder / "metadata.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        with wave.open(str(folder / row["file_name"])) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32_767
+        start = int(row["start_s"] * 16_000)
+        expected = whole[start : start + len(samples)]
+        # A start is rounded to a millisecond: 16 samples.
+        best = max(
+            float(np.corrcoef(samples[20:-20], np.roll(expected, shift)[20:-20])[0, 1])
+            for shift in range(-17, 18)
+        )
+        assert best > 0.99
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_model_hears_in_each_clip_what_its_text_says(
+    library: Library, export, tmp_path: Path, model_home: Path
+):
+    """Cut between words, and none of them is cut off."""
+    from benchmarks.common import word_errors
+    from resources.audio.decoder import decode
+    from resources.transcribe.sequential import WhisperTranscriber
+    from tests.support.clip_errors import TINY_EN, text
+
+    library.add()
+    export("--as", "audiofolder", "--max-s", "5")
+    transcriber = WhisperTranscriber(models_home=str(model_home), cpu_threads=2)
+    folder = tmp_path / "out" / "train"
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    assert len(rows) >= 3
+    for row in rows:
+        samples = decode(folder / row["file_name"], max_audio_s=60, memory_bytes=1 << 30)
+        heard = text(transcriber.transcribe(samples, TINY_EN, lambda *_: None))
+        assert word_errors("en", row["transcription"], heard).rate <= 0.2, (row, heard)
+
+
+def test_audio_that_is_not_kept_is_said(library: Library, export, tmp_path: Path):
+    """Left out by its title; the rest is there, and the exit status tells."""
+    library.add(media="a", title="Kept")
+    gone = library.add(media="b", title="Gone\x1b[2J")
+    library.retire_audio(gone)
+    told = export("--as", "ljspeech", status=1)
+    assert "Left out: Gone\ufffd[2J" in told.stderr and "Its audio is not kept" in told.stderr
+    assert "1 new" in told.stderr and "1 left out" in told.stderr
+    assert "1 left out" in export("--as", "ljspeech", "--dry-run", status=1).stderr
+
+
+def test_a_damaged_document_is_said(
+    library: Library, export, object_store: ObjectStore, tmp_path: Path
+):
+    """The others are exported all the same."""
+    library.add(media="a", title="Good")
+    bad = library.add(media="b", title="Bad")
+    object_store.write_bytes(document_key(bad), b"{}")
+    told = export("--format", "txt", status=1)
+    assert "Left out: Bad" in told.stderr
+    assert list(files(tmp_path / "out")) == ["JFK Library/Good [youtube-a].txt"]

@@ -1,0 +1,278 @@
+"""`ytcaption sql`, `ytcaption lake` and `ytcaption report`."""
+
+import csv
+import io
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from resources.lake.catalog import TranscriptCatalog
+from resources.lake.views import VIEWS
+from resources.object_store.store import ObjectStore, document_key
+from resources.reports.report import read_report
+from resources.transcriptions.store import RequestStore
+from tests.resources.lake.test_external_reader import forget_reader
+from tests.support.lake_documents import make_document
+from tests.support.paths import ROOT
+from ytcaption.domain.errors import FileUnreadable, InputError, InvalidOption, QueryError
+from ytcaption.domain.media.media import MediaInfo
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.main import app, run
+
+RUN_ID = "9f1b"
+
+
+@pytest.fixture
+def catalog(settings: Settings) -> TranscriptCatalog:
+    """A lake with one transcript, of a title that means no good."""
+    catalog = TranscriptCatalog.from_settings(settings)
+    catalog.append(*make_document(title="=1+1\x1b[2J[red]"))
+    return catalog
+
+
+@pytest.fixture
+def ytcaption(settings: Settings, catalog: TranscriptCatalog) -> Callable[..., Result]:
+    """Runs the command on that lake; errors come as exceptions."""
+
+    def run(*arguments: str, input: str | None = None) -> Result:
+        runner = CliRunner(env={"COLUMNS": "200"})
+        result = runner.invoke(app, arguments, input=input)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def test_sql_prints_a_table(ytcaption):
+    """Names and values, and neither markup nor control characters of a stranger's."""
+    result = ytcaption("sql", "select title, 30 as words from media")
+    assert result.exit_code == 0
+    assert "words" in result.stdout
+    assert "=1+1\ufffd[2J[red]" in result.stdout
+    assert "\x1b[2J" not in result.stdout
+
+
+def test_sql_prints_csv_that_no_spreadsheet_runs(ytcaption):
+    """RFC 4180, numbers as they are, a text that looks like a formula quoted (rule 22)."""
+    result = ytcaption("sql", "--csv", "select title, -1 as n, null as nothing from media")
+    assert list(csv.reader(io.StringIO(result.stdout))) == [
+        ["title", "n", "nothing"],
+        ["'=1+1\x1b[2J[red]", "-1", ""],
+    ]
+
+
+def test_sql_writes_parquet(ytcaption, tmp_path: Path):
+    """The rows with their types, and nothing else is left beside them."""
+    path = tmp_path / "out" / "words.parquet"
+    path.parent.mkdir()
+    result = ytcaption("sql", "from words", "--parquet", str(path))
+    assert pyarrow.parquet.read_table(path).num_rows == 30
+    assert "30 rows" in result.stderr
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_sql_reads_a_statement_from_a_file_or_its_input(ytcaption, tmp_path: Path):
+    """In one of these places; else that is said."""
+    path = tmp_path / "question.sql"
+    path.write_text("select count(*) as n\nfrom words -- all\n")
+    assert ytcaption("sql", "--file", str(path), "--csv").stdout == "n\n30\n"
+    assert ytcaption("sql", "--csv", input="select 1 as n;").stdout == "n\n1\n"
+    assert ytcaption("sql", "-", "--csv", input="select 2 as n").stdout == "n\n2\n"
+    with pytest.raises(InvalidOption, match="Give one query"):
+        ytcaption("sql", "select 1", "--file", str(path))
+    with pytest.raises(FileUnreadable, match=r"none\.sql cannot be read"):
+        ytcaption("sql", "--file", str(tmp_path / "none.sql"))
+
+
+def test_sql_gives_rows_in_each_format(ytcaption, tmp_path: Path):
+    """To standard output, or to a file."""
+    query = "select word_index as n from words order by n limit 2"
+    assert json.loads(ytcaption("sql", query, "--format", "json").stdout) == [{"n": 0}, {"n": 1}]
+    path = tmp_path / "rows"
+    for form in ("csv", "json", "parquet", "arrow"):
+        assert "2 rows are in" in ytcaption("sql", query, "--format", form, "-o", str(path)).stderr
+        assert ytcaption("sql", query, "--format", form).stdout_bytes.strip() == (
+            path.read_bytes().strip()
+        )
+    with pyarrow.ipc.open_stream(path.read_bytes()) as stream:
+        assert stream.read_all().to_pylist() == [{"n": 0}, {"n": 1}]
+    for options in (("--csv", "--format", "json"), ("--parquet", "x", "--output", "y")):
+        with pytest.raises(InvalidOption, match="Name one format and one file"):
+            ytcaption("sql", query, *options)
+
+
+def test_lake_attach_prints_statements(ytcaption, settings: Settings):
+    """One a line, for `duckdb -init`; the role is there."""
+    lines = ytcaption("lake", "attach").stdout.splitlines()
+    assert lines[:2] == ["install ducklake;", "install postgres;"]
+    assert "read_only" in lines[2] and lines[3] == "use lake;"
+    forget_reader(settings)
+
+
+def test_sql_says_when_there_are_more_rows(ytcaption):
+    """Rows that are left out are never left out silently."""
+    result = ytcaption("sql", "from words", "--limit", "3")
+    assert "Only the first 3 rows" in result.stderr
+    assert "Only" not in ytcaption("sql", "from words").stderr
+
+
+def test_sql_that_fails_is_one_sentence(ytcaption):
+    """A wrong query, one that takes too long, and a file that cannot be written."""
+    with pytest.raises(QueryError, match="nowhere does not exist"):
+        ytcaption("sql", "from nowhere")
+    with pytest.raises(QueryError, match=r"longer than 0\.5 s"):
+        ytcaption("sql", "select count(*) from range(1000000000000)", "--timeout", "0.5")
+    with pytest.raises(FileUnreadable, match="cannot be written"):
+        ytcaption("sql", "select 1", "--parquet", "/nowhere/x.parquet")
+    with pytest.raises(QueryError, match="Cast it"):
+        ytcaption("sql", "select interval 1 month", "--parquet", "never.parquet")
+    assert not Path("never.parquet").exists()
+
+
+def exit_status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """What the whole command ends with, errors included."""
+    monkeypatch.setattr("sys.argv", ["ytcaption", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    "query", ["from nowhere", "drop table words", "", "from words; from media"]
+)
+def test_sql_that_is_wrong_is_wrong_usage(
+    catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch, capsys, query: str
+):
+    """Exit status 2 and one sentence, as for a wrong option."""
+    assert exit_status(monkeypatch, "sql", query) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_sql_on_a_damaged_library_is_a_failure(
+    settings: Settings, catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
+):
+    """Exit status 1: the query is right."""
+    for path in (settings.home / "objects").rglob("*.parquet"):
+        path.write_bytes(b"")
+    assert exit_status(monkeypatch, "sql", "from words") == 1
+
+
+def test_verify_repairs_from_documents(
+    ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
+):
+    """Exit status 1 while something is wrong; --repair makes the lake what Postgres and the
+    documents say."""
+    transcript, source, info = make_document("second")
+    _complete(request_store, object_store, source.media_id, info)
+    found = ytcaption("lake", "verify")
+    assert found.exit_code == 1
+    assert "1 different from their document" in found.stdout
+    assert "1 without a document" in found.stdout
+    assert ytcaption("lake", "verify", "--repair").exit_code == 0
+    sound = ytcaption("lake", "verify")
+    assert sound.exit_code == 0
+    assert "4 files, 1 transcriptions" in sound.stdout
+    catalog = TranscriptCatalog.from_settings(settings)
+    assert catalog.transcript_ids() == {transcript.id}
+
+
+def test_verify_names_a_damaged_document(
+    ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
+):
+    """A document that is not what was written is told, and cannot be repaired from itself."""
+    transcript, source, info = make_document("second")
+    _complete(request_store, object_store, source.media_id, info)
+    object_store.write_bytes(document_key(transcript.id), b"{}")
+    result = ytcaption("lake", "verify", "--repair")
+    assert result.exit_code == 1
+    assert f"1 whose document cannot be read: {transcript.id}" in result.stdout
+
+
+def test_compact_says_what_it_did(ytcaption, catalog: TranscriptCatalog):
+    """Two transcriptions are eight files, and four afterwards."""
+    catalog.append(*make_document("second"))
+    assert "8 files have become 4." in ytcaption("lake", "compact").stdout
+    assert len(catalog.transcript_ids()) == 2
+
+
+def test_view_answers_and_lists(ytcaption, tmp_path: Path):
+    """A question with its parameters, as a table, CSV or Parquet; without a name, all of them."""
+    listed = ytcaption("lake", "view")
+    assert all(name in listed.stdout for name in VIEWS)
+    given = ("lake", "view", "term_trend", "terms=hello1", "since=2026-01-01")
+    answer = list(csv.DictReader(io.StringIO(ytcaption(*given, "--csv").stdout)))
+    assert [(row["month"], row["term"], row["times"]) for row in answer] == [
+        ("2026-01-01", "hello1", "1")
+    ]
+    assert "hello1" in ytcaption(*given).stdout
+    path = tmp_path / "terms.parquet"
+    ytcaption("lake", "view", "top_terms", "--parquet", str(path), "--limit", "7")
+    assert pyarrow.parquet.read_table(path).num_rows == 7
+
+
+def test_wrong_view_says_what_would_be_right(ytcaption):
+    """Which views there are, which parameters, and how one is given."""
+    with pytest.raises(QueryError, match="There are: growth"):
+        ytcaption("lake", "view", "nothing")
+    with pytest.raises(InputError, match="It has: since, until"):
+        ytcaption("lake", "view", "growth", "colour=red")
+    with pytest.raises(InputError, match="PARAMETER=VALUE"):
+        ytcaption("lake", "view", "growth", "since")
+
+
+def test_report_is_written_and_kept(ytcaption, tmp_path: Path, object_store: ObjectStore):
+    """To a file, and where the API finds it."""
+    path = tmp_path / "report.html"
+    assert str(path) in ytcaption("report", "--output", str(path)).stderr
+    assert read_report(object_store, None) == path.read_bytes()
+    with pytest.raises(FileUnreadable, match="cannot be written"):
+        ytcaption("report", "--output", "/nowhere/report.html")
+
+
+def test_examples_of_the_page_on_the_lake_run(ytcaption):
+    """Every SQL example and every command of docs/lake.md that asks."""
+    page = (ROOT / "docs" / "lake.md").read_text(encoding="utf-8")
+    [examples] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    asked = [each for each in examples.split(";") if each.strip()]
+    assert len(asked) >= 5
+    for each in asked:
+        ytcaption("sql", each)
+    commands = re.findall(r"^ytcaption (lake view|sql) ?(.*)$", page, re.MULTILINE)
+    assert len(commands) >= 6
+    for command, arguments in commands:
+        given = shlex.split(arguments, comments=True)
+        if "--parquet" not in given:
+            assert ytcaption(*command.split(), *given).exit_code == 0
+
+
+def test_query_errors_are_no_wrong_usage():
+    """Exit status 1, not 2: the command was given right."""
+    assert not issubclass(QueryError, InputError)
+
+
+def _complete(store: RequestStore, objects: ObjectStore, media_id: str, info: MediaInfo) -> None:
+    """What a run does: claim, store the audio and the document, complete."""
+    from ytcaption.domain.media.media import StoredAudio
+
+    transcript, source, _ = make_document("second")
+    assert source.media_id == media_id
+    submitted = store.submit(source, TranscriptionOptions("base")).transcription
+    assert submitted.id == transcript.id
+    store.claim(transcript.id, RUN_ID, submitted.attempt)
+    audio = StoredAudio(f"audio/{media_id}.m4a", "cd" * 32, 10, 15.0, "aac", "mov", 44100, 2)
+    store.audio_stored(transcript.id, RUN_ID, info, audio)
+    written = objects.write_bytes(document_key(transcript.id), transcript.to_json())
+    store.transcript_stored(
+        transcript.id, RUN_ID, transcript, document_key(transcript.id), written.sha256
+    )
+    store.complete(transcript.id, RUN_ID)

@@ -1,0 +1,224 @@
+"""`ytcaption transcribe --server` as a person runs it, against a real server."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.api.conftest import World, dagster_home, keys, server_url, serving, world  # noqa: F401
+from tests.api.keys import Keys
+from tests.support.finisher import Finisher
+from tests.support.servers.media_server import DATA
+from tests.support.transcripts import transcript_of
+from ytcaption.client.client import Client
+from ytcaption.domain.captions.formats import CaptionFormat, render
+from ytcaption.domain.request import TranscriptionStatus
+from ytcaption.settings import Settings
+
+URL = "https://youtu.be/dQw4w9WgXcQ"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the command is run."""
+    folder = tmp_path / "person"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def environment(folder: Path) -> dict[str, str]:
+    """Of a person whose own home has nothing of ytcaption."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("YTCAPTION_")}
+    return kept | {"YTCAPTION_HOME": str(folder / "home"), "COLUMNS": "200"}
+
+
+@pytest.fixture
+def run(folder: Path, environment: dict[str, str]) -> Run:
+    """Runs the command."""
+
+    def command(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ytcaption_assets.cli.main", "transcribe", *arguments],
+            cwd=folder,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return command
+
+
+def test_links_and_files_become_captions_and_nothing_is_started_here(
+    run: Run,
+    server_url: str,
+    world: World,
+    folder: Path,
+) -> None:
+    """The same texts, files and exit status as without a server; no database, no home."""
+    with Finisher(world):
+        done = run("--server", server_url, URL, str(DATA / "jfk.flac"), "--language", "en")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ask not what your country can do for you") == 2
+    assert "sending: " in done.stderr and "transcribing: " in done.stderr
+    names = sorted(path.name for path in (folder / "captions").iterdir())
+    media = [row.media_id for row in world.request_store.list_recent()]
+    expected = {(title, id) for title, id in zip(("jfk", "Ask not"), media, strict=True)}
+    assert names == sorted(
+        f"{title} [{id}]{suffix}" for title, id in expected for suffix in (".json", ".srt", ".vtt")
+    )
+    (video,) = (row for row in world.request_store.list_recent() if "youtube" in row.id)
+    srt = folder / "captions" / f"Ask not [{video.media_id}].srt"
+    assert srt.read_text() == render(transcript_of(video.id), CaptionFormat.SRT)
+    assert not (folder / "home").exists()
+
+    began = time.monotonic()
+    again = run("--server", server_url, URL, "--format", "txt", "--language", "en")
+    assert again.returncode == 0 and "from the store" in again.stderr
+    assert time.monotonic() - began < 6
+
+
+def test_what_fails_is_told_and_the_rest_is_done(
+    run: Run,
+    server_url: str,
+    world: World,
+    folder: Path,
+) -> None:
+    """Status 1, each failure with the server's reason and none with a traceback."""
+    (folder / "empty.mp3").touch()
+    with Finisher(world):
+        failed = run("--server", server_url, URL, "--hotwords", "fail")
+        mixed = run("--server", server_url, "ftp://x.invalid/a", "gone.mp3", "empty.mp3", URL)
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "The video is private." in failed.stderr
+    assert mixed.returncode == 1 and "ask not" in mixed.stdout
+    assert mixed.stderr.count("failed ") == 3
+    assert "There is no file gone.mp3" in mixed.stderr and "empty.mp3 is empty" in mixed.stderr
+    assert "Traceback" not in failed.stderr + mixed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("--server", "http://127.0.0.1:9", URL), 1, "There is no answer from http://127.0.0.1:9"),
+        (("--server", "127.0.0.1:9", URL), 2, "Write http://host:8000"),
+        (("--server", "http://a:b@host", URL), 2, "YTCAPTION_API_KEY"),
+        (("--server", "http://127.0.0.1:9", "--task", "sing", URL), 2, "Unknown task 'sing'"),
+        (("--server", "http://127.0.0.1:9", "--captions", "x", URL), 2, "Unknown captions 'x'"),
+        (("--captions", "x", URL), 2, "Unknown captions 'x'"),
+        (("--server", "http://127.0.0.1:9", "--format", "doc", URL), 2, "doc"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(
+    run: Run, arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    """With the exit status of wrong usage, or of a failure."""
+    done = run(*arguments)
+    assert done.returncode == status
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_key_is_the_settings(
+    run: Run,
+    settings: Settings,
+    keys: Keys,
+    world: World,
+) -> None:
+    """With it, captions; without, what to do. It is in no output."""
+    token = keys.header("anna")["Authorization"].removeprefix("Bearer ")
+    with serving(settings) as url, Finisher(world):
+        without = run("--server", url, URL)
+        with_key = run("--server", url, URL, YTCAPTION_API_KEY=token)
+
+    assert without.returncode == 1 and "key" in without.stderr
+    assert with_key.returncode == 0, with_key.stderr
+    assert token not in with_key.stdout + with_key.stderr
+
+
+def test_force_has_it_made_anew(
+    run: Run,
+    server_url: str,
+    world: World,
+) -> None:
+    """Another attempt of what was completed."""
+    with Finisher(world):
+        assert run("--server", server_url, URL).returncode == 0
+        (before,) = world.request_store.list_recent()
+        again = run("--server", server_url, "--force", URL)
+    (after,) = world.request_store.list_recent()
+    assert again.returncode == 0 and "from the store" not in again.stderr
+    assert after.attempt == before.attempt + 1
+
+
+def test_ctrl_c_leaves_it_to_the_server(
+    server_url: str,
+    world: World,
+    folder: Path,
+    environment: dict[str, str],
+) -> None:
+    """Status 130, and how to look again; the transcription is still queued."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "ytcaption_assets.cli.main",
+            "transcribe",
+            "--server",
+            server_url,
+            URL,
+        ],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    while not world.request_store.list_recent() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+
+    (row,) = world.request_store.list_recent()
+    assert process.returncode == 130 and "Traceback" not in said
+    assert f"{server_url}/api/v1/transcriptions/{row.id}" in said
+    with Client(server_url) as client:
+        assert client.get(row.id).status is TranscriptionStatus.QUEUED
+
+
+@pytest.mark.slow
+def test_what_is_erased_meanwhile_fails_and_the_rest_is_done(
+    run: Run,
+    server_url: str,
+    world: World,
+    dagster_home: Path,
+) -> None:
+    """The server no longer tells of it; the other one is waited for."""
+
+    def erase_the_first() -> None:
+        with Client(server_url) as client:
+            while True:
+                time.sleep(0.2)
+                found = {each.media.url: each.id for each in client.list()}
+                if len(found) == 2:
+                    client.delete(found["https://www.youtube.com/watch?v=dQw4w9WgXcQ"])
+                    return
+
+    eraser = threading.Thread(target=erase_the_first)
+    eraser.start()
+    with Finisher(world, pause_s=4):
+        done = run("--server", server_url, URL, "https://youtu.be/jNQXAC9IVRw")
+    eraser.join()
+    assert done.returncode == 1
+    assert "failed " in done.stderr and "done Ask not" in done.stderr
+    assert "erased" in done.stderr or "It was canceled." in done.stderr  # as it was seen

@@ -1,0 +1,48 @@
+"""The daemon that `up` starts: Dagster's, awake when there is something to do."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ytcaption_assets.cli.up import dagster_daemon
+from ytcaption_assets.cli.up.dagster_daemon import Bell, RingingExecutor, prompt_daemons
+from ytcaption_assets.cli.up.dagster_home import dagster_instance
+
+
+@pytest.mark.postgres
+def test_every_daemon_that_dagster_needs_is_there(settings):
+    """Two of them are ours."""
+    with dagster_instance(settings) as instance:
+        daemons = list(prompt_daemons(instance))
+        assert {each.daemon_type() for each in daemons} == set(instance.get_required_daemon_types())
+        names = {type(each).__name__ for each in daemons}
+        assert names > {"PromptSensorDaemon", "PromptQueueDaemon", "MonitoringDaemon"}
+
+
+def test_the_end_of_a_tick_wakes_every_loop(monkeypatch):
+    """Long before they would wake by themselves."""
+    monkeypatch.setattr(dagster_daemon, "IDLE_S", 60.0)
+    bell, shutdown = Bell(), threading.Event()
+    loops = [threading.Thread(target=bell.sleep(shutdown).wait, daemon=True) for _ in range(2)]
+    for loop in loops:
+        loop.start()
+    with ThreadPoolExecutor() as executor:
+        assert RingingExecutor(executor, bell).submit(lambda: "a tick").result() == "a tick"
+    for loop in loops:
+        loop.join(20)
+    assert not any(loop.is_alive() for loop in loops)
+
+
+def test_a_ring_while_a_loop_works_is_not_lost(monkeypatch):
+    """It does not fall asleep then. The end of the daemon is seen, too."""
+    monkeypatch.setattr(dagster_daemon, "IDLE_S", 60.0)
+    bell, shutdown = Bell(), threading.Event()
+    sleep = bell.sleep(shutdown)
+    ended = []
+    loop = threading.Thread(target=lambda: ended.append(sleep.wait()), daemon=True)
+    bell.ring()
+    shutdown.set()
+    loop.start()
+    loop.join(20)
+    assert ended == [True]

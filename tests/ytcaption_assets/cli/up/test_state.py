@@ -1,0 +1,80 @@
+"""What runs, as `up` writes it and others read it."""
+
+import io
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+
+from rich.console import Console
+
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.process_output import ProcessOutput
+from ytcaption_assets.cli.up.state import (
+    ProcessState,
+    UpState,
+    created_at,
+    read_state,
+    remove_state,
+    write_state,
+)
+from ytcaption_assets.cli.up.state_file import StateFile
+
+
+def state_of(pid: int) -> UpState:
+    up = ProcessState("up", pid, created_at(pid))
+    return UpState(up, (replace(up, name="api", restarts=2),), "127.0.0.1", 8000, None)
+
+
+def test_it_is_read_as_it_was_written(tmp_path):
+    """Processes, ports and restarts come back."""
+    state = state_of(os.getpid())
+    write_state(tmp_path, state)
+    assert read_state(tmp_path) == state
+    assert os.listdir(tmp_path) == ["up.json"]
+    remove_state(tmp_path)
+    assert read_state(tmp_path) is None
+
+
+def test_a_killed_up_does_not_run(tmp_path):
+    """Its file is still there, but its process is not."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    write_state(tmp_path, state_of(process.pid))
+    assert read_state(tmp_path) is not None
+    process.kill()
+    process.wait()
+    assert read_state(tmp_path) is None
+
+
+def test_a_process_number_that_is_used_again_is_another_process(tmp_path):
+    """The start time tells them apart."""
+    state = state_of(os.getpid())
+    write_state(tmp_path, replace(state, up=replace(state.up, created_at=state.up.created_at - 60)))
+    assert read_state(tmp_path) is None
+
+
+def test_a_torn_file_is_no_state(tmp_path):
+    """Written by a machine that lost its power, say."""
+    (tmp_path / "up.json").write_text('{"up": {"name"')
+    assert read_state(tmp_path) is None
+
+
+def test_a_full_disk_ends_nothing(tmp_path):
+    """It is said, and what could not be written is written once there is space."""
+    text = io.StringIO()
+    settings = Settings(_env_file=None, home=tmp_path)
+    state = StateFile(ProcessOutput(Console(file=text), ["up"]), settings, webserver=False)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # the disk: EFBIG
+    try:
+        state.save([])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "up.json cannot be written" in text.getvalue()
+    assert read_state(tmp_path) is None
+
+    state.try_again()
+
+    found = read_state(tmp_path)
+    assert found is not None and found.up.pid == os.getpid()

@@ -1,0 +1,222 @@
+"""What `ytcaption status` says, of a real database and real processes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from io import StringIO
+
+import pytest
+from pydantic import SecretStr
+from rich.console import Console
+from typer import Typer
+from typer.testing import CliRunner
+
+from resources.admin.queue_report import queue_report
+from resources.embeddings.store import EmbeddingCounts, EmbeddingStore
+from resources.network.proxy_health import note_failed
+from resources.sites.pacing import note_bytes
+from tests.support.embedding import TOY
+from tests.support.library import add_said
+from tests.support.servers.postgres_servers import embedded_server
+from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.media.pacing import UNPACED, Pacing, PerSite
+from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.orphans import MARK
+from ytcaption_assets.cli.up.state import ProcessState, UpState, created_at, write_state
+from ytcaption_assets.cli.up.status import duration, print_status, status, status_json
+from ytcaption_assets.cli.up.status_report import read_status
+
+HEALTHY = """
+import http.server, sys
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def submit(request_store, name: str) -> str:
+    source = MediaSource(f"youtube-{name}", "site", f"https://youtu.be/{name}", "youtube", None)
+    return request_store.submit(source, TranscriptionOptions(model="base")).transcription.id
+
+
+def text_of(report) -> str:
+    text = StringIO()
+    print_status(report, Console(file=text, width=200))
+    return text.getvalue()
+
+
+def test_why_bulk_work_waits_and_which_proxies_work(settings, request_store, monkeypatch):
+    """In words, with the time; for programs, too. No password of a proxy is shown."""
+    proxies = "http://me:hunter2@a.example:3128,socks5://b.example"
+    settings = settings.model_copy(update={"proxies": SecretStr(proxies)})
+    source = MediaSource("youtube-x", "site", "https://youtu.be/x", "youtube", None)
+    request_store.submit(source, TranscriptionOptions(model="base"), priority="bulk")
+    note_failed(request_store.postgres, "socks5://b.example:1080", "it does not answer")
+    note_bytes(request_store.postgres, "youtube.com", UNPACED, 100)
+    request_store.due(10, pacing=Pacing(bytes_per_day=PerSite(100.0)))
+    report = read_status(settings)
+    shown = text_of(report)
+    assert "1 wait. As many bytes as allowed came from youtube.com today: bulk work" in shown
+    assert "http://a.example:3128" in shown and "rests until" in shown
+    assert "it does not answer" in shown
+    queue = json.loads(status_json(report))["queue"]
+    assert queue["resting"][0]["code"] == "bytes_a_day"
+    assert [each["failures"] for each in queue["proxies"]] == [0, 1]
+    assert "hunter2" not in shown + status_json(report)
+
+
+def test_counts_waiting_time_and_failures(settings, request_store):
+    """Each state with its number, the oldest in the queue, and the newest failures by code."""
+    waiting, failing = submit(request_store, "waiting0001"), submit(request_store, "failing0001")
+    request_store.claim(failing, "run-1", None)
+    request_store.fail(failing, "run-1", "media_private", "It is [b]private[/b].", False, 4)
+    report = read_status(settings)
+    assert {state.value: number for state, number in report.counts.items()} == {
+        "queued": 1,
+        "running": 0,
+        "completed": 0,
+        "failed": 1,
+        "canceled": 0,
+    }
+    assert 0 <= report.queue.oldest_waiting_s < 60
+    assert [(each.code, each.number) for each in report.queue.failures] == [("media_private", 1)]
+    text = text_of(report)
+    assert "It is [b]private[/b]." in text
+    assert "The oldest has waited" in text
+    document = json.loads(status_json(report))
+    assert document["counts"]["queued"] == 1
+    assert document["queue"]["failures"][0]["code"] == "media_private"
+    assert not document["runs"]
+    assert waiting != failing
+
+
+def test_what_waits_for_search_by_meaning_is_told(settings, request_store):
+    """Where anything is to be embedded; nothing is loaded for it."""
+    settings = settings.model_copy(update={"embedding_model": TOY.name})
+    id = add_said(request_store, "a", "a puppy")
+    add_said(request_store, "b", "the sea")
+    store = EmbeddingStore(request_store.postgres)
+    store.note_failed(id, store.model_id(TOY))
+    assert read_status(settings).embeddings is None
+    report = read_status(settings.model_copy(update={"embeddings": "on"}))
+    assert report.embeddings == EmbeddingCounts(waiting=1, failed=1)
+    assert "1 completed wait to be found by meaning; 1 could not be embedded." in text_of(report)
+    assert json.loads(status_json(report))["embeddings"] == {"waiting": 1, "failed": 1}
+
+
+def test_an_empty_queue_has_no_oldest(postgres):
+    """Nobody waits, nothing failed."""
+    report = queue_report(postgres)
+    assert report.oldest_waiting_s is None
+    assert report.failures == ()
+
+
+def test_processes_that_answer_that_hang_and_that_died(settings):
+    """Each of an `up`'s processes is asked; a number that is used again is not taken for it."""
+    with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as hanging:
+        api = stack.enter_context(
+            subprocess.Popen([sys.executable, "-c", HEALTHY], stdout=subprocess.PIPE, text=True)
+        )
+        stack.callback(api.kill)
+        state = UpState(
+            up=ProcessState("up", os.getpid(), created_at(os.getpid())),
+            processes=(
+                ProcessState("api", api.pid, created_at(api.pid), restarts=2),
+                ProcessState("webserver", os.getpid(), created_at(os.getpid())),
+                ProcessState("daemon", os.getpid(), created_at(os.getpid()) - 3600),
+            ),
+            api_host="127.0.0.1",
+            api_port=int(api.stdout.readline()),
+            webserver_port=hanging.getsockname()[1],
+        )
+        settings.home.mkdir()
+        write_state(settings.home, state)
+        report = read_status(settings)
+    assert {each.name: each.health for each in report.processes} == {
+        "up": "ok",
+        "code": "not running",
+        "runs": "not running",
+        "children": "not running",
+        "daemon": "not running",
+        "webserver": "no answer",
+        "api": "ok",
+        "notifier": "not running",
+    }
+    assert {each.name: each.restarts for each in report.processes}["api"] == 2
+    assert report.runs
+    assert not report.is_healthy
+    assert "no answer" in text_of(report)
+
+
+def test_leftovers_of_a_killed_up_are_counted(settings):
+    """They would surprise whoever reads `does not run`."""
+    left = subprocess.Popen(
+        [sys.executable, "-c", "print('started', flush=True); import time; time.sleep(60)"],
+        env={**os.environ, MARK: str(settings.home)},
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert left.stdout.readline()
+        assert "1 processes are left of an `up` that was killed" in text_of(read_status(settings))
+    finally:
+        left.kill()
+        left.communicate()
+
+
+@pytest.fixture
+def run_status(monkeypatch):
+    def run(home, *arguments: str):
+        monkeypatch.setenv("YTCAPTION_HOME", str(home))
+        monkeypatch.delenv("YTCAPTION_DATABASE_URL", raising=False)
+        app = Typer()
+        app.command()(status)
+        return CliRunner().invoke(app, arguments)
+
+    return run
+
+
+def test_a_home_that_nobody_used_is_left_alone(tmp_path, run_status):
+    """Status 3, a sentence, and no file made."""
+    result = run_status(tmp_path / "home")
+    assert result.exit_code == 3
+    assert "Nothing has been transcribed on this home yet." in result.output
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_database_at_rest_is_read_and_left_at_rest(tmp_path, run_status):
+    """The counts are told although nothing runs, and nothing runs afterwards."""
+    with embedded_server(tmp_path):
+        pass
+    result = run_status(tmp_path, "--json")
+    assert result.exit_code == 3
+    document = json.loads(result.stdout)
+    assert document["counts"]["queued"] == 0
+    assert not document["postgres_runs"]
+    assert not read_status(Settings(home=tmp_path)).postgres_runs
+
+
+def test_a_database_that_is_gone_is_said(tmp_path):
+    """The rest of the report still comes."""
+    report = read_status(
+        Settings(home=tmp_path, database_url="postgresql://u:secret@127.0.0.1:9/ytcaption")
+    )
+    assert report.counts is None
+    assert "does not answer" in report.problem
+    assert "secret" not in text_of(report)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.4, "0 s"), (42, "42 s"), (185, "3 min 5 s"), (7620, "2 h 7 min"), (442_800, "5 d 3 h")],
+)
+def test_durations_are_short(seconds, expected):
+    """Two units at most."""
+    assert duration(seconds) == expected

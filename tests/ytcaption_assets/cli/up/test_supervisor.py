@@ -1,0 +1,317 @@
+"""Processes are kept running, and none is left."""
+
+import dataclasses
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from ytcaption_assets.cli.up.orphans import MARK, end_leftovers, group_members, leftover_processes
+from ytcaption_assets.cli.up.process_output import ProcessOutput
+from ytcaption_assets.cli.up.programs import Policy, ProcessGaveUp, Program
+from ytcaption_assets.cli.up.supervisor import Supervisor
+
+QUICK = Policy(backoff_s=(0.05,), max_failures=3, steady_s=30, start_s=5, stop_s=1)
+SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+
+
+class Harness:
+    """A supervisor over small Python programs, in this thread; a helper thread acts on it."""
+
+    def __init__(self, home: Path, programs: list[Program], policy: Policy = QUICK) -> None:
+        self.text = io.StringIO()
+        self.home = home
+        self.pids: dict[str, list[int]] = {}
+        self.ready = threading.Event()
+        output = ProcessOutput(Console(file=self.text), ["up", *(each.name for each in programs)])
+        self.supervisor = Supervisor(
+            programs,
+            environment={**os.environ, MARK: str(home)},
+            output=output,
+            on_change=self._changed,
+            on_ready=lambda seconds: self.ready.set(),
+            policy=policy,
+        )
+
+    def _changed(self, children) -> None:
+        for child in children:
+            if child.process is not None:
+                pids = self.pids.setdefault(child.program.name, [])
+                if child.process.pid not in pids:
+                    pids.append(child.process.pid)
+
+    def run(self, act) -> float:
+        """Runs, and when all are ready `act` in another thread; gives the seconds of the stop."""
+        stopped_at = []
+
+        def helper() -> None:
+            try:
+                assert self.ready.wait(10)
+                act()
+            finally:
+                stopped_at.append(time.monotonic())
+                self.supervisor.request_stop()
+
+        thread = threading.Thread(target=helper)
+        thread.start()
+        self.supervisor.run()
+        took_s = time.monotonic() - stopped_at[0]
+        thread.join()
+        return took_s
+
+    def wait_for(self, condition) -> None:
+        deadline = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < deadline, self.text.getvalue()
+            time.sleep(0.02)
+
+
+def python(name: str, code: str, **options) -> Program:
+    return Program(name, (sys.executable, "-c", code), lambda started_at: True, **options)
+
+
+def test_a_killed_process_is_started_again(tmp_path):
+    """SIGKILL of a child brings a new one with a new pid, and says so."""
+    harness = Harness(tmp_path, [python("one", SLEEP)])
+
+    def act() -> None:
+        os.kill(harness.pids["one"][0], signal.SIGKILL)
+        harness.wait_for(lambda: len(harness.pids["one"]) == 2)
+
+    harness.run(act)
+    assert "one was ended by SIGKILL; it is started again in 0.05 s" in harness.text.getvalue()
+    assert not leftover_processes(tmp_path)
+
+
+def test_what_a_killed_process_had_started_ends_with_it_where_that_is_asked(tmp_path):
+    """Workers of a server would hold its port; runs of the code server go on."""
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(child.pid, flush=True); time.sleep(60)"
+    )
+    programs = [python("server", code, ends_group=True), python("keeper", code)]
+    harness = Harness(tmp_path, programs)
+    workers: dict[str, int] = {}
+
+    def act() -> None:
+        harness.wait_for(lambda: len(re.findall(r"│ \d+$", harness.text.getvalue(), re.M)) == 2)
+        for name in ("server", "keeper"):
+            found = re.search(rf"{name} +│ (\d+)", harness.text.getvalue())
+            assert found
+            workers[name] = int(found[1])
+            os.kill(harness.pids[name][0], signal.SIGKILL)
+            harness.wait_for(lambda name=name: len(harness.pids[name]) == 2)
+
+        def alive() -> set[int]:
+            return {process.pid for process in leftover_processes(tmp_path)}
+
+        harness.wait_for(lambda: workers["server"] not in alive())
+        assert workers["keeper"] in alive()
+
+    harness.run(act)
+    for process in leftover_processes(tmp_path):
+        process.kill()
+
+
+def test_the_others_go_on_without_one_that_is_not_needed(tmp_path):
+    """Once it was ready it is tried again for as long as it takes, with longer pauses."""
+    dying = python("dying", "import os, time; time.sleep(.2); os.abort()", is_needed=False)
+    harness = Harness(
+        tmp_path, [python("one", SLEEP), dying], dataclasses.replace(QUICK, patience_s=0.3)
+    )
+    harness.run(lambda: harness.wait_for(lambda: len(harness.pids["dying"]) == 6))
+    assert len(harness.pids["one"]) == 1
+    assert "it is started again in 0.3 s" in harness.text.getvalue()
+
+
+def test_a_process_that_keeps_dying_ends_everything_with_its_last_lines(tmp_path):
+    """After the allowed failures in a row the others are stopped and the reason is told."""
+    dying = python(
+        "dying", "import os, time; print('no luck', flush=True); time.sleep(.3); os.abort()"
+    )
+    harness = Harness(tmp_path, [python("one", SLEEP), dying])
+    with pytest.raises(ProcessGaveUp, match=r"dying died 3 times in a row(.|\n)*no luck"):
+        harness.supervisor.run()
+    assert len(harness.pids["dying"]) == 3
+    assert not leftover_processes(tmp_path)
+
+
+def test_a_process_that_cannot_start_is_not_tried_again(tmp_path):
+    """An exit status before it was ever ready is a wrong installation, not an accident."""
+    broken = Program(
+        "broken", (sys.executable, "-c", "import no_such_module"), lambda started_at: False
+    )
+    harness = Harness(tmp_path, [python("one", SLEEP), broken])
+    with pytest.raises(ProcessGaveUp, match="No module named 'no_such_module'"):
+        harness.supervisor.run()
+    assert len(harness.pids["broken"]) == 1
+    assert not leftover_processes(tmp_path)
+
+
+def test_a_process_that_never_answers_ends_everything(tmp_path):
+    """Readiness has a time limit."""
+    silent = Program("silent", (sys.executable, "-c", SLEEP), lambda started_at: False)
+    harness = Harness(tmp_path, [silent], Policy(start_s=0.5, stop_s=1))
+    with pytest.raises(ProcessGaveUp, match="silent was not ready"):
+        harness.supervisor.run()
+    assert not leftover_processes(tmp_path)
+
+
+def test_processes_start_in_order_and_stop_in_reverse(tmp_path):
+    """What depends on another starts after it and is stopped before it."""
+    log = tmp_path / "order"
+    code = (
+        "import signal, sys, time\n"
+        f"log = open({str(log)!r}, 'a', buffering=1)\n"
+        "def end(*_): log.write(f'-{sys.argv[1]}\\n'); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end); log.write(f'+{sys.argv[1]}\\n'); time.sleep(60)"
+    )
+
+    def program(name: str, **options) -> Program:
+        return Program(
+            name,
+            (sys.executable, "-c", code, name),
+            lambda _: log.exists() and f"+{name}\n" in log.read_text(),
+            **options,
+        )
+
+    harness = Harness(tmp_path, [program("first"), program("second", after=("first",))])
+    harness.run(lambda: None)
+    assert log.read_text().split() == ["+first", "+second", "-second", "-first"]
+
+
+def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path):
+    """After the patience SIGKILL goes to the process group."""
+    code = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "time.sleep(60)"
+    )
+    harness = Harness(tmp_path, [python("deaf", code)])
+    took_s = harness.run(lambda: harness.wait_for(lambda: len(leftover_processes(tmp_path)) == 2))
+    assert 0.9 < took_s < 3
+    assert not leftover_processes(tmp_path)
+
+
+def test_a_process_without_work_is_not_waited_for(tmp_path):
+    """What only waits, such as a server for a call that listens, is killed after its own time."""
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+    idle = python("idle", code, stop_s=0.3, has_work=lambda pid: bool(group_members(pid)))
+    assert Harness(tmp_path, [idle], Policy(stop_s=30)).run(lambda: time.sleep(0.5)) < 3
+    assert not leftover_processes(tmp_path)
+
+
+def test_work_in_the_group_gets_the_whole_time_to_end(tmp_path):
+    """A run that is still writing is not cut short with the server it belongs to."""
+    done = tmp_path / "done"
+    run = (
+        "import signal, time\n"
+        "def end(*_):\n"
+        f"    time.sleep(1); open({str(done)!r}, 'w').close(); raise SystemExit\n"
+        "signal.signal(15, end); print('run', flush=True); time.sleep(60)"
+    )
+    server = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(15, signal.SIG_IGN)\n"
+        f"subprocess.Popen([sys.executable, '-c', {run!r}])\n"
+        "time.sleep(60)"
+    )
+    working = python("server", server, stop_s=0.2, has_work=lambda pid: bool(group_members(pid)))
+    harness = Harness(tmp_path, [working], Policy(stop_s=10))
+    took_s = harness.run(
+        lambda: harness.wait_for(lambda: "server │ run" in harness.text.getvalue())
+    )
+    assert done.exists()
+    assert 1 < took_s < 5
+    assert not leftover_processes(tmp_path)
+
+
+def test_a_second_stop_request_does_not_wait(tmp_path):
+    """The second Ctrl-C kills at once."""
+    deaf = f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEP}"
+    harness = Harness(tmp_path, [python("deaf", deaf)], Policy(stop_s=30))
+
+    def act() -> None:
+        harness.wait_for(lambda: "deaf │ up" in harness.text.getvalue())
+        threading.Timer(0.5, harness.supervisor.request_stop).start()
+
+    assert harness.run(act) < 3
+
+
+def test_children_heed_sigint_even_when_ours_is_ignored(tmp_path):
+    """A shell's `&` ignores SIGINT; inherited, Dagster would ignore SIGTERM too (rule 38)."""
+    code = "import signal, time; print(signal.getsignal(signal.SIGINT), flush=True); time.sleep(60)"
+    harness = Harness(tmp_path, [python("one", code)])
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        harness.run(lambda: harness.wait_for(lambda: "one │ <" in harness.text.getvalue()))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "default_int_handler" in harness.text.getvalue()
+
+
+def test_children_end_when_the_supervisor_is_killed(tmp_path):
+    """SIGKILL of the supervisor leaves its children a SIGTERM."""
+    code = f"""
+import os, sys
+from rich.console import Console
+from ytcaption_assets.cli.up.process_output import ProcessOutput
+from ytcaption_assets.cli.up.programs import Program
+from ytcaption_assets.cli.up.supervisor import Supervisor
+sleep = "print('runs', flush=True); import time; time.sleep(60)"
+one = Program("one", (sys.executable, "-c", sleep), lambda _: False)
+Supervisor([one], environment=dict(os.environ, {MARK}={str(tmp_path)!r}),
+           output=ProcessOutput(Console(), ["one", "up"])).run()
+"""
+    supervisor = psutil.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert supervisor.stdout is not None
+    assert supervisor.stdout.readline() == "one │ runs\n"  # past the program that starts it
+    assert leftover_processes(tmp_path)
+    supervisor.kill()
+    supervisor.communicate()
+    deadline = time.monotonic() + 10
+    while leftover_processes(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not leftover_processes(tmp_path)
+
+
+def test_leftovers_in_sessions_of_their_own_are_ended(tmp_path):
+    """Whatever inherits the mark is found, wherever it has gone, and nothing else is."""
+    ignore = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+    marked = [
+        psutil.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, MARK: str(tmp_path)},
+            start_new_session=True,
+        )
+        for code in ("import time; time.sleep(60)", ignore)
+    ]
+    other = psutil.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        env={**os.environ, MARK: str(tmp_path / "another")},
+    )
+    try:
+        deadline = time.monotonic() + 5
+        while len(leftover_processes(tmp_path)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)  # until the second ignores SIGTERM
+        assert end_leftovers(tmp_path, patience_s=0.3) == 2
+        assert not leftover_processes(tmp_path)
+        assert other.is_running()
+        assert [process.wait() for process in marked] == [-signal.SIGTERM, -signal.SIGKILL]
+    finally:
+        for process in (*marked, other):
+            if process.is_running():
+                process.kill()
+            process.wait()

@@ -1,0 +1,338 @@
+"""`ytcaption up` with its real processes."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from resources.postgres.urls import database_urls
+from resources.worker.client import worker_at, worker_socket
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.orphans import leftover_processes
+from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
+
+COMMAND = (sys.executable, "-m", "ytcaption_assets.cli.main")
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """The usual one, without settings of whoever runs the tests."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("YTCAPTION_")}
+    ports = {"YTCAPTION_API_PORT": "0", "YTCAPTION_WEBSERVER_PORT": "0"}
+    return {**usual, **ports, "YTCAPTION_HOME": str(home), **settings}
+
+
+class Up:
+    """An `up` on a home of its own, which can be started again; with settings of one's own.
+
+    Attributes:
+        options: of the command.
+    """
+
+    options: tuple[str, ...] = ()
+
+    def __init__(self, home: Path, directory: Path, **more: str) -> None:
+        self.home = home
+        self.more = more
+        self.settings = Settings(home=home, _env_file=None)  # pyright: ignore[reportCallIssue]
+        self.directory = directory
+        self.lines: list[str] = []
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        self.lines.clear()
+        self.process = subprocess.Popen(
+            [*COMMAND, "up", *self.options],
+            cwd=self.directory,
+            env=environment(self.home, **self.more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
+        self.wait_for(lambda: any("everything is ready" in line for line in self.lines), 240)
+
+    def _read(self, pipe) -> None:
+        self.lines.extend(iter(pipe.readline, ""))
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def state(self) -> UpState:
+        state = read_state(self.home)
+        assert state is not None
+        return state
+
+    def child(self, name: str) -> ProcessState:
+        return next(each for each in self.state.processes if each.name == name)
+
+    def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.alive, "".join(self.lines)
+            assert time.monotonic() < deadline, "".join(self.lines)
+            time.sleep(0.1)
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Another command on the same home."""
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            env=environment(self.home, **self.more, **settings),
+            capture_output=True,
+            text=True,
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """All that have to do with this home: by their environment or their command line."""
+        found = set(leftover_processes(self.home))
+        for process in psutil.process_iter():
+            try:
+                if str(self.home) in " ".join(process.cmdline()):
+                    found.add(process)
+            except psutil.Error:
+                continue
+        return sorted(found, key=lambda process: process.pid)
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Up]:
+    # Short, since a socket's path has room for 107 bytes.
+    root = Path(tempfile.mkdtemp(prefix="ytcup", dir="/tmp"))
+    directory = root / "elsewhere"
+    (directory / "api").mkdir(parents=True)
+    (directory / "api" / "__init__.py").write_text("raise ImportError('not ours')")
+    installation = Up(root / "home", directory)
+    try:
+        yield installation
+    finally:
+        if installation.process is not None and installation.alive:
+            installation.process.terminate()
+            installation.process.wait(30)
+        for process in installation.processes():
+            process.kill()
+        shutil.rmtree(root)
+
+
+@pytest.fixture
+def up(installation: Up) -> Up:
+    """A running `up`; an earlier test may have ended it."""
+    if not installation.alive:
+        installation.start()
+    return installation
+
+
+def get(host: str, port: int | None, path: str, headers: dict[str, str] | None = None) -> int:
+    assert port is not None
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    try:
+        connection.request("GET", path, headers=headers or {})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_everything_answers_and_status_says_so(up: Up):
+    """All of its processes and Postgres run; each line is marked by its process."""
+    assert get(up.state.api_host, up.state.api_port, "/healthz") == 200
+    assert get(up.state.api_host, up.state.api_port, "/readyz") == 200
+    assert get("127.0.0.1", up.state.webserver_port, "/server_info") == 200
+    marks = {line.partition(" │ ")[0].strip() for line in up.lines}
+    assert {"up", "code", "webserver", "api"} <= marks
+    result = up.run("status", "--json")
+    report = json.loads(result.stdout)
+    assert {each["name"]: each["health"] for each in report["processes"]} == dict.fromkeys(
+        ("up", "code", "runs", "children", "daemon", "webserver", "api", "notifier", "worker-0"),
+        "ok",
+    )
+    assert (report["workers"]["worker-0"]["jobs"], report["workers"]["worker-0"]["slots"]) == (0, 8)
+    assert report["postgres_runs"]
+    assert report["counts"] == dict.fromkeys(
+        ("queued", "running", "completed", "failed", "canceled"), 0
+    )
+    assert result.returncode == 0
+
+
+def test_nothing_listens_beyond_this_machine(up: Up):
+    """Neither page asks who is calling (rules 21 and 47)."""
+    listening = [
+        connection
+        for process in leftover_processes(up.home)
+        for connection in process.net_connections(kind="tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    ports = {up.state.api_port, up.state.webserver_port}
+    assert {(each.laddr.ip, each.laddr.port) for each in listening} == {
+        ("127.0.0.1", port) for port in ports
+    }
+
+
+def test_a_second_up_on_the_home_is_refused(up: Up):
+    """One sentence, exit status 1, and the first is not disturbed."""
+    assert up.process is not None
+    result = up.run("up")
+    assert result.returncode == 1
+    assert f"already runs on {up.home} as process {up.process.pid}" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert up.alive
+
+
+def test_a_killed_daemon_is_started_again(up: Up):
+    """A new one beats within seconds; the others go on."""
+    before, code = up.child("daemon"), up.child("code")
+    os.kill(before.pid, signal.SIGKILL)
+    up.wait_for(lambda: any("daemon was ended by SIGKILL" in line for line in up.lines))
+    up.wait_for(lambda: sum("daemon is ready" in line for line in up.lines) == 2)
+    assert up.child("daemon").pid != before.pid
+    assert up.child("daemon").restarts == 1
+    assert up.child("code") == code
+
+
+def test_a_killed_worker_is_started_again(up: Up):
+    """Its socket answers again, and the others went on meanwhile."""
+    before, code = up.child("worker-0"), up.child("code")
+    os.kill(before.pid, signal.SIGKILL)
+    up.wait_for(lambda: sum("worker-0 is ready" in line for line in up.lines) == 2)
+    assert worker_at(worker_socket(up.home, 0)).health() is not None
+    assert up.child("worker-0").restarts == 1
+    assert up.child("code") == code
+    assert "worker-0: 0 of 8 slots, " in up.run("status").stdout
+
+
+def test_a_killed_postgres_is_started_again(up: Up):
+    """It answers soon, and so does what stands on it."""
+    pid_file = up.home / "postgres" / "data" / "postmaster.pid"
+    os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+
+    def answers() -> bool:
+        try:
+            psycopg.connect(database_urls(up.settings).admin, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return get(up.state.api_host, up.state.api_port, "/readyz") == 200
+
+    up.wait_for(lambda: not answers(), 5)
+    up.wait_for(answers)
+
+
+@pytest.mark.slow
+def test_the_next_up_ends_what_a_killed_one_left(up: Up):
+    """A suspended process heeds no SIGTERM, so it survives its parent until the next start."""
+    assert up.process is not None
+    left = psutil.Process(up.child("daemon").pid)
+    left.suspend()
+    up.process.kill()
+    up.process.wait()
+    time.sleep(1)
+    assert left.is_running()
+    assert "left of an `up` that was killed" in up.run("status").stdout
+    up.start()
+    assert any("that an earlier `ytcaption up` left" in line for line in up.lines)
+    assert not left.is_running()
+    assert up.run("status").returncode == 0
+
+
+def test_ctrl_c_leaves_no_process(up: Up):
+    """All end in order, in some 5 s, or 15 s on a busy machine; exit status 0."""
+    assert up.process is not None
+    assert len(up.processes()) >= 5
+    began = time.monotonic()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(30) == 0
+    assert time.monotonic() - began < 20
+    assert up.processes() == []
+    assert read_state(up.home) is None
+    assert any(line == "up        │ stopped\n" for line in up.lines)
+
+
+@pytest.mark.slow
+def test_with_a_key_up_answers_beyond_this_machine(installation: Up):
+    """Who has the key, nobody else; the key was made with nothing running."""
+    key = installation.run("keys", "create", "laptop").stdout.strip()
+    installation.more = {"YTCAPTION_API_HOST": "0.0.0.0"}
+    installation.start()
+    port = installation.state.api_port
+    assert get("127.0.0.1", port, "/healthz") == 200
+    assert get("127.0.0.1", port, "/api/v1/options") == 401
+    assert get("127.0.0.1", port, "/api/v1/options", {"Authorization": f"Bearer {key}"}) == 200
+    assert not any(key.split("_")[2] in line for line in installation.lines)
+    assert installation.process is not None
+    installation.process.send_signal(signal.SIGINT)
+    assert installation.process.wait(30) == 0
+    installation.more = {}
+
+
+def refused(tmp_path: Path, *arguments: str, asks_database: bool = False, **settings: str) -> str:
+    """The one sentence of an `up` that does not start."""
+    home = Path(settings.setdefault("YTCAPTION_HOME", str(tmp_path / "home")))
+    result = subprocess.run(
+        [*COMMAND, "up", *arguments],
+        env=environment(home, **settings),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert not leftover_processes(home)
+    assert (home / "postgres").exists() is asks_database
+    return result.stderr
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path):
+    """With the holder and the setting, before anything is started."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        said = refused(tmp_path, "--port", str(port))
+    assert f"Port {port} is in use by process {os.getpid()}" in said
+    assert "YTCAPTION_API_PORT" in said
+
+
+def test_an_address_beyond_this_machine_needs_keys(tmp_path):
+    """Rule 21: one sentence, which says how."""
+    said = refused(tmp_path, "--host", "0.0.0.0", asks_database=True)
+    assert "does not bind to 0.0.0.0: no API keys exist" in said
+    assert "`ytcaption keys create NAME`" in said
+
+
+def test_settings_of_jwt_that_do_not_fit_are_one_sentence(tmp_path):
+    """A secret that can be guessed opens nothing."""
+    said = refused(
+        tmp_path,
+        YTCAPTION_JWT_SECRET="short",
+        YTCAPTION_JWT_ISSUER="i",
+        YTCAPTION_JWT_AUDIENCE="a",
+    )
+    assert "YTCAPTION_JWT_SECRET is shorter than 32 characters" in said
+
+
+def test_an_unknown_site_is_one_sentence(tmp_path):
+    """The API would refuse it, again and again, after all the rest has started."""
+    said = refused(tmp_path, YTCAPTION_SITES="youtube,yuotube")
+    assert "YTCAPTION_SITES names sites that yt-dlp does not know: yuotube" in said
+
+
+def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path):
+    """With the setting to change."""
+    assert "Set YTCAPTION_HOME" in refused(tmp_path, YTCAPTION_HOME="/proc/self/ytcaption")
+
+
+def test_a_database_that_does_not_answer_is_one_sentence(tmp_path):
+    """Without its address and password."""
+    url = "postgresql://captioner:secret@127.0.0.1:9/ytcaption"
+    said = refused(tmp_path, YTCAPTION_DATABASE_URL=url)
+    assert "does not answer" in said
+    assert "secret" not in said

@@ -1,0 +1,1 @@
+"""What every part speaks of: the domain, the settings, the client for Python."""

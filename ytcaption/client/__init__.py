@@ -1,0 +1,1 @@
+"""A Python client of the REST API: `from ytcaption.client.client import Client`."""

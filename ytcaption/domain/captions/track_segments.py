@@ -1,0 +1,193 @@
+"""Cues of a caption track -> segments of a transcript: each word once, times that never go back."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from zlib import compress
+
+from ytcaption.domain.caption_choice import TrackKind
+from ytcaption.domain.captions.track_parsing import TrackCue, TrackLine, TrackWord, read_track
+from ytcaption.domain.captions.units import needs_no_space
+from ytcaption.domain.transcripts.transcript import Segment, Word
+
+_ADJACENT_S = 0.1
+"""As near the next cue follows one that it rolls on from."""
+
+_ROLLING_SHARE, _ROLLING_CUES = 0.3, 3
+"""A track rolls when so many of its cues repeat what the one before has shown."""
+
+_LONGEST_WORD_S = 2.0
+"""Of words with times: what follows is silence, though the line is still shown."""
+
+_SHORTEST_S = 0.001
+
+
+@dataclass(frozen=True)
+class CaptionTrack:
+    """A track as its source gave it.
+
+    Attributes:
+        extension: of those that `read_track` reads.
+    """
+
+    extension: str
+    data: bytes
+
+    def segments(self, kind: TrackKind) -> tuple[Segment, ...]:
+        """What it says; empty where that is nothing.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        rolls = True if kind == "automatic" else None
+        if self.extension == "json3":
+            rolls = False  # each event holds new words alone
+        return track_segments(read_track(self.data, self.extension), rolls=rolls)
+
+
+@dataclass(frozen=True)
+class CaptionReference:
+    """Captions that people made, in the language that is spoken: what is heard is measured by
+    them.
+
+    Attributes:
+        language: Whisper's code.
+    """
+
+    language: str
+    track: CaptionTrack
+
+
+def track_segments(cues: Sequence[TrackCue], *, rolls: bool | None = None) -> tuple[Segment, ...]:
+    """Segments in time order that do not overlap, a segment a cue that says something new.
+
+    Words have the track's times where it has them, else their share of the cue's by length.
+
+    Args:
+        rolls: see `flattened`.
+    """
+    shown = _once(flattened(cues, rolls=rolls))
+    segments = []
+    for index, (cue, after) in enumerate(zip(shown, [*shown[1:], None], strict=False)):
+        end_s = cue.end_s if after is None else min(cue.end_s, after.start_s)
+        words = _timed(cue, max(end_s, cue.start_s + _SHORTEST_S))
+        text = "".join(word.text for word in words)
+        packed = text.encode()
+        segments.append(
+            Segment(
+                index=index,
+                start_s=words[0].start_s,
+                end_s=words[-1].end_s,
+                text=text,
+                words=words,
+                avg_logprob=0.0,
+                no_speech_prob=0.0,
+                compression_ratio=round(len(packed) / len(compress(packed)), 3),
+                temperature=0.0,
+            )
+        )
+    return tuple(segments)
+
+
+def flattened(cues: Sequence[TrackCue], *, rolls: bool | None = None) -> list[TrackCue]:
+    """The cues in time order, each with what the one before has not shown, on one line; those
+    without are left out.
+
+    Args:
+        rolls: whether lines stay on the screen while the next ones come; None: where a good part
+            of the cues repeats what the one before has shown.
+    """
+    ordered = sorted(cues, key=lambda cue: cue.start_s)
+    known = [0, *(_repeated(before, cue) for before, cue in pairwise(ordered))][: len(ordered)]
+    if rolls is None:
+        repeating = sum(count > 0 for count in known)
+        rolls = repeating >= max(_ROLLING_CUES, _ROLLING_SHARE * len(ordered))
+    if not rolls:
+        known = [0] * len(ordered)
+    fresh = []
+    for cue, count in zip(ordered, known, strict=True):
+        words = _words(cue.lines)[count:]
+        if words:
+            fresh.append(TrackCue(cue.start_s, cue.end_s, (words,)))
+    return fresh
+
+
+def _repeated(before: TrackCue, cue: TrackCue) -> int:
+    """Words at the cue's beginning that stood at the end of the one before.
+
+    Whole lines are compared, so that a word that ends one line and begins the next is none; the
+    last of them may have grown. A line with times of its own is new.
+    """
+    if cue.start_s > before.end_s + _ADJACENT_S:
+        return 0
+    shown = [_texts(line) for line in before.lines]
+    lines = [_texts(line) for line in cue.lines]
+    timed = [any(word.start_s is not None for word in line) for line in cue.lines]
+    for count in range(min(len(shown), len(lines)), 0, -1):
+        *whole, last = shown[-count:]
+        if any(timed[:count]) or lines[: count - 1] != whole:
+            continue
+        if lines[count - 1][: len(last)] == last:
+            return sum(map(len, whole)) + len(last)
+    return 0
+
+
+def _texts(line: TrackLine) -> list[str]:
+    return [word.text.strip() for word in line]
+
+
+def _words(lines: Iterable[TrackLine]) -> TrackLine:
+    """All words of the lines, as they are written on one."""
+    words: list[TrackWord] = []
+    for line in lines:
+        for place, word in enumerate(line):
+            joined = bool(words) and needs_no_space(words[-1].text, word.text)
+            apart = place == 0 and bool(words) and not joined
+            words.append(TrackWord(f" {word.text}", word.start_s) if apart else word)
+    return tuple(words)
+
+
+def _once(cues: Sequence[TrackCue]) -> list[TrackCue]:
+    """Cues that begin at the same moment as one."""
+    joined: list[TrackCue] = []
+    for cue in cues:
+        if joined and cue.start_s - joined[-1].start_s < 2 * _SHORTEST_S:
+            last = joined.pop()
+            lines = (_words((*last.lines, *cue.lines)),)
+            cue = TrackCue(last.start_s, max(last.end_s, cue.end_s), lines)
+        joined.append(cue)
+    return joined
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A time that the track has: of the word at this place, or of the end."""
+
+    place: int
+    time_s: float
+
+
+def _timed(cue: TrackCue, end_s: float) -> tuple[Word, ...]:
+    """The words of a flattened cue with times between its start and `end_s`."""
+    words = cue.lines[0]
+    first = words[0].start_s
+    known = [_Known(0, cue.start_s if first is None else min(max(first, cue.start_s), end_s))]
+    for place, word in enumerate(words[1:], 1):
+        if word.start_s is not None and known[-1].time_s <= word.start_s <= end_s:
+            known.append(_Known(place, word.start_s))
+    has_times = any(word.start_s is not None for word in words)
+    last = known[-1]
+    if has_times:
+        end_s = min(end_s, last.time_s + _LONGEST_WORD_S * (len(words) - last.place))
+    timed: list[Word] = []
+    for here, there in pairwise([*known, _Known(len(words), end_s)]):
+        span = words[here.place : there.place]
+        letters = [max(len(word.text.strip()), 1) for word in span]
+        step_s = (there.time_s - here.time_s) / sum(letters)
+        at_s = here.time_s
+        for word, length in zip(span, letters, strict=True):
+            after_s = at_s + step_s * length
+            text = word.text if timed else word.text.strip()
+            timed.append(Word(round(at_s, 3), round(after_s, 3), text, 1.0))
+            at_s = after_s
+    return tuple(timed)

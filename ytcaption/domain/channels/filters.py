@@ -1,0 +1,160 @@
+"""Which of a channel's items are taken, and why the others are not."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Literal
+
+import re2
+
+from ytcaption.domain.channels.channel import ChannelFilters, ListedItem
+from ytcaption.domain.errors import InvalidOption
+
+ItemState = Literal["new", "queued", "filtered", "waiting", "refused", "gone", "erased"]
+"""`new`: to be taken; `queued`: a request was made; `filtered`: left out; `waiting`: not over yet;
+`refused`: cannot be had or asked for; `gone`: was there, and is private or deleted now; `erased`:
+its transcription was, and it is never taken again."""
+
+NOT_NEWEST = "not_newest"
+"""Why an item is left out that is older than the newest ones that are wanted."""
+
+MISSING = "missing"
+"""Why an item is gone that the list leaves out without saying more."""
+
+GONE = frozenset({"private", "deleted", MISSING})
+"""Of reasons why an item cannot be had: for nobody any more."""
+
+LONGEST_EXPRESSION = 500
+_EXPRESSION_BYTES = 4 * 1024 * 1024  # that re2 may take to compile and to run one
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of an item that has no transcription yet.
+
+    Attributes:
+        reason: a word, such as `title`, `too_short` or `private`; None for what is to be taken.
+    """
+
+    state: ItemState
+    reason: str | None = None
+
+
+def verdict(item: ListedItem, filters: ChannelFilters, now: datetime) -> Verdict:
+    """By the item alone: that only the newest are wanted is for who has the whole list.
+
+    Args:
+        now: aware; what is to be published later waits.
+    """
+    if item.unavailable is not None:
+        return Verdict("gone" if item.unavailable in GONE else "refused", item.unavailable)
+    left_out = why_left_out(item, filters, now)
+    if left_out is not None:
+        return Verdict("filtered", left_out)
+    if item.live in ("upcoming", "live"):
+        return Verdict("waiting", item.live)
+    if item.published_at is not None and item.published_at > now:
+        return Verdict("waiting", "upcoming")
+    return Verdict("new")
+
+
+def why_left_out(item: ListedItem, filters: ChannelFilters, now: datetime) -> str | None:
+    """The first filter that it does not pass, as a word; None where it passes all. What the listing
+    does not say of it passes.
+
+    Args:
+        now: aware; dates of publishing after it, which only announce, are not looked at.
+    """
+    title = item.source.title or ""
+    if filters.skip_live and item.live is not None:
+        return "live"
+    if filters.skip_shorts and item.is_short:
+        return "short"
+    if filters.title_include and not _expression(filters.title_include).search(title):
+        return "title"
+    if filters.title_exclude and _expression(filters.title_exclude).search(title):
+        return "title_excluded"
+    duration_s = item.duration_s
+    if duration_s is not None and item.live != "live":  # a live one has some of it so far
+        if filters.min_duration_s is not None and duration_s < filters.min_duration_s:
+            return "too_short"
+        if filters.max_duration_s is not None and duration_s > filters.max_duration_s:
+            return "too_long"
+    published_at = item.published_at
+    if filters.from_date and published_at and published_at <= now:
+        day = published_at.astimezone(UTC).date()
+        if day < filters.from_date:
+            return "too_old"
+    return None
+
+
+def asks_for_facts(item: ListedItem) -> bool:
+    """Whether what is known of an item is too little to take it: feeds of video sites say neither
+    how long a video is, nor that a premiere is only announced."""
+    return item.unavailable is None and item.duration_s is None and item.live is None
+
+
+def checked_filters(
+    *,
+    title_include: str | None = None,
+    title_exclude: str | None = None,
+    min_duration_s: float | None = None,
+    max_duration_s: float | None = None,
+    from_date: date | None = None,
+    newest: int | None = None,
+    skip_shorts: bool = False,
+    skip_live: bool = False,
+) -> ChannelFilters:
+    """Filters that can be applied, from what a person typed.
+
+    Raises:
+        InvalidOption: with what would be right.
+    """
+    for name, expression in (("title_include", title_include), ("title_exclude", title_exclude)):
+        if expression:
+            _check_expression(name, expression)
+    for name, seconds in (("min_duration_s", min_duration_s), ("max_duration_s", max_duration_s)):
+        if seconds is not None and not 0 <= seconds < 1e9:  # NaN is refused, too
+            raise InvalidOption(f"{name} is a number of seconds, 0 or more.")
+    if (
+        min_duration_s is not None
+        and max_duration_s is not None
+        and min_duration_s > max_duration_s
+    ):
+        raise InvalidOption("min_duration_s is greater than max_duration_s: nothing would pass.")
+    if newest is not None and not 1 <= newest <= 1_000_000:
+        raise InvalidOption("newest is a whole number from 1 to 1,000,000.")
+    return ChannelFilters(
+        title_include=title_include or None,
+        title_exclude=title_exclude or None,
+        min_duration_s=min_duration_s,
+        max_duration_s=max_duration_s,
+        from_date=from_date,
+        newest=newest,
+        skip_shorts=skip_shorts,
+        skip_live=skip_live,
+    )
+
+
+def _check_expression(name: str, expression: str) -> None:
+    if len(expression) > LONGEST_EXPRESSION:
+        raise InvalidOption(f"{name} is longer than {LONGEST_EXPRESSION} characters.")
+    try:
+        _expression(expression)
+    except (re2.error, UnicodeError) as error:
+        said = error.args[0] if error.args else ""
+        said = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        raise InvalidOption(
+            f"{name} is no regular expression that can be used: {said}. RE2's syntax is meant, "
+            "which has no look-around and no back-references; 'part [0-9]+|trailer' is one."
+        ) from error
+
+
+@lru_cache(maxsize=512)
+def _expression(expression: str) -> re2._Regexp:
+    """By RE2: its time is linear in the text, whatever the expression, so that none can hang."""
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    options.max_mem = _EXPRESSION_BYTES
+    return re2.compile(expression, options)

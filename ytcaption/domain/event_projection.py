@@ -1,0 +1,213 @@
+"""A transcription's row as its events tell it: each event changes what the ones before have made.
+
+What is no part of it: options (they may hold text), the error's message, owner, and all that passes
+(heartbeat, stage, progress, the time of the next attempt).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ytcaption.domain.events import EventType
+
+_TRANSCRIPT = (
+    "document_key",
+    "document_sha256",
+    "language",
+    "language_probability",
+    "duration_s",
+    "speech_s",
+    "segment_count",
+    "word_count",
+    "dropped_count",
+)
+_TIMES = ("created_at", "queued_at", "started_at", "completed_at")
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What an event says.
+
+    Attributes:
+        data: as the event's type has it.
+    """
+
+    event_type: str
+    timestamp: datetime
+    media_id: str
+    run_id: str | None
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The columns of `ytcaption.transcription` that follow from events.
+
+    Attributes:
+        is_erased: the row may be gone.
+    """
+
+    media_id: str
+    status: str
+    priority: str
+    attempt: int
+    series_start: int
+    created_at: datetime
+    queued_at: datetime
+    started_at: datetime | None = None
+    run_id: str | None = None
+    error_code: str | None = None
+    document_key: str | None = None
+    document_sha256: str | None = None
+    language: str | None = None
+    language_probability: float | None = None
+    duration_s: float | None = None
+    speech_s: float | None = None
+    segment_count: int | None = None
+    word_count: int | None = None
+    dropped_count: int | None = None
+    completed_at: datetime | None = None
+    is_erased: bool = False
+
+    def columns(self) -> dict[str, Any]:
+        """Values by column."""
+        return {name: getattr(self, name) for name in REPLAYED}
+
+
+REPLAYED = tuple(field.name for field in fields(Projection) if field.name != "is_erased")
+"""Columns that are compared."""
+
+
+def apply(before: Projection | None, event: Happened) -> Projection | None:
+    """The row after an event.
+
+    Args:
+        before: None: no event has told of it yet. Most events then tell too little to begin with.
+    """
+    if event.event_type == EventType.TRANSCRIPTION_CREATED:
+        return _created(event)
+    if event.event_type == EventType.SNAPSHOT_TAKEN:
+        return _recorded(event)
+    change = _CHANGES.get(event.event_type)
+    if before is None or change is None:
+        return before
+    return change(before, event)
+
+
+def _created(event: Happened) -> Projection:
+    return Projection(
+        media_id=event.media_id,
+        status="queued",
+        priority=event.data["priority"],
+        attempt=1,
+        series_start=1,
+        created_at=event.timestamp,
+        queued_at=event.timestamp,
+    )
+
+
+def _recorded(event: Happened) -> Projection:
+    """From all columns, times as seconds since 1970; what is null is left out."""
+    values: dict[str, Any] = {name: event.data.get(name) for name in REPLAYED}
+    for name in _TIMES:
+        if values[name] is not None:
+            values[name] = datetime.fromtimestamp(values[name], UTC)
+    return Projection(**values | {"media_id": event.media_id, "run_id": event.run_id})
+
+
+def _requested(row: Projection, event: Happened) -> Projection:
+    """One who is in a hurry takes the others' along."""
+    hurries = row.status == "queued" and event.data["priority"] == "interactive"
+    return replace(row, priority="interactive") if hurries else row
+
+
+def _result_discarded(row: Projection, _: Happened) -> Projection:
+    return replace(
+        row,
+        document_key=None,
+        document_sha256=None,
+        completed_at=None,
+        status="canceled" if row.status == "completed" else row.status,
+    )
+
+
+def _queued(row: Projection, event: Happened) -> Projection:
+    return replace(
+        row,
+        status="queued",
+        attempt=event.data["attempt"],
+        series_start=event.data["attempt"],
+        priority=event.data["priority"],
+        queued_at=event.timestamp,
+        run_id=None,
+        error_code=None,
+        is_erased=False,
+    )
+
+
+def _started(row: Projection, event: Happened) -> Projection:
+    return replace(
+        row,
+        status="running",
+        run_id=event.run_id,
+        attempt=event.data["attempt"],
+        series_start=event.data["series_start"],
+        started_at=event.timestamp,
+        error_code=None,
+    )
+
+
+def _transcript_stored(row: Projection, event: Happened) -> Projection:
+    return replace(row, **{name: event.data.get(name) for name in _TRANSCRIPT})
+
+
+def _document_rebuilt(row: Projection, event: Happened) -> Projection:
+    return replace(row, document_sha256=event.data["document_sha256"])
+
+
+def _completed(row: Projection, event: Happened) -> Projection:
+    return replace(row, status="completed", completed_at=event.timestamp)
+
+
+def _rested(row: Projection, event: Happened) -> Projection:
+    """At rest, or where the run has left it for another one, queued again."""
+    row = replace(row, status=event.data["status"], error_code=event.data.get("code"))
+    if row.status != "queued":
+        return row
+    return replace(
+        row,
+        attempt=event.data["next_attempt"],
+        series_start=event.data["series_start"],
+        run_id=None,
+    )
+
+
+def _erased(row: Projection, _: Happened) -> Projection:
+    return replace(
+        row,
+        status="canceled",
+        document_key=None,
+        document_sha256=None,
+        completed_at=None,
+        error_code=None,
+        is_erased=True,
+    )
+
+
+_CHANGES: dict[str, Callable[[Projection, Happened], Projection]] = {
+    EventType.REQUESTED: _requested,
+    EventType.RESULT_DISCARDED: _result_discarded,
+    EventType.QUEUED: _queued,
+    EventType.STARTED: _started,
+    EventType.TRANSCRIPT_STORED: _transcript_stored,
+    EventType.DOCUMENT_REBUILT: _document_rebuilt,
+    EventType.TRANSCRIPTION_COMPLETED: _completed,
+    EventType.TRANSCRIPTION_FAILED: _rested,
+    EventType.RETRIED: _rested,
+    EventType.GIVEN_BACK: _rested,
+    EventType.RELEASED: _rested,
+    EventType.CANCELED: _rested,
+    EventType.ERASED: _erased,
+}
+"""Of the others nothing follows for the row."""

@@ -1,0 +1,74 @@
+"""Stretches of speech with their text, as long as who trains a model wants them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ytcaption.domain.transcripts.transcript import Segment, Transcript, Word
+
+PAD_S = 0.1
+"""Of what is before and behind, so that no sound is cut off; never into what else is said."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Text and when it is said, in seconds from the start of the media."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+    @property
+    def duration_s(self) -> float:
+        """Its length."""
+        return self.end_s - self.start_s
+
+
+def clips(transcript: Transcript, *, min_s: float, max_s: float) -> list[Clip]:
+    """Segments in time order, those that are too long cut at their longest pauses.
+
+    What is shorter than `min_s`, or cannot be cut to `max_s`, is left out.
+    """
+    parts = [part for segment in transcript.segments for part in _parts(segment, max_s)]
+    found = []
+    for index, (start_s, end_s, text) in enumerate(parts):
+        before_s = parts[index - 1][1] if index else 0.0
+        after_s = parts[index + 1][0] if index + 1 < len(parts) else transcript.duration_s
+        padded = Clip(
+            min(start_s, max(start_s - PAD_S, (before_s + start_s) / 2, 0.0)),
+            max(end_s, min(end_s + PAD_S, (end_s + after_s) / 2, transcript.duration_s)),
+            text,
+        )
+        clip = padded if padded.duration_s <= max_s else Clip(start_s, end_s, text)
+        if text and min_s <= clip.duration_s <= max_s:
+            found.append(clip)
+    return found
+
+
+def _parts(segment: Segment, max_s: float) -> Iterator[tuple[float, float, str]]:
+    if segment.end_s - segment.start_s <= max_s or not segment.words:
+        yield segment.start_s, segment.end_s, _plain(segment.text)
+        return
+    for words in _cut(segment.words, max_s):
+        yield words[0].start_s, words[-1].end_s, _plain("".join(word.text for word in words))
+
+
+def _cut(words: Sequence[Word], max_s: float) -> Iterator[Sequence[Word]]:
+    """At the longest pause, of equal ones at the most central; the parts again, until they fit."""
+    if words[-1].end_s - words[0].start_s <= max_s or len(words) == 1:
+        yield words
+        return
+    middle = len(words) / 2
+    place = max(
+        range(1, len(words)),
+        key=lambda at: (
+            round(words[at].start_s - words[at - 1].end_s, 2),
+            -abs(at - middle),
+        ),
+    )
+    yield from _cut(words[:place], max_s)
+    yield from _cut(words[place:], max_s)
+
+
+def _plain(text: str) -> str:
+    """On one line."""
+    return " ".join(text.split())

@@ -1,0 +1,45 @@
+"""Asset `library_report`: growth, languages, delays and failures, as one page a day."""
+
+import base64
+
+import dagster as dg
+
+from resources.lake.catalog import TranscriptCatalog
+from resources.object_store.store import ObjectStore
+from resources.reports.report import keep_report, make_report
+from resources.transcriptions.store import RequestStore
+
+
+@dg.asset(
+    deps=["lake_maintenance"],
+    kinds={"html", "duckdb"},
+    owners=["team:analytics"],
+    group_name="library",
+)
+def library_report(
+    context: dg.AssetExecutionContext,
+    request_store: RequestStore,
+    object_store: ObjectStore,
+    transcript_catalog: TranscriptCatalog,
+) -> dg.MaterializeResult:
+    """The library as one HTML page under `reports/`, with its pictures here."""
+    report = make_report(transcript_catalog, request_store.postgres)
+    key = keep_report(object_store, report)
+    growth = report.numbers.growth
+    # What was said stays out of Dagster's storage, where erasing does not reach single pictures.
+    pictures = {
+        plot.name: dg.MetadataValue.md(
+            f"![{plot.title}](data:image/png;base64,{base64.b64encode(plot.png).decode()})"
+        )
+        for plot in report.plots
+        if not plot.holds_text
+    }
+    return dg.MaterializeResult(
+        metadata={
+            "transcriptions": growth[-1]["transcriptions_so_far"] if growth else 0,
+            "audio_h": round(growth[-1]["audio_h_so_far"], 2) if growth else 0.0,
+            "failed_30_days": sum(row["failed"] for row in report.numbers.failures),
+            "dagster/uri": object_store.uri(key),
+            **pictures,
+        }
+    )

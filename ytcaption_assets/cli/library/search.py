@@ -1,0 +1,166 @@
+"""`ytcaption search`: what was said, and where."""
+
+import json
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from ytcaption.domain.errors import InvalidOption
+from ytcaption.domain.languages import WHISPER_LANGUAGES
+from ytcaption.domain.media.deep_links import link_at
+from ytcaption_assets.cli.database import opened_database
+from ytcaption_assets.cli.terminal_text import shown
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from resources.search.results import FoundMedia, FoundPage, Spoken
+
+EXIT_NOTHING = 1
+_DAY = ["%Y-%m-%d"]
+_SOURCES = ("asr", "manual_captions", "automatic_captions")
+_MODES = ("keyword", "semantic", "hybrid")
+_ORDERS = ("relevance", "recency", "time")
+
+
+def search(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            help='Words; "next to each other", this OR that, -not this (after --), begin*.'
+        ),
+    ],
+    channel: Annotated[str | None, typer.Option(help="Its id, or its whole name.")] = None,
+    media: Annotated[str | None, typer.Option(help="The id of one media.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="That the text is written in, such as en or German.")
+    ] = None,
+    published_from: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=_DAY, help="Published on this day or later."),
+    ] = None,
+    published_to: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=_DAY, help="Published on this day or earlier."),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="asr, manual_captions or automatic_captions; may be repeated."),
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="keyword, semantic (by what is meant), or hybrid (both).")
+    ] = "keyword",
+    sort: Annotated[
+        str, typer.Option(help="relevance, recency (the newest first) or time (the oldest first).")
+    ] = "relevance",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Most media.")] = 10,
+    hits: Annotated[int, typer.Option(min=1, max=100, help="Most places shown of each.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each media.")] = False,
+) -> None:
+    """Finds what was said in all transcripts of this installation: docs/search.md.
+
+    Exit status: 0 something was found, 1 nothing was, 2 the search asks for nothing.
+    """
+    from resources.search.scope import SearchFilter, Source
+    from resources.search.service import Search
+    from resources.worker.embedder import warm_embedder_of
+
+    if unknown := [kind for kind in source or () if kind not in _SOURCES]:
+        raise InvalidOption(f"No such source: {unknown[0]}. Give one of {', '.join(_SOURCES)}.")
+    if sort not in _ORDERS:
+        raise InvalidOption(f"No such order: {sort}. Give one of {', '.join(_ORDERS)}.")
+    if mode not in _MODES:
+        raise InvalidOption(f"No such mode: {mode}. Give one of {', '.join(_MODES)}.")
+    code = language.strip().lower() if language else None
+    wanted = SearchFilter(
+        channel=channel,
+        media_id=media,
+        language=code and WHISPER_LANGUAGES.get(code, code),
+        published_from=published_from and published_from.date(),
+        published_to=published_to and published_to.date(),
+        sources=tuple(cast(list[Source], source or ())),
+    )
+    with opened_database() as (settings, postgres):
+        page = Search(postgres, warm_embedder_of(settings)).page(
+            " ".join(words),
+            filter=wanted,
+            mode=cast(Literal["keyword", "semantic", "hybrid"], mode),
+            order=cast(Literal["relevance", "recency", "time"], sort),
+            limit=limit,
+            segments=hits,
+        )
+    if as_json:
+        for found in page.items:
+            sys.stdout.write(json.dumps(_as_json(found), ensure_ascii=False) + "\n")
+    else:
+        _print(page)
+    if not page.items:
+        raise typer.Exit(EXIT_NOTHING)
+
+
+def _print(page: "FoundPage") -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for found in page.items:
+        media = found.media
+        title = Text(shown(media.name), style="bold")
+        if media.source.url is not None and found.segments:
+            at = link_at(media.source, found.segments[0].spoken.start_s)
+            title.stylize(f"link {at}")
+        facts = [media.info.channel, found.published_on, found.language, _places(found.hit_count)]
+        console.print(title)
+        console.print(Text("  " + " · ".join(shown(fact) for fact in facts if fact), style="dim"))
+        for segment in found.segments:
+            console.print(_line(found, segment.spoken))
+        console.print()
+    said = Console(stderr=True, highlight=False)
+    more = "" if page.is_complete else "more than "
+    said.print(
+        f"{more}{_places(page.hit_count)} in {page.media_count:,} media", markup=False, style="dim"
+    )
+    for note in page.notes:
+        said.print(shown(note), markup=False)
+
+
+def _line(found: "FoundMedia", spoken: "Spoken") -> "Text":
+    """A time that is a link where a terminal knows such, and the text with its marks."""
+    from rich.text import Text
+
+    from ytcaption_assets.cli.progress import clock
+
+    at = link_at(found.media.source, spoken.start_s)
+    line = Text(f"  {clock(int(spoken.start_s)):>8}", style=f"cyan link {at}" if at else "cyan")
+    text = Text(shown(spoken.text))
+    for start, end in spoken.marks:
+        text.stylize("bold yellow", start, end)
+    return Text.assemble(line, "  ", text)
+
+
+def _places(count: int) -> str:
+    return f"{count:,} place" + ("s" if count != 1 else "")
+
+
+def _as_json(found: "FoundMedia") -> dict[str, object]:
+    return {
+        "transcription_id": found.transcription_id,
+        "media_id": found.media.source.media_id,
+        "title": found.media.title,
+        "channel": found.media.info.channel,
+        "published_on": found.published_on,
+        "language": found.language,
+        "score": found.score,
+        "hit_count": found.hit_count,
+        "hits": [
+            {
+                "start_s": segment.spoken.start_s,
+                "end_s": segment.spoken.end_s,
+                "text": segment.spoken.text,
+                "url": link_at(found.media.source, segment.spoken.start_s),
+            }
+            for segment in found.segments
+        ],
+    }

@@ -1,0 +1,178 @@
+"""`ytcaption sql`: one SELECT over the library."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ytcaption.domain.errors import FileUnreadable, InvalidOption
+from ytcaption_assets.cli.terminal_text import shown
+
+if TYPE_CHECKING:
+    from resources.lake.query import QueryResult
+
+AsCsv = Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")]
+ParquetFile = Annotated[
+    Path | None, typer.Option(help="A Parquet file instead of a table.", dir_okay=False)
+]
+MostRows = Annotated[
+    int | None, typer.Option(min=1, help="Most rows.", show_default="YTCAPTION_QUERY_ROWS")
+]
+
+
+class RowsFormat(StrEnum):
+    """What rows are given as."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+    @property
+    def is_binary(self) -> bool:
+        """Nothing for a terminal."""
+        return self in (RowsFormat.PARQUET, RowsFormat.ARROW)
+
+
+def sql(
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            help="One SELECT; DuckDB's dialect. Left out, or -: from standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="A file with the SELECT.", dir_okay=False)
+    ] = None,
+    format: Annotated[
+        RowsFormat | None, typer.Option(help="Of the rows.", show_default="table")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file for the rows.", dir_okay=False)
+    ] = None,
+    as_csv: AsCsv = False,
+    parquet: ParquetFile = None,
+    limit: MostRows = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="Longest time, in seconds.", show_default="YTCAPTION_QUERY_TIMEOUT_S"
+        ),
+    ] = None,
+) -> None:
+    """Asks the library: tables transcripts, segments, words, media and library (docs/lake.md).
+
+    Runs in a process of its own that can read these tables and nothing else, within limits of time,
+    memory and rows (settings YTCAPTION_QUERY_*). Exit status: 0 the rows are given, 1 the library
+    cannot be read, 2 the query is wrong, refused or needs more than it may have.
+    """
+    from resources.lake.catalog import TranscriptCatalog
+    from resources.postgres.migrate import migrated_postgres
+    from ytcaption.settings import load_settings
+
+    chosen, path = wanted(format, output, as_csv=as_csv, parquet=parquet)
+    statement = _statement(query, file)
+    settings = load_settings()
+    with migrated_postgres(settings):
+        result = TranscriptCatalog.from_settings(settings).query(
+            statement, limit=limit, timeout_s=timeout
+        )
+    give(result, chosen, path)
+
+
+def wanted(
+    format: RowsFormat | None, output: Path | None, *, as_csv: bool, parquet: Path | None
+) -> tuple[RowsFormat, Path | None]:
+    """The form, and the file where it is not standard output.
+
+    Raises:
+        InvalidOption: options that say two things, or bytes for a terminal.
+    """
+    short = [RowsFormat.CSV] * as_csv + [RowsFormat.PARQUET] * (parquet is not None)
+    if len({*short, *([format] if format else [])}) > 1 or (parquet and output):
+        raise InvalidOption("Name one format and one file: by --format and --output.")
+    chosen = format or next(iter(short), RowsFormat.TABLE)
+    path = parquet or output
+    if path is None and chosen.is_binary and sys.stdout.isatty():
+        raise InvalidOption(f"A terminal shows no {chosen}. Name a file by --output.")
+    return chosen, path
+
+
+def _statement(query: str | None, file: Path | None) -> str:
+    """From where it is given.
+
+    Raises:
+        InvalidOption: nowhere, or in two places.
+        FileUnreadable.
+    """
+    if query not in (None, "-") and file is not None:
+        raise InvalidOption("Give one query: as an argument or by --file.")
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+            raise FileUnreadable(f"{file} cannot be read: {why}.") from error
+    if query not in (None, "-"):
+        return query or ""
+    if query is None and sys.stdin.isatty():
+        raise InvalidOption(
+            'Give a query, such as: ytcaption sql "select count(*) from transcripts"'
+        )
+    return sys.stdin.read()
+
+
+def give(result: "QueryResult", format: RowsFormat, path: Path | None = None) -> None:
+    """To a file, or to standard output; and whether there are more.
+
+    Raises:
+        QueryError: the rows cannot be written in the format.
+        FileUnreadable: the file cannot be written.
+    """
+    if format is RowsFormat.TABLE and path is not None:
+        raise InvalidOption("A table is for people. Name another --format for a file.")
+    if format is RowsFormat.TABLE:
+        _print_table(result)
+    else:
+        from resources.lake.query_output import encoded
+
+        data = encoded(result, format.value)
+        if path is not None:
+            _write(data, path)
+            sys.stderr.write(f"{result.table.num_rows:,} rows are in {path}\n")
+        else:
+            sys.stdout.buffer.write(data if format.is_binary else data.rstrip(b"\n") + b"\n")
+    if result.is_truncated:
+        sys.stderr.write(
+            f"Only the first {result.table.num_rows:,} rows are shown. Ask for more by --limit.\n"
+        )
+
+
+def _print_table(result: "QueryResult") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    numeric = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT")
+    table = Table()
+    for name, kind in zip(result.columns, result.types, strict=True):
+        is_number = any(part in kind for part in numeric) and "[" not in kind
+        table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
+    for row in result.rows:
+        table.add_row(*(escape(shown(value)) for value in row))
+    Console().print(table)
+
+
+def _write(data: bytes, path: Path) -> None:
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except OSError as error:
+        raise FileUnreadable(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""A process that runs transcriptions through Dagster on this machine: `python -m ... ID...`.
+
+`ytcaption transcribe` starts one where no `ytcaption up` serves the same home. It imports Dagster
+and loads the model once for all ids, writes to Dagster's persistent instance, and ends with its
+parent.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from resources.orchestration.partitions import transcription_partitions
+from resources.orchestration.trace import ATTEMPT_TAG
+from resources.sites.wait_reasons import waiting_for
+from resources.transcriptions.rows import TranscriptionRow
+from resources.transcriptions.store import RequestStore
+from sensors.jobs import transcribe_job
+from sensors.run_status_sensor import settle_failed_run
+from ytcaption.domain.request import TranscriptionStatus
+from ytcaption.settings import load_settings
+from ytcaption_assets.cli.up.dagster_home import dagster_instance
+from ytcaption_assets.cli.up.state import ProcessState, created_at
+from ytcaption_assets.definitions import build_definitions
+
+WORKER_TAG = "ytcaption/worker"
+"""Run tag `<pid>-<start time>`: tells whether the process of a run that never ended still lives."""
+
+_POLL_S = 0.2
+
+
+def run_transcriptions(ids: Sequence[str]) -> None:
+    """Runs each until it is completed, failed or canceled, in the order given."""
+    settings = load_settings()
+    store = RequestStore.from_settings(settings, role="dagster")
+    # Nobody is to wait for embeddings: `up` makes them later, or `ytcaption embed`.
+    without = settings.model_copy(update={"embeddings": "off"})
+    job = build_definitions(without).resolve_job_def(transcribe_job.name)
+    with dagster_instance(settings) as instance:
+        end_stale_runs(instance, store)
+        instance.add_dynamic_partitions(transcription_partitions.name or "", list(ids))
+        waiting = list(ids)
+        while waiting:
+            for key in list(waiting):
+                row = store.get(key)
+                if row.status.is_final:
+                    waiting.remove(key)
+                elif row.status is TranscriptionStatus.QUEUED and _is_due(store, row):
+                    _run(job, instance, store, key, row.attempt)
+            time.sleep(_POLL_S)
+
+
+def end_stale_runs(instance: dg.DagsterInstance, store: RequestStore) -> None:
+    """Ends what a killed worker left: its runs never end by themselves and keep their slots."""
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(unfinished):
+        worker = run.tags.get(WORKER_TAG)
+        if worker is not None and not _lives(worker):
+            instance.report_run_failed(run, "The run's process was lost.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            settle_failed_run(store, run, None)
+
+
+def _is_due(store: RequestStore, row: TranscriptionRow) -> bool:
+    now = datetime.now(UTC)
+    held = waiting_for(store.postgres, [row.id]).get(row.id)
+    if held is not None and (held.until is None or held.until > now):
+        return False
+    return row.next_attempt_at <= now
+
+
+def _run(
+    job: dg.JobDefinition, instance: dg.DagsterInstance, store: RequestStore, key: str, attempt: int
+) -> None:
+    tags = {ATTEMPT_TAG: str(attempt), WORKER_TAG: _worker_name(os.getpid())}
+    result = job.execute_in_process(
+        instance=instance, partition_key=key, tags=tags, raise_on_error=False
+    )
+    if not result.success:
+        settle_failed_run(store, result.dagster_run, None)
+
+
+def _worker_name(pid: int) -> str:
+    return f"{pid}-{created_at(pid)}"
+
+
+def _lives(worker: str) -> bool:
+    pid, _, started_at = worker.partition("-")
+    return ProcessState("worker", int(pid), float(started_at)).lives
+
+
+def _end_with_parent() -> None:
+    """The parent holds our standard input open: its end is ours."""
+    while os.read(sys.stdin.fileno(), 1):  # not sys.stdin: its lock would be held at exit
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    # Inherited as ignored from a shell's `&`, and Dagster would ignore SIGTERM like it (rule 38).
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    run_transcriptions(sys.argv[1:])

@@ -1,0 +1,30 @@
+"""What a person names on the command line: a file of theirs, or a link."""
+
+import re
+from pathlib import Path
+
+from ytcaption.domain.errors import FileUnreadable
+
+SAMPLE = Path(__file__).parents[2] / "sample" / "jfk.flac"
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def file_named(name: str) -> Path | None:
+    """The file, or None where it is a link.
+
+    Raises:
+        FileUnreadable: it looks like a path, and no file is there.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if _SCHEME.match(name) or not _looks_like_path(name):
+        return None
+    if path.is_dir():
+        raise FileUnreadable(f"{name} is a folder. Name the files in it, such as {name}/*.mp4.")
+    raise FileUnreadable(f"There is no file {name}. A link begins with https://.")
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith(("/", ".", "~")) or "/" in name or Path(name).suffix != ""

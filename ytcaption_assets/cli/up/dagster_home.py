@@ -1,0 +1,186 @@
+"""Dagster's home under ours: configuration, the environment of its processes, its instance."""
+
+import json
+import os
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import dagster as dg
+import psycopg
+from dagster._core.instance.ref import InstanceRef
+from pydantic import SecretStr
+
+from resources.orchestration.pauses import pool_slots
+from resources.postgres.urls import database_urls, libpq_url
+from resources.processes.runtime_directory import runtime_directory
+from ytcaption.domain.errors import DatabaseUnavailable, SetupError
+from ytcaption.settings import Settings
+
+LOCATION_NAME = "ytcaption"
+STORAGE_URL_VARIABLE = "YTCAPTION_DAGSTER_STORAGE_URL"
+
+
+def dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME of this installation."""
+    return settings.home / "dagster"
+
+
+def code_server_socket(settings: Settings) -> Path:
+    """The Unix socket of the one code server, in a folder that nobody else can enter."""
+    return runtime_directory(settings.home) / "code.sock"
+
+
+def run_server_socket(settings: Settings) -> Path:
+    """The Unix socket of the process that runs are forked from."""
+    return runtime_directory(settings.home) / "runs.sock"
+
+
+def has_run_server(settings: Settings) -> bool:
+    """Whether runs are forked. macOS has libraries that do not survive a fork."""
+    return settings.run_launcher == "warm" and sys.platform == "linux"
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """DAGSTER_HOME, with `dagster.yaml` and `workspace.yaml` as the settings want them.
+
+    Raises:
+        SetupError: the home cannot be written.
+    """
+    home = dagster_home(settings)
+    workspace = {
+        "load_from": [
+            {
+                "grpc_server": {
+                    "socket": str(code_server_socket(settings)),
+                    "location_name": LOCATION_NAME,
+                }
+            }
+        ]
+    }
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write_if_changed(home / "dagster.yaml", _instance_yaml(settings, home))
+        # JSON is YAML: quoting stays json's concern.
+        _write_if_changed(home / "workspace.yaml", json.dumps(workspace, indent=2) + "\n")
+    except OSError as error:
+        raise SetupError(
+            f"{home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a folder that can."
+        ) from error
+    return home
+
+
+def dagster_environment(settings: Settings) -> dict[str, str]:
+    """The whole environment of a daemon, webserver, code server, API or worker.
+
+    The settings travel with it, so that an option of the command line reaches every process.
+    """
+    return {
+        **os.environ,
+        **_settings_environment(settings),
+        "DAGSTER_HOME": str(dagster_home(settings)),
+        STORAGE_URL_VARIABLE: database_urls(settings).dagster_storage,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextmanager
+def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's persistent instance, for use in this process; `os.environ` stays as it is.
+
+    Postgres must run. The first use creates Dagster's tables.
+
+    Raises:
+        DatabaseUnavailable: Dagster's database does not answer.
+        SetupError: the home cannot be written.
+    """
+    home = prepare_dagster_home(settings)
+    _require_answer(settings)
+    reference = InstanceRef.from_dir(
+        str(home),
+        overrides={
+            "storage": {
+                "custom": {
+                    "module": "resources.orchestration.storage",
+                    "class": "KeptPostgresStorage",
+                    "config": {"postgres_url": database_urls(settings).dagster_storage},
+                }
+            }
+        },
+    )
+    try:
+        instance = dg.DagsterInstance.from_ref(reference)
+    except Exception as error:  # psycopg2's and SQLAlchemy's errors share no root
+        raise DatabaseUnavailable("Dagster's database does not answer.") from error
+    try:
+        yield instance
+    finally:
+        instance.dispose()
+
+
+def set_pool_limits(
+    instance: dg.DagsterInstance, settings: Settings, paused: Collection[str] = ()
+) -> None:
+    """Gives each pool as many slots as the settings say, and none to those that are paused."""
+    for pool, slots in pool_slots(settings, paused).items():
+        instance.event_log_storage.set_concurrency_slots(pool, slots)
+
+
+def _require_answer(settings: Settings) -> None:
+    # Asked first: Dagster tries again for 11 s, and its error quotes the address.
+    try:
+        psycopg.connect(
+            libpq_url(database_urls(settings).dagster_storage), connect_timeout=10
+        ).close()
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable("Dagster's database does not answer.") from error
+
+
+def _instance_yaml(settings: Settings, home: Path) -> str:
+    template = files("ytcaption_assets").joinpath("dagster.yaml").read_text(encoding="utf-8")
+    heading, _, body = template.partition("\n\n")
+    values = {
+        "artifact_directory": json.dumps(str(home)),
+        "log_directory": json.dumps(str(home / "logs")),
+        "max_concurrent_runs": settings.concurrent_runs + settings.listing_slots + 1,
+        "transcribe_runs": settings.concurrent_runs,
+        "listing_runs": settings.listing_slots,
+        "max_runtime_seconds": settings.max_runtime_s,
+        "run_launcher": json.dumps(_run_launcher(settings)),
+    }
+    return f"{heading}\n\n{Template(body).substitute(values)}"
+
+
+def _run_launcher(settings: Settings) -> dict[str, object]:
+    if not has_run_server(settings):
+        return {"module": "dagster", "class": "DefaultRunLauncher"}
+    return {
+        "module": "resources.orchestration.launcher",
+        "class": "WarmRunLauncher",
+        "config": {"socket": str(run_server_socket(settings)), "location_name": LOCATION_NAME},
+    }
+
+
+def _settings_environment(settings: Settings) -> dict[str, str]:
+    environment = {}
+    for name in sorted(settings.model_fields_set | {"home"}):
+        value = getattr(settings, name)
+        if value is None:
+            continue
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        elif isinstance(value, tuple):
+            value = ",".join(value)
+        environment[f"YTCAPTION_{name.upper()}"] = str(value)
+    return environment
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,93 @@
+"""Does a process of ours answer? Each check takes at most its timeout and never raises."""
+
+import http.client
+import socket
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import grpc
+from grpc_health.v1 import health_pb2
+
+from resources.orchestration.launch_protocol import LaunchRequest
+from resources.processes.line_protocol import read_line, send_line
+
+_DAGSTER_SERVICE = "DagsterApi"
+
+
+def http_answers(host: str, port: int, path: str, timeout_s: float = 2.0) -> bool:
+    """Whether a server of this machine answers `path` with 200."""
+    connection = http.client.HTTPConnection(  # noqa: TID251 - to a process of our own
+        host, port, timeout=timeout_s
+    )
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def touched_since(path: Path, started_at: float) -> bool:
+    """Whether somebody has touched the file since then (seconds since 1970)."""
+    try:
+        return path.stat().st_mtime >= started_at
+    except OSError:
+        return False
+
+
+def code_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
+    """Whether the code server on this Unix socket has loaded the definitions and serves them."""
+    if not path.exists():
+        return False
+    with grpc.insecure_channel(f"unix:{path}") as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        try:
+            answer = check(
+                health_pb2.HealthCheckRequest(service=_DAGSTER_SERVICE), timeout=timeout_s
+            )
+        except grpc.RpcError:
+            return False
+    return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def run_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
+    """Whether the run server on this Unix socket holds the code and may be asked for runs."""
+    return "runs" in _answer(path, asdict(LaunchRequest()), timeout_s)
+
+
+def child_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
+    """Whether the child server on this Unix socket may be asked for children."""
+    return "children" in _answer(path, {}, timeout_s)
+
+
+def _answer(path: Path, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(str(path))
+            send_line(connection, question)
+            return read_line(connection)
+        except (OSError, ValueError):
+            return {}
+
+
+def daemon_beats_since(instance: dg.DagsterInstance, started_at: float) -> bool:
+    """Whether every thread of the daemon that this instance needs has beaten since then.
+
+    Args:
+        instance: knows the threads and keeps their beats.
+        started_at: seconds since 1970.
+    """
+    try:
+        beats = instance.get_daemon_heartbeats()
+        needed = instance.get_required_daemon_types()
+    except Exception:  # psycopg2's, SQLAlchemy's and Dagster's errors share no root
+        return False
+    return all(kind in beats and beats[kind].timestamp >= started_at for kind in needed)

@@ -1,0 +1,81 @@
+"""One `ytcaption up` a home."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from resources.disk import is_disk_full
+from ytcaption.domain.errors import SetupError
+from ytcaption.settings import Settings
+
+LOCK_NAME = "up.lock"
+
+_PATIENCE_S = 0.5  # `is_up` holds the lock while it looks
+
+
+@contextmanager
+def home_lock(home: Path) -> Iterator[None]:
+    """Holds the home, which is created if need be. The kernel lets go of it when this process dies.
+
+    Raises:
+        SetupError: the home cannot be written, or another `ytcaption up` holds it.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A lock file that was written by an earlier start says nothing of the disk as it is now.
+        probe = home / f".writable.{os.getpid()}"
+        probe.write_bytes(b"\0")
+        probe.unlink()
+        descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if is_disk_full(error):
+            raise SetupError(f"The disk that holds {home} is full. Free some space.") from error
+        raise SetupError(
+            f"{home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a folder that can."
+        ) from error
+    try:
+        try:
+            _lock(descriptor)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            raise SetupError(
+                f"`ytcaption up` already runs on {home}"
+                f"{f' as process {holder}' if holder else ''}. "
+                "Stop it, or set YTCAPTION_HOME to another folder."
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_up(settings: Settings) -> bool:
+    """Whether a `ytcaption up` holds the home. Changes nothing."""
+    try:
+        descriptor = os.open(settings.home / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock(descriptor: int) -> None:
+    give_up_at = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.05)
+        else:
+            return

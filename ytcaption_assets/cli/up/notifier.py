@@ -1,0 +1,34 @@
+"""The command `ytcaption notifier`."""
+
+
+def notifier() -> None:
+    """Sends webhooks, and tells operators what only they can mend.
+
+    `ytcaption up` runs one by itself; any number may run side by side, on any machine. SIGTERM and
+    Ctrl-C stop it. Exit status: 0 stopped, 1 it could not start.
+    """
+    import asyncio
+    import logging
+    import signal
+
+    from resources.processes.runtime_directory import make_runtime_directory, runtime_directory
+    from resources.telemetry.logs import log_handler
+    from resources.webhooks.notifier import MARK, Notifier
+    from ytcaption.settings import load_settings
+
+    settings = load_settings()
+    logging.getLogger().addHandler(log_handler(settings.log_format))
+    for name in ("ytcaption", "ytcaption_assets", "resources"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    make_runtime_directory(settings.home)
+    mark = runtime_directory(settings.home) / MARK
+
+    async def work() -> None:
+        task = asyncio.create_task(Notifier(settings, on_look=mark.touch).run())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()  # which raises why it ended
+
+    asyncio.run(work())

@@ -1,0 +1,161 @@
+"""What `ytcaption up` keeps running: the programs, in the order to start them."""
+
+import sys
+
+import dagster as dg
+
+from resources.processes.forked_child import child_server_socket
+from resources.processes.runtime_directory import runtime_directory
+from resources.transcribe.device import gpu_count
+from resources.webhooks.notifier import MARK as NOTIFIER_MARK
+from resources.worker.client import worker_at, worker_socket
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.dagster_home import (
+    LOCATION_NAME,
+    code_server_socket,
+    has_run_server,
+    prepare_dagster_home,
+    run_server_socket,
+)
+from ytcaption_assets.cli.up.health import (
+    child_server_answers,
+    code_server_answers,
+    daemon_beats_since,
+    http_answers,
+    run_server_answers,
+    touched_since,
+)
+from ytcaption_assets.cli.up.orphans import group_members
+from ytcaption_assets.cli.up.programs import Program
+
+WEBSERVER_HOST = "127.0.0.1"  # Dagster's page has no authentication (rule 47)
+
+
+def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: bool) -> list[Program]:
+    """All but the workers, in the order to start.
+
+    Args:
+        instance: knows whether the daemon beats.
+        webserver: whether Dagster's page is among them.
+    """
+    socket = code_server_socket(settings)
+    workspace = str(prepare_dagster_home(settings) / "workspace.yaml")
+    host, port, page = settings.api_host, settings.api_port, settings.webserver_port
+    programs = [
+        Program(
+            "code",
+            (
+                *_python("dagster", "api", "grpc", "--socket", str(socket)),
+                *("--module-name", "ytcaption_assets.definitions"),
+                *("--location-name", LOCATION_NAME),
+                # Runs are started by this interpreter, from what is installed in it.
+                *("--use-python-environment-entry-point", "--empty-working-directory"),
+            ),
+            lambda _: code_server_answers(socket),
+            # Without runs it only waits for a sensor's tick, which may listen for work for long.
+            stop_s=1.5,
+            has_work=lambda pid: bool(group_members(pid)),
+            is_needed=False,  # requests are taken and answered while Dagster is dead (rule 15)
+        ),
+        Program(
+            "daemon",
+            _python("ytcaption_assets.cli.up.dagster_daemon", workspace),
+            lambda started_at: daemon_beats_since(instance, started_at),
+            after=("code",),
+            stop_s=1.5,
+            has_work=lambda _: False,  # each of its steps is a transaction of Dagster's
+            is_needed=False,
+        ),
+        Program(
+            "webserver",
+            _python(
+                *("dagster_webserver", "--host", WEBSERVER_HOST, "--port", str(page)),
+                *("--workspace", workspace),
+            ),
+            lambda _: http_answers(WEBSERVER_HOST, page, "/server_info"),
+            after=("code",),
+            is_needed=False,
+        ),
+        Program(
+            "api",
+            _python(
+                *("uvicorn", "api.app:create_app", "--factory"),
+                *("--host", host, "--port", str(port)),
+                *("--workers", str(settings.api_workers)),
+                # Put before all other places to import from; by default it is the current folder.
+                *("--app-dir", str(socket.parent)),
+                *("--timeout-graceful-shutdown", "2", "--no-server-header"),
+                *("--http", "api.http.uvicorn_protocol:BoundedHeads"),
+                # api.http.client_address decides whose X-Forwarded-For is believed.
+                "--no-proxy-headers",
+            ),
+            lambda _: http_answers(host, port, "/healthz"),
+            ends_group=True,
+        ),
+    ]
+    if has_run_server(settings):
+        programs[1:1] = [_run_server(settings), _child_server(settings)]
+    programs.append(_notifier(settings))
+    return [each for each in programs if webserver or each.name != "webserver"]
+
+
+def _run_server(settings: Settings) -> Program:
+    socket = run_server_socket(settings)
+    return Program(
+        "runs",
+        _python("ytcaption_assets.run_server.server", str(socket)),
+        lambda _: run_server_answers(socket),
+        after=("code",),  # which others wait for, and the machine is busy
+        stop_s=1.5,
+        has_work=lambda pid: bool(group_members(pid)),
+        is_needed=False,  # runs start in fresh interpreters while it is dead
+    )
+
+
+def _child_server(settings: Settings) -> Program:
+    socket = child_server_socket(settings.home)
+    return Program(
+        "children",
+        _python("resources.child_server", str(socket)),
+        lambda _: child_server_answers(socket),
+        stop_s=1.5,
+        has_work=lambda _: False,  # whose runs have ended
+        is_needed=False,  # downloaders and decoders start in fresh interpreters while it is dead
+    )
+
+
+def _notifier(settings: Settings) -> Program:
+    mark = runtime_directory(settings.home) / NOTIFIER_MARK
+    return Program(
+        "notifier",
+        _python("ytcaption_assets.cli.main", "notifier"),
+        lambda started_at: touched_since(mark, started_at),
+        has_work=lambda _: False,  # what it has claimed is sent by the next one
+        is_needed=False,  # the outbox waits for it
+    )
+
+
+def worker_programs(settings: Settings) -> list[Program]:
+    """One a GPU, or one on the CPU. First of all, so that the last run ends before they do."""
+    if settings.worker == "off":
+        return []
+    gpus = gpu_count() if settings.device != "cpu" else 0
+    return [_worker(settings, number, has_gpu=bool(gpus)) for number in range(gpus or 1)]
+
+
+def _worker(settings: Settings, number: int, *, has_gpu: bool) -> Program:
+    socket = worker_socket(settings.home, number)
+    gpu = ("--gpu", str(number)) if has_gpu else ()
+    return Program(
+        socket.stem,
+        _python("ytcaption_assets.cli.main", "worker", "--number", str(number), *gpu),
+        lambda _: worker_at(socket).health() is not None,
+        stop_s=1.5,
+        has_work=lambda _: False,  # whose runs have ended
+        is_needed=False,  # runs then load the model themselves
+    )
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    # -P: a folder `api` or `resources` where `up` was called is not ours to import.
+    return (sys.executable, "-P", "-m", module, *arguments)

@@ -1,0 +1,164 @@
+"""What `ytcaption up` does: everything on this machine, in one terminal."""
+
+import os
+import shutil
+import signal
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from resources.auth.bind_check import check_bind
+from resources.auth.jwt_tokens import JwtTokens
+from resources.download.egress import check_way_out
+from resources.orchestration.pauses import paused_parts
+from resources.postgres.connection import Postgres
+from resources.postgres.embedded import ensure_postgres, running_postgres
+from resources.postgres.migrate import migrate
+from resources.processes.native_threads import for_decoding
+from resources.processes.runtime_directory import make_runtime_directory
+from resources.sites.resolve import check_sites
+from ytcaption.domain.errors import YtcaptionError
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.dagster_home import (
+    code_server_socket,
+    dagster_environment,
+    dagster_instance,
+    prepare_dagster_home,
+    set_pool_limits,
+)
+from ytcaption_assets.cli.up.home_lock import home_lock
+from ytcaption_assets.cli.up.orphans import MARK, end_leftovers
+from ytcaption_assets.cli.up.ports import in_url, take_port
+from ytcaption_assets.cli.up.process_output import ProcessOutput
+from ytcaption_assets.cli.up.program_list import WEBSERVER_HOST, programs, worker_programs
+from ytcaption_assets.cli.up.state import remove_state
+from ytcaption_assets.cli.up.state_file import StateFile
+from ytcaption_assets.cli.up.supervisor import Supervisor
+
+NAMES = ["up", "code", "runs", "children", "daemon", "webserver", "api", "notifier"]
+
+
+def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
+    """Runs everything until SIGINT, SIGTERM or SIGHUP.
+
+    Raises:
+        SetupError: the home, a port or Postgres cannot be had, or a listed site is unknown.
+        ProcessGaveUp: a process that cannot be kept running.
+    """
+    JwtTokens.from_settings(settings)  # what is wrong with the settings is said before all else
+    check_sites(settings.sites)
+    check_way_out(settings)
+    with _stop_signals() as signals, home_lock(settings.home):
+        workers = worker_programs(settings)
+        names = [*NAMES, *(each.name for each in workers)]
+        output = ProcessOutput(
+            console, names, on_broken=lambda: os.kill(os.getpid(), signal.SIGTERM)
+        )
+        if ended := end_leftovers(settings.home):
+            output.write("up", f"ended {ended} processes that an earlier `ytcaption up` left")
+        settings = with_log_format(_with_ports(settings, webserver=webserver), console)
+        output.write("up", f"starting in {settings.home}; Ctrl-C stops everything")
+        make_runtime_directory(settings.home)
+        prepare_dagster_home(settings)
+        with running_postgres(settings):
+            migrate(settings)
+            check_bind(settings)
+            with dagster_instance(settings) as instance:
+                paused = paused_parts(Postgres.from_settings(settings, "admin"))
+                set_pool_limits(instance, settings, paused)
+                if paused:
+                    output.write("up", f"paused by an operator: {', '.join(sorted(paused))}")
+                state = StateFile(output, settings, webserver=webserver)
+
+                def watch() -> None:
+                    _keep_postgres(output, settings)
+                    state.try_again()
+
+                supervisor = Supervisor(
+                    [*workers, *programs(settings, instance, webserver=webserver)],
+                    environment=_environment(settings),
+                    output=output,
+                    on_change=state.save,
+                    on_ready=lambda took_s: _say_ready(output, settings, took_s, webserver),
+                    watch=watch,
+                )
+                signals.on_signal = supervisor.request_stop
+                try:
+                    supervisor.run()
+                finally:
+                    end_leftovers(settings.home, patience_s=0)
+                    remove_state(settings.home)
+        output.write("up", "stopped")
+
+
+def with_log_format(settings: Settings, console: Console) -> Settings:
+    """Text where a person reads: the processes themselves see a pipe, and would write JSON."""
+    if settings.log_format != "auto" or not console.is_terminal:
+        return settings
+    return settings.model_copy(update={"log_format": "text"})
+
+
+def _with_ports(settings: Settings, *, webserver: bool) -> Settings:
+    ports = {"api_port": take_port(settings.api_host, settings.api_port, "YTCAPTION_API_PORT")}
+    if webserver:
+        ports["webserver_port"] = take_port(
+            WEBSERVER_HOST, settings.webserver_port, "YTCAPTION_WEBSERVER_PORT"
+        )
+    return settings.model_copy(update=ports)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    environment = for_decoding(dagster_environment(settings)) | {MARK: str(settings.home)}
+    # Dagster drops the first place to import from, which it takes for the script's folder. That
+    # must not be one of the caller's: the socket's folder holds nothing to import.
+    places = [str(code_server_socket(settings).parent), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, places))
+    if settings.api_workers > 1:
+        # Where prometheus-client adds up what several processes count; counters begin with `up`.
+        folder = code_server_socket(settings).parent / "metrics"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    return environment
+
+
+def _keep_postgres(output: ProcessOutput, settings: Settings) -> None:
+    try:
+        ensure_postgres(settings)
+    # The next look may find it; all others wait for it meanwhile.
+    except (YtcaptionError, OSError) as error:
+        output.write("up", str(error))
+
+
+def _say_ready(output: ProcessOutput, settings: Settings, took_s: float, webserver: bool) -> None:
+    api = f"http://{in_url(settings.api_host)}:{settings.api_port}"
+    output.write("up", f"everything is ready ({took_s:.1f} s)")
+    output.write("up", f"  Page     {api}")
+    output.write("up", f"  API      {api}/api/v1  (described at {api}/docs)")
+    if webserver:
+        output.write("up", f"  Dagster  http://{WEBSERVER_HOST}:{settings.webserver_port}")
+
+
+class _Signals:
+    """What a signal does: ends the preparations, or asks the supervisor."""
+
+    on_signal: Callable[[], None] | None = None
+
+    def __call__(self, number: int, frame: types.FrameType | None) -> None:
+        if self.on_signal is None:
+            raise KeyboardInterrupt
+        self.on_signal()
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_Signals]:
+    signals = _Signals()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signals) for number in numbers}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,142 @@
+"""The command `ytcaption status`."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from resources.network.proxy_health import ProxyHealth
+    from ytcaption_assets.cli.up.status_report import StatusReport
+
+EXIT_UNHEALTHY, EXIT_NOT_RUNNING = 1, 3  # as `systemctl status` and the LSB have it
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """What runs on this home, and how many transcriptions are in which state.
+
+    Exit status: 0 all runs and answers, 1 some of it does not, 3 `ytcaption up` does not run.
+    Without it the embedded Postgres is started for a moment, to be read.
+    """
+    from rich.console import Console
+
+    from ytcaption.settings import load_settings
+    from ytcaption_assets.cli.up.status_report import read_status
+
+    report = read_status(load_settings())
+    if as_json:
+        sys.stdout.write(status_json(report) + "\n")
+    else:
+        print_status(report, Console())
+    if not report.is_healthy:
+        raise typer.Exit(EXIT_UNHEALTHY if report.runs else EXIT_NOT_RUNNING)
+
+
+def status_json(report: "StatusReport") -> str:
+    """The report as a JSON object; times in seconds, dates by RFC 3339."""
+    document = asdict(report) | {"runs": report.runs, "healthy": report.is_healthy}
+    return json.dumps(document, indent=2, default=lambda date: date.isoformat())
+
+
+def print_status(report: "StatusReport", console: "Console") -> None:
+    """The report as tables."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    console.print(f"Home: {report.home}", highlight=False, soft_wrap=True)
+    if report.runs:
+        table = Table("process", "health", "pid", "up since", "restarts", "address")
+        table.columns[-1].overflow = "fold"
+        for each in report.processes:
+            table.add_row(
+                each.name,
+                f"[{'green' if each.health == 'ok' else 'red'}]{each.health}",
+                str(each.pid or ""),
+                "" if each.uptime_s is None else duration(each.uptime_s),
+                str(each.restarts or ""),
+                each.address or "",
+            )
+        postgres = "[green]ok" if report.postgres_runs else "[red]not running"
+        table.add_row(f"Postgres ({report.postgres})", postgres)
+        console.print(table)
+        for name, health in report.workers.items():
+            console.print(
+                f"{name}: {health.jobs} of {health.slots} slots, {health.memory_bytes >> 20} MB, "
+                f"{', '.join(health.models) or 'no model loaded'}",
+                highlight=False,
+            )
+            if health.embedding is not None and health.embedding.memory_bytes:
+                console.print(
+                    f"{name}: {health.embedding.model} in a process of "
+                    f"{health.embedding.memory_bytes >> 20} MB",
+                    highlight=False,
+                )
+    else:
+        postgres = "runs" if report.postgres_runs else "does not run"
+        console.print(f"`ytcaption up` does not run; Postgres ({report.postgres}) {postgres}.")
+        if report.leftovers:
+            console.print(
+                f"{report.leftovers} processes are left of an `up` that was killed; "
+                "the next one ends them."
+            )
+    if report.problem:
+        console.print(report.problem, markup=False)
+    if report.counts is not None:
+        table = Table("transcriptions", "number")
+        table.columns[1].justify = "right"
+        for state, number in report.counts.items():
+            table.add_row(state.value, str(number))
+        console.print(table)
+    if report.embeddings and (report.embeddings.waiting or report.embeddings.failed):
+        console.print(
+            f"{report.embeddings.waiting:,} completed wait to be found by meaning; "
+            f"{report.embeddings.failed:,} could not be embedded.",
+            highlight=False,
+        )
+    if report.queue and report.queue.oldest_waiting_s is not None:
+        console.print(f"The oldest has waited {duration(report.queue.oldest_waiting_s)}.")
+    for site in report.queue.resting if report.queue else ():
+        console.print(f"{site.waiting:,} wait. {site.message}", markup=False, soft_wrap=True)
+    if report.queue and report.queue.proxies:
+        print_proxies(report.queue.proxies, console)
+    if report.queue and report.queue.failures:
+        table = Table("failed with", "number", "last", "what was said")
+        for failure in report.queue.failures:
+            last = failure.last_at.astimezone().strftime("%Y-%m-%d %H:%M")
+            table.add_row(failure.code, str(failure.number), last, escape(failure.last_message))
+        console.print(table)
+
+
+def print_proxies(proxies: "Sequence[ProxyHealth]", console: "Console") -> None:
+    """A row a proxy."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("proxy", "health", "failures", "last used", "what is wrong")
+    for each in proxies:
+        health = "[green]ok"
+        if each.rests_until is not None:
+            health = f"[red]rests until {each.rests_until.astimezone():%H:%M:%S}"
+        used = f"{each.used_at.astimezone():%Y-%m-%d %H:%M}" if each.used_at else ""
+        wrong = escape(each.error or "")
+        table.add_row(escape(each.name), health, str(each.failures or ""), used, wrong)
+    console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 7 min`, `5 d 3 h`."""
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    whole, parts = max(int(seconds), 0), []
+    for name, size in units:
+        number, whole = divmod(whole, size)
+        if number or parts or size == 1:
+            parts.append(f"{number} {name}")
+    return " ".join(parts[:2])

@@ -1,0 +1,204 @@
+"""What runs on this home, and where its transcriptions stand."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+
+from resources.admin.queue_report import QueueReport, queue_report
+from resources.embeddings.embedder import has_embeddings
+from resources.embeddings.store import EmbeddingCounts, EmbeddingStore
+from resources.postgres.connection import Postgres
+from resources.postgres.embedded import is_postgres_running, running_postgres
+from resources.postgres.urls import postgres_folder
+from resources.processes.forked_child import child_server_socket
+from resources.processes.runtime_directory import runtime_directory
+from resources.transcriptions.store import RequestStore
+from resources.webhooks.notifier import MARK as NOTIFIER_MARK
+from resources.worker.client import local_workers
+from resources.worker.protocol import Health
+from ytcaption.domain.errors import YtcaptionError
+from ytcaption.domain.request import TranscriptionStatus
+from ytcaption.settings import Settings
+from ytcaption_assets.cli.up.dagster_home import (
+    code_server_socket,
+    dagster_instance,
+    has_run_server,
+    run_server_socket,
+)
+from ytcaption_assets.cli.up.health import (
+    child_server_answers,
+    code_server_answers,
+    daemon_beats_since,
+    http_answers,
+    run_server_answers,
+    touched_since,
+)
+from ytcaption_assets.cli.up.orphans import leftover_processes
+from ytcaption_assets.cli.up.ports import in_url
+from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
+
+_LOOKS_WITHIN_S = 15.0  # a notifier looks every 5 s
+_BEAT_WITHIN_S = 120.0  # each thread beats every 30 s
+
+
+@dataclass(frozen=True)
+class ProcessReport:
+    """One process.
+
+    Attributes:
+        health: `ok`, `no answer` or `not running`.
+        uptime_s: seconds since its start; None when it does not run.
+        address: where it listens, if anywhere.
+    """
+
+    name: str
+    health: str
+    pid: int | None
+    uptime_s: float | None
+    restarts: int
+    address: str | None
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """One reading.
+
+    Attributes:
+        processes: of a running `up`; empty when there is none.
+        leftovers: processes that a killed `up` left.
+        workers: how those that answer are, by name.
+        postgres_runs: whether the database answered before this was asked.
+        counts: transcriptions by status; None when they cannot be read.
+        queue: None likewise.
+        embeddings: None likewise, and where nothing is embedded.
+        problem: why not, in a sentence.
+    """
+
+    home: str
+    processes: tuple[ProcessReport, ...]
+    workers: Mapping[str, Health]
+    leftovers: int
+    postgres: str
+    postgres_runs: bool
+    counts: Mapping[TranscriptionStatus, int] | None
+    queue: QueueReport | None
+    embeddings: EmbeddingCounts | None
+    problem: str | None
+
+    @property
+    def runs(self) -> bool:
+        """Whether an `up` runs."""
+        return bool(self.processes)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it runs and all of it answers."""
+        return (
+            self.runs and self.postgres_runs and all(each.health == "ok" for each in self.processes)
+        )
+
+
+def read_status(settings: Settings) -> StatusReport:
+    """Asks each part. With no `up`, the embedded Postgres is started for a moment, to be read."""
+    state = read_state(settings.home)
+    postgres_runs = is_postgres_running(settings)
+    counts, queue, embeddings, problem = None, None, None, None
+    with ExitStack() as stack:
+        try:
+            if not postgres_runs and state is None and _has_data(settings):
+                stack.enter_context(running_postgres(settings))
+            if postgres_runs or (state is None and _has_data(settings)):
+                postgres = Postgres.from_settings(settings, role="api")
+                counts = RequestStore(postgres=postgres).counts()
+                queue = queue_report(postgres, proxies=settings.pacing.proxies)
+                if has_embeddings(settings):
+                    embeddings = EmbeddingStore(postgres).counts(settings.embedding_model)
+            else:
+                problem = (
+                    "The database does not answer."
+                    if _has_data(settings)
+                    else "Nothing has been transcribed on this home yet."
+                )
+        except YtcaptionError as error:
+            problem = error.message
+        workers = _workers(settings)
+        processes = _processes(settings, state, postgres_runs, workers) if state else ()
+    return StatusReport(
+        home=str(settings.home),
+        processes=processes,
+        workers=workers,
+        leftovers=0 if state else len(leftover_processes(settings.home)),
+        postgres="embedded" if settings.database_url is None else "server",
+        postgres_runs=postgres_runs,
+        counts=counts,
+        queue=queue,
+        embeddings=embeddings,
+        problem=problem,
+    )
+
+
+def _has_data(settings: Settings) -> bool:
+    return settings.database_url is not None or (postgres_folder(settings) / "data").exists()
+
+
+def _workers(settings: Settings) -> dict[str, Health]:
+    found = local_workers(runtime_directory(settings.home))
+    health = ((each.name, each.health()) for each in found)
+    return {name: each for name, each in health if each is not None}
+
+
+def _processes(
+    settings: Settings, state: UpState, postgres_runs: bool, workers: Mapping[str, Health]
+) -> tuple[ProcessReport, ...]:
+    answers: dict[str, Callable[[], bool]] = {
+        "up": lambda: True,
+        "code": lambda: code_server_answers(code_server_socket(settings)),
+        "runs": lambda: run_server_answers(run_server_socket(settings)),
+        "children": lambda: child_server_answers(child_server_socket(settings.home)),
+        "daemon": lambda: postgres_runs and _daemon_beats(settings),
+        "webserver": lambda: (
+            state.webserver_port is not None
+            and http_answers("127.0.0.1", state.webserver_port, "/server_info")
+        ),
+        "api": lambda: http_answers(state.api_host, state.api_port, "/healthz"),
+        "notifier": lambda: touched_since(
+            runtime_directory(settings.home) / NOTIFIER_MARK, time.time() - _LOOKS_WITHIN_S
+        ),
+    }
+    addresses = {
+        "code": str(code_server_socket(settings)),
+        "runs": str(run_server_socket(settings)),
+        "children": str(child_server_socket(settings.home)),
+        "webserver": f"http://127.0.0.1:{state.webserver_port}",
+        "api": f"http://{in_url(state.api_host)}:{state.api_port}",
+    }
+    known = {each.name: each for each in (state.up, *state.processes)}
+    for name in sorted(name for name in known if name.startswith("worker-")):
+        answers[name] = partial(workers.__contains__, name)
+        addresses[name] = str(runtime_directory(settings.home) / f"{name}.sock")
+    absent = {"webserver"} if state.webserver_port is None else set()
+    if not has_run_server(settings):
+        absent |= {"runs", "children"}
+    expected = [name for name in answers if name not in absent]
+    return tuple(
+        _report(name, known.get(name), answers[name], addresses.get(name)) for name in expected
+    )
+
+
+def _report(name: str, process: ProcessState | None, answers, address: str | None) -> ProcessReport:
+    if process is None or not process.lives:
+        restarts = process.restarts if process else 0
+        return ProcessReport(name, "not running", None, None, restarts, address)
+    health = "ok" if answers() else "no answer"
+    uptime_s = time.time() - process.created_at
+    return ProcessReport(name, health, process.pid, uptime_s, process.restarts, address)
+
+
+def _daemon_beats(settings: Settings) -> bool:
+    try:
+        with dagster_instance(settings) as instance:
+            return daemon_beats_since(instance, time.time() - _BEAT_WITHIN_S)
+    except YtcaptionError:
+        return False

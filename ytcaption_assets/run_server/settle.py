@@ -1,0 +1,28 @@
+"""What the run server does about a run whose process ended badly: as Dagster's code server does."""
+
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+from dagster._serdes import deserialize_value
+from dagster._utils import get_run_crash_explanation
+
+from resources.processes.process_identity import RunProcess
+
+
+def settle_dead_run(instance_ref: str, run_id: str, pid: int, exit_code: int) -> None:
+    """Fails a run that never ended, with what is known of its process.
+
+    Args:
+        instance_ref: serialized InstanceRef.
+        pid: of the process; a run that another one has taken over is left alone.
+        exit_code: its exit status, or the negative number of the signal that ended it.
+    """
+    with dg.DagsterInstance.from_ref(deserialize_value(instance_ref, InstanceRef)) as instance:
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return
+        process = RunProcess.of_run(run.tags)
+        if process is None or process.pid != pid:
+            return
+        message = get_run_crash_explanation(f"Run execution process for {run_id}", exit_code)
+        instance.report_engine_event(message, run)
+        instance.report_run_failed(run)
