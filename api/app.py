@@ -15,7 +15,7 @@ from api.analytics import routes as analytics
 from api.analytics.service import Analytics
 from api.auth import routes as keys
 from api.auth import usage_routes as usage
-from api.auth.identity import Door, Identity
+from api.auth.identity import Authenticator, Identity
 from api.auth.key_ring import KeyRing
 from api.auth.rate_limit import rate_limiter
 from api.channels import routes as channels
@@ -54,7 +54,7 @@ from api.transcriptions import (
 from api.transcriptions import (
     routes as transcriptions,
 )
-from api.transcriptions.actions import CallersEndings
+from api.transcriptions.actions import CallerActions
 from api.transcriptions.partition_queue import PartitionQueue
 from api.transcriptions.pauses import Operating
 from api.transcriptions.submission import Submitter
@@ -172,7 +172,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     postgres = Postgres.from_settings(settings, "api")
     partitions = PartitionQueue(orchestrator)
     api_keys = ApiKeys(postgres)
-    door = Door(
+    door = Authenticator(
         settings, KeyRing(api_keys), JwtTokens.from_settings(settings), rate_limiter(settings)
     )
     watcher = Watcher(postgres, settings.streams_per_caller)
@@ -192,7 +192,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         watcher=watcher,
         submitter=submitter,
         operating=operating,
-        endings=CallersEndings(settings, request_store, partitions, operating, orchestrator),
+        endings=CallerActions(settings, request_store, partitions, operating, orchestrator),
         channels=CallersChannels(settings, channel_store, lister),
         channel_store=channel_store,
         uploads=upload_intake,

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from api.auth.identity import is_open_path
 from api.http.schemas import Problem
-from api.responses import DOOR_REFUSALS
+from api.responses import AUTH_ERRORS
 from ytcaption.domain.transcripts.transcript import Transcript
 
 DESCRIPTION = """
@@ -91,7 +91,7 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
 def _guard(operation: dict[str, Any]) -> None:
     """Says that it needs a key, and what is answered without one."""
     operation["security"] = [{"bearer": []}, {}]  # none on loopback, as long as no keys exist
-    for status, response in DOOR_REFUSALS.items():
+    for status, response in AUTH_ERRORS.items():
         operation["responses"].setdefault(str(status), response)
 
 

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 from api.analytics.service import Analytics
-from api.auth.identity import Door
+from api.auth.identity import Authenticator
 from api.channels.service import CallersChannels
 from api.monitoring.readiness import Readiness
 from api.openai.audio import OpenAIAudio
-from api.transcriptions.actions import CallersEndings
+from api.transcriptions.actions import CallerActions
 from api.transcriptions.pauses import Operating
 from api.transcriptions.submission import Submitter
 from api.transcriptions.watch import Watcher
@@ -32,13 +32,13 @@ class Parts(NamedTuple):
     api_keys: ApiKeys
     webhooks: Webhooks
     deliveries: Deliveries
-    door: Door
+    door: Authenticator
     watcher: Watcher
     submitter: Submitter
     uploads: UploadIntake
     openai_audio: OpenAIAudio
     operating: Operating
-    endings: CallersEndings
+    endings: CallerActions
     analytics: Analytics
     channels: CallersChannels
     channel_store: ChannelStore

@@ -91,14 +91,14 @@ NO_DATABASE = (
     SERVER_DETAIL[DatabaseUnavailable],
     "The database does not answer",
 )
-DATABASE_AWAY = problem_response(503, NO_DATABASE, retry=True)
-INTAKE_AWAY = problem_response(
+DATABASE_UNAVAILABLE = problem_response(503, NO_DATABASE, retry=True)
+INTAKE_UNAVAILABLE = problem_response(
     503,
     NO_DATABASE,
     ("intake_paused", SERVER_DETAIL[IntakePaused], "The operator takes nothing at the moment"),
     retry=True,
 )
-BODY_REFUSALS = (
+BODY_ERRORS = (
     problem_response(400, ("malformed_request", HTTP_DETAILS[400], "The body is no JSON"))
     | problem_response(413, ("body_too_large", "The body is over 64 KiB.", "Too large a body"))
     | problem_response(
@@ -113,7 +113,7 @@ SITE_INVALID = problem_response(
     ("invalid_request", "The request is not valid: #/site.", "A field is wrong"),
     ("invalid_url", "The link's host is not a valid name.", "The site is none"),
 )
-DOOR_REFUSALS = (
+AUTH_ERRORS = (
     problem_response(
         401,
         (
@@ -138,8 +138,8 @@ DOOR_REFUSALS = (
 )
 """Of every route behind the door; `api.openapi` adds them."""
 
-CREATE_REFUSALS = (
-    BODY_REFUSALS
+CREATE_ERRORS = (
+    BODY_ERRORS
     | problem_response(
         409,
         (
@@ -169,8 +169,8 @@ CREATE_REFUSALS = (
         ("idempotency_mismatch", "This key came with another body.", "One key, two bodies"),
     )
 )
-BATCH_REFUSALS = (
-    BODY_REFUSALS
+BATCH_ERRORS = (
+    BODY_ERRORS
     | problem_response(413, ("body_too_large", "The body is over 4,096 KiB.", "Too large a body"))
     | problem_response(
         422,
@@ -182,7 +182,7 @@ BATCH_REFUSALS = (
         ("idempotency_mismatch", "This key came with another body.", "One key, two bodies"),
     )
 )
-LIST_REFUSALS = problem_response(
+LIST_ERRORS = problem_response(
     400, ("invalid_cursor", "This cursor is none that a list gave.", "No page of a list")
 ) | problem_response(
     422,
@@ -192,7 +192,7 @@ LIST_REFUSALS = problem_response(
         "A filter is wrong",
     ),
 )
-SEARCH_REFUSALS = problem_response(
+SEARCH_ERRORS = problem_response(
     400, ("invalid_cursor", "This cursor is none that this search gave.", "No page of a search")
 ) | problem_response(
     422,
@@ -212,7 +212,7 @@ SEARCH_REFUSALS = problem_response(
         "A parameter is wrong",
     ),
 )
-WAIT_REFUSALS = problem_response(
+WAIT_ERRORS = problem_response(
     422,
     (
         "invalid_request",
@@ -220,7 +220,7 @@ WAIT_REFUSALS = problem_response(
         "Too long a wait",
     ),
 )
-STORE_AWAY = problem_response(
+STORE_UNAVAILABLE = problem_response(
     503,
     (
         ObjectStoreUnavailable.code,
@@ -230,7 +230,7 @@ STORE_AWAY = problem_response(
     NO_DATABASE,
     retry=True,
 )
-REPORT_REFUSALS = problem_response(
+REPORT_ERRORS = problem_response(
     404, ("report_not_found", "There is no such report.", "None of that day")
 ) | problem_response(
     422,
@@ -240,7 +240,7 @@ REPORT_REFUSALS = problem_response(
         "No day",
     ),
 )
-VIEW_REFUSALS = problem_response(
+VIEW_ERRORS = problem_response(
     404, ("view_not_found", "There is no view 'x'. There are: growth.", "No such view")
 ) | problem_response(
     422,
@@ -260,7 +260,7 @@ VIEW_REFUSALS = problem_response(
         "The answer needs more time, memory or room than it may have",
     ),
 )
-QUERY_REFUSALS = problem_response(
+QUERY_ERRORS = problem_response(
     422,
     (
         "query_error",
@@ -273,7 +273,7 @@ QUERY_REFUSALS = problem_response(
         "A field or parameter is wrong",
     ),
 )
-RESULT_REFUSALS = (
+RESULT_ERRORS = (
     problem_response(
         409,
         (
@@ -301,7 +301,7 @@ RESULT_REFUSALS = (
         500, ("object_corrupt", SERVER_DETAIL[ObjectCorrupt], "The stored document is damaged")
     )
 )
-RESULT_REFUSALS[409]["headers"] = RETRY_AFTER_HEADER
+RESULT_ERRORS[409]["headers"] = RETRY_AFTER_HEADER
 
 
 def result_response(more_headers: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -29,7 +29,11 @@ from rich.table import Table
 from benchmarks.channel_turns import turns
 from benchmarks.machine import machine
 from resources.channels.intake import ChannelIntake
-from resources.channels.look import PAGE_SIZE, Look, LookLimits
+from resources.channels.poll import (
+    PAGE_SIZE,
+    ChannelPoll,
+    PollLimits,
+)
 from resources.channels.runs import ChannelRuns
 from resources.channels.store import ChannelStore
 from resources.postgres.connection import Postgres
@@ -53,7 +57,7 @@ from ytcaption.settings import Settings
 
 CHANNEL = "https://www.youtube.com/@AChannel/videos"
 TABLES = ("media", "transcription", "request", "event", "channel_item")
-NO_END = LookLimits(turn_s=1e9, relist_days=7)
+NO_END = PollLimits(turn_s=1e9, relist_days=7)
 LONGEST_S = 3600.0
 
 
@@ -164,7 +168,7 @@ class _Bench:
         """Seconds, and bytes of WAL."""
         channel = self.runs.claim(self.id, run_id)
         wal, began = self._wal(), time.perf_counter()
-        Look(channel, run_id, self.lister, self.intake, NO_END).make()
+        ChannelPoll(channel, run_id, self.lister, self.intake, NO_END).make()
         self.runs.listed(self.id, run_id)
         return time.perf_counter() - began, self._wal() - wal
 

@@ -103,7 +103,7 @@ class Alerts:
         self._operators = operators
         self._postgres = postgres
 
-    def tell_due(self) -> int:
+    def send_due_alerts(self) -> int:
         """Tell what is to be told now; how much was. Without URLs it is forgotten.
 
         Raises:

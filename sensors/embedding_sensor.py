@@ -40,7 +40,7 @@ TURN_S = 20.0
 TURN_EVERY_S = 600.0
 """They are never all done where somebody always asks for more: so often it has a turn meanwhile."""
 
-FIRST_REST_S, LONGEST_REST_S = 3_600.0, 86_400.0
+FIRST_REST_S, MAX_COOL_DOWN_S = 3_600.0, 86_400.0
 """After a run that failed, and after many in a row."""
 
 SHOWN = 5
@@ -137,7 +137,7 @@ def _rest_s(instance: dg.DagsterInstance, *, is_busy: bool) -> float | None:
         return None
     rest_s = TURN_EVERY_S if is_busy else 0.0
     if failures := _failures(runs):
-        rest_s = min(FIRST_REST_S * 2 ** (failures - 1), LONGEST_REST_S)
+        rest_s = min(FIRST_REST_S * 2 ** (failures - 1), MAX_COOL_DOWN_S)
     ended_at = runs[0].end_time or runs[0].update_timestamp.timestamp()
     return ended_at + rest_s - time.time()
 

@@ -11,7 +11,7 @@ from resources.orchestration.pauses import follow_pauses, paused_parts
 from resources.orchestration.tags import CHANNEL_TAG
 from resources.orchestration.trace import ATTEMPT_TAG, TRACE_TAG
 from resources.sites.circuit_breaker import breakers
-from resources.sites.pacing import resting_sites
+from resources.sites.pacing import throttled_sites
 from resources.transcriptions.rows import DueTranscription
 from resources.transcriptions.store import RequestStore
 from sensors.jobs import transcribe_job
@@ -88,7 +88,7 @@ def _why_nothing(request_store: RequestStore) -> str:
         if each.opened_at is not None and each.waiting
     ]
     waiting += [
-        f"{each.waiting} wait: {each.message}" for each in resting_sites(request_store.postgres)
+        f"{each.waiting} wait: {each.message}" for each in throttled_sites(request_store.postgres)
     ]
     return " ".join(waiting) or "Nothing is waiting that has no run."
 

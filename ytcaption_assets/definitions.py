@@ -19,11 +19,14 @@ from sensors.channel_sensor import channel_sensor
 from sensors.embedding_sensor import embed_job, embedding_sensor
 from sensors.jobs import library_job, list_channel_job, transcribe_job
 from sensors.library_schedule import library_schedule
+from sensors.maintenance_schedule import (
+    maintenance_schedule,
+    upkeep,
+)
+from sensors.maintenance_sensor import maintenance_sensor
 from sensors.run_end_sensor import run_end_sensor
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
 from sensors.transcription_sensor import transcription_sensor
-from sensors.upkeep_schedule import upkeep, upkeep_schedule
-from sensors.upkeep_sensor import upkeep_sensor
 from ytcaption.settings import Settings, load_settings
 from ytcaption_assets.assets.audio_download import audio_download
 from ytcaption_assets.assets.channel_listing import channel_listing
@@ -64,10 +67,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             run_failed_sensor,
             run_canceled_sensor,
             run_succeeded_sensor,
-            upkeep_sensor,
+            maintenance_sensor,
             *([embedding_sensor] if embeds else []),
         ],
-        schedules=[upkeep_schedule, library_schedule],
+        schedules=[maintenance_schedule, library_schedule],
         resources={
             "request_store": store,
             "channel_runs": ChannelRuns(postgres=store.postgres),

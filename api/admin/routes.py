@@ -21,9 +21,9 @@ from api.admin.schemas import (
     RetryAsked,
 )
 from api.dependencies import Admin, RequestStoreDep, SettingsDep
-from api.responses import ADMIN_INVALID, BODY_REFUSALS, DATABASE_AWAY, SITE_INVALID
-from api.transcriptions.action_responses import PURGE_AWAY
-from api.transcriptions.dependencies import EndingsDep, OperatingDep
+from api.responses import ADMIN_INVALID, BODY_ERRORS, DATABASE_UNAVAILABLE, SITE_INVALID
+from api.transcriptions.action_responses import PURGE_UNAVAILABLE
+from api.transcriptions.dependencies import ActionsDep, OperatingDep
 from resources.admin.service import RetryFilter, overview, retry_all
 from resources.maintenance.purge import PurgeFilter
 from resources.sites.circuit_breaker import breakers, close_breaker, open_breaker, site_named
@@ -31,14 +31,15 @@ from resources.sites.circuit_breaker import breakers, close_breaker, open_breake
 router = APIRouter(prefix="/api/v1/admin", tags=["operation"])
 
 _IDS = ["youtube-dQw4w9WgXcQ.k3zt5mxnq7ka2c6vpo4wy2jdhe"]
-_REFUSALS = BODY_REFUSALS | ADMIN_INVALID | DATABASE_AWAY
+_ERRORS = BODY_ERRORS | ADMIN_INVALID | DATABASE_UNAVAILABLE
 
 
 @router.get(
     "/overview",
     operation_id="getOverview",
     summary="The queue at a glance",
-    responses={200: {"content": {"application/json": {"example": OVERVIEW}}}} | DATABASE_AWAY,
+    responses={200: {"content": {"application/json": {"example": OVERVIEW}}}}
+    | DATABASE_UNAVAILABLE,
 )
 def read_overview(
     caller: Admin, settings: SettingsDep, request_store: RequestStoreDep, response: Response
@@ -53,7 +54,7 @@ def read_overview(
     operation_id="retryMany",
     summary="Have all that failed done again",
     responses={200: {"content": {"application/json": {"example": {"number": 1, "ids": _IDS}}}}}
-    | _REFUSALS,
+    | _ERRORS,
 )
 def retry_many(
     asked: Annotated[
@@ -72,7 +73,7 @@ def retry_many(
     "/pause",
     operation_id="pausePart",
     summary="Stop intake, downloads or transcriptions",
-    responses={200: {"content": {"application/json": {"example": PAUSED}}}} | _REFUSALS,
+    responses={200: {"content": {"application/json": {"example": PAUSED}}}} | _ERRORS,
 )
 def pause_part(
     asked: Annotated[
@@ -92,7 +93,7 @@ def pause_part(
     operation_id="resumePart",
     summary="Let it go on",
     responses={200: {"content": {"application/json": {"example": {"paused": [], "applied": True}}}}}
-    | _REFUSALS,
+    | _ERRORS,
 )
 def resume_part(
     asked: Annotated[
@@ -110,7 +111,8 @@ def resume_part(
     "/breakers",
     operation_id="listBreakers",
     summary="Sites that fail, or are closed off",
-    responses={200: {"content": {"application/json": {"example": BREAKERS}}}} | DATABASE_AWAY,
+    responses={200: {"content": {"application/json": {"example": BREAKERS}}}}
+    | DATABASE_UNAVAILABLE,
 )
 def read_breakers(
     caller: Admin, request_store: RequestStoreDep, response: Response
@@ -125,7 +127,7 @@ def read_breakers(
     operation_id="openBreaker",
     summary="Stop downloads from one site",
     responses={200: {"content": {"application/json": {"example": BREAKERS}}}}
-    | _REFUSALS
+    | _ERRORS
     | SITE_INVALID,
 )
 def open_site(
@@ -146,7 +148,7 @@ def open_site(
     operation_id="closeBreaker",
     summary="Let downloads from one site start",
     responses={200: {"content": {"application/json": {"example": {"breakers": []}}}}}
-    | _REFUSALS
+    | _ERRORS
     | SITE_INVALID,
 )
 def close_site(
@@ -174,9 +176,9 @@ def close_site(
             }
         }
     }
-    | BODY_REFUSALS
+    | BODY_ERRORS
     | ADMIN_INVALID
-    | PURGE_AWAY,
+    | PURGE_UNAVAILABLE,
 )
 def purge_many(
     asked: Annotated[
@@ -189,7 +191,7 @@ def purge_many(
         ),
     ],
     caller: Admin,
-    endings: EndingsDep,
+    endings: ActionsDep,
 ) -> PurgeRead:
     """Erases transcriptions at rest as DELETE does, whoever asked for them; the oldest first.
 

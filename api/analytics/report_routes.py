@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel
 
 from api.dependencies import Admin, ObjectStoreDep
-from api.responses import REPORT_REFUSALS, STORE_AWAY
+from api.responses import REPORT_ERRORS, STORE_UNAVAILABLE
 from resources.reports.page import REPORT_POLICY
 from resources.reports.report import read_report, report_days
 
@@ -34,7 +34,7 @@ _EXAMPLE = {"reports": [{"day": "2026-11-26", "url": "/api/v1/admin/reports/2026
     "/reports",
     operation_id="listReports",
     summary="The library's reports",
-    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}} | STORE_AWAY,
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}} | STORE_UNAVAILABLE,
 )
 def list_reports(caller: Admin, objects: ObjectStoreDep, response: Response) -> ReportsRead:
     """One a day is made; `ytcaption report` makes one now."""
@@ -56,8 +56,8 @@ def list_reports(caller: Admin, objects: ObjectStoreDep, response: Response) -> 
             "description": "Growth, languages, delays, failures, what is said most.",
             "content": {"text/html": {"schema": {"type": "string"}}},
         },
-        **REPORT_REFUSALS,
-        **STORE_AWAY,
+        **REPORT_ERRORS,
+        **STORE_UNAVAILABLE,
     },
 )
 def read_one_report(

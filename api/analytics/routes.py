@@ -10,7 +10,7 @@ from api.analytics.dependencies import AnalyticsDep
 from api.analytics.examples import ANALYTICS_VIEWS
 from api.analytics.schemas import QueryAsked, RowsRead, ViewRead, ViewsRead
 from api.dependencies import Reader, SettingsDep
-from api.responses import BODY_REFUSALS, DATABASE_AWAY, QUERY_REFUSALS, VIEW_REFUSALS
+from api.responses import BODY_ERRORS, DATABASE_UNAVAILABLE, QUERY_ERRORS, VIEW_ERRORS
 from resources.lake.views import VIEWS
 from ytcaption.domain.errors import InvalidOption
 
@@ -35,7 +35,7 @@ def list_views(caller: Reader) -> ViewsRead:
     operation_id="readView",
     summary="One question's answer",
     response_class=Response,
-    responses={200: ROWS_ANSWER, **VIEW_REFUSALS, **DATABASE_AWAY},
+    responses={200: ROWS_ANSWER, **VIEW_ERRORS, **DATABASE_UNAVAILABLE},
 )
 async def read_view(
     view: Annotated[str, Path(description="Its name.", max_length=60, examples=["growth"])],
@@ -63,7 +63,7 @@ async def read_view(
     operation_id="queryLibrary",
     summary="A SELECT of your own",
     response_class=Response,
-    responses={200: ROWS_ANSWER, **BODY_REFUSALS, **QUERY_REFUSALS, **DATABASE_AWAY},
+    responses={200: ROWS_ANSWER, **BODY_ERRORS, **QUERY_ERRORS, **DATABASE_UNAVAILABLE},
 )
 async def query_library(
     asked: QueryAsked,

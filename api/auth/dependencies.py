@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from api.auth.identity import Door
+from api.auth.identity import Authenticator
 from api.dependencies import _part
 
-DoorDep = Annotated[Door, _part("door")]
+AuthenticatorDep = Annotated[Authenticator, _part("door")]

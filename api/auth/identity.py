@@ -29,7 +29,7 @@ def is_open_path(path: str) -> bool:
     return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS)
 
 
-class Door:
+class Authenticator:
     """Knows who may come in.
 
     Args:
@@ -118,7 +118,7 @@ class Identity:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        door: Door = scope["app"].state.parts.door
+        door: Authenticator = scope["app"].state.parts.door
         free = is_open_path(route_path(scope))
         allowance: Allowance | None = None
         try:
@@ -164,7 +164,7 @@ def bearer_token(headers: Headers) -> str:
     return token
 
 
-async def _known(door: Door, scope: Scope) -> Caller:
+async def _known(door: Authenticator, scope: Scope) -> Caller:
     try:
         return await door.caller(Headers(scope=scope))
     except Unauthenticated:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Response
 
-from api.auth.dependencies import DoorDep
+from api.auth.dependencies import AuthenticatorDep
 from api.auth.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyList, ApiKeyRead
 from api.dependencies import Admin, ApiKeysDep
-from api.responses import BODY_REFUSALS, DATABASE_AWAY, problem_response
+from api.responses import BODY_ERRORS, DATABASE_UNAVAILABLE, problem_response
 
 router = APIRouter(prefix="/api/v1/admin", tags=["operation"])
 
@@ -70,7 +70,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
     operation_id="listApiKeys",
     summary="All API keys",
     responses={200: {"content": {"application/json": {"example": {"keys": [_KEY]}}}}}
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 def list_keys(caller: Admin, api_keys: ApiKeysDep, response: Response) -> ApiKeyList:
     """Who may use the API: names, scopes, limits, last use. No secret is among it."""
@@ -85,7 +85,7 @@ def list_keys(caller: Admin, api_keys: ApiKeysDep, response: Response) -> ApiKey
     summary="Make an API key",
     response_description="Made. `key` is shown this once.",
     responses={201: {"content": {"application/json": {"example": _CREATED}}}}
-    | BODY_REFUSALS
+    | BODY_ERRORS
     | problem_response(
         422,
         ("invalid_option", "A key's name has 1 to 100 printable characters.", "A name of no use"),
@@ -95,7 +95,7 @@ def list_keys(caller: Admin, api_keys: ApiKeysDep, response: Response) -> ApiKey
             "A field is wrong",
         ),
     )
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 async def create_key(
     asked: Annotated[
@@ -103,7 +103,7 @@ async def create_key(
     ],
     caller: Admin,
     api_keys: ApiKeysDep,
-    door: DoorDep,
+    door: AuthenticatorDep,
     response: Response,
 ) -> ApiKeyCreated:
     """A new key. From the first one on every request needs one."""
@@ -128,10 +128,10 @@ async def create_key(
     responses={200: {"content": {"application/json": {"example": _CREATED}}}}
     | _NOT_FOUND
     | _WRONG_ID
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 async def rotate_key(
-    id: KeyId, caller: Admin, api_keys: ApiKeysDep, door: DoorDep, response: Response
+    id: KeyId, caller: Admin, api_keys: ApiKeysDep, door: AuthenticatorDep, response: Response
 ) -> ApiKeyCreated:
     """The key stays the same for all that was asked for with it, and keeps scopes, limits, end."""
     made = await door.key_ring.changed_by(lambda: api_keys.rotate(id))
@@ -152,10 +152,10 @@ async def rotate_key(
     }
     | _NOT_FOUND
     | _WRONG_ID
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 async def revoke_key(
-    id: KeyId, caller: Admin, api_keys: ApiKeysDep, door: DoorDep, response: Response
+    id: KeyId, caller: Admin, api_keys: ApiKeysDep, door: AuthenticatorDep, response: Response
 ) -> ApiKeyRead:
     """Here it is refused at once, by other processes within seconds. Its row stays on the list."""
     row = await door.key_ring.changed_by(lambda: api_keys.revoke(id))

@@ -92,7 +92,7 @@ class ApiKeyList(BaseModel):
     keys: list[ApiKeyRead]
 
 
-class RequestsLeft(BaseModel):
+class RemainingRequests(BaseModel):
     """Requests of the last minute."""
 
     limit: Annotated[int, Field(description="A minute.")]
@@ -105,7 +105,7 @@ class UsageRead(BaseModel):
 
     owner: Annotated[str, Field(description="`local`, `key:<id>` or `jwt:<issuer>:<subject>`.")]
     scopes: list[Scope]
-    requests: Annotated[RequestsLeft | None, Field(description="Null: they are not counted.")]
+    requests: Annotated[RemainingRequests | None, Field(description="Null: they are not counted.")]
     unfinished_transcriptions: Annotated[int, Field(description="Queued and running.")]
     audio_minutes_last_24_h: Annotated[float, Field(description="Transcribed for the caller.")]
     limits: Annotated[KeyLimits, Field(description="In force; null, each: none.")]

@@ -4,10 +4,10 @@ import asyncio
 
 from fastapi import APIRouter, Response
 
-from api.auth.dependencies import DoorDep
-from api.auth.schemas import KeyLimits, RequestsLeft, UsageRead
+from api.auth.dependencies import AuthenticatorDep
+from api.auth.schemas import KeyLimits, RemainingRequests, UsageRead
 from api.dependencies import Reader, RequestStoreDep, SettingsDep
-from api.responses import DATABASE_AWAY
+from api.responses import DATABASE_UNAVAILABLE
 from resources.transcriptions.quotas import limits_of, use_of
 from ytcaption.domain.caller import SCOPES
 
@@ -31,12 +31,13 @@ _EXAMPLE = {
     "/usage",
     operation_id="getUsage",
     summary="What you have used of what you may",
-    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}} | DATABASE_AWAY,
+    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}}
+    | DATABASE_UNAVAILABLE,
 )
 async def read_usage(
     caller: Reader,
     settings: SettingsDep,
-    door: DoorDep,
+    door: AuthenticatorDep,
     request_store: RequestStoreDep,
     response: Response,
 ) -> UsageRead:
@@ -52,7 +53,7 @@ async def read_usage(
         owner=caller.owner,
         scopes=[scope for scope in SCOPES if scope in caller.scopes],
         requests=left
-        and RequestsLeft(limit=left.limit, remaining=left.remaining, reset_s=left.reset_s),
+        and RemainingRequests(limit=left.limit, remaining=left.remaining, reset_s=left.reset_s),
         unfinished_transcriptions=use.unfinished,
         audio_minutes_last_24_h=round(use.audio_s / 60, 2),
         limits=KeyLimits() if limits is None else KeyLimits(**vars(limits)),

@@ -30,7 +30,7 @@ CREATE: dict[str, Any] = {
     },
 }
 CHANGE: dict[str, Any] = {
-    "pause": {"summary": "Rest", "value": {"paused": True}},
+    "pause": {"summary": "CoolDown", "value": {"paused": True}},
     "filters": {
         "summary": "Other filters",
         "value": {"filters": {"title_exclude": None, "newest": 50}},

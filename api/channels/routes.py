@@ -25,14 +25,14 @@ from api.channels.view import CHANNELS_PATH, ChannelItemPage, ChannelPage, Chann
 from api.dependencies import Reader, Writer
 from api.http.cursors import next_page
 from api.responses import (
-    BODY_REFUSALS,
-    DATABASE_AWAY,
+    BODY_ERRORS,
+    DATABASE_UNAVAILABLE,
     LINK_HEADER,
-    LIST_REFUSALS,
+    LIST_ERRORS,
     LOCATION_HEADER,
     shown,
 )
-from api.transcriptions.dependencies import HOLDS_A_PLACE
+from api.transcriptions.dependencies import HOLDS_STREAM_SLOT
 from api.transcriptions.list_parameters import Limit, PositionDep, cursor_of
 from resources.channels.dry_run import MOST_ITEMS
 from resources.channels.reads import ChannelPosition
@@ -82,10 +82,10 @@ def _read(request: Request, response: Response, detail: ChannelDetail) -> Channe
         model=ChannelRead,
         description="You have this channel already; it stays as it is.",
     )
-    | BODY_REFUSALS
+    | BODY_ERRORS
     | BUSY
     | CREATE_REFUSED
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 def create_channel(
     request: Request,
@@ -110,7 +110,7 @@ def create_channel(
     "",
     operation_id="listChannels",
     summary="Your channels, those added last first",
-    responses=shown(200, PAGE, headers=LINK_HEADER) | LIST_REFUSALS | DATABASE_AWAY,
+    responses=shown(200, PAGE, headers=LINK_HEADER) | LIST_ERRORS | DATABASE_UNAVAILABLE,
 )
 def list_channels(
     request: Request,
@@ -136,8 +136,8 @@ def list_channels(
     "/dry-run",
     operation_id="dryRunChannel",
     summary="See what a channel would take",
-    responses=shown(200, DRY_RUN) | BODY_REFUSALS | DRY_RUN_REFUSED | DATABASE_AWAY,
-    dependencies=[HOLDS_A_PLACE],
+    responses=shown(200, DRY_RUN) | BODY_ERRORS | DRY_RUN_REFUSED | DATABASE_UNAVAILABLE,
+    dependencies=[HOLDS_STREAM_SLOT],
 )
 def dry_run_channel(
     response: Response,
@@ -158,7 +158,7 @@ def dry_run_channel(
     "/{id}",
     operation_id="getChannel",
     summary="Where a channel stands",
-    responses=shown(200, CHANNEL) | NOT_FOUND | DATABASE_AWAY,
+    responses=shown(200, CHANNEL) | NOT_FOUND | DATABASE_UNAVAILABLE,
 )
 def read_channel(
     id: ChannelId, request: Request, response: Response, caller: Reader, channels: ChannelsDep
@@ -172,7 +172,7 @@ def read_channel(
     "/{id}",
     operation_id="changeChannel",
     summary="Change, pause or resume a channel",
-    responses=shown(200, CHANNEL) | BODY_REFUSALS | NOT_FOUND | CHANGE_REFUSED | DATABASE_AWAY,
+    responses=shown(200, CHANNEL) | BODY_ERRORS | NOT_FOUND | CHANGE_REFUSED | DATABASE_UNAVAILABLE,
 )
 def change_channel(
     id: ChannelId,
@@ -195,7 +195,7 @@ def change_channel(
     responses={204: {"description": "Gone, with the list of its items."}}
     | NOT_FOUND
     | CHANGE_REFUSED
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 def delete_channel(
     id: ChannelId,
@@ -216,7 +216,7 @@ def delete_channel(
     status_code=202,
     operation_id="runChannel",
     summary="Have a channel looked at now",
-    responses=shown(202, CHANNEL) | NOT_FOUND | DATABASE_AWAY,
+    responses=shown(202, CHANNEL) | NOT_FOUND | DATABASE_UNAVAILABLE,
 )
 def run_channel(
     id: ChannelId, request: Request, response: Response, caller: Writer, channels: ChannelsDep
@@ -229,7 +229,10 @@ def run_channel(
     "/{id}/items",
     operation_id="listChannelItems",
     summary="What a channel's list shows, and what became of it",
-    responses=shown(200, ITEMS, headers=LINK_HEADER) | NOT_FOUND | LIST_REFUSALS | DATABASE_AWAY,
+    responses=shown(200, ITEMS, headers=LINK_HEADER)
+    | NOT_FOUND
+    | LIST_ERRORS
+    | DATABASE_UNAVAILABLE,
 )
 def list_items(
     id: ChannelId,

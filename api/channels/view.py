@@ -12,7 +12,7 @@ from api.http.schemas import Failure
 from api.transcriptions.schemas import OptionsRead
 from api.transcriptions.view import Links
 from resources.channels.dry_run import DryRun, JudgedItem
-from resources.channels.plan import schedule_asked
+from resources.channels.plan import requested_schedule
 from resources.channels.rows import ChannelCounts, ChannelItem, ChannelRow
 from ytcaption.domain.channels.channel import ChannelKind, Digest, ListedItem, LiveStatus
 from ytcaption.domain.channels.filters import ItemState
@@ -134,7 +134,7 @@ class ChannelRead(BaseModel):
             progress=ChannelProgress(
                 done=counts.done, total=total, fraction=counts.done / total if total else None
             ),
-            schedule=ScheduleAsked(**schedule_asked(plan.schedule)),
+            schedule=ScheduleAsked(**requested_schedule(plan.schedule)),
             filters=FiltersAsked(**plan.filters.to_dict()),
             options=OptionsRead(**plan.options.to_dict()),
             priority=plan.priority,
@@ -283,7 +283,7 @@ def channel_url(request: Request, id: str) -> str:
 
 
 def _rests(row: ChannelRow) -> bool:
-    return row.paused_at is not None and row.run_asked_at is None
+    return row.paused_at is not None and row.run_requested_at is None
 
 
 def _named(numbers: Mapping[Any, int]) -> dict[str, int]:

@@ -7,17 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from sse_starlette import EventSourceResponse
 
-from api.auth.dependencies import DoorDep
-from api.auth.identity import Door
+from api.auth.dependencies import AuthenticatorDep
+from api.auth.identity import Authenticator
 from api.dependencies import Reader, RequestStoreDep
 from api.events.cursor import EventCursor
 from api.events.responses import event_responses
 from api.events.sse import EventAnswer
 from api.events.stream import EventStream
 from api.http.parameters import TranscriptionId
-from api.responses import DATABASE_AWAY, NOT_FOUND
+from api.responses import DATABASE_UNAVAILABLE, NOT_FOUND
 from api.transcriptions.action_responses import ERASED
-from api.transcriptions.dependencies import HOLDS_A_PLACE, WatcherDep
+from api.transcriptions.dependencies import HOLDS_STREAM_SLOT, WatcherDep
 from api.transcriptions.view import Links
 from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.errors import YtcaptionError
@@ -30,14 +30,14 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
     operation_id="streamTranscriptionEvents",
     summary="Watch a transcription",
     response_class=EventSourceResponse,
-    responses={**event_responses(), **NOT_FOUND, **ERASED, **DATABASE_AWAY},
-    dependencies=[HOLDS_A_PLACE],
+    responses={**event_responses(), **NOT_FOUND, **ERASED, **DATABASE_UNAVAILABLE},
+    dependencies=[HOLDS_STREAM_SLOT],
 )
 async def read_events(
     id: TranscriptionId,
     request: Request,
     caller: Reader,
-    door: DoorDep,
+    door: AuthenticatorDep,
     request_store: RequestStoreDep,
     watcher: WatcherDep,
     last_event_id: Annotated[
@@ -68,7 +68,9 @@ async def read_events(
     return EventAnswer(stream.events())
 
 
-def _may_go_on(request: Request, caller: Caller, door: Door) -> Callable[[], Awaitable[bool]]:
+def _may_go_on(
+    request: Request, caller: Caller, door: Authenticator
+) -> Callable[[], Awaitable[bool]]:
     """Whether who asked may still read: a key may be revoked, a token expire (rule 19)."""
 
     async def ask() -> bool:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from api.openai.schemas import AudioForm, AudioText, VerboseText
-from api.responses import DATABASE_AWAY, SRT, Responses, problem_response
-from api.uploads.responses import UPLOAD_REFUSALS, form_body
+from api.responses import DATABASE_UNAVAILABLE, SRT, Responses, problem_response
+from api.uploads.responses import UPLOAD_ERRORS, form_body
 
 _FIELDS: dict[str, Any] = AudioForm.model_json_schema()["properties"]
 
@@ -32,7 +32,7 @@ data: {"type": "transcript.text.done", "text": "And so, my fellow Americans, ask
 """
 
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
-_REFUSED = UPLOAD_REFUSALS[422]["content"]["application/problem+json"]["examples"]
+_REFUSED = UPLOAD_ERRORS[422]["content"]["application/problem+json"]["examples"]
 
 MODEL_NOT_FOUND = problem_response(
     404, ("unknown_model", "There is no model 'huge'. Look at /v1/models.", "No such model")
@@ -76,14 +76,14 @@ AUDIO_RESPONSES: Responses = {
         ("malformed_upload", "The body is no complete multipart form.", "No form"),
     ),
     **MODEL_NOT_FOUND,
-    408: UPLOAD_REFUSALS[408],
+    408: UPLOAD_ERRORS[408],
     **problem_response(
         409, ("result_not_ready", "The transcription was canceled.", "Canceled by somebody")
     ),
     **problem_response(
         410, ("transcription_erased", "The transcription was erased.", "Erased by somebody")
     ),
-    413: UPLOAD_REFUSALS[413],
+    413: UPLOAD_ERRORS[413],
     **problem_response(
         415,
         ("unsupported_media_type", "Send the body as multipart/form-data.", "Not sent as a form"),
@@ -91,6 +91,6 @@ AUDIO_RESPONSES: Responses = {
     **problem_response(
         500, ("internal_error", "Something went wrong here.", "A fault here; the log has it")
     ),
-    **DATABASE_AWAY,
+    **DATABASE_UNAVAILABLE,
 }
 """Where our own routes answer 422, these answer 400 (404 for a model), as OpenAI's do."""

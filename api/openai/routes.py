@@ -14,7 +14,7 @@ from api.openai.responses import (
     TRANSLATION_BODY,
 )
 from api.openai.schemas import STAND_INS, ModelList, ModelRead
-from api.transcriptions.dependencies import HOLDS_A_PLACE
+from api.transcriptions.dependencies import HOLDS_STREAM_SLOT
 from ytcaption.domain.errors import UnknownModel
 
 router = APIRouter(prefix="/v1", tags=["openai"])
@@ -30,7 +30,7 @@ _CREATED = 1_663_718_400
     response_class=Response,
     responses=AUDIO_RESPONSES,
     openapi_extra={"requestBody": AUDIO_BODY},
-    dependencies=[HOLDS_A_PLACE],
+    dependencies=[HOLDS_STREAM_SLOT],
 )
 async def transcribe_audio(request: Request, caller: Writer, audio: OpenAIAudioDep) -> Response:
     """The text of a file, as OpenAI's `audio.transcriptions.create` has it, once it is there: the
@@ -46,7 +46,7 @@ async def transcribe_audio(request: Request, caller: Writer, audio: OpenAIAudioD
     response_class=Response,
     responses=AUDIO_RESPONSES,
     openapi_extra={"requestBody": TRANSLATION_BODY},
-    dependencies=[HOLDS_A_PLACE],
+    dependencies=[HOLDS_STREAM_SLOT],
 )
 async def translate_audio(request: Request, caller: Writer, audio: OpenAIAudioDep) -> Response:
     """English, whatever is spoken, as OpenAI's `audio.translations.create` has it."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.dependencies import Reader
-from api.responses import DATABASE_AWAY, LINK_HEADER, SEARCH_REFUSALS
+from api.responses import DATABASE_UNAVAILABLE, LINK_HEADER, SEARCH_ERRORS
 from api.search.dependencies import SearchDep
 from api.search.examples import SEARCH_EXAMPLE
 from api.search.parameters import (
@@ -32,8 +32,8 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
     summary="Find what was said",
     responses={
         200: {"content": {"application/json": {"example": SEARCH_EXAMPLE}}, "headers": LINK_HEADER},
-        **SEARCH_REFUSALS,
-        **DATABASE_AWAY,
+        **SEARCH_ERRORS,
+        **DATABASE_UNAVAILABLE,
     },
 )
 async def find(

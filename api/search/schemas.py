@@ -37,7 +37,7 @@ class HitRead(SpokenRead):
     ]
 
 
-class FoundMediaRead(BaseModel):
+class MediaResultRead(BaseModel):
     """A media in which something was found, with its best hits in their order of time."""
 
     transcription_id: str
@@ -86,7 +86,7 @@ class SearchFacets(BaseModel):
 class SearchPage(BaseModel):
     """Media in which something was found."""
 
-    items: list[FoundMediaRead]
+    items: list[MediaResultRead]
     media_count: Annotated[int, Field(description="On all pages together.")]
     hit_count: Annotated[int, Field(description="Segments, on all pages together.")]
     is_complete: Annotated[

@@ -6,15 +6,15 @@ from api.http.cursors import next_page
 from api.search.parameters import cursor_of
 from api.search.schemas import (
     ChannelFacet,
-    FoundMediaRead,
     HitRead,
+    MediaResultRead,
     MonthFacet,
     SearchFacets,
     SearchPage,
     SpokenRead,
 )
 from api.transcriptions.view import Links
-from resources.search.results import FoundMedia, FoundPage, FoundSegment, Spoken
+from resources.search.results import MediaResult, SearchResults, SegmentHit, Spoken
 from resources.search.retriever import Mode, Order
 from ytcaption.domain.media.deep_links import link_at
 
@@ -22,7 +22,7 @@ from ytcaption.domain.media.deep_links import link_at
 def search_view(
     request: Request,
     response: Response,
-    page: FoundPage,
+    page: SearchResults,
     order: Order,
     *,
     mode: Mode = "keyword",
@@ -46,11 +46,11 @@ def search_view(
     )
 
 
-def _media(request: Request, found: FoundMedia) -> FoundMediaRead:
+def _media(request: Request, found: MediaResult) -> MediaResultRead:
     media = found.media
     duration_s = media.info.duration_s
     links = Links.of(request, found.transcription_id)
-    return FoundMediaRead(
+    return MediaResultRead(
         transcription_id=found.transcription_id,
         media_id=media.source.media_id,
         title=media.title,
@@ -69,7 +69,7 @@ def _media(request: Request, found: FoundMedia) -> FoundMediaRead:
     )
 
 
-def _hit(request: Request, found: FoundMedia, segment: FoundSegment) -> HitRead:
+def _hit(request: Request, found: MediaResult, segment: SegmentHit) -> HitRead:
     spoken = segment.spoken
     root = request.scope.get("root_path", "")
     return HitRead(
@@ -92,7 +92,7 @@ def _spoken(spoken: Spoken | None) -> SpokenRead | None:
     return SpokenRead(start_s=spoken.start_s, end_s=spoken.end_s, text=spoken.text)
 
 
-def _facets(page: FoundPage) -> SearchFacets:
+def _facets(page: SearchResults) -> SearchFacets:
     return SearchFacets(
         channels=[ChannelFacet(**vars(count)) for count in page.channels],
         months=[MonthFacet(**vars(count)) for count in page.months],

@@ -12,7 +12,7 @@ def accepted(request: Request, response: Response, submission: Submission) -> Tr
     """What was kept and where to look, in the body and in the headers."""
     answer = accepted_view(request, submission)
     response.headers["Location"] = answer.status_url
-    look_again(response, submission.transcription)
+    poll_again(response, submission.transcription)
     return answer
 
 
@@ -31,7 +31,7 @@ def accepted_view(request: Request, submission: Submission) -> TranscriptionAcce
     )
 
 
-def look_again(response: Response, row: TranscriptionRow) -> None:
+def poll_again(response: Response, row: TranscriptionRow) -> None:
     """Says when looking again is worth it, as long as something may still change."""
     if not row.status.is_final:
         response.headers["Retry-After"] = str(POLL_AFTER_S)

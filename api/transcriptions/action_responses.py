@@ -94,7 +94,7 @@ _WRONG_FORCE = problem_response(
         "A wrong value",
     ),
 )
-RETRY_REFUSALS = _WRONG_FORCE | problem_response(
+RETRY_ERRORS = _WRONG_FORCE | problem_response(
     409,
     (
         "transcription_busy",
@@ -107,7 +107,7 @@ RETRY_REFUSALS = _WRONG_FORCE | problem_response(
         "There is a result already",
     ),
 )
-ERASE_REFUSALS = (
+ERASE_ERRORS = (
     _WRONG_FORCE
     | problem_response(
         409,
@@ -143,5 +143,5 @@ ERASE_REFUSALS = (
         retry=True,
     )
 )
-PURGE_AWAY = {503: ERASE_REFUSALS[503]}
+PURGE_UNAVAILABLE = {503: ERASE_ERRORS[503]}
 """What a purge answers when a part is away: send it again."""

@@ -7,24 +7,24 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from api.dependencies import SettingsDep, Writer
 from api.http.parameters import TranscriptionId
 from api.responses import (
-    BODY_REFUSALS,
-    DATABASE_AWAY,
-    INTAKE_AWAY,
+    BODY_ERRORS,
+    DATABASE_UNAVAILABLE,
+    INTAKE_UNAVAILABLE,
     LOCATION_HEADER,
     NOT_FOUND,
     RETRY_AFTER_HEADER,
 )
-from api.transcriptions.accepted import look_again
+from api.transcriptions.accepted import poll_again
 from api.transcriptions.action_responses import (
     CANCELED,
-    ERASE_REFUSALS,
+    ERASE_ERRORS,
     ERASED,
     KEPT,
     RETRIED,
-    RETRY_REFUSALS,
+    RETRY_ERRORS,
     WRONG_KEEP,
 )
-from api.transcriptions.dependencies import EndingsDep
+from api.transcriptions.dependencies import ActionsDep
 from api.transcriptions.request_schemas import TranscriptionChange
 from api.transcriptions.schemas import TranscriptionCanceled, TranscriptionRead
 from api.transcriptions.view import Links, status_view
@@ -43,7 +43,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
         200: {"content": {"application/json": {"example": CANCELED}}},
         **NOT_FOUND,
         **ERASED,
-        **DATABASE_AWAY,
+        **DATABASE_UNAVAILABLE,
     },
 )
 def cancel_transcription(
@@ -52,7 +52,7 @@ def cancel_transcription(
     response: Response,
     caller: Writer,
     settings: SettingsDep,
-    endings: EndingsDep,
+    endings: ActionsDep,
 ) -> TranscriptionCanceled:
     """Stops what is queued or running; its run ends within seconds and publishes nothing more. What
     is at rest stays as it is, and where an earlier result stands, that counts again.
@@ -79,8 +79,8 @@ def cancel_transcription(
         },
         **NOT_FOUND,
         **ERASED,
-        **RETRY_REFUSALS,
-        **INTAKE_AWAY,
+        **RETRY_ERRORS,
+        **INTAKE_UNAVAILABLE,
     },
 )
 def retry_transcription(
@@ -89,7 +89,7 @@ def retry_transcription(
     response: Response,
     caller: Writer,
     settings: SettingsDep,
-    endings: EndingsDep,
+    endings: ActionsDep,
     force: Annotated[
         bool, Query(description="Make a completed one anew, too: downloaded and transcribed.")
     ] = False,
@@ -101,7 +101,7 @@ def retry_transcription(
     detail = endings.retry(caller, id, force=force)
     links = Links.of(request, id)
     response.headers.update(_NO_STORE | {"Location": links.status_url})
-    look_again(response, detail.transcription)
+    poll_again(response, detail.transcription)
     return status_view(detail, links, settings.max_attempts)
 
 
@@ -111,11 +111,11 @@ def retry_transcription(
     summary="Keep a transcription, or no longer",
     responses={
         200: {"content": {"application/json": {"example": KEPT}}},
-        **BODY_REFUSALS,
+        **BODY_ERRORS,
         **WRONG_KEEP,
         **NOT_FOUND,
         **ERASED,
-        **DATABASE_AWAY,
+        **DATABASE_UNAVAILABLE,
     },
 )
 def change_transcription(
@@ -125,7 +125,7 @@ def change_transcription(
     asked: Annotated[TranscriptionChange, Body(examples=[{"keep": True}])],
     caller: Writer,
     settings: SettingsDep,
-    endings: EndingsDep,
+    endings: ActionsDep,
 ) -> TranscriptionRead:
     """With `keep` no age takes it away, nor its audio, for as long as anybody who asked for it
     wants so. You speak for your own requests; an admin for everybody's. Erasing still erases.
@@ -141,12 +141,12 @@ def change_transcription(
     operation_id="deleteTranscription",
     summary="Erase a transcription",
     response_description="Erased, also where it was before.",
-    responses={**NOT_FOUND, **ERASE_REFUSALS},
+    responses={**NOT_FOUND, **ERASE_ERRORS},
 )
 def delete_transcription(
     id: TranscriptionId,
     caller: Writer,
-    endings: EndingsDep,
+    endings: ActionsDep,
     force: Annotated[
         bool, Query(description="Cancel the run that works on it, if there is one.")
     ] = False,

@@ -9,7 +9,7 @@ from resources.maintenance.purge import Purged, PurgeFilter, purge
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
 from resources.telemetry.trace_context import current_traceparent
-from resources.transcriptions.actions import Effect, Endings, set_keep
+from resources.transcriptions.actions import Effect, TranscriptionActions, set_keep
 from resources.transcriptions.listing import TranscriptionDetail
 from resources.transcriptions.quotas import limits_of
 from resources.transcriptions.store import RequestStore
@@ -23,7 +23,7 @@ _MOST_ENDING = 8
 """Runs that are told at once to end. Others hear of it themselves, some seconds later."""
 
 
-class CallersEndings:
+class CallerActions:
     """Cancel, retry and erase, each with what Dagster must be told."""
 
     def __init__(
@@ -40,7 +40,7 @@ class CallersEndings:
         self._partitions = partitions
         self._operating = operating
         self._orchestrator = orchestrator
-        self._endings = Endings(postgres)
+        self._endings = TranscriptionActions(postgres)
         self._erasure = Erasure(settings, postgres, orchestrator)
         self._free = threading.BoundedSemaphore(_MOST_ENDING)
 
@@ -62,7 +62,7 @@ class CallersEndings:
         """Queue it anew.
 
         Raises:
-            as `Endings.retry`; IntakePaused.
+            as `TranscriptionActions.retry`; IntakePaused.
         """
         self._operating.check_intake()
         row = self._endings.retry(

@@ -9,7 +9,7 @@ from api.dependencies import ObjectStoreDep, Reader, RequestStoreDep
 from api.http.byte_ranges import range_response
 from api.http.content_disposition import content_disposition
 from api.http.parameters import TranscriptionId
-from api.responses import DATABASE_AWAY, NOT_FOUND
+from api.responses import DATABASE_UNAVAILABLE, NOT_FOUND
 from api.transcriptions.action_responses import ERASED, audio_responses
 from api.transcriptions.audio_file import media_type, stored_audio
 from api.transcriptions.view import is_known
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
     operation_id="getTranscriptionAudio",
     summary="The audio that is transcribed",
     response_class=Response,
-    responses={**audio_responses(), **NOT_FOUND, **ERASED, **DATABASE_AWAY},
+    responses={**audio_responses(), **NOT_FOUND, **ERASED, **DATABASE_UNAVAILABLE},
 )
 def read_audio(
     id: TranscriptionId,

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.dependencies import Reader, _part
-from api.transcriptions.actions import CallersEndings
+from api.transcriptions.actions import CallerActions
 from api.transcriptions.pauses import Operating
 from api.transcriptions.submission import Submitter
 from api.transcriptions.watch import Watcher
@@ -17,7 +17,7 @@ WatcherDep = Annotated[Watcher, _part("watcher")]
 SubmitterDep = Annotated[Submitter, _part("submitter")]
 
 
-EndingsDep = Annotated[CallersEndings, _part("endings")]
+ActionsDep = Annotated[CallerActions, _part("endings")]
 
 
 OperatingDep = Annotated[Operating, _part("operating")]
@@ -31,5 +31,5 @@ async def _place(request: Request, caller: Reader, watcher: WatcherDep) -> Async
         yield
 
 
-HOLDS_A_PLACE = Depends(_place)
+HOLDS_STREAM_SLOT = Depends(_place)
 """Of a route that may take long: one of the streams and long polls that a caller may have open."""

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from api.dependencies import Reader, RequestStoreDep
 from api.http.parameters import TranscriptionId
 from api.http.uuid_cursor import PlaceDep
-from api.responses import DATABASE_AWAY, LIST_REFUSALS, NOT_FOUND
+from api.responses import DATABASE_UNAVAILABLE, LIST_ERRORS, NOT_FOUND
 from api.transcriptions.action_responses import ERASED
 from api.transcriptions.history_view import HISTORY_EXAMPLE, HistoryPage, history_view
 from api.transcriptions.list_parameters import Limit
@@ -20,10 +20,10 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
     summary="What happened to a transcription",
     responses={
         200: {"content": {"application/json": {"example": HISTORY_EXAMPLE}}},
-        **LIST_REFUSALS,
+        **LIST_ERRORS,
         **NOT_FOUND,
         **ERASED,
-        **DATABASE_AWAY,
+        **DATABASE_UNAVAILABLE,
     },
 )
 def read_history(

@@ -5,10 +5,10 @@ from fastapi import APIRouter, Response
 from api.dependencies import ObjectStoreDep, Reader, RequestStoreDep, SettingsDep
 from api.http.parameters import TranscriptionId
 from api.responses import (
-    DATABASE_AWAY,
+    DATABASE_UNAVAILABLE,
     ENTITY_HEADERS,
     NOT_FOUND,
-    RESULT_REFUSALS,
+    RESULT_ERRORS,
     result_response,
 )
 from api.transcriptions.action_responses import ERASED
@@ -27,8 +27,8 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
         304: {"description": "You have it already.", "headers": ENTITY_HEADERS},
         **NOT_FOUND,
         **ERASED,
-        **RESULT_REFUSALS,
-        **DATABASE_AWAY,
+        **RESULT_ERRORS,
+        **DATABASE_UNAVAILABLE,
     },
 )
 def read_result(

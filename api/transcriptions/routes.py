@@ -9,18 +9,18 @@ from fastapi.concurrency import run_in_threadpool
 from api.dependencies import Reader, RequestStoreDep, SettingsDep, Writer
 from api.http.parameters import TranscriptionId
 from api.responses import (
-    BATCH_REFUSALS,
-    CREATE_REFUSALS,
-    DATABASE_AWAY,
-    INTAKE_AWAY,
+    BATCH_ERRORS,
+    CREATE_ERRORS,
+    DATABASE_UNAVAILABLE,
+    INTAKE_UNAVAILABLE,
     LINK_HEADER,
-    LIST_REFUSALS,
+    LIST_ERRORS,
     LOCATION_HEADER,
     NOT_FOUND,
     RETRY_AFTER_HEADER,
-    WAIT_REFUSALS,
+    WAIT_ERRORS,
 )
-from api.transcriptions.accepted import accepted, look_again
+from api.transcriptions.accepted import accepted, poll_again
 from api.transcriptions.action_responses import ERASED
 from api.transcriptions.batch import BatchAnswer, TranscriptionBatch, batch_view, read_items
 from api.transcriptions.dependencies import SubmitterDep, WatcherDep
@@ -54,8 +54,8 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
             "content": {"application/json": {"example": ACCEPTED}},
             "headers": LOCATION_HEADER | RETRY_AFTER_HEADER,
         },
-        **CREATE_REFUSALS,
-        **INTAKE_AWAY,
+        **CREATE_ERRORS,
+        **INTAKE_UNAVAILABLE,
     },
 )
 async def create_transcription(
@@ -83,8 +83,8 @@ async def create_transcription(
     response_description="What became of each item, in their order.",
     responses={
         207: {"content": {"application/json": {"example": BATCHED}}},
-        **BATCH_REFUSALS,
-        **INTAKE_AWAY,
+        **BATCH_ERRORS,
+        **INTAKE_UNAVAILABLE,
     },
 )
 async def create_transcriptions(
@@ -115,8 +115,8 @@ async def create_transcriptions(
     summary="Your transcriptions, the newest first",
     responses={
         200: {"content": {"application/json": {"example": PAGE_EXAMPLE}}, "headers": LINK_HEADER},
-        **LIST_REFUSALS,
-        **DATABASE_AWAY,
+        **LIST_ERRORS,
+        **DATABASE_UNAVAILABLE,
     },
 )
 async def list_transcriptions(
@@ -147,8 +147,8 @@ async def list_transcriptions(
         },
         **NOT_FOUND,
         **ERASED,
-        **WAIT_REFUSALS,
-        **DATABASE_AWAY,
+        **WAIT_ERRORS,
+        **DATABASE_UNAVAILABLE,
     },
 )
 async def read_transcription(
@@ -177,5 +177,5 @@ async def read_transcription(
     look = partial(request_store.detail, id, caller)
     detail = await settled(request, watcher, caller, look, wait)
     response.headers["Cache-Control"] = "no-store"
-    look_again(response, detail.transcription)
+    poll_again(response, detail.transcription)
     return status_view(detail, Links.of(request, id), settings.max_attempts)

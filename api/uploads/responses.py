@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.responses import CREATE_REFUSALS, Responses, problem_response
+from api.responses import CREATE_ERRORS, Responses, problem_response
 from api.transcriptions.request_schemas import UploadOptions
 
 _FILE = {
@@ -31,7 +31,7 @@ UPLOAD_BODY = form_body(
     **{"application/octet-stream": {"schema": _FILE}},
 )
 
-AUDIO_REFUSALS: tuple[tuple[str, str, str], ...] = (
+AUDIO_ERRORS: tuple[tuple[str, str, str], ...] = (
     ("not_media", "This is no media that can be read. Give an audio file.", "No media"),
     ("empty_file", "The file is empty (0 bytes). Get it again.", "No bytes"),
     ("no_audio_track", "There is no sound in this file: it has no audio track.", "No sound"),
@@ -39,21 +39,21 @@ AUDIO_REFUSALS: tuple[tuple[str, str, str], ...] = (
     ("media_too_long", "The audio is longer than the 12 hours that are allowed here.", "Too long"),
 )
 
-UPLOAD_REFUSALS: Responses = {
+UPLOAD_ERRORS: Responses = {
     **problem_response(
         400, ("malformed_upload", "The body is no complete multipart form.", "No form")
     ),
     **problem_response(
         408, ("request_timeout", "Nothing came for 60 s. Send the file again.", "It stood still")
     ),
-    409: CREATE_REFUSALS[409],
+    409: CREATE_ERRORS[409],
     **problem_response(
         413,
         ("upload_too_large", "The file is over the 2,048 MiB taken here.", "Too large"),
     ),
     **problem_response(
         422,
-        *AUDIO_REFUSALS,
+        *AUDIO_ERRORS,
         ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "No such model"),
         ("unknown_language", "Unknown language 'xx'.", "No such language"),
         ("invalid_option", "The model tiny.en hears English only.", "Options that do not fit"),

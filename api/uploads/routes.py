@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.dependencies import Writer
-from api.responses import DATABASE_AWAY, LOCATION_HEADER, RETRY_AFTER_HEADER
+from api.responses import DATABASE_UNAVAILABLE, LOCATION_HEADER, RETRY_AFTER_HEADER
 from api.transcriptions.accepted import accepted
 from api.transcriptions.examples import ACCEPTED
 from api.transcriptions.idempotency import IdempotencyHeader
@@ -13,7 +13,7 @@ from api.transcriptions.request_schemas import UploadOptions
 from api.transcriptions.schemas import TranscriptionAccepted
 from api.uploads.dependencies import UploadIntakeDep
 from api.uploads.intake import options_of
-from api.uploads.responses import UPLOAD_BODY, UPLOAD_REFUSALS
+from api.uploads.responses import UPLOAD_BODY, UPLOAD_ERRORS
 from api.uploads.stream import received
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
@@ -30,8 +30,8 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
             "content": {"application/json": {"example": ACCEPTED}},
             "headers": LOCATION_HEADER | RETRY_AFTER_HEADER,
         },
-        **UPLOAD_REFUSALS,
-        **DATABASE_AWAY,
+        **UPLOAD_ERRORS,
+        **DATABASE_UNAVAILABLE,
     },
     openapi_extra={"requestBody": UPLOAD_BODY},
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.http.errors import HTTP_DETAILS
-from api.responses import BODY_REFUSALS, problem_response
+from api.responses import BODY_ERRORS, problem_response
 from api.transcriptions.examples import EXAMPLE_PATH, status_example
 
 _MEDIA_PATH = "/api/v1/media/youtube-dQw4w9WgXcQ"
@@ -41,8 +41,8 @@ CONTENT_LOCATION = {
         "schema": {"type": "string", "format": "uri-reference"},
     }
 }
-ANEW_REFUSALS = (
-    BODY_REFUSALS
+ANEW_ERRORS = (
+    BODY_ERRORS
     | problem_response(
         400,
         ("malformed_request", HTTP_DETAILS[400], "The body is no JSON"),

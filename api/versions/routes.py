@@ -7,13 +7,13 @@ from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from api.dependencies import ObjectStoreDep, Reader, RequestStoreDep, SettingsDep, Writer
 from api.responses import (
-    DATABASE_AWAY,
+    DATABASE_UNAVAILABLE,
     ENTITY_HEADERS,
-    INTAKE_AWAY,
+    INTAKE_UNAVAILABLE,
     LINK_HEADER,
-    LIST_REFUSALS,
+    LIST_ERRORS,
     NOT_FOUND,
-    RESULT_REFUSALS,
+    RESULT_ERRORS,
     result_response,
 )
 from api.transcriptions.dependencies import SubmitterDep
@@ -22,15 +22,15 @@ from api.transcriptions.list_view import TranscriptionPage, page_view
 from api.transcriptions.result import ResultAsked, result_answer
 from api.transcriptions.view import Links
 from api.versions.responses import (
+    ANEW_ERRORS,
     ANEW_EXAMPLE,
-    ANEW_REFUSALS,
     CONTENT_LOCATION,
     MEDIA_EXAMPLE,
     VERSIONS_EXAMPLE,
 )
 from api.versions.schemas import MediaVersionsRead, RetranscriptionAsked, RetranscriptionRead
-from resources.retranscribe.plan import wanted_anew
-from resources.retranscribe.service import make_anew
+from resources.retranscribe.plan import parse_retranscription
+from resources.retranscribe.service import enqueue_retranscriptions
 from resources.transcriptions.listing import ListFilter
 from resources.transcriptions.quotas import limits_of
 from ytcaption.domain.errors import InvalidCursor, ResultNotReady, TranscriptionNotFound
@@ -65,7 +65,7 @@ MediaId = Annotated[str, Depends(_media_id)]
     summary="A media and its newest transcription",
     responses={200: {"content": {"application/json": {"example": MEDIA_EXAMPLE}}}}
     | NOT_FOUND
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 def read_media(
     media_id: MediaId,
@@ -89,9 +89,9 @@ def read_media(
             "content": {"application/json": {"example": VERSIONS_EXAMPLE}},
             "headers": LINK_HEADER,
         },
-        **LIST_REFUSALS,
+        **LIST_ERRORS,
         **NOT_FOUND,
-        **DATABASE_AWAY,
+        **DATABASE_UNAVAILABLE,
     },
 )
 def list_versions(
@@ -123,8 +123,8 @@ def list_versions(
         200: result_response(CONTENT_LOCATION),
         304: {"description": "You have it already.", "headers": ENTITY_HEADERS},
         **NOT_FOUND,
-        **RESULT_REFUSALS,
-        **DATABASE_AWAY,
+        **RESULT_ERRORS,
+        **DATABASE_UNAVAILABLE,
     },
 )
 def read_latest(
@@ -153,8 +153,8 @@ def read_latest(
     operation_id="createRetranscriptions",
     summary="Have many transcriptions made anew",
     responses={200: {"content": {"application/json": {"example": ANEW_EXAMPLE}}}}
-    | ANEW_REFUSALS
-    | INTAKE_AWAY,
+    | ANEW_ERRORS
+    | INTAKE_UNAVAILABLE,
 )
 def create_retranscriptions(
     asked: Annotated[
@@ -177,7 +177,7 @@ def create_retranscriptions(
     Sent again, it asks for what is not there yet. One answer takes 20 s at most: while
     `next_cursor` is not null, send it again as `cursor`.
     """
-    wanted = wanted_anew(
+    wanted = parse_retranscription(
         settings.models,
         asked.where,
         changed=asked.changed,
@@ -193,7 +193,7 @@ def create_retranscriptions(
     if not asked.dry_run:
         submitter.check_intake()
     deadline = time.monotonic() + ANEW_S
-    found = make_anew(
+    found = enqueue_retranscriptions(
         request_store.postgres,
         settings.models,
         wanted,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query, Response
 
 from api.dependencies import Admin
 from api.http.uuid_cursor import PlaceDep
-from api.responses import ADMIN_INVALID, BODY_REFUSALS, DATABASE_AWAY, shown
+from api.responses import ADMIN_INVALID, BODY_ERRORS, DATABASE_UNAVAILABLE, shown
 from api.transcriptions.list_parameters import Limit, Text
 from api.webhooks.delivery_page import page_of
 from api.webhooks.dependencies import DeliveriesDep
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/api/v1/admin/deliveries", tags=["operation"])
     responses=shown(200, {"items": [DELIVERY | {"status": "dead"}], "next_cursor": None})
     | CURSOR_REFUSED
     | ADMIN_INVALID
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 def list_dead(
     caller: Admin,
@@ -49,7 +49,7 @@ def list_dead(
     "/replay",
     operation_id="replayDeadDeliveries",
     summary="Send dead letters again",
-    responses=shown(200, {"number": 12}) | BODY_REFUSALS | ADMIN_INVALID | DATABASE_AWAY,
+    responses=shown(200, {"number": 12}) | BODY_ERRORS | ADMIN_INVALID | DATABASE_UNAVAILABLE,
 )
 def replay_dead(
     asked: Annotated[

@@ -86,7 +86,7 @@ INVALID = problem_response(
 CURSOR_REFUSED = problem_response(
     400, ("invalid_cursor", "This cursor is none that a list gave.", "No cursor of ours")
 )
-SECRET_AWAY = problem_response(
+SECRET_UNAVAILABLE = problem_response(
     500,
     ("secret_unreadable", SERVER_DETAIL[SecretUnreadable], "It was encrypted with another key"),
 )

@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from api.dependencies import Reader, Writer
 from api.http.uuid_cursor import PlaceDep
-from api.responses import BODY_REFUSALS, DATABASE_AWAY, problem_response, shown
+from api.responses import BODY_ERRORS, DATABASE_UNAVAILABLE, problem_response, shown
 from api.transcriptions.list_parameters import Limit
 from api.webhooks.delivery_page import page_of
 from api.webhooks.dependencies import DeliveriesDep, WebhooksDep
@@ -23,7 +23,7 @@ from api.webhooks.examples import (
     NO_DELIVERY,
     NOT_FOUND,
     SECRET,
-    SECRET_AWAY,
+    SECRET_UNAVAILABLE,
     WEBHOOK,
 )
 from api.webhooks.schemas import (
@@ -75,7 +75,7 @@ DeliveryId = Annotated[UUID, Path(description="As the list of deliveries has it.
     "",
     operation_id="listWebhooks",
     summary="Your webhooks",
-    responses=shown(200, {"webhooks": [WEBHOOK]}) | DATABASE_AWAY,
+    responses=shown(200, {"webhooks": [WEBHOOK]}) | DATABASE_UNAVAILABLE,
 )
 def list_webhooks(caller: Reader, webhooks: WebhooksDep, response: Response) -> WebhookList:
     """The oldest first; an admin's list is everybody's."""
@@ -88,7 +88,7 @@ def list_webhooks(caller: Reader, webhooks: WebhooksDep, response: Response) -> 
     status_code=201,
     operation_id="createWebhook",
     summary="Be told of what happens to your transcriptions",
-    responses=shown(201, CREATED) | BODY_REFUSALS | _TOO_MANY | INVALID | DATABASE_AWAY,
+    responses=shown(201, CREATED) | BODY_ERRORS | _TOO_MANY | INVALID | DATABASE_UNAVAILABLE,
 )
 def create_webhook(
     asked: Annotated[WebhookCreate, Body(openapi_examples={"all": {"value": CREATE}})],
@@ -114,7 +114,7 @@ def create_webhook(
     "/{id}",
     operation_id="getWebhook",
     summary="One webhook",
-    responses=shown(200, WEBHOOK) | NOT_FOUND | INVALID | DATABASE_AWAY,
+    responses=shown(200, WEBHOOK) | NOT_FOUND | INVALID | DATABASE_UNAVAILABLE,
 )
 def read_webhook(
     id: WebhookId, caller: Reader, webhooks: WebhooksDep, response: Response
@@ -128,7 +128,7 @@ def read_webhook(
     "/{id}",
     operation_id="changeWebhook",
     summary="Change a webhook",
-    responses=shown(200, WEBHOOK) | BODY_REFUSALS | NOT_FOUND | INVALID | DATABASE_AWAY,
+    responses=shown(200, WEBHOOK) | BODY_ERRORS | NOT_FOUND | INVALID | DATABASE_UNAVAILABLE,
 )
 def change_webhook(
     id: WebhookId,
@@ -148,7 +148,7 @@ def change_webhook(
     responses={204: {"description": "Gone, with its secrets and deliveries."}}
     | NOT_FOUND
     | INVALID
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 def delete_webhook(id: WebhookId, caller: Writer, webhooks: WebhooksDep) -> Response:
     """Nothing is sent to it any more."""
@@ -160,7 +160,7 @@ def delete_webhook(id: WebhookId, caller: Writer, webhooks: WebhooksDep) -> Resp
     "/{id}/secret",
     operation_id="getWebhookSecret",
     summary="What its deliveries are signed with",
-    responses=shown(200, SECRET) | NOT_FOUND | INVALID | SECRET_AWAY | DATABASE_AWAY,
+    responses=shown(200, SECRET) | NOT_FOUND | INVALID | SECRET_UNAVAILABLE | DATABASE_UNAVAILABLE,
 )
 def read_secret(
     id: WebhookId, caller: Writer, webhooks: WebhooksDep, response: Response
@@ -175,11 +175,11 @@ def read_secret(
     operation_id="rotateWebhookSecret",
     summary="Give it another secret",
     responses=shown(200, SECRET)
-    | BODY_REFUSALS
+    | BODY_ERRORS
     | NOT_FOUND
     | INVALID
-    | SECRET_AWAY
-    | DATABASE_AWAY,
+    | SECRET_UNAVAILABLE
+    | DATABASE_UNAVAILABLE,
 )
 def rotate_secret(
     id: WebhookId,
@@ -198,7 +198,7 @@ def rotate_secret(
     status_code=202,
     operation_id="pingWebhook",
     summary="Have it told that it is there",
-    responses=shown(202, DELIVERY) | NOT_FOUND | DISABLED | INVALID | DATABASE_AWAY,
+    responses=shown(202, DELIVERY) | NOT_FOUND | DISABLED | INVALID | DATABASE_UNAVAILABLE,
 )
 def ping_webhook(
     id: WebhookId, caller: Writer, webhooks: WebhooksDep, deliveries: DeliveriesDep
@@ -215,7 +215,7 @@ def ping_webhook(
     | CURSOR_REFUSED
     | NOT_FOUND
     | INVALID
-    | DATABASE_AWAY,
+    | DATABASE_UNAVAILABLE,
 )
 def list_deliveries(
     id: WebhookId,
@@ -238,7 +238,7 @@ def list_deliveries(
     status_code=202,
     operation_id="redeliver",
     summary="Send one again",
-    responses=shown(202, DELIVERY) | NO_DELIVERY | DISABLED | INVALID | DATABASE_AWAY,
+    responses=shown(202, DELIVERY) | NO_DELIVERY | DISABLED | INVALID | DATABASE_UNAVAILABLE,
 )
 def redeliver(
     id: WebhookId,

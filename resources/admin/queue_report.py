@@ -10,7 +10,7 @@ from datetime import datetime
 
 from resources.network.proxy_health import ProxyHealth, proxy_health
 from resources.postgres.connection import Postgres
-from resources.sites.pacing import RestingSite, resting_sites
+from resources.sites.pacing import RestingSite, throttled_sites
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,6 @@ def queue_report(postgres: Postgres, limit: int = 10, proxies: Sequence[str] = (
     return QueueReport(
         oldest_waiting_s=waiting["oldest_s"] if waiting else None,
         failures=tuple(FailureCount(**row) for row in failures),
-        resting=tuple(resting_sites(postgres)),
+        resting=tuple(throttled_sites(postgres)),
         proxies=tuple(proxy_health(postgres, proxies)),
     )

@@ -20,7 +20,7 @@ from resources.postgres.predicates import is_erased
 from resources.sites.circuit_breaker import Breaker, breakers
 from resources.sites.pacing import RestingSite
 from resources.transcriptions.rows import LISTED
-from resources.transcriptions.state import QUEUED_ANEW
+from resources.transcriptions.state import REQUEUE
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.events import EventType
 
@@ -186,7 +186,7 @@ def _queue_batch(connection: Connection[DictRow], chosen: RetryFilter) -> list[D
             for update of t skip locked
         )
         update ytcaption.transcription t
-        set {QUEUED_ANEW}
+        set {REQUEUE}
         from chosen where t.id = chosen.id
         returning t.id, t.media_id, t.run_id, t.traceparent, t.attempt, t.priority
         """,  # noqa: S608

@@ -119,7 +119,7 @@ class ChannelDigests:
         self._postgres = postgres
         self._base = base or ""
 
-    def tell_due(self) -> int:
+    def send_due_alerts(self) -> int:
         """How many were sent. Where nothing has become of a channel nothing is.
 
         Raises:

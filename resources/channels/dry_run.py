@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 
 from resources.channels.lister_policies import OutgoingLister
 from resources.channels.listing.lister import ChannelLister
-from resources.channels.look import PAGE_SIZE, Lister
+from resources.channels.poll import (
+    PAGE_SIZE,
+    Lister,
+)
 from resources.channels.rows import ChannelPlan
 from resources.channels.verdicts import Judge
 from resources.postgres.connection import Postgres

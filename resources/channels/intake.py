@@ -7,7 +7,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from resources.channels.items import Taken, judge_of, write_items
+from resources.channels.items import IntakeResult, judge_of, write_items
 from resources.channels.requests import let_come, submit_new
 from resources.channels.rows import ChannelRow, channel_row, source_columns
 from resources.channels.runs import claimed_channel
@@ -39,7 +39,7 @@ where channel.id = %(id)s and item.channel_id = %(id)s
 """
 
 
-def note_page(connection: Connection[DictRow], id: str, page: ListingPage) -> None:
+def record_page(connection: Connection[DictRow], id: str, page: ListingPage) -> None:
     """Keep what a page of the history has shown until its listing is at the end."""
     if page.start == 0:
         forget_pages(connection, id)
@@ -129,7 +129,7 @@ class ChannelIntake(dg.ConfigurableResource):
     @traced("postgres.take_page")
     def take_page(
         self, id: str, run_id: str, page: ListingPage, *, is_history: bool = False
-    ) -> tuple[Taken, ChannelRow]:
+    ) -> tuple[IntakeResult, ChannelRow]:
         """Write a page's items, ask for those wanted, as far as the channel's maximum goes, and
         move on. What is left is for `take_new`.
 
@@ -158,13 +158,13 @@ class ChannelIntake(dg.ConfigurableResource):
             return taken, channel_row(claimed_channel(connection, id, run_id))
 
     @traced("postgres.take_new")
-    def take_new(self, id: str, run_id: str) -> Taken:
+    def take_new(self, id: str, run_id: str) -> IntakeResult:
         """Ask for what looks have left, as far as the channel's maximum goes.
 
         Raises:
             ClaimLost: the channel is no longer this run's.
         """
-        taken = Taken()
+        taken = IntakeResult()
         while True:
             with self.postgres.transaction() as connection:
                 channel = channel_row(claimed_channel(connection, id, run_id))
@@ -179,7 +179,7 @@ def _move_on(connection: Connection[DictRow], channel: ChannelRow, page: Listing
     """To the next page of the history, or to its end; how many items are found gone there."""
     id, is_whole = channel.id, page.next_start is None
     is_end = is_whole or judge_of(connection, channel, page.start + 1).has_enough
-    note_page(connection, id, page)
+    record_page(connection, id, page)
     connection.execute(
         """
         update ytcaption.channel

@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from resources.channels.places import places
+from resources.channels.positions import places
 from resources.channels.rows import ChannelRow, listed_item
 from resources.channels.verdicts import Judge
 from resources.postgres.jsonb import clean
@@ -97,7 +97,7 @@ where known.state <> 'erased'
 
 
 @dataclass
-class Taken:
+class IntakeResult:
     """What one page, or several, came to: numbers of items.
 
     Attributes:
@@ -124,7 +124,7 @@ class Taken:
     shared: int = 0
     shown: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, other: "Taken") -> None:
+    def add(self, other: "IntakeResult") -> None:
         """Count another page's, too."""
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
@@ -142,7 +142,7 @@ class Taken:
 
 def write_items(
     connection: Connection[DictRow], channel: ChannelRow, page: ListingPage, is_history: bool
-) -> Taken:
+) -> IntakeResult:
     """Write what a page shows and was not known, in one statement; what is known is not written
     anew.
 
@@ -161,7 +161,7 @@ def write_items(
         {id: row["place"] for id, row in known.items()},
         page.start if is_history else None,
     )
-    taken, written = Taken(listed=len(listed)), []
+    taken, written = IntakeResult(listed=len(listed)), []
     for media_id, item in listed.items():
         before = known.get(media_id)
         if before is None:

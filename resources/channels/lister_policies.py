@@ -6,12 +6,12 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from resources.channels.listing.lister import ChannelLister
-from resources.channels.look import Lister
-from resources.download.egress import way_out
-from resources.network.proxy_health import all_rest_until, proxies_in_turn
+from resources.channels.poll import Lister
+from resources.download.egress import egress_route
+from resources.network.proxy_health import all_cooling_until, proxies_in_turn
 from resources.postgres.connection import Postgres
 from resources.sites.domains import site_of
-from resources.sites.pacing import may_list, moment, note_listing
+from resources.sites.pacing import may_list, moment, record_listing
 from ytcaption.domain.channels.channel import ChannelSource, ListingPage
 from ytcaption.domain.errors import ProxyUnavailable
 from ytcaption.domain.media.pacing import seconds_until
@@ -52,7 +52,7 @@ class PacedLister:
             with self._postgres.transaction() as connection:
                 wait_s = may_list(connection, site)
                 if wait_s <= 0:
-                    note_listing(connection, site, requests=requests)
+                    record_listing(connection, site, requests=requests)
                     return
             self._sleep(wait_s)
 
@@ -84,7 +84,7 @@ class OutgoingLister:
     def _out(self, source: ChannelSource) -> Iterator[ChannelLister]:
         names = self._settings.pacing.proxies
         with self._postgres.transaction() as connection:
-            until = all_rest_until(connection, names)
+            until = all_cooling_until(connection, names)
             if until is not None:
                 resting = ProxyUnavailable(
                     "No proxy of this installation works. It is looked at once one is tried again."
@@ -92,5 +92,5 @@ class OutgoingLister:
                 resting.retry_after_s = seconds_until(until, moment(connection))
                 raise resting
             proxies = proxies_in_turn(connection, names)
-        with way_out(self._settings, self._postgres, source, proxies) as way:
+        with egress_route(self._settings, self._postgres, source, proxies) as way:
             yield self._lister.by(way)

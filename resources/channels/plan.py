@@ -91,7 +91,7 @@ def plan_written_down(values: Mapping[str, Any], settings: Settings) -> ChannelP
 def asked_of(plan: ChannelPlan) -> dict[str, Any]:
     """The inverse of `channel_plan`: what would have to be asked for, set values only."""
     asked: dict[str, Any] = plan.options.to_dict()
-    asked["schedule"] = schedule_asked(plan.schedule)
+    asked["schedule"] = requested_schedule(plan.schedule)
     if filters := plan.filters.to_dict():
         asked["filters"] = filters
     asked["priority"] = plan.priority
@@ -107,7 +107,7 @@ def asked_of(plan: ChannelPlan) -> dict[str, Any]:
     return asked
 
 
-def schedule_asked(schedule: Schedule) -> dict[str, str]:
+def requested_schedule(schedule: Schedule) -> dict[str, str]:
     """A schedule as it is asked for."""
     if schedule.cron is not None:
         return {"cron": schedule.cron, "time_zone": schedule.time_zone}

@@ -6,9 +6,9 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from resources.channels.items import Taken
+from resources.channels.items import IntakeResult
 from resources.channels.rows import ChannelRow
-from resources.transcriptions.intake import take_in
+from resources.transcriptions.intake import enqueue_requests
 from resources.transcriptions.quotas import limits_of, within_limits
 from resources.transcriptions.rows import Submission, TranscriptionRequest
 from ytcaption.domain.caller import Caller, Limits
@@ -71,7 +71,7 @@ def let_come(connection: Connection[DictRow], id: str) -> None:
     connection.execute(_COME, (id,))
 
 
-def submit_new(connection: Connection[DictRow], channel: ChannelRow) -> Taken:
+def submit_new(connection: Connection[DictRow], channel: ChannelRow) -> IntakeResult:
     """Ask for the newest that are to be taken, at most `AT_ONCE` and as far as the channel's
     maximum and its owner's quotas go. Items of several channels of one owner share their
     transcription.
@@ -82,7 +82,7 @@ def submit_new(connection: Connection[DictRow], channel: ChannelRow) -> Taken:
     values = {"id": channel.id, "at_once": AT_ONCE}
     rows = connection.execute(_NEXT_NEW, values).fetchall()
     if not rows:
-        return Taken()
+        return IntakeResult()
     plan = channel.plan
     requests = [
         TranscriptionRequest(
@@ -95,8 +95,8 @@ def submit_new(connection: Connection[DictRow], channel: ChannelRow) -> Taken:
         for row in rows
     ]
     requests = within_quota(connection, requests, channel.owner)
-    taken, written = Taken(), []
-    answers = take_in(connection, requests, channel.owner)
+    taken, written = IntakeResult(), []
+    answers = enqueue_requests(connection, requests, channel.owner)
     for request, answer in zip(requests, answers, strict=True):
         decided = {"state": "queued", "reason": None, "transcription_id": request.id}
         if isinstance(answer, Submission):

@@ -6,7 +6,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from resources.postgres.connection import Postgres
-from resources.postgres.predicates import FINISHED, TOUCHED, is_erased, is_kept
+from resources.postgres.predicates import FINISHED, TOUCHED, is_erased, is_pinned
 
 _FORGET: LiteralString = """
 update ytcaption.channel_item
@@ -61,7 +61,7 @@ def old_items(postgres: Postgres, days: float, id: str | None = None) -> list[st
         select t.id from ytcaption.transcription t
         where {FINISHED} and {_OF_CHANNELS} and (%(id)s::text is null or t.id = %(id)s)
             and {TOUCHED} < now() - make_interval(secs => least({_DAYS}, {_FOR_EVER_DAYS}) * 86400)
-            and not {is_erased("t.id")} and not {is_kept("t.id")}
+            and not {is_erased("t.id")} and not {is_pinned("t.id")}
         order by t.id
         """,  # noqa: S608
         {"days": days, "id": id},

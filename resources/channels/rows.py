@@ -93,7 +93,7 @@ class ChannelRow:
     plan: ChannelPlan
     paused_at: datetime | None
     next_listing_at: datetime
-    run_asked_at: datetime | None
+    run_requested_at: datetime | None
     listed_at: datetime | None
     feed_state: Mapping[str, Any]
     history_next: int | None

@@ -17,7 +17,7 @@ from resources.channels.rows import ChannelRow, channel_row
 from resources.channels.store import CHANNELS_CHANNEL
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import notify
-from resources.sites.circuit_breaker import BLAMED, note_failure, note_listed, probe_if_due
+from resources.sites.circuit_breaker import BLAMED, probe_if_due, record_failure, record_listed
 from resources.telemetry.spans import traced
 from resources.transcriptions.rows import LostRun
 from ytcaption.domain.errors import ChannelBusy, ChannelNotFound, ClaimLost
@@ -130,7 +130,7 @@ class ChannelRuns(ChannelsDue):
                 {"id": id, "next_at": next_at, "is_continued": is_continued},
             ).fetchone()
             assert updated is not None
-            note_listed(connection, row["site"], run_id)
+            record_listed(connection, row["site"], run_id)
             notify(connection, CHANNELS_CHANNEL, id)
             return channel_row(updated)
 
@@ -155,7 +155,7 @@ class ChannelRuns(ChannelsDue):
         with self.postgres.transaction() as connection:
             row = claimed_channel(connection, id, run_id)
             if code in BLAMED:
-                note_failure(connection, row["site"], run_id, code, retry_after_s, id)
+                record_failure(connection, row["site"], run_id, code, retry_after_s, id)
             return _fail(connection, row, code, message, retryable, retry_after_s)
 
     def put_off(self, run_id: str) -> bool:
@@ -254,7 +254,7 @@ def _fail(
         set {_FREE}, failures = failures + 1, failing_since = coalesce(failing_since, now()),
             error_code = %(code)s, error_message = %(message)s,
             next_listing_at = case
-                when run_asked_at is not null then now()
+                when run_requested_at is not null then now()
                 else now() + make_interval(secs => %(delay_s)s) end,
             is_continued = true
         where id = %(id)s

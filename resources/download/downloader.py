@@ -11,7 +11,7 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import Field
 
-from resources.download.egress import WayOut
+from resources.download.egress import EgressRoute
 from resources.download.extensions import EXTENSIONS, UNKNOWN
 from resources.download.resume import MEDIA_FILE, REFERENCE_FILE, TRACK_FILE
 from resources.download.ytdlp_process import events_of, failure_of, ytdlp_process
@@ -108,7 +108,7 @@ class Downloader(dg.ConfigurableResource):
         should_stop: Callable[[], bool] = lambda: False,
         *,
         with_audio: bool = True,
-        way: WayOut | None = None,
+        way: EgressRoute | None = None,
         reference: CaptionsWanted | None = None,
     ) -> Download | CaptionsFound:
         """The captions of a site's or a direct media, else its audio, downloaded into a folder.
@@ -135,7 +135,7 @@ class Downloader(dg.ConfigurableResource):
         """
         if source.url is None or source.extractor is None:
             raise ValueError("an upload has nothing to download")
-        way = way or WayOut()
+        way = way or EgressRoute()
         order = (
             self._order(source)
             | way.order

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from resources.download.cookies import check_cookies, cookies_for
 from resources.download.po_token import check_provider
 from resources.network.egress_proxy import Traffic
-from resources.network.proxy_health import note_failed, note_refused, note_worked
+from resources.network.proxy_health import record_failed, record_refused, record_worked
 from resources.postgres.connection import Postgres
 from resources.sites.domains import site_of
-from resources.sites.pacing import check_pacing, note_bytes
+from resources.sites.pacing import check_pacing, record_bytes
 from ytcaption.domain.channels.channel import ChannelSource
 from ytcaption.domain.errors import SetupError, SourceBlocked, StorageError
 from ytcaption.domain.media.egress import Upstream
@@ -22,7 +22,7 @@ from ytcaption.settings import Settings
 
 
 @dataclass(frozen=True)
-class WayOut:
+class EgressRoute:
     """Of one download or listing.
 
     Attributes:
@@ -45,7 +45,7 @@ class WayOut:
     @classmethod
     def of(
         cls, settings: Settings, source: MediaSource | ChannelSource, proxies: Sequence[str] = ()
-    ) -> "WayOut":
+    ) -> "EgressRoute":
         """Of an installation.
 
         Args:
@@ -88,7 +88,7 @@ class WayOut:
         }
 
 
-def check_way_out(settings: Settings) -> None:
+def check_egress_settings(settings: Settings) -> None:
     """Nothing for settings that downloads can go out with.
 
     Raises:
@@ -104,19 +104,19 @@ def check_way_out(settings: Settings) -> None:
 
 
 @contextmanager
-def way_out(
+def egress_route(
     settings: Settings,
     postgres: Postgres,
     source: MediaSource | ChannelSource,
     proxies: Sequence[str],
-) -> Iterator[WayOut]:
+) -> Iterator[EgressRoute]:
     """What a download or listing goes out with. What it took, and how its proxies did, is noted at
     its end.
 
     Raises:
         SetupError: the settings name cookies that cannot be had.
     """
-    way = WayOut.of(settings, source, proxies)
+    way = EgressRoute.of(settings, source, proxies)
     is_refused = False
     try:
         yield way
@@ -132,19 +132,19 @@ def _note(
     settings: Settings,
     postgres: Postgres,
     source: MediaSource | ChannelSource,
-    way: WayOut,
+    way: EgressRoute,
     is_refused: bool,
 ) -> None:
     site = site_of(source.url or "")
     if way.traffic.bytes_received:
-        note_bytes(postgres, site, settings.pacing, way.traffic.bytes_received)
+        record_bytes(postgres, site, settings.pacing, way.traffic.bytes_received)
     use = way.traffic.upstream
     if use.works is not None and use.works not in use.errors:
-        note_worked(postgres, use.works)
+        record_worked(postgres, use.works)
         if is_refused:
-            note_refused(postgres, use.works, settings.pacing.proxies, site)
+            record_refused(postgres, use.works, settings.pacing.proxies, site)
     for name, error in use.errors.items():
-        note_failed(postgres, name, error)
+        record_failed(postgres, name, error)
 
 
 def _check_clients(names: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ MOST_WARNINGS = 50
 
 @dataclass(frozen=True, kw_only=True)
 class GoingOut:
-    """What the operator gives yt-dlp on its way, as in `way_out.WayOut`."""
+    """What the operator gives yt-dlp on its way, as in `egress_route.EgressRoute`."""
 
     cookies: str | None = field(default=None, repr=False)
     user_agent: str | None = None

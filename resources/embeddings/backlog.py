@@ -65,7 +65,7 @@ def embed_waiting(
             except YtcaptionError:
                 raise
             except Exception as error:
-                store.note_failed(id, model_id)
+                store.record_failed(id, model_id)
                 said = str(error).partition("\n")[0]
                 yield Embedded(id, None, f"{type(error).__name__}: {said[:200]}")
         after = waiting[-1]

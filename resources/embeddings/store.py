@@ -195,7 +195,7 @@ class EmbeddingStore:
             )
         return True
 
-    def note_failed(self, id: str, model_id: int) -> None:
+    def record_failed(self, id: str, model_id: int) -> None:
         """It cannot be embedded, and waits no more until its text or the model is another; what
         there was of it is forgotten."""
         with self._postgres.transaction() as connection:

@@ -29,7 +29,7 @@ _keys_by_path: dict[str, frozenset[str]] = {}
 _making = threading.Lock()
 
 
-def ids_asked_for(postgres: Postgres, owner: str) -> list[str]:
+def visible_ids(postgres: Postgres, owner: str) -> list[str]:
     """The transcriptions that an owner may see (rule 12)."""
     rows = postgres.rows(
         "select distinct transcription_id as id from ytcaption.request "  # noqa: S608

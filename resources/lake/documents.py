@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from resources.lake.verify import Document
 from resources.object_store.store import ObjectStore
-from resources.transcriptions.accuracy import kept_accuracy
+from resources.transcriptions.accuracy import stored_accuracy
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.errors import MediaNotFound, ObjectNotFound, TranscriptionNotFound
@@ -26,7 +26,7 @@ def stored_document(store: RequestStore, objects: ObjectStore, id: str) -> Docum
     if row.document_key is None:
         return None
     data = objects.read_bytes(row.document_key, row.document_sha256)
-    accuracy = kept_accuracy(store.postgres, id, row.document_sha256)
+    accuracy = stored_accuracy(store.postgres, id, row.document_sha256)
     transcript = Transcript.from_json(data)
     return transcript, media.source, media.info, store.timings(id), accuracy
 

@@ -1,8 +1,8 @@
 """The bare process that runs one stranger's SELECT over the lake's files (rules 27 to 30).
 
 Started by `query.py` as `python -I query_child.py` with an empty environment; it imports nothing
-of this project. In: one JSON object on standard input. Out: a dot when the query begins, and when it
-has ended one line of JSON, then the rows as an Arrow stream.
+of this project. In: one JSON object on standard input. Out: a dot when the query begins, and when
+it has ended one line of JSON, then the rows as an Arrow stream.
 
 Before DuckDB is loaded the process gives up, for good: writing files, opening other files than the
 lake's and the libraries, the network, and memory and time over its limits.

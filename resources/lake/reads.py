@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from resources.lake.cache import LakeFileCache
-from resources.lake.caller_files import LakeShares, ids_asked_for
+from resources.lake.caller_files import LakeShares, visible_ids
 from resources.lake.connection import LakeConnection
 from resources.lake.files import LakeFile, LakeFiles, list_files
 from resources.lake.maintenance import media_of
@@ -194,7 +194,7 @@ class LakeReads(dg.ConfigurableResource):
         if owner is None:
             return self._files_to_query()
         # First whose, then which: what is withdrawn or erased meanwhile is not in the files.
-        ids = ids_asked_for(Postgres.from_settings(self._used_settings, "api"), owner)
+        ids = visible_ids(Postgres.from_settings(self._used_settings, "api"), owner)
         return self._shares.of(self._files_to_query(), ids)
 
     def _files_to_query(self) -> dict[str, list[LakeFile]]:

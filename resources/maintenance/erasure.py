@@ -40,7 +40,7 @@ from resources.postgres.notify import PROGRESS_CHANNEL, notify
 from resources.postgres.predicates import is_erased
 from resources.reports.report import forget_reports
 from resources.transcriptions.accuracy import forget_reference
-from resources.transcriptions.actions import others_asked, owned_row, withdraw
+from resources.transcriptions.actions import has_other_requesters, owned_row, withdraw
 from resources.transcriptions.state import NO_AUDIO, cancel_row, locked_media
 from ytcaption.domain.errors import TranscriptionBusy, TranscriptionErased
 from ytcaption.domain.events import EventType
@@ -156,7 +156,7 @@ class Erasure:
         """Let nobody work on it any longer; whether it stays as it is, for others."""
         with self._postgres.transaction() as connection:
             row = owned_row(connection, id, owner)
-            if owner is not None and others_asked(connection, id, owner):
+            if owner is not None and has_other_requesters(connection, id, owner):
                 withdraw(connection, row, owner)
                 return True
             status = TranscriptionStatus(row["status"])

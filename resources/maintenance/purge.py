@@ -7,7 +7,7 @@ from typing import Literal
 
 from resources.maintenance.erasure import Erasure
 from resources.postgres.connection import Postgres
-from resources.postgres.predicates import FINISHED, TOUCHED, is_erased, is_kept
+from resources.postgres.predicates import FINISHED, TOUCHED, is_erased, is_pinned
 from resources.transcriptions.rows import LISTED
 from ytcaption.domain.errors import InvalidOption, TranscriptionBusy, TranscriptionNotFound
 
@@ -94,7 +94,7 @@ def fitting(postgres: Postgres, chosen: PurgeFilter, id: str | None = None) -> l
                 and (%(status)s::text is null or t.status = %(status)s)
                 and (%(days)s::float8 is null
                     or last.touched_at < now() - make_interval(secs => %(days)s * 86400))
-                and not {is_erased("t.id")} and not {is_kept("t.id")}
+                and not {is_erased("t.id")} and not {is_pinned("t.id")}
             order by last.touched_at, t.id
             """,  # noqa: S608
             {"id": id, "status": chosen.status, "days": chosen.older_than_days},

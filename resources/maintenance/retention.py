@@ -21,7 +21,7 @@ from resources.object_store.store import upload_key
 from resources.orchestration.partitions import transcription_partitions
 from resources.orchestration.runs import FINISHED_STATUSES, PARTITION_TAG, forget_run
 from resources.postgres.advisory_locks import alone, removing, storing
-from resources.postgres.predicates import FINISHED, TOUCHED, is_kept
+from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
 from resources.reports.report import old_reports
 from resources.transcriptions.checkpoints import KEPT_DAYS
 from resources.webhooks.outbox import Outbox
@@ -42,14 +42,14 @@ where m.audio_key is not null and days > 0
     and (%(id)s::text is null or m.id = %(id)s)
     and not exists (
         select from ytcaption.transcription t where t.media_id = m.id and (
-            not {FINISHED} or {is_kept("t.id")}
+            not {FINISHED} or {is_pinned("t.id")}
             or {TOUCHED} > now() - make_interval(secs => days * 86400)))
 order by m.audio_stored_at, m.id
 """  # noqa: S608 - of literals only
 
 _OLD_PARTITIONS: LiteralString = f"""
 select t.id from ytcaption.transcription t
-where t.id = any(%(ids)s) and {FINISHED} and not {is_kept("t.id")}
+where t.id = any(%(ids)s) and {FINISHED} and not {is_pinned("t.id")}
     and {TOUCHED} < now() - make_interval(secs => %(days)s * 86400)
 order by t.id
 """  # noqa: S608
@@ -145,7 +145,7 @@ def _staying(parts: Parts, ids: Sequence[str]) -> set[str]:
     """Those that are kept, and those that are worked on: an old attempt's run counts as its own."""
     rows = parts.postgres.rows(
         f"select id from ytcaption.transcription t where id = any(%(ids)s) "  # noqa: S608
-        f"and ({is_kept('t.id')} or not {FINISHED})",
+        f"and ({is_pinned('t.id')} or not {FINISHED})",
         {"ids": list(ids)},
     )
     return {row["id"] for row in rows}

@@ -8,7 +8,7 @@ import dagster as dg
 from resources.maintenance.check import Check, Mended, Parts, one_by_one
 from resources.maintenance.lost_runs import SILENT_S, end_lost_runs, runs_by_key, settle_unbegun
 from resources.orchestration.partitions import transcription_partitions
-from resources.postgres.predicates import FINISHED, TOUCHED, is_kept
+from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
 from ytcaption.domain.request import run_key
 
 UNSTARTED_S = 600.0
@@ -109,7 +109,7 @@ def _rows_without_partition(parts: Parts) -> list[str]:
         f"""
         select id from ytcaption.transcription t
         where updated_at < now() - make_interval(secs => %(silent_s)s) and (
-            %(days)s = 0 or not {FINISHED} or {is_kept("t.id")}
+            %(days)s = 0 or not {FINISHED} or {is_pinned("t.id")}
             or {TOUCHED} > now() - make_interval(secs => %(days)s * 86400))
         order by id
         """,  # noqa: S608

@@ -15,7 +15,7 @@ from resources.postgres.connection import Postgres
 from resources.postgres.jsonb import clean
 
 REST_S = 60.0
-LONGEST_REST_S = 3600.0
+MAX_COOL_DOWN_S = 3600.0
 REFUSED_S = 600.0
 """Rest of a proxy that a site has refused, where there is another one."""
 
@@ -35,7 +35,7 @@ class ProxyHealth:
 
     name: str
     failures: int
-    rests_until: datetime | None
+    cooling_until: datetime | None
     error: str | None
     used_at: datetime | None
     worked_at: datetime | None
@@ -64,7 +64,7 @@ def proxies_in_turn(connection: Connection[DictRow], names: Sequence[str]) -> tu
     return found
 
 
-def all_rest_until(connection: Connection[DictRow], names: Sequence[str]) -> datetime | None:
+def all_cooling_until(connection: Connection[DictRow], names: Sequence[str]) -> datetime | None:
     """When the first of them is taken again, where all rest; None where one does not, or none are
     set."""
     if not names:
@@ -77,7 +77,7 @@ def all_rest_until(connection: Connection[DictRow], names: Sequence[str]) -> dat
     return row["until"] if row is not None and row["number"] == len(names) else None
 
 
-def note_worked(postgres: Postgres, name: str) -> None:
+def record_worked(postgres: Postgres, name: str) -> None:
     """A download came through it."""
     with postgres.transaction() as connection:
         connection.execute(
@@ -90,7 +90,7 @@ def note_worked(postgres: Postgres, name: str) -> None:
         )
 
 
-def note_failed(postgres: Postgres, name: str, error: str) -> None:
+def record_failed(postgres: Postgres, name: str, error: str) -> None:
     """It does not work: it rests."""
     with postgres.transaction() as connection:
         connection.execute(
@@ -105,12 +105,12 @@ def note_failed(postgres: Postgres, name: str, error: str) -> None:
                 "name": name,
                 "error": clean(error)[:200],
                 "rest_s": REST_S,
-                "longest_s": LONGEST_REST_S,
+                "longest_s": MAX_COOL_DOWN_S,
             },
         )
 
 
-def note_refused(postgres: Postgres, name: str, names: Sequence[str], site: str) -> None:
+def record_refused(postgres: Postgres, name: str, names: Sequence[str], site: str) -> None:
     """A site refuses whoever comes through it: it rests, unless there is no other one."""
     with postgres.transaction() as connection:
         connection.execute(
@@ -122,7 +122,7 @@ def note_refused(postgres: Postgres, name: str, names: Sequence[str], site: str)
                 select from unnest(%(names)s::text[]) as other (name)
                 left join ytcaption.upstream_proxy as known on known.name = other.name
                 where other.name <> %(name)s
-                    and (known.rests_until is null or known.rests_until <= now())
+                    and (known.cooling_until is null or known.cooling_until <= now())
             )
             """,
             {

@@ -10,7 +10,7 @@ TOUCHED: LiteralString = """greatest(t.updated_at, (
 """When the transcription `t` last changed, or was last asked for."""
 
 
-def is_kept(id: LiteralString) -> LiteralString:
+def is_pinned(id: LiteralString) -> LiteralString:
     """Whether somebody who has asked for the transcription of this id wants it kept."""
     return f"exists (select from ytcaption.request where transcription_id = {id} and keep)"
 
@@ -24,7 +24,7 @@ def is_erased(id: LiteralString) -> LiteralString:
     )
 
 
-def is_asked_for(id: LiteralString) -> LiteralString:
+def is_visible_to_owner(id: LiteralString) -> LiteralString:
     """SQL: whether `owner` may see the transcription of this id, as `Caller.sees_only` says: they
     have asked for it, or see everything (rule 12)."""
     return (

@@ -82,7 +82,7 @@ class ForkServer(ABC):
 
     def serve(self) -> None:
         """Answers, forks and buries."""
-        self._bury()
+        self._reap()
         while self.is_busy() or not self.is_stopping:
             more = self.connections()
             listeners = [] if self.is_stopping else [self._listener]
@@ -90,7 +90,7 @@ class ForkServer(ABC):
             if self._woken in ready:
                 with suppress(BlockingIOError):
                     os.read(self._woken, 4096)
-                self._bury()
+                self._reap()
             for connection in more:
                 if connection in ready:
                     self.heard(connection)
@@ -156,7 +156,7 @@ class ForkServer(ABC):
             logger.warning("a request was not served: %r", error)
             connection.close()
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)

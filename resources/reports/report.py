@@ -56,7 +56,7 @@ def make_report(catalog: TranscriptCatalog, postgres: Postgres) -> LibraryReport
     return LibraryReport(numbers, plots, report_page(numbers, plots))
 
 
-def keep_report(objects: ObjectStore, report: LibraryReport) -> str:
+def store_report(objects: ObjectStore, report: LibraryReport) -> str:
     """Store it as its day's; the key."""
     key = _key(report.numbers.made_at.date())
     objects.write_bytes(key, report.page)

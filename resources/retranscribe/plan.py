@@ -66,7 +66,7 @@ class Anew:
     after: str | None = None
 
 
-def wanted_anew(
+def parse_retranscription(
     allowed_models: Sequence[str],
     where: str | None,
     *,

@@ -15,10 +15,10 @@ from psycopg import Connection, sql
 from psycopg.rows import DictRow
 
 from resources.postgres.connection import Postgres
-from resources.postgres.predicates import is_asked_for, is_erased
+from resources.postgres.predicates import is_erased, is_visible_to_owner
 from resources.retranscribe.columns import AUDIO_S, COLUMNS, IS_CHANGED
 from resources.retranscribe.plan import GONE, MADE, SAME, SHARED, Anew, Kind, Wanted
-from resources.transcriptions.intake import take_in
+from resources.transcriptions.intake import enqueue_requests
 from resources.transcriptions.quotas import within_limits
 from resources.transcriptions.rows import LISTED, MEDIA_COLUMNS, TranscriptionRequest, media_row
 from resources.transcriptions.state import NO_AUDIO
@@ -46,11 +46,11 @@ _CANDIDATES: LiteralString = f"""
     join ytcaption.media m on m.id = t.media_id
     left join ytcaption.caption_accuracy a
         on a.transcription_id = t.id and a.document_sha256 = t.document_sha256
-    where t.id > %(after)s and not {is_erased("t.id")} and {is_asked_for("t.id")}
+    where t.id > %(after)s and not {is_erased("t.id")} and {is_visible_to_owner("t.id")}
 """  # noqa: S608
 
 
-def make_anew(
+def enqueue_retranscriptions(
     postgres: Postgres,
     allowed_models: Sequence[str],
     wanted: Wanted,
@@ -246,7 +246,7 @@ class _Batch:
         if self._wanted.limits is not None:
             allowed = within_limits(self._connection, requests, owner, self._wanted.limits)
         asked = [each for each in allowed if isinstance(each, TranscriptionRequest)]
-        answers = take_in(self._connection, asked, owner) if asked else []
+        answers = enqueue_requests(self._connection, asked, owner) if asked else []
         pairs = [*zip(requests, allowed, strict=True), *zip(asked, answers, strict=True)]
         return {
             request.id: answer.message

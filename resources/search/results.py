@@ -23,7 +23,7 @@ class Spoken:
 
 
 @dataclass(frozen=True)
-class FoundSegment:
+class SegmentHit:
     """A hit, with the segments next to it."""
 
     spoken: Spoken
@@ -33,7 +33,7 @@ class FoundSegment:
 
 
 @dataclass(frozen=True)
-class FoundMedia:
+class MediaResult:
     """A media in which something was found.
 
     Attributes:
@@ -49,7 +49,7 @@ class FoundMedia:
     source: Source
     score: float
     hit_count: int
-    segments: tuple[FoundSegment, ...]
+    segments: tuple[SegmentHit, ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ Place = tuple[float, int, str]
 
 
 @dataclass(frozen=True)
-class FoundPage:
+class SearchResults:
     """Some of what was found.
 
     Attributes:
@@ -85,7 +85,7 @@ class FoundPage:
         notes: for a person.
     """
 
-    items: tuple[FoundMedia, ...]
+    items: tuple[MediaResult, ...]
     last: Place | None
     media_count: int
     hit_count: int

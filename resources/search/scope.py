@@ -7,7 +7,7 @@ from typing import Any, Literal, LiteralString
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from resources.postgres.predicates import is_asked_for, is_erased
+from resources.postgres.predicates import is_erased, is_visible_to_owner
 from resources.transcriptions.listing import IS_IN_CHANNEL
 from ytcaption.domain.caller import Caller
 
@@ -20,7 +20,7 @@ Source = Literal["asr", "manual_captions", "automatic_captions"]
 def _is_searched(row: LiteralString) -> LiteralString:
     """SQL: whether this row of `ytcaption.transcription` has a text that `owner` may read."""
     return (
-        f"{row}.status = 'completed' and {is_asked_for(f'{row}.id')} "
+        f"{row}.status = 'completed' and {is_visible_to_owner(f'{row}.id')} "
         f"and not {is_erased(f'{row}.id')}"
     )
 

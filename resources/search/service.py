@@ -14,7 +14,7 @@ from resources.search.grouping import Group, by_channel, by_month, groups_of
 from resources.search.highlights import Marker
 from resources.search.hybrid import HybridRetriever
 from resources.search.keyword import KeywordRetriever
-from resources.search.results import FoundMedia, FoundPage, FoundSegment, Place, Spoken
+from resources.search.results import MediaResult, Place, SearchResults, SegmentHit, Spoken
 from resources.search.retriever import Hit, Mode, Order, Retriever
 from resources.search.scope import SearchFilter, scope
 from resources.search.semantic import SemanticRetriever
@@ -58,7 +58,7 @@ class Search:
         limit: int = 10,
         segments: int = 3,
         facets: bool = True,
-    ) -> FoundPage:
+    ) -> SearchResults:
         """A page of media, each with its best segments.
 
         Args:
@@ -91,7 +91,7 @@ class Search:
             notes.append(ONLY_STOP_WORDS)
         if not found.is_complete:
             notes.append(NOT_ALL)
-        page = FoundPage(
+        page = SearchResults(
             items=tuple(items),
             last=rest[limit - 1][0] if len(rest) > limit else None,
             media_count=len(groups),
@@ -125,7 +125,7 @@ def _in_time() -> Iterator[None]:
 
 def _described(
     connection: Connection[DictRow], query: SearchQuery, groups: Sequence[Group], segments: int
-) -> list[FoundMedia]:
+) -> list[MediaResult]:
     if not groups:
         return []
     chosen = {
@@ -142,7 +142,7 @@ def _described(
         id = group.document.id
         hits = sorted(chosen[id], key=lambda hit: hit.index)
         items.append(
-            FoundMedia(
+            MediaResult(
                 transcription_id=id,
                 media=media_row(rows[id]),
                 published_on=group.document.published_on,
@@ -151,7 +151,7 @@ def _described(
                 score=group.score,
                 hit_count=len(group.hits),
                 segments=tuple(
-                    FoundSegment(
+                    SegmentHit(
                         _joined([spoken[id, index] for index in _indexes(hit)]),
                         round(hit.score, 6),
                         spoken.get((id, hit.index - 1)),

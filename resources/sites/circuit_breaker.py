@@ -73,18 +73,18 @@ class Breaker:
         return waiting_message(self.site, self.failures, self.probe_at)
 
 
-def hold_site(connection: Connection[DictRow], site: str) -> None:
+def lock_site(connection: Connection[DictRow], site: str) -> None:
     """Until the transaction ends: who counts the downloads of a site does so alone."""
     connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"site {site}",))
 
 
-def let_through(
+def admit(
     connection: Connection[DictRow], row: DictRow, site: str, per_site: int
 ) -> SourcePaused | None:
     """Nothing where the run of this row may download from the site now, else why not.
 
     Args:
-        row: a running transcription, held; so is the site, by `hold_site`.
+        row: a running transcription, held; so is the site, by `lock_site`.
         per_site: most downloads from one site at a time.
     """
     breaker = connection.execute(
@@ -139,7 +139,7 @@ def _without_place(
     return SourcePaused(f"{per_site} downloads from {site} are under way. It waits for its turn.")
 
 
-def note_failure(
+def record_failure(
     connection: Connection[DictRow],
     site: str,
     run_id: str,
@@ -183,7 +183,7 @@ def note_failure(
     return cool_s if is_probe else None
 
 
-def note_success(connection: Connection[DictRow], site: str, run_id: str) -> None:
+def record_success(connection: Connection[DictRow], site: str, run_id: str) -> None:
     """The download or listing of this run has succeeded. Of those that began before the breaker
     opened it proves nothing."""
     closed = connection.execute(
@@ -197,7 +197,7 @@ def note_success(connection: Connection[DictRow], site: str, run_id: str) -> Non
         logger.warning("downloads from %s go on", site)
 
 
-def note_listed(connection: Connection[DictRow], site: str, run_id: str) -> None:
+def record_listed(connection: Connection[DictRow], site: str, run_id: str) -> None:
     """The look of this run has succeeded. Where downloads from the site have failed and wait, it
     proves nothing: sites that refuse their media give their lists and feeds all the same."""
     waits = connection.execute(
@@ -206,7 +206,7 @@ def note_listed(connection: Connection[DictRow], site: str, run_id: str) -> None
         (site,),
     ).fetchone()
     if waits is None:
-        note_success(connection, site, run_id)
+        record_success(connection, site, run_id)
 
 
 def breakers(postgres: Postgres) -> list[Breaker]:

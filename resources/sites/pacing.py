@@ -1,7 +1,7 @@
 """Pacing of sites, in Postgres and so for all processes: when bulk work may take more of one.
 
 Whoever is let through notes it, interactive ones too; only bulk ones are held. Lists of channels
-ask `may_list` and note what they have asked by `note_listing`, both in one transaction.
+ask `may_list` and note what they have asked by `record_listing`, both in one transaction.
 """
 
 from collections.abc import Iterable
@@ -13,16 +13,16 @@ from psycopg.rows import DictRow
 
 from resources.postgres.connection import Postgres
 from resources.sites.domains import site_of
-from resources.sites.wait_reasons import rest_message
-from ytcaption.domain.errors import InvalidUrl, SetupError, SourceResting
-from ytcaption.domain.media.pacing import Pacing, Rest, SiteUse, seconds_until
+from resources.sites.wait_reasons import throttle_message
+from ytcaption.domain.errors import InvalidUrl, SetupError, SourceThrottled
+from ytcaption.domain.media.pacing import CoolDown, Pacing, SiteUse, seconds_until
 from ytcaption.settings import Settings, load_settings
 
 KEPT_DAYS = 60
 """Days that what a site has given is known."""
 
 _USE = """
-select wanted.site, pace.next_at, pace.rest_code, pace.rests_until,
+select wanted.site, pace.next_at, pace.rest_code, pace.cooling_until,
     coalesce(site_day.bytes, 0) as bytes_today,
     exists (
         select from ytcaption.transcription
@@ -84,9 +84,9 @@ def moment(connection: Connection[DictRow]) -> datetime:
 
 def rests(
     connection: Connection[DictRow], pacing: Pacing, sites: Iterable[str], now: datetime
-) -> dict[str, Rest]:
+) -> dict[str, CoolDown]:
     """Why bulk work leaves these sites alone, those that it does; kept for readers."""
-    found: dict[str, Rest] = {}
+    found: dict[str, CoolDown] = {}
     for row in _uses(connection, pacing, list(sites), now):
         rest = pacing.rest(row["site"], _use(row), now)
         if rest is not None:
@@ -97,7 +97,7 @@ def rests(
                 """
                 insert into ytcaption.pace (site, rest_code, rests_until) values (%s, %s, %s)
                 on conflict (site) do update set rest_code = excluded.rest_code,
-                    rests_until = excluded.rests_until, updated_at = now()
+                    rests_until = excluded.cooling_until, updated_at = now()
                 """,
                 (row["site"], *told),
             )
@@ -106,19 +106,19 @@ def rests(
 
 def why_bulk_waits(
     connection: Connection[DictRow], row: DictRow, site: str, pacing: Pacing
-) -> SourceResting | None:
+) -> SourceThrottled | None:
     """Nothing where the run of this row, a bulk one, may download from the site now.
 
     Args:
-        row: a running transcription, held; so is the site (`breaker.hold_site`).
+        row: a running transcription, held; so is the site (`breaker.lock_site`).
     """
     now = moment(connection)
     (use,) = _uses(connection, pacing, [site], now, but=row["id"], only_downloads=True)
     rest = pacing.rest(site, _use(use), now)
-    return SourceResting(rest_message(site, rest.code, rest.until)) if rest else None
+    return SourceThrottled(throttle_message(site, rest.code, rest.until)) if rest else None
 
 
-def note_download(connection: Connection[DictRow], site: str, pacing: Pacing) -> None:
+def record_download_start(connection: Connection[DictRow], site: str, pacing: Pacing) -> None:
     """A download from the site begins: bulk ones wait from now on."""
     connection.execute(
         """
@@ -132,7 +132,7 @@ def note_download(connection: Connection[DictRow], site: str, pacing: Pacing) ->
     _add(connection, site, pacing, downloads=1)
 
 
-def note_download_end(connection: Connection[DictRow], site: str) -> None:
+def record_download_end(connection: Connection[DictRow], site: str) -> None:
     """A download from the site has ended, well or not: the pause begins."""
     connection.execute(
         "update ytcaption.pace set next_at = now() + make_interval(secs => pause_s), "
@@ -141,7 +141,7 @@ def note_download_end(connection: Connection[DictRow], site: str) -> None:
     )
 
 
-def note_bytes(postgres: Postgres, site: str, pacing: Pacing, number: int) -> None:
+def record_bytes(postgres: Postgres, site: str, pacing: Pacing, number: int) -> None:
     """So many bytes came from the site.
 
     Raises:
@@ -176,7 +176,7 @@ def may_list(
     return seconds_until(row["lists_next_at"] if row else None, now or moment(connection))
 
 
-def note_listing(
+def record_listing(
     connection: Connection[DictRow],
     site: str,
     now: datetime | None = None,
@@ -210,7 +210,7 @@ def quiet_sites(postgres: Postgres, pacing: Pacing) -> list[str]:
     return [row["site"] for row in rows if pacing.is_quiet(row["site"], row["now"])]
 
 
-def resting_sites(postgres: Postgres) -> list[RestingSite]:
+def throttled_sites(postgres: Postgres) -> list[RestingSite]:
     """Sites that bulk work waits for, those that hold up most first.
 
     Raises:
@@ -230,7 +230,7 @@ def resting_sites(postgres: Postgres) -> list[RestingSite]:
         RestingSite(
             row["site"],
             row["rest_code"],
-            rest_message(row["site"], row["rest_code"], row["rests_until"]),
+            throttle_message(row["site"], row["rest_code"], row["rests_until"]),
             row["rests_until"],
             row["waiting"],
         )

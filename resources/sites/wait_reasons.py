@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 from resources.postgres.connection import Postgres
-from ytcaption.domain.errors import SourcePaused, SourceResting
+from ytcaption.domain.errors import SourcePaused, SourceThrottled
 
 WAITING_FOR: LiteralString = """
     case when status = 'queued' then coalesce((
@@ -46,7 +46,7 @@ def waiting_message(site: str, failures: int, probe_at: datetime | None) -> str:
     )
 
 
-def rest_message(site: str, code: str, until: datetime | None) -> str:
+def throttle_message(site: str, code: str, until: datetime | None) -> str:
     """Why bulk work leaves a site alone.
 
     Args:
@@ -68,8 +68,8 @@ def waiting_of(value: Mapping[str, Any] | None) -> Waiting | None:
         return None
     if "rest" in value:
         until = datetime.fromisoformat(value["until"]) if value["until"] else None
-        message = rest_message(value["site"], value["rest"], until)
-        return Waiting(SourceResting.code, message, until)
+        message = throttle_message(value["site"], value["rest"], until)
+        return Waiting(SourceThrottled.code, message, until)
     probe_at = datetime.fromisoformat(value["probe_at"]) if value["probe_at"] else None
     message = waiting_message(value["site"], value["failures"], probe_at)
     return Waiting(SourcePaused.code, message, probe_at)

@@ -230,7 +230,8 @@ class WhisperBatch:
 
 def _once(tokenizer: "Tokenizer", tokens: list[int]) -> list[int]:
     """What a window that is short for the decoder says twice is kept once: where somebody did say
-    it twice, speech follows the last word that is left, and is decoded by itself (`Flight`)."""
+    it twice, speech follows the last word that is left, and is decoded by itself
+    (`RecordingDecoder`)."""
     words, by_word = tokenizer.split_to_word_tokens(
         [each for each in tokens if each < tokenizer.eot]
     )

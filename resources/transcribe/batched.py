@@ -12,7 +12,7 @@ from resources.transcribe.checkpoint import Checkpoint
 from resources.transcribe.checkpoint_journal import Journal
 from resources.transcribe.device import Placement
 from resources.transcribe.engine import engine_of
-from resources.transcribe.recording_decoder import Flight
+from resources.transcribe.recording_decoder import RecordingDecoder
 from resources.transcribe.sequential import WhisperTranscriber, ladder
 from resources.transcribe.speech_spans import SpeechActivity
 from resources.transcribe.transcriber import EngineInfo, OnProgress, OnSegment
@@ -83,7 +83,7 @@ class BatchedTranscriber(WhisperTranscriber):
             initial_prompt=options.initial_prompt,
             hotwords=options.hotwords,
         )
-        flight = Flight(engine_of(model), waveform, activity, asked, on_progress, journal)
+        flight = RecordingDecoder(engine_of(model), waveform, activity, asked, on_progress, journal)
         language, probability = flight.language()
         journal.begin(language, probability)
         return language, probability, flight.segments()

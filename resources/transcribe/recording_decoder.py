@@ -25,7 +25,7 @@ from ytcaption.domain.transcripts.transcript import Segment
 _MAX_REGION_S = 300.0
 """Audio is levelled and cut this much at once."""
 
-_IN_FLIGHT = 64
+_MAX_PENDING = 64
 """Windows of one recording that wait or are decoded: bounds its spectrograms to 60 MB."""
 
 _LEFT_S = 0.7
@@ -51,7 +51,7 @@ class _Window:
 
 
 @dataclass(eq=False)
-class _Flying:
+class _PendingWindow:
     """A window that was handed in.
 
     Attributes:
@@ -63,7 +63,7 @@ class _Flying:
     is_seen: bool = False
 
 
-class Flight:
+class RecordingDecoder:
     """Decodes one waveform by an engine that others use at the same time."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Flight:
         self._clock = WordClock(activity.duration_s, journal.clock_s)
         self._done_s = 0.0
         self._ahead = self._windows(waveform)
-        self._flying: deque[_Flying] = deque()
+        self._pending_windows: deque[_PendingWindow] = deque()
         self._finished: SimpleQueue[Job] = SimpleQueue()
 
     def language(self) -> tuple[str, float]:
@@ -103,11 +103,11 @@ class Flight:
         if self._journal.language is not None:
             self._asked = replace(self._asked, language=self._journal.language[0])
             return self._journal.language
-        first = list(islice(self._ahead, _IN_FLIGHT))
+        first = list(islice(self._ahead, _MAX_PENDING))
         self._ahead = chain(first, self._ahead)
         if len(first) == 1:
             self._fill()
-            job = self._wait(self._flying[0])
+            job = self._wait(self._pending_windows[0])
             return job.language or "en", job.language_probability
         batch = self._engine.batch
         heard = (batch.languages([batch.mel(each.samples)])[0] for each in spread(first))
@@ -120,9 +120,9 @@ class Flight:
         number = len(self._journal.segments)
         try:
             self._fill()
-            while self._flying:
-                job = self._wait(self._flying[0])
-                window = self._flying.popleft().window
+            while self._pending_windows:
+                job = self._wait(self._pending_windows[0])
+                window = self._pending_windows.popleft().window
                 self._fill()
                 if job.error is not None:
                     raise job.error
@@ -131,21 +131,22 @@ class Flight:
                     number += 1
                     yield segment
                 self._tell(window.span.end_s)
-                if not self._flying or self._flying[0].window.span.start_s >= window.span.end_s:
+                pending = self._pending_windows
+                if not pending or pending[0].window.span.start_s >= window.span.end_s:
                     self._journal.done(window.span.end_s, self._clock.now_s)
         finally:
-            for window in self._flying:
+            for window in self._pending_windows:
                 window.job.is_canceled = True
 
     def _fill(self) -> None:
         """Hands in as many windows as may be in flight."""
-        new = list(islice(self._ahead, max(0, _IN_FLIGHT - len(self._flying))))
-        flying = [_Flying(each, self._job(each)) for each in new]
-        self._flying.extend(flying)
+        new = list(islice(self._ahead, max(0, _MAX_PENDING - len(self._pending_windows))))
+        flying = [_PendingWindow(each, self._job(each)) for each in new]
+        self._pending_windows.extend(flying)
         self._engine.queue.put([each.job for each in flying])
         CALLERS.leave()
 
-    def _wait(self, flying: "_Flying") -> Job:
+    def _wait(self, flying: "_PendingWindow") -> Job:
         """Until this one is done. What others left unsaid is handed in meanwhile."""
         while not flying.job.is_finished or not flying.is_seen:
             try:
@@ -153,12 +154,14 @@ class Flight:
             except Empty:
                 self._tell(self._clock.now_s)
                 continue
-            self._resume(next(at for at, each in enumerate(self._flying) if each.job is job))
+            self._resume(
+                next(at for at, each in enumerate(self._pending_windows) if each.job is job)
+            )
         return flying.job
 
     def _resume(self, at: int) -> None:
         """Where much speech follows the last word of a window, the rest becomes a window."""
-        flying = self._flying[at]
+        flying = self._pending_windows[at]
         flying.is_seen = True
         if flying.job.error is not None:
             return
@@ -172,8 +175,8 @@ class Flight:
             return
         samples = flying.window.samples[int(end_s * SAMPLE_RATE_HZ) :]
         window = _Window(left, samples)
-        rest = _Flying(window, self._job(window))
-        self._flying.insert(at + 1, rest)
+        rest = _PendingWindow(window, self._job(window))
+        self._pending_windows.insert(at + 1, rest)
         self._engine.queue.put([rest.job])
 
     def _job(self, window: "_Window") -> Job:

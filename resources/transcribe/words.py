@@ -9,7 +9,7 @@ from resources.transcribe.speech_spans import Span
 from ytcaption.domain.transcripts.transcript import Segment, Word
 
 if TYPE_CHECKING:
-    from faster_whisper.transcribe import Segment as FoundSegment
+    from faster_whisper.transcribe import Segment as DecodedSegment
 
 _DIGITS = 3  # milliseconds: captions have no finer times
 
@@ -34,7 +34,7 @@ class WordClock:
 
 
 def segments_with_words(
-    found: Iterable["FoundSegment"], region: Span, clock: WordClock, first_index: int
+    found: Iterable["DecodedSegment"], region: Span, clock: WordClock, first_index: int
 ) -> Iterator[Segment]:
     """Segments with words, one at a time as the decoder makes them.
 
@@ -64,7 +64,7 @@ def segments_with_words(
         index += 1
 
 
-def _words(segment: "FoundSegment", region: Span, clock: WordClock) -> tuple[Word, ...]:
+def _words(segment: "DecodedSegment", region: Span, clock: WordClock) -> tuple[Word, ...]:
     words = [
         Word(
             *clock.interval(region.start_s + word.start, region.start_s + word.end),
@@ -81,7 +81,7 @@ def _words(segment: "FoundSegment", region: Span, clock: WordClock) -> tuple[Wor
     return _spread(segment, region, clock)
 
 
-def _spread(segment: "FoundSegment", region: Span, clock: WordClock) -> tuple[Word, ...]:
+def _spread(segment: "DecodedSegment", region: Span, clock: WordClock) -> tuple[Word, ...]:
     """Words without an alignment of their own, spread evenly over their segment."""
     texts = [f" {text}" for text in segment.text.split()]
     step = (segment.end - segment.start) / len(texts)

@@ -57,7 +57,7 @@ def forget_reference(connection: Connection[DictRow], media_id: str) -> None:
     connection.execute("delete from ytcaption.caption_reference where media_id = %s", (media_id,))
 
 
-def kept_reference(postgres: Postgres, media_id: str) -> CaptionReference | None:
+def stored_reference(postgres: Postgres, media_id: str) -> CaptionReference | None:
     """What was fetched beside the media's audio.
 
     Raises:
@@ -108,7 +108,7 @@ def other_versions(
     return [Version(**row) for row in rows]
 
 
-def keep_accuracy(
+def store_accuracy(
     postgres: Postgres, id: str, accuracy: CaptionAccuracy, run_id: str | None = None
 ) -> None:
     """In place of what was measured before; nothing where the transcription has another document.
@@ -149,7 +149,7 @@ def keep_accuracy(
         )
 
 
-def kept_accuracy(
+def stored_accuracy(
     postgres: Postgres, id: str, document_sha256: str | None
 ) -> CaptionAccuracy | None:
     """What was measured of this document.

@@ -38,7 +38,7 @@ class Ended(NamedTuple):
     effect: Effect
 
 
-class Endings:
+class TranscriptionActions:
     """Changes to one transcription by those who asked for it.
 
     Everywhere `owner` is `Caller.sees_only`: None acts for everybody. Methods raise
@@ -55,7 +55,7 @@ class Endings:
             row = owned_row(connection, id, owner)
             effect: Effect = "unchanged"
             if not TranscriptionStatus(row["status"]).is_final:
-                if owner is not None and others_asked(connection, id, owner):
+                if owner is not None and has_other_requesters(connection, id, owner):
                     withdraw(connection, row, owner)
                     effect = "withdrawn"
                 else:
@@ -97,7 +97,7 @@ class Endings:
                 raise AlreadyCompleted("It is completed. Send force=true to have it made anew.")
             if status is TranscriptionStatus.QUEUED or media is None:
                 return transcription_row(row)
-            if force and owner is not None and others_asked(connection, id, owner):
+            if force and owner is not None and has_other_requesters(connection, id, owner):
                 raise Forbidden(
                     "Others asked for this transcription, too, so only a key with the scope admin "
                     "can have it made anew."
@@ -151,7 +151,7 @@ def owned_row(connection: Connection[DictRow], id: str, owner: str | None) -> Di
     return row
 
 
-def others_asked(connection: Connection[DictRow], id: str, owner: str) -> bool:
+def has_other_requesters(connection: Connection[DictRow], id: str, owner: str) -> bool:
     """Whether somebody else has asked for it."""
     found = connection.execute(
         "select 1 from ytcaption.request where transcription_id = %s and owner <> %s limit 1",

@@ -14,7 +14,7 @@ from ytcaption.domain.captions.track_segments import CaptionTrack
 
 
 @dataclass(frozen=True)
-class KeptCaptions:
+class StoredCaptions:
     """What came of looking for captions.
 
     Attributes:
@@ -50,7 +50,7 @@ def keep_captions(
     )
 
 
-def kept_captions(postgres: Postgres, id: str) -> KeptCaptions | None:
+def stored_captions(postgres: Postgres, id: str) -> StoredCaptions | None:
     """What this transcription's run, or an attempt before it, has found; None: nobody looked.
 
     Raises:
@@ -67,7 +67,7 @@ def kept_captions(postgres: Postgres, id: str) -> KeptCaptions | None:
     track = None
     if row["track"] is not None:
         track = CaptionTrack(row["extension"], bytes(row["track"]))
-    return KeptCaptions(CaptionChoice(**row["choice"]), track)
+    return StoredCaptions(CaptionChoice(**row["choice"]), track)
 
 
 def forget_captions(connection: Connection[DictRow], id: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from resources.network.proxy_health import all_rest_until
+from resources.network.proxy_health import all_cooling_until
 from resources.sites.pacing import moment, rests
 from resources.transcriptions.rows import DueTranscription
 from ytcaption.domain.media.pacing import UNPACED, Pacing
@@ -154,7 +154,7 @@ def _held(connection: Connection[DictRow], pacing: Pacing) -> dict[str, Any]:
     """What holds downloads up but their sites' own failures, as parameters of the statements."""
     sites = [row["site"] for row in connection.execute(_BULK_SITES).fetchall()]
     resting = rests(connection, pacing, sites, moment(connection)) if sites else {}
-    way_at = all_rest_until(connection, pacing.proxies)
+    way_at = all_cooling_until(connection, pacing.proxies)
     return {
         "resting": list(resting),
         "untils": [rest.until for rest in resting.values()],

@@ -14,7 +14,7 @@ from resources.sites.domains import site_of
 from resources.transcriptions.captions import forget_captions
 from resources.transcriptions.checkpoints import forget_checkpoint
 from resources.transcriptions.rows import Submission, TranscriptionRequest, transcription_row
-from resources.transcriptions.state import NO_AUDIO, QUEUED_ANEW
+from resources.transcriptions.state import NO_AUDIO, REQUEUE
 from ytcaption.domain.errors import (
     DatabaseUnavailable,
     OptionsMismatch,
@@ -98,7 +98,7 @@ from asked
 """  # noqa: S608
 
 
-def take_in(
+def enqueue_requests(
     connection: Connection[DictRow],
     requests: Sequence[TranscriptionRequest],
     owner: str,
@@ -258,7 +258,7 @@ def ask_again(
     return connection.execute(
         f"""
         update ytcaption.transcription
-        set {QUEUED_ANEW}, priority = %s, owner = %s, traceparent = %s
+        set {REQUEUE}, priority = %s, owner = %s, traceparent = %s
         where id = %s
         returning *
         """,  # noqa: S608

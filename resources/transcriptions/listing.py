@@ -7,7 +7,7 @@ from typing import Any, LiteralString, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from resources.postgres.predicates import is_asked_for, is_erased
+from resources.postgres.predicates import is_erased, is_visible_to_owner
 from resources.sites.wait_reasons import WAITING_FOR, Waiting, waiting_of
 from resources.transcriptions.rows import (
     MEDIA_COLUMNS,
@@ -144,7 +144,7 @@ def detail_statement(id: str, caller: Caller) -> tuple[LiteralString, dict[str, 
     """The one with this id, if the caller may see it."""
     where: LiteralString = _ONE + "transcription.id = %(id)s"
     if caller.sees_only is not None:
-        where += f" and {is_asked_for('transcription.id')}"
+        where += f" and {is_visible_to_owner('transcription.id')}"
     return where, _asker(caller) | {"id": id}
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resources.postgres.connection import Postgres
-from resources.postgres.predicates import is_asked_for
+from resources.postgres.predicates import is_visible_to_owner
 from resources.sites.wait_reasons import WAITING_FOR, Waiting, waiting_of
 from resources.transcriptions.rows import TranscriptionRow, transcription_row
 
@@ -79,7 +79,7 @@ with watched as (
                 and provenance ->> 'run_id' is distinct from run_id
             then 0 else attempt end as text_attempt,
         {WAITING_FOR} as waiting_for
-    from ytcaption.transcription where id = %(id)s and {is_asked_for("%(id)s")}
+    from ytcaption.transcription where id = %(id)s and {is_visible_to_owner("%(id)s")}
 ),
 reader as (
     select *, case text_attempt when %(attempt)s then %(seen)s else 0 end as first from watched

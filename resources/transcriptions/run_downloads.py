@@ -5,11 +5,16 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from resources.events import add_event
-from resources.network.proxy_health import all_rest_until, proxies_in_turn
+from resources.network.proxy_health import all_cooling_until, proxies_in_turn
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
-from resources.sites.circuit_breaker import hold_site, let_through, note_success
-from resources.sites.pacing import moment, note_download, note_download_end, why_bulk_waits
+from resources.sites.circuit_breaker import admit, lock_site, record_success
+from resources.sites.pacing import (
+    moment,
+    record_download_end,
+    record_download_start,
+    why_bulk_waits,
+)
 from resources.telemetry.spans import traced
 from resources.transcriptions.accuracy import forget_reference, keep_reference
 from resources.transcriptions.captions import keep_captions
@@ -52,7 +57,7 @@ class RunDownloads(RunOutcomes):
             refusal = self._refusal(connection, row, site, per_site, pacing) if site else None
             if refusal is None:
                 if site:
-                    note_download(connection, site, pacing)
+                    record_download_start(connection, site, pacing)
                 connection.execute(
                     "update ytcaption.transcription set is_downloading = %s, source_site = %s "
                     "where id = %s",
@@ -70,8 +75,8 @@ class RunDownloads(RunOutcomes):
         per_site: int,
         pacing: Pacing,
     ) -> SourcePaused | None:
-        hold_site(connection, site)
-        way_at = all_rest_until(connection, pacing.proxies)
+        lock_site(connection, site)
+        way_at = all_cooling_until(connection, pacing.proxies)
         if way_at is not None:
             held = SourcePaused("No proxy of this installation works. It waits until one is tried.")
             held.retry_after_s = seconds_until(way_at, moment(connection))
@@ -80,7 +85,7 @@ class RunDownloads(RunOutcomes):
             refusal = why_bulk_waits(connection, row, site, pacing)
             if refusal is not None:
                 return refusal
-        return let_through(connection, row, site, per_site)
+        return admit(connection, row, site, per_site)
 
     @traced("postgres.audio_stored")
     def audio_stored(
@@ -186,6 +191,6 @@ def _fetched(connection: Connection[DictRow], row: DictRow) -> None:
     )
     notify(connection, PROGRESS_CHANNEL, row["id"])
     if row["is_downloading"]:
-        note_success(connection, row["source_site"], row["run_id"])
-        note_download_end(connection, row["source_site"])
+        record_success(connection, row["source_site"], row["run_id"])
+        record_download_end(connection, row["source_site"])
         notify(connection, WORK_CHANNEL, "")  # the site has a place

@@ -6,8 +6,8 @@ from psycopg.rows import DictRow
 
 from resources.events import add_event
 from resources.postgres.connection import Postgres
-from resources.sites.circuit_breaker import BLAMED, note_failure
-from resources.sites.pacing import note_download_end
+from resources.sites.circuit_breaker import BLAMED, record_failure
+from resources.sites.pacing import record_download_end
 from resources.telemetry.spans import traced
 from resources.transcriptions.rows import LostRun
 from resources.transcriptions.state import (
@@ -78,9 +78,9 @@ class RunOutcomes(dg.ConfigurableResource):
         with self.postgres.transaction() as connection:
             row = claimed_row(connection, id, run_id)
             if row["is_downloading"]:
-                note_download_end(connection, row["source_site"])
+                record_download_end(connection, row["source_site"])
             if row["is_downloading"] and code in BLAMED:
-                probe_in_s = note_failure(
+                probe_in_s = record_failure(
                     connection, row["source_site"], row["run_id"], code, retry_after_s, row["id"]
                 )
                 if probe_in_s is not None and _is_recent(connection, row):

@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 from resources.events import add_event
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import ENDS_CHANNEL, PROGRESS_CHANNEL, WORK_CHANNEL, notify
-from resources.postgres.predicates import is_asked_for, is_erased
+from resources.postgres.predicates import is_erased, is_visible_to_owner
 from ytcaption.domain.errors import (
     ClaimLost,
     TranscriptionErased,
@@ -19,7 +19,7 @@ from ytcaption.domain.errors import (
 from ytcaption.domain.events import EventType
 from ytcaption.domain.request import TranscriptionStatus
 
-QUEUED_ANEW: LiteralString = """
+REQUEUE: LiteralString = """
     status = 'queued', attempt = attempt + 1, series_start = attempt + 1, queued_at = now(),
     next_attempt_at = now(), run_id = null, heartbeat_at = null, stage = null,
     progress_done = null, progress_total = null, error_code = null, error_message = null,
@@ -50,7 +50,7 @@ def retry_delay_s(try_number: int, retry_after_s: float | None = None) -> float:
 
 VISIBLE: LiteralString = (
     "select * from ytcaption.transcription where id = %(id)s "  # noqa: S608
-    f"and {is_asked_for('%(id)s')} and not {is_erased('%(id)s')}"
+    f"and {is_visible_to_owner('%(id)s')} and not {is_erased('%(id)s')}"
 )
 """SQL: the row of an id that an owner may see; takes `id` and `owner`."""
 
@@ -58,7 +58,7 @@ VERSIONS: LiteralString = f"""
 select *, count(*) over () as versions,
     count(*) filter (where status = 'completed') over () as completed
 from ytcaption.transcription t
-where media_id = %(media_id)s and {is_asked_for("t.id")} and not {is_erased("t.id")}
+where media_id = %(media_id)s and {is_visible_to_owner("t.id")} and not {is_erased("t.id")}
 order by status = 'completed' desc, completed_at desc nulls last, id limit 1
 """  # noqa: S608
 """SQL: of a media's transcriptions that an owner may see, the newest completed one, or any where

@@ -12,7 +12,7 @@ from resources.postgres.notify import WORK_CHANNEL
 from resources.telemetry.spans import traced
 from resources.transcriptions.fair_queue import ANY_NUMBER, due, next_due_in_s
 from resources.transcriptions.idempotency import IdempotencyKey, answered, claim_key, keep_answer
-from resources.transcriptions.intake import take_in
+from resources.transcriptions.intake import enqueue_requests
 from resources.transcriptions.quotas import within_limits
 from resources.transcriptions.reads import TranscriptionReads
 from resources.transcriptions.rows import (
@@ -195,7 +195,7 @@ def _submit(
     if limits is not None:
         requests = within_limits(connection, requests, owner, limits)
     asked = [it for it in requests if isinstance(it, TranscriptionRequest)]
-    taken = iter(take_in(connection, asked, owner, traceparent) if asked else ())
+    taken = iter(enqueue_requests(connection, asked, owner, traceparent) if asked else ())
     answers = [next(taken) if isinstance(it, TranscriptionRequest) else it for it in requests]
     if idempotency is not None:
         kept = [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]

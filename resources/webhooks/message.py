@@ -64,7 +64,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeliveryRequest:
     """What goes out.
 
     Attributes:
@@ -97,7 +97,7 @@ class Writer:
         self._postgres = postgres
         self._box = SecretBox(settings)
 
-    def write(self, message: Message) -> Letter:
+    def write(self, message: Message) -> DeliveryRequest:
         """The letter.
 
         Raises:
@@ -107,7 +107,7 @@ class Writer:
         with self._postgres.transaction() as connection:
             body = self._body(connection, message)
             secrets = signing_secrets(connection, self._box, message.webhook_id)
-        return Letter(message.event_id, body, tuple(secrets))
+        return DeliveryRequest(message.event_id, body, tuple(secrets))
 
     def _body(self, connection: Connection[DictRow], message: Message) -> bytes:
         if message.event_type == PING:

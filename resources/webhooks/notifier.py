@@ -165,10 +165,10 @@ class Notifier:
             await asyncio.sleep(RECONNECT_S)
 
     async def _tell(self) -> None:
-        await self._every(POLL_S, self._alerts.tell_due)
+        await self._every(POLL_S, self._alerts.send_due_alerts)
 
     async def _digest(self) -> None:
-        await self._every(DIGESTS_EVERY_S, self._digests.tell_due)
+        await self._every(DIGESTS_EVERY_S, self._digests.send_due_alerts)
 
     async def _forget(self) -> None:
         await self._every(_FORGET_EVERY_S, lambda: self._outbox.forget_old(self._days))

@@ -10,7 +10,7 @@ from typing import Self
 import httpx
 
 from resources.network.guarded_client import guarded_client
-from resources.webhooks.message import Letter
+from resources.webhooks.message import DeliveryRequest
 from resources.webhooks.outbox import Attempt, Outcome
 from ytcaption.domain.errors import BlockedAddress
 from ytcaption.domain.retry_after import retry_after_s
@@ -40,7 +40,7 @@ class Sender:
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
-    async def send(self, url: str, letter: Letter) -> Attempt:
+    async def send(self, url: str, letter: DeliveryRequest) -> Attempt:
         """What came of it. Never raises, except when it is canceled."""
         began = time.monotonic()
         try:
@@ -55,7 +55,7 @@ class Sender:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             return Attempt("bad_answer", time.monotonic() - began)
 
-    async def _exchange(self, url: str, letter: Letter, began: float) -> Attempt:
+    async def _exchange(self, url: str, letter: DeliveryRequest, began: float) -> Attempt:
         headers = letter.headers(datetime.now(UTC)) | {
             "user-agent": USER_AGENT,
             "accept-encoding": "identity",  # an answer is kept as it comes, not unpacked

@@ -26,11 +26,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
-from resources.worker.auth import NO_TOKEN, Door, refused
+from resources.worker.auth import NO_TOKEN, Authenticator, refused
 from resources.worker.embedding_process import EmbeddingProcess
 from resources.worker.embedding_route import EmbeddingRoute
 from resources.worker.jobs import Job, Jobs, memory_bytes
-from resources.worker.protocol import Health, Order, error_said
+from resources.worker.protocol import Health, Order, encode_error
 from resources.worker.samples import (
     AudioRefused,
     Body,
@@ -54,7 +54,7 @@ class WorkerApp:
     def __init__(
         self,
         jobs: Jobs,
-        door: Door,
+        door: Authenticator,
         *,
         engine: str,
         model: str,
@@ -152,7 +152,7 @@ class WorkerApp:
         except AudioRefused as error:
             return refused(HTTPStatus.BAD_REQUEST, str(error))
         except YtcaptionError as error:  # DiskFull
-            return JSONResponse(error_said(error), HTTPStatus.INSUFFICIENT_STORAGE)
+            return JSONResponse(encode_error(error), HTTPStatus.INSUFFICIENT_STORAGE)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         finally:

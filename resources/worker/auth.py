@@ -15,7 +15,7 @@ NO_TOKEN = "the token is missing or wrong"  # noqa: S105 - none
 
 
 @dataclass(frozen=True)
-class Door:
+class Authenticator:
     """How runs come in.
 
     Attributes:

@@ -13,8 +13,8 @@ from queue import SimpleQueue
 from typing import IO
 
 from resources.embeddings.embedder import Embedder
-from resources.worker.embedding_protocol import Texts, vectors_said
-from resources.worker.protocol import Said, error_said, line
+from resources.worker.embedding_protocol import Texts, encode_vectors
+from resources.worker.protocol import Said, encode_error, line
 from ytcaption.domain.errors import YtcaptionError
 
 logger = logging.getLogger(__name__)
@@ -34,13 +34,13 @@ def serve(embedder: Embedder) -> None:
 
 def _answer(embedder: Embedder, asked: Texts) -> Said:
     try:
-        return vectors_said(*embedder.encode(asked.texts))
+        return encode_vectors(*embedder.encode(asked.texts))
     except YtcaptionError as error:
         logger.warning("not embedded: %s", error.message)
-        return error_said(error)
+        return encode_error(error)
     except Exception as error:
         logger.exception("not embedded")
-        return error_said(error)
+        return encode_error(error)
 
 
 def _read(asked: IO[bytes], lines: "SimpleQueue[bytes]") -> None:

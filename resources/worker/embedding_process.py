@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import psutil
 
 from resources.worker.embedding_protocol import LONGEST_ANSWER, Texts
-from resources.worker.protocol import EmbeddingHealth, error_said, line
+from resources.worker.protocol import EmbeddingHealth, encode_error, line
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class EmbeddingProcess:
             self._used_at = time.monotonic()
             if not answer.endswith(b"\n"):
                 await self._end()
-                return line(error_said(RuntimeError()))
+                return line(encode_error(RuntimeError()))
             self._is_loaded = "vectors" in json.loads(answer)
             if not was_loaded and self._is_loaded:
                 logger.info("%s: loaded in %.1f s", self.model, self._used_at - began)

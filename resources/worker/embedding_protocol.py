@@ -59,7 +59,7 @@ class Texts:
 _TEXTS: TypeAdapter[Texts] = TypeAdapter(Texts)
 
 
-def vectors_said(model: EmbeddingModel, vectors: "np.ndarray") -> Said:
+def encode_vectors(model: EmbeddingModel, vectors: "np.ndarray") -> Said:
     """The last line of an answer.
 
     Args:
@@ -70,7 +70,7 @@ def vectors_said(model: EmbeddingModel, vectors: "np.ndarray") -> Said:
 
 
 def vectors_of(said: Said, texts: Sequence[str]) -> tuple[EmbeddingModel, "np.ndarray"]:
-    """The inverse of `vectors_said`.
+    """The inverse of `encode_vectors`.
 
     Raises:
         ValueError: no vectors of these texts.

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from resources.worker.auth import NO_TOKEN, Door, refused
+from resources.worker.auth import NO_TOKEN, Authenticator, refused
 from resources.worker.embedding_process import EmbeddingBusy, EmbeddingProcess
 from resources.worker.embedding_protocol import MOST_BYTES, Texts
 from resources.worker.jobs import BEAT_S
@@ -18,7 +18,7 @@ from resources.worker.samples import AudioRefused, Body, received_line
 class EmbeddingRoute:
     """Behind the worker's door."""
 
-    def __init__(self, door: Door, process: EmbeddingProcess | None) -> None:
+    def __init__(self, door: Authenticator, process: EmbeddingProcess | None) -> None:
         """Starts nothing yet.
 
         Args:

@@ -18,7 +18,7 @@ from resources.transcribe.device import loaded_model, loaded_names, unload_model
 from resources.transcribe.engine import forget_engines
 from resources.transcribe.sequential import WhisperTranscriber
 from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
-from resources.worker.protocol import Order, Said, error_said, line, result_said
+from resources.worker.protocol import Order, Said, encode_error, encode_result, line
 from ytcaption.domain.errors import YtcaptionError
 
 logger = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class Job:
                 lambda segment: self._say({"segment": asdict(segment)}),
                 checkpoint if order.checkpoint is not None else None,
             )
-            said = result_said(recognition, transcriber.describe(order.options.model))
+            said = encode_result(recognition, transcriber.describe(order.options.model))
             heard_s, took_s = len(waveform) / SAMPLE_RATE_HZ, time.monotonic() - began
             logger.info("%s: %.1f s of audio in %.1f s", order.options.model, heard_s, took_s)
             self._end(said)
@@ -196,10 +196,10 @@ class Job:
             logger.info("%s: canceled after %.1f s", order.options.model, time.monotonic() - began)
         except YtcaptionError as error:
             logger.info("a job ends with %s: %s", error.code, error)
-            self._end(error_said(error))
+            self._end(encode_error(error))
         except Exception as error:
             logger.exception("a job failed")
-            self._end(error_said(error))
+            self._end(encode_error(error))
         finally:
             self._jobs.release()
 

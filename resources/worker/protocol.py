@@ -129,13 +129,13 @@ def line(said: Said) -> bytes:
     return json.dumps(said, separators=(",", ":")).encode() + b"\n"
 
 
-def result_said(recognition: Recognition, engine: EngineInfo) -> Said:
+def encode_result(recognition: Recognition, engine: EngineInfo) -> Said:
     """The last line of a job that is done."""
     return {"recognition": asdict(recognition), "engine": asdict(engine)}
 
 
 def result_of(said: Said) -> tuple[Recognition, EngineInfo]:
-    """The inverse of `result_said`."""
+    """The inverse of `encode_result`."""
     raw = said["recognition"]
     segments = tuple(segment_of(item) for item in raw["segments"])
     dropped = tuple(DroppedSegment(**item) for item in raw["dropped"])
@@ -149,7 +149,7 @@ def segment_of(raw: dict[str, Any]) -> Segment:
     return Segment(**fields)
 
 
-def error_said(error: BaseException) -> Said:
+def encode_error(error: BaseException) -> Said:
     """The last line of a job that failed. What is no error for a person is told to nobody."""
     if isinstance(error, YtcaptionError):
         return {"error": {"code": error.code, "message": error.message}}

@@ -12,7 +12,7 @@ from resources.embeddings.embedder import is_installed
 from resources.processes.runtime_directory import make_runtime_directory
 from resources.transcribe.batched import local_transcriber_of
 from resources.worker.app import WorkerApp
-from resources.worker.auth import Door
+from resources.worker.auth import Authenticator
 from resources.worker.client import worker_at, worker_socket
 from resources.worker.embedding_process import EmbeddingProcess
 from resources.worker.jobs import Jobs
@@ -47,7 +47,7 @@ def serve_here(settings: Settings, number: int) -> None:
         raise SetupError(f"The socket {path} cannot be made: {error.strerror}.") from error
     logger.info("a worker listens on %s", path)
     try:
-        _serve(settings, listener, Door(is_local=True))
+        _serve(settings, listener, Authenticator(is_local=True))
     finally:
         path.unlink(missing_ok=True)
         _end()
@@ -76,12 +76,12 @@ def serve_others(settings: Settings, host: str, port: int) -> None:
         raise SetupError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
     logger.info("a worker listens on %s, port %d", host, listener.getsockname()[1])
     try:
-        _serve(settings, listener, Door(is_local=False, token=token))
+        _serve(settings, listener, Authenticator(is_local=False, token=token))
     finally:
         _end()
 
 
-def _serve(settings: Settings, listener: socket.socket, door: Door) -> None:
+def _serve(settings: Settings, listener: socket.socket, door: Authenticator) -> None:
     jobs = Jobs(local_transcriber_of(settings), settings.worker_jobs, settings.worker_idle_s)
     embedding = EmbeddingProcess(settings.embedding_model, settings.worker_idle_s)
     app = WorkerApp(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from ytcaption_assets.cli.up.orphans import leftover_processes
+from ytcaption_assets.cli.up.orphans import orphan_processes
 
 SIZE = "800m"
 _BLOCK = bytes(1024**2)
@@ -79,7 +79,7 @@ def disk(folder: Path) -> Iterator[Disk]:
 def _limited(home: Path) -> Iterator[None]:
     """A write beyond it fails by EFBIG, which the product takes for a full disk."""
     before = {}
-    for process in leftover_processes(home):
+    for process in orphan_processes(home):
         with contextlib.suppress(psutil.Error):
             before[process] = process.rlimit(resource.RLIMIT_FSIZE)
             process.rlimit(resource.RLIMIT_FSIZE, (_LIMIT_BYTES, before[process][1]))
@@ -88,6 +88,6 @@ def _limited(home: Path) -> Iterator[None]:
     finally:
         # Those that were begun meanwhile have it from their parents.
         usual = next(iter(before.values()), (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        for process in leftover_processes(home):
+        for process in orphan_processes(home):
             with contextlib.suppress(psutil.Error):
                 process.rlimit(resource.RLIMIT_FSIZE, usual)

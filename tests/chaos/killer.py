@@ -15,7 +15,7 @@ from resources.postgres.postmaster import Postmaster
 from resources.postgres.urls import database_urls
 from resources.processes.process_identity import RunProcess
 from tests.ytcaption_assets.cli.up.test_up import Up
-from ytcaption_assets.cli.up.orphans import leftover_processes
+from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.state import read_state
 
 VICTIMS = ("daemon", "code", "runs", "children", "api", "notifier", "worker-0", "postgres")
@@ -105,7 +105,7 @@ class Killer:
         """Runs, forked by `runs` or begun by `code`."""
         server = self._child("runs")
         found = []
-        for process in leftover_processes(self._up.home):
+        for process in orphan_processes(self._up.home):
             try:
                 line = " ".join(process.cmdline())
             except psutil.Error:

@@ -44,8 +44,8 @@ def test_failures_of_ours_are_told_together(
         last = box.failed("b", code="disk_full")
         box.failed("c", code="media_private")
         with caplog.at_level(logging.DEBUG):
-            assert alerts.tell_due() == 1
-            assert alerts.tell_due() == 0
+            assert alerts.send_due_alerts() == 1
+            assert alerts.send_due_alerts() == 0
         [received] = chat.received
         message = json.loads(received.body)
         assert "disk full" not in message["title"] and "disk_full" in message["title"]
@@ -53,9 +53,9 @@ def test_failures_of_ours_are_told_together(
         assert "hunter2" not in caplog.text and "s3cret" not in caplog.text
 
         box.failed("d", code="disk_full")
-        assert alerts.tell_due() == 0  # within the hour
+        assert alerts.send_due_alerts() == 0  # within the hour
         later(box)
-        assert alerts.tell_due() == 1
+        assert alerts.send_due_alerts() == 1
         assert "1 transcriptions failed" in json.loads(chat.received[1].body)["message"]
 
 
@@ -70,10 +70,10 @@ def test_what_could_not_be_told_is_told_later(
         runs = Postgres.from_settings(settings, "dagster")
         with runs.transaction() as connection:
             raise_alert(connection, "breaker_opened", "youtube")
-        assert alerts.tell_due() == 0
+        assert alerts.send_due_alerts() == 0
         chat.answers["/"] = Answer(200)
         later(box)
-        assert alerts.tell_due() == 1
+        assert alerts.send_due_alerts() == 1
         assert "Downloads from youtube" in json.loads(chat.received[-1].body)["message"]
 
 
@@ -81,7 +81,7 @@ def test_without_urls_nothing_piles_up(settings: Settings, request_store: Reques
     """It is in the log."""
     box = box_of(settings, request_store)
     box.failed("a", code="disk_full")
-    assert Alerts(Operators(settings), box.postgres).tell_due() == 1
+    assert Alerts(Operators(settings), box.postgres).send_due_alerts() == 1
     assert [row["number"] for row in box.rows("select number from ytcaption.alert")] == [0]
 
 

@@ -42,7 +42,7 @@ from ytcaption_assets.cli.up.dagster_home import (
     run_server_socket,
 )
 from ytcaption_assets.cli.up.health import code_server_answers, run_server_answers
-from ytcaption_assets.cli.up.orphans import MARK, end_leftovers, leftover_processes
+from ytcaption_assets.cli.up.orphans import MARK, end_orphans, orphan_processes
 
 PACKAGES = ("ytcaption", "ytcaption_assets", "resources", "sensors")
 
@@ -202,7 +202,7 @@ class CodeLocation:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
         with suppress(TimeoutError):
-            wait_for(lambda: not leftover_processes(self.settings.home), 5)
+            wait_for(lambda: not orphan_processes(self.settings.home), 5)
         for process in self.processes:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -249,7 +249,7 @@ def code_location(
     workspace = prepare_dagster_home(settings) / "workspace.yaml"
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
-        stack.callback(end_leftovers, settings.home, 0)
+        stack.callback(end_orphans, settings.home, 0)
         server = stack.enter_context(MediaServer())
         serve_hanging(server)
         instance = stack.enter_context(dagster_instance(settings))

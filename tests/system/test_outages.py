@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from resources.postgres.urls import database_urls
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.cli.up.test_up import Up
-from ytcaption_assets.cli.up.orphans import leftover_processes
+from ytcaption_assets.cli.up.orphans import orphan_processes
 
 pytestmark = pytest.mark.model
 
@@ -146,7 +146,7 @@ def test_a_killed_api_leaves_no_worker_behind(up: Up):
     before, ready = workers(up), starts()
     os.kill(up.child("api").pid, signal.SIGKILL)
     up.wait_for(lambda: starts() == ready + 1)
-    assert not any(each in leftover_processes(up.home) for each in before)
+    assert not any(each in orphan_processes(up.home) for each in before)
     up.wait_for(lambda: len(workers(up)) == 2)
     assert up.run("status").returncode == 0
 

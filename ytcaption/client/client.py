@@ -41,7 +41,7 @@ from ytcaption.client.options import (
     upload_parameters,
 )
 from ytcaption.client.pages import pages
-from ytcaption.client.search_models import Found, FoundPage
+from ytcaption.client.search_models import Found, SearchResults
 from ytcaption.client.transport import Call, Transport
 from ytcaption.domain.caption_choice import CaptionsPolicy
 from ytcaption.domain.captions.formats import CaptionFormat
@@ -302,17 +302,17 @@ class Client:
 
     def search_page(
         self, text: str, *, limit: int = 10, cursor: str | None = None, **sought: Unpack[Sought]
-    ) -> FoundPage:
+    ) -> SearchResults:
         """Media in which something was said, with counts of all that was found."""
         params = search_parameters(text, sought) | {"limit": limit, "cursor": cursor}
         return read_as(
-            FoundPage, self._transport.send(Call("GET", "/api/v1/search", params=params))
+            SearchResults, self._transport.send(Call("GET", "/api/v1/search", params=params))
         )
 
     def search(self, text: str, **sought: Unpack[Sought]) -> Iterator[Found]:
         """Media in which something was said, the best first, page by page as they are read."""
         params = search_parameters(text, sought) | {"facets": False}
-        for page in pages(self._transport, FoundPage, "/api/v1/search", params):
+        for page in pages(self._transport, SearchResults, "/api/v1/search", params):
             yield from page.items
 
     def history(self, id: str) -> Iterator[HistoryEvent]:

@@ -5,10 +5,10 @@ from typing import Any, TypeVar
 
 from ytcaption.client.channel_models import ChannelPage, ItemPage
 from ytcaption.client.models import HistoryPage, Page, read_as
-from ytcaption.client.search_models import FoundPage
+from ytcaption.client.search_models import SearchResults
 from ytcaption.client.transport import Call, Transport
 
-P = TypeVar("P", Page, HistoryPage, ChannelPage, ItemPage, FoundPage)
+P = TypeVar("P", Page, HistoryPage, ChannelPage, ItemPage, SearchResults)
 
 
 def pages(

@@ -57,7 +57,7 @@ class Found(Answer):
         return self.title or self.media_id
 
 
-class FoundPage(Answer):
+class SearchResults(Answer):
     """Some of what was found.
 
     Attributes:

@@ -511,7 +511,7 @@ class SourcePaused(ClaimLost):
     retryable = True
 
 
-class SourceResting(SourcePaused):
+class SourceThrottled(SourcePaused):
     """Bulk work leaves the site alone for now, by the operator's settings."""
 
     code = "source_resting"

@@ -7,13 +7,13 @@ import dagster as dg
 
 from resources.audio.decoder import AudioDecoder
 from resources.download.downloader import CaptionsFound, Download, Downloader
-from resources.download.egress import way_out
+from resources.download.egress import egress_route
 from resources.download.workspace import Workspace
 from resources.object_store.store import ObjectStore, audio_key, upload_key
 from resources.orchestration.claim import Work, claimed_work
 from resources.orchestration.partitions import transcription_partitions
 from resources.telemetry.spans import span
-from resources.transcriptions.captions import kept_captions
+from resources.transcriptions.captions import stored_captions
 from resources.transcriptions.rows import MediaRow
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.errors import AudioError, ObjectNotFound
@@ -46,7 +46,7 @@ def audio_download(
     or the source's own captions, where they are taken instead."""
     with claimed_work(context, request_store) as work:
         media, downloaded = work.media, False
-        kept = kept_captions(request_store.postgres, work.id)
+        kept = stored_captions(request_store.postgres, work.id)
         if kept is not None and kept.track is not None:
             return dg.MaterializeResult(metadata=captions_metadata(media, kept.choice))
         text_of = source_of_text(work, object_store)
@@ -67,7 +67,7 @@ def audio_download(
                 proxies = request_store.begin_download(
                     work.id, work.run_id, settings.downloads_per_site, settings.pacing
                 )
-                going = way_out(settings, request_store.postgres, media.source, proxies)
+                going = egress_route(settings, request_store.postgres, media.source, proxies)
                 with span("download"), going as way:
                     found = downloader.captions_or_audio(
                         media.source,
@@ -89,7 +89,7 @@ def audio_download(
             # Whoever has stored it may have been killed before this.
             workspace.clear(media.source.media_id)
             media = request_store.media(media.source.media_id)
-        kept = kept_captions(request_store.postgres, work.id)
+        kept = stored_captions(request_store.postgres, work.id)
         if kept is not None and kept.track is not None:
             return dg.MaterializeResult(metadata=captions_metadata(media, kept.choice))
         return dg.MaterializeResult(

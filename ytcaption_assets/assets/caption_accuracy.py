@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from resources.object_store.store import ObjectStore
 from resources.postgres.connection import Postgres
-from resources.transcriptions.accuracy import kept_reference, other_versions
+from resources.transcriptions.accuracy import other_versions, stored_reference
 from ytcaption.domain.errors import StorageError
 from ytcaption.domain.transcripts.accuracy import CaptionAccuracy, ReferenceKind, word_errors
 from ytcaption.domain.transcripts.transcript import Transcript
@@ -62,7 +62,7 @@ def _reference(
     for version, _ in _versions(postgres, objects, transcript, "manual_captions"):
         if version.text.strip():
             return version.text, "transcription"
-    kept = kept_reference(postgres, transcript.media_id)
+    kept = stored_reference(postgres, transcript.media_id)
     if kept is None or kept.language != transcript.language:
         return None
     try:

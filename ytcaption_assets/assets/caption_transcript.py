@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from resources.object_store.store import ObjectStore
 from resources.orchestration.claim import Work
-from resources.transcriptions.captions import KeptCaptions
+from resources.transcriptions.captions import StoredCaptions
 from resources.transcriptions.rows import MediaRow
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.caption_choice import CaptionsWanted, choose_captions
@@ -14,7 +14,7 @@ from ytcaption.domain.errors import CaptionsUnavailable
 from ytcaption.domain.transcripts.transcript import Provenance, Transcript
 
 
-def caption_transcript(work: Work, kept: KeptCaptions, track: CaptionTrack) -> Transcript:
+def caption_transcript(work: Work, kept: StoredCaptions, track: CaptionTrack) -> Transcript:
     """The transcript that the captions make.
 
     Raises:

@@ -8,10 +8,13 @@ import dagster as dg
 
 from resources.channels.due import DUE_TAG
 from resources.channels.intake import ChannelIntake
-from resources.channels.items import Taken
+from resources.channels.items import IntakeResult
 from resources.channels.lister_policies import OutgoingLister, PacedLister
 from resources.channels.listing.lister import ChannelLister
-from resources.channels.look import Look, LookLimits
+from resources.channels.poll import (
+    ChannelPoll,
+    PollLimits,
+)
 from resources.channels.reads import counts
 from resources.channels.rows import ChannelCounts, ChannelRow
 from resources.channels.runs import ChannelRuns
@@ -47,11 +50,11 @@ def channel_listing(
     """What the channel lists: new items first, then the next part of its history. Those that pass
     its filters are asked for, each as a transcription of its own."""
     settings = load_settings()
-    limits = LookLimits(settings.listing_turn_s, settings.relist_days)
+    limits = PollLimits(settings.listing_turn_s, settings.relist_days)
     with asset_span(context, of="channel_id"), _claimed(context, channel_runs) as channel:
         postgres = channel_intake.postgres
         lister = PacedLister(OutgoingLister(channel_lister, settings, postgres), postgres)
-        look = Look(channel, context.run_id, lister, channel_intake, limits)
+        look = ChannelPoll(channel, context.run_id, lister, channel_intake, limits)
         continue_in_s = CONTINUE_S if look.make() else None
         if continue_in_s is None and channel_intake.holds_back(channel.id):
             continue_in_s = HELD_S
@@ -121,7 +124,7 @@ def _failure(error: YtcaptionError) -> dg.Failure:
 
 
 def _metadata(
-    channel: ChannelRow, taken: Taken, found: ChannelCounts
+    channel: ChannelRow, taken: IntakeResult, found: ChannelCounts
 ) -> dict[str, dg.MetadataValue]:
     """Counts of this look, then of the channel as a whole."""
     count, text, time = dg.MetadataValue.int, dg.MetadataValue.text, dg.MetadataValue.timestamp

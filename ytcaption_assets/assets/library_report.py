@@ -6,7 +6,7 @@ import dagster as dg
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore
-from resources.reports.report import keep_report, make_report
+from resources.reports.report import make_report, store_report
 from resources.transcriptions.store import RequestStore
 
 
@@ -24,7 +24,7 @@ def library_report(
 ) -> dg.MaterializeResult:
     """The library as one HTML page under `reports/`, with its pictures here."""
     report = make_report(transcript_catalog, request_store.postgres)
-    key = keep_report(object_store, report)
+    key = store_report(object_store, report)
     growth = report.numbers.growth
     # What was said stays out of Dagster's storage, where erasing does not reach single pictures.
     pictures = {

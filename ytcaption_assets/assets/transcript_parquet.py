@@ -7,7 +7,7 @@ from resources.object_store.store import ObjectStore
 from resources.orchestration.claim import claimed_work
 from resources.orchestration.partitions import transcription_partitions
 from resources.telemetry.spans import span
-from resources.transcriptions.accuracy import keep_accuracy, kept_accuracy
+from resources.transcriptions.accuracy import store_accuracy, stored_accuracy
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.errors import ResultNotReady
 from ytcaption.domain.transcripts.transcript import Transcript
@@ -36,7 +36,7 @@ def transcript_parquet(
         document = object_store.read_bytes(row.document_key, row.document_sha256)
         transcript = Transcript.from_json(document)
         postgres = request_store.postgres
-        accuracy = kept_accuracy(postgres, work.id, row.document_sha256)
+        accuracy = stored_accuracy(postgres, work.id, row.document_sha256)
         others = []
         # Of captions: what other versions have heard can be measured now. Of what was heard: there
         # may be captions since.
@@ -45,7 +45,7 @@ def transcript_parquet(
                 others.append(each)
             elif accuracy is None:
                 accuracy = each.accuracy
-                keep_accuracy(postgres, work.id, accuracy, work.run_id)
+                store_accuracy(postgres, work.id, accuracy, work.run_id)
         with span("lake"):
             rows = transcript_catalog.append(
                 transcript,
@@ -55,7 +55,7 @@ def transcript_parquet(
                 accuracy,
             )
             for each in others:
-                keep_accuracy(postgres, each.transcript.id, each.accuracy)
+                store_accuracy(postgres, each.transcript.id, each.accuracy)
                 transcript_catalog.measured(each.transcript, each.accuracy)
         request_store.complete(work.id, work.run_id)
         return dg.MaterializeResult(

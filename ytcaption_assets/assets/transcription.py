@@ -15,8 +15,8 @@ from resources.orchestration.claim import Work, claimed_work
 from resources.orchestration.partitions import transcription_partitions
 from resources.telemetry.spans import now_ns, record_span, span
 from resources.transcribe.sequential import Transcriber
-from resources.transcriptions.accuracy import keep_accuracy
-from resources.transcriptions.captions import KeptCaptions, kept_captions
+from resources.transcriptions.accuracy import store_accuracy
+from resources.transcriptions.captions import StoredCaptions, stored_captions
 from resources.transcriptions.checkpoints import open_checkpoint
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.captions.cues import cues
@@ -60,7 +60,7 @@ def transcription(
             heard = _Heard(Transcript.from_json(document))
             sha256 = hashlib.sha256(document).hexdigest()
         else:
-            kept = kept_captions(request_store.postgres, work.id)
+            kept = stored_captions(request_store.postgres, work.id)
             if kept is not None and kept.track is not None:
                 heard = _Heard(caption_transcript(work, kept, kept.track))
             else:
@@ -134,7 +134,7 @@ def _measured(
     found = measured(request_store.postgres, object_store, transcript, sha256)
     for each in found:
         if each.transcript.id == work.id:
-            keep_accuracy(request_store.postgres, work.id, each.accuracy, work.run_id)
+            store_accuracy(request_store.postgres, work.id, each.accuracy, work.run_id)
     return found
 
 
@@ -145,7 +145,7 @@ def _transcribe(
     audio_decoder: AudioDecoder,
     transcriber: Transcriber,
     transcript_catalog: TranscriptCatalog,
-    kept: KeptCaptions | None,
+    kept: StoredCaptions | None,
 ) -> _Heard:
     audio = work.media.audio
     if audio is None:
@@ -181,7 +181,7 @@ def _document(
     transcriber: Transcriber,
     options: TranscriptionOptions,
     audio_sha256: str,
-    kept: KeptCaptions | None,
+    kept: StoredCaptions | None,
 ) -> Transcript:
     engine = transcriber.describe(options.model)
     return Transcript(

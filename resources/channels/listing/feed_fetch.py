@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from resources.download.egress import WayOut
+from resources.download.egress import EgressRoute
 from resources.download.ytdlp_process import known_better
 from resources.network.egress_proxy import EgressProxy, Traffic
 from resources.network.guarded_client import client_through
@@ -58,7 +58,7 @@ def fetch_feed(
     max_bytes: int,
     timeout_s: float,
     silence_s: float,
-    way: WayOut,
+    way: EgressRoute,
 ) -> Fetched:
     """A feed or page. Not for a thread that runs an event loop.
 

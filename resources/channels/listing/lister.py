@@ -25,7 +25,7 @@ from resources.channels.listing.source import (
     youtube_tab,
 )
 from resources.download.description import MAX_TITLE, text
-from resources.download.egress import WayOut
+from resources.download.egress import EgressRoute
 from resources.download.ytdlp_process import events_of, failure_of, ytdlp_process
 from resources.network.egress_proxy import EgressProxy
 from resources.processes.forked_child import child_server_socket
@@ -53,7 +53,7 @@ class ChannelLister(dg.ConfigurableResource):
     child_server: str | None = Field(
         None, description="Socket of the child server, where there may be one."
     )
-    _way: WayOut = PrivateAttr(default_factory=WayOut)
+    _way: EgressRoute = PrivateAttr(default_factory=EgressRoute)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -68,7 +68,7 @@ class ChannelLister(dg.ConfigurableResource):
             child_server=str(child_server_socket(settings.home)),
         )
 
-    def by(self, way: WayOut) -> "ChannelLister":
+    def by(self, way: EgressRoute) -> "ChannelLister":
         """One that goes out so, and fills the way's traffic."""
         other = self.model_copy()
         other._way = way
@@ -228,12 +228,12 @@ class ChannelLister(dg.ConfigurableResource):
         with tempfile.TemporaryDirectory(prefix="listing-") as folder:
             (Path(folder) / FEED_FILE).write_bytes(body)
             order = {"url": url, "kind": "feed"}
-            with closing(self._events(Path(folder), order, WayOut())) as events:
+            with closing(self._events(Path(folder), order, EgressRoute())) as events:
                 event = next(events)
         return event if event["event"] == "feed" else None
 
     def _events(
-        self, folder: Path, order: Mapping[str, Any], way: WayOut
+        self, folder: Path, order: Mapping[str, Any], way: EgressRoute
     ) -> Generator[dict[str, Any]]:
         """What the listing's process tells, until it is done.
 

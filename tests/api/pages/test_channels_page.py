@@ -76,7 +76,7 @@ def test_a_person_subscribes_to_a_podcast(
     shown.wait(lambda: "paused" in card(shown))
     assert store.get(row.id).paused_at is not None
     click(shown, "Look now")
-    shown.wait(lambda: store.get(row.id).run_asked_at is not None)
+    shown.wait(lambda: store.get(row.id).run_requested_at is not None)
     shown.wait(lambda: "next now" in card(shown))
     click(shown, "Resume")
     shown.wait(lambda: store.get(row.id).paused_at is None)

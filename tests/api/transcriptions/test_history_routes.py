@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from resources.postgres.connection import Postgres
-from resources.transcriptions.actions import Endings
+from resources.transcriptions.actions import TranscriptionActions
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World
 from tests.api.keys import Keys
@@ -134,7 +134,7 @@ def test_a_cancel_is_of_the_trace_that_asked_for_it(client: TestClient, world: W
     ]
     client.post(f"/api/v1/transcriptions/{ids[0]}/cancel", headers=TRACE)
     postgres: Postgres = world.request_store.postgres
-    Endings(postgres).cancel(ids[1], None)
+    TranscriptionActions(postgres).cancel(ids[1], None)
     last = [client.get(path(id)).json()["items"][-1] for id in ids]
     assert [item["event_type"] for item in last] == ["Canceled", "Canceled"]
     assert [item["trace_id"] for item in last] == [TRACE_ID, "ab" * 16]

@@ -81,13 +81,13 @@ def test_what_became_of_items_is_one_message_a_day(
     """Titles, lengths, links and reasons; what has been told is not told again."""
     channel, digests = Subscribed(box, range(4, 0, -1)), digests_of(telling, box)
     first, second, third, _ = channel.ids
-    assert digests.tell_due() == 0
+    assert digests.send_due_alerts() == 0
     box.complete(first)
     box.complete(second)
     channel.fail(third)
-    assert digests.tell_due() == 0  # a day has not passed
+    assert digests.send_due_alerts() == 0  # a day has not passed
     channel.pass_time(24.1)
-    assert digests.tell_due() == 1
+    assert digests.send_due_alerts() == 1
     title, text = message(receiver.wait(1)[0])
     assert title.endswith("2 transcribed, 1 failed")
     assert "Transcribed: 2\n- Part 2 (" in text
@@ -95,7 +95,7 @@ def test_what_became_of_items_is_one_message_a_day(
     assert "Failed: 1\n- Part 3 (media_private)" in text
     assert "In the queue: 1. To be asked for: 0." in text
     channel.pass_time(24.1)
-    assert digests.tell_due() == 0
+    assert digests.send_due_alerts() == 0
     assert len(receiver.received) == 1
 
 
@@ -106,21 +106,21 @@ def test_a_digest_that_could_not_be_sent_is_sent_later(
 ) -> None:
     """With all that came since; a channel without one is silent."""
     channel, digests = Subscribed(box, range(2, 0, -1), "weekly"), digests_of(telling, box)
-    assert digests.tell_due() == 0
+    assert digests.send_due_alerts() == 0
     box.complete(channel.ids[0])
     channel.pass_time(7 * 24 + 0.1)
     receiver.answers["/chat"] = Answer(500)
-    assert digests.tell_due() == 0
+    assert digests.send_due_alerts() == 0
     receiver.answers["/chat"] = Answer(200)
-    assert digests.tell_due() == 0  # in some minutes
+    assert digests.send_due_alerts() == 0  # in some minutes
     box.complete(channel.ids[1])
     channel.pass_time(0.1)
-    assert digests.tell_due() == 1
+    assert digests.send_due_alerts() == 1
     assert message(receiver.received[-1])[0].endswith("2 transcribed")
     channel.store.change(channel.id, {"digest": "never"})
     channel.fail(box.asked("other"))
     channel.pass_time(7 * 24 + 0.1)
-    assert digests.tell_due() == 0
+    assert digests.send_due_alerts() == 0
 
 
 def test_a_long_list_is_cut_and_a_title_stays_on_its_line(
@@ -139,7 +139,7 @@ def test_a_long_list_is_cut_and_a_title_stays_on_its_line(
     for id in channel.ids:
         box.complete(id)
     channel.pass_time(24.1)
-    assert digests.tell_due() == 1
+    assert digests.send_due_alerts() == 1
     lines = message(receiver.wait(1)[0])[1].splitlines()
     assert sum(line.startswith("- ") for line in lines) == SHOWN
     assert "and 2 more" in lines

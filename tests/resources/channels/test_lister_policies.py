@@ -9,7 +9,7 @@ import pytest
 from resources.channels.dry_run import dry_run
 from resources.channels.lister_policies import OutgoingLister
 from resources.channels.listing.lister import ChannelLister
-from resources.network.proxy_health import note_failed, proxy_health
+from resources.network.proxy_health import proxy_health, record_failed
 from resources.postgres.connection import Postgres
 from tests.resources.channels.listings import ids, lister
 from tests.resources.download.test_egress import COOKIES, PUBLIC, routes, site
@@ -106,7 +106,7 @@ def test_a_list_is_refused_or_not_reached(lists: MediaServer, postgres: Postgres
         seen = len(lists.requests)
         with pytest.raises(ProxyUnavailable):
             out.newest(public_lister().source_of(FEED), {})
-        note_failed(postgres, one.name, "it does not answer")
+        record_failed(postgres, one.name, "it does not answer")
         with pytest.raises(ProxyUnavailable) as resting:
             out.newest(public_lister().source_of(CONFERENCE), {})
         assert resting.value.retry_after_s and len(lists.requests) == seen

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from resources.download.downloader import Download
-from resources.download.egress import WayOut
+from resources.download.egress import EgressRoute
 from resources.network import egress_proxy
 from resources.network.egress_proxy import EgressProxy
 from resources.sites.resolve import resolve_source
@@ -60,12 +60,12 @@ def routes(site: MediaServer) -> dict[int, tuple[str, int]]:
     return {443: ("127.0.0.1", site.port)}
 
 
-def through(*proxies: UpstreamProxy, **more: object) -> WayOut:
+def through(*proxies: UpstreamProxy, **more: object) -> EgressRoute:
     upstreams = Upstream.parse_all(",".join(each.url for each in proxies))
-    return WayOut(upstreams=upstreams, **more)  # pyright: ignore[reportArgumentType]
+    return EgressRoute(upstreams=upstreams, **more)  # pyright: ignore[reportArgumentType]
 
 
-def fetch(folder: Path, way: WayOut, **overrides: object) -> Download:
+def fetch(folder: Path, way: EgressRoute, **overrides: object) -> Download:
     source = resolve_source(TALK, sites=("media.ccc.de",))
     folder.mkdir(exist_ok=True)
     overrides = {"max_audio_s": 4000, **overrides}
@@ -80,7 +80,9 @@ def fetch(folder: Path, way: WayOut, **overrides: object) -> Download:
 def test_everything_goes_through_the_proxy(kind: str, site: MediaServer, tmp_path: Path):
     """With its password, and it is told addresses, never names: it resolves nothing."""
     with UpstreamProxy(routes(site), kind=kind, user="me", password="s3cret/") as proxy:
-        way = WayOut(upstreams=Upstream.parse_all(f"{kind}://me:s3cret%2F@127.0.0.1:{proxy.port}"))
+        way = EgressRoute(
+            upstreams=Upstream.parse_all(f"{kind}://me:s3cret%2F@127.0.0.1:{proxy.port}")
+        )
         found = fetch(tmp_path / "a", way)
     assert found.size_bytes == SIZE
     assert set(proxy.asked) == {(PUBLIC, 443)}
@@ -98,7 +100,7 @@ def test_the_first_proxy_that_works_is_used(site: MediaServer, tmp_path: Path):
         )
         dead.die()
         locked.password = "changed"
-        way = WayOut(
+        way = EgressRoute(
             upstreams=Upstream.parse_all(
                 f"{dead.url},http://me:mine@127.0.0.1:{locked.port},{empty.url},{good.url}"
             )

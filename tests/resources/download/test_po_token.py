@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import resources
-from resources.download.egress import WayOut
+from resources.download.egress import EgressRoute
 from resources.download.po_token import check_provider
 from resources.network.egress_proxy import EgressProxy
 from tests.support.servers.media_server import MediaServer
@@ -87,7 +87,7 @@ def test_the_named_package_is_asked_and_no_other(tmp_path: Path):
     with MediaServer() as server, MediaServer() as other:
         server.serve("get_pot", json.dumps({"poToken": TOKEN}).encode())
         other.serve("get_pot", json.dumps({"poToken": TOKEN}).encode())
-        way = WayOut(
+        way = EgressRoute(
             po_token_provider="wanted-provider", po_token_url=f"http://127.0.0.1:{server.port}"
         )
         for asked in (server, other):
@@ -147,9 +147,9 @@ def test_only_downloads_from_youtube_know_of_it():
         _env_file=None,
     )
     elsewhere = MediaSource("url-x", "direct", "https://example.org/a.mp3", "Generic")
-    way = WayOut.of(settings, elsewhere)
+    way = EgressRoute.of(settings, elsewhere)
     assert way.proxy_options["open_targets"] == () and not way.order["clients"]
     video = MediaSource("youtube-x", "site", "https://www.youtube.com/watch?v=x", "Youtube")
-    way = WayOut.of(settings, video)
+    way = EgressRoute.of(settings, video)
     assert way.proxy_options["open_targets"] == (("127.0.0.1", 4416),)
     assert way.order["clients"] == ("mweb",)

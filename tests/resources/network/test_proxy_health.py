@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from resources.download.egress import way_out
+from resources.download.egress import egress_route
 from resources.network.proxy_health import (
     ProxyHealth,
-    note_failed,
-    note_refused,
-    note_worked,
     proxies_in_turn,
     proxy_health,
+    record_failed,
+    record_refused,
+    record_worked,
 )
 from resources.postgres.connection import Postgres
 from resources.transcriptions.store import RequestStore
@@ -46,7 +46,7 @@ def test_they_take_turns(postgres: Postgres):
 def test_one_that_fails_rests_longer_each_time(clock: Clock, postgres: Postgres):
     """A minute, two, four ..., an hour at most; once it works all is forgotten."""
     for number, rest_s in enumerate((60, 120, 240), start=1):
-        note_failed(postgres, A, "it does not answer")
+        record_failed(postgres, A, "it does not answer")
         assert A not in turn(postgres)
         seen = health(postgres, A)
         assert (seen.failures, seen.error) == (number, "it does not answer")
@@ -54,12 +54,12 @@ def test_one_that_fails_rests_longer_each_time(clock: Clock, postgres: Postgres)
         assert A not in turn(postgres)
         clock.forward(3)
         assert A in turn(postgres)
-        assert health(postgres, A).rests_until is None
+        assert health(postgres, A).cooling_until is None
     for _ in range(30):
-        note_failed(postgres, A, "it does not answer")
+        record_failed(postgres, A, "it does not answer")
     clock.forward(3601)
     assert A in turn(postgres)
-    note_worked(postgres, A)
+    record_worked(postgres, A)
     assert health(postgres, A).failures == 0
 
 
@@ -70,10 +70,10 @@ def test_while_all_rest_nothing_is_downloaded(clock: Clock, request_store: Reque
     late = submit(request_store, "late")
     request_store.claim(late, "late")
     waits = submit(request_store, "waits")
-    note_failed(request_store.postgres, A, "it hangs up")
+    record_failed(request_store.postgres, A, "it hangs up")
     assert [each.id for each in request_store.due(9, 9, pacing)] == [waits]
-    note_failed(request_store.postgres, B, "it hangs up")
-    note_failed(request_store.postgres, B, "it hangs up")
+    record_failed(request_store.postgres, B, "it hangs up")
+    record_failed(request_store.postgres, B, "it hangs up")
     assert request_store.due(9, 9, pacing) == []
     assert request_store.next_due_in_s(9, pacing) == pytest.approx(60, abs=3)
     with pytest.raises(SourcePaused, match="No proxy"):
@@ -92,10 +92,10 @@ def test_one_that_a_site_refuses_rests_where_there_is_another(postgres: Postgres
     """The last one goes on: then it is the breaker's to wait."""
     turn(postgres)
     turn(postgres)
-    note_refused(postgres, A, (A, B), "youtube.com")
+    record_refused(postgres, A, (A, B), "youtube.com")
     assert turn(postgres, (A, B)) == (B,)
     assert health(postgres, A).error == "youtube.com refuses it"
-    note_refused(postgres, B, (A, B), "youtube.com")
+    record_refused(postgres, B, (A, B), "youtube.com")
     assert turn(postgres, (A, B)) == (B,)
 
 
@@ -109,7 +109,7 @@ def test_what_a_download_saw_is_noted(
     turn(postgres)
     with (
         pytest.raises(SourceBlocked),
-        way_out(known, postgres, SOURCE, (A, B)) as way,
+        egress_route(known, postgres, SOURCE, (A, B)) as way,
     ):
         assert [each.name for each in way.upstreams] == [A, B]
         way.traffic.bytes_received = 1234
@@ -128,7 +128,7 @@ def test_status_names_no_password(settings: Settings, postgres: Postgres, tmp_pa
 
     from ytcaption_assets.cli.up.status import print_proxies
 
-    note_failed(postgres, A, "it answers 407")
+    record_failed(postgres, A, "it answers 407")
     print_proxies(proxy_health(postgres, ALL), Console(width=200))
     shown = capsys.readouterr().out
     assert "rests until" in shown and "it answers 407" in shown and shown.count("ok") == 2

@@ -21,7 +21,7 @@ from resources.processes.process_identity import RUN_PROCESS_TAG, RunProcess
 from tests.support.code_location import CodeLocation, code_location, wait_for
 from tests.support.servers.postgres_servers import DatabaseServer
 from ytcaption_assets.cli.up.dagster_home import LOCATION_NAME, run_server_socket
-from ytcaption_assets.cli.up.orphans import leftover_processes
+from ytcaption_assets.cli.up.orphans import orphan_processes
 
 pytestmark = pytest.mark.postgres
 
@@ -264,4 +264,4 @@ def test_no_process_is_left(either: CodeLocation):
     wait_for(lambda: either.server.bytes_sent(f"/{path}") > before, 20)
     either.stop()
     assert not process.is_running()
-    assert leftover_processes(either.settings.home) == []
+    assert orphan_processes(either.settings.home) == []

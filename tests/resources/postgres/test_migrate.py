@@ -136,7 +136,7 @@ def test_embeddings_of_before_stay(empty: Settings, monkeypatch: pytest.MonkeyPa
         )
     for _ in range(2):
         migrate(empty)
-    embeddings.note_failed(failed, model_id)
+    embeddings.record_failed(failed, model_id)
     assert embeddings.counts(TOY.name) == EmbeddingCounts(waiting=0, failed=1)
     assert embeddings.waiting(model_id, again=True) == [failed]
     embeddings.model_id(replace(TOY, revision="b2"))

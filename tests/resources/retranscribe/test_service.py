@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from resources.retranscribe import service as retranscription
-from resources.retranscribe.plan import GONE, MADE, SAME, SHARED, Anew, wanted_anew
-from resources.retranscribe.service import make_anew
+from resources.retranscribe.plan import GONE, MADE, SAME, SHARED, Anew, parse_retranscription
+from resources.retranscribe.service import enqueue_retranscriptions
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import AUDIO, INFO, make_transcript
 from ytcaption.domain.caller import Limits
@@ -42,8 +42,8 @@ def completed(
 
 
 def anew(store: RequestStore, where: str | None, dry_run: bool = False, **wanted: Any) -> Anew:
-    asked = wanted_anew(MODELS, where, **wanted)
-    return make_anew(store.postgres, MODELS, asked, dry_run=dry_run)
+    asked = parse_retranscription(MODELS, where, **wanted)
+    return enqueue_retranscriptions(store.postgres, MODELS, asked, dry_run=dry_run)
 
 
 def small(media: str) -> str:
@@ -108,18 +108,20 @@ def test_a_killed_call_goes_on_and_a_limit_holds(
     monkeypatch.setattr(retranscription, "BATCH", 3)
     for number in range(10):
         completed(request_store, f"youtube-{number}")
-    wanted = wanted_anew(MODELS, "model = 'base'", model="small")
+    wanted = parse_retranscription(MODELS, "model = 'base'", model="small")
 
     def killed(found: Anew) -> None:
         if found.number >= 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_anew(request_store.postgres, MODELS, wanted, dry_run=False, on_batch=killed)
+        enqueue_retranscriptions(
+            request_store.postgres, MODELS, wanted, dry_run=False, on_batch=killed
+        )
     assert len(everything(request_store)) == 13
     limited = anew(request_store, "model = 'base'", model="small", limit=4)
     assert (limited.number, limited.left_out[MADE]) == (4, 3)
-    rest = make_anew(
+    rest = enqueue_retranscriptions(
         request_store.postgres, MODELS, wanted, dry_run=False, after=limited.after or ""
     )
     assert (rest.number, rest.after) == (3, None)
@@ -253,7 +255,7 @@ def test_by_time(request_store: RequestStore):
 def test_what_cannot_be_is_said_at_once(where: str | None, options: dict, kind: type):
     """Before anything is looked at."""
     with pytest.raises(kind):
-        wanted_anew(MODELS, where, **options)
+        parse_retranscription(MODELS, where, **options)
 
 
 def changed_item(store: RequestStore, media: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from resources.postgres.connection import Postgres
 from resources.search import cost as search_commonness
 from resources.search import keyword as search_keyword
-from resources.search.results import FoundPage
+from resources.search.results import SearchResults
 from resources.search.scope import SearchFilter
 from resources.search.service import Search
 from resources.transcriptions.store import RequestStore
@@ -32,12 +32,12 @@ def search(settings: Settings) -> Search:
     return Search(Postgres.from_settings(settings, "api"))
 
 
-def names(page: FoundPage) -> list[str | None]:
+def names(page: SearchResults) -> list[str | None]:
     """Titles, in their order."""
     return [found.media.title for found in page.items]
 
 
-def marked(page: FoundPage) -> list[str]:
+def marked(page: SearchResults) -> list[str]:
     """All that is marked."""
     return [
         hit.spoken.text[start:end]

@@ -8,14 +8,20 @@ import psycopg
 import pytest
 
 from resources.postgres.connection import Postgres
-from resources.sites.pacing import check_pacing, may_list, note_bytes, note_listing, resting_sites
+from resources.sites.pacing import (
+    check_pacing,
+    may_list,
+    record_bytes,
+    record_listing,
+    throttled_sites,
+)
 from resources.sites.wait_reasons import waiting_for
 from resources.transcriptions.store import RequestStore
 from tests.resources.sites.test_circuit_breaker import fail, submit
 from tests.resources.transcripts import AUDIO, INFO
 from tests.support.clock import Clock, clock  # noqa: F401 - a fixture
 from tests.support.servers.postgres_servers import DatabaseServer
-from ytcaption.domain.errors import SetupError, SourceResting
+from ytcaption.domain.errors import SetupError, SourceThrottled
 from ytcaption.domain.media.pacing import Pacing, PerSite, QuietHours
 from ytcaption.settings import Settings
 
@@ -105,7 +111,7 @@ def test_who_comes_too_late_gives_back(request_store, bulk):
     told to whoever asks."""
     request_store.claim(bulk[1], "late")
     begun(request_store, bulk[0], "one")
-    with pytest.raises(SourceResting, match=r"pause between downloads from youtube\.com"):
+    with pytest.raises(SourceThrottled, match=r"pause between downloads from youtube\.com"):
         request_store.begin_download(bulk[1], "late", 100, PAUSED)
     row = request_store.get(bulk[1])
     assert (row.status.value, row.try_number, row.attempt) == ("queued", 1, 2)
@@ -124,7 +130,7 @@ def test_many_processes_let_one_through(request_store):
     def begins(id: str) -> bool:
         try:
             request_store.begin_download(id, id, 100, PAUSED)
-        except SourceResting:
+        except SourceThrottled:
             return False
         return True
 
@@ -142,18 +148,18 @@ def test_quiet_hours_hold_bulk_work_until_they_end(
     request_store.cancel(urgent)
     due_in_s = request_store.next_due_in_s(100, pacing)
     assert 29 * 60 < due_in_s <= 30 * 60
-    (most, other) = resting_sites(request_store.postgres)
+    (most, other) = throttled_sites(request_store.postgres)
     assert (most.site, most.waiting, most.code) == (SITE, 2, "quiet_hours")
     assert other.site == "vimeo.com"
     assert "quiet hours of youtube.com: bulk work goes on at" in most.message
     waiting = waiting_for(request_store.postgres, [*bulk, urgent])
     assert set(waiting) == set(bulk) and waiting[bulk[0]].until == most.until
     request_store.claim(bulk[0], "run")  # by hand, say
-    with pytest.raises(SourceResting):
+    with pytest.raises(SourceThrottled):
         request_store.begin_download(bulk[0], "run", 100, pacing)
     clock.forward(due_in_s + 0.1)
     assert due(request_store, pacing) == set(bulk)
-    assert resting_sites(request_store.postgres) == []
+    assert throttled_sites(request_store.postgres) == []
     assert waiting_for(request_store.postgres, bulk) == {}
 
 
@@ -162,12 +168,12 @@ def test_so_many_bytes_a_day(clock: Clock, request_store, bulk):
     pacing = Pacing(bytes_per_day=PerSite(0.0, {SITE: 1_000_000.0}))
     store = request_store.postgres
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: note_bytes(store, SITE, pacing, 99_999), range(10)))
+        list(threads.map(lambda _: record_bytes(store, SITE, pacing, 99_999), range(10)))
     assert due(request_store, pacing) == set(bulk)
-    note_bytes(store, SITE, pacing, 10)
+    record_bytes(store, SITE, pacing, 10)
     urgent = submit(request_store, "urgent")
     assert due(request_store, pacing) == {bulk[2], urgent}
-    assert resting_sites(store)[0].code == "bytes_a_day"
+    assert throttled_sites(store)[0].code == "bytes_a_day"
     clock.forward(24 * 3600)
     assert due(request_store, pacing) == {*bulk, urgent}
 
@@ -199,14 +205,14 @@ def test_lists_are_asked_for_so_often_a_minute(postgres: Postgres):
     now = datetime(2026, 11, 26, 12, tzinfo=UTC)
     with postgres.transaction() as connection:
         assert may_list(connection, SITE, now, pacing) == 0
-        note_listing(connection, SITE, now, pacing)
+        record_listing(connection, SITE, now, pacing)
         assert may_list(connection, SITE, now, pacing) == 5
         assert may_list(connection, "vimeo.com", now, pacing) == 0
         now += timedelta(seconds=5)
         assert may_list(connection, SITE, now, pacing) == 0
-        note_listing(connection, SITE, now, pacing, requests=3)
+        record_listing(connection, SITE, now, pacing, requests=3)
         assert may_list(connection, SITE, now, pacing) == 15
-        note_listing(connection, "vimeo.com", now, pacing)
+        record_listing(connection, "vimeo.com", now, pacing)
         assert may_list(connection, "vimeo.com", now, pacing) == 0, "there is no limit"
 
 
@@ -218,7 +224,7 @@ def test_of_many_that_would_list_at_once_one_may(postgres: Postgres):
         with postgres.transaction() as connection:
             wait_s = may_list(connection, SITE, pacing=pacing)
             if not wait_s:
-                note_listing(connection, SITE, pacing=pacing)
+                record_listing(connection, SITE, pacing=pacing)
             return wait_s
 
     with ThreadPoolExecutor(8) as threads:
@@ -234,8 +240,8 @@ def test_counts_that_are_old_go(postgres: Postgres, database_server: DatabaseSer
             "(%(site)s, current_date - 90, 1), (%(site)s, current_date - 10, 2)",
             {"site": SITE},
         )
-    note_bytes(postgres, SITE, PAUSED, 3)
-    note_bytes(postgres, SITE, PAUSED, 4)
+    record_bytes(postgres, SITE, PAUSED, 3)
+    record_bytes(postgres, SITE, PAUSED, 4)
     rows = postgres.rows("select bytes from ytcaption.site_day order by day", {})
     assert [row["bytes"] for row in rows] == [2, 7]
 

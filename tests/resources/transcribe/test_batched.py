@@ -297,7 +297,7 @@ def test_errors_of_the_model_reach_the_caller(transcriber, monkeypatch):
 
 def test_few_windows_fly_at_once(transcriber, monkeypatch):
     """However long the recording, only so many of its spectrograms exist."""
-    monkeypatch.setattr(whisper_flight, "_IN_FLIGHT", 3)
+    monkeypatch.setattr(whisper_flight, "_MAX_PENDING", 3)
     monkeypatch.setattr(whisper_flight, "_MAX_REGION_S", 60.0)
     waveform, spoken = long_recording()
     result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from resources.transcriptions.actions import Endings
+from resources.transcriptions.actions import TranscriptionActions
 from resources.transcriptions.rows import TranscriptionRequest
 from resources.transcriptions.store import RequestStore
 from tests.support.servers.postgres_servers import (
@@ -95,7 +95,7 @@ def test_it_is_the_turn_of_who_still_wants_it(
     id = request_store.submit(source, OPTIONS, owner=FLOOD).transcription.id
     request_store.submit(source, OPTIONS, owner=FEW)
     assert owner() == FLOOD
-    assert Endings(request_store.postgres).cancel(id, FLOOD).effect == "withdrawn"
+    assert TranscriptionActions(request_store.postgres).cancel(id, FLOOD).effect == "withdrawn"
     assert owner() == FEW
     request_store.cancel(id)
     request_store.submit(source, OPTIONS, owner=FLOOD)

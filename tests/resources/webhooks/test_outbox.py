@@ -8,7 +8,7 @@ from resources.auth.api_keys import ApiKeys
 from resources.maintenance.erasure import Erasure
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
-from resources.transcriptions.actions import Endings
+from resources.transcriptions.actions import TranscriptionActions
 from resources.transcriptions.state import cancel_row, locked_row
 from resources.transcriptions.store import RequestStore
 from resources.webhooks.outbox import PER_LANE, PER_OWNER, Attempt
@@ -111,9 +111,9 @@ def test_who_withdraws_is_told_no_more(box: Box) -> None:
     id = box.asked()
     box.asked(owner="key:other", callback=CALLBACK)
     assert box.told() == [("transcription.queued", URL)]
-    assert Endings(box.postgres).cancel(id, "local").effect == "withdrawn"
+    assert TranscriptionActions(box.postgres).cancel(id, "local").effect == "withdrawn"
     assert box.told() == []
-    Endings(box.postgres).cancel(id, "key:other")
+    TranscriptionActions(box.postgres).cancel(id, "key:other")
     assert box.told() == [("transcription.canceled", CALLBACK)]
 
 

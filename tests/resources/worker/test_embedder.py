@@ -18,10 +18,10 @@ from resources.embeddings import embedder as embedder_module
 from resources.embeddings.embedder import AT_ONCE, DEFAULT_MODEL, embedder_of
 from resources.worker import embedder as worker_embedder
 from resources.worker import embedding_process
-from resources.worker.auth import Door
+from resources.worker.auth import Authenticator
 from resources.worker.client import Worker
 from resources.worker.embedder import WorkerEmbedder, warm_embedder_of
-from resources.worker.embedding_protocol import MOST_BYTES, Texts, vectors_of, vectors_said
+from resources.worker.embedding_protocol import MOST_BYTES, Texts, encode_vectors, vectors_of
 from tests.support.embedding import TOY, ToyEmbedder, needs_model
 from tests.support.embedding_child import COMMAND, TOPICS
 from tests.support.servers.embedding_worker import (
@@ -221,7 +221,7 @@ def test_a_worker_that_cannot_is_passed_over(
 
 def test_over_a_port_the_token_opens(settings: Settings, tmp_path: Path) -> None:
     """Without it, or with a wrong one, nothing is embedded there."""
-    door = Door(is_local=False, token=SecretStr(TOKEN))
+    door = Authenticator(is_local=False, token=SecretStr(TOKEN))
     with embedding_worker(settings, tmp_path, door=door) as worker:
         embedder = worker.embedder()
         assert len(embedder.embed(["dog"])) == 1
@@ -249,7 +249,7 @@ def test_the_process_ends_with_its_worker() -> None:
 def test_vectors_are_the_same_behind_the_line() -> None:
     """Every float; of another number of texts they are none."""
     vectors = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
-    said = vectors_said(TOY, vectors)
+    said = encode_vectors(TOY, vectors)
     model, found = vectors_of(said, ["a", "b"])
     assert (model, found.tobytes()) == (TOY, vectors.tobytes())
     for wrong in (said | {"model": {}}, {"vectors": ""}, said | {"vectors": "x"}):

@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 from resources.worker.client import Worker
-from resources.worker.protocol import Health, Order, error_of, error_said, result_of, result_said
+from resources.worker.protocol import (
+    Health,
+    Order,
+    encode_error,
+    encode_result,
+    error_of,
+    result_of,
+)
 from resources.worker.server import serve_others
 from resources.worker.transcriber import WorkerTranscriber
 from tests.support.clip_errors import TINY_EN, samples, text
@@ -204,15 +211,15 @@ def test_beyond_this_machine_it_needs_a_token(tmp_path):
 def test_errors_keep_their_class(home):
     """By their code; what has no class is nobody's."""
     for kind in (DiskFull, ModelCorrupt, SetupError):
-        error = error_of(error_said(kind("So it is.")))
+        error = error_of(encode_error(kind("So it is.")))
         assert type(error) is kind
         assert error.message == "So it is."
-    assert error_of(error_said(RuntimeError("secret"))) is None
-    assert "secret" not in str(error_said(RuntimeError("secret")))
+    assert error_of(encode_error(RuntimeError("secret"))) is None
+    assert "secret" not in str(encode_error(RuntimeError("secret")))
 
 
 def test_a_result_is_the_same_behind_the_line(home):
     """Every float of it."""
     here = home.local().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
     engine = home.local().describe("tiny.en")
-    assert result_of(result_said(here, engine)) == (here, engine)
+    assert result_of(encode_result(here, engine)) == (here, engine)

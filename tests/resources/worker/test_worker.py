@@ -21,7 +21,7 @@ from resources.transcribe.sequential import WhisperTranscriber
 from resources.transcribe.transcriber import Transcriber
 from resources.worker import app as worker_app
 from resources.worker import jobs as worker_jobs
-from resources.worker.app import Door, WorkerApp
+from resources.worker.app import Authenticator, WorkerApp
 from resources.worker.client import local_workers
 from resources.worker.jobs import Job, Jobs
 from resources.worker.protocol import Order
@@ -325,7 +325,7 @@ def test_a_slot_that_is_not_used_is_free_again(home, monkeypatch, tmp_path):
     monkeypatch.setattr(worker_app, "_SLOT_S", 0.1)
     jobs = Jobs(home.local(), slots=1, idle_s=0)
     app = WorkerApp(
-        jobs, Door(is_local=True), engine="x", model="x", max_audio_s=60, scratch=tmp_path
+        jobs, Authenticator(is_local=True), engine="x", model="x", max_audio_s=60, scratch=tmp_path
     ).app()
 
     async def statuses() -> list[int]:

@@ -11,7 +11,7 @@ import pytest
 from resources.admin.service import RetryFilter, retry_all
 from resources.maintenance.erasure import Erasure
 from resources.sites.circuit_breaker import close_breaker, open_breaker
-from resources.transcriptions.actions import Endings
+from resources.transcriptions.actions import TranscriptionActions
 from resources.transcriptions.rows import Callback, TranscriptionRequest
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import AUDIO, INFO, make_transcript
@@ -140,10 +140,12 @@ class Lively:
         if first:
             self.store.cancel_run(self._run(which), id, 1)
         else:
-            Endings(self.store.postgres).cancel(id, OWNERS[second])
+            TranscriptionActions(self.store.postgres).cancel(id, OWNERS[second])
 
     def _retry(self, _: int, id: str, first: bool, second: bool) -> None:
-        Endings(self.store.postgres).retry(id, None if second else OWNERS[0], force=first)
+        TranscriptionActions(self.store.postgres).retry(
+            id, None if second else OWNERS[0], force=first
+        )
 
     def _retry_all(self, *_: object) -> None:
         retry_all(self.store.postgres, RetryFilter(), "local")

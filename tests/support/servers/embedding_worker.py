@@ -13,7 +13,7 @@ import uvicorn
 from resources.processes.runtime_directory import make_runtime_directory
 from resources.transcribe.batched import local_transcriber_of
 from resources.worker.app import WorkerApp
-from resources.worker.auth import Door
+from resources.worker.auth import Authenticator
 from resources.worker.client import Worker
 from resources.worker.embedder import WorkerEmbedder
 from resources.worker.embedding_process import EmbeddingProcess
@@ -67,7 +67,7 @@ def embedding_worker(
     settings: Settings,
     folder: Path | None = None,
     *,
-    door: Door | None = None,
+    door: Authenticator | None = None,
     idle_s: float = 0.0,
     **more,
 ) -> Iterator[EmbeddingWorker]:
@@ -79,7 +79,7 @@ def embedding_worker(
     """
     folder = folder or make_runtime_directory(settings.home)
     process = more.get("process", EmbeddingProcess(TOY.name, idle_s, COMMAND))
-    door = door or Door(is_local=True)
+    door = door or Authenticator(is_local=True)
     app = WorkerApp(
         Jobs(local_transcriber_of(settings), slots=2, idle_s=idle_s),
         door,

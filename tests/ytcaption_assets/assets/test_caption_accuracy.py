@@ -8,7 +8,7 @@ import pytest
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.documents import stored_document
 from resources.maintenance.erasure import Erasure
-from resources.transcriptions.accuracy import kept_accuracy, kept_reference
+from resources.transcriptions.accuracy import stored_accuracy, stored_reference
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.support.servers.captions_server import (
     TRACK,
@@ -56,7 +56,7 @@ def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaS
     assert (found["words"], found["substitutions"], found["reference"]) == (22, 1, "track")
     assert found["wer"] == pytest.approx(1 / 22, abs=1e-4)
     row = graph.store.get(key)
-    kept = kept_accuracy(graph.store.postgres, key, row.document_sha256)
+    kept = stored_accuracy(graph.store.postgres, key, row.document_sha256)
     assert kept is not None and kept.errors.substitutions == 1
     catalog = TranscriptCatalog.from_settings(graph.settings)
     expected = ("tiny.en", "en", "track", 22, 1, pytest.approx(1 / 22))
@@ -126,9 +126,9 @@ def test_erasing_the_media_takes_them_along(graph: Graph, media_server: MediaSer
     key = graph.submit(serve_stream(media_server, {"en": WHOLE}), NEVER)
     assert graph.run(key).success
     media_id = graph.store.get(key).media_id
-    assert kept_reference(graph.store.postgres, media_id) is not None
+    assert stored_reference(graph.store.postgres, media_id) is not None
     assert Erasure.from_settings(graph.settings).erase(key)
-    assert kept_reference(graph.store.postgres, media_id) is None
+    assert stored_reference(graph.store.postgres, media_id) is None
     with graph.store.postgres.transaction() as connection:
         assert connection.execute("select from ytcaption.caption_accuracy").fetchone() is None
     catalog = TranscriptCatalog.from_settings(graph.settings)

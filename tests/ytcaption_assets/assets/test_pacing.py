@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from resources.sites.pacing import resting_sites
+from resources.sites.pacing import throttled_sites
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
 from ytcaption.domain.request import TranscriptionStatus
@@ -34,7 +34,7 @@ def test_a_run_notes_what_it_took_and_the_next_bulk_one_waits(
     assert graph.run(urgent, attempt=1, selection=DOWNLOAD).success
     pacing = graph.settings.model_validate({"bulk_pause_s": "600"}).pacing
     graph.store.due(10, pacing=pacing)
-    (resting,) = resting_sites(graph.store.postgres)
+    (resting,) = throttled_sites(graph.store.postgres)
     assert (resting.site, resting.code) == (f"127.0.0.1:{media_server.port}", "pause")
     (day,) = graph.store.postgres.rows("select downloads, bytes from ytcaption.site_day", {})
     # Looking at what the link is takes up to the whole of so small a file, too.

@@ -5,7 +5,7 @@ import re
 import pytest
 from rich.console import Console
 
-from resources.download.egress import check_way_out
+from resources.download.egress import check_egress_settings
 from tests.support.paths import ROOT
 from ytcaption.domain.errors import SetupError
 from ytcaption.settings import Settings, load_settings
@@ -96,10 +96,10 @@ def test_what_is_unknown_here_is_named_at_the_start(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setenv(f"YTCAPTION_{name}", value)
             with pytest.raises(SetupError, match=re.escape(said)):
-                check_way_out(load_settings())
+                check_egress_settings(load_settings())
     monkeypatch.setenv("YTCAPTION_YOUTUBE_CLIENTS", "default,-tv,mweb")
     monkeypatch.setenv("YTCAPTION_SOURCE_ADDRESS", "127.0.0.1")
-    check_way_out(load_settings())
+    check_egress_settings(load_settings())
 
 
 def test_settings_are_read_once_and_anew_where_something_has_changed(monkeypatch, tmp_path):

@@ -111,7 +111,7 @@ class SiteUse:
 
 
 @dataclass(frozen=True)
-class Rest:
+class CoolDown:
     """Why bulk work leaves a site alone.
 
     Attributes:
@@ -162,7 +162,7 @@ class Pacing:
         quiet = self.quiet_hours.of(site)
         return quiet is not None and quiet.contain(now, self.zone)
 
-    def rest(self, site: str, use: SiteUse, now: datetime) -> Rest | None:
+    def rest(self, site: str, use: SiteUse, now: datetime) -> CoolDown | None:
         """Why no bulk download from the site may start now, the longest reason; None: one may."""
         rests: list[tuple[RestCode, datetime]] = []
         quiet = self.quiet_hours.of(site)
@@ -178,8 +178,8 @@ class Pacing:
             rests.append(("pause", use.next_at))
         if rests:
             code, until = max(rests, key=lambda each: each[1])
-            return Rest(code, until)
-        return Rest("pause", None) if self.is_one_by_one(site) and use.is_busy else None
+            return CoolDown(code, until)
+        return CoolDown("pause", None) if self.is_one_by_one(site) and use.is_busy else None
 
 
 UNPACED = Pacing()

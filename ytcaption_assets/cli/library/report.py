@@ -18,7 +18,7 @@ def report(
     from resources.object_store.store import ObjectStore
     from resources.postgres.connection import Postgres
     from resources.postgres.migrate import migrated_postgres
-    from resources.reports.report import keep_report, make_report
+    from resources.reports.report import make_report, store_report
     from ytcaption.domain.errors import FileUnreadable
     from ytcaption.settings import load_settings
 
@@ -27,7 +27,7 @@ def report(
     with migrated_postgres(settings):
         catalog = TranscriptCatalog.from_settings(settings)
         made = make_report(catalog, Postgres.from_settings(settings, "dagster"))
-        place = objects.uri(keep_report(objects, made))
+        place = objects.uri(store_report(objects, made))
     if output is not None:
         try:
             output.write_bytes(made.page)

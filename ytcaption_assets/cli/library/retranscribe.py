@@ -41,12 +41,12 @@ def retranscribe(
     """
     from rich.console import Console
 
-    from resources.retranscribe.plan import wanted_anew
-    from resources.retranscribe.service import make_anew
+    from resources.retranscribe.plan import parse_retranscription
+    from resources.retranscribe.service import enqueue_retranscriptions
     from ytcaption.settings import load_settings
 
     models = load_settings().models
-    wanted = wanted_anew(
+    wanted = parse_retranscription(
         models,
         where,
         changed=changed,
@@ -61,7 +61,7 @@ def retranscribe(
         def show(found: "Anew") -> None:
             status.update(f"{found.looked_at:,} looked at, {found.number:,} to be made")
 
-        found = make_anew(postgres, models, wanted, dry_run=dry_run, on_batch=show)
+        found = enqueue_retranscriptions(postgres, models, wanted, dry_run=dry_run, on_batch=show)
     print_anew(found, console, dry_run=dry_run)
 
 

@@ -16,7 +16,7 @@ from ytcaption_assets.cli.terminal_text import shown
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from resources.search.results import FoundMedia, FoundPage, Spoken
+    from resources.search.results import MediaResult, SearchResults, Spoken
 
 EXIT_NOTHING = 1
 _DAY = ["%Y-%m-%d"]
@@ -100,7 +100,7 @@ def search(
         raise typer.Exit(EXIT_NOTHING)
 
 
-def _print(page: "FoundPage") -> None:
+def _print(page: "SearchResults") -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -126,7 +126,7 @@ def _print(page: "FoundPage") -> None:
         said.print(shown(note), markup=False)
 
 
-def _line(found: "FoundMedia", spoken: "Spoken") -> "Text":
+def _line(found: "MediaResult", spoken: "Spoken") -> "Text":
     """A time that is a link where a terminal knows such, and the text with its marks."""
     from rich.text import Text
 
@@ -144,7 +144,7 @@ def _places(count: int) -> str:
     return f"{count:,} place" + ("s" if count != 1 else "")
 
 
-def _as_json(found: "FoundMedia") -> dict[str, object]:
+def _as_json(found: "MediaResult") -> dict[str, object]:
     return {
         "transcription_id": found.transcription_id,
         "media_id": found.media.source.media_id,

@@ -12,7 +12,7 @@ MARK = "YTCAPTION_UP"
 _POLL_S = 0.1
 
 
-def leftover_processes(home: Path) -> list[psutil.Process]:
+def orphan_processes(home: Path) -> list[psutil.Process]:
     """Every process that descends from an `up` on this home, but for this one.
 
     The environment is inherited through whatever sessions, forks and deaths of parents lie between,
@@ -33,17 +33,17 @@ def leftover_processes(home: Path) -> list[psutil.Process]:
     return found
 
 
-def end_leftovers(home: Path, patience_s: float = 5.0) -> int:
+def end_orphans(home: Path, patience_s: float = 5.0) -> int:
     """Ends them, SIGTERM first; gives their number."""
-    found = leftover_processes(home)
+    found = orphan_processes(home)
     _signal(found, kill=False)
     give_up_at = time.monotonic() + patience_s
-    while (alive := leftover_processes(home)) and time.monotonic() < give_up_at:
+    while (alive := orphan_processes(home)) and time.monotonic() < give_up_at:
         time.sleep(_POLL_S)
     while alive:  # anew each time: one may have been forking while it was looked at
         _signal(alive, kill=True)
         time.sleep(_POLL_S)
-        alive = leftover_processes(home)
+        alive = orphan_processes(home)
     return len(found)
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from resources.auth.bind_check import check_bind
 from resources.auth.jwt_tokens import JwtTokens
-from resources.download.egress import check_way_out
+from resources.download.egress import check_egress_settings
 from resources.orchestration.pauses import paused_parts
 from resources.postgres.connection import Postgres
 from resources.postgres.embedded import ensure_postgres, running_postgres
@@ -29,7 +29,7 @@ from ytcaption_assets.cli.up.dagster_home import (
     set_pool_limits,
 )
 from ytcaption_assets.cli.up.home_lock import home_lock
-from ytcaption_assets.cli.up.orphans import MARK, end_leftovers
+from ytcaption_assets.cli.up.orphans import MARK, end_orphans
 from ytcaption_assets.cli.up.ports import in_url, take_port
 from ytcaption_assets.cli.up.process_output import ProcessOutput
 from ytcaption_assets.cli.up.program_list import WEBSERVER_HOST, programs, worker_programs
@@ -49,14 +49,14 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
     """
     JwtTokens.from_settings(settings)  # what is wrong with the settings is said before all else
     check_sites(settings.sites)
-    check_way_out(settings)
+    check_egress_settings(settings)
     with _stop_signals() as signals, home_lock(settings.home):
         workers = worker_programs(settings)
         names = [*NAMES, *(each.name for each in workers)]
         output = ProcessOutput(
             console, names, on_broken=lambda: os.kill(os.getpid(), signal.SIGTERM)
         )
-        if ended := end_leftovers(settings.home):
+        if ended := end_orphans(settings.home):
             output.write("up", f"ended {ended} processes that an earlier `ytcaption up` left")
         settings = with_log_format(_with_ports(settings, webserver=webserver), console)
         output.write("up", f"starting in {settings.home}; Ctrl-C stops everything")
@@ -88,7 +88,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
                 try:
                     supervisor.run()
                 finally:
-                    end_leftovers(settings.home, patience_s=0)
+                    end_orphans(settings.home, patience_s=0)
                     remove_state(settings.home)
         output.write("up", "stopped")
 

@@ -123,8 +123,8 @@ def print_proxies(proxies: "Sequence[ProxyHealth]", console: "Console") -> None:
     table = Table("proxy", "health", "failures", "last used", "what is wrong")
     for each in proxies:
         health = "[green]ok"
-        if each.rests_until is not None:
-            health = f"[red]rests until {each.rests_until.astimezone():%H:%M:%S}"
+        if each.cooling_until is not None:
+            health = f"[red]rests until {each.cooling_until.astimezone():%H:%M:%S}"
         used = f"{each.used_at.astimezone():%Y-%m-%d %H:%M}" if each.used_at else ""
         wrong = escape(each.error or "")
         table.add_row(escape(each.name), health, str(each.failures or ""), used, wrong)

@@ -35,7 +35,7 @@ from ytcaption_assets.cli.up.health import (
     run_server_answers,
     touched_since,
 )
-from ytcaption_assets.cli.up.orphans import leftover_processes
+from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.ports import in_url
 from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
 
@@ -129,7 +129,7 @@ def read_status(settings: Settings) -> StatusReport:
         home=str(settings.home),
         processes=processes,
         workers=workers,
-        leftovers=0 if state else len(leftover_processes(settings.home)),
+        leftovers=0 if state else len(orphan_processes(settings.home)),
         postgres="embedded" if settings.database_url is None else "server",
         postgres_runs=postgres_runs,
         counts=counts,

@@ -88,7 +88,7 @@ class Supervisor:
                 if not all_ready and all(child.ready_at is not None for child in self._children):
                     all_ready = True
                     self._on_ready(time.monotonic() - began)
-                self._reap_strangers()
+                self._reap_orphans()
                 if time.monotonic() >= watch_at:
                     self._watch()
                     watch_at = time.monotonic() + _WATCH_EVERY_S
@@ -103,7 +103,7 @@ class Supervisor:
             if now >= child.start_at and ready.issuperset(child.program.after):
                 self._start(child)
         elif child.process.poll() is not None:
-            self._bury(child, child.process)
+            self._reap(child, child.process)
         elif child.ready_at is None and now >= child.check_at:
             if child.program.is_ready(child.started_at):
                 child.ready_at, child.was_ready = now, True
@@ -133,7 +133,7 @@ class Supervisor:
         child.check_at, child.ready_at = 0.0, None
         self._on_change(self._children)
 
-    def _bury(self, child: Child, process: subprocess.Popen[bytes]) -> None:
+    def _reap(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         lived_s = time.time() - child.started_at
         how = _ending(process.returncode)
         if child.program.ends_group:
@@ -192,7 +192,7 @@ class Supervisor:
             _signal_group(child.process, signal.SIGKILL)
         return _signal_group(child.process, 0)
 
-    def _reap_strangers(self) -> None:
+    def _reap_orphans(self) -> None:
         # As process 1 of a container we inherit orphans, and nobody else would bury them.
         ours = {child.process.pid for child in self._children if child.process is not None}
         while True:

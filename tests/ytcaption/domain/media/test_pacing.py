@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from ytcaption.domain.media.pacing import (
     UNPACED,
+    CoolDown,
     Pacing,
     PerSite,
     QuietHours,
-    Rest,
     SiteUse,
     not_negative,
 )
@@ -62,7 +62,7 @@ def test_quiet_hours_end_when_clocks_say_so(hours: str, zone: str, now: str, unt
     """Over midnight, in another zone, and on the days on which clocks are changed."""
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
     rest = quiet(hours, zone).rest(SITE, SiteUse(), at)
-    assert rest == Rest("quiet_hours", datetime.fromisoformat(until).replace(tzinfo=UTC))
+    assert rest == CoolDown("quiet_hours", datetime.fromisoformat(until).replace(tzinfo=UTC))
 
 
 def test_the_longest_reason_is_told():
@@ -73,15 +73,15 @@ def test_the_longest_reason_is_told():
         bytes_per_day=PerSite(1000.0),
     )
     use = SiteUse(NOON + timedelta(seconds=5), 999, is_busy=True)
-    assert pacing.rest(SITE, use, NOON) == Rest("quiet_hours", NOON.replace(hour=18))
+    assert pacing.rest(SITE, use, NOON) == CoolDown("quiet_hours", NOON.replace(hour=18))
     full = SiteUse(None, 1000)
     tomorrow = NOON.replace(day=27, hour=0)
-    assert pacing.rest(SITE, full, NOON) == Rest("bytes_a_day", tomorrow)
+    assert pacing.rest(SITE, full, NOON) == CoolDown("bytes_a_day", tomorrow)
     evening = NOON.replace(hour=19)
-    assert pacing.rest(SITE, SiteUse(evening + timedelta(seconds=5)), evening) == Rest(
+    assert pacing.rest(SITE, SiteUse(evening + timedelta(seconds=5)), evening) == CoolDown(
         "pause", evening + timedelta(seconds=5)
     )
-    assert pacing.rest(SITE, SiteUse(evening, 0, is_busy=True), evening) == Rest("pause", None)
+    assert pacing.rest(SITE, SiteUse(evening, 0, is_busy=True), evening) == CoolDown("pause", None)
     assert pacing.rest(SITE, SiteUse(evening), evening) is None
 
 
@@ -89,7 +89,7 @@ def test_a_day_is_one_of_the_zone():
     """Its bytes count from midnight there."""
     pacing = Pacing(bytes_per_day=PerSite(1.0), zone=ZoneInfo("Asia/Tokyo"))
     rest = pacing.rest(SITE, SiteUse(None, 1), NOON)
-    assert rest == Rest("bytes_a_day", datetime(2026, 11, 26, 15, tzinfo=UTC))
+    assert rest == CoolDown("bytes_a_day", datetime(2026, 11, 26, 15, tzinfo=UTC))
     assert pacing.day(NOON.replace(hour=16)).date().day == 27
 
 

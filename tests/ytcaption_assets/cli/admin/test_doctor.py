@@ -68,8 +68,11 @@ def test_the_nightly_job_and_the_sensor_do_it_in_dagster(house: House):
     """Counts are in the run's metadata; the sensor's skip reason says what it mended."""
     import dagster as dg
 
-    from sensors.upkeep_schedule import upkeep, upkeep_schedule
-    from sensors.upkeep_sensor import upkeep_sensor
+    from sensors.maintenance_schedule import (
+        maintenance_schedule,
+        upkeep,
+    )
+    from sensors.maintenance_sensor import maintenance_sensor
 
     id = house.here.completed()
     house.age(id, 100)
@@ -83,9 +86,9 @@ def test_the_nightly_job_and_the_sensor_do_it_in_dagster(house: House):
     }
     assert counts["audio_old"] == 1 and counts["file_without_row"] == 0
     assert MEDIA.media_id in str(counts["audio_old_names"])
-    assert upkeep_schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert maintenance_schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     context = dg.build_sensor_context(instance=house.instance)
-    assert upkeep_sensor(context).skip_message == "All is well."
+    assert maintenance_sensor(context).skip_message == "All is well."
     house.here.running()
     house.execute("update ytcaption.transcription set heartbeat_at = now() - interval '2 min'")
-    assert "running_without_process: 1 found, 1 mended." in upkeep_sensor(context).skip_message
+    assert "running_without_process: 1 found, 1 mended." in maintenance_sensor(context).skip_message

@@ -80,7 +80,7 @@ def test_a_channel_is_added_watched_and_removed(
     channels("pause", URL)
     assert store.get(row.id).paused_at is not None
     channels("run", URL)
-    assert store.get(row.id).run_asked_at is not None
+    assert store.get(row.id).run_requested_at is not None
     channels("resume", URL)
     assert store.get(row.id).paused_at is None
     channels("change", URL, "--cron", "0 6 * * *", "--time-zone", "Europe/Berlin", "--newest", "5")

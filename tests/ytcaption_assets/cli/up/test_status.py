@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from resources.admin.queue_report import queue_report
 from resources.embeddings.store import EmbeddingCounts, EmbeddingStore
-from resources.network.proxy_health import note_failed
-from resources.sites.pacing import note_bytes
+from resources.network.proxy_health import record_failed
+from resources.sites.pacing import record_bytes
 from tests.support.embedding import TOY
 from tests.support.library import add_said
 from tests.support.servers.postgres_servers import embedded_server
@@ -59,8 +59,8 @@ def test_why_bulk_work_waits_and_which_proxies_work(settings, request_store, mon
     settings = settings.model_copy(update={"proxies": SecretStr(proxies)})
     source = MediaSource("youtube-x", "site", "https://youtu.be/x", "youtube", None)
     request_store.submit(source, TranscriptionOptions(model="base"), priority="bulk")
-    note_failed(request_store.postgres, "socks5://b.example:1080", "it does not answer")
-    note_bytes(request_store.postgres, "youtube.com", UNPACED, 100)
+    record_failed(request_store.postgres, "socks5://b.example:1080", "it does not answer")
+    record_bytes(request_store.postgres, "youtube.com", UNPACED, 100)
     request_store.due(10, pacing=Pacing(bytes_per_day=PerSite(100.0)))
     report = read_status(settings)
     shown = text_of(report)
@@ -104,7 +104,7 @@ def test_what_waits_for_search_by_meaning_is_told(settings, request_store):
     id = add_said(request_store, "a", "a puppy")
     add_said(request_store, "b", "the sea")
     store = EmbeddingStore(request_store.postgres)
-    store.note_failed(id, store.model_id(TOY))
+    store.record_failed(id, store.model_id(TOY))
     assert read_status(settings).embeddings is None
     report = read_status(settings.model_copy(update={"embeddings": "on"}))
     assert report.embeddings == EmbeddingCounts(waiting=1, failed=1)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from ytcaption_assets.cli.up.orphans import MARK, end_leftovers, group_members, leftover_processes
+from ytcaption_assets.cli.up.orphans import MARK, end_orphans, group_members, orphan_processes
 from ytcaption_assets.cli.up.process_output import ProcessOutput
 from ytcaption_assets.cli.up.programs import Policy, ProcessGaveUp, Program
 from ytcaption_assets.cli.up.supervisor import Supervisor
@@ -89,7 +89,7 @@ def test_a_killed_process_is_started_again(tmp_path):
 
     harness.run(act)
     assert "one was ended by SIGKILL; it is started again in 0.05 s" in harness.text.getvalue()
-    assert not leftover_processes(tmp_path)
+    assert not orphan_processes(tmp_path)
 
 
 def test_what_a_killed_process_had_started_ends_with_it_where_that_is_asked(tmp_path):
@@ -113,13 +113,13 @@ def test_what_a_killed_process_had_started_ends_with_it_where_that_is_asked(tmp_
             harness.wait_for(lambda name=name: len(harness.pids[name]) == 2)
 
         def alive() -> set[int]:
-            return {process.pid for process in leftover_processes(tmp_path)}
+            return {process.pid for process in orphan_processes(tmp_path)}
 
         harness.wait_for(lambda: workers["server"] not in alive())
         assert workers["keeper"] in alive()
 
     harness.run(act)
-    for process in leftover_processes(tmp_path):
+    for process in orphan_processes(tmp_path):
         process.kill()
 
 
@@ -143,7 +143,7 @@ def test_a_process_that_keeps_dying_ends_everything_with_its_last_lines(tmp_path
     with pytest.raises(ProcessGaveUp, match=r"dying died 3 times in a row(.|\n)*no luck"):
         harness.supervisor.run()
     assert len(harness.pids["dying"]) == 3
-    assert not leftover_processes(tmp_path)
+    assert not orphan_processes(tmp_path)
 
 
 def test_a_process_that_cannot_start_is_not_tried_again(tmp_path):
@@ -155,7 +155,7 @@ def test_a_process_that_cannot_start_is_not_tried_again(tmp_path):
     with pytest.raises(ProcessGaveUp, match="No module named 'no_such_module'"):
         harness.supervisor.run()
     assert len(harness.pids["broken"]) == 1
-    assert not leftover_processes(tmp_path)
+    assert not orphan_processes(tmp_path)
 
 
 def test_a_process_that_never_answers_ends_everything(tmp_path):
@@ -164,7 +164,7 @@ def test_a_process_that_never_answers_ends_everything(tmp_path):
     harness = Harness(tmp_path, [silent], Policy(start_s=0.5, stop_s=1))
     with pytest.raises(ProcessGaveUp, match="silent was not ready"):
         harness.supervisor.run()
-    assert not leftover_processes(tmp_path)
+    assert not orphan_processes(tmp_path)
 
 
 def test_processes_start_in_order_and_stop_in_reverse(tmp_path):
@@ -199,9 +199,9 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path):
         "time.sleep(60)"
     )
     harness = Harness(tmp_path, [python("deaf", code)])
-    took_s = harness.run(lambda: harness.wait_for(lambda: len(leftover_processes(tmp_path)) == 2))
+    took_s = harness.run(lambda: harness.wait_for(lambda: len(orphan_processes(tmp_path)) == 2))
     assert 0.9 < took_s < 3
-    assert not leftover_processes(tmp_path)
+    assert not orphan_processes(tmp_path)
 
 
 def test_a_process_without_work_is_not_waited_for(tmp_path):
@@ -209,7 +209,7 @@ def test_a_process_without_work_is_not_waited_for(tmp_path):
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
     idle = python("idle", code, stop_s=0.3, has_work=lambda pid: bool(group_members(pid)))
     assert Harness(tmp_path, [idle], Policy(stop_s=30)).run(lambda: time.sleep(0.5)) < 3
-    assert not leftover_processes(tmp_path)
+    assert not orphan_processes(tmp_path)
 
 
 def test_work_in_the_group_gets_the_whole_time_to_end(tmp_path):
@@ -234,7 +234,7 @@ def test_work_in_the_group_gets_the_whole_time_to_end(tmp_path):
     )
     assert done.exists()
     assert 1 < took_s < 5
-    assert not leftover_processes(tmp_path)
+    assert not orphan_processes(tmp_path)
 
 
 def test_a_second_stop_request_does_not_wait(tmp_path):
@@ -277,13 +277,13 @@ Supervisor([one], environment=dict(os.environ, {MARK}={str(tmp_path)!r}),
     supervisor = psutil.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert supervisor.stdout is not None
     assert supervisor.stdout.readline() == "one │ runs\n"  # past the program that starts it
-    assert leftover_processes(tmp_path)
+    assert orphan_processes(tmp_path)
     supervisor.kill()
     supervisor.communicate()
     deadline = time.monotonic() + 10
-    while leftover_processes(tmp_path) and time.monotonic() < deadline:
+    while orphan_processes(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not leftover_processes(tmp_path)
+    assert not orphan_processes(tmp_path)
 
 
 def test_leftovers_in_sessions_of_their_own_are_ended(tmp_path):
@@ -303,11 +303,11 @@ def test_leftovers_in_sessions_of_their_own_are_ended(tmp_path):
     )
     try:
         deadline = time.monotonic() + 5
-        while len(leftover_processes(tmp_path)) < 2 and time.monotonic() < deadline:
+        while len(orphan_processes(tmp_path)) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.3)  # until the second ignores SIGTERM
-        assert end_leftovers(tmp_path, patience_s=0.3) == 2
-        assert not leftover_processes(tmp_path)
+        assert end_orphans(tmp_path, patience_s=0.3) == 2
+        assert not orphan_processes(tmp_path)
         assert other.is_running()
         assert [process.wait() for process in marked] == [-signal.SIGTERM, -signal.SIGKILL]
     finally:

@@ -21,7 +21,7 @@ import pytest
 from resources.postgres.urls import database_urls
 from resources.worker.client import worker_at, worker_socket
 from ytcaption.settings import Settings
-from ytcaption_assets.cli.up.orphans import leftover_processes
+from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
 
 COMMAND = (sys.executable, "-m", "ytcaption_assets.cli.main")
@@ -99,7 +99,7 @@ class Up:
 
     def processes(self) -> list[psutil.Process]:
         """All that have to do with this home: by their environment or their command line."""
-        found = set(leftover_processes(self.home))
+        found = set(orphan_processes(self.home))
         for process in psutil.process_iter():
             try:
                 if str(self.home) in " ".join(process.cmdline()):
@@ -171,7 +171,7 @@ def test_nothing_listens_beyond_this_machine(up: Up):
     """Neither page asks who is calling (rules 21 and 47)."""
     listening = [
         connection
-        for process in leftover_processes(up.home)
+        for process in orphan_processes(up.home)
         for connection in process.net_connections(kind="tcp")
         if connection.status == psutil.CONN_LISTEN
     ]
@@ -287,7 +287,7 @@ def refused(tmp_path: Path, *arguments: str, asks_database: bool = False, **sett
     )
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
-    assert not leftover_processes(home)
+    assert not orphan_processes(home)
     assert (home / "postgres").exists() is asks_database
     return result.stderr
 

@@ -12,7 +12,7 @@ from ytcaption.settings import load_settings
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Mends what a crash has left of runs, slots, drafts and deliveries.",
 )
-def upkeep_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+def maintenance_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Starts no run: its skip reason says what was mended."""
     parts = Parts.of(load_settings(), context.instance)
     return dg.SkipReason(said(examine(parts, check, repair=True) for check in EACH_MINUTE))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from resources.channels.intake import ChannelIntake
-from resources.channels.items import Taken
+from resources.channels.items import IntakeResult
 from resources.channels.rows import ChannelRow
 from ytcaption.domain.channels.channel import ChannelSource, ListedItem, ListingPage
 from ytcaption.domain.channels.filters import asks_for_facts
@@ -37,7 +37,7 @@ class Lister(Protocol):
 
 
 @dataclass(frozen=True)
-class LookLimits:
+class PollLimits:
     """How far one look goes.
 
     Attributes:
@@ -49,7 +49,7 @@ class LookLimits:
     relist_days: float
 
 
-class Look:
+class ChannelPoll:
     """A look at a channel that a run holds. Everything it finds is committed page by page.
 
     Attributes:
@@ -63,12 +63,12 @@ class Look:
         run_id: str,
         lister: Lister,
         intake: ChannelIntake,
-        limits: LookLimits,
-        on_page: Callable[[Taken], None] = lambda _: None,
+        limits: PollLimits,
+        on_page: Callable[[IntakeResult], None] = lambda _: None,
     ) -> None:
         """`on_page` is told what has been taken after each page."""
         self.channel = channel
-        self.taken = Taken()
+        self.taken = IntakeResult()
         self._run_id = run_id
         self._lister = lister
         self._intake = intake

@@ -37,7 +37,7 @@ def upkeep() -> None:
     sweep(retention())
 
 
-upkeep_schedule = dg.ScheduleDefinition(
+maintenance_schedule = dg.ScheduleDefinition(
     name="upkeep_schedule",
     job=upkeep,
     cron_schedule="23 3 * * *",

@@ -9,9 +9,13 @@ import pytest
 
 from resources.channels.dry_run import judged_list
 from resources.channels.intake import ChannelIntake
-from resources.channels.items import Taken
+from resources.channels.items import IntakeResult
 from resources.channels.lister_policies import PacedLister
-from resources.channels.look import PAGE_SIZE, Look, LookLimits
+from resources.channels.poll import (
+    PAGE_SIZE,
+    ChannelPoll,
+    PollLimits,
+)
 from resources.channels.rows import ChannelPlan
 from resources.channels.runs import ChannelRuns
 from resources.channels.store import ChannelStore
@@ -21,8 +25,8 @@ from ytcaption.domain.channels.channel import ChannelSource, ListingPage
 from ytcaption.domain.errors import SourceUnavailable
 from ytcaption.settings import Settings
 
-LIMITS = LookLimits(turn_s=60.0, relist_days=7.0)
-NO_TIME = LookLimits(turn_s=0.0, relist_days=7.0)
+LIMITS = PollLimits(turn_s=60.0, relist_days=7.0)
+NO_TIME = PollLimits(turn_s=0.0, relist_days=7.0)
 
 
 class Killed(BaseException):
@@ -56,14 +60,14 @@ class Subscription:
         self.lister.publish(source(), *(item(n) for n in range(first, first + number)))
 
     def look(
-        self, limits: LookLimits = LIMITS, on_page: Callable[[Taken], None] = lambda _: None
-    ) -> Taken:
+        self, limits: PollLimits = LIMITS, on_page: Callable[[IntakeResult], None] = lambda _: None
+    ) -> IntakeResult:
         """As a run does; what it came to."""
         self.looks += 1
         run_id = f"run-{self.looks}"
         self.lister.asked.clear()
         channel = self.runs.claim(self.id, run_id)
-        look = Look(channel, run_id, self.lister, self.intake, limits, on_page)
+        look = ChannelPoll(channel, run_id, self.lister, self.intake, limits, on_page)
         try:
             is_left = look.make()
         except Killed:
@@ -107,7 +111,7 @@ def test_a_second_look_asks_the_feed_alone(channel: Subscription):
     channel.look()
     taken = channel.look()
     assert channel.lister.asked == ["feed"]
-    assert taken == Taken()
+    assert taken == IntakeResult()
 
 
 def test_the_first_look_at_a_name_asks_its_feed_too(
@@ -126,7 +130,7 @@ def test_the_first_look_at_a_name_asks_its_feed_too(
     channel.id = channel.store.create(source(feed_url=None), plan())[0].id
     channel.look()
     assert channel.lister.asked == ["top", "feed", 0]
-    assert channel.look() == Taken()
+    assert channel.look() == IntakeResult()
     assert channel.lister.asked == ["feed"]
 
 
@@ -172,7 +176,7 @@ def test_a_look_that_is_killed_loses_and_doubles_nothing(channel: Subscription, 
     channel.publish(2 * PAGE_SIZE)
     seen = 0
 
-    def kill(_: Taken) -> None:
+    def kill(_: IntakeResult) -> None:
         nonlocal seen
         seen += 1
         if seen == pages:
