@@ -30,7 +30,7 @@ CREATE: dict[str, Any] = {
     },
 }
 CHANGE: dict[str, Any] = {
-    "pause": {"summary": "CoolDown", "value": {"paused": True}},
+    "pause": {"summary": "Pause", "value": {"paused": True}},
     "filters": {
         "summary": "Other filters",
         "value": {"filters": {"title_exclude": None, "newest": 50}},
