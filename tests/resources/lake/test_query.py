@@ -219,7 +219,7 @@ def test_damaged_file_is_told_without_its_path(files: LakeFiles, tmp_path: Path)
 _TAKES_ALL = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import sql_child
+import query_child as sql_child
 sql_child.limit_resources(256 << 20, 60.0)
 before, taken = sql_child.was_full(256 << 20), []
 try:

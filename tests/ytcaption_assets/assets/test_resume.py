@@ -23,7 +23,8 @@ pytestmark = pytest.mark.model
 KILLED_RUN = """
 import sys, time
 import dagster as dg
-from resources import checkpoint_journal, checkpoint_store
+from resources.transcribe import checkpoint_journal
+from resources.transcriptions import checkpoints as checkpoint_store
 from ytcaption_assets.definitions import build_definitions
 from resources.orchestration.partitions import transcription_partitions
 from ytcaption.settings import load_settings

@@ -56,6 +56,7 @@ def test_the_instance_is_what_the_settings_say(settings):
         assert instance.get_settings("sensors")["use_threads"]
         assert not instance.get_settings("telemetry")["enabled"]
         assert instance.managed_python_loggers == [
+            "ytcaption",
             "ytcaption_assets",
             "resources",
             "sensors",
