@@ -42,7 +42,7 @@ bench: $(DEVELOPED)
 	$(BIN)/python -m benchmarks.run
 	$(MAKE) bench-peers
 
-# Options: make bench-peers ARGS='--audio ../shared/audio --models base'
+# Options: make bench-peers ARGS='--audio FOLDER --models base'
 bench-peers: $(DEVELOPED) $(PEERS_INSTALLED)
 	$(BIN)/python -m benchmarks.peers $(ARGS)
 	$(PEERS)/bin/python -m benchmarks.peer_report
@@ -64,7 +64,7 @@ bench-channels: $(DEVELOPED)
 
 # Two hundred recordings by POST, beside a bare loop; docs/throughput.md says how long it takes.
 bench-system: $(DEVELOPED)
-	$(BIN)/python -m benchmarks.throughput --write docs
+	$(BIN)/python -m benchmarks.throughput --write docs/benchmarks
 
 format: $(DEVELOPED)
 	$(BIN)/ruff check --fix .

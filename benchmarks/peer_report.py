@@ -1,12 +1,13 @@
-"""The tables and plots of docs/benchmarks.md, made of the JSON of `benchmarks.peers`.
+"""The tables and plots of docs/benchmarks/engines.md, made of the JSON of `benchmarks.peers`.
 
-    python -m benchmarks.peer_report [--json build/peers.json] [--docs docs]
+    python -m benchmarks.peer_report [--json build/peers.json] [--docs docs/benchmarks]
 
-Needs matplotlib, nothing else. Whatever else stands in docs/benchmarks.md is left as it is.
+Needs matplotlib, nothing else. Everything else on that page is left as it is.
 """
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 
 from benchmarks.peer_arms import ARMS, REFERENCE
@@ -26,19 +27,25 @@ def section(run: dict, what: dict[str, str]) -> str:
     nice = f", nice {machine['nice']}" if machine["nice"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(run["versions"].items()))
     lines = [
-        "## Engines",
+        "## Measured",
         "",
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 1024**3:.0f} GiB, "
-        f"{machine['system']}, Python {machine['python']}{nice}; {run['date']}. Every engine: the "
-        f"same weights, {run['threads']} threads, beam {run['beam_size']}, a process of its own. "
-        f"{versions}.",
+        _item(
+            f"{machine['cpu']}, {machine['cores']} cores, "
+            f"{machine['memory_bytes'] / 1024**3:.0f} GiB, {machine['system']}, "
+            f"Python {machine['python']}{nice}; {run['date']}"
+        ),
+        _item(
+            f"every engine: the same weights, {run['threads']} threads, beam {run['beam_size']}, "
+            "a process of its own"
+        ),
+        _item(versions),
         "",
         f"    {run['command']}",
         "",
     ]
     for model in dict.fromkeys(row["model"] for row in run["rows"]):
         rows = [row for row in run["rows"] if row["model"] == model]
-        image = f"benchmarks_{model.replace('.', '_')}"
+        image = f"engines_{model.replace('.', '_')}"
         lines += [f"### {model}", "", f"![speed and word error rate, {model}]({image}.png)", ""]
         lines += _overview(rows)
         for name in dict.fromkeys(row["set"] for row in rows):
@@ -46,12 +53,18 @@ def section(run: dict, what: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def _item(text: str) -> str:
+    return textwrap.fill(
+        text, 100, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
+    )
+
+
 def _overview(rows: list[dict]) -> list[str]:
     """Speed against the reference and WER, an engine a row, a set a column."""
     names = list(dict.fromkeys(row["set"] for row in rows))
     lines = [
-        f"Speed as a multiple of {ARMS[REFERENCE].title}'s, and word error rate (`silence`: words "
-        "that nobody said):",
+        f"Speed as a multiple of {ARMS[REFERENCE].title}'s, and word error rate (for `silence`:",
+        "words that nobody said):",
         "",
         "| engine | " + " | ".join(_NAMES.get(name, name) for name in names) + " |",
         "| --- |" + " --- |" * len(names),
@@ -124,7 +137,7 @@ def _title(engine: str) -> str:
 
 def put(page: Path, text: str) -> None:
     """Writes the section into a page, in the place of an older one, else at the end."""
-    old = page.read_text(encoding="utf-8") if page.exists() else "# Benchmarks\n"
+    old = page.read_text(encoding="utf-8") if page.exists() else "# Engines\n"
     before, found, rest = old.partition(BEGIN)
     after = rest.partition(END)[2] if found else ""
     before = before if found else f"{before.rstrip()}\n\n"
@@ -139,13 +152,13 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peer_report")
     parser.add_argument("--json", type=Path, default=Path("build/peers.json"))
-    parser.add_argument("--docs", type=Path, default=Path("docs"))
+    parser.add_argument("--docs", type=Path, default=Path("docs/benchmarks"))
     asked = parser.parse_args()
     run = json.loads(asked.json.read_text(encoding="utf-8"))
-    put(asked.docs / "benchmarks.md", section(run, run["sets"]))
+    put(asked.docs / "engines.md", section(run, run["sets"]))
     for model in dict.fromkeys(row["model"] for row in run["rows"]):
         rows = [row for row in run["rows"] if row["model"] == model and "reason" not in row]
-        plotted(rows, model, run, asked.docs / f"benchmarks_{model.replace('.', '_')}")
+        plotted(rows, model, run, asked.docs / f"engines_{model.replace('.', '_')}")
 
 
 if __name__ == "__main__":

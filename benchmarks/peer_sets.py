@@ -20,8 +20,8 @@ SETS = {
     "short": "English clips under 6 s",
     "pieces": "English clips under 6 s, and longer ones cut at pauses into such",
     "multi": "German, French, Spanish and Portuguese clips",
-    "mix": "English and German clips in turns, language not told",
-    "silence": "silence, noise and music, language not told",
+    "mix": "English and German clips alternating, language not given",
+    "silence": "silence, noise and music, language not given",
     "10min": "ten minutes of English clips with pauses of 1.5 s, one recording",
     "1h": "the same, an hour",
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import statistics
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -124,13 +125,19 @@ def write_results(folder: Path, results: Results) -> None:
         command=results.command,
         model=results.model,
         engine=results.engine,
-        machine="\n".join(f"- {name}: {said}" for name, said in results.machine.items()),
+        machine="\n".join(_item(f"{name}: {text}") for name, text in results.machine.items()),
         minutes=f"{batch.audio_s / 60:.0f}",
         speed=_markdown(_speed(results)),
         loads=_markdown(_loads(results)),
         parts=_markdown(_parts(results)),
     )
     (folder / f"{NAME}.md").write_text(text, encoding="utf-8")
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(
+        text, 100, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 def _speed(results: Results) -> Rows:
