@@ -256,7 +256,7 @@ def main() -> None:
 
 
 def _override(costs: dict, shape: dict) -> None:
-    """Other windows and batches than the product's: for the curve in docs/benchmarks/engine-design.md."""
+    """Set other windows and batches: for the curve in docs/benchmarks/engine-design.md."""
     real = whisper_engine.shape_of
     whisper_engine.WindowCosts = lambda: WindowCosts(**costs)  # pyright: ignore[reportAttributeAccessIssue]
 
