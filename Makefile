@@ -9,64 +9,77 @@ DEVELOPED := $(VENV)/.developed
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
-.PHONY: transcribe up status test test-slow chaos lint bench bench-api bench-channels bench-peers bench-search bench-system format clean
+.DEFAULT_GOAL := transcribe
+.PHONY: help transcribe up status test test-slow chaos lint words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
 
-transcribe: $(INSTALLED)
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+transcribe: $(INSTALLED)  ## Transcribe the bundled sample, or URL='https://...'
 	@$(BIN)/ytcaption transcribe $${URL:+"$$URL"}
 
-up: $(INSTALLED)
+up: $(INSTALLED)  ## Run everything: Postgres, Dagster, API and pages
 	@exec $(BIN)/ytcaption up
 
-status: $(INSTALLED)
+status: $(INSTALLED)  ## Show what runs, and the queue
 	@$(BIN)/ytcaption status
 
 # By file on a few processes: much of a test's time is a server's start.
-test: $(DEVELOPED)
+test: $(DEVELOPED)  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile --no-loadscope-reorder
 
-# What takes long: storms, servers that are killed, runs that are ended in each stage, databases that are away.
-test-slow: $(DEVELOPED)
+# Load, servers that are killed, runs that are ended in each stage, databases that are unavailable.
+test-slow: $(DEVELOPED)  ## Run the tests that take long
 	$(BIN)/python -m pytest -m slow
 
 # Everything is killed while two hundred requests come: tests/chaos/README.md. ARGS='--seed 8' is another one.
-chaos: $(DEVELOPED)
+chaos: $(DEVELOPED)  ## Kill every process while requests arrive, and check the result
 	$(BIN)/python -m tests.chaos.run $(ARGS)
 
-lint: $(DEVELOPED)
+lint: $(DEVELOPED)  ## Check style, types, imports and words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.support.words --check
 
-bench: $(DEVELOPED)
+# Options: make words WORDS='hear told'
+words: $(DEVELOPED)  ## Show each line with a word to avoid (docs/glossary.md)
+	@$(BIN)/python -m tests.support.words $(WORDS)
+
+hooks: $(DEVELOPED)  ## Install the git hooks of .pre-commit-config.yaml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pre-commit
+	$(BIN)/pre-commit install
+
+bench: $(DEVELOPED)  ## Measure accuracy and speed beside plain faster-whisper
 	$(BIN)/python -m benchmarks.run
 	$(MAKE) bench-peers
 
 # Options: make bench-peers ARGS='--audio FOLDER --models base'
-bench-peers: $(DEVELOPED) $(PEERS_INSTALLED)
+bench-peers: $(DEVELOPED) $(PEERS_INSTALLED)  ## Measure other engines on the same audio
 	$(BIN)/python -m benchmarks.peers $(ARGS)
 	$(PEERS)/bin/python -m benchmarks.peer_report
 
-bench-api: $(DEVELOPED)
+bench-api: $(DEVELOPED)  ## Measure the API under a hundred clients
 	$(BIN)/python -m benchmarks.api
 
 # Options: make bench-search ARGS='--transcripts 1000 10000 100000' LAKE_ARGS='--transcripts 1000';
 # 10,000 take some ten minutes each.
-bench-search: $(DEVELOPED)
+bench-search: $(DEVELOPED)  ## Measure search and the lake
 	$(BIN)/python -m benchmarks.search_quality
 	$(BIN)/python -m benchmarks.search_index
 	$(BIN)/python -m benchmarks.lake $(LAKE_ARGS)
 	$(BIN)/python -m benchmarks.search $(ARGS)
 
-# Ten thousand items listed and queued; nobody hears them.
-bench-channels: $(DEVELOPED)
+# Ten thousand items listed and queued; none is transcribed.
+bench-channels: $(DEVELOPED)  ## Measure channels of thousands of items
 	$(BIN)/python -m benchmarks.channels $(ARGS)
 
-# Two hundred recordings by POST, beside a bare loop; docs/throughput.md says how long it takes.
-bench-system: $(DEVELOPED)
+# Two hundred recordings by POST, beside a bare loop: docs/benchmarks/throughput.md.
+bench-system: $(DEVELOPED)  ## Measure throughput by POST
 	$(BIN)/python -m benchmarks.throughput --write docs/benchmarks
 
-format: $(DEVELOPED)
+format: $(DEVELOPED)  ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -93,5 +106,5 @@ $(PEERS_INSTALLED): benchmarks/peers.txt
 		$$pip -r $< || sed 's/ *#.*//; /^$$/d' $< | xargs -n 1 $$pip || true
 	@touch $@
 
-clean:
+clean:  ## Remove virtual environments and build outputs
 	rm -rf $(VENV) $(PEERS) dist build .pytest_cache .ruff_cache .hypothesis
