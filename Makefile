@@ -43,7 +43,7 @@ lint: $(DEVELOPED)  ## Check style, types, imports and words
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.support.words --check
 
-# Options: make words WORDS='hear told'
+# Options: make words WORDS=told
 words: $(DEVELOPED)  ## Show each line with a word to avoid (docs/glossary.md)
 	@$(BIN)/python -m tests.support.words $(WORDS)
 
