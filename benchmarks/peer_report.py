@@ -29,6 +29,8 @@ def section(run: dict, what: dict[str, str]) -> str:
     lines = [
         "## Measured",
         "",
+        f"    {run['command']}",
+        "",
         _item(
             f"{machine['cpu']}, {machine['cores']} cores, "
             f"{machine['memory_bytes'] / 1024**3:.0f} GiB, {machine['system']}, "
@@ -39,8 +41,6 @@ def section(run: dict, what: dict[str, str]) -> str:
             "a process of its own"
         ),
         _item(versions),
-        "",
-        f"    {run['command']}",
         "",
     ]
     for model in dict.fromkeys(row["model"] for row in run["rows"]):
