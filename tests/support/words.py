@@ -265,6 +265,8 @@ def main() -> int:
     if given.check:
         found = problems(uses, baseline())
         sys.stderr.write("".join(f"{message}\n" for message in found))
+        if lowered(file_counts(uses), baseline()) != baseline():
+            sys.stderr.write("Fewer words to avoid: run python -m tests.support.words --update\n")
         return 1 if found else 0
     if given.update:
         now = lowered(file_counts(uses), baseline())
