@@ -1,4 +1,4 @@
-"""Stretches of speech with their text, as long as who trains a model wants them."""
+"""Cut speech with its text into clips of the length that training a model needs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from ytcaption.domain.transcripts.transcript import Segment, Transcript, Word
 
 PAD_S = 0.1
-"""Of what is before and behind, so that no sound is cut off; never into what else is said."""
+"""Seconds added before and after a clip, so that no sound is cut; never into other speech."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Text and when it is said, in seconds from the start of the media."""
+    """Text and when it is spoken, in seconds from the start of the media."""
 
     start_s: float
     end_s: float
@@ -19,14 +19,14 @@ class Clip:
 
     @property
     def duration_s(self) -> float:
-        """Its length."""
+        """The clip's length in seconds."""
         return self.end_s - self.start_s
 
 
 def clips(transcript: Transcript, *, min_s: float, max_s: float) -> list[Clip]:
-    """Segments in time order, those that are too long cut at their longest pauses.
+    """Return segments in time order; those that are too long are cut at their longest pauses.
 
-    What is shorter than `min_s`, or cannot be cut to `max_s`, is left out.
+    Segments shorter than `min_s`, and those that cannot be cut to `max_s`, are left out.
     """
     parts = [part for segment in transcript.segments for part in _parts(segment, max_s)]
     found = []
@@ -53,7 +53,7 @@ def _parts(segment: Segment, max_s: float) -> Iterator[tuple[float, float, str]]
 
 
 def _cut(words: Sequence[Word], max_s: float) -> Iterator[Sequence[Word]]:
-    """At the longest pause, of equal ones at the most central; the parts again, until they fit."""
+    """Cut at the longest pause, of equal ones the most central; repeat until the parts fit."""
     if words[-1].end_s - words[0].start_s <= max_s or len(words) == 1:
         yield words
         return
@@ -70,5 +70,5 @@ def _cut(words: Sequence[Word], max_s: float) -> Iterator[Sequence[Word]]:
 
 
 def _plain(text: str) -> str:
-    """On one line."""
+    """Return the text on one line."""
     return " ".join(text.split())

@@ -1,8 +1,7 @@
 """The lake's tables and their columns.
 
 `transcripts`, `segments`, `words` and `caption_accuracy` hold a transcription each under
-`transcription_id`; `media` holds a row a source, shared by its transcriptions. Written up in
-`docs/lake.md`.
+`transcription_id`; `media` holds one row per source, shared by its transcriptions.
 """
 
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ class Column:
     """One column.
 
     Attributes:
-        type: DuckDB's name of it.
+        type: DuckDB's name of the type.
         unit: of a number, such as `s`.
     """
 
@@ -32,7 +31,7 @@ class Column:
 
     @property
     def comment(self) -> str:
-        """Description with unit, as the catalog keeps it."""
+        """Return the description with the unit, as the catalog keeps it."""
         return f"{self.description} [{self.unit}]" if self.unit else self.description
 
 
@@ -158,24 +157,25 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("chapters", _CHAPTERS, "Its parts.", "s"),
     ),
 }
-"""Name -> columns. New ones come last: a lake that is older gets them when it is opened."""
+"""Table name to columns. New columns come last: an older lake gets them when it is opened."""
 
 PARTITIONED = {"transcripts": "created_at", "segments": "made_at", "words": "made_at"}
-"""Name -> the column by whose month a table's files are kept apart."""
+"""Table name to the column by whose month its files are partitioned."""
 
 SORTED = {
     "transcripts": ("created_at", "transcription_id"),
     "segments": ("made_at", "transcription_id", "segment_index"),
     "words": ("made_at", "transcription_id", "word_index"),
 }
-"""Name -> the order of rows in a file: that in which they are said, which `top_terms` needs."""
+"""Table name to the order of rows in a file: the order of speech, which `top_terms` needs."""
 
 OF_A_TRANSCRIPTION = tuple(name for name, columns in TABLES.items() if columns[0] is _ID)
-"""Tables whose rows are a transcription's own."""
+"""Tables whose rows belong to one transcription."""
 
 
 def arrow_schema(table: str) -> "pa.Schema":
-    """The table as Arrow: field metadata holds `description` and, of a number, `unit`."""
+    """Return the table's Arrow schema: field metadata has `description` and, for a number,
+    `unit`."""
     import pyarrow as pa
 
     types = {
