@@ -1,7 +1,7 @@
-"""A transcription's row as its events tell it: each event changes what the ones before have made.
+"""Rebuild a transcription's row from its events.
 
-What is no part of it: options (they may hold text), the error's message, owner, and all that passes
-(heartbeat, stage, progress, the time of the next attempt).
+Not part of it: options (they may hold text), the error's message, the owner, and everything
+transient (heartbeat, stage, progress, the time of the next attempt).
 """
 
 from collections.abc import Callable, Mapping
@@ -27,10 +27,10 @@ _TIMES = ("created_at", "queued_at", "started_at", "completed_at")
 
 @dataclass(frozen=True)
 class Happened:
-    """What an event says.
+    """One event.
 
     Attributes:
-        data: as the event's type has it.
+        data: the fields of the event's type.
     """
 
     event_type: str
@@ -45,7 +45,7 @@ class Projection:
     """The columns of `ytcaption.transcription` that follow from events.
 
     Attributes:
-        is_erased: the row may be gone.
+        is_erased: the row may no longer exist.
     """
 
     media_id: str
@@ -71,7 +71,7 @@ class Projection:
     is_erased: bool = False
 
     def columns(self) -> dict[str, Any]:
-        """Values by column."""
+        """Return the values by column."""
         return {name: getattr(self, name) for name in REPLAYED}
 
 
@@ -80,10 +80,10 @@ REPLAYED = tuple(field.name for field in fields(Projection) if field.name != "is
 
 
 def apply(before: Projection | None, event: Happened) -> Projection | None:
-    """The row after an event.
+    """Return the row after an event.
 
     Args:
-        before: None: no event has told of it yet. Most events then tell too little to begin with.
+        before: None: this is the first event. Most event types hold too little to begin with.
     """
     if event.event_type == EventType.TRANSCRIPTION_CREATED:
         return _created(event)
@@ -108,7 +108,7 @@ def _created(event: Happened) -> Projection:
 
 
 def _recorded(event: Happened) -> Projection:
-    """From all columns, times as seconds since 1970; what is null is left out."""
+    """Read all columns, times as seconds since 1970; null values are left out."""
     values: dict[str, Any] = {name: event.data.get(name) for name in REPLAYED}
     for name in _TIMES:
         if values[name] is not None:
@@ -117,7 +117,7 @@ def _recorded(event: Happened) -> Projection:
 
 
 def _requested(row: Projection, event: Happened) -> Projection:
-    """One who is in a hurry takes the others' along."""
+    """Add a request: the highest priority of all requests counts."""
     hurries = row.status == "queued" and event.data["priority"] == "interactive"
     return replace(row, priority="interactive") if hurries else row
 
@@ -171,7 +171,7 @@ def _completed(row: Projection, event: Happened) -> Projection:
 
 
 def _rested(row: Projection, event: Happened) -> Projection:
-    """At rest, or where the run has left it for another one, queued again."""
+    """Finish the row, or queue it again where the run has left it for another one."""
     row = replace(row, status=event.data["status"], error_code=event.data.get("code"))
     if row.status != "queued":
         return row
@@ -210,4 +210,4 @@ _CHANGES: dict[str, Callable[[Projection, Happened], Projection]] = {
     EventType.CANCELED: _rested,
     EventType.ERASED: _erased,
 }
-"""Of the others nothing follows for the row."""
+"""Event types that change the row; the others do not."""

@@ -1,4 +1,4 @@
-"""A submitted URL in its one canonical spelling, or the reason why it is none."""
+"""Bring a submitted URL into its canonical spelling, or say why it is none."""
 
 import re
 import socket
@@ -34,7 +34,7 @@ class WebUrl:
 
     Attributes:
         host: ASCII (IDNA 2008) name, or an address, an IPv6 one without brackets.
-        port: None where it is the scheme's.
+        port: None where it is the scheme's default.
         path: begins with a slash.
         query: without the question mark.
     """
@@ -53,12 +53,12 @@ class WebUrl:
 
     @property
     def effective_port(self) -> int:
-        """The port, the scheme's where none is given."""
+        """The port, or the scheme's default."""
         return self.port or _DEFAULT_PORTS[self.scheme]
 
     @property
     def address(self) -> IPv4Address | IPv6Address | None:
-        """The host where it is an address; `localhost` is 127.0.0.1 (RFC 6761)."""
+        """The host as an address, if it is one; `localhost` is 127.0.0.1 (RFC 6761)."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return ip_address("127.0.0.1")
         try:
@@ -67,22 +67,22 @@ class WebUrl:
             return None
 
     def is_within(self, domain: str) -> bool:
-        """Whether the host is the domain or below it."""
+        """Return whether the host is the domain or below it."""
         return self.host == domain or self.host.endswith(f".{domain}")
 
     def parameters(self) -> dict[str, str]:
-        """The query's parameters, the first of each name."""
+        """Return the query's parameters, the first of each name."""
         return dict(reversed(parse_qsl(self.query, keep_blank_values=True)))
 
     def without_tracking(self) -> "WebUrl":
-        """The URL without parameters such as `utm_source` that say how it was shared."""
+        """Return the URL without parameters such as `utm_source` that state how it was shared."""
         fields = self.query.split("&")
         kept = [part for part in fields if not _TRACKING.fullmatch(part.partition("=")[0])]
         return replace(self, query="&".join(kept))
 
 
 def parse_url(text: str) -> WebUrl:
-    """The canonical URL of what a person submitted.
+    """Return the canonical URL of what a person submitted.
 
     Raises:
         InvalidUrl: with what is wrong and what would be right.
@@ -162,7 +162,7 @@ def _canonical_host(host: str) -> str:
 
 
 def _canonical_escapes(text: str, safe: str) -> str:
-    """Escapes in upper case, none where none is needed, all where one is."""
+    """Return upper-case escapes, none where none is needed, and all that are needed."""
 
     def decoded(match: re.Match[str]) -> str:
         character = chr(int(match[1], 16))
@@ -172,7 +172,7 @@ def _canonical_escapes(text: str, safe: str) -> str:
 
 
 def _without_dots(path: str) -> str:
-    """RFC 3986 5.2.4."""
+    """Remove dot segments (RFC 3986 5.2.4)."""
     kept: list[str] = []
     segments = path.split("/")[1:] or [""]
     for segment in segments:
