@@ -99,20 +99,20 @@ def choose_captions(
     """
     spoken = primary_language(spoken) or _only(offers.automatic if offers else ())
 
-    def heard(reason: str) -> CaptionChoice:
+    def transcribe(reason: str) -> CaptionChoice:
         return CaptionChoice(reason, spoken_language=spoken)
 
     if wanted.policy == "never":
-        return heard("Captions are not wanted.")
+        return transcribe("Captions are not wanted.")
     if wanted.task == "translate":
-        return heard("A translation is made from the audio.")
+        return transcribe("A translation is made from the audio.")
     if offers is None:
-        return heard("Nobody has looked for captions since the audio was stored.")
+        return transcribe("Captions were not searched for after the audio was stored.")
     language = wanted.language or spoken
     if language is None and wanted.policy == "only":
         language = _only(offers.manual)
     if language is None:
-        return heard("The source does not say which language is spoken.")
+        return transcribe("The source does not state the spoken language.")
     by = "wanted" if wanted.language else "spoken"
     if track := _match(offers.manual, language):
         is_translation = spoken is not None and spoken != language
@@ -125,16 +125,16 @@ def choose_captions(
         reason = f"There are automatic captions in the {by} language, and none made by people."
         return CaptionChoice(reason, "automatic", automatic, language, spoken)
     if automatic:
-        return heard(f"The captions in the {by} language are automatic.")
+        return transcribe(f"The captions in the {by} language are automatic.")
     if _match(offers.translated, language):
-        return heard(f"The captions in the {by} language are translated by a machine.")
-    return heard(f"The source has no captions in the {by} language.")
+        return transcribe(f"The captions in the {by} language are machine translations.")
+    return transcribe(f"The source has no captions in the {by} language.")
 
 
 def _match(tracks: Iterable[str], code: str) -> str | None:
     """Return the track with the code itself, else the shortest one of its language."""
-    found = [track for track in tracks if primary_language(track) == primary_language(code)]
-    return min(found, key=lambda track: (track.lower() != code.lower(), len(track)), default=None)
+    matches = [track for track in tracks if primary_language(track) == primary_language(code)]
+    return min(matches, key=lambda track: (track.lower() != code.lower(), len(track)), default=None)
 
 
 def _only(tracks: Iterable[str]) -> str | None:

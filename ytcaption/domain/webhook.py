@@ -16,7 +16,7 @@ EventType = Literal[
     "transcription.canceled",
 ]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
-ENDINGS: tuple[EventType, ...] = EVENT_TYPES[-3:]
+DEFAULT_WEBHOOK_EVENTS: tuple[EventType, ...] = EVENT_TYPES[-3:]
 """Events that are sent by default; the default of migration 0004."""
 
 PING = "webhook.ping"

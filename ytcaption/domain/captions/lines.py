@@ -6,7 +6,7 @@ from ytcaption.domain.captions.breaks import Break
 from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.captions.units import CaptionUnit
 
-_UNEVEN = 24.0  # a line far from its ideal length; on the scale of `caption_breaks`
+_UNEVEN = 24.0  # a line far from its ideal length; on the scale of `breaks`
 _BOTTOM_HEAVY = 0.1  # by this share the last line is longer than the first
 
 

@@ -173,5 +173,5 @@ def _line(parts: list[tuple[str, float | None]]) -> TrackLine:
 
 def _seconds(parts: tuple[str | None, ...]) -> float:
     hours, minutes, seconds, fraction = parts
-    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
-    return whole + int((fraction or "0").ljust(3, "0")) / 1000
+    seconds_only = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    return seconds_only + int((fraction or "0").ljust(3, "0")) / 1000

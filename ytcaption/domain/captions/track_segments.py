@@ -124,11 +124,11 @@ def _repeated(before: TrackCue, cue: TrackCue) -> int:
     lines = [_texts(line) for line in cue.lines]
     timed = [any(word.start_s is not None for word in line) for line in cue.lines]
     for count in range(min(len(shown), len(lines)), 0, -1):
-        *whole, last = shown[-count:]
-        if any(timed[:count]) or lines[: count - 1] != whole:
+        *complete, last = shown[-count:]
+        if any(timed[:count]) or lines[: count - 1] != complete:
             continue
         if lines[count - 1][: len(last)] == last:
-            return sum(map(len, whole)) + len(last)
+            return sum(map(len, complete)) + len(last)
     return 0
 
 
@@ -140,9 +140,9 @@ def _words(lines: Iterable[TrackLine]) -> TrackLine:
     """Return all words of the lines, as if written on one line."""
     words: list[TrackWord] = []
     for line in lines:
-        for place, word in enumerate(line):
+        for index, word in enumerate(line):
             joined = bool(words) and needs_no_space(words[-1].text, word.text)
-            apart = place == 0 and bool(words) and not joined
+            apart = index == 0 and bool(words) and not joined
             words.append(TrackWord(f" {word.text}", word.start_s) if apart else word)
     return tuple(words)
 
@@ -163,7 +163,7 @@ def _once(cues: Sequence[TrackCue]) -> list[TrackCue]:
 class _Known:
     """A time that the track states: of the word at this index, or of the end."""
 
-    place: int
+    index: int
     time_s: float
 
 
@@ -172,16 +172,16 @@ def _timed(cue: TrackCue, end_s: float) -> tuple[Word, ...]:
     words = cue.lines[0]
     first = words[0].start_s
     known = [_Known(0, cue.start_s if first is None else min(max(first, cue.start_s), end_s))]
-    for place, word in enumerate(words[1:], 1):
+    for index, word in enumerate(words[1:], 1):
         if word.start_s is not None and known[-1].time_s <= word.start_s <= end_s:
-            known.append(_Known(place, word.start_s))
+            known.append(_Known(index, word.start_s))
     has_times = any(word.start_s is not None for word in words)
     last = known[-1]
     if has_times:
-        end_s = min(end_s, last.time_s + _LONGEST_WORD_S * (len(words) - last.place))
+        end_s = min(end_s, last.time_s + _LONGEST_WORD_S * (len(words) - last.index))
     timed: list[Word] = []
     for here, there in pairwise([*known, _Known(len(words), end_s)]):
-        span = words[here.place : there.place]
+        span = words[here.index : there.index]
         letters = [max(len(word.text.strip()), 1) for word in span]
         step_s = (there.time_s - here.time_s) / sum(letters)
         at_s = here.time_s

@@ -147,10 +147,10 @@ def _check_expression(name: str, expression: str) -> None:
     try:
         _expression(expression)
     except (re2.error, UnicodeError) as error:
-        said = error.args[0] if error.args else ""
-        said = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        detail = error.args[0] if error.args else ""
+        detail = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
         raise InvalidOption(
-            f"{name} is no regular expression that can be used: {said}. RE2's syntax is meant, "
+            f"{name} is no regular expression that can be used: {detail}. RE2's syntax is meant, "
             "which has no look-around and no back-references; 'part [0-9]+|trailer' is one."
         ) from error
 

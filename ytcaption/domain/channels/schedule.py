@@ -45,12 +45,12 @@ class Schedule:
         """Return JSON values, set ones only."""
         return {name: value for name, value in vars(self).items() if value and name in _FIELDS}
 
-    def next_after(self, moment: datetime) -> datetime:
+    def next_after(self, after: datetime) -> datetime:
         """Return the first time after a time-zone aware one, in UTC."""
         if self.cron is None:
             assert self.every_s is not None
-            return moment.astimezone(UTC) + timedelta(seconds=self.every_s)
-        return next(CronSim(self.cron, moment.astimezone(self._zone))).astimezone(UTC)
+            return after.astimezone(UTC) + timedelta(seconds=self.every_s)
+        return next(CronSim(self.cron, after.astimezone(self._zone))).astimezone(UTC)
 
     @property
     def text(self) -> str:
@@ -99,15 +99,15 @@ def checked_schedule(
     except (CronSimError, StopIteration) as error:
         what = f": {error}" if str(error) else ""
         raise InvalidOption(
-            f"The cron expression '{fields[:60]}' never comes to pass{what}. "
+            f"The cron expression '{fields[:60]}' never occurs{what}. "
             "'30 6 * * 1-5' is 6:30 from Monday to Friday."
         ) from error
     return schedule
 
 
 def _seconds(every: str) -> float:
-    found = _EVERY.fullmatch(every.strip().lower())
-    seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
+    match = _EVERY.fullmatch(every.strip().lower())
+    seconds = int(match[1]) * _UNITS_S[match[2]] if match else 0
     if not SHORTEST_S <= seconds <= LONGEST_S:
         raise InvalidOption(
             f"'{every[:40]}' is no interval from 1m to 366d. Write a number and its unit: "

@@ -83,7 +83,7 @@ def _decoded(data: bytes) -> str:
     except LookupError:
         text = data.decode("utf-8-sig", "replace")
     if "\x00" in text:
-        raise InvalidOption("This file is no text. Give OPML, CSV, JSON, or a link a line.")
+        raise InvalidOption("This file is not text. Give OPML, CSV, JSON, or one link per line.")
     return text
 
 
@@ -132,10 +132,10 @@ def _from_csv(lines: Iterable[str]) -> Iterator[ListedChannel]:
     """Read line by line, so that a missing quotation mark costs one line and not the rest."""
     for number, line in enumerate(lines, 1):
         row = next(csv.reader([line]), []) if number > 1 else []
-        places = [place for place, cell in enumerate(row) if "://" in cell]
-        if places:
-            title = "".join(row[places[0] + 1 : places[0] + 2]).removeprefix("'")
-            yield ListedChannel(number, row[places[0]].strip(), title or None)
+        positions = [position for position, cell in enumerate(row) if "://" in cell]
+        if positions:
+            title = "".join(row[positions[0] + 1 : positions[0] + 2]).removeprefix("'")
+            yield ListedChannel(number, row[positions[0]].strip(), title or None)
         elif any(cell.strip() for cell in row):
             yield ListedChannel(number, line.strip())
 
@@ -158,8 +158,8 @@ def spelled_out(name: str) -> str:
 
 
 def _from_json(text: str) -> list[ListedChannel]:
-    found = [pair for document in _documents(text) for pair in _named(document)]
-    return [ListedChannel(place, url, title) for place, (url, title) in enumerate(found, 1)]
+    pairs = [pair for document in _documents(text) for pair in _named(document)]
+    return [ListedChannel(position, url, title) for position, (url, title) in enumerate(pairs, 1)]
 
 
 def _documents(text: str) -> Iterator[Any]:

@@ -43,10 +43,10 @@ class Upstream:
                 password.
         """
         parts = [part.strip() for part in text.split(",") if part.strip()]
-        found = [cls._parse(part, number) for number, part in enumerate(parts, start=1)]
-        if len({each.name for each in found}) < len(found):
+        proxies = [cls._parse(part, number) for number, part in enumerate(parts, start=1)]
+        if len({each.name for each in proxies}) < len(proxies):
             raise ValueError("the same proxy is listed twice")
-        return tuple(found)
+        return tuple(proxies)
 
     @classmethod
     def _parse(cls, text: str, number: int) -> "Upstream":

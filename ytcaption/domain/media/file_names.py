@@ -48,8 +48,8 @@ def free_name(name: str, taken: Container[str]) -> str:
     Args:
         taken: existing names, as `same_file` returns them.
     """
-    found, number = name, 1
-    while same_file(found) in taken:
+    candidate, number = name, 1
+    while same_file(candidate) in taken:
         number += 1
-        found = f"{name} ({number})"
-    return found
+        candidate = f"{name} ({number})"
+    return candidate

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
-RestCode = Literal["quiet_hours", "bytes_a_day", "pause"]
+CoolDownCode = Literal["quiet_hours", "bytes_a_day", "pause"]
 
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 _SITE = re.compile(r"[a-z0-9.\-\[\]:]+")
@@ -43,13 +43,13 @@ class PerSite(Generic[T]):
         """
         value, others = none, {}
         for part in filter(None, (part.strip() for part in text.split(","))):
-            site, equals, said = part.rpartition("=")
+            site, equals, text_value = part.rpartition("=")
             if not equals:
-                value = read(said)
+                value = read(text_value)
             elif _SITE.fullmatch(site.strip().lower()):
-                others[site.strip().lower()] = read(said.strip())
+                others[site.strip().lower()] = read(text_value.strip())
             else:
-                raise ValueError(f"'{site}' is no site; write youtube.com={said}")
+                raise ValueError(f"'{site}' is not a site; write youtube.com={text_value}")
         return cls(value, others)
 
 
@@ -70,21 +70,21 @@ class QuietHours:
         """
         match = _HOURS.fullmatch(text)
         if match is None or match.group(1, 2) == match.group(3, 4):
-            raise ValueError(f"'{text}' are no hours; write 23:30-06:00")
+            raise ValueError(f"'{text}' is not a range of hours; write 23:30-06:00")
         hours = [int(part) for part in match.groups()]
         return cls(time(hours[0], hours[1]), time(hours[2], hours[3]))
 
-    def contain(self, moment: datetime, zone: tzinfo) -> bool:
+    def contain(self, at: datetime, zone: tzinfo) -> bool:
         """Return whether the time in the zone lies within the hours, the end excluded."""
-        at = moment.astimezone(zone).time()
+        clock = at.astimezone(zone).time()
         if self.start < self.end:
-            return self.start <= at < self.end
-        return at >= self.start or at < self.end
+            return self.start <= clock < self.end
+        return clock >= self.start or clock < self.end
 
-    def end_after(self, moment: datetime, zone: tzinfo) -> datetime:
-        """Return the first time after `moment`, in UTC, at which they end, across changes of
+    def end_after(self, at: datetime, zone: tzinfo) -> datetime:
+        """Return the first time after `at`, in UTC, at which they end, across changes of
         summer time."""
-        day = moment.astimezone(zone).date()
+        day = at.astimezone(zone).date()
         ends = (
             datetime.combine(day + timedelta(days), self.end, zone)
             .replace(fold=fold)
@@ -92,7 +92,7 @@ class QuietHours:
             for days in range(-1, 4)
             for fold in (0, 1)
         )
-        return min(end for end in ends if end > moment and not self.contain(end, zone))
+        return min(end for end in ends if end > at and not self.contain(end, zone))
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class CoolDown:
         until: None: until the running download has ended.
     """
 
-    code: RestCode
+    code: CoolDownCode
     until: datetime | None
 
 
@@ -162,23 +162,23 @@ class Pacing:
         quiet = self.quiet_hours.of(site)
         return quiet is not None and quiet.contain(now, self.zone)
 
-    def rest(self, site: str, use: SiteUse, now: datetime) -> CoolDown | None:
+    def cool_down(self, site: str, use: SiteUse, now: datetime) -> CoolDown | None:
         """Return why no bulk download from the site may start now, the longest reason; None: one
         may."""
-        rests: list[tuple[RestCode, datetime]] = []
+        waits: list[tuple[CoolDownCode, datetime]] = []
         quiet = self.quiet_hours.of(site)
         if quiet is not None and self.is_quiet(site, now):
-            rests.append(("quiet_hours", quiet.end_after(now, self.zone)))
+            waits.append(("quiet_hours", quiet.end_after(now, self.zone)))
         allowed = self.bytes_per_day.of(site)
         if allowed and use.bytes_today >= allowed:
             tomorrow = datetime.combine(
                 self.day(now).date() + timedelta(1), time(), self.zone
             ).astimezone(UTC)
-            rests.append(("bytes_a_day", tomorrow))
+            waits.append(("bytes_a_day", tomorrow))
         if self.is_one_by_one(site) and use.next_at is not None and use.next_at > now:
-            rests.append(("pause", use.next_at))
-        if rests:
-            code, until = max(rests, key=lambda each: each[1])
+            waits.append(("pause", use.next_at))
+        if waits:
+            code, until = max(waits, key=lambda each: each[1])
             return CoolDown(code, until)
         return CoolDown("pause", None) if self.is_one_by_one(site) and use.is_busy else None
 
@@ -198,7 +198,7 @@ def not_negative(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise ValueError(f"'{text}' is no number of 0 or more")
+        raise ValueError(f"'{text}' is not a number of 0 or more")
     return number
 
 

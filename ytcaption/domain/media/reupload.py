@@ -33,16 +33,16 @@ def changed(before: AudioFacts, now: AudioFacts) -> str | None:
     if before.sha256 and now.sha256:
         if before.sha256 == now.sha256:
             return None
-        return f"The file is another one{_grown(before.duration_s, now.duration_s)}."
+        return f"The file has changed{_grown(before.duration_s, now.duration_s)}."
     if before.duration_s and now.duration_s:
         allowed_s = max(_DURATION_S, _DURATION_SHARE * before.duration_s)
         if abs(now.duration_s - before.duration_s) <= allowed_s:
             return None
-        return f"It is another length{_grown(before.duration_s, now.duration_s)}."
+        return f"The length has changed{_grown(before.duration_s, now.duration_s)}."
     if before.size_bytes and now.size_bytes:
         if abs(now.size_bytes - before.size_bytes) <= _SIZE_SHARE * before.size_bytes:
             return None
-        return f"It is another size: {before.size_bytes:,} bytes, now {now.size_bytes:,}."
+        return f"The size has changed: {before.size_bytes:,} bytes, now {now.size_bytes:,}."
     return None
 
 

@@ -94,7 +94,7 @@ def parse_url(text: str) -> WebUrl:
         raise InvalidUrl(f"The link is longer than {MAX_URL_LENGTH:,} characters.")
     if any(unicodedata.category(character)[0] in "CZ" for character in text) or "\\" in text:
         raise InvalidUrl(
-            "The link holds a space, a backslash or an invisible character. "
+            "The link contains a space, a backslash or an invisible character. "
             "Give one http or https URL."
         )
     scheme = _SCHEME.match(text)
@@ -108,7 +108,7 @@ def parse_url(text: str) -> WebUrl:
     except ValueError:
         raise InvalidUrl("The link is malformed: its host or port cannot be read.") from None
     if "@" in split.netloc:
-        raise InvalidUrl("The link holds a user name or password. Give it without.")
+        raise InvalidUrl("The link contains a user name or password. Give it without.")
     if not split.hostname or port == 0:
         raise InvalidUrl("The link names no host. Give a URL such as https://example.com/talk.mp3.")
     name = split.scheme.lower()
@@ -126,13 +126,13 @@ def parse_url(text: str) -> WebUrl:
 
 def _no_url(text: str, scheme: str) -> str:
     if text.startswith(":") or _KEYWORD.fullmatch(scheme):
-        return "Searches and yt-dlp's keywords are no links. Give the URL of one video."
+        return "Searches and yt-dlp's keywords are not links. Give the URL of one video."
     if scheme and "." not in scheme:
         return f"Links of the kind {scheme[:20]}: are not opened. Give an http or https URL."
     full = (
         f"https://{text[:60]}" if "." in text.partition("/")[0] else "https://example.com/talk.mp3"
     )
-    return f"This is no http or https URL. Give it in full, such as {full}"
+    return f"This is not an http or https URL. Give it in full, such as {full}"
 
 
 def _canonical_host(host: str) -> str:

@@ -29,7 +29,7 @@ def clips(transcript: Transcript, *, min_s: float, max_s: float) -> list[Clip]:
     Segments shorter than `min_s`, and those that cannot be cut to `max_s`, are left out.
     """
     parts = [part for segment in transcript.segments for part in _parts(segment, max_s)]
-    found = []
+    result = []
     for index, (start_s, end_s, text) in enumerate(parts):
         before_s = parts[index - 1][1] if index else 0.0
         after_s = parts[index + 1][0] if index + 1 < len(parts) else transcript.duration_s
@@ -40,8 +40,8 @@ def clips(transcript: Transcript, *, min_s: float, max_s: float) -> list[Clip]:
         )
         clip = padded if padded.duration_s <= max_s else Clip(start_s, end_s, text)
         if text and min_s <= clip.duration_s <= max_s:
-            found.append(clip)
-    return found
+            result.append(clip)
+    return result
 
 
 def _parts(segment: Segment, max_s: float) -> Iterator[tuple[float, float, str]]:
@@ -58,15 +58,15 @@ def _cut(words: Sequence[Word], max_s: float) -> Iterator[Sequence[Word]]:
         yield words
         return
     middle = len(words) / 2
-    place = max(
+    cut = max(
         range(1, len(words)),
         key=lambda at: (
             round(words[at].start_s - words[at - 1].end_s, 2),
             -abs(at - middle),
         ),
     )
-    yield from _cut(words[:place], max_s)
-    yield from _cut(words[place:], max_s)
+    yield from _cut(words[:cut], max_s)
+    yield from _cut(words[cut:], max_s)
 
 
 def _plain(text: str) -> str:

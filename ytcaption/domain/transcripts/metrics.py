@@ -11,7 +11,7 @@ def rtf(processing_s: float, audio_s: float) -> float:
         ValueError: a negative time.
     """
     if processing_s < 0 or audio_s < 0:
-        raise ValueError("times are not negative")
+        raise ValueError("times must not be negative")
     return processing_s / audio_s if audio_s else 0.0
 
 
@@ -57,8 +57,8 @@ def wer(reference: str, hypothesis: str) -> WordErrors:
     """
     from rapidfuzz.distance import Levenshtein
 
-    expected, heard = reference.split(), hypothesis.split()
-    made = Counter(edit.tag for edit in Levenshtein.editops(expected, heard))
-    substitutions, deletions = made["replace"], made["delete"]
+    expected, actual = reference.split(), hypothesis.split()
+    edits = Counter(edit.tag for edit in Levenshtein.editops(expected, actual))
+    substitutions, deletions = edits["replace"], edits["delete"]
     hits = len(expected) - substitutions - deletions
-    return WordErrors(hits, substitutions, deletions, made["insert"])
+    return WordErrors(hits, substitutions, deletions, edits["insert"])

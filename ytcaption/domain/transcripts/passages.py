@@ -49,9 +49,9 @@ def passages(segments: Sequence[Said]) -> Iterator[Passage]:
         while end < len(segments) and segments[end].end_s - start_s <= PASSAGE_S:
             end += 1
         if end > done:
-            said = segments[begin:end]
-            text = " ".join(" ".join(segment.text for segment in said).split())
-            yield Passage(said[0].index, said[-1].index, text)
+            members = segments[begin:end]
+            text = " ".join(" ".join(segment.text for segment in members).split())
+            yield Passage(members[0].index, members[-1].index, text)
             done = end
         begin += 1
         while begin < done and segments[begin].start_s - start_s < STEP_S:
