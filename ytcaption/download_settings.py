@@ -58,7 +58,7 @@ class DownloadChecks(BaseSettings):
     def _are_clients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if not re.fullmatch(r"-?[a-z][a-z0-9_]*", name):
-                raise ValueError(f"'{name}' is no player; write default,mweb")
+                raise ValueError(f"'{name}' is not a player client; write default,mweb")
         return value
 
     @field_validator("po_token_provider", check_fields=False)

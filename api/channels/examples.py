@@ -157,7 +157,9 @@ _OPTIONS_REFUSED = (
     ),
 )
 CHANGE_REFUSED = problem_response(
-    422, ("invalid_url", "This is no http or https URL.", "No URL to call back"), *_OPTIONS_REFUSED
+    422,
+    ("invalid_url", "This is not an http or https URL.", "No URL to call back"),
+    *_OPTIONS_REFUSED,
 )
 _LINK_REFUSED = (
     ("invalid_url", "This is no http or https link.", "Not a link"),

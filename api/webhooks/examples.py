@@ -4,7 +4,7 @@ from api.http.errors import SERVER_DETAIL
 from api.responses import problem_response
 from api.transcriptions.examples import EXAMPLE_ID, EXAMPLE_PATH
 from ytcaption.domain.errors import SecretUnreadable
-from ytcaption.domain.webhook import ENDINGS
+from ytcaption.domain.webhook import DEFAULT_WEBHOOK_EVENTS
 
 _ID = "0198f3f2-9a43-7c1e-8f5d-3b0f6a1f2d11"
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYq="  # noqa: S105 - an example
@@ -15,7 +15,7 @@ WEBHOOK = {
     "owner": "key:mfrggzdfmztwq2lk",
     "url": "https://example.org/hooks/captions",
     "description": "newsroom",
-    "events": list(ENDINGS),
+    "events": list(DEFAULT_WEBHOOK_EVENTS),
     "include": None,
     "enabled": True,
     "disabled_reason": None,
@@ -79,7 +79,7 @@ DISABLED = problem_response(
 INVALID = problem_response(
     422,
     ("invalid_request", "The request is not valid: #/url.", "A field, or the id, is wrong"),
-    ("invalid_url", "This is no http or https URL.", "No URL"),
+    ("invalid_url", "This is not an http or https URL.", "No URL"),
     ("blocked_address", "The link leads to a private address.", "A private address"),
     ("invalid_option", "A secret is whsec_ and 24 to 64 bytes in base64.", "A secret of no use"),
 )

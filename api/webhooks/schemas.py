@@ -11,7 +11,7 @@ from api.transcriptions.request_schemas import MAX_URL_LENGTH
 from resources.webhooks.deliveries import Delivery, Status
 from resources.webhooks.store import Secrets, Webhook
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.domain.webhook import ENDINGS, EventType
+from ytcaption.domain.webhook import DEFAULT_WEBHOOK_EVENTS, EventType
 
 _Url = Annotated[
     str,
@@ -45,7 +45,7 @@ class WebhookCreate(StorableBody):
     """A webhook that is to be made."""
 
     url: _Url
-    events: _Events = list(ENDINGS)  # noqa: RUF012 - pydantic copies it
+    events: _Events = list(DEFAULT_WEBHOOK_EVENTS)  # noqa: RUF012 - pydantic copies it
     include: _Include = None
     description: _Description = ""
     secret: _Secret = None

@@ -88,7 +88,7 @@ def rests(
     """Why bulk work leaves these sites alone, those that it does; kept for readers."""
     found: dict[str, CoolDown] = {}
     for row in _uses(connection, pacing, list(sites), now):
-        rest = pacing.rest(row["site"], _use(row), now)
+        rest = pacing.cool_down(row["site"], _use(row), now)
         if rest is not None:
             found[row["site"]] = rest
         told = (rest.code, rest.until) if rest else (None, None)
@@ -114,7 +114,7 @@ def why_bulk_waits(
     """
     now = moment(connection)
     (use,) = _uses(connection, pacing, [site], now, but=row["id"], only_downloads=True)
-    rest = pacing.rest(site, _use(use), now)
+    rest = pacing.cool_down(site, _use(use), now)
     return SourceThrottled(throttle_message(site, rest.code, rest.until)) if rest else None
 
 

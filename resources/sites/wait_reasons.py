@@ -50,7 +50,7 @@ def throttle_message(site: str, code: str, until: datetime | None) -> str:
     """Why bulk work leaves a site alone.
 
     Args:
-        code: a `RestCode`.
+        code: a `CoolDownCode`.
     """
     if until is None:
         return f"Bulk downloads from {site} are made one after the other, and one is under way."

@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from resources.postgres.connection import Postgres
-from ytcaption.domain.event_projection import Happened, Projection, apply
+from ytcaption.domain.event_projection import Projection, RecordedEvent, apply
 
 BATCH = 500
 """Transcriptions that are compared at a time, and events that are fetched."""
@@ -122,8 +122,8 @@ def _replayed(connection: Connection[DictRow]) -> Iterator[Replayed]:
             yield Replayed(id, row, count)
 
 
-def _happened(event: DictRow) -> Happened:
-    return Happened(
+def _happened(event: DictRow) -> RecordedEvent:
+    return RecordedEvent(
         event["event_type"], event["timestamp"], event["media_id"], event["run_id"], event["data"]
     )
 

@@ -1,4 +1,4 @@
-"""Who asks, and what they may."""
+"""Who makes a request, and what they may do."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -9,17 +9,17 @@ Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 LOCAL_OWNER = "local"
-"""Of requests on an installation where nobody has to say who they are."""
+"""Owner of requests on an installation without authentication."""
 
 
 def owner_code(owner: str) -> str:
-    """An owner as events may name them, for ever: a JWT's issuer and subject by their hash."""
+    """Return the owner as events name them for ever: a JWT's issuer and subject by their hash."""
     return f"jwt-{short_hash(owner.encode())}" if owner.startswith("jwt:") else owner
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one caller may take; None is any number.
+    """The limits of one caller; None: no limit.
 
     Attributes:
         concurrent_transcriptions: queued and running at the same time.
@@ -33,12 +33,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody at the door.
+    """The person or program that makes a request.
 
     Attributes:
-        owner: whose their requests are: `local`, `key:<id>` or `jwt:<issuer>:<subject>`.
+        owner: of their requests: `local`, `key:<id>` or `jwt:<issuer>:<subject>`.
         scopes: `read` their own, `write` requests, `admin` everything of everybody.
-        key_id: of the API key, where they came with one.
+        key_id: of the API key, if they used one.
     """
 
     owner: str
@@ -47,14 +47,14 @@ class Caller:
     key_id: str | None = None
 
     def may(self, scope: Scope) -> bool:
-        """Whether they have a scope; `admin` has all of them."""
+        """Return whether the caller has a scope; `admin` has all of them."""
         return scope in self.scopes or "admin" in self.scopes
 
     @property
     def sees_only(self) -> str | None:
-        """The owner whose transcriptions they see; None: everybody's."""
+        """The owner whose transcriptions the caller sees; None: everybody's."""
         return None if "admin" in self.scopes else self.owner
 
 
 LOCAL = Caller(LOCAL_OWNER, frozenset(SCOPES))
-"""Everybody on this machine, as long as no keys exist (rule 21)."""
+"""Everybody on this machine, as long as no keys exist."""

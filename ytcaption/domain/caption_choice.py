@@ -1,4 +1,4 @@
-"""Which captions of the source are taken, if any, and why.
+"""Decide which captions of the source are used, if any, and why.
 
 choose_captions(CaptionsWanted("prefer", language="de"), "en", CaptionOffers(manual=("de",)))
 """
@@ -8,23 +8,23 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 CaptionsPolicy = Literal["prefer", "prefer_any", "never", "only"]
-"""`prefer`: captions that people have made, else the audio is heard; `prefer_any`: automatic ones,
-too; `never`: the audio is heard; `only`: captions of either kind, or a failure."""
+"""`prefer`: captions that people made, else the audio is transcribed; `prefer_any`: automatic ones,
+too; `never`: the audio is transcribed; `only`: captions of either kind, or a failure."""
 
 TrackKind = Literal["manual", "automatic", "translated"]
-"""`translated`: of what is said in another language, by people; what machines have translated is
-known as such and never taken."""
+"""`translated`: into another language than the spoken one, by people. Machine translations are
+recognised and never used."""
 
 _SAME_LANGUAGE = {"iw": "he", "in": "id", "ji": "yi", "jv": "jw", "nb": "no", "fil": "tl"}
-"""Codes that sites use -> Whisper's."""
+"""Codes that sites use, with Whisper's."""
 
 
 @dataclass(frozen=True)
 class CaptionsWanted:
-    """What somebody asks for.
+    """What a request says about captions.
 
     Attributes:
-        language: Whisper's code; None: the one that is spoken.
+        language: Whisper's code; None: the spoken language.
         task: a translation is made from the audio.
     """
 
@@ -35,12 +35,12 @@ class CaptionsWanted:
 
 @dataclass(frozen=True)
 class CaptionOffers:
-    """The tracks of a media, each by the code that its source has for it, such as `en-US`.
+    """The tracks of a media, each by its source's code, such as `en-US`.
 
     Attributes:
         manual: made by people.
-        automatic: what the source's own machine has heard.
-        translated: what a machine has made of another track.
+        automatic: made by the source's own speech recognition.
+        translated: translated by a machine from another track.
     """
 
     manual: tuple[str, ...] = ()
@@ -49,19 +49,19 @@ class CaptionOffers:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Iterable[str]]) -> Self:
-        """The inverse of `dataclasses.asdict`, from JSON too."""
+        """Parse the output of `dataclasses.asdict`, also after JSON."""
         return cls(**{name: tuple(codes) for name, codes in values.items()})
 
 
 @dataclass(frozen=True)
 class CaptionChoice:
-    """What came of looking for captions.
+    """The decision about captions.
 
     Attributes:
-        kind: None: there are none to take, so that the audio is heard.
-        track: the code that the source has for it.
+        kind: None: there are none to use, so the audio is transcribed.
+        track: the source's code of the track.
         language: of the text, Whisper's code.
-        spoken_language: Whisper's code, as far as the source tells.
+        spoken_language: Whisper's code, as far as the source states it.
         reason: for a person.
     """
 
@@ -77,12 +77,13 @@ class CaptionChoice:
         return "automatic" if self.kind == "automatic" else "manual"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         return asdict(self)
 
 
 def primary_language(code: str | None) -> str | None:
-    """Whisper's code: `en` of `en-US` or `en-orig`; None of `und`, which says nothing."""
+    """Return Whisper's code: `en` for `en-US` or `en-orig`; None for `und`, which is
+    undetermined."""
     primary = (code or "").replace("_", "-").partition("-")[0].lower()
     return _SAME_LANGUAGE.get(primary, primary) if primary not in ("", "und") else None
 
@@ -90,28 +91,28 @@ def primary_language(code: str | None) -> str | None:
 def choose_captions(
     wanted: CaptionsWanted, spoken: str | None, offers: CaptionOffers | None
 ) -> CaptionChoice:
-    """The captions to take.
+    """Choose the captions to use.
 
     Args:
         spoken: the language of the media, as its source states it.
-        offers: None: nobody knows what there is.
+        offers: None: the tracks are unknown.
     """
     spoken = primary_language(spoken) or _only(offers.automatic if offers else ())
 
-    def heard(reason: str) -> CaptionChoice:
+    def transcribe(reason: str) -> CaptionChoice:
         return CaptionChoice(reason, spoken_language=spoken)
 
     if wanted.policy == "never":
-        return heard("Captions are not wanted.")
+        return transcribe("Captions are not wanted.")
     if wanted.task == "translate":
-        return heard("A translation is made from the audio.")
+        return transcribe("A translation is made from the audio.")
     if offers is None:
-        return heard("Nobody has looked for captions since the audio was stored.")
+        return transcribe("Captions were not searched for after the audio was stored.")
     language = wanted.language or spoken
     if language is None and wanted.policy == "only":
         language = _only(offers.manual)
     if language is None:
-        return heard("The source does not say which language is spoken.")
+        return transcribe("The source does not state the spoken language.")
     by = "wanted" if wanted.language else "spoken"
     if track := _match(offers.manual, language):
         is_translation = spoken is not None and spoken != language
@@ -124,19 +125,19 @@ def choose_captions(
         reason = f"There are automatic captions in the {by} language, and none made by people."
         return CaptionChoice(reason, "automatic", automatic, language, spoken)
     if automatic:
-        return heard(f"The captions in the {by} language are automatic.")
+        return transcribe(f"The captions in the {by} language are automatic.")
     if _match(offers.translated, language):
-        return heard(f"The captions in the {by} language are translated by a machine.")
-    return heard(f"The source has no captions in the {by} language.")
+        return transcribe(f"The captions in the {by} language are machine translations.")
+    return transcribe(f"The source has no captions in the {by} language.")
 
 
 def _match(tracks: Iterable[str], code: str) -> str | None:
-    """The track of the code itself, else the shortest of its language."""
-    found = [track for track in tracks if primary_language(track) == primary_language(code)]
-    return min(found, key=lambda track: (track.lower() != code.lower(), len(track)), default=None)
+    """Return the track with the code itself, else the shortest one of its language."""
+    matches = [track for track in tracks if primary_language(track) == primary_language(code)]
+    return min(matches, key=lambda track: (track.lower() != code.lower(), len(track)), default=None)
 
 
 def _only(tracks: Iterable[str]) -> str | None:
-    """The language that all tracks are in."""
+    """Return the one language of all tracks, if there is only one."""
     languages = {primary_language(track) for track in tracks}
     return languages.pop() if len(languages) == 1 else None

@@ -1,13 +1,13 @@
-"""Every error a user can meet.
+"""The errors that users can meet.
 
 YtcaptionError
-├── InputError            what was asked cannot be done; asking again changes nothing
+├── InputError            the request cannot be carried out; repeating it changes nothing
 │   ├── InvalidUrl, UnsupportedSite, BlockedAddress, PlaylistUrl, SingleMedia
 │   ├── UnknownModel, UnknownLanguage, InvalidOption, FileUnreadable, InvalidCursor
 │   ├── InvalidSearch, SearchTooBroad
 │   ├── UploadTooLarge, MalformedUpload, IdempotencyMismatch
 │   └── OptionsMismatch
-├── SourceError           the site or server did not give the media
+├── SourceError           the site or server did not deliver the media
 │   ├── MediaNotFound, LiveNotOver, DrmProtected
 │   ├── MediaPrivate: MediaMembersOnly
 │   ├── MediaRemoved: MediaCopyright
@@ -16,27 +16,27 @@ YtcaptionError
 │   ├── PoTokenMissing, JsRuntimeMissing
 │   ├── SourceBlocked, SourceUnavailable                                      (retryable)
 │   └── ProxyUnavailable, DownloadCrashed                                     (retryable)
-├── AudioError            the bytes are no audio that can be heard
+├── AudioError            the bytes hold no audio that can be transcribed
 │   └── EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable
 ├── ModelError            the weights
 │   └── ModelUnavailable (retryable), ModelCorrupt
-├── StorageError          where things are kept
+├── StorageError          databases and stores
 │   └── DiskFull (retryable), ObjectNotFound, ObjectCorrupt, ObjectStoreUnavailable (retryable),
 │       DatabaseUnavailable (retryable), LakeUnavailable (retryable),
 │       DagsterUnavailable (retryable), SecretUnreadable
-├── StateError            the request is not in the state this needs
+├── StateError            the state does not allow the operation
 │   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy, ResultNotReady
 │   ├── AlreadyCompleted, ReportNotFound
 │   ├── WebhookNotFound, DeliveryNotFound, WebhookDisabled, TooManyWebhooks
 │   ├── ChannelNotFound, ChannelBusy (retryable)
 │   ├── ClaimLost
-│   │   ├── SourcePaused (retryable): SourceResting
+│   │   ├── SourcePaused (retryable): SourceThrottled
 │   │   └── TookTooLong
 │   └── IntakePaused (retryable)
-├── AccessError           who asks may not
+├── AccessError           the caller may not do this
 │   ├── Unauthenticated, Forbidden, ApiKeyNotFound
 │   └── RateLimited (retryable), QuotaExceeded (retryable)
-├── QueryError            analytics SQL that is refused or fails
+├── QueryError            analytics SQL that was refused or failed
 │   └── ViewNotFound
 └── SetupError            this machine is not ready: port, home, second `up`, Postgres
 
@@ -50,10 +50,10 @@ from typing import ClassVar
 
 
 class YtcaptionError(Exception):
-    """Root of all errors that a user is told about.
+    """Root of all errors that are reported to users.
 
     Attributes:
-        retry_after_s: whoever refused wants to be asked no sooner; None: they did not say.
+        retry_after_s: the earliest retry that the refusing side requested; None: it requested none.
     """
 
     code: ClassVar[str] = "error"
@@ -67,14 +67,14 @@ class YtcaptionError(Exception):
 
     @classmethod
     def kinds(cls) -> "Iterator[type[YtcaptionError]]":
-        """This class and all below it, those that are more general first."""
+        """Yield this class and all below it, general ones first."""
         yield cls
         for each in cls.__subclasses__():
             yield from each.kinds()
 
 
 class InputError(YtcaptionError):
-    """What was asked cannot be done."""
+    """The request cannot be carried out."""
 
     code = "invalid_input"
 
@@ -86,7 +86,7 @@ class InvalidUrl(InputError):
 
 
 class UnsupportedSite(InputError):
-    """The host is on no site list and the URL is no media file."""
+    """The host is not on the site list and the URL is no media file."""
 
     code = "unsupported_site"
 
@@ -104,7 +104,7 @@ class PlaylistUrl(InputError):
 
 
 class SingleMedia(InputError):
-    """The URL is one media, and no list that a channel could be."""
+    """The URL is one media, not a list that could be a channel."""
 
     code = "single_media"
 
@@ -134,73 +134,73 @@ class FileUnreadable(InputError):
 
 
 class InvalidCursor(InputError):
-    """A page that no list of ours has given."""
+    """A page cursor that no list returned."""
 
     code = "invalid_cursor"
 
 
 class InvalidSearch(InputError):
-    """What is looked for is nothing, or too much at once."""
+    """The search is empty, or has too many terms."""
 
     code = "invalid_search"
 
 
 class SearchTooBroad(InputError):
-    """It finds so much that looking through it takes too long."""
+    """The search matches so much that reading it takes too long."""
 
     code = "search_too_broad"
 
 
 class SemanticUnavailable(InputError):
-    """Semantic search is not installed here, or its database cannot do it."""
+    """Semantic search is not installed here, or the database does not support it."""
 
     code = "semantic_unavailable"
 
 
 class UploadTooLarge(InputError):
-    """More bytes than an upload may have."""
+    """The upload has more bytes than allowed."""
 
     code = "upload_too_large"
 
 
 class MalformedUpload(InputError):
-    """A form that cannot be taken apart, or not all of one."""
+    """The form cannot be parsed, or is incomplete."""
 
     code = "malformed_upload"
 
 
 class IdempotencyMismatch(InputError):
-    """One Idempotency-Key, two different bodies."""
+    """One Idempotency-Key with two different bodies."""
 
     code = "idempotency_mismatch"
 
 
 class OptionsMismatch(InputError):
-    """One id, two sets of options: never shared."""
+    """One id with two sets of options, which is never shared."""
 
     code = "options_mismatch"
 
 
 class SourceError(YtcaptionError):
-    """The site or server did not give the media."""
+    """The site or server did not deliver the media."""
 
     code = "source_error"
 
 
 class MediaNotFound(SourceError):
-    """404 and the like."""
+    """404, 410 and similar answers."""
 
     code = "media_not_found"
 
 
 class MediaPrivate(SourceError):
-    """Private, or shown after a login only."""
+    """Private, or shown only after a login."""
 
     code = "media_private"
 
 
 class MediaMembersOnly(MediaPrivate):
-    """For members, subscribers or paying customers."""
+    """For members, subscribers or paying customers only."""
 
     code = "media_members_only"
 
@@ -212,25 +212,25 @@ class MediaRemoved(SourceError):
 
 
 class MediaCopyright(MediaRemoved):
-    """Taken down for a claim of copyright."""
+    """Taken down after a copyright claim."""
 
     code = "media_copyright"
 
 
 class MediaRestricted(SourceError):
-    """Withheld, for legal reasons and the like."""
+    """Withheld, for legal or similar reasons."""
 
     code = "media_restricted"
 
 
 class MediaAgeRestricted(MediaRestricted):
-    """For adults with an account."""
+    """For adults with an account only."""
 
     code = "media_age_restricted"
 
 
 class MediaRegionRestricted(MediaRestricted):
-    """Not for the country of this machine."""
+    """Not available in the country of this machine."""
 
     code = "media_region_restricted"
 
@@ -260,19 +260,20 @@ class MediaTooLong(SourceError):
 
 
 class CaptionsUnavailable(SourceError):
-    """Captions alone were wanted, and there are none to take."""
+    """Only captions were requested, and there are none."""
 
     code = "captions_unavailable"
 
 
 class PoTokenMissing(SourceError):
-    """YouTube gives its media only to those who prove to be a browser."""
+    """YouTube requires a proof-of-origin token."""
 
     code = "po_token_missing"
 
 
 class JsRuntimeMissing(SourceError):
-    """The site's player must be run to find its media, and cannot be here."""
+    """Finding the media requires running the site's player, for which this machine has no
+    runtime."""
 
     code = "js_runtime_missing"
 
@@ -292,21 +293,21 @@ class SourceUnavailable(SourceError):
 
 
 class ProxyUnavailable(SourceError):
-    """A proxy that the operator has set does not work: a fault of ours, not of the site."""
+    """The operator's proxy does not work; the site is not at fault."""
 
     code = "proxy_unavailable"
     retryable = True
 
 
 class DownloadCrashed(SourceError):
-    """yt-dlp's process died: a fault of ours, not of the site."""
+    """yt-dlp's process died; the site is not at fault."""
 
     code = "download_crashed"
     retryable = True
 
 
 class AudioError(YtcaptionError):
-    """The bytes are no audio that can be heard."""
+    """The bytes hold no audio that can be transcribed."""
 
     code = "audio_error"
 
@@ -318,13 +319,13 @@ class EmptyFile(AudioError):
 
 
 class NotMedia(AudioError):
-    """No container that PyAV reads."""
+    """Not a container that PyAV reads."""
 
     code = "not_media"
 
 
 class NoAudioTrack(AudioError):
-    """Media without sound."""
+    """Media without an audio track."""
 
     code = "no_audio_track"
 
@@ -342,26 +343,26 @@ class AudioUndecodable(AudioError):
 
 
 class ModelError(YtcaptionError):
-    """The weights."""
+    """An error of the model's weights."""
 
     code = "model_error"
 
 
 class ModelUnavailable(ModelError):
-    """No source of the weights can be reached."""
+    """The weights cannot be fetched from any source."""
 
     code = "model_unavailable"
     retryable = True
 
 
 class ModelCorrupt(ModelError):
-    """The weights are not the ones that were pinned."""
+    """The weights do not match the pinned hash."""
 
     code = "model_corrupt"
 
 
 class StorageError(YtcaptionError):
-    """Where things are kept."""
+    """An error of a database or store."""
 
     code = "storage_error"
 
@@ -374,13 +375,13 @@ class DiskFull(StorageError):
 
 
 class ObjectNotFound(StorageError):
-    """No such key in the object store."""
+    """The object store has no such key."""
 
     code = "object_not_found"
 
 
 class ObjectCorrupt(StorageError):
-    """The bytes are not those that were written."""
+    """The bytes differ from those that were written."""
 
     code = "object_corrupt"
 
@@ -414,25 +415,25 @@ class LakeUnavailable(StorageError):
 
 
 class SecretUnreadable(StorageError):
-    """What is encrypted in the database was so with another key."""
+    """A secret in the database was encrypted with another key."""
 
     code = "secret_unreadable"
 
 
 class StateError(YtcaptionError):
-    """The transcription is not in the state this needs."""
+    """The transcription's state does not allow the operation."""
 
     code = "state_error"
 
 
 class TranscriptionNotFound(StateError):
-    """No such id."""
+    """There is no transcription with this id."""
 
     code = "transcription_not_found"
 
 
 class TranscriptionErased(StateError):
-    """It was there, and somebody had it erased."""
+    """The transcription was erased."""
 
     code = "transcription_erased"
 
@@ -444,31 +445,31 @@ class TranscriptionBusy(StateError):
 
 
 class AlreadyCompleted(StateError):
-    """There is a result, and nobody said that it is to be made anew."""
+    """There is a result, and the request does not ask to replace it."""
 
     code = "already_completed"
 
 
 class ResultNotReady(StateError):
-    """Not completed, so there is no result."""
+    """The transcription is not completed, so there is no result."""
 
     code = "result_not_ready"
 
 
 class ReportNotFound(StateError):
-    """No report of the library of that day."""
+    """There is no library report of that day."""
 
     code = "report_not_found"
 
 
 class WebhookNotFound(StateError):
-    """No such webhook."""
+    """There is no such webhook."""
 
     code = "webhook_not_found"
 
 
 class DeliveryNotFound(StateError):
-    """No such delivery of the webhook."""
+    """The webhook has no such delivery."""
 
     code = "delivery_not_found"
 
@@ -480,13 +481,13 @@ class WebhookDisabled(StateError):
 
 
 class TooManyWebhooks(StateError):
-    """As many as one owner may have."""
+    """The owner has the maximum number of webhooks."""
 
     code = "too_many_webhooks"
 
 
 class ChannelNotFound(StateError):
-    """No channel of this id."""
+    """There is no channel with this id."""
 
     code = "channel_not_found"
 
@@ -499,64 +500,64 @@ class ChannelBusy(StateError):
 
 
 class ClaimLost(StateError):
-    """Another run has taken over, or it was canceled: this one must stop and publish nothing."""
+    """Another run has taken over, or it was canceled: this run must stop and publish nothing."""
 
     code = "claim_lost"
 
 
 class SourcePaused(ClaimLost):
-    """No download may start from this site now: the run gives back what it has claimed."""
+    """No download may start from this site now: the run releases its claim."""
 
     code = "source_paused"
     retryable = True
 
 
 class SourceThrottled(SourcePaused):
-    """Bulk work leaves the site alone for now, by the operator's settings."""
+    """Bulk work waits for the site, by the operator's settings."""
 
     code = "source_resting"
 
 
 class TookTooLong(ClaimLost):
-    """Its time is over."""
+    """The time limit is reached."""
 
     code = "timeout"
 
 
 class IntakePaused(StateError):
-    """The operator takes no requests at the moment."""
+    """The operator accepts no requests at the moment."""
 
     code = "intake_paused"
     retryable = True
 
 
 class BackupRunning(StateError):
-    """Nothing is erased while a backup is being made."""
+    """Nothing is erased during a backup."""
 
     code = "backup_running"
     retryable = True
 
 
 class AccessError(YtcaptionError):
-    """Who asks may not."""
+    """The caller may not do this."""
 
     code = "access_denied"
 
 
 class Unauthenticated(AccessError):
-    """No key or token, or one that does not hold."""
+    """There is no key or token, or it is not valid."""
 
     code = "unauthenticated"
 
 
 class Forbidden(AccessError):
-    """The key or token has no scope for this."""
+    """The key or token lacks the scope."""
 
     code = "forbidden"
 
 
 class ApiKeyNotFound(AccessError):
-    """No such key."""
+    """There is no such key."""
 
     code = "api_key_not_found"
 
@@ -589,7 +590,7 @@ class QueryError(YtcaptionError):
 
 
 class ViewNotFound(QueryError):
-    """No such view of the lake."""
+    """The lake has no such view."""
 
     code = "view_not_found"
 

@@ -1,7 +1,7 @@
-"""A transcription's row as its events tell it: each event changes what the ones before have made.
+"""Rebuild a transcription's row from its events.
 
-What is no part of it: options (they may hold text), the error's message, owner, and all that passes
-(heartbeat, stage, progress, the time of the next attempt).
+Not part of it: options (they may hold text), the error's message, the owner, and everything
+transient (heartbeat, stage, progress, the time of the next attempt).
 """
 
 from collections.abc import Callable, Mapping
@@ -26,11 +26,11 @@ _TIMES = ("created_at", "queued_at", "started_at", "completed_at")
 
 
 @dataclass(frozen=True)
-class Happened:
-    """What an event says.
+class RecordedEvent:
+    """One event.
 
     Attributes:
-        data: as the event's type has it.
+        data: the fields of the event's type.
     """
 
     event_type: str
@@ -45,7 +45,7 @@ class Projection:
     """The columns of `ytcaption.transcription` that follow from events.
 
     Attributes:
-        is_erased: the row may be gone.
+        is_erased: the row may no longer exist.
     """
 
     media_id: str
@@ -71,7 +71,7 @@ class Projection:
     is_erased: bool = False
 
     def columns(self) -> dict[str, Any]:
-        """Values by column."""
+        """Return the values by column."""
         return {name: getattr(self, name) for name in REPLAYED}
 
 
@@ -79,11 +79,11 @@ REPLAYED = tuple(field.name for field in fields(Projection) if field.name != "is
 """Columns that are compared."""
 
 
-def apply(before: Projection | None, event: Happened) -> Projection | None:
-    """The row after an event.
+def apply(before: Projection | None, event: RecordedEvent) -> Projection | None:
+    """Return the row after an event.
 
     Args:
-        before: None: no event has told of it yet. Most events then tell too little to begin with.
+        before: None: this is the first event. Most event types hold too little to begin with.
     """
     if event.event_type == EventType.TRANSCRIPTION_CREATED:
         return _created(event)
@@ -95,7 +95,7 @@ def apply(before: Projection | None, event: Happened) -> Projection | None:
     return change(before, event)
 
 
-def _created(event: Happened) -> Projection:
+def _created(event: RecordedEvent) -> Projection:
     return Projection(
         media_id=event.media_id,
         status="queued",
@@ -107,8 +107,8 @@ def _created(event: Happened) -> Projection:
     )
 
 
-def _recorded(event: Happened) -> Projection:
-    """From all columns, times as seconds since 1970; what is null is left out."""
+def _recorded(event: RecordedEvent) -> Projection:
+    """Read all columns, times as seconds since 1970; null values are left out."""
     values: dict[str, Any] = {name: event.data.get(name) for name in REPLAYED}
     for name in _TIMES:
         if values[name] is not None:
@@ -116,13 +116,13 @@ def _recorded(event: Happened) -> Projection:
     return Projection(**values | {"media_id": event.media_id, "run_id": event.run_id})
 
 
-def _requested(row: Projection, event: Happened) -> Projection:
-    """One who is in a hurry takes the others' along."""
+def _requested(row: Projection, event: RecordedEvent) -> Projection:
+    """Add a request: the highest priority of all requests counts."""
     hurries = row.status == "queued" and event.data["priority"] == "interactive"
     return replace(row, priority="interactive") if hurries else row
 
 
-def _result_discarded(row: Projection, _: Happened) -> Projection:
+def _result_discarded(row: Projection, _: RecordedEvent) -> Projection:
     return replace(
         row,
         document_key=None,
@@ -132,7 +132,7 @@ def _result_discarded(row: Projection, _: Happened) -> Projection:
     )
 
 
-def _queued(row: Projection, event: Happened) -> Projection:
+def _queued(row: Projection, event: RecordedEvent) -> Projection:
     return replace(
         row,
         status="queued",
@@ -146,7 +146,7 @@ def _queued(row: Projection, event: Happened) -> Projection:
     )
 
 
-def _started(row: Projection, event: Happened) -> Projection:
+def _started(row: Projection, event: RecordedEvent) -> Projection:
     return replace(
         row,
         status="running",
@@ -158,20 +158,20 @@ def _started(row: Projection, event: Happened) -> Projection:
     )
 
 
-def _transcript_stored(row: Projection, event: Happened) -> Projection:
+def _transcript_stored(row: Projection, event: RecordedEvent) -> Projection:
     return replace(row, **{name: event.data.get(name) for name in _TRANSCRIPT})
 
 
-def _document_rebuilt(row: Projection, event: Happened) -> Projection:
+def _document_rebuilt(row: Projection, event: RecordedEvent) -> Projection:
     return replace(row, document_sha256=event.data["document_sha256"])
 
 
-def _completed(row: Projection, event: Happened) -> Projection:
+def _completed(row: Projection, event: RecordedEvent) -> Projection:
     return replace(row, status="completed", completed_at=event.timestamp)
 
 
-def _rested(row: Projection, event: Happened) -> Projection:
-    """At rest, or where the run has left it for another one, queued again."""
+def _finished(row: Projection, event: RecordedEvent) -> Projection:
+    """Finish the row, or queue it again where the run has left it for another one."""
     row = replace(row, status=event.data["status"], error_code=event.data.get("code"))
     if row.status != "queued":
         return row
@@ -183,7 +183,7 @@ def _rested(row: Projection, event: Happened) -> Projection:
     )
 
 
-def _erased(row: Projection, _: Happened) -> Projection:
+def _erased(row: Projection, _: RecordedEvent) -> Projection:
     return replace(
         row,
         status="canceled",
@@ -195,7 +195,7 @@ def _erased(row: Projection, _: Happened) -> Projection:
     )
 
 
-_CHANGES: dict[str, Callable[[Projection, Happened], Projection]] = {
+_CHANGES: dict[str, Callable[[Projection, RecordedEvent], Projection]] = {
     EventType.REQUESTED: _requested,
     EventType.RESULT_DISCARDED: _result_discarded,
     EventType.QUEUED: _queued,
@@ -203,11 +203,11 @@ _CHANGES: dict[str, Callable[[Projection, Happened], Projection]] = {
     EventType.TRANSCRIPT_STORED: _transcript_stored,
     EventType.DOCUMENT_REBUILT: _document_rebuilt,
     EventType.TRANSCRIPTION_COMPLETED: _completed,
-    EventType.TRANSCRIPTION_FAILED: _rested,
-    EventType.RETRIED: _rested,
-    EventType.GIVEN_BACK: _rested,
-    EventType.RELEASED: _rested,
-    EventType.CANCELED: _rested,
+    EventType.TRANSCRIPTION_FAILED: _finished,
+    EventType.RETRIED: _finished,
+    EventType.GIVEN_BACK: _finished,
+    EventType.RELEASED: _finished,
+    EventType.CANCELED: _finished,
     EventType.ERASED: _erased,
 }
-"""Of the others nothing follows for the row."""
+"""Event types that change the row; the others do not."""

@@ -1,16 +1,17 @@
-"""What happens, by name. Events are for ever: their data holds ids, codes and numbers, no text."""
+"""The types of events. Events are kept for ever: their data holds ids, codes and numbers, no
+text."""
 
 from enum import StrEnum
 
 SCHEMA_VERSION = 2
-"""Of the events that are written now. Those of version 1 tell too little to rebuild a row from."""
+"""Version of new events. Events of version 1 hold too little to rebuild a row."""
 
 
 class EventType(StrEnum):
-    """The kinds of events. Values are public, and for ever.
+    """The types of events. The values are public and never change.
 
-    `TranscriptionCreated` begins what is told of a transcription; `SnapshotTaken` does so for one
-    that is older than events that tell all. The breakers' are of a site, and of no transcription.
+    `TranscriptionCreated` begins the history of a transcription; `SnapshotTaken` begins it for one
+    that is older than complete events. The breakers' events belong to a site.
     """
 
     TRANSCRIPTION_CREATED = "TranscriptionCreated"

@@ -1,4 +1,4 @@
-"""The languages Whisper knows, by English name."""
+"""The languages that Whisper knows, by English name."""
 
 WHISPER_LANGUAGES: dict[str, str] = {
     "afrikaans": "af",
@@ -102,10 +102,10 @@ WHISPER_LANGUAGES: dict[str, str] = {
     "chinese": "zh",
     "cantonese": "yue",
 }
-"""English name -> code, as in openai/whisper's tokenizer (100 languages)."""
+"""English name to code, as in openai/whisper's tokenizer (100 languages)."""
 
 CJK_LANGUAGES = frozenset({"zh", "yue", "ja", "ko"})
-"""Written in wide characters: captions hold fewer of them a line."""
+"""Written in wide characters: a caption line holds fewer of them."""
 
 UNSPACED_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Written without spaces between words."""

@@ -1,4 +1,4 @@
-"""What is asked for: a media, options, and the one id that both make."""
+"""A request: a media, options, and the one id that both make."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ _PARTITION_KEY = re.compile(
 
 
 class TranscriptionStatus(StrEnum):
-    """Where a transcription stands."""
+    """The state of a transcription."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -39,7 +39,7 @@ class TranscriptionStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Nothing more happens unless somebody asks again."""
+        """Whether nothing more happens until another request."""
         return self not in (TranscriptionStatus.QUEUED, TranscriptionStatus.RUNNING)
 
 
@@ -51,11 +51,11 @@ class TranscriptionOptions:
         model: a name on the settings' list, such as `base`.
         language: Whisper's code (`en`, `de`, ...); None is detected.
         task: `translate` gives English.
-        initial_prompt: text the decoder is told went before, at most 1,000 characters.
+        initial_prompt: text that the decoder treats as preceding, at most 1,000 characters.
         hotwords: words to expect, at most 1,000 characters.
-        temperature: above 0 to 1, where decoding starts; None starts at 0. Either goes up where
+        temperature: above 0 to 1, where decoding starts; None starts at 0. Either rises where
             the text is doubtful.
-        captions: None is `prefer`, so that ids are those of the time before there was a choice.
+        captions: None is `prefer`, which keeps ids equal to those from before this option.
     """
 
     model: str
@@ -68,11 +68,11 @@ class TranscriptionOptions:
 
     @property
     def captions_wanted(self) -> CaptionsWanted:
-        """What these options want of the source's captions."""
+        """What these options say about the source's captions."""
         return CaptionsWanted(self.captions or "prefer", self.language, self.task)
 
     def to_dict(self) -> dict[str, Any]:
-        """Set options only, text in NFC: what is stored, compared and hashed."""
+        """Return set options only, text in NFC: what is stored, compared and hashed."""
         return {
             name: unicodedata.normalize("NFC", value) if isinstance(value, str) else value
             for name, value in vars(self).items()
@@ -91,8 +91,11 @@ def checked_options(
     temperature: float | None = None,
     captions: str = "prefer",
 ) -> TranscriptionOptions:
-    """Options that can be carried out, from what a person typed. Temperature 0 is none: the ladder
-    of temperatures starts there anyway, so both are one transcription. So it is with `prefer`.
+    """Return options that can be carried out, from a person's input.
+
+    A temperature of 0 is stored as none: the ladder of temperatures starts there anyway, so both
+    are
+    one transcription. The same holds for `prefer`.
 
     Raises:
         UnknownModel, UnknownLanguage, InvalidOption: with what would be accepted.
@@ -140,7 +143,7 @@ def checked_options(
 
 
 def checked_task(task: str) -> Task:
-    """One of the two.
+    """Return the task.
 
     Raises:
         InvalidOption: another word.
@@ -151,7 +154,7 @@ def checked_task(task: str) -> Task:
 
 
 def checked_captions(policy: str) -> CaptionsPolicy:
-    """One of the four.
+    """Return the captions policy.
 
     Raises:
         InvalidOption: another word.
@@ -164,12 +167,12 @@ def checked_captions(policy: str) -> CaptionsPolicy:
 
 
 def short_hash(data: bytes) -> str:
-    """26 characters of lower-case base32: 128 bits of the SHA-256 of `data`."""
+    """Return 26 characters of lower-case base32: 128 bits of the SHA-256 of `data`."""
     return base64.b32encode(hashlib.sha256(data).digest()[:16]).decode().rstrip("=").lower()
 
 
 def media_id(prefix: str, native_id: str) -> str:
-    """`<prefix>-<native id>`, or with the id's hash where the id does not fit the alphabet."""
+    """Return `<prefix>-<native id>`, or the id's hash where the id does not fit the alphabet."""
     candidate = f"{prefix}-{native_id}"
     if _MEDIA_ID.fullmatch(candidate):
         return candidate
@@ -177,15 +180,16 @@ def media_id(prefix: str, native_id: str) -> str:
 
 
 def run_key(id: str, attempt: int) -> str:
-    """Of the run of one attempt: Dagster starts no second one (rule 33)."""
+    """Return the key of one attempt's run: Dagster starts no second run with it."""
     return f"{id}:{attempt}"
 
 
 def partition_key(media: str, options: TranscriptionOptions) -> str:
-    """`<media>.<26>`: the only maker of keys. The same media and options give the same key, always.
+    """Return `<media>.<26>`: the same media and options always give the same key.
 
-    At most 120 characters of `[A-Za-z0-9_-]` and one dot, first a letter or digit: safe as a path,
-    a URL part and a Dagster partition key.
+    This is the only place that makes keys. At most 120 characters of `[A-Za-z0-9_-]` and one dot,
+    the
+    first a letter or digit: safe as a path, a URL part and a Dagster partition key.
     """
     if not _MEDIA_ID.fullmatch(media):
         raise ValueError(f"not a media id: {media!r}")
@@ -194,10 +198,10 @@ def partition_key(media: str, options: TranscriptionOptions) -> str:
 
 
 def is_media_id(text: str) -> bool:
-    """Whether `media_id()` could have made it."""
+    """Return whether `media_id()` could have made it."""
     return _MEDIA_ID.fullmatch(text) is not None
 
 
 def is_partition_key(text: str) -> bool:
-    """Whether `partition_key()` could have made it."""
+    """Return whether `partition_key()` could have made it."""
     return _PARTITION_KEY.fullmatch(text) is not None

@@ -5,10 +5,11 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """Seconds to wait, from a number of seconds or an HTTP date; None where it says nothing.
+    """Return the seconds to wait, from a number of seconds or an HTTP date; None where it has
+    neither.
 
     Args:
-        now: aware; a date is counted from it.
+        now: time-zone aware; a date is counted from it.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():

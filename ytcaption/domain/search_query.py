@@ -1,12 +1,12 @@
-"""What people type to find something -> a tree of terms.
+"""Parse a search into a tree of terms.
 
     ask not            both words, somewhere near each other
     "ask not"          next to each other
     captions OR subs   either; binds tighter than the space
     captions -youtube  without
-    transcri*          words that begin so
+    transcri*          words that begin with it
 
-All else that people type is text: no string is a syntax error, but some ask for nothing.
+Everything else is text: no input is a syntax error, but some inputs search for nothing.
 """
 
 import re
@@ -21,7 +21,7 @@ LONGEST_SEARCH = 500
 
 MOST_TERMS = 20
 SHORTEST_PREFIX = 3
-"""Letters before a `*`: fewer begin a great part of all words."""
+"""Letters before a `*`: fewer begin too many words."""
 
 _TOKEN = re.compile(
     r'(?P<minus>-?)(?:"(?P<phrase>[^"]*)(?P<closed>"?)(?P<star>\*?)|(?P<word>[^\s"]+))'
@@ -35,7 +35,7 @@ class Term:
     """One word, or several next to each other.
 
     Attributes:
-        is_prefix: its last word may go on.
+        is_prefix: its last word may continue.
     """
 
     text: str
@@ -45,12 +45,12 @@ class Term:
 
 @dataclass(frozen=True)
 class SearchQuery:
-    """What is looked for: every group has one of its terms, and nothing that is excluded is there.
+    """A parsed search: each group must match with one of its terms, and no excluded term may match.
 
     Attributes:
-        groups: each not empty, of terms that are alternatives; at least one group.
-        excluded: terms of which none may be there.
-        notes: what was understood otherwise than it may have been meant, for a person.
+        groups: each not empty, of alternative terms; at least one group.
+        excluded: terms that must not match.
+        notes: what was understood differently from how it may have been meant, for a person.
     """
 
     groups: tuple[tuple[Term, ...], ...]
@@ -59,20 +59,20 @@ class SearchQuery:
 
     @property
     def wanted(self) -> tuple[Term, ...]:
-        """All terms that are looked for."""
+        """All terms of all groups."""
         return tuple(term for group in self.groups for term in group)
 
     def any_of_them(self) -> "SearchQuery":
-        """The same where one of all its terms is enough, which is told."""
+        """Return the query in which any one term is enough, with a note that says so."""
         note = "No place has all of these words; these have one or some of them."
         return SearchQuery((self.wanted,), self.excluded, (*self.notes, note))
 
 
 def parse_search(text: str) -> SearchQuery:
-    """The tree of what somebody typed.
+    """Return the tree of a person's input.
 
     Raises:
-        InvalidSearch: it is empty, too long, of too many terms, or says only what is not wanted.
+        InvalidSearch: it is empty, too long, has too many terms, or only exclusions.
     """
     if len(text) > LONGEST_SEARCH:
         raise InvalidSearch(
@@ -109,7 +109,7 @@ def parse_search(text: str) -> SearchQuery:
 
 
 def _terms(text: str, notes: list[str]) -> Iterator[Term | None]:
-    """The terms in their order, None for an OR."""
+    """Yield the terms in order, None for an OR."""
     for found in _TOKEN.finditer(_printable(text).translate(_QUOTES)):
         is_phrase = found["phrase"] is not None
         if not is_phrase and found["word"] in _OR and not found["minus"]:
@@ -132,7 +132,7 @@ def _terms(text: str, notes: list[str]) -> Iterator[Term | None]:
 
 
 def _printable(text: str) -> str:
-    """With spaces in place of what no text holds: NUL, control characters, half a character."""
+    """Replace NUL, control characters and lone surrogates by spaces."""
     return "".join(
         " " if unicodedata.category(char) in ("Cc", "Cs", "Cn") else char for char in text
     )

@@ -1,4 +1,4 @@
-"""What webhooks tell, when they try again, and the secrets they sign with (Standard Webhooks)."""
+"""Events, retry delays and secrets of webhooks (Standard Webhooks)."""
 
 import base64
 import binascii
@@ -16,13 +16,13 @@ EventType = Literal[
     "transcription.canceled",
 ]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
-ENDINGS: tuple[EventType, ...] = EVENT_TYPES[-3:]
-"""What is told unless somebody asks for more; the default of migration 0004."""
+DEFAULT_WEBHOOK_EVENTS: tuple[EventType, ...] = EVENT_TYPES[-3:]
+"""Events that are sent by default; the default of migration 0004."""
 
 PING = "webhook.ping"
 
 DELAYS_S = (0.0, 5.0, 300.0, 1_800.0, *(hours * 3_600.0 for hours in (2, 5, 10, 14, 20, 24)))
-"""Before each attempt, from the failure of the one before (rule 25)."""
+"""The delay before each attempt, from the failure of the one before."""
 
 JITTER = 0.2
 _LONGEST_WAIT_S = 24 * 3_600.0
@@ -33,12 +33,12 @@ _SIZES = range(24, 65)
 
 
 def next_delay_s(made: int, chance: float, retry_after_s: float | None = None) -> float | None:
-    """Seconds from a failed attempt to the next one; None where it was the last.
+    """Return the seconds from a failed attempt to the next one; None after the last.
 
     Args:
         made: attempts of this series, the failed one included.
         chance: in [0, 1), spreads the attempts over +-20 %.
-        retry_after_s: as the receiver asked for; it never shortens the wait.
+        retry_after_s: as the receiver requested; it never shortens the delay.
     """
     if made >= len(DELAYS_S):
         return None
@@ -47,12 +47,12 @@ def next_delay_s(made: int, chance: float, retry_after_s: float | None = None) -
 
 
 def new_secret() -> str:
-    """`whsec_` and 256 random bits."""
+    """Return `whsec_` and 256 random bits."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def checked_secret(text: str) -> str:
-    """A secret of somebody's own making, as it is.
+    """Return a secret that the user provided.
 
     Raises:
         InvalidOption: not `whsec_` and 24 to 64 bytes in base64.

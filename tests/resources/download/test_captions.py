@@ -52,7 +52,7 @@ def test_captions_are_taken_and_no_audio(server: MediaServer, tmp_path: Path) ->
     [
         ({}, "en", "The source has no captions in the spoken language."),
         ({"de": TRACK}, "en", "The source has no captions in the spoken language."),
-        ({"en": TRACK}, None, "The source does not say which language is spoken."),
+        ({"en": TRACK}, None, "The source does not state the spoken language."),
         ({"en": None}, "en", "The captions cannot be fetched (media_not_found)."),
         ({"en": "WEBVTT\n\nno times"}, "en", "The captions hold no text that can be read."),
         (

@@ -12,7 +12,7 @@ from tests.support.transcripts import make_transcript, spoken
 from ytcaption.domain.caller import LOCAL_OWNER
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.domain.webhook import ENDINGS
+from ytcaption.domain.webhook import DEFAULT_WEBHOOK_EVENTS
 from ytcaption.settings import Settings
 
 RUN = "run-1"
@@ -33,7 +33,7 @@ class Box:
 
     def webhook(self, url: str = URL, owner: str = LOCAL_OWNER, **more: Any) -> Webhook:
         """A new one."""
-        return self.webhooks.create(owner, url, **{"event_types": ENDINGS} | more)[0]
+        return self.webhooks.create(owner, url, **{"event_types": DEFAULT_WEBHOOK_EVENTS} | more)[0]
 
     def asked(
         self, media: str = "abc", *, owner: str = LOCAL_OWNER, callback: str | None = None, **more

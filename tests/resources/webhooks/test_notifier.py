@@ -23,7 +23,7 @@ from tests.support.servers.webhook_receiver import (
     Answer,
     WebhookReceiver,
 )
-from ytcaption.domain.webhook import ENDINGS
+from ytcaption.domain.webhook import DEFAULT_WEBHOOK_EVENTS
 from ytcaption.settings import Settings
 
 EXAMPLE = ROOT / "examples" / "webhook_receiver.py"
@@ -31,7 +31,7 @@ EXAMPLE = ROOT / "examples" / "webhook_receiver.py"
 
 def test_an_event_is_told_and_verified(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
     """Signed, within a moment, with ids and links and not the text; again only where it failed."""
-    webhook = box.webhook(receiver.url(), event_types=ENDINGS)
+    webhook = box.webhook(receiver.url(), event_types=DEFAULT_WEBHOOK_EVENTS)
     receiver.secrets.append(box.webhooks.secrets(webhook.id, "local").secret)
     with notifying(here):
         id = box.completed(text="Geheimwort")

@@ -1,4 +1,4 @@
-"""How well a caption or a line may end between two units: the costs that `captions` minimises."""
+"""The costs of ending a caption or a line between two units, which `cues` minimises."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -12,7 +12,7 @@ _CLAUSE_END = frozenset(",;:–—、，；：،؛၊፣·)）」』")
 _DASH_END = ("--", " -")
 
 LONG_PAUSE_MS = 2000
-"""A caption that stayed over a longer pause would be read long before it is heard."""
+"""A caption that stays over a longer pause is read long before its words are spoken."""
 _NOTABLE_PAUSE_MS = 250
 
 # One scale for all costs: 0 reads as if planned, 10 is a break in mid-clause, 20 hurts.
@@ -26,11 +26,11 @@ _PAST_SENTENCE = 5.0
 
 
 class Break(NamedTuple):
-    """The place between two neighbouring units.
+    """The boundary between two neighbouring units.
 
     Attributes:
-        cost: of ending a caption or a line here.
-        keep_cost: of having it inside a caption: the end of a sentence, or a pause.
+        cost: cost of ending a caption or a line here.
+        keep_cost: cost of keeping this boundary inside a caption: a sentence end or a pause.
         forced: a caption must end here.
     """
 
@@ -40,9 +40,9 @@ class Break(NamedTuple):
 
 
 def ends_sentence(text: str, following: str | None) -> bool:
-    """Whether a unit ends a sentence, from its punctuation and what follows.
+    """Return whether a unit ends a sentence, judged by its punctuation and the following text.
 
-    Abbreviations, initials and ordinals do not.
+    Abbreviations, initials and ordinals do not end one.
     """
     body = text.rstrip(_CLOSERS)
     if not body or body[-1] not in _SENTENCE_END:
@@ -61,7 +61,7 @@ def ends_sentence(text: str, following: str | None) -> bool:
 
 
 def ends_clause(text: str) -> bool:
-    """Whether a unit ends a clause, from its punctuation."""
+    """Return whether a unit ends a clause, judged by its punctuation."""
     body = text.rstrip("\"'”’»")
     return bool(body) and (body[-1] in _CLAUSE_END or body.endswith(_DASH_END))
 
@@ -71,10 +71,10 @@ def _bare(text: str) -> str:
 
 
 def breaks(units: list[CaptionUnit], language: str | None) -> list[Break]:
-    """The break before each unit; index 0 is the start of all text.
+    """Return the break before each unit; index 0 is the start of the text.
 
     Args:
-        language: of the text; its small words are known for the languages of `CLINGS_TO_NEXT`.
+        language: of the text. Function words are known for the languages of `CLINGS_TO_NEXT`.
     """
     clings = CLINGS_TO_NEXT.get(language or "", frozenset())
     opens = OPENS_CLAUSE.get(language or "", frozenset())
@@ -115,7 +115,7 @@ def _is_hiragana(character: str) -> bool:
 
 
 def _is_thai_phrase(previous: CaptionUnit, unit: CaptionUnit) -> bool:
-    """Thai, Lao, Burmese, Khmer and Tibetan write a space where others write a comma."""
+    """Thai, Lao, Burmese, Khmer and Tibetan write a space where other scripts write a comma."""
     return "\u0e00" <= previous.text[-1] <= "\u17ff" and (
         "\u0e00" <= unit.text[0] <= "\u109f" or "\u1780" <= unit.text[0] <= "\u17ff"
     )

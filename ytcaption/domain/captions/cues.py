@@ -1,19 +1,18 @@
-"""Transcript -> captions: what is shown, on which lines, from when to when.
+"""Lay out captions: which words each one shows, on which lines, and from when to when.
 
-Rules, in the order in which they win where speech is too dense for all of them:
+The rules, by precedence where speech is too dense for all of them:
 
 1. No word is lost and the order is kept; a line holds at most `line_length` columns unless it is
    one single word.
-2. No overlap.
-3. A gap of at least `min_gap_ms` between captions.
-4. At most `max_duration_ms`.
-5. At least `min_duration_ms`: a caption may come up to `MAX_DELAY_MS` late so that the one before
-   it lasts that long.
-6. At most `max_cps` characters a second, by staying on in the silence that follows.
+2. Captions do not overlap.
+3. There is a gap of at least `min_gap_ms` between captions.
+4. A caption lasts at most `max_duration_ms`.
+5. A caption lasts at least `min_duration_ms`; the next one may start up to `MAX_DELAY_MS` late to
+   allow it.
+6. A caption shows at most `max_cps` characters a second; it stays on in the following silence.
 
-Where to cut is chosen over the whole text at once (dynamic programming over the costs of
-`caption_breaks`), not caption by caption: a greedy cut fills captions to the brim and leaves
-one-word leftovers.
+The cuts are chosen over the whole text at once, by dynamic programming over the costs of `breaks`.
+A greedy cut would fill each caption completely and leave single words over.
 """
 
 import math
@@ -28,7 +27,7 @@ from ytcaption.domain.captions.units import CaptionUnit, caption_units
 from ytcaption.domain.transcripts.transcript import Transcript
 
 MAX_DELAY_MS = 500
-"""How late a caption may come so that the one before it can be read."""
+"""How late a caption may start so that the one before it can be read."""
 
 _CHAIN_MS = 420  # ten frames: a shorter blank between two captions is seen as flicker
 
@@ -40,7 +39,7 @@ _TOO_FAST = 10.0  # no time to be read
 
 
 class CueWord(NamedTuple):
-    """A word in a caption: when it is said, its line, and its text with the space before it."""
+    """A word in a caption: when it is spoken, its line, and its text with the space before it."""
 
     start_ms: int
     line: int
@@ -58,20 +57,20 @@ class Cue:
 
     @property
     def text(self) -> str:
-        """The lines, one a line."""
+        """The lines, joined by line breaks."""
         return "\n".join(self.lines)
 
     @property
     def duration_ms(self) -> int:
-        """How long it is shown."""
+        """How long the caption is shown."""
         return self.end_ms - self.start_ms
 
 
 def cues(transcript: Transcript, style: CaptionStyle | None = None) -> list[Cue]:
-    """Captions in time order by the rules above; none for a transcript without text.
+    """Return the captions in time order; none for a transcript without text.
 
     Args:
-        style: the default one of the text's language when None.
+        style: None: the default style of the text's language.
     """
     style = style or CaptionStyle.for_language(transcript.text_language)
     units = caption_units(
@@ -95,10 +94,10 @@ def cues(transcript: Transcript, style: CaptionStyle | None = None) -> list[Cue]
 def _cuts(
     units: list[CaptionUnit], places: list[Break], width: Width, style: CaptionStyle
 ) -> list[int]:
-    """Where captions start, and the end of all text: the cheapest way through, in one pass.
+    """Return where captions start, and the end of the text, at the lowest total cost.
 
     Each caption's text fits its lines and its words take at most `max_duration_ms`,
-    unless it is one unit.
+    unless it is a single unit.
     """
     count = len(units)
     ends = [*line_ends(width, style.line_length), count]
@@ -155,7 +154,7 @@ def _schedule(
     characters: list[int],
     style: CaptionStyle,
 ) -> list[tuple[int, int]]:
-    """Start and end of each caption, by rules 2 to 6."""
+    """Return the start and end of each caption by rules 2 to 6."""
     gap, shortest = style.min_gap_ms, style.min_duration_ms
     barely = min(TWO_FRAMES_MS, shortest)
     times: list[tuple[int, int]] = []

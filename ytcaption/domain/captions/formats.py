@@ -1,4 +1,4 @@
-"""Transcript -> a caption file: SRT, WebVTT, ASS; text, Markdown, TSV and JSON."""
+"""Write a transcript as a file: SRT, WebVTT and ASS; text, Markdown, TSV and JSON."""
 
 import io
 import re
@@ -18,7 +18,7 @@ _RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ps", "sd", "ur", "yi"})
 
 
 class CaptionFormat(StrEnum):
-    """What a transcript can be written as; the value is the file's extension."""
+    """The formats a transcript can be written in; the value is the file's extension."""
 
     SRT = "srt"
     VTT = "vtt"
@@ -30,12 +30,12 @@ class CaptionFormat(StrEnum):
 
     @property
     def extension(self) -> str:
-        """With its dot."""
+        """The file's extension with its dot."""
         return f".{self.value}"
 
     @property
     def media_type(self) -> str:
-        """For `Content-Type`; all are UTF-8."""
+        """The `Content-Type`; every format is UTF-8."""
         return _MEDIA_TYPES[self]
 
 
@@ -51,10 +51,10 @@ _MEDIA_TYPES = {
 
 
 def caption_formats(names: Sequence[str]) -> list[CaptionFormat]:
-    """The formats of these names, each once.
+    """Return the formats of these names, each once.
 
     Raises:
-        InvalidOption: a name that is none, with those that are.
+        InvalidOption: an unknown name; the message lists the known ones.
     """
     known = [each.value for each in CaptionFormat]
     for name in names:
@@ -70,15 +70,15 @@ def render(
     *,
     words: bool | None = None,
 ) -> str:
-    """The transcript as the text of a file, lines ending in LF.
+    """Return the transcript as the text of a file; lines end in LF.
 
     Args:
-        style: of the captions; the default one of the text's language when None.
-        words: WebVTT gets a timestamp before each word, for karaoke-like display; TSV a row a word;
-            JSON has the words unless it is False.
+        style: of the captions; None: the default style of the text's language.
+        words: WebVTT gets a timestamp before each word, for karaoke-like display; TSV a row per
+            word; JSON has the words unless it is False.
 
     Raises:
-        InvalidOption: words are asked of a format that has no place for them.
+        InvalidOption: the format cannot hold the times of words.
     """
     check_words(format, words)
     language = transcript.text_language
@@ -93,10 +93,10 @@ def render(
 
 
 def check_words(format: CaptionFormat, words: bool | None) -> None:
-    """Whether the format can say when each word is spoken, if that is asked for.
+    """Check that the format can hold the times of words, if they are requested.
 
     Raises:
-        InvalidOption: it cannot; with those that can.
+        InvalidOption: it cannot; the message lists the formats that can.
     """
     if words and format not in _WITH_WORDS:
         raise InvalidOption(
@@ -106,10 +106,10 @@ def check_words(format: CaptionFormat, words: bool | None) -> None:
 
 
 def to_srt(captions: list[Cue]) -> str:
-    """SubRip, which has no escapes: a spoken `-->` is cut by a word joiner, U+2060.
+    r"""Return SubRip, which has no escapes: a spoken `-->` is split by a word joiner, U+2060.
 
-    Not by pysubs2 1.8, which clamps times to 99:59:59,999, takes `\\N`, `\\h` and `{...}` in spoken
-    text for markup and deletes it.
+    pysubs2 1.8 does not write it because it clamps times to 99:59:59,999, and treats `\N`, `\h` and
+    `{...}` in spoken text as markup and deletes it.
     """
     return "".join(
         f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
@@ -120,13 +120,14 @@ def to_srt(captions: list[Cue]) -> str:
 
 
 def to_vtt(captions: list[Cue], language: str | None, *, words: bool = False) -> str:
-    """WebVTT as https://www.w3.org/TR/webvtt1/ defines it.
+    """Return WebVTT as https://www.w3.org/TR/webvtt1/ defines it.
 
-    Not by pysubs2 1.8, which does not escape `&`, `<` and `-->`, and has what its SRT has. The
-    language stands on the first line: the syntax allows text there, but no header lines.
+    pysubs2 1.8 does not write it because it does not escape `&`, `<` and `-->`, and has the faults
+    of
+    its SRT writer. The language is on the first line: the syntax allows text there, but no header.
 
     Args:
-        words: a timestamp before each word after the first, as YouTube's own files have.
+        words: write a timestamp before each word after the first, as YouTube's own files do.
     """
     header = f"WEBVTT Language: {language}\n" if language else "WEBVTT\n"
     blocks = (
@@ -162,16 +163,16 @@ def _clock(time_ms: int, point: str) -> str:
 
 
 class _LongSubstation(SubstationFormat):
-    """pysubs2's writer, which clamps times to 9:59:59.99; players read more digits of hours."""
+    """pysubs2's writer clamps times to 9:59:59.99; this one writes more digits of hours."""
 
     @staticmethod
     def ms_to_timestamp(requested_ms: int) -> str:
-        """`H:MM:SS.cc`, cut off: rounding up could make captions overlap."""
+        """Return `H:MM:SS.cc`, truncated: rounding up could make captions overlap."""
         return _clock(requested_ms, ".")[:-1].removeprefix("0")
 
 
 def to_ass(captions: list[Cue], language: str | None) -> str:
-    """Advanced SubStation Alpha, written by pysubs2, for a 1920 x 1080 picture."""
+    """Return Advanced SubStation Alpha, written by pysubs2, for a picture of 1920 x 1080."""
     file = pysubs2.SSAFile()
     file.info.update(
         {"PlayResX": "1920", "PlayResY": "1080", "ScaledBorderAndShadow": "yes", "WrapStyle": "0"}
@@ -198,9 +199,9 @@ _ASS_ESCAPE = re.compile(r"\\(?=[Nnh{}])")
 
 
 def _ass_escape(text: str) -> str:
-    """Spoken text without markup: the way FFmpeg's `ff_ass_bprint_text_event` does it.
+    """Return spoken text without markup, as FFmpeg's `ff_ass_bprint_text_event` does it.
 
-    A backslash that would begin an escape is cut off by a word joiner, U+2060: it has no escape.
+    A word joiner, U+2060, follows a backslash that would begin an escape: ASS cannot escape it.
     """
     text = _ASS_ESCAPE.sub("\\\\\u2060", text)
     return text.replace("{", "\\{").replace("}", "\\}").replace("\n", "\\N")

@@ -1,7 +1,8 @@
-"""Small words that a line should not end with, or likes to begin with, by language.
+"""Function words that a line should not end with, or that it may well begin with, by language.
 
-Closed classes only (articles, determiners, prepositions, conjunctions, pronouns): few, and stable,
-and broadcasters' line-breaking rules name them. Other languages go by punctuation and pauses.
+Closed classes only (articles, determiners, prepositions, conjunctions, pronouns): they are few and
+stable, and broadcasters' line-breaking rules name them. Other languages are broken by punctuation
+and pauses.
 """
 
 
@@ -77,4 +78,4 @@ ABBREVIATIONS = _set(
     "approx. hr. fr. bzw. ca. z.b. d.h. u.a. usw. nr. str. m. mme. mlle. sra. srta. dott. "
     "sig. ing. jan. feb. aug. sept. oct. nov. dec."
 )
-"""Lower case, with their full stop, which ends no sentence."""
+"""Lower case, with the full stop, which ends no sentence."""

@@ -1,4 +1,4 @@
-"""Which text fits on which lines, and where the lines of one caption are best broken."""
+"""Decide which text fits on a line, and where the lines of a caption are best broken."""
 
 import math
 
@@ -6,12 +6,12 @@ from ytcaption.domain.captions.breaks import Break
 from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.captions.units import CaptionUnit
 
-_UNEVEN = 24.0  # a line far from its ideal length; on the scale of `caption_breaks`
+_UNEVEN = 24.0  # a line far from its ideal length; on the scale of `breaks`
 _BOTTOM_HEAVY = 0.1  # by this share the last line is longer than the first
 
 
 class Width:
-    """Columns of any run of units on one line, by prefix sums."""
+    """The columns of any run of units on one line, by prefix sums."""
 
     def __init__(self, units: list[CaptionUnit]) -> None:
         self.sums = [0]
@@ -20,12 +20,13 @@ class Width:
         self.spaces = [int(unit.space) for unit in units]
 
     def __call__(self, first: int, end: int) -> int:
-        """Columns of units `first` up to but without `end`."""
+        """Return the columns of units `first` up to, but without, `end`."""
         return self.sums[end] - self.sums[first] - self.spaces[first]
 
 
 def line_ends(width: Width, line_length: int) -> list[int]:
-    """For each unit, the end of the longest line that starts with it: at least that one unit."""
+    """Return for each unit the end of the longest line that starts with it: at least that one
+    unit."""
     count = len(width.spaces)
     ends: list[int] = []
     end = 0
@@ -40,9 +41,10 @@ def line_ends(width: Width, line_length: int) -> list[int]:
 def line_cuts(
     first: int, end: int, places: list[Break], width: Width, style: CaptionStyle
 ) -> list[int]:
-    """Where the caption's lines start, and its end.
+    """Return where the caption's lines start, and its end.
 
-    As few lines as hold it, broken where costs are low, even in length with the last one longest.
+    It uses as few lines as possible, broken where costs are low, of even length with the last one
+    longest.
     """
     count, at = 0, first
     while at < end:
@@ -74,7 +76,7 @@ def line_cuts(
 
 
 def _line_end(first: int, end: int, width: Width, line_length: int) -> int:
-    """End of the longest line that starts with unit `first`."""
+    """Return the end of the longest line that starts with unit `first`."""
     stop = first + 1
     while stop < end and width(first, stop + 1) <= line_length:
         stop += 1

@@ -1,4 +1,4 @@
-"""How good captions are: how many break which limit, and the first that does."""
+"""Measure the quality of captions: how many exceed each limit, and the first that does."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,18 +16,18 @@ KINDS: tuple[str, ...] = (
     "too_short",
     "too_fast",
 )
-"""What can be wrong with a caption."""
+"""The limits that a caption can exceed."""
 
 
 @dataclass(frozen=True)
 class CaptionQA:
-    """Captions counted against their style.
+    """Counts of captions against the limits of their style.
 
     Attributes:
         cues: all captions.
-        cues_ok: those within every limit.
-        over: by kind (see `KINDS`), how many captions break that limit.
-        first: by kind that occurs, the number (from 1) of the first caption that does.
+        cues_ok: captions within every limit.
+        over: captions that exceed a limit, by kind (see `KINDS`).
+        first: number (from 1) of the first such caption, by kind that occurs.
         max_cps: highest reading speed, characters a second.
         max_line_columns: widest line.
     """
@@ -41,11 +41,11 @@ class CaptionQA:
 
     @property
     def ok_share(self) -> float:
-        """0 to 1: share of captions within every limit; 1 where there are none."""
+        """The share (0 to 1) of captions within every limit; 1 where there are no captions."""
         return self.cues_ok / self.cues if self.cues else 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values, flat but for `first`: for an asset's metadata."""
+        """Return JSON values, flat except for `first`, for an asset's metadata."""
         return {
             "cues": self.cues,
             "ok_share": round(self.ok_share, 4),
@@ -57,7 +57,8 @@ class CaptionQA:
 
 
 def qa_report(cues: list[Cue], style: CaptionStyle) -> CaptionQA:
-    """Every caption against every limit of the style; a gap counts for the caption after it."""
+    """Check every caption against every limit of the style; a gap counts for the caption after
+    it."""
     over = dict.fromkeys(KINDS, 0)
     first: dict[str, int] = {}
     ok = 0
@@ -81,7 +82,7 @@ def qa_report(cues: list[Cue], style: CaptionStyle) -> CaptionQA:
 
 
 def reading_speed(cue: Cue, style: CaptionStyle) -> float:
-    """Characters a second, a line break counting as one."""
+    """Return characters a second; a line break counts as one character."""
     return style.columns(cue.text) * 1000 / max(cue.duration_ms, 1)
 
 

@@ -1,4 +1,4 @@
-"""How captions are laid out: the limits, by language."""
+"""The layout of captions: the limits, by language."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ TWO_FRAMES_MS = 84
 
 @dataclass(frozen=True)
 class CaptionStyle:
-    """How captions are laid out.
+    """The limits of a layout.
 
     Attributes:
         language: of the text, as Whisper's code.
-        line_length: columns a line.
-        max_lines: lines a caption.
-        max_cps: characters a second, a line break counting as one.
+        line_length: columns per line.
+        max_lines: lines per caption.
+        max_cps: characters a second; a line break counts as one character.
         wide_columns: columns of a wide character (East Asian Width W or F); others take one.
     """
 
@@ -47,16 +47,17 @@ class CaptionStyle:
         cjk_line_length: int = 16,
         max_lines: int = 2,
     ) -> Self:
-        """The style of a language.
+        """Return the style of a language.
 
-        Chinese, Japanese and Korean lines hold fewer characters, and each counts as one.
+        Chinese, Japanese and Korean lines hold fewer characters, each of which counts as one
+        column.
         """
         if language in CJK_LANGUAGES:
             return cls(language, cjk_line_length, max_lines, wide_columns=1)
         return cls(language, line_length, max_lines)
 
     def columns(self, text: str) -> int:
-        """Width of a text in columns."""
+        """Return the width of a text in columns."""
         if self.wide_columns == 1 or text.isascii():
             return len(text)
         wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)

@@ -1,4 +1,4 @@
-"""Transcript -> files that are read rather than played: text, Markdown, TSV, JSON."""
+"""Write a transcript as a file for reading: text, Markdown, TSV, JSON."""
 
 import json
 import re
@@ -19,15 +19,16 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 
 
 def to_txt(transcript: Transcript) -> str:
-    """A segment a line, as openai-whisper's `txt`."""
+    """Return one segment per line, as openai-whisper's `txt`."""
     return "".join(f"{text}\n" for _, text in _segments(transcript))
 
 
 def to_tsv(transcript: Transcript, *, words: bool = False) -> str:
-    """Start and end in milliseconds and text, a segment a line, as openai-whisper's `tsv`.
+    """Return start and end in milliseconds and text, one segment per line, as openai-whisper's
+    `tsv`.
 
     Args:
-        words: a word a line instead.
+        words: one word per line instead.
     """
     rows = ["start\tend\ttext\n"]
     for spoken, text in _words(transcript) if words else _segments(transcript):
@@ -37,7 +38,7 @@ def to_tsv(transcript: Transcript, *, words: bool = False) -> str:
 
 
 def to_markdown(transcript: Transcript) -> str:
-    """Paragraphs with the time at which each begins; a long one has a heading every ten minutes."""
+    """Return paragraphs with their start times; a long text has a heading every ten minutes."""
     blocks = ["# Transcript\n"]
     with_headings = transcript.duration_s > _CHAPTER_S
     chapter = -1
@@ -50,10 +51,10 @@ def to_markdown(transcript: Transcript) -> str:
 
 
 def to_json(transcript: Transcript, *, words: bool = True) -> str:
-    """The whole document, which `Transcript.from_json` reads; a word a line.
+    """Return the whole document, which `Transcript.from_json` reads; one word per line.
 
     Args:
-        words: False leaves them out of the segments, which is about a tenth of the bytes.
+        words: False leaves the words out of the segments, which saves nine tenths of the bytes.
     """
     document = transcript.to_dict()
     if not words:
@@ -63,7 +64,7 @@ def to_json(transcript: Transcript, *, words: bool = True) -> str:
 
 
 def _segments(transcript: Transcript) -> Iterator[tuple[Segment, str]]:
-    """Segments in which something is said, with their text on one line."""
+    """Yield the segments that have text, with their text on one line."""
     for segment in transcript.segments:
         text = clean_text(segment.text).strip()
         if text and not is_invisible(text):
@@ -71,7 +72,7 @@ def _segments(transcript: Transcript) -> Iterator[tuple[Segment, str]]:
 
 
 def _words(transcript: Transcript) -> Iterator[tuple[Word, str]]:
-    """Words that can be seen, with their text on one line."""
+    """Yield the visible words, with their text on one line."""
     for word in transcript.words:
         text = clean_text(word.text).strip()
         if text and not is_invisible(text):
@@ -98,7 +99,7 @@ def _paragraphs(transcript: Transcript) -> Iterator[tuple[float, str]]:
 
 
 def _markdown_escape(text: str) -> str:
-    """Text that no Markdown or HTML renderer takes for markup."""
+    """Return text that no Markdown or HTML renderer treats as markup."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(r"\\\1", text)
 
@@ -110,7 +111,7 @@ def _clock(time_s: float) -> str:
 
 
 def _pretty(value: Any, indent: str) -> str:
-    """JSON in which an object or list of plain values stands on one line, if it is not too long."""
+    """Return JSON in which short objects and lists of plain values are on one line."""
     if not isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False)
     items = value.values() if isinstance(value, dict) else value

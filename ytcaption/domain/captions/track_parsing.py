@@ -1,6 +1,6 @@
-"""Caption tracks as sites serve them (WebVTT, SubRip, TTML, YouTube's json3) -> cues with lines.
+"""Parse caption tracks as sites serve them (WebVTT, SubRip, TTML, YouTube's json3) into cues.
 
-Nothing is believed of a track: what cannot be read is left out, and times may overlap or go back.
+Tracks are untrusted: unreadable parts are left out, and times may overlap or go back.
 """
 
 import html
@@ -15,10 +15,10 @@ from ytcaption.domain.captions.ttml import read_ttml
 from ytcaption.domain.captions.units import clean_text, pieces
 
 MAX_TRACK_BYTES = 8 * 1024**2
-"""Ten hours of captions with word times have about half of it."""
+"""About twice the size of ten hours of captions with word times."""
 
 TTML = ("ttml", "dfxp", "tt")
-"""Extensions that sites give it."""
+"""The extensions that sites use for TTML."""
 
 _TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}")
@@ -30,7 +30,7 @@ _SOUND = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫]")
 
 @dataclass(frozen=True)
 class TrackWord:
-    """A word, or for languages without spaces a character.
+    """A word, or a character in languages without spaces.
 
     Attributes:
         text: with a leading space where the language writes one.
@@ -42,7 +42,7 @@ class TrackWord:
 
 
 TrackLine = tuple[TrackWord, ...]
-"""What stands on one line; never empty."""
+"""The words of one line; never empty."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,14 @@ class TrackCue:
 
 
 def read_track(data: bytes, extension: str) -> list[TrackCue]:
-    """Cues in the order of the track; those that only tell of a sound (`[Music]`) have no lines.
+    """Return the cues in the order of the track; those that only describe a sound (`[Music]`) have
+    no lines.
 
     Args:
         extension: `json3`, `vtt`, `srt`, or `ttml` by any of its names.
 
     Raises:
-        ValueError: it is no such track.
+        ValueError: the data is no such track.
     """
     if len(data) > MAX_TRACK_BYTES:
         raise ValueError("the captions are larger than allowed")
@@ -87,7 +88,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _timed_cues(text: str) -> Iterator[TrackCue]:
-    """WebVTT and SubRip: a line of times, then text until an empty line."""
+    """Yield the cues of WebVTT and SubRip: a line of times, then text until an empty line."""
     times: tuple[float, float] | None = None
     lines: list[TrackLine] = []
     for row in [*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
@@ -102,7 +103,7 @@ def _timed_cues(text: str) -> Iterator[TrackCue]:
 
 
 def _marked_line(row: str) -> TrackLine:
-    """The words of a line with tags; `<00:00:01.200>` is the time of what follows."""
+    """Return the words of a line with tags; `<00:00:01.200>` is the time of the words after it."""
     parts: list[tuple[str, float | None]] = []
     at = 0
     for markup in _MARKUP.finditer(row):
@@ -115,7 +116,7 @@ def _marked_line(row: str) -> TrackLine:
 
 
 def _json3_cues(document: Any) -> Iterator[TrackCue]:
-    """An event is a line; the times of its words count from its own."""
+    """Yield one line per event; the times of its words are relative to its start."""
     events = document.get("events") if isinstance(document, dict) else None
     if not isinstance(events, list):
         raise ValueError("the captions are no json3")
@@ -144,7 +145,7 @@ def _number(values: Any, name: str) -> float | None:
 
 
 def _line(parts: list[tuple[str, float | None]]) -> TrackLine:
-    """Words of texts that follow each other, each with the time at which it starts or None."""
+    """Return the words of consecutive texts, each with its start time or None."""
     text, stamps = "", []
     for part, time_s in parts:
         if time_s is not None:
@@ -172,5 +173,5 @@ def _line(parts: list[tuple[str, float | None]]) -> TrackLine:
 
 def _seconds(parts: tuple[str | None, ...]) -> float:
     hours, minutes, seconds, fraction = parts
-    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
-    return whole + int((fraction or "0").ljust(3, "0")) / 1000
+    seconds_only = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    return seconds_only + int((fraction or "0").ljust(3, "0")) / 1000

@@ -1,4 +1,4 @@
-"""Cues of a caption track -> segments of a transcript: each word once, times that never go back."""
+"""Turn the cues of a caption track into segments: each word once, with times that never go back."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ from ytcaption.domain.captions.units import needs_no_space
 from ytcaption.domain.transcripts.transcript import Segment, Word
 
 _ADJACENT_S = 0.1
-"""As near the next cue follows one that it rolls on from."""
+"""The largest distance between a rolling cue and the one it continues."""
 
 _ROLLING_SHARE, _ROLLING_CUES = 0.3, 3
-"""A track rolls when so many of its cues repeat what the one before has shown."""
+"""A track rolls when at least this share, and this number, of its cues repeat the one before."""
 
 _LONGEST_WORD_S = 2.0
-"""Of words with times: what follows is silence, though the line is still shown."""
+"""Longest time of a timed word: silence follows it, although the line is still shown."""
 
 _SHORTEST_S = 0.001
 
 
 @dataclass(frozen=True)
 class CaptionTrack:
-    """A track as its source gave it.
+    """A track as its source served it.
 
     Attributes:
-        extension: of those that `read_track` reads.
+        extension: one that `read_track` reads.
     """
 
     extension: str
     data: bytes
 
     def segments(self, kind: TrackKind) -> tuple[Segment, ...]:
-        """What it says; empty where that is nothing.
+        """Return the segments; an empty tuple for a track without text.
 
         Raises:
-            ValueError: it cannot be read.
+            ValueError: the track cannot be read.
         """
         rolls = True if kind == "automatic" else None
         if self.extension == "json3":
@@ -47,8 +47,7 @@ class CaptionTrack:
 
 @dataclass(frozen=True)
 class CaptionReference:
-    """Captions that people made, in the language that is spoken: what is heard is measured by
-    them.
+    """Captions that people made in the spoken language: the reference for measuring transcripts.
 
     Attributes:
         language: Whisper's code.
@@ -59,9 +58,9 @@ class CaptionReference:
 
 
 def track_segments(cues: Sequence[TrackCue], *, rolls: bool | None = None) -> tuple[Segment, ...]:
-    """Segments in time order that do not overlap, a segment a cue that says something new.
+    """Return segments in time order that do not overlap: one per cue that adds new text.
 
-    Words have the track's times where it has them, else their share of the cue's by length.
+    Words have the track's times, or else a share of the cue's time by their length.
 
     Args:
         rolls: see `flattened`.
@@ -90,12 +89,13 @@ def track_segments(cues: Sequence[TrackCue], *, rolls: bool | None = None) -> tu
 
 
 def flattened(cues: Sequence[TrackCue], *, rolls: bool | None = None) -> list[TrackCue]:
-    """The cues in time order, each with what the one before has not shown, on one line; those
-    without are left out.
+    """Return the cues in time order, each with its new text on one line; cues without new text are
+    left out.
 
     Args:
-        rolls: whether lines stay on the screen while the next ones come; None: where a good part
-            of the cues repeats what the one before has shown.
+        rolls: whether lines stay on the screen while the next ones appear; None: decided by how
+            many
+            cues repeat the text of the one before.
     """
     ordered = sorted(cues, key=lambda cue: cue.start_s)
     known = [0, *(_repeated(before, cue) for before, cue in pairwise(ordered))][: len(ordered)]
@@ -113,10 +113,10 @@ def flattened(cues: Sequence[TrackCue], *, rolls: bool | None = None) -> list[Tr
 
 
 def _repeated(before: TrackCue, cue: TrackCue) -> int:
-    """Words at the cue's beginning that stood at the end of the one before.
+    """Return how many words at the cue's beginning ended the previous cue.
 
-    Whole lines are compared, so that a word that ends one line and begins the next is none; the
-    last of them may have grown. A line with times of its own is new.
+    Whole lines are compared, so a word that ends one line and begins the next does not count; the
+    last line may have grown. A line with its own times is new.
     """
     if cue.start_s > before.end_s + _ADJACENT_S:
         return 0
@@ -124,11 +124,11 @@ def _repeated(before: TrackCue, cue: TrackCue) -> int:
     lines = [_texts(line) for line in cue.lines]
     timed = [any(word.start_s is not None for word in line) for line in cue.lines]
     for count in range(min(len(shown), len(lines)), 0, -1):
-        *whole, last = shown[-count:]
-        if any(timed[:count]) or lines[: count - 1] != whole:
+        *complete, last = shown[-count:]
+        if any(timed[:count]) or lines[: count - 1] != complete:
             continue
         if lines[count - 1][: len(last)] == last:
-            return sum(map(len, whole)) + len(last)
+            return sum(map(len, complete)) + len(last)
     return 0
 
 
@@ -137,18 +137,18 @@ def _texts(line: TrackLine) -> list[str]:
 
 
 def _words(lines: Iterable[TrackLine]) -> TrackLine:
-    """All words of the lines, as they are written on one."""
+    """Return all words of the lines, as if written on one line."""
     words: list[TrackWord] = []
     for line in lines:
-        for place, word in enumerate(line):
+        for index, word in enumerate(line):
             joined = bool(words) and needs_no_space(words[-1].text, word.text)
-            apart = place == 0 and bool(words) and not joined
+            apart = index == 0 and bool(words) and not joined
             words.append(TrackWord(f" {word.text}", word.start_s) if apart else word)
     return tuple(words)
 
 
 def _once(cues: Sequence[TrackCue]) -> list[TrackCue]:
-    """Cues that begin at the same moment as one."""
+    """Return the cues with those of the same start time merged."""
     joined: list[TrackCue] = []
     for cue in cues:
         if joined and cue.start_s - joined[-1].start_s < 2 * _SHORTEST_S:
@@ -161,27 +161,27 @@ def _once(cues: Sequence[TrackCue]) -> list[TrackCue]:
 
 @dataclass(frozen=True)
 class _Known:
-    """A time that the track has: of the word at this place, or of the end."""
+    """A time that the track states: of the word at this index, or of the end."""
 
-    place: int
+    index: int
     time_s: float
 
 
 def _timed(cue: TrackCue, end_s: float) -> tuple[Word, ...]:
-    """The words of a flattened cue with times between its start and `end_s`."""
+    """Return the words of a flattened cue with times between its start and `end_s`."""
     words = cue.lines[0]
     first = words[0].start_s
     known = [_Known(0, cue.start_s if first is None else min(max(first, cue.start_s), end_s))]
-    for place, word in enumerate(words[1:], 1):
+    for index, word in enumerate(words[1:], 1):
         if word.start_s is not None and known[-1].time_s <= word.start_s <= end_s:
-            known.append(_Known(place, word.start_s))
+            known.append(_Known(index, word.start_s))
     has_times = any(word.start_s is not None for word in words)
     last = known[-1]
     if has_times:
-        end_s = min(end_s, last.time_s + _LONGEST_WORD_S * (len(words) - last.place))
+        end_s = min(end_s, last.time_s + _LONGEST_WORD_S * (len(words) - last.index))
     timed: list[Word] = []
     for here, there in pairwise([*known, _Known(len(words), end_s)]):
-        span = words[here.place : there.place]
+        span = words[here.index : there.index]
         letters = [max(len(word.text.strip()), 1) for word in span]
         step_s = (there.time_s - here.time_s) / sum(letters)
         at_s = here.time_s

@@ -1,6 +1,6 @@
-"""TTML (also called DFXP) -> timed texts, as the document comes, without a tree of it.
+"""Parse TTML (also called DFXP) into timed texts while reading, without building a tree.
 
-A document type is refused, and with it all entities; elements may be nested 64 deep.
+Document types are refused, and with them all entities; elements may be nested 64 deep.
 """
 
 import math
@@ -12,19 +12,19 @@ from ytcaption.domain.captions.ttml_times import TimeParameters
 
 MAX_DEPTH = 64
 _SHOWN_S = 5.0
-"""Of a text without an end that none follows."""
+"""How long a text without an end is shown when no other follows."""
 
 _UNTIMED = ("head", "metadata", "set", "animate")
-"""What is in these is no text."""
+"""Elements whose content is no caption text."""
 
 
 @dataclass
 class TtmlText:
-    """What is shown together.
+    """Text that is shown together.
 
     Attributes:
-        end_s: infinite where the document does not say.
-        lines: their parts, each with the time from which it is shown or None.
+        end_s: infinite where the document states no end.
+        lines: their parts, each with the time from which it is shown, or None.
     """
 
     start_s: float
@@ -33,10 +33,10 @@ class TtmlText:
 
 
 def read_ttml(data: bytes) -> list[TtmlText]:
-    """Texts in time order, each with an end.
+    """Return the texts in time order, each with an end.
 
     Raises:
-        ValueError: it is no TTML, has a document type, or is nested too deep.
+        ValueError: the data is no TTML, has a document type, or is nested too deep.
     """
     from defusedxml.ElementTree import DefusedXMLParser
 
@@ -58,11 +58,11 @@ def read_ttml(data: bytes) -> list[TtmlText]:
 
 @dataclass
 class _Element:
-    """One that is open.
+    """An open element.
 
     Attributes:
         next_s: where the next child begins: its own start, or one after the other in `seq`.
-        is_timed: it says so itself.
+        is_timed: the element states its own times.
     """
 
     name: str
@@ -74,7 +74,7 @@ class _Element:
 
 
 class _Document:
-    """What a parser tells, element by element."""
+    """The state of the parser."""
 
     def __init__(self) -> None:
         self.texts: list[TtmlText] = []
@@ -85,7 +85,7 @@ class _Document:
         self._ignored = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """An element begins."""
+        """Handle the start of an element."""
         name = _local(tag)
         values = {_local(key): value for key, value in attributes.items()}
         if len(self._open) >= MAX_DEPTH:
@@ -105,12 +105,12 @@ class _Document:
             self._text.lines[-1].append(("", self._open[-1].start_s))
 
     def data(self, text: str) -> None:
-        """Characters."""
+        """Handle characters."""
         if self._text is not None and not self._ignored:
             self._text.lines[-1].append((text, None))
 
     def end(self, tag: str) -> None:
-        """An element ends."""
+        """Handle the end of an element."""
         element = self._open.pop()
         self._ignored -= element.name in _UNTIMED
         if self._open and self._open[-1].is_seq and not math.isinf(element.end_s):
@@ -122,10 +122,11 @@ class _Document:
             self._text = None
 
     def close(self) -> None:
-        """The document is over."""
+        """Handle the end of the document."""
 
     def _timed(self, name: str, values: dict[str, str]) -> _Element:
-        """Its times count from its parent's start, and end with the parent's."""
+        """Return an element whose times are relative to its parent's start and end with the
+        parent."""
         parent = self._open[-1] if self._open else _Element("", 0.0, math.inf, 0.0, False, False)
         begin, end, duration = (
             self._times.seconds(values.get(key)) for key in ("begin", "end", "dur")
@@ -141,7 +142,7 @@ class _Document:
         return _Element(name, start_s, min(ends), start_s, is_seq, is_timed)
 
     def _widen(self, span: _Element) -> None:
-        """Where only its parts have times, a paragraph is shown while they are."""
+        """Extend a paragraph that has no times to those of its parts."""
         paragraph = next((each for each in reversed(self._open) if each.name == "p"), None)
         if self._text is None or paragraph is None or paragraph.is_timed:
             return
@@ -153,5 +154,5 @@ class _Document:
 
 
 def _local(name: str) -> str:
-    """Without its namespace: documents of four editions and many programs name it differently."""
+    """Return the name without its namespace: editions and programs use different ones."""
     return name.rpartition("}")[2]

@@ -1,4 +1,4 @@
-"""Times of TTML, in all their forms -> seconds (W3C TTML2, section 12.3)."""
+"""Convert the time expressions of TTML to seconds (W3C TTML2, section 12.3)."""
 
 import re
 from collections.abc import Mapping
@@ -11,13 +11,14 @@ _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 @dataclass(frozen=True)
 class TimeParameters:
-    """What a document says of its times.
+    """The timing attributes of a document.
 
     Attributes:
         frame_rate: frames a second, the multiplier included.
-        nominal_rate: frames that a clock counts to a second.
-        is_smpte: a clock counts frames from the start, so that its seconds are as long as they.
-        drop: numbers of frames that such a clock leaves out: `dropNTSC`, `dropPAL` or none.
+        nominal_rate: frames that a clock counts per second.
+        is_smpte: the clock counts frames from the start, so its seconds are as long as those
+            frames.
+        drop: frame numbers that such a clock leaves out: `dropNTSC`, `dropPAL` or none.
     """
 
     frame_rate: float = 30.0
@@ -29,8 +30,8 @@ class TimeParameters:
 
     @classmethod
     def of(cls, attributes: Mapping[str, str]) -> "TimeParameters":
-        """From the attributes of `tt`, without their namespaces; what is no number is as if left
-        out."""
+        """Read the attributes of `tt`, given without namespaces; values that are no numbers are
+        ignored."""
         given = _number(attributes.get("frameRate"))
         nominal = given or 30.0
         factors = re.split(r"[\s:]+", attributes.get("frameRateMultiplier", "").strip())
@@ -48,8 +49,11 @@ class TimeParameters:
         )
 
     def seconds(self, text: str | None) -> float | None:
-        """`00:00:01.5`, `00:00:01:12`, `00:00:01:12.1`, `1.5s`, `90f`, `15t`, ...; a bare number is
-        seconds. None where it is none of these, such as `wallclock(...)`."""
+        """Return the seconds of `00:00:01.5`, `00:00:01:12`, `00:00:01:12.1`, `1.5s`, `90f`, `15t`,
+        ...
+
+        A bare number is seconds. Returns None for other expressions, such as `wallclock(...)`.
+        """
         if text is None:
             return None
         if clock := _CLOCK.fullmatch(text.strip()):
@@ -77,7 +81,7 @@ class TimeParameters:
 
 
 def _number(text: str | None) -> float | None:
-    """A positive one of at most twelve digits."""
+    """Return a positive number of at most twelve digits; None for anything else."""
     if text is None or not re.fullmatch(r"\d{1,12}(\.\d{1,6})?", text.strip()):
         return None
     return float(text) or None

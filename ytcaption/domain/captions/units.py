@@ -1,8 +1,8 @@
-"""Words of a transcript -> the pieces that captions are cut between.
+"""Split the words of a transcript into the units that captions are made of.
 
-A unit is what may stand at the end or the start of a line: a written word with its punctuation.
-Whisper's words are not always that: `well` + `-known`, `iPhone` in Japanese as `i` + `Phone`, `」`
-on its own, a Thai vowel sign cut from its consonant.
+A unit is what may begin or end a line: a written word with its punctuation. Whisper's words often
+are not: `well` + `-known`, `iPhone` in Japanese as `i` + `Phone`, `」` on its own, a Thai vowel
+sign cut from its consonant.
 """
 
 import math
@@ -15,7 +15,7 @@ from ytcaption.domain.transcripts.transcript import Segment, Transcript
 
 _CJK = "\u2e80-\u312f\u3190-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff"
 _UNSPACED = re.compile(f"[\u0e00-\u109f\u1780-\u17ff{_CJK}]")
-"""Written without spaces: Thai, Lao, Tibetan, Burmese, Khmer, Chinese, Japanese; not Hangul."""
+"""Scripts without spaces: Thai, Lao, Tibetan, Burmese, Khmer, Chinese, Japanese; not Hangul."""
 _CJK_CHARACTER = re.compile(f"[{_CJK}]")
 _PIECE = re.compile(rf"\s*(?:[{_CJK}]|[^\s{_CJK}]+)")
 
@@ -33,7 +33,7 @@ _NO_LINE_END = frozenset(
     "\u0ec0\u0ec1\u0ec2\u0ec3\u0ec4"  # and the Lao ones
 )
 _JOINERS = frozenset("\u200c\u200d")
-"""Zero width (non-)joiners: parts of words in Persian and Indic scripts, and of emoji."""
+"""Zero-width (non-)joiners: parts of words in Persian and Indic scripts, and of emoji."""
 _DASHES = frozenset(("-", "–", "—", "‐", "―"))
 
 _CLEAN: dict[int, str | None] = {
@@ -41,7 +41,7 @@ _CLEAN: dict[int, str | None] = {
     **dict.fromkeys((*range(0x09, 0x0E), *range(0x1C, 0x20), 0x85, 0x2028, 0x2029), " "),
     **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
 }
-"""Control characters and the byte order mark go, line breaks become spaces, surrogates U+FFFD."""
+"""Removes control characters and byte order marks; line breaks become spaces, surrogates U+FFFD."""
 
 
 class CaptionUnit(NamedTuple):
@@ -49,7 +49,7 @@ class CaptionUnit(NamedTuple):
 
     Attributes:
         space: a space is written before it when it does not start a line.
-        opens_segment: it is the first of a decoder's segment.
+        opens_segment: it is the first unit of a decoder's segment.
         columns: its width.
     """
 
@@ -62,7 +62,7 @@ class CaptionUnit(NamedTuple):
 
 
 def clean_text(text: str) -> str:
-    """`text` on one line that can be written as UTF-8; a space around it is kept."""
+    """Return `text` on one line, encodable as UTF-8; a space around it is kept."""
     if not text.isprintable():
         text = text.translate(_CLEAN)
     while "  " in text:
@@ -71,30 +71,32 @@ def clean_text(text: str) -> str:
 
 
 def is_invisible(text: str) -> bool:
-    """Whether nothing of it is seen: white space and format characters only."""
+    """Return whether the text shows nothing: white space and format characters only."""
     return not text.isprintable() and all(unicodedata.category(c) in ("Cf", "Zs") for c in text)
 
 
 def pieces(text: str) -> list[str]:
-    """Words with the space before them; Chinese and Japanese by character."""
+    """Return words with the space before them; single characters for Chinese and Japanese."""
     return _PIECE.findall(text)
 
 
 def needs_no_space(previous: str, text: str) -> bool:
-    """Whether two texts, of neighbouring segments, are written together: Chinese and Japanese."""
+    """Return whether the texts of two neighbouring segments are joined without a space, as in
+    Chinese
+    and Japanese.
+    """
     return bool(_CJK_CHARACTER.match(previous[-1]) or _CJK_CHARACTER.match(text[0]))
 
 
 def caption_units(
     transcript: Transcript, columns: Callable[[str], int], *, max_columns: int, max_span_ms: int
 ) -> list[CaptionUnit]:
-    """All text of the transcript in its order, with times that never go back.
+    """Return all text of the transcript in order, with times that never go back.
 
     Args:
-        columns: width of a text.
-        max_columns: words that belong together are parted all the same when wider than this, since
-            a line must hold them.
-        max_span_ms: or when they take longer than this, since a caption must.
+        columns: returns the width of a text.
+        max_columns: words that belong together are split when wider than this, the width of a line.
+        max_span_ms: they are also split when they last longer than this, as long as a caption may.
     """
     units: list[CaptionUnit] = []
     for word in _timed(transcript):
@@ -110,9 +112,9 @@ def caption_units(
 
 
 def _timed(transcript: Transcript) -> list[CaptionUnit]:
-    """Words, stripped, in integer milliseconds, without their columns.
+    """Return the words, stripped, in integer milliseconds, without their columns.
 
-    Starts never decrease; an end is neither before its start nor past the next one.
+    Starts never decrease; an end is neither before its start nor past the next start.
     """
     words: list[CaptionUnit] = []
     clock = 0
@@ -140,7 +142,8 @@ def _timed(transcript: Transcript) -> list[CaptionUnit]:
 
 
 def _words(segment: Segment) -> Iterator[tuple[str, float, float]]:
-    """Text, start and end of each word; text without word times is spread over its segment."""
+    """Yield text, start and end of each word; text without word times is spread over its
+    segment."""
     if segment.words:
         for word in segment.words:
             yield word.text, word.start_s, word.end_s
@@ -159,7 +162,7 @@ def _milliseconds(time_s: float, otherwise: int) -> int:
 
 
 def _belong_together(units: list[CaptionUnit], word: CaptionUnit) -> bool:
-    """Whether no line break is allowed between the last unit and the word."""
+    """Return whether no line break is allowed between the last unit and the word."""
     previous, text = units[-1].text, word.text
     last, first = previous[-1], text[0]
     if word.space:
@@ -175,7 +178,7 @@ def _belong_together(units: list[CaptionUnit], word: CaptionUnit) -> bool:
 
 
 def _continues_character(last: str, first: str) -> bool:
-    """Whether both are parts of what a reader sees as one character."""
+    """Return whether both are parts of one character as a reader sees it."""
     return (
         last in _JOINERS
         or first in _JOINERS

@@ -1,4 +1,4 @@
-"""A channel: a subscribed source of many media, and what is wanted of it."""
+"""A channel: a subscribed source of many media, with its filters and items."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,10 +13,10 @@ ChannelKind = Literal["site", "feed", "playlist"]
 whose entries yt-dlp's generic extractor lists."""
 
 Digest = Literal["never", "daily", "weekly"]
-"""How often operators are told what became of a channel's items."""
+"""How often operators receive a summary of a channel's items."""
 
 LiveStatus = Literal["upcoming", "live", "over"]
-"""`upcoming` and `live` have no audio yet; `over`: it was one."""
+"""`upcoming` and `live` have no audio yet; `over`: it was live once."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,10 @@ class ChannelSource:
     """Where items are listed.
 
     Attributes:
-        source_id: `youtube-UC...`, `<extractor>-<id>` or `url-<26>`; names the source in the ids of
-            channels.
-        url: canonical; what is listed whole.
-        feed_url: the cheap way to what is new, as RSS or Atom; None where there is none.
-        title: as the source says; None where nobody has asked it yet.
+        source_id: `youtube-UC...`, `<extractor>-<id>` or `url-<26>`; part of channels' ids.
+        url: canonical; the page that lists all items.
+        feed_url: RSS or Atom, which lists new items cheaply; None where there is none.
+        title: as the source states it; None before the first poll.
     """
 
     source_id: str
@@ -41,14 +40,14 @@ class ChannelSource:
 
 @dataclass(frozen=True)
 class ChannelFilters:
-    """Which items are taken; the others are kept in the list with the reason.
+    """Which items are included; the others stay in the list with the reason.
 
     Attributes:
-        title_include: regular expression that titles must match somewhere, whatever their case.
-        title_exclude: regular expression that none may match.
-        min_duration_s: shorter ones are left out, in seconds; unknown durations pass.
-        from_date: of publishing; what is older is left out.
-        newest: at most so many of the whole channel, the newest ones.
+        title_include: regular expression that must match somewhere in a title, ignoring case.
+        title_exclude: regular expression that must not match.
+        min_duration_s: shorter items are excluded, in seconds; unknown durations pass.
+        from_date: items published earlier are excluded.
+        newest: at most this many items of the whole channel, the newest ones.
     """
 
     title_include: str | None = None
@@ -62,12 +61,12 @@ class ChannelFilters:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
+        """Parse the output of `to_dict`."""
         day = values.get("from_date")
         return cls(**{**values, "from_date": date.fromisoformat(day) if day else None})
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values, those set only."""
+        """Return JSON values, set ones only."""
         values = {
             name: value
             for name, value in asdict(self).items()
@@ -78,16 +77,17 @@ class ChannelFilters:
 
 @dataclass(frozen=True)
 class ListedItem:
-    """One item as a listing shows it. Titles are a stranger's text.
+    """One item as a listing shows it. Titles are untrusted text.
 
     Attributes:
-        source: what a request would name; its `media_id` is the item's identity, whatever the URL's
+        source: what a request would name; its `media_id` identifies the item, whatever the URL's
             form and whichever list shows it.
-        published_at: aware; None where the listing does not say.
+        published_at: time-zone aware; None where the listing does not state it.
         duration_s: as stated.
         is_short: of a platform's short format.
-        unavailable: why it cannot be had (`private`, `deleted`, `members_only`, `refused` ...).
-        audio_bytes: as a feed states them: a re-upload under the same id differs.
+        unavailable: why it cannot be downloaded (`private`, `deleted`, `members_only`, `refused`
+            ...).
+        audio_bytes: as a feed states them: a re-upload under the same id has another size.
     """
 
     source: MediaSource
@@ -104,12 +104,12 @@ class ListingPage:
     """A part of a channel's list, newest first.
 
     Attributes:
-        start: place of the first item in the whole list, from 0.
-        next_start: where the next page begins; None where this one is the last.
-        total: as the source says; None where it does not.
-        channel: what the source says of itself, with what a first look has resolved.
-        state: what makes the next look cheap (ETag, Last-Modified, ...), JSON values.
-        unchanged: the source says that nothing is new since `state`; then there are no items.
+        start: position of the first item in the whole list, from 0.
+        next_start: where the next page begins; None for the last page.
+        total: as the source states it; None where it does not.
+        channel: the source's description of itself, with what the first poll has resolved.
+        state: what makes the next poll cheap (ETag, Last-Modified, ...), JSON values.
+        unchanged: the source reports no change since `state`; there are no items then.
     """
 
     channel: ChannelSource
@@ -122,6 +122,8 @@ class ListingPage:
 
 
 def channel_id(source_id: str, owner: str) -> str:
-    """`<source id>.<26>`: public id and partition key. Each owner has a channel of its own of a
-    source; adding it again gives the same."""
+    """Return `<source id>.<26>`: public id and partition key.
+
+    Each owner has a channel of their own for a source; adding it again gives the same id.
+    """
     return f"{source_id}.{short_hash(owner.encode())}"

@@ -1,4 +1,4 @@
-"""Which of a channel's items are taken, and why the others are not."""
+"""Decide which of a channel's items are included, and why the others are not."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,18 +11,20 @@ from ytcaption.domain.channels.channel import ChannelFilters, ListedItem
 from ytcaption.domain.errors import InvalidOption
 
 ItemState = Literal["new", "queued", "filtered", "waiting", "refused", "gone", "erased"]
-"""`new`: to be taken; `queued`: a request was made; `filtered`: left out; `waiting`: not over yet;
-`refused`: cannot be had or asked for; `gone`: was there, and is private or deleted now; `erased`:
-its transcription was, and it is never taken again."""
+"""`new`: to be included; `queued`: a request was made; `filtered`: excluded; `waiting`: live, not
+over
+yet; `refused`: unavailable or not accepted; `gone`: was listed, and is private or deleted now;
+`erased`: its transcription was erased, and it is never included again.
+"""
 
 NOT_NEWEST = "not_newest"
-"""Why an item is left out that is older than the newest ones that are wanted."""
+"""Reason of an item that is older than the newest ones that are wanted."""
 
 MISSING = "missing"
-"""Why an item is gone that the list leaves out without saying more."""
+"""Reason of an item that the list no longer shows, without further information."""
 
 GONE = frozenset({"private", "deleted", MISSING})
-"""Of reasons why an item cannot be had: for nobody any more."""
+"""Reasons for which an item is unavailable to everybody for good."""
 
 LONGEST_EXPRESSION = 500
 _EXPRESSION_BYTES = 4 * 1024 * 1024  # that re2 may take to compile and to run one
@@ -30,10 +32,10 @@ _EXPRESSION_BYTES = 4 * 1024 * 1024  # that re2 may take to compile and to run o
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of an item that has no transcription yet.
+    """The decision on an item that has no transcription yet.
 
     Attributes:
-        reason: a word, such as `title`, `too_short` or `private`; None for what is to be taken.
+        reason: a word, such as `title`, `too_short` or `private`; None for an included item.
     """
 
     state: ItemState
@@ -41,10 +43,10 @@ class Verdict:
 
 
 def verdict(item: ListedItem, filters: ChannelFilters, now: datetime) -> Verdict:
-    """By the item alone: that only the newest are wanted is for who has the whole list.
+    """Decide by the item alone; the limit to the newest items needs the whole list.
 
     Args:
-        now: aware; what is to be published later waits.
+        now: time-zone aware; items to be published later wait.
     """
     if item.unavailable is not None:
         return Verdict("gone" if item.unavailable in GONE else "refused", item.unavailable)
@@ -59,11 +61,12 @@ def verdict(item: ListedItem, filters: ChannelFilters, now: datetime) -> Verdict
 
 
 def why_left_out(item: ListedItem, filters: ChannelFilters, now: datetime) -> str | None:
-    """The first filter that it does not pass, as a word; None where it passes all. What the listing
-    does not say of it passes.
+    """Return the first filter that excludes the item, as a word; None where it passes all.
+
+    Facts that the listing does not state pass.
 
     Args:
-        now: aware; dates of publishing after it, which only announce, are not looked at.
+        now: time-zone aware; later publishing dates, which only announce, are ignored.
     """
     title = item.source.title or ""
     if filters.skip_live and item.live is not None:
@@ -89,8 +92,10 @@ def why_left_out(item: ListedItem, filters: ChannelFilters, now: datetime) -> st
 
 
 def asks_for_facts(item: ListedItem) -> bool:
-    """Whether what is known of an item is too little to take it: feeds of video sites say neither
-    how long a video is, nor that a premiere is only announced."""
+    """Return whether too little is known of an item to include it.
+
+    Feeds of video sites state neither a video's length, nor that a premiere is only announced.
+    """
     return item.unavailable is None and item.duration_s is None and item.live is None
 
 
@@ -105,7 +110,7 @@ def checked_filters(
     skip_shorts: bool = False,
     skip_live: bool = False,
 ) -> ChannelFilters:
-    """Filters that can be applied, from what a person typed.
+    """Return filters that can be applied, from a person's input.
 
     Raises:
         InvalidOption: with what would be right.
@@ -142,17 +147,18 @@ def _check_expression(name: str, expression: str) -> None:
     try:
         _expression(expression)
     except (re2.error, UnicodeError) as error:
-        said = error.args[0] if error.args else ""
-        said = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        detail = error.args[0] if error.args else ""
+        detail = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
         raise InvalidOption(
-            f"{name} is no regular expression that can be used: {said}. RE2's syntax is meant, "
+            f"{name} is no regular expression that can be used: {detail}. RE2's syntax is meant, "
             "which has no look-around and no back-references; 'part [0-9]+|trailer' is one."
         ) from error
 
 
 @lru_cache(maxsize=512)
 def _expression(expression: str) -> re2._Regexp:
-    """By RE2: its time is linear in the text, whatever the expression, so that none can hang."""
+    """Compile with RE2: its time is linear in the text, whatever the expression, so none can
+    hang."""
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False

@@ -1,4 +1,4 @@
-"""When a channel is looked at: each so often, or by cron in a time zone of its own."""
+"""When a channel is polled: at an interval, or by cron in its time zone."""
 
 import re
 from collections.abc import Mapping
@@ -23,12 +23,12 @@ _LONGEST_CRON = 200
 
 @dataclass(frozen=True)
 class Schedule:
-    """One of the two, `every_s` or `cron`. `checked_schedule()` makes those that work.
+    """Either `every_s` or `cron`; made by `checked_schedule()`.
 
     Attributes:
-        every_s: seconds from one look to the next.
+        every_s: seconds between polls.
         cron: five fields, as Debian's cron reads them: a fixed hour that the change to summer time
-            skips is made up for right after it, one that comes twice is taken once.
+            skips runs right after it, one that comes twice runs once.
         time_zone: IANA name in which `cron` is read.
     """
 
@@ -38,23 +38,23 @@ class Schedule:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
+        """Parse the output of `to_dict`."""
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values, those set only."""
+        """Return JSON values, set ones only."""
         return {name: value for name, value in vars(self).items() if value and name in _FIELDS}
 
-    def next_after(self, moment: datetime) -> datetime:
-        """The first moment after an aware one, in UTC."""
+    def next_after(self, after: datetime) -> datetime:
+        """Return the first time after a time-zone aware one, in UTC."""
         if self.cron is None:
             assert self.every_s is not None
-            return moment.astimezone(UTC) + timedelta(seconds=self.every_s)
-        return next(CronSim(self.cron, moment.astimezone(self._zone))).astimezone(UTC)
+            return after.astimezone(UTC) + timedelta(seconds=self.every_s)
+        return next(CronSim(self.cron, after.astimezone(self._zone))).astimezone(UTC)
 
     @property
     def text(self) -> str:
-        """In words."""
+        """Return the schedule in words."""
         if self.cron is not None:
             return f"cron {self.cron} ({self.time_zone})"
         seconds = self.every_s or 0.0
@@ -72,7 +72,7 @@ _FIELDS = tuple(Schedule.__dataclass_fields__)
 def checked_schedule(
     *, every: str | None = None, cron: str | None = None, time_zone: str | None = None
 ) -> Schedule:
-    """A schedule that comes to pass, from what a person typed; nothing at all is each 15 minutes.
+    """Return a schedule that occurs, from a person's input; without any, every 15 minutes.
 
     Args:
         every: a number and its unit, s, m, h, d or w: `15m`, `6h`, `1d`.
@@ -99,15 +99,15 @@ def checked_schedule(
     except (CronSimError, StopIteration) as error:
         what = f": {error}" if str(error) else ""
         raise InvalidOption(
-            f"The cron expression '{fields[:60]}' never comes to pass{what}. "
+            f"The cron expression '{fields[:60]}' never occurs{what}. "
             "'30 6 * * 1-5' is 6:30 from Monday to Friday."
         ) from error
     return schedule
 
 
 def _seconds(every: str) -> float:
-    found = _EVERY.fullmatch(every.strip().lower())
-    seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
+    match = _EVERY.fullmatch(every.strip().lower())
+    seconds = int(match[1]) * _UNITS_S[match[2]] if match else 0
     if not SHORTEST_S <= seconds <= LONGEST_S:
         raise InvalidOption(
             f"'{every[:40]}' is no interval from 1m to 366d. Write a number and its unit: "

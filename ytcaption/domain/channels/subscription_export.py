@@ -1,4 +1,4 @@
-"""Subscriptions as files for other programs, and for `channel_lists` to read again."""
+"""Write subscriptions as files that other programs, and `subscription_lists`, can read."""
 
 import csv
 import io
@@ -22,10 +22,10 @@ _NO_TEXT = frozenset(("Cc", "Cs", "Cn", "Zl", "Zp"))  # control characters, surr
 
 @dataclass(frozen=True)
 class Subscription:
-    """A channel as a file tells of it.
+    """A channel as a file describes it.
 
     Attributes:
-        settings: what a request for it would say beside its URL, set values only.
+        settings: the fields of a request for it beside its URL, set values only.
         numbers: of its items, by name.
     """
 
@@ -42,8 +42,11 @@ class Subscription:
 
 
 def to_opml(channels: Iterable[Subscription], exported_at: datetime) -> str:
-    """OPML 2.0. `xmlUrl` is the feed where there is one, which podcast apps want; `htmlUrl` what
-    was subscribed to, and `ytcaption:settings` how, which we want."""
+    """Return OPML 2.0.
+
+    `xmlUrl` is the feed where there is one, which podcast apps read; `htmlUrl` the subscribed URL,
+    and `ytcaption:settings` the settings, which we read.
+    """
     root = ElementTree.Element("opml", {"version": "2.0", "xmlns:ytcaption": "urn:ytcaption:opml"})
     head = ElementTree.SubElement(root, "head")
     ElementTree.SubElement(head, "title").text = "ytcaption channels"
@@ -70,7 +73,7 @@ def to_opml(channels: Iterable[Subscription], exported_at: datetime) -> str:
 
 
 def to_csv(channels: Iterable[Subscription]) -> str:
-    """A channel a line, with the numbers of its items behind."""
+    """Return one channel per line, with the numbers of its items."""
     rows = list(channels)
     names = sorted({name for channel in rows for name in channel.numbers})
     written = io.StringIO()
@@ -95,5 +98,5 @@ def _json(settings: Mapping[str, Any]) -> str:
 
 
 def _line(text: str) -> str:
-    """On one line, and without what XML 1.0 cannot hold."""
+    """Return the text on one line, without characters that XML 1.0 cannot hold."""
     return "".join(" " if category(char) in _NO_TEXT else char for char in text)

@@ -1,13 +1,13 @@
-"""Lists of channels that other programs have written, line by line: OPML, plain lists, CSV, JSON.
+"""Read lists of channels that other programs have written: OPML, plain lists, CSV, JSON.
 
 | from | file |
 | --- | --- |
 | podcast apps, feed readers, FreeTube, Invidious | OPML |
 | YouTube (Takeout) | `subscriptions.csv` |
 | NewPipe, LibreTube, Piped | `subscriptions.json` |
-| FreeTube | `profiles.db`, a JSON object a line |
+| FreeTube | `profiles.db`, a JSON object per line |
 | Tube Archivist | `/api/channel/`, `/api/playlist/`; `es_channel-*.json` of a backup |
-| people | one link a line |
+| people | one link per line |
 """
 
 import codecs
@@ -23,7 +23,7 @@ from ytcaption.domain.errors import InvalidOption
 
 LARGEST_FILE_BYTES = 16 << 20
 SETTINGS_ATTRIBUTE = "ytcaption:settings"
-"""Of an outline that we have written: what is wanted of the channel, as JSON."""
+"""Attribute of our own outlines: the channel's settings, as JSON."""
 
 _XML_ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}")
@@ -34,13 +34,13 @@ _COMMENT = re.compile(r"(^|\s)#.*")
 
 @dataclass(frozen=True)
 class ListedChannel:
-    """One line of a list.
+    """One entry of a list.
 
     Attributes:
-        line: from 1; of JSON, its place among the channels.
-        url: as it stands there; whether it can be a channel is not looked at.
-        title: a stranger's text.
-        settings: as `channel_export` writes them; None where the list has none.
+        line: from 1; for JSON, its position among the channels.
+        url: as written; not checked.
+        title: untrusted text.
+        settings: as `subscription_export` writes them; None where the list has none.
     """
 
     line: int
@@ -50,7 +50,7 @@ class ListedChannel:
 
 
 def read_channels(data: bytes) -> list[ListedChannel]:
-    """All channels of a list, in its order, whatever its format.
+    """Return all channels of a list in its order, whatever its format.
 
     Args:
         data: the whole file.
@@ -83,7 +83,7 @@ def _decoded(data: bytes) -> str:
     except LookupError:
         text = data.decode("utf-8-sig", "replace")
     if "\x00" in text:
-        raise InvalidOption("This file is no text. Give OPML, CSV, JSON, or a link a line.")
+        raise InvalidOption("This file is not text. Give OPML, CSV, JSON, or one link per line.")
     return text
 
 
@@ -95,15 +95,18 @@ def _from_opml(text: str) -> list[ListedChannel]:
 
 
 class _Outlines(HTMLParser):
-    """Every outline with an address, however deep. As HTML is read: entities that a document
-    declares are never expanded, nothing is fetched, and one broken outline costs no other."""
+    """Collects every outline with an address, at any depth.
+
+    The file is parsed as HTML: entities that a document declares are never expanded, nothing is
+    fetched, and one broken outline affects no other.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.channels: list[ListedChannel] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An outline, open or closed. Names of attributes come in lower case."""
+        """Handle an outline, open or closed; attribute names are in lower case."""
         values = {name: (value or "").strip() for name, value in attrs}
         if tag != "outline" or values.get("type") == "podcast-episode":  # Overcast lists them, too
             return
@@ -126,13 +129,13 @@ def _settings(text: str | None) -> dict[str, Any] | None:
 
 
 def _from_csv(lines: Iterable[str]) -> Iterator[ListedChannel]:
-    """A line at a time, so that a quotation mark too few costs one line and not the rest."""
+    """Read line by line, so that a missing quotation mark costs one line and not the rest."""
     for number, line in enumerate(lines, 1):
         row = next(csv.reader([line]), []) if number > 1 else []
-        places = [place for place, cell in enumerate(row) if "://" in cell]
-        if places:
-            title = "".join(row[places[0] + 1 : places[0] + 2]).removeprefix("'")
-            yield ListedChannel(number, row[places[0]].strip(), title or None)
+        positions = [position for position, cell in enumerate(row) if "://" in cell]
+        if positions:
+            title = "".join(row[positions[0] + 1 : positions[0] + 2]).removeprefix("'")
+            yield ListedChannel(number, row[positions[0]].strip(), title or None)
         elif any(cell.strip() for cell in row):
             yield ListedChannel(number, line.strip())
 
@@ -144,7 +147,7 @@ def _from_lines(lines: Iterable[str]) -> Iterator[ListedChannel]:
 
 
 def spelled_out(name: str) -> str:
-    """A link for a YouTube handle, channel id or playlist id; all else as it is."""
+    """Return a link for a YouTube handle, channel id or playlist id; anything else unchanged."""
     if _HANDLE.fullmatch(name):
         return f"https://www.youtube.com/{name}"
     if _CHANNEL_ID.fullmatch(name):
@@ -155,12 +158,12 @@ def spelled_out(name: str) -> str:
 
 
 def _from_json(text: str) -> list[ListedChannel]:
-    found = [pair for document in _documents(text) for pair in _named(document)]
-    return [ListedChannel(place, url, title) for place, (url, title) in enumerate(found, 1)]
+    pairs = [pair for document in _documents(text) for pair in _named(document)]
+    return [ListedChannel(position, url, title) for position, (url, title) in enumerate(pairs, 1)]
 
 
 def _documents(text: str) -> Iterator[Any]:
-    """The whole as one value, else each line as one."""
+    """Yield the whole text as one value, or else each line as one."""
     try:
         yield json.loads(text)
         return
@@ -176,7 +179,7 @@ def _documents(text: str) -> Iterator[Any]:
 
 
 def _named(document: Any) -> Iterator[tuple[str, str | None]]:
-    """Addresses and names of what is subscribed to."""
+    """Yield addresses and names of subscriptions."""
     for item in document if isinstance(document, list) else [document]:
         inner = item.get("data") if isinstance(item, dict) else None
         for each in [item, *(inner if isinstance(inner, list) else [])]:

@@ -1,4 +1,4 @@
-"""Which IP addresses a stranger's URL may lead to."""
+"""Decide which IP addresses an untrusted URL may lead to."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -29,7 +29,7 @@ _REFUSED = tuple(
 
 
 def parse_address(text: str) -> Address:
-    """Address of a literal, its zone dropped and an IPv4-mapped one unwrapped.
+    """Return the address of a literal, without its zone, and an IPv4-mapped one unwrapped.
 
     Raises:
         ValueError: not an IP address.
@@ -41,7 +41,7 @@ def parse_address(text: str) -> Address:
 
 
 def is_public(address: str | Address) -> bool:
-    """Whether the address is a host of the public internet.
+    """Return whether the address is a host of the public internet.
 
     Not public: private, loopback, link-local, multicast, reserved, documentation, and every IPv6
     form that carries an IPv4 address.
@@ -56,7 +56,7 @@ def is_public(address: str | Address) -> bool:
 
 
 def is_in_networks(address: str | Address, networks: Sequence[str]) -> bool:
-    """Whether the address lies in one of the CIDRs."""
+    """Return whether the address lies in one of the CIDRs."""
     ip = parse_address(str(address))
     return any(
         ip in network for network in _parsed(tuple(networks)) if network.version == ip.version
@@ -64,7 +64,7 @@ def is_in_networks(address: str | Address, networks: Sequence[str]) -> bool:
 
 
 def is_allowed(address: str | Address, networks: Sequence[str] = ()) -> bool:
-    """Whether a stranger's URL may lead there: public, or in a network that the settings allow.
+    """Return whether an untrusted URL may lead there: to a public address or an allowed network.
 
     Args:
         networks: CIDRs, such as `127.0.0.0/8`.
@@ -73,8 +73,10 @@ def is_allowed(address: str | Address, networks: Sequence[str] = ()) -> bool:
 
 
 def refusal(address: str, port: int, networks: Sequence[str]) -> str | None:
-    """Why no connection is made; None where one may be: to a network that the settings allow, or to
-    a web server's port of a public address."""
+    """Return why no connection is made; None where one may be: to a network that the settings
+    allow,
+    or to a web port of a public address.
+    """
     if is_in_networks(address, networks):
         return None
     if not is_public(address):
@@ -85,7 +87,7 @@ def refusal(address: str, port: int, networks: Sequence[str]) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address, is this machine and no other."""
+    """Return whether `host`, a name or an address, is this machine."""
     if host.lower().rstrip(".") == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Links that open a media at a second."""
+"""Links that open a media at a given second."""
 
 from urllib.parse import urlsplit
 
@@ -11,13 +11,13 @@ _FORMS = {
     "www.dailymotion.com": "{url}?start={second}",
     "www.twitch.tv": "{url}?t={second}s",
 }
-"""How sites name a second, by the host of their canonical URLs."""
+"""How sites write a second into a URL, by the host of their canonical URLs."""
 
 
 def link_at(source: MediaSource, start_s: float) -> str | None:
-    """The media's own address, at a second where its site or file knows such; None for an upload.
+    """Return the media's URL at a second, where its site or file supports that; None for an upload.
 
-    A media file takes a media fragment (https://www.w3.org/TR/media-frags/), which browsers heed.
+    A media file gets a media fragment (https://www.w3.org/TR/media-frags/), which browsers honour.
     """
     if source.url is None:
         return None

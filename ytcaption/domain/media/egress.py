@@ -1,4 +1,4 @@
-"""What downloads go out with: proxies, and a browser whose cookies they take."""
+"""The proxies of the operator, and the browser profile that cookies are read from."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _PORTS = {"http": 8080, "socks5": 1080, "socks5h": 1080}
 
 @dataclass(frozen=True)
 class Upstream:
-    """A proxy of the operator's.
+    """A proxy of the operator.
 
     Attributes:
         kind: `http` (by CONNECT) or `socks5`.
@@ -30,22 +30,23 @@ class Upstream:
 
     @property
     def name(self) -> str:
-        """`http://host:3128`: what it is called in tables and rows."""
+        """Its name in tables and rows: `http://host:3128`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.kind}://{host}:{self.port}"
 
     @classmethod
     def parse_all(cls, text: str) -> "tuple[Upstream, ...]":
-        """From URLs, comma-separated.
+        """Parse comma-separated URLs.
 
         Raises:
-            ValueError: one of them is no proxy; its text, which may hold a password, is not told.
+            ValueError: one of them is no proxy; the message omits its text, which may hold a
+                password.
         """
         parts = [part.strip() for part in text.split(",") if part.strip()]
-        found = [cls._parse(part, number) for number, part in enumerate(parts, start=1)]
-        if len({each.name for each in found}) < len(found):
+        proxies = [cls._parse(part, number) for number, part in enumerate(parts, start=1)]
+        if len({each.name for each in proxies}) < len(proxies):
             raise ValueError("the same proxy is listed twice")
-        return tuple(found)
+        return tuple(proxies)
 
     @classmethod
     def _parse(cls, text: str, number: int) -> "Upstream":
@@ -68,7 +69,7 @@ class Upstream:
 
 @dataclass(frozen=True)
 class BrowserProfile:
-    """Where a browser keeps its cookies, as yt-dlp names it."""
+    """Where a browser keeps its cookies, in yt-dlp's terms."""
 
     name: str
     profile: str | None = None
@@ -77,10 +78,10 @@ class BrowserProfile:
 
     @classmethod
     def parse(cls, text: str) -> "BrowserProfile":
-        """From `BROWSER[+KEYRING][:PROFILE][::CONTAINER]`.
+        """Parse `BROWSER[+KEYRING][:PROFILE][::CONTAINER]`.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is no browser profile.
         """
         match = _BROWSER.fullmatch(text)
         if match is None or match["name"] not in BROWSERS:

@@ -1,13 +1,13 @@
-"""File names of strangers' texts: every file system takes them, and none is a path (rule 7)."""
+"""Make file names from untrusted text: valid on every file system, and never a path."""
 
 import unicodedata
 from collections.abc import Container
 
 MAX_NAME_BYTES = 150
-"""With the extension and a browser's `(1)`, below the 255 bytes that file systems take."""
+"""With the extension and a browser's `(1)`, below the limit of 255 bytes of file systems."""
 
 _FORBIDDEN = frozenset('<>:"/\\|?*%;')
-"""Not allowed in a name on Windows, or read by some client as something else."""
+"""Characters that Windows does not allow in names, or that some client reads as something else."""
 _RESERVED = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 )
@@ -15,11 +15,11 @@ _RESERVED = frozenset(
 
 
 def file_name(title: str | None, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> str:
-    """A name without extension that every file system takes, and no path.
+    """Return a name without extension that every file system accepts and that is no path.
 
     Args:
         title: the source's own text, or None.
-        fallback: a safe name, used where the title leaves nothing.
+        fallback: a safe name, used where nothing of the title is usable.
     """
     text = unicodedata.normalize("NFC", title or "")
     kept = "".join(
@@ -34,20 +34,22 @@ def file_name(title: str | None, fallback: str, max_bytes: int = MAX_NAME_BYTES)
 
 
 def same_file(name: str) -> str:
-    """What two names have in common that are one file on some file system: macOS and Windows do not
-    tell upper from lower case, nor composed letters from decomposed ones."""
+    """Return a key that is equal for names that are one file on some file system.
+
+    macOS and Windows do not distinguish upper from lower case, nor composed from decomposed
+    letters.
+    """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def free_name(name: str, taken: Container[str]) -> str:
-    """The name, or where another one would be the same file, the first of `name (2)`, `name (3)`
-    ... that is free.
+    """Return the name or, where it is taken, the first free of `name (2)`, `name (3)` ...
 
     Args:
-        taken: names that are there, as `same_file` has them.
+        taken: existing names, as `same_file` returns them.
     """
-    found, number = name, 1
-    while same_file(found) in taken:
+    candidate, number = name, 1
+    while same_file(candidate) in taken:
         number += 1
-        found = f"{name} ({number})"
-    return found
+        candidate = f"{name} ({number})"
+    return candidate

@@ -1,4 +1,4 @@
-"""One source of speech: where it comes from, what is known of it, and its stored audio."""
+"""One source of speech: its origin, its description, and its stored audio."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class MediaSource:
     Attributes:
         media_id: `youtube-<id>`, `<extractor>-<id>`, `url-<26>` or `upload-<26>`.
         kind: `site` (a yt-dlp extractor of the site list), `direct` (a media URL) or `upload`
-            (bytes we hold).
+            (stored bytes).
         url: canonical http(s) URL; None for an upload.
         extractor: yt-dlp's key of the extractor, such as `Youtube`; None for an upload.
         title: known beforehand, such as an upload's file name.
@@ -32,12 +32,12 @@ class MediaSource:
 
 
 def url_media_id(canonical_url: str) -> str:
-    """`url-<26>`: for every extractor whose ids are not known to be unique (yt-dlp#8596)."""
+    """Return `url-<26>`, for every extractor whose ids are not known to be unique (yt-dlp#8596)."""
     return media_id("url", short_hash(canonical_url.encode()))
 
 
 def upload_media_id(sha256: str) -> str:
-    """`upload-<26>`: from the hex SHA-256 of the bytes."""
+    """Return `upload-<26>`, from the hex SHA-256 of the bytes."""
     digest = bytes.fromhex(sha256)
     if len(digest) != hashlib.sha256().digest_size:
         raise ValueError("not a SHA-256")
@@ -55,13 +55,13 @@ class Chapter:
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What the source says of itself. All of it is a stranger's text: shown escaped, never a path.
+    """The source's description of itself. All of it is untrusted text: shown escaped, never a path.
 
     Attributes:
         upload_date: ISO date, `2026-11-24`.
         duration_s: as stated by the source, which may be wrong.
         language: as stated by the source.
-        captions: None: nobody has looked for any.
+        captions: None: captions were not searched for.
     """
 
     title: str | None = None
@@ -77,14 +77,14 @@ class MediaInfo:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
+        """Parse the output of `to_dict`."""
         chapters = tuple(Chapter(**chapter) for chapter in values.get("chapters", ()))
         offers = values.get("captions")
         captions = CaptionOffers.from_dict(offers) if offers is not None else None
         return cls(**{**values, "chapters": chapters, "captions": captions})
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         return asdict(self) | {"chapters": [asdict(chapter) for chapter in self.chapters]}
 
 
@@ -94,7 +94,7 @@ class AudioProbe:
 
     Attributes:
         container: FFmpeg's demuxer name, such as `matroska,webm`.
-        duration_s: None where the container does not say.
+        duration_s: None where the container does not state it.
     """
 
     container: str
@@ -106,12 +106,12 @@ class AudioProbe:
 
 @dataclass(frozen=True)
 class StoredAudio:
-    """Audio in the object store, as it came.
+    """Audio in the object store, in the bytes of its source.
 
     Attributes:
         key: `audio/<media id>.<ext>`.
         sha256: hex, of the bytes.
-        duration_s: decoded, or as the container says.
+        duration_s: decoded, or as the container states it.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""The URL that names a media file, whoever counts its downloads and whoever has signed the link."""
+"""Reduce links to the URL of the media file: without download counters, without signatures."""
 
 import re
 from dataclasses import replace
@@ -48,7 +48,7 @@ _SIGNATURE = re.compile(
 
 
 def without_counters(url: WebUrl) -> WebUrl:
-    """The file's own address, where known counters stand before it."""
+    """Return the file's own URL, without known counting services before it."""
     while True:
         address = f"{url.host}{url.path}"
         match = next((m for pattern in _PATTERNS if (m := pattern.match(address))), None)
@@ -63,7 +63,7 @@ def without_counters(url: WebUrl) -> WebUrl:
 
 
 def without_signature(url: WebUrl) -> WebUrl:
-    """The URL without what signs it and makes it expire: the same file's link tomorrow."""
+    """Return the URL without the parameters that sign it and make it expire."""
     kept = [
         part for part in url.query.split("&") if not _SIGNATURE.fullmatch(part.partition("=")[0])
     ]

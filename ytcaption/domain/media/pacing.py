@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
-RestCode = Literal["quiet_hours", "bytes_a_day", "pause"]
+CoolDownCode = Literal["quiet_hours", "bytes_a_day", "pause"]
 
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 _SITE = re.compile(r"[a-z0-9.\-\[\]:]+")
@@ -17,7 +17,7 @@ _SITE = re.compile(r"[a-z0-9.\-\[\]:]+")
 
 @dataclass(frozen=True)
 class PerSite(Generic[T]):
-    """A value for all sites, and others for some.
+    """A value for all sites, and other values for single sites.
 
     Attributes:
         others: by site, as `resources.sites.domains.site_of` names it.
@@ -27,29 +27,29 @@ class PerSite(Generic[T]):
     others: Mapping[str, T] = field(default_factory=dict)
 
     def of(self, site: str) -> T:
-        """The site's."""
+        """Return the site's value."""
         return self.others.get(site, self.value)
 
     @classmethod
     def parse(cls, text: str, read: Callable[[str], T], none: T) -> "PerSite[T]":
-        """From `5,youtube.com=10`.
+        """Parse `5,youtube.com=10`.
 
         Args:
-            read: raises ValueError for what is no value.
-            none: the value of sites that the text says nothing of.
+            read: parses one value; raises ValueError.
+            none: the value of sites that the text does not mention.
 
         Raises:
             ValueError: naming the part that is wrong.
         """
         value, others = none, {}
         for part in filter(None, (part.strip() for part in text.split(","))):
-            site, equals, said = part.rpartition("=")
+            site, equals, text_value = part.rpartition("=")
             if not equals:
-                value = read(said)
+                value = read(text_value)
             elif _SITE.fullmatch(site.strip().lower()):
-                others[site.strip().lower()] = read(said.strip())
+                others[site.strip().lower()] = read(text_value.strip())
             else:
-                raise ValueError(f"'{site}' is no site; write youtube.com={said}")
+                raise ValueError(f"'{site}' is not a site; write youtube.com={text_value}")
         return cls(value, others)
 
 
@@ -63,28 +63,28 @@ class QuietHours:
 
     @classmethod
     def parse(cls, text: str) -> "QuietHours":
-        """From `23:30-06:00`.
+        """Parse `23:30-06:00`.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text has another form.
         """
         match = _HOURS.fullmatch(text)
         if match is None or match.group(1, 2) == match.group(3, 4):
-            raise ValueError(f"'{text}' are no hours; write 23:30-06:00")
+            raise ValueError(f"'{text}' is not a range of hours; write 23:30-06:00")
         hours = [int(part) for part in match.groups()]
         return cls(time(hours[0], hours[1]), time(hours[2], hours[3]))
 
-    def contain(self, moment: datetime, zone: tzinfo) -> bool:
-        """Whether clocks of the zone show a time within them; the end is not."""
-        at = moment.astimezone(zone).time()
+    def contain(self, at: datetime, zone: tzinfo) -> bool:
+        """Return whether the time in the zone lies within the hours, the end excluded."""
+        clock = at.astimezone(zone).time()
         if self.start < self.end:
-            return self.start <= at < self.end
-        return at >= self.start or at < self.end
+            return self.start <= clock < self.end
+        return clock >= self.start or clock < self.end
 
-    def end_after(self, moment: datetime, zone: tzinfo) -> datetime:
-        """The first moment after this one, in UTC, at which they end; clocks that are put forward
-        or back are reckoned with."""
-        day = moment.astimezone(zone).date()
+    def end_after(self, at: datetime, zone: tzinfo) -> datetime:
+        """Return the first time after `at`, in UTC, at which they end, across changes of
+        summer time."""
+        day = at.astimezone(zone).date()
         ends = (
             datetime.combine(day + timedelta(days), self.end, zone)
             .replace(fold=fold)
@@ -92,17 +92,17 @@ class QuietHours:
             for days in range(-1, 4)
             for fold in (0, 1)
         )
-        return min(end for end in ends if end > moment and not self.contain(end, zone))
+        return min(end for end in ends if end > at and not self.contain(end, zone))
 
 
 @dataclass(frozen=True)
 class SiteUse:
-    """What a site has given of late.
+    """What was recently downloaded from a site.
 
     Attributes:
-        next_at: when the pause after the last download ends; None: none was made.
-        bytes_today: of the day that `Pacing.day` names.
-        is_busy: a bulk download from it is under way.
+        next_at: when the pause after the last download ends; None: there is no pause.
+        bytes_today: of the day that `Pacing.day` returns.
+        is_busy: a bulk download from it is running.
     """
 
     next_at: datetime | None = None
@@ -112,28 +112,28 @@ class SiteUse:
 
 @dataclass(frozen=True)
 class CoolDown:
-    """Why bulk work leaves a site alone.
+    """Why bulk work waits for a site.
 
     Attributes:
-        until: None: until the download that is under way has ended.
+        until: None: until the running download has ended.
     """
 
-    code: RestCode
+    code: CoolDownCode
     until: datetime | None
 
 
 @dataclass(frozen=True)
 class Pacing:
-    """What an installation allows itself. The default allows everything.
+    """The limits of an installation. The default has none.
 
     Attributes:
         pause_s: from the end of one download to the start of the next bulk one, which is then the
             only one from its site. 0: none.
-        jitter: by how much of itself a pause is longer or shorter, at random.
-        bytes_per_day: no bulk download starts once so many came. 0: any number.
-        lists_per_minute: requests for lists. 0: any number.
+        jitter: random variation of a pause, as a fraction of it.
+        bytes_per_day: no bulk download starts after this many bytes. 0: no limit.
+        lists_per_minute: requests for lists. 0: no limit.
         zone: of quiet hours and days.
-        proxies: names of those that downloads go through; empty: none.
+        proxies: names of the proxies that downloads use; empty: none.
     """
 
     pause_s: PerSite[float] = PerSite(0.0)
@@ -145,49 +145,50 @@ class Pacing:
     proxies: tuple[str, ...] = ()
 
     def day(self, now: datetime) -> datetime:
-        """Midnight before now, where the day of the byte count began."""
+        """Return the midnight before now, when the day of the byte count began."""
         return now.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
     def drawn_pause_s(self, site: str) -> float:
-        """Seconds of the next pause."""
+        """Return the seconds of the next pause."""
         stretch = random.uniform(1 - self.jitter, 1 + self.jitter)  # noqa: S311 - no secret
         return self.pause_s.of(site) * stretch
 
     def is_one_by_one(self, site: str) -> bool:
-        """Whether bulk downloads from the site are made one after the other."""
+        """Return whether bulk downloads from the site run one after the other."""
         return self.pause_s.of(site) > 0
 
     def is_quiet(self, site: str, now: datetime) -> bool:
-        """Whether these are quiet hours of the site."""
+        """Return whether the site has quiet hours now."""
         quiet = self.quiet_hours.of(site)
         return quiet is not None and quiet.contain(now, self.zone)
 
-    def rest(self, site: str, use: SiteUse, now: datetime) -> CoolDown | None:
-        """Why no bulk download from the site may start now, the longest reason; None: one may."""
-        rests: list[tuple[RestCode, datetime]] = []
+    def cool_down(self, site: str, use: SiteUse, now: datetime) -> CoolDown | None:
+        """Return why no bulk download from the site may start now, the longest reason; None: one
+        may."""
+        waits: list[tuple[CoolDownCode, datetime]] = []
         quiet = self.quiet_hours.of(site)
         if quiet is not None and self.is_quiet(site, now):
-            rests.append(("quiet_hours", quiet.end_after(now, self.zone)))
+            waits.append(("quiet_hours", quiet.end_after(now, self.zone)))
         allowed = self.bytes_per_day.of(site)
         if allowed and use.bytes_today >= allowed:
             tomorrow = datetime.combine(
                 self.day(now).date() + timedelta(1), time(), self.zone
             ).astimezone(UTC)
-            rests.append(("bytes_a_day", tomorrow))
+            waits.append(("bytes_a_day", tomorrow))
         if self.is_one_by_one(site) and use.next_at is not None and use.next_at > now:
-            rests.append(("pause", use.next_at))
-        if rests:
-            code, until = max(rests, key=lambda each: each[1])
+            waits.append(("pause", use.next_at))
+        if waits:
+            code, until = max(waits, key=lambda each: each[1])
             return CoolDown(code, until)
         return CoolDown("pause", None) if self.is_one_by_one(site) and use.is_busy else None
 
 
 UNPACED = Pacing()
-"""Everything is allowed."""
+"""No limits."""
 
 
 def not_negative(text: str) -> float:
-    """A number of 0 or more.
+    """Parse a number of 0 or more.
 
     Raises:
         ValueError: it is none.
@@ -197,10 +198,10 @@ def not_negative(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise ValueError(f"'{text}' is no number of 0 or more")
+        raise ValueError(f"'{text}' is not a number of 0 or more")
     return number
 
 
 def seconds_until(at: datetime | None, now: datetime) -> float:
-    """Seconds from now until a moment; 0 where there is none, or it is past."""
+    """Return the seconds from now until a time; 0 where there is none, or it is past."""
     return 0.0 if at is None else max((at - now).total_seconds(), 0.0)

@@ -1,9 +1,9 @@
-"""Whether a source has other audio under the same id than it had."""
+"""Detect whether a source serves other audio than before under the same id."""
 
 from dataclasses import dataclass
 
 _DURATION_S, _DURATION_SHARE = 2.0, 0.01
-"""Listings round to seconds, and cut or pad a little when they convert a file anew."""
+"""Listings round to seconds; conversions cut or pad a little."""
 
 _SIZE_SHARE = 0.02
 """Tags and pictures in a file come and go."""
@@ -16,8 +16,7 @@ class AudioFacts:
     Attributes:
         duration_s: as stated or measured.
         size_bytes: of the file, as a feed states it.
-        sha256: hex, of the bytes as they were served; None where a site converts what it is given,
-            and may do so anew.
+        sha256: hex, of the bytes as served; None where a site converts files, and may do so again.
     """
 
     duration_s: float | None = None
@@ -26,24 +25,24 @@ class AudioFacts:
 
 
 def changed(before: AudioFacts, now: AudioFacts) -> str | None:
-    """What is other than it was, in words for a person; None where nothing says that it is.
+    """Return what has changed, in words for a person; None where nothing indicates a change.
 
-    Equal bytes are the same whatever is stated of them. Sizes count only where durations say
-    nothing: the same recording at another bit rate is no other one.
+    Equal bytes are the same audio whatever else is stated. Sizes count only where durations are
+    unknown: the same recording at another bit rate is no other audio.
     """
     if before.sha256 and now.sha256:
         if before.sha256 == now.sha256:
             return None
-        return f"The file is another one{_grown(before.duration_s, now.duration_s)}."
+        return f"The file has changed{_grown(before.duration_s, now.duration_s)}."
     if before.duration_s and now.duration_s:
         allowed_s = max(_DURATION_S, _DURATION_SHARE * before.duration_s)
         if abs(now.duration_s - before.duration_s) <= allowed_s:
             return None
-        return f"It is another length{_grown(before.duration_s, now.duration_s)}."
+        return f"The length has changed{_grown(before.duration_s, now.duration_s)}."
     if before.size_bytes and now.size_bytes:
         if abs(now.size_bytes - before.size_bytes) <= _SIZE_SHARE * before.size_bytes:
             return None
-        return f"It is another size: {before.size_bytes:,} bytes, now {now.size_bytes:,}."
+        return f"The size has changed: {before.size_bytes:,} bytes, now {now.size_bytes:,}."
     return None
 
 

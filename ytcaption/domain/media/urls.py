@@ -1,4 +1,4 @@
-"""A submitted URL in its one canonical spelling, or the reason why it is none."""
+"""Bring a submitted URL into its canonical spelling, or say why it is none."""
 
 import re
 import socket
@@ -34,7 +34,7 @@ class WebUrl:
 
     Attributes:
         host: ASCII (IDNA 2008) name, or an address, an IPv6 one without brackets.
-        port: None where it is the scheme's.
+        port: None where it is the scheme's default.
         path: begins with a slash.
         query: without the question mark.
     """
@@ -53,12 +53,12 @@ class WebUrl:
 
     @property
     def effective_port(self) -> int:
-        """The port, the scheme's where none is given."""
+        """The port, or the scheme's default."""
         return self.port or _DEFAULT_PORTS[self.scheme]
 
     @property
     def address(self) -> IPv4Address | IPv6Address | None:
-        """The host where it is an address; `localhost` is 127.0.0.1 (RFC 6761)."""
+        """The host as an address, if it is one; `localhost` is 127.0.0.1 (RFC 6761)."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
             return ip_address("127.0.0.1")
         try:
@@ -67,22 +67,22 @@ class WebUrl:
             return None
 
     def is_within(self, domain: str) -> bool:
-        """Whether the host is the domain or below it."""
+        """Return whether the host is the domain or below it."""
         return self.host == domain or self.host.endswith(f".{domain}")
 
     def parameters(self) -> dict[str, str]:
-        """The query's parameters, the first of each name."""
+        """Return the query's parameters, the first of each name."""
         return dict(reversed(parse_qsl(self.query, keep_blank_values=True)))
 
     def without_tracking(self) -> "WebUrl":
-        """The URL without parameters such as `utm_source` that say how it was shared."""
+        """Return the URL without parameters such as `utm_source` that state how it was shared."""
         fields = self.query.split("&")
         kept = [part for part in fields if not _TRACKING.fullmatch(part.partition("=")[0])]
         return replace(self, query="&".join(kept))
 
 
 def parse_url(text: str) -> WebUrl:
-    """The canonical URL of what a person submitted.
+    """Return the canonical URL of what a person submitted.
 
     Raises:
         InvalidUrl: with what is wrong and what would be right.
@@ -94,7 +94,7 @@ def parse_url(text: str) -> WebUrl:
         raise InvalidUrl(f"The link is longer than {MAX_URL_LENGTH:,} characters.")
     if any(unicodedata.category(character)[0] in "CZ" for character in text) or "\\" in text:
         raise InvalidUrl(
-            "The link holds a space, a backslash or an invisible character. "
+            "The link contains a space, a backslash or an invisible character. "
             "Give one http or https URL."
         )
     scheme = _SCHEME.match(text)
@@ -108,7 +108,7 @@ def parse_url(text: str) -> WebUrl:
     except ValueError:
         raise InvalidUrl("The link is malformed: its host or port cannot be read.") from None
     if "@" in split.netloc:
-        raise InvalidUrl("The link holds a user name or password. Give it without.")
+        raise InvalidUrl("The link contains a user name or password. Give it without.")
     if not split.hostname or port == 0:
         raise InvalidUrl("The link names no host. Give a URL such as https://example.com/talk.mp3.")
     name = split.scheme.lower()
@@ -126,13 +126,13 @@ def parse_url(text: str) -> WebUrl:
 
 def _no_url(text: str, scheme: str) -> str:
     if text.startswith(":") or _KEYWORD.fullmatch(scheme):
-        return "Searches and yt-dlp's keywords are no links. Give the URL of one video."
+        return "Searches and yt-dlp's keywords are not links. Give the URL of one video."
     if scheme and "." not in scheme:
         return f"Links of the kind {scheme[:20]}: are not opened. Give an http or https URL."
     full = (
         f"https://{text[:60]}" if "." in text.partition("/")[0] else "https://example.com/talk.mp3"
     )
-    return f"This is no http or https URL. Give it in full, such as {full}"
+    return f"This is not an http or https URL. Give it in full, such as {full}"
 
 
 def _canonical_host(host: str) -> str:
@@ -162,7 +162,7 @@ def _canonical_host(host: str) -> str:
 
 
 def _canonical_escapes(text: str, safe: str) -> str:
-    """Escapes in upper case, none where none is needed, all where one is."""
+    """Return upper-case escapes, none where none is needed, and all that are needed."""
 
     def decoded(match: re.Match[str]) -> str:
         character = chr(int(match[1], 16))
@@ -172,7 +172,7 @@ def _canonical_escapes(text: str, safe: str) -> str:
 
 
 def _without_dots(path: str) -> str:
-    """RFC 3986 5.2.4."""
+    """Remove dot segments (RFC 3986 5.2.4)."""
     kept: list[str] = []
     segments = path.split("/")[1:] or [""]
     for segment in segments:

@@ -1,4 +1,4 @@
-"""What was heard beside what people have written of the same speech."""
+"""Compare a transcript with what people wrote of the same speech."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,22 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ReferenceKind = Literal["track", "transcription"]
-"""`track`: captions that were fetched beside the audio; `transcription`: another one of the media,
-which is made of captions."""
+"""`track`: captions fetched beside the audio; `transcription`: another transcription of the media,
+which was made from captions."""
 
 BY_CHARACTER = ("zh", "yue", "ja", "ko", "th", "lo", "km", "my", "bo")
-"""Languages whose errors are counted by character, as is usual for them; all but Korean are written
-without spaces."""
+"""Languages whose errors are counted by character, as is usual; all but Korean have no spaces."""
 
 
 @dataclass(frozen=True)
 class CaptionAccuracy:
-    """Errors of one document beside captions that people made.
+    """Errors of one document compared with captions that people made.
 
     Attributes:
-        document_sha256: of what was measured; of any other the numbers say nothing.
+        document_sha256: of the measured document; the numbers hold for no other.
         errors: by word, or by character in the languages of `BY_CHARACTER`.
-        measured_at: aware.
+        measured_at: time-zone aware.
     """
 
     document_sha256: str
@@ -36,7 +35,7 @@ class CaptionAccuracy:
 
 
 def word_errors(language: str | None, reference: str, text: str) -> WordErrors:
-    """Errors of a text after Whisper's own normalisation of both.
+    """Return the errors of a text after Whisper's own normalisation of both.
 
     Args:
         language: Whisper's code.
@@ -45,7 +44,7 @@ def word_errors(language: str | None, reference: str, text: str) -> WordErrors:
 
 
 def normalized(language: str | None, text: str) -> str:
-    """Words in one spelling, or characters, separated by blanks.
+    """Return words in one spelling, or characters, separated by spaces.
 
     Source: whisper-normalizer, which is OpenAI's.
     """

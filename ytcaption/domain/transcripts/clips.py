@@ -1,4 +1,4 @@
-"""Stretches of speech with their text, as long as who trains a model wants them."""
+"""Cut speech with its text into clips of the length that training a model needs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from ytcaption.domain.transcripts.transcript import Segment, Transcript, Word
 
 PAD_S = 0.1
-"""Of what is before and behind, so that no sound is cut off; never into what else is said."""
+"""Seconds added before and after a clip, so that no sound is cut; never into other speech."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Text and when it is said, in seconds from the start of the media."""
+    """Text and when it is spoken, in seconds from the start of the media."""
 
     start_s: float
     end_s: float
@@ -19,17 +19,17 @@ class Clip:
 
     @property
     def duration_s(self) -> float:
-        """Its length."""
+        """The clip's length in seconds."""
         return self.end_s - self.start_s
 
 
 def clips(transcript: Transcript, *, min_s: float, max_s: float) -> list[Clip]:
-    """Segments in time order, those that are too long cut at their longest pauses.
+    """Return segments in time order; those that are too long are cut at their longest pauses.
 
-    What is shorter than `min_s`, or cannot be cut to `max_s`, is left out.
+    Segments shorter than `min_s`, and those that cannot be cut to `max_s`, are left out.
     """
     parts = [part for segment in transcript.segments for part in _parts(segment, max_s)]
-    found = []
+    result = []
     for index, (start_s, end_s, text) in enumerate(parts):
         before_s = parts[index - 1][1] if index else 0.0
         after_s = parts[index + 1][0] if index + 1 < len(parts) else transcript.duration_s
@@ -40,8 +40,8 @@ def clips(transcript: Transcript, *, min_s: float, max_s: float) -> list[Clip]:
         )
         clip = padded if padded.duration_s <= max_s else Clip(start_s, end_s, text)
         if text and min_s <= clip.duration_s <= max_s:
-            found.append(clip)
-    return found
+            result.append(clip)
+    return result
 
 
 def _parts(segment: Segment, max_s: float) -> Iterator[tuple[float, float, str]]:
@@ -53,22 +53,22 @@ def _parts(segment: Segment, max_s: float) -> Iterator[tuple[float, float, str]]
 
 
 def _cut(words: Sequence[Word], max_s: float) -> Iterator[Sequence[Word]]:
-    """At the longest pause, of equal ones at the most central; the parts again, until they fit."""
+    """Cut at the longest pause, of equal ones the most central; repeat until the parts fit."""
     if words[-1].end_s - words[0].start_s <= max_s or len(words) == 1:
         yield words
         return
     middle = len(words) / 2
-    place = max(
+    cut = max(
         range(1, len(words)),
         key=lambda at: (
             round(words[at].start_s - words[at - 1].end_s, 2),
             -abs(at - middle),
         ),
     )
-    yield from _cut(words[:place], max_s)
-    yield from _cut(words[place:], max_s)
+    yield from _cut(words[:cut], max_s)
+    yield from _cut(words[cut:], max_s)
 
 
 def _plain(text: str) -> str:
-    """On one line."""
+    """Return the text on one line."""
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""One transcript as rows of the lake's tables."""
+"""Convert one transcript to rows of the lake's tables."""
 
 import json
 import unicodedata
@@ -23,10 +23,10 @@ def lake_rows(
     timings: Timings = UNKNOWN,
     accuracy: CaptionAccuracy | None = None,
 ) -> "dict[str, pa.Table]":
-    """The transcript's rows in each table; of `media`, exactly one.
+    """Return the transcript's rows in each table; exactly one in `media`.
 
     Args:
-        accuracy: None: there are no captions to measure it by.
+        accuracy: None: there are no captions to compare with.
 
     Raises:
         ValueError: the transcript is of another media.
@@ -49,7 +49,7 @@ def lake_rows(
 
 
 def accuracy_rows(transcript: Transcript, accuracy: CaptionAccuracy) -> "pa.Table":
-    """The one row of `caption_accuracy`, by itself."""
+    """Return the one row of `caption_accuracy`."""
     import pyarrow as pa
 
     row = _accuracy_row(transcript, accuracy)
@@ -57,7 +57,7 @@ def accuracy_rows(transcript: Transcript, accuracy: CaptionAccuracy) -> "pa.Tabl
 
 
 def counted_word(text: str) -> str | None:
-    """The word to count by: `" Don’t,"` is `don’t`; None where there is nothing but punctuation."""
+    """Return the word to count by: `" Don’t,"` is `don’t`; None for punctuation alone."""
     word = text.strip()
     while word and _is_punctuation(word[0]):
         word = word[1:]
@@ -72,7 +72,8 @@ def _is_punctuation(character: str) -> bool:
 
 
 def _clean(value: Any) -> Any:
-    """Without NUL, which Postgres refuses: DuckLake keeps columns' least and last texts there."""
+    """Remove NUL, which Postgres refuses: DuckLake keeps the smallest and largest text of
+    columns there."""
     if isinstance(value, str):
         return value.replace("\x00", "")
     if isinstance(value, dict):
@@ -199,17 +200,18 @@ def _unchanged(url: str | None) -> str | None:
 
 
 def _without_query(url: str | None) -> str | None:
-    """Whoever may query the lake need not be who may open a signed URL."""
+    """Return the URL without its query: a signed URL must not be readable by all who query the
+    lake."""
     return urlunsplit((*urlsplit(url)[:3], "", "")) if url else url
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    timestamp = datetime.fromisoformat(text)
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
 
 
 def _day(text: str | None) -> date | None:
-    """A stranger's date: None where it is none."""
+    """Parse an untrusted date; None where it is no date."""
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:

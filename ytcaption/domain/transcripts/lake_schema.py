@@ -1,8 +1,7 @@
 """The lake's tables and their columns.
 
 `transcripts`, `segments`, `words` and `caption_accuracy` hold a transcription each under
-`transcription_id`; `media` holds a row a source, shared by its transcriptions. Written up in
-`docs/lake.md`.
+`transcription_id`; `media` holds one row per source, shared by its transcriptions.
 """
 
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ class Column:
     """One column.
 
     Attributes:
-        type: DuckDB's name of it.
+        type: DuckDB's name of the type.
         unit: of a number, such as `s`.
     """
 
@@ -32,7 +31,7 @@ class Column:
 
     @property
     def comment(self) -> str:
-        """Description with unit, as the catalog keeps it."""
+        """Return the description with the unit, as the catalog keeps it."""
         return f"{self.description} [{self.unit}]" if self.unit else self.description
 
 
@@ -47,35 +46,35 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _MEDIA_ID,
         Column("task", _TEXT, "`transcribe`, or `translate` into English."),
         Column("language", _TEXT, "Whisper's code of the language spoken; null without speech."),
-        Column("language_probability", _REAL, "How sure that is; 1 where it was given.", "0 to 1"),
+        Column("language_probability", _REAL, "Certainty of that; 1 where it was given.", "0 to 1"),
         Column("text_language", _TEXT, "Language of the text: `en` after a translation."),
         Column("duration_s", _REAL, "Length of the audio.", "s"),
-        Column("speech_s", _REAL, "Part of it that holds speech.", "s"),
+        Column("speech_s", _REAL, "Seconds of it that hold speech.", "s"),
         Column("segment_count", _INTEGER, "Rows in `segments`."),
         Column("word_count", _INTEGER, "Rows in `words`."),
-        Column("dropped_count", _INTEGER, "Segments that were decoded and not believed."),
-        Column("text", _TEXT, "All of the text, a segment a line."),
+        Column("dropped_count", _INTEGER, "Segments that were decoded but rejected."),
+        Column("text", _TEXT, "The whole text, one segment per line."),
         Column("source", _TEXT, "`asr`, `manual_captions` or `automatic_captions`."),
-        Column("engine", _TEXT, "What recognised it, such as `faster-whisper`."),
+        Column("engine", _TEXT, "What transcribed it, such as `faster-whisper`."),
         Column("engine_version", _TEXT, "The engine's version."),
         Column(
             "model",
             _TEXT,
-            "The model's name; of captions it is empty, and so is all that a model has.",
+            "The model's name; empty for captions, as are all columns of a model.",
         ),
         Column("model_revision", _TEXT, "SHA-256 of its weights.", "hex"),
         Column("device", _TEXT, "`cpu` or `cuda`."),
         Column("compute_type", _TEXT, "Number format of the weights, such as `int8`."),
-        Column("options", _TEXT, "The options asked for, as JSON."),
-        Column("audio_sha256", _TEXT, "SHA-256 of the audio as it came.", "hex"),
+        Column("options", _TEXT, "The requested options, as JSON."),
+        Column("audio_sha256", _TEXT, "SHA-256 of the audio file.", "hex"),
         Column("run_id", _TEXT, "Dagster's run that made it."),
         Column("created_at", _TIMESTAMP, "When it was made.", "UTC"),
-        Column("queued_at", _TIMESTAMP, "When it was asked for, or asked for anew.", "UTC"),
+        Column("queued_at", _TIMESTAMP, "When it was requested, or requested again.", "UTC"),
         Column("started_at", _TIMESTAMP, "When the first attempt at it began.", "UTC"),
         Column(
             "processing_s",
             _REAL,
-            "What decoding and hearing the audio took; null for captions, and where several "
+            "Time for decoding and transcribing the audio; null for captions, and where several "
             "attempts shared it.",
             "s",
         ),
@@ -83,16 +82,16 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "segments": (
         _ID,
         _MEDIA_ID,
-        Column("segment_index", _INTEGER, "Place in the transcript.", "from 0"),
+        Column("segment_index", _INTEGER, "Position in the transcript.", "from 0"),
         Column("start_s", _REAL, "Start, from the start of the media.", "s"),
         Column("end_s", _REAL, "End, from the start of the media.", "s"),
         Column("text", _TEXT, "What was said."),
         _TEXT_LANGUAGE,
-        Column("word_count", _INTEGER, "Its rows in `words`."),
+        Column("word_count", _INTEGER, "Number of its rows in `words`."),
         Column(
             "avg_logprob", _REAL, "Mean log-probability of a token; below -1 is doubtful.", "ln"
         ),
-        Column("no_speech_prob", _REAL, "How likely it is that nobody speaks.", "0 to 1"),
+        Column("no_speech_prob", _REAL, "Probability that there is no speech.", "0 to 1"),
         Column(
             "compression_ratio", _REAL, "Of the text by zlib; above 2.4 it repeats itself.", "1"
         ),
@@ -103,7 +102,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _ID,
         _MEDIA_ID,
         Column("segment_index", _INTEGER, "Its segment.", "from 0"),
-        Column("word_index", _INTEGER, "Place in the transcript.", "from 0"),
+        Column("word_index", _INTEGER, "Position in the transcript.", "from 0"),
         Column("start_s", _REAL, "Start, from the start of the media.", "s"),
         Column("end_s", _REAL, "End, from the start of the media.", "s"),
         Column(
@@ -112,15 +111,15 @@ TABLES: dict[str, tuple[Column, ...]] = {
             "As written, with its punctuation and the space before it: joined, they make the "
             "segment's text.",
         ),
-        Column("word", _TEXT, "To count by: case folded, no punctuation around; null if all is."),
+        Column("word", _TEXT, "For counting: case folded, no punctuation around; null if all is."),
         _TEXT_LANGUAGE,
-        Column("probability", _REAL, "How sure the model is.", "0 to 1"),
+        Column("probability", _REAL, "The model's certainty.", "0 to 1"),
         _MADE_AT,
     ),
     "caption_accuracy": (
         _ID,
         _MEDIA_ID,
-        Column("model", _TEXT, "The model that heard it."),
+        Column("model", _TEXT, "The model that transcribed it."),
         Column("language", _TEXT, "Whisper's code of the language spoken."),
         Column(
             "reference_kind",
@@ -135,9 +134,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
             "Burmese and Tibetan.",
         ),
         Column("wer", _REAL, "(substitutions + deletions + insertions) / words.", "1"),
-        Column("substitutions", _INTEGER, "Words that were heard as others."),
-        Column("deletions", _INTEGER, "Words that were not heard."),
-        Column("insertions", _INTEGER, "Words that were heard and are not in the captions."),
+        Column("substitutions", _INTEGER, "Words that were transcribed as other words."),
+        Column("deletions", _INTEGER, "Words that are missing in the transcript."),
+        Column("insertions", _INTEGER, "Words of the transcript that are not in the captions."),
         Column("measured_at", _TIMESTAMP, "When it was measured.", "UTC"),
     ),
     "media": (
@@ -145,7 +144,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
             "media_id", _TEXT, "`youtube-<id>`, `<site>-<id>`, `url-<hash>` or `upload-<hash>`."
         ),
         Column("kind", _TEXT, "`site`, `direct` (a media file's URL) or `upload`."),
-        Column("url", _TEXT, "Where it is; of a media file without the query, which may be a key."),
+        Column("url", _TEXT, "Its URL; of a media file without the query, which may be a key."),
         Column("extractor", _TEXT, "yt-dlp's name of the site."),
         Column("title", _TEXT, "As the source calls it; of an upload, the file's name."),
         Column("channel", _TEXT, "Who published it."),
@@ -158,24 +157,25 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("chapters", _CHAPTERS, "Its parts.", "s"),
     ),
 }
-"""Name -> columns. New ones come last: a lake that is older gets them when it is opened."""
+"""Table name to columns. New columns come last: an older lake gets them when it is opened."""
 
 PARTITIONED = {"transcripts": "created_at", "segments": "made_at", "words": "made_at"}
-"""Name -> the column by whose month a table's files are kept apart."""
+"""Table name to the column by whose month its files are partitioned."""
 
 SORTED = {
     "transcripts": ("created_at", "transcription_id"),
     "segments": ("made_at", "transcription_id", "segment_index"),
     "words": ("made_at", "transcription_id", "word_index"),
 }
-"""Name -> the order of rows in a file: that in which they are said, which `top_terms` needs."""
+"""Table name to the order of rows in a file: the order of speech, which `top_terms` needs."""
 
 OF_A_TRANSCRIPTION = tuple(name for name, columns in TABLES.items() if columns[0] is _ID)
-"""Tables whose rows are a transcription's own."""
+"""Tables whose rows belong to one transcription."""
 
 
 def arrow_schema(table: str) -> "pa.Schema":
-    """The table as Arrow: field metadata holds `description` and, of a number, `unit`."""
+    """Return the table's Arrow schema: field metadata has `description` and, for a number,
+    `unit`."""
     import pyarrow as pa
 
     types = {

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 
 def rtf(processing_s: float, audio_s: float) -> float:
-    """Real-time factor: processing seconds per audio second, lower is faster; 0 for no audio.
+    """Return the real-time factor: processing seconds per audio second; 0 for no audio.
 
     Raises:
         ValueError: a negative time.
     """
     if processing_s < 0 or audio_s < 0:
-        raise ValueError("times are not negative")
+        raise ValueError("times must not be negative")
     return processing_s / audio_s if audio_s else 0.0
 
 
 @dataclass(frozen=True)
 class WordErrors:
-    """What an alignment of two texts finds. Counts add up: `a + b` is the sum over both texts."""
+    """The result of aligning two texts. Counts add up: `a + b` is the sum over both texts."""
 
     hits: int = 0
     substitutions: int = 0
@@ -26,17 +26,18 @@ class WordErrors:
 
     @property
     def errors(self) -> int:
-        """Words that are wrong: the edit distance."""
+        """The number of wrong words: the edit distance."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def reference_words(self) -> int:
-        """Words of the reference."""
+        """The number of words in the reference."""
         return self.hits + self.substitutions + self.deletions
 
     @property
     def rate(self) -> float:
-        """Word error rate; over an empty reference the number of words heard (as jiwer)."""
+        """The word error rate; for an empty reference the number of transcribed words (as
+        jiwer)."""
         return self.errors / max(self.reference_words, 1)
 
     def __add__(self, other: "WordErrors") -> "WordErrors":
@@ -49,14 +50,15 @@ class WordErrors:
 
 
 def wer(reference: str, hypothesis: str) -> WordErrors:
-    """Errors between two texts, word by word (split at white space); the caller normalises both.
+    """Return the errors between two texts, word by word (split at white space); both are normalised
+    by the caller.
 
     Source: RapidFuzz, as jiwer; ten thousand words take milliseconds.
     """
     from rapidfuzz.distance import Levenshtein
 
-    expected, heard = reference.split(), hypothesis.split()
-    made = Counter(edit.tag for edit in Levenshtein.editops(expected, heard))
-    substitutions, deletions = made["replace"], made["delete"]
+    expected, actual = reference.split(), hypothesis.split()
+    edits = Counter(edit.tag for edit in Levenshtein.editops(expected, actual))
+    substitutions, deletions = edits["replace"], edits["delete"]
     hits = len(expected) - substitutions - deletions
-    return WordErrors(hits, substitutions, deletions, made["insert"])
+    return WordErrors(hits, substitutions, deletions, edits["insert"])

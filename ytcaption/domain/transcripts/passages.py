@@ -1,5 +1,7 @@
-"""Segments -> passages: some 30 s of speech each. They overlap, so that what is said across the end
-of one is whole in the next."""
+"""Group segments into passages of about 30 s of speech.
+
+Passages overlap, so that speech across the end of one is whole in the next.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,10 +22,10 @@ class Said:
 
 @dataclass(frozen=True)
 class Passage:
-    """Whole segments, one after the other.
+    """Consecutive whole segments.
 
     Attributes:
-        first_index, last_index: of the transcript's segments, both in.
+        first_index, last_index: of the transcript's segments, both inclusive.
     """
 
     first_index: int
@@ -32,10 +34,10 @@ class Passage:
 
 
 def passages(segments: Sequence[Said]) -> Iterator[Passage]:
-    """In their order, each of one segment at least; together they hold all of them.
+    """Yield passages in order; each has at least one segment, and together they have all.
 
     A passage ends with the last segment that ends within `PASSAGE_S` of its start, and the next one
-    begins `STEP_S` later, at a segment. The last one is no part of the one before it.
+    begins `STEP_S` later, at a segment. The last passage is never part of the one before it.
 
     Args:
         segments: in time order.
@@ -47,9 +49,9 @@ def passages(segments: Sequence[Said]) -> Iterator[Passage]:
         while end < len(segments) and segments[end].end_s - start_s <= PASSAGE_S:
             end += 1
         if end > done:
-            said = segments[begin:end]
-            text = " ".join(" ".join(segment.text for segment in said).split())
-            yield Passage(said[0].index, said[-1].index, text)
+            members = segments[begin:end]
+            text = " ".join(" ".join(segment.text for segment in members).split())
+            yield Passage(members[0].index, members[-1].index, text)
             done = end
         begin += 1
         while begin < done and segments[begin].start_s - start_s < STEP_S:

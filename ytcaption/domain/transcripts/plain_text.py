@@ -1,4 +1,4 @@
-"""Segments one after the other as a person writes them: with a space between, where one is used."""
+"""Join segments into running text, with spaces between them where the script uses spaces."""
 
 import unicodedata
 
@@ -6,15 +6,15 @@ _WITHOUT_SPACES = frozenset(
     {"CJK", "FULLWIDTH", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA", "KHMER", "LAO", "MYANMAR", "THAI",
      "TIBETAN"}
 )  # fmt: skip
-"""First words of the Unicode names of characters of scripts that put no space between words."""
+"""First words of the Unicode character names of scripts that put no space between words."""
 
 
 def with_space(text: str) -> str:
-    """A segment's text as it follows on another's: after a space, if its script uses spaces."""
+    """Return a segment's text as it follows another: after a space, if its script uses spaces."""
     first = unicodedata.name(text[:1] or " ", "").partition(" ")[0]
     return text if first in _WITHOUT_SPACES else f" {text}"
 
 
 def running_text(texts: list[str]) -> str:
-    """All of them as one."""
+    """Return all texts joined."""
     return "".join(map(with_space, texts)).strip()

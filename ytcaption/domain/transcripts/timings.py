@@ -1,4 +1,4 @@
-"""How long a transcription took, from the question to the text."""
+"""How long a transcription took, from request to text."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,13 +6,13 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Timings:
-    """Moments of the making of one text; None where the event history does not say.
+    """Timestamps of one transcription; None where the event history does not have them.
 
     Attributes:
-        queued_at: asked for, or asked for anew.
-        started_at: the first attempt began.
-        processing_s: what decoding and hearing the audio took, in wall seconds; None for captions,
-            and where several attempts shared it.
+        queued_at: when it was requested, or requested again.
+        started_at: when the first attempt began.
+        processing_s: wall seconds of decoding and transcribing the audio; None for captions,
+            and where several attempts shared the work.
     """
 
     queued_at: datetime | None = None

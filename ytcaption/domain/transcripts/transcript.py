@@ -1,4 +1,4 @@
-"""The transcript: what was said, when, how sure we are, and how we know.
+"""The transcript: what was said, when, how certain the model is, and how the text was made.
 
 Times are float seconds from the start of the media. Texts are stripped.
 """
@@ -38,7 +38,7 @@ class Segment:
         avg_logprob: mean log-probability of a token; below -1 is doubtful.
         no_speech_prob: 0 to 1.
         compression_ratio: of the text by zlib; above 2.4 is a loop.
-        temperature: the one at which it was decoded.
+        temperature: at which it was decoded.
     """
 
     index: int
@@ -54,7 +54,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class DroppedSegment:
-    """Text that was decoded and not believed."""
+    """Text that was decoded but rejected."""
 
     start_s: float
     end_s: float
@@ -64,15 +64,15 @@ class DroppedSegment:
 
 @dataclass(frozen=True)
 class Recognition:
-    """What a transcriber hears in one waveform.
+    """The result of transcribing one waveform.
 
     Attributes:
-        language: Whisper's code of the text's source language; None where nothing was said.
+        language: Whisper's code of the spoken language; None where there is no speech.
         language_probability: 0 to 1; 1 when the language was given.
         duration_s: of the audio.
         speech_s: seconds that the voice activity detector calls speech.
         timings_s: wall seconds by stage (`vad`, `model`, `load`).
-        resumed_s: seconds of audio from its start that an earlier attempt heard.
+        resumed_s: seconds of audio from its start that an earlier attempt transcribed.
     """
 
     language: str | None
@@ -87,18 +87,18 @@ class Recognition:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How the text came about.
+    """How the text was made.
 
     Attributes:
         source: `asr`, `manual_captions` or `automatic_captions`.
-        engine: such as `faster-whisper`, with its version; of captions `yt-dlp`, and model,
+        engine: such as `faster-whisper`, with its version; for captions `yt-dlp`, and model,
             revision, device, compute type and audio are empty.
         model_revision: hex SHA-256 of `model.bin`.
         compute_type: CTranslate2's, such as `int8`.
         options: TranscriptionOptions.to_dict().
         audio_sha256: hex.
         created_at: ISO 8601, UTC.
-        captions: CaptionChoice.to_dict(); None: nobody looked for any.
+        captions: CaptionChoice.to_dict(); None where captions were not searched for.
     """
 
     source: Literal["asr", "manual_captions", "automatic_captions"]
@@ -117,12 +117,12 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Transcript:
-    """One transcription's whole result: the document under `transcripts/<id>.json`.
+    """The whole result of one transcription: the document under `transcripts/<id>.json`.
 
     Attributes:
         id: the partition key.
         language: of the speech; None where there is none.
-        task: `translate` when the text is English made from another language.
+        task: `translate` when the text is an English translation.
     """
 
     id: str
@@ -139,33 +139,33 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """All of it, a segment a line."""
+        """The whole text, one segment per line."""
         return "\n".join(segment.text for segment in self.segments)
 
     @property
     def text_language(self) -> str | None:
-        """The language the text is written in."""
+        """The language of the text."""
         return "en" if self.task == "translate" and self.language else self.language
 
     @property
     def words(self) -> tuple[Word, ...]:
-        """All words in time order."""
+        """Return all words in time order."""
         return tuple(word for segment in self.segments for word in segment.words)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values, tuples as lists."""
+        """Return JSON values, with tuples as lists."""
         return asdict(self)
 
     def to_json(self) -> bytes:
-        """UTF-8, the same bytes for the same transcript."""
+        """Return UTF-8 bytes, the same for equal transcripts."""
         return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """The inverse of `to_json`.
+        """Parse the output of `to_json`.
 
         Raises:
-            ValueError: not a transcript of a schema version that is known.
+            ValueError: not a transcript of a known schema version.
         """
         raw = json.loads(data)
         if not isinstance(raw, dict) or raw.get("schema_version") != SCHEMA_VERSION:

@@ -47,7 +47,7 @@ class Imported:
 
 @takes_options
 def import_channels(
-    file: Annotated[Path, typer.Argument(help="OPML, CSV, JSON, or a link a line.")],
+    file: Annotated[Path, typer.Argument(help="OPML, CSV, JSON, or one link per line.")],
     asked: Asked,
     paused: Annotated[
         bool, typer.Option("--paused", help="Not looked at until they are resumed.")

@@ -143,7 +143,7 @@ def test_json_of_newpipe_tube_archivist_and_freetube() -> None:
 
 def test_what_is_no_list() -> None:
     """A sentence that says what would be one; the empty file has nothing in it."""
-    with pytest.raises(InvalidOption, match="no text"):
+    with pytest.raises(InvalidOption, match="not text"):
         read_channels(b"SQLite format 3\x00")
     with pytest.raises(InvalidOption, match="16 MiB"):
         read_channels(b"#" * ((16 << 20) + 1))

@@ -37,12 +37,12 @@ def test_bulk_never_starts_in_quiet_hours_and_always_after_them(hours, now, zone
     shown = now.astimezone(ZoneInfo(zone)).time()
     start, end = hours
     is_quiet = start <= shown < end if start < end else not end <= shown < start
-    rest = pacing.rest(SITE, SiteUse(), now)
-    assert (rest is not None) is is_quiet
-    if rest is not None:
-        assert rest.until is not None
-        assert now < rest.until < now + timedelta(days=2)
-        assert pacing.rest(SITE, SiteUse(), rest.until) is None
+    cool_down = pacing.cool_down(SITE, SiteUse(), now)
+    assert (cool_down is not None) is is_quiet
+    if cool_down is not None:
+        assert cool_down.until is not None
+        assert now < cool_down.until < now + timedelta(days=2)
+        assert pacing.cool_down(SITE, SiteUse(), cool_down.until) is None
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_bulk_never_starts_in_quiet_hours_and_always_after_them(hours, now, zone
 def test_quiet_hours_end_when_clocks_say_so(hours: str, zone: str, now: str, until: str):
     """Over midnight, in another zone, and on the days on which clocks are changed."""
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
-    rest = quiet(hours, zone).rest(SITE, SiteUse(), at)
-    assert rest == CoolDown("quiet_hours", datetime.fromisoformat(until).replace(tzinfo=UTC))
+    cool_down = quiet(hours, zone).cool_down(SITE, SiteUse(), at)
+    assert cool_down == CoolDown("quiet_hours", datetime.fromisoformat(until).replace(tzinfo=UTC))
 
 
 def test_the_longest_reason_is_told():
@@ -73,30 +73,32 @@ def test_the_longest_reason_is_told():
         bytes_per_day=PerSite(1000.0),
     )
     use = SiteUse(NOON + timedelta(seconds=5), 999, is_busy=True)
-    assert pacing.rest(SITE, use, NOON) == CoolDown("quiet_hours", NOON.replace(hour=18))
+    assert pacing.cool_down(SITE, use, NOON) == CoolDown("quiet_hours", NOON.replace(hour=18))
     full = SiteUse(None, 1000)
     tomorrow = NOON.replace(day=27, hour=0)
-    assert pacing.rest(SITE, full, NOON) == CoolDown("bytes_a_day", tomorrow)
+    assert pacing.cool_down(SITE, full, NOON) == CoolDown("bytes_a_day", tomorrow)
     evening = NOON.replace(hour=19)
-    assert pacing.rest(SITE, SiteUse(evening + timedelta(seconds=5)), evening) == CoolDown(
+    assert pacing.cool_down(SITE, SiteUse(evening + timedelta(seconds=5)), evening) == CoolDown(
         "pause", evening + timedelta(seconds=5)
     )
-    assert pacing.rest(SITE, SiteUse(evening, 0, is_busy=True), evening) == CoolDown("pause", None)
-    assert pacing.rest(SITE, SiteUse(evening), evening) is None
+    assert pacing.cool_down(SITE, SiteUse(evening, 0, is_busy=True), evening) == CoolDown(
+        "pause", None
+    )
+    assert pacing.cool_down(SITE, SiteUse(evening), evening) is None
 
 
 def test_a_day_is_one_of_the_zone():
     """Its bytes count from midnight there."""
     pacing = Pacing(bytes_per_day=PerSite(1.0), zone=ZoneInfo("Asia/Tokyo"))
-    rest = pacing.rest(SITE, SiteUse(None, 1), NOON)
-    assert rest == CoolDown("bytes_a_day", datetime(2026, 11, 26, 15, tzinfo=UTC))
+    cool_down = pacing.cool_down(SITE, SiteUse(None, 1), NOON)
+    assert cool_down == CoolDown("bytes_a_day", datetime(2026, 11, 26, 15, tzinfo=UTC))
     assert pacing.day(NOON.replace(hour=16)).date().day == 27
 
 
 def test_without_settings_nothing_rests():
     """Whatever a site has given, and while others download from it."""
     use = SiteUse(NOON + timedelta(days=1), 10**15, is_busy=True)
-    assert UNPACED.rest(SITE, use, NOON) is None
+    assert UNPACED.cool_down(SITE, use, NOON) is None
 
 
 def test_pauses_vary_by_as_much_as_is_set():
@@ -119,7 +121,7 @@ def test_a_setting_for_all_sites_and_others_for_some():
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "ten", "youtube.com=", "a b=5", "=5"])
 def test_what_is_no_number_is_refused(text: str):
     """With the part that is wrong."""
-    with pytest.raises(ValueError, match=r"is no number of 0 or more|is no site"):
+    with pytest.raises(ValueError, match=r"is not a number of 0 or more|is not a site"):
         PerSite.parse(text, not_negative, 0.0)
 
 

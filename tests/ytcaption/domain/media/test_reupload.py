@@ -36,11 +36,11 @@ def test_the_same_recording_is_left_alone(before: AudioFacts, now: AudioFacts):
 @pytest.mark.parametrize(
     ("before", "now", "said"),
     [
-        (AudioFacts(120.0), AudioFacts(123.0), "It is another length: 120.0 s, now 123.0 s."),
+        (AudioFacts(120.0), AudioFacts(123.0), "The length has changed: 120.0 s, now 123.0 s."),
         (AudioFacts(3600.0), AudioFacts(3500.0), "3,600.0 s, now 3,500.0 s"),
         (AudioFacts(None, 1_000), AudioFacts(None, 1_500), "1,000 bytes, now 1,500"),
-        (AudioFacts(120.0, sha256=A), AudioFacts(120.0, sha256=B), "The file is another one"),
-        (AudioFacts(sha256=A), AudioFacts(sha256=B), "The file is another one."),
+        (AudioFacts(120.0, sha256=A), AudioFacts(120.0, sha256=B), "The file has changed"),
+        (AudioFacts(sha256=A), AudioFacts(sha256=B), "The file has changed."),
     ],
 )
 def test_another_recording_is_told_in_words(before: AudioFacts, now: AudioFacts, said: str):
