@@ -40,7 +40,7 @@ def test_a_url_has_one_spelling(given: str, canonical: str) -> None:
     [
         ("", "empty"),
         ("   ", "empty"),
-        ("dQw4w9WgXcQ", "no http or https URL"),
+        ("dQw4w9WgXcQ", "not an http or https URL"),
         ("youtube.com/watch?v=dQw4w9WgXcQ", "such as https://youtube.com/watch"),
         ("ytsearch:cats", "Searches"),
         ("ytsearchall:cats", "Searches"),
