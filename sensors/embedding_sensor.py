@@ -17,7 +17,7 @@ from resources.embeddings.store import NO_PGVECTOR, EmbeddingStore
 from resources.orchestration.console import CONSOLE_CONFIG
 from resources.orchestration.executor import run_executor
 from resources.orchestration.tags import JOB_TAG
-from resources.transcriptions.store import RequestStore
+from resources.postgres.connection import Postgres
 from resources.worker.embedder import warm_embedder_of
 from sensors.jobs import EMBED_JOB
 from ytcaption.domain.errors import YtcaptionError
@@ -47,14 +47,14 @@ SHOWN = 5
 
 
 @dg.op(pool=POOL, description="Embeds transcripts, one after the other, and gives way to runs.")
-def embed_transcripts(context: dg.OpExecutionContext, request_store: RequestStore) -> None:
+def embed_transcripts(context: dg.OpExecutionContext, postgres: Postgres) -> None:
     """Its metadata count what was embedded, and name what cannot be.
 
     Raises:
         dg.Failure: the model or the database cannot be had.
     """
     embedder = warm_embedder_of(load_settings())
-    store = EmbeddingStore(request_store.postgres)
+    store = EmbeddingStore(postgres)
     done: Counter[str] = Counter()
     problems: list[str] = []
     began = time.monotonic()
@@ -65,7 +65,7 @@ def embed_transcripts(context: dg.OpExecutionContext, request_store: RequestStor
             if made.problem is not None:
                 problems.append(f"{made.transcription_id}: {made.problem}")
                 context.log.warning("not embedded: %s", problems[-1])
-            if _gives_way(context.instance, request_store, time.monotonic() - began):
+            if _gives_way(context.instance, postgres, time.monotonic() - began):
                 break
     except YtcaptionError as error:
         raise dg.Failure(
@@ -93,17 +93,17 @@ def embed_job() -> None:
     description="Makes a run that embeds what waits for search by meaning, after transcriptions.",
 )
 def embedding_sensor(
-    context: dg.SensorEvaluationContext, request_store: RequestStore
+    context: dg.SensorEvaluationContext, postgres: Postgres
 ) -> dg.RunRequest | dg.SkipReason:
     """One run at a time, and none in a row of failures: its skip reason says what it waits for."""
     name = load_settings().embedding_model
-    counts = EmbeddingStore(request_store.postgres).counts(name, SETTLED_S)
+    counts = EmbeddingStore(postgres).counts(name, SETTLED_S)
     if counts is None:
         return dg.SkipReason(NO_PGVECTOR)
     if not counts.waiting:
         failed = f" {counts.failed:,} could not be." if counts.failed else ""
         return dg.SkipReason(f"Nothing waits to be embedded.{failed}")
-    rest_s = _rest_s(context.instance, is_busy=_is_busy(request_store))
+    rest_s = _rest_s(context.instance, is_busy=_is_busy(postgres))
     if rest_s is None:
         return dg.SkipReason(f"{counts.waiting:,} wait: a run embeds.")
     if rest_s > 0:
@@ -111,16 +111,16 @@ def embedding_sensor(
     return dg.RunRequest(tags={"dagster/priority": PRIORITY})
 
 
-def _gives_way(instance: dg.DagsterInstance, store: RequestStore, spent_s: float) -> bool:
+def _gives_way(instance: dg.DagsterInstance, postgres: Postgres, spent_s: float) -> bool:
     """Whether the run is to end: others wait for its slot, or it has had its time."""
     if instance.event_log_storage.get_concurrency_info(POOL).pending_step_count:
         return True
-    return spent_s > LONGEST_S or (spent_s > TURN_S and _is_busy(store))
+    return spent_s > LONGEST_S or (spent_s > TURN_S and _is_busy(postgres))
 
 
-def _is_busy(store: RequestStore) -> bool:
+def _is_busy(postgres: Postgres) -> bool:
     """Whether transcriptions are queued or running."""
-    [row] = store.postgres.rows(
+    [row] = postgres.rows(
         "select exists (select from ytcaption.transcription "
         "where status in ('queued', 'running')) as is_busy",
         {},

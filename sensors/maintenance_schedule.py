@@ -32,14 +32,14 @@ def sweep(context: dg.OpExecutionContext) -> None:
     config=CONSOLE_CONFIG,
     description="Ages and leftovers: audio, transcripts, partitions, runs, files, rows.",
 )
-def upkeep() -> None:
+def maintenance() -> None:
     """What is too old goes first: it is no leftover."""
     sweep(retention())
 
 
 maintenance_schedule = dg.ScheduleDefinition(
-    name="upkeep_schedule",
-    job=upkeep,
+    name="maintenance_schedule",
+    job=maintenance,
     cron_schedule="23 3 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Each night, by UTC.",

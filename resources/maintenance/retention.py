@@ -19,7 +19,11 @@ from resources.maintenance.file_checks import IN_USE_S, forget_audio
 from resources.maintenance.purge import PurgeFilter, fitting
 from resources.object_store.store import upload_key
 from resources.orchestration.partitions import transcription_partitions
-from resources.orchestration.runs import FINISHED_STATUSES, PARTITION_TAG, forget_run
+from resources.orchestration.runs import (
+    FINISHED_STATUSES,
+    forget_run,
+)
+from resources.orchestration.tags import PARTITION_TAG
 from resources.postgres.advisory_locks import alone, removing, storing
 from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
 from resources.reports.report import old_reports

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from resources.orchestration.partitions import transcription_partitions
+from resources.orchestration.tags import PARTITION_TAG, RUN_KEY_TAG
 from resources.processes.process_identity import RunProcess
 from ytcaption.domain.request import run_key
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-PARTITION_TAG = "dagster/partition"
-RUN_KEY_TAG = "dagster/run_key"
 
 LISTING_JOB = "list_channel"
 LISTING_ASSET = dg.AssetKey("channel_listing")

@@ -7,16 +7,11 @@ from contextlib import contextmanager
 import dagster as dg
 from structlog.contextvars import bound_contextvars
 
+from resources.orchestration.tags import ATTEMPT_TAG, TRACE_TAG
 from resources.telemetry.logs import configure_own_logging
 from resources.telemetry.spans import OK, span, start_telemetry
 from resources.telemetry.trace_context import TraceContext
 from ytcaption.settings import load_settings
-
-ATTEMPT_TAG = "ytcaption/attempt"
-"""Run tag: the attempt a run was made for. Runs made by hand have none."""
-
-TRACE_TAG = "ytcaption/traceparent"
-"""Run tag: W3C trace context of the request that the run is made for."""
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ytcaption.domain.request import (
     TranscriptionOptions,
     TranscriptionStatus,
     partition_key,
+    run_key,
 )
 from ytcaption.domain.transcripts.transcript import Provenance
 
@@ -190,6 +191,11 @@ class DueTranscription:
     media_id: str
     traceparent: str | None = None
     turn: int = 1
+
+    @property
+    def run_key(self) -> str:
+        """Of the run of this attempt: Dagster starts at most one run per key."""
+        return run_key(self.id, self.attempt)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from resources.channels.runs import ChannelRuns
 from resources.channels.store import ChannelStore
 from resources.orchestration.partitions import channel_partitions
 from resources.orchestration.pauses import pause, resume
-from resources.orchestration.runs import RUN_KEY_TAG
-from resources.orchestration.tags import CHANNEL_TAG
+from resources.orchestration.tags import CHANNEL_TAG, RUN_KEY_TAG
 from resources.postgres.connection import Postgres
 from resources.transcriptions.store import RequestStore
 from sensors import channel_sensor as module

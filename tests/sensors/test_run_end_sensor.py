@@ -13,8 +13,7 @@ import pytest
 from resources.download.workspace import Workspace
 from resources.object_store.store import ObjectStore, document_key
 from resources.orchestration.run_end import RunEnd
-from resources.orchestration.runs import PARTITION_TAG
-from resources.orchestration.trace import ATTEMPT_TAG
+from resources.orchestration.tags import ATTEMPT_TAG, PARTITION_TAG
 from resources.processes.process_identity import FRESH_PROCESS_TAG, RunProcess
 from resources.transcriptions.rows import Callback
 from resources.transcriptions.store import RequestStore

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from resources.orchestration.trace import ATTEMPT_TAG
+from resources.orchestration.tags import ATTEMPT_TAG
 from resources.transcriptions.store import RequestStore
 from sensors.run_status_sensor import (
     run_canceled_sensor,

@@ -9,8 +9,7 @@ import dagster as dg
 import pytest
 
 from resources.orchestration.pauses import pause, resume
-from resources.orchestration.runs import RUN_KEY_TAG
-from resources.orchestration.trace import TRACE_TAG
+from resources.orchestration.tags import RUN_KEY_TAG, TRACE_TAG
 from resources.sites.circuit_breaker import open_breaker
 from resources.transcriptions.store import RequestStore
 from sensors import transcription_sensor as module

@@ -12,7 +12,10 @@ import pytest
 from resources.maintenance.check import Check, Finding, Parts, examine
 from resources.object_store.store import ObjectStore
 from resources.orchestration.partitions import transcription_partitions
-from resources.orchestration.runs import PARTITION_TAG, RUN_KEY_TAG
+from resources.orchestration.tags import (
+    PARTITION_TAG,
+    RUN_KEY_TAG,
+)
 from resources.transcriptions.store import RequestStore
 from sensors.jobs import transcribe_job
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture

@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 
 from resources.orchestration.orchestrator import Orchestrator
-from resources.orchestration.runs import PARTITION_TAG, kill_run
+from resources.orchestration.runs import kill_run
+from resources.orchestration.tags import PARTITION_TAG
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
 from tests.support.code_location import CodeLocation, code_location, wait_for

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from resources.orchestration import claim as run_claim
-from resources.orchestration.trace import TRACE_TAG
+from resources.orchestration.tags import TRACE_TAG
 from resources.transcribe.sequential import Transcriber
 from resources.transcriptions.replay import check_replay
 from tests.support.servers.media_server import MediaServer

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from resources.orchestration.partitions import transcription_partitions
-from resources.orchestration.trace import ATTEMPT_TAG
+from resources.orchestration.tags import ATTEMPT_TAG
 from resources.sites.wait_reasons import waiting_for
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
