@@ -9,5 +9,5 @@ library_schedule = dg.ScheduleDefinition(
     job=library_job,
     cron_schedule="53 3 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Each night, by UTC, half an hour after `upkeep`.",
+    description="Each night, by UTC, half an hour after `maintenance`.",
 )

@@ -35,7 +35,7 @@ _UNFINISHED = [
 logger = logging.getLogger(__name__)
 
 _over_since: dict[str, float] = {}
-"""By run id: when this process first saw that it is over. Lost at a restart, which delays the end."""
+"""By run id: when this process first saw that it is over. A restart begins a new count."""
 
 
 @dg.sensor(

@@ -19,9 +19,9 @@ from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
 from resources.postgres.predicates import is_erased
 from resources.sites.circuit_breaker import Breaker, breakers
 from resources.sites.pacing import RestingSite
+from resources.transcriptions.reads import status_counts
 from resources.transcriptions.rows import LISTED
 from resources.transcriptions.state import REQUEUE
-from resources.transcriptions.store import RequestStore
 from ytcaption.domain.events import EventType
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def overview(postgres: Postgres, home: Path) -> Overview:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
     """
     report = queue_report(postgres, limit=50)
-    counts = RequestStore(postgres=postgres).counts()
+    counts = status_counts(postgres)
     with postgres.transaction() as connection:
         running = connection.execute(
             """

@@ -17,7 +17,6 @@ from resources.maintenance.erasure import Erasure
 from resources.object_store.store import ObjectStore
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
-from resources.transcriptions.store import RequestStore
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.settings import Settings
 
@@ -37,7 +36,6 @@ class Parts:
     settings: Settings
     instance: dg.DagsterInstance
     postgres: Postgres
-    store: RequestStore
     channel_runs: ChannelRuns
     objects: ObjectStore
     workspace: Workspace
@@ -47,14 +45,13 @@ class Parts:
     @classmethod
     def of(cls, settings: Settings, instance: dg.DagsterInstance) -> "Parts":
         """Of one installation."""
-        store = RequestStore.from_settings(settings, role="dagster")
+        postgres = Postgres.from_settings(settings, "dagster")
         api = Postgres.from_settings(settings, "api")
         return cls(
             settings=settings,
             instance=instance,
-            postgres=store.postgres,
-            store=store,
-            channel_runs=ChannelRuns(postgres=store.postgres),
+            postgres=postgres,
+            channel_runs=ChannelRuns(postgres=postgres),
             objects=ObjectStore.from_settings(settings),
             workspace=Workspace.from_settings(settings),
             catalog=TranscriptCatalog.from_settings(settings),

@@ -10,6 +10,7 @@ from resources.lake.verify import LakeReport
 from resources.maintenance.check import Check, Mended, Parts, one_by_one
 from resources.maintenance.file_checks import IN_USE_S
 from resources.postgres.advisory_locks import alone
+from resources.transcriptions.reads import completed_ids, get_transcription
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.state import locked_row
 from ytcaption.domain.errors import (
@@ -52,12 +53,12 @@ def _documented(parts: Parts) -> list[tuple[str, str, str]]:
 def _write_anew(parts: Parts, id: str) -> bool:
     with alone(parts.postgres, id, IN_USE_S):
         try:
-            row = parts.store.get(id)
+            row = get_transcription(parts.postgres, id)
         except (TranscriptionNotFound, TranscriptionErased):
             return False
         if row.document_key is None or _is_whole(parts, row):
             return False
-        data = document_from_rows(parts.store, row)
+        data = document_from_rows(parts.postgres, row)
         sha256 = hashlib.sha256(data).hexdigest()
         parts.objects.write_bytes(row.document_key, data)
         if sha256 != row.document_sha256:
@@ -92,8 +93,8 @@ def _note_new_bytes(parts: Parts, id: str, sha256: str) -> None:
 
 
 def _verify(parts: Parts, *, repair: bool) -> LakeReport:
-    document = partial(stored_document, parts.store, parts.objects)
-    return parts.catalog.verify(parts.store.completed_ids, document, repair=repair)
+    document = partial(stored_document, parts.postgres, parts.objects)
+    return parts.catalog.verify(partial(completed_ids, parts.postgres), document, repair=repair)
 
 
 def _lake_differs(parts: Parts) -> list[str]:

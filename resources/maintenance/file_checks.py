@@ -13,6 +13,7 @@ from resources.object_store.s3 import COPY_PREFIX
 from resources.object_store.store import name_in, upload_key
 from resources.postgres.advisory_locks import alone, removing, storing
 from resources.transcriptions.accuracy import forget_reference
+from resources.transcriptions.reads import get_media
 from resources.transcriptions.state import NO_AUDIO
 
 IN_USE_S = 0.2
@@ -85,7 +86,7 @@ def _audio_without_file(parts: Parts) -> list[str]:
 
 def _forget_audio(parts: Parts, media_id: str) -> bool:
     with removing(parts.postgres), alone(parts.postgres, media_id, IN_USE_S):
-        audio = parts.store.media(media_id).audio
+        audio = get_media(parts.postgres, media_id).audio
         if audio is None:
             return False
         if parts.objects.exists(audio.key):

@@ -28,6 +28,7 @@ from resources.postgres.advisory_locks import alone, removing, storing
 from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
 from resources.reports.report import old_reports
 from resources.transcriptions.checkpoints import KEPT_DAYS
+from resources.transcriptions.reads import get_media
 from resources.webhooks.outbox import Outbox
 from ytcaption.domain.errors import TranscriptionErased, TranscriptionNotFound
 
@@ -73,7 +74,7 @@ def _remove_audio(parts: Parts, media_id: str) -> bool:
     ):
         if not _old_audio(parts, media_id):
             return False
-        audio = parts.store.media(media_id).audio
+        audio = get_media(parts.postgres, media_id).audio
         # The row first: a file without a row is found again.
         forget_audio(parts, media_id)
         for key in {upload_key(media_id), audio.key if audio else upload_key(media_id)}:

@@ -9,6 +9,7 @@ from resources.maintenance.check import Check, Mended, Parts, one_by_one
 from resources.maintenance.lost_runs import SILENT_S, end_lost_runs, runs_by_key, settle_unbegun
 from resources.orchestration.partitions import transcription_partitions
 from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
+from resources.transcriptions.reads import get_transcription, get_transcriptions
 from ytcaption.domain.request import run_key
 
 UNSTARTED_S = 600.0
@@ -28,7 +29,7 @@ def _running_without_process(parts: Parts) -> list[str]:
 
 
 def _settle_silent(parts: Parts, _names: Sequence[str]) -> Mended:
-    lost = end_lost_runs(parts.instance, parts.store, parts.settings.max_attempts)
+    lost = end_lost_runs(parts.instance, parts.postgres, parts.settings.max_attempts)
     return Mended(done=[each.id for each in lost])
 
 
@@ -46,14 +47,14 @@ def _queued_without_run(parts: Parts) -> list[str]:
 
 
 def _queue_again(parts: Parts, id: str) -> bool:
-    row = parts.store.get(id)
+    row = get_transcription(parts.postgres, id)
     key = run_key(id, row.attempt)
     record = runs_by_key(parts.instance, [key]).get(key)
     if record is None or not _is_void(record):
         return False
     if not record.dagster_run.is_finished:
         parts.instance.report_run_failed(record.dagster_run, "It never got into the queue.")
-    return settle_unbegun(parts.store, id, row.attempt, parts.settings.max_attempts)
+    return settle_unbegun(parts.postgres, id, row.attempt, parts.settings.max_attempts)
 
 
 def _is_void(record: dg.RunRecord) -> bool:
@@ -97,7 +98,7 @@ def _partitions_without_row(parts: Parts) -> list[str]:
 
 def _remove_partition(parts: Parts, id: str) -> bool:
     # A request that comes in between finds its partition made by the sensor.
-    if parts.store.get_many([id]):
+    if get_transcriptions(parts.postgres, [id]):
         return False
     parts.instance.delete_dynamic_partition(_PARTITIONS, id)
     return True
@@ -120,7 +121,7 @@ def _rows_without_partition(parts: Parts) -> list[str]:
 
 
 def _add_partitions(parts: Parts, ids: Sequence[str]) -> Mended:
-    present = list(parts.store.get_many(ids))
+    present = list(get_transcriptions(parts.postgres, ids))
     parts.instance.add_dynamic_partitions(_PARTITIONS, present)
     return Mended(done=present)
 

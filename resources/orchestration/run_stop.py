@@ -1,4 +1,4 @@
-"""Stops a run whose transcription was canceled, erased or took too long: from inside its process."""
+"""Stops a run that is over, from inside its process, and removes its partial files."""
 
 import logging
 import os

@@ -221,17 +221,17 @@ def claimed_work(context: dg.AssetExecutionContext, store: RunStore) -> Iterator
         work = claim.work
         if earlier := _between_assets.pop((work.id, work.run_id), None):
             earlier.set()
-        with keep_claim(context, claim, HEARTBEAT_S), _other_errors(context, claim):
-            with at_work(store.postgres, work.id, work.media.source.media_id):
-                # It may have been erased while this waited for the lock.
-                store.heartbeat(work.id, work.run_id)
-                yield work
+        with (
+            keep_claim(context, claim, HEARTBEAT_S),
+            _other_errors(context, claim),
+            at_work(store.postgres, work.id, work.media.source.media_id),
+        ):
+            store.heartbeat(work.id, work.run_id)  # it may have been erased during the wait
+            yield work
 
 
 @contextmanager
-def _other_errors(
-    context: dg.AssetExecutionContext, claim: _TranscriptionClaim
-) -> Iterator[None]:
+def _other_errors(context: dg.AssetExecutionContext, claim: _TranscriptionClaim) -> Iterator[None]:
     """Handle what is not an error of ours: an interruption, and unexpected exceptions."""
     try:
         yield

@@ -145,7 +145,9 @@ class ListFilter:
 
 
 @traced("postgres.detail")
-def transcription_detail(postgres: Postgres, id: str, caller: Caller = LOCAL) -> TranscriptionDetail:
+def transcription_detail(
+    postgres: Postgres, id: str, caller: Caller = LOCAL
+) -> TranscriptionDetail:
     """Return one transcription with everything the caller may see, read at one point in time.
 
     Raises:
@@ -183,7 +185,7 @@ def transcription_page(
 def _page_statement(
     caller: Caller, filter: ListFilter, after: Position | None, limit: int
 ) -> tuple[LiteralString, dict[str, Any]]:
-    """Return the statement of a page, ordered by time and id: a page begins where the last ended."""
+    """Return the statement of a page, ordered by time and id, so that pages never overlap."""
     values = _caller_values(caller) | {
         "limit": limit,
         "statuses": [status.value for status in filter.statuses],

@@ -29,7 +29,7 @@ def segment_row(row: Mapping[str, Any]) -> Segment:
 
 
 def stored_segments(postgres: Postgres, id: str) -> list[Segment]:
-    """Return the stored segments of a transcription in time order; none before it is transcribed."""
+    """Return the stored segments of a transcription in time order, if any."""
     rows = postgres.rows(
         "select * from ytcaption.segment where transcription_id = %(id)s order by index",
         {"id": id},

@@ -17,9 +17,9 @@ from resources.orchestration.partitions import channel_partitions
 from resources.orchestration.pauses import pause, resume
 from resources.orchestration.tags import CHANNEL_TAG, RUN_KEY_TAG
 from resources.postgres.connection import Postgres
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
-from sensors import channel_sensor as module
-from sensors import transcription_sensor as transcriptions
+from sensors import due_runs
 from sensors.channel_freshness_check import NAME
 from sensors.channel_sensor import channel_sensor
 from sensors.run_end_sensor import end_runs
@@ -34,8 +34,7 @@ PARTITIONS = cast(str, channel_partitions.name)
 
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setattr(module, "WAIT_S", 0.2)
-    monkeypatch.setattr(transcriptions, "WAIT_S", 0.2)
+    monkeypatch.setattr(due_runs, "WAIT_S", 0.2)
     with dg.instance_for_test() as found:
         yield found
 
@@ -115,7 +114,7 @@ def test_paused_intake_lists_no_channel(instance, runs, store):
 
 def test_a_tick_wakes_up_for_a_new_channel(instance, runs, store, monkeypatch):
     """Within a moment, not at the next tick."""
-    monkeypatch.setattr(module, "WAIT_S", 20.0)
+    monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     with ThreadPoolExecutor(1) as pool:
         ticking = pool.submit(tick, instance, runs)
         deadline = time.monotonic() + 15.0
@@ -204,7 +203,10 @@ def test_what_a_run_leaves_is_settled(instance, runs, store, settings, request_s
         dagster_event=event,
         dagster_instance=instance,
         dagster_run=run,
-        resources={"request_store": request_store},
+        resources={
+            "postgres": request_store.postgres,
+            "run_store": RunStore(postgres=request_store.postgres),
+        },
     )
     with context:
         sensor(context)
@@ -224,7 +226,7 @@ def test_runs_of_channels_are_not_taken_for_runs_of_transcriptions(
     found = instance.get_run_by_id(run.run_id)
     assert found is not None
     assert found.status is dg.DagsterRunStatus.STARTED
-    ended, _ = end_runs(instance, request_store, {run.run_id: 0.0}, 1e9)
+    ended, _ = end_runs(instance, request_store.postgres, {run.run_id: 0.0}, 1e9)
     assert ended == 0
 
 
@@ -240,7 +242,10 @@ def test_five_hundred_bulk_items_do_not_hold_up_a_person(
     person = request_store.submit(
         page([999]).items[0].source, plan().options, owner="key:person"
     ).transcription.id
-    context = dg.build_sensor_context(instance=instance, resources={"request_store": request_store})
+    context = dg.build_sensor_context(
+        instance=instance,
+        resources={"request_store": request_store, "postgres": request_store.postgres},
+    )
     with context:
         result = transcription_sensor(context)
     assert isinstance(result, dg.SensorResult)

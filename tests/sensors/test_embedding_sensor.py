@@ -62,7 +62,7 @@ def store(settings: Settings) -> RequestStore:
 
 def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.RunRequest | str:
     """The run it asks for, or why it asks for none."""
-    context = dg.build_sensor_context(instance=instance, resources={"request_store": store})
+    context = dg.build_sensor_context(instance=instance, resources={"postgres": store.postgres})
     with context:
         found = embedding_sensor(context)
     assert isinstance(found, dg.RunRequest | dg.SkipReason)
@@ -72,7 +72,7 @@ def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.RunRequest | s
 def run(instance: dg.DagsterInstance, store: RequestStore) -> dg.ExecuteInProcessResult:
     """What the daemon makes of a request."""
     return embed_job.execute_in_process(
-        instance=instance, resources={"request_store": store}, raise_on_error=False
+        instance=instance, resources={"postgres": store.postgres}, raise_on_error=False
     )
 
 

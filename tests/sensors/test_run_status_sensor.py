@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from resources.orchestration.tags import ATTEMPT_TAG
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from sensors.run_status_sensor import (
     run_canceled_sensor,
@@ -48,60 +49,62 @@ def tell(sensor, instance, store: RequestStore, run: dg.DagsterRun, message: str
         dagster_event=event,
         dagster_instance=instance,
         dagster_run=run,
-        resources={"request_store": store},
+        resources={"postgres": store.postgres, "run_store": RunStore(postgres=store.postgres)},
     )
     with context:
         sensor(context)
 
 
-def test_a_failed_run_counts_as_an_attempt(instance, request_store, key, run):
+def test_a_failed_run_counts_as_an_attempt(instance, request_store, run_store, key, run):
     """Claimed and then killed: the next attempt is queued."""
-    request_store.claim(key, run.run_id, 1)
+    run_store.claim(key, run.run_id, 1)
     tell(run_failed_sensor, instance, request_store, run)
-    row = request_store.get(key)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.attempt, row.error_code) == (TranscriptionStatus.QUEUED, 2, "run_lost")
 
 
 def test_a_run_that_never_claimed_counts_as_an_attempt(instance, request_store, key, run):
     """It failed to start."""
     tell(run_failed_sensor, instance, request_store, run)
-    assert request_store.get(key).attempt == 2
+    assert get_transcription(request_store.postgres, key).attempt == 2
 
 
 @pytest.mark.parametrize("claimed", [True, False])
 @pytest.mark.parametrize("sensor", [run_failed_sensor, run_canceled_sensor])
 def test_a_run_that_dagster_ended_for_its_length_has_lost_nothing(
-    instance, request_store, key, run, claimed: bool, sensor
+    instance, request_store, run_store, key, run, claimed: bool, sensor
 ):
     """It counts waits for slots; our own limits do not. Whichever end Dagster saw of it first, the
     transcription is queued again, with as many attempts as before."""
     if claimed:
-        request_store.claim(key, run.run_id, 1)
+        run_store.claim(key, run.run_id, 1)
     instance.report_run_canceling(run, "Canceling due to exceeding maximum runtime of 60 seconds.")
     reason = "Exceeded maximum runtime of 60 seconds."
     tell(sensor, instance, request_store, run, reason)
-    row = request_store.get(key)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.attempt, row.try_number) == (TranscriptionStatus.QUEUED, 2, 1)
 
 
-def test_a_terminated_run_cancels_its_transcription(instance, request_store, key, run):
+def test_a_terminated_run_cancels_its_transcription(instance, request_store, run_store, key, run):
     """Somebody pressed Terminate in the UI."""
-    request_store.claim(key, run.run_id, 1)
+    run_store.claim(key, run.run_id, 1)
     tell(run_canceled_sensor, instance, request_store, run)
-    assert request_store.get(key).status is TranscriptionStatus.CANCELED
+    assert get_transcription(request_store.postgres, key).status is TranscriptionStatus.CANCELED
 
 
-def test_another_runs_transcription_is_left_alone(instance, request_store, key, run):
+def test_another_runs_transcription_is_left_alone(instance, request_store, run_store, key, run):
     """A late word about an old run changes nothing."""
-    request_store.claim(key, "another", None)
+    run_store.claim(key, "another", None)
     for sensor in (run_failed_sensor, run_canceled_sensor, run_succeeded_sensor):
         tell(sensor, instance, request_store, run)
-    row = request_store.get(key)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.run_id) == (TranscriptionStatus.RUNNING, "another")
 
 
-def test_a_run_of_some_assets_gives_its_transcription_back(instance, request_store, key, run):
+def test_a_run_of_some_assets_gives_its_transcription_back(
+    instance, request_store, run_store, key, run
+):
     """What it left running is queued for the rest."""
-    request_store.claim(key, run.run_id, 1)
+    run_store.claim(key, run.run_id, 1)
     tell(run_succeeded_sensor, instance, request_store, run)
-    assert request_store.get(key).status is TranscriptionStatus.QUEUED
+    assert get_transcription(request_store.postgres, key).status is TranscriptionStatus.QUEUED

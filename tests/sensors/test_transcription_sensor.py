@@ -11,8 +11,9 @@ import pytest
 from resources.orchestration.pauses import pause, resume
 from resources.orchestration.tags import RUN_KEY_TAG, TRACE_TAG
 from resources.sites.circuit_breaker import open_breaker
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
-from sensors import transcription_sensor as module
+from sensors import due_runs
 from sensors.transcription_sensor import transcription_sensor
 from tests.support.servers.postgres_servers import DatabaseServer
 from ytcaption.domain.media.media import MediaSource
@@ -24,7 +25,7 @@ OPTIONS = TranscriptionOptions(model="base")
 
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setattr(module, "WAIT_S", 0.2)
+    monkeypatch.setattr(due_runs, "WAIT_S", 0.2)
     with dg.instance_for_test() as found:
         yield found
 
@@ -35,7 +36,9 @@ def submit(store: RequestStore, name: str, **more) -> str:
 
 
 def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.SensorResult | dg.SkipReason:
-    context = dg.build_sensor_context(instance=instance, resources={"request_store": store})
+    context = dg.build_sensor_context(
+        instance=instance, resources={"request_store": store, "postgres": store.postgres}
+    )
     with context:
         found = transcription_sensor(context)
     assert isinstance(found, dg.SensorResult | dg.SkipReason)
@@ -118,7 +121,7 @@ def test_a_tick_waits_for_others_than_those_that_dagster_has(
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
     made_run(instance, settings, (result.run_requests or [])[0])
-    monkeypatch.setattr(module, "WAIT_S", 20.0)
+    monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     with ThreadPoolExecutor(1) as other:
         late = other.submit(lambda: time.sleep(0.5) or submit(request_store, "late"))
         result = tick(instance, request_store)
@@ -131,8 +134,8 @@ def test_a_tick_does_not_listen_while_dagsters_queue_is_full(
 ):
     """All that is due beyond it would wake it again and again."""
     monkeypatch.setattr(module, "_window", lambda: 1)
-    monkeypatch.setattr(module, "FULL_S", 0.1)
-    monkeypatch.setattr(module, "WAIT_S", 20.0)
+    monkeypatch.setattr(due_runs, "FULL_S", 0.1)
+    monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     first = submit(request_store, "first")
     submit(request_store, "second")
     result = tick(instance, request_store)
@@ -162,20 +165,20 @@ def test_a_run_that_died_before_it_claimed_is_followed_by_another(
     run = made_run(instance, settings, (result.run_requests or [])[0])
     instance.report_run_failed(run)
     tick(instance, request_store)
-    row = request_store.get(key)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.attempt) == (TranscriptionStatus.QUEUED, 2)
     assert row.error_code == "run_not_started"
 
 
 def test_a_silent_run_is_ended_and_its_slot_comes_back(
-    instance, request_store, settings, database_server: DatabaseServer
+    instance, request_store, run_store, settings, database_server: DatabaseServer
 ):
     """A process that was killed leaves a run that Dagster believes to be going."""
     key = submit(request_store, "silent")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
     run = made_run(instance, settings, (result.run_requests or [])[0])
-    request_store.claim(key, run.run_id, 1)
+    run_store.claim(key, run.run_id, 1)
     storage = instance.event_log_storage
     storage.set_concurrency_slots("transcription", 1)
     storage.claim_concurrency_slot("transcription", run.run_id, "transcription")
@@ -184,7 +187,7 @@ def test_a_silent_run_is_ended_and_its_slot_comes_back(
             "update ytcaption.transcription set heartbeat_at = now() - %s", (timedelta(minutes=2),)
         )
     tick(instance, request_store)
-    row = request_store.get(key)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.attempt, row.error_code) == (TranscriptionStatus.QUEUED, 2, "run_lost")
     ended = instance.get_run_by_id(run.run_id)
     assert ended is not None and ended.status is dg.DagsterRunStatus.FAILURE
@@ -250,7 +253,7 @@ def test_a_flood_of_one_leaves_room_for_anothers_in_dagsters_queue(
     first = tick(instance, request_store)
     assert isinstance(first, dg.SensorResult)
     made = list(first.run_requests or [])
-    assert len(made) == module.AHEAD * settings.concurrent_runs
+    assert len(made) == due_runs.AHEAD * settings.concurrent_runs
     for request in made:
         made_run(instance, settings, request)
     source = MediaSource("upload-few", "upload", title="a")

@@ -88,9 +88,7 @@ class _ChannelClaim:
     def record(
         self, code: str, message: str, retryable: bool, retry_after_s: float | None = None
     ) -> str:
-        delay_s = self._runs.failed(
-            self._id, self._run_id, code, message, retryable, retry_after_s
-        )
+        delay_s = self._runs.failed(self._id, self._run_id, code, message, retryable, retry_after_s)
         return f"due again in {delay_s:.0f} s"
 
     def on_success(self, heartbeats: Heartbeats) -> None:

@@ -64,7 +64,11 @@ def agreement_checks(agreement: Agreement) -> Sequence[dg.AssetCheckResult]:
         "left_over": agreement.left_over,
         "other_counts": agreement.other_counts,
     }
-    size = {"transcriptions": agreement.compared, "segments": agreement.segments, "words": agreement.words}
+    size = {
+        "transcriptions": agreement.compared,
+        "segments": agreement.segments,
+        "words": agreement.words,
+    }
     return [
         _result("lake_counts_agree", counts, size),
         _result("lake_text_agrees", {"other_text": agreement.other_text}, size),

@@ -32,9 +32,7 @@ def transcript_embeddings(
     embedder = warm_embedder_of(load_settings())
     try:
         with span("embed"):
-            result = embed_transcript(
-                EmbeddingStore(postgres), embedder, context.partition_key
-            )
+            result = embed_transcript(EmbeddingStore(postgres), embedder, context.partition_key)
     except YtcaptionError as error:
         context.log.warning("not embedded: %s", error.message)
         return

@@ -19,7 +19,9 @@ def transcription_check_specs() -> Sequence[dg.AssetCheckSpec]:
         dg.AssetCheckSpec("words_monotonic", asset=_ASSET, description="Words come in time order."),
         dg.AssetCheckSpec("segments_do_not_overlap", asset=_ASSET),
         dg.AssetCheckSpec(
-            "captions_readable", asset=_ASSET, description="Captions keep to the limits of their style."
+            "captions_readable",
+            asset=_ASSET,
+            description="Captions keep to the limits of their style.",
         ),
         dg.AssetCheckSpec("speech_found", asset=_ASSET, description="The audio contains speech."),
         dg.AssetCheckSpec(

@@ -16,6 +16,9 @@ from resources.orchestration.pauses import (
     resume,
 )
 from resources.postgres.connection import Postgres
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.reads import get_transcription, status_counts
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
@@ -37,21 +40,21 @@ def submit(store: RequestStore, name: str) -> str:
 
 def fail(store: RequestStore, name: str, code: str, channel: str = "JFK Library") -> str:
     id = submit(store, name)
-    store.claim(id, f"run-{name}")
+    RunStore(postgres=store.postgres).claim(id, f"run-{name}")
     info = MediaInfo(title=name, channel=channel, channel_id=f"id-{channel}")
-    store.audio_stored(id, f"run-{name}", info, AUDIO)
-    store.fail(id, f"run-{name}", code, "It did not work.", False, 4)
+    RunStore(postgres=store.postgres).audio_stored(id, f"run-{name}", info, AUDIO)
+    RunStore(postgres=store.postgres).fail(id, f"run-{name}", code, "It did not work.", False, 4)
     return id
 
 
 def test_the_overview_has_everything_at_a_glance(
-    api: Postgres, request_store: RequestStore, settings: Settings
+    api: Postgres, request_store: RequestStore, run_store: RunStore, settings: Settings
 ):
     """States, who waits longest, what runs since when, failures by cause, pauses, room."""
     submit(request_store, "waiting")
     running = submit(request_store, "running")
-    request_store.claim(running, "run-1")
-    request_store.progress(running, "run-1", "transcription", 3.0, 11.0)
+    run_store.claim(running, "run-1")
+    run_store.progress(running, "run-1", "transcription", 3.0, 11.0)
     fail(request_store, "failing", "media_private")
     pause(api, "download", "The site asks for less.", "key:ab12")
     seen = overview(api, settings.home)
@@ -99,7 +102,10 @@ def test_what_fits_is_queued_again(
     assert set(affected.ids) == {ids[name] for name in expected}
     assert affected.number == len(expected)
     for name, id in ids.items():
-        row, events = request_store.get(id), request_store.events(id)
+        row, events = (
+            get_transcription(request_store.postgres, id),
+            transcription_events(request_store.postgres, id),
+        )
         if name in expected:
             assert (row.status, row.attempt) == (TranscriptionStatus.QUEUED, 2)
             assert (row.try_number, row.error_code) == (1, None)
@@ -124,7 +130,7 @@ def test_many_are_queued_in_batches(
         fail(request_store, f"failed{number}", "source_blocked")
     affected = retry_all(api, RetryFilter(), "local")
     assert (affected.number, len(affected.ids)) == (5, 3)
-    assert request_store.counts()[TranscriptionStatus.QUEUED] == 5
+    assert status_counts(request_store.postgres)[TranscriptionStatus.QUEUED] == 5
 
 
 def test_a_pause_says_who_and_why_until_it_is_resumed(api: Postgres, postgres: Postgres):

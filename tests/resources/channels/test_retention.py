@@ -9,6 +9,7 @@ from resources.channels.runs import ChannelRuns
 from resources.channels.store import ChannelStore
 from resources.maintenance.channel_checks import CHANNEL_CHECKS
 from resources.maintenance.check import Parts, examine
+from resources.transcriptions.reads import get_transcription
 from tests.resources.maintenance.installation import House, clean_instance, dagster_home, house  # noqa: F401 - fixtures
 from tests.resources.maintenance.test_erasure import BASE, MEDIA, SMALL
 from tests.resources.maintenance.test_retention import applied
@@ -63,7 +64,7 @@ def test_a_channel_keeps_by_its_own_age(house: House, store: ChannelStore):
     house.execute("update ytcaption.channel set keep_days = 5")
     assert applied(house, "channel_transcript_old") == [ID]
     with pytest.raises(TranscriptionErased):
-        house.here.store.get(ID)
+        get_transcription(house.here.store.postgres, ID)
 
 
 def test_who_wants_it_longest_decides(house: House, store: ChannelStore):
@@ -141,7 +142,7 @@ def test_a_channel_goes_with_its_transcriptions(house: House, store: ChannelStor
     assert house.mend(DELETED).is_wrong is False
     assert house.here.rows("channel") == house.here.rows("channel_item") == 0
     with pytest.raises(TranscriptionErased):
-        house.here.store.get(ID)
+        get_transcription(house.here.store.postgres, ID)
     assert house.here.rows("transcription") == 1
 
 

@@ -16,6 +16,7 @@ from resources.orchestration.tags import (
     PARTITION_TAG,
     RUN_KEY_TAG,
 )
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from sensors.jobs import transcribe_job
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
@@ -58,7 +59,7 @@ class House:
 
     def age(self, id: str, days: float) -> None:
         """All of it happened so many days earlier."""
-        media_id = self.here.store.get(id).media_id
+        media_id = get_transcription(self.here.store.postgres, id).media_id
         for statement in (
             "update ytcaption.transcription set updated_at = updated_at - %(by)s::interval "
             "where id = %(id)s",
@@ -89,7 +90,7 @@ def transcribe_job_def() -> dg.JobDefinition:
         jobs=[transcribe_job],
         resources=dict.fromkeys(
             (
-                "request_store", "object_store", "workspace", "downloader", "audio_decoder",
+                "run_store", "object_store", "workspace", "downloader", "audio_decoder",
                 "transcriber", "transcript_catalog",
             ),
             dg.ResourceDefinition.none_resource(),

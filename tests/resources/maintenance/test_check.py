@@ -12,6 +12,8 @@ from resources.maintenance.check_registry import ALL_CHECKS
 from resources.object_store.s3 import COPY_PREFIX
 from resources.object_store.store import ObjectStore, audio_key, document_key, upload_key
 from resources.postgres.advisory_locks import at_work, nothing_removed
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.reads import get_media, get_transcription
 from resources.transcriptions.replay import check_replay
 from tests.resources.maintenance.installation import (  # noqa: F401 - fixtures
     PARTITIONS,
@@ -61,7 +63,7 @@ def test_running_without_a_process_is_queued_again(house: House):
     id = house.here.running()
     house.execute("update ytcaption.transcription set heartbeat_at = now() - interval '2 min'")
     assert mended_once(house, "running_without_process") == [id]
-    assert house.here.store.get(id).status is TranscriptionStatus.QUEUED
+    assert get_transcription(house.here.store.postgres, id).status is TranscriptionStatus.QUEUED
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.NOT_STARTED])
@@ -78,7 +80,7 @@ def test_queued_with_a_run_that_is_over_gets_another(
     )
     monkeypatch.setattr(upkeep_runs, "UNSTARTED_S", -1)
     assert mended_once(house, "queued_without_run") == [id]
-    row = house.here.store.get(id)
+    row = get_transcription(house.here.store.postgres, id)
     assert (row.status, row.attempt, row.error_code) == ("queued", 2, "run_not_started")
     found = house.instance.get_run_by_id(run.run_id)
     assert found is not None and found.is_finished
@@ -166,7 +168,7 @@ def test_audio_that_is_gone_is_forgotten(house: House, damage: str):
     else:
         house.objects.write_bytes(key, b"aud")
     assert mended_once(house, "audio_without_file") == [MEDIA.media_id]
-    assert house.here.store.media(MEDIA.media_id).audio is None
+    assert get_media(house.here.store.postgres, MEDIA.media_id).audio is None
     assert not house.objects.exists(key)
 
 
@@ -189,10 +191,13 @@ def test_what_was_dropped_is_lost_and_the_rest_is_whole(house: House):
     house.execute("update ytcaption.transcription set document_sha256 = repeat('a', 64)")
     house.objects.delete(document_key(id))
     assert mended_once(house, "document_missing") == [id]
-    row = house.here.store.get(id)
+    row = get_transcription(house.here.store.postgres, id)
     data = house.objects.read_bytes(document_key(id), row.document_sha256)
     assert Transcript.from_json(data).text == "Good night."
-    assert house.here.store.events(id)[-1].event_type == EventType.DOCUMENT_REBUILT
+    assert (
+        transcription_events(house.here.store.postgres, id)[-1].event_type
+        == EventType.DOCUMENT_REBUILT
+    )
     assert check_replay(house.parts.postgres).differences == ()
 
 

@@ -19,6 +19,10 @@ from resources.orchestration.partitions import transcription_partitions
 from resources.postgres.advisory_locks import at_work
 from resources.postgres.connection import Postgres
 from resources.transcriptions.captions import keep_captions
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.listing import transcription_page
+from resources.transcriptions.reads import get_media, get_transcription, transcript_timings
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.support.embedding import ToyEmbedder
@@ -58,6 +62,11 @@ class Here:
     def __init__(self, store: RequestStore, objects: ObjectStore, settings: Settings) -> None:
         self.store, self.objects, self.settings = store, objects, settings
 
+    @property
+    def run_store(self) -> RunStore:
+        """The store that runs use."""
+        return RunStore(postgres=self.store.postgres)
+
     def asked(self, options: TranscriptionOptions = BASE, **more) -> str:
         """Queued."""
         return self.store.submit(MEDIA, options, **more).transcription.id
@@ -65,12 +74,12 @@ class Here:
     def running(self, options: TranscriptionOptions = BASE, **more) -> str:
         """With its audio stored."""
         id = self.asked(options, **more)
-        self.store.claim(id, RUN)
+        self.run_store.claim(id, RUN)
         written = self.objects.write_bytes(audio_key(MEDIA.media_id, "webm"), b"audio")
         audio = StoredAudio(
             audio_key(MEDIA.media_id, "webm"), written.sha256, 5, 1.0, "opus", "webm", 48_000, 1
         )
-        self.store.audio_stored(id, RUN, MediaInfo(title="A title"), audio)
+        self.run_store.audio_stored(id, RUN, MediaInfo(title="A title"), audio)
         return id
 
     def completed(
@@ -80,11 +89,11 @@ class Here:
         id = self.running(options, **more)
         transcript = make_transcript(spoken("Good night."), id=id, model=options.model)
         written = self.objects.write_bytes(document_key(id), transcript.to_json())
-        self.store.transcript_stored(id, RUN, transcript, document_key(id), written.sha256)
+        self.run_store.transcript_stored(id, RUN, transcript, document_key(id), written.sha256)
         if in_lake:
-            media, timings = MediaInfo(title="A title"), self.store.timings(id)
+            media, timings = MediaInfo(title="A title"), transcript_timings(self.store.postgres, id)
             self.lake.append(transcript, MEDIA, media, timings=timings)
-        self.store.complete(id, RUN)
+        self.run_store.complete(id, RUN)
         return id
 
     @property
@@ -149,8 +158,10 @@ def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
     instance = dg.DagsterInstance.get()
     assert not instance.has_dynamic_partition(transcription_partitions.name or "", id)
     with pytest.raises(TranscriptionErased):
-        here.store.get(id)
-    assert [event.event_type for event in here.store.events(id)][-1] == "Erased"
+        get_transcription(here.store.postgres, id)
+    assert [event.event_type for event in transcription_events(here.store.postgres, id)][
+        -1
+    ] == "Erased"
     assert erasure.erase(id), "again is no error"
 
 
@@ -162,8 +173,8 @@ def test_asking_again_makes_it_anew(erasure: Erasure, here: Here, no_lake: None)
     again = here.store.submit(MEDIA, BASE)
 
     assert (again.created, again.transcription.id) == (True, id)
-    assert here.store.get(id).document_key is None
-    assert here.store.media(MEDIA.media_id).title is None
+    assert get_transcription(here.store.postgres, id).document_key is None
+    assert get_media(here.store.postgres, MEDIA.media_id).title is None
     assert here.rows("tombstone") == 0
 
 
@@ -172,9 +183,9 @@ def test_audio_stays_for_another_transcription(erasure: Erasure, here: Here, no_
     first, second = here.completed(BASE), here.completed(SMALL)
 
     erasure.erase(first)
-    audio = here.store.media(MEDIA.media_id).audio
+    audio = get_media(here.store.postgres, MEDIA.media_id).audio
     assert audio is not None and here.objects.exists(audio.key)
-    assert here.store.get(second).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(here.store.postgres, second).status is TranscriptionStatus.COMPLETED
     assert here.objects.exists(document_key(second))
 
     erasure.erase(second)
@@ -233,8 +244,8 @@ def test_a_failure_promises_nothing_and_can_be_repeated(
             erasure.erase(id, "key:anna")
     for asker in (None, "key:anna", "key:bert"):
         with pytest.raises(TranscriptionErased):
-            here.store.get(id, asker)
-    assert here.store.page() == []
+            get_transcription(here.store.postgres, id, asker)
+    assert transcription_page(here.store.postgres) == []
     assert here.store.due(10) == []
     assert here.rows("segment") == here.rows("request") == 0
     assert erasure.unfinished() == [id]
@@ -256,11 +267,11 @@ def test_asked_anew_after_a_failure(erasure: Erasure, here: Here, monkeypatch: p
 
     again = here.store.submit(MEDIA, BASE, owner="key:bert")
 
-    row = here.store.get(id, "key:bert")
+    row = get_transcription(here.store.postgres, id, "key:bert")
     assert (again.queued, row.status, row.document_key) == (True, TranscriptionStatus.QUEUED, None)
-    assert here.store.media(MEDIA.media_id).audio is None
+    assert get_media(here.store.postgres, MEDIA.media_id).audio is None
     with pytest.raises(TranscriptionNotFound):
-        here.store.get(id, "key:anna")
+        get_transcription(here.store.postgres, id, "key:anna")
     assert erasure.unfinished() == []
 
 
@@ -286,7 +297,7 @@ def test_asked_anew_while_it_is_erased(
     assert erasure.erase(id)
 
     assert began.wait(5)
-    assert here.store.get(id).status is TranscriptionStatus.QUEUED
+    assert get_transcription(here.store.postgres, id).status is TranscriptionStatus.QUEUED
     assert here.rows("request") == 1
 
 
@@ -295,15 +306,15 @@ def test_a_running_one_is_erased_by_force_only(erasure: Erasure, here: Here, no_
     id = here.running()
     with pytest.raises(TranscriptionBusy, match="force"):
         erasure.erase(id)
-    assert here.store.get(id).status is TranscriptionStatus.RUNNING
+    assert get_transcription(here.store.postgres, id).status is TranscriptionStatus.RUNNING
 
     assert erasure.erase(id, force=True)
 
     transcript = make_transcript(spoken("Too late."), id=id)
     for late in (
-        lambda: here.store.heartbeat(id, RUN),
-        lambda: here.store.transcript_stored(id, RUN, transcript, document_key(id), "0" * 64),
-        lambda: here.store.complete(id, RUN),
+        lambda: here.run_store.heartbeat(id, RUN),
+        lambda: here.run_store.transcript_stored(id, RUN, transcript, document_key(id), "0" * 64),
+        lambda: here.run_store.complete(id, RUN),
     ):
         with pytest.raises(ClaimLost):
             late()
@@ -319,7 +330,7 @@ def test_it_waits_for_a_run_that_is_still_writing(
     with at_work(here.store.postgres, id, MEDIA.media_id):
         with pytest.raises(TranscriptionBusy, match="Repeat"):
             erasure.erase(id, force=True)
-        assert here.store.get(id).status is TranscriptionStatus.CANCELED
+        assert get_transcription(here.store.postgres, id).status is TranscriptionStatus.CANCELED
         assert here.rows("tombstone") == 0
 
     monkeypatch.setattr(erasure_module, "RUN_STOPS_S", 20.0)
@@ -348,8 +359,11 @@ def test_others_keep_what_they_asked_for(erasure: Erasure, here: Here, no_lake: 
 
     assert not erasure.erase(id, "key:anna")
     with pytest.raises(TranscriptionNotFound):
-        here.store.get(id, "key:anna")
-    assert here.store.get(id, "key:bert").status is TranscriptionStatus.COMPLETED
+        get_transcription(here.store.postgres, id, "key:anna")
+    assert (
+        get_transcription(here.store.postgres, id, "key:bert").status
+        is TranscriptionStatus.COMPLETED
+    )
     assert here.objects.exists(document_key(id))
     with pytest.raises(TranscriptionNotFound):
         erasure.erase(id, "key:anna")

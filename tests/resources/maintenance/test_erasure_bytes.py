@@ -19,6 +19,8 @@ from resources.transcribe.sequential import Transcriber
 from resources.transcribe.transcriber import EngineInfo
 from resources.transcriptions.checkpoints import open_checkpoint
 from resources.transcriptions.drafts import add_drafts
+from resources.transcriptions.reads import get_media
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.support.servers.media_server import MediaServer
@@ -113,6 +115,7 @@ def test_no_byte_is_left(
     dagster_home: Path,
     media_server: MediaServer,
     request_store: RequestStore,
+    run_store: RunStore,
     settings: Settings,
     places: Places,
 ):
@@ -130,9 +133,9 @@ def test_no_byte_is_left(
     for key in (other, id):
         resources = {"transcriber": Speaker() if key == id else _Other()}
         assert graph.run(key, attempt=1, resources=resources).success
-    request_store.claim(id, "again")  # somebody runs it by hand once more
+    run_store.claim(id, "again")  # somebody runs it by hand once more
     add_drafts(request_store.postgres, id, "again", [spoken(f"{SAID} again.")])
-    audio = request_store.media(url_media_id(url)).audio
+    audio = get_media(request_store.postgres, url_media_id(url)).audio
     assert audio is not None
     said = [asdict(spoken(f"{SAID} once more."))]
     part = Part(

@@ -10,6 +10,8 @@ from resources.maintenance.purge import PurgeFilter, purge
 from resources.object_store.store import ObjectStore
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from ytcaption.domain.errors import DagsterUnavailable, InvalidOption, TranscriptionErased
@@ -42,8 +44,10 @@ def ask(store: RequestStore, name: str) -> str:
 def fail(store: RequestStore, name: str, days: float = 0) -> str:
     """One that failed so many days ago, when it was last asked for, too."""
     id = ask(store, name)
-    store.claim(id, f"run-{name}")
-    store.fail(id, f"run-{name}", "media_private", "It is private.", False, 4)
+    RunStore(postgres=store.postgres).claim(id, f"run-{name}")
+    RunStore(postgres=store.postgres).fail(
+        id, f"run-{name}", "media_private", "It is private.", False, 4
+    )
     with store.postgres.transaction() as connection:
         for column, table, key in (
             ("updated_at", "transcription", "id"),
@@ -58,7 +62,7 @@ def fail(store: RequestStore, name: str, days: float = 0) -> str:
 
 def is_erased(store: RequestStore, id: str) -> bool:
     try:
-        store.get(id)
+        get_transcription(store.postgres, id)
     except TranscriptionErased:
         return True
     return False
@@ -74,7 +78,7 @@ def test_a_dry_run_tells_and_leaves_all(api, erasure, request_store: RequestStor
 
 
 def test_what_fits_is_erased_and_nothing_else(
-    api, erasure, request_store: RequestStore, object_store: ObjectStore
+    api, erasure, request_store: RequestStore, run_store: RunStore, object_store: ObjectStore
 ):
     """Not the new, not the queued, not the running, not what somebody has asked for since."""
     gone = [fail(request_store, "older", 90), fail(request_store, "old", 40)]
@@ -86,7 +90,7 @@ def test_what_fits_is_erased_and_nothing_else(
             (spared[-1],),
         )
     running = ask(request_store, "running")
-    request_store.claim(running, "run-running")
+    run_store.claim(running, "run-running")
     spared.append(running)
     purged = purge(api, erasure, OLD, "local", dry_run=False)
     assert (purged.number, purged.erased) == (2, 2)

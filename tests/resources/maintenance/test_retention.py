@@ -9,6 +9,8 @@ from resources.maintenance.check import Finding, Parts, examine
 from resources.maintenance.retention import RETENTION
 from resources.object_store.store import audio_key, document_key, upload_key
 from resources.transcriptions.actions import set_keep
+from resources.transcriptions.reads import get_media, get_transcription
+from resources.transcriptions.segments import stored_segments
 from tests.resources.maintenance.installation import (  # noqa: F401 - fixtures
     PARTITIONS,
     House,
@@ -54,8 +56,8 @@ def test_old_audio_goes_and_its_transcript_stays(house: House):
     house.age(id, 10)
     assert applied(house, "audio_old", audio_days=9) == [MEDIA.media_id]
     assert not house.objects.exists(AUDIO)
-    assert house.here.store.media(MEDIA.media_id).audio is None
-    assert house.here.store.get(id).status is TranscriptionStatus.COMPLETED
+    assert get_media(house.here.store.postgres, MEDIA.media_id).audio is None
+    assert get_transcription(house.here.store.postgres, id).status is TranscriptionStatus.COMPLETED
     assert house.objects.exists(document_key(id))
 
 
@@ -88,14 +90,16 @@ def test_old_transcripts_are_erased_only_where_it_is_set(house: House):
     assert applied(house, "transcript_old", transcript_days=0) == []
     assert applied(house, "transcript_old", transcript_days=99) == [id]
     with pytest.raises(TranscriptionErased):
-        house.here.store.get(id)
+        get_transcription(house.here.store.postgres, id)
 
 
 @pytest.mark.parametrize("code", ["audio_old", "transcript_old", "partition_old", "run_old"])
 def test_keep_wins_over_every_age(house: House, code: str):
     """As long as one who asked for it wants so, whatever the others want."""
     id = house.here.completed(owner="one", keep=True)
-    house.here.store.submit(MEDIA, house.here.store.get(id).options, owner="other")
+    house.here.store.submit(
+        MEDIA, get_transcription(house.here.store.postgres, id).options, owner="other"
+    )
     house.age(id, 1_000)
     house.instance.add_dynamic_partitions(PARTITIONS, [id])
     run = finished_run(house, id, days=1_000)
@@ -114,7 +118,7 @@ def test_partitions_are_retired_and_come_back(house: House):
     house.instance.add_dynamic_partitions(PARTITIONS, [old, new])
     assert applied(house, "partition_old", partition_days=30) == [old]
     assert house.instance.get_dynamic_partitions(PARTITIONS) == [new]
-    assert house.here.store.segments(old)
+    assert stored_segments(house.here.store.postgres, old)
 
 
 def test_old_runs_go_with_their_events(house: House):

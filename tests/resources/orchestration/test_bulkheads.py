@@ -13,6 +13,7 @@ import pytest
 from resources.orchestration.orchestrator import Orchestrator
 from resources.orchestration.runs import kill_run
 from resources.orchestration.tags import PARTITION_TAG
+from resources.transcriptions.reads import get_transcription, get_transcriptions
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
 from tests.support.code_location import CodeLocation, code_location, wait_for
@@ -74,11 +75,11 @@ class System:
             raise AssertionError(f"{rows}\n{runs}") from None
 
     def row(self, id: str) -> TranscriptionRow:
-        return self.store.get(id)
+        return get_transcription(self.store.postgres, id)
 
     def rows(self) -> list[TranscriptionRow]:
         found = self.store.postgres.rows("select id from ytcaption.transcription", {})
-        return list(self.store.get_many([row["id"] for row in found]).values())
+        return list(get_transcriptions(self.store.postgres, [row["id"] for row in found]).values())
 
     def runs_of(self, id: str) -> Sequence[dg.DagsterRun]:
         return self.instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: id}))

@@ -13,6 +13,7 @@ import pytest
 from resources.orchestration.orchestrator import Orchestrator
 from resources.orchestration.runs import kill_run
 from resources.processes.process_identity import RUN_PROCESS_TAG
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
 from sensors.run_end_sensor import end_runs
@@ -70,7 +71,7 @@ class Watched:
 
     @property
     def row(self) -> TranscriptionRow:
-        return self.store.get(self.key)
+        return get_transcription(self.store.postgres, self.key)
 
     @cached_property
     def process(self) -> psutil.Process:
@@ -207,7 +208,7 @@ def test_a_run_that_holds_the_interpreter_is_ended_from_outside(
         Orchestrator(location.instance).end_runs(watched.key, row.attempt, row.run_id)
     seen: dict[str, float] = {}
     while left := watched.left():
-        end_runs(location.instance, watched.store, seen, time.monotonic())
+        end_runs(location.instance, watched.store.postgres, seen, time.monotonic())
         assert time.monotonic() - began < (CANCEL_S if is_canceled else 15.0), left
         time.sleep(0.1)
     wait_for(lambda: not _lives(watched.process), CANCEL_S)  # it was killed

@@ -9,6 +9,8 @@ import pytest
 from resources.retranscribe import service as retranscription
 from resources.retranscribe.plan import GONE, MADE, SAME, SHARED, Anew, parse_retranscription
 from resources.retranscribe.service import enqueue_retranscriptions
+from resources.transcriptions.reads import get_media, get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import AUDIO, INFO, make_transcript
 from ytcaption.domain.caller import Limits
@@ -33,11 +35,13 @@ def completed(
     for owner in owners or (ANNA,):
         id = store.submit(source, options, owner=owner).transcription.id
     run_id = f"run-{id}"
-    store.claim(id, run_id)
-    store.audio_stored(id, run_id, INFO, AUDIO)
+    RunStore(postgres=store.postgres).claim(id, run_id)
+    RunStore(postgres=store.postgres).audio_stored(id, run_id, INFO, AUDIO)
     transcript = make_transcript(id, ("Some words.",))
-    store.transcript_stored(id, run_id, transcript, f"transcripts/{id}.json", "ef" * 32)
-    store.complete(id, run_id)
+    RunStore(postgres=store.postgres).transcript_stored(
+        id, run_id, transcript, f"transcripts/{id}.json", "ef" * 32
+    )
+    RunStore(postgres=store.postgres).complete(id, run_id)
     return id
 
 
@@ -73,7 +77,7 @@ def test_what_fits_is_asked_for_once_at_bulk_priority(request_store: RequestStor
     assert (made.number, made.looked_at, made.left_out) == (3, 3, {})
     assert (told.number, told.ids, told.kinds) == (made.number, made.ids, made.kinds)
     assert made.audio_s == pytest.approx(3 * make_transcript("x.y").duration_s)
-    row = request_store.get(small("youtube-one"))
+    row = get_transcription(request_store.postgres, small("youtube-one"))
     assert (row.status, row.priority) == (TranscriptionStatus.QUEUED, "bulk")
     added = [each for each in everything(request_store) if each not in before]
     assert {owner for id, owner in added if id == small("youtube-one")} == {ANNA, BERT}
@@ -90,13 +94,13 @@ def test_options_that_are_not_named_stay(request_store: RequestStore):
     completed(request_store, "youtube-two", TranscriptionOptions("small"))
     made = anew(request_store, "changed or not changed", model="small")
     assert made.left_out == {SAME: 1}
-    assert request_store.get(made.ids[0]).options == TranscriptionOptions(
+    assert get_transcription(request_store.postgres, made.ids[0]).options == TranscriptionOptions(
         "small", "de", hotwords="Haus", captions="never"
     )
     english = anew(request_store, "language = 'de' or model = 'nothing'", model="tiny.en")
     assert english.number == 0
     named = anew(request_store, "model = 'base'", language="fr", captions="prefer")
-    assert request_store.get(named.ids[0]).options.to_dict() == {
+    assert get_transcription(request_store.postgres, named.ids[0]).options.to_dict() == {
         "model": "base", "language": "fr", "task": "transcribe", "hotwords": "Haus",
     }  # fmt: skip
 
@@ -172,13 +176,16 @@ def test_what_has_changed_at_its_source_is_fetched_and_made_anew(request_store: 
     assert anew(request_store, None, changed=True).looked_at == 0
     changed_item(request_store, "youtube-one")
     told = anew(request_store, None, dry_run=True, changed=True)
-    assert told.ids == [id] and request_store.get(id).status is TranscriptionStatus.COMPLETED
+    assert (
+        told.ids == [id]
+        and get_transcription(request_store.postgres, id).status is TranscriptionStatus.COMPLETED
+    )
     made = anew(request_store, "changed and language = 'en'")
     assert made.ids == [id]
-    assert request_store.get(id).status is TranscriptionStatus.QUEUED
-    assert request_store.media("youtube-one").audio is None
-    assert request_store.media("youtube-two").audio is not None
-    assert request_store.get(other).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
+    assert get_media(request_store.postgres, "youtube-one").audio is None
+    assert get_media(request_store.postgres, "youtube-two").audio is not None
+    assert get_transcription(request_store.postgres, other).status is TranscriptionStatus.COMPLETED
     assert anew(request_store, None, changed=True).number == 0
 
 
@@ -188,11 +195,13 @@ def test_a_changed_one_of_several_is_made_anew_by_an_operator_only(request_store
     changed_item(request_store, "youtube-one")
     assert anew(request_store, None, changed=True, owner=ANNA).left_out == {SHARED: 1}
     assert anew(request_store, None, changed=True, owner=ANNA, model="small").number == 1
-    assert request_store.media("youtube-one").audio is None
+    assert get_media(request_store.postgres, "youtube-one").audio is None
     assert anew(request_store, None, changed=True).number == 1
 
 
-def test_other_audio_at_the_next_download_is_a_change(request_store: RequestStore):
+def test_other_audio_at_the_next_download_is_a_change(
+    request_store: RequestStore, run_store: RunStore
+):
     """Of a file by its bytes; of a site, which converts files anew, by the length."""
     for media, kind in (("url-one", "direct"), ("youtube-one", "site")):
         before = completed(request_store, media, kind=kind)
@@ -204,8 +213,8 @@ def test_other_audio_at_the_next_download_is_a_change(request_store: RequestStor
             source = MediaSource(media, kind, f"https://youtu.be/{media}", "Youtube")
             options = TranscriptionOptions("base", hotwords=name)
             id = request_store.submit(source, options, owner=ANNA).transcription.id
-            request_store.claim(id, name + media)
-            request_store.audio_stored(id, name + media, INFO, audio)
+            run_store.claim(id, name + media)
+            run_store.audio_stored(id, name + media, INFO, audio)
             found = anew(request_store, f"changed and media_id = '{media}'", dry_run=True)
             assert (found.ids == [before]) is is_changed, (media, name)
         [row] = request_store.postgres.rows(

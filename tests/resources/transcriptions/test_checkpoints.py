@@ -7,6 +7,7 @@ import pytest
 from resources.postgres.connection import Postgres
 from resources.transcribe.checkpoint import Part
 from resources.transcriptions.checkpoints import open_checkpoint
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.transcripts import transcript_of
 from ytcaption.domain.errors import ClaimLost
@@ -32,10 +33,10 @@ def part(number: int, text: str = "") -> Part:
 
 
 @pytest.fixture
-def id(request_store: RequestStore) -> str:
+def id(request_store: RequestStore, run_store: RunStore) -> str:
     """Claimed by `run-1`."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
-    request_store.claim(id, "run-1")
+    run_store.claim(id, "run-1")
     return id
 
 
@@ -124,10 +125,12 @@ def test_a_damaged_checkpoint_is_ignored(postgres: Postgres, id: str, caplog):
     assert state(postgres, id) == [part(0)]
 
 
-def test_it_goes_when_the_text_is_stored(postgres: Postgres, request_store: RequestStore, id: str):
+def test_it_goes_when_the_text_is_stored(
+    postgres: Postgres, request_store: RequestStore, run_store: RunStore, id: str
+):
     """In the same transaction."""
     open_checkpoint(postgres, id, "run-1", AUDIO).save(part(0))
-    request_store.transcript_stored(id, "run-1", transcript_of(id), f"transcripts/{id}.json", AUDIO)
+    run_store.transcript_stored(id, "run-1", transcript_of(id), f"transcripts/{id}.json", AUDIO)
     assert state(postgres, id) == []
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from resources.transcriptions import drafts as draft_segments
 from resources.transcriptions.drafts import DraftWriter, add_drafts
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.errors import ClaimLost, DatabaseUnavailable
 from ytcaption.domain.media.media import MediaSource
@@ -89,11 +90,11 @@ def test_a_lost_claim_is_told(monkeypatch: pytest.MonkeyPatch):
     assert calls == [1]
 
 
-def test_only_the_run_that_holds_the_claim_adds(request_store: RequestStore):
+def test_only_the_run_that_holds_the_claim_adds(request_store: RequestStore, run_store: RunStore):
     """Again, the same; by another run or after a cancel, refused."""
     source = MediaSource("direct-a", "direct", "http://a.example/a.mp3", "Generic")
     id = request_store.submit(source, TranscriptionOptions(model="base")).transcription.id
-    request_store.claim(id, "run-1")
+    run_store.claim(id, "run-1")
     for _ in range(2):
         add_drafts(request_store.postgres, id, "run-1", [segment(0, "A\x00."), segment(1)])
     assert stored(request_store, id) == [(1, 0, "A."), (1, 1, "Text.")]

@@ -13,6 +13,7 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.maintenance.erasure import Erasure
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.replay import check_replay, replay
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
@@ -167,7 +168,7 @@ def test_a_replay_gives_the_rows(request_store: RequestStore):
     """All columns that follow from events, without looking at the row."""
     id = completed(request_store, SOURCE, BASE)
     (replayed,) = replay(request_store.postgres)
-    row = request_store.get(id)
+    row = get_transcription(request_store.postgres, id)
     assert replayed.id == id and replayed.row is not None
     assert (replayed.row.status, replayed.row.completed_at) == ("completed", row.completed_at)
     assert replayed.event_count == 7

@@ -9,6 +9,7 @@ import pytest
 
 from resources.object_store.store import ObjectStore
 from resources.orchestration.partitions import transcription_partitions
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.media.media import MediaSource, url_media_id
@@ -26,6 +27,11 @@ class Graph:
     settings: Settings
     store: RequestStore
     instance: dg.DagsterInstance
+
+    @property
+    def run_store(self) -> RunStore:
+        """The store that runs use."""
+        return RunStore(postgres=self.store.postgres)
 
     def submit(self, url: str, options: TranscriptionOptions = TINY, **more) -> str:
         """The id of a request for a direct URL."""

@@ -1,6 +1,7 @@
 """What is heard beside captions that people made, through the whole job."""
 
 from dataclasses import replace
+from functools import partial
 
 import dagster as dg
 import pytest
@@ -9,6 +10,7 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.lake.documents import stored_document
 from resources.maintenance.erasure import Erasure
 from resources.transcriptions.accuracy import stored_accuracy, stored_reference
+from resources.transcriptions.reads import completed_ids, get_transcription
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.support.servers.captions_server import (
     TRACK,
@@ -55,7 +57,7 @@ def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaS
     found = numbers(result)
     assert (found["words"], found["substitutions"], found["reference"]) == (22, 1, "track")
     assert found["wer"] == pytest.approx(1 / 22, abs=1e-4)
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     kept = stored_accuracy(graph.store.postgres, key, row.document_sha256)
     assert kept is not None and kept.errors.substitutions == 1
     catalog = TranscriptCatalog.from_settings(graph.settings)
@@ -67,7 +69,8 @@ def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaS
     assert len(media_server.requests) == asked
     assert catalog.query(ROW).rows == [expected, expected]
     report = catalog.verify(
-        graph.store.completed_ids, lambda id: stored_document(graph.store, graph.objects, id)
+        partial(completed_ids, graph.store.postgres),
+        lambda id: stored_document(graph.store.postgres, graph.objects, id),
     )
     assert report.is_sound
 
@@ -102,8 +105,8 @@ def test_a_transcription_made_of_captions_measures_those_that_were_heard(
 
     def verify(repair: bool):
         return catalog.verify(
-            graph.store.completed_ids,
-            lambda id: stored_document(graph.store, graph.objects, id),
+            partial(completed_ids, graph.store.postgres),
+            lambda id: stored_document(graph.store.postgres, graph.objects, id),
             repair=repair,
         )
 
@@ -125,7 +128,7 @@ def test_erasing_the_media_takes_them_along(graph: Graph, media_server: MediaSer
     """The track, the numbers and the lake's row."""
     key = graph.submit(serve_stream(media_server, {"en": WHOLE}), NEVER)
     assert graph.run(key).success
-    media_id = graph.store.get(key).media_id
+    media_id = get_transcription(graph.store.postgres, key).media_id
     assert stored_reference(graph.store.postgres, media_id) is not None
     assert Erasure.from_settings(graph.settings).erase(key)
     assert stored_reference(graph.store.postgres, media_id) is None

@@ -5,6 +5,9 @@ from dataclasses import replace
 import pytest
 
 from resources.lake.catalog import TranscriptCatalog
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.reads import get_media, get_transcription
+from resources.transcriptions.run_settlement import settle_run
 from tests.support.servers.captions_server import (
     SAID,
     TRACK,
@@ -33,7 +36,7 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
     key = graph.submit(serve_stream(media_server, {"en": TRACK}))
     result = graph.run(key, attempt=1, resources={"transcriber": NoModel()})
     assert result.success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert row.status is TranscriptionStatus.COMPLETED
     transcript = document(graph, key)
     assert [segment.text for segment in transcript.segments] == list(SAID)
@@ -45,7 +48,7 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
     )  # fmt: skip
     assert row.provenance == made and made.captions is not None
     assert made.captions["kind"] == "manual" and made.captions["track"] == "en"
-    assert graph.store.media(row.media_id).audio is None
+    assert get_media(graph.store.postgres, row.media_id).audio is None
     catalog = TranscriptCatalog.from_settings(graph.settings)
     assert catalog.query("select source, model from transcripts").rows == [("manual_captions", "")]
     assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} == {
@@ -53,7 +56,7 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
         "caption_accuracy",
     }  # fmt: skip
     assert metadata(result, "transcription")["source"] == "manual_captions"
-    events = [event.event_type for event in graph.store.events(key)]
+    events = [event.event_type for event in transcription_events(graph.store.postgres, key)]
     assert "CaptionsDownloaded" in events and "AudioDownloaded" not in events
     assert left(graph) == []
 
@@ -70,7 +73,12 @@ def test_never_has_the_audio_heard(graph: Graph, media_server: MediaServer):
     anything = graph.submit(url, replace(TINY, hotwords="fellow"))
     assert graph.run(anything, resources={"transcriber": NoModel()}).success
     assert document(graph, anything).provenance.source == "manual_captions"
-    assert graph.store.media(graph.store.get(anything).media_id).audio is not None
+    assert (
+        get_media(
+            graph.store.postgres, get_transcription(graph.store.postgres, anything).media_id
+        ).audio
+        is not None
+    )
 
 
 def test_whoever_insists_has_the_source_asked(graph: Graph, media_server: MediaServer):
@@ -114,7 +122,7 @@ def test_only_captions_or_a_failure_of_its_own_code(graph: Graph, media_server: 
     upload = graph.store.submit(MediaSource(media_id, "upload", title="x"), only).transcription.id
     for key in (graph.submit(serve_stream(media_server, {"de": TRACK}), only), upload):
         graph.run(key, attempt=1)
-        row = graph.store.get(key)
+        row = get_transcription(graph.store.postgres, key)
         assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "captions_unavailable")
         assert row.attempt == 1
 
@@ -123,7 +131,7 @@ def test_what_is_left_of_a_lost_run_is_used(graph: Graph, media_server: MediaSer
     """The captions were fetched and the text was not made: the next run asks the source nothing."""
     key = graph.submit(serve_stream(media_server, {"en": TRACK}))
     lost = graph.run(key, attempt=1, selection=["audio_download"])
-    graph.store.settle_run(lost.run_id, "run_lost", "It is gone.", True, 4)
+    settle_run(graph.store.postgres, lost.run_id, "run_lost", "It is gone.", True, 4)
     (kept,) = left(graph)
     assert (kept["transcription_id"], kept["extension"]) == (key, "vtt")
     media_server.serve("master.m3u8", b"gone")

@@ -6,6 +6,8 @@ from typing import ClassVar
 import pytest
 
 from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.segments import stored_segments
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import serving
 from tests.support.servers.live_api import Reader
@@ -67,7 +69,7 @@ def test_drafts_are_the_text_before_it_is_stored(
     Onlooker.look = staticmethod(lambda: drafts(graph.store, key))
     assert graph.run(key, attempt=1, resources={"transcriber": onlooker}).success
 
-    text = graph.store.segments(key)
+    text = stored_segments(graph.store.postgres, key)
     assert text
     assert onlooker.seen == [(1, s.index, s.start_s, s.end_s, s.text) for s in text]
     assert drafts(graph.store, key) == []
@@ -83,7 +85,7 @@ def test_an_attempt_that_fails_leaves_no_draft(
     assert not graph.run(key, attempt=1, resources={"transcriber": onlooker}).success
 
     assert onlooker.seen
-    assert graph.store.get(key).status is TranscriptionStatus.FAILED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.FAILED
     assert drafts(graph.store, key) == []
 
 
@@ -94,7 +96,7 @@ def test_a_claim_voids_what_a_dead_run_left(graph: Graph, media_server: MediaSer
         connection.execute(
             "insert into ytcaption.draft_segment values (%s, 7, 0, 0, 1, 'Left over.')", (key,)
         )
-    graph.store.claim(key, "run-1", 1)
+    graph.run_store.claim(key, "run-1", 1)
     assert drafts(graph.store, key) == []
 
 
@@ -122,7 +124,7 @@ def test_who_watches_reads_the_text_while_the_model_works(
         assert graph.run(key, attempt=1).success
         reader.to_the_end()
 
-    text = graph.store.segments(key)
+    text = stored_segments(graph.store.postgres, key)
     assert [each.data["text"] for each in reader.told if each.name == "segment"] == [
         segment.text for segment in text
     ]

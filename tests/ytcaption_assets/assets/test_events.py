@@ -3,9 +3,10 @@
 import dagster as dg
 import pytest
 
-from resources.orchestration import claim as run_claim
+from resources.orchestration import transcription_claim as run_claim
 from resources.orchestration.tags import TRACE_TAG
 from resources.transcribe.sequential import Transcriber
+from resources.transcriptions.history import transcription_events
 from resources.transcriptions.replay import check_replay
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
@@ -41,7 +42,7 @@ def test_a_run_tells_what_it_does_in_the_trace_of_its_request(
     key = graph.submit(url, traceparent=TRACE[TRACE_TAG])
     result = graph.run(key, attempt=1, tags=TRACE)
     assert result.success
-    events = graph.store.events(key)
+    events = transcription_events(graph.store.postgres, key)
     assert [event.event_type for event in events] == [
         "TranscriptionCreated", "Requested", "Queued", "Started", "AudioDownloaded",
         "TranscriptStored", "TranscriptionCompleted",
@@ -55,7 +56,11 @@ def test_a_run_without_a_request_has_a_trace_of_its_own(graph: Graph, media_serv
     """Its id is the run's."""
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key)
-    started = next(each for each in graph.store.events(key) if each.event_type == "Started")
+    started = next(
+        each
+        for each in transcription_events(graph.store.postgres, key)
+        if each.event_type == "Started"
+    )
     assert started.trace_id == result.run_id.replace("-", "")
 
 
@@ -70,7 +75,7 @@ def test_progress_is_bounded(
     assert not graph.run(key, attempt=1, resources={"transcriber": Hurried()}).success
     told = [
         event.data
-        for event in graph.store.events(key)
+        for event in transcription_events(graph.store.postgres, key)
         if event.event_type == "Progress" and event.data["stage"] == "transcription"
     ]
     assert [data["done"] for data in told] == [720.0 * tenth for tenth in range(1, 10)]

@@ -8,6 +8,7 @@ import pytest
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.connection import LakeConnection
+from resources.transcriptions.reads import get_media, get_transcription
 from tests.support.servers.media_server import (
     DATA,
     MediaServer,
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.model
 
 
 def document(graph: Graph, key: str) -> Transcript:
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert row.document_key is not None
     return Transcript.from_json(graph.objects.read_bytes(row.document_key, row.document_sha256))
 
@@ -48,12 +49,12 @@ def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: Med
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key, attempt=1)
     assert result.success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert row.status is TranscriptionStatus.COMPLETED
     transcript = document(graph, key)
     assert wer(JFK, spoken(transcript)).rate <= 0.1
     assert transcript.provenance.run_id == result.run_id
-    media = graph.store.media(row.media_id)
+    media = get_media(graph.store.postgres, row.media_id)
     assert media.audio is not None
     assert media.audio.size_bytes == (DATA / "jfk.flac").stat().st_size
     assert graph.objects.read_bytes(media.audio.key) == (DATA / "jfk.flac").read_bytes()
@@ -123,7 +124,9 @@ def test_what_a_killed_run_left_of_its_download_is_cleared(graph: Graph, media_s
     url = media_server.url("jfk.flac")
     key = graph.submit(url)
     assert graph.run(key, selection=["audio_download"]).success
-    folder = graph.settings.home / "downloads" / graph.store.get(key).media_id
+    folder = (
+        graph.settings.home / "downloads" / get_transcription(graph.store.postgres, key).media_id
+    )
     folder.mkdir()
     (folder / "media").write_bytes(b"left")
 
@@ -137,10 +140,10 @@ def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaSe
     """The rows are there once, the document is the same, the model is not asked again."""
     key = graph.submit(media_server.url("jfk.flac"))
     assert graph.run(key).success
-    before = graph.store.get(key)
+    before = get_transcription(graph.store.postgres, key)
     again = graph.run(key)
     assert again.success
-    after = graph.store.get(key)
+    after = get_transcription(graph.store.postgres, key)
     assert after.status is TranscriptionStatus.COMPLETED
     assert after.document_sha256 == before.document_sha256
     assert "model_s" not in metadata(again, "transcription")
@@ -155,7 +158,7 @@ def test_force_does_all_of_it_anew(graph: Graph, media_server: MediaServer):
     assert graph.run(key).success
     sent = media_server.bytes_sent("/jfk.flac")
     assert graph.submit(url, force=True) == key
-    again = graph.run(key, attempt=graph.store.get(key).attempt)
+    again = graph.run(key, attempt=get_transcription(graph.store.postgres, key).attempt)
     assert again.success and "model_s" in metadata(again, "transcription")
     assert media_server.bytes_sent("/jfk.flac") > sent
     assert TranscriptCatalog.from_settings(graph.settings).row_counts(key)["transcripts"] == 1
@@ -167,7 +170,7 @@ def test_a_file_without_speech_completes_empty(graph: Graph, media_server: Media
     key = graph.submit(media_server.url(name))
     result = graph.run(key)
     assert result.success
-    assert graph.store.get(key).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.COMPLETED
     transcript = document(graph, key)
     assert transcript.segments == () and transcript.language is None
     assert "Nobody speaks" in metadata(result, "transcription")["captions"]
@@ -191,7 +194,7 @@ def test_bad_media_fails_with_its_cause(graph: Graph, media_server: MediaServer,
     key = graph.submit(media_server.url(path))
     result = graph.run(key)
     assert not result.success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, code)
     assert row.error_message and "Traceback" not in row.error_message
     assert not list((graph.settings.home / "downloads").glob("*/media"))
@@ -210,7 +213,7 @@ def test_an_upload_is_taken_from_the_store(graph: Graph):
         source = MediaSource(media_id, "upload", title=name)
         key = graph.store.submit(source, TINY).transcription.id
         graph.run(key)
-        row = graph.store.get(key)
+        row = get_transcription(graph.store.postgres, key)
         assert (row.status, row.error_code) == (status, code)
 
 
@@ -218,9 +221,11 @@ def test_a_passing_trouble_is_tried_again(graph: Graph, media_server: MediaServe
     """A 503 queues the next attempt, which completes."""
     key = graph.submit(media_server.url("status/503/jfk.flac", times=3))
     assert not graph.run(key, attempt=1).success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.attempt) == (TranscriptionStatus.QUEUED, 2)
     assert row.error_code == "source_unavailable"
-    while (row := graph.store.get(key)).status is TranscriptionStatus.QUEUED:
+    while (
+        row := get_transcription(graph.store.postgres, key)
+    ).status is TranscriptionStatus.QUEUED:
         graph.run(key, attempt=row.attempt)
     assert row.status is TranscriptionStatus.COMPLETED

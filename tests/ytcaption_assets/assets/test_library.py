@@ -44,7 +44,7 @@ def materialize(
     return dg.materialize(
         list(assets),
         resources={
-            "request_store": request_store,
+            "postgres": request_store.postgres,
             "object_store": object_store,
             "transcript_catalog": catalog,
         },

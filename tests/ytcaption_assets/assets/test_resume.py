@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from resources.object_store.store import document_key
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_settlement import settle_silent
 from tests.support.clip_errors import samples
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
@@ -85,13 +87,13 @@ def test_a_killed_run_is_gone_on_with(
         run.kill()
         run.wait()
         run.stdout.close()
-    graph.store.settle_silent(silent_s=0.0)
-    assert graph.store.get(key).attempt == 2
+    settle_silent(graph.store.postgres, silent_s=0.0)
+    assert get_transcription(graph.store.postgres, key).attempt == 2
 
     result = graph.run(key, attempt=2)
 
     assert result.success
-    assert graph.store.get(key).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.COMPLETED
     (made,) = result.asset_materializations_for_node("transcription")
     resumed_s = made.metadata["resumed_s"].value
     assert isinstance(resumed_s, float) and 10 < resumed_s < 16

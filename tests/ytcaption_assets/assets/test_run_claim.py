@@ -8,9 +8,11 @@ import dagster as dg
 import pytest
 
 from resources.object_store.store import document_key
-from resources.orchestration import claim as run_claim
+from resources.orchestration import transcription_claim as run_claim
 from resources.orchestration.run_end import RunEnd
 from resources.transcribe.sequential import Transcriber
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_settlement import settle_run, settle_silent
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
 from ytcaption.domain.request import TranscriptionStatus
@@ -60,7 +62,7 @@ def test_a_canceled_run_publishes_nothing(graph: Graph, media_server: MediaServe
     key = graph.submit(media_server.url("jfk.flac"))
     Meddler.meddle = staticmethod(lambda: graph.store.cancel(key))
     result = graph.run(key, attempt=1, resources={"transcriber": Meddler()})
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.document_key) == (TranscriptionStatus.CANCELED, None)
     run = graph.instance.get_run_by_id(result.run_id)
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
@@ -104,7 +106,7 @@ def test_a_run_ends_itself_at_its_limit(
     result = graph.run(key, attempt=1, resources={"transcriber": Patient()})
     run = graph.instance.get_run_by_id(result.run_id)
     assert run is not None and run.status is dg.DagsterRunStatus.FAILURE
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "timeout")
     assert row.error_message == "Processing took too long."
     slots = graph.instance.event_log_storage.get_concurrency_info("transcription")
@@ -121,7 +123,7 @@ def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server:
         connection.execute("update ytcaption.transcription set document_key = 'transcripts/none'")
     Meddler.meddle = staticmethod(lambda: graph.store.cancel(key))
     result = graph.run(key, resources={"transcriber": Meddler()})
-    assert graph.store.get(key).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.COMPLETED
     run = graph.instance.get_run_by_id(result.run_id)
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
 
@@ -166,14 +168,14 @@ def test_a_run_that_was_taken_over_changes_nothing(graph: Graph, media_server: M
     key = graph.submit(media_server.url("jfk.flac"))
 
     def take_over() -> None:
-        row = graph.store.get(key)
+        row = get_transcription(graph.store.postgres, key)
         assert row.run_id is not None
-        graph.store.settle_run(row.run_id, "run_lost", "Lost.", True, 4)
-        graph.store.claim(key, "successor", None)
+        settle_run(graph.store.postgres, row.run_id, "run_lost", "Lost.", True, 4)
+        graph.run_store.claim(key, "successor", None)
 
     Meddler.meddle = staticmethod(take_over)
     assert not graph.run(key, attempt=1, resources={"transcriber": Meddler()}).success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.run_id) == (TranscriptionStatus.RUNNING, "successor")
     assert row.document_key is None
 
@@ -187,7 +189,7 @@ def test_an_unexpected_error_is_told_without_its_details(graph: Graph, media_ser
 
     Meddler.meddle = staticmethod(explode)
     assert not graph.run(key, attempt=1, resources={"transcriber": Meddler()}).success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.error_code) == (TranscriptionStatus.QUEUED, "internal_error")
     assert row.error_message is not None and "secret" not in row.error_message
 
@@ -206,18 +208,18 @@ def test_a_run_of_some_assets_gives_the_transcription_back(graph: Graph, media_s
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key, attempt=1, selection=["audio_download"])
     assert result.success
-    assert graph.store.get(key).status is TranscriptionStatus.RUNNING
-    assert graph.store.release(key, result.run_id) is TranscriptionStatus.QUEUED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.RUNNING
+    assert graph.run_store.release(key, result.run_id) is TranscriptionStatus.QUEUED
 
 
 def test_a_busy_transcription_is_not_started_twice(graph: Graph, media_server: MediaServer):
     """The second run fails, the first keeps its claim."""
     key = graph.submit(media_server.url("jfk.flac"))
-    graph.store.claim(key, "first", 1)
+    graph.run_store.claim(key, "first", 1)
     result = graph.run(key, attempt=1)
     assert not result.success
     assert isinstance(result, dg.ExecuteInProcessResult)
-    assert graph.store.get(key).run_id == "first"
+    assert get_transcription(graph.store.postgres, key).run_id == "first"
 
 
 def test_a_run_that_waits_for_a_slot_beats_on(
@@ -229,10 +231,10 @@ def test_a_run_that_waits_for_a_slot_beats_on(
     result = graph.run(key, attempt=1, selection=["audio_download"])
     assert result.success
     time.sleep(1.5)
-    assert graph.store.settle_silent(1.0, 4) == []
-    assert graph.store.get(key).status is TranscriptionStatus.RUNNING
-    graph.store.release(key, result.run_id)
+    assert settle_silent(graph.store.postgres, 1.0, 4) == []
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.RUNNING
+    graph.run_store.release(key, result.run_id)
     deadline = time.monotonic() + 5
-    while (key, result.run_id) in run_claim._between:
+    while (key, result.run_id) in run_claim._between_assets:
         assert time.monotonic() < deadline, "it beats although its claim is gone"
         time.sleep(0.05)

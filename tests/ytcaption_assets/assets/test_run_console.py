@@ -3,6 +3,7 @@
 import pytest
 
 from resources.download.downloader import Downloader
+from resources.transcriptions.reads import get_transcription
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
 
@@ -14,7 +15,7 @@ def test_a_foreseen_failure_is_a_sentence(
     key = graph.submit(media_server.url("broken-not-audio.mp3"))
     run = graph.run(key)
     said = capfd.readouterr().err
-    sentence = graph.store.get(key).error_message
+    sentence = get_transcription(graph.store.postgres, key).error_message
     assert sentence
     for kind in ("STEP_FAILURE", "RUN_FAILURE"):
         (line,) = (line for line in said.splitlines() if kind in line)

@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from resources.embeddings.embedder import embedder_of
+from resources.transcriptions.reads import get_transcription
 from tests.support.embedding import TOY, needs_model
 from tests.support.library import add_said
 from tests.support.servers.embedding_worker import embedding_worker
@@ -84,6 +85,9 @@ def test_what_cannot_be_embedded_fails_no_transcription(
     key = embedding_graph.submit(media_server.url("jfk.flac"))
     result = embedding_graph.run(key, attempt=1)
     assert result.success
-    assert embedding_graph.store.get(key).status is TranscriptionStatus.COMPLETED
+    assert (
+        get_transcription(embedding_graph.store.postgres, key).status
+        is TranscriptionStatus.COMPLETED
+    )
     assert result.asset_materializations_for_node("transcript_embeddings") == []
     assert embedded(embedding_graph) == []

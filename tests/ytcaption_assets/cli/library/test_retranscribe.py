@@ -6,6 +6,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.resources.retranscribe.test_service import completed, everything, small
 from ytcaption.domain.errors import InvalidOption, UnknownModel
@@ -39,7 +40,7 @@ def test_what_an_older_model_made_is_made_anew(ytcaption, request_store: Request
     assert "1 transcriptions are queued" in ytcaption(*where, "--limit", "1").stdout
     done = ytcaption(*where).stdout
     assert "1 transcriptions are queued" in done and "1 left out: are there already" in done
-    assert request_store.get(small("youtube-two")).priority == "bulk"
+    assert get_transcription(request_store.postgres, small("youtube-two")).priority == "bulk"
     assert "0 transcriptions are queued" in ytcaption(*where).stdout
     assert "0 fit" in ytcaption("--changed", "--dry-run").stdout
 
