@@ -7,6 +7,7 @@ import pytest
 
 from resources.orchestration.tags import ATTEMPT_TAG
 from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from sensors.run_status_sensor import (
     run_canceled_sensor,

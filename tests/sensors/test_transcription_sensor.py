@@ -14,6 +14,7 @@ from resources.sites.circuit_breaker import open_breaker
 from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from sensors import due_runs
+from sensors import transcription_sensor as module
 from sensors.transcription_sensor import transcription_sensor
 from tests.support.servers.postgres_servers import DatabaseServer
 from ytcaption.domain.media.media import MediaSource
@@ -133,7 +134,8 @@ def test_a_tick_does_not_listen_while_dagsters_queue_is_full(
     instance, request_store, settings, monkeypatch: pytest.MonkeyPatch
 ):
     """All that is due beyond it would wake it again and again."""
-    monkeypatch.setattr(module, "_window", lambda: 1)
+    monkeypatch.setattr(module, "queue_size", lambda _: 1)
+    monkeypatch.setattr(due_runs, "queue_size", lambda _: 1)
     monkeypatch.setattr(due_runs, "FULL_S", 0.1)
     monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     first = submit(request_store, "first")
