@@ -105,7 +105,7 @@ def _run_request(due: DueTranscription, channel: str | None) -> dg.RunRequest:
         ATTEMPT_TAG: str(due.attempt),
         "ytcaption/media": due.media_id,
         # The fair order holds in Dagster's queue, too, and for slots of its pools.
-        "dagster/priority": str(_PRIORITY[due.priority] - min(due.turn, _LAST_RANK)),
+        "dagster/priority": str(_PRIORITY[due.priority] - min(due.rank, _LAST_RANK)),
     }
     if channel is not None:
         tags[CHANNEL_TAG] = channel

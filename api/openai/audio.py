@@ -24,7 +24,7 @@ from api.uploads.intake import UploadIntake
 from api.uploads.stream import received
 from resources.object_store.store import ObjectStore
 from resources.postgres.connection import Postgres
-from resources.transcriptions.live_text import glance
+from resources.transcriptions.live_text import read_live_state
 from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import TranscriptionRow
 from ytcaption.domain import errors
@@ -118,7 +118,7 @@ class OpenAIAudio:
         told, attempt = 0, -1
         async with self._watcher.changes(id) as changes:
             while not self._watcher.closing:
-                look = partial(glance, postgres, id, owner, attempt, len(texts))
+                look = partial(read_live_state, postgres, id, owner, attempt, len(texts))
                 try:
                     found = await self._watcher.look(look)
                 except errors.DatabaseUnavailable:
@@ -135,9 +135,9 @@ class OpenAIAudio:
                         told += 1
                         delta = with_space(segment.text) if told > 1 else segment.text
                         yield _event(type="transcript.text.delta", delta=delta)
-                if found.row.status.is_final and found.is_whole:
+                if found.row.status.is_final and found.has_all:
                     break
-                if found.is_whole:
+                if found.has_all:
                     await changes.next(LOOK_EVERY_S)
             else:
                 yield _failed(503, "server_stops", _STOPPING)

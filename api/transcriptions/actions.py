@@ -68,7 +68,7 @@ class CallerActions:
             caller.sees_only,
             force=force,
             traceparent=current_traceparent(),
-            asker=caller.owner,
+            requester=caller.owner,
             limits=limits_of(caller, self._settings),
         )
         self._partitions.add(row.id)

@@ -55,7 +55,7 @@ class Submitter:
             DatabaseUnavailable: nothing was kept; ask again.
         """
         if idempotency is not None:
-            earlier = self._request_store.answered(caller.owner, idempotency)
+            earlier = self._request_store.stored_answer(caller.owner, idempotency)
             if earlier and isinstance(earlier[0], Submission):
                 return earlier[0]
         request = self.checked(asked, source)
@@ -102,7 +102,7 @@ class Submitter:
             IntakePaused, DatabaseUnavailable, IdempotencyMismatch: of all of them.
         """
         if idempotency is not None:
-            earlier = self._request_store.answered(caller.owner, idempotency)
+            earlier = self._request_store.stored_answer(caller.owner, idempotency)
             if earlier is not None:
                 return earlier
         requests = [it if isinstance(it, Refusal) else self._checked_or_refused(it) for it in asked]

@@ -39,7 +39,7 @@ from resources.postgres.connection import Postgres, Role
 from resources.postgres.notify import PROGRESS_CHANNEL, notify
 from resources.postgres.predicates import is_erased
 from resources.reports.report import forget_reports
-from resources.transcriptions.accuracy import forget_reference
+from resources.transcriptions.accuracy import delete_reference
 from resources.transcriptions.actions import has_other_requesters, owned_row, withdraw
 from resources.transcriptions.state import NO_AUDIO, cancel_row, locked_media
 from ytcaption.domain.errors import TranscriptionBusy, TranscriptionErased
@@ -239,7 +239,7 @@ class Erasure:
             {"media_id": media_id},
         )
         if forgotten.rowcount == 1:
-            forget_reference(connection, media_id)
+            delete_reference(connection, media_id)
         return forgotten.rowcount == 1
 
     def _is_used(self, media_id: str) -> bool:

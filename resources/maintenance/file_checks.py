@@ -12,7 +12,7 @@ from resources.maintenance.check import GRACE_S, Check, Parts, one_by_one
 from resources.object_store.s3 import COPY_PREFIX
 from resources.object_store.store import name_in, upload_key
 from resources.postgres.advisory_locks import alone, removing, storing
-from resources.transcriptions.accuracy import forget_reference
+from resources.transcriptions.accuracy import delete_reference
 from resources.transcriptions.reads import get_media
 from resources.transcriptions.state import NO_AUDIO
 
@@ -104,7 +104,7 @@ def forget_audio(parts: Parts, media_id: str) -> None:
             f"update ytcaption.media set {NO_AUDIO}, updated_at = now() where id = %s",  # noqa: S608
             (media_id,),
         )
-        forget_reference(connection, media_id)
+        delete_reference(connection, media_id)
 
 
 def _left_writes(parts: Parts) -> list[str]:

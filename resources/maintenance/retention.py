@@ -27,7 +27,7 @@ from resources.orchestration.tags import PARTITION_TAG
 from resources.postgres.advisory_locks import alone, removing, storing
 from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
 from resources.reports.report import old_reports
-from resources.transcriptions.checkpoints import KEPT_DAYS
+from resources.transcriptions.checkpoints import CHECKPOINT_DAYS
 from resources.transcriptions.reads import get_media
 from resources.webhooks.outbox import Outbox
 from ytcaption.domain.errors import TranscriptionErased, TranscriptionNotFound
@@ -217,7 +217,7 @@ def _old_checkpoints(parts: Parts) -> list[str]:
     rows = parts.postgres.rows(
         "select distinct transcription_id as id from ytcaption.checkpoint "
         "where saved_at < now() - make_interval(days => %(days)s) order by 1",
-        {"days": KEPT_DAYS},
+        {"days": CHECKPOINT_DAYS},
     )
     return [row["id"] for row in rows]
 
@@ -226,7 +226,7 @@ def _remove_checkpoints(parts: Parts, ids: Sequence[str]) -> Mended:
     with parts.postgres.transaction() as connection:
         connection.execute(
             "delete from ytcaption.checkpoint where saved_at < now() - make_interval(days => %s)",
-            (KEPT_DAYS,),
+            (CHECKPOINT_DAYS,),
         )
     return Mended(done=list(ids))
 
@@ -297,7 +297,7 @@ RETENTION = (
     ),
     Check(
         "checkpoint_old",
-        f"transcriptions with checkpoints that nobody went on with for {KEPT_DAYS} days",
+        f"transcriptions with checkpoints that nobody went on with for {CHECKPOINT_DAYS} days",
         "removed",
         _old_checkpoints,
         _remove_checkpoints,

@@ -30,16 +30,16 @@ from resources.sites.pacing import (
     why_bulk_waits,
 )
 from resources.telemetry.spans import traced
-from resources.transcriptions.accuracy import forget_reference, keep_reference
-from resources.transcriptions.captions import forget_captions, keep_captions
-from resources.transcriptions.checkpoints import forget_checkpoint
+from resources.transcriptions.accuracy import delete_reference, store_reference
+from resources.transcriptions.captions import delete_captions, store_captions
+from resources.transcriptions.checkpoints import delete_checkpoint
 from resources.transcriptions.rows import TranscriptionRow, transcription_row
 from resources.transcriptions.segments import write_segments
 from resources.transcriptions.state import (
     claim_lost,
     claimed_row,
+    delete_drafts,
     fail_attempt,
-    forget_drafts,
     give_back,
     locked_media,
     locked_row,
@@ -131,7 +131,7 @@ class RunStore(dg.ConfigurableResource):
                 {"id": id, "run_id": run_id, "new_series": new_series},
             ).fetchone()
             assert claimed is not None
-            forget_drafts(connection, id)
+            delete_drafts(connection, id)
             data = {"attempt": claimed["attempt"], "series_start": claimed["series_start"]}
             add_event(connection, claimed, EventType.STARTED, data)
             notify(connection, PROGRESS_CHANNEL, id)
@@ -284,9 +284,9 @@ class RunStore(dg.ConfigurableResource):
             }
             add_event(connection, row, EventType.AUDIO_DOWNLOADED, data)
             if reference is not None:
-                keep_reference(connection, row["media_id"], reference)
+                store_reference(connection, row["media_id"], reference)
             elif change is not None:
-                forget_reference(connection, row["media_id"])
+                delete_reference(connection, row["media_id"])
             _end_download(connection, row)
 
     @traced("postgres.captions_settled")
@@ -307,7 +307,7 @@ class RunStore(dg.ConfigurableResource):
         with self.postgres.transaction() as connection:
             locked_media(connection, id)
             row = claimed_row(connection, id, run_id)
-            keep_captions(connection, id, choice, track)
+            store_captions(connection, id, choice, track)
             if track is not None:
                 data = {"kind": choice.kind, "size_bytes": len(track.data)}
                 add_event(connection, row, EventType.CAPTIONS_DOWNLOADED, data)
@@ -369,9 +369,9 @@ class RunStore(dg.ConfigurableResource):
             )
             connection.execute("delete from ytcaption.segment where transcription_id = %s", (id,))
             forget_embeddings(connection, id)
-            forget_drafts(connection, id)
-            forget_checkpoint(connection, id)
-            forget_captions(connection, id)
+            delete_drafts(connection, id)
+            delete_checkpoint(connection, id)
+            delete_captions(connection, id)
             write_segments(connection, id, transcript.text_language, segments)
             stored = facts | document
             if processing_s is not None:

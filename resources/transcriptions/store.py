@@ -12,7 +12,12 @@ from resources.postgres.connection import Postgres, Role
 from resources.postgres.notify import WORK_CHANNEL
 from resources.telemetry.spans import traced
 from resources.transcriptions.fair_queue import ANY_NUMBER, due, next_due_in_s
-from resources.transcriptions.idempotency import IdempotencyKey, answered, claim_key, keep_answer
+from resources.transcriptions.idempotency import (
+    IdempotencyKey,
+    claim_key,
+    store_answer,
+    stored_answer,
+)
 from resources.transcriptions.intake import enqueue_requests
 from resources.transcriptions.quotas import within_limits
 from resources.transcriptions.rows import (
@@ -111,7 +116,7 @@ class RequestStore(dg.ConfigurableResource):
             answers = _submit(connection, requests, owner, traceparent, idempotency, limits)
         return [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
 
-    def answered(
+    def stored_answer(
         self, owner: str, idempotency: IdempotencyKey
     ) -> list[Submission | Refusal] | None:
         """Return the answer given to this Idempotency-Key within 24 hours; None if it is new.
@@ -121,7 +126,7 @@ class RequestStore(dg.ConfigurableResource):
             TranscriptionErased: the transcription it requested was erased since.
         """
         with self.postgres.transaction() as connection:
-            return answered(connection, owner, idempotency)
+            return stored_answer(connection, owner, idempotency)
 
     def due(
         self, limit: int, per_site: int = ANY_NUMBER, pacing: Pacing = UNPACED
@@ -200,6 +205,6 @@ def _submit(
     results = iter(enqueue_requests(connection, accepted, owner, traceparent) if accepted else ())
     answers = [next(results) if isinstance(it, TranscriptionRequest) else it for it in requests]
     if idempotency is not None:
-        kept = [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
-        keep_answer(connection, owner, idempotency, kept)
+        stored = [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
+        store_answer(connection, owner, idempotency, stored)
     return answers

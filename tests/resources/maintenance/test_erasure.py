@@ -18,7 +18,7 @@ from resources.orchestration.orchestrator import Orchestrator
 from resources.orchestration.partitions import transcription_partitions
 from resources.postgres.advisory_locks import at_work
 from resources.postgres.connection import Postgres
-from resources.transcriptions.captions import keep_captions
+from resources.transcriptions.captions import store_captions
 from resources.transcriptions.history import transcription_events
 from resources.transcriptions.listing import transcription_page
 from resources.transcriptions.reads import get_media, get_transcription, transcript_timings
@@ -140,7 +140,7 @@ def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
     id = here.completed(in_lake=True)
     with here.store.postgres.transaction() as connection:
         track = CaptionTrack("vtt", b"Good night.")
-        keep_captions(connection, id, CaptionChoice("There are some."), track)
+        store_captions(connection, id, CaptionChoice("There are some."), track)
     assert here.counts()["caption_track"] == 1
     list(embed_waiting(EmbeddingStore(here.store.postgres), ToyEmbedder({})))
     assert here.counts()["embedding"] == here.counts()["embedding_done"] == 1

@@ -51,7 +51,7 @@ def test_three_of_one_are_not_behind_a_thousand_of_another(request_store: Reques
     few = ask(request_store, FEW, 3)
     due = request_store.due(6)
     assert [each.id for each in due if each.id in few] == few
-    assert [each.turn for each in due] == [1, 1, 2, 2, 3, 3]
+    assert [each.rank for each in due] == [1, 1, 2, 2, 3, 3]
 
 
 def test_interactive_ones_overtake_any_number_of_bulk_ones(request_store: RequestStore):

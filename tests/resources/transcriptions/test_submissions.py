@@ -152,7 +152,7 @@ def test_a_key_is_kept_with_the_work_or_not_at_all(request_store: RequestStore):
         connection.execute("delete from ytcaption.idempotency")
     with pytest.raises(TypeError):
         request_store.submit(source("c"), OPTIONS, metadata={"x": object()}, idempotency=KEY)
-    assert request_store.answered("local", KEY) is None
+    assert request_store.stored_answer("local", KEY) is None
     assert request_store.submit(source("c"), OPTIONS, idempotency=KEY).created
 
 
@@ -165,7 +165,7 @@ def test_a_repeated_answer_says_so(request_store: RequestStore, run_store: RunSt
 
     again = request_store.submit_many(asked, idempotency=KEY)
 
-    assert again == request_store.answered("local", KEY)
+    assert again == request_store.stored_answer("local", KEY)
     assert isinstance(again[0], Submission)
     assert (again[0].repeated, again[0].transcription.status) == (True, "queued")
     assert isinstance(first[0], Submission)
