@@ -21,7 +21,7 @@ from resources.object_store.store import upload_key
 from resources.orchestration.partitions import transcription_partitions
 from resources.orchestration.runs import (
     FINISHED_STATUSES,
-    forget_run,
+    delete_run,
 )
 from resources.orchestration.tags import PARTITION_TAG
 from resources.postgres.advisory_locks import alone, removing, storing
@@ -157,7 +157,7 @@ def _staying(parts: Parts, ids: Sequence[str]) -> set[str]:
 
 
 def _remove_run(parts: Parts, run_id: str) -> bool:
-    forget_run(parts.instance, run_id)
+    delete_run(parts.instance, run_id)
     return True
 
 
