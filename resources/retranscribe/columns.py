@@ -1,4 +1,4 @@
-"""What `ytcaption retranscribe` can choose by: columns over transcriptions and their media."""
+"""Columns that a retranscription can be filtered by, over transcriptions and their media."""
 
 from typing import Literal, LiteralString, NamedTuple
 
@@ -6,10 +6,10 @@ Kind = Literal["text", "number", "time", "flag", "channel"]
 
 
 class FilterColumn(NamedTuple):
-    """What an expression may name.
+    """A column that an expression may name.
 
     Attributes:
-        source: SQL over `t` (transcription), `m` (media) and `a` (caption_accuracy).
+        source: SQL expression over `t` (transcription), `m` (media) and `a` (caption_accuracy).
     """
 
     kind: Kind
@@ -21,17 +21,17 @@ IS_CHANGED: LiteralString = """(
     coalesce(m.changed_at > t.completed_at, false) or exists (
         select from ytcaption.channel_item i
         where i.media_id = t.media_id and i.changed_at > t.completed_at))"""
-"""SQL: whether the source has had other audio since the text was made."""
+"""SQL: whether the source has other audio than the transcript was made of."""
 
 IN_CHANNEL: LiteralString = """exists (
     select from ytcaption.channel_item i join ytcaption.channel c on c.id = i.channel_id
     where i.media_id = t.media_id and c.id = any({values})
         and (%(owner)s::text is null or c.owner = %(owner)s))"""
-"""SQL: whether one of some channels, of those that the asker may see, lists the media."""
+"""SQL: whether one of the given channels, if the owner may see it, lists the media."""
 
 AUDIO_S: LiteralString = """coalesce(
     t.duration_s, m.audio_duration_s, m.last_duration_s, (m.info ->> 'duration_s')::float8)"""
-"""SQL: seconds of audio, as well as it is known."""
+"""SQL: seconds of audio, by the best known value."""
 
 COLUMNS: dict[str, FilterColumn] = {
     "model": FilterColumn(

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from resources.retranscribe import service as retranscription
-from resources.retranscribe.plan import GONE, MADE, SAME, SHARED, Anew, parse_retranscription
+from resources.retranscribe.plan import (
+    EXISTS,
+    SAME_OPTIONS,
+    SHARED,
+    UPLOAD_MISSING,
+    RetranscriptionResult,
+    parse_retranscription,
+)
 from resources.retranscribe.service import enqueue_retranscriptions
 from resources.transcriptions.reads import get_media, get_transcription
 from resources.transcriptions.run_store import RunStore
@@ -45,7 +52,9 @@ def completed(
     return id
 
 
-def anew(store: RequestStore, where: str | None, dry_run: bool = False, **wanted: Any) -> Anew:
+def anew(
+    store: RequestStore, where: str | None, dry_run: bool = False, **wanted: Any
+) -> RetranscriptionResult:
     asked = parse_retranscription(MODELS, where, **wanted)
     return enqueue_retranscriptions(store.postgres, MODELS, asked, dry_run=dry_run)
 
@@ -74,8 +83,8 @@ def test_what_fits_is_asked_for_once_at_bulk_priority(request_store: RequestStor
     told = anew(request_store, where, dry_run=True, model="small", limit=None)
     assert everything(request_store) == before
     made = anew(request_store, where, model="small")
-    assert (made.number, made.looked_at, made.left_out) == (3, 3, {})
-    assert (told.number, told.ids, told.kinds) == (made.number, made.ids, made.kinds)
+    assert (made.number, made.examined, made.excluded) == (3, 3, {})
+    assert (told.number, told.ids, told.groups) == (made.number, made.ids, made.groups)
     assert made.audio_s == pytest.approx(3 * make_transcript("x.y").duration_s)
     row = get_transcription(request_store.postgres, small("youtube-one"))
     assert (row.status, row.priority) == (TranscriptionStatus.QUEUED, "bulk")
@@ -83,7 +92,7 @@ def test_what_fits_is_asked_for_once_at_bulk_priority(request_store: RequestStor
     assert {owner for id, owner in added if id == small("youtube-one")} == {ANNA, BERT}
     assert len(added) == 4
     again = anew(request_store, where, model="small")
-    assert (again.number, again.joined, again.left_out) == (0, 0, {MADE: 3})
+    assert (again.number, again.joined, again.excluded) == (0, 0, {EXISTS: 3})
     assert len(everything(request_store)) == len(before) + 4
 
 
@@ -93,7 +102,7 @@ def test_options_that_are_not_named_stay(request_store: RequestStore):
     completed(request_store, "youtube-one", options)
     completed(request_store, "youtube-two", TranscriptionOptions("small"))
     made = anew(request_store, "changed or not changed", model="small")
-    assert made.left_out == {SAME: 1}
+    assert made.excluded == {SAME_OPTIONS: 1}
     assert get_transcription(request_store.postgres, made.ids[0]).options == TranscriptionOptions(
         "small", "de", hotwords="Haus", captions="never"
     )
@@ -114,7 +123,7 @@ def test_a_killed_call_goes_on_and_a_limit_holds(
         completed(request_store, f"youtube-{number}")
     wanted = parse_retranscription(MODELS, "model = 'base'", model="small")
 
-    def killed(found: Anew) -> None:
+    def killed(found: RetranscriptionResult) -> None:
         if found.number >= 3:
             raise KeyboardInterrupt
 
@@ -124,7 +133,7 @@ def test_a_killed_call_goes_on_and_a_limit_holds(
         )
     assert len(everything(request_store)) == 13
     limited = anew(request_store, "model = 'base'", model="small", limit=4)
-    assert (limited.number, limited.left_out[MADE]) == (4, 3)
+    assert (limited.number, limited.excluded[EXISTS]) == (4, 3)
     rest = enqueue_retranscriptions(
         request_store.postgres, MODELS, wanted, dry_run=False, after=limited.after or ""
     )
@@ -158,14 +167,14 @@ def test_an_owner_makes_their_own_anew_only(request_store: RequestStore):
             "select 'c', id, 'site', 'https://x', 'new', 1 from ytcaption.media"
         )
     for_anna = {"model": "small", "owner": ANNA}
-    assert anew(request_store, "channel = 'c'", dry_run=True, **for_anna).looked_at == 0
+    assert anew(request_store, "channel = 'c'", dry_run=True, **for_anna).examined == 0
     everybody = anew(request_store, "channel in ('c')", dry_run=True, model="small")
-    assert everybody.looked_at == 3
+    assert everybody.examined == 3
     limited = anew(
         request_store, "model = 'base'", **for_anna, limits=Limits(concurrent_transcriptions=1)
     )
-    assert (limited.number, limited.left_out.total()) == (1, 1)
-    assert "all that this key may have" in next(iter(limited.left_out))
+    assert (limited.number, limited.excluded.total()) == (1, 1)
+    assert "This key may have" in next(iter(limited.excluded))
     assert small("youtube-two") not in {id for id, _ in everything(request_store)}
 
 
@@ -173,7 +182,7 @@ def test_what_has_changed_at_its_source_is_fetched_and_made_anew(request_store: 
     """The same options are the same id: its text is made anew, once; the audio of before is
     forgotten."""
     id, other = completed(request_store), completed(request_store, "youtube-two")
-    assert anew(request_store, None, changed=True).looked_at == 0
+    assert anew(request_store, None, changed=True).examined == 0
     changed_item(request_store, "youtube-one")
     told = anew(request_store, None, dry_run=True, changed=True)
     assert (
@@ -193,7 +202,7 @@ def test_a_changed_one_of_several_is_made_anew_by_an_operator_only(request_store
     """It would take the others' result from them; another version takes nothing from anybody."""
     completed(request_store, "youtube-one", BASE, ANNA, BERT)
     changed_item(request_store, "youtube-one")
-    assert anew(request_store, None, changed=True, owner=ANNA).left_out == {SHARED: 1}
+    assert anew(request_store, None, changed=True, owner=ANNA).excluded == {SHARED: 1}
     assert anew(request_store, None, changed=True, owner=ANNA, model="small").number == 1
     assert get_media(request_store.postgres, "youtube-one").audio is None
     assert anew(request_store, None, changed=True).number == 1
@@ -223,13 +232,13 @@ def test_other_audio_at_the_next_download_is_a_change(
         assert "now 500.0 s" in row["change"]
 
 
-def test_an_upload_whose_file_is_gone_is_left_out(request_store: RequestStore):
+def test_an_upload_whose_file_is_gone_is_excluded(request_store: RequestStore):
     """Nobody can fetch it again."""
     completed(request_store, "upload-one", kind="upload")
     assert anew(request_store, "model = 'base'", dry_run=True, model="small").number == 1
     with request_store.postgres.transaction() as connection:
         connection.execute("update ytcaption.media set audio_key = null")
-    assert anew(request_store, "model = 'base'", model="small").left_out == {GONE: 1}
+    assert anew(request_store, "model = 'base'", model="small").excluded == {UPLOAD_MISSING: 1}
 
 
 def test_completed_ones_unless_the_status_is_named(request_store: RequestStore):

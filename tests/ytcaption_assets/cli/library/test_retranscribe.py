@@ -49,7 +49,7 @@ def test_what_is_asked_wrongly_is_one_sentence(ytcaption):
     """Wrong usage, before a database is opened."""
     with pytest.raises(InvalidOption, match="Say which"):
         ytcaption("--model", "small")
-    with pytest.raises(InvalidOption, match="no column"):
+    with pytest.raises(InvalidOption, match="not a column"):
         ytcaption("--where", "colour = 'red'", "--model", "small")
     with pytest.raises(UnknownModel, match="base, small"):
         ytcaption("--where", "changed", "--model", "huge")
