@@ -171,8 +171,8 @@ class _Reader:
         name = node.name.lower() if type(node).__name__ == "Column" else ""
         if name not in COLUMNS or len(node.parts) > 1:
             raise InvalidOption(
-                f"`{_shown(node)}` is not a column. The columns are: {', '.join(COLUMNS)}. Write texts "
-                "and times in single quotes."
+                f"`{_shown(node)}` is not a column. The columns are: {', '.join(COLUMNS)}. Write "
+                "texts and times in single quotes."
             )
         self.columns.add(name)
         return name, COLUMNS[name]

@@ -198,7 +198,7 @@ def print_overview(seen: "Overview", console: "Console") -> None:
         console.print(table)
     if seen.breakers:
         breaker.print_breakers(seen.breakers, console)
-    for site in seen.resting:
+    for site in seen.throttled:
         console.print(f"{site.waiting:,} wait. {site.message}", markup=False, soft_wrap=True)
     for each in seen.pauses:
         since = each.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")
