@@ -66,7 +66,7 @@ def settle_silent(
             (silent_s,),
         ).fetchall()
         for row in rows:
-            message = f"The run gave no sign of life for {silent_s:.0f} seconds."
+            message = f"The run sent no heartbeat for {silent_s:.0f} seconds."
             fail_attempt(connection, row, "run_lost", message, True, max_attempts)
         return [LostRun(row["id"], row["run_id"]) for row in rows]
 

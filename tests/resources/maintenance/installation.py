@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.maintenance.check import Check, Finding, Parts, examine
+from resources.maintenance.check import Check, Finding, Installation, examine
 from resources.object_store.store import ObjectStore
 from resources.orchestration.partitions import transcription_partitions
 from resources.orchestration.tags import (
@@ -31,18 +31,18 @@ PARTITIONS = transcription_partitions.name or ""
 class House:
     """The installation, and hands that put it into a state."""
 
-    parts: Parts
+    installation: Installation
     here: Here
 
     @property
     def instance(self) -> dg.DagsterInstance:
         """Dagster's."""
-        return self.parts.instance
+        return self.installation.instance
 
     @property
     def objects(self) -> ObjectStore:
         """The object store."""
-        return self.parts.objects
+        return self.installation.objects
 
     def run_of(self, id: str, status: dg.DagsterRunStatus, attempt: int = 1) -> dg.DagsterRun:
         """A run as the daemon makes it for an attempt, with that status."""
@@ -72,11 +72,11 @@ class House:
 
     def look(self, check: Check) -> Finding:
         """What it finds, changing nothing."""
-        return examine(self.parts, check, repair=False)
+        return examine(self.installation, check, repair=False)
 
-    def mend(self, check: Check) -> Finding:
+    def repair(self, check: Check) -> Finding:
         """What it finds and mends."""
-        return examine(self.parts, check, repair=True)
+        return examine(self.installation, check, repair=True)
 
 
 def transcribe_job_def() -> dg.JobDefinition:
@@ -123,5 +123,5 @@ def house(
     object_store: ObjectStore,
 ) -> House:
     """With a folder as the object store."""
-    parts = Parts.of(settings, clean_instance)
-    return House(parts, Here(request_store, object_store, settings))
+    installation = Installation.of(settings, clean_instance)
+    return House(installation, Here(request_store, object_store, settings))

@@ -32,16 +32,16 @@ CHECKS = {check.code: check for check in ALL_CHECKS}
 OTHER = TranscriptionOptions("tiny")
 
 
-def mended_once(house: House, code: str) -> list[str]:
+def repaired_once(house: House, code: str) -> list[str]:
     """What the check finds without changing anything, and mends; afterwards it finds nothing."""
     check = CHECKS[code]
     found = house.look(check)
-    assert found.is_wrong and found.mended is None
-    mended = house.mend(check)
-    assert mended.found == found.found
-    assert mended.mended is not None and mended.mended.left == {}
+    assert found.is_wrong and found.repaired is None
+    repaired = house.repair(check)
+    assert repaired.found == found.found
+    assert repaired.repaired is not None and repaired.repaired.left == {}
     assert not house.look(check).found
-    return list(mended.mended.done)
+    return list(repaired.repaired.done)
 
 
 def test_nothing_is_wrong_with_what_is_well(house: House):
@@ -62,7 +62,7 @@ def test_running_without_a_process_is_queued_again(house: House):
     """And the pool's slot of its run is free."""
     id = house.here.running()
     house.execute("update ytcaption.transcription set heartbeat_at = now() - interval '2 min'")
-    assert mended_once(house, "running_without_process") == [id]
+    assert repaired_once(house, "running_without_process") == [id]
     assert get_transcription(house.here.store.postgres, id).status is TranscriptionStatus.QUEUED
 
 
@@ -79,7 +79,7 @@ def test_queued_with_a_run_that_is_over_gets_another(
         "next_attempt_at = now() - interval '1 hour'"
     )
     monkeypatch.setattr(upkeep_runs, "UNSTARTED_S", -1)
-    assert mended_once(house, "queued_without_run") == [id]
+    assert repaired_once(house, "queued_without_run") == [id]
     row = get_transcription(house.here.store.postgres, id)
     assert (row.status, row.attempt, row.error_code) == ("queued", 2, "run_not_started")
     found = house.instance.get_run_by_id(run.run_id)
@@ -103,7 +103,7 @@ def test_slots_of_runs_that_are_over_are_freed(house: House, monkeypatch: pytest
         storage.claim_concurrency_slot("download", run_id, "audio_download")
     assert house.look(CHECKS["slot_without_run"]).found == ("forgotten",), "one has just ended"
     monkeypatch.setattr(upkeep_runs, "SILENT_S", -1)
-    assert mended_once(house, "slot_without_run") == sorted(["forgotten", ended])
+    assert repaired_once(house, "slot_without_run") == sorted(["forgotten", ended])
     assert storage.get_concurrency_info("download").active_run_ids == {live}
     storage.free_concurrency_slots_for_run(live)
 
@@ -114,8 +114,8 @@ def test_partitions_and_rows_are_made_to_match(house: House):
     house.age(id, 1)
     house.age(retired, 60)
     house.instance.add_dynamic_partitions(PARTITIONS, ["youtube-gone.x"])
-    assert mended_once(house, "partition_without_row") == ["youtube-gone.x"]
-    assert mended_once(house, "row_without_partition") == [id]
+    assert repaired_once(house, "partition_without_row") == ["youtube-gone.x"]
+    assert repaired_once(house, "row_without_partition") == [id]
     assert house.instance.get_dynamic_partitions(PARTITIONS) == [id]
 
 
@@ -130,7 +130,7 @@ def test_files_without_rows_go_when_they_are_old(house: House):
         house.objects.write_bytes(key, b"x")
     assert not house.look(CHECKS["file_without_row"]).found, "they are new"
     age_files(house)
-    assert sorted(mended_once(house, "file_without_row")) == sorted(orphans)
+    assert sorted(repaired_once(house, "file_without_row")) == sorted(orphans)
     kept = {audio_key(MEDIA.media_id, "webm"), document_key(id), upload_key("upload-asked")}
     assert set(house.objects.list("audio")) | set(house.objects.list("transcripts")) == kept
 
@@ -140,11 +140,11 @@ def test_a_file_that_a_run_may_be_about_to_note_is_left(house: House):
     key = audio_key("youtube-busy", "webm")
     house.objects.write_bytes(key, b"x")
     age_files(house)
-    with at_work(house.parts.postgres, "youtube-busy.x", "youtube-busy"):
-        finding = house.mend(CHECKS["file_without_row"])
-    assert finding.mended is not None and list(finding.mended.left) == [key]
+    with at_work(house.installation.postgres, "youtube-busy.x", "youtube-busy"):
+        finding = house.repair(CHECKS["file_without_row"])
+    assert finding.repaired is not None and list(finding.repaired.left) == [key]
     assert finding.is_wrong and house.objects.exists(key)
-    assert mended_once(house, "file_without_row") == [key]
+    assert repaired_once(house, "file_without_row") == [key]
 
 
 def test_nothing_is_removed_while_a_backup_is_made(house: House):
@@ -152,9 +152,9 @@ def test_nothing_is_removed_while_a_backup_is_made(house: House):
     key = audio_key("youtube-gone", "webm")
     house.objects.write_bytes(key, b"x")
     age_files(house)
-    with nothing_removed(house.parts.postgres):
-        finding = house.mend(CHECKS["file_without_row"])
-    assert finding.mended is not None and "backup" in finding.mended.left[key]
+    with nothing_removed(house.installation.postgres):
+        finding = house.repair(CHECKS["file_without_row"])
+    assert finding.repaired is not None and "backup" in finding.repaired.left[key]
     assert house.objects.exists(key)
 
 
@@ -167,7 +167,7 @@ def test_audio_that_is_gone_is_forgotten(house: House, damage: str):
         house.objects.delete(key)
     else:
         house.objects.write_bytes(key, b"aud")
-    assert mended_once(house, "audio_without_file") == [MEDIA.media_id]
+    assert repaired_once(house, "audio_without_file") == [MEDIA.media_id]
     assert get_media(house.here.store.postgres, MEDIA.media_id).audio is None
     assert not house.objects.exists(key)
 
@@ -181,7 +181,7 @@ def test_a_document_is_written_anew_from_the_rows(house: House, code: str):
         house.objects.delete(document_key(id))
     else:
         house.objects.write_bytes(document_key(id), b"{}")
-    assert mended_once(house, code) == [id]
+    assert repaired_once(house, code) == [id]
     assert house.objects.read_bytes(document_key(id)) == before
 
 
@@ -190,7 +190,7 @@ def test_what_was_dropped_is_lost_and_the_rest_is_whole(house: House):
     id = house.here.completed(in_lake=True)
     house.execute("update ytcaption.transcription set document_sha256 = repeat('a', 64)")
     house.objects.delete(document_key(id))
-    assert mended_once(house, "document_missing") == [id]
+    assert repaired_once(house, "document_missing") == [id]
     row = get_transcription(house.here.store.postgres, id)
     data = house.objects.read_bytes(document_key(id), row.document_sha256)
     assert Transcript.from_json(data).text == "Good night."
@@ -198,7 +198,7 @@ def test_what_was_dropped_is_lost_and_the_rest_is_whole(house: House):
         transcription_events(house.here.store.postgres, id)[-1].event_type
         == EventType.DOCUMENT_REBUILT
     )
-    assert check_replay(house.parts.postgres).differences == ()
+    assert check_replay(house.installation.postgres).differences == ()
 
 
 def test_a_document_that_the_rows_do_not_have_is_said(house: House):
@@ -206,8 +206,8 @@ def test_a_document_that_the_rows_do_not_have_is_said(house: House):
     id = house.here.completed()
     house.objects.delete(document_key(id))
     house.execute("delete from ytcaption.segment")
-    finding = house.mend(CHECKS["document_missing"])
-    assert finding.mended is not None and "force" in finding.mended.left[id]
+    finding = house.repair(CHECKS["document_missing"])
+    assert finding.repaired is not None and "force" in finding.repaired.left[id]
     assert finding.is_wrong
 
 
@@ -215,14 +215,14 @@ def test_the_lake_is_rebuilt_and_swept(house: House):
     """Rows that are missing, and files that no snapshot knows."""
     id = house.here.completed(in_lake=True)
     house.here.lake.delete(id)
-    assert mended_once(house, "lake_differs") == [id]
+    assert repaired_once(house, "lake_differs") == [id]
     assert house.objects.folder is not None
     folder = house.objects.folder / "lake" / "main" / "words"
     unknown = folder / "left.parquet"
     unknown.write_bytes(next(folder.glob("*.parquet")).read_bytes())
     assert not house.look(CHECKS["lake_file_unknown"]).found, "its writer may yet commit"
     make_old(unknown)
-    assert len(mended_once(house, "lake_file_unknown")) == 1
+    assert len(repaired_once(house, "lake_file_unknown")) == 1
     assert not unknown.exists() and house.here.lake.transcript_ids() == {id}
 
 
@@ -236,25 +236,25 @@ def test_writes_of_killed_processes_go(house: House):
         make_old(path)
     with busy.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert house.mend(CHECKS["write_unfinished"]).mended.done == ["audio/.a.webm.tmp"]
+        assert house.repair(CHECKS["write_unfinished"]).repaired.done == ["audio/.a.webm.tmp"]
     assert not left.exists() and busy.exists()
-    assert mended_once(house, "write_unfinished") == ["audio/.b.webm.tmp"]
+    assert repaired_once(house, "write_unfinished") == ["audio/.b.webm.tmp"]
 
 
 def test_partial_downloads_of_nothing_go(house: House):
     """Those that are needed or new stay, and one that a run works on."""
     house.here.asked()
-    root = Path(house.parts.workspace.root)
+    root = Path(house.installation.workspace.root)
     for name in (MEDIA.media_id, "gone", "new", "busy"):
-        with house.parts.workspace.download_directory(name) as folder:
+        with house.installation.workspace.download_directory(name) as folder:
             (folder / "part").write_bytes(b"half")
         if name != "new":
             for path in (root / name / "part", root / name, root / f"{name}.lock"):
                 make_old(path)
-    with house.parts.workspace.download_directory("busy"):
+    with house.installation.workspace.download_directory("busy"):
         for path in root.glob("busy*"):
             make_old(path)
-        assert house.mend(CHECKS["download_left"]).mended.done == ["gone"]
+        assert house.repair(CHECKS["download_left"]).repaired.done == ["gone"]
     assert sorted(path.name for path in root.iterdir() if path.is_dir()) == sorted(
         [MEDIA.media_id, "new", "busy"]
     )
@@ -265,7 +265,7 @@ def test_temporary_files_of_killed_processes_go(
 ):
     """Uploads, samples on their way to a worker, copies of stored objects."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    home = house.parts.settings.home
+    home = house.installation.settings.home
     (home / "uploads").mkdir(parents=True)
     left = [home / "uploads" / "a.part", home / ".samples-a"]
     for path in left:
@@ -277,7 +277,7 @@ def test_temporary_files_of_killed_processes_go(
     for path in (copy / "audio.webm", copy):
         make_old(path)
     (home / "uploads" / "new.part").write_bytes(b"x")
-    assert sorted(mended_once(house, "temporary_left")) == sorted(map(str, [*left, copy]))
+    assert sorted(repaired_once(house, "temporary_left")) == sorted(map(str, [*left, copy]))
     assert not copy.exists() and (home / "uploads" / "new.part").exists()
 
 
@@ -289,7 +289,7 @@ def test_drafts_leases_and_erasures_are_settled(house: House):
         "text) values (%(id)s, 1, 0, 0, 1, 'x')",
         id=id,
     )
-    assert mended_once(house, "draft_left") == [id]
+    assert repaired_once(house, "draft_left") == [id]
     house.execute(
         "insert into ytcaption.webhook (owner, url) values ('local', 'https://a.example')"
     )
@@ -298,21 +298,23 @@ def test_drafts_leases_and_erasures_are_settled(house: House):
         "select id, 'local', url, 'webhook.ping', gen_random_uuid(), now() - interval '5 min' "
         "from ytcaption.webhook"
     )
-    assert len(mended_once(house, "delivery_lease_ended")) == 1
+    assert len(repaired_once(house, "delivery_lease_ended")) == 1
     house.execute(
         "insert into ytcaption.tombstone (id_sha256) "
         "values (encode(sha256(convert_to(%(id)s, 'UTF8')), 'hex'))",
         id=id,
     )
-    assert mended_once(house, "erasure_unfinished") == [id]
+    assert repaired_once(house, "erasure_unfinished") == [id]
     assert house.here.rows("transcription") == 0
 
 
 def test_a_part_that_is_away_is_told_and_takes_nothing_from_the_others(house: House):
     """The check is wrong with its problem; nothing is raised."""
     broken = ObjectStore(url="s3://nowhere/x", endpoint_url="http://127.0.0.1:9")
-    parts = house.parts.__class__(**{**house.parts.__dict__, "objects": broken})
-    finding = examine(parts, CHECKS["file_without_row"], repair=True)
+    installation = house.installation.__class__(
+        **{**house.installation.__dict__, "objects": broken}
+    )
+    finding = examine(installation, CHECKS["file_without_row"], repair=True)
     assert finding.is_wrong and finding.problem is not None
 
 
@@ -321,16 +323,18 @@ def test_s3_is_swept_like_a_folder(
 ):
     """Objects without rows, and uploads in parts that nobody ended."""
     monkeypatch.setattr("resources.maintenance.file_checks.GRACE_S", -60.0)
-    parts = house.parts.__class__(**{**house.parts.__dict__, "objects": s3_object_store})
+    installation = house.installation.__class__(
+        **{**house.installation.__dict__, "objects": s3_object_store}
+    )
     s3_object_store.write_bytes(audio_key("youtube-gone", "webm"), b"x")
     backend = s3_object_store._backend()
     backend._client.create_multipart_upload(
         Bucket=backend.bucket, Key=backend._name("audio/half.webm")
     )
     for code in ("file_without_row", "write_unfinished"):
-        finding = examine(parts, CHECKS[code], repair=True)
-        assert finding.mended is not None and len(finding.mended.done) == 1, code
-        assert not examine(parts, CHECKS[code], repair=False).found, code
+        finding = examine(installation, CHECKS[code], repair=True)
+        assert finding.repaired is not None and len(finding.repaired.done) == 1, code
+        assert not examine(installation, CHECKS[code], repair=False).found, code
 
 
 def age_files(house: House) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from resources.maintenance.check import Finding, Parts, examine
+from resources.maintenance.check import Finding, Installation, examine
 from resources.maintenance.retention import RETENTION
 from resources.object_store.store import audio_key, document_key, upload_key
 from resources.transcriptions.actions import set_keep
@@ -30,19 +30,19 @@ AUDIO = audio_key(MEDIA.media_id, "webm")
 
 def applied(house: House, code: str, **settings: float) -> list[str]:
     """What a night takes away with these settings; a look before it changes nothing."""
-    chosen = house.parts.settings.model_copy(update=settings)
-    parts = Parts(**{**house.parts.__dict__, "settings": chosen})
-    looked = examine(parts, CHECKS[code], repair=False)
-    done = examine(parts, CHECKS[code], repair=True)
+    chosen = house.installation.settings.model_copy(update=settings)
+    installation = Installation(**{**house.installation.__dict__, "settings": chosen})
+    looked = examine(installation, CHECKS[code], repair=False)
+    done = examine(installation, CHECKS[code], repair=True)
     assert done.found == looked.found
-    assert not examine(parts, CHECKS[code], repair=False).found
+    assert not examine(installation, CHECKS[code], repair=False).found
     return _done(done)
 
 
 def _done(finding: Finding) -> list[str]:
     assert finding.problem is None
-    assert finding.mended is None or finding.mended.left == {}
-    return finding.mended.done if finding.mended else []
+    assert finding.repaired is None or finding.repaired.left == {}
+    return finding.repaired.done if finding.repaired else []
 
 
 def test_old_audio_goes_and_its_transcript_stays(house: House):
@@ -138,7 +138,7 @@ def test_old_runs_go_with_their_events(house: House):
 
 def test_old_logs_go(house: House):
     """Those that failed runs of `ytcaption transcribe` have left."""
-    logs = house.parts.settings.home / "logs"
+    logs = house.installation.settings.home / "logs"
     logs.mkdir(parents=True)
     for name, hours in (("transcribe-1.log", 31 * 24), ("transcribe-2.log", 1)):
         (logs / name).write_text("x")

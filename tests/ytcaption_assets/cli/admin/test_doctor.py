@@ -92,4 +92,6 @@ def test_the_nightly_job_and_the_sensor_do_it_in_dagster(house: House):
     assert maintenance_sensor(context).skip_message == "All is well."
     house.here.running()
     house.execute("update ytcaption.transcription set heartbeat_at = now() - interval '2 min'")
-    assert "running_without_process: 1 found, 1 mended." in maintenance_sensor(context).skip_message
+    assert (
+        "running_without_process: 1 found, 1 repaired." in maintenance_sensor(context).skip_message
+    )
