@@ -192,16 +192,16 @@ def test_it_gives_way_to_transcriptions(
     source = MediaSource("upload-x", "upload", title="a.mp3")
     request_store.submit(source, TranscriptionOptions(model="base"))
     assert isinstance(tick(instance, store), dg.RunRequest)
-    monkeypatch.setattr(module, "TURN_S", -1.0)
+    monkeypatch.setattr(module, "BUSY_RUN_S", -1.0)
     assert numbers(run(instance, store))["transcripts"] == 1
     assert str(tick(instance, store)) in ("2 wait, for 600 s more.", "2 wait, for 599 s more.")
-    monkeypatch.setattr(module, "TURN_S", 60.0)
+    monkeypatch.setattr(module, "BUSY_RUN_S", 60.0)
     storage = instance.event_log_storage
     storage.set_concurrency_slots(module.POOL, 1)
     storage.claim_concurrency_slot(module.POOL, "another", "transcript_embeddings")
     storage.claim_concurrency_slot(module.POOL, "a-third", "transcript_embeddings")
-    assert module._gives_way(instance, store, 0.0)
+    assert module._should_yield(instance, store.postgres, 0.0)
     storage.free_concurrency_slots_for_run("another")
     storage.free_concurrency_slots_for_run("a-third")
-    assert not module._gives_way(instance, store, 0.0)
+    assert not module._should_yield(instance, store.postgres, 0.0)
     assert numbers(run(instance, store))["transcripts"] == 2
