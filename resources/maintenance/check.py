@@ -1,7 +1,7 @@
 """Checks: each finds one kind of damage that a crash can leave, and repairs it.
 
-Finding changes nothing. Before a repair, each finding is verified again under the lock of whoever
-may work on it: repairs are safe beside a running system and may be repeated.
+Finding changes nothing. Before a repair, each finding is verified again under the lock of those
+who may work on it: repairs are safe beside a running system and may be repeated.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -7,7 +7,7 @@ from resources.maintenance.row_checks import ERASURE_CHECK, ROW_CHECKS
 from resources.maintenance.run_checks import PARTITION_CHECKS, RUN_CHECKS
 
 EACH_MINUTE = (*RUN_CHECKS, *ROW_CHECKS, *CHANNEL_CHECKS)
-"""They take milliseconds, and somebody may be waiting for what they repair."""
+"""They take milliseconds, and what they repair may be waited for."""
 
 EACH_DAY = (*PARTITION_CHECKS, ERASURE_CHECK, *FILE_CHECKS, DOCUMENT_CHECK)
 """They list all partitions and files."""

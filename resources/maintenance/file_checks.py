@@ -17,7 +17,7 @@ from resources.transcriptions.reads import get_media
 from resources.transcriptions.state import NO_AUDIO
 
 IN_USE_S = 0.2
-"""Seconds to wait for the lock of somebody who works on what is to be removed."""
+"""Seconds to wait for the lock of what is to be removed; a run may hold it."""
 
 ABANDONED_S = 86_400.0
 """Age of partial downloads and copies of objects from which they count as abandoned."""

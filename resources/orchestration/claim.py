@@ -57,7 +57,7 @@ class Heartbeats:
     """A thread that sends a claim's heartbeats until it is stopped or the claim is lost.
 
     Attributes:
-        ended: set when it was told to stop.
+        ended: set when it is stopped.
     """
 
     def __init__(self, claim: Claim, interval_s: float) -> None:

@@ -67,7 +67,7 @@ def kill_run(
 ) -> None:
     """Report a run as ended, free its slots, and kill its process with all children if it runs on
     this machine."""
-    # Report first: whoever notices the death of the process must find the run ended.
+    # Report first: the watchers of the process must find the run ended when it dies.
     end_run(instance, run, reason, canceled=canceled)
     process = RunProcess.here(run.tags)
     if process is not None:

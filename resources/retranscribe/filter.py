@@ -233,7 +233,7 @@ _VALUES: dict[Kind, tuple[str, Callable[[str], Any]]] = {
 
 def _only(name: str, column: FilterColumn, kinds: tuple[Kind, ...]) -> None:
     if column.kind not in kinds:
-        raise InvalidOption(f"`{name}` cannot be used like that: it is {column.description}.")
+        raise InvalidOption(f"`{name}` ({column.description}) cannot be used like that.")
 
 
 def _only_operators(name: str, allowed: bool) -> None:

@@ -1,6 +1,6 @@
 """Settles transcriptions whose run ended without doing so: lost, killed, or terminated.
 
-These functions are called by whoever notices that the run is over, such as a sensor. A run that
+A sensor or check that notices the end of a run calls these functions. A run that
 still works writes through `RunStore`.
 """
 
