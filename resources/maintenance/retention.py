@@ -142,8 +142,8 @@ def _old_runs(installation: Installation) -> list[str]:
         ascending=True,
     )
     runs = [record.dagster_run for record in records]
-    kept = _keeping_runs(installation, [run.tags.get(PARTITION_TAG, "") for run in runs])
-    return [run.run_id for run in runs if run.tags.get(PARTITION_TAG) not in kept]
+    protected = _keeping_runs(installation, [run.tags.get(PARTITION_TAG, "") for run in runs])
+    return [run.run_id for run in runs if run.tags.get(PARTITION_TAG) not in protected]
 
 
 def _keeping_runs(installation: Installation, ids: Sequence[str]) -> set[str]:

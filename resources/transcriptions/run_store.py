@@ -40,11 +40,11 @@ from resources.transcriptions.state import (
     claimed_row,
     delete_drafts,
     fail_attempt,
+    finish_row,
     give_back,
     locked_media,
     locked_row,
     queue_again,
-    rest,
     try_later,
 )
 from resources.transcriptions.time_limits import TOOK_TOO_LONG, TimeLimits, fail_overdue
@@ -404,7 +404,7 @@ class RunStore(dg.ConfigurableResource):
         with self.postgres.transaction() as connection:
             row = claimed_row(connection, id, run_id)
             if row["completed_at"] is not None:
-                rest(connection, row, TranscriptionStatus.COMPLETED)
+                finish_row(connection, row, TranscriptionStatus.COMPLETED)
                 status = TranscriptionStatus.COMPLETED
                 data: dict[str, str | int] = {"status": status.value}
             else:
