@@ -1,4 +1,4 @@
-"""Runs that take too long or do not end: time limits by the database's clock, from outside."""
+"""Runs that take too long or do not end: time limits by the database's clock."""
 
 import socket
 import subprocess
@@ -47,7 +47,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def hung() -> Iterator[subprocess.Popen[bytes]]:
-    """A run's process that hears nothing."""
+    """A run's process that ignores everything."""
     process = subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline()
     yield process
@@ -67,7 +67,7 @@ def made_run(
     key: str,
     process: subprocess.Popen[bytes] | None = None,
 ) -> dg.DagsterRun:
-    """A run under way that has a slot."""
+    """A running run that has a slot."""
     tags = {PARTITION_TAG: key, ATTEMPT_TAG: "1"}
     if process is not None:
         tags[FRESH_PROCESS_TAG] = f"{socket.gethostname()}/{RunProcess.of(process.pid)}"
@@ -97,12 +97,12 @@ def deliveries(store: RequestStore) -> list[str]:
 def test_the_timeline_of_a_job_that_hangs(
     clock: Clock, request_store: RequestStore, run_store: RunStore, instance, settings, hung
 ):
-    """Created 14:30, downloaded 14:35, transcribing from 14:45, when it had a slot: nothing happens
-    until 15:45. Then it has failed, for good, its webhook is queued, and its process, its slot and
-    what was half done are gone, though it could not do any of that itself."""
+    """Created 14:30, downloaded 14:35, transcribing from 14:45, when it got a slot: nothing happens
+    until 15:45. Then it is failed without a retry, its webhook is queued, and its process, slot and
+    partial files are gone, though it could do none of that itself."""
 
     def at(time_of_day: str) -> None:
-        """Sets the clock, which goes on while the test's own statements run."""
+        """Set the clock, which goes on while the test's statements run."""
         now = request_store.postgres.rows("select now() as now", {})[0]["now"].astimezone(UTC)
         hours, minutes, seconds = (int(part) for part in time_of_day.split(":"))
         then = now.replace(hour=hours, minute=minutes, second=seconds, microsecond=0)
@@ -185,10 +185,10 @@ def test_a_canceled_run_that_hangs_is_ended_within_seconds(
     assert slots(instance) == 0
 
 
-def test_what_another_transcription_goes_on_with_stays(
+def test_a_download_that_another_transcription_needs_stays(
     request_store: RequestStore, run_store: RunStore, instance, settings
 ):
-    """The part of a download, where others of the same media are not at rest."""
+    """If another transcription of the same media is not finished."""
     key = submit(request_store)
     source = MediaSource(MEDIA, "direct", "https://example.org/x.mp3", "Generic")
     request_store.submit(source, TranscriptionOptions(model="tiny"))
@@ -204,11 +204,11 @@ def test_what_another_transcription_goes_on_with_stays(
 
 
 @pytest.mark.parametrize("begin", ["waits", "claims", "gone"])
-def test_runs_that_have_something_to_do_are_left_alone(
+def test_runs_with_work_are_not_ended(
     request_store: RequestStore, run_store: RunStore, instance, settings, begin: str
 ):
-    """That are to claim, or have; and one whose transcription is being given to the next attempt
-    has a minute for its last events."""
+    """Those that are to claim, or have; one whose transcription goes to the next attempt has a
+    minute for its last events."""
     key = submit(request_store)
     run = made_run(instance, settings, key)
     if begin != "waits":
@@ -224,8 +224,8 @@ def test_runs_that_have_something_to_do_are_left_alone(
 def test_all_attempts_count_and_waiting_does_not(
     clock: Clock, request_store: RequestStore, run_store: RunStore
 ):
-    """Two attempts of 40 minutes, hours apart, are over the limit of an hour; asked for anew the
-    time begins anew."""
+    """Two attempts of 40 minutes, hours apart, exceed the limit of an hour; a new request starts a
+    new count."""
     limits = TimeLimits(transcription_s=HOUR, job_s=HOUR)
     key = submit(request_store)
     run_store.claim(key, "first", 1)
@@ -250,7 +250,7 @@ def test_all_attempts_count_and_waiting_does_not(
 def test_the_transcriptions_own_limit_is_for_each_attempt(
     clock: Clock, request_store: RequestStore, run_store: RunStore
 ):
-    """A download before it may take as long as it takes."""
+    """Its download has no limit of its own."""
     limits = TimeLimits(transcription_s=MINUTE, job_s=HOUR)
     key = submit(request_store)
     run_store.claim(key, "run", 1)
@@ -266,7 +266,7 @@ def test_the_transcriptions_own_limit_is_for_each_attempt(
         run_store.heartbeat(key, "run", limits)
 
 
-def test_patience_is_within_what_is_promised():
-    """Five seconds for a cancel, ten for the rest (rule 36)."""
+def test_patience_is_within_the_promised_times():
+    """Five seconds for a cancel, ten for a time limit."""
     assert RunEnd.WITHDRAWN.patience_s + module.GRACE_S < 5
     assert RunEnd.TOOK_TOO_LONG.patience_s == 10

@@ -1,4 +1,4 @@
-"""Queued transcriptions -> partitions and runs; lost runs -> settled."""
+"""Queued transcriptions get partitions and runs; lost runs are settled."""
 
 import time
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.SensorResult |
 
 
 def made_run(instance: dg.DagsterInstance, settings, request: dg.RunRequest) -> dg.DagsterRun:
-    """The run that Dagster's daemon would make of a request."""
+    """The run that Dagster's daemon would start for a request."""
     job = build_definitions(settings).resolve_job_def("transcribe")
     tags = {**request.tags, RUN_KEY_TAG: request.run_key or ""}
     return instance.create_run_for_job(
@@ -55,7 +55,7 @@ def made_run(instance: dg.DagsterInstance, settings, request: dg.RunRequest) -> 
     )
 
 
-def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, request_store):
+def test_each_queued_transcription_gets_a_partition_and_a_run(instance, request_store):
     """Interactive ones first; the run key names id and attempt."""
     upload = MediaSource("upload-bulk", "upload", title="a.mp3")
     bulk = request_store.submit(upload, OPTIONS, priority="bulk").transcription.id
@@ -76,7 +76,7 @@ def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, reque
 
 @pytest.mark.parametrize("part", ["download", "transcription"])
 def test_nothing_is_started_while_a_pool_is_paused(instance, request_store, settings, part):
-    """The pool has no slots, whoever was to see to it; resumed, both are as before."""
+    """The tick sets the pool's slots to 0; after a resume both are as before."""
     submit(request_store, "waits")
     storage = instance.event_log_storage
     pause(request_store.postgres, part, "", "local")
@@ -94,7 +94,7 @@ def test_nothing_is_started_while_a_pool_is_paused(instance, request_store, sett
 
 
 def test_paused_intake_stops_no_run(instance, request_store):
-    """What was taken is done."""
+    """Queued work goes on."""
     submit(request_store, "taken")
     pause(request_store.postgres, "intake", "", "local")
     assert isinstance(tick(instance, request_store), dg.SensorResult)
@@ -114,10 +114,10 @@ def test_a_pause_while_a_tick_waits_is_heeded(
     assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 
-def test_a_tick_waits_for_others_than_those_that_dagster_has(
+def test_a_tick_waits_for_work_that_dagster_has_not(
     instance, request_store, settings, monkeypatch: pytest.MonkeyPatch
 ):
-    """What comes meanwhile is asked for alone."""
+    """Only what comes meanwhile gets a run."""
     submit(request_store, "once")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
@@ -133,7 +133,7 @@ def test_a_tick_waits_for_others_than_those_that_dagster_has(
 def test_a_tick_does_not_listen_while_dagsters_queue_is_full(
     instance, request_store, settings, monkeypatch: pytest.MonkeyPatch
 ):
-    """All that is due beyond it would wake it again and again."""
+    """Due work beyond it would wake it again and again."""
     monkeypatch.setattr(module, "queue_size", lambda _: 1)
     monkeypatch.setattr(due_runs, "queue_size", lambda _: 1)
     monkeypatch.setattr(due_runs, "FULL_S", 0.1)
@@ -148,8 +148,8 @@ def test_a_tick_does_not_listen_while_dagsters_queue_is_full(
     assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 
-def test_a_run_that_waits_in_dagster_is_not_asked_for_again(instance, request_store, settings):
-    """The row is still queued, its run is there: nothing to do."""
+def test_a_run_that_waits_in_dagster_is_not_requested_again(instance, request_store, settings):
+    """The row is still queued and its run exists: nothing to do."""
     submit(request_store, "once")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
@@ -160,7 +160,7 @@ def test_a_run_that_waits_in_dagster_is_not_asked_for_again(instance, request_st
 def test_a_run_that_died_before_it_claimed_is_followed_by_another(
     instance, request_store, settings
 ):
-    """Its attempt counts; the next one is asked for under a new key."""
+    """Its attempt counts; the next one is requested under a new key."""
     key = submit(request_store, "dies")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
@@ -172,10 +172,10 @@ def test_a_run_that_died_before_it_claimed_is_followed_by_another(
     assert row.error_code == "run_not_started"
 
 
-def test_a_silent_run_is_ended_and_its_slot_comes_back(
+def test_a_silent_run_is_ended_and_its_slot_is_freed(
     instance, request_store, run_store, settings, database_server: DatabaseServer
 ):
-    """A process that was killed leaves a run that Dagster believes to be going."""
+    """A killed process leaves a run that Dagster believes to be running."""
     key = submit(request_store, "silent")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
@@ -197,7 +197,7 @@ def test_a_silent_run_is_ended_and_its_slot_comes_back(
 
 
 def test_a_tick_that_finds_nothing_skips(instance, request_store):
-    """And says so."""
+    """With the reason."""
     assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 
@@ -212,7 +212,7 @@ def test_a_run_carries_the_trace_of_its_request(instance, request_store):
     assert tags == [traceparent, None]
 
 
-def test_bulk_work_in_quiet_hours_makes_no_run_and_the_tick_says_why(
+def test_bulk_work_in_quiet_hours_starts_no_run_and_the_tick_says_why(
     instance, request_store, monkeypatch: pytest.MonkeyPatch
 ):
     """Until they are over; interactive work does."""
@@ -230,8 +230,8 @@ def test_bulk_work_in_quiet_hours_makes_no_run_and_the_tick_says_why(
     assert [run.partition_key for run in result.run_requests or []] == [urgent]
 
 
-def test_what_waits_for_a_site_makes_no_run_and_the_tick_says_why(instance, request_store):
-    """Other sites' do. No slot of Dagster's is taken by what waits."""
+def test_work_that_waits_for_a_site_starts_no_run_and_the_tick_says_why(instance, request_store):
+    """Work for other sites does. No slot of Dagster's is used by waiting work."""
     submit(request_store, "waits")
     open_breaker(request_store.postgres, "youtube.com", "", "local")
     skipped = tick(instance, request_store)
@@ -245,10 +245,8 @@ def test_what_waits_for_a_site_makes_no_run_and_the_tick_says_why(instance, requ
     assert [run.partition_key for run in result.run_requests or []] == [other]
 
 
-def test_a_flood_of_one_leaves_room_for_anothers_in_dagsters_queue(
-    instance, request_store, settings
-):
-    """Few runs are made ahead; who has had fewer turns is before them."""
+def test_one_owner_leaves_room_for_another_in_dagsters_queue(instance, request_store, settings):
+    """Few runs are started ahead; an owner with fewer is before them."""
     for number in range(20):
         source = MediaSource(f"upload-{number}", "upload", title="a")
         request_store.submit(source, OPTIONS, owner="key:flood")

@@ -1,4 +1,4 @@
-"""What an operator sees of the queue and does to it."""
+"""Operators' views of the queue and their actions."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -29,7 +29,7 @@ AUDIO = StoredAudio("audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "webm", 48_00
 
 @pytest.fixture
 def api(settings: Settings) -> Postgres:
-    """With the rights of the API, which does these things."""
+    """With the rights of the API."""
     return Postgres.from_settings(settings, "api")
 
 
@@ -47,10 +47,10 @@ def fail(store: RequestStore, name: str, code: str, channel: str = "JFK Library"
     return id
 
 
-def test_the_overview_has_everything_at_a_glance(
+def test_the_overview(
     api: Postgres, request_store: RequestStore, run_store: RunStore, settings: Settings
 ):
-    """States, who waits longest, what runs since when, failures by cause, pauses, room."""
+    """Numbers by status, longest wait, running work, failures by cause, pauses, free space."""
     submit(request_store, "waiting")
     running = submit(request_store, "running")
     run_store.claim(running, "run-1")
@@ -85,10 +85,10 @@ def test_the_overview_has_everything_at_a_glance(
         (RetryFilter(status="canceled"), {"canceled"}),
     ],
 )
-def test_what_fits_is_queued_again(
+def test_matching_ones_are_queued_again(
     api: Postgres, request_store: RequestStore, chosen: RetryFilter, expected: set[str]
 ):
-    """And nothing else: each with a new attempt, whose tries are counted anew, and an event."""
+    """And no others: each with a new attempt, a new series, and an event."""
     ids = {
         "private": fail(request_store, "private", "media_private"),
         "blocked": fail(request_store, "blocked", "source_blocked"),
@@ -123,7 +123,7 @@ def test_what_fits_is_queued_again(
 def test_many_are_queued_in_batches(
     api: Postgres, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ):
-    """All of them, of which the answer names the first."""
+    """All of them; the answer lists the first."""
     monkeypatch.setattr(admin, "BATCH", 2)
     monkeypatch.setattr(admin, "LISTED", 3)
     for number in range(5):
@@ -134,7 +134,7 @@ def test_many_are_queued_in_batches(
 
 
 def test_a_pause_says_who_and_why_until_it_is_resumed(api: Postgres, postgres: Postgres):
-    """Paused twice is paused once; sensors may read it."""
+    """Pausing twice is one pause; sensors may read it."""
     pause(api, "intake", "Moving house.", "local")
     pause(api, "intake", "Still moving.", "key:ab12")
     (paused,) = pauses(postgres)
@@ -145,7 +145,7 @@ def test_a_pause_says_who_and_why_until_it_is_resumed(api: Postgres, postgres: P
 
 
 def test_pools_follow_the_rows(settings: Settings):
-    """Without slots while paused, with the settings' afterwards; what else was chosen stays."""
+    """No slots while paused, those of the settings afterwards; other chosen numbers stay."""
     settings = settings.model_copy(
         update={"download_slots": 3, "transcription_slots": 2, "listing_slots": 1}
     )

@@ -75,7 +75,7 @@ def test_who_wants_it_longest_decides(house: House, store: ChannelStore):
     house.age(ID, 10)
     assert applied(house, "channel_transcript_old") == []
     house.age(ID, 11)
-    house.here.asked()
+    house.here.queued()
     house.age(ID, 30)
     assert applied(house, "channel_transcript_old", transcript_days=0) == []
     assert applied(house, "channel_transcript_old", transcript_days=40) == []

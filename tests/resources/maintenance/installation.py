@@ -29,14 +29,14 @@ PARTITIONS = transcription_partitions.name or ""
 
 @dataclass
 class House:
-    """The installation, and hands that put it into a state."""
+    """The installation, and methods that put it into a state."""
 
     installation: Installation
     here: Here
 
     @property
     def instance(self) -> dg.DagsterInstance:
-        """Dagster's."""
+        """Dagster's instance."""
         return self.installation.instance
 
     @property
@@ -58,7 +58,7 @@ class House:
             connection.execute(statement, values)
 
     def age(self, id: str, days: float) -> None:
-        """All of it happened so many days earlier."""
+        """Move everything that happened some days back."""
         media_id = get_transcription(self.here.store.postgres, id).media_id
         for statement in (
             "update ytcaption.transcription set updated_at = updated_at - %(by)s::interval "
@@ -71,16 +71,16 @@ class House:
             self.execute(statement, by=f"{days} days", id=id, media_id=media_id)
 
     def look(self, check: Check) -> Finding:
-        """What it finds, changing nothing."""
+        """What a check finds, changing nothing."""
         return examine(self.installation, check, repair=False)
 
     def repair(self, check: Check) -> Finding:
-        """What it finds and mends."""
+        """What a check finds and repairs."""
         return examine(self.installation, check, repair=True)
 
 
 def transcribe_job_def() -> dg.JobDefinition:
-    """As the code location has it."""
+    """The job as the code location has it."""
     from ytcaption_assets.assets.audio_download import audio_download
     from ytcaption_assets.assets.transcript_parquet import transcript_parquet
     from ytcaption_assets.assets.transcription import transcription
@@ -100,7 +100,7 @@ def transcribe_job_def() -> dg.JobDefinition:
 
 
 def make_old(path: Path, hours: float = 48) -> None:
-    """As if nobody had written to it for so long."""
+    """Set the time of the last change back."""
     at = time.time() - hours * 3600
     os.utime(path, (at, at))
 

@@ -1,4 +1,4 @@
-"""What crashes leave is found, and mended once; what is in use is left alone."""
+"""Damage from crashes is found and repaired once; what is in use is not touched."""
 
 import fcntl
 from pathlib import Path
@@ -33,7 +33,8 @@ OTHER = TranscriptionOptions("tiny")
 
 
 def repaired_once(house: House, code: str) -> list[str]:
-    """What the check finds without changing anything, and mends; afterwards it finds nothing."""
+    """Return what a check repairs: it finds it without changing anything, then repairs it, then
+    finds nothing."""
     check = CHECKS[code]
     found = house.look(check)
     assert found.is_wrong and found.repaired is None
@@ -44,22 +45,22 @@ def repaired_once(house: House, code: str) -> list[str]:
     return list(repaired.repaired.done)
 
 
-def test_nothing_is_wrong_with_what_is_well(house: House):
-    """One of each state, just now: no check finds anything."""
+def test_a_sound_installation_has_no_findings(house: House):
+    """With one transcription in each state."""
     house.here.completed(in_lake=True)
     house.here.running(SMALL)
-    house.here.asked(OTHER)
+    house.here.queued(OTHER)
     findings = [house.look(check) for check in ALL_CHECKS]
     assert [(each.check.code, each.found) for each in findings if each.is_wrong] == []
 
 
 def test_each_check_has_a_code_of_its_own():
-    """By which programs know it."""
+    """Programs identify checks by it."""
     assert len(CHECKS) == len(ALL_CHECKS)
 
 
 def test_running_without_a_process_is_queued_again(house: House):
-    """And the pool's slot of its run is free."""
+    """And its run's slot in the pool is freed."""
     id = house.here.running()
     house.execute("update ytcaption.transcription set heartbeat_at = now() - interval '2 min'")
     assert repaired_once(house, "running_without_process") == [id]
@@ -67,11 +68,11 @@ def test_running_without_a_process_is_queued_again(house: House):
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.NOT_STARTED])
-def test_queued_with_a_run_that_is_over_gets_another(
+def test_queued_with_an_ended_run_gets_another(
     house: House, status: dg.DagsterRunStatus, monkeypatch: pytest.MonkeyPatch
 ):
-    """Dagster would start none: its run key is used up, or the run is in no queue."""
-    id = house.here.asked()
+    """Dagster would start none: its run key is used up, or the run was never queued."""
+    id = house.here.queued()
     run = house.run_of(id, status)
     assert not house.look(CHECKS["queued_without_run"]).found, "it may yet begin"
     house.execute(
@@ -86,15 +87,15 @@ def test_queued_with_a_run_that_is_over_gets_another(
     assert found is not None and found.is_finished
 
 
-def test_a_queued_one_whose_run_lives_is_left_alone(house: House):
+def test_a_queued_one_with_a_live_run_is_not_touched(house: House):
     """However long the run takes to claim it."""
-    house.run_of(house.here.asked(), dg.DagsterRunStatus.STARTED)
+    house.run_of(house.here.queued(), dg.DagsterRunStatus.STARTED)
     house.execute("update ytcaption.transcription set updated_at = now() - interval '1 day'")
     assert not house.look(CHECKS["queued_without_run"]).found
 
 
-def test_slots_of_runs_that_are_over_are_freed(house: House, monkeypatch: pytest.MonkeyPatch):
-    """Those of a run that Dagster no longer knows, and of one that has ended; not a live one's."""
+def test_slots_of_ended_runs_are_freed(house: House, monkeypatch: pytest.MonkeyPatch):
+    """Those of a run that Dagster does not know, and of an ended one; not a live run's."""
     storage = house.instance.event_log_storage
     storage.set_concurrency_slots("download", 5)
     live = house.run_of("live", dg.DagsterRunStatus.STARTED).run_id
@@ -109,7 +110,7 @@ def test_slots_of_runs_that_are_over_are_freed(house: House, monkeypatch: pytest
 
 
 def test_partitions_and_rows_are_made_to_match(house: House):
-    """A partition of nothing goes; a transcription's is added, unless it is retired by its age."""
+    """A partition without a row is removed; a missing one is added, unless it is retired by age."""
     id, retired = house.here.completed(), house.here.completed(SMALL)
     house.age(id, 1)
     house.age(retired, 60)
@@ -119,8 +120,8 @@ def test_partitions_and_rows_are_made_to_match(house: House):
     assert house.instance.get_dynamic_partitions(PARTITIONS) == [id]
 
 
-def test_files_without_rows_go_when_they_are_old(house: House):
-    """Audio, a document and an upload that nobody asked for; what rows stand for stays."""
+def test_old_files_without_rows_are_removed(house: House):
+    """Audio, a document and an unrequested upload; files of rows stay."""
     id = house.here.completed()
     orphans = [audio_key("youtube-gone", "webm"), document_key("youtube-gone.x"), upload_key("u")]
     house.execute(
@@ -135,7 +136,7 @@ def test_files_without_rows_go_when_they_are_old(house: House):
     assert set(house.objects.list("audio")) | set(house.objects.list("transcripts")) == kept
 
 
-def test_a_file_that_a_run_may_be_about_to_note_is_left(house: House):
+def test_a_file_of_a_working_run_is_not_removed(house: House):
     """The run holds its lock from before the file is written until after the row is."""
     key = audio_key("youtube-busy", "webm")
     house.objects.write_bytes(key, b"x")
@@ -148,7 +149,7 @@ def test_a_file_that_a_run_may_be_about_to_note_is_left(house: House):
 
 
 def test_nothing_is_removed_while_a_backup_is_made(house: House):
-    """It is told, and done the next time."""
+    """It is reported, and removed the next time."""
     key = audio_key("youtube-gone", "webm")
     house.objects.write_bytes(key, b"x")
     age_files(house)
@@ -159,7 +160,7 @@ def test_nothing_is_removed_while_a_backup_is_made(house: House):
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut"])
-def test_audio_that_is_gone_is_forgotten(house: House, damage: str):
+def test_missing_audio_is_removed_from_the_row(house: House, damage: str):
     """So that it is downloaded again when needed."""
     house.here.completed()
     key = audio_key(MEDIA.media_id, "webm")
@@ -173,8 +174,8 @@ def test_audio_that_is_gone_is_forgotten(house: House, damage: str):
 
 
 @pytest.mark.parametrize("code", ["document_missing", "document_damaged"])
-def test_a_document_is_written_anew_from_the_rows(house: House, code: str):
-    """Byte for byte, where nothing was dropped."""
+def test_a_document_is_rebuilt_from_the_rows(house: House, code: str):
+    """Byte for byte, if nothing was dropped."""
     id = house.here.completed(in_lake=True)
     before = house.objects.read_bytes(document_key(id))
     if code == "document_missing":
@@ -185,8 +186,8 @@ def test_a_document_is_written_anew_from_the_rows(house: House, code: str):
     assert house.objects.read_bytes(document_key(id)) == before
 
 
-def test_what_was_dropped_is_lost_and_the_rest_is_whole(house: House):
-    """The row then has the checksum of what is stored, and the lake follows."""
+def test_dropped_segments_are_lost_and_the_rest_is_rebuilt(house: House):
+    """The row then has the checksum of the new document, and the lake follows."""
     id = house.here.completed(in_lake=True)
     house.execute("update ytcaption.transcription set document_sha256 = repeat('a', 64)")
     house.objects.delete(document_key(id))
@@ -201,7 +202,7 @@ def test_what_was_dropped_is_lost_and_the_rest_is_whole(house: House):
     assert check_replay(house.installation.postgres).differences == ()
 
 
-def test_a_document_that_the_rows_do_not_have_is_said(house: House):
+def test_a_document_that_cannot_be_rebuilt_is_reported(house: House):
     """With what to do."""
     id = house.here.completed()
     house.objects.delete(document_key(id))
@@ -212,7 +213,7 @@ def test_a_document_that_the_rows_do_not_have_is_said(house: House):
 
 
 def test_the_lake_is_rebuilt_and_swept(house: House):
-    """Rows that are missing, and files that no snapshot knows."""
+    """Missing rows are added, and files outside any snapshot removed."""
     id = house.here.completed(in_lake=True)
     house.here.lake.delete(id)
     assert repaired_once(house, "lake_differs") == [id]
@@ -226,8 +227,8 @@ def test_the_lake_is_rebuilt_and_swept(house: House):
     assert not unknown.exists() and house.here.lake.transcript_ids() == {id}
 
 
-def test_writes_of_killed_processes_go(house: House):
-    """What is being written stays, however slowly."""
+def test_writes_of_killed_processes_are_removed(house: House):
+    """A file that is being written stays, however slowly."""
     assert house.objects.folder is not None
     house.objects.write_bytes("audio/a.webm", b"x")
     left, busy = (house.objects.folder / "audio" / f".{name}.webm.tmp" for name in "ab")
@@ -241,9 +242,9 @@ def test_writes_of_killed_processes_go(house: House):
     assert repaired_once(house, "write_unfinished") == ["audio/.b.webm.tmp"]
 
 
-def test_partial_downloads_of_nothing_go(house: House):
-    """Those that are needed or new stay, and one that a run works on."""
-    house.here.asked()
+def test_abandoned_downloads_are_removed(house: House):
+    """Needed and new ones stay, and one that a run works on."""
+    house.here.queued()
     root = Path(house.installation.workspace.root)
     for name in (MEDIA.media_id, "gone", "new", "busy"):
         with house.installation.workspace.download_directory(name) as folder:
@@ -260,10 +261,10 @@ def test_partial_downloads_of_nothing_go(house: House):
     )
 
 
-def test_temporary_files_of_killed_processes_go(
+def test_temporary_files_of_killed_processes_are_removed(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Uploads, samples on their way to a worker, copies of stored objects."""
+    """Uploads, samples for a worker, copies of stored objects."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     home = house.installation.settings.home
     (home / "uploads").mkdir(parents=True)
@@ -282,7 +283,7 @@ def test_temporary_files_of_killed_processes_go(
 
 
 def test_drafts_leases_and_erasures_are_settled(house: House):
-    """Of what does not run, of a notifier that died, and of an erasure that was cut short."""
+    """Of a transcription that is not running, of a dead notifier, and of an interrupted erasure."""
     id = house.here.completed()
     house.execute(
         "insert into ytcaption.draft_segment (transcription_id, attempt, index, start_s, end_s, "
@@ -308,8 +309,8 @@ def test_drafts_leases_and_erasures_are_settled(house: House):
     assert house.here.rows("transcription") == 0
 
 
-def test_a_part_that_is_away_is_told_and_takes_nothing_from_the_others(house: House):
-    """The check is wrong with its problem; nothing is raised."""
+def test_an_unavailable_part_is_reported(house: House):
+    """The check has a problem; nothing is raised."""
     broken = ObjectStore(url="s3://nowhere/x", endpoint_url="http://127.0.0.1:9")
     installation = house.installation.__class__(
         **{**house.installation.__dict__, "objects": broken}
@@ -321,7 +322,7 @@ def test_a_part_that_is_away_is_told_and_takes_nothing_from_the_others(house: Ho
 def test_s3_is_swept_like_a_folder(
     house: House, s3_object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ):
-    """Objects without rows, and uploads in parts that nobody ended."""
+    """Objects without rows, and multipart uploads that were not finished."""
     monkeypatch.setattr("resources.maintenance.file_checks.GRACE_S", -60.0)
     installation = house.installation.__class__(
         **{**house.installation.__dict__, "objects": s3_object_store}
@@ -338,7 +339,7 @@ def test_s3_is_swept_like_a_folder(
 
 
 def age_files(house: House) -> None:
-    """All that is stored is two days old."""
+    """Make all stored files two days old."""
     assert house.objects.folder is not None
     for path in house.objects.folder.rglob("*"):
         if path.is_file():

@@ -1,4 +1,4 @@
-"""Erasing a transcription: what is left, what stays for others, and what a failure leaves."""
+"""Erasure of a transcription: what is left, what stays for others, what a failure leaves."""
 
 import threading
 import time
@@ -67,13 +67,13 @@ class Here:
         """The store that runs use."""
         return RunStore(postgres=self.store.postgres)
 
-    def asked(self, options: TranscriptionOptions = BASE, **more) -> str:
-        """Queued."""
+    def queued(self, options: TranscriptionOptions = BASE, **more) -> str:
+        """Queue a transcription."""
         return self.store.submit(MEDIA, options, **more).transcription.id
 
     def running(self, options: TranscriptionOptions = BASE, **more) -> str:
-        """With its audio stored."""
-        id = self.asked(options, **more)
+        """One that is running, with its audio stored."""
+        id = self.queued(options, **more)
         self.run_store.claim(id, RUN)
         written = self.objects.write_bytes(audio_key(MEDIA.media_id, "webm"), b"audio")
         audio = StoredAudio(
@@ -85,7 +85,7 @@ class Here:
     def completed(
         self, options: TranscriptionOptions = BASE, *, in_lake: bool = False, **more
     ) -> str:
-        """With its text, and where asked its rows in the lake."""
+        """One with its text and, if requested, its rows in the lake."""
         id = self.running(options, **more)
         transcript = make_transcript(spoken("Good night."), id=id, model=options.model)
         written = self.objects.write_bytes(document_key(id), transcript.to_json())
@@ -102,13 +102,13 @@ class Here:
         return TranscriptCatalog.from_settings(self.settings)
 
     def rows(self, table: str) -> int:
-        """How many there are."""
+        """The number of rows."""
         with self.store.postgres.transaction() as connection:
             row = connection.execute(f"select count(*) as n from ytcaption.{table}").fetchone()
         return row["n"] if row else 0
 
     def counts(self) -> dict[str, int]:
-        """Of all tables that must be empty."""
+        """Numbers of rows of all tables that must be empty."""
         names = (
             "transcription",
             "media",
@@ -131,12 +131,12 @@ def here(request_store: RequestStore, object_store: ObjectStore, settings: Setti
 
 @pytest.fixture
 def no_lake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lake must not be asked."""
+    """Fail if the lake is opened."""
     monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: None)
 
 
-def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
-    """Rows, document, audio, lake rows, downloads, partition: all gone; a tombstone stays."""
+def test_everything_is_deleted_but_a_tombstone(erasure: Erasure, here: Here):
+    """Rows, document, audio, lake rows, downloads and partition are deleted."""
     id = here.completed(in_lake=True)
     with here.store.postgres.transaction() as connection:
         track = CaptionTrack("vtt", b"Good night.")
@@ -165,8 +165,8 @@ def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
     assert erasure.erase(id), "again is no error"
 
 
-def test_asking_again_makes_it_anew(erasure: Erasure, here: Here, no_lake: None):
-    """The tombstone goes, and nothing of the old one is shown."""
+def test_a_new_request_makes_it_again(erasure: Erasure, here: Here, no_lake: None):
+    """The tombstone is deleted, and nothing of the old one is shown."""
     id = here.completed(metadata={"mine": 1})
     erasure.erase(id)
 
@@ -179,7 +179,7 @@ def test_asking_again_makes_it_anew(erasure: Erasure, here: Here, no_lake: None)
 
 
 def test_audio_stays_for_another_transcription(erasure: Erasure, here: Here, no_lake: None):
-    """Until the last one of the media goes."""
+    """Until the last one of the media is erased."""
     first, second = here.completed(BASE), here.completed(SMALL)
 
     erasure.erase(first)
@@ -196,7 +196,7 @@ def test_audio_stays_for_another_transcription(erasure: Erasure, here: Here, no_
 def test_two_of_one_media_at_once_leave_nothing(
     erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
 ):
-    """Neither takes the other for one that stays."""
+    """Neither regards the other as one that stays."""
     ids = [here.completed(BASE), here.completed(SMALL)]
     meeting = threading.Barrier(2, timeout=20)
     erase = Orchestrator.erase
@@ -231,7 +231,7 @@ def test_a_failure_promises_nothing_and_can_be_repeated(
     monkeypatch: pytest.MonkeyPatch,
     step: tuple[object, str, YtcaptionError],
 ):
-    """After it every read says erased; another client's repetition finishes it."""
+    """After it every read reports an erasure; another client's repetition finishes it."""
     owner, name, error = step
     id = here.completed(in_lake=True, owner="key:anna")
 
@@ -258,8 +258,11 @@ def test_a_failure_promises_nothing_and_can_be_repeated(
     assert set(here.lake.row_counts(id).values()) == {0}
 
 
-def test_asked_anew_after_a_failure(erasure: Erasure, here: Here, monkeypatch: pytest.MonkeyPatch):
-    """The emptied row is queued: it promises nothing that is not there, and is nobody else's."""
+def test_a_new_request_after_a_failure(
+    erasure: Erasure, here: Here, monkeypatch: pytest.MonkeyPatch
+):
+    """The emptied row is queued: it refers to nothing deleted, and belongs to the requester
+    alone."""
     id = here.completed(owner="key:anna")
     monkeypatch.setattr(Orchestrator, "erase", lambda *_: (_ for _ in ()).throw(ClaimLost("x")))
     with pytest.raises(ClaimLost):
@@ -275,7 +278,7 @@ def test_asked_anew_after_a_failure(erasure: Erasure, here: Here, monkeypatch: p
     assert erasure.unfinished() == []
 
 
-def test_asked_anew_while_it_is_erased(
+def test_a_new_request_during_the_erasure(
     erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
 ):
     """It stays queued, and its run waits until nothing new can be deleted with the old."""
@@ -302,7 +305,7 @@ def test_asked_anew_while_it_is_erased(
 
 
 def test_a_running_one_is_erased_by_force_only(erasure: Erasure, here: Here, no_lake: None):
-    """Busy without; with it the run's late commits are refused."""
+    """Busy without force; with it, later commits of the run are refused."""
     id = here.running()
     with pytest.raises(TranscriptionBusy, match="force"):
         erasure.erase(id)
@@ -324,7 +327,8 @@ def test_a_running_one_is_erased_by_force_only(erasure: Erasure, here: Here, no_
 def test_it_waits_for_a_run_that_is_still_writing(
     erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
 ):
-    """Nothing is erased before it has let go; after a while it says busy, and can be repeated."""
+    """Nothing is erased before the run releases its lock; after some time it is busy, and can be
+    repeated."""
     id = here.running()
     monkeypatch.setattr(erasure_module, "RUN_STOPS_S", 0.3)
     with at_work(here.store.postgres, id, MEDIA.media_id):
@@ -347,15 +351,15 @@ def test_it_waits_for_a_run_that_is_still_writing(
 
 
 def test_a_queued_one_needs_no_force(erasure: Erasure, here: Here):
-    """Nobody works on it yet."""
-    assert erasure.erase(here.asked())
+    """No run works on it yet."""
+    assert erasure.erase(here.queued())
     assert set(here.counts().values()) == {0}
 
 
-def test_others_keep_what_they_asked_for(erasure: Erasure, here: Here, no_lake: None):
-    """One of two takes back their own; the last one's erases it."""
+def test_other_owners_keep_it(erasure: Erasure, here: Here, no_lake: None):
+    """The first of two owners withdraws; the last one's erasure erases it."""
     id = here.completed(owner="key:anna")
-    here.asked(owner="key:bert")
+    here.queued(owner="key:bert")
 
     assert not erasure.erase(id, "key:anna")
     with pytest.raises(TranscriptionNotFound):
@@ -372,33 +376,33 @@ def test_others_keep_what_they_asked_for(erasure: Erasure, here: Here, no_lake: 
     assert set(here.counts().values()) == {0}
 
 
-def test_an_admins_erasure_is_everybodys(erasure: Erasure, here: Here, no_lake: None):
-    """No owner given: it goes for all."""
+def test_an_admins_erasure_is_for_all_owners(erasure: Erasure, here: Here, no_lake: None):
+    """Without an owner it is erased for all."""
     id = here.completed(owner="key:anna")
-    here.asked(owner="key:bert")
+    here.queued(owner="key:bert")
     assert erasure.erase(id)
     assert set(here.counts().values()) == {0}
 
 
-def test_what_nobody_asked_for_is_not_found(erasure: Erasure, here: Here):
-    """No tombstone for an id that never was, nor for somebody else's."""
-    id = here.asked(owner="key:anna")
+def test_an_unknown_id_is_not_found(erasure: Erasure, here: Here):
+    """No tombstone for an id that never existed, nor for another owner's."""
+    id = here.queued(owner="key:anna")
     for unknown, owner in ((f"youtube-no.{'a' * 26}", None), (id, "key:bert")):
         with pytest.raises(TranscriptionNotFound):
             erasure.erase(unknown, owner)
     assert here.rows("tombstone") == 0
 
 
-def test_the_lake_is_left_alone_where_there_was_no_text(
+def test_the_lake_is_not_opened_without_a_transcript(
     erasure: Erasure, here: Here, monkeypatch: pytest.MonkeyPatch
 ):
-    """DuckDB is not loaded for what never came so far."""
+    """DuckDB is not loaded if no transcript was ever stored."""
     monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: pytest.fail("the lake was asked"))
     assert erasure.erase(here.running(), force=True)
 
 
-def test_runs_in_dagster_end_and_go(erasure: Erasure, here: Here, no_lake: None):
-    """One that waits in its queue, and one that does not end by itself, are ended and deleted."""
+def test_runs_in_dagster_are_ended_and_deleted(erasure: Erasure, here: Here, no_lake: None):
+    """One that waits in its queue, and one that does not end by itself."""
     id = here.running()
     instance = dg.DagsterInstance.get()
 

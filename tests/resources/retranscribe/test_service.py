@@ -1,4 +1,4 @@
-"""Transcriptions made anew, on a real database."""
+"""Retranscription on a real database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def completed(
     *owners: str,
     kind: Any = "site",
 ) -> str:
-    """The id of a transcription that was heard, and that these have asked for."""
+    """Return the id of a transcription of audio, requested by these owners."""
     source = MediaSource(media, kind, f"https://youtu.be/{media}", "Youtube", "A title")
     for owner in owners or (ANNA,):
         id = store.submit(source, options, owner=owner).transcription.id
@@ -72,9 +72,9 @@ def everything(store: RequestStore) -> list[tuple]:
     ]
 
 
-def test_what_fits_is_asked_for_once_at_bulk_priority(request_store: RequestStore):
-    """For each who asked for the version before; again, nothing is added; a dry run adds nothing at
-    all and says the same."""
+def test_matching_ones_are_requested_once_at_bulk_priority(request_store: RequestStore):
+    """For each owner of the earlier version; repeating adds nothing; a dry run adds nothing and
+    returns the same."""
     completed(request_store, "youtube-one", BASE, ANNA, BERT)
     completed(request_store, "youtube-two")
     completed(request_store, "youtube-three", TranscriptionOptions("base", language="de"))
@@ -97,7 +97,8 @@ def test_what_fits_is_asked_for_once_at_bulk_priority(request_store: RequestStor
 
 
 def test_options_that_are_not_named_stay(request_store: RequestStore):
-    """Language, hints and policy; what would be the same is left out, and so is what cannot be."""
+    """Language, hints and policy; versions with the same options, and impossible ones, are
+    excluded."""
     options = TranscriptionOptions("base", "de", hotwords="Haus", captions="never")
     completed(request_store, "youtube-one", options)
     completed(request_store, "youtube-two", TranscriptionOptions("small"))
@@ -114,10 +115,10 @@ def test_options_that_are_not_named_stay(request_store: RequestStore):
     }  # fmt: skip
 
 
-def test_a_killed_call_goes_on_and_a_limit_holds(
+def test_an_interrupted_call_continues_and_a_limit_holds(
     request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ):
-    """Batch after batch, each whole; what is behind the limit comes with the next call."""
+    """Batch by batch, each complete; those beyond the limit come with the next call."""
     monkeypatch.setattr(retranscription, "BATCH", 3)
     for number in range(10):
         completed(request_store, f"youtube-{number}")
@@ -141,8 +142,8 @@ def test_a_killed_call_goes_on_and_a_limit_holds(
     assert len(everything(request_store)) == 20
 
 
-def test_two_at_once_make_nothing_twice(request_store: RequestStore):
-    """Two versions of one media with one target are one; who had the second shares it."""
+def test_two_versions_with_one_target_make_one(request_store: RequestStore):
+    """The owner of the second version shares it."""
     completed(request_store, "youtube-one", BASE, ANNA)
     completed(request_store, "youtube-one", TranscriptionOptions("base", language="en"), BERT)
     both = anew(request_store, "model = 'base'", model="small", language="en")
@@ -151,8 +152,8 @@ def test_two_at_once_make_nothing_twice(request_store: RequestStore):
     assert [owner for each, owner in everything(request_store) if each == id] == [ANNA, BERT]
 
 
-def test_an_owner_makes_their_own_anew_only(request_store: RequestStore):
-    """Neither others' transcriptions nor others' channels are seen (rule 12), and limits hold."""
+def test_an_owner_retranscribes_their_own_only(request_store: RequestStore):
+    """Neither other owners' transcriptions nor their channels are visible, and limits hold."""
     for media, owner in (("youtube-one", ANNA), ("youtube-two", BERT), ("youtube-three", ANNA)):
         completed(request_store, media, BASE, owner)
     with request_store.postgres.transaction() as connection:
@@ -178,9 +179,9 @@ def test_an_owner_makes_their_own_anew_only(request_store: RequestStore):
     assert small("youtube-two") not in {id for id, _ in everything(request_store)}
 
 
-def test_what_has_changed_at_its_source_is_fetched_and_made_anew(request_store: RequestStore):
-    """The same options are the same id: its text is made anew, once; the audio of before is
-    forgotten."""
+def test_a_changed_source_is_downloaded_and_transcribed_again(request_store: RequestStore):
+    """The same options are the same id: its text is made again, once; the old audio is
+    discarded."""
     id, other = completed(request_store), completed(request_store, "youtube-two")
     assert anew(request_store, None, changed=True).examined == 0
     changed_item(request_store, "youtube-one")
@@ -198,8 +199,8 @@ def test_what_has_changed_at_its_source_is_fetched_and_made_anew(request_store: 
     assert anew(request_store, None, changed=True).number == 0
 
 
-def test_a_changed_one_of_several_is_made_anew_by_an_operator_only(request_store: RequestStore):
-    """It would take the others' result from them; another version takes nothing from anybody."""
+def test_a_changed_shared_one_is_replaced_by_an_operator_only(request_store: RequestStore):
+    """It would delete the other owners' result; another version deletes nothing."""
     completed(request_store, "youtube-one", BASE, ANNA, BERT)
     changed_item(request_store, "youtube-one")
     assert anew(request_store, None, changed=True, owner=ANNA).excluded == {SHARED: 1}
@@ -211,7 +212,7 @@ def test_a_changed_one_of_several_is_made_anew_by_an_operator_only(request_store
 def test_other_audio_at_the_next_download_is_a_change(
     request_store: RequestStore, run_store: RunStore
 ):
-    """Of a file by its bytes; of a site, which converts files anew, by the length."""
+    """For a file by its bytes; for a site, which may encode files again, by the duration."""
     for media, kind in (("url-one", "direct"), ("youtube-one", "site")):
         before = completed(request_store, media, kind=kind)
         for name, audio, is_changed in (
@@ -232,8 +233,8 @@ def test_other_audio_at_the_next_download_is_a_change(
         assert "now 500.0 s" in row["change"]
 
 
-def test_an_upload_whose_file_is_gone_is_excluded(request_store: RequestStore):
-    """Nobody can fetch it again."""
+def test_an_upload_without_its_file_is_excluded(request_store: RequestStore):
+    """It cannot be downloaded again."""
     completed(request_store, "upload-one", kind="upload")
     assert anew(request_store, "model = 'base'", dry_run=True, model="small").number == 1
     with request_store.postgres.transaction() as connection:
@@ -242,7 +243,7 @@ def test_an_upload_whose_file_is_gone_is_excluded(request_store: RequestStore):
 
 
 def test_completed_ones_unless_the_status_is_named(request_store: RequestStore):
-    """What failed has its own retry."""
+    """Failed ones have their own retry."""
     source = MediaSource("youtube-one", "site", "https://youtu.be/one", "Youtube")
     request_store.submit(source, BASE)
     assert anew(request_store, "media_id like 'youtube%'", dry_run=True, model="small").number == 0
@@ -251,7 +252,7 @@ def test_completed_ones_unless_the_status_is_named(request_store: RequestStore):
 
 
 def test_by_time(request_store: RequestStore):
-    """Times are UTC where they do not say."""
+    """Times without a zone are UTC."""
     completed(request_store)
     now = datetime.now(UTC).isoformat()
     assert anew(request_store, f"completed_at < '{now}'", dry_run=True, model="small").number == 1
@@ -270,14 +271,14 @@ def test_by_time(request_store: RequestStore):
         ("model = 'base' or", {"model": "small"}, InvalidOption),
     ],
 )
-def test_what_cannot_be_is_said_at_once(where: str | None, options: dict, kind: type):
-    """Before anything is looked at."""
+def test_impossible_options_are_refused_at_once(where: str | None, options: dict, kind: type):
+    """Before any transcription is examined."""
     with pytest.raises(kind):
         parse_retranscription(MODELS, where, **options)
 
 
 def changed_item(store: RequestStore, media: str) -> None:
-    """A channel's listing has found that the media is another one."""
+    """Record that a channel's listing has found other audio."""
     with store.postgres.transaction() as connection:
         connection.execute(
             "insert into ytcaption.channel "

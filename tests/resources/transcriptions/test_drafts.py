@@ -37,8 +37,8 @@ def stored(store: RequestStore, id: str) -> list[tuple]:
     return [tuple(row.values()) for row in rows]
 
 
-def test_segments_go_out_in_batches(monkeypatch: pytest.MonkeyPatch):
-    """The first at once, what comes within the pause together; none twice, none out of order."""
+def test_segments_are_written_in_batches(monkeypatch: pytest.MonkeyPatch):
+    """The first at once, those within the interval together; none twice, none out of order."""
     monkeypatch.setattr(draft_segments, "BATCH_S", 0.1)
     batches: list[list[int]] = []
     with DraftWriter(lambda batch: batches.append([s.index for s in batch]), pytest.fail) as writer:
@@ -50,8 +50,8 @@ def test_segments_go_out_in_batches(monkeypatch: pytest.MonkeyPatch):
     assert batches == [[0], list(range(1, 50))]
 
 
-def test_a_database_that_is_away_costs_nothing(monkeypatch: pytest.MonkeyPatch):
-    """What could not be written is written when it is back."""
+def test_an_outage_loses_nothing(monkeypatch: pytest.MonkeyPatch):
+    """Segments that could not be written are written when the database is back."""
     monkeypatch.setattr(draft_segments, "BATCH_S", 0.01)
     away = threading.Event()
     away.set()
@@ -72,8 +72,8 @@ def test_a_database_that_is_away_costs_nothing(monkeypatch: pytest.MonkeyPatch):
         until(lambda: written == [0, 1])
 
 
-def test_a_lost_claim_is_told(monkeypatch: pytest.MonkeyPatch):
-    """Nothing more is written, and the run hears of it."""
+def test_a_lost_claim_stops_writing(monkeypatch: pytest.MonkeyPatch):
+    """Nothing more is written, and the run is notified."""
     lost = threading.Event()
     calls: list[int] = []
 
@@ -91,7 +91,7 @@ def test_a_lost_claim_is_told(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_only_the_run_that_holds_the_claim_adds(request_store: RequestStore, run_store: RunStore):
-    """Again, the same; by another run or after a cancel, refused."""
+    """Repeating changes nothing; another run, or a run after a cancel, is refused."""
     source = MediaSource("direct-a", "direct", "http://a.example/a.mp3", "Generic")
     id = request_store.submit(source, TranscriptionOptions(model="base")).transcription.id
     run_store.claim(id, "run-1")

@@ -1,4 +1,4 @@
-"""What runs write and how they end, on every Postgres that is here."""
+"""Writes of runs and their outcomes, on every Postgres available."""
 
 import time
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def id(request_store: RequestStore) -> str:
 
 
 def silence(server: DatabaseServer, id: str, seconds: float) -> None:
-    """Let the row's heartbeat be that old."""
+    """Set the age of the row's heartbeat."""
     with psycopg.connect(server.superuser_url) as connection:
         connection.execute(
             "update ytcaption.transcription set heartbeat_at = now() - make_interval(secs => %s) "
@@ -49,8 +49,8 @@ def silence(server: DatabaseServer, id: str, seconds: float) -> None:
         )
 
 
-def test_a_run_brings_a_transcription_to_its_end(request_store: RequestStore, id: str):
-    """Claim, audio, transcript, complete: the row, the segments and the events say so."""
+def test_a_run_completes_a_transcription(request_store: RequestStore, id: str):
+    """Claim, audio, transcript, complete: the row, the segments and the events show it."""
     assert completed(request_store, SOURCE, OPTIONS) == id
     row, transcript = get_transcription(request_store.postgres, id), make_transcript(id)
     assert row.status is TranscriptionStatus.COMPLETED
@@ -91,7 +91,7 @@ def test_segments_are_found_by_their_words(
 def test_of_eight_claimers_one_wins(
     request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
-    """Eight runs claim at the same moment: one has it, the others are told that it is busy."""
+    """Eight runs claim at the same time: one succeeds, the others get TranscriptionBusy."""
 
     def claim(number: int) -> str | None:
         try:
@@ -118,7 +118,7 @@ def test_of_eight_claimers_one_wins(
 
 
 def test_claiming_again_changes_nothing(request_store: RequestStore, run_store: RunStore, id: str):
-    """Each asset of a run may claim; the run that has it keeps it."""
+    """Each asset of a run may claim; the run that holds the claim keeps it."""
     run_store.claim(id, "run-1", 1)
     run_store.progress(id, "run-1", "download", 10, 100)
     row = run_store.claim(id, "run-1", 1)
@@ -129,7 +129,7 @@ def test_claiming_again_changes_nothing(request_store: RequestStore, run_store: 
 def test_an_attempt_that_is_over_cannot_be_claimed(
     request_store: RequestStore, run_store: RunStore, id: str
 ):
-    """A run started for an earlier attempt, or for what was canceled, gets ClaimLost."""
+    """A run of an earlier attempt, or of a canceled transcription, gets ClaimLost."""
     run_store.claim(id, "run-1", 1)
     run_store.fail(id, "run-1", "source_unavailable", "down", True, 4)
     with pytest.raises(ClaimLost):
@@ -140,10 +140,8 @@ def test_an_attempt_that_is_over_cannot_be_claimed(
         run_store.claim(id, "run-4", 2)
 
 
-def test_a_run_by_hand_may_do_anew_what_is_at_rest(
-    request_store: RequestStore, run_store: RunStore
-):
-    """Without an attempt, a completed transcription is claimed under a new number, and its result
+def test_a_run_by_hand_may_repeat_a_finished_one(request_store: RequestStore, run_store: RunStore):
+    """Without an attempt, a completed transcription is claimed under a new number; its result
     stands meanwhile."""
     id = completed(request_store, SOURCE, OPTIONS)
     row = run_store.claim(id, "run-2")
@@ -180,7 +178,7 @@ def test_a_run_that_lost_its_claim_writes_nothing(
     write: str,
     how: str,
 ):
-    """Every write is refused, and row, media, segments and events stay as they were."""
+    """Every write is refused, and row, media, segments and events do not change."""
     run_store.claim(id, "run-1", 1)
     if how == "canceled":
         request_store.cancel(id)
@@ -209,7 +207,7 @@ def test_a_run_that_lost_its_claim_writes_nothing(
 def test_progress_is_a_heartbeat(
     request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
-    """A run that reports progress, or beats, is not silent."""
+    """A run that reports progress, or sends heartbeats, is not silent."""
     run_store.claim(id, "run-1", 1)
     for beat in ("progress", "heartbeat", "audio_stored", "transcript_stored"):
         silence(database_server, id, 61)
@@ -218,7 +216,7 @@ def test_progress_is_a_heartbeat(
     assert get_transcription(request_store.postgres, id).stage == "download"
 
 
-def test_progress_is_told_to_listeners(
+def test_progress_notifies_listeners(
     request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
     """With the id, once it is committed."""
@@ -230,8 +228,8 @@ def test_progress_is_told_to_listeners(
     assert [notification.payload for notification in notifications] == [id]
 
 
-def test_four_tries_and_no_more(request_store: RequestStore, run_store: RunStore, id: str):
-    """Retryable failures are tried again after 1, 3 and 7 s or a little more, then it failed."""
+def test_four_attempts_and_no_more(request_store: RequestStore, run_store: RunStore, id: str):
+    """Retryable failures are retried after 1, 3 and 7 s or a little more; then it is failed."""
     for attempt, delay_s in ((1, 1.0), (2, 3.0), (3, 7.0)):
         run_store.claim(id, f"run-{attempt}", None)
         status = run_store.fail(id, f"run-{attempt}", "source_unavailable", "down", True, 4)
@@ -248,8 +246,10 @@ def test_four_tries_and_no_more(request_store: RequestStore, run_store: RunStore
     assert transcription_events(request_store.postgres, id)[-1].data["code"] == "source_unavailable"
 
 
-def test_a_new_series_has_its_own_tries(request_store: RequestStore, run_store: RunStore, id: str):
-    """After a last failure, asking again gives as many tries as at first."""
+def test_a_new_series_has_its_own_attempts(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
+    """After the last failure, a new request gives as many attempts as the first."""
     run_store.claim(id, "run-1", 1)
     assert run_store.fail(id, "run-1", "source_unavailable", "down", True, 1) == "failed"
     request_store.submit(SOURCE, OPTIONS)
@@ -259,7 +259,7 @@ def test_a_new_series_has_its_own_tries(request_store: RequestStore, run_store: 
     assert due_in_s is not None and due_in_s <= 1.25
 
 
-def test_what_cannot_succeed_is_tried_once(
+def test_a_permanent_failure_is_not_retried(
     request_store: RequestStore, run_store: RunStore, id: str
 ):
     """A failure that is not retryable is final at once."""
@@ -267,7 +267,7 @@ def test_what_cannot_succeed_is_tried_once(
     assert run_store.fail(id, "run-1", "media_private", "It is private.", False, 4) == "failed"
 
 
-def test_retries_do_not_come_back_together(request_store: RequestStore):
+def test_retries_are_spread(request_store: RequestStore):
     """Delays are 1, 3, 7 s and up to a quarter more, and differ."""
     for try_number, delay_s in ((1, 1), (2, 3), (3, 7)):
         delays = [retry_delay_s(try_number) for _ in range(200)]
@@ -276,21 +276,19 @@ def test_retries_do_not_come_back_together(request_store: RequestStore):
     assert retry_delay_s(60) <= 375
 
 
-def test_a_failed_run_by_hand_takes_no_result_away(
-    request_store: RequestStore, run_store: RunStore
-):
-    """What was completed and is made anew in vain is still completed."""
+def test_a_failed_run_by_hand_keeps_the_result(request_store: RequestStore, run_store: RunStore):
+    """A completed transcription is still completed when making it again fails."""
     id = completed(request_store, SOURCE, OPTIONS)
     run_store.claim(id, "run-2")
     assert run_store.fail(id, "run-2", "x", "x", False, 4) is TranscriptionStatus.COMPLETED
     assert get_transcription(request_store.postgres, id).document_key is not None
 
 
-def test_a_run_that_made_some_assets_gives_it_back(
+def test_a_run_of_some_assets_releases_it(
     request_store: RequestStore, run_store: RunStore, id: str
 ):
-    """Queued under a number that Dagster has not seen, at once and with all its tries; completed
-    where it was."""
+    """Queued at once under a number Dagster has not seen, with all attempts; or completed as
+    before."""
     run_store.claim(id, "run-1", 1)
     assert run_store.release(id, "run-1") is TranscriptionStatus.QUEUED
     due = request_store.due(10)
@@ -305,7 +303,7 @@ def test_a_run_that_made_some_assets_gives_it_back(
 def test_only_silent_runs_are_settled(
     request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
-    """A run silent for 61 s is lost and tried again; one silent for 50 s is not."""
+    """A run silent for 61 s is lost and retried; one silent for 50 s is not."""
     run_store.claim(id, "run-1", 1)
     silence(database_server, id, 50)
     assert settle_silent(request_store.postgres, 60, 4) == []
@@ -319,7 +317,7 @@ def test_only_silent_runs_are_settled(
 def test_two_reconcilers_settle_a_run_once(
     request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
-    """Eight at once: one finds it."""
+    """Of eight at once, one settles it."""
     run_store.claim(id, "run-1", 1)
     silence(database_server, id, 61)
     with ThreadPoolExecutor(8) as threads:
@@ -332,7 +330,8 @@ def test_two_reconcilers_settle_a_run_once(
 def test_a_run_that_ended_is_settled_once(
     request_store: RequestStore, run_store: RunStore, id: str
 ):
-    """What a dead run left running is failed; what it finished, or never had, is left alone."""
+    """A transcription that a dead run left running is failed; finished and other ones do not
+    change."""
     run_store.claim(id, "run-1", 1)
     assert settle_run(request_store.postgres, "run-9", "run_failed", "It died.", True, 4) is None
     assert (
@@ -376,7 +375,7 @@ def test_a_transcript_without_speech_is_a_transcript(
 def test_nothing_is_completed_without_a_document(
     request_store: RequestStore, run_store: RunStore, id: str
 ):
-    """A run that says so before it stored one is refused, and the row stays its own."""
+    """A run that completes before it stored a document is refused, and keeps the claim."""
     from ytcaption.domain.errors import StorageError
 
     run_store.claim(id, "run-1", 1)
@@ -388,7 +387,7 @@ def test_nothing_is_completed_without_a_document(
 def test_storing_again_replaces_the_segments(
     request_store: RequestStore, run_store: RunStore, id: str
 ):
-    """However many there were before; any text that a model can write is kept, but NUL."""
+    """However many there were; all text is stored that a model can write, except NUL."""
     run_store.claim(id, "run-1", 1)
     for texts in (("a", "b", "c"), ("tab\tline\nback\\slash 日本語 \\N", "nul\x00")):
         transcript = make_transcript(id, texts)
@@ -400,7 +399,7 @@ def test_storing_again_replaces_the_segments(
 def test_two_runs_and_two_requests_of_one_media_do_not_deadlock(
     request_store: RequestStore, run_store: RunStore
 ):
-    """Rows are locked in one order by all."""
+    """All of them lock rows in the same order."""
     options = [TranscriptionOptions(model) for model in ("base", "tiny", "small", "medium")]
     ids = [request_store.submit(SOURCE, option).transcription.id for option in options]
     for number, id in enumerate(ids):

@@ -1,4 +1,4 @@
-"""Asking, reading, waiting and canceling, on every Postgres that is here."""
+"""Requests, reads, waits and cancels, on every Postgres available."""
 
 import threading
 import time
@@ -88,8 +88,8 @@ def test_equal_requests_share_a_transcription(request_store: RequestStore):
 def test_eight_at_once_make_one_transcription(
     request_store: RequestStore, database_server: DatabaseServer
 ):
-    """Eight submitters of the same request, each on its own connection: one transcription, eight
-    requests, one of them its creator."""
+    """Eight submit the same request, each on its own connection: one transcription, eight requests,
+    one of them its creator."""
     barrier = threading.Barrier(8)
 
     def submit(_: int):
@@ -116,7 +116,7 @@ def test_other_options_are_another_transcription(request_store: RequestStore):
 def test_an_id_with_other_options_is_never_shared(
     request_store: RequestStore, database_server: DatabaseServer
 ):
-    """Were two sets of options to meet in one id, nobody is served another's text."""
+    """If two sets of options had the same id, no requester would get the other's text."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
     with psycopg.connect(database_server.superuser_url) as connection:
         connection.execute(
@@ -128,13 +128,13 @@ def test_an_id_with_other_options_is_never_shared(
 
 
 def test_known_facts_of_a_media_stay(request_store: RequestStore):
-    """A later request that knows less takes nothing away."""
+    """A later request with less information removes nothing."""
     request_store.submit(UPLOAD, OPTIONS)
     request_store.submit(MediaSource("upload-abc", "upload"), OPTIONS)
     assert get_media(request_store.postgres, "upload-abc").title == "talk.mp3"
 
 
-def test_a_strangers_text_is_stored_as_far_as_it_can_be(request_store: RequestStore):
+def test_untrusted_text_is_stored_as_far_as_possible(request_store: RequestStore):
     """A title with a NUL and half a surrogate pair is stored without the first, with a mark for the
     second."""
     source = MediaSource("upload-abc", "upload", title="a\x00b\ud83d🎬")
@@ -142,7 +142,7 @@ def test_a_strangers_text_is_stored_as_far_as_it_can_be(request_store: RequestSt
     assert get_media(request_store.postgres, "upload-abc").title == "ab?🎬"
 
 
-def test_what_is_completed_is_shared(request_store: RequestStore):
+def test_a_completed_one_is_shared(request_store: RequestStore):
     """A request for a completed transcription queues nothing."""
     id = completed(request_store, SOURCE, OPTIONS)
     submission = request_store.submit(SOURCE, OPTIONS)
@@ -153,11 +153,10 @@ def test_what_is_completed_is_shared(request_store: RequestStore):
 
 
 @pytest.mark.parametrize("end", ["failed", "canceled"])
-def test_what_came_to_nothing_is_queued_again(
+def test_a_failed_or_canceled_one_is_queued_again(
     request_store: RequestStore, run_store: RunStore, end: str
 ):
-    """A request for a failed or canceled transcription begins a new series of attempts, with
-    numbers that Dagster has not seen."""
+    """With a new series of attempts, under numbers Dagster has not seen."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
     run_store.claim(id, "run-1", 1)
     if end == "failed":
@@ -172,8 +171,8 @@ def test_what_came_to_nothing_is_queued_again(
     assert (row.error_code, row.run_id) == (None, None)
 
 
-def test_force_makes_a_completed_one_anew(request_store: RequestStore):
-    """Its document and its media's audio are forgotten, so that both are made again."""
+def test_force_makes_a_completed_one_again(request_store: RequestStore):
+    """Its document and its media's audio are discarded, so that both are made again."""
     id = completed(request_store, SOURCE, OPTIONS)
     submission = request_store.submit(SOURCE, OPTIONS, force=True)
     row = submission.transcription
@@ -185,14 +184,14 @@ def test_force_makes_a_completed_one_anew(request_store: RequestStore):
 
 
 def test_force_keeps_an_uploads_audio(request_store: RequestStore):
-    """Nobody can fetch it again."""
+    """It cannot be downloaded again."""
     completed(request_store, UPLOAD, OPTIONS)
     request_store.submit(UPLOAD, OPTIONS, force=True)
     assert get_media(request_store.postgres, UPLOAD.media_id).audio == AUDIO
 
 
-def test_force_waits_for_a_run(request_store: RequestStore, run_store: RunStore):
-    """What a run works on is not pulled from under it."""
+def test_force_is_refused_while_a_run_works(request_store: RequestStore, run_store: RunStore):
+    """A running transcription is not reset."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
     run_store.claim(id, "run-1", 1)
     with pytest.raises(TranscriptionBusy):
@@ -201,7 +200,7 @@ def test_force_waits_for_a_run(request_store: RequestStore, run_store: RunStore)
 
 
 def test_interactive_comes_before_bulk_then_age(request_store: RequestStore):
-    """Asked for interactively, what waited as bulk moves up."""
+    """An interactive request moves a bulk transcription up."""
     ids = [
         request_store.submit(
             MediaSource(f"url-{name}", "direct", f"https://x.org/{name}"),
@@ -217,7 +216,7 @@ def test_interactive_comes_before_bulk_then_age(request_store: RequestStore):
 
 
 def test_unknown_ids_are_not_found(request_store: RequestStore, run_store: RunStore):
-    """Each reader and writer says so; many at once give those that are there."""
+    """Each read and write raises it; reading many returns those that exist."""
     for use in (
         lambda: get_transcription(request_store.postgres, "youtube-x.y"),
         lambda: request_store.cancel("youtube-x.y"),
@@ -233,7 +232,7 @@ def test_unknown_ids_are_not_found(request_store: RequestStore, run_store: RunSt
 
 
 def test_the_newest_come_first(request_store: RequestStore):
-    """`list_recent` is by age, and ends at its limit."""
+    """A page is ordered by age, and ends at its limit."""
     ids = [
         request_store.submit(MediaSource(f"url-{name}", "direct"), OPTIONS).transcription.id
         for name in "abc"
@@ -260,7 +259,7 @@ def test_a_late_commit_is_not_lost(request_store: RequestStore, database_server:
     assert {item.id for item in request_store.due(10)} == {fast_id, slow_id}
 
 
-def test_a_submit_wakes_who_waits(request_store: RequestStore):
+def test_a_submit_wakes_waiters(request_store: RequestStore):
     """Within 0.2 s of the commit."""
     woken: list[tuple[bool, float]] = []
 
@@ -279,7 +278,7 @@ def test_a_submit_wakes_who_waits(request_store: RequestStore):
 
 
 def test_waiting_ends_at_once_when_something_is_due(request_store: RequestStore):
-    """What was submitted before the wait began is not waited for."""
+    """A request from before the wait ends it at once."""
     request_store.submit(SOURCE, OPTIONS)
     began = time.monotonic()
     assert request_store.wait_for_work(20)
@@ -287,8 +286,8 @@ def test_waiting_ends_at_once_when_something_is_due(request_store: RequestStore)
     assert request_store.next_due_in_s() == 0
 
 
-def test_what_is_known_is_not_waited_for(request_store: RequestStore):
-    """Its next attempt is, and every other."""
+def test_known_run_keys_do_not_end_a_wait(request_store: RequestStore):
+    """The next attempt does, and so does every other transcription."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
     known = [run_key(id, 1)]
     assert not request_store.wait_for_work(0.1, known=known)
@@ -299,7 +298,7 @@ def test_what_is_known_is_not_waited_for(request_store: RequestStore):
 
 
 def test_waiting_ends_without_work(request_store: RequestStore, run_store: RunStore):
-    """After the given time, or when a retry comes due, whichever is first."""
+    """After the given time, or when a retry is due, whichever is first."""
     assert request_store.next_due_in_s() is None
     assert not request_store.wait_for_work(0.1)
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
@@ -314,7 +313,7 @@ def test_waiting_ends_without_work(request_store: RequestStore, run_store: RunSt
     assert [item.attempt for item in request_store.due(10)] == [2]
 
 
-def test_what_waits_is_canceled(request_store: RequestStore):
+def test_a_queued_one_is_canceled(request_store: RequestStore):
     """It is due no more; canceling again changes nothing."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
     assert request_store.cancel(id).status is TranscriptionStatus.CANCELED
@@ -324,7 +323,7 @@ def test_what_waits_is_canceled(request_store: RequestStore):
     assert types.count("Canceled") == 1
 
 
-def test_what_is_completed_is_not_canceled(request_store: RequestStore):
+def test_a_completed_one_is_not_canceled(request_store: RequestStore):
     """A result stays a result."""
     id = completed(request_store, SOURCE, OPTIONS)
     assert request_store.cancel(id).status is TranscriptionStatus.COMPLETED
@@ -363,7 +362,7 @@ def test_events_are_append_only(
 
 
 def test_state_and_event_change_together(request_store: RequestStore, postgres: Postgres):
-    """Where the event cannot be written, the state does not change either."""
+    """If the event cannot be written, the state does not change either."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
     with postgres.transaction() as connection:
         before = connection.execute("select count(*) from ytcaption.event").fetchone()
@@ -375,8 +374,8 @@ def test_state_and_event_change_together(request_store: RequestStore, postgres: 
         assert connection.execute("select count(*) from ytcaption.event").fetchone() == before
 
 
-def test_known_info_comes_back_whole(request_store: RequestStore):
-    """Chapters, dates and sizes are read as they were stored."""
+def test_media_info_is_read_as_written(request_store: RequestStore):
+    """Chapters, dates and sizes included."""
     completed(request_store, SOURCE, OPTIONS)
     media = get_media(request_store.postgres, SOURCE.media_id)
     assert (media.info, media.audio) == (INFO, AUDIO)

@@ -1,4 +1,4 @@
-"""Many requests in one transaction, whose they are, and what reads of them tell."""
+"""Many requests in one transaction, their owners, and who may read them."""
 
 import hashlib
 import threading
@@ -29,12 +29,12 @@ def source(name: str) -> MediaSource:
 
 
 def requests(*names: str) -> list[TranscriptionRequest]:
-    """One a name."""
+    """One request per name."""
     return [TranscriptionRequest(source(name), OPTIONS) for name in names]
 
 
-def test_owners_see_what_they_have_asked_for(request_store: RequestStore):
-    """And nobody else's; an owner of None is everybody."""
+def test_owners_see_their_own_requests_only(request_store: RequestStore):
+    """An owner of None sees all."""
     id = request_store.submit(source("a"), OPTIONS, owner=ANNA.owner).transcription.id
 
     assert get_transcription(request_store.postgres, id, ANNA.owner) == get_transcription(
@@ -57,8 +57,8 @@ def test_owners_see_what_they_have_asked_for(request_store: RequestStore):
         get_transcription(request_store.postgres, id, ANNA.owner)
 
 
-def test_what_was_erased_is_told_until_it_is_asked_for_again(request_store: RequestStore):
-    """A tombstone answers in the row's place, and goes when the row is back."""
+def test_an_erased_one_is_reported_until_it_is_requested_again(request_store: RequestStore):
+    """A tombstone answers for the row, and is deleted when the row exists again."""
     id = request_store.submit(source("a"), OPTIONS).transcription.id
     with request_store.postgres.transaction() as connection:
         connection.execute("delete from ytcaption.transcription where id = %s", (id,))
@@ -77,7 +77,7 @@ def test_what_was_erased_is_told_until_it_is_asked_for_again(request_store: Requ
 
 
 def test_many_are_answered_in_their_order(request_store: RequestStore):
-    """Refusals stay in their places, and equal ones share a transcription."""
+    """Refusals keep their positions, and equal requests share a transcription."""
     no = Refusal("invalid_url", "This is no link.")
     asked = [*requests("b", "a"), no, *requests("b")]
 
@@ -90,8 +90,8 @@ def test_many_are_answered_in_their_order(request_store: RequestStore):
     assert len({each.request_id for each in taken}) == 3
 
 
-def test_one_that_cannot_be_shared_spoils_nothing(request_store: RequestStore):
-    """Its refusal stands in its place; the others are kept."""
+def test_one_refusal_does_not_affect_the_others(request_store: RequestStore):
+    """It is in its position; the others are stored."""
     request_store.submit(source("a"), OPTIONS)
     with request_store.postgres.transaction() as connection:
         connection.execute('update ytcaption.transcription set options = \'{"model": "tiny"}\'')
@@ -105,7 +105,7 @@ def test_one_that_cannot_be_shared_spoils_nothing(request_store: RequestStore):
 
 
 def test_batches_of_the_same_media_do_not_block_each_other(request_store: RequestStore):
-    """Eight at once, each in another order: all are taken, none is lost."""
+    """Eight at once, each in another order: all are stored."""
     names = [f"n{number:02d}" for number in range(40)]
     barrier = threading.Barrier(8)
 
@@ -122,8 +122,8 @@ def test_batches_of_the_same_media_do_not_block_each_other(request_store: Reques
     assert len(transcription_page(request_store.postgres, limit=200)) == 40
 
 
-def test_the_trace_is_of_who_queued_it(request_store: RequestStore):
-    """A request that only shares leaves it; one that queues it anew brings its own."""
+def test_the_trace_is_that_of_the_queueing_request(request_store: RequestStore):
+    """A request that only shares leaves it; one that queues it again brings its own."""
     first, second = ("00-" + digit * 32 + "-" + digit * 16 + "-01" for digit in "12")
     id = request_store.submit(source("a"), OPTIONS, traceparent=first).transcription.id
     request_store.submit(source("a"), OPTIONS, traceparent=second)
@@ -139,8 +139,8 @@ def test_the_trace_is_of_who_queued_it(request_store: RequestStore):
     assert stored() == second
 
 
-def test_a_key_is_kept_with_the_work_or_not_at_all(request_store: RequestStore):
-    """Whatever fails, both are gone."""
+def test_a_key_is_stored_with_the_work_or_not_at_all(request_store: RequestStore):
+    """A failure rolls both back."""
     request_store.submit(source("a"), OPTIONS, idempotency=KEY)
     with pytest.raises(IdempotencyMismatch):
         request_store.submit(source("b"), OPTIONS, idempotency=IdempotencyKey(KEY.key, "cd" * 32))
@@ -157,7 +157,7 @@ def test_a_key_is_kept_with_the_work_or_not_at_all(request_store: RequestStore):
 
 
 def test_a_repeated_answer_says_so(request_store: RequestStore, run_store: RunStore):
-    """It is the first one, also of many, with what was refused then."""
+    """It is the first answer, also of many requests, with the refusals."""
     asked = [*requests("a"), Refusal("invalid_url", "No link.", [{"pointer": "#/items/1"}])]
     first = request_store.submit_many(asked, idempotency=KEY)
     id = first[0].transcription.id if isinstance(first[0], Submission) else ""
@@ -173,8 +173,8 @@ def test_a_repeated_answer_says_so(request_store: RequestStore, run_store: RunSt
     assert again[1] == asked[1]
 
 
-def test_pages_begin_where_the_one_before_ended(request_store: RequestStore):
-    """Also between those of one transaction, whose times are equal."""
+def test_pages_continue_after_the_last_one(request_store: RequestStore):
+    """Also within one transaction, whose times are equal."""
     request_store.submit_many(requests(*(f"n{number}" for number in range(7))))
     found: list[str] = []
     after = None

@@ -1,4 +1,4 @@
-"""What is heard beside captions that people made, through the whole job."""
+"""Accuracy by captions that people made, through the whole job."""
 
 from dataclasses import replace
 from functools import partial
@@ -48,8 +48,8 @@ def numbers(result) -> dict:
 
 
 def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaServer):
-    """With `never` the audio is heard; the captions are fetched once, and measure every version of
-    the media from then on, in the check, in Postgres and in the lake."""
+    """With `never` the audio is transcribed; the captions are downloaded once and measure every
+    later version of the media, in the check, in Postgres and in the lake."""
     url = serve_stream(media_server, {"en": WHOLE})
     key = graph.submit(url, NEVER)
     result = graph.run(key, attempt=1)
@@ -75,10 +75,10 @@ def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaS
     assert report.is_sound
 
 
-def test_a_transcription_made_of_captions_measures_those_that_were_heard(
+def test_a_transcription_made_of_captions_measures_those_made_of_audio(
     graph: Graph, media_server: MediaServer
 ):
-    """Whichever comes first. The row of the one that was heard is repaired like all others."""
+    """Whichever comes first. Its row in the lake is repaired like all others."""
     url = serve_stream(media_server, {"en": TRACK})  # half of what is said
     heard = graph.submit(url, NEVER)
     assert graph.run(heard).success
@@ -115,8 +115,9 @@ def test_a_transcription_made_of_captions_measures_those_that_were_heard(
     assert {id for id, _ in catalog.query(ids).rows} == {heard, again}
 
 
-def test_captions_that_cannot_be_had_fail_nothing(graph: Graph, media_server: MediaServer):
-    """A track that is listed and not there: the audio is heard, and nothing is measured."""
+def test_missing_captions_fail_nothing(graph: Graph, media_server: MediaServer):
+    """A track is listed and cannot be downloaded: the audio is transcribed, and nothing is
+    measured."""
     result = graph.run(graph.submit(serve_stream(media_server, {"en": None}), NEVER))
     assert result.success and check(result).passed
     assert numbers(result) == {"compared": 0, "wer_limit": 0.3}
@@ -124,7 +125,7 @@ def test_captions_that_cannot_be_had_fail_nothing(graph: Graph, media_server: Me
     assert catalog.query("from caption_accuracy").rows == []
 
 
-def test_erasing_the_media_takes_them_along(graph: Graph, media_server: MediaServer, dagster_home):
+def test_erasing_the_media_erases_them(graph: Graph, media_server: MediaServer, dagster_home):
     """The track, the numbers and the lake's row."""
     key = graph.submit(serve_stream(media_server, {"en": WHOLE}), NEVER)
     assert graph.run(key).success

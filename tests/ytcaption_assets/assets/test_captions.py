@@ -23,7 +23,7 @@ pytestmark = pytest.mark.model
 
 
 class NoModel:
-    """In the place of the transcriber: whoever asks it fails."""
+    """A transcriber that fails when it is used."""
 
 
 def left(graph: Graph) -> list:
@@ -32,7 +32,7 @@ def left(graph: Graph) -> list:
 
 
 def test_captions_become_the_transcript_without_a_model(graph: Graph, media_server: MediaServer):
-    """Document, rows, lake, checks and history are there; the audio and the model are not."""
+    """Document, rows, lake, checks and history exist; audio and model are not used."""
     key = graph.submit(serve_stream(media_server, {"en": TRACK}))
     result = graph.run(key, attempt=1, resources={"transcriber": NoModel()})
     assert result.success
@@ -61,9 +61,9 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
     assert left(graph) == []
 
 
-def test_never_has_the_audio_heard(graph: Graph, media_server: MediaServer):
-    """The same media with `never` is another transcription, made from the audio; what was known of
-    its captions still is, and whoever wants them gets them."""
+def test_never_transcribes_the_audio(graph: Graph, media_server: MediaServer):
+    """The same media with `never` is another transcription, made of the audio; the known captions
+    stay known, and other options still use them."""
     url = serve_stream(media_server, {"en": TRACK})
     assert graph.run(graph.submit(url), resources={"transcriber": NoModel()}).success
     never = graph.submit(url, replace(TINY, captions="never"))
@@ -81,8 +81,10 @@ def test_never_has_the_audio_heard(graph: Graph, media_server: MediaServer):
     )
 
 
-def test_whoever_insists_has_the_source_asked(graph: Graph, media_server: MediaServer):
-    """Audio that is stored is heard where nobody knows of captions, unless more is asked for."""
+def test_captions_that_are_demanded_are_requested_from_the_source(
+    graph: Graph, media_server: MediaServer
+):
+    """Stored audio without known captions is transcribed, unless the options demand captions."""
     url = serve_stream(media_server, {"en": TRACK})
     first = graph.submit(url, replace(TINY, captions="never"))
     assert graph.run(first).success
@@ -96,10 +98,11 @@ def test_whoever_insists_has_the_source_asked(graph: Graph, media_server: MediaS
     assert document(graph, insisting).provenance.source == "manual_captions"
 
 
-def test_without_captions_the_audio_is_heard_and_the_reason_kept(
+def test_without_captions_the_audio_is_transcribed_and_the_reason_stored(
     graph: Graph, media_server: MediaServer
 ):
-    """The second transcription of the media asks the source nothing: it is known to have none."""
+    """The second transcription of the media requests none from the source: it is known to have
+    none."""
     url = serve_stream(media_server, {"de": TRACK})
     key = graph.submit(url)
     assert graph.run(key).success
@@ -116,7 +119,7 @@ def test_without_captions_the_audio_is_heard_and_the_reason_kept(
 
 
 def test_only_captions_or_a_failure_of_its_own_code(graph: Graph, media_server: MediaServer):
-    """A link and an upload without captions fail, and nothing is tried again."""
+    """A link and an upload without captions fail without a retry."""
     only = replace(TINY, captions="only")
     media_id = upload_media_id("ab" * 32)
     upload = graph.store.submit(MediaSource(media_id, "upload", title="x"), only).transcription.id
@@ -127,8 +130,9 @@ def test_only_captions_or_a_failure_of_its_own_code(graph: Graph, media_server: 
         assert row.attempt == 1
 
 
-def test_what_is_left_of_a_lost_run_is_used(graph: Graph, media_server: MediaServer):
-    """The captions were fetched and the text was not made: the next run asks the source nothing."""
+def test_captions_of_a_lost_run_are_used(graph: Graph, media_server: MediaServer):
+    """They were downloaded and the transcript was not made: the next run requests nothing from the
+    source."""
     key = graph.submit(serve_stream(media_server, {"en": TRACK}))
     lost = graph.run(key, attempt=1, selection=["audio_download"])
     settle_run(graph.store.postgres, lost.run_id, "run_lost", "It is gone.", True, 4)

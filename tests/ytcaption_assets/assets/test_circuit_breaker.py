@@ -18,11 +18,11 @@ from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 DOWNLOAD = ["audio_download"]
 
 
-def test_after_five_refusals_a_site_is_asked_no_more_until_one_may_try(
+def test_after_five_refusals_the_breaker_opens_until_a_probe(
     clock: Clock, graph: Graph, media_server: MediaServer
 ):
-    """The sixth run does not reach it and costs no try; a minute later one does, and all is well.
-    What has its audio here already is not held up."""
+    """The sixth run does not reach the site and costs no attempt; a minute later one does, and
+    succeeds. Transcriptions whose audio is stored are not delayed."""
 
     def run(key: str) -> str | None:
         graph.run(
@@ -75,10 +75,10 @@ def test_retry_after_is_heeded(graph: Graph, media_server: MediaServer, form: st
     "path",
     ["status/500/a.flac?retry_after=90", "stall/jfk.flac?after=9000", "cut/jfk.flac?after=1"],
 )
-def test_a_site_in_trouble_is_tried_again(
+def test_a_failing_site_is_tried_again(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch, path: str
 ):
-    """What yt-dlp itself has tried in vain counts once; its word of when to come back is kept."""
+    """Retries within yt-dlp count once; the site's Retry-After is kept."""
     impatient = downloader(socket_timeout_s=0.5)
     monkeypatch.setattr(Downloader, "from_settings", lambda settings: impatient)
     key = graph.submit(media_server.url("") + path)

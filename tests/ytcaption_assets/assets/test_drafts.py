@@ -1,4 +1,4 @@
-"""What the model hears is seen while it decodes."""
+"""Drafts are visible while the model decodes."""
 
 import time
 from typing import ClassVar
@@ -33,12 +33,12 @@ def drafts(store: RequestStore, id: str) -> list[Draft]:
 
 
 class Onlooker(WhisperTranscriber):
-    """The model; when all is decoded, but before anything is stored, somebody looks."""
+    """The model; after decoding and before anything is stored, the drafts are read."""
 
     def transcribe(
         self, waveform, options, on_progress, on_segment=None, checkpoint=None
     ) -> Recognition:
-        """As the model does it."""
+        """As the model does."""
         result = super().transcribe(waveform, options, on_progress, on_segment, checkpoint)
         deadline = time.monotonic() + 20
         while len(seen := self.look()) < len(result.segments):
@@ -64,7 +64,8 @@ def onlooker(graph: Graph) -> Onlooker:
 def test_drafts_are_the_text_before_it_is_stored(
     graph: Graph, media_server: MediaServer, onlooker: Onlooker
 ):
-    """Each segment is seen before the end, as it stays; afterwards only the text is there."""
+    """Each segment is visible before the end and does not change; afterwards only the text
+    exists."""
     key = graph.submit(media_server.url("jfk.flac"))
     Onlooker.look = staticmethod(lambda: drafts(graph.store, key))
     assert graph.run(key, attempt=1, resources={"transcriber": onlooker}).success
@@ -89,8 +90,8 @@ def test_an_attempt_that_fails_leaves_no_draft(
     assert drafts(graph.store, key) == []
 
 
-def test_a_claim_voids_what_a_dead_run_left(graph: Graph, media_server: MediaServer):
-    """Rows of an earlier attempt that nobody could take away are gone with the next claim."""
+def test_a_claim_deletes_drafts_of_a_dead_run(graph: Graph, media_server: MediaServer):
+    """Rows of an earlier attempt are deleted by the next claim."""
     key = graph.submit(media_server.url("jfk.flac"))
     with graph.store.postgres.transaction() as connection:
         connection.execute(
@@ -100,12 +101,11 @@ def test_a_claim_voids_what_a_dead_run_left(graph: Graph, media_server: MediaSer
     assert drafts(graph.store, key) == []
 
 
-def test_who_watches_reads_the_text_while_the_model_works(
+def test_watchers_read_the_text_while_the_model_works(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
     """A whole run, seen through the API: each segment of the result once, most of them before the
-    text is stored. By the engine that hears one window after the other: the other one hears this
-    minute at once."""
+    text is stored. With the sequential engine: the batched one decodes this minute at once."""
     graph.settings = graph.settings.model_copy(update={"engine": "sequential"})
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     key = graph.submit(media_server.url("sonnet-en.mp3"))

@@ -1,4 +1,4 @@
-"""What a real run leaves in the history."""
+"""Events of a real run."""
 
 import dagster as dg
 import pytest
@@ -18,8 +18,8 @@ TRACE = {TRACE_TAG: f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
 
 
 class Hurried(Transcriber):
-    """A clock put forward: two hours are heard at once, and every second of them is reported. Then
-    it fails, as if the connection to its worker had broken."""
+    """Transcribes two hours at once and reports every second. Then it fails, as if the connection
+    to its worker had broken."""
 
     def transcribe(
         self, waveform, options, on_progress, on_segment=None, checkpoint=None
@@ -34,10 +34,8 @@ class Hurried(Transcriber):
         raise AssertionError("described after a failure")
 
 
-def test_a_run_tells_what_it_does_in_the_trace_of_its_request(
-    graph: Graph, media_server: MediaServer
-):
-    """From the claim to the end; the row follows from it."""
+def test_a_runs_events_are_in_the_trace_of_its_request(graph: Graph, media_server: MediaServer):
+    """From the claim to the end; the row follows from them."""
     url = media_server.url("jfk.flac")
     key = graph.submit(url, traceparent=TRACE[TRACE_TAG])
     result = graph.run(key, attempt=1, tags=TRACE)

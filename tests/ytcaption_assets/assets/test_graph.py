@@ -44,7 +44,7 @@ def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict:
 
 
 def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: MediaServer):
-    """Downloaded, heard, stored and queryable, in a folder and in S3."""
+    """Downloaded, transcribed, stored and queryable, in a folder and in S3."""
     graph = graph_on_both
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key, attempt=1)
@@ -64,8 +64,8 @@ def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: Med
     assert words == [(len(transcript.words),)]
 
 
-def test_what_people_look_at_is_in_the_metadata(graph: Graph, media_server: MediaServer):
-    """Title as a link, numbers, captions' beginning, waveform, five checks that passed."""
+def test_the_metadata(graph: Graph, media_server: MediaServer):
+    """Title as a link, numbers, first captions, waveform, five checks that passed."""
     result = graph.run(graph.submit(media_server.url("jfk.flac")))
     audio, heard = metadata(result, "audio_download"), metadata(result, "transcription")
     assert audio["codec"] == "flac" and audio["title"].startswith("[jfk](<http")
@@ -109,7 +109,7 @@ def test_the_lake_is_opened_while_the_model_works(
 
 
 def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
-    """A second transcription of the same media, with other options, fetches nothing."""
+    """A second transcription of the same media, with other options, downloads nothing."""
     url = media_server.url("jfk.flac")
     assert graph.run(graph.submit(url)).success
     sent = media_server.bytes_sent("/jfk.flac")
@@ -119,8 +119,8 @@ def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
     assert metadata(second, "audio_download")["downloaded"] is False
 
 
-def test_what_a_killed_run_left_of_its_download_is_cleared(graph: Graph, media_server: MediaServer):
-    """It stored the audio and died before it tidied up: the next run does."""
+def test_the_download_folder_of_a_killed_run_is_cleared(graph: Graph, media_server: MediaServer):
+    """It stored the audio and died before it cleared the folder: the next run does."""
     url = media_server.url("jfk.flac")
     key = graph.submit(url)
     assert graph.run(key, selection=["audio_download"]).success
@@ -137,7 +137,7 @@ def test_what_a_killed_run_left_of_its_download_is_cleared(graph: Graph, media_s
 
 
 def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaServer):
-    """The rows are there once, the document is the same, the model is not asked again."""
+    """The rows exist once, the document is the same, the model is not used again."""
     key = graph.submit(media_server.url("jfk.flac"))
     assert graph.run(key).success
     before = get_transcription(graph.store.postgres, key)
@@ -151,8 +151,8 @@ def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaSe
     assert counts["transcripts"] == 1 and counts["words"] == before.word_count
 
 
-def test_force_does_all_of_it_anew(graph: Graph, media_server: MediaServer):
-    """Fetched and heard again; the rows are still there once."""
+def test_force_does_all_of_it_again(graph: Graph, media_server: MediaServer):
+    """Downloaded and transcribed again; the rows still exist once."""
     url = media_server.url("jfk.flac")
     key = graph.submit(url)
     assert graph.run(key).success
@@ -166,7 +166,7 @@ def test_force_does_all_of_it_anew(graph: Graph, media_server: MediaServer):
 
 @pytest.mark.parametrize("name", ["silence-room.flac", "noise-white-20s.flac"])
 def test_a_file_without_speech_completes_empty(graph: Graph, media_server: MediaServer, name):
-    """No invented text; it says that nobody speaks."""
+    """No invented text; the metadata say that there is no speech."""
     key = graph.submit(media_server.url(name))
     result = graph.run(key)
     assert result.success
@@ -190,7 +190,7 @@ def test_a_file_without_speech_completes_empty(graph: Graph, media_server: Media
     ],
 )
 def test_bad_media_fails_with_its_cause(graph: Graph, media_server: MediaServer, path, code):
-    """One attempt, a stable code and a sentence; nothing of it is stored as a transcript."""
+    """One attempt, a stable code and a message; no transcript is stored."""
     key = graph.submit(media_server.url(path))
     result = graph.run(key)
     assert not result.success
@@ -201,7 +201,7 @@ def test_bad_media_fails_with_its_cause(graph: Graph, media_server: MediaServer,
     assert TranscriptCatalog.from_settings(graph.settings).transcript_ids() == set()
 
 
-def test_an_upload_is_taken_from_the_store(graph: Graph):
+def test_an_upload_is_read_from_the_store(graph: Graph):
     """A local file needs no download; text under an audio name fails as what it is."""
     for name, status, code in (
         ("jfk.flac", TranscriptionStatus.COMPLETED, None),
@@ -217,7 +217,7 @@ def test_an_upload_is_taken_from_the_store(graph: Graph):
         assert (row.status, row.error_code) == (status, code)
 
 
-def test_a_passing_trouble_is_tried_again(graph: Graph, media_server: MediaServer):
+def test_a_temporary_failure_is_retried(graph: Graph, media_server: MediaServer):
     """A 503 queues the next attempt, which completes."""
     key = graph.submit(media_server.url("status/503/jfk.flac", times=3))
     assert not graph.run(key, attempt=1).success

@@ -14,11 +14,11 @@ DOWNLOAD = ["audio_download"]
 SIZE = 196_348
 
 
-def test_a_run_notes_what_it_took_and_the_next_bulk_one_waits(
+def test_a_run_records_its_usage_and_the_next_bulk_one_waits(
     environment, graph: Graph, media_server: MediaServer
 ):
-    """It asks nothing of the site, fails nothing and loses no try; an interactive one goes on, and
-    its bytes count, too."""
+    """It requests nothing from the site, fails nothing and keeps its attempts; an interactive one
+    goes on, and its bytes count, too."""
     environment.setenv("YTCAPTION_BULK_PAUSE_S", "600")
     first, second = (
         graph.submit(media_server.url("jfk.flac", n=number), priority="bulk") for number in range(2)
@@ -45,7 +45,7 @@ def test_a_run_notes_what_it_took_and_the_next_bulk_one_waits(
 def test_cookies_that_others_may_read_stop_the_download(
     environment, graph: Graph, media_server: MediaServer, tmp_path: Path
 ):
-    """Before anything is asked; the requester hears which setting it is, not where the file is."""
+    """Before any request; the requester reads which setting it is, not where the file is."""
     cookies = tmp_path / "cookies.txt"
     cookies.write_text("# Netscape HTTP Cookie File\n")
     cookies.chmod(0o644)

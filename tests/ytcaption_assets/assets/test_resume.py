@@ -1,4 +1,4 @@
-"""A run that is killed is gone on with by the next attempt, where it was."""
+"""The next attempt continues where a killed run stopped."""
 
 import io
 import os
@@ -67,11 +67,11 @@ def document(graph: Graph, key: str) -> Transcript:
     return Transcript.from_json(graph.objects.read_bytes(document_key(key)))
 
 
-def test_a_killed_run_is_gone_on_with(
+def test_a_killed_run_is_continued(
     graph: Graph, media_server: MediaServer, recording: bytes, tmp_path: Path
 ):
-    """kill -9 after the first speaker: the next attempt hears the second alone, and its document is
-    that of a run that nobody killed."""
+    """kill -9 after the first speaker: the next attempt transcribes the second alone, and its
+    document equals that of a run that was not killed."""
     url = media_server.serve("two.wav", recording)
     key = graph.submit(url)
     run = subprocess.Popen(

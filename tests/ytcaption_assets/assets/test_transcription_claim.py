@@ -20,12 +20,12 @@ from ytcaption.domain.transcripts.transcript import Recognition
 
 
 class Meddler(Transcriber):
-    """A fault injected: something happens to the transcription while the model works."""
+    """Injects a fault: something happens to the transcription while the model works."""
 
     def transcribe(
         self, waveform, options, on_progress, on_segment=None, checkpoint=None
     ) -> Recognition:
-        """Calls the meddling, then reports progress, as the model would."""
+        """Does the meddling, then reports progress, as the model would."""
         type(self).meddle()
         on_progress(1.0, 11.0)
         return Recognition("en", 1.0, 11.0, 0.0, (), ())
@@ -38,12 +38,12 @@ class Meddler(Transcriber):
 
 
 class Patient(Meddler):
-    """Works on for half a minute unless it is told to stop."""
+    """Works for half a minute unless it is stopped."""
 
     def transcribe(
         self, waveform, options, on_progress, on_segment=None, checkpoint=None
     ) -> Recognition:
-        """Asks twenty times a second whether it is to go on."""
+        """Does the meddling, then reports progress, as the model would."""
         type(self).meddle()
         for _ in range(600):
             on_progress(1.0, 11.0)
@@ -53,7 +53,7 @@ class Patient(Meddler):
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch):
-    """Every progress is reported."""
+    """Report every progress."""
     monkeypatch.setattr(run_claim, "PROGRESS_S", 0.0)
 
 
@@ -68,10 +68,10 @@ def test_a_canceled_run_publishes_nothing(graph: Graph, media_server: MediaServe
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
 
 
-def test_a_run_hears_of_its_cancel_within_seconds(
+def test_a_run_notices_its_cancel_within_seconds(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Also where it has nothing to write; it ends as canceled, and its pool's slot is free."""
+    """Also if it has nothing to write; it ends as canceled, and its pool's slot is free."""
     key = graph.submit(media_server.url("jfk.flac"))
     graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
     monkeypatch.setattr(run_claim, "PROGRESS_S", 1_000.0)  # only heartbeats can hear it
@@ -93,7 +93,7 @@ def test_a_run_hears_of_its_cancel_within_seconds(
 def test_a_run_ends_itself_at_its_limit(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Failed for good; the slot is free, and what was half written is gone."""
+    """Failed without a retry; the slot is free, and partial files are removed."""
     monkeypatch.setenv("YTCAPTION_TRANSCRIPTION_TIMEOUT_S", "1")
     key = graph.submit(media_server.url("jfk.flac"))
     graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
@@ -115,7 +115,7 @@ def test_a_run_ends_itself_at_its_limit(
 
 
 def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server: MediaServer):
-    """A run by hand over what is completed, canceled: completed as before, the run canceled."""
+    """A run by hand on a completed one is canceled: completed as before, the run canceled."""
     url = media_server.url("jfk.flac")
     key = graph.submit(url)
     assert graph.run(key, attempt=1).success
@@ -130,7 +130,7 @@ def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("has_own_process", [True, False])
-def test_a_run_that_hears_nothing_ends_with_its_process(
+def test_a_run_that_ignores_signals_ends_with_its_process(
     graph: Graph,
     media_server: MediaServer,
     monkeypatch: pytest.MonkeyPatch,
@@ -164,7 +164,7 @@ def test_a_run_that_hears_nothing_ends_with_its_process(
 
 
 def test_a_run_that_was_taken_over_changes_nothing(graph: Graph, media_server: MediaServer):
-    """Its successor's row stays as it is."""
+    """Its successor's row does not change."""
     key = graph.submit(media_server.url("jfk.flac"))
 
     def take_over() -> None:
@@ -180,8 +180,8 @@ def test_a_run_that_was_taken_over_changes_nothing(graph: Graph, media_server: M
     assert row.document_key is None
 
 
-def test_an_unexpected_error_is_told_without_its_details(graph: Graph, media_server: MediaServer):
-    """A person reads a sentence; the trace is in the run's log."""
+def test_an_unexpected_error_is_reported_without_details(graph: Graph, media_server: MediaServer):
+    """People read a message; the trace is in the run's log."""
     key = graph.submit(media_server.url("jfk.flac"))
 
     def explode() -> None:
@@ -194,8 +194,8 @@ def test_an_unexpected_error_is_told_without_its_details(graph: Graph, media_ser
     assert row.error_message is not None and "secret" not in row.error_message
 
 
-def test_a_partition_that_nobody_asked_for_fails_clearly(graph: Graph):
-    """Made by hand in the UI, it has no request behind it."""
+def test_a_partition_without_a_request_fails_clearly(graph: Graph):
+    """It was added by hand in the UI."""
     key = "youtube-nobody.aaaaaaaaaaaaaaaaaaaaaaaaaa"
     result = graph.run(key)
     assert not result.success
@@ -203,7 +203,7 @@ def test_a_partition_that_nobody_asked_for_fails_clearly(graph: Graph):
     assert "There is no transcription" in failure.step_failure_data.error_display_string
 
 
-def test_a_run_of_some_assets_gives_the_transcription_back(graph: Graph, media_server: MediaServer):
+def test_a_run_of_some_assets_releases_the_transcription(graph: Graph, media_server: MediaServer):
     """Audio alone: the row is running until the status sensor releases it."""
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key, attempt=1, selection=["audio_download"])
@@ -222,10 +222,10 @@ def test_a_busy_transcription_is_not_started_twice(graph: Graph, media_server: M
     assert get_transcription(graph.store.postgres, key).run_id == "first"
 
 
-def test_a_run_that_waits_for_a_slot_beats_on(
+def test_a_run_that_waits_for_a_slot_sends_heartbeats(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Between two assets it is not silent, so nobody takes it for lost; then it goes on."""
+    """Between two assets it is not silent, so it does not count as lost; then it continues."""
     monkeypatch.setattr(run_claim, "HEARTBEAT_S", 0.1)
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key, attempt=1, selection=["audio_download"])
