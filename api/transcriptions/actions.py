@@ -9,7 +9,7 @@ from resources.maintenance.purge import Purged, PurgeFilter, purge
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
 from resources.telemetry.trace_context import current_traceparent
-from resources.transcriptions.actions import Effect, TranscriptionActions, set_keep
+from resources.transcriptions.actions import Effect, TranscriptionActions, set_pinned
 from resources.transcriptions.listing import TranscriptionDetail, transcription_detail
 from resources.transcriptions.quotas import limits_of
 from ytcaption.domain.caller import Caller
@@ -80,7 +80,7 @@ class CallerActions:
         Raises:
             TranscriptionNotFound, TranscriptionErased, DatabaseUnavailable.
         """
-        set_keep(self._postgres, id, caller.sees_only, keep)
+        set_pinned(self._postgres, id, caller.sees_only, keep)
         return transcription_detail(self._postgres, id, caller)
 
     def erase(self, caller: Caller, id: str, *, force: bool) -> None:

@@ -66,7 +66,7 @@ class Submitter:
             priority=request.priority,
             metadata=request.metadata,
             callback=request.callback,
-            keep=request.keep,
+            pinned=request.pinned,
             owner=caller.owner,
             traceparent=current_traceparent(),
             idempotency=idempotency,
@@ -158,5 +158,5 @@ class Submitter:
             asked.priority,
             metadata=asked.metadata,
             callback=callback,
-            keep=asked.keep,
+            pinned=asked.keep,
         )

@@ -120,7 +120,7 @@ class TranscriptionActions:
             return transcription_row(queued)
 
 
-def set_keep(postgres: Postgres, id: str, owner: str | None, keep: bool) -> None:
+def set_pinned(postgres: Postgres, id: str, owner: str | None, pinned: bool) -> None:
     """Set or clear the retention exemption in all of the owner's requests for a transcription. It
     stays exempt while another owner's request says so.
 
@@ -133,9 +133,9 @@ def set_keep(postgres: Postgres, id: str, owner: str | None, keep: bool) -> None
     with postgres.transaction() as connection:
         owned_row(connection, id, owner)
         connection.execute(
-            "update ytcaption.request set keep = %(keep)s where transcription_id = %(id)s "
-            "and (%(owner)s::text is null or owner = %(owner)s) and keep <> %(keep)s",
-            {"keep": keep, "id": id, "owner": owner},
+            "update ytcaption.request set keep = %(pinned)s where transcription_id = %(id)s "
+            "and (%(owner)s::text is null or owner = %(owner)s) and keep <> %(pinned)s",
+            {"pinned": pinned, "id": id, "owner": owner},
         )
 
 

@@ -170,7 +170,7 @@ def _request_values(number: int, applied: _Applied, row: DictRow) -> dict[str, A
         "queued_priority": row["priority"],
         "callback_url": request.callback.url if request.callback else None,
         "callback_include": request.callback.include if request.callback else None,
-        "keep": request.keep,
+        "keep": request.pinned,
     }
 
 

@@ -74,7 +74,7 @@ select transcription.*, {_MEDIA}, now() as read_at,
     exists (
         select from ytcaption.request where transcription_id = transcription.id and keep
             and (%(sees_only)s::text is null or owner = %(owner)s)
-    ) as keep,
+    ) as pinned,
     case when transcription.status = 'queued' then ({position}) end as queue_position,
     {WAITING_FOR} as waiting_for
 from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
@@ -96,7 +96,7 @@ class TranscriptionDetail:
 
     Attributes:
         metadata: of the caller's latest request for it.
-        keep: the caller has exempted it from retention; for a caller that sees everything:
+        pinned: the caller has exempted it from retention; for a caller that sees everything:
             any requester has.
         queue_position: from 1; counted up to `COUNTED`. None unless it is queued.
         read_at: time of the reading by the database's clock, like all other times.
@@ -106,7 +106,7 @@ class TranscriptionDetail:
     transcription: TranscriptionRow
     media: MediaRow
     metadata: dict[str, Any]
-    keep: bool
+    pinned: bool
     queue_position: int | None
     read_at: datetime
     waiting_for: Waiting | None = None
@@ -245,7 +245,7 @@ def _detail(row: Mapping[str, Any]) -> TranscriptionDetail:
         transcription=transcription_row(row),
         media=media_row({name: row[f"media__{name}"] for name in MEDIA_COLUMNS}),
         metadata=row["metadata"] or {},
-        keep=row["keep"],
+        pinned=row["pinned"],
         queue_position=row["queue_position"],
         read_at=row["read_at"],
         waiting_for=waiting_of(row["waiting_for"]),

@@ -123,7 +123,7 @@ class TranscriptionRequest:
     Attributes:
         force: download and transcribe again. An upload's audio is kept: it has no other source.
         metadata: JSON of the requester, stored with the request.
-        keep: exempt the transcription and its audio from retention.
+        pinned: exempt the transcription and its audio from retention.
     """
 
     source: MediaSource
@@ -132,7 +132,7 @@ class TranscriptionRequest:
     force: bool = False
     metadata: Mapping[str, Any] | None = None
     callback: Callback | None = None
-    keep: bool = False
+    pinned: bool = False
 
     @cached_property
     def id(self) -> str:

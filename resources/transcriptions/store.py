@@ -58,7 +58,7 @@ class RequestStore(dg.ConfigurableResource):
         force: bool = False,
         metadata: Mapping[str, Any] | None = None,
         callback: Callback | None = None,
-        keep: bool = False,
+        pinned: bool = False,
         owner: str = LOCAL_OWNER,
         traceparent: str | None = None,
         idempotency: IdempotencyKey | None = None,
@@ -71,7 +71,7 @@ class RequestStore(dg.ConfigurableResource):
             force: download and transcribe again. An upload's audio is kept: it has no other source.
             metadata: JSON of the requester, stored with the request.
             callback: URL that is notified when the transcription ends.
-            keep: exempt from retention.
+            pinned: exempt it from retention.
             owner: who requests it (`Caller.owner`).
             traceparent: W3C trace context for the run that this request queues.
             idempotency: a repeated key returns the first answer and adds nothing.
@@ -84,7 +84,7 @@ class RequestStore(dg.ConfigurableResource):
             QuotaExceeded: the owner has reached a limit.
             DatabaseUnavailable: nothing was stored; try again.
         """
-        request = TranscriptionRequest(source, options, priority, force, metadata, callback, keep)
+        request = TranscriptionRequest(source, options, priority, force, metadata, callback, pinned)
         with self.postgres.transaction() as connection:
             [answer] = _submit(connection, [request], owner, traceparent, idempotency, limits)
             if isinstance(answer, YtcaptionError):

@@ -8,7 +8,7 @@ import pytest
 from resources.maintenance.check import Finding, Installation, examine
 from resources.maintenance.retention import RETENTION
 from resources.object_store.store import audio_key, document_key, upload_key
-from resources.transcriptions.actions import set_keep
+from resources.transcriptions.actions import set_pinned
 from resources.transcriptions.reads import get_media, get_transcription
 from resources.transcriptions.segments import stored_segments
 from tests.resources.maintenance.installation import (  # noqa: F401 - fixtures
@@ -96,7 +96,7 @@ def test_old_transcripts_are_erased_only_if_configured(house: House):
 @pytest.mark.parametrize("code", ["audio_old", "transcript_old", "partition_old", "run_old"])
 def test_pinned_ones_are_never_too_old(house: House, code: str):
     """As long as one requester pins it, whatever the others set."""
-    id = house.here.completed(owner="one", keep=True)
+    id = house.here.completed(owner="one", pinned=True)
     house.here.store.submit(
         MEDIA, get_transcription(house.here.store.postgres, id).options, owner="other"
     )
@@ -104,9 +104,9 @@ def test_pinned_ones_are_never_too_old(house: House, code: str):
     house.instance.add_dynamic_partitions(PARTITIONS, [id])
     run = finished_run(house, id, days=1_000)
     days = dict.fromkeys(("audio_days", "transcript_days", "partition_days", "run_days"), 1.0)
-    set_keep(house.here.store.postgres, id, "other", False)
+    set_pinned(house.here.store.postgres, id, "other", False)
     assert applied(house, code, **days) == []
-    set_keep(house.here.store.postgres, id, "one", False)
+    set_pinned(house.here.store.postgres, id, "one", False)
     wanted = {"audio_old": MEDIA.media_id, "run_old": run.run_id}.get(code, id)
     assert applied(house, code, **days) == [wanted]
 

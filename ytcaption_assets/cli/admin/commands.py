@@ -138,11 +138,11 @@ def keep(
     off: Annotated[bool, typer.Option("--off", help="Let age take them again.")] = False,
 ) -> None:
     """Keeps transcriptions and their audio whatever their age, for all who asked for them."""
-    from resources.transcriptions.actions import set_keep
+    from resources.transcriptions.actions import set_pinned
 
     with opened_database() as (_, postgres):
         for id in ids:
-            set_keep(postgres, id, None, not off)
+            set_pinned(postgres, id, None, not off)
     _console().print(f"{len(ids):,} are {'no longer kept' if off else 'kept'}.")
 
 
