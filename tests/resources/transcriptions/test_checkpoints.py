@@ -96,7 +96,7 @@ def test_parts_of_an_outage_are_written_with_the_next(
         away.setattr("resources.postgres.connection._WAIT_S", 0.1)
         away.setattr("resources.postgres.connection._pool", _refuses)
         checkpoint.save(part(1))
-    assert "waits" in caplog.text
+    assert "not written yet" in caplog.text
     assert state(postgres, id) == [part(0)]
     checkpoint.save(part(2))
     assert state(postgres, id) == [part(0), part(1), part(2)]

@@ -211,7 +211,7 @@ def test_progress_is_a_heartbeat(
     run_store.claim(id, "run-1", 1)
     for beat in ("progress", "heartbeat", "audio_stored", "transcript_stored"):
         silence(database_server, id, 61)
-        WRITES[beat](request_store, id, "run-1")
+        WRITES[beat](run_store, id, "run-1")
         assert settle_silent(request_store.postgres, 60, 4) == [], beat
     assert get_transcription(request_store.postgres, id).stage == "download"
 

@@ -110,7 +110,7 @@ def test_watchers_read_the_text_while_the_model_works(
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     key = graph.submit(media_server.url("sonnet-en.mp3"))
     stored_after: list[int] = []
-    store_text = type(graph.store).transcript_stored
+    store_text = type(graph.run_store).transcript_stored
 
     with serving(graph.settings) as url:
         reader = Reader(url, key)
@@ -120,7 +120,7 @@ def test_watchers_read_the_text_while_the_model_works(
             stored_after.append(len(reader.indexes))
             return store_text(self, *args, **more)
 
-        monkeypatch.setattr(type(graph.store), "transcript_stored", storing)
+        monkeypatch.setattr(type(graph.run_store), "transcript_stored", storing)
         assert graph.run(key, attempt=1).success
         reader.to_the_end()
 

@@ -68,7 +68,7 @@ def test_progress_is_bounded(
     """Nine events of 7,200 reports, a tenth each."""
     monkeypatch.setattr(run_claim, "PROGRESS_S", 0.0)
     monkeypatch.setattr(milestones, "GAP_S", 0.0)
-    monkeypatch.setattr(graph.store.__class__, "heartbeat", lambda *_: None)
+    monkeypatch.setattr(graph.run_store.__class__, "heartbeat", lambda *_: None)
     key = graph.submit(media_server.url("jfk.flac"))
     assert not graph.run(key, attempt=1, resources={"transcriber": Hurried()}).success
     told = [
