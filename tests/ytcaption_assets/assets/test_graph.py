@@ -173,7 +173,7 @@ def test_a_file_without_speech_completes_empty(graph: Graph, media_server: Media
     assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.COMPLETED
     transcript = document(graph, key)
     assert transcript.segments == () and transcript.language is None
-    assert "Nobody speaks" in metadata(result, "transcription")["captions"]
+    assert "No speech" in metadata(result, "transcription")["captions"]
     checks = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
     assert checks["speech_found"] is False
     assert TranscriptCatalog.from_settings(graph.settings).row_counts(key)["transcripts"] == 1

@@ -33,14 +33,14 @@ from ytcaption.settings import load_settings
 
 key, folder = sys.argv[1:]
 checkpoint_journal.SAVE_S = 0.0
-write = checkpoint_store._Keeper._write
+write = checkpoint_store._PartWriter._write
 
 def wait_to_be_killed(self, parts):
     write(self, parts)
     print("kept", flush=True)
     time.sleep(60)
 
-checkpoint_store._Keeper._write = wait_to_be_killed
+checkpoint_store._PartWriter._write = wait_to_be_killed
 with dg.instance_for_test(temp_dir=folder) as instance:
     instance.add_dynamic_partitions(transcription_partitions.name, [key])
     build_definitions(load_settings()).resolve_job_def("transcribe").execute_in_process(
