@@ -178,25 +178,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watcher = Watcher(postgres, settings.streams_per_caller)
     readiness = Readiness(probes(postgres, object_store, orchestrator) | door.limiter.probes())
     app.state.metrics.show(StateCollector(postgres, readiness))
-    request_store = RequestStore(postgres=postgres)
     channel_store = ChannelStore(postgres=postgres)
     lister = ChannelLister.from_settings(settings)
     operating = Operating(settings, postgres, orchestrator)
-    submitter = Submitter(settings, request_store, partitions, operating)
+    submitter = Submitter(settings, RequestStore(postgres=postgres), partitions, operating)
     upload_intake = UploadIntake(Uploads.from_settings(settings, object_store, postgres), submitter)
     app.state.parts = Parts(
         settings=settings,
-        request_store=request_store,
+        postgres=postgres,
         object_store=object_store,
         readiness=readiness,
         watcher=watcher,
         submitter=submitter,
         operating=operating,
-        endings=CallerActions(settings, request_store, partitions, operating, orchestrator),
+        endings=CallerActions(settings, postgres, partitions, operating, orchestrator),
         channels=CallersChannels(settings, channel_store, lister),
         channel_store=channel_store,
         uploads=upload_intake,
-        openai_audio=OpenAIAudio(settings, upload_intake, watcher, request_store, object_store),
+        openai_audio=OpenAIAudio(settings, upload_intake, watcher, postgres, object_store),
         api_keys=api_keys,
         webhooks=Webhooks(settings, postgres),
         deliveries=Deliveries(postgres),

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from resources.auth.api_keys import ApiKeys
 from resources.object_store.store import ObjectStore
-from resources.transcriptions.store import RequestStore
+from resources.postgres.connection import Postgres
 from ytcaption.domain.caller import Caller, Scope
 from ytcaption.domain.errors import Forbidden, Unauthenticated
 from ytcaption.settings import Settings
@@ -23,7 +23,7 @@ def _part(name: str) -> Any:
 
 
 SettingsDep = Annotated[Settings, _part("settings")]
-RequestStoreDep = Annotated[RequestStore, _part("request_store")]
+PostgresDep = Annotated[Postgres, _part("postgres")]
 ObjectStoreDep = Annotated[ObjectStore, _part("object_store")]
 ApiKeysDep = Annotated[ApiKeys, _part("api_keys")]
 

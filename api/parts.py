@@ -15,8 +15,8 @@ from api.uploads.intake import UploadIntake
 from resources.auth.api_keys import ApiKeys
 from resources.channels.store import ChannelStore
 from resources.object_store.store import ObjectStore
+from resources.postgres.connection import Postgres
 from resources.search.service import Search
-from resources.transcriptions.store import RequestStore
 from resources.webhooks.deliveries import Deliveries
 from resources.webhooks.store import Webhooks
 from ytcaption.settings import Settings
@@ -26,7 +26,7 @@ class Parts(NamedTuple):
     """Everything a route may need."""
 
     settings: Settings
-    request_store: RequestStore
+    postgres: Postgres
     object_store: ObjectStore
     readiness: Readiness
     api_keys: ApiKeys

@@ -32,6 +32,7 @@ from resources.object_store.store import ObjectStore, document_key
 from resources.postgres.connection import close_pools
 from resources.postgres.migrate import migrated_postgres
 from resources.postgres.urls import database_urls
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.transcripts import transcript_of
 from ytcaption.domain.media.media import MediaSource
@@ -89,12 +90,14 @@ def _completed(settings: Settings) -> list[str]:
     for number in range(COMPLETED):
         source = MediaSource(f"url-{number}", "direct", f"https://example.org/{number}.mp3")
         id = store.submit(source, TranscriptionOptions("base")).transcription.id
-        store.claim(id, "bench")
+        RunStore(postgres=store.postgres).claim(id, "bench")
         transcript = transcript_of(id)
         key = document_key(id)
         written = objects.write_bytes(key, transcript.to_json())
-        store.transcript_stored(id, "bench", transcript, key, written.sha256)
-        store.complete(id, "bench")
+        RunStore(postgres=store.postgres).transcript_stored(
+            id, "bench", transcript, key, written.sha256
+        )
+        RunStore(postgres=store.postgres).complete(id, "bench")
         ids.append(id)
     return ids
 

@@ -25,6 +25,7 @@ from rich.table import Table
 from benchmarks.common import TEST_DATA, peak_memory_bytes
 from benchmarks.installation import local_servers
 from benchmarks.joined_clips import SAMPLE_RATE_HZ, spoken, write_flac
+from resources.transcriptions.reads import get_transcription
 from ytcaption.domain.transcripts.accuracy import word_errors
 
 PAUSE_S = 1.5
@@ -171,7 +172,7 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
             each.step_key: (each.end_time or 0) - (each.start_time or 0)
             for each in instance.get_run_step_stats(result.run_id)
         }
-        row = store.get(key)
+        row = get_transcription(store.postgres, key)
         assert row.document_key is not None
         document = ObjectStore.from_settings(settings).read_bytes(row.document_key)
         (made,) = result.asset_materializations_for_node("transcription")

@@ -1,4 +1,7 @@
-"""The one place that appends events, in the transaction of what they tell."""
+"""The event log: appends events in the transaction of the change they describe.
+
+Events are append-only; this is the only module that inserts them.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
@@ -11,15 +14,16 @@ from resources.telemetry.trace_context import TraceContext, current_trace
 from ytcaption.domain.events import SCHEMA_VERSION, EventType
 
 
-def appending(source: LiteralString) -> LiteralString:
-    """SQL: an insert of the events that a relation holds, in the order of `place`.
+def insert_events(source: LiteralString) -> LiteralString:
+    """Return SQL that inserts the events of a relation, in the order of `position`.
 
-    Its time is the transaction's, as that of the rows that change with it. Callers hold the row of
-    the transcription, so that the order of numbers is that of commits. Takes `schema_version`.
+    Their timestamp is the transaction's, like that of the rows changed with them. Callers hold a
+    lock on the transcription's row, so that events are numbered in the order of commits.
+    Parameter: `schema_version`.
 
     Args:
-        source: a relation with the columns place, event_type, transcription_id, media_id, run_id,
-            trace_id and data.
+        source: a relation with the columns position, event_type, transcription_id, media_id,
+            run_id, trace_id and data.
     """
     return f"""
         insert into ytcaption.event (
@@ -27,15 +31,15 @@ def appending(source: LiteralString) -> LiteralString:
             data)
         select event_type, now(), %(schema_version)s, transcription_id, media_id, run_id, trace_id,
             data
-        from {source} order by place
+        from {source} order by position
     """  # noqa: S608
 
 
-VERSION = {"schema_version": SCHEMA_VERSION}
-"""What a statement with `appending` takes."""
+EVENT_VERSION = {"schema_version": SCHEMA_VERSION}
+"""Parameters of a statement with `insert_events`."""
 
-_APPEND = appending(
-    "jsonb_to_recordset(%(events)s) as happened(place integer, event_type text, "
+_APPEND = insert_events(
+    "jsonb_to_recordset(%(events)s) as new_event(position integer, event_type text, "
     "transcription_id text, media_id text, run_id text, trace_id text, data jsonb)"
 )
 
@@ -46,8 +50,8 @@ def add_event(
     """Append an event of a transcription.
 
     Args:
-        row: as it stands after what has happened, but for the run, which is the one that did it.
-        data: ids, codes and numbers only (rule 43).
+        row: the transcription after the change, with the id of the run that made the change.
+        data: ids, codes and numbers only: docs/adr/security-rules.md#rule-43
     """
     add_events(connection, [row], event_type, [data])
 
@@ -58,7 +62,7 @@ def add_events(
     event_type: EventType,
     data: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Append the same kind of event of many transcriptions, each with its data."""
+    """Append events of one type, one for each transcription, each with its data."""
     _append(
         connection,
         [
@@ -81,17 +85,17 @@ def add_site_event(
     data: Mapping[str, Any],
     run_id: str | None = None,
 ) -> None:
-    """Append an event of a site, which is none of a transcription."""
+    """Append an event of a site, which belongs to no transcription."""
     event = {"event_type": event_type, "run_id": run_id, "trace_id": trace_id(), "data": dict(data)}
     _append(connection, [event])
 
 
 def trace_id(traceparent: str | None = None) -> str | None:
-    """Of the trace that the work at hand belongs to; outside of all, of a W3C trace context."""
+    """Return the id of the current trace; if there is none, that of a W3C trace context."""
     context = current_trace() or TraceContext.parsed(traceparent)
     return None if context is None else context.trace_id
 
 
 def _append(connection: Connection[DictRow], events: Sequence[Mapping[str, Any]]) -> None:
-    placed = [dict(event, place=place) for place, event in enumerate(events)]
-    connection.execute(_APPEND, {"events": Jsonb(placed)} | VERSION)
+    numbered = [dict(event, position=position) for position, event in enumerate(events)]
+    connection.execute(_APPEND, {"events": Jsonb(numbered)} | EVENT_VERSION)

@@ -1,4 +1,4 @@
-"""Asset check of `channel_listing`: is every channel listed in time?"""
+"""Asset check of `channel_listing`: whether every channel is listed in time."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from resources.channels.runs import ChannelRuns
 
 NAME = "channels_listed_in_time"
 SHOWN = 100
-"""Late channels that are named."""
+"""Late channels that are listed in the metadata."""
 
 _ASSET = "channel_listing"
 
@@ -18,11 +18,11 @@ _ASSET = "channel_listing"
 @dg.asset_check(
     asset=_ASSET,
     name=NAME,
-    description="Each channel was looked at when it was due, or within the hour after. The sensor "
-    "says so by itself when that changes.",
+    description="Each channel was listed when it was due, or within an hour. The sensor reports "
+    "changes by itself.",
 )
 def channels_listed_in_time(channel_runs: ChannelRuns) -> dg.AssetCheckResult:
-    """A warning that names those that are late, and why."""
+    """Return a warning that lists the late channels and why they are late."""
     late = late_channels(channel_runs.postgres)
     return dg.AssetCheckResult(
         passed=not late, severity=dg.AssetCheckSeverity.WARN, metadata=_metadata(late)
@@ -30,7 +30,7 @@ def channels_listed_in_time(channel_runs: ChannelRuns) -> dg.AssetCheckResult:
 
 
 def evaluation(late: Sequence[LateChannel]) -> dg.AssetCheckEvaluation:
-    """The same without a run."""
+    """Return the same result as an evaluation that needs no run."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(_ASSET),
         check_name=NAME,
@@ -42,7 +42,7 @@ def evaluation(late: Sequence[LateChannel]) -> dg.AssetCheckEvaluation:
 
 def _metadata(late: Sequence[LateChannel]) -> Mapping[str, dg.MetadataValue]:
     rows = [
-        f"| {each.id} | {_moment(each.listed_at)} | {each.failures} | {each.error_code or ''} |"
+        f"| {each.id} | {_format(each.listed_at)} | {each.failures} | {each.error_code or ''} |"
         for each in late[:SHOWN]
     ]
     table = "\n".join(
@@ -54,5 +54,5 @@ def _metadata(late: Sequence[LateChannel]) -> Mapping[str, dg.MetadataValue]:
     }
 
 
-def _moment(at: datetime | None) -> str:
+def _format(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else "never"

@@ -1,33 +1,24 @@
-"""Channels that are due -> partitions and runs of `channel_listing`."""
+"""Sensor: keeps a partition per channel and starts a run of `channel_listing` when one is due."""
 
-import time
+from functools import partial
 
 import dagster as dg
 
 from resources.channels.due import DUE_TAG, DueChannel, late_channels, moment
 from resources.channels.runs import ChannelRuns
 from resources.channels.store import CHANNELS_CHANNEL
-from resources.maintenance.lost_runs import end_lost_listings, runs_by_key
+from resources.maintenance.lost_runs import end_lost_listings
 from resources.orchestration.partitions import channel_partitions
 from resources.orchestration.pauses import paused_parts
 from resources.orchestration.tags import CHANNEL_TAG
 from sensors.channel_freshness_check import evaluation
+from sensors.due_runs import queue_size, split_by_run, wait_for_due
 from sensors.jobs import list_channel_job
 from ytcaption.domain.request import short_hash
 from ytcaption.settings import load_settings
 
-AHEAD = 2
-"""Listing runs in Dagster's queue, at most, by those that work at once: the rest waits in Postgres,
-its order decided anew each tick."""
-
-WAIT_S = 25.0
-"""How long a tick that finds nothing listens: the daemon would not come back for 5 s."""
-
-FULL_S = 2.0
-"""How long a tick waits where that queue is full."""
-
 PRIORITY = "500"
-"""In Dagster's queue: after what somebody waits for, before what is done in bulk."""
+"""In Dagster's queue: after interactive transcriptions, before bulk ones."""
 
 _PARTITIONS = channel_partitions.name or ""
 
@@ -36,84 +27,71 @@ _PARTITIONS = channel_partitions.name or ""
     target=list_channel_job,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Makes a partition of each channel and a run of each that is due; "
-    "frees what a lost process left; says which channel is late.",
+    description="Keeps a partition per channel and starts a run for each channel that is due; "
+    "ends runs whose process was lost; reports which channels are late.",
 )
 def channel_sensor(
     context: dg.SensorEvaluationContext, channel_runs: ChannelRuns
 ) -> dg.SensorResult | dg.SkipReason:
-    """Its cursor is the last verdict on who is late: one is reported when it changes."""
+    """Start runs for the channels that are due. The cursor is a hash of the late channels as last
+    reported: they are reported when they change."""
     end_lost_listings(context.instance, channel_runs)
     if "intake" in paused_parts(channel_runs.postgres):
         return dg.SkipReason("Paused by an operator: intake.")
-    waiting, known = _without_run(context.instance, channel_runs)
+    due, with_run = _due(context.instance, channel_runs)
     changes = _partition_changes(context.instance, channel_runs)
     late = late_channels(channel_runs.postgres)
-    verdict = short_hash(" ".join(each.id for each in late).encode())
-    is_news = verdict != (context.cursor or short_hash(b""))
-    if not (waiting or changes or is_news):
-        _wait(channel_runs, known)
-        waiting, _ = _without_run(context.instance, channel_runs)
-        if not waiting:
+    cursor = short_hash(" ".join(each.id for each in late).encode())
+    has_changed = cursor != (context.cursor or short_hash(b""))
+    if not (due or changes or has_changed):
+        listen = partial(_listen, channel_runs, [each.id for each in with_run])
+        wait_for_due(len(with_run), load_settings().listing_slots, listen)
+        due, _ = _due(context.instance, channel_runs)
+        if not due:
             return dg.SkipReason("No channel is due.")
     return dg.SensorResult(
-        run_requests=[_run_request(due) for due in waiting],
+        run_requests=[_run_request(each) for each in due],
         dynamic_partitions_requests=changes,
-        asset_events=[evaluation(late)] if is_news else [],
-        cursor=verdict,
+        asset_events=[evaluation(late)] if has_changed else [],
+        cursor=cursor,
     )
 
 
-def _without_run(
+def _due(
     instance: dg.DagsterInstance, runs: ChannelRuns
-) -> tuple[list[DueChannel], list[str]]:
-    """Those due that Dagster has no run of, and ids of those that it has. Runs that ended before
-    they claimed are settled."""
-    due = runs.due(_window())
-    found = {
-        key: record.dagster_run
-        for key, record in runs_by_key(instance, [each.run_key for each in due]).items()
-    }
-    waiting = []
-    for each in due:
-        run = found.get(each.run_key)
-        if run is None:
-            waiting.append(each)
-        elif run.is_finished:
-            runs.settle_unbegun(each)
-    return waiting, [each.id for each in due if each.run_key in found]
-
-
-def _window() -> int:
-    """Most runs in Dagster's queue."""
-    return AHEAD * load_settings().listing_slots
+) -> tuple[list[DueChannel], list[DueChannel]]:
+    """Return the due channels without and with a run in Dagster."""
+    due = runs.due(queue_size(load_settings().listing_slots))
+    return split_by_run(instance, due, runs.settle_unbegun)
 
 
 def _partition_changes(
     instance: dg.DagsterInstance, runs: ChannelRuns
 ) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
-    """What makes the partitions those channels that there are."""
-    wanted, known = set(runs.ids()), set(instance.get_dynamic_partitions(_PARTITIONS))
+    """Return the requests that make the partitions equal to the existing channels."""
+    channels, partitions = set(runs.ids()), set(instance.get_dynamic_partitions(_PARTITIONS))
     changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
-    if wanted - known:
-        changes.append(channel_partitions.build_add_request(sorted(wanted - known)))
-    if known - wanted:
-        changes.append(channel_partitions.build_delete_request(sorted(known - wanted)))
+    if added := sorted(channels - partitions):
+        changes.append(channel_partitions.build_add_request(added))
+    if deleted := sorted(partitions - channels):
+        changes.append(channel_partitions.build_delete_request(deleted))
     return changes
 
 
-def _wait(runs: ChannelRuns, known: list[str]) -> None:
-    """Until a channel is due that has no run, or one has come or gone."""
-    if len(known) >= _window():
-        time.sleep(FULL_S)
-        return
+def _listen(runs: ChannelRuns, known: list[str], timeout_s: float) -> bool:
+    """Wait until a channel without a run is due, or a channel was added, changed or deleted.
+
+    Args:
+        known: ids of channels that have a run.
+    """
     with runs.postgres.own_connection() as connection:
-        # Listen first, then look: what is committed in between is seen by the one or the other.
+        # Listen before the query: a commit in between is then seen by one of the two.
         connection.execute(f"listen {CHANNELS_CHANNEL}")
         due_in_s = runs.next_due_in_s(known)
-        wait_s = WAIT_S if due_in_s is None else min(max(due_in_s, 0.0), WAIT_S)
+        wait_s = timeout_s if due_in_s is None else min(max(due_in_s, 0.0), timeout_s)
         for _ in connection.notifies(timeout=wait_s, stop_after=1):
             pass
+    return True
 
 
 def _run_request(due: DueChannel) -> dg.RunRequest:

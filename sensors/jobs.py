@@ -1,4 +1,4 @@
-"""The jobs: a transcription, its assets in one process; a look at a channel; the library."""
+"""Jobs on assets: a transcription, the listing of a channel, the library."""
 
 import dagster as dg
 
@@ -8,17 +8,17 @@ from resources.orchestration.runs import LISTING_ASSET, LISTING_JOB
 from resources.orchestration.tags import JOB_TAG
 
 EMBED_JOB = "embed"
-"""Its op and sensor: `sensors/embedding_sensor.py`."""
+"""Defined in `sensors/embedding_sensor.py`."""
 
 transcribe_job = dg.define_asset_job(
     "transcribe",
-    # The group is empty where nothing is embedded.
+    # The group is empty if embeddings are off.
     selection=dg.AssetSelection.assets("audio_download", "transcription", "transcript_parquet")
     | dg.AssetSelection.groups("embeddings"),
     executor_def=run_executor,  # the multiprocess executor costs 11 s for three steps
     config=CONSOLE_CONFIG,
     tags={JOB_TAG: "transcribe"},
-    description="A media and its options become captions, a document and rows of the lake.",
+    description="Makes captions, a document and rows of the lake from a media and options.",
 )
 
 library_job = dg.define_asset_job(
@@ -26,7 +26,7 @@ library_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets("lake_maintenance", "library_report"),
     executor_def=run_executor,
     config=CONSOLE_CONFIG,
-    description="The lake is maintained and compared with Postgres, and the library reported on.",
+    description="Maintains the lake, compares it with Postgres, and writes the library report.",
 )
 
 list_channel_job = dg.define_asset_job(
@@ -35,5 +35,5 @@ list_channel_job = dg.define_asset_job(
     executor_def=run_executor,
     config=CONSOLE_CONFIG,
     tags={JOB_TAG: LISTING_JOB},
-    description="What a channel lists becomes items and requests for transcriptions.",
+    description="Lists a channel and requests transcriptions of its new items.",
 )

@@ -1,4 +1,4 @@
-"""Once a day: the lake is maintained, compared with Postgres, and reported on."""
+"""Schedule: maintains the lake and writes the library report, once a day."""
 
 import dagster as dg
 
@@ -9,5 +9,5 @@ library_schedule = dg.ScheduleDefinition(
     job=library_job,
     cron_schedule="53 3 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Each night, by UTC, half an hour after `upkeep`.",
+    description="Every night, by UTC, half an hour after `maintenance`.",
 )

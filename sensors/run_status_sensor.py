@@ -1,21 +1,19 @@
-"""Run outcome -> transcription: what ended outside the assets' own code is settled here."""
+"""Sensors on the outcome of runs: settle transcriptions and channels of runs that ended."""
 
 from contextlib import suppress
 
 import dagster as dg
 
 from resources.channels.runs import ChannelRuns
-from resources.orchestration.run_end import clean_up
-from resources.orchestration.runs import PARTITION_TAG, lists_channel
-from resources.orchestration.trace import ATTEMPT_TAG
-from resources.transcriptions.store import RequestStore
+from resources.orchestration.run_end import LOST, settle_canceled_run, settle_failed_run
+from resources.orchestration.run_stop import clean_up
+from resources.orchestration.runs import lists_channel
+from resources.orchestration.tags import PARTITION_TAG
+from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcriptions
+from resources.transcriptions.run_store import RunStore
 from ytcaption.domain.errors import ClaimLost
 from ytcaption.settings import load_settings
-
-MAX_RUNTIME = "maximum runtime"
-"""What Dagster's run monitoring says in its reasons."""
-
-LOST = ("run_lost", "The run's process was lost.")
 
 
 @dg.run_status_sensor(
@@ -23,13 +21,13 @@ LOST = ("run_lost", "The run's process was lost.")
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=5,
 )
-def run_failed_sensor(context: dg.RunStatusSensorContext, request_store: RequestStore) -> None:
-    """A run that failed without saying so in Postgres: killed, timed out, or never started."""
+def run_failed_sensor(context: dg.RunStatusSensorContext, postgres: Postgres) -> None:
+    """Settle a run that failed without recording it: killed, timed out, or never started."""
     run = context.dagster_run
     if lists_channel(run):
-        ChannelRuns(postgres=request_store.postgres).settle_run(run.run_id, *LOST)
+        ChannelRuns(postgres=postgres).settle_run(run.run_id, *LOST)
         return
-    settle_failed_run(request_store, run, context.dagster_event.message)
+    settle_failed_run(postgres, run, context.dagster_event.message, load_settings().max_attempts)
 
 
 @dg.run_status_sensor(
@@ -37,21 +35,19 @@ def run_failed_sensor(context: dg.RunStatusSensorContext, request_store: Request
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=5,
 )
-def run_canceled_sensor(context: dg.RunStatusSensorContext, request_store: RequestStore) -> None:
-    """A run that was terminated in the UI: its transcription is canceled."""
+def run_canceled_sensor(context: dg.RunStatusSensorContext, postgres: Postgres) -> None:
+    """Cancel the transcription of a run that was terminated in the UI."""
     run = context.dagster_run
     if lists_channel(run):
-        ChannelRuns(postgres=request_store.postgres).put_off(run.run_id)
+        ChannelRuns(postgres=postgres).put_off(run.run_id)
         return
-    reason = _why_canceled(context.instance, run)
-    if MAX_RUNTIME in reason:  # by Dagster, not by a person; the run was quicker than its verdict
-        settle_failed_run(request_store, run, reason)
-        return
+    reason = _cancel_reason(context.instance, run)
     key = run.tags.get(PARTITION_TAG)
-    if request_store.cancel_run(run.run_id, key, _attempt(run)) and key is not None:
-        row = request_store.get_many([key]).get(key)
+    is_canceled = settle_canceled_run(postgres, run, reason, load_settings().max_attempts)
+    if is_canceled and key is not None:
+        row = get_transcriptions(postgres, [key]).get(key)
         if row is not None:
-            clean_up(request_store, row)
+            clean_up(postgres, row)
 
 
 @dg.run_status_sensor(
@@ -59,37 +55,18 @@ def run_canceled_sensor(context: dg.RunStatusSensorContext, request_store: Reque
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=5,
 )
-def run_succeeded_sensor(context: dg.RunStatusSensorContext, request_store: RequestStore) -> None:
-    """A run of some of the assets only: its transcription is given back."""
+def run_succeeded_sensor(context: dg.RunStatusSensorContext, run_store: RunStore) -> None:
+    """Release the transcription of a run that made only some of the assets."""
     key = context.dagster_run.tags.get(PARTITION_TAG)
     if key is not None and not lists_channel(context.dagster_run):
-        with suppress(ClaimLost):  # as a rule it has completed, and there is nothing to give back
-            request_store.release(key, context.dagster_run.run_id)
+        with suppress(ClaimLost):  # usually it is completed, and there is nothing to release
+            run_store.release(key, context.dagster_run.run_id)
 
 
-def settle_failed_run(request_store: RequestStore, run: dg.DagsterRun, reason: str | None) -> None:
-    """Counts the attempt of a run that is over; no-op where the assets have done so."""
-    key, attempt = run.tags.get(PARTITION_TAG), _attempt(run)
-    if reason and MAX_RUNTIME in reason:
-        # Dagster counts waits for slots. What was worked on for too long has failed by our own
-        # limits; anything else has done nothing wrong.
-        request_store.give_back_run(run.run_id, key, attempt)
-        return
-    (code, message), allowed = LOST, load_settings().max_attempts
-    request_store.settle_run(run.run_id, code, message, True, allowed)
-    if key is not None and attempt is not None:
-        request_store.settle_attempt(key, attempt, code, message, True, allowed)
-
-
-def _attempt(run: dg.DagsterRun) -> int | None:
-    """The one that it was made for."""
-    attempt = run.tags.get(ATTEMPT_TAG)
-    return int(attempt) if attempt else None
-
-
-def _why_canceled(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+def _cancel_reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """Return the messages of the run's cancellation events."""
     records = instance.get_records_for_run(
         run.run_id, of_type=dg.DagsterEventType.RUN_CANCELING
     ).records
-    said = (record.event_log_entry.dagster_event for record in records)
-    return " ".join(event.message or "" for event in said if event is not None)
+    events = (record.event_log_entry.dagster_event for record in records)
+    return " ".join(event.message or "" for event in events if event is not None)

@@ -1,133 +1,114 @@
-"""Queued transcriptions -> partitions and runs."""
+"""Sensor: adds a partition and starts a run for each queued transcription."""
 
-import time
+from functools import partial
 
 import dagster as dg
 
 from resources.channels.due import channels_of
-from resources.maintenance.lost_runs import end_lost_runs, runs_by_key, settle_unbegun
+from resources.maintenance.lost_runs import end_lost_runs, settle_unbegun
 from resources.orchestration.partitions import transcription_partitions
 from resources.orchestration.pauses import follow_pauses, paused_parts
-from resources.orchestration.tags import CHANNEL_TAG
-from resources.orchestration.trace import ATTEMPT_TAG, TRACE_TAG
+from resources.orchestration.tags import ATTEMPT_TAG, CHANNEL_TAG, TRACE_TAG
+from resources.postgres.connection import Postgres
 from resources.sites.circuit_breaker import breakers
 from resources.sites.pacing import throttled_sites
 from resources.transcriptions.rows import DueTranscription
 from resources.transcriptions.store import RequestStore
+from sensors.due_runs import queue_size, split_by_run, wait_for_due
 from sensors.jobs import transcribe_job
-from ytcaption.domain.request import run_key
 from ytcaption.settings import load_settings
 
-AHEAD = 2
-"""Runs in Dagster's queue, at most, by those that work at once: it looks through all of them each
-second, and the rest waits in Postgres, its order decided anew each tick."""
-
-FULL_S = 2.0
-"""How long a tick waits where that queue is full."""
-
-WAIT_S = 25.0
-"""How long a tick that finds nothing listens: the daemon would not come back for 5 s."""
-
 _PRIORITY = {"interactive": 1_000, "bulk": 0}
-_LAST_TURN = 999
+_LAST_RANK = 999
 
 
 @dg.sensor(
     target=transcribe_job,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Makes a partition and a run of each queued transcription; "
-    "ends what a lost process left.",
+    description="Adds a partition and starts a run for each queued transcription; "
+    "ends runs whose process was lost.",
 )
 def transcription_sensor(
-    context: dg.SensorEvaluationContext, request_store: RequestStore
+    context: dg.SensorEvaluationContext, request_store: RequestStore, postgres: Postgres
 ) -> dg.SensorResult | dg.SkipReason:
-    """Reads by state, never by a cursor: a late commit is found like any other (rule 32)."""
-    end_lost_runs(context.instance, request_store, load_settings().max_attempts)
-    if held := _held(context.instance, request_store):
-        return held
-    waiting, known = _without_run(context.instance, request_store)
-    if not waiting and _there_is_more(request_store, known):
-        if held := _held(context.instance, request_store):
-            return held
-        waiting, _ = _without_run(context.instance, request_store)
-    if not waiting:
-        return dg.SkipReason(_why_nothing(request_store))
-    channels = channels_of(request_store.postgres, [due.id for due in waiting])
+    """Start runs for the transcriptions that are due. It reads their state and keeps no cursor, so
+    that a row which is committed late is not missed."""
+    instance = context.instance
+    end_lost_runs(instance, postgres, load_settings().max_attempts)
+    if paused := _paused(instance, postgres):
+        return paused
+    due, with_run = _due(instance, request_store)
+    if not due and _wait(request_store, [each.run_key for each in with_run]):
+        if paused := _paused(instance, postgres):
+            return paused
+        due, _ = _due(instance, request_store)
+    if not due:
+        return dg.SkipReason(_why_nothing(postgres))
+    channels = channels_of(postgres, [each.id for each in due])
     return dg.SensorResult(
-        run_requests=[_run_request(due, channels.get(due.id)) for due in waiting],
+        run_requests=[_run_request(each, channels.get(each.id)) for each in due],
         dynamic_partitions_requests=[
-            transcription_partitions.build_add_request([due.id for due in waiting])
+            transcription_partitions.build_add_request([each.id for each in due])
         ],
     )
 
 
-def _held(instance: dg.DagsterInstance, request_store: RequestStore) -> dg.SkipReason | None:
-    """Makes Dagster's pools what the operator wants; why no run may start, if none may."""
-    paused = paused_parts(request_store.postgres)
+def _paused(instance: dg.DagsterInstance, postgres: Postgres) -> dg.SkipReason | None:
+    """Set Dagster's pools to what the operator has paused. Return why no run may start, if none
+    may."""
+    paused = paused_parts(postgres)
     follow_pauses(instance, load_settings(), paused)
-    held = sorted(paused - {"intake"})
-    return dg.SkipReason(f"Paused by an operator: {', '.join(held)}.") if held else None
+    parts = sorted(paused - {"intake"})
+    return dg.SkipReason(f"Paused by an operator: {', '.join(parts)}.") if parts else None
 
 
-def _there_is_more(request_store: RequestStore, known: list[str]) -> bool:
-    """Waits for what Dagster has no run of yet; whether there is some."""
-    if len(known) < _window():
-        settings = load_settings()
+def _due(
+    instance: dg.DagsterInstance, request_store: RequestStore
+) -> tuple[list[DueTranscription], list[DueTranscription]]:
+    """Return the due transcriptions without and with a run in Dagster."""
+    settings = load_settings()
+    limit = queue_size(settings.concurrent_runs)
+    due = request_store.due(limit, settings.downloads_per_site, settings.pacing)
+    settle = partial(_settle_unbegun, request_store.postgres, settings.max_attempts)
+    return split_by_run(instance, due, settle)
+
+
+def _settle_unbegun(postgres: Postgres, max_attempts: int, due: DueTranscription) -> None:
+    settle_unbegun(postgres, due.id, due.attempt, max_attempts)
+
+
+def _wait(request_store: RequestStore, known: list[str]) -> bool:
+    """Wait for a due transcription without a run; return whether there may be one."""
+    settings = load_settings()
+
+    def listen(timeout_s: float) -> bool:
         return request_store.wait_for_work(
-            WAIT_S, settings.downloads_per_site, known, settings.pacing
+            timeout_s, settings.downloads_per_site, known, settings.pacing
         )
-    time.sleep(FULL_S)
-    return True
+
+    return wait_for_due(len(known), settings.concurrent_runs, listen)
 
 
-def _why_nothing(request_store: RequestStore) -> str:
+def _why_nothing(postgres: Postgres) -> str:
     waiting = [
         f"{each.waiting} wait: {each.message}"
-        for each in breakers(request_store.postgres)
+        for each in breakers(postgres)
         if each.opened_at is not None and each.waiting
     ]
-    waiting += [
-        f"{each.waiting} wait: {each.message}" for each in throttled_sites(request_store.postgres)
-    ]
+    waiting += [f"{each.waiting} wait: {each.message}" for each in throttled_sites(postgres)]
     return " ".join(waiting) or "Nothing is waiting that has no run."
-
-
-def _window() -> int:
-    """Most runs in Dagster's queue."""
-    return AHEAD * load_settings().concurrent_runs
-
-
-def _without_run(
-    instance: dg.DagsterInstance, request_store: RequestStore
-) -> tuple[list[DueTranscription], list[str]]:
-    """Those due that Dagster has no run of, and run keys of those that it has. Runs that ended
-    before they claimed are settled."""
-    settings = load_settings()
-    due = request_store.due(_window(), settings.downloads_per_site, settings.pacing)
-    if not due:
-        return [], []
-    keys = [run_key(each.id, each.attempt) for each in due]
-    runs = {key: record.dagster_run for key, record in runs_by_key(instance, keys).items()}
-    waiting = []
-    for each in due:
-        run = runs.get(run_key(each.id, each.attempt))
-        if run is None:
-            waiting.append(each)
-        elif run.is_finished:
-            settle_unbegun(request_store, each.id, each.attempt, settings.max_attempts)
-    return waiting, list(runs)
 
 
 def _run_request(due: DueTranscription, channel: str | None) -> dg.RunRequest:
     tags = {
         ATTEMPT_TAG: str(due.attempt),
         "ytcaption/media": due.media_id,
-        # Whose turn it is holds in Dagster's queue, too, and for its slots.
-        "dagster/priority": str(_PRIORITY[due.priority] - min(due.turn, _LAST_TURN)),
+        # The fair order holds in Dagster's queue, too, and for slots of its pools.
+        "dagster/priority": str(_PRIORITY[due.priority] - min(due.rank, _LAST_RANK)),
     }
     if channel is not None:
         tags[CHANNEL_TAG] = channel
     if due.traceparent is not None:
         tags[TRACE_TAG] = due.traceparent
-    return dg.RunRequest(run_key=run_key(due.id, due.attempt), partition_key=due.id, tags=tags)
+    return dg.RunRequest(run_key=due.run_key, partition_key=due.id, tags=tags)

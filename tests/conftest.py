@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from resources.processes.native_threads import for_decoding
+from resources.transcriptions.run_store import RunStore
 
 # As in the product's processes, and before numpy is imported: with other threads the same recording
 # is heard a little differently.
@@ -99,6 +100,12 @@ def postgres(settings: Settings) -> Postgres:
 def request_store(settings: Settings) -> RequestStore:
     """The store with all rights, its tables empty."""
     return RequestStore.from_settings(settings, "admin")
+
+
+@pytest.fixture
+def run_store(settings: Settings) -> RunStore:
+    """The store of runs with all rights."""
+    return RunStore.from_settings(settings, "admin")
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""What is made: the three assets, and the domain they are written in."""
+"""The Dagster code location (`definitions`), its assets, the run server and the command line."""

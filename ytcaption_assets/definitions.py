@@ -1,4 +1,4 @@
-"""Where everything meets: what Dagster loads."""
+"""The definitions that Dagster loads: assets, jobs, sensors, schedules and their resources."""
 
 import dagster as dg
 
@@ -12,6 +12,8 @@ from resources.embeddings.embedder import has_embeddings
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore
 from resources.orchestration.console import run_console
+from resources.postgres.connection import Postgres
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from resources.worker.transcriber import transcriber_of
 from sensors.channel_freshness_check import channels_listed_in_time
@@ -19,10 +21,7 @@ from sensors.channel_sensor import channel_sensor
 from sensors.embedding_sensor import embed_job, embedding_sensor
 from sensors.jobs import library_job, list_channel_job, transcribe_job
 from sensors.library_schedule import library_schedule
-from sensors.maintenance_schedule import (
-    maintenance_schedule,
-    upkeep,
-)
+from sensors.maintenance_schedule import maintenance, maintenance_schedule
 from sensors.maintenance_sensor import maintenance_sensor
 from sensors.run_end_sensor import run_end_sensor
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
@@ -38,8 +37,8 @@ from ytcaption_assets.assets.transcription import transcription
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
-    """The code location of one installation."""
-    store = RequestStore.from_settings(settings, role="dagster")
+    """Return the code location of one installation."""
+    postgres = Postgres.from_settings(settings, "dagster")
     embeds = has_embeddings(settings)
     return dg.Definitions(
         assets=[
@@ -57,7 +56,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *([embed_job] if embeds else []),
             list_channel_job,
             library_job,
-            upkeep,
+            maintenance,
         ],
         loggers={"console": run_console},
         sensors=[
@@ -72,9 +71,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         ],
         schedules=[maintenance_schedule, library_schedule],
         resources={
-            "request_store": store,
-            "channel_runs": ChannelRuns(postgres=store.postgres),
-            "channel_intake": ChannelIntake(postgres=store.postgres),
+            "postgres": postgres,
+            "request_store": RequestStore(postgres=postgres),
+            "run_store": RunStore(postgres=postgres),
+            "channel_runs": ChannelRuns(postgres=postgres),
+            "channel_intake": ChannelIntake(postgres=postgres),
             "channel_lister": ChannelLister.from_settings(settings),
             "object_store": ObjectStore.from_settings(settings),
             "workspace": Workspace.from_settings(settings),

@@ -20,7 +20,7 @@ from api.admin.schemas import (
     ResumeAsked,
     RetryAsked,
 )
-from api.dependencies import Admin, RequestStoreDep, SettingsDep
+from api.dependencies import Admin, PostgresDep, SettingsDep
 from api.responses import ADMIN_INVALID, BODY_ERRORS, DATABASE_UNAVAILABLE, SITE_INVALID
 from api.transcriptions.action_responses import PURGE_UNAVAILABLE
 from api.transcriptions.dependencies import ActionsDep, OperatingDep
@@ -42,11 +42,11 @@ _ERRORS = BODY_ERRORS | ADMIN_INVALID | DATABASE_UNAVAILABLE
     | DATABASE_UNAVAILABLE,
 )
 def read_overview(
-    caller: Admin, settings: SettingsDep, request_store: RequestStoreDep, response: Response
+    caller: Admin, settings: SettingsDep, postgres: PostgresDep, response: Response
 ) -> OverviewRead:
     """States, who waits longest, what runs, failures by cause, pauses, how much room is left."""
     response.headers["Cache-Control"] = "no-store"
-    return OverviewRead.of(overview(request_store.postgres, settings.home))
+    return OverviewRead.of(overview(postgres, settings.home))
 
 
 @router.post(
@@ -62,11 +62,11 @@ def retry_many(
         Body(openapi_examples={"code": {"value": {"code": "source_blocked"}}}),
     ],
     caller: Admin,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
 ) -> AffectedRead:
     """Queues everything that fits the filter for a new series of attempts."""
     chosen = RetryFilter(**asked.model_dump())
-    return AffectedRead.of(retry_all(request_store.postgres, chosen, caller.owner))
+    return AffectedRead.of(retry_all(postgres, chosen, caller.owner))
 
 
 @router.post(
@@ -114,12 +114,10 @@ def resume_part(
     responses={200: {"content": {"application/json": {"example": BREAKERS}}}}
     | DATABASE_UNAVAILABLE,
 )
-def read_breakers(
-    caller: Admin, request_store: RequestStoreDep, response: Response
-) -> BreakersRead:
+def read_breakers(caller: Admin, postgres: PostgresDep, response: Response) -> BreakersRead:
     """After five failures in a row no download starts from a site until one that tries succeeds."""
     response.headers["Cache-Control"] = "no-store"
-    return _breakers(request_store)
+    return _breakers(postgres)
 
 
 @router.post(
@@ -136,11 +134,11 @@ def open_site(
         Body(openapi_examples={"site": {"value": {"site": "youtube.com", "reason": "Asked to."}}}),
     ],
     caller: Admin,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
 ) -> BreakersRead:
     """Holds until it is closed, restarts included. What runs is not disturbed."""
-    open_breaker(request_store.postgres, site_named(asked.site), asked.reason, caller.owner)
-    return _breakers(request_store)
+    open_breaker(postgres, site_named(asked.site), asked.reason, caller.owner)
+    return _breakers(postgres)
 
 
 @router.post(
@@ -156,11 +154,11 @@ def close_site(
         BreakerAsked, Body(openapi_examples={"site": {"value": {"site": "youtube.com"}}})
     ],
     caller: Admin,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
 ) -> BreakersRead:
     """Its failures are forgotten, and what has waited goes on at once."""
-    close_breaker(request_store.postgres, site_named(asked.site), caller.owner)
-    return _breakers(request_store)
+    close_breaker(postgres, site_named(asked.site), caller.owner)
+    return _breakers(postgres)
 
 
 @router.post(
@@ -202,10 +200,8 @@ def purge_many(
     return PurgeRead.of(purged, dry_run=asked.dry_run)
 
 
-def _breakers(request_store: RequestStoreDep) -> BreakersRead:
-    return BreakersRead(
-        breakers=[BreakerRead.of(each) for each in breakers(request_store.postgres)]
-    )
+def _breakers(postgres: PostgresDep) -> BreakersRead:
+    return BreakersRead(breakers=[BreakerRead.of(each) for each in breakers(postgres)])
 
 
 def _paused(operating: OperatingDep, applied: bool) -> PausesRead:

@@ -253,6 +253,6 @@ class OverviewRead(BaseModel):
                 "failures": [FailureRead(**each.__dict__) for each in seen.failures],
                 "pauses": [PauseRead.of(each) for each in seen.pauses],
                 "breakers": [BreakerRead.of(each) for each in seen.breakers],
-                "resting": [RestingRead(**each.__dict__) for each in seen.resting],
+                "resting": [RestingRead(**each.__dict__) for each in seen.throttled],
             }
         )

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Response
 
 from api.auth.dependencies import AuthenticatorDep
 from api.auth.schemas import KeyLimits, RemainingRequests, UsageRead
-from api.dependencies import Reader, RequestStoreDep, SettingsDep
+from api.dependencies import PostgresDep, Reader, SettingsDep
 from api.responses import DATABASE_UNAVAILABLE
-from resources.transcriptions.quotas import limits_of, use_of
+from resources.transcriptions.quotas import limits_of, usage_of
 from ytcaption.domain.caller import SCOPES
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
@@ -38,7 +38,7 @@ async def read_usage(
     caller: Reader,
     settings: SettingsDep,
     door: AuthenticatorDep,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
     response: Response,
 ) -> UsageRead:
     """Requests left this minute, unfinished transcriptions, audio of the last 24 hours, limits.
@@ -47,7 +47,7 @@ async def read_usage(
     """
     limits = limits_of(caller, settings)
     left = None if limits is None else await door.left(caller)
-    use = await asyncio.to_thread(use_of, request_store.postgres, caller.owner)
+    use = await asyncio.to_thread(usage_of, postgres, caller.owner)
     response.headers["Cache-Control"] = "no-store"
     return UsageRead(
         owner=caller.owner,

@@ -9,7 +9,7 @@ from sse_starlette import EventSourceResponse
 
 from api.auth.dependencies import AuthenticatorDep
 from api.auth.identity import Authenticator
-from api.dependencies import Reader, RequestStoreDep
+from api.dependencies import PostgresDep, Reader
 from api.events.cursor import EventCursor
 from api.events.responses import event_responses
 from api.events.sse import EventAnswer
@@ -19,6 +19,7 @@ from api.responses import DATABASE_UNAVAILABLE, NOT_FOUND
 from api.transcriptions.action_responses import ERASED
 from api.transcriptions.dependencies import HOLDS_STREAM_SLOT, WatcherDep
 from api.transcriptions.view import Links
+from resources.transcriptions.reads import get_transcription
 from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.errors import YtcaptionError
 
@@ -38,7 +39,7 @@ async def read_events(
     request: Request,
     caller: Reader,
     door: AuthenticatorDep,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
     watcher: WatcherDep,
     last_event_id: Annotated[
         str | None,
@@ -50,11 +51,11 @@ async def read_events(
     The stream ends with `completed`, `failed` or `canceled`. A connection that breaks is taken up
     again with `Last-Event-ID`, at any of the API's processes, as a browser's `EventSource` does.
     """
-    await watcher.look(partial(request_store.get, id, caller.sees_only))
+    await watcher.look(partial(get_transcription, postgres, id, caller.sees_only))
     cursor = EventCursor.of(id, last_event_id)
     stream = EventStream(
         watcher,
-        request_store.postgres,
+        postgres,
         id,
         caller.sees_only,
         Links.of(request, id),

@@ -16,7 +16,7 @@ from api.transcriptions.schemas import WaitingRead, progress_of
 from api.transcriptions.view import Links, eta_of, failure_of
 from api.transcriptions.watch import Watcher
 from resources.postgres.connection import Postgres
-from resources.transcriptions.live_text import Glance, glance
+from resources.transcriptions.live_text import LiveState, read_live_state
 from resources.transcriptions.rows import TranscriptionRow
 from ytcaption.domain.errors import DatabaseUnavailable, YtcaptionError
 from ytcaption.domain.request import TranscriptionStatus
@@ -92,7 +92,7 @@ class EventStream:
                         yield event
                     if self._ended:
                         return
-                    if not found.is_whole:
+                    if not found.has_all:
                         continue
                 left_s = check_at - time.monotonic()
                 if left_s > 0 and await changes.next(left_s):
@@ -102,13 +102,15 @@ class EventStream:
                     return
                 check_at = time.monotonic() + CHECK_EVERY_S
 
-    async def _look(self) -> Glance | None:
+    async def _look(self) -> LiveState | None:
         cursor = self._cursor
         return await self._watcher.look(
-            partial(glance, self._postgres, self._id, self._owner, cursor.attempt, cursor.seen)
+            partial(
+                read_live_state, self._postgres, self._id, self._owner, cursor.attempt, cursor.seen
+            )
         )
 
-    def _news(self, found: Glance) -> Iterator[ServerSentEvent]:
+    def _news(self, found: LiveState) -> Iterator[ServerSentEvent]:
         row = found.row
         state = StateEvent(
             status=row.status,
@@ -130,7 +132,7 @@ class EventStream:
         for segment in found.segments:
             self._cursor = replace(self._cursor, seen=segment.index + 1)
             yield self._event("segment", SegmentEvent(**asdict(segment)))
-        if row.status.is_final and found.is_whole:
+        if row.status.is_final and found.has_all:
             yield from self._once(row.status.value, _end(row, self._links))
             self._ended = True
 

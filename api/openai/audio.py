@@ -23,9 +23,10 @@ from api.transcriptions.watch import Watcher
 from api.uploads.intake import UploadIntake
 from api.uploads.stream import received
 from resources.object_store.store import ObjectStore
-from resources.transcriptions.live_text import glance
+from resources.postgres.connection import Postgres
+from resources.transcriptions.live_text import read_live_state
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import TranscriptionRow
-from resources.transcriptions.store import RequestStore
 from ytcaption.domain import errors
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.request import Task, TranscriptionStatus
@@ -53,13 +54,13 @@ class OpenAIAudio:
         settings: Settings,
         uploads: UploadIntake,
         watcher: Watcher,
-        request_store: RequestStore,
+        postgres: Postgres,
         object_store: ObjectStore,
     ) -> None:
         self._settings = settings
         self._uploads = uploads
         self._watcher = watcher
-        self._request_store = request_store
+        self._postgres = postgres
         self._object_store = object_store
 
     async def answer(self, request: Request, caller: Caller, task: Task) -> Response:
@@ -88,7 +89,7 @@ class OpenAIAudio:
         return response
 
     async def _finished(self, request: Request, caller: Caller, id: str) -> TranscriptionRow:
-        look = partial(self._request_store.get, id, caller.sees_only)
+        look = partial(get_transcription, self._postgres, id, caller.sees_only)
         async with self._watcher.changes(id) as changes:
             while True:
                 with suppress(errors.DatabaseUnavailable):  # it comes back, and so do we
@@ -112,12 +113,12 @@ class OpenAIAudio:
         Another attempt begins anew; what it hears in the place of what was told already is not told
         again, but it is in the text at the end.
         """
-        postgres, owner = self._request_store.postgres, caller.sees_only
+        postgres, owner = self._postgres, caller.sees_only
         texts: list[str] = []
         told, attempt = 0, -1
         async with self._watcher.changes(id) as changes:
             while not self._watcher.closing:
-                look = partial(glance, postgres, id, owner, attempt, len(texts))
+                look = partial(read_live_state, postgres, id, owner, attempt, len(texts))
                 try:
                     found = await self._watcher.look(look)
                 except errors.DatabaseUnavailable:
@@ -134,9 +135,9 @@ class OpenAIAudio:
                         told += 1
                         delta = with_space(segment.text) if told > 1 else segment.text
                         yield _event(type="transcript.text.delta", delta=delta)
-                if found.row.status.is_final and found.is_whole:
+                if found.row.status.is_final and found.has_all:
                     break
-                if found.is_whole:
+                if found.has_all:
                     await changes.next(LOOK_EVERY_S)
             else:
                 yield _failed(503, "server_stops", _STOPPING)

@@ -9,10 +9,9 @@ from resources.maintenance.purge import Purged, PurgeFilter, purge
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
 from resources.telemetry.trace_context import current_traceparent
-from resources.transcriptions.actions import Effect, TranscriptionActions, set_keep
-from resources.transcriptions.listing import TranscriptionDetail
+from resources.transcriptions.actions import Effect, TranscriptionActions, set_pinned
+from resources.transcriptions.listing import TranscriptionDetail, transcription_detail
 from resources.transcriptions.quotas import limits_of
-from resources.transcriptions.store import RequestStore
 from ytcaption.domain.caller import Caller
 from ytcaption.settings import Settings
 
@@ -29,14 +28,13 @@ class CallerActions:
     def __init__(
         self,
         settings: Settings,
-        request_store: RequestStore,
+        postgres: Postgres,
         partitions: PartitionQueue,
         operating: Operating,
         orchestrator: Orchestrator,
     ) -> None:
-        postgres: Postgres = request_store.postgres
         self._settings = settings
-        self._request_store = request_store
+        self._postgres = postgres
         self._partitions = partitions
         self._operating = operating
         self._orchestrator = orchestrator
@@ -50,13 +48,13 @@ class CallerActions:
         Raises:
             TranscriptionNotFound, TranscriptionErased, DatabaseUnavailable.
         """
-        before = self._request_store.detail(id, caller)
+        before = transcription_detail(self._postgres, id, caller)
         row, effect = self._endings.cancel(id, caller.sees_only)
         if effect == "canceled":
             self._end_runs(id, row.attempt, row.run_id)
         if effect == "withdrawn":  # which the caller no longer sees
             return before, effect
-        return self._request_store.detail(id, caller), effect
+        return transcription_detail(self._postgres, id, caller), effect
 
     def retry(self, caller: Caller, id: str, *, force: bool) -> TranscriptionDetail:
         """Queue it anew.
@@ -70,11 +68,11 @@ class CallerActions:
             caller.sees_only,
             force=force,
             traceparent=current_traceparent(),
-            asker=caller.owner,
+            requester=caller.owner,
             limits=limits_of(caller, self._settings),
         )
         self._partitions.add(row.id)
-        return self._request_store.detail(id, caller)
+        return transcription_detail(self._postgres, id, caller)
 
     def set_keep(self, caller: Caller, id: str, keep: bool) -> TranscriptionDetail:
         """Keep it whatever its age, or no longer; how it stands now.
@@ -82,8 +80,8 @@ class CallerActions:
         Raises:
             TranscriptionNotFound, TranscriptionErased, DatabaseUnavailable.
         """
-        set_keep(self._request_store.postgres, id, caller.sees_only, keep)
-        return self._request_store.detail(id, caller)
+        set_pinned(self._postgres, id, caller.sees_only, keep)
+        return transcription_detail(self._postgres, id, caller)
 
     def erase(self, caller: Caller, id: str, *, force: bool) -> None:
         """Erase it, or withdraw from what others asked for, too.
@@ -99,7 +97,7 @@ class CallerActions:
         Raises:
             as `resources.maintenance.purge.purge`.
         """
-        postgres = self._request_store.postgres
+        postgres = self._postgres
         return purge(
             postgres,
             self._erasure,

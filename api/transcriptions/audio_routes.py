@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from api.dependencies import ObjectStoreDep, Reader, RequestStoreDep
+from api.dependencies import ObjectStoreDep, PostgresDep, Reader
 from api.http.byte_ranges import range_response
 from api.http.content_disposition import content_disposition
 from api.http.parameters import TranscriptionId
@@ -13,6 +13,7 @@ from api.responses import DATABASE_UNAVAILABLE, NOT_FOUND
 from api.transcriptions.action_responses import ERASED, audio_responses
 from api.transcriptions.audio_file import media_type, stored_audio
 from api.transcriptions.view import is_known
+from resources.transcriptions.reads import get_media, get_transcription
 from ytcaption.domain.errors import ObjectCorrupt
 from ytcaption.domain.media.file_names import file_name
 
@@ -30,7 +31,7 @@ def read_audio(
     id: TranscriptionId,
     request: Request,
     caller: Reader,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
     object_store: ObjectStoreDep,
     download: Annotated[bool, Query(description="Have the browser save it.")] = False,
     range: Annotated[
@@ -48,8 +49,8 @@ def read_audio(
 
     A player may seek: a single byte range is answered by 206. The `ETag` is the SHA-256.
     """
-    row = request_store.get(id, caller.sees_only)
-    media = request_store.media(row.media_id)
+    row = get_transcription(postgres, id, caller.sees_only)
+    media = get_media(postgres, row.media_id)
     audio = stored_audio(row, media)
     tag = f'"{audio.sha256}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import Reader, RequestStoreDep
+from api.dependencies import PostgresDep, Reader
 from api.http.parameters import TranscriptionId
 from api.http.uuid_cursor import PlaceDep
 from api.responses import DATABASE_UNAVAILABLE, LIST_ERRORS, NOT_FOUND
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 def read_history(
     id: TranscriptionId,
     caller: Reader,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
     response: Response,
     after: PlaceDep,
     limit: Limit = 50,
@@ -40,7 +40,5 @@ def read_history(
     the status.
     """
     response.headers["Cache-Control"] = "no-store"
-    events = event_history(
-        request_store.postgres, id, caller.sees_only, after=after, limit=limit + 1
-    )
+    events = event_history(postgres, id, caller.sees_only, after=after, limit=limit + 1)
     return history_view(events, limit)

@@ -8,8 +8,9 @@ from api.http.content_disposition import content_disposition
 from api.responses import content_type
 from api.transcriptions.view import CaptionLayout, entity_tag, is_known, not_completed
 from resources.object_store.store import ObjectStore
+from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_media
 from resources.transcriptions.rows import TranscriptionRow
-from resources.transcriptions.store import RequestStore
 from ytcaption.domain.captions.formats import CaptionFormat, check_words, render
 from ytcaption.domain.errors import InvalidOption
 from ytcaption.domain.media.file_names import file_name
@@ -78,7 +79,7 @@ def result_answer(
     row: TranscriptionRow,
     asked: ResultAsked,
     settings: Settings,
-    request_store: RequestStore,
+    postgres: Postgres,
     object_store: ObjectStore,
 ) -> Response:
     """The file, or 304.
@@ -101,7 +102,7 @@ def result_answer(
     transcript = Transcript.from_json(document)
     style = layout.style(transcript.text_language)
     text = render(transcript, asked.format, style, words=asked.words)
-    title = request_store.media(row.media_id).title
+    title = get_media(postgres, row.media_id).title
     name = file_name(title, fallback=row.id) + asked.format.extension
     return Response(
         text.encode(),

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from api.dependencies import ObjectStoreDep, Reader, RequestStoreDep, SettingsDep
+from api.dependencies import ObjectStoreDep, PostgresDep, Reader, SettingsDep
 from api.http.parameters import TranscriptionId
 from api.responses import (
     DATABASE_UNAVAILABLE,
@@ -13,6 +13,7 @@ from api.responses import (
 )
 from api.transcriptions.action_responses import ERASED
 from api.transcriptions.result import ResultAsked, result_answer
+from resources.transcriptions.reads import get_transcription
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
@@ -35,7 +36,7 @@ def read_result(
     id: TranscriptionId,
     caller: Reader,
     settings: SettingsDep,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
     object_store: ObjectStoreDep,
     asked: ResultAsked,
 ) -> Response:
@@ -44,5 +45,5 @@ def read_result(
     `json` is the whole document: segments, words with times and probabilities, provenance. Cells of
     `tsv` that a spreadsheet would take for a formula begin with an apostrophe.
     """
-    row = request_store.get(id, caller.sees_only)
-    return result_answer(row, asked, settings, request_store, object_store)
+    row = get_transcription(postgres, id, caller.sees_only)
+    return result_answer(row, asked, settings, postgres, object_store)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.dependencies import Reader, RequestStoreDep, SettingsDep, Writer
+from api.dependencies import PostgresDep, Reader, SettingsDep, Writer
 from api.http.parameters import TranscriptionId
 from api.responses import (
     BATCH_ERRORS,
@@ -39,6 +39,7 @@ from api.transcriptions.long_poll import LONGEST_WAIT_S, settled
 from api.transcriptions.request_schemas import TranscriptionCreate
 from api.transcriptions.schemas import TranscriptionAccepted, TranscriptionRead
 from api.transcriptions.view import Links, status_view
+from resources.transcriptions.listing import transcription_detail, transcription_page
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
@@ -124,7 +125,7 @@ async def list_transcriptions(
     response: Response,
     caller: Reader,
     settings: SettingsDep,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
     filter: FilterDep,
     after: PositionDep,
     limit: Limit = 50,
@@ -132,7 +133,7 @@ async def list_transcriptions(
     """Page by page: `next_url` leads to the next one, and is null on the last. What is asked for
     meanwhile moves no page. Filters hold together; an admin's list is everybody's.
     """
-    page = partial(request_store.page, caller, filter, after=after, limit=limit + 1)
+    page = partial(transcription_page, postgres, caller, filter, after=after, limit=limit + 1)
     return page_view(request, response, await run_in_threadpool(page), limit, settings.max_attempts)
 
 
@@ -157,7 +158,7 @@ async def read_transcription(
     response: Response,
     caller: Reader,
     settings: SettingsDep,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
     watcher: WatcherDep,
     wait: Annotated[
         int,
@@ -174,7 +175,7 @@ async def read_transcription(
 
     `Retry-After` is sent as long as something may still change.
     """
-    look = partial(request_store.detail, id, caller)
+    look = partial(transcription_detail, postgres, id, caller)
     detail = await settled(request, watcher, caller, look, wait)
     response.headers["Cache-Control"] = "no-store"
     poll_again(response, detail.transcription)

@@ -55,7 +55,7 @@ class Submitter:
             DatabaseUnavailable: nothing was kept; ask again.
         """
         if idempotency is not None:
-            earlier = self._request_store.answered(caller.owner, idempotency)
+            earlier = self._request_store.stored_answer(caller.owner, idempotency)
             if earlier and isinstance(earlier[0], Submission):
                 return earlier[0]
         request = self.checked(asked, source)
@@ -66,7 +66,7 @@ class Submitter:
             priority=request.priority,
             metadata=request.metadata,
             callback=request.callback,
-            keep=request.keep,
+            pinned=request.pinned,
             owner=caller.owner,
             traceparent=current_traceparent(),
             idempotency=idempotency,
@@ -102,7 +102,7 @@ class Submitter:
             IntakePaused, DatabaseUnavailable, IdempotencyMismatch: of all of them.
         """
         if idempotency is not None:
-            earlier = self._request_store.answered(caller.owner, idempotency)
+            earlier = self._request_store.stored_answer(caller.owner, idempotency)
             if earlier is not None:
                 return earlier
         requests = [it if isinstance(it, Refusal) else self._checked_or_refused(it) for it in asked]
@@ -158,5 +158,5 @@ class Submitter:
             asked.priority,
             metadata=asked.metadata,
             callback=callback,
-            keep=asked.keep,
+            pinned=asked.keep,
         )

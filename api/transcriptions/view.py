@@ -78,7 +78,7 @@ def status_view(detail: TranscriptionDetail, links: Links, max_attempts: int) ->
         updated_at=row.updated_at,
         completed_at=row.completed_at,
         metadata=detail.metadata,
-        keep=detail.keep,
+        keep=detail.pinned,
         provenance=(
             ProvenanceRead.model_validate(row.provenance.__dict__)
             if completed and row.provenance

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
-from api.dependencies import ObjectStoreDep, Reader, RequestStoreDep, SettingsDep, Writer
+from api.dependencies import ObjectStoreDep, PostgresDep, Reader, SettingsDep, Writer
 from api.responses import (
     DATABASE_UNAVAILABLE,
     ENTITY_HEADERS,
@@ -31,8 +31,9 @@ from api.versions.responses import (
 from api.versions.schemas import MediaVersionsRead, RetranscriptionAsked, RetranscriptionRead
 from resources.retranscribe.plan import parse_retranscription
 from resources.retranscribe.service import enqueue_retranscriptions
-from resources.transcriptions.listing import ListFilter
+from resources.transcriptions.listing import ListFilter, transcription_page
 from resources.transcriptions.quotas import limits_of
+from resources.transcriptions.reads import media_versions
 from ytcaption.domain.errors import InvalidCursor, ResultNotReady, TranscriptionNotFound
 from ytcaption.domain.request import is_media_id, is_partition_key
 
@@ -72,11 +73,11 @@ def read_media(
     request: Request,
     response: Response,
     caller: Reader,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
 ) -> MediaVersionsRead:
     """What is known of it, how many transcriptions you have of it, and which was completed last."""
     response.headers["Cache-Control"] = "no-store"
-    found = request_store.versions(media_id, caller.sees_only)
+    found = media_versions(postgres, media_id, caller.sees_only)
     return MediaVersionsRead.of(found, _path(request, media_id))
 
 
@@ -100,16 +101,16 @@ def list_versions(
     response: Response,
     caller: Reader,
     settings: SettingsDep,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
     after: PositionDep,
     limit: Limit = 50,
 ) -> TranscriptionPage:
     """With other models, languages, hints, from captions or from the audio: each is a transcription
     of its own, and stays where it is when a newer one comes.
     """
-    request_store.versions(media_id, caller.sees_only)
+    media_versions(postgres, media_id, caller.sees_only)
     chosen = ListFilter(media_id=media_id)
-    details = request_store.page(caller, chosen, after=after, limit=limit + 1)
+    details = transcription_page(postgres, caller, chosen, after=after, limit=limit + 1)
     path = f"/api/v1/media/{media_id}/transcripts"
     return page_view(request, response, details, limit, settings.max_attempts, path)
 
@@ -132,7 +133,7 @@ def read_latest(
     request: Request,
     caller: Reader,
     settings: SettingsDep,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
     object_store: ObjectStoreDep,
     asked: ResultAsked,
 ) -> Response:
@@ -140,10 +141,10 @@ def read_latest(
 
     `Content-Location` names it; its `ETag` is that of the same result there.
     """
-    latest = request_store.versions(media_id, caller.sees_only).latest
+    latest = media_versions(postgres, media_id, caller.sees_only).latest
     if latest is None:
         raise ResultNotReady("No transcription of this media is completed yet. Ask again later.")
-    answer = result_answer(latest, asked, settings, request_store, object_store)
+    answer = result_answer(latest, asked, settings, postgres, object_store)
     answer.headers["Content-Location"] = Links.of(request, latest.id).result_url
     return answer
 
@@ -169,7 +170,7 @@ def create_retranscriptions(
     caller: Writer,
     settings: SettingsDep,
     submitter: SubmitterDep,
-    request_store: RequestStoreDep,
+    postgres: PostgresDep,
 ) -> RetranscriptionRead:
     """Asks for another version of everything that fits, with priority `bulk`. Of yours; with the
     scope `admin`, of everybody's, for each who asked for the version before.
@@ -194,7 +195,7 @@ def create_retranscriptions(
         submitter.check_intake()
     deadline = time.monotonic() + ANEW_S
     found = enqueue_retranscriptions(
-        request_store.postgres,
+        postgres,
         settings.models,
         wanted,
         dry_run=asked.dry_run,

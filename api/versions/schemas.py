@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from api.http.storable import StorableBody
 from api.transcriptions.schemas import MediaRead
 from resources.retranscribe.filter import MAX_LENGTH
-from resources.retranscribe.plan import Anew
+from resources.retranscribe.plan import RetranscriptionResult
 from resources.transcriptions.rows import MediaVersions
 from ytcaption.domain.caption_choice import CaptionsPolicy
 
@@ -106,26 +106,26 @@ class RetranscriptionRead(BaseModel):
     next_cursor: Annotated[str | None, Field(description="Null: all were looked at.")]
 
     @classmethod
-    def of(cls, found: Anew, *, dry_run: bool) -> Self:
+    def of(cls, found: RetranscriptionResult, *, dry_run: bool) -> Self:
         """From what came of it."""
         return cls(
             dry_run=dry_run,
-            looked_at=found.looked_at,
+            looked_at=found.examined,
             number=found.number,
             audio_s=round(found.audio_s, 3),
             ids=found.ids,
             kinds=[
                 AnewKind(
-                    **kind.__dict__,
+                    **group.__dict__,
                     number=number,
-                    audio_s=round(found.audio_s_by_kind[kind], 3),
+                    audio_s=round(found.audio_s_by_group[group], 3),
                 )
-                for kind, number in found.kinds.most_common()
+                for group, number in found.groups.most_common()
             ],
             joined=found.joined,
             left_out=[
                 AnewLeftOut(reason=reason, number=number)
-                for reason, number in found.left_out.most_common()
+                for reason, number in found.excluded.most_common()
             ],
             next_cursor=found.after,
         )

@@ -1,1 +1,6 @@
-"""Admin."""
+"""Operators' views and actions on the whole queue.
+
+Public: `overview`, `retry_all`, `queue_report` (for people), `queue_metrics` (for monitoring).
+This room reads the rows of other rooms and requeues transcriptions; it knows neither HTTP nor the
+command line.
+"""

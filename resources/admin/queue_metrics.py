@@ -1,4 +1,4 @@
-"""The numbers of the queue for a monitoring system, in one statement."""
+"""Numbers of the queue for a monitoring system, read in one statement."""
 
 from dataclasses import dataclass, field
 
@@ -36,14 +36,14 @@ class QueueMetrics:
     """One reading.
 
     Attributes:
-        waiting: how many are `queued` and how many `running`.
-        oldest_s: age of the oldest of either, where there is one.
-        failed: those at rest as failed, by error code.
-        totals: sums of all events ever, by name and code: see migration 0002.
-        paused: parts that an operator has stopped.
-        sites: from which no download starts, and whether they are `open` or `probing`.
-        deliveries: of webhooks, how many are `waiting` and how many `dead`.
-        oldest_delivery_s: age of the oldest that waits; 0 with none.
+        waiting: number of transcriptions that are `queued`, and that are `running`.
+        oldest_s: age of the oldest of each, if there is one.
+        failed: number of failed transcriptions, by error code.
+        totals: sums over all events, by name and code (see migration 0002).
+        paused: parts paused by an operator.
+        sites: sites with an open circuit breaker, each with `open` or `probing`.
+        deliveries: number of webhook deliveries that are `waiting`, and that are `dead`.
+        oldest_delivery_s: age of the oldest waiting delivery; 0 if there is none.
     """
 
     waiting: dict[str, int] = field(default_factory=dict)
@@ -56,12 +56,12 @@ class QueueMetrics:
     oldest_delivery_s: float = 0.0
 
     def total(self, name: str) -> float:
-        """A sum that has no codes."""
+        """Return the sum of a name without codes."""
         return self.totals.get((name, ""), 0.0)
 
 
 def queue_metrics(postgres: Postgres) -> QueueMetrics:
-    """As it is now. Reads what waits, runs or failed, never all that was ever completed.
+    """Read the numbers. Reads queued, running and failed rows, never all completed ones.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.

@@ -1,8 +1,4 @@
-"""What an operator asks of the queue: how long somebody has waited, what failed of late.
-
-Its statements are here, beside the view they fill: neither requests nor runs read them, and they
-change nothing. What requests and runs do is in RequestStore.
-"""
+"""Report on the queue for operators: longest wait, recent failures, throttled sites, proxies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +15,9 @@ class FailureCount:
 
     Attributes:
         code: of `ytcaption.domain.errors`.
-        number: how many have failed with it and were not asked for again.
+        number: transcriptions that are failed with it now.
         last_at: when the last of them failed.
-        last_message: what its requester was told.
+        last_message: error message of the last one.
     """
 
     code: str
@@ -35,23 +31,23 @@ class QueueReport:
     """One reading.
 
     Attributes:
-        oldest_waiting_s: since the longest waiting one was queued; None with an empty queue.
+        oldest_waiting_s: seconds the oldest queued transcription has waited; None if none is.
         failures: the latest first.
-        resting: sites that bulk work waits for, those that hold up most first.
-        proxies: that downloads go out through.
+        throttled: sites that bulk work waits for, those that delay most first.
+        proxies: that downloads may use.
     """
 
     oldest_waiting_s: float | None
     failures: tuple[FailureCount, ...]
-    resting: tuple[RestingSite, ...]
+    throttled: tuple[RestingSite, ...]
     proxies: tuple[ProxyHealth, ...]
 
 
 def queue_report(postgres: Postgres, limit: int = 10, proxies: Sequence[str] = ()) -> QueueReport:
-    """The queue as it is now, with at most `limit` error codes.
+    """Read the queue, with at most `limit` error codes.
 
     Args:
-        proxies: names of those of the settings.
+        proxies: names of the proxies in the settings.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -80,6 +76,6 @@ def queue_report(postgres: Postgres, limit: int = 10, proxies: Sequence[str] = (
     return QueueReport(
         oldest_waiting_s=waiting["oldest_s"] if waiting else None,
         failures=tuple(FailureCount(**row) for row in failures),
-        resting=tuple(throttled_sites(postgres)),
+        throttled=tuple(throttled_sites(postgres)),
         proxies=tuple(proxy_health(postgres, proxies)),
     )

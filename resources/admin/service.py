@@ -1,4 +1,4 @@
-"""What an operator does to the queue as a whole: look at it, have what failed done again."""
+"""Operators' view of the whole queue, and retries of many transcriptions at once."""
 
 import logging
 import shutil
@@ -19,23 +19,24 @@ from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
 from resources.postgres.predicates import is_erased
 from resources.sites.circuit_breaker import Breaker, breakers
 from resources.sites.pacing import RestingSite
+from resources.transcriptions.reads import status_counts
 from resources.transcriptions.rows import LISTED
 from resources.transcriptions.state import REQUEUE
-from resources.transcriptions.store import RequestStore
 from ytcaption.domain.events import EventType
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
+"""Transcriptions queued again per transaction."""
 
 
 @dataclass(frozen=True)
 class RunningTranscription:
-    """One that a run works on.
+    """A transcription that a run works on.
 
     Attributes:
-        age_s: since this attempt began.
-        silent_s: since its run last gave a sign of life; from 60 on it is taken for lost.
+        age_s: seconds since this attempt began.
+        silent_s: seconds since the last heartbeat of its run; from 60 on the run counts as lost.
     """
 
     id: str
@@ -54,14 +55,14 @@ class Overview:
     """One reading.
 
     Attributes:
-        counts: transcriptions by status.
-        oldest_waiting_s: since the longest waiting one was queued; None with an empty queue.
-        running: the longest running first, 100 at most.
-        failures: by code, the latest first.
-        breakers: sites that fail, the open ones first.
-        resting: sites that bulk work leaves alone for now.
-        audio_bytes: of all stored audio.
-        disk_free_bytes, disk_total_bytes: of the file system the home is on.
+        counts: number of transcriptions by status.
+        oldest_waiting_s: seconds the oldest queued transcription has waited; None if none is.
+        running: the longest running first, at most 100.
+        failures: by error code, the latest first.
+        breakers: circuit breakers of failing sites, the open ones first.
+        throttled: sites that bulk work waits for.
+        audio_bytes: size of all stored audio.
+        disk_free_bytes, disk_total_bytes: of the file system of the home.
     """
 
     counts: dict[str, int]
@@ -70,7 +71,7 @@ class Overview:
     failures: tuple[FailureCount, ...]
     pauses: tuple[Pause, ...]
     breakers: tuple[Breaker, ...]
-    resting: tuple[RestingSite, ...]
+    throttled: tuple[RestingSite, ...]
     media_count: int
     audio_bytes: int
     disk_free_bytes: int
@@ -79,12 +80,12 @@ class Overview:
 
 @dataclass(frozen=True)
 class RetryFilter:
-    """Which of those at rest; what is None does not matter.
+    """Which finished transcriptions to retry; a condition that is None is not applied.
 
     Attributes:
-        code: of the error they failed with.
-        channel: name or id, as the source states it.
-        created_after, created_before: when they were first asked for.
+        code: error code.
+        channel: name or id of the channel at the source.
+        created_after, created_before: time of the first request, inclusive and exclusive bound.
     """
 
     status: Literal["failed", "canceled"] = "failed"
@@ -96,25 +97,25 @@ class RetryFilter:
 
 @dataclass(frozen=True)
 class Affected:
-    """How many transcriptions, and which: the first `LISTED` of them."""
+    """The number of affected transcriptions, and the ids of the first `LISTED`."""
 
     number: int
     ids: tuple[str, ...]
 
     @classmethod
     def of(cls, ids: list[str]) -> "Affected":
-        """These."""
+        """Return the result for these ids."""
         return cls(len(ids), tuple(ids[:LISTED]))
 
 
 def overview(postgres: Postgres, home: Path) -> Overview:
-    """Everything at a glance.
+    """Read the overview.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
     """
     report = queue_report(postgres, limit=50)
-    counts = RequestStore(postgres=postgres).counts()
+    counts = status_counts(postgres)
     with postgres.transaction() as connection:
         running = connection.execute(
             """
@@ -139,7 +140,7 @@ def overview(postgres: Postgres, home: Path) -> Overview:
         failures=report.failures,
         pauses=tuple(pauses(postgres)),
         breakers=tuple(breakers(postgres)),
-        resting=report.resting,
+        throttled=report.throttled,
         media_count=media["number"],
         audio_bytes=media["bytes"],
         disk_free_bytes=disk.free,
@@ -148,10 +149,11 @@ def overview(postgres: Postgres, home: Path) -> Overview:
 
 
 def retry_all(postgres: Postgres, chosen: RetryFilter, by: str) -> Affected:
-    """Queue everything that fits for a new series of attempts, some hundreds at a time.
+    """Queue all matching transcriptions for a new series of attempts, in batches.
 
     Raises:
-        DatabaseUnavailable, SetupError: as `Postgres.transaction`; what is queued by then stays so.
+        DatabaseUnavailable, SetupError: as `Postgres.transaction`; batches queued so far stay
+            queued.
     """
     ids: list[str] = []
     for batch in _batches(postgres, chosen):
@@ -192,8 +194,8 @@ def _queue_batch(connection: Connection[DictRow], chosen: RetryFilter) -> list[D
         """,  # noqa: S608
         {**chosen.__dict__, "batch": BATCH},
     ).fetchall()
-    told = [{"attempt": row["attempt"], "priority": row["priority"], "by": "admin"} for row in rows]
-    add_events(connection, rows, EventType.QUEUED, told)
+    data = [{"attempt": row["attempt"], "priority": row["priority"], "by": "admin"} for row in rows]
+    add_events(connection, rows, EventType.QUEUED, data)
     with connection.cursor() as cursor:
         cursor.executemany(
             "select pg_notify(%s, %s)", [(PROGRESS_CHANNEL, row["id"]) for row in rows]

@@ -34,7 +34,7 @@ from resources.object_store.store import ObjectStore
 from resources.postgres.connection import Postgres, close_pools, database_errors
 from resources.postgres.migrate import migrate, migrations
 from resources.postgres.urls import ROLES, database_urls, libpq_url
-from resources.transcriptions.store import RequestStore
+from resources.transcriptions.reads import completed_ids, status_counts
 from ytcaption.domain.errors import SetupError
 from ytcaption.settings import Settings
 
@@ -92,11 +92,13 @@ def restore_backup(settings: Settings, folder: Path, told: OnStep, *, replace: b
             if key not in kept:
                 objects.delete(key)
         told.step("Comparing the lake with the documents")
-        store = RequestStore.from_settings(settings, role="dagster")
+        postgres = Postgres.from_settings(settings, "dagster")
         report = TranscriptCatalog.from_settings(settings).verify(
-            store.completed_ids, partial(stored_document, store, objects), repair=True
+            partial(completed_ids, postgres),
+            partial(stored_document, postgres, objects),
+            repair=True,
         )
-    return Restored(manifest, sum(store.counts().values()), report)
+    return Restored(manifest, sum(status_counts(postgres).values()), report)
 
 
 @contextmanager

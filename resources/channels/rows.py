@@ -201,6 +201,7 @@ def channel_row(row: Mapping[str, Any]) -> ChannelRow:
             callback=callback,
             digest=row["digest"],
         ),
+        run_requested_at=row["run_asked_at"],
     )
 
 

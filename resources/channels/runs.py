@@ -254,7 +254,7 @@ def _fail(
         set {_FREE}, failures = failures + 1, failing_since = coalesce(failing_since, now()),
             error_code = %(code)s, error_message = %(message)s,
             next_listing_at = case
-                when run_requested_at is not null then now()
+                when run_asked_at is not null then now()
                 else now() + make_interval(secs => %(delay_s)s) end,
             is_continued = true
         where id = %(id)s

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 from resources.lake.verify import Document
 from resources.object_store.store import ObjectStore
+from resources.postgres.connection import Postgres
 from resources.transcriptions.accuracy import stored_accuracy
+from resources.transcriptions.reads import get_media, get_transcription, transcript_timings
 from resources.transcriptions.rows import TranscriptionRow
-from resources.transcriptions.store import RequestStore
+from resources.transcriptions.segments import stored_segments
 from ytcaption.domain.errors import MediaNotFound, ObjectNotFound, TranscriptionNotFound
 from ytcaption.domain.transcripts.transcript import Transcript
 
 
-def stored_document(store: RequestStore, objects: ObjectStore, id: str) -> Document | None:
+def stored_document(postgres: Postgres, objects: ObjectStore, id: str) -> Document | None:
     """What the lake's rows are made of; None where there is no such transcription or document.
 
     Raises:
@@ -19,26 +21,26 @@ def stored_document(store: RequestStore, objects: ObjectStore, id: str) -> Docum
         ValueError: it is no transcript of a version that is known.
     """
     try:
-        row = store.get(id)
-        media = store.media(row.media_id)
+        row = get_transcription(postgres, id)
+        media = get_media(postgres, row.media_id)
     except (TranscriptionNotFound, MediaNotFound):
         return None
     if row.document_key is None:
         return None
     data = objects.read_bytes(row.document_key, row.document_sha256)
-    accuracy = stored_accuracy(store.postgres, id, row.document_sha256)
+    accuracy = stored_accuracy(postgres, id, row.document_sha256)
     transcript = Transcript.from_json(data)
-    return transcript, media.source, media.info, store.timings(id), accuracy
+    return transcript, media.source, media.info, transcript_timings(postgres, id), accuracy
 
 
-def document_from_rows(store: RequestStore, row: TranscriptionRow) -> bytes:
+def document_from_rows(postgres: Postgres, row: TranscriptionRow) -> bytes:
     """The document as Postgres has it: all but the text that was decoded and not believed. Where
     there was none, these are the bytes that were written first.
 
     Raises:
         ObjectNotFound: the rows have not all of it.
     """
-    segments = store.segments(row.id)
+    segments = stored_segments(postgres, row.id)
     if (
         row.provenance is None
         or row.language_probability is None

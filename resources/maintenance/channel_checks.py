@@ -1,15 +1,15 @@
-"""What lost runs and deletions leave of channels."""
+"""Checks of channels: lost listing runs, and deletions that are not finished."""
 
 import time
 from collections.abc import Sequence
 
 from resources.channels.requests import CHANNEL_FIELD
-from resources.maintenance.check import Check, Mended, Parts
+from resources.maintenance.check import Check, Installation, Repaired
 from resources.maintenance.lost_runs import SILENT_S, end_lost_listings
 from ytcaption.domain.errors import TranscriptionErased, TranscriptionNotFound, YtcaptionError
 
 WITHIN_S = 15.0
-"""How long one look goes on erasing: the rest is for the next, a minute later."""
+"""Seconds one check spends on erasing; the next one continues a minute later."""
 
 _OF_CHANNEL = """
 select distinct r.transcription_id as id from ytcaption.request as r
@@ -19,8 +19,8 @@ order by 1
 """
 
 
-def _listed_without_process(parts: Parts) -> list[str]:
-    rows = parts.postgres.rows(
+def _listed_without_process(installation: Installation) -> list[str]:
+    rows = installation.postgres.rows(
         "select id from ytcaption.channel where run_id is not null "
         "and heartbeat_at < now() - make_interval(secs => %(silent_s)s) order by id",
         {"silent_s": SILENT_S},
@@ -28,43 +28,47 @@ def _listed_without_process(parts: Parts) -> list[str]:
     return [row["id"] for row in rows]
 
 
-def _free(parts: Parts, _names: Sequence[str]) -> Mended:
-    return Mended(done=[each.id for each in end_lost_listings(parts.instance, parts.channel_runs)])
+def _free(installation: Installation, _names: Sequence[str]) -> Repaired:
+    return Repaired(
+        done=[
+            each.id for each in end_lost_listings(installation.instance, installation.channel_runs)
+        ]
+    )
 
 
-def _deleted(parts: Parts) -> list[str]:
-    rows = parts.postgres.rows(
+def _deleted(installation: Installation) -> list[str]:
+    rows = installation.postgres.rows(
         "select id from ytcaption.channel where deleted_at is not null order by deleted_at", {}
     )
     return [row["id"] for row in rows]
 
 
-def _finish_deleting(parts: Parts, ids: Sequence[str]) -> Mended:
-    deadline, mended = time.monotonic() + WITHIN_S, Mended()
+def _finish_deleting(installation: Installation, ids: Sequence[str]) -> Repaired:
+    deadline, repaired = time.monotonic() + WITHIN_S, Repaired()
     for id in ids:
         try:
-            if _erase_items(parts, id, deadline):
-                mended.done.append(id)
+            if _erase_items(installation, id, deadline):
+                repaired.done.append(id)
             else:
-                mended.left[id] = "There are more transcriptions to erase; it goes on."
+                repaired.left[id] = "More transcriptions are to be erased; this continues."
         except YtcaptionError as error:
-            mended.left[id] = error.message
-    return mended
+            repaired.left[id] = error.message
+    return repaired
 
 
-def _erase_items(parts: Parts, id: str, deadline: float) -> bool:
-    """Whether all are erased, and the channel with them."""
-    [channel] = parts.postgres.rows(
+def _erase_items(installation: Installation, id: str, deadline: float) -> bool:
+    """Erase the channel's transcriptions, then the channel. Return whether all are erased."""
+    [channel] = installation.postgres.rows(
         "select owner from ytcaption.channel where id = %(id)s", {"id": id}
     )
-    for row in parts.postgres.rows(_OF_CHANNEL, {"id": id, "field": CHANNEL_FIELD}):
+    for row in installation.postgres.rows(_OF_CHANNEL, {"id": id, "field": CHANNEL_FIELD}):
         if time.monotonic() > deadline:
             return False
         try:
-            parts.erasure.erase(row["id"], channel["owner"], force=True)
+            installation.erasure.erase(row["id"], channel["owner"], force=True)
         except (TranscriptionNotFound, TranscriptionErased):
             continue
-    with parts.postgres.transaction() as connection:
+    with installation.postgres.transaction() as connection:
         connection.execute(
             "delete from ytcaption.channel where id = %s and deleted_at is not null", (id,)
         )
@@ -74,15 +78,15 @@ def _erase_items(parts: Parts, id: str, deadline: float) -> bool:
 CHANNEL_CHECKS = (
     Check(
         "listing_lost",
-        "channels whose listing run gives no sign of life",
-        "the run is ended, and the channel is looked at again",
+        "channels whose listing run sends no heartbeats",
+        "the run is ended, and the channel is listed again",
         _listed_without_process,
         _free,
     ),
     Check(
         "channel_deleted",
         "deleted channels whose transcriptions are still to be erased",
-        "they are erased, then the channel",
+        "they are erased, then the channel is",
         _deleted,
         _finish_deleting,
     ),

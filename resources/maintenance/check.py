@@ -1,8 +1,7 @@
-"""What a crash can leave: each kind is a check of its own, with what finds it and what mends it.
+"""Checks: each finds one kind of damage that a crash can leave, and repairs it.
 
-A check looks without changing anything. What it found is looked at again, under the lock of whoever
-may be at work on it, before it is mended: so that mending is safe beside a running system, and may
-be repeated.
+Finding changes nothing. Before a repair, each finding is verified again under the lock of those
+who may work on it: repairs are safe beside a running system and may be repeated.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,27 +16,25 @@ from resources.maintenance.erasure import Erasure
 from resources.object_store.store import ObjectStore
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
-from resources.transcriptions.store import RequestStore
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.settings import Settings
 
 GRACE_S = 3600.0
-"""Files younger than this are left alone, whatever is known of them."""
+"""Seconds: younger files are never touched."""
 
 
 @dataclass(frozen=True)
-class Parts:
-    """All that is looked at.
+class Installation:
+    """The parts of an installation that checks examine.
 
     Attributes:
         postgres: with the rights of runs and sensors.
-        erasure: with the rights of the API, which erases.
+        erasure: with the rights of the API, which may erase.
     """
 
     settings: Settings
     instance: dg.DagsterInstance
     postgres: Postgres
-    store: RequestStore
     channel_runs: ChannelRuns
     objects: ObjectStore
     workspace: Workspace
@@ -45,16 +42,15 @@ class Parts:
     erasure: Erasure
 
     @classmethod
-    def of(cls, settings: Settings, instance: dg.DagsterInstance) -> "Parts":
-        """Of one installation."""
-        store = RequestStore.from_settings(settings, role="dagster")
+    def of(cls, settings: Settings, instance: dg.DagsterInstance) -> "Installation":
+        """Return the parts that the settings describe."""
+        postgres = Postgres.from_settings(settings, "dagster")
         api = Postgres.from_settings(settings, "api")
         return cls(
             settings=settings,
             instance=instance,
-            postgres=store.postgres,
-            store=store,
-            channel_runs=ChannelRuns(postgres=store.postgres),
+            postgres=postgres,
+            channel_runs=ChannelRuns(postgres=postgres),
             objects=ObjectStore.from_settings(settings),
             workspace=Workspace.from_settings(settings),
             catalog=TranscriptCatalog.from_settings(settings),
@@ -63,12 +59,12 @@ class Parts:
 
 
 @dataclass
-class Mended:
-    """What became of what was found.
+class Repaired:
+    """The result of a repair. What had become right by itself is in neither.
 
     Attributes:
-        done: what was mended; what was right by then is in neither.
-        left: what was not, with the reason.
+        done: names of what was repaired.
+        left: names of what could not be repaired, with the reason.
     """
 
     done: list[str] = field(default_factory=list)
@@ -81,81 +77,81 @@ class Check:
 
     Attributes:
         code: for programs.
-        what: what is wrong with what it finds, for people.
-        remedy: what mending does.
-        find: what is wrong, by name.
-        mend: puts it right.
+        what: describes what it finds, for people.
+        remedy: describes the repair, for people.
+        find: returns the names of what is damaged.
+        repair: repairs what has these names.
     """
 
     code: str
     what: str
     remedy: str
-    find: Callable[[Parts], Sequence[str]]
-    mend: Callable[[Parts, Sequence[str]], Mended]
+    find: Callable[[Installation], Sequence[str]]
+    repair: Callable[[Installation, Sequence[str]], Repaired]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check has found.
+    """The result of one check.
 
     Attributes:
-        found: names, in order.
-        mended: None where nothing was to be mended.
-        problem: why the check could not be made; None where it was.
+        found: names of what is damaged, in order.
+        repaired: None if nothing was to be repaired.
+        problem: why the check failed; None if it did not.
     """
 
     check: Check
     found: tuple[str, ...] = ()
-    mended: Mended | None = None
+    repaired: Repaired | None = None
     problem: str | None = None
 
     @property
     def is_wrong(self) -> bool:
-        """Whether something is wrong still, or may be."""
+        """Whether something is, or may be, still damaged."""
         if self.problem is not None:
             return True
-        return bool(self.found if self.mended is None else self.mended.left)
+        return bool(self.found if self.repaired is None else self.repaired.left)
 
 
 def one_by_one(
-    mend: Callable[[Parts, str], bool],
-) -> Callable[[Parts, Sequence[str]], Mended]:
-    """Mends each for itself: what cannot be mended takes nothing from the others.
+    repair: Callable[[Installation, str], bool],
+) -> Callable[[Installation, Sequence[str]], Repaired]:
+    """Return a function that repairs each name separately: one failure does not stop the others.
 
     Args:
-        mend: puts one right; False where it was right by then. Raises YtcaptionError.
+        repair: repairs one; returns False if it was right already. May raise YtcaptionError.
     """
 
-    def mend_all(parts: Parts, names: Sequence[str]) -> Mended:
-        mended = Mended()
+    def repair_all(installation: Installation, names: Sequence[str]) -> Repaired:
+        repaired = Repaired()
         for name in names:
             try:
-                if mend(parts, name):
-                    mended.done.append(name)
+                if repair(installation, name):
+                    repaired.done.append(name)
             except YtcaptionError as error:
-                mended.left[name] = error.message
-        return mended
+                repaired.left[name] = error.message
+        return repaired
 
-    return mend_all
+    return repair_all
 
 
-def examine(parts: Parts, check: Check, *, repair: bool) -> Finding:
-    """What the check finds, and what became of it."""
+def examine(installation: Installation, check: Check, *, repair: bool) -> Finding:
+    """Run a check, and repair what it finds if `repair` is true."""
     try:
-        found = tuple(check.find(parts))
-        mended = check.mend(parts, found) if repair and found else None
+        found = tuple(check.find(installation))
+        repaired = check.repair(installation, found) if repair and found else None
     except YtcaptionError as error:
         return Finding(check, problem=error.message)
-    return Finding(check, found, mended)
+    return Finding(check, found, repaired)
 
 
-def said(findings: Iterable[Finding]) -> str:
-    """What was found and mended, in one line."""
-    parts = []
+def summary(findings: Iterable[Finding]) -> str:
+    """Return in one line what was found and repaired."""
+    sentences = []
     for each in findings:
         if each.problem is not None:
-            parts.append(f"{each.check.code}: {each.problem}")
+            sentences.append(f"{each.check.code}: {each.problem}")
         elif each.found:
-            done = len(each.mended.done) if each.mended else 0
-            parts.append(f"{each.check.code}: {len(each.found):,} found, {done:,} mended.")
-    return " ".join(parts) or "All is well."
+            done = len(each.repaired.done) if each.repaired else 0
+            sentences.append(f"{each.check.code}: {len(each.found):,} found, {done:,} repaired.")
+    return " ".join(sentences) or "All is well."

@@ -1,4 +1,4 @@
-"""All checks, by how often they are made."""
+"""All checks, by how often they run."""
 
 from resources.maintenance.channel_checks import CHANNEL_CHECKS
 from resources.maintenance.document_checks import DAMAGE_CHECKS, DOCUMENT_CHECK
@@ -7,10 +7,10 @@ from resources.maintenance.row_checks import ERASURE_CHECK, ROW_CHECKS
 from resources.maintenance.run_checks import PARTITION_CHECKS, RUN_CHECKS
 
 EACH_MINUTE = (*RUN_CHECKS, *ROW_CHECKS, *CHANNEL_CHECKS)
-"""Milliseconds, and somebody may be waiting for what they mend."""
+"""They take milliseconds, and what they repair may be waited for."""
 
 EACH_DAY = (*PARTITION_CHECKS, ERASURE_CHECK, *FILE_CHECKS, DOCUMENT_CHECK)
-"""They list partitions and files."""
+"""They list all partitions and files."""
 
 ALL_CHECKS = (*EACH_MINUTE, *EACH_DAY, *DAMAGE_CHECKS)
-"""The last ones read every document and every file of the lake."""
+"""`DAMAGE_CHECKS` read every document and every file of the lake."""

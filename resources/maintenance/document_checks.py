@@ -1,4 +1,4 @@
-"""Transcript documents and the lake against Postgres."""
+"""Checks of transcript documents and of the lake, compared with Postgres."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ from functools import partial
 from resources.events import add_event
 from resources.lake.documents import document_from_rows, stored_document
 from resources.lake.verify import LakeReport
-from resources.maintenance.check import Check, Mended, Parts, one_by_one
+from resources.maintenance.check import Check, Installation, Repaired, one_by_one
 from resources.maintenance.file_checks import IN_USE_S
 from resources.postgres.advisory_locks import alone
+from resources.transcriptions.reads import completed_ids, get_transcription
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.state import locked_row
 from ytcaption.domain.errors import (
@@ -21,27 +22,27 @@ from ytcaption.domain.errors import (
 from ytcaption.domain.events import EventType
 
 
-def _missing_documents(parts: Parts) -> list[str]:
-    # The rows first: a document that is stored meanwhile is listed.
-    rows = _documented(parts)
-    listed = {stored.key for stored in parts.objects.stored("transcripts")}
+def _missing_documents(installation: Installation) -> list[str]:
+    # Read the rows first: documents stored in between are then listed.
+    rows = _documented(installation)
+    listed = {stored.key for stored in installation.objects.stored("transcripts")}
     return [id for id, key, _ in rows if key not in listed]
 
 
-def _damaged_documents(parts: Parts) -> list[str]:
+def _damaged_documents(installation: Installation) -> list[str]:
     damaged = []
-    for id, key, sha256 in _documented(parts):
+    for id, key, sha256 in _documented(installation):
         try:
-            parts.objects.read_bytes(key, sha256)
+            installation.objects.read_bytes(key, sha256)
         except ObjectCorrupt:
             damaged.append(id)
         except ObjectNotFound:
-            continue  # another check's
+            continue  # found by `_missing_documents`
     return damaged
 
 
-def _documented(parts: Parts) -> list[tuple[str, str, str]]:
-    rows = parts.postgres.rows(
+def _documented(installation: Installation) -> list[tuple[str, str, str]]:
+    rows = installation.postgres.rows(
         "select id, document_key, document_sha256 from ytcaption.transcription "
         "where document_key is not null order by id",
         {},
@@ -49,40 +50,40 @@ def _documented(parts: Parts) -> list[tuple[str, str, str]]:
     return [(row["id"], row["document_key"], row["document_sha256"]) for row in rows]
 
 
-def _write_anew(parts: Parts, id: str) -> bool:
-    with alone(parts.postgres, id, IN_USE_S):
+def _rebuild(installation: Installation, id: str) -> bool:
+    with alone(installation.postgres, id, IN_USE_S):
         try:
-            row = parts.store.get(id)
+            row = get_transcription(installation.postgres, id)
         except (TranscriptionNotFound, TranscriptionErased):
             return False
-        if row.document_key is None or _is_whole(parts, row):
+        if row.document_key is None or _is_sound(installation, row):
             return False
-        data = document_from_rows(parts.store, row)
+        data = document_from_rows(installation.postgres, row)
         sha256 = hashlib.sha256(data).hexdigest()
-        parts.objects.write_bytes(row.document_key, data)
+        installation.objects.write_bytes(row.document_key, data)
         if sha256 != row.document_sha256:
-            _note_new_bytes(parts, id, sha256)
+            _record_checksum(installation, id, sha256)
     return True
 
 
-def _is_whole(parts: Parts, row: TranscriptionRow) -> bool:
+def _is_sound(installation: Installation, row: TranscriptionRow) -> bool:
     assert row.document_key is not None
     try:
-        parts.objects.read_bytes(row.document_key, row.document_sha256)
+        installation.objects.read_bytes(row.document_key, row.document_sha256)
     except (ObjectCorrupt, ObjectNotFound):
         return False
     return True
 
 
-def _note_new_bytes(parts: Parts, id: str, sha256: str) -> None:
-    with parts.postgres.transaction() as connection:
+def _record_checksum(installation: Installation, id: str, sha256: str) -> None:
+    with installation.postgres.transaction() as connection:
         row = locked_row(connection, id)
         connection.execute(
             "update ytcaption.transcription set document_sha256 = %s, updated_at = now() "
             "where id = %s",
             (sha256, id),
         )
-        # The same text: what was measured of it holds.
+        # The text is the same, so the measured accuracy still holds.
         connection.execute(
             "update ytcaption.caption_accuracy set document_sha256 = %s "
             "where transcription_id = %s and document_sha256 = %s",
@@ -91,43 +92,45 @@ def _note_new_bytes(parts: Parts, id: str, sha256: str) -> None:
         add_event(connection, row, EventType.DOCUMENT_REBUILT, {"document_sha256": sha256})
 
 
-def _verify(parts: Parts, *, repair: bool) -> LakeReport:
-    document = partial(stored_document, parts.store, parts.objects)
-    return parts.catalog.verify(parts.store.completed_ids, document, repair=repair)
+def _verify(installation: Installation, *, repair: bool) -> LakeReport:
+    document = partial(stored_document, installation.postgres, installation.objects)
+    return installation.catalog.verify(
+        partial(completed_ids, installation.postgres), document, repair=repair
+    )
 
 
-def _lake_differs(parts: Parts) -> list[str]:
-    report = _verify(parts, repair=False)
+def _lake_differs(installation: Installation) -> list[str]:
+    report = _verify(installation, repair=False)
     names = (*report.damaged_files, *report.different, *report.orphaned, *report.unreadable)
     return [name.rpartition("/")[2] for name in names]
 
 
-def _repair_lake(parts: Parts, names: Sequence[str]) -> Mended:
-    report = _verify(parts, repair=True)
+def _repair_lake(installation: Installation, names: Sequence[str]) -> Repaired:
+    report = _verify(installation, repair=True)
     left = dict(report.unreadable)
-    return Mended(done=[name for name in names if name not in left], left=left)
+    return Repaired(done=[name for name in names if name not in left], left=left)
 
 
-def _remove_lake_files(parts: Parts, names: Sequence[str]) -> Mended:
-    parts.catalog.remove_unknown_files()
-    return Mended(done=list(names))
+def _remove_lake_files(installation: Installation, names: Sequence[str]) -> Repaired:
+    installation.catalog.remove_unknown_files()
+    return Repaired(done=list(names))
 
 
 DOCUMENT_CHECK = Check(
     "document_missing",
-    "transcriptions whose document is gone",
-    "written anew from the database; what was decoded and not believed is lost",
+    "transcriptions whose document is missing",
+    "rebuilt from the database, without the segments that were dropped as hallucinations",
     _missing_documents,
-    one_by_one(_write_anew),
+    one_by_one(_rebuild),
 )
 
 DAMAGE_CHECKS = (
     Check(
         "document_damaged",
-        "transcriptions whose document is not what was written",
+        "transcriptions whose document is damaged",
         "as above",
         _damaged_documents,
-        one_by_one(_write_anew),
+        one_by_one(_rebuild),
     ),
     Check(
         "lake_differs",
@@ -138,9 +141,9 @@ DAMAGE_CHECKS = (
     ),
     Check(
         "lake_file_unknown",
-        "files of the lake that its catalog does not know",
+        "files in the lake that are not in its catalog",
         "removed",
-        lambda parts: parts.catalog.unknown_files(),
+        lambda installation: installation.catalog.unknown_files(),
         _remove_lake_files,
     ),
 )

@@ -1,19 +1,19 @@
-"""Erasing a transcription: nothing of it is left but ids in events, and a tombstone (rule 43).
+"""Erases a transcription: only ids in events and a tombstone stay.
 
-In this order, so that a crash or a part that is away leaves nothing promised that is not there, and
-repeating it finishes what is left:
+See docs/adr/security-rules.md#rule-43. The order ensures that, after a crash or while a part is
+unavailable, no row refers to something that is deleted, and that a repetition finishes the erasure:
 
-1. One transaction: the tombstone, from which on every read answers that it was erased;
-   deliveries, requests, segments, embeddings, drafts, checkpoints, captions and what was measured
-   by them go; the rows of transcription and media forget document and audio, and the items of
-   channels what their list has shown.
-2. Its files, its runs and partition in Dagster, its logs, its rows in the lake: each may fail, all
-   can be repeated, since all are found by the ids that the rows still have.
-3. One transaction: the rows.
+1. One transaction inserts the tombstone: from then on every read answers that the transcription was
+   erased. It deletes deliveries, requests, segments, embeddings, drafts, checkpoints, captions and
+   accuracies, and clears document, audio and listed items in the rows of transcription, media and
+   channels.
+2. Its files, its runs and partition in Dagster, its logs and its rows in the lake are deleted. Each
+   step may fail and can be repeated: all are found by the ids that the rows still have.
+3. One transaction deletes the rows.
 
-Whoever asks for the media again while this goes on takes the tombstone away and queues the emptied
-row: step 3 then leaves it, and the run waits for the lock (`resources.postgres.advisory_locks`)
-that is held here throughout, so that nothing new is deleted with the old.
+A new request for the media in the meantime removes the tombstone and queues the emptied row. Step 3
+then leaves the row, and the new run waits for the lock (`resources.postgres.advisory_locks`) that
+is held here throughout, so that nothing new is deleted with the old.
 """
 
 import logging
@@ -39,7 +39,7 @@ from resources.postgres.connection import Postgres, Role
 from resources.postgres.notify import PROGRESS_CHANNEL, notify
 from resources.postgres.predicates import is_erased
 from resources.reports.report import forget_reports
-from resources.transcriptions.accuracy import forget_reference
+from resources.transcriptions.accuracy import delete_reference
 from resources.transcriptions.actions import has_other_requesters, owned_row, withdraw
 from resources.transcriptions.state import NO_AUDIO, cancel_row, locked_media
 from ytcaption.domain.errors import TranscriptionBusy, TranscriptionErased
@@ -50,23 +50,23 @@ from ytcaption.settings import Settings
 logger = logging.getLogger(__name__)
 
 RUN_STOPS_S = 20.0
-"""How long a canceled run may go on writing a file before the erasure gives up."""
+"""Seconds a canceled run may continue to write a file before the erasure gives up."""
 
 _IS_ERASED = is_erased("t.id")
 
 
 def transcribe_logs(settings: Settings) -> list[Path]:
-    """Logs that `ytcaption transcribe` has left."""
+    """Return the log files of `ytcaption transcribe`."""
     return sorted((settings.home / "logs").glob("transcribe-*.log"))
 
 
 @dataclass(frozen=True)
 class _Emptied:
-    """What step 1 leaves to be done.
+    """What is left to do after step 1.
 
     Attributes:
-        has_media: no other transcription uses the media.
-        was_in_lake: its text was stored once; the lake's rows come after.
+        has_media: whether the media is to be erased, too: no other transcription uses it.
+        was_in_lake: whether the lake may have rows: a transcript was stored once.
     """
 
     media_id: str
@@ -76,7 +76,7 @@ class _Emptied:
 
 
 class Erasure:
-    """Erases transcriptions, for those who asked for them and for operators."""
+    """Erases transcriptions, for their requesters and for operators."""
 
     def __init__(self, settings: Settings, postgres: Postgres, orchestrator: Orchestrator) -> None:
         self._settings = settings
@@ -87,26 +87,26 @@ class Erasure:
 
     @classmethod
     def from_settings(cls, settings: Settings, role: Role = "api") -> Self:
-        """With an orchestrator of its own."""
+        """Return an erasure with its own orchestrator."""
         return cls(settings, Postgres.from_settings(settings, role), Orchestrator())
 
     def erase(self, id: str, owner: str | None = None, *, force: bool = False) -> bool:
-        """Erase it, unless others have asked for it, too: then the owner's requests are taken back.
-        Repeats safely; what was erased before is erased.
+        """Erase a transcription. If others have requested it, too, only withdraw the owner's
+        requests. May be repeated.
 
         Args:
-            owner: who wants it erased, as `Caller.sees_only` says; None acts for everybody.
+            owner: `Caller.sees_only`; None: acts for all owners.
             force: cancel the run that works on it.
 
         Returns:
-            Whether it is erased; False where it stays for others.
+            Whether it is erased; False if it stays for other owners.
 
         Raises:
-            TranscriptionNotFound: no such id, or this owner has not asked for it.
-            TranscriptionBusy: a run works on it, or has not ended in time; repeat it.
-            BackupRunning: repeat it once the backup is made.
+            TranscriptionNotFound: no such id, or this owner has not requested it.
+            TranscriptionBusy: a run works on it, or has not ended in time; try again.
+            BackupRunning: try again when the backup has ended.
             ObjectStoreUnavailable, LakeUnavailable, DagsterUnavailable, DatabaseUnavailable: not
-                all of it is gone; repeat it.
+                all of it is deleted; try again.
         """
         with removing(self._postgres):
             return self._erase(id, owner, force)
@@ -115,7 +115,7 @@ class Erasure:
         try:
             stays = self._stop(id, owner, force)
         except TranscriptionErased:
-            if not self._is_left(id):
+            if not self._exists(id):
                 return True
             stays = False
         if stays:
@@ -131,21 +131,21 @@ class Erasure:
                     alone(self._postgres, emptied.media_id, RUN_STOPS_S),
                     storing(self._postgres, emptied.media_id),
                 ):
-                    # An upload of the same bytes may have been asked for since: nobody can fetch
-                    # its file again.
+                    # An upload of the same bytes may have been requested since, and its file
+                    # could not be downloaded again.
                     if not self._is_used(emptied.media_id):
                         self._delete_audio(emptied.media_id)
             self._orchestrator.erase(id, emptied.run_ids)
             self._delete_logs((id, *emptied.run_ids))
             if emptied.was_in_lake:
-                # Of this call: DuckDB is loaded now, and let go at the end.
+                # Opened for this call only: DuckDB is loaded now and released at the end.
                 TranscriptCatalog.from_settings(self._settings).erase(id)
             self._delete_rows(id)
         logger.info("erased %s", id)
         return True
 
     def unfinished(self) -> list[str]:
-        """Ids whose erasure was cut short: `erase` finishes them."""
+        """Return the ids whose erasure was interrupted: `erase` finishes them."""
         with self._postgres.transaction() as connection:
             rows = connection.execute(
                 f"select id from ytcaption.transcription t where {_IS_ERASED} order by id"  # noqa: S608
@@ -153,7 +153,7 @@ class Erasure:
         return [row["id"] for row in rows]
 
     def _stop(self, id: str, owner: str | None, force: bool) -> bool:
-        """Let nobody work on it any longer; whether it stays as it is, for others."""
+        """Cancel it. Return whether it stays, because other owners have requested it."""
         with self._postgres.transaction() as connection:
             row = owned_row(connection, id, owner)
             if owner is not None and has_other_requesters(connection, id, owner):
@@ -170,17 +170,17 @@ class Erasure:
             self._orchestrator.end_runs(id, row["attempt"], row["run_id"])
         return False
 
-    def _is_left(self, id: str) -> bool:
+    def _exists(self, id: str) -> bool:
         with self._postgres.transaction() as connection:
-            found = connection.execute(
+            row = connection.execute(
                 "select 1 from ytcaption.transcription where id = %s", (id,)
             ).fetchone()
-        return found is not None
+        return row is not None
 
     def _empty(self, id: str) -> _Emptied | None:
-        """Step 1; None where another has erased it meanwhile."""
+        """Do step 1. Return None if it was erased by another caller in the meantime."""
         with self._postgres.transaction() as connection:
-            # Before the media's row, as who asks for items holds them before.
+            # Lock items before the media's row: requests for items use the same order.
             forget_items(connection, id)
             locked_media(connection, id)
             row = connection.execute(
@@ -189,7 +189,7 @@ class Erasure:
             if row is None:
                 return None
             if not TranscriptionStatus(row["status"]).is_final:
-                raise TranscriptionBusy("Somebody has asked for it again. Repeat this to erase it.")
+                raise TranscriptionBusy("It was requested again. Repeat this to erase it.")
             connection.execute(
                 "insert into ytcaption.tombstone (id_sha256) "
                 "values (encode(sha256(convert_to(%s, 'UTF8')), 'hex')) on conflict do nothing",
@@ -227,9 +227,9 @@ class Erasure:
 
     @staticmethod
     def _forget_audio(connection: Connection[DictRow], media_id: str) -> bool:
-        """Whether no transcription that stays uses the media; then its audio is none any more, nor
-        are captions that were fetched beside it."""
-        forgotten = connection.execute(
+        """Remove the media's audio, and captions downloaded with it, from the rows, unless another
+        transcription uses the media. Return whether they were removed."""
+        updated = connection.execute(
             f"""
             update ytcaption.media set {NO_AUDIO}
             where id = %(media_id)s and not exists (
@@ -238,9 +238,9 @@ class Erasure:
             """,  # noqa: S608
             {"media_id": media_id},
         )
-        if forgotten.rowcount == 1:
-            forget_reference(connection, media_id)
-        return forgotten.rowcount == 1
+        if updated.rowcount == 1:
+            delete_reference(connection, media_id)
+        return updated.rowcount == 1
 
     def _is_used(self, media_id: str) -> bool:
         return bool(
@@ -252,15 +252,16 @@ class Erasure:
         )
 
     def _delete_audio(self, media_id: str) -> None:
-        """Under every name it can have: the row no longer says which, so that this repeats."""
+        """Delete the audio under every key it can have: the row no longer names it when this is
+        repeated."""
         self._objects.delete(upload_key(media_id))
         for extension in (*sorted(EXTENSIONS), UNKNOWN):
             self._objects.delete(audio_key(media_id, extension))
         self._workspace.clear(media_id)
 
     def _delete_logs(self, names: Sequence[str]) -> None:
-        """Of `ytcaption transcribe` where it failed: titles and links may be in them, and each line
-        names its run."""
+        """Delete logs of failed `ytcaption transcribe` that name one of these ids: they may contain
+        titles and links."""
         for log in transcribe_logs(self._settings):
             with suppress(FileNotFoundError):
                 text = log.read_bytes()
@@ -268,14 +269,14 @@ class Erasure:
                     log.unlink()
 
     def _delete_rows(self, id: str) -> None:
-        """Step 3, unless somebody has asked for it anew."""
+        """Do step 3, unless it was requested again."""
         with self._postgres.transaction() as connection:
             media = locked_media(connection, id)
-            gone = connection.execute(
+            deleted = connection.execute(
                 f"delete from ytcaption.transcription t where id = %s and {_IS_ERASED}",  # noqa: S608
                 (id,),
             )
-            if media is not None and gone.rowcount:
+            if media is not None and deleted.rowcount:
                 forget_unwanted(connection, media["id"])
                 connection.execute(
                     "delete from ytcaption.media where id = %(id)s and not exists "

@@ -1,40 +1,59 @@
-"""Listing runs that are over, and the channels that they have left claimed."""
+"""Ends runs whose process was lost, and settles what they had claimed."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
 from resources.channels.runs import ChannelRuns
-from resources.orchestration.runs import RUN_KEY_TAG, kill_run
+from resources.orchestration.run_end import LOST
+from resources.orchestration.runs import kill_run
+from resources.orchestration.tags import RUN_KEY_TAG
+from resources.postgres.connection import Postgres
 from resources.transcriptions.rows import LostRun
-from resources.transcriptions.store import RequestStore
+from resources.transcriptions.run_settlement import settle_attempt, settle_silent
 
 SILENT_S = 60.0
-"""A run that has given no sign of life for so long is taken for dead (rule 35)."""
+"""A run that has sent no heartbeat for this long is considered dead:
+docs/adr/security-rules.md#rule-35"""
 
 _BATCH = 500
 
 
 def end_lost_runs(
     instance: dg.DagsterInstance,
-    request_store: RequestStore,
+    postgres: Postgres,
     max_attempts: int,
     silent_s: float = SILENT_S,
 ) -> list[LostRun]:
-    """Settles transcriptions whose run has gone silent; ends those runs, with their processes where
-    they only hang, and frees their slots."""
-    lost_runs = request_store.settle_silent(silent_s, max_attempts)
-    for lost in lost_runs:
-        run = instance.get_run_by_id(lost.run_id)
+    """Settle the transcriptions of silent runs, end those runs, and free their slots. Return the
+    runs."""
+    lost = settle_silent(postgres, silent_s, max_attempts)
+    _end(instance, lost)
+    return lost
+
+
+def end_lost_listings(
+    instance: dg.DagsterInstance, runs: ChannelRuns, silent_s: float = SILENT_S
+) -> list[LostRun]:
+    """Free the channels of silent runs, end those runs, and free their slots. Return the runs."""
+    lost = list(runs.settle_silent(silent_s))
+    _end(instance, lost)
+    return lost
+
+
+def _end(instance: dg.DagsterInstance, lost: Sequence[LostRun]) -> None:
+    """End runs in Dagster, with their processes if these only hang."""
+    for each in lost:
+        run = instance.get_run_by_id(each.run_id)
         if run is not None:
-            kill_run(instance, run, "The run's process was lost.", canceled=False)
+            _, message = LOST
+            kill_run(instance, run, message, canceled=False)
         else:
-            instance.event_log_storage.free_concurrency_slots_for_run(lost.run_id)
-    return lost_runs
+            instance.event_log_storage.free_concurrency_slots_for_run(each.run_id)
 
 
 def runs_by_key(instance: dg.DagsterInstance, keys: Sequence[str]) -> dict[str, dg.RunRecord]:
-    """The runs that Dagster has of these run keys."""
+    """Return the runs that Dagster has of these run keys, by key."""
     records: list[dg.RunRecord] = []
     for start in range(0, len(keys), _BATCH):
         tags = {RUN_KEY_TAG: list(keys[start : start + _BATCH])}
@@ -42,9 +61,11 @@ def runs_by_key(instance: dg.DagsterInstance, keys: Sequence[str]) -> dict[str, 
     return {record.dagster_run.tags[RUN_KEY_TAG]: record for record in records}
 
 
-def settle_unbegun(request_store: RequestStore, id: str, attempt: int, max_attempts: int) -> bool:
-    """Count an attempt whose run ended before it claimed the transcription; whether it was so."""
-    settled = request_store.settle_attempt(
+def settle_unbegun(postgres: Postgres, id: str, attempt: int, max_attempts: int) -> bool:
+    """Count an attempt whose run ended before it claimed the transcription. Return whether it had
+    not been counted."""
+    status = settle_attempt(
+        postgres,
         id,
         attempt,
         "run_not_started",
@@ -52,19 +73,4 @@ def settle_unbegun(request_store: RequestStore, id: str, attempt: int, max_attem
         True,
         max_attempts,
     )
-    return settled is not None
-
-
-def end_lost_listings(
-    instance: dg.DagsterInstance, runs: ChannelRuns, silent_s: float = SILENT_S
-) -> list[LostRun]:
-    """Frees channels whose run has gone silent; ends those runs, with their processes where they
-    only hang, and frees their slots."""
-    lost = list(runs.settle_silent(silent_s))
-    for each in lost:
-        run = instance.get_run_by_id(each.run_id)
-        if run is not None:
-            kill_run(instance, run, "The run's process was lost.", canceled=False)
-        else:
-            instance.event_log_storage.free_concurrency_slots_for_run(each.run_id)
-    return lost
+    return status is not None

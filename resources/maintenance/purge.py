@@ -1,4 +1,4 @@
-"""Erasing many transcriptions at once, by age and state."""
+"""Erases many transcriptions, by age and status."""
 
 import logging
 import time
@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PurgeFilter:
-    """Which of those at rest; one of the two at least.
+    """Which finished transcriptions to erase; at least one condition must be given.
 
     Attributes:
-        older_than_days: since it last changed, and since anybody last asked for it.
+        older_than_days: days since the last change and the last request.
     """
 
     older_than_days: float | None = None
@@ -28,12 +28,12 @@ class PurgeFilter:
 
 @dataclass(frozen=True)
 class Purged:
-    """What was erased, or would be.
+    """The result of a purge, or of its dry run.
 
     Attributes:
-        number: how many fitted.
+        number: of matching transcriptions.
         ids: the first `LISTED` of them.
-        erased: of them; less than all in a dry run, or where the time was up or a run was at work.
+        erased: number of erased ones; fewer in a dry run, if time was up, or if a run was working.
     """
 
     number: int
@@ -50,21 +50,21 @@ def purge(
     dry_run: bool,
     within_s: float | None = None,
 ) -> Purged:
-    """Erase all that fits and that nobody keeps, the oldest first, and finish erasures that were
-    cut short.
+    """Erase all matching transcriptions that are not exempt, the oldest first, and finish
+    interrupted erasures.
 
     Args:
-        within_s: begin none after so many seconds; repeated, it goes on.
+        within_s: begin no further erasure after this many seconds; call it again to continue.
 
     Raises:
-        InvalidOption: nothing limits it.
+        InvalidOption: no condition is given.
         ObjectStoreUnavailable, LakeUnavailable, DagsterUnavailable, DatabaseUnavailable: a part is
-            away; what is erased by then stays so, the rest is for the next time.
+            unavailable; call it again to erase the rest.
     """
     if chosen.older_than_days is None and chosen.status is None:
-        raise InvalidOption("Give an age, a status or both: else everything would be erased.")
+        raise InvalidOption("Give an age, a status or both: otherwise everything is erased.")
     began, erased = time.monotonic(), 0
-    ids = fitting(postgres, chosen)
+    ids = matching(postgres, chosen)
     logger.info(
         "purge of %d transcriptions by %s%s: %s", len(ids), by, " (dry run)" * dry_run, chosen
     )
@@ -72,8 +72,8 @@ def purge(
     for id in [*unfinished, *([] if dry_run else ids)]:
         if within_s is not None and time.monotonic() - began > within_s:
             break
-        if id not in unfinished and not fitting(postgres, chosen, id):
-            continue  # somebody has asked for it meanwhile
+        if id not in unfinished and not matching(postgres, chosen, id):
+            continue  # it was requested again in the meantime
         try:
             erasure.erase(id)
         except (TranscriptionBusy, TranscriptionNotFound):
@@ -82,8 +82,12 @@ def purge(
     return Purged(len(ids), tuple(ids[:LISTED]), erased)
 
 
-def fitting(postgres: Postgres, chosen: PurgeFilter, id: str | None = None) -> list[str]:
-    """Ids of all that fits and that nobody keeps, the oldest first; of one, where `id` is given."""
+def matching(postgres: Postgres, chosen: PurgeFilter, id: str | None = None) -> list[str]:
+    """Return the ids of matching transcriptions that are not exempt, the oldest first.
+
+    Args:
+        id: consider this transcription only.
+    """
     with postgres.transaction() as connection:
         rows = connection.execute(
             f"""

@@ -1,7 +1,7 @@
-"""What is taken away by its age (rule 44): each kind is a check that finds what is too old, and
-whose mending removes it. What a request keeps (`keep`) is never too old, nor is anything of it.
+"""Retention: each kind is a check that finds what is too old, and whose repair removes it.
 
-Age counts from the last change and the last request: what somebody has asked for lately is not old.
+Age counts from the last change and from the last request. A transcription that a request exempts is
+never too old, nor is anything that belongs to it. See docs/adr/security-rules.md#rule-44
 """
 
 import time
@@ -13,22 +13,27 @@ from typing import LiteralString
 import dagster as dg
 
 from resources.channels.retention import old_items, with_age_of_channel
-from resources.maintenance.check import Check, Mended, Parts, one_by_one
+from resources.maintenance.check import Check, Installation, Repaired, one_by_one
 from resources.maintenance.erasure import transcribe_logs
 from resources.maintenance.file_checks import IN_USE_S, forget_audio
-from resources.maintenance.purge import PurgeFilter, fitting
+from resources.maintenance.purge import PurgeFilter, matching
 from resources.object_store.store import upload_key
 from resources.orchestration.partitions import transcription_partitions
-from resources.orchestration.runs import FINISHED_STATUSES, PARTITION_TAG, forget_run
+from resources.orchestration.runs import (
+    FINISHED_STATUSES,
+    delete_run,
+)
+from resources.orchestration.tags import PARTITION_TAG
 from resources.postgres.advisory_locks import alone, removing, storing
 from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
 from resources.reports.report import old_reports
-from resources.transcriptions.checkpoints import KEPT_DAYS
+from resources.transcriptions.checkpoints import CHECKPOINT_DAYS
+from resources.transcriptions.reads import get_media
 from resources.webhooks.outbox import Outbox
 from ytcaption.domain.errors import TranscriptionErased, TranscriptionNotFound
 
 RUNS_A_DAY = 10_000
-"""Most runs that are taken away at once: the rest goes on the next days."""
+"""Maximum number of runs removed per day."""
 
 _PARTITIONS = transcription_partitions.name or ""
 
@@ -55,79 +60,79 @@ order by t.id
 """  # noqa: S608
 
 
-def _old_audio(parts: Parts, id: str | None = None) -> list[str]:
-    settings = parts.settings
+def _old_audio(installation: Installation, id: str | None = None) -> list[str]:
+    settings = installation.settings
     days = {"audio_days": settings.audio_days, "upload_days": settings.upload_days}
-    return [row["id"] for row in parts.postgres.rows(_OLD_AUDIO, {**days, "id": id})]
+    return [row["id"] for row in installation.postgres.rows(_OLD_AUDIO, {**days, "id": id})]
 
 
-def _remove_audio(parts: Parts, media_id: str) -> bool:
+def _remove_audio(installation: Installation, media_id: str) -> bool:
     with (
-        removing(parts.postgres),
-        alone(parts.postgres, media_id, IN_USE_S),
-        storing(parts.postgres, media_id),
+        removing(installation.postgres),
+        alone(installation.postgres, media_id, IN_USE_S),
+        storing(installation.postgres, media_id),
     ):
-        if not _old_audio(parts, media_id):
+        if not _old_audio(installation, media_id):
             return False
-        audio = parts.store.media(media_id).audio
-        # The row first: a file without a row is found again.
-        forget_audio(parts, media_id)
+        audio = get_media(installation.postgres, media_id).audio
+        # The row first: a file without a row is found by another check.
+        forget_audio(installation, media_id)
         for key in {upload_key(media_id), audio.key if audio else upload_key(media_id)}:
-            parts.objects.delete(key)
+            installation.objects.delete(key)
     return True
 
 
-def _old_transcripts(parts: Parts, id: str | None = None) -> list[str]:
-    days = parts.settings.transcript_days
+def _old_transcripts(installation: Installation, id: str | None = None) -> list[str]:
+    days = installation.settings.transcript_days
     if not days:
         return []
-    ids = fitting(parts.postgres, PurgeFilter(older_than_days=days), id)
-    others = with_age_of_channel(parts.postgres, ids)
-    return [each for each in ids if each not in others]
+    ids = matching(installation.postgres, PurgeFilter(older_than_days=days), id)
+    of_channels = with_age_of_channel(installation.postgres, ids)
+    return [each for each in ids if each not in of_channels]
 
 
-def _old_items(parts: Parts, id: str | None = None) -> list[str]:
-    return old_items(parts.postgres, parts.settings.transcript_days, id)
+def _old_items(installation: Installation, id: str | None = None) -> list[str]:
+    return old_items(installation.postgres, installation.settings.transcript_days, id)
 
 
 def _erasing(
-    old: Callable[[Parts, str | None], Sequence[str]],
-) -> Callable[[Parts, str], bool]:
-    def erase(parts: Parts, id: str) -> bool:
-        if not old(parts, id):
+    old: Callable[[Installation, str | None], Sequence[str]],
+) -> Callable[[Installation, str], bool]:
+    def erase(installation: Installation, id: str) -> bool:
+        if not old(installation, id):
             return False
         try:
-            return parts.erasure.erase(id)
+            return installation.erasure.erase(id)
         except (TranscriptionNotFound, TranscriptionErased):
             return False
 
     return erase
 
 
-def _old_partitions(parts: Parts) -> list[str]:
-    return _retired(parts, parts.instance.get_dynamic_partitions(_PARTITIONS))
+def _old_partitions(installation: Installation) -> list[str]:
+    return _retired(installation, installation.instance.get_dynamic_partitions(_PARTITIONS))
 
 
-def _retire(parts: Parts, ids: Sequence[str]) -> Mended:
-    retired = _retired(parts, ids)
+def _retire(installation: Installation, ids: Sequence[str]) -> Repaired:
+    retired = _retired(installation, ids)
     for id in retired:
-        parts.instance.delete_dynamic_partition(_PARTITIONS, id)
-    return Mended(done=retired)
+        installation.instance.delete_dynamic_partition(_PARTITIONS, id)
+    return Repaired(done=retired)
 
 
-def _retired(parts: Parts, ids: Sequence[str]) -> list[str]:
-    days = parts.settings.partition_days
+def _retired(installation: Installation, ids: Sequence[str]) -> list[str]:
+    days = installation.settings.partition_days
     if not days:
         return []
-    rows = parts.postgres.rows(_OLD_PARTITIONS, {"ids": list(ids), "days": days})
+    rows = installation.postgres.rows(_OLD_PARTITIONS, {"ids": list(ids), "days": days})
     return [row["id"] for row in rows]
 
 
-def _old_runs(parts: Parts) -> list[str]:
-    days = parts.settings.run_days
+def _old_runs(installation: Installation) -> list[str]:
+    days = installation.settings.run_days
     if not days:
         return []
-    records = parts.instance.get_run_records(
+    records = installation.instance.get_run_records(
         dg.RunsFilter(
             statuses=FINISHED_STATUSES,
             updated_before=datetime.now(UTC) - timedelta(days=days),
@@ -137,13 +142,14 @@ def _old_runs(parts: Parts) -> list[str]:
         ascending=True,
     )
     runs = [record.dagster_run for record in records]
-    kept = _staying(parts, [run.tags.get(PARTITION_TAG, "") for run in runs])
-    return [run.run_id for run in runs if run.tags.get(PARTITION_TAG) not in kept]
+    protected = _keeping_runs(installation, [run.tags.get(PARTITION_TAG, "") for run in runs])
+    return [run.run_id for run in runs if run.tags.get(PARTITION_TAG) not in protected]
 
 
-def _staying(parts: Parts, ids: Sequence[str]) -> set[str]:
-    """Those that are kept, and those that are worked on: an old attempt's run counts as its own."""
-    rows = parts.postgres.rows(
+def _keeping_runs(installation: Installation, ids: Sequence[str]) -> set[str]:
+    """Return the transcriptions whose runs are kept, old attempts included: those exempt from
+    retention, and unfinished ones."""
+    rows = installation.postgres.rows(
         f"select id from ytcaption.transcription t where id = any(%(ids)s) "  # noqa: S608
         f"and ({is_pinned('t.id')} or not {FINISHED})",
         {"ids": list(ids)},
@@ -151,48 +157,48 @@ def _staying(parts: Parts, ids: Sequence[str]) -> set[str]:
     return {row["id"] for row in rows}
 
 
-def _remove_run(parts: Parts, run_id: str) -> bool:
-    forget_run(parts.instance, run_id)
+def _remove_run(installation: Installation, run_id: str) -> bool:
+    delete_run(installation.instance, run_id)
     return True
 
 
-def _old_logs(parts: Parts) -> list[str]:
-    days = parts.settings.run_days
+def _old_logs(installation: Installation) -> list[str]:
+    days = installation.settings.run_days
     oldest = time.time() - days * 86_400
-    logs = transcribe_logs(parts.settings) if days else []
+    logs = transcribe_logs(installation.settings) if days else []
     return [str(log) for log in logs if log.stat().st_mtime < oldest]
 
 
-def _remove_log(_parts: Parts, path: str) -> bool:
+def _remove_log(_parts: Installation, path: str) -> bool:
     Path(path).unlink(missing_ok=True)
     return True
 
 
-def _old_reports(parts: Parts) -> list[str]:
-    return old_reports(parts.objects, parts.settings.report_days)
+def _old_reports(installation: Installation) -> list[str]:
+    return old_reports(installation.objects, installation.settings.report_days)
 
 
-def _remove_report(parts: Parts, key: str) -> bool:
-    parts.objects.delete(key)
+def _remove_report(installation: Installation, key: str) -> bool:
+    installation.objects.delete(key)
     return True
 
 
-def _old_deliveries(parts: Parts) -> list[str]:
-    rows = parts.postgres.rows(
+def _old_deliveries(installation: Installation) -> list[str]:
+    rows = installation.postgres.rows(
         "select id::text from ytcaption.delivery where status <> 'waiting' "
         "and settled_at < now() - make_interval(secs => %(days)s * 86400.0) order by id",
-        {"days": parts.settings.delivery_days},
+        {"days": installation.settings.delivery_days},
     )
     return [row["id"] for row in rows]
 
 
-def _remove_deliveries(parts: Parts, ids: Sequence[str]) -> Mended:
-    Outbox(parts.postgres).forget_old(parts.settings.delivery_days)
-    return Mended(done=list(ids))
+def _remove_deliveries(installation: Installation, ids: Sequence[str]) -> Repaired:
+    Outbox(installation.postgres).forget_old(installation.settings.delivery_days)
+    return Repaired(done=list(ids))
 
 
-def _old_answers(parts: Parts) -> list[str]:
-    rows = parts.postgres.rows(
+def _old_answers(installation: Installation) -> list[str]:
+    rows = installation.postgres.rows(
         "select owner || ' ' || created_at as name from ytcaption.idempotency "
         "where created_at <= now() - interval '24 hours' order by created_at",
         {},
@@ -200,30 +206,30 @@ def _old_answers(parts: Parts) -> list[str]:
     return [row["name"] for row in rows]
 
 
-def _remove_answers(parts: Parts, names: Sequence[str]) -> Mended:
-    with parts.postgres.transaction() as connection:
+def _remove_answers(installation: Installation, names: Sequence[str]) -> Repaired:
+    with installation.postgres.transaction() as connection:
         connection.execute(
             "delete from ytcaption.idempotency where created_at <= now() - interval '24 hours'"
         )
-    return Mended(done=list(names))
+    return Repaired(done=list(names))
 
 
-def _old_checkpoints(parts: Parts) -> list[str]:
-    rows = parts.postgres.rows(
+def _old_checkpoints(installation: Installation) -> list[str]:
+    rows = installation.postgres.rows(
         "select distinct transcription_id as id from ytcaption.checkpoint "
         "where saved_at < now() - make_interval(days => %(days)s) order by 1",
-        {"days": KEPT_DAYS},
+        {"days": CHECKPOINT_DAYS},
     )
     return [row["id"] for row in rows]
 
 
-def _remove_checkpoints(parts: Parts, ids: Sequence[str]) -> Mended:
-    with parts.postgres.transaction() as connection:
+def _remove_checkpoints(installation: Installation, ids: Sequence[str]) -> Repaired:
+    with installation.postgres.transaction() as connection:
         connection.execute(
             "delete from ytcaption.checkpoint where saved_at < now() - make_interval(days => %s)",
-            (KEPT_DAYS,),
+            (CHECKPOINT_DAYS,),
         )
-    return Mended(done=list(ids))
+    return Repaired(done=list(ids))
 
 
 RETENTION = (
@@ -236,7 +242,7 @@ RETENTION = (
     ),
     Check(
         "channel_transcript_old",
-        "transcriptions older than their channels keep them",
+        "transcriptions older than the age limit of their channels",
         "erased",
         _old_items,
         one_by_one(_erasing(_old_items)),
@@ -292,7 +298,7 @@ RETENTION = (
     ),
     Check(
         "checkpoint_old",
-        f"transcriptions with checkpoints that nobody went on with for {KEPT_DAYS} days",
+        f"transcriptions with checkpoints unused for {CHECKPOINT_DAYS} days",
         "removed",
         _old_checkpoints,
         _remove_checkpoints,

@@ -122,7 +122,7 @@ def record_refused(postgres: Postgres, name: str, names: Sequence[str], site: st
                 select from unnest(%(names)s::text[]) as other (name)
                 left join ytcaption.upstream_proxy as known on known.name = other.name
                 where other.name <> %(name)s
-                    and (known.cooling_until is null or known.cooling_until <= now())
+                    and (known.rests_until is null or known.rests_until <= now())
             )
             """,
             {
@@ -143,7 +143,7 @@ def proxy_health(postgres: Postgres, names: Sequence[str]) -> list[ProxyHealth]:
     rows = postgres.rows(
         """
         select name, coalesce(failures, 0) as failures,
-            case when rests_until > now() then rests_until end as rests_until,
+            case when rests_until > now() then rests_until end as cooling_until,
             case when rests_until > now() then error end as error, used_at, worked_at
         from unnest(%(names)s::text[]) with ordinality as known (name, place)
         left join ytcaption.upstream_proxy using (name) order by place

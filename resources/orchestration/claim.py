@@ -1,258 +1,141 @@
-"""A run's claim on its transcription: taken first, kept by heartbeats, checked by every commit."""
+"""A run's claim on what it works on, a transcription or a channel: kept alive by heartbeats.
+
+Every commit of a run checks that it still holds its claim. Errors of the block are recorded in the
+database, which alone counts attempts; they become a `dg.Failure` that Dagster does not retry.
+"""
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
 import dagster as dg
 
-from resources.orchestration.run_end import (
-    INTERRUPT_S,
-    RunEnd,
-    clean_up,
-    end_process,
-    interrupt,
-    interruption,
-    run_end,
-)
-from resources.orchestration.trace import ATTEMPT_TAG, asset_span
-from resources.postgres.advisory_locks import at_work
-from resources.transcribe.transcriber import OnSegment
-from resources.transcriptions.drafts import DraftWriter, add_drafts
-from resources.transcriptions.rows import MediaRow, TranscriptionRow
-from resources.transcriptions.store import RequestStore
-from resources.transcriptions.time_limits import TimeLimits
-from ytcaption.domain.errors import (
-    ClaimLost,
-    DatabaseUnavailable,
-    SourcePaused,
-    TookTooLong,
-    YtcaptionError,
-)
-from ytcaption.domain.progress_milestones import Milestones
-from ytcaption.domain.transcripts.transcript import Segment
-from ytcaption.settings import load_settings
-
-HEARTBEAT_S = 1.0
-"""Rule 35 asks for one in 15 s; this is also how soon a run hears that it was canceled, also where
-nobody interrupts it, and that its time is over."""
-
-PROGRESS_S = 0.5
-
-INTERNAL_ERROR = "internal_error"
-
-_between: dict[tuple[str, str], threading.Event] = {}
-"""By transcription and run: ends the heartbeats that go on after an asset. The run may wait long
-for the next one's slot, in a pool that is full or paused, and is not to be taken for dead."""
+from ytcaption.domain.errors import ClaimLost, DatabaseUnavailable, YtcaptionError
 
 
-class Work:
-    """One transcription in the hands of this run.
+class Claim(Protocol):
+    """What differs between the kinds of runs."""
 
-    Attributes:
-        transcription: the row as it was claimed.
-        media: its source, with what is known and stored of it.
-    """
-
-    def __init__(self, store: RequestStore, run_id: str, stage: str, row: TranscriptionRow) -> None:
-        self.transcription = row
-        self.media: MediaRow = store.media(row.media_id)
-        self.run_id = run_id
-        self._store = store
-        self._stage = stage
-        self._lost = threading.Event()
-        self._reported_at = 0.0
-        self._milestones = Milestones(time.monotonic())
-
-    @property
-    def id(self) -> str:
-        """The partition key."""
-        return self.transcription.id
-
-    def should_stop(self) -> bool:
-        """True once another run has taken over or the transcription was canceled."""
-        return self._lost.is_set()
-
-    def end(self) -> RunEnd | None:
-        """Why this run is over, once it has lost its transcription."""
-        return run_end(self._store, self.id, self.run_id, self.transcription)
-
-    def progress(self, done: float, total: float | None) -> None:
-        """Tells everyone who watches, at most twice a second.
-
-        Args:
-            done: bytes while downloading, seconds of audio while transcribing.
-            total: the same of all, where it is known.
+    def heartbeat(self) -> None:
+        """Record that the run is alive.
 
         Raises:
-            ClaimLost: this run must stop.
+            ClaimLost: the claim is no longer this run's.
+            DatabaseUnavailable: not recorded.
         """
-        if self.should_stop():
-            raise ClaimLost("Another run has taken over this transcription, or it was canceled.")
-        now = time.monotonic()
-        if now - self._reported_at < PROGRESS_S and done != total:
-            return
-        self._reported_at = now
-        is_milestone = self._milestones.is_new(done, total, now)
-        try:
-            self._store.progress(
-                self.id, self.run_id, self._stage, done, total, is_milestone=is_milestone
-            )
-        except DatabaseUnavailable:
-            return  # progress is a courtesy: the commit at the end decides
 
-    @contextmanager
-    def drafts(self) -> Iterator[OnSegment]:
-        """Where segments go while they are heard, for those who watch. Never fails the run."""
-
-        def write(segments: Sequence[Segment]) -> None:
-            add_drafts(self._store.postgres, self.id, self.run_id, segments)
-
-        with DraftWriter(write, self._lost.set) as writer:
-            yield writer.add
-
-    def beat(
-        self,
-        ended: threading.Event,
-        on_slow: Callable[[RunEnd], None],
-        on_stuck: Callable[[RunEnd], None],
-    ) -> None:
-        """Heartbeats until `ended`, or until the claim is lost.
+    def on_lost(self, ended: threading.Event) -> None:
+        """React to the loss of the claim, in the thread of the heartbeats.
 
         Args:
-            on_slow, on_stuck: called one after the other where the transcription was canceled or
-                took too long, and this run has not ended.
+            ended: set when the block has ended.
         """
-        limits = TimeLimits.from_settings(load_settings())
-        while not ended.wait(HEARTBEAT_S):
+
+    def lost(self, error: ClaimLost) -> BaseException:
+        """Return the exception by which the run ends after the block lost its claim."""
+        ...
+
+    def record(
+        self, code: str, message: str, retryable: bool, retry_after_s: float | None = None
+    ) -> str:
+        """Record that the block failed. Return what follows from it, for the log.
+
+        Args:
+            code, message, retryable, retry_after_s: of a YtcaptionError.
+
+        Raises:
+            ClaimLost, DatabaseUnavailable: not recorded.
+        """
+        ...
+
+    def on_success(self, heartbeats: "Heartbeats") -> None:
+        """Stop the heartbeats, or let them go on after the block."""
+
+
+class Heartbeats:
+    """A thread that sends a claim's heartbeats until it is stopped or the claim is lost.
+
+    Attributes:
+        ended: set when it is stopped.
+    """
+
+    def __init__(self, claim: Claim, interval_s: float) -> None:
+        self.ended = threading.Event()
+        self._claim = claim
+        self._interval_s = interval_s
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Send the first heartbeat after one interval."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send no more, and wait for the thread to end."""
+        self.ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self.ended.wait(self._interval_s):
             try:
-                self._store.heartbeat(self.id, self.run_id, limits)
+                self._claim.heartbeat()
             except ClaimLost:
-                self._lost.set()
-                _between.pop((self.id, self.run_id), None)
-                end = self.end()
-                if end is None or ended.wait(INTERRUPT_S):
-                    return
-                on_slow(end)
-                if not ended.wait(end.patience_s - INTERRUPT_S):
-                    on_stuck(end)
+                self._claim.on_lost(self.ended)
                 return
             except DatabaseUnavailable:
-                continue  # back before the claim runs out, or the next beat finds it lost
+                continue  # it is back before the claim expires, or a later heartbeat is refused
 
 
 @contextmanager
-def claimed_work(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator[Work]:
-    """The partition's transcription, claimed by this run from now on; heartbeats go on after the
-    block, until the run is told that nothing is left of its claim or its process ends.
-
-    An error in the block is recorded with its code, counts as an attempt and becomes a Failure
-    that Dagster does not retry: attempts are counted in the store alone (rule 33).
+def keep_claim(
+    context: dg.AssetExecutionContext, claim: Claim, interval_s: float
+) -> Iterator[None]:
+    """Send heartbeats of a claim during the block, and record the block's error.
 
     Raises:
-        dg.Failure: the transcription cannot be claimed, or the block failed.
-        DagsterExecutionInterruptedError: it was canceled; the run ends as canceled.
+        dg.Failure: the block failed.
+        BaseException: `claim.lost`: the block lost its claim.
     """
-    with asset_span(context), _claimed(context, store) as work:
-        yield work
-
-
-@contextmanager
-def _claimed(context: dg.AssetExecutionContext, store: RequestStore) -> Iterator[Work]:
-    key, run_id = context.partition_key, context.run_id
-    attempt = context.run.tags.get(ATTEMPT_TAG)
-    row = None
+    heartbeats = Heartbeats(claim, interval_s)
+    heartbeats.start()
+    succeeded = False
     try:
-        row = store.claim(key, run_id, int(attempt) if attempt else None)
-        stage = context.asset_key.to_user_string()
-        work = Work(store, run_id, stage, row)
-        store.progress(key, run_id, stage, 0, None)
+        yield
+        succeeded = True
     except ClaimLost as error:
-        raise _lost(context, run_end(store, key, run_id, row), error) from error
+        raise claim.lost(error) from error
     except YtcaptionError as error:
-        raise _failure(error) from error
-    on_slow = partial(interrupt, context.instance, context.run)
-    on_stuck = partial(end_process, context.instance, context.run, store, row)
-    if earlier := _between.pop((key, run_id), None):
-        earlier.set()
-    ended = threading.Event()
-    beats = threading.Thread(
-        target=work.beat, args=(ended, on_slow, on_stuck), name="heartbeat", daemon=True
-    )
-    beats.start()
-    failed = True
-    try:
-        with at_work(store.postgres, key, row.media_id):
-            store.heartbeat(key, run_id)  # it may have been erased while this waited for the lock
-            yield work
-        failed = False
-    except ClaimLost as error:
-        raise _lost(context, _over(store, work), error) from error
-    except dg.DagsterExecutionInterruptedError as error:
-        if _over(store, work) is RunEnd.TOOK_TOO_LONG:
-            raise _failure(TookTooLong(RunEnd.TOOK_TOO_LONG.reason)) from error
-        raise
-    except YtcaptionError as error:
-        _record(context, store, error.code, error.message, error.retryable, error.retry_after_s)
-        raise _failure(error) from error
-    except Exception:
-        message = "Something went wrong inside ytcaption. The run's log in the Dagster UI has it."
-        _record(context, store, INTERNAL_ERROR, message, True)
-        raise
+        record_failure(
+            context, claim, error.code, error.message, error.retryable, error.retry_after_s
+        )
+        raise failure(error) from error
     finally:
-        if failed:
-            ended.set()
-            beats.join()
-        elif not work.should_stop():
-            _between[key, run_id] = ended
-            with suppress(DatabaseUnavailable):  # then the wait for the next slot counts, too
-                store.wait_for_slot(key, run_id)
+        if succeeded:
+            claim.on_success(heartbeats)
+        else:
+            heartbeats.stop()
 
 
-def _over(store: RequestStore, work: Work) -> RunEnd | None:
-    """Why the run is over, where it is for good: then nothing half done is left of it."""
-    end = work.end()
-    if end is not None:
-        clean_up(store, work.transcription)
-    return end
-
-
-def _lost(context: dg.AssetExecutionContext, end: RunEnd | None, error: ClaimLost) -> BaseException:
-    if isinstance(error, SourcePaused):  # nothing failed: it waits in the queue again
-        return interruption(context.instance, context.run, error.message)
-    if end is RunEnd.WITHDRAWN:
-        return interruption(context.instance, context.run, end.reason)
-    return _failure(TookTooLong(end.reason) if end is RunEnd.TOOK_TOO_LONG else error)
-
-
-def _failure(error: YtcaptionError) -> dg.Failure:
-    return dg.Failure(error.message, metadata={"code": error.code}, allow_retries=False)
-
-
-def _record(
+def record_failure(
     context: dg.AssetExecutionContext,
-    store: RequestStore,
+    claim: Claim,
     code: str,
     message: str,
     retryable: bool,
     retry_after_s: float | None = None,
 ) -> None:
+    """Record an error of the block, if the claim is still held and the database available. If not,
+    sensors settle the run when they find it over or silent."""
     try:
-        status = store.fail(
-            context.partition_key,
-            context.run_id,
-            code,
-            message,
-            retryable,
-            load_settings().max_attempts,
-            retry_after_s,
-        )
+        outcome = claim.record(code, message, retryable, retry_after_s)
     except ClaimLost:
         return
-    except DatabaseUnavailable as error:
-        # Run status sensors and the sweep of silent runs settle it when the database is back.
-        context.log.warning("not recorded: %s", error)
+    except DatabaseUnavailable as unavailable:
+        context.log.warning("not recorded: %s", unavailable)
         return
-    context.log.info("recorded %s, now %s", code, status.value)
+    context.log.info("recorded %s, now %s", code, outcome)
+
+
+def failure(error: YtcaptionError) -> dg.Failure:
+    """Return the failure of an asset: never retried by Dagster, its code in the metadata."""
+    return dg.Failure(error.message, metadata={"code": error.code}, allow_retries=False)

@@ -1,7 +1,7 @@
-"""What runs write, in files: Dagster's LocalComputeLogManager with a thread for the terminal.
+"""Logs of runs in files: Dagster's LocalComputeLogManager with a thread instead of processes.
 
-Dagster's own starts two `tail` and two Python interpreters beside each run, which show what it
-writes where it would have gone; so does a thread of the run, for nothing.
+To copy a run's output to the terminal, too, Dagster's own starts two `tail` processes and two
+Python interpreters per run. A thread of the run does the same at no cost.
 """
 
 import os
@@ -22,23 +22,25 @@ from dagster._serdes import ConfigurableClassData
 from dagster._utils import ensure_file, touch_file
 
 SHOWN_EVERY_S = 0.5
+"""Interval in which output is copied to the terminal."""
+
 _LAST_S = 5.0
-"""How long a run waits at its end for a terminal that does not take what it has written."""
+"""Maximum seconds a run waits at its end for a terminal that blocks."""
 
 
 class RunLogs(LocalComputeLogManager):
-    """For dagster.yaml, configured as LocalComputeLogManager is."""
+    """The log manager named in dagster.yaml; same configuration as LocalComputeLogManager."""
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> Self:
-        """The manager that dagster.yaml describes."""
+        """Return the manager that dagster.yaml describes."""
         return cls(inst_data=inst_data, **config_value)
 
     @contextmanager
     def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext, None, None]:
-        """Both streams go into their files, and soon after to where they went before."""
+        """Redirect both streams into files, and copy the files to where the streams went before."""
         out, err = (
             self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[kind])
             for kind in (ComputeIOType.STDOUT, ComputeIOType.STDERR)

@@ -1,4 +1,4 @@
-"""What a run writes to its terminal: Dagster's lines, a failure that was foreseen in one."""
+"""Console output of runs: Dagster's lines, with one line for each expected failure."""
 
 import copy
 import logging
@@ -12,12 +12,12 @@ from dagster._utils.log import create_console_logger
 LEVEL = "INFO"
 
 CONSOLE_CONFIG = {"loggers": {"console": {"config": {}}}}
-"""Of a job: Dagster takes a logger only where a run's configuration names it."""
+"""Configuration of a job: Dagster uses a logger only if a run's configuration names it."""
 
 
-@dg.logger({}, "Dagster's console logger; no stack of a failure that was foreseen.")
+@dg.logger({}, "Dagster's console logger, without the stack trace of an expected failure.")
 def run_console(context: dg.InitLoggerContext) -> logging.Logger:
-    """Standard error, coloured on a terminal. The event log has all of it."""
+    """Return a logger to standard error, coloured on a terminal. The event log has everything."""
     logger = create_console_logger("dagster", LEVEL)
     for handler in logger.handlers:
         handler.setFormatter(_Brief(handler.formatter or logging.Formatter()))
@@ -25,23 +25,24 @@ def run_console(context: dg.InitLoggerContext) -> logging.Logger:
 
 
 class _Brief(logging.Formatter):
-    """Another formatter's lines, with the sentence of a foreseen failure for its stack."""
+    """Formats with another formatter, but replaces the stack trace of an expected failure by its
+    message."""
 
     def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
         self._formatter = formatter
 
     def format(self, record: logging.LogRecord) -> str:
-        sentence = _foreseen(record)
-        if sentence is not None:
+        message = _expected_failure(record)
+        if message is not None:
             record = copy.copy(record)
             first_line, _, _ = str(record.msg).partition("\n")
-            record.msg = f"{first_line} {sentence}"
+            record.msg = f"{first_line} {message}"
         return self._formatter.format(record)
 
 
-def _foreseen(record: logging.LogRecord) -> str | None:
-    """What an asset said as it failed: `dg.Failure` is raised for what is known to happen."""
+def _expected_failure(record: logging.LogRecord) -> str | None:
+    """Return the message of the `dg.Failure` by which an asset failed, if it did."""
     event: DagsterEvent | None = getattr(record, LOG_RECORD_METADATA_ATTR, {}).get("dagster_event")
     data = event.event_specific_data if event else None
     if isinstance(data, JobFailureData) and data.first_step_failure_event:

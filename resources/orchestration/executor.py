@@ -1,8 +1,8 @@
-"""Makes the assets of a run one after the other in its own process, and waits well for their slots.
+"""Executor of runs: makes the assets one after the other in the run's own process.
 
-Dagster's in-process executor waits for a slot of a pool without a pause, which takes a whole core
-(dagster-io/dagster#20367), hears of a free one up to 15 s late, and of no interrupt: a run that
-waits cannot be terminated.
+Dagster's in-process executor waits for a slot of a pool in a busy loop, which takes a whole core
+(dagster-io/dagster#20367), notices a free slot up to 15 s late, and ignores interrupts: a waiting
+run cannot be terminated. This one sleeps between checks and can be interrupted.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from dagster._utils.interrupts import pop_captured_interrupt
 
 from resources.processes.process_identity import name_process
 
-FIRST_LOOK_S, LAST_LOOK_S = 0.1, 1.0
-"""How long a run sleeps between two looks for its slot: at first, and when it has waited long."""
+FIRST_CHECK_S, MAX_CHECK_S = 0.1, 1.0
+"""Seconds between two checks for a slot: at first, and after a long wait."""
 
 _SLOWER = 1.1
 
@@ -29,10 +29,10 @@ _SLOWER = 1.1
 class Slots(InstanceConcurrencyContext):
     """The run's slots in Dagster's pools."""
 
-    _looks = 0
+    _checks = 0
 
     def claim(self, concurrency_key: str, step_key: str, step_priority: int = 0) -> bool:
-        """Whether the asset has its slot now.
+        """Try to get a slot for the asset; return whether it has one.
 
         Raises:
             DagsterExecutionInterruptedError: the run was terminated while it waited.
@@ -40,22 +40,22 @@ class Slots(InstanceConcurrencyContext):
         if pop_captured_interrupt():
             raise dg.DagsterExecutionInterruptedError("Terminated while it waited for a slot.")
         claimed = super().claim(concurrency_key, step_key, step_priority)
-        self._looks = 0 if claimed else self._looks + 1
-        self._pending_timeouts[step_key] = 0.0  # the sleep below is all there is to wait for
+        self._checks = 0 if claimed else self._checks + 1
+        self._pending_timeouts[step_key] = 0.0  # do not wait longer than the interval below
         return claimed
 
     def interval_to_next_pending_claim_check(self) -> float:
-        """Seconds to sleep before the next look."""
-        return min(LAST_LOOK_S, FIRST_LOOK_S * _SLOWER**self._looks)
+        """Return the seconds to sleep before the next check."""
+        return min(MAX_CHECK_S, FIRST_CHECK_S * _SLOWER**self._checks)
 
 
 class RunExecutor(InProcessExecutor):
-    """Dagster's, with `Slots`."""
+    """Dagster's in-process executor with `Slots`."""
 
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
-        """The events of the run's assets."""
+        """Yield the events of the run's assets."""
         name_process(plan_context.instance, plan_context.dagster_run)
         yield from ExecuteRunWithPlanIterable(
             execution_plan=plan_context.execution_plan,
@@ -83,5 +83,5 @@ def _made(
 
 @dg.executor(name="in_process")
 def run_executor(_context: dg.InitExecutorContext) -> RunExecutor:
-    """For the job; attempts are counted in Postgres alone (rule 33)."""
+    """Return the executor of the jobs. It retries nothing: Postgres alone counts attempts."""
     return RunExecutor(retries=RetryMode.DISABLED)

@@ -1,8 +1,9 @@
-"""What the run launcher and the run server say to each other, one JSON object a line.
+"""Protocol between the run launcher and the run server: one JSON object per line.
 
 The launcher sends a LaunchRequest. The server answers with a `process` that waits, with `again`
-(it becomes fresh; ask again), or with `refused` and why. The process begins at GO, and ends where
-the launcher has gone instead: so a run that the launcher has given up is never done twice.
+(it is restarting with new code: send the request again), or with `refused` and the reason. The
+process begins when it receives GO and ends if the launcher disconnects: a run that the launcher has
+given up is never executed twice.
 """
 
 import socket
@@ -14,18 +15,18 @@ from resources.processes.line_protocol import read_line, send_line
 GO = b"go\n"
 
 NOT_BEGUN = 75
-"""Exit status of a process that was never told to go: its run is somebody else's."""
+"""Exit status of a process that never received GO: another process executes its run."""
 
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """A run to start; without `run_id` only a question whether the server is there.
+    """A run to start; without `run_id` only a check that the server answers.
 
     Attributes:
         run_id: Dagster's.
         arguments: serialized ExecuteRunArgs, as `dagster api execute_run` takes them.
-        executable: the interpreter that the run was made for.
-        code_server: id of the code server that the run was made by; another one, other code.
+        executable: the interpreter the run was created for.
+        code_server: id of the code server that created the run; a new id means reloaded code.
     """
 
     run_id: str = ""
@@ -35,18 +36,18 @@ class LaunchRequest:
 
     @classmethod
     def read(cls, connection: socket.socket) -> Self:
-        """The request that comes next.
+        """Read the next request.
 
         Raises:
-            OSError: it did not come.
-            ValueError, TypeError: it is none.
+            OSError: none was received.
+            ValueError, TypeError: it is malformed.
         """
         return cls(**read_line(connection))
 
     def send(self, connection: socket.socket) -> None:
-        """Write it.
+        """Send the request.
 
         Raises:
-            OSError: nobody reads.
+            OSError: the server does not read it.
         """
         send_line(connection, asdict(self))

@@ -1,7 +1,7 @@
-"""Dagster's run launcher that has runs forked by the run server, where one answers.
+"""Dagster run launcher: the run server forks each run's process.
 
-A fresh interpreter spends seconds on imports before a run begins; a fork does not. Where no run
-server answers, or it may not fork, the run starts as Dagster's DefaultRunLauncher starts it.
+A fresh interpreter spends seconds on imports before a run begins; a fork does not. If no run server
+answers, or it must not fork, the run starts as Dagster's DefaultRunLauncher starts it.
 """
 
 import logging
@@ -37,17 +37,17 @@ logger = logging.getLogger(__name__)
 
 
 class NoRunServer(Exception):
-    """Why a run was not forked, in words."""
+    """The run was not forked; the message says why."""
 
 
 class WarmRunLauncher(DefaultRunLauncher):
-    """For dagster.yaml, on one machine with Linux.
+    """The launcher named in dagster.yaml, for one machine with Linux.
 
     Args:
         socket: Unix socket of the run server.
-        location_name: the code location whose runs it forks; others start as ever.
-        answer_s: a run server that is silent for so long hangs, and is killed. `ytcaption up`
-            starts another one.
+        location_name: the code location whose runs it forks; other runs start as usual.
+        answer_s: a run server that does not answer for this long is killed; `ytcaption up` starts
+            another one.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class WarmRunLauncher(DefaultRunLauncher):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """What dagster.yaml may say."""
+        """Return the configuration that dagster.yaml may contain."""
         return {
             "socket": StringSource,
             "location_name": StringSource,
@@ -75,24 +75,24 @@ class WarmRunLauncher(DefaultRunLauncher):
     def from_config_value(
         cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
     ) -> Self:
-        """The launcher that dagster.yaml describes."""
+        """Return the launcher that dagster.yaml describes."""
         return cls(inst_data=inst_data, **config_value)
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start the run's process; it begins once its name is in the run's tags."""
+        """Start the run's process; it begins once its process id is in the run's tags."""
         run = context.dagster_run
         try:
             self._fork(run, self._request(run, context.workspace))
-        except NoRunServer as why:
-            logger.warning("run %s starts in a fresh interpreter: %s", run.run_id, why)
-            if self._process(run.run_id) is not None:  # it has ended without having begun
+        except NoRunServer as reason:
+            logger.warning("run %s starts in a fresh interpreter: %s", run.run_id, reason)
+            if self._process(run.run_id) is not None:  # a process that ended before it began
                 self._instance.add_run_tags(run.run_id, {RUN_PROCESS_TAG: ""})
             super().launch_run(context)
         else:
             self._run_ids.add(run.run_id)
 
     def terminate(self, run_id: str) -> bool:
-        """Interrupt the run, which then ends by itself, as canceled. Whether it was there."""
+        """Interrupt the run, which then ends by itself as canceled. Return whether it was there."""
         process = self._process(run_id)
         if process is None:
             return super().terminate(run_id)
@@ -109,12 +109,12 @@ class WarmRunLauncher(DefaultRunLauncher):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Dagster's run monitoring asks for each run that has started."""
+        """Whether Dagster's run monitoring may check started runs: yes."""
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether the run's process lives. Until one of a fresh interpreter's has begun the code
-        server alone watches it."""
+        """Return whether the run's process is alive. A process that was started in a fresh
+        interpreter is watched by the code server alone until it has begun."""
         process = RunProcess.here(run.tags)
         if process is None or process.lives:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
@@ -130,10 +130,10 @@ class WarmRunLauncher(DefaultRunLauncher):
         from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
         from dagster._grpc.types import ExecuteRunArgs
 
-        made_by, origin = run.remote_job_origin, run.job_code_origin
-        is_ours = made_by is not None and made_by.location_name == self._location_name
+        job_origin, origin = run.remote_job_origin, run.job_code_origin
+        is_ours = job_origin is not None and job_origin.location_name == self._location_name
         if workspace is None or origin is None or not is_ours:
-            raise NoRunServer(f"it is not of the code location {self._location_name}")
+            raise NoRunServer(f"it does not belong to the code location {self._location_name}")
         location = workspace.get_code_location(self._location_name)
         arguments = ExecuteRunArgs(
             job_origin=origin,
@@ -149,24 +149,24 @@ class WarmRunLauncher(DefaultRunLauncher):
         )
 
     def _fork(self, run: DagsterRun, request: LaunchRequest) -> None:
-        """Asks until there is a process, at most twice where the server dies meanwhile."""
+        """Request the run until it has a process; give up after the server has died twice."""
         give_up_at, deaths = time.monotonic() + self._answer_s, 0
         while True:
             try:
-                if self._asked(run, request, give_up_at):
+                if self._send(run, request, give_up_at):
                     return
             except TimeoutError as error:
-                raise NoRunServer("the run server hung, and was killed") from error
+                raise NoRunServer("the run server did not answer and was killed") from error
             except (OSError, ValueError) as error:
                 deaths += 1
                 if deaths == 2:
                     raise NoRunServer("no run server answers") from error
             if time.monotonic() > give_up_at:
-                raise NoRunServer("the run server does not come back")
+                raise NoRunServer("the run server does not restart")
             time.sleep(_AGAIN_S)
 
-    def _asked(self, run: DagsterRun, request: LaunchRequest, give_up_at: float) -> bool:
-        """Whether the run has begun; else it is to be asked for again."""
+    def _send(self, run: DagsterRun, request: LaunchRequest, give_up_at: float) -> bool:
+        """Request the run's process. Return whether it has begun; if not, send it again."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(max(0.1, give_up_at - time.monotonic()))
             connection.connect(self._socket)
@@ -176,8 +176,8 @@ class WarmRunLauncher(DefaultRunLauncher):
             except TimeoutError:
                 _kill_listener(connection)
                 raise
-            if why := answer.get("refused"):
-                raise NoRunServer(why)
+            if reason := answer.get("refused"):
+                raise NoRunServer(reason)
             if "process" not in answer:
                 return False
             self._instance.add_run_tags(run.run_id, {RUN_PROCESS_TAG: answer["process"]})
@@ -186,7 +186,7 @@ class WarmRunLauncher(DefaultRunLauncher):
 
 
 def _kill_listener(connection: socket.socket) -> None:
-    """Ends who listens on the socket: it holds up every run, and hears nothing else any more."""
+    """Kill the process that listens on the socket: it holds up every run."""
     credentials = connection.getsockopt(
         socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
     )

@@ -1,4 +1,4 @@
-"""Dagster's instance, as the API needs it: add a partition, answer whether its storage is there."""
+"""Dagster's instance for the API: adds partitions, ends and erases runs, checks the storage."""
 
 import logging
 import threading
@@ -15,24 +15,20 @@ from ytcaption.settings import Settings
 logger = logging.getLogger(__name__)
 
 RUN_ENDS_S = 15.0
-"""How long a run whose transcription is erased may take to write its last events."""
+"""Seconds a run whose transcription is erased has to write its last events."""
 
 
 class Orchestrator:
-    """What the API has Dagster do.
-
-    Adding partitions never raises: the sensor adds what is missing here.
-
-    A partition is shown in the Dagster UI from the moment it is asked for, not from the next sensor
-    tick on. The instance is opened at the first use, from DAGSTER_HOME, unless it is given.
-    """
+    """Dagster as the API uses it. Unless one is given, the instance is opened from
+    DAGSTER_HOME at the first use."""
 
     def __init__(self, instance: dg.DagsterInstance | None = None) -> None:
         self._lock = threading.Lock()
         self._instance = instance
 
     def add_partitions(self, keys: Sequence[str]) -> bool:
-        """Whether Dagster knows the partitions now; False when its storage is away."""
+        """Add partitions, so that the Dagster UI shows them before the next tick of the sensor.
+        Return False if the storage is unavailable; the sensor adds them then."""
         try:
             self._opened().add_dynamic_partitions(transcription_partitions.name or "", keys)
         except Exception as error:  # Dagster and SQLAlchemy share no root; none may reach a caller
@@ -41,8 +37,8 @@ class Orchestrator:
         return True
 
     def end_runs(self, id: str, attempt: int, run_id: str | None) -> bool:
-        """Terminate the run of a canceled attempt; False when Dagster's storage is away. Then the
-        run itself hears of the cancel, and one that has not begun finds nothing to do."""
+        """Terminate the run of a canceled attempt. Return False if the storage is unavailable: the
+        run then notices the cancel itself, and a run that has not begun finds nothing to do."""
         try:
             end_runs(self._opened(), id, attempt, run_id)
         except Exception as error:
@@ -51,10 +47,10 @@ class Orchestrator:
         return True
 
     def erase(self, id: str, run_ids: Collection[str]) -> None:
-        """Leave nothing of the partition and its runs.
+        """Erase the partition and its runs.
 
         Raises:
-            DagsterUnavailable: its storage is away; repeat it.
+            DagsterUnavailable: the storage is unavailable; call it again.
         """
         try:
             erase_runs(self._opened(), id, run_ids, wait_s=RUN_ENDS_S)
@@ -65,7 +61,7 @@ class Orchestrator:
             ) from error
 
     def problem(self) -> str | None:
-        """Why Dagster's storage cannot be used, in words; None when it can."""
+        """Return why Dagster's storage cannot be used, for people; None if it can."""
         try:
             self._opened().get_runs(limit=1)
         except Exception as error:
@@ -74,7 +70,7 @@ class Orchestrator:
         return None
 
     def follow_pauses(self, settings: Settings, paused: Collection[str]) -> bool:
-        """Whether Dagster's pools are now as pauses want them; False when its storage is away."""
+        """Set Dagster's pools to the pauses. Return False if the storage is unavailable."""
         try:
             follow_pauses(self._opened(), settings, paused)
         except Exception as error:
@@ -83,7 +79,7 @@ class Orchestrator:
         return True
 
     def close(self) -> None:
-        """Gives its connections back."""
+        """Close the instance and its connections."""
         with self._lock:
             if self._instance is not None:
                 self._instance.dispose()

@@ -1,9 +1,9 @@
-"""The partitions: one a transcription, one a channel."""
+"""Partitions: one per transcription, one per channel."""
 
 import dagster as dg
 
 transcription_partitions = dg.DynamicPartitionsDefinition(name="transcriptions")
-"""Keys are made by `partition_key()` alone."""
+"""Keys come from `partition_key()` only."""
 
 channel_partitions = dg.DynamicPartitionsDefinition(name="channels")
-"""Keys are made by `channel_id()` alone."""
+"""Keys come from `channel_id()` only."""

@@ -1,8 +1,10 @@
-"""What an operator has stopped: a row a part in Postgres, which Dagster's pools are made to follow.
+"""Pauses set by an operator: one row in Postgres per paused part; Dagster's pools follow them.
 
-`intake`: nobody may ask. `download`, `transcription`: Dagster's pool of that name has no slots, so
-runs wait before that asset, and the sensor starts no new ones. The row decides: whoever finds a
-pool otherwise (the API, `ytcaption up`, each tick of the sensor) sets it right.
+- `intake`: new requests are refused.
+- `download`, `transcription`: Dagster's pool of that name has no slots, so runs wait before that
+  asset, and the sensor starts no new runs.
+
+The rows decide: the API, `ytcaption up` and each tick of the sensor correct a pool that differs.
 """
 
 import logging
@@ -27,10 +29,10 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 @dataclass(frozen=True)
 class Pause:
-    """One part that is stopped.
+    """A paused part.
 
     Attributes:
-        paused_by: who did it: `local`, `key:<id>` or `jwt:<issuer>:<subject>`.
+        paused_by: `local`, `key:<id>` or `jwt:<issuer>:<subject>`.
     """
 
     part: Part
@@ -40,7 +42,7 @@ class Pause:
 
 
 def pauses(postgres: Postgres) -> list[Pause]:
-    """All that is stopped, in the order in which it was.
+    """Return all pauses, the oldest first.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -51,7 +53,7 @@ def pauses(postgres: Postgres) -> list[Pause]:
 
 
 def paused_parts(postgres: Postgres) -> frozenset[str]:
-    """The names of what is stopped.
+    """Return the names of the paused parts.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -60,7 +62,7 @@ def paused_parts(postgres: Postgres) -> frozenset[str]:
 
 
 def pause(postgres: Postgres, part: Part, reason: str, by: str) -> None:
-    """Stop a part; again, with another reason. What runs is not disturbed.
+    """Pause a part, or change the reason of its pause. Running work goes on.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -78,36 +80,36 @@ def pause(postgres: Postgres, part: Part, reason: str, by: str) -> None:
 
 
 def resume(postgres: Postgres, part: Part, by: str) -> bool:
-    """Let it go on; whether it was stopped.
+    """Resume a part. Return whether it was paused.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
     """
     with postgres.transaction() as connection:
         deleted = connection.execute("delete from ytcaption.pause where part = %s", (part,))
-        notify(connection, WORK_CHANNEL, "")  # what has waited is due: the sensor wakes up
+        notify(connection, WORK_CHANNEL, "")  # wakes the sensor: work may be due
     logger.info("%s resumed by %s", part, by)
     return deleted.rowcount > 0
 
 
 def pool_slots(settings: Settings, paused: Collection[str]) -> dict[str, int]:
-    """How many slots each of Dagster's pools has."""
+    """Return the number of slots of each of Dagster's pools."""
     slots = {
         "download": settings.download_slots,
         "transcription": settings.transcriptions_at_once,
         "listing": settings.listing_slots,
     }
     if has_embeddings(settings):
-        slots["embedding"] = 1  # a worker embeds one at a time; without one each loads 600 MB
+        slots["embedding"] = 1  # a worker embeds one at a time; without a worker each loads 600 MB
     return {pool: 0 if pool in paused else number for pool, number in slots.items()}
 
 
 def follow_pauses(
     instance: dg.DagsterInstance, settings: Settings, paused: Collection[str]
 ) -> None:
-    """Sets the pools that are stopped and should not be, or the other way round.
+    """Set the pools that are stopped and should not be, and those that should be and are not.
 
-    A number other than 0 that somebody chose in Dagster's UI stays until the next `ytcaption up`.
+    Another number of slots set in Dagster's UI stays until the next `ytcaption up`.
     """
     storage = instance.event_log_storage
     limits = {each.name: each.limit for each in storage.get_pool_limits()}

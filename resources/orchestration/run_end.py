@@ -1,32 +1,36 @@
-"""How a run ends whose transcription was canceled or erased, or took too long: soon, as that."""
+"""Decides whether a run is over and why, and settles what runs that ended have left.
 
-import logging
-import os
-import signal
-from contextlib import suppress
+Four parts of the system ask: the run's own heartbeat (`transcription_claim`), the sensor that ends
+runs which do not end themselves, and Dagster's run status sensors for failed and canceled runs.
+"""
+
 from enum import Enum
 
 import dagster as dg
-import psutil
 
-from resources.orchestration.partial_files import remove_partial_files
-from resources.orchestration.runs import end_run
-from resources.processes.process_identity import has_own_process
+from resources.orchestration.tags import ATTEMPT_TAG, PARTITION_TAG
+from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcriptions
 from resources.transcriptions.rows import TranscriptionRow
-from resources.transcriptions.store import RequestStore
+from resources.transcriptions.run_settlement import (
+    cancel_run,
+    give_back_run,
+    settle_attempt,
+    settle_run,
+)
 from resources.transcriptions.time_limits import TOOK_TOO_LONG
-from ytcaption.domain.errors import DatabaseUnavailable, TookTooLong, YtcaptionError
+from ytcaption.domain.errors import DatabaseUnavailable, TookTooLong
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import load_settings
 
-INTERRUPT_S = 1.0
-"""Seconds that a run has to hear by itself that it is over, before it is interrupted."""
+LOST = ("run_lost", "The run's process was lost.")
+"""Error code and message of a run that ended without recording its outcome."""
 
-logger = logging.getLogger(__name__)
+_MAX_RUNTIME = "maximum runtime"
+"""Text that Dagster's run monitoring puts into its reasons."""
 
 
 class RunEnd(Enum):
-    """Why a run that has lost its transcription is over: (what Dagster is told, patience)."""
+    """Why a run that has lost its transcription is over: (reason shown in Dagster, patience)."""
 
     WITHDRAWN = ("Its transcription was canceled.", 3.0)
     TOOK_TOO_LONG = (TOOK_TOO_LONG, 10.0)
@@ -34,78 +38,95 @@ class RunEnd(Enum):
     def __init__(self, reason: str, patience_s: float) -> None:
         self.reason = reason
         self.patience_s = patience_s
-        """Seconds from then to the end of a process that does not end by itself: a cancel is to
-        be done within 5 s, the rest has what rule 36 says."""
+        """Seconds until a process that does not end by itself is killed. A cancel must take effect
+        within 5 s; for the time limit see docs/adr/security-rules.md#rule-36."""
 
 
 def run_end(
-    store: RequestStore, id: str, run_id: str, claimed: TranscriptionRow | None
+    row: TranscriptionRow | None,
+    run_id: str | None = None,
+    claimed: TranscriptionRow | None = None,
 ) -> RunEnd | None:
-    """Why nobody wants any longer what a run has lost; None where another run works on it.
+    """Return why a run that does not hold its transcription (any more) is over; None where another
+    run works on it, or may.
 
     Args:
-        claimed: the row as this run has claimed it; None where it has not come to that.
+        row: the transcription now; None: it was erased.
+        run_id: a time limit counts only if this run hit it; None: whichever run did.
+        claimed: the row as this run claimed it; None: unknown, or it has claimed nothing.
     """
-    try:
-        row = store.get_many([id]).get(id)
-    except DatabaseUnavailable:
-        return None
     if row is None or row.status is TranscriptionStatus.CANCELED:
         return RunEnd.WITHDRAWN
     if not row.status.is_final:
         return None
-    if row.error_code == TookTooLong.code and row.run_id == run_id:
+    if row.error_code == TookTooLong.code and run_id in (None, row.run_id):
         return RunEnd.TOOK_TOO_LONG
-    # Canceled where an earlier result stands: that one counts again.
-    is_earlier = claimed is not None and row.completed_at == claimed.completed_at
+    # Canceled while an earlier result stands: the row is completed again, by that result.
+    has_earlier_result = claimed is not None and row.completed_at == claimed.completed_at
     is_completed = row.status is TranscriptionStatus.COMPLETED
-    return RunEnd.WITHDRAWN if is_completed and is_earlier else None
+    return RunEnd.WITHDRAWN if is_completed and has_earlier_result else None
 
 
-def interruption(instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str) -> BaseException:
-    """What a run raises to end as canceled rather than as failed."""
-    instance.report_run_canceling(run, reason)
-    return dg.DagsterExecutionInterruptedError(reason)
+def end_of_own_run(
+    postgres: Postgres, id: str, run_id: str, claimed: TranscriptionRow | None
+) -> RunEnd | None:
+    """Return `run_end` for a run that asks about itself; None where the database is unavailable."""
+    try:
+        row = get_transcriptions(postgres, [id]).get(id)
+    except DatabaseUnavailable:
+        return None
+    return run_end(row, run_id, claimed)
 
 
-def interrupt(instance: dg.DagsterInstance, run: dg.DagsterRun, end: RunEnd) -> None:
-    """Interrupt what the run waits for, as its launcher does. Nothing happens in a process that has
-    other runs to do, nor while native code hears nothing."""
-    if not has_own_process(run.tags):
-        return
-    current = instance.get_run_by_id(run.run_id)
-    if current is None or current.is_finished:
-        return
-    if end is RunEnd.WITHDRAWN and current.status is not dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceling(run, end.reason)
-    os.kill(os.getpid(), signal.SIGINT)
+def is_over(run: dg.DagsterRun, row: TranscriptionRow | None) -> bool:
+    """Whether a run has nothing left to do: it neither holds its transcription, nor is the one that
+    is to claim it."""
+    if row is None:
+        return True
+    if row.status is TranscriptionStatus.RUNNING:
+        return row.run_id != run.run_id
+    is_to_claim = run.tags.get(ATTEMPT_TAG) in (None, str(row.attempt))
+    return row.status is not TranscriptionStatus.QUEUED or not is_to_claim
 
 
-def end_process(
-    instance: dg.DagsterInstance,
-    run: dg.DagsterRun,
-    store: RequestStore,
-    claimed: TranscriptionRow,
-    end: RunEnd,
+def settle_failed_run(
+    postgres: Postgres, run: dg.DagsterRun, reason: str | None, max_attempts: int
 ) -> None:
-    """End a run that is stuck in code which hears nothing, such as the model's, with its process.
-    Does nothing in a process that has other runs to do."""
-    if not has_own_process(run.tags):
+    """Count the attempt of a failed run that has not recorded its failure itself.
+
+    Args:
+        reason: Dagster's.
+    """
+    id, attempt = run.tags.get(PARTITION_TAG), _attempt(run)
+    if _is_max_runtime(reason):
+        # Dagster counts the time a run waits for slots, too. Work that took too long has failed by
+        # our own limits already, so this run has only waited.
+        give_back_run(postgres, run.run_id, id, attempt)
         return
-    logger.warning("run %s did not end by itself; its process is ended", run.run_id)
-    try:
-        end_run(instance, run, end.reason, canceled=end is RunEnd.WITHDRAWN)
-        for child in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                child.kill()
-        clean_up(store, claimed)
-    finally:
-        os._exit(1)
+    settle_run(postgres, run.run_id, *LOST, True, max_attempts)
+    if id is not None and attempt is not None:
+        settle_attempt(postgres, id, attempt, *LOST, True, max_attempts)
 
 
-def clean_up(store: RequestStore, claimed: TranscriptionRow) -> None:
-    """Remove what is half done. What cannot be removed now is, by the next run or an erasure."""
-    try:
-        remove_partial_files(load_settings(), store.postgres, claimed.id, claimed.media_id)
-    except YtcaptionError as error:
-        logger.warning("partial files of %s stay: %s", claimed.id, error)
+def settle_canceled_run(
+    postgres: Postgres, run: dg.DagsterRun, reason: str, max_attempts: int
+) -> bool:
+    """Cancel the transcription of a run that a person terminated. Return whether there was one.
+
+    A run that Dagster canceled for its runtime is settled like a failed one: it ended before
+    Dagster reported it as failed.
+    """
+    if _is_max_runtime(reason):
+        settle_failed_run(postgres, run, reason, max_attempts)
+        return False
+    return cancel_run(postgres, run.run_id, run.tags.get(PARTITION_TAG), _attempt(run))
+
+
+def _is_max_runtime(reason: str | None) -> bool:
+    return reason is not None and _MAX_RUNTIME in reason
+
+
+def _attempt(run: dg.DagsterRun) -> int | None:
+    """Return the attempt the run was started for."""
+    attempt = run.tags.get(ATTEMPT_TAG)
+    return int(attempt) if attempt else None

@@ -1,4 +1,4 @@
-"""A transcription's runs in Dagster: ended when it is canceled, gone when it is erased."""
+"""Runs of a transcription in Dagster: end them after a cancel, erase them after an erasure."""
 
 import time
 from collections.abc import Collection
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from resources.orchestration.partitions import transcription_partitions
+from resources.orchestration.tags import PARTITION_TAG, RUN_KEY_TAG
 from resources.processes.process_identity import RunProcess
 from ytcaption.domain.request import run_key
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-PARTITION_TAG = "dagster/partition"
-RUN_KEY_TAG = "dagster/run_key"
 
 LISTING_JOB = "list_channel"
 LISTING_ASSET = dg.AssetKey("channel_listing")
@@ -40,7 +39,7 @@ def end_runs(instance: dg.DagsterInstance, id: str, attempt: int, run_id: str | 
     """Terminate the run of one attempt, whether it has claimed the transcription or still waits.
 
     Args:
-        run_id: of the run that has claimed it.
+        run_id: the run that has claimed the transcription.
     """
     for run in _runs(instance, id, _UNFINISHED):
         if run.run_id == run_id or run.tags.get(RUN_KEY_TAG) == run_key(id, attempt):
@@ -48,14 +47,14 @@ def end_runs(instance: dg.DagsterInstance, id: str, attempt: int, run_id: str | 
 
 
 def lists_channel(run: dg.DagsterRun) -> bool:
-    """Whether the run's partition is a channel; of all others of ours it is a transcription."""
+    """Whether the run's partition is a channel; that of all other runs is a transcription."""
     return run.job_name == LISTING_JOB or LISTING_ASSET in (run.asset_selection or ())
 
 
 def end_run(
     instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str, *, canceled: bool
 ) -> None:
-    """Have Dagster believe that a run is over, where it is not, and free its slots."""
+    """Report a run as ended to Dagster, unless it has ended, and free its slots."""
     current = instance.get_run_by_id(run.run_id)
     if current is not None and not current.is_finished:
         report = instance.report_run_canceled if canceled else instance.report_run_failed
@@ -66,9 +65,10 @@ def end_run(
 def kill_run(
     instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str, *, canceled: bool
 ) -> None:
-    """The same, and end its process with all its children, whatever it is stuck in, where that is
-    one of this machine."""
-    end_run(instance, run, reason, canceled=canceled)  # first: who sees it die finds it over
+    """Report a run as ended, free its slots, and kill its process with all children if it runs on
+    this machine."""
+    # Report first: the watchers of the process must find the run ended when it dies.
+    end_run(instance, run, reason, canceled=canceled)
     process = RunProcess.here(run.tags)
     if process is not None:
         process.kill()
@@ -77,12 +77,12 @@ def kill_run(
 def erase_runs(
     instance: dg.DagsterInstance, id: str, run_ids: Collection[str], wait_s: float
 ) -> None:
-    """Leave nothing of the partition's runs, their events and their logs, nor the partition.
+    """Delete the partition and its runs with their events and logs.
 
     Args:
-        run_ids: those that are known to have worked on it. Repeated after a failure, their events
-            are found by these where the runs themselves are gone already.
-        wait_s: how long runs that were canceled have to end by themselves.
+        run_ids: runs known to have worked on it. If this is repeated after a failure, events of
+            runs that are deleted already are found by these ids.
+        wait_s: seconds that canceled runs have to end by themselves.
     """
     deadline = time.monotonic() + wait_s
     while (unfinished := _runs(instance, id, _UNFINISHED)) and time.monotonic() < deadline:
@@ -90,23 +90,23 @@ def erase_runs(
     for run in unfinished:
         kill_run(instance, run, "Its transcription was erased.", canceled=True)
     erased = {run.run_id for run in _runs(instance, id)} | set(run_ids)
-    _forget_latest(instance, id, erased)
+    _clear_latest(instance, id, erased)
     for run_id in erased:
-        forget_run(instance, run_id)
+        delete_run(instance, run_id)
     instance.delete_dynamic_partition(transcription_partitions.name or "", id)
 
 
-def forget_run(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Leave nothing of a run that is over: checks' evaluations, events, logs, the run."""
+def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete a finished run with its check evaluations, events and logs."""
     from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
     storage = instance.event_log_storage
     with _index(instance) as connection:
-        # Dagster keeps them when the run's events go.
+        # Dagster keeps check evaluations when the run's events are deleted.
         connection.execute(
             AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id)
         )
-    # The run last: by it the others are found.
+    # The run last: the others are found by it.
     storage.delete_events(run_id)
     instance.compute_log_manager.delete_logs(prefix=[run_id])
     instance.run_storage.delete_run(run_id)
@@ -118,9 +118,9 @@ def _runs(
     return list(instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: id}, statuses=statuses)))
 
 
-def _forget_latest(instance: dg.DagsterInstance, id: str, run_ids: Collection[str]) -> None:
-    """Each asset's row holds its latest materialization, metadata and all; Dagster keeps it when
-    the run's events go, and has no way to wipe a partition."""
+def _clear_latest(instance: dg.DagsterInstance, id: str, run_ids: Collection[str]) -> None:
+    """Clear the latest materialization in the assets' rows if it belongs to the partition. Dagster
+    keeps it, with its metadata, when the run's events are deleted, and cannot wipe a partition."""
     import sqlalchemy as db
     from dagster._core.storage.event_log.schema import AssetKeyTable
 

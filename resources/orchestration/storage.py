@@ -1,7 +1,7 @@
-"""Dagster's storage in Postgres, on connections that are kept.
+"""Dagster's storage in Postgres with pooled connections.
 
-Dagster's own opens one for each statement: some fifty for a run of one asset, and each costs the
-server a process. And its code server makes an instance anew for each tick of a sensor.
+Dagster's own storage opens a connection per statement, about fifty for a run of one asset, and each
+costs the server a process. Its code server creates an instance for each tick of a sensor.
 """
 
 import threading
@@ -16,12 +16,12 @@ from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
 
 KEPT = 1
-"""Connections of a process at rest. More are opened while its threads need them."""
+"""Connections an idle process keeps. More are opened while its threads need them."""
 
 LINGER_S = 15.0
-"""How long they are kept once the last instance has ended: our sensors tick each five seconds."""
+"""Seconds they are kept after the last instance has ended: our sensors tick every five seconds."""
 
-# Dagster's own lists all tables for each of its three storages, in every process and every tick.
+# Dagster's own storage lists all tables for each of its three parts, in every process and tick.
 _HAS_TABLES = db.text(
     "select bool_and(to_regclass(name) is not null) "
     "from unnest(array['runs', 'event_logs', 'instigators', 'instance_info']) name"
@@ -29,7 +29,7 @@ _HAS_TABLES = db.text(
 
 
 class KeptPostgresStorage(DagsterPostgresStorage):
-    """For dagster.yaml: `storage: custom`, with the same configuration as `storage: postgres`."""
+    """The storage named in dagster.yaml (`storage: custom`); configured like `postgres`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class KeptPostgresStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> Self:
-        """The storage that dagster.yaml describes."""
+        """Return the storage that dagster.yaml describes."""
         return cls(
             pg_url_from_config(config_value),
             config_value.get("should_autocreate_tables", True),
@@ -61,7 +61,7 @@ class _RunStorage(PostgresRunStorage):
     _has_ended = False
 
     def dispose(self) -> None:
-        """The instance's end."""
+        """End the use by this instance."""
         super().dispose()
         if not self._has_ended:
             self._has_ended = True
@@ -73,8 +73,8 @@ class _Kept:
     """Connections to one server.
 
     Attributes:
-        users: instances that have not ended.
-        left_at: when the last one did.
+        users: number of instances that use them.
+        left_at: when the last instance ended.
     """
 
     engine: db.Engine
@@ -83,29 +83,29 @@ class _Kept:
 
 
 class _Engines:
-    """Of this process, by URL."""
+    """The connections of this process, by URL."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
 
     def take(self, url: str) -> db.Engine:
-        """For an instance, which leaves it at its end."""
+        """Return the engine of a URL; the caller must call `leave` once."""
         with self._lock:
             if url not in self._kept:
                 engine = create_pg_engine(
                     url,
                     isolation_level="AUTOCOMMIT",
                     pool_size=KEPT,
-                    max_overflow=-1,  # any number: nobody waits for a connection
-                    pool_pre_ping=True,  # those of a server that was restarted are dropped
+                    max_overflow=-1,  # no limit: nobody waits for a connection
+                    pool_pre_ping=True,  # drops the connections of a restarted server
                 )
                 self._kept[url] = _Kept(engine)
             self._kept[url].users += 1
             return self._kept[url].engine
 
     def leave(self, url: str) -> None:
-        """The connections are closed where nobody takes them again soon."""
+        """End one use; the connections are closed later, unless they are used again."""
         with self._lock:
             kept = self._kept[url]
             kept.users -= 1

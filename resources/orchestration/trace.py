@@ -1,4 +1,4 @@
-"""What a run tells of itself beside its results: a span an asset, and ids in its log lines."""
+"""Telemetry of runs: a span per asset, and ids in log lines."""
 
 import uuid
 from collections.abc import Iterator
@@ -7,24 +7,20 @@ from contextlib import contextmanager
 import dagster as dg
 from structlog.contextvars import bound_contextvars
 
+from resources.orchestration.tags import ATTEMPT_TAG, TRACE_TAG
 from resources.telemetry.logs import configure_own_logging
 from resources.telemetry.spans import OK, span, start_telemetry
 from resources.telemetry.trace_context import TraceContext
 from ytcaption.settings import load_settings
 
-ATTEMPT_TAG = "ytcaption/attempt"
-"""Run tag: the attempt a run was made for. Runs made by hand have none."""
-
-TRACE_TAG = "ytcaption/traceparent"
-"""Run tag: W3C trace context of the request that the run is made for."""
-
 
 @contextmanager
 def asset_span(context: dg.AssetExecutionContext, of: str = "transcription_id") -> Iterator[None]:
-    """A span below the request's own, around one asset; `ytcaption.outcome` is `ok` or a code.
+    """Put one asset into a span below that of the request. Its attribute `ytcaption.outcome` is
+    `ok` or an error code.
 
     Args:
-        of: what the partition key is.
+        of: meaning of the partition key, for the name of the attribute.
     """
     settings = load_settings()
     configure_own_logging(settings.log_format)
@@ -53,7 +49,7 @@ def asset_span(context: dg.AssetExecutionContext, of: str = "transcription_id") 
 
 
 def _trace_of_run(run_id: str) -> TraceContext | None:
-    """One trace for the assets of a run that no request stands behind: its id is the run's."""
+    """Return the trace shared by the assets of a run without a request; its id is the run's."""
     try:
         run = uuid.UUID(run_id)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What `ytcaption retranscribe` can choose by: columns over transcriptions and their media."""
+"""Columns that a retranscription can be filtered by, over transcriptions and their media."""
 
 from typing import Literal, LiteralString, NamedTuple
 
@@ -6,10 +6,10 @@ Kind = Literal["text", "number", "time", "flag", "channel"]
 
 
 class FilterColumn(NamedTuple):
-    """What an expression may name.
+    """A column that an expression may name.
 
     Attributes:
-        source: SQL over `t` (transcription), `m` (media) and `a` (caption_accuracy).
+        source: SQL expression over `t` (transcription), `m` (media) and `a` (caption_accuracy).
     """
 
     kind: Kind
@@ -21,72 +21,80 @@ IS_CHANGED: LiteralString = """(
     coalesce(m.changed_at > t.completed_at, false) or exists (
         select from ytcaption.channel_item i
         where i.media_id = t.media_id and i.changed_at > t.completed_at))"""
-"""SQL: whether the source has had other audio since the text was made."""
+"""SQL: whether the source has other audio than the transcript was made of."""
 
 IN_CHANNEL: LiteralString = """exists (
     select from ytcaption.channel_item i join ytcaption.channel c on c.id = i.channel_id
     where i.media_id = t.media_id and c.id = any({values})
         and (%(owner)s::text is null or c.owner = %(owner)s))"""
-"""SQL: whether one of some channels, of those that the asker may see, lists the media."""
+"""SQL: whether one of the given channels, if the owner may see it, lists the media."""
 
 AUDIO_S: LiteralString = """coalesce(
     t.duration_s, m.audio_duration_s, m.last_duration_s, (m.info ->> 'duration_s')::float8)"""
-"""SQL: seconds of audio, as well as it is known."""
+"""SQL: seconds of audio, by the best known value."""
 
 COLUMNS: dict[str, FilterColumn] = {
     "model": FilterColumn(
         "text",
         "case when t.provenance is null then t.options ->> 'model' "
         "else nullif(t.provenance ->> 'model', '') end",
-        "that made the text; null where it is made of captions",
+        "model of the transcript; null if it is made of captions",
     ),
     "model_revision": FilterColumn(
-        "text", "nullif(t.provenance ->> 'model_revision', '')", "SHA-256 of its weights"
+        "text", "nullif(t.provenance ->> 'model_revision', '')", "SHA-256 of the model's weights"
     ),
-    "engine": FilterColumn("text", "t.provenance ->> 'engine'", "such as `faster-whisper`"),
-    "engine_version": FilterColumn("text", "t.provenance ->> 'engine_version'", "of the engine"),
+    "engine": FilterColumn(
+        "text", "t.provenance ->> 'engine'", "transcription engine, such as `faster-whisper`"
+    ),
+    "engine_version": FilterColumn(
+        "text", "t.provenance ->> 'engine_version'", "version of the engine"
+    ),
     "language": FilterColumn(
-        "text", "coalesce(t.language, t.options ->> 'language')", "that is spoken"
+        "text", "coalesce(t.language, t.options ->> 'language')", "spoken language"
     ),
     "task": FilterColumn("text", "t.options ->> 'task'", "`transcribe` or `translate`"),
     "captions": FilterColumn(
-        "text", "coalesce(t.options ->> 'captions', 'prefer')", "the policy that was asked for"
+        "text", "coalesce(t.options ->> 'captions', 'prefer')", "requested policy on captions"
     ),
-    "status": FilterColumn("text", "t.status", "left out: `completed` ones only"),
+    "status": FilterColumn(
+        "text", "t.status", "status; without this column only `completed` ones match"
+    ),
     "source": FilterColumn(
         "text",
         "t.provenance ->> 'source'",
-        "`asr`, `manual_captions` or `automatic_captions`",
+        "origin: `asr`, `manual_captions` or `automatic_captions`",
     ),
-    "created_at": FilterColumn("time", "t.created_at", "first asked for"),
-    "completed_at": FilterColumn("time", "t.completed_at", "made"),
+    "created_at": FilterColumn("time", "t.created_at", "time of the first request"),
+    "completed_at": FilterColumn("time", "t.completed_at", "time of completion"),
     "duration_s": FilterColumn("number", AUDIO_S, "seconds of audio"),
-    "speech_s": FilterColumn("number", "t.speech_s", "of it that hold speech"),
-    "media_id": FilterColumn("text", "t.media_id", "such as `youtube-dQw4w9WgXcQ`"),
+    "speech_s": FilterColumn("number", "t.speech_s", "seconds of speech"),
+    "media_id": FilterColumn(
+        "text", "t.media_id", "id of the media, such as `youtube-dQw4w9WgXcQ`"
+    ),
     "channel": FilterColumn(
         "channel", IN_CHANNEL, "id of a channel that lists the media; `=`, `<>` and `in` only"
     ),
-    "channel_name": FilterColumn("text", "m.info ->> 'channel'", "who published it"),
-    "title": FilterColumn(
-        "text", "coalesce(m.info ->> 'title', m.title)", "as the source calls it"
-    ),
+    "channel_name": FilterColumn("text", "m.info ->> 'channel'", "name of the publisher"),
+    "title": FilterColumn("text", "coalesce(m.info ->> 'title', m.title)", "title at the source"),
     "language_probability": FilterColumn(
-        "number", "t.language_probability", "how sure the language is, 0 to 1"
+        "number", "t.language_probability", "probability of the language, 0 to 1"
     ),
     "avg_logprob": FilterColumn(
         "number",
         "(select avg(s.avg_logprob) from ytcaption.segment s where s.transcription_id = t.id)",
-        "mean of the segments; below -1 is doubtful",
+        "mean over the segments; doubtful below -1",
     ),
-    "word_count": FilterColumn("number", "t.word_count", "words"),
+    "word_count": FilterColumn("number", "t.word_count", "number of words"),
     "dropped_count": FilterColumn(
-        "number", "t.dropped_count", "segments that were decoded and not believed"
+        "number", "t.dropped_count", "number of segments dropped as hallucinations"
     ),
     "wer": FilterColumn(
         "number",
         "((a.substitutions + a.deletions + a.insertions)::float8 "
         "/ greatest(a.hits + a.substitutions + a.deletions, 1))",
-        "beside captions that people made; null where there are none",
+        "word error rate by captions that people made; null without any",
     ),
-    "changed": FilterColumn("flag", IS_CHANGED, "the source has other audio since"),
+    "changed": FilterColumn(
+        "flag", IS_CHANGED, "whether the audio at the source has changed since"
+    ),
 }

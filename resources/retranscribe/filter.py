@@ -1,7 +1,7 @@
-"""`model = 'base' and created_at < '2026-06-01'`: which transcriptions are to be made anew.
+"""Filter expressions of retranscriptions, such as `model = 'base' and created_at < '2026-06-01'`.
 
-sqlglot reads the expression; what it may hold is listed here, columns and operators by name. SQL is
-put together from our own pieces, values are bound.
+sqlglot parses the expression. The columns and operators it may contain are listed here. SQL is
+composed of our own parts, and values are bound.
 """
 
 import math
@@ -17,7 +17,7 @@ from ytcaption.domain.errors import InvalidOption
 
 MAX_LENGTH = 2_000
 MAX_PARTS = 200
-"""Names, values and operators of one expression."""
+"""Maximum number of names, values and operators in one expression."""
 
 _COMPARED: dict[str, LiteralString] = {
     "EQ": " = ",
@@ -30,18 +30,18 @@ _COMPARED: dict[str, LiteralString] = {
     "ILike": " ilike ",
 }
 _READ = ("this", "expression", "expressions", "low", "high", "negate")
-"""Parts of sqlglot's nodes."""
+"""Arguments of sqlglot's nodes that are understood."""
 
 _MIRRORED = {"LT": "GT", "LTE": "GTE", "GT": "LT", "GTE": "LTE"}
 
 
 @dataclass(frozen=True)
 class VersionFilter:
-    """An expression that was read.
+    """A parsed expression.
 
     Attributes:
-        condition: SQL over `t`, `m` and `a`, with named placeholders; takes `owner`, too.
-        columns: names that it holds.
+        condition: SQL over `t`, `m` and `a`, with named placeholders. Further parameter: `owner`.
+        columns: names of the columns in it.
     """
 
     condition: sql.Composable
@@ -49,16 +49,16 @@ class VersionFilter:
     columns: frozenset[str]
 
     def and_changed(self) -> "VersionFilter":
-        """Of these, what has changed at its source."""
+        """Return this filter, restricted to media that have changed at their source."""
         condition = sql.SQL("({} and {})").format(self.condition, sql.SQL(IS_CHANGED))
         return VersionFilter(condition, self.values, self.columns | {"changed"})
 
 
 def version_filter(text: str) -> VersionFilter:
-    """What an expression means.
+    """Return the filter of an expression.
 
     Raises:
-        InvalidOption: it is none that is known, with what would be right.
+        InvalidOption: it is invalid; the message says what is valid.
     """
     from sqlglot import exp, parse_one
     from sqlglot.errors import SqlglotError
@@ -68,7 +68,7 @@ def version_filter(text: str) -> VersionFilter:
     try:
         tree = parse_one(text, into=exp.Condition, dialect="postgres")
         if sum(1 for _ in tree.walk()) > MAX_PARTS:
-            raise InvalidOption(f"The expression has more than {MAX_PARTS} parts. Ask in steps.")
+            raise InvalidOption(f"The expression has more than {MAX_PARTS} parts. Split it.")
         reader = _Reader()
         condition = reader.condition(tree)
     except (SqlglotError, RecursionError) as error:
@@ -80,20 +80,20 @@ def version_filter(text: str) -> VersionFilter:
 
 
 class _Reader:
-    """Takes a tree apart; what it does not know is refused."""
+    """Translates a tree of sqlglot to SQL; refuses every node it does not know."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.columns: set[str] = set()
 
     def condition(self, node: Any) -> sql.Composable:
-        """SQL of something that is true or not."""
-        found = self._plain(node)
-        return _not(found) if node.args.get("negate") else found
+        """Return the SQL of a condition."""
+        condition = self._plain(node)
+        return _not(condition) if node.args.get("negate") else condition
 
     def _plain(self, node: Any) -> sql.Composable:
         kind = type(node).__name__
-        # What a version of sqlglot adds to a node is not left out, but refused.
+        # An argument that a new version of sqlglot adds to a node is refused, never ignored.
         if any(value for name, value in node.args.items() if name not in _READ):
             kind = "unknown"
         if kind == "Paren":
@@ -126,20 +126,24 @@ class _Reader:
     def _compared(self, operator: str, left: Any, right: Any) -> sql.Composable:
         if type(left).__name__ != "Column":
             if operator in ("Like", "ILike"):
-                raise InvalidOption(f"`{_shown(left)}` is no column. Write it on the left.")
+                raise InvalidOption(
+                    f"`{_shown(left)}` is not a column. Write the column on the left."
+                )
             left, right, operator = right, left, _MIRRORED.get(operator, operator)
         name, column = self._column(left)
         if column.kind == "channel":
             _only_operators(name, operator in ("EQ", "NEQ"))
-            found = self._channel([self._value(name, column, right)])
-            return found if operator == "EQ" else sql.SQL("not {}").format(found)
+            condition = self._channel([self._value(name, column, right)])
+            return condition if operator == "EQ" else sql.SQL("not {}").format(condition)
         if column.kind == "flag":
             _only_operators(name, operator in ("EQ", "NEQ"))
         if operator in ("Like", "ILike"):
             _only(name, column, ("text",))
         value = self._value(name, column, right)
         if operator in ("Like", "ILike") and "\\" in value:
-            raise InvalidOption("A pattern has no backslash: % is any text, _ any character.")
+            raise InvalidOption(
+                "A pattern must not contain a backslash: % is any text, _ any character."
+            )
         return sql.SQL("{}{}{}").format(
             sql.SQL(column.source), sql.SQL(_COMPARED[operator]), self._bound(value)
         )
@@ -149,7 +153,7 @@ class _Reader:
         _only(name, column, ("text", "number", "time", "channel"))
         values = [self._value(name, column, each) for each in node.expressions]
         if not values:
-            raise InvalidOption(f"`{name} in ()` holds no values.")
+            raise InvalidOption(f"`{name} in ()` has no values.")
         if column.kind == "channel":
             return self._channel(values)
         return sql.SQL("{} = any({})").format(sql.SQL(column.source), self._bound(values))
@@ -157,7 +161,7 @@ class _Reader:
     def _flag(self, node: Any) -> sql.Composable:
         name, column = self._column(node)
         if column.kind != "flag":
-            raise InvalidOption(f"`{name}` alone says nothing. Compare it with a value.")
+            raise InvalidOption(f"`{name}` alone is not a condition. Compare it with a value.")
         return sql.SQL(column.source)
 
     def _channel(self, values: list[Any]) -> sql.Composable:
@@ -167,8 +171,8 @@ class _Reader:
         name = node.name.lower() if type(node).__name__ == "Column" else ""
         if name not in COLUMNS or len(node.parts) > 1:
             raise InvalidOption(
-                f"`{_shown(node)}` is no column. There are: {', '.join(COLUMNS)}; texts and times "
-                "stand in single quotes."
+                f"`{_shown(node)}` is not a column. The columns are: {', '.join(COLUMNS)}. Write "
+                "texts and times in single quotes."
             )
         self.columns.add(name)
         return name, COLUMNS[name]
@@ -185,7 +189,7 @@ class _Reader:
             value = read(node.this)
             if value is not None and (sign > 0 or column.kind == "number"):
                 return value * sign if sign < 0 else value
-        raise InvalidOption(f"`{_shown(node)}` is no value of {name}. Give {wanted}.")
+        raise InvalidOption(f"`{_shown(node)}` is not a value of {name}. Give {wanted}.")
 
     def _bound(self, value: Any) -> sql.Composable:
         name = f"where_{len(self.values)}"
@@ -194,7 +198,7 @@ class _Reader:
 
 
 def _not(condition: sql.Composable) -> sql.Composable:
-    """True where the condition is not, and where that is not known."""
+    """Return the negation, which is true where the condition is false or null."""
     return sql.SQL("not coalesce({}, false)").format(condition)
 
 
@@ -212,10 +216,10 @@ def _number(text: str) -> float | None:
 
 def _time(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 _VALUES: dict[Kind, tuple[str, Callable[[str], Any]]] = {
@@ -229,7 +233,7 @@ _VALUES: dict[Kind, tuple[str, Callable[[str], Any]]] = {
 
 def _only(name: str, column: FilterColumn, kinds: tuple[Kind, ...]) -> None:
     if column.kind not in kinds:
-        raise InvalidOption(f"`{name}` cannot be used like that: it is {column.description}.")
+        raise InvalidOption(f"`{name}` ({column.description}) cannot be used like that.")
 
 
 def _only_operators(name: str, allowed: bool) -> None:
@@ -238,8 +242,8 @@ def _only_operators(name: str, allowed: bool) -> None:
 
 
 def _shown(node: Any) -> str:
-    """As it was written, more or less; short."""
+    """Return the node as SQL, at most 80 characters, for an error message."""
     try:
         return node.sql(dialect="postgres")[:80]
-    except Exception:  # sqlglot's writer meets trees that its reader has made and it cannot write
+    except Exception:  # sqlglot's parser can make trees that its generator cannot write
         return type(node).__name__

@@ -1,4 +1,4 @@
-"""Which transcriptions are to be made anew and how, and what came of it."""
+"""Plans and results of retranscriptions: which transcriptions are made again, and with what."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from ytcaption.domain.request import checked_options
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be made anew, and how; options that are None stay what they were.
+class RetranscriptionPlan:
+    """Which transcriptions are made again, and with what; an option that is None does not change.
 
     Attributes:
-        limit: most transcriptions that are made; None: all.
-        owner: whose they are, as `Caller.sees_only` says; None: everybody's.
-        limits: of that owner.
+        limit: maximum number of new versions; None: no limit.
+        owner: only transcriptions this owner may see (`Caller.sees_only`); None: all.
+        limits: quotas of that owner.
     """
 
     filter: VersionFilter
@@ -30,11 +30,12 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One line of what is made: which becomes what.
+class RetranscriptionGroup:
+    """Versions with the same change of model and the same language.
 
     Attributes:
-        made_by: the model of the version before; None: captions.
+        made_by: model of the existing version; None: captions.
+        model: of the new version.
     """
 
     made_by: str | None
@@ -43,26 +44,27 @@ class Kind:
 
 
 @dataclass
-class Anew:
-    """What came of it, or would.
+class RetranscriptionResult:
+    """The result of a retranscription, or of its dry run.
 
     Attributes:
-        looked_at: transcriptions that fit.
-        ids: the first `LISTED` of the new ones.
-        audio_s: of all new ones.
-        joined: versions that are there already, and that others are now told of, too.
-        left_out: how many, by the reason.
-        after: id behind which to go on; None: all were looked at.
+        examined: number of transcriptions that match the filter.
+        number: of new versions.
+        ids: the first `LISTED` new versions.
+        audio_s: seconds of audio of all new versions.
+        joined: number of existing versions that are now shared with further owners.
+        excluded: number of transcriptions left out, by reason.
+        after: id to continue after; None: all were examined.
     """
 
-    looked_at: int = 0
+    examined: int = 0
     number: int = 0
     ids: list[str] = field(default_factory=list)
     audio_s: float = 0.0
-    kinds: Counter[Kind] = field(default_factory=Counter)
-    audio_s_by_kind: Counter[Kind] = field(default_factory=Counter)
+    groups: Counter[RetranscriptionGroup] = field(default_factory=Counter)
+    audio_s_by_group: Counter[RetranscriptionGroup] = field(default_factory=Counter)
     joined: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    excluded: Counter[str] = field(default_factory=Counter)
     after: str | None = None
 
 
@@ -77,15 +79,15 @@ def parse_retranscription(
     limit: int | None = None,
     owner: str | None = None,
     limits: Limits | None = None,
-) -> Wanted:
-    """What somebody wants, from what they typed.
+) -> RetranscriptionPlan:
+    """Return the plan for what a user has typed.
 
     Args:
-        where: an expression, as `version_filter` reads it.
-        changed: only what has changed at its source.
+        where: an expression for `version_filter`.
+        changed: only media that have changed at their source.
 
     Raises:
-        InvalidOption, UnknownModel, UnknownLanguage: it cannot be done, with what can.
+        InvalidOption, UnknownModel, UnknownLanguage: it is invalid; the message says what is valid.
     """
     if not (where and where.strip()) and not changed:
         raise InvalidOption(
@@ -95,18 +97,19 @@ def parse_retranscription(
     if changed:
         filter = filter.and_changed()
     if not (model or language or captions or "changed" in filter.columns):
-        raise InvalidOption("Say what is to be other: the model, the language or the captions.")
-    # What is wrong with all of them is told at once; what does not fit one's own options, of it.
+        raise InvalidOption("Say what is to be different: the model, the language or the captions.")
+    # Options that are wrong for all transcriptions are refused at once; options that do not fit
+    # those of one transcription exclude that one.
     checked_options(
         model=model or allowed_models[0],
         allowed_models=allowed_models,
         language=None if (model or "").endswith(".en") else language,
         captions=captions or "prefer",
     )
-    return Wanted(filter, model, language, captions, limit, owner, limits)
+    return RetranscriptionPlan(filter, model, language, captions, limit, owner, limits)
 
 
-SAME = "would be made of the same options"
-MADE = "are there already"
-GONE = "are uploads whose file is gone"
+SAME_OPTIONS = "would be made with the same options"
+EXISTS = "are there already"
+UPLOAD_MISSING = "are uploads whose file is no longer stored"
 SHARED = "have changed and are others', too: only a key with the scope admin replaces them"

@@ -1,8 +1,8 @@
-"""Making transcriptions anew with other options: the same media, a version more.
+"""Retranscription: requests further versions of media, with other options.
 
-What fits is read in batches by its id, and asked for as everything is, at bulk priority, for each
-who asked for the version that it is made from. Done again, it asks for what is not there yet and no
-more; so does what goes on after a kill.
+Matching transcriptions are read in batches by id. A new version is requested like any other
+transcription, at bulk priority, for each owner of the version it replaces. Repeated, or continued
+after a crash, it requests only the versions that do not exist yet.
 """
 
 import logging
@@ -17,7 +17,15 @@ from psycopg.rows import DictRow
 from resources.postgres.connection import Postgres
 from resources.postgres.predicates import is_erased, is_visible_to_owner
 from resources.retranscribe.columns import AUDIO_S, COLUMNS, IS_CHANGED
-from resources.retranscribe.plan import GONE, MADE, SAME, SHARED, Anew, Kind, Wanted
+from resources.retranscribe.plan import (
+    EXISTS,
+    SAME_OPTIONS,
+    SHARED,
+    UPLOAD_MISSING,
+    RetranscriptionGroup,
+    RetranscriptionPlan,
+    RetranscriptionResult,
+)
 from resources.transcriptions.intake import enqueue_requests
 from resources.transcriptions.quotas import within_limits
 from resources.transcriptions.rows import LISTED, MEDIA_COLUMNS, TranscriptionRequest, media_row
@@ -29,6 +37,7 @@ from ytcaption.domain.request import TranscriptionOptions, checked_options, part
 logger = logging.getLogger(__name__)
 
 BATCH = 200
+"""Transcriptions examined per transaction."""
 
 _OWNERS: LiteralString = """(
     select coalesce(array_agg(distinct owner), '{}') from ytcaption.request
@@ -53,201 +62,206 @@ _CANDIDATES: LiteralString = f"""
 def enqueue_retranscriptions(
     postgres: Postgres,
     allowed_models: Sequence[str],
-    wanted: Wanted,
+    plan: RetranscriptionPlan,
     *,
     dry_run: bool,
     after: str = "",
     is_over: Callable[[], bool] = lambda: False,
-    on_batch: Callable[[Anew], None] = lambda _: None,
-) -> Anew:
-    """Ask for another version of everything that fits; repeated, of what is left.
+    on_batch: Callable[[RetranscriptionResult], None] = lambda _: None,
+) -> RetranscriptionResult:
+    """Request a new version of every transcription that matches the plan.
 
     Args:
-        dry_run: only tell what would be asked for.
-        after: id behind which to begin, of an answer before.
-        is_over: asked after each batch.
-        on_batch: told after each how far it is.
+        dry_run: request nothing; only return what would be requested.
+        after: id to begin after, from an earlier result.
+        is_over: called after each batch; true ends the call.
+        on_batch: called with the result so far after each batch.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
     """
-    found = Anew(after=after)
-    known: dict[str, set[str]] = {}
-    while found.after is not None:
+    result = RetranscriptionResult(after=after)
+    owners_by_id: dict[str, set[str]] = {}
+    while result.after is not None:
         with postgres.transaction() as connection:
-            rows = _candidates(connection, wanted, found.after)
-            _Batch(connection, allowed_models, wanted, found, known, dry_run).take(rows)
-        if len(rows) < BATCH and (wanted.limit is None or found.number < wanted.limit):
-            found.after = None
-        on_batch(found)
-        if is_over() or (wanted.limit is not None and found.number >= wanted.limit):
+            rows = _candidates(connection, plan, result.after)
+            _Batch(connection, allowed_models, plan, result, owners_by_id, dry_run).process(rows)
+        if len(rows) < BATCH and (plan.limit is None or result.number < plan.limit):
+            result.after = None
+        on_batch(result)
+        if is_over() or (plan.limit is not None and result.number >= plan.limit):
             break
     if not dry_run:
-        logger.info("%d versions asked for, %d joined", found.number, found.joined)
-    return found
+        logger.info("%d versions requested, %d joined", result.number, result.joined)
+    return result
 
 
-def _candidates(connection: Connection[DictRow], wanted: Wanted, after: str) -> list[DictRow]:
-    status = "" if "status" in wanted.filter.columns else " and t.status = 'completed'"
+def _candidates(
+    connection: Connection[DictRow], plan: RetranscriptionPlan, after: str
+) -> list[DictRow]:
+    status = "" if "status" in plan.filter.columns else " and t.status = 'completed'"
     statement = sql.SQL("{}{} and {} order by t.id limit {}").format(
-        sql.SQL(_CANDIDATES), sql.SQL(status), wanted.filter.condition, sql.Literal(BATCH)
+        sql.SQL(_CANDIDATES), sql.SQL(status), plan.filter.condition, sql.Literal(BATCH)
     )
-    values = wanted.filter.values | {"after": after, "owner": wanted.owner}
+    values = plan.filter.values | {"after": after, "owner": plan.owner}
     return connection.execute(statement, values).fetchall()
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """One version that is asked for.
+class _NewVersion:
+    """One version to request.
 
     Attributes:
-        row: the one that it is made from.
-        owners: who ask.
-        is_forced: it is there, and made anew.
-        is_there: it is, or is asked for by an earlier row.
+        row: the transcription it replaces.
+        owners: owners to request it for.
+        is_forced: it exists and is made again.
+        exists: it exists, or was requested for an earlier row.
     """
 
     row: DictRow
     request: TranscriptionRequest
     owners: Sequence[str]
     is_forced: bool
-    is_there: bool
+    exists: bool
 
     @property
-    def makes_one(self) -> bool:
-        """Something is transcribed for it."""
-        return self.is_forced or not self.is_there
+    def is_transcribed(self) -> bool:
+        """Whether the request causes a transcription."""
+        return self.is_forced or not self.exists
 
 
 class _Batch:
-    """Some of those that fit, in one transaction."""
+    """One batch of matching transcriptions, in one transaction."""
 
     def __init__(
         self,
         connection: Connection[DictRow],
         allowed_models: Sequence[str],
-        wanted: Wanted,
-        found: Anew,
-        known: dict[str, set[str]],
+        plan: RetranscriptionPlan,
+        result: RetranscriptionResult,
+        owners_by_id: dict[str, set[str]],
         dry_run: bool,
     ) -> None:
         self._connection = connection
         self._models = allowed_models
-        self._wanted = wanted
-        self._found = found
-        self._known = known
+        self._plan = plan
+        self._result = result
+        self._owners_by_id = owners_by_id
         self._dry_run = dry_run
-        self._asked: list[_Asked] = []
+        self._versions: list[_NewVersion] = []
 
-    def take(self, rows: Sequence[DictRow]) -> None:
-        """Ask for what they become, until the limit."""
-        planned = [(row, self._planned(row)) for row in rows]
-        ids = [request.id for _, request in planned if request is not None]
-        there = _there(self._connection, ids)
-        for row, request in planned:
-            limit = self._wanted.limit
-            if limit is not None and self._found.number >= limit:
+    def process(self, rows: Sequence[DictRow]) -> None:
+        """Request the new versions of these rows, up to the limit."""
+        requests = [(row, self._request(row)) for row in rows]
+        ids = [request.id for _, request in requests if request is not None]
+        existing = _existing(self._connection, ids)
+        for row, request in requests:
+            limit = self._plan.limit
+            if limit is not None and self._result.number >= limit:
                 break
-            self._found.after = row["id"]
-            self._found.looked_at += 1
+            self._result.after = row["id"]
+            self._result.examined += 1
             if request is not None:
-                self._ask(row, request, there)
+                self._add(row, request, existing)
         if self._dry_run:
-            made = [each.request.id for each in self._asked if each.makes_one]
-            self._found.ids += made[: LISTED - len(self._found.ids)]
+            ids = [each.request.id for each in self._versions if each.is_transcribed]
+            self._result.ids += ids[: LISTED - len(self._result.ids)]
         else:
-            self._send()
+            self._submit()
 
-    def _planned(self, row: DictRow) -> TranscriptionRequest | None:
-        """What the row becomes; None is told of at once."""
+    def _request(self, row: DictRow) -> TranscriptionRequest | None:
+        """Return the request for the row's new version; None if it is excluded, which is counted at
+        once."""
         before = TranscriptionOptions(**row["options"])
         media = media_row({name: row[f"media__{name}"] for name in MEDIA_COLUMNS})
         try:
             options = checked_options(
-                model=self._wanted.model or before.model,
+                model=self._plan.model or before.model,
                 allowed_models=self._models,
-                language=self._wanted.language or before.language,
+                language=self._plan.language or before.language,
                 task=before.task,
                 initial_prompt=before.initial_prompt,
                 hotwords=before.hotwords,
                 temperature=before.temperature,
-                captions=self._wanted.captions or before.captions or "prefer",
+                captions=self._plan.captions or before.captions or "prefer",
             )
         except InputError as error:
-            self._found.left_out[error.message] += 1
+            self._result.excluded[error.message] += 1
             return None
         id = partition_key(media.source.media_id, options)
         reason = None
         if id == row["id"] and not row["is_changed"]:
-            reason = SAME
+            reason = SAME_OPTIONS
         elif media.source.kind == "upload" and media.audio is None:
-            reason = GONE
+            reason = UPLOAD_MISSING
         if reason is not None:
-            self._found.left_out[reason] += 1
+            self._result.excluded[reason] += 1
             return None
         return TranscriptionRequest(media.source, options, "bulk")
 
-    def _ask(self, row: DictRow, request: TranscriptionRequest, there: dict[str, DictRow]) -> None:
-        """For each who asked for the row, and has not asked for this."""
-        id, version = request.id, there.get(request.id)
-        asked = self._known.get(id, set()) | set(version["owners"] if version else ())
-        is_there = version is not None or id in self._known
-        is_forced = version is not None and version["is_changed"] and id not in self._known
-        wanted = [self._wanted.owner] if self._wanted.owner else row["owners"] or [LOCAL_OWNER]
-        owners = [owner for owner in wanted if owner not in asked]
-        if is_there and not (owners or is_forced):
-            self._found.left_out[MADE] += 1
+    def _add(
+        self, row: DictRow, request: TranscriptionRequest, existing: dict[str, DictRow]
+    ) -> None:
+        """Plan the request for each owner of the row who has not requested the new version."""
+        id, version = request.id, existing.get(request.id)
+        requested_by = self._owners_by_id.get(id, set()) | set(version["owners"] if version else ())
+        exists = version is not None or id in self._owners_by_id
+        is_forced = version is not None and version["is_changed"] and id not in self._owners_by_id
+        of_row = [self._plan.owner] if self._plan.owner else row["owners"] or [LOCAL_OWNER]
+        owners = [owner for owner in of_row if owner not in requested_by]
+        if exists and not (owners or is_forced):
+            self._result.excluded[EXISTS] += 1
             return
-        if is_forced and self._wanted.owner and asked - {self._wanted.owner}:
-            self._found.left_out[SHARED] += 1
+        if is_forced and self._plan.owner and requested_by - {self._plan.owner}:
+            self._result.excluded[SHARED] += 1
             return
-        self._known[id] = asked | set(owners)
-        if is_there and not is_forced:
-            self._found.joined += 1
+        self._owners_by_id[id] = requested_by | set(owners)
+        if exists and not is_forced:
+            self._result.joined += 1
         else:
             self._count(row, request, 1)
-        self._asked.append(_Asked(row, request, owners or wanted, is_forced, is_there))
+        self._versions.append(_NewVersion(row, request, owners or of_row, is_forced, exists))
 
     def _count(self, row: DictRow, request: TranscriptionRequest, step: int) -> None:
-        """One that is made more, or less."""
-        kind = Kind(row["made_by"], request.options.model, row["language"])
-        self._found.number += step
-        self._found.audio_s += step * row["audio_s"]
-        self._found.kinds[kind] += step
-        self._found.audio_s_by_kind[kind] += step * row["audio_s"]
+        """Add a new version to the result (step 1), or remove it (step -1)."""
+        group = RetranscriptionGroup(row["made_by"], request.options.model, row["language"])
+        self._result.number += step
+        self._result.audio_s += step * row["audio_s"]
+        self._result.groups[group] += step
+        self._result.audio_s_by_group[group] += step * row["audio_s"]
 
-    def _send(self) -> None:
-        """In a few statements an owner. The first one's request makes a version, or has it made
-        anew; the others share it."""
+    def _submit(self) -> None:
+        """Submit the planned requests, in a few statements per owner. The request of a version's
+        first owner creates it, or forces it to be made again; the other owners share it."""
         by_owner: dict[str, list[TranscriptionRequest]] = defaultdict(list)
-        for each in self._asked:
+        for each in self._versions:
             if each.row["has_old_audio"]:
-                _forget_audio(self._connection, each.row["media__id"])
-            for place, owner in enumerate(each.owners):
-                force = each.is_forced and place == 0
+                _remove_audio(self._connection, each.row["media__id"])
+            for position, owner in enumerate(each.owners):
+                force = each.is_forced and position == 0
                 by_owner[owner].append(replace(each.request, force=force))
         refused: dict[str, str] = {}
         for owner, requests in by_owner.items():
-            refused |= self._taken(owner, requests)
-        for each in self._asked:
+            refused |= self._enqueue(owner, requests)
+        for each in self._versions:
             id = each.request.id
             if id in refused:
-                self._found.left_out[refused[id]] += 1
-                if each.makes_one:
+                self._result.excluded[refused[id]] += 1
+                if each.is_transcribed:
                     self._count(each.row, each.request, -1)
                 else:
-                    self._found.joined -= 1
-            elif each.makes_one and len(self._found.ids) < LISTED:
-                self._found.ids.append(id)
+                    self._result.joined -= 1
+            elif each.is_transcribed and len(self._result.ids) < LISTED:
+                self._result.ids.append(id)
 
-    def _taken(self, owner: str, requests: list[TranscriptionRequest]) -> dict[str, str]:
-        """Asks for them; what is refused, by id, and why."""
-        allowed: Sequence[Any] = requests
-        if self._wanted.limits is not None:
-            allowed = within_limits(self._connection, requests, owner, self._wanted.limits)
-        asked = [each for each in allowed if isinstance(each, TranscriptionRequest)]
-        answers = enqueue_requests(self._connection, asked, owner) if asked else []
-        pairs = [*zip(requests, allowed, strict=True), *zip(asked, answers, strict=True)]
+    def _enqueue(self, owner: str, requests: list[TranscriptionRequest]) -> dict[str, str]:
+        """Submit an owner's requests. Return why requests were refused, by id."""
+        checked: Sequence[Any] = requests
+        if self._plan.limits is not None:
+            checked = within_limits(self._connection, requests, owner, self._plan.limits)
+        allowed = [each for each in checked if isinstance(each, TranscriptionRequest)]
+        answers = enqueue_requests(self._connection, allowed, owner) if allowed else []
+        pairs = [*zip(requests, checked, strict=True), *zip(allowed, answers, strict=True)]
         return {
             request.id: answer.message
             for request, answer in pairs
@@ -255,8 +269,8 @@ class _Batch:
         }
 
 
-def _there(connection: Connection[DictRow], ids: Sequence[str]) -> dict[str, DictRow]:
-    """Versions that are there, with who has asked for them."""
+def _existing(connection: Connection[DictRow], ids: Sequence[str]) -> dict[str, DictRow]:
+    """Return the versions that exist, with their owners, by id."""
     rows = connection.execute(
         f"""
         select t.id, {IS_CHANGED} as is_changed, {_OWNERS} as owners
@@ -268,8 +282,8 @@ def _there(connection: Connection[DictRow], ids: Sequence[str]) -> dict[str, Dic
     return {row["id"]: row for row in rows}
 
 
-def _forget_audio(connection: Connection[DictRow], media_id: str) -> None:
-    """It is of before the change: the next run fetches what there is now."""
+def _remove_audio(connection: Connection[DictRow], media_id: str) -> None:
+    """Remove audio that is older than the change at the source: the next run downloads it again."""
     connection.execute(
         sql.SQL("update ytcaption.media set {} where id = {} and kind <> 'upload'").format(
             sql.SQL(NO_AUDIO), sql.Literal(media_id)

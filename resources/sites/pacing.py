@@ -22,7 +22,7 @@ KEPT_DAYS = 60
 """Days that what a site has given is known."""
 
 _USE = """
-select wanted.site, pace.next_at, pace.rest_code, pace.cooling_until,
+select wanted.site, pace.next_at, pace.rest_code, pace.rests_until,
     coalesce(site_day.bytes, 0) as bytes_today,
     exists (
         select from ytcaption.transcription
@@ -97,7 +97,7 @@ def rests(
                 """
                 insert into ytcaption.pace (site, rest_code, rests_until) values (%s, %s, %s)
                 on conflict (site) do update set rest_code = excluded.rest_code,
-                    rests_until = excluded.cooling_until, updated_at = now()
+                    rests_until = excluded.rests_until, updated_at = now()
                 """,
                 (row["site"], *told),
             )

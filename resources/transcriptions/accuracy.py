@@ -1,4 +1,4 @@
-"""What is heard is measured by: captions fetched beside the audio, and what came of it."""
+"""Accuracy of transcripts: captions to measure them by, and the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from ytcaption.domain.transcripts.accuracy import CaptionAccuracy
 from ytcaption.domain.transcripts.metrics import WordErrors
 
 MOST_VERSIONS = 20
-"""Of a media that are measured at once, the newest."""
+"""Maximum number of versions of a media that are measured at once; the newest ones are."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """Another completed transcription of the media, in the language that is spoken.
+    """Another completed transcription of the media, in the spoken language.
 
     Attributes:
         source: `asr` or `manual_captions`.
@@ -31,10 +31,10 @@ class Version:
     document_sha256: str
 
 
-def keep_reference(
+def store_reference(
     connection: Connection[DictRow], media_id: str, reference: CaptionReference
 ) -> None:
-    """In place of what was fetched before, if anything was."""
+    """Store the captions downloaded with a media's audio, replacing earlier ones."""
     connection.execute(
         """
         insert into ytcaption.caption_reference (media_id, language, extension, track)
@@ -52,16 +52,16 @@ def keep_reference(
     )
 
 
-def forget_reference(connection: Connection[DictRow], media_id: str) -> None:
-    """It goes with the audio that it was fetched beside."""
+def delete_reference(connection: Connection[DictRow], media_id: str) -> None:
+    """Delete the captions that were downloaded with the media's audio."""
     connection.execute("delete from ytcaption.caption_reference where media_id = %s", (media_id,))
 
 
 def stored_reference(postgres: Postgres, media_id: str) -> CaptionReference | None:
-    """What was fetched beside the media's audio.
+    """Return the captions downloaded with the media's audio, if any.
 
     Raises:
-        DatabaseUnavailable: it cannot be read.
+        DatabaseUnavailable: they cannot be read.
     """
     rows = postgres.rows(
         "select language, extension, track from ytcaption.caption_reference "
@@ -77,8 +77,8 @@ def stored_reference(postgres: Postgres, media_id: str) -> CaptionReference | No
 def other_versions(
     postgres: Postgres, id: str, media_id: str, language: str, source: str
 ) -> Sequence[Version]:
-    """Completed transcriptions of the media but this one, the newest first; of captions, those in
-    the language that is spoken, made by people.
+    """Return the other completed transcriptions of a media in the spoken language, the newest
+    first. Translated captions are left out.
 
     Args:
         source: `asr` or `manual_captions`.
@@ -111,14 +111,15 @@ def other_versions(
 def store_accuracy(
     postgres: Postgres, id: str, accuracy: CaptionAccuracy, run_id: str | None = None
 ) -> None:
-    """In place of what was measured before; nothing where the transcription has another document.
+    """Store the accuracy of a transcript, replacing an earlier measurement. Does nothing if the
+    transcription has another document by now.
 
     Args:
-        run_id: of the run whose transcription it is; None: another one's, which is at rest.
+        run_id: the run that holds the transcription; None: no run does, it is finished.
 
     Raises:
         ClaimLost: the transcription is no longer this run's.
-        DatabaseUnavailable: nothing was kept.
+        DatabaseUnavailable: nothing was stored.
     """
     with postgres.transaction() as connection:
         if run_id is not None:
@@ -152,7 +153,7 @@ def store_accuracy(
 def stored_accuracy(
     postgres: Postgres, id: str, document_sha256: str | None
 ) -> CaptionAccuracy | None:
-    """What was measured of this document.
+    """Return the accuracy measured for this document, if any.
 
     Raises:
         DatabaseUnavailable: it cannot be read.

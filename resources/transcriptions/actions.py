@@ -1,4 +1,4 @@
-"""What an asker does to a transcription after asking: cancel it, withdraw from it, retry it."""
+"""Actions of requesters on a transcription: cancel, withdraw, retry, exempt from retention."""
 
 from typing import Literal, NamedTuple
 
@@ -8,7 +8,7 @@ from psycopg.rows import DictRow
 from resources.events import add_event
 from resources.postgres.connection import Postgres
 from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
-from resources.transcriptions.intake import ask_again
+from resources.transcriptions.intake import apply_request
 from resources.transcriptions.quotas import within_limits
 from resources.transcriptions.rows import (
     TranscriptionRequest,
@@ -25,13 +25,13 @@ from ytcaption.domain.request import TranscriptionStatus
 Effect = Literal["canceled", "withdrawn", "unchanged"]
 
 
-class Ended(NamedTuple):
-    """What a cancel came to.
+class CancelResult(NamedTuple):
+    """The result of a cancel.
 
     Attributes:
-        row: as it stands now. Of a canceled one, `run_id` and `attempt` name the run to be ended.
-        effect: `withdrawn` where others have asked for it, too, and it goes on for them;
-            `unchanged` where it was at rest.
+        row: the row now. If canceled, its `run_id` and `attempt` name the run to end.
+        effect: `withdrawn` if others have requested it, too, and it goes on for them; `unchanged`
+            if it was finished already.
     """
 
     row: TranscriptionRow
@@ -39,18 +39,18 @@ class Ended(NamedTuple):
 
 
 class TranscriptionActions:
-    """Changes to one transcription by those who asked for it.
+    """Changes to one transcription by its requesters.
 
-    Everywhere `owner` is `Caller.sees_only`: None acts for everybody. Methods raise
-    TranscriptionNotFound and TranscriptionErased as `RequestStore.get`, and DatabaseUnavailable.
+    `owner` is always `Caller.sees_only`; None acts for all owners. Methods raise
+    TranscriptionNotFound and TranscriptionErased as `get_transcription`, and DatabaseUnavailable.
     """
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def cancel(self, id: str, owner: str | None) -> Ended:
-        """Stop what is queued or running, unless others have asked for it, too: then the owner's
-        own requests are taken back, and it goes on. What is at rest stays as it is."""
+    def cancel(self, id: str, owner: str | None) -> CancelResult:
+        """Cancel it if it is queued or running. If others have requested it, too, only withdraw the
+        owner's requests."""
         with self._postgres.transaction() as connection:
             row = owned_row(connection, id, owner)
             effect: Effect = "unchanged"
@@ -61,7 +61,7 @@ class TranscriptionActions:
                 else:
                     cancel_row(connection, row)
                     effect = "canceled"
-            return Ended(transcription_row(locked_row(connection, id)), effect)
+            return CancelResult(transcription_row(locked_row(connection, id)), effect)
 
     def retry(
         self,
@@ -70,20 +70,21 @@ class TranscriptionActions:
         *,
         force: bool = False,
         traceparent: str | None = None,
-        asker: str = LOCAL_OWNER,
+        requester: str = LOCAL_OWNER,
         limits: Limits | None = None,
     ) -> TranscriptionRow:
-        """Queue anew what failed or was canceled; with `force` what is completed, too, downloaded
-        and transcribed from the start. What is queued stays so.
+        """Queue a failed or canceled transcription again; with `force` a completed one, too, which
+        is then downloaded and transcribed from the start. A queued one stays queued.
 
         Args:
-            asker: whose turn it takes and whose limits these are, as `Caller.owner` says.
+            requester: owner in the fair queue from now on (`Caller.owner`).
+            limits: quotas of the requester; None: no limits.
 
         Raises:
-            QuotaExceeded: the asker has as much as the limits allow.
+            QuotaExceeded: the requester has reached a limit.
             TranscriptionBusy: a run works on it.
             AlreadyCompleted: it is completed, and `force` was not given.
-            Forbidden: `force` would take a result from others who asked for it.
+            Forbidden: `force` would delete a result that others requested, too.
         """
         with self._postgres.transaction() as connection:
             media = locked_media(connection, id)
@@ -94,36 +95,37 @@ class TranscriptionActions:
                     "A run is working on it. Wait for it to end, or cancel it, then retry."
                 )
             if status is TranscriptionStatus.COMPLETED and not force:
-                raise AlreadyCompleted("It is completed. Send force=true to have it made anew.")
+                raise AlreadyCompleted("It is completed. Send force=true to make it again.")
             if status is TranscriptionStatus.QUEUED or media is None:
                 return transcription_row(row)
             if force and owner is not None and has_other_requesters(connection, id, owner):
                 raise Forbidden(
-                    "Others asked for this transcription, too, so only a key with the scope admin "
-                    "can have it made anew."
+                    "Others have requested this transcription, too, so only a key with the scope "
+                    "admin can have it made again."
                 )
-            known = transcription_row(row)
+            current = transcription_row(row)
             request = TranscriptionRequest(
-                media_row(media).source, known.options, known.priority, force
+                media_row(media).source, current.options, current.priority, force
             )
             if limits is not None:
-                [allowed] = within_limits(connection, [request], asker, limits)
-                if isinstance(allowed, QuotaExceeded):
-                    raise allowed
-            queued = ask_again(connection, row, request, asker, traceparent)
+                [answer] = within_limits(connection, [request], requester, limits)
+                if isinstance(answer, QuotaExceeded):
+                    raise answer
+            queued = apply_request(connection, row, request, requester, traceparent)
             assert queued is not None, "failed, canceled and forced ones are queued"
-            told = {"attempt": queued["attempt"], "priority": queued["priority"]}
-            add_event(connection, queued, EventType.QUEUED, told)
+            data = {"attempt": queued["attempt"], "priority": queued["priority"]}
+            add_event(connection, queued, EventType.QUEUED, data)
             notify(connection, WORK_CHANNEL, id)
             notify(connection, PROGRESS_CHANNEL, id)
             return transcription_row(queued)
 
 
-def set_keep(postgres: Postgres, id: str, owner: str | None, keep: bool) -> None:
-    """Say of all of the owner's requests for it whether they keep it; what others keep stays kept.
+def set_pinned(postgres: Postgres, id: str, owner: str | None, pinned: bool) -> None:
+    """Set or clear the retention exemption in all of the owner's requests for a transcription. It
+    stays exempt while another owner's request says so.
 
     Args:
-        owner: as `Caller.sees_only` says; None speaks for everybody.
+        owner: `Caller.sees_only`; None: all owners.
 
     Raises:
         TranscriptionNotFound, TranscriptionErased, DatabaseUnavailable.
@@ -131,18 +133,17 @@ def set_keep(postgres: Postgres, id: str, owner: str | None, keep: bool) -> None
     with postgres.transaction() as connection:
         owned_row(connection, id, owner)
         connection.execute(
-            "update ytcaption.request set keep = %(keep)s where transcription_id = %(id)s "
-            "and (%(owner)s::text is null or owner = %(owner)s) and keep <> %(keep)s",
-            {"keep": keep, "id": id, "owner": owner},
+            "update ytcaption.request set keep = %(pinned)s where transcription_id = %(id)s "
+            "and (%(owner)s::text is null or owner = %(owner)s) and keep <> %(pinned)s",
+            {"pinned": pinned, "id": id, "owner": owner},
         )
 
 
 def owned_row(connection: Connection[DictRow], id: str, owner: str | None) -> DictRow:
-    """The row, held until the transaction ends, if the owner has asked for it and nobody has had it
-    erased.
+    """Return the row, locked until the transaction ends, if the owner may see it.
 
     Raises:
-        TranscriptionNotFound, TranscriptionErased: as `RequestStore.get`.
+        TranscriptionNotFound, TranscriptionErased: as `get_transcription`.
     """
     values = {"id": id, "owner": owner}
     row = connection.execute(f"{VISIBLE} for update", values).fetchone()
@@ -152,22 +153,22 @@ def owned_row(connection: Connection[DictRow], id: str, owner: str | None) -> Di
 
 
 def has_other_requesters(connection: Connection[DictRow], id: str, owner: str) -> bool:
-    """Whether somebody else has asked for it."""
-    found = connection.execute(
+    """Whether another owner has requested it, too."""
+    request = connection.execute(
         "select 1 from ytcaption.request where transcription_id = %s and owner <> %s limit 1",
         (id, owner),
     ).fetchone()
-    return found is not None
+    return request is not None
 
 
 def withdraw(connection: Connection[DictRow], row: DictRow, owner: str) -> None:
-    """Take the owner's requests back; the transcription stays for the others. The owner is told no
-    more of it."""
+    """Delete the owner's requests and pending webhook deliveries; the transcription stays for the
+    other owners."""
     connection.execute(
         "delete from ytcaption.delivery where transcription_id = %s and owner = %s",
         (row["id"], owner),
     )
-    taken = connection.execute(
+    deleted = connection.execute(
         "delete from ytcaption.request where transcription_id = %s and owner = %s",
         (row["id"], owner),
     )
@@ -180,4 +181,4 @@ def withdraw(connection: Connection[DictRow], row: DictRow, owner: str) -> None:
         """,
         {"id": row["id"], "owner": owner},
     )
-    add_event(connection, row, EventType.REQUEST_WITHDRAWN, {"number": taken.rowcount})
+    add_event(connection, row, EventType.REQUEST_WITHDRAWN, {"number": deleted.rowcount})

@@ -1,4 +1,4 @@
-"""Captions on their way: from the asset that fetches them to the one that makes the text."""
+"""Captions of sources, stored between the asset that downloads them and `transcription`."""
 
 from dataclasses import dataclass
 
@@ -8,30 +8,31 @@ from psycopg.types.json import Jsonb
 
 from resources.postgres.connection import Postgres
 from resources.postgres.jsonb import clean
-from resources.transcriptions.checkpoints import KEPT_DAYS
+from resources.transcriptions.checkpoints import CHECKPOINT_DAYS
 from ytcaption.domain.caption_choice import CaptionChoice
 from ytcaption.domain.captions.track_segments import CaptionTrack
 
 
 @dataclass(frozen=True)
 class StoredCaptions:
-    """What came of looking for captions.
+    """Which captions are used, and why.
 
     Attributes:
-        track: None: there are none to use; the audio is heard.
+        track: the captions; None: there are none to use, and the audio is transcribed.
     """
 
     choice: CaptionChoice
     track: CaptionTrack | None
 
 
-def keep_captions(
+def store_captions(
     connection: Connection[DictRow], id: str, choice: CaptionChoice, track: CaptionTrack | None
 ) -> None:
-    """Until the transcript is made of them; the run holds the claim."""
+    """Store captions until the transcript is made. The caller holds the claim. Deletes those older
+    than `CHECKPOINT_DAYS`."""
     connection.execute(
         "delete from ytcaption.caption_track where saved_at < now() - make_interval(days => %s)",
-        (KEPT_DAYS,),
+        (CHECKPOINT_DAYS,),
     )
     connection.execute(
         """
@@ -51,7 +52,7 @@ def keep_captions(
 
 
 def stored_captions(postgres: Postgres, id: str) -> StoredCaptions | None:
-    """What this transcription's run, or an attempt before it, has found; None: nobody looked.
+    """Return the captions chosen by this attempt or an earlier one; None: not decided yet.
 
     Raises:
         DatabaseUnavailable: it cannot be read.
@@ -70,6 +71,6 @@ def stored_captions(postgres: Postgres, id: str) -> StoredCaptions | None:
     return StoredCaptions(CaptionChoice(**row["choice"]), track)
 
 
-def forget_captions(connection: Connection[DictRow], id: str) -> None:
-    """They have become the text, or are void."""
+def delete_captions(connection: Connection[DictRow], id: str) -> None:
+    """Delete the captions: they are invalid, or replaced by the transcript."""
     connection.execute("delete from ytcaption.caption_track where transcription_id = %s", (id,))

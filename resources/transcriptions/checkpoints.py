@@ -1,4 +1,4 @@
-"""Checkpoints of transcriptions, in the database: written by the run that holds the claim alone."""
+"""Checkpoints of transcriptions in the database, written by the run that holds the claim."""
 
 import json
 import logging
@@ -14,15 +14,14 @@ from ytcaption.domain.errors import ClaimLost, YtcaptionError
 
 logger = logging.getLogger(__name__)
 
-KEPT_DAYS = 7
-"""A checkpoint that nobody went on with in this time goes."""
+CHECKPOINT_DAYS = 7
+"""Days after which an unused checkpoint is deleted."""
 
 
 def open_checkpoint(postgres: Postgres, id: str, run_id: str, audio_sha256: str) -> Checkpoint:
-    """What earlier attempts at a transcription have left of this audio, and where this run leaves
-    what it hears.
-
-    An id stands for a media and for all options that change the text.
+    """Return the checkpoint of a transcription: the parts that earlier attempts have transcribed of
+    this audio, to which this run adds. The id stands for a media and all options that change the
+    text.
 
     Raises:
         DatabaseUnavailable: it cannot be read; nothing is lost.
@@ -30,7 +29,7 @@ def open_checkpoint(postgres: Postgres, id: str, run_id: str, audio_sha256: str)
     with postgres.transaction() as connection:
         connection.execute(
             "delete from ytcaption.checkpoint where saved_at < now() - make_interval(days => %s)",
-            (KEPT_DAYS,),
+            (CHECKPOINT_DAYS,),
         )
         rows = connection.execute(
             "select part from ytcaption.checkpoint "
@@ -42,16 +41,16 @@ def open_checkpoint(postgres: Postgres, id: str, run_id: str, audio_sha256: str)
     except ValueError as error:
         logger.warning("the checkpoint of %s is damaged and not used: %s", id, error)
         state = []
-    return Checkpoint(state, _Keeper(postgres, id, run_id, audio_sha256).save)
+    return Checkpoint(state, _PartWriter(postgres, id, run_id, audio_sha256).save)
 
 
-def forget_checkpoint(connection: Connection[DictRow], id: str) -> None:
-    """It has become the text, or is void."""
+def delete_checkpoint(connection: Connection[DictRow], id: str) -> None:
+    """Delete the checkpoint: it is invalid, or replaced by the transcript."""
     connection.execute("delete from ytcaption.checkpoint where transcription_id = %s", (id,))
 
 
-class _Keeper:
-    """Keeps parts; those that came while the database was away go with the next one."""
+class _PartWriter:
+    """Writes parts. Those that came while the database was unavailable go with the next one."""
 
     def __init__(self, postgres: Postgres, id: str, run_id: str, audio_sha256: str) -> None:
         self._postgres = postgres
@@ -69,7 +68,7 @@ class _Keeper:
         except ClaimLost:
             raise
         except YtcaptionError as error:
-            logger.warning("the checkpoint waits: %s", error)
+            logger.warning("checkpoint not written yet: %s", error)
         else:
             self._waiting = []
 

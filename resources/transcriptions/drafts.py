@@ -1,4 +1,4 @@
-"""What a run hears while it decodes, on its way to those who watch."""
+"""Draft segments: written while a run transcribes, for those who watch it."""
 
 import logging
 import threading
@@ -16,10 +16,11 @@ from ytcaption.domain.transcripts.transcript import Segment
 logger = logging.getLogger(__name__)
 
 BATCH_S = 0.5
+"""Minimum interval of writes."""
 
 
 def add_drafts(postgres: Postgres, id: str, run_id: str, segments: Sequence[Segment]) -> None:
-    """What this run's attempt has heard so far goes on; repeats safely.
+    """Add draft segments of this run's attempt. Segments that exist already are skipped.
 
     Raises:
         ClaimLost: the transcription is no longer this run's.
@@ -46,12 +47,12 @@ def add_drafts(postgres: Postgres, id: str, run_id: str, segments: Sequence[Segm
 
 
 class DraftWriter:
-    """Writes segments at most twice a second from a thread of its own: the decoder waits for no
-    database, and what cannot be written stops no run. The text itself is stored at the end.
+    """Writes segments in batches from its own thread, so that the decoder never waits for the
+    database. An error does not fail the run: the transcript itself is stored at the end.
 
     Args:
-        write: repeats safely; what it raises as a YtcaptionError is tried again.
-        on_lost: called when the run has lost its claim; nothing is written from then on.
+        write: must be repeatable; it is called again after a YtcaptionError.
+        on_lost: called when the run has lost its claim; nothing is written afterwards.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class DraftWriter:
         self._on_lost = on_lost
         self._waiting: list[Segment] = []
         self._lock = threading.Lock()
-        self._heard = threading.Event()
+        self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drafts", daemon=True)
 
@@ -75,23 +76,23 @@ class DraftWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing is written after this: what still waits is a part of the text that is stored."""
+        """Stop. Segments not written yet are part of the transcript that is stored next."""
         self._ended.set()
-        self._heard.set()
+        self._wake.set()
         self._thread.join()
 
     def add(self, segment: Segment) -> None:
-        """Takes a segment, and returns at once."""
+        """Queue a segment for writing; returns at once."""
         with self._lock:
             self._waiting.append(segment)
-        self._heard.set()
+        self._wake.set()
 
     def _run(self) -> None:
         while True:
-            self._heard.wait()
+            self._wake.wait()
             if self._ended.is_set():
                 return
-            self._heard.clear()
+            self._wake.clear()
             with self._lock:
                 batch = list(self._waiting)
             try:
@@ -101,8 +102,8 @@ class DraftWriter:
                 self._on_lost()
                 return
             except YtcaptionError as error:
-                logger.warning("drafts wait: %s", error)
-                self._heard.set()
+                logger.warning("drafts not written yet: %s", error)
+                self._wake.set()
             else:
                 with self._lock:
                     del self._waiting[: len(batch)]

@@ -1,8 +1,12 @@
-"""Whose turn it is: which queued transcriptions runs may be started for, in which order.
+"""The fair queue: which queued transcriptions runs may be started for, and in which order.
 
-Interactive before bulk; then each owner in turn, one transcription a round, so that nobody's flood
-holds up another's few; then by age. Of a site that fails, or from which enough is downloaded now,
-nothing is taken but what has its audio here; of one that rests, nothing that is bulk.
+1. Interactive before bulk.
+2. Round robin by owner, one transcription per round: many requests of one owner do not delay the
+   few of another.
+3. By age.
+
+If a site fails, or has reached its maximum of downloads, only transcriptions whose audio is stored
+are due. If a site is throttled, its bulk transcriptions are not due.
 """
 
 from collections.abc import Sequence
@@ -15,70 +19,70 @@ from resources.network.proxy_health import all_cooling_until
 from resources.sites.pacing import moment, rests
 from resources.transcriptions.rows import DueTranscription
 from ytcaption.domain.media.pacing import UNPACED, Pacing
-from ytcaption.domain.request import run_key
 
 ANY_NUMBER = 1_000_000
-"""Of downloads from one site: no limit."""
+"""Of simultaneous downloads from one site: no limit."""
 
-# The index `transcription_turns` is read from group to group, each of one owner, priority and site,
-# and the first few of each: the cost follows the number of groups, not the length of the queue.
-_LINES: LiteralString = """
-with recursive line as (
+# A group has one owner, priority and site. The index `transcription_turns` is read from group to
+# group, the first few rows of each: the cost depends on the number of groups, not on the length of
+# the queue.
+_GROUPS: LiteralString = """
+with recursive queue_group as (
     (
         select owner, priority = 'bulk' as is_bulk, coalesce(source_site, '') as site
         from ytcaption.transcription where status = 'queued'
         order by owner, (priority = 'bulk'), coalesce(source_site, '') limit 1
     )
     union all
-    select following.* from line, lateral (
+    select following.* from queue_group, lateral (
         select owner, priority = 'bulk', coalesce(source_site, '')
         from ytcaption.transcription
         where status = 'queued' and (owner, (priority = 'bulk'), coalesce(source_site, ''))
-            > (line.owner, line.is_bulk, line.site)
+            > (queue_group.owner, queue_group.is_bulk, queue_group.site)
         order by owner, (priority = 'bulk'), coalesce(source_site, '') limit 1
     ) as following
 )
 """
 
 _BULK_SITES: LiteralString = (
-    f"{_LINES} select distinct site from line where is_bulk and site <> '' "  # noqa: S608
+    f"{_GROUPS} select distinct site from queue_group where is_bulk and site <> '' "  # noqa: S608
     "order by site"
 )
 
 _DUE: LiteralString = f"""
-{_LINES}, open_line as (
-    select line.*, case
-        when not is_bulk or line.site = '' then %(limit)s
-        when line.site = any(%(resting)s::text[]) then 0
-        when line.site = any(%(one_by_one)s::text[]) then 1
+{_GROUPS}, open_group as (
+    select queue_group.*, case
+        when not is_bulk or queue_group.site = '' then %(limit)s
+        when queue_group.site = any(%(throttled)s::text[]) then 0
+        when queue_group.site = any(%(one_by_one)s::text[]) then 1
         else %(limit)s
-    end as bulk_places, case
-        when line.site = '' then %(limit)s
-        when not %(has_way)s then 0
+    end as bulk_slots, case
+        when queue_group.site = '' then %(limit)s
+        when not %(has_egress)s then 0
         when is_open then (probe_at <= now() and not is_probed)::int
         else greatest(%(per_site)s::int - coalesce(runs, 0), 0)
-    end as places
-    from line left join ytcaption.busy_site using (site)
-), placed as (
-    select first.*, open_line.*, row_number() over (
+    end as slots
+    from queue_group left join ytcaption.busy_site using (site)
+), candidate as (
+    select first.*, open_group.*, row_number() over (
             partition by site order by is_bulk, nth, queued_at, id
-        ) as place, row_number() over (
+        ) as site_rank, row_number() over (
             partition by site, is_bulk order by nth, queued_at, id
-        ) as kind_place
-    from open_line, lateral (
+        ) as bulk_rank
+    from open_group, lateral (
         select id, attempt, priority, media_id, traceparent, queued_at,
             row_number() over (order by queued_at, id) as nth
         from ytcaption.transcription
-        where status = 'queued' and next_attempt_at <= now() and owner = open_line.owner
+        where status = 'queued' and next_attempt_at <= now() and owner = open_group.owner
             and (priority = 'bulk') = is_bulk and coalesce(source_site, '') = site
-        order by queued_at, id limit least(places, bulk_places, %(limit)s)
+        order by queued_at, id limit least(slots, bulk_slots, %(limit)s)
     ) as first
 )
 select id, attempt, priority, media_id, traceparent, row_number() over (
         partition by owner, is_bulk order by queued_at, id
-    ) as turn
-from placed where site = '' or (place <= places and kind_place <= bulk_places)
-order by is_bulk, turn, queued_at, id
+    ) as rank
+from candidate where site = '' or (site_rank <= slots and bulk_rank <= bulk_slots)
+order by is_bulk, rank, queued_at, id
 limit %(limit)s
 """  # noqa: S608
 
@@ -89,9 +93,9 @@ from (
         when source_site is null then next_at
         when is_open and is_probed then null
         when not is_open and coalesce(runs, 0) >= %(per_site)s::int then null
-        when is_bulk and source_site = any(%(resting)s::text[]) and until is null then null
-        when is_open or until is not null or %(way_at)s::timestamptz is not null
-            then greatest(first_at, probe_at, until, %(way_at)s)
+        when is_bulk and source_site = any(%(throttled)s::text[]) and until is null then null
+        when is_open or until is not null or %(egress_at)s::timestamptz is not null
+            then greatest(first_at, probe_at, until, %(egress_at)s)
         else next_at
     end as due_at
     from (
@@ -103,10 +107,10 @@ from (
         select site, coalesce(is_open, false) as is_open, probe_at, is_probed, runs
         from ytcaption.busy_site
     ) as busy on busy.site = source_site
-    left join unnest(%(resting)s::text[], %(untils)s::timestamptz[]) as rest (site, until)
-        on is_bulk and rest.site = source_site
+    left join unnest(%(throttled)s::text[], %(untils)s::timestamptz[]) as throttle (site, until)
+        on is_bulk and throttle.site = source_site
     where is_open is not true or probe_at is not null
-) as moment
+) as next_due
 where due_at > now()
 """
 
@@ -114,14 +118,14 @@ where due_at > now()
 def due(
     connection: Connection[DictRow], limit: int, per_site: int, pacing: Pacing = UNPACED
 ) -> list[DueTranscription]:
-    """What a run can be started for now, in order. Read by state, never from an id on, since a
-    transaction that commits late would be lost.
+    """Return the transcriptions a run can be started for now, in order. They are found by state,
+    never from an id on, so that a row which is committed late is not missed.
 
     Args:
-        per_site: most downloads from one site, those that run included.
-        pacing: what bulk ones keep to.
+        per_site: maximum number of downloads from one site, running ones included.
+        pacing: limits of bulk downloads.
     """
-    return _due(connection, limit, per_site, _held(connection, pacing))
+    return _due(connection, limit, per_site, _limits(connection, pacing))
 
 
 def next_due_in_s(
@@ -130,35 +134,36 @@ def next_due_in_s(
     known: Sequence[str] = (),
     pacing: Pacing = UNPACED,
 ) -> float | None:
-    """Seconds until something is due, 0 if it is; None where nothing will be by itself.
+    """Return the seconds until a transcription is due, 0 if one is; None where none will be without
+    a further event.
 
     Args:
-        known: run keys of what does not count.
+        known: run keys of transcriptions not to consider.
     """
-    held = _held(connection, pacing)
-    found = _due(connection, len(known) + 1, per_site, held)  # at once, however long the queue
-    if any(run_key(each.id, each.attempt) not in known for each in found):
+    limits = _limits(connection, pacing)
+    first = _due(connection, len(known) + 1, per_site, limits)  # fast, however long the queue is
+    if any(each.run_key not in known for each in first):
         return 0.0
-    row = connection.execute(_NEXT, {"per_site": per_site, **held}).fetchone()
+    row = connection.execute(_NEXT, {"per_site": per_site, **limits}).fetchone()
     return row["due_in_s"] if row is not None else None
 
 
 def _due(
-    connection: Connection[DictRow], limit: int, per_site: int, held: dict[str, Any]
+    connection: Connection[DictRow], limit: int, per_site: int, limits: dict[str, Any]
 ) -> list[DueTranscription]:
-    rows = connection.execute(_DUE, {"limit": limit, "per_site": per_site, **held}).fetchall()
+    rows = connection.execute(_DUE, {"limit": limit, "per_site": per_site, **limits}).fetchall()
     return [DueTranscription(**row) for row in rows]
 
 
-def _held(connection: Connection[DictRow], pacing: Pacing) -> dict[str, Any]:
-    """What holds downloads up but their sites' own failures, as parameters of the statements."""
+def _limits(connection: Connection[DictRow], pacing: Pacing) -> dict[str, Any]:
+    """Return what delays downloads besides failing sites, as parameters of the statements."""
     sites = [row["site"] for row in connection.execute(_BULK_SITES).fetchall()]
-    resting = rests(connection, pacing, sites, moment(connection)) if sites else {}
-    way_at = all_cooling_until(connection, pacing.proxies)
+    throttled = rests(connection, pacing, sites, moment(connection)) if sites else {}
+    egress_at = all_cooling_until(connection, pacing.proxies)
     return {
-        "resting": list(resting),
-        "untils": [rest.until for rest in resting.values()],
+        "throttled": list(throttled),
+        "untils": [throttle.until for throttle in throttled.values()],
         "one_by_one": [site for site in sites if pacing.is_one_by_one(site)],
-        "has_way": way_at is None,
-        "way_at": way_at,
+        "has_egress": egress_at is None,
+        "egress_at": egress_at,
     }

@@ -1,4 +1,4 @@
-"""What happened to one transcription, page by page, for those who asked for it."""
+"""Events of one transcription: all of them, or page by page for its requesters."""
 
 from typing import LiteralString
 from uuid import UUID
@@ -13,15 +13,15 @@ EVENT_COLUMNS: LiteralString = (
     'event_id, event_type, "timestamp", schema_version, transcription_id, media_id, run_id, '
     "trace_id, data"
 )
-"""SQL: what an EventRow is made of."""
+"""SQL: columns of an EventRow."""
 
-_PLACE = (
+_NUMBER = (
     "select number from ytcaption.event where event_id = %(after)s and transcription_id = %(id)s"
 )
 _PAGE = f"""
 select {EVENT_COLUMNS} from ytcaption.event
-where transcription_id = %(id)s and number > %(place)s
-    -- Who else asks for it, and who does no longer, is theirs.
+where transcription_id = %(id)s and number > %(number)s
+    -- Requests of other owners are private.
     and (%(owner)s::text is null or event_type <> all (%(private)s) or exists (
         select from ytcaption.request
         where id = (event.data ->> 'request_id')::uuid and owner = %(owner)s))
@@ -29,35 +29,46 @@ order by number limit %(limit)s
 """  # noqa: S608
 
 
+def transcription_events(postgres: Postgres, id: str) -> list[EventRow]:
+    """Return all events of a transcription, oldest first."""
+    rows = postgres.rows(
+        f"select {EVENT_COLUMNS} from ytcaption.event "  # noqa: S608
+        "where transcription_id = %(id)s order by number",
+        {"id": id},
+    )
+    return [EventRow(**row) for row in rows]
+
+
 def event_history(
     postgres: Postgres, id: str, owner: str | None, *, after: UUID | None, limit: int
 ) -> list[EventRow]:
-    """Events in the order in which they happened; of requests, the owner's own.
+    """Return one page of a transcription's events, oldest first. Of its requests, only the owner's
+    own are included.
 
     Args:
-        owner: who must have asked for it, as `Caller.sees_only` says; None: anybody.
-        after: the last event of the page before. No event comes late: who appends one holds the
-            transcription's row.
+        owner: must have requested it (`Caller.sees_only`); None: no restriction.
+        after: last event of the previous page. No event is inserted before it later: an event is
+            appended under a lock on the transcription's row.
 
     Raises:
-        TranscriptionNotFound, TranscriptionErased: as `RequestStore.get`.
-        InvalidCursor: `after` is none of its events.
+        TranscriptionNotFound, TranscriptionErased: as `get_transcription`.
+        InvalidCursor: `after` is no event of this transcription.
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
     """
     values = {"id": id, "owner": owner, "after": after}
     with postgres.transaction() as connection:
         if connection.execute(VISIBLE, values).fetchone() is None:
             raise absent(connection, id)
-        place = 0
+        number = 0
         if after is not None:
-            found = connection.execute(_PLACE, values).fetchone()
-            if found is None:
+            last = connection.execute(_NUMBER, values).fetchone()
+            if last is None:
                 raise InvalidCursor(
-                    "This cursor is none of this transcription's history. Take `next_cursor` of a "
-                    "page, or leave it out."
+                    "This cursor does not belong to this transcription's history. Send the "
+                    "`next_cursor` of a page, or no cursor."
                 )
-            place = found["number"]
+            number = last["number"]
         private = [EventType.REQUESTED, EventType.REQUEST_WITHDRAWN]
-        more = {"place": place, "limit": limit, "private": private}
+        more = {"number": number, "limit": limit, "private": private}
         rows = connection.execute(_PAGE, values | more).fetchall()
     return [EventRow(**row) for row in rows]

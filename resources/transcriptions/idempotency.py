@@ -1,8 +1,9 @@
-"""Requests that carry an Idempotency-Key: their answers, kept with the work for 24 hours.
+"""Requests with an Idempotency-Key: their answers are stored for 24 hours, in the transaction of
+the work.
 
-The key's row is inserted first in the transaction, so that of two at once the second waits for the
-first and then gives its answer. An answer names requests by their ids and says nothing of media:
-where one was erased, its request is gone, and so is what the answer said of it.
+The key's row is inserted first in the transaction: of two simultaneous requests the second waits
+for the first, then returns its answer. A stored answer names requests by id and contains nothing of
+their media: after an erasure, the request is deleted, and its part of the answer is a refusal.
 """
 
 from collections.abc import Sequence
@@ -26,25 +27,25 @@ Answer = Submission | Refusal
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """What makes a request a repetition.
+    """An Idempotency-Key and the request it belongs to.
 
     Attributes:
-        key: of the client's making, 1 to 255 characters.
-        body_sha256: hex, of what is asked for and where.
+        key: chosen by the client, 1 to 255 characters.
+        body_sha256: hex SHA-256 of the request's path and body.
     """
 
     key: str
     body_sha256: str
 
 
-def answered(
+def stored_answer(
     connection: Connection[DictRow], owner: str, key: IdempotencyKey
 ) -> list[Answer] | None:
-    """The answer that the key was given; None where it is new.
+    """Return the stored answer of the key; None if it is new.
 
     Raises:
-        IdempotencyMismatch: it came with another body.
-        TranscriptionErased: what it asked for was erased since.
+        IdempotencyMismatch: the key was used with another body.
+        TranscriptionErased: the transcription it requested was erased since.
     """
     row = connection.execute(
         "select body_sha256, answer from ytcaption.idempotency "
@@ -55,19 +56,19 @@ def answered(
         return None
     if row["body_sha256"] != key.body_sha256:
         raise IdempotencyMismatch(
-            "This Idempotency-Key came with another body within the last 24 hours. Send the same "
-            "body, or take a new key."
+            "This Idempotency-Key was used with another body within the last 24 hours. Send the "
+            "same body, or use a new key."
         )
-    return _read(connection, row["answer"])
+    return _decode(connection, row["answer"])
 
 
 def claim_key(
     connection: Connection[DictRow], owner: str, key: IdempotencyKey
 ) -> list[Answer] | None:
-    """Take the key for this transaction, or give the answer that it was given.
+    """Reserve the key for this transaction and return None, or return its stored answer.
 
     Raises:
-        as `answered`.
+        as `stored_answer`.
     """
     claimed = connection.execute(
         """
@@ -79,13 +80,13 @@ def claim_key(
         """,
         (owner, key.key, key.body_sha256),
     )
-    return None if claimed.rowcount else answered(connection, owner, key)
+    return None if claimed.rowcount else stored_answer(connection, owner, key)
 
 
-def keep_answer(
+def store_answer(
     connection: Connection[DictRow], owner: str, key: IdempotencyKey, answers: Sequence[Answer]
 ) -> None:
-    """Write the answer beside the work; some that are too old go in passing."""
+    """Store the answer of the reserved key, and delete some answers that are too old."""
     connection.execute(
         """
         with old as (
@@ -97,11 +98,11 @@ def keep_answer(
         )
         update ytcaption.idempotency set answer = %s where owner = %s and key = %s
         """,
-        (Jsonb([_written(answer) for answer in answers]), owner, key.key),
+        (Jsonb([_encode(answer) for answer in answers]), owner, key.key),
     )
 
 
-def _written(answer: Answer) -> dict[str, Any]:
+def _encode(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, Refusal):
         return {"refusal": clean(asdict(answer))}
     row = answer.transcription
@@ -112,8 +113,8 @@ def _written(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _read(connection: Connection[DictRow], written: list[dict[str, Any]]) -> list[Answer]:
-    ids = [item["request_id"] for item in written if "request_id" in item]
+def _decode(connection: Connection[DictRow], items: list[dict[str, Any]]) -> list[Answer]:
+    ids = [item["request_id"] for item in items if "request_id" in item]
     rows = connection.execute(
         "select request.id as request_id, transcription.* from ytcaption.request "
         "join ytcaption.transcription on transcription.id = request.transcription_id "
@@ -121,21 +122,21 @@ def _read(connection: Connection[DictRow], written: list[dict[str, Any]]) -> lis
         (ids,),
     ).fetchall()
     rows_by_id = {str(row["request_id"]): row for row in rows}
-    answers = [_answer(item, rows_by_id) for item in written]
+    answers = [_decode_one(item, rows_by_id) for item in items]
     if len(answers) == 1 and ids and not rows:
         raise erased_error()
     return answers
 
 
-def _answer(written: dict[str, Any], rows: dict[str, DictRow]) -> Answer:
-    if "refusal" in written:
-        return Refusal(**written["refusal"])
-    row = rows.get(written["request_id"])
+def _decode_one(item: dict[str, Any], rows: dict[str, DictRow]) -> Answer:
+    if "refusal" in item:
+        return Refusal(**item["refusal"])
+    row = rows.get(item["request_id"])
     if row is None:
         return Refusal.of(erased_error())
-    then = replace(
+    as_answered = replace(
         transcription_row(row),
-        status=TranscriptionStatus(written["status"]),
-        created_at=datetime.fromisoformat(written["created_at"]),
+        status=TranscriptionStatus(item["status"]),
+        created_at=datetime.fromisoformat(item["created_at"]),
     )
-    return Submission(UUID(written["request_id"]), then, False, False, repeated=True)
+    return Submission(UUID(item["request_id"]), as_answered, False, False, repeated=True)

@@ -1,4 +1,4 @@
-"""Statements that read transcriptions with all that their askers are told: one, or a page."""
+"""Reads transcriptions with everything their requesters may see: one, or a page of the list."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ from typing import Any, LiteralString, NamedTuple
 
 from psycopg.types.json import Jsonb
 
+from resources.postgres.connection import Postgres
 from resources.postgres.predicates import is_erased, is_visible_to_owner
 from resources.sites.wait_reasons import WAITING_FOR, Waiting, waiting_of
+from resources.telemetry.spans import traced
 from resources.transcriptions.rows import (
     MEDIA_COLUMNS,
     MediaRow,
@@ -16,22 +18,23 @@ from resources.transcriptions.rows import (
     media_row,
     transcription_row,
 )
-from ytcaption.domain.caller import Caller
+from resources.transcriptions.state import absent
+from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.request import TranscriptionStatus
 
 COUNTED = 1_000
-"""As many of the queue are counted; who stands behind them has the position after the last."""
+"""Transcriptions of the queue that are counted; any behind them have the position after these."""
 
 IS_IN_CHANNEL: LiteralString = (
     "(media.info ->> 'channel_id' = %(channel)s "
     "or lower(media.info ->> 'channel') = lower(%(channel)s))"
 )
-"""SQL: whether a media is of the channel of this id or whole name."""
+"""SQL: whether a media belongs to the channel with this id or full name."""
 
 _MEDIA: LiteralString = ", ".join([f"media.{name} as media__{name}" for name in MEDIA_COLUMNS])
 
-# For one row those before it are counted; for many the queue is numbered once.
-_PLACE_OF_ONE: LiteralString = """
+# For one row, count those before it; for many, number the queue once.
+_POSITION_OF_ONE: LiteralString = """
     select count(*) + 1 from (
         select from ytcaption.transcription as ahead
         where ahead.status = 'queued' and ((ahead.priority = 'bulk'), ahead.queued_at, ahead.id)
@@ -41,19 +44,20 @@ _PLACE_OF_ONE: LiteralString = """
 """
 _QUEUE: LiteralString = """
 with queue as materialized (
-    select id, row_number() over (order by (priority = 'bulk'), queued_at, id) as place from (
+    select id, row_number() over (order by (priority = 'bulk'), queued_at, id) as position from (
         select id, priority, queued_at from ytcaption.transcription where status = 'queued'
         order by (priority = 'bulk'), queued_at, id limit %(counted)s
     ) as first_ones
 )
 """
-_PLACE_OF_MANY: LiteralString = """
-    coalesce((select place from queue where queue.id = transcription.id limit 1), %(counted)s + 1)
+_POSITION_OF_MANY: LiteralString = """
+    coalesce(
+        (select position from queue where queue.id = transcription.id limit 1), %(counted)s + 1)
 """
 
 
-def _select(place: LiteralString) -> LiteralString:
-    """The inner selects run for the rows that come out only."""
+def _select(position: LiteralString) -> LiteralString:
+    """Return the select of a list. Its inner selects run for the returned rows only."""
     return f"""
 select transcription.*, {_MEDIA}, now() as read_at,
     coalesce(
@@ -70,46 +74,46 @@ select transcription.*, {_MEDIA}, now() as read_at,
     exists (
         select from ytcaption.request where transcription_id = transcription.id and keep
             and (%(sees_only)s::text is null or owner = %(owner)s)
-    ) as keep,
-    case when transcription.status = 'queued' then ({place}) end as queue_position,
+    ) as pinned,
+    case when transcription.status = 'queued' then ({position}) end as queue_position,
     {WAITING_FOR} as waiting_for
 from ytcaption.transcription join ytcaption.media on media.id = transcription.media_id
 where not {is_erased("transcription.id")} and
 """  # noqa: S608 - of literals only
 
 
-_ONE: LiteralString = _select(_PLACE_OF_ONE)
-_MANY: LiteralString = _QUEUE + _select(_PLACE_OF_MANY)
+_ONE: LiteralString = _select(_POSITION_OF_ONE)
+_MANY: LiteralString = _QUEUE + _select(_POSITION_OF_MANY)
 
 _NAMES: tuple[LiteralString, ...] = ("one", "two", "three", "four", "five")
 MOST_FIELDS = len(_NAMES)
-"""Of metadata that one list is filtered by."""
+"""Maximum number of metadata fields in one filter."""
 
 
 @dataclass(frozen=True)
 class TranscriptionDetail:
-    """One transcription with all that its asker is told of it.
+    """One transcription with everything its requester may see.
 
     Attributes:
-        metadata: of the asker's latest request for it.
-        keep: the asker keeps it, whatever its age; to who sees everything, somebody does.
-        queue_position: from 1, counted to the end of the queue or its first thousand; None unless
-            it is queued.
-        read_at: by the database's clock, which all other times are of, too.
-        waiting_for: where it is not for its turn alone.
+        metadata: of the caller's latest request for it.
+        pinned: the caller has exempted it from retention; for a caller that sees everything:
+            any requester has.
+        queue_position: from 1; counted up to `COUNTED`. None unless it is queued.
+        read_at: time of the reading by the database's clock, like all other times.
+        waiting_for: what it waits for besides its position in the queue.
     """
 
     transcription: TranscriptionRow
     media: MediaRow
     metadata: dict[str, Any]
-    keep: bool
+    pinned: bool
     queue_position: int | None
     read_at: datetime
     waiting_for: Waiting | None = None
 
 
 class Position(NamedTuple):
-    """A place in the list."""
+    """A position in the list."""
 
     created_at: datetime
     id: str
@@ -117,17 +121,17 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True)
 class ListFilter:
-    """What a list is to hold; all of it must be so.
+    """Conditions of a list; a transcription must meet all of them.
 
     Attributes:
-        statuses: any of them; empty: all.
-        channel: its id, or its name in upper or lower case.
-        language: that is spoken, or that was asked for while it is not known.
-        created_after, created_before: the first is in, the second out.
-        title: a part of it, in upper or lower case.
-        metadata: fields of one request, at most five, each with the text or the JSON value that it
-            has.
-        media_id: whose versions these are.
+        statuses: any of these; empty: all.
+        channel: id of a channel, or its name, case ignored.
+        language: the spoken one; the requested one while the spoken one is unknown.
+        created_after, created_before: inclusive and exclusive bound.
+        title: part of the title, case ignored.
+        metadata: up to `MOST_FIELDS` fields of one request, each as (name, text, JSON value);
+            either value may match.
+        media_id: of this media only.
     """
 
     statuses: tuple[TranscriptionStatus, ...] = ()
@@ -140,19 +144,49 @@ class ListFilter:
     media_id: str | None = None
 
 
-def detail_statement(id: str, caller: Caller) -> tuple[LiteralString, dict[str, Any]]:
-    """The one with this id, if the caller may see it."""
-    where: LiteralString = _ONE + "transcription.id = %(id)s"
+@traced("postgres.detail")
+def transcription_detail(
+    postgres: Postgres, id: str, caller: Caller = LOCAL
+) -> TranscriptionDetail:
+    """Return one transcription with everything the caller may see, read at one point in time.
+
+    Raises:
+        TranscriptionNotFound: no such id, or the caller may not see it.
+        TranscriptionErased: it existed and was erased.
+    """
+    statement: LiteralString = _ONE + "transcription.id = %(id)s"
     if caller.sees_only is not None:
-        where += f" and {is_visible_to_owner('transcription.id')}"
-    return where, _asker(caller) | {"id": id}
+        statement += f" and {is_visible_to_owner('transcription.id')}"
+    rows = postgres.rows(statement, _caller_values(caller) | {"id": id})
+    if not rows:
+        with postgres.transaction() as connection:
+            raise absent(connection, id)
+    return _detail(rows[0])
 
 
-def page_statement(
+@traced("postgres.page")
+def transcription_page(
+    postgres: Postgres,
+    caller: Caller = LOCAL,
+    filter: ListFilter = ListFilter(),
+    *,
+    after: Position | None = None,
+    limit: int = 50,
+) -> list[TranscriptionDetail]:
+    """Return the transcriptions the caller may see and the filter allows, the newest first.
+
+    Args:
+        after: position of the last one of the previous page.
+    """
+    statement, values = _page_statement(caller, filter, after, limit)
+    return [_detail(row) for row in postgres.rows(statement, values)]
+
+
+def _page_statement(
     caller: Caller, filter: ListFilter, after: Position | None, limit: int
 ) -> tuple[LiteralString, dict[str, Any]]:
-    """The newest first, by time and id, so that a page begins where the one before ended."""
-    values = _asker(caller) | {
+    """Return the statement of a page, ordered by time and id, so that pages never overlap."""
+    values = _caller_values(caller) | {
         "limit": limit,
         "statuses": [status.value for status in filter.statuses],
         "channel": filter.channel,
@@ -164,53 +198,54 @@ def page_statement(
         "at": after.created_at if after else None,
         "after_id": after.id if after else None,
     }
-    wanted: list[LiteralString] = ["true"]
+    conditions: list[LiteralString] = ["true"]
     if filter.statuses:
-        wanted.append("transcription.status = any(%(statuses)s)")
+        conditions.append("transcription.status = any(%(statuses)s)")
     if filter.channel is not None:
-        wanted.append(IS_IN_CHANNEL)
+        conditions.append(IS_IN_CHANNEL)
     if filter.language is not None:
-        wanted.append(
+        conditions.append(
             "coalesce(transcription.language, transcription.options ->> 'language') = %(language)s"
         )
     if filter.created_after is not None:
-        wanted.append("transcription.created_at >= %(created_after)s")
+        conditions.append("transcription.created_at >= %(created_after)s")
     if filter.created_before is not None:
-        wanted.append("transcription.created_at < %(created_before)s")
+        conditions.append("transcription.created_at < %(created_before)s")
     if filter.title is not None:
-        wanted.append(
+        conditions.append(
             "strpos(lower(coalesce(media.info ->> 'title', media.title)), lower(%(title)s)) > 0"
         )
     if filter.media_id is not None:
-        wanted.append("transcription.media_id = %(media_id)s")
+        conditions.append("transcription.media_id = %(media_id)s")
     if after is not None:
-        wanted.append("(transcription.created_at, transcription.id) < (%(at)s, %(after_id)s)")
-    asked: list[LiteralString] = ["transcription_id = transcription.id"]
+        conditions.append("(transcription.created_at, transcription.id) < (%(at)s, %(after_id)s)")
+    of_request: list[LiteralString] = ["transcription_id = transcription.id"]
     if caller.sees_only is not None:
-        asked.append("owner = %(owner)s")
+        of_request.append("owner = %(owner)s")
     for name, (field, text, value) in zip(_NAMES, filter.metadata, strict=False):
-        # Two comparisons, and no array of them, which the index could not answer.
+        # Two comparisons instead of one with an array, which could not use the index.
         values |= {f"{name}_text": Jsonb({field: text}), f"{name}_value": Jsonb({field: value})}
-        asked.append(f"(metadata @> %({name}_text)s or metadata @> %({name}_value)s)")
-    if len(asked) > 1:
-        wanted.append("exists (select from ytcaption.request where " + " and ".join(asked) + ")")
+        of_request.append(f"(metadata @> %({name}_text)s or metadata @> %({name}_value)s)")
+    if len(of_request) > 1:
+        conditions.append(
+            "exists (select from ytcaption.request where " + " and ".join(of_request) + ")"
+        )
     order: LiteralString = (
         " order by transcription.created_at desc, transcription.id desc limit %(limit)s"
     )
-    return _MANY + " and ".join(wanted) + order, values
+    return _MANY + " and ".join(conditions) + order, values
 
 
-def _asker(caller: Caller) -> dict[str, Any]:
+def _caller_values(caller: Caller) -> dict[str, Any]:
     return {"owner": caller.owner, "sees_only": caller.sees_only, "counted": COUNTED}
 
 
-def detail_row(row: Mapping[str, Any]) -> TranscriptionDetail:
-    """From these statements."""
+def _detail(row: Mapping[str, Any]) -> TranscriptionDetail:
     return TranscriptionDetail(
         transcription=transcription_row(row),
         media=media_row({name: row[f"media__{name}"] for name in MEDIA_COLUMNS}),
         metadata=row["metadata"] or {},
-        keep=row["keep"],
+        pinned=row["pinned"],
         queue_position=row["queue_position"],
         read_at=row["read_at"],
         waiting_for=waiting_of(row["waiting_for"]),

@@ -1,4 +1,4 @@
-"""Where a transcription stands, and what of its text somebody who watches has not yet seen."""
+"""The state of a transcription for those who watch it, with the segments they have not yet seen."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,10 @@ from resources.sites.wait_reasons import WAITING_FOR, Waiting, waiting_of
 from resources.transcriptions.rows import TranscriptionRow, transcription_row
 
 PAGE = 500
+"""Maximum number of segments per reading."""
 
 EARLIER = 0
-"""Stands for an attempt: the text is of an earlier one, whose result was kept."""
+"""In place of an attempt's number: the text is that of an earlier attempt, whose result stands."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class SpokenSegment:
 
 
 @dataclass(frozen=True)
-class Glance:
-    """One look.
+class LiveState:
+    """One reading.
 
     Attributes:
-        attempt: that the segments are of, or `EARLIER`. Segments of one attempt stay as they are,
-            from the first draft to the result.
-        segments: from the first one that was not seen on, at most `PAGE`.
-        waiting_for: where it is not for its turn alone.
+        attempt: the attempt the segments belong to, or `EARLIER`. Segments of an attempt do not
+            change, from the first draft to the result.
+        segments: those after the seen ones, at most `PAGE`.
+        waiting_for: what it waits for besides its position in the queue.
     """
 
     row: TranscriptionRow
@@ -41,40 +42,40 @@ class Glance:
     waiting_for: Waiting | None = None
 
     @property
-    def is_whole(self) -> bool:
-        """Whether no more segments are there to be read."""
+    def has_all(self) -> bool:
+        """Whether there are no further segments to read now."""
         return len(self.segments) < PAGE
 
 
-def glance(
+def read_live_state(
     postgres: Postgres, id: str, owner: str | None, attempt: int, seen: int
-) -> Glance | None:
-    """One look, in one statement, so that state and text belong together; None: it is erased, or
-    none of the owner's any more.
+) -> LiveState | None:
+    """Read state and text in one statement, so that they belong together. Return None if the
+    transcription was erased, or the owner may not see it (any more).
 
     Args:
-        owner: as `Caller.sees_only` says.
-        attempt, seen: so many segments of that attempt were seen; of any other, none.
+        owner: `Caller.sees_only`.
+        attempt, seen: number of segments seen of this attempt; none are seen of any other.
 
     Raises:
-        DatabaseUnavailable: look again.
+        DatabaseUnavailable: try again.
     """
     rows = postgres.rows(
-        _GLANCE, {"id": id, "owner": owner, "attempt": attempt, "seen": seen, "page": PAGE}
+        _QUERY, {"id": id, "owner": owner, "attempt": attempt, "seen": seen, "page": PAGE}
     )
     if not rows:
         return None
     row: dict[str, Any] = dict(rows[0])
     segments = tuple(SpokenSegment(**each) for each in row.pop("text") or ())
     waiting = waiting_of(row["waiting_for"])
-    return Glance(transcription_row(row), row["text_attempt"], segments, waiting)
+    return LiveState(transcription_row(row), row["text_attempt"], segments, waiting)
 
 
-_GLANCE = f"""
+_QUERY = f"""
 with watched as (
     select *,
-        -- A document that stands while a run works is the one the run goes on with.
-        document_key is not null and status in ('running', 'completed') as stands,
+        -- A document that exists while a run works is the one the run continues with.
+        document_key is not null and status in ('running', 'completed') as has_document,
         case when document_key is not null and status in ('running', 'completed')
                 and provenance ->> 'run_id' is distinct from run_id
             then 0 else attempt end as text_attempt,
@@ -87,10 +88,10 @@ reader as (
 select reader.*, (
     select jsonb_agg(to_jsonb(page) order by page.index) from (
         select index, start_s, end_s, text from ytcaption.segment
-        where reader.stands and transcription_id = reader.id and index >= reader.first
+        where reader.has_document and transcription_id = reader.id and index >= reader.first
         union all
         select index, start_s, end_s, text from ytcaption.draft_segment
-        where not reader.stands and reader.status = 'running' and transcription_id = reader.id
+        where not reader.has_document and reader.status = 'running' and transcription_id = reader.id
             and attempt = reader.attempt and index >= reader.first
         order by index limit %(page)s
     ) as page

@@ -1,4 +1,4 @@
-"""What somebody has taken of what they may: unfinished transcriptions, audio of the last day."""
+"""Quotas of owners: unfinished transcriptions, and audio transcribed in the last 24 hours."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from ytcaption.domain.errors import QuotaExceeded
 from ytcaption.settings import Settings
 
 BUSY_RETRY_S = 30.0
-"""After which one of the unfinished transcriptions may have ended."""
+"""Retry-After while the maximum of unfinished transcriptions is reached: one may have ended."""
 
 _DAY_S = 24 * 3600
 
-_USE = """
+_USAGE = """
 select
     (
         select count(*) from ytcaption.transcription as t
@@ -33,7 +33,7 @@ from ytcaption.audio_use
 where owner = %(owner)s and used_at > now() - interval '24 hours'
 """
 
-# Those that are made already, or that the owner waits for anyhow, take nothing more.
+# Transcriptions that use no quota: they are completed, or the owner has them queued already.
 _FREE = """
 select t.id from ytcaption.transcription as t
 where t.id = any(%(ids)s) and (
@@ -48,13 +48,13 @@ Other = TypeVar("Other")
 
 
 @dataclass(frozen=True)
-class Use:
-    """What one owner has taken.
+class Usage:
+    """The usage of one owner.
 
     Attributes:
-        unfinished: transcriptions, queued and running.
-        audio_s: transcribed in the last 24 hours.
-        oldest_s: since the first of these was done; 0 with none.
+        unfinished: number of queued and running transcriptions.
+        audio_s: seconds of audio transcribed in the last 24 hours.
+        oldest_s: seconds since the first of these ended; 0 if there are none.
     """
 
     unfinished: int
@@ -63,7 +63,7 @@ class Use:
 
 
 def limits_of(caller: Caller, settings: Settings) -> Limits | None:
-    """A caller's own limits, where they have none the settings'; None: none at all."""
+    """Return the caller's limits: their own, or else those of the settings. None: no limits."""
     if caller.owner == LOCAL_OWNER:
         return None
     own = caller.limits
@@ -74,10 +74,10 @@ def limits_of(caller: Caller, settings: Settings) -> Limits | None:
     )
 
 
-def use_of(postgres: Postgres, owner: str) -> Use:
-    """What an owner has taken."""
+def usage_of(postgres: Postgres, owner: str) -> Usage:
+    """Return the usage of an owner."""
     with postgres.transaction() as connection:
-        return _use_of(connection, owner)
+        return _usage_of(connection, owner)
 
 
 def within_limits(
@@ -86,21 +86,23 @@ def within_limits(
     owner: str,
     limits: Limits,
 ) -> list[TranscriptionRequest | QuotaExceeded | Other]:
-    """The requests in their order; a refusal stands for each that goes beyond the limits.
+    """Return the requests in their order, with a QuotaExceeded in place of each that is beyond the
+    limits.
 
-    Holds a lock on the owner until the transaction ends, so that two at once are counted as two.
+    Locks the owner until the transaction ends, so that simultaneous requests are all counted.
     """
     if limits.concurrent_transcriptions is None and limits.audio_minutes_per_day is None:
         return list(requests)
     connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (owner,))
-    asked = [it for it in requests if isinstance(it, TranscriptionRequest)]
-    taking = _taking(connection, asked, owner)
-    use = _use_of(connection, owner)
+    new = _new_ids(
+        connection, [it for it in requests if isinstance(it, TranscriptionRequest)], owner
+    )
+    usage = _usage_of(connection, owner)
     checked: list[TranscriptionRequest | QuotaExceeded | Other] = []
     counted: set[str] = set()
     for request in requests:
-        if isinstance(request, TranscriptionRequest) and request.id in taking - counted:
-            refusal = _refusal(use, limits, len(counted))
+        if isinstance(request, TranscriptionRequest) and request.id in new - counted:
+            refusal = _refusal(usage, limits, len(counted))
             if refusal is not None:
                 checked.append(refusal)
                 continue
@@ -109,36 +111,36 @@ def within_limits(
     return checked
 
 
-def _refusal(use: Use, limits: Limits, more: int) -> QuotaExceeded | None:
-    most, minutes = limits.concurrent_transcriptions, limits.audio_minutes_per_day
-    if most is not None and use.unfinished + more >= most:
+def _refusal(usage: Usage, limits: Limits, more: int) -> QuotaExceeded | None:
+    maximum, minutes = limits.concurrent_transcriptions, limits.audio_minutes_per_day
+    if maximum is not None and usage.unfinished + more >= maximum:
         return QuotaExceeded(
-            f"{most} unfinished transcriptions are all that this key may have. Wait for one to "
-            "end, or cancel one.",
+            f"This key may have {maximum} unfinished transcriptions at most. Wait for one to end, "
+            "or cancel one.",
             retry_after_s=BUSY_RETRY_S,
         )
-    if minutes is not None and use.audio_s >= minutes * 60:
-        left_s = max(1, math.ceil(_DAY_S - use.oldest_s))
+    if minutes is not None and usage.audio_s >= minutes * 60:
+        left_s = max(1, math.ceil(_DAY_S - usage.oldest_s))
         return QuotaExceeded(
-            f"{minutes} minutes of audio in 24 hours are all that this key may have, and they "
-            "are used up. Wait as long as Retry-After says.",
+            f"This key may transcribe {minutes} minutes of audio in 24 hours, and they are used "
+            "up. Wait as long as Retry-After says.",
             retry_after_s=left_s,
         )
     return None
 
 
-def _taking(
-    connection: Connection[DictRow], asked: Sequence[TranscriptionRequest], owner: str
+def _new_ids(
+    connection: Connection[DictRow], requests: Sequence[TranscriptionRequest], owner: str
 ) -> set[str]:
-    """Ids of those that add to what the owner has unfinished."""
-    ids = {request.id for request in asked}
-    forced = [request.id for request in asked if request.force]
+    """Return the ids of the requests that add to the owner's unfinished transcriptions."""
+    ids = {request.id for request in requests}
+    forced = [request.id for request in requests if request.force]
     rows = connection.execute(
         _FREE, {"ids": sorted(ids), "forced": forced, "owner": owner}
     ).fetchall()
     return ids - {row["id"] for row in rows}
 
 
-def _use_of(connection: Connection[DictRow], owner: str) -> Use:
-    row = connection.execute(_USE, {"owner": owner}).fetchone()
-    return Use(**cast(Mapping[str, Any], row))
+def _usage_of(connection: Connection[DictRow], owner: str) -> Usage:
+    row = connection.execute(_USAGE, {"owner": owner}).fetchone()
+    return Usage(**cast(Mapping[str, Any], row))

@@ -1,33 +1,23 @@
-"""What is read of transcriptions and media."""
+"""Reads of transcriptions and media by id. `listing` reads pages, `segments` the text.
+
+A transcription is visible to those who requested it, and to callers that may see everything.
+"""
 
 from collections.abc import Iterable
 
+from resources.postgres.connection import Postgres
 from resources.telemetry.spans import traced
-from resources.transcriptions.history import EVENT_COLUMNS
-from resources.transcriptions.listing import (
-    ListFilter,
-    Position,
-    TranscriptionDetail,
-    detail_row,
-    detail_statement,
-    page_statement,
-)
 from resources.transcriptions.rows import (
-    EventRow,
     MediaRow,
     MediaVersions,
     TranscriptionRow,
     media_row,
     transcription_row,
 )
-from resources.transcriptions.run_store import RunStore
-from resources.transcriptions.segments import segment_row
 from resources.transcriptions.state import VERSIONS, VISIBLE, absent
-from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.errors import MediaNotFound, TranscriptionNotFound
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.domain.transcripts.timings import UNKNOWN, Timings
-from ytcaption.domain.transcripts.transcript import Segment
 
 _TIMINGS = """
     with stored as (
@@ -51,144 +41,82 @@ _TIMINGS = """
 """
 
 
-class TranscriptionReads(RunStore):
-    """Rows as they stand. Who may see one has asked for it, or sees everything (rule 12)."""
+@traced("postgres.get")
+def get_transcription(postgres: Postgres, id: str, owner: str | None = None) -> TranscriptionRow:
+    """Return one transcription.
 
-    @traced("postgres.get")
-    def get(self, id: str, owner: str | None = None) -> TranscriptionRow:
-        """One transcription.
+    Args:
+        owner: must have requested it (`Caller.sees_only`); None: no restriction.
 
-        Args:
-            owner: who must have asked for it, as `Caller.sees_only` says; None: anybody.
+    Raises:
+        TranscriptionNotFound: no such id, or this owner has not requested it.
+        TranscriptionErased: it existed and was erased.
+    """
+    rows = postgres.rows(VISIBLE, {"id": id, "owner": owner})
+    if not rows:
+        with postgres.transaction() as connection:
+            raise absent(connection, id)
+    return transcription_row(rows[0])
 
-        Raises:
-            TranscriptionNotFound: no such id, or this owner has not asked for it.
-            TranscriptionErased: it was there once.
-        """
-        rows = self.postgres.rows(VISIBLE, {"id": id, "owner": owner})
-        if not rows:
-            raise self._absent(id)
-        return transcription_row(rows[0])
 
-    @traced("postgres.detail")
-    def detail(self, id: str, caller: Caller = LOCAL) -> TranscriptionDetail:
-        """One transcription with all that its asker is told of it, read at one moment.
+def get_transcriptions(postgres: Postgres, ids: Iterable[str]) -> dict[str, TranscriptionRow]:
+    """Return the transcriptions of these ids that exist, by id."""
+    rows = postgres.rows(
+        "select * from ytcaption.transcription where id = any(%(ids)s)", {"ids": list(ids)}
+    )
+    return {row["id"]: transcription_row(row) for row in rows}
 
-        Raises:
-            as `get`.
-        """
-        statement, parameters = detail_statement(id, caller)
-        rows = self.postgres.rows(statement, parameters)
-        if not rows:
-            raise self._absent(id)
-        return detail_row(rows[0])
 
-    @traced("postgres.page")
-    def page(
-        self,
-        caller: Caller = LOCAL,
-        filter: ListFilter = ListFilter(),  # noqa: B008 - frozen
-        *,
-        after: Position | None = None,
-        limit: int = 50,
-    ) -> list[TranscriptionDetail]:
-        """Of what the caller may see and the filter lets through, the newest first.
+def get_media(postgres: Postgres, media_id: str) -> MediaRow:
+    """Return one media.
 
-        Args:
-            after: the place of the last one of the page before.
-        """
-        statement, parameters = page_statement(caller, filter, after, limit)
-        return [detail_row(row) for row in self.postgres.rows(statement, parameters)]
+    Raises:
+        MediaNotFound: no such id.
+    """
+    rows = postgres.rows("select * from ytcaption.media where id = %(id)s", {"id": media_id})
+    if not rows:
+        raise MediaNotFound(f"There is no media {media_id[:120]}.")
+    return media_row(rows[0])
 
-    def _absent(self, id: str) -> Exception:
-        with self.postgres.transaction() as connection:
-            return absent(connection, id)
 
-    def get_many(self, ids: Iterable[str]) -> dict[str, TranscriptionRow]:
-        """Those of the ids that are there, by id."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select * from ytcaption.transcription where id = any(%s)", (list(ids),)
-            ).fetchall()
-        return {row["id"]: transcription_row(row) for row in rows}
+def media_versions(postgres: Postgres, media_id: str, owner: str | None = None) -> MediaVersions:
+    """Return a media and the latest of its transcriptions.
 
-    def media(self, media_id: str) -> MediaRow:
-        """One media.
+    Args:
+        owner: must have requested them (`Caller.sees_only`); None: no restriction.
 
-        Raises:
-            MediaNotFound: no such id.
-        """
-        with self.postgres.transaction() as connection:
-            row = connection.execute(
-                "select * from ytcaption.media where id = %s", (media_id,)
-            ).fetchone()
-        if row is None:
-            raise MediaNotFound(f"There is no media {media_id[:120]}.")
-        return media_row(row)
+    Raises:
+        TranscriptionNotFound: no such media, or this owner has requested none of it.
+    """
+    rows = postgres.rows(VERSIONS, {"media_id": media_id, "owner": owner})
+    if not rows:
+        raise TranscriptionNotFound(
+            f"There is no transcription of {media_id[:120]}. Ask for one with its link."
+        )
+    [row] = rows
+    latest = transcription_row(row) if row["status"] == "completed" else None
+    return MediaVersions(get_media(postgres, media_id), row["versions"], row["completed"], latest)
 
-    def versions(self, media_id: str, owner: str | None = None) -> MediaVersions:
-        """A media and which of its transcriptions is the newest.
 
-        Args:
-            owner: who must have asked for them, as `Caller.sees_only` says; None: anybody.
+def transcript_timings(postgres: Postgres, id: str) -> Timings:
+    """Return when the stored transcript was queued and started and how long it took, by its
+    events."""
+    rows = postgres.rows(_TIMINGS, {"id": id})
+    return Timings(**rows[0]) if rows else UNKNOWN
 
-        Raises:
-            TranscriptionNotFound: no such media, or this owner has asked for none of it.
-        """
-        rows = self.postgres.rows(VERSIONS, {"media_id": media_id, "owner": owner})
-        if not rows:
-            raise TranscriptionNotFound(
-                f"There is no transcription of {media_id[:120]}. Ask for one with its link."
-            )
-        [row] = rows
-        latest = transcription_row(row) if row["status"] == "completed" else None
-        return MediaVersions(self.media(media_id), row["versions"], row["completed"], latest)
 
-    def segments(self, id: str) -> list[Segment]:
-        """The text in time order; empty before it is there."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select * from ytcaption.segment where transcription_id = %s order by index", (id,)
-            ).fetchall()
-        return [segment_row(row) for row in rows]
+def status_counts(postgres: Postgres) -> dict[TranscriptionStatus, int]:
+    """Return the number of transcriptions in each status."""
+    rows = postgres.rows(
+        "select status, count(*) as number from ytcaption.transcription group by status", {}
+    )
+    numbers = {row["status"]: row["number"] for row in rows}
+    return {status: numbers.get(status.value, 0) for status in TranscriptionStatus}
 
-    def events(self, id: str) -> list[EventRow]:
-        """What happened to a transcription, oldest first."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                f"select {EVENT_COLUMNS} from ytcaption.event "  # noqa: S608
-                "where transcription_id = %s order by number",
-                (id,),
-            ).fetchall()
-        return [EventRow(**row) for row in rows]
 
-    def timings(self, id: str) -> Timings:
-        """How the text that is stored came about, as the events tell it."""
-        rows = self.postgres.rows(_TIMINGS, {"id": id})
-        return Timings(**rows[0]) if rows else UNKNOWN
-
-    def counts(self) -> dict[TranscriptionStatus, int]:
-        """How many transcriptions are in each status."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select status, count(*) as number from ytcaption.transcription group by status"
-            ).fetchall()
-        found = {row["status"]: row["number"] for row in rows}
-        return {status: found.get(status.value, 0) for status in TranscriptionStatus}
-
-    def completed_ids(self) -> list[str]:
-        """All that have a result."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select id from ytcaption.transcription where status = 'completed' order by id"
-            ).fetchall()
-        return [row["id"] for row in rows]
-
-    def list_recent(self, limit: int = 50) -> list[TranscriptionRow]:
-        """The newest transcriptions first."""
-        with self.postgres.transaction() as connection:
-            rows = connection.execute(
-                "select * from ytcaption.transcription order by created_at desc, id limit %s",
-                (limit,),
-            ).fetchall()
-        return [transcription_row(row) for row in rows]
+def completed_ids(postgres: Postgres) -> list[str]:
+    """Return the ids of all completed transcriptions."""
+    rows = postgres.rows(
+        "select id from ytcaption.transcription where status = 'completed' order by id", {}
+    )
+    return [row["id"] for row in rows]

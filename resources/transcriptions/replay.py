@@ -1,4 +1,4 @@
-"""Every transcription rebuilt from its events, and held against its row."""
+"""Rebuilds every transcription from its events, and compares it with its row."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from resources.postgres.connection import Postgres
 from ytcaption.domain.event_projection import Projection, RecordedEvent, apply
 
 BATCH = 500
-"""Transcriptions that are compared at a time, and events that are fetched."""
+"""Transcriptions compared at a time, and events fetched at a time."""
 
 ROW = "(row)"
 THERE, MISSING = "there", "none"
@@ -23,7 +23,7 @@ _EVENTS = (
     'select transcription_id, event_type, "timestamp", media_id, run_id, data '
     "from ytcaption.event where transcription_id is not null order by transcription_id, number"
 )
-_UNTOLD = (
+_WITHOUT_EVENTS = (
     "select id from ytcaption.transcription t where not exists "
     "(select from ytcaption.event where transcription_id = t.id) order by id"
 )
@@ -31,11 +31,11 @@ _UNTOLD = (
 
 @dataclass(frozen=True)
 class Replayed:
-    """One transcription.
+    """One transcription, rebuilt.
 
     Attributes:
-        row: what its events make of it; None: they tell of no row.
-        event_count: that were read for it.
+        row: its row as its events describe it; None: by its events there is none.
+        event_count: number of its events.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Difference:
-    """One column, or whether there is a row at all: `column` is `(row)` then."""
+    """A column that differs; `(row)` if only one of the two says that the row exists."""
 
     id: str
     column: str
@@ -55,11 +55,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """What a comparison came to.
+    """The result of a comparison.
 
     Attributes:
-        differences: the first of them.
-        difference_count: all.
+        differences: the first ones.
+        difference_count: number of all.
     """
 
     transcription_count: int
@@ -69,41 +69,41 @@ class ReplayReport:
 
 
 def replay(postgres: Postgres) -> Iterator[Replayed]:
-    """Each transcription that events tell of, as of one moment.
+    """Yield each transcription that has events, as of one point in time.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
     """
-    with _one_moment(postgres) as connection:
+    with _snapshot(postgres) as connection:
         yield from _replayed(connection)
 
 
 def check_replay(postgres: Postgres, most: int = 1_000) -> ReplayReport:
-    """Holds all rows against their events, as of one moment, while others go on writing. Memory is
-    bounded whatever their number.
+    """Compare all rows with their events, as of one point in time, while others go on writing.
+    Memory is bounded, whatever their number.
 
     Args:
-        most: differences that are kept.
+        most: maximum number of differences in the report.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
     """
-    transcriptions = events = found = 0
-    kept: list[Difference] = []
-    with _one_moment(postgres) as connection:
+    transcription_count = event_count = difference_count = 0
+    first: list[Difference] = []
+    with _snapshot(postgres) as connection:
         for each in _compared(connection):
             if isinstance(each, Replayed):
-                transcriptions += 1
-                events += each.event_count
+                transcription_count += 1
+                event_count += each.event_count
                 continue
-            found += 1
-            if len(kept) < most:
-                kept.append(each)
-    return ReplayReport(transcriptions, events, tuple(kept), found)
+            difference_count += 1
+            if len(first) < most:
+                first.append(each)
+    return ReplayReport(transcription_count, event_count, tuple(first), difference_count)
 
 
 @contextmanager
-def _one_moment(postgres: Postgres) -> Iterator[Connection[DictRow]]:
+def _snapshot(postgres: Postgres) -> Iterator[Connection[DictRow]]:
     with postgres.transaction() as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
         connection.execute("set local statement_timeout = 0")  # it reads everything
@@ -129,7 +129,8 @@ def _happened(event: DictRow) -> RecordedEvent:
 
 
 def _compared(connection: Connection[DictRow]) -> Iterator[Replayed | Difference]:
-    """Each transcription that events tell of, behind it its differences; last, rows without any."""
+    """Yield each transcription that has events, followed by its differences; then the rows without
+    events."""
     replayed = _replayed(connection)
     while batch := list(islice(replayed, BATCH)):
         rows = {
@@ -142,20 +143,20 @@ def _compared(connection: Connection[DictRow]) -> Iterator[Replayed | Difference
         for each in batch:
             yield each
             yield from _differences(each, rows.get(each.id))
-    for row in connection.execute(_UNTOLD):
+    for row in connection.execute(_WITHOUT_EVENTS):
         yield Difference(row["id"], ROW, THERE, MISSING)
 
 
 def _differences(replayed: Replayed, row: DictRow | None) -> Iterable[Difference]:
-    told = replayed.row
+    projection = replayed.row
     if row is None:
-        # Of what was erased before version 2 of events, they tell no row either.
-        if told is not None and not told.is_erased:
+        # Transcriptions erased before version 2 of the events have no projection either.
+        if projection is not None and not projection.is_erased:
             yield Difference(replayed.id, ROW, MISSING, THERE)
         return
-    if told is None:
+    if projection is None:
         yield Difference(replayed.id, ROW, THERE, MISSING)
         return
-    for column, value in told.columns().items():
+    for column, value in projection.columns().items():
         if row[column] != value:
             yield Difference(replayed.id, column, row[column], value)

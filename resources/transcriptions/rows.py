@@ -1,4 +1,4 @@
-"""What the rows of schema `ytcaption` are in Python."""
+"""Rows of transcriptions, media, requests and events as Python objects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,23 +14,24 @@ from ytcaption.domain.request import (
     TranscriptionOptions,
     TranscriptionStatus,
     partition_key,
+    run_key,
 )
 from ytcaption.domain.transcripts.transcript import Provenance
 
 
 @dataclass(frozen=True)
 class TranscriptionRow:
-    """One transcription as it stands.
+    """One transcription.
 
     Attributes:
-        attempt: the current or next one, from 1; counts on when it is asked for again.
-        try_number: which attempt of this series of retries, from 1.
-        run_id: of the run that works on it, or of the last one once it is at rest.
-        stage: what the run does, such as `download`.
-        stage_started_at: None before the first attempt, and of what ran before this was kept.
-        progress_done: of `progress_total`, in the stage's unit: bytes or seconds of audio.
-        document_sha256: hex, of the bytes under `document_key`.
-        language: of the speech; None where there is none, or it is not known yet.
+        attempt: the current or next attempt, from 1; never reset.
+        try_number: the attempt within its series of retries, from 1.
+        run_id: the run that works on it, or the last one.
+        stage: the asset the run makes, such as `audio_download`.
+        stage_started_at: None before the first attempt.
+        progress_done: part of `progress_total` that is done, in bytes or seconds of audio.
+        document_sha256: hex SHA-256 of the bytes under `document_key`.
+        language: of the speech; None if there is none, or it is not known yet.
         duration_s: of the audio.
     """
 
@@ -68,7 +69,7 @@ class TranscriptionRow:
 
 @dataclass(frozen=True)
 class MediaRow:
-    """One source of speech and what is known of it."""
+    """One media: its source, its description and its stored audio."""
 
     source: MediaSource
     info: MediaInfo
@@ -78,23 +79,23 @@ class MediaRow:
 
     @property
     def title(self) -> str | None:
-        """The source's own, else the one known beforehand."""
+        """The source's title, or the one known before the download."""
         return self.info.title or self.source.title
 
     @property
     def name(self) -> str:
-        """What a person calls it: its title, or for want of one its id."""
+        """A name for people: the title, or else the id."""
         return self.title or self.source.media_id
 
 
 @dataclass(frozen=True)
 class MediaVersions:
-    """One media and its transcriptions, as far as somebody may see them.
+    """One media and its transcriptions, as far as the owner may see them.
 
     Attributes:
-        number: of them, in whatever status.
-        completed: of these.
-        latest: the one that was completed last; None: none is.
+        number: of transcriptions in any status.
+        completed: number of completed ones.
+        latest: the one completed last; None if none is.
     """
 
     media: MediaRow
@@ -105,10 +106,10 @@ class MediaVersions:
 
 @dataclass(frozen=True)
 class Callback:
-    """Where an asker is told of the end.
+    """A URL that is notified when the transcription ends.
 
     Attributes:
-        include: `result`: the text, too, where it is short.
+        include: `result` to include the text, if it is short.
     """
 
     url: str
@@ -117,12 +118,12 @@ class Callback:
 
 @dataclass(frozen=True)
 class TranscriptionRequest:
-    """What somebody asks for.
+    """A request for a transcription.
 
     Attributes:
-        force: download and transcribe anew. An upload's audio stays, since nobody can fetch it.
-        metadata: the asker's own JSON, kept with the request.
-        keep: no age takes it away, nor its audio.
+        force: download and transcribe again. An upload's audio is kept: it has no other source.
+        metadata: JSON of the requester, stored with the request.
+        pinned: exempt the transcription and its audio from retention.
     """
 
     source: MediaSource
@@ -131,22 +132,22 @@ class TranscriptionRequest:
     force: bool = False
     metadata: Mapping[str, Any] | None = None
     callback: Callback | None = None
-    keep: bool = False
+    pinned: bool = False
 
     @cached_property
     def id(self) -> str:
-        """Of the transcription."""
+        """Id of the transcription: media and options that change the text."""
         return partition_key(self.source.media_id, self.options)
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What a request came to.
+    """The result of a request.
 
     Attributes:
-        created: nobody had asked for this transcription before.
-        queued: this request put it into the queue: it is new, or is done anew.
-        repeated: its Idempotency-Key was answered before, and this is that answer.
+        created: the transcription did not exist before.
+        queued: this request has queued it: it is new, or made again.
+        repeated: the answer to an earlier request with the same Idempotency-Key.
     """
 
     request_id: UUID
@@ -158,11 +159,11 @@ class Submission:
 
 @dataclass(frozen=True)
 class Refusal:
-    """One of many requests that came to nothing.
+    """A refused request, one of many.
 
     Attributes:
         code, message: of a YtcaptionError.
-        errors: what is wrong, field by field, where that is why.
+        errors: what is wrong, by field, if the request was invalid.
     """
 
     code: str
@@ -171,17 +172,17 @@ class Refusal:
 
     @classmethod
     def of(cls, error: YtcaptionError) -> "Refusal":
-        """What an error says."""
+        """Return the refusal for an error."""
         return cls(error.code, error.message)
 
 
 @dataclass(frozen=True)
 class DueTranscription:
-    """One that a run can be started for.
+    """A transcription that a run can be started for.
 
     Attributes:
         traceparent: W3C trace context of the request that queued it.
-        turn: among its owner's, from 1.
+        rank: position among the transcriptions of its owner and priority, from 1.
     """
 
     id: str
@@ -189,12 +190,17 @@ class DueTranscription:
     priority: Priority
     media_id: str
     traceparent: str | None = None
-    turn: int = 1
+    rank: int = 1
+
+    @property
+    def run_key(self) -> str:
+        """Of the run of this attempt: Dagster starts at most one run per key."""
+        return run_key(self.id, self.attempt)
 
 
 @dataclass(frozen=True)
 class LostRun:
-    """A run that went silent, and the transcription it left."""
+    """A run that went silent, and the transcription or channel it had claimed."""
 
     id: str
     run_id: str
@@ -202,10 +208,10 @@ class LostRun:
 
 @dataclass(frozen=True)
 class EventRow:
-    """Something that happened. `data` holds ids, codes and numbers.
+    """An event. `data` holds ids, codes and numbers only.
 
     Attributes:
-        trace_id: of W3C trace context; None where none was at work.
+        trace_id: of the W3C trace context; None if there was none.
     """
 
     event_id: UUID
@@ -236,11 +242,11 @@ MEDIA_COLUMNS = (
     "audio_size_bytes", "audio_duration_s", "audio_codec", "audio_container",
     "audio_sample_rate_hz", "audio_channels", "created_at", "updated_at",
 )  # fmt: skip
-"""What `media_row` reads."""
+"""Columns that `media_row` reads."""
 
 
 def transcription_row(row: Mapping[str, Any]) -> TranscriptionRow:
-    """From `select *` of `ytcaption.transcription`."""
+    """Return the object for one row of `select * from ytcaption.transcription`."""
     values = {name: row[name] for name in TranscriptionRow.__dataclass_fields__ if name in row}
     provenance = row["provenance"]
     return TranscriptionRow(
@@ -255,7 +261,7 @@ def transcription_row(row: Mapping[str, Any]) -> TranscriptionRow:
 
 
 def media_row(row: Mapping[str, Any]) -> MediaRow:
-    """From `select *` of `ytcaption.media`."""
+    """Return the object for one row of `select * from ytcaption.media`."""
     audio = None
     if row["audio_key"] is not None:
         audio = StoredAudio(**{name: row[f"audio_{name}"] for name in _AUDIO_COLUMNS})
@@ -269,4 +275,4 @@ def media_row(row: Mapping[str, Any]) -> MediaRow:
 
 
 LISTED = 1_000
-"""Most ids that an answer names."""
+"""Maximum number of ids listed in an answer."""

@@ -1,45 +1,99 @@
-"""What a run writes of its transcription.
+"""Writes of the run that transcribes: its claim, heartbeats, downloads, transcript and outcome.
 
-A run claims its row; every later write says `where run_id = mine and status = 'running'`, so that a
-revived or doubled run, or one that was canceled, changes nothing: it gets ClaimLost. Each change of
-state is one transaction with its event. Rows are locked in the order media, transcription.
+A run claims its row. Every later write says `where run_id = mine and status = 'running'`, so that a
+revived, duplicated or canceled run changes nothing: it gets ClaimLost. Each change of state is one
+transaction with its event. Rows are locked in the order media, transcription.
 """
 
+import dagster as dg
+from psycopg import Connection
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from resources.embeddings.store import forget_embeddings
 from resources.events import add_event
+from resources.network.proxy_health import all_cooling_until, proxies_in_turn
+from resources.postgres.connection import Postgres, Role
 from resources.postgres.jsonb import clean
-from resources.postgres.notify import PROGRESS_CHANNEL, notify
+from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
+from resources.sites.circuit_breaker import (
+    BLAMED,
+    admit,
+    lock_site,
+    record_failure,
+    record_success,
+)
+from resources.sites.pacing import (
+    moment,
+    record_download_end,
+    record_download_start,
+    why_bulk_waits,
+)
 from resources.telemetry.spans import traced
-from resources.transcriptions.captions import forget_captions
-from resources.transcriptions.checkpoints import forget_checkpoint
+from resources.transcriptions.accuracy import delete_reference, store_reference
+from resources.transcriptions.captions import delete_captions, store_captions
+from resources.transcriptions.checkpoints import delete_checkpoint
 from resources.transcriptions.rows import TranscriptionRow, transcription_row
-from resources.transcriptions.run_downloads import RunDownloads
 from resources.transcriptions.segments import write_segments
-from resources.transcriptions.state import claim_lost, claimed_row, forget_drafts, locked_row
+from resources.transcriptions.state import (
+    claim_lost,
+    claimed_row,
+    delete_drafts,
+    fail_attempt,
+    finish_row,
+    give_back,
+    locked_media,
+    locked_row,
+    queue_again,
+    try_later,
+)
 from resources.transcriptions.time_limits import TOOK_TOO_LONG, TimeLimits, fail_overdue
-from ytcaption.domain.errors import ClaimLost, TookTooLong, TranscriptionBusy
+from ytcaption.domain.caption_choice import CaptionChoice
+from ytcaption.domain.captions.track_segments import CaptionReference, CaptionTrack
+from ytcaption.domain.errors import ClaimLost, SourcePaused, TookTooLong, TranscriptionBusy
 from ytcaption.domain.events import EventType
+from ytcaption.domain.media.media import MediaInfo, StoredAudio
+from ytcaption.domain.media.pacing import UNPACED, Pacing, seconds_until
+from ytcaption.domain.media.reupload import AudioFacts, changed
+from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.domain.transcripts.transcript import Transcript
+from ytcaption.settings import Settings
+
+OTHERS_FIRST_S = 5.0
+"""Delay after a site's next probe: a transcription whose own probe failed lets others go first."""
+
+FREE_PROBES_S = 3600.0
+"""Seconds after its request in which a transcription's failed probes of its site do not count as
+attempts. Unlimited, a request that no site can answer would wait for ever."""
 
 
-class RunStore(RunDownloads):
-    """The writes of a run, from its claim to its end."""
+class RunStore(dg.ConfigurableResource):
+    """Writes of a run to the transcription it has claimed.
+
+    Unless a method says otherwise, it raises ClaimLost where the transcription is no longer this
+    run's, and DatabaseUnavailable where nothing was written.
+    """
+
+    postgres: Postgres
+
+    @classmethod
+    def from_settings(cls, settings: Settings, role: Role = "dagster") -> "RunStore":
+        """Return a store that connects with the rights of one role."""
+        return cls(postgres=Postgres.from_settings(settings, role))
 
     @traced("postgres.claim")
     def claim(self, id: str, run_id: str, attempt: int | None = None) -> TranscriptionRow:
-        """Make the transcription this run's own, at work from now on; by the same run again,
-        nothing else changes.
+        """Claim the transcription for this run, which works on it from now on. A second claim by
+        the same run only restarts the clock of its time limits.
 
         Args:
-            attempt: the one that the run was started for; None for a run started by hand, which may
-                also do anew what is completed, failed or canceled.
+            attempt: the attempt the run was started for. None for a run started by hand, which may
+                also repeat a completed, failed or canceled transcription.
 
         Raises:
             TranscriptionNotFound: no such id.
             TranscriptionBusy: another run works on it.
-            ClaimLost: it is not, or no longer, queued for this attempt.
+            ClaimLost: it is not queued for this attempt, or no longer.
         """
         with self.postgres.transaction() as connection:
             row = locked_row(connection, id)
@@ -58,35 +112,36 @@ class RunStore(RunDownloads):
                     f"{id} is {row['status']} at attempt {row['attempt']}: attempt {attempt} has "
                     "nothing left to do."
                 )
-            anew = 0 if row["status"] == "queued" else 1
+            new_series = 0 if row["status"] == "queued" else 1
             claimed = connection.execute(
                 """
                 update ytcaption.transcription
                 set status = 'running', run_id = %(run_id)s, heartbeat_at = now(),
                     started_at = now(), stage = 'starting', stage_started_at = now(),
-                    attempt = attempt + %(anew)s,
-                    series_start = case %(anew)s when 0 then series_start else attempt + 1 end,
+                    attempt = attempt + %(new_series)s,
+                    series_start =
+                        case %(new_series)s when 0 then series_start else attempt + 1 end,
                     progress_done = null, progress_total = null, is_downloading = false,
                     working_since = now(),
-                    worked_s = case %(anew)s when 0 then worked_s else 0 end,
+                    worked_s = case %(new_series)s when 0 then worked_s else 0 end,
                     error_code = null, error_message = null, updated_at = now()
                 where id = %(id)s
                 returning *
                 """,
-                {"id": id, "run_id": run_id, "anew": anew},
+                {"id": id, "run_id": run_id, "new_series": new_series},
             ).fetchone()
             assert claimed is not None
-            forget_drafts(connection, id)
-            started = {"attempt": claimed["attempt"], "series_start": claimed["series_start"]}
-            add_event(connection, claimed, EventType.STARTED, started)
+            delete_drafts(connection, id)
+            data = {"attempt": claimed["attempt"], "series_start": claimed["series_start"]}
+            add_event(connection, claimed, EventType.STARTED, data)
             notify(connection, PROGRESS_CHANNEL, id)
             return transcription_row(claimed)
 
     def heartbeat(self, id: str, run_id: str, limits: TimeLimits | None = None) -> None:
-        """Say that the run lives; at its limits the transcription fails instead.
+        """Record that the run is alive, and fail the transcription if it is past its time limits.
 
         Raises:
-            ClaimLost: the transcription is no longer this run's.
+            TookTooLong: it was.
         """
         with self.postgres.transaction() as connection:
             changed = connection.execute(
@@ -101,8 +156,8 @@ class RunStore(RunDownloads):
             raise TookTooLong(TOOK_TOO_LONG)
 
     def wait_for_slot(self, id: str, run_id: str) -> None:
-        """The run does nothing until it claims again: that time does not count. No-op where the
-        transcription is no longer this run's."""
+        """Stop the clock of the time limits until the run claims the transcription again: it waits
+        for a slot of its next asset. Does nothing where the transcription is not this run's."""
         with self.postgres.transaction() as connection:
             connection.execute(
                 "update ytcaption.transcription set working_since = null "
@@ -120,13 +175,10 @@ class RunStore(RunDownloads):
         *,
         is_milestone: bool = False,
     ) -> None:
-        """How far the run is, in bytes or seconds of audio; a heartbeat, too.
+        """Record the run's progress, in bytes or seconds of audio. Counts as a heartbeat.
 
         Args:
-            is_milestone: it is worth an event, as `ytcaption.domain.progress_milestones` says.
-
-        Raises:
-            ClaimLost: the transcription is no longer this run's.
+            is_milestone: append an event, too (see `ytcaption.domain.progress_milestones`).
         """
         with self.postgres.transaction() as connection:
             row = connection.execute(
@@ -144,9 +196,127 @@ class RunStore(RunDownloads):
             if row is None:
                 raise claim_lost(id)
             if is_milestone:
-                told = {"attempt": row["attempt"], "stage": stage, "done": done, "total": total}
-                add_event(connection, row, EventType.PROGRESS, told)
+                data = {"attempt": row["attempt"], "stage": stage, "done": done, "total": total}
+                add_event(connection, row, EventType.PROGRESS, data)
             notify(connection, PROGRESS_CHANNEL, id)
+
+    @traced("postgres.begin_download")
+    def begin_download(
+        self, id: str, run_id: str, per_site: int, pacing: Pacing = UNPACED
+    ) -> tuple[str, ...]:
+        """Begin a download from the media's site, if the site may be used now.
+
+        Args:
+            per_site: maximum number of simultaneous downloads from one site.
+            pacing: limits of bulk downloads.
+
+        Returns:
+            Names of the proxies the run may use, the longest unused first; empty if none are set.
+
+        Raises:
+            SourcePaused: not now. The transcription is queued again and keeps its attempts.
+            ClaimLost: the transcription is no longer this run's.
+        """
+        with self.postgres.transaction() as connection:
+            row = claimed_row(connection, id, run_id)
+            media = connection.execute(
+                "select site from ytcaption.media where id = %s", (row["media_id"],)
+            ).fetchone()
+            site = media["site"] if media else None
+            refusal = _refusal(connection, row, site, per_site, pacing) if site else None
+            if refusal is None:
+                if site:
+                    record_download_start(connection, site, pacing)
+                connection.execute(
+                    "update ytcaption.transcription set is_downloading = %s, source_site = %s "
+                    "where id = %s",
+                    (site is not None, site, id),
+                )
+                return proxies_in_turn(connection, pacing.proxies)
+            give_back(connection, row, refusal.retry_after_s or 0.0)
+        raise refusal
+
+    @traced("postgres.audio_stored")
+    def audio_stored(
+        self,
+        id: str,
+        run_id: str,
+        info: MediaInfo,
+        audio: StoredAudio,
+        reference: CaptionReference | None = None,
+    ) -> None:
+        """Record that the media's audio is in the object store, with its description. If it is not
+        the audio stored before under this id, the media is marked as changed, so that its
+        transcripts can be made again.
+
+        Args:
+            reference: captions downloaded with the audio, to measure the transcript by.
+        """
+        with self.postgres.transaction() as connection:
+            media = locked_media(connection, id)
+            row = claimed_row(connection, id, run_id)
+            change = _change(media, audio) if media is not None else None
+            connection.execute(
+                """
+                update ytcaption.media
+                set info = %(info)s, audio_key = %(key)s, audio_sha256 = %(sha256)s,
+                    audio_size_bytes = %(size_bytes)s, audio_duration_s = %(duration_s)s,
+                    audio_codec = %(codec)s, audio_container = %(container)s,
+                    audio_sample_rate_hz = %(sample_rate_hz)s, audio_channels = %(channels)s,
+                    audio_stored_at = now(), updated_at = now(),
+                    last_sha256 = %(sha256)s, last_duration_s = %(duration_s)s,
+                    change = coalesce(%(change)s, change),
+                    changed_at = case when %(change)s::text is null then changed_at else now() end
+                where id = %(media_id)s
+                """,
+                {
+                    **audio.__dict__,
+                    "change": change,
+                    "info": Jsonb(clean(info.to_dict())),
+                    "media_id": row["media_id"],
+                },
+            )
+            data = {
+                "kind": media["kind"] if media else None,
+                "sha256": audio.sha256,
+                "size_bytes": audio.size_bytes,
+                "duration_s": audio.duration_s,
+            }
+            add_event(connection, row, EventType.AUDIO_DOWNLOADED, data)
+            if reference is not None:
+                store_reference(connection, row["media_id"], reference)
+            elif change is not None:
+                delete_reference(connection, row["media_id"])
+            _end_download(connection, row)
+
+    @traced("postgres.captions_settled")
+    def captions_settled(
+        self,
+        id: str,
+        run_id: str,
+        choice: CaptionChoice,
+        track: CaptionTrack | None,
+        info: MediaInfo | None,
+    ) -> None:
+        """Store which captions of the source are used, until the transcript is stored.
+
+        Args:
+            track: the captions; None: there are none to use, and the audio is transcribed.
+            info: the source's description of the media, if nothing else is downloaded.
+        """
+        with self.postgres.transaction() as connection:
+            locked_media(connection, id)
+            row = claimed_row(connection, id, run_id)
+            store_captions(connection, id, choice, track)
+            if track is not None:
+                data = {"kind": choice.kind, "size_bytes": len(track.data)}
+                add_event(connection, row, EventType.CAPTIONS_DOWNLOADED, data)
+            if info is not None:
+                connection.execute(
+                    "update ytcaption.media set info = %s, updated_at = now() where id = %s",
+                    (Jsonb(clean(info.to_dict())), row["media_id"]),
+                )
+                _end_download(connection, row)
 
     @traced("postgres.transcript_stored")
     def transcript_stored(
@@ -158,13 +328,12 @@ class RunStore(RunDownloads):
         document_sha256: str,
         processing_s: float | None = None,
     ) -> None:
-        """The transcript's document is in the object store; its segments replace earlier ones.
+        """Record that the transcript's document is in the object store, and replace the stored
+        segments by its own.
 
         Args:
-            processing_s: what decoding and hearing the audio took; with its duration it is the RTF.
-
-        Raises:
-            ClaimLost: the transcription is no longer this run's.
+            processing_s: seconds spent on decoding and transcribing; divided by the audio's
+                duration it is the RTF.
         """
         segments = transcript.segments
         with self.postgres.transaction() as connection:
@@ -200,9 +369,9 @@ class RunStore(RunDownloads):
             )
             connection.execute("delete from ytcaption.segment where transcription_id = %s", (id,))
             forget_embeddings(connection, id)
-            forget_drafts(connection, id)
-            forget_checkpoint(connection, id)
-            forget_captions(connection, id)
+            delete_drafts(connection, id)
+            delete_checkpoint(connection, id)
+            delete_captions(connection, id)
             write_segments(connection, id, transcript.text_language, segments)
             stored = facts | document
             if processing_s is not None:
@@ -212,11 +381,7 @@ class RunStore(RunDownloads):
 
     @traced("postgres.complete")
     def complete(self, id: str, run_id: str) -> None:
-        """All is done.
-
-        Raises:
-            ClaimLost: the transcription is no longer this run's.
-        """
+        """Complete the transcription."""
         with self.postgres.transaction() as connection:
             row = claimed_row(connection, id, run_id)
             connection.execute(
@@ -228,6 +393,106 @@ class RunStore(RunDownloads):
                 """,
                 (id,),
             )
-            told = {"attempt": row["attempt"]}
-            add_event(connection, row, EventType.TRANSCRIPTION_COMPLETED, told)
+            data = {"attempt": row["attempt"]}
+            add_event(connection, row, EventType.TRANSCRIPTION_COMPLETED, data)
             notify(connection, PROGRESS_CHANNEL, id)
+
+    def release(self, id: str, run_id: str) -> TranscriptionStatus:
+        """Release the transcription after a run that succeeded without completing it, such as a run
+        of some of the assets: completed again if it was completed before, else queued for its next
+        attempt. Return the new status."""
+        with self.postgres.transaction() as connection:
+            row = claimed_row(connection, id, run_id)
+            if row["completed_at"] is not None:
+                finish_row(connection, row, TranscriptionStatus.COMPLETED)
+                status = TranscriptionStatus.COMPLETED
+                data: dict[str, str | int] = {"status": status.value}
+            else:
+                data = queue_again(connection, row, delay_s=0.0, same_series=False)
+                status = TranscriptionStatus.QUEUED
+            add_event(connection, row, EventType.RELEASED, {"attempt": row["attempt"]} | data)
+            return status
+
+    @traced("postgres.fail")
+    def fail(
+        self,
+        id: str,
+        run_id: str,
+        code: str,
+        message: str,
+        retryable: bool,
+        max_attempts: int,
+        retry_after_s: float | None = None,
+    ) -> TranscriptionStatus:
+        """Record the run's failure: the transcription is queued for its next attempt, 1, 3 and 7 s
+        after the first three, or failed. Return the new status.
+
+        A download that fails through the site's fault counts against the site. In the first hour
+        after the request, a failed probe of a failing site does not count as an attempt.
+
+        Args:
+            code, message, retry_after_s: of a YtcaptionError.
+            max_attempts: all attempts, the first one included.
+        """
+        with self.postgres.transaction() as connection:
+            row = claimed_row(connection, id, run_id)
+            if row["is_downloading"]:
+                record_download_end(connection, row["source_site"])
+            if row["is_downloading"] and code in BLAMED:
+                probe_in_s = record_failure(
+                    connection, row["source_site"], row["run_id"], code, retry_after_s, row["id"]
+                )
+                if probe_in_s is not None and _is_recent(connection, row):
+                    # A little later than the next probe, which others make if there are any.
+                    return try_later(connection, row, code, message, probe_in_s + OTHERS_FIRST_S)
+            return fail_attempt(
+                connection, row, code, message, retryable, max_attempts, retry_after_s
+            )
+
+
+def _refusal(
+    connection: Connection[DictRow], row: DictRow, site: str, per_site: int, pacing: Pacing
+) -> SourcePaused | None:
+    """Return why the site must not be used now, or None if it may be."""
+    lock_site(connection, site)
+    proxies_until = all_cooling_until(connection, pacing.proxies)
+    if proxies_until is not None:
+        refusal = SourcePaused("No proxy of this installation works. It waits until one is tried.")
+        refusal.retry_after_s = seconds_until(proxies_until, moment(connection))
+        return refusal
+    if row["priority"] == "bulk":
+        refusal = why_bulk_waits(connection, row, site, pacing)
+        if refusal is not None:
+            return refusal
+    return admit(connection, row, site, per_site)
+
+
+def _change(media: DictRow, audio: StoredAudio) -> str | None:
+    """Return how the audio differs from the last one, or None. Checksums are compared for direct
+    files only: a site may encode the same recording differently each time."""
+    is_file = media["kind"] == "direct"
+    before = AudioFacts(media["last_duration_s"], sha256=media["last_sha256"] if is_file else None)
+    return changed(before, AudioFacts(audio.duration_s, sha256=audio.sha256 if is_file else None))
+
+
+def _end_download(connection: Connection[DictRow], row: DictRow) -> None:
+    """Record that the site's part is done, and free its download slot."""
+    connection.execute(
+        "update ytcaption.transcription set heartbeat_at = now(), updated_at = now(), "
+        "source_site = null, is_downloading = false where id = %s",
+        (row["id"],),
+    )
+    notify(connection, PROGRESS_CHANNEL, row["id"])
+    if row["is_downloading"]:
+        record_success(connection, row["source_site"], row["run_id"])
+        record_download_end(connection, row["source_site"])
+        notify(connection, WORK_CHANNEL, "")  # the site has a free slot
+
+
+def _is_recent(connection: Connection[DictRow], row: DictRow) -> bool:
+    """Whether the transcription was queued within the last `FREE_PROBES_S`."""
+    answer = connection.execute(
+        "select now() - %s < make_interval(secs => %s) as is_recent",
+        (row["queued_at"], FREE_PROBES_S),
+    ).fetchone()
+    return answer is not None and answer["is_recent"]

@@ -1,4 +1,4 @@
-"""Transitions of one transcription's row, inside the caller's transaction, each with its event."""
+"""State changes of one transcription's row, each with its event, in the caller's transaction."""
 
 import random
 from typing import LiteralString
@@ -25,25 +25,31 @@ REQUEUE: LiteralString = """
     progress_done = null, progress_total = null, error_code = null, error_message = null,
     worked_s = 0, updated_at = now()
 """
-"""SQL: what an update sets that puts a transcription at rest into the queue, for a new series."""
+"""SQL: assignments that queue a finished transcription, with a new series of attempts."""
 
 NO_AUDIO: LiteralString = """
     audio_key = null, audio_sha256 = null, audio_size_bytes = null, audio_duration_s = null,
     audio_codec = null, audio_container = null, audio_sample_rate_hz = null, audio_channels = null,
     audio_stored_at = null
 """
-"""SQL: what an update sets that forgets a media's audio."""
+"""SQL: assignments that remove a media's audio from its row."""
 
 _JITTER = 0.25
-_LONGEST_DELAY_S = 300.0
-_LONGEST_MESSAGE = 1_000
+"""Maximum random addition to a retry delay, as a share of it."""
+
+_MAX_DELAY_S = 300.0
+_MAX_MESSAGE_CHARS = 1_000
 
 
 def retry_delay_s(try_number: int, retry_after_s: float | None = None) -> float:
-    """Seconds from the failure of a try, counted from 1, to the next: 1, 3, 7, ... and up to a
-    quarter more, so that what failed together does not come back together; and no sooner than the
-    source wants."""
-    delay_s = min(2.0**try_number - 1.0, _LONGEST_DELAY_S)
+    """Return the seconds from a failure to the next attempt: 1, 3, 7, ... and up to a quarter more,
+    so that what failed together is not retried together.
+
+    Args:
+        try_number: the failed attempt of this series, from 1.
+        retry_after_s: minimum delay the source demands.
+    """
+    delay_s = min(2.0**try_number - 1.0, _MAX_DELAY_S)
     jitter_s = delay_s * random.uniform(0.0, _JITTER)  # noqa: S311 - no secret
     return max(delay_s, retry_after_s or 0.0) + jitter_s
 
@@ -52,7 +58,7 @@ VISIBLE: LiteralString = (
     "select * from ytcaption.transcription where id = %(id)s "  # noqa: S608
     f"and {is_visible_to_owner('%(id)s')} and not {is_erased('%(id)s')}"
 )
-"""SQL: the row of an id that an owner may see; takes `id` and `owner`."""
+"""SQL: the row of an id if an owner may see it. Parameters: `id`, `owner`."""
 
 VERSIONS: LiteralString = f"""
 select *, count(*) over () as versions,
@@ -61,12 +67,12 @@ from ytcaption.transcription t
 where media_id = %(media_id)s and {is_visible_to_owner("t.id")} and not {is_erased("t.id")}
 order by status = 'completed' desc, completed_at desc nulls last, id limit 1
 """  # noqa: S608
-"""SQL: of a media's transcriptions that an owner may see, the newest completed one, or any where
-none is, and how many there are; takes `media_id` and `owner`."""
+"""SQL: the latest completed transcription of a media that an owner may see, or any of them if none
+is completed, and how many there are. Parameters: `media_id`, `owner`."""
 
 
 def locked_row(connection: Connection[DictRow], id: str) -> DictRow:
-    """The row, held until the transaction ends.
+    """Return the row, locked until the transaction ends.
 
     Raises:
         TranscriptionNotFound: no such id.
@@ -80,10 +86,10 @@ def locked_row(connection: Connection[DictRow], id: str) -> DictRow:
 
 
 def claimed_row(connection: Connection[DictRow], id: str, run_id: str) -> DictRow:
-    """The row, held until the transaction ends, if it is this run's.
+    """Return the row, locked until the transaction ends, if this run holds it.
 
     Raises:
-        ClaimLost: it is not.
+        ClaimLost: it does not.
     """
     row = connection.execute(
         "select * from ytcaption.transcription "
@@ -96,8 +102,8 @@ def claimed_row(connection: Connection[DictRow], id: str, run_id: str) -> DictRo
 
 
 def locked_media(connection: Connection[DictRow], id: str) -> DictRow | None:
-    """The row of a transcription's media, held until the transaction ends: before the
-    transcription's own, as everywhere."""
+    """Return the row of a transcription's media, locked until the transaction ends. Lock it before
+    the transcription's own row: this order is used everywhere."""
     return connection.execute(
         "select * from ytcaption.media where id = "
         "(select media_id from ytcaption.transcription where id = %s) for update",
@@ -106,23 +112,23 @@ def locked_media(connection: Connection[DictRow], id: str) -> DictRow | None:
 
 
 def not_found(id: str) -> TranscriptionNotFound:
-    """The error for an id that is not there."""
+    """Return the error for an id that does not exist."""
     return TranscriptionNotFound(f"There is no transcription {id[:120]}.")
 
 
 def absent(connection: Connection[DictRow], id: str) -> YtcaptionError:
-    """Why there is no row: TranscriptionErased where it was there once, else not found."""
+    """Return why there is no row: TranscriptionErased if it existed, else TranscriptionNotFound."""
     row = connection.execute(f"select {is_erased('%s')} as erased", (id,)).fetchone()
     return erased_error() if row and row["erased"] else not_found(id)
 
 
 def erased_error() -> TranscriptionErased:
-    """The error for what was there once."""
-    return TranscriptionErased("This transcription was erased. Ask for it again to make it anew.")
+    """Return the error for an erased transcription."""
+    return TranscriptionErased("This transcription was erased. Request it again to make it again.")
 
 
 def claim_lost(id: str) -> ClaimLost:
-    """The error for a run that writes what is no longer its own."""
+    """Return the error for a write of a run that does not hold the transcription."""
     return ClaimLost(
         f"This run no longer holds {id}: it was canceled, or another run has taken over. "
         "Nothing was written."
@@ -138,26 +144,27 @@ def fail_attempt(
     max_attempts: int,
     retry_after_s: float | None = None,
 ) -> TranscriptionStatus:
-    """Queue the next try, or let it rest: failed, or completed where an earlier result stands.
+    """Queue the next attempt, or finish it: failed, or completed if an earlier result stands.
+    Return the new status.
 
     Args:
-        retry_after_s: the source wants to be asked no sooner.
+        retry_after_s: minimum delay the source demands.
     """
-    error = (code, clean(message)[:_LONGEST_MESSAGE])
+    error = (code, clean(message)[:_MAX_MESSAGE_CHARS])
     failed = {"attempt": row["attempt"], "code": code}
     try_number = row["attempt"] - row["series_start"] + 1
     if retryable and try_number < max_attempts:
         delay_s = retry_delay_s(try_number, retry_after_s)
         queued = queue_again(connection, row, delay_s=delay_s, same_series=True, error=error)
-        told = failed | queued | {"delay_s": round(delay_s, 3)}
-        add_event(connection, row, EventType.RETRIED, told)
+        data = failed | queued | {"delay_s": round(delay_s, 3)}
+        add_event(connection, row, EventType.RETRIED, data)
         return TranscriptionStatus.QUEUED
     status = TranscriptionStatus.FAILED
     if row["completed_at"] is not None:
         status = TranscriptionStatus.COMPLETED
-    rest(connection, row, status, error=error)
-    told = failed | {"status": status.value}
-    add_event(connection, row, EventType.TRANSCRIPTION_FAILED, told)
+    finish_row(connection, row, status, error=error)
+    data = failed | {"status": status.value}
+    add_event(connection, row, EventType.TRANSCRIPTION_FAILED, data)
     return status
 
 
@@ -169,10 +176,10 @@ def queue_again(
     same_series: bool,
     error: tuple[str, str] | None = None,
 ) -> dict[str, str | int]:
-    """Queue the next attempt, under a number that Dagster has not seen, `delay_s` from now.
+    """Queue the next attempt, under a number Dagster has not seen, for `delay_s` from now.
 
     Returns:
-        What the event of it says of the row.
+        The row's new state, for the data of an event.
     """
     start = row["series_start"] if same_series else row["attempt"] + 1
     return _queue(connection, row, start, delay_s, error)
@@ -181,24 +188,24 @@ def queue_again(
 def try_later(
     connection: Connection[DictRow], row: DictRow, code: str, message: str, delay_s: float
 ) -> TranscriptionStatus:
-    """Queue the next try, `delay_s` from now; the one that failed counts for nothing."""
-    error = (code, clean(message)[:_LONGEST_MESSAGE])
+    """Queue the next attempt for `delay_s` from now; the failed one does not count."""
+    error = (code, clean(message)[:_MAX_MESSAGE_CHARS])
     queued = _queue(connection, row, row["series_start"] + 1, delay_s, error)
-    told = {"attempt": row["attempt"], "code": code, "delay_s": round(delay_s, 3)} | queued
-    add_event(connection, row, EventType.RETRIED, told)
+    data = {"attempt": row["attempt"], "code": code, "delay_s": round(delay_s, 3)} | queued
+    add_event(connection, row, EventType.RETRIED, data)
     return TranscriptionStatus.QUEUED
 
 
 def give_back(connection: Connection[DictRow], row: DictRow, delay_s: float = 0.0) -> None:
-    """Queue what a run has claimed and not begun, for `delay_s` from now: the attempt counts for
-    nothing. Completed where an earlier result stands."""
-    told: dict[str, str | int] = {"attempt": row["attempt"]}
+    """Queue a transcription that a run has claimed and not begun, for `delay_s` from now; the
+    attempt does not count. Completed if an earlier result stands."""
+    data: dict[str, str | int] = {"attempt": row["attempt"]}
     if row["completed_at"] is not None:
-        rest(connection, row, TranscriptionStatus.COMPLETED)
-        told["status"] = TranscriptionStatus.COMPLETED.value
+        finish_row(connection, row, TranscriptionStatus.COMPLETED)
+        data["status"] = TranscriptionStatus.COMPLETED.value
     else:
-        told |= _queue(connection, row, row["series_start"] + 1, delay_s, None)
-    add_event(connection, row, EventType.GIVEN_BACK, told)
+        data |= _queue(connection, row, row["series_start"] + 1, delay_s, None)
+    add_event(connection, row, EventType.GIVEN_BACK, data)
 
 
 def _queue(
@@ -226,7 +233,7 @@ def _queue(
             "message": error[1] if error else None,
         },
     )
-    forget_drafts(connection, row["id"])
+    delete_drafts(connection, row["id"])
     notify(connection, WORK_CHANNEL, row["id"])
     notify(connection, PROGRESS_CHANNEL, row["id"])
     return {
@@ -236,13 +243,13 @@ def _queue(
     }
 
 
-def rest(
+def finish_row(
     connection: Connection[DictRow],
     row: DictRow,
     status: TranscriptionStatus,
     error: tuple[str, str] | None = None,
 ) -> None:
-    """Leave it in a final status. The run's id stays, to be looked up."""
+    """Set a final status. The id of the last run stays in the row."""
     connection.execute(
         """
         update ytcaption.transcription
@@ -253,22 +260,22 @@ def rest(
         """,
         (status.value, *(error or (None, None)), row["id"]),
     )
-    forget_drafts(connection, row["id"])
+    delete_drafts(connection, row["id"])
     notify(connection, PROGRESS_CHANNEL, row["id"])
     if row["is_downloading"]:
-        notify(connection, WORK_CHANNEL, "")  # its site has a place
+        notify(connection, WORK_CHANNEL, "")  # its site has a free slot
 
 
 def cancel_row(connection: Connection[DictRow], row: DictRow) -> None:
-    """Stop it: canceled, or completed where an earlier result still stands."""
-    done = row["completed_at"] is not None
-    status = TranscriptionStatus.COMPLETED if done else TranscriptionStatus.CANCELED
-    rest(connection, row, status)
+    """Cancel it; it is completed again if an earlier result stands."""
+    has_result = row["completed_at"] is not None
+    status = TranscriptionStatus.COMPLETED if has_result else TranscriptionStatus.CANCELED
+    finish_row(connection, row, status)
     notify(connection, ENDS_CHANNEL, "")
     data = {"attempt": row["attempt"], "status": status.value}
     add_event(connection, row, EventType.CANCELED, data)
 
 
-def forget_drafts(connection: Connection[DictRow], id: str) -> None:
-    """What was heard while decoding is void, or has become the text."""
+def delete_drafts(connection: Connection[DictRow], id: str) -> None:
+    """Delete the draft segments: they are invalid, or replaced by the transcript."""
     connection.execute("delete from ytcaption.draft_segment where transcription_id = %s", (id,))

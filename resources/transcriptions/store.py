@@ -1,9 +1,10 @@
-"""Requests for transcriptions: asking, waiting for work, canceling."""
+"""The queue of transcriptions: submit, list what is due, wait for work, cancel."""
 
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import dagster as dg
 from psycopg import Connection
 from psycopg.rows import DictRow
 
@@ -11,10 +12,14 @@ from resources.postgres.connection import Postgres, Role
 from resources.postgres.notify import WORK_CHANNEL
 from resources.telemetry.spans import traced
 from resources.transcriptions.fair_queue import ANY_NUMBER, due, next_due_in_s
-from resources.transcriptions.idempotency import IdempotencyKey, answered, claim_key, keep_answer
+from resources.transcriptions.idempotency import (
+    IdempotencyKey,
+    claim_key,
+    store_answer,
+    stored_answer,
+)
 from resources.transcriptions.intake import enqueue_requests
 from resources.transcriptions.quotas import within_limits
-from resources.transcriptions.reads import TranscriptionReads
 from resources.transcriptions.rows import (
     Callback,
     DueTranscription,
@@ -33,13 +38,14 @@ from ytcaption.domain.request import Priority, TranscriptionOptions, Transcripti
 from ytcaption.settings import Settings
 
 
-class RequestStore(TranscriptionReads):
-    """Requests and the queue; what is read is in TranscriptionReads, what runs write in RunStore
-    and RunOutcomes."""
+class RequestStore(dg.ConfigurableResource):
+    """Requests and the queue. `reads` and `listing` read transcriptions; `RunStore` is for runs."""
+
+    postgres: Postgres
 
     @classmethod
     def from_settings(cls, settings: Settings, role: Role = "dagster") -> "RequestStore":
-        """With the rights of one part; otherwise the environment's settings are taken."""
+        """Return a store that connects with the rights of one role."""
         return cls(postgres=Postgres.from_settings(settings, role))
 
     @traced("postgres.submit")
@@ -52,33 +58,33 @@ class RequestStore(TranscriptionReads):
         force: bool = False,
         metadata: Mapping[str, Any] | None = None,
         callback: Callback | None = None,
-        keep: bool = False,
+        pinned: bool = False,
         owner: str = LOCAL_OWNER,
         traceparent: str | None = None,
         idempotency: IdempotencyKey | None = None,
         limits: Limits | None = None,
     ) -> Submission:
-        """Ask for a transcription. What is queued, running or completed is shared; what failed or
-        was canceled is queued again; with `force`, what is completed, too.
+        """Request a transcription. One that is queued, running or completed is shared; one that
+        failed or was canceled is queued again; with `force`, a completed one, too.
 
         Args:
-            force: download and transcribe anew. An upload's audio stays, since nobody can fetch it.
-            metadata: the asker's own JSON, kept with the request.
-            callback: where the asker is told of the end.
-            keep: no age takes it away.
-            owner: whose request it is, as `Caller.owner` says.
-            traceparent: W3C trace context, for the run that this request queues.
-            idempotency: the same again gives the first answer and adds nothing.
-            limits: of the owner; None: none.
+            force: download and transcribe again. An upload's audio is kept: it has no other source.
+            metadata: JSON of the requester, stored with the request.
+            callback: URL that is notified when the transcription ends.
+            pinned: exempt it from retention.
+            owner: who requests it (`Caller.owner`).
+            traceparent: W3C trace context for the run that this request queues.
+            idempotency: a repeated key returns the first answer and adds nothing.
+            limits: quotas of the owner; None: no limits.
 
         Raises:
             TranscriptionBusy: forced while a run works on it.
-            OptionsMismatch: the id is there with other options.
-            IdempotencyMismatch: the key came with another body.
-            QuotaExceeded: the owner has as much as the limits allow.
-            DatabaseUnavailable: nothing was asked; ask again.
+            OptionsMismatch: the id exists with other options.
+            IdempotencyMismatch: the key was used with another body.
+            QuotaExceeded: the owner has reached a limit.
+            DatabaseUnavailable: nothing was stored; try again.
         """
-        request = TranscriptionRequest(source, options, priority, force, metadata, callback, keep)
+        request = TranscriptionRequest(source, options, priority, force, metadata, callback, pinned)
         with self.postgres.transaction() as connection:
             [answer] = _submit(connection, [request], owner, traceparent, idempotency, limits)
             if isinstance(answer, YtcaptionError):
@@ -96,41 +102,42 @@ class RequestStore(TranscriptionReads):
         idempotency: IdempotencyKey | None = None,
         limits: Limits | None = None,
     ) -> list[Submission | Refusal]:
-        """Ask for many in one transaction, each answered for itself, in their order.
+        """Submit many requests in one transaction. Return one answer each, in their order.
 
         Args:
-            requests: a refusal stands for what was refused before; it is answered as it is.
-            limits: of the owner; what goes beyond them is refused, the first ones not.
+            requests: a Refusal stands for a request that was refused earlier, and is returned.
+            limits: quotas of the owner; the requests beyond them are refused, the first ones not.
 
         Raises:
-            IdempotencyMismatch: the key came with other requests.
-            DatabaseUnavailable: nothing was asked; ask again.
+            IdempotencyMismatch: the key was used with other requests.
+            DatabaseUnavailable: nothing was stored; try again.
         """
         with self.postgres.transaction() as connection:
             answers = _submit(connection, requests, owner, traceparent, idempotency, limits)
         return [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
 
-    def answered(
+    def stored_answer(
         self, owner: str, idempotency: IdempotencyKey
     ) -> list[Submission | Refusal] | None:
-        """What was answered to this Idempotency-Key within 24 hours; None where it is new.
+        """Return the answer given to this Idempotency-Key within 24 hours; None if it is new.
 
         Raises:
-            IdempotencyMismatch: it came with another body.
-            TranscriptionErased: what it asked for was erased since.
+            IdempotencyMismatch: the key was used with another body.
+            TranscriptionErased: the transcription it requested was erased since.
         """
         with self.postgres.transaction() as connection:
-            return answered(connection, owner, idempotency)
+            return stored_answer(connection, owner, idempotency)
 
     def due(
         self, limit: int, per_site: int = ANY_NUMBER, pacing: Pacing = UNPACED
     ) -> list[DueTranscription]:
-        """What a run can be started for now, in order, as `turns.due`."""
+        """Return the transcriptions a run can be started for now, in order (`fair_queue.due`)."""
         with self.postgres.transaction() as connection:
             return due(connection, limit, per_site, pacing)
 
     def next_due_in_s(self, per_site: int = ANY_NUMBER, pacing: Pacing = UNPACED) -> float | None:
-        """Seconds until something is due, 0 if it is; None where nothing will be by itself."""
+        """Return the seconds until a transcription is due, 0 if one is; None where none will be
+        without a further event."""
         with self.postgres.transaction() as connection:
             return next_due_in_s(connection, per_site, pacing=pacing)
 
@@ -141,19 +148,19 @@ class RequestStore(TranscriptionReads):
         known: Sequence[str] = (),
         pacing: Pacing = UNPACED,
     ) -> bool:
-        """Wait until something is due; whether it is. Wakes on a NOTIFY, and at a retry's time or
-        when a site has rested.
+        """Wait until a transcription is due; return whether one is. Wakes up on a NOTIFY, at the
+        time of a retry, and when a site's pause ends.
 
         Args:
             per_site, pacing: as `due`.
-            known: run keys of what is not waited for.
+            known: run keys of transcriptions not to wait for.
 
         Raises:
             DatabaseUnavailable: the connection was lost while waiting.
         """
         deadline = time.monotonic() + timeout_s
         with self.postgres.own_connection() as connection:
-            # Listen first, then look: what is committed in between is seen by the one or the other.
+            # Listen before the first query: a commit in between is then seen by one of the two.
             connection.execute(f"listen {WORK_CHANNEL}")
             while True:
                 due_in_s = next_due_in_s(connection, per_site, known, pacing)
@@ -167,8 +174,8 @@ class RequestStore(TranscriptionReads):
                     pass
 
     def cancel(self, id: str) -> TranscriptionRow:
-        """Stop what is queued or running; what is at rest stays as it is. The row names the run
-        that is to be ended; all that it still writes is refused.
+        """Cancel the transcription if it is queued or running. Return its row, which names the run
+        to end; whatever that run still writes is refused.
 
         Raises:
             TranscriptionNotFound: no such id.
@@ -194,10 +201,10 @@ def _submit(
             return earlier
     if limits is not None:
         requests = within_limits(connection, requests, owner, limits)
-    asked = [it for it in requests if isinstance(it, TranscriptionRequest)]
-    taken = iter(enqueue_requests(connection, asked, owner, traceparent) if asked else ())
-    answers = [next(taken) if isinstance(it, TranscriptionRequest) else it for it in requests]
+    accepted = [it for it in requests if isinstance(it, TranscriptionRequest)]
+    results = iter(enqueue_requests(connection, accepted, owner, traceparent) if accepted else ())
+    answers = [next(results) if isinstance(it, TranscriptionRequest) else it for it in requests]
     if idempotency is not None:
-        kept = [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
-        keep_answer(connection, owner, idempotency, kept)
+        stored = [Refusal.of(it) if isinstance(it, YtcaptionError) else it for it in answers]
+        store_answer(connection, owner, idempotency, stored)
     return answers

@@ -1,7 +1,7 @@
-"""How long may be worked on a transcription, by Postgres' clock alone.
+"""Time limits of transcriptions, by Postgres' clock alone.
 
-A run's time counts while it works: from its claim to the end of each asset. It does not while the
-transcription is in the queue, for its turn or for a site, nor while its run waits for a slot.
+Time counts while a run works: from its claim to the end of each asset. It does not count while the
+transcription is queued, nor while its run waits for a slot.
 """
 
 from typing import LiteralString, NamedTuple
@@ -23,15 +23,15 @@ _LEFT_S: LiteralString = """(
         case when stage = 'transcription' then %(transcription_s)s::float8 end
     ) - extract(epoch from now() - working_since)
 )::float8"""
-"""SQL: seconds that a run still has; null while it waits for a slot."""
+"""SQL: seconds a run has left; null while it waits for a slot."""
 
 
 class TimeLimits(NamedTuple):
-    """What is allowed, in seconds.
+    """Time limits in seconds.
 
     Attributes:
-        transcription_s: for the asset `transcription`, each attempt.
-        job_s: for all assets, in all attempts since it was asked for.
+        transcription_s: of the asset `transcription`, per attempt.
+        job_s: of all assets in all attempts since the request.
     """
 
     transcription_s: float
@@ -39,17 +39,18 @@ class TimeLimits(NamedTuple):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "TimeLimits":
-        """Of an installation."""
+        """Return the limits of an installation."""
         return cls(settings.transcription_timeout_s, settings.job_timeout_s)
 
 
 def fail_overdue(
     connection: Connection[DictRow], limits: TimeLimits, run_id: str | None = None
 ) -> list[LostRun]:
-    """Fail, for good, what is worked on for too long; what their runs still write is refused.
+    """Fail, without a retry, the transcriptions that are past a limit; further writes of their runs
+    are refused. Return those runs.
 
     Args:
-        run_id: of the one run that is looked at; None: all.
+        run_id: the only run to check; None: all runs.
     """
     rows = connection.execute(
         f"""
@@ -67,7 +68,7 @@ def fail_overdue(
 
 
 def next_overdue_in_s(connection: Connection[DictRow], limits: TimeLimits) -> float | None:
-    """Seconds until the next run is at its limit; None where none works."""
+    """Return the seconds until the next run reaches a limit; None if none works."""
     row = connection.execute(
         f"select min({_LEFT_S}) as left_s from ytcaption.transcription "  # noqa: S608
         "where working_since is not null",

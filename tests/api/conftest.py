@@ -20,6 +20,7 @@ from api.app import create_app
 from api.http.uvicorn_protocol import BoundedHeads
 from resources.object_store.store import ObjectStore, document_key
 from resources.postgres.urls import database_urls
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.keys import Keys
 from tests.support.transcripts import SPOKEN, transcript_of
@@ -119,6 +120,7 @@ class World:
 
     def __init__(self, request_store: RequestStore, object_store: ObjectStore) -> None:
         self.request_store = request_store
+        self.run_store = RunStore(postgres=request_store.postgres)
         self.object_store = object_store
 
     def queued(self, media_id: str = "youtube-dQw4w9WgXcQ", title: str | None = None) -> str:
@@ -133,13 +135,13 @@ class World:
     def running(self, **values: str) -> str:
         """An id that a run works on."""
         id = self.queued(**values)
-        self.request_store.claim(id, RUN_ID)
+        self.run_store.claim(id, RUN_ID)
         return id
 
     def failed(self, code: str = "media_private", message: str = "The video is private.") -> str:
         """An id that nobody tries again."""
         id = self.running()
-        self.request_store.fail(id, RUN_ID, code, message, retryable=False, max_attempts=4)
+        self.run_store.fail(id, RUN_ID, code, message, retryable=False, max_attempts=4)
         return id
 
     def completed(self, *, title: str | None = "Ask not", spoken: tuple[str, ...] = SPOKEN) -> str:
@@ -148,10 +150,8 @@ class World:
         self.describe(id, title=title)
         transcript = transcript_of(id, spoken)
         written = self.object_store.write_bytes(document_key(id), transcript.to_json())
-        self.request_store.transcript_stored(
-            id, RUN_ID, transcript, document_key(id), written.sha256
-        )
-        self.request_store.complete(id, RUN_ID)
+        self.run_store.transcript_stored(id, RUN_ID, transcript, document_key(id), written.sha256)
+        self.run_store.complete(id, RUN_ID)
         return id
 
     def describe(self, id: str, *, title: str | None, stated_s: float | None = 11.0) -> None:
@@ -160,7 +160,7 @@ class World:
             AUDIO_KEY, AUDIO_SHA256, len(AUDIO), 11.0, "opus", "matroska,webm", 48_000, 2
         )
         info = MediaInfo(title=title, channel="JFK Library", duration_s=stated_s)
-        self.request_store.audio_stored(id, RUN_ID, info, audio)
+        self.run_store.audio_stored(id, RUN_ID, info, audio)
 
 
 @pytest.fixture

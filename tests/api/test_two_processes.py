@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, World
 from tests.support.servers.live_api import (
@@ -81,7 +82,9 @@ def test_one_key_at_both_is_one_request(both: tuple[str, str], request_store: Re
 
     assert len({answer["request_id"] for answer in answers}) == 1
     created = [
-        event for event in request_store.events(answers[0]["id"]) if event.event_type == "Requested"
+        event
+        for event in transcription_events(request_store.postgres, answers[0]["id"])
+        if event.event_type == "Requested"
     ]
     assert len(created) == 1
 
@@ -91,7 +94,7 @@ def test_events_come_from_either(both: tuple[str, str], world: World) -> None:
     url = "https://www.youtube.com/watch?v=aaaaaaaaaaa"
     id = httpx.post(both[0] + ROUTE, json={"url": url}, timeout=30).json()["id"]
     first = Reader(both[1], id).until(lambda reader: reader.told)
-    world.request_store.claim(id, RUN_ID)
+    world.run_store.claim(id, RUN_ID)
     world.describe(id, title="Two")
     hearing = Hearing(world, id)
     hearing.draft(0, 3)

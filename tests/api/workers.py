@@ -51,7 +51,7 @@ class Scripted:
     def complete(self, id: str, _attempt: int) -> None:
         """Hears all of it, the first half as a draft."""
         self.ids.append(id)
-        self._world.request_store.claim(id, RUN_ID)
+        self._world.run_store.claim(id, RUN_ID)
         hearing = Hearing(self._world, id)
         hearing.transcript = transcript_of(id, self._texts, **self._values)
         hearing.draft(0, len(self._texts) // 2)

@@ -151,7 +151,7 @@ def lake_and_postgres_agree(facts: Facts) -> list[str]:
     completed = {id for id, row in facts.rows.items() if row["status"] == "completed"}
 
     objects = ObjectStore.from_settings(facts.settings)
-    find = partial(stored_document, store, objects)
+    find = partial(stored_document, store.postgres, objects)
     report = TranscriptCatalog.from_settings(facts.settings).verify(lambda: completed, find)
     wrong = [f"the lake's file {path} is damaged" for path in report.damaged_files]
     wrong += [f"{id} is not in the lake as its document says" for id in report.different]

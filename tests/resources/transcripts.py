@@ -1,5 +1,6 @@
 """A small transcript, and a transcription brought to its end."""
 
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.transcripts import transcript_of
 from ytcaption.domain.media.media import Chapter, MediaInfo, MediaSource, StoredAudio
@@ -42,9 +43,11 @@ def completed(
 ) -> str:
     """Submit it and run it to its end; the id."""
     row = store.submit(source, options).transcription
-    store.claim(row.id, run_id, row.attempt)
-    store.audio_stored(row.id, run_id, info, AUDIO)
+    RunStore(postgres=store.postgres).claim(row.id, run_id, row.attempt)
+    RunStore(postgres=store.postgres).audio_stored(row.id, run_id, info, AUDIO)
     transcript = make_transcript(row.id)
-    store.transcript_stored(row.id, run_id, transcript, f"transcripts/{row.id}.json", "ef" * 32)
-    store.complete(row.id, run_id)
+    RunStore(postgres=store.postgres).transcript_stored(
+        row.id, run_id, transcript, f"transcripts/{row.id}.json", "ef" * 32
+    )
+    RunStore(postgres=store.postgres).complete(row.id, run_id)
     return row.id

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from api.uploads.form import MAX_FIELD_BYTES
 from api.uploads.stream import MAX_TITLE_LENGTH, title_of
 from resources.object_store.store import ObjectStore, upload_key
+from resources.transcriptions.reads import get_media
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import Start
 from tests.api.uploads.bodies import (
@@ -28,6 +29,7 @@ from tests.api.uploads.bodies import (
     nothing_is_left,
 )
 from tests.support.media_files import write_media
+from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import DATA
 from tests.ytcaption_assets.assets.conftest import Graph
 from ytcaption.settings import Settings
@@ -93,7 +95,7 @@ def test_what_cannot_be_heard_is_refused(
         assert (answer.status_code, answer.json()["code"]) == (422, code)
         assert "/" not in answer.json()["detail"]
     assert nothing_is_left(settings, object_store)
-    assert request_store.list_recent() == []
+    assert recent_transcriptions(request_store.postgres) == []
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ def test_a_file_name_is_a_title_and_no_path(
     assert answer.status_code == 202, answer.text
     media_id = media_of(answer.json()["id"])
     assert list(object_store.list()) == [upload_key(media_id)]
-    assert request_store.media(media_id).title == title
+    assert get_media(request_store.postgres, media_id).title == title
 
 
 @given(st.text(max_size=300))

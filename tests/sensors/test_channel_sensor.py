@@ -1,4 +1,4 @@
-"""Channels that are due -> partitions and runs; late and lost ones are said."""
+"""Due channels get partitions and runs; late and lost ones are reported."""
 
 import time
 from collections.abc import Iterator
@@ -15,12 +15,11 @@ from resources.channels.runs import ChannelRuns
 from resources.channels.store import ChannelStore
 from resources.orchestration.partitions import channel_partitions
 from resources.orchestration.pauses import pause, resume
-from resources.orchestration.runs import RUN_KEY_TAG
-from resources.orchestration.tags import CHANNEL_TAG
+from resources.orchestration.tags import CHANNEL_TAG, RUN_KEY_TAG
 from resources.postgres.connection import Postgres
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
-from sensors import channel_sensor as module
-from sensors import transcription_sensor as transcriptions
+from sensors import due_runs
 from sensors.channel_freshness_check import NAME
 from sensors.channel_sensor import channel_sensor
 from sensors.run_end_sensor import end_runs
@@ -35,8 +34,7 @@ PARTITIONS = cast(str, channel_partitions.name)
 
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setattr(module, "WAIT_S", 0.2)
-    monkeypatch.setattr(transcriptions, "WAIT_S", 0.2)
+    monkeypatch.setattr(due_runs, "WAIT_S", 0.2)
     with dg.instance_for_test() as found:
         yield found
 
@@ -49,7 +47,7 @@ def store(settings: Settings) -> ChannelStore:
 
 @pytest.fixture
 def runs(postgres: Postgres) -> ChannelRuns:
-    """With a run's rights."""
+    """With the rights of a run."""
     return ChannelRuns(postgres=postgres)
 
 
@@ -72,7 +70,7 @@ def requested(result: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
 def made_run(
     instance: dg.DagsterInstance, settings: Settings, request: dg.RunRequest
 ) -> dg.DagsterRun:
-    """The run that Dagster's daemon would make of a request."""
+    """The run that Dagster's daemon would start for a request."""
     job = build_definitions(settings).resolve_job_def("list_channel")
     tags = {**request.tags, RUN_KEY_TAG: request.run_key or ""}
     return instance.create_run_for_job(
@@ -80,8 +78,8 @@ def made_run(
     )
 
 
-def test_each_channel_that_is_due_becomes_a_partition_and_a_run(instance, runs, store, settings):
-    """Once a moment; partitions of channels that are gone go."""
+def test_each_due_channel_gets_a_partition_and_a_run(instance, runs, store, settings):
+    """Once per due time; partitions of deleted channels are deleted."""
     ids = sorted(store.create(source(name), plan())[0].id for name in ("a", "b"))
     instance.add_dynamic_partitions(PARTITIONS, ["gone"])
     result = tick(instance, runs)
@@ -98,7 +96,7 @@ def test_each_channel_that_is_due_becomes_a_partition_and_a_run(instance, runs, 
     assert isinstance(tick(instance, runs), dg.SkipReason)
 
 
-def test_no_more_runs_than_places_wait_in_dagster(instance, runs, store, settings):
+def test_dagsters_queue_is_bounded(instance, runs, store, settings):
     """The rest waits in Postgres."""
     for number in range(7):
         store.create(source(f"c{number}"), plan())
@@ -106,7 +104,7 @@ def test_no_more_runs_than_places_wait_in_dagster(instance, runs, store, setting
 
 
 def test_paused_intake_lists_no_channel(instance, runs, store):
-    """It would ask for what it finds."""
+    """Listing would request transcriptions."""
     store.create(source(), plan())
     pause(store.postgres, "intake", "", "local")
     assert isinstance(tick(instance, runs), dg.SkipReason)
@@ -115,8 +113,8 @@ def test_paused_intake_lists_no_channel(instance, runs, store):
 
 
 def test_a_tick_wakes_up_for_a_new_channel(instance, runs, store, monkeypatch):
-    """Within a moment, not at the next tick."""
-    monkeypatch.setattr(module, "WAIT_S", 20.0)
+    """At once, not at the next tick."""
+    monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     with ThreadPoolExecutor(1) as pool:
         ticking = pool.submit(tick, instance, runs)
         deadline = time.monotonic() + 15.0
@@ -128,7 +126,7 @@ def test_a_tick_wakes_up_for_a_new_channel(instance, runs, store, monkeypatch):
 
 
 def test_a_run_that_ended_before_it_claimed_is_followed_by_another(instance, runs, store, settings):
-    """A moment later: its run key is used up."""
+    """With another due time: its run key is used up."""
     id = store.create(source(), plan())[0].id
     [request] = requested(tick(instance, runs))
     instance.report_run_failed(made_run(instance, settings, request), "It did not start.")
@@ -140,7 +138,7 @@ def test_a_run_that_ended_before_it_claimed_is_followed_by_another(instance, run
 
 
 def test_a_silent_run_loses_its_channel(instance, runs, store, settings, postgres):
-    """And its slots; the run is said to have failed."""
+    """And its slots; the run is reported as failed."""
     id = store.create(source(), plan())[0].id
     [request] = requested(tick(instance, runs))
     run = made_run(instance, settings, request)
@@ -156,7 +154,7 @@ def test_a_silent_run_loses_its_channel(instance, runs, store, settings, postgre
     assert ended.status is dg.DagsterRunStatus.FAILURE
 
 
-def test_late_channels_are_said_when_that_changes(instance, runs, store, postgres):
+def test_late_channels_are_reported_when_they_change(instance, runs, store, postgres):
     """As an evaluation of the asset's check, which the UI shows, without a run."""
     id = store.create(source(), plan())[0].id
     store.pause(id)
@@ -188,8 +186,8 @@ def test_late_channels_are_said_when_that_changes(instance, runs, store, postgre
 
 
 @pytest.mark.parametrize("end", ["failed", "canceled", "succeeded"])
-def test_what_a_run_leaves_is_settled(instance, runs, store, settings, request_store, end):
-    """A run that ended from outside frees its channel, and no transcription is looked for."""
+def test_the_channel_of_an_ended_run_is_freed(instance, runs, store, settings, request_store, end):
+    """A run that was ended from outside frees its channel; no transcription is searched for."""
     id = store.create(source(), plan())[0].id
     [request] = requested(tick(instance, runs))
     run = made_run(instance, settings, request)
@@ -205,7 +203,10 @@ def test_what_a_run_leaves_is_settled(instance, runs, store, settings, request_s
         dagster_event=event,
         dagster_instance=instance,
         dagster_run=run,
-        resources={"request_store": request_store},
+        resources={
+            "postgres": request_store.postgres,
+            "run_store": RunStore(postgres=request_store.postgres),
+        },
     )
     with context:
         sensor(context)
@@ -214,10 +215,10 @@ def test_what_a_run_leaves_is_settled(instance, runs, store, settings, request_s
     assert row.error_code == code
 
 
-def test_runs_of_channels_are_not_taken_for_runs_of_transcriptions(
+def test_listing_runs_are_not_treated_as_transcription_runs(
     instance, runs, store, settings, request_store: RequestStore
 ):
-    """Who ends runs that have no transcription leaves them alone."""
+    """The sensor that ends runs without a transcription does not touch them."""
     store.create(source(), plan())
     run = made_run(instance, settings, requested(tick(instance, runs))[0])
     started = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
@@ -225,14 +226,14 @@ def test_runs_of_channels_are_not_taken_for_runs_of_transcriptions(
     found = instance.get_run_by_id(run.run_id)
     assert found is not None
     assert found.status is dg.DagsterRunStatus.STARTED
-    ended, _ = end_runs(instance, request_store, {run.run_id: 0.0}, 1e9)
+    ended, _ = end_runs(instance, request_store.postgres, {run.run_id: 0.0}, 1e9)
     assert ended == 0
 
 
-def test_five_hundred_bulk_items_do_not_hold_up_a_person(
+def test_five_hundred_bulk_items_do_not_delay_a_person(
     instance, runs, store, postgres, request_store: RequestStore
 ):
-    """Who asks now is next, and the items' runs carry their channel."""
+    """An interactive request is next, and runs of items carry their channel."""
     id = store.create(source(), plan())[0].id
     intake = ChannelIntake(postgres=postgres)
     runs.claim(id, "run")
@@ -241,7 +242,10 @@ def test_five_hundred_bulk_items_do_not_hold_up_a_person(
     person = request_store.submit(
         page([999]).items[0].source, plan().options, owner="key:person"
     ).transcription.id
-    context = dg.build_sensor_context(instance=instance, resources={"request_store": request_store})
+    context = dg.build_sensor_context(
+        instance=instance,
+        resources={"request_store": request_store, "postgres": request_store.postgres},
+    )
     with context:
         result = transcription_sensor(context)
     assert isinstance(result, dg.SensorResult)

@@ -1,4 +1,4 @@
-"""What waits for search by meaning -> few runs of many transcripts, after all else."""
+"""Waiting transcripts are embedded in few runs, after all other work."""
 
 import time
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from ytcaption.settings import Settings
 
 
 class Toy(ToyEmbedder):
-    """It gives no numbers for one text, and can be away."""
+    """Fails for one text, and can be unavailable."""
 
     is_away = False
 
@@ -40,7 +40,8 @@ class Toy(ToyEmbedder):
 
 @pytest.fixture
 def toy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Toy:
-    """The model of the settings, for the sensor and its runs. What is completed is settled."""
+    """The model of the settings, for the sensor and its runs; completed transcripts count as
+    settled."""
     monkeypatch.setenv("YTCAPTION_EMBEDDING_MODEL", TOY.name)
     monkeypatch.setattr(module, "SETTLED_S", 0.0)
     toy = Toy(TOPICS)
@@ -61,8 +62,8 @@ def store(settings: Settings) -> RequestStore:
 
 
 def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.RunRequest | str:
-    """The run it asks for, or why it asks for none."""
-    context = dg.build_sensor_context(instance=instance, resources={"request_store": store})
+    """Return the run it requests, or why it requests none."""
+    context = dg.build_sensor_context(instance=instance, resources={"postgres": store.postgres})
     with context:
         found = embedding_sensor(context)
     assert isinstance(found, dg.RunRequest | dg.SkipReason)
@@ -70,9 +71,9 @@ def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.RunRequest | s
 
 
 def run(instance: dg.DagsterInstance, store: RequestStore) -> dg.ExecuteInProcessResult:
-    """What the daemon makes of a request."""
+    """Run what the daemon would start for a request."""
     return embed_job.execute_in_process(
-        instance=instance, resources={"request_store": store}, raise_on_error=False
+        instance=instance, resources={"postgres": store.postgres}, raise_on_error=False
     )
 
 
@@ -85,8 +86,8 @@ def counts(store: RequestStore) -> EmbeddingCounts | None:
     return EmbeddingStore(store.postgres).counts(TOY.name)
 
 
-def test_all_that_waits_is_embedded_in_one_run(instance, store, request_store) -> None:
-    """Behind every transcription in Dagster's queue; then there is nothing to do."""
+def test_all_waiting_ones_are_embedded_in_one_run(instance, store, request_store) -> None:
+    """After every transcription in Dagster's queue; then there is nothing to do."""
     assert tick(instance, store) == "Nothing waits to be embedded."
     for name in ("a", "b", "c"):
         add_said(request_store, name, *["a puppy"] * 12)
@@ -102,7 +103,7 @@ def test_all_that_waits_is_embedded_in_one_run(instance, store, request_store) -
     assert tick(instance, store) == "Nothing waits to be embedded."
 
 
-def test_another_model_embeds_all_anew(
+def test_another_model_embeds_all_again(
     instance, store, request_store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By its name, and by its files once something was embedded with them."""
@@ -116,10 +117,10 @@ def test_another_model_embeds_all_anew(
     assert isinstance(tick(instance, store), dg.RunRequest)
 
 
-def test_what_was_completed_just_now_is_left_to_its_own_run(
+def test_a_newly_completed_one_is_left_to_its_own_run(
     instance, store, request_store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its last step may be about to embed it."""
+    """Its last asset may be about to embed it."""
     monkeypatch.setattr(module, "SETTLED_S", 300.0)
     add_said(request_store, "a", "a puppy")
     assert tick(instance, store) == "Nothing waits to be embedded."
@@ -131,10 +132,8 @@ def test_what_was_completed_just_now_is_left_to_its_own_run(
     assert isinstance(tick(instance, store), dg.RunRequest)
 
 
-def test_one_that_fails_takes_nothing_from_the_others_and_is_not_repeated(
-    instance, store, request_store
-) -> None:
-    """It is named in the run, and waits no more, until its text is another or it is asked for."""
+def test_one_that_fails_does_not_affect_the_others(instance, store, request_store) -> None:
+    """It is listed in the run, and waits no more until its text changes or a user requests it."""
     add_said(request_store, "a", "a puppy")
     odd = add_said(request_store, "b", "odd")
     add_said(request_store, "c", "the sea")
@@ -153,10 +152,10 @@ def test_one_that_fails_takes_nothing_from_the_others_and_is_not_repeated(
     assert embedding_store.waiting(model_id, again=True) == [odd]
 
 
-def test_a_model_that_is_away_is_not_asked_for_again_and_again(
+def test_an_unavailable_model_is_retried_with_growing_pauses(
     instance, store, request_store, toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run fails with the reason, and the next one is an hour later, then two, a day at most."""
+    """The run fails with the reason; the next one is an hour later, then two, a day at most."""
     add_said(request_store, "a", "a puppy")
     toy.is_away = True
     result = run(instance, store)
@@ -176,32 +175,32 @@ def test_a_model_that_is_away_is_not_asked_for_again_and_again(
 
 
 def test_there_is_one_run_at_a_time(instance, store, request_store) -> None:
-    """While it waits in the queue, too."""
+    """Also while it waits in the queue."""
     add_said(request_store, "a", "a puppy")
     instance.create_run_for_job(embed_job)
     assert tick(instance, store) == "1 wait: a run embeds."
 
 
-def test_it_gives_way_to_transcriptions(
+def test_it_yields_to_transcriptions(
     instance, store, request_store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While there are any it has a short turn now and then; and it ends as soon as a run waits for
-    its slot."""
+    """While there are any it runs shortly now and then; it ends as soon as a run waits for its
+    slot."""
     for name in ("a", "b", "c"):
         add_said(request_store, name, "a puppy")
     source = MediaSource("upload-x", "upload", title="a.mp3")
     request_store.submit(source, TranscriptionOptions(model="base"))
     assert isinstance(tick(instance, store), dg.RunRequest)
-    monkeypatch.setattr(module, "TURN_S", -1.0)
+    monkeypatch.setattr(module, "BUSY_RUN_S", -1.0)
     assert numbers(run(instance, store))["transcripts"] == 1
     assert str(tick(instance, store)) in ("2 wait, for 600 s more.", "2 wait, for 599 s more.")
-    monkeypatch.setattr(module, "TURN_S", 60.0)
+    monkeypatch.setattr(module, "BUSY_RUN_S", 60.0)
     storage = instance.event_log_storage
     storage.set_concurrency_slots(module.POOL, 1)
     storage.claim_concurrency_slot(module.POOL, "another", "transcript_embeddings")
     storage.claim_concurrency_slot(module.POOL, "a-third", "transcript_embeddings")
-    assert module._gives_way(instance, store, 0.0)
+    assert module._should_yield(instance, store.postgres, 0.0)
     storage.free_concurrency_slots_for_run("another")
     storage.free_concurrency_slots_for_run("a-third")
-    assert not module._gives_way(instance, store, 0.0)
+    assert not module._should_yield(instance, store.postgres, 0.0)
     assert numbers(run(instance, store))["transcripts"] == 2

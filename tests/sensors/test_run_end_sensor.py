@@ -1,4 +1,4 @@
-"""Runs that take too long or do not end: time limits by the database's clock, from outside."""
+"""Runs that take too long or do not end: time limits by the database's clock."""
 
 import socket
 import subprocess
@@ -13,10 +13,12 @@ import pytest
 from resources.download.workspace import Workspace
 from resources.object_store.store import ObjectStore, document_key
 from resources.orchestration.run_end import RunEnd
-from resources.orchestration.runs import PARTITION_TAG
-from resources.orchestration.trace import ATTEMPT_TAG
+from resources.orchestration.tags import ATTEMPT_TAG, PARTITION_TAG
 from resources.processes.process_identity import FRESH_PROCESS_TAG, RunProcess
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import Callback
+from resources.transcriptions.run_settlement import settle_run
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from resources.transcriptions.time_limits import TimeLimits
 from sensors import run_end_sensor as module
@@ -45,7 +47,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def hung() -> Iterator[subprocess.Popen[bytes]]:
-    """A run's process that hears nothing."""
+    """A run's process that ignores everything."""
     process = subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline()
     yield process
@@ -65,7 +67,7 @@ def made_run(
     key: str,
     process: subprocess.Popen[bytes] | None = None,
 ) -> dg.DagsterRun:
-    """A run under way that has a slot."""
+    """A running run that has a slot."""
     tags = {PARTITION_TAG: key, ATTEMPT_TAG: "1"}
     if process is not None:
         tags[FRESH_PROCESS_TAG] = f"{socket.gethostname()}/{RunProcess.of(process.pid)}"
@@ -93,14 +95,14 @@ def deliveries(store: RequestStore) -> list[str]:
 
 
 def test_the_timeline_of_a_job_that_hangs(
-    clock: Clock, request_store: RequestStore, instance, settings, hung
+    clock: Clock, request_store: RequestStore, run_store: RunStore, instance, settings, hung
 ):
-    """Created 14:30, downloaded 14:35, transcribing from 14:45, when it had a slot: nothing happens
-    until 15:45. Then it has failed, for good, its webhook is queued, and its process, its slot and
-    what was half done are gone, though it could not do any of that itself."""
+    """Created 14:30, downloaded 14:35, transcribing from 14:45, when it got a slot: nothing happens
+    until 15:45. Then it is failed without a retry, its webhook is queued, and its process, slot and
+    partial files are gone, though it could do none of that itself."""
 
     def at(time_of_day: str) -> None:
-        """Sets the clock, which goes on while the test's own statements run."""
+        """Set the clock, which goes on while the test's statements run."""
         now = request_store.postgres.rows("select now() as now", {})[0]["now"].astimezone(UTC)
         hours, minutes, seconds = (int(part) for part in time_of_day.split(":"))
         then = now.replace(hour=hours, minute=minutes, second=seconds, microsecond=0)
@@ -109,7 +111,7 @@ def test_the_timeline_of_a_job_that_hangs(
     def look(after_s: float = 0.0) -> float | None:
         nonlocal now_s
         now_s += after_s
-        return end_runs(instance, request_store, seen, now_s)[1]
+        return end_runs(instance, request_store.postgres, seen, now_s)[1]
 
     seen: dict[str, float] = {}
     now_s = 0.0
@@ -117,15 +119,15 @@ def test_the_timeline_of_a_job_that_hangs(
     callback = Callback("https://example.org/hook")
     key = submit(request_store, callback=callback)
     run = made_run(instance, settings, key, hung)
-    request_store.claim(key, run.run_id, 1)
-    request_store.progress(key, run.run_id, "audio_download", 0, None)
+    run_store.claim(key, run.run_id, 1)
+    run_store.progress(key, run.run_id, "audio_download", 0, None)
     at("14:35:00")
-    request_store.audio_stored(key, run.run_id, MediaInfo(), AUDIO)
-    request_store.wait_for_slot(key, run.run_id)
+    run_store.audio_stored(key, run.run_id, MediaInfo(), AUDIO)
+    run_store.wait_for_slot(key, run.run_id)
     look()
     at("14:45:00")
-    request_store.claim(key, run.run_id, 1)
-    request_store.progress(key, run.run_id, "transcription", 0, None)
+    run_store.claim(key, run.run_id, 1)
+    run_store.progress(key, run.run_id, "transcription", 0, None)
     workspace = Workspace.from_settings(settings)
     with workspace.download_directory(MEDIA) as folder:
         (folder / "media.part").write_bytes(b"half")
@@ -138,17 +140,17 @@ def test_the_timeline_of_a_job_that_hangs(
     at("15:44:50")
     left_s = look()
     assert left_s is not None and 0 < left_s <= 15
-    assert request_store.get(key).status is TranscriptionStatus.RUNNING
+    assert get_transcription(request_store.postgres, key).status is TranscriptionStatus.RUNNING
     assert deliveries(request_store) == [] and slots(instance) == 1
     at("15:45:10")
     look()
-    row = request_store.get(key)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "timeout")
     assert row.error_message == "Processing took too long."
     assert f"{row.updated_at.astimezone(UTC):%H:%M}" == "15:45"
     assert deliveries(request_store) == ["transcription.failed waiting"]
     with pytest.raises(ClaimLost):  # whatever it still does comes to nothing
-        request_store.complete(key, run.run_id)
+        run_store.complete(key, run.run_id)
     assert hung.poll() is None
     look(after_s=11)
     assert hung.wait(5) == -9
@@ -158,18 +160,20 @@ def test_the_timeline_of_a_job_that_hangs(
     at("20:00:00")
     assert look() is None
     assert request_store.due(10) == []  # nothing tries it again
-    assert request_store.get(key).attempt == 1
+    assert get_transcription(request_store.postgres, key).attempt == 1
 
 
 def test_a_canceled_run_that_hangs_is_ended_within_seconds(
-    request_store: RequestStore, instance, settings, hung
+    request_store: RequestStore, run_store: RunStore, instance, settings, hung
 ):
     """By a sensor that listens: it wakes up at the cancel."""
     key = submit(request_store)
     run = made_run(instance, settings, key, hung)
-    request_store.claim(key, run.run_id, 1)
+    run_store.claim(key, run.run_id, 1)
     ended: list[dg.SkipReason] = []
-    context = dg.build_sensor_context(instance=instance, resources={"request_store": request_store})
+    context = dg.build_sensor_context(
+        instance=instance, resources={"postgres": request_store.postgres}
+    )
     canceled_at = time.monotonic()
     request_store.cancel(key)
     with pytest.MonkeyPatch.context() as patch, context:
@@ -181,86 +185,88 @@ def test_a_canceled_run_that_hangs_is_ended_within_seconds(
     assert slots(instance) == 0
 
 
-def test_what_another_transcription_goes_on_with_stays(
-    request_store: RequestStore, instance, settings
+def test_a_download_that_another_transcription_needs_stays(
+    request_store: RequestStore, run_store: RunStore, instance, settings
 ):
-    """The part of a download, where others of the same media are not at rest."""
+    """If another transcription of the same media is not finished."""
     key = submit(request_store)
     source = MediaSource(MEDIA, "direct", "https://example.org/x.mp3", "Generic")
     request_store.submit(source, TranscriptionOptions(model="tiny"))
     run = made_run(instance, settings, key)
-    request_store.claim(key, run.run_id, 1)
+    run_store.claim(key, run.run_id, 1)
     with Workspace.from_settings(settings).download_directory(MEDIA) as folder:
         (folder / "media.part").write_bytes(b"half")
     request_store.cancel(key)
     seen: dict[str, float] = {}
-    end_runs(instance, request_store, seen, 0.0)
-    assert end_runs(instance, request_store, seen, 4.0) == (1, None)
+    end_runs(instance, request_store.postgres, seen, 0.0)
+    assert end_runs(instance, request_store.postgres, seen, 4.0) == (1, None)
     assert folder.exists()
 
 
 @pytest.mark.parametrize("begin", ["waits", "claims", "gone"])
-def test_runs_that_have_something_to_do_are_left_alone(
-    request_store: RequestStore, instance, settings, begin: str
+def test_runs_with_work_are_not_ended(
+    request_store: RequestStore, run_store: RunStore, instance, settings, begin: str
 ):
-    """That are to claim, or have; and one whose transcription is being given to the next attempt
-    has a minute for its last events."""
+    """Those that are to claim, or have; one whose transcription goes to the next attempt has a
+    minute for its last events."""
     key = submit(request_store)
     run = made_run(instance, settings, key)
     if begin != "waits":
-        request_store.claim(key, run.run_id, 1)
+        run_store.claim(key, run.run_id, 1)
     if begin == "gone":
-        request_store.settle_run(run.run_id, "run_lost", "Lost.", True, 4)
+        settle_run(request_store.postgres, run.run_id, "run_lost", "Lost.", True, 4)
     seen: dict[str, float] = {}
-    end_runs(instance, request_store, seen, 0.0)
-    assert end_runs(instance, request_store, seen, 59.0)[0] == 0
-    assert end_runs(instance, request_store, seen, 61.0)[0] == int(begin == "gone")
+    end_runs(instance, request_store.postgres, seen, 0.0)
+    assert end_runs(instance, request_store.postgres, seen, 59.0)[0] == 0
+    assert end_runs(instance, request_store.postgres, seen, 61.0)[0] == int(begin == "gone")
 
 
-def test_all_attempts_count_and_waiting_does_not(clock: Clock, request_store: RequestStore):
-    """Two attempts of 40 minutes, hours apart, are over the limit of an hour; asked for anew the
-    time begins anew."""
+def test_all_attempts_count_and_waiting_does_not(
+    clock: Clock, request_store: RequestStore, run_store: RunStore
+):
+    """Two attempts of 40 minutes, hours apart, exceed the limit of an hour; a new request starts a
+    new count."""
     limits = TimeLimits(transcription_s=HOUR, job_s=HOUR)
     key = submit(request_store)
-    request_store.claim(key, "first", 1)
+    run_store.claim(key, "first", 1)
     clock.forward(40 * MINUTE)
-    request_store.heartbeat(key, "first", limits)
-    request_store.fail(key, "first", "model_unavailable", "Away.", True, 4)
+    run_store.heartbeat(key, "first", limits)
+    run_store.fail(key, "first", "model_unavailable", "Away.", True, 4)
     clock.forward(5 * HOUR)
-    request_store.claim(key, "second", 2)
-    request_store.progress(key, "second", "audio_download", 0, None)
+    run_store.claim(key, "second", 2)
+    run_store.progress(key, "second", "audio_download", 0, None)
     clock.forward(19 * MINUTE)
-    request_store.heartbeat(key, "second", limits)
+    run_store.heartbeat(key, "second", limits)
     clock.forward(MINUTE)
     with pytest.raises(TookTooLong):
-        request_store.heartbeat(key, "second", limits)
-    assert request_store.get(key).error_code == "timeout"
+        run_store.heartbeat(key, "second", limits)
+    assert get_transcription(request_store.postgres, key).error_code == "timeout"
     assert submit(request_store) == key
-    request_store.claim(key, "third", 3)
+    run_store.claim(key, "third", 3)
     clock.forward(59 * MINUTE)
-    request_store.heartbeat(key, "third", limits)
+    run_store.heartbeat(key, "third", limits)
 
 
 def test_the_transcriptions_own_limit_is_for_each_attempt(
-    clock: Clock, request_store: RequestStore
+    clock: Clock, request_store: RequestStore, run_store: RunStore
 ):
-    """A download before it may take as long as it takes."""
+    """Its download has no limit of its own."""
     limits = TimeLimits(transcription_s=MINUTE, job_s=HOUR)
     key = submit(request_store)
-    request_store.claim(key, "run", 1)
-    request_store.progress(key, "run", "audio_download", 0, None)
+    run_store.claim(key, "run", 1)
+    run_store.progress(key, "run", "audio_download", 0, None)
     clock.forward(30 * MINUTE)
-    request_store.heartbeat(key, "run", limits)
-    request_store.claim(key, "run", 1)
-    request_store.progress(key, "run", "transcription", 0, None)
+    run_store.heartbeat(key, "run", limits)
+    run_store.claim(key, "run", 1)
+    run_store.progress(key, "run", "transcription", 0, None)
     clock.forward(59)
-    request_store.heartbeat(key, "run", limits)
+    run_store.heartbeat(key, "run", limits)
     clock.forward(1)
     with pytest.raises(TookTooLong):
-        request_store.heartbeat(key, "run", limits)
+        run_store.heartbeat(key, "run", limits)
 
 
-def test_patience_is_within_what_is_promised():
-    """Five seconds for a cancel, ten for the rest (rule 36)."""
-    assert RunEnd.WITHDRAWN.patience_s + module.LATER_S < 5
+def test_patience_is_within_the_promised_times():
+    """Five seconds for a cancel, ten for a time limit."""
+    assert RunEnd.WITHDRAWN.patience_s + module.GRACE_S < 5
     assert RunEnd.TOOK_TOO_LONG.patience_s == 10

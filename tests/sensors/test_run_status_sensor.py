@@ -1,11 +1,13 @@
-"""Run outcomes that the assets could not tell."""
+"""Run outcomes that the assets could not record."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 import pytest
 
-from resources.orchestration.trace import ATTEMPT_TAG
+from resources.orchestration.tags import ATTEMPT_TAG
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from sensors.run_status_sensor import (
     run_canceled_sensor,
@@ -35,8 +37,8 @@ def run(instance: dg.DagsterInstance, settings, key: str) -> dg.DagsterRun:
     return instance.create_run_for_job(job, tags={"dagster/partition": key, ATTEMPT_TAG: "1"})
 
 
-def tell(sensor, instance, store: RequestStore, run: dg.DagsterRun, message: str = "") -> None:
-    """What the daemon does once it finds the run over."""
+def report(sensor, instance, store: RequestStore, run: dg.DagsterRun, message: str = "") -> None:
+    """Call the sensor as the daemon does once the run is over."""
     kinds = {
         "run_failed_sensor": dg.DagsterEventType.RUN_FAILURE,
         "run_canceled_sensor": dg.DagsterEventType.RUN_CANCELED,
@@ -48,60 +50,62 @@ def tell(sensor, instance, store: RequestStore, run: dg.DagsterRun, message: str
         dagster_event=event,
         dagster_instance=instance,
         dagster_run=run,
-        resources={"request_store": store},
+        resources={"postgres": store.postgres, "run_store": RunStore(postgres=store.postgres)},
     )
     with context:
         sensor(context)
 
 
-def test_a_failed_run_counts_as_an_attempt(instance, request_store, key, run):
+def test_a_failed_run_counts_as_an_attempt(instance, request_store, run_store, key, run):
     """Claimed and then killed: the next attempt is queued."""
-    request_store.claim(key, run.run_id, 1)
-    tell(run_failed_sensor, instance, request_store, run)
-    row = request_store.get(key)
+    run_store.claim(key, run.run_id, 1)
+    report(run_failed_sensor, instance, request_store, run)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.attempt, row.error_code) == (TranscriptionStatus.QUEUED, 2, "run_lost")
 
 
 def test_a_run_that_never_claimed_counts_as_an_attempt(instance, request_store, key, run):
     """It failed to start."""
-    tell(run_failed_sensor, instance, request_store, run)
-    assert request_store.get(key).attempt == 2
+    report(run_failed_sensor, instance, request_store, run)
+    assert get_transcription(request_store.postgres, key).attempt == 2
 
 
 @pytest.mark.parametrize("claimed", [True, False])
 @pytest.mark.parametrize("sensor", [run_failed_sensor, run_canceled_sensor])
-def test_a_run_that_dagster_ended_for_its_length_has_lost_nothing(
-    instance, request_store, key, run, claimed: bool, sensor
+def test_a_run_ended_by_dagster_for_its_length_keeps_its_attempts(
+    instance, request_store, run_store, key, run, claimed: bool, sensor
 ):
-    """It counts waits for slots; our own limits do not. Whichever end Dagster saw of it first, the
-    transcription is queued again, with as many attempts as before."""
+    """Dagster counts waits for slots; our own limits do not. Whichever outcome Dagster saw first,
+    the transcription is queued again with the same attempts."""
     if claimed:
-        request_store.claim(key, run.run_id, 1)
+        run_store.claim(key, run.run_id, 1)
     instance.report_run_canceling(run, "Canceling due to exceeding maximum runtime of 60 seconds.")
     reason = "Exceeded maximum runtime of 60 seconds."
-    tell(sensor, instance, request_store, run, reason)
-    row = request_store.get(key)
+    report(sensor, instance, request_store, run, reason)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.attempt, row.try_number) == (TranscriptionStatus.QUEUED, 2, 1)
 
 
-def test_a_terminated_run_cancels_its_transcription(instance, request_store, key, run):
-    """Somebody pressed Terminate in the UI."""
-    request_store.claim(key, run.run_id, 1)
-    tell(run_canceled_sensor, instance, request_store, run)
-    assert request_store.get(key).status is TranscriptionStatus.CANCELED
+def test_a_terminated_run_cancels_its_transcription(instance, request_store, run_store, key, run):
+    """A person pressed Terminate in the UI."""
+    run_store.claim(key, run.run_id, 1)
+    report(run_canceled_sensor, instance, request_store, run)
+    assert get_transcription(request_store.postgres, key).status is TranscriptionStatus.CANCELED
 
 
-def test_another_runs_transcription_is_left_alone(instance, request_store, key, run):
-    """A late word about an old run changes nothing."""
-    request_store.claim(key, "another", None)
+def test_another_runs_transcription_is_not_touched(instance, request_store, run_store, key, run):
+    """A late event of an old run changes nothing."""
+    run_store.claim(key, "another", None)
     for sensor in (run_failed_sensor, run_canceled_sensor, run_succeeded_sensor):
-        tell(sensor, instance, request_store, run)
-    row = request_store.get(key)
+        report(sensor, instance, request_store, run)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.run_id) == (TranscriptionStatus.RUNNING, "another")
 
 
-def test_a_run_of_some_assets_gives_its_transcription_back(instance, request_store, key, run):
-    """What it left running is queued for the rest."""
-    request_store.claim(key, run.run_id, 1)
-    tell(run_succeeded_sensor, instance, request_store, run)
-    assert request_store.get(key).status is TranscriptionStatus.QUEUED
+def test_a_run_of_some_assets_releases_its_transcription(
+    instance, request_store, run_store, key, run
+):
+    """A transcription it left running is queued for the other assets."""
+    run_store.claim(key, run.run_id, 1)
+    report(run_succeeded_sensor, instance, request_store, run)
+    assert get_transcription(request_store.postgres, key).status is TranscriptionStatus.QUEUED

@@ -1,4 +1,4 @@
-"""Queued transcriptions -> partitions and runs; lost runs -> settled."""
+"""Queued transcriptions get partitions and runs; lost runs are settled."""
 
 import time
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ import dagster as dg
 import pytest
 
 from resources.orchestration.pauses import pause, resume
-from resources.orchestration.runs import RUN_KEY_TAG
-from resources.orchestration.trace import TRACE_TAG
+from resources.orchestration.tags import RUN_KEY_TAG, TRACE_TAG
 from resources.sites.circuit_breaker import open_breaker
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
+from sensors import due_runs
 from sensors import transcription_sensor as module
 from sensors.transcription_sensor import transcription_sensor
 from tests.support.servers.postgres_servers import DatabaseServer
@@ -25,7 +26,7 @@ OPTIONS = TranscriptionOptions(model="base")
 
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    monkeypatch.setattr(module, "WAIT_S", 0.2)
+    monkeypatch.setattr(due_runs, "WAIT_S", 0.2)
     with dg.instance_for_test() as found:
         yield found
 
@@ -36,7 +37,9 @@ def submit(store: RequestStore, name: str, **more) -> str:
 
 
 def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.SensorResult | dg.SkipReason:
-    context = dg.build_sensor_context(instance=instance, resources={"request_store": store})
+    context = dg.build_sensor_context(
+        instance=instance, resources={"request_store": store, "postgres": store.postgres}
+    )
     with context:
         found = transcription_sensor(context)
     assert isinstance(found, dg.SensorResult | dg.SkipReason)
@@ -44,7 +47,7 @@ def tick(instance: dg.DagsterInstance, store: RequestStore) -> dg.SensorResult |
 
 
 def made_run(instance: dg.DagsterInstance, settings, request: dg.RunRequest) -> dg.DagsterRun:
-    """The run that Dagster's daemon would make of a request."""
+    """The run that Dagster's daemon would start for a request."""
     job = build_definitions(settings).resolve_job_def("transcribe")
     tags = {**request.tags, RUN_KEY_TAG: request.run_key or ""}
     return instance.create_run_for_job(
@@ -52,7 +55,7 @@ def made_run(instance: dg.DagsterInstance, settings, request: dg.RunRequest) -> 
     )
 
 
-def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, request_store):
+def test_each_queued_transcription_gets_a_partition_and_a_run(instance, request_store):
     """Interactive ones first; the run key names id and attempt."""
     upload = MediaSource("upload-bulk", "upload", title="a.mp3")
     bulk = request_store.submit(upload, OPTIONS, priority="bulk").transcription.id
@@ -73,7 +76,7 @@ def test_each_queued_transcription_becomes_a_partition_and_a_run(instance, reque
 
 @pytest.mark.parametrize("part", ["download", "transcription"])
 def test_nothing_is_started_while_a_pool_is_paused(instance, request_store, settings, part):
-    """The pool has no slots, whoever was to see to it; resumed, both are as before."""
+    """The tick sets the pool's slots to 0; after a resume both are as before."""
     submit(request_store, "waits")
     storage = instance.event_log_storage
     pause(request_store.postgres, part, "", "local")
@@ -91,7 +94,7 @@ def test_nothing_is_started_while_a_pool_is_paused(instance, request_store, sett
 
 
 def test_paused_intake_stops_no_run(instance, request_store):
-    """What was taken is done."""
+    """Queued work goes on."""
     submit(request_store, "taken")
     pause(request_store.postgres, "intake", "", "local")
     assert isinstance(tick(instance, request_store), dg.SensorResult)
@@ -111,15 +114,15 @@ def test_a_pause_while_a_tick_waits_is_heeded(
     assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 
-def test_a_tick_waits_for_others_than_those_that_dagster_has(
+def test_a_tick_waits_for_work_that_dagster_has_not(
     instance, request_store, settings, monkeypatch: pytest.MonkeyPatch
 ):
-    """What comes meanwhile is asked for alone."""
+    """Only what comes meanwhile gets a run."""
     submit(request_store, "once")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
     made_run(instance, settings, (result.run_requests or [])[0])
-    monkeypatch.setattr(module, "WAIT_S", 20.0)
+    monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     with ThreadPoolExecutor(1) as other:
         late = other.submit(lambda: time.sleep(0.5) or submit(request_store, "late"))
         result = tick(instance, request_store)
@@ -130,10 +133,11 @@ def test_a_tick_waits_for_others_than_those_that_dagster_has(
 def test_a_tick_does_not_listen_while_dagsters_queue_is_full(
     instance, request_store, settings, monkeypatch: pytest.MonkeyPatch
 ):
-    """All that is due beyond it would wake it again and again."""
-    monkeypatch.setattr(module, "_window", lambda: 1)
-    monkeypatch.setattr(module, "FULL_S", 0.1)
-    monkeypatch.setattr(module, "WAIT_S", 20.0)
+    """Due work beyond it would wake it again and again."""
+    monkeypatch.setattr(module, "queue_size", lambda _: 1)
+    monkeypatch.setattr(due_runs, "queue_size", lambda _: 1)
+    monkeypatch.setattr(due_runs, "FULL_S", 0.1)
+    monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     first = submit(request_store, "first")
     submit(request_store, "second")
     result = tick(instance, request_store)
@@ -144,8 +148,8 @@ def test_a_tick_does_not_listen_while_dagsters_queue_is_full(
     assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 
-def test_a_run_that_waits_in_dagster_is_not_asked_for_again(instance, request_store, settings):
-    """The row is still queued, its run is there: nothing to do."""
+def test_a_run_that_waits_in_dagster_is_not_requested_again(instance, request_store, settings):
+    """The row is still queued and its run exists: nothing to do."""
     submit(request_store, "once")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
@@ -156,27 +160,27 @@ def test_a_run_that_waits_in_dagster_is_not_asked_for_again(instance, request_st
 def test_a_run_that_died_before_it_claimed_is_followed_by_another(
     instance, request_store, settings
 ):
-    """Its attempt counts; the next one is asked for under a new key."""
+    """Its attempt counts; the next one is requested under a new key."""
     key = submit(request_store, "dies")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
     run = made_run(instance, settings, (result.run_requests or [])[0])
     instance.report_run_failed(run)
     tick(instance, request_store)
-    row = request_store.get(key)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.attempt) == (TranscriptionStatus.QUEUED, 2)
     assert row.error_code == "run_not_started"
 
 
-def test_a_silent_run_is_ended_and_its_slot_comes_back(
-    instance, request_store, settings, database_server: DatabaseServer
+def test_a_silent_run_is_ended_and_its_slot_is_freed(
+    instance, request_store, run_store, settings, database_server: DatabaseServer
 ):
-    """A process that was killed leaves a run that Dagster believes to be going."""
+    """A killed process leaves a run that Dagster believes to be running."""
     key = submit(request_store, "silent")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)
     run = made_run(instance, settings, (result.run_requests or [])[0])
-    request_store.claim(key, run.run_id, 1)
+    run_store.claim(key, run.run_id, 1)
     storage = instance.event_log_storage
     storage.set_concurrency_slots("transcription", 1)
     storage.claim_concurrency_slot("transcription", run.run_id, "transcription")
@@ -185,7 +189,7 @@ def test_a_silent_run_is_ended_and_its_slot_comes_back(
             "update ytcaption.transcription set heartbeat_at = now() - %s", (timedelta(minutes=2),)
         )
     tick(instance, request_store)
-    row = request_store.get(key)
+    row = get_transcription(request_store.postgres, key)
     assert (row.status, row.attempt, row.error_code) == (TranscriptionStatus.QUEUED, 2, "run_lost")
     ended = instance.get_run_by_id(run.run_id)
     assert ended is not None and ended.status is dg.DagsterRunStatus.FAILURE
@@ -193,7 +197,7 @@ def test_a_silent_run_is_ended_and_its_slot_comes_back(
 
 
 def test_a_tick_that_finds_nothing_skips(instance, request_store):
-    """And says so."""
+    """With the reason."""
     assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 
@@ -208,7 +212,7 @@ def test_a_run_carries_the_trace_of_its_request(instance, request_store):
     assert tags == [traceparent, None]
 
 
-def test_bulk_work_in_quiet_hours_makes_no_run_and_the_tick_says_why(
+def test_bulk_work_in_quiet_hours_starts_no_run_and_the_tick_says_why(
     instance, request_store, monkeypatch: pytest.MonkeyPatch
 ):
     """Until they are over; interactive work does."""
@@ -226,8 +230,8 @@ def test_bulk_work_in_quiet_hours_makes_no_run_and_the_tick_says_why(
     assert [run.partition_key for run in result.run_requests or []] == [urgent]
 
 
-def test_what_waits_for_a_site_makes_no_run_and_the_tick_says_why(instance, request_store):
-    """Other sites' do. No slot of Dagster's is taken by what waits."""
+def test_work_that_waits_for_a_site_starts_no_run_and_the_tick_says_why(instance, request_store):
+    """Work for other sites does. No slot of Dagster's is used by waiting work."""
     submit(request_store, "waits")
     open_breaker(request_store.postgres, "youtube.com", "", "local")
     skipped = tick(instance, request_store)
@@ -241,17 +245,15 @@ def test_what_waits_for_a_site_makes_no_run_and_the_tick_says_why(instance, requ
     assert [run.partition_key for run in result.run_requests or []] == [other]
 
 
-def test_a_flood_of_one_leaves_room_for_anothers_in_dagsters_queue(
-    instance, request_store, settings
-):
-    """Few runs are made ahead; who has had fewer turns is before them."""
+def test_one_owner_leaves_room_for_another_in_dagsters_queue(instance, request_store, settings):
+    """Few runs are started ahead; an owner with fewer is before them."""
     for number in range(20):
         source = MediaSource(f"upload-{number}", "upload", title="a")
         request_store.submit(source, OPTIONS, owner="key:flood")
     first = tick(instance, request_store)
     assert isinstance(first, dg.SensorResult)
     made = list(first.run_requests or [])
-    assert len(made) == module.AHEAD * settings.concurrent_runs
+    assert len(made) == due_runs.AHEAD * settings.concurrent_runs
     for request in made:
         made_run(instance, settings, request)
     source = MediaSource("upload-few", "upload", title="a")

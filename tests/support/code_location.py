@@ -20,7 +20,10 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from resources.orchestration.partitions import transcription_partitions
-from resources.orchestration.runs import PARTITION_TAG, RUN_KEY_TAG
+from resources.orchestration.tags import (
+    PARTITION_TAG,
+    RUN_KEY_TAG,
+)
 from resources.processes.runtime_directory import make_runtime_directory
 from resources.transcriptions.store import RequestStore
 from resources.worker.client import Worker, worker_at, worker_socket

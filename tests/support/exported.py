@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore, audio_key, document_key
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.paths import DATA
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
@@ -23,6 +24,11 @@ class Library:
     settings: Settings
     store: RequestStore
     objects: ObjectStore
+
+    @property
+    def run_store(self) -> RunStore:
+        """The store that runs use."""
+        return RunStore(postgres=self.store.postgres)
 
     def add(
         self,
@@ -45,7 +51,7 @@ class Library:
         id = partition_key(source.media_id, options)
         transcript = self._transcript(name, id, source.media_id, text)
         submitted = self.store.submit(source, options).transcription
-        self.store.claim(id, RUN_ID, submitted.attempt)
+        self.run_store.claim(id, RUN_ID, submitted.attempt)
         info = MediaInfo(title=title, channel=channel, upload_date=published, duration_s=11.0)
         audio = DATA / f"{name}.flac"
         key = audio_key(source.media_id, "flac")
@@ -53,9 +59,9 @@ class Library:
         stored = StoredAudio(
             key, written.sha256, written.size_bytes, 11.0, "flac", "flac", 44_100, 1
         )
-        self.store.audio_stored(id, RUN_ID, info, stored)
+        self.run_store.audio_stored(id, RUN_ID, info, stored)
         self.rewrite(transcript)
-        self.store.complete(id, RUN_ID)
+        self.run_store.complete(id, RUN_ID)
         TranscriptCatalog.from_settings(self.settings).append(transcript, source, info)
         return id
 
@@ -63,7 +69,7 @@ class Library:
         """Its document is now this one."""
         key = document_key(transcript.id)
         written = self.objects.write_bytes(key, transcript.to_json())
-        self.store.transcript_stored(transcript.id, RUN_ID, transcript, key, written.sha256)
+        self.run_store.transcript_stored(transcript.id, RUN_ID, transcript, key, written.sha256)
 
     def change(self, id: str, text: str) -> None:
         """Another text, as made anew."""

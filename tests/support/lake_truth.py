@@ -3,6 +3,7 @@
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.documents import stored_document
 from resources.object_store.store import ObjectStore, document_key
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.lake_documents import make_document
 from ytcaption.domain.media.media import StoredAudio
@@ -29,15 +30,17 @@ def complete(
     options = TranscriptionOptions(transcript.provenance.model)
     row = store.submit(source, options, owner=owner, force=True).transcription
     run_id = f"run-{row.attempt}"
-    store.claim(row.id, run_id, row.attempt)
+    RunStore(postgres=store.postgres).claim(row.id, run_id, row.attempt)
     audio = StoredAudio(f"audio/{name}.m4a", "cd" * 32, 10, 15.0, "aac", "mov", 44100, 2)
-    store.audio_stored(row.id, run_id, info, audio)
+    RunStore(postgres=store.postgres).audio_stored(row.id, run_id, info, audio)
     key = document_key(row.id)
     written = objects.write_bytes(key, transcript.to_json())
-    store.transcript_stored(row.id, run_id, transcript, key, written.sha256, processing_s)
+    RunStore(postgres=store.postgres).transcript_stored(
+        row.id, run_id, transcript, key, written.sha256, processing_s
+    )
     if catalog is not None:
-        stored = stored_document(store, objects, row.id)
+        stored = stored_document(store.postgres, objects, row.id)
         assert stored is not None
         catalog.append(*stored)
-    store.complete(row.id, run_id)
+    RunStore(postgres=store.postgres).complete(row.id, run_id)
     return row.id

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Literal
 
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import AUDIO
 from tests.support.transcripts import transcript_of
@@ -30,13 +31,15 @@ def add_said(
     media = MediaSource(f"url-{name}", "direct", f"https://example.org/{name}.mp3")
     options = TranscriptionOptions(model, language, task)
     row = store.submit(media, options, owner=owner).transcription
-    store.claim(row.id, "run-1", row.attempt)
+    RunStore(postgres=store.postgres).claim(row.id, "run-1", row.attempt)
     info = MediaInfo(
         title=title or name, channel=channel, channel_id=channel_id, upload_date=published
     )
-    store.audio_stored(row.id, "run-1", info, AUDIO)
+    RunStore(postgres=store.postgres).audio_stored(row.id, "run-1", info, AUDIO)
     transcript = transcript_of(row.id, texts, language=language, task=task, **more)
     transcript = replace(transcript, provenance=replace(transcript.provenance, source=source))
-    store.transcript_stored(row.id, "run-1", transcript, f"transcripts/{row.id}.json", "ef" * 32)
-    store.complete(row.id, "run-1")
+    RunStore(postgres=store.postgres).transcript_stored(
+        row.id, "run-1", transcript, f"transcripts/{row.id}.json", "ef" * 32
+    )
+    RunStore(postgres=store.postgres).complete(row.id, "run-1")
     return row.id

@@ -1,4 +1,4 @@
-"""How exact what was heard is, beside captions that people made for the same media."""
+"""Accuracy of a transcript, measured by captions that people made for the same media."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ytcaption.domain.transcripts.transcript import Transcript
 
 @dataclass(frozen=True)
 class Measured:
-    """A transcript that was heard, and how exact it is."""
+    """A transcript of audio and its accuracy."""
 
     transcript: Transcript
     accuracy: CaptionAccuracy
@@ -23,68 +23,69 @@ class Measured:
 def measured(
     postgres: Postgres, objects: ObjectStore, transcript: Transcript, document_sha256: str
 ) -> list[Measured]:
-    """What can be measured now that this transcript is there: itself where it was heard, else the
-    versions of its media that were; empty where there is nothing to measure by.
+    """Return what this transcript makes measurable: itself if it was made of audio; if it was made
+    of captions, the versions of its media made of audio. Empty if there is nothing to compare.
 
     Args:
         document_sha256: of the transcript's document.
 
     Raises:
-        DatabaseUnavailable: it is not known what else there is.
+        DatabaseUnavailable: the other versions cannot be read.
     """
     if transcript.task != "transcribe" or transcript.language is None:
         return []
-    made = transcript.provenance
-    if made.source == "asr":
-        found = _reference(postgres, objects, transcript)
-        if found is None:
+    provenance = transcript.provenance
+    if provenance.source == "asr":
+        reference = _reference(postgres, objects, transcript)
+        if reference is None:
             return []
-        return [_measured(transcript, document_sha256, *found)]
-    if made.source != "manual_captions" or (made.captions or {}).get("kind") == "translated":
+        return [_measured(transcript, document_sha256, *reference)]
+    is_translated = (provenance.captions or {}).get("kind") == "translated"
+    if provenance.source != "manual_captions" or is_translated:
         return []
     return [
-        _measured(heard, sha256, transcript.text, "transcription")
-        for heard, sha256 in _versions(postgres, objects, transcript, "asr")
+        _measured(version, sha256, transcript.text, "transcription")
+        for version, sha256 in _versions(postgres, objects, transcript, "asr")
     ]
 
 
 def _measured(
-    heard: Transcript, document_sha256: str, reference: str, kind: ReferenceKind
+    transcript: Transcript, document_sha256: str, reference: str, kind: ReferenceKind
 ) -> Measured:
-    errors = word_errors(heard.language, reference, heard.text)
-    return Measured(heard, CaptionAccuracy(document_sha256, kind, errors, datetime.now(UTC)))
+    errors = word_errors(transcript.language, reference, transcript.text)
+    return Measured(transcript, CaptionAccuracy(document_sha256, kind, errors, datetime.now(UTC)))
 
 
 def _reference(
     postgres: Postgres, objects: ObjectStore, transcript: Transcript
 ) -> tuple[str, ReferenceKind] | None:
-    """The text of captions in the language that is spoken."""
+    """Return text of captions in the spoken language, and its kind."""
     for version, _ in _versions(postgres, objects, transcript, "manual_captions"):
         if version.text.strip():
             return version.text, "transcription"
-    kept = stored_reference(postgres, transcript.media_id)
-    if kept is None or kept.language != transcript.language:
+    reference = stored_reference(postgres, transcript.media_id)
+    if reference is None or reference.language != transcript.language:
         return None
     try:
-        segments = kept.track.segments("manual")
+        segments = reference.track.segments("manual")
     except ValueError:
-        return None  # whoever fetched it could read it: of another version of ours
+        return None  # stored by another version of ytcaption, which could parse it
     return ("\n".join(segment.text for segment in segments), "track") if segments else None
 
 
 def _versions(
     postgres: Postgres, objects: ObjectStore, transcript: Transcript, source: str
 ) -> Sequence[tuple[Transcript, str]]:
-    """Documents of other versions, with their SHA-256; what cannot be read is left out: it is not
-    what this transcript is made of."""
+    """Return the documents of other versions with their SHA-256; unreadable ones are left out,
+    since this transcript does not depend on them."""
     assert transcript.language is not None
-    found = []
+    documents = []
     for version in other_versions(
         postgres, transcript.id, transcript.media_id, transcript.language, source
     ):
         try:
             document = objects.read_bytes(version.document_key, version.document_sha256)
-            found.append((Transcript.from_json(document), version.document_sha256))
+            documents.append((Transcript.from_json(document), version.document_sha256))
         except (StorageError, ValueError):
             continue
-    return found
+    return documents

@@ -1,26 +1,26 @@
-"""Captions of the source: whether to ask for them, and the transcript that they make."""
+"""Captions of the source: whether to request them, and the transcript made of them."""
 
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from resources.object_store.store import ObjectStore
-from resources.orchestration.claim import Work
+from resources.orchestration.transcription_claim import Work
 from resources.transcriptions.captions import StoredCaptions
 from resources.transcriptions.rows import MediaRow
-from resources.transcriptions.store import RequestStore
+from resources.transcriptions.run_store import RunStore
 from ytcaption.domain.caption_choice import CaptionsWanted, choose_captions
 from ytcaption.domain.captions.track_segments import CaptionTrack
 from ytcaption.domain.errors import CaptionsUnavailable
 from ytcaption.domain.transcripts.transcript import Provenance, Transcript
 
 
-def caption_transcript(work: Work, kept: StoredCaptions, track: CaptionTrack) -> Transcript:
-    """The transcript that the captions make.
+def caption_transcript(work: Work, captions: StoredCaptions, track: CaptionTrack) -> Transcript:
+    """Return the transcript made of the captions.
 
     Raises:
-        CaptionsUnavailable: they cannot be read.
+        CaptionsUnavailable: they cannot be parsed.
     """
-    choice = kept.choice
+    choice = captions.choice
     try:
         segments = track.segments(choice.kind or "manual")
     except ValueError as error:
@@ -55,45 +55,46 @@ def caption_transcript(work: Work, kept: StoredCaptions, track: CaptionTrack) ->
     )
 
 
-def source_of_text(work: Work, object_store: ObjectStore) -> Provenance | None:
-    """How the text came about that an earlier attempt has stored; None: there is none."""
+def stored_provenance(work: Work, object_store: ObjectStore) -> Provenance | None:
+    """Return the provenance of the transcript that an earlier attempt has stored; None: there is
+    none."""
     row = work.transcription
     if row.document_key is None or not object_store.exists(row.document_key):
         return None
     return row.provenance
 
 
-def reference_wanted(work: Work) -> CaptionsWanted | None:
-    """The captions to fetch beside audio that is heard although there are some: what is heard is
-    measured by them."""
+def reference_to_request(work: Work) -> CaptionsWanted | None:
+    """Return the captions to download with audio that is transcribed although the source may have
+    captions: the accuracy of the transcript is measured by them."""
     options = work.transcription.options
     if options.captions != "never" or options.task != "transcribe":
         return None
     return CaptionsWanted("prefer", options.language)
 
 
-def wanted_of_source(
-    work: Work, media: MediaRow, request_store: RequestStore, *, has_audio: bool
+def captions_to_request(
+    work: Work, media: MediaRow, run_store: RunStore, *, has_audio: bool
 ) -> CaptionsWanted | None:
-    """The captions to ask the source for; None: there is nothing to ask.
+    """Return the captions to request from the source; None: request none.
 
-    Where the audio is stored, the source is asked only for what it is known to have, or where the
-    caller insists. What is decided here is kept with the transcription.
+    If the audio is stored already, captions are requested only if the source is known to have
+    them, or if the options demand captions. The decision is stored with the transcription.
 
     Raises:
-        CaptionsUnavailable: nothing but captions is wanted, and there are none.
+        CaptionsUnavailable: the options allow nothing but captions, and there are none.
     """
     wanted = work.transcription.options.captions_wanted
     if wanted.policy == "never":
         return None
     if media.source.kind == "upload":
         if wanted.policy == "only":
-            raise CaptionsUnavailable("A file that is uploaded has no captions to take.")
+            raise CaptionsUnavailable("An uploaded file has no captions.")
         return None
     if not has_audio or (media.info.captions is None and wanted.policy != "prefer"):
         return wanted
     choice = choose_captions(wanted, media.info.language, media.info.captions)
     if choice.kind is not None or wanted.policy == "only":
         return wanted
-    request_store.captions_settled(work.id, work.run_id, choice, None, None)
+    run_store.captions_settled(work.id, work.run_id, choice, None, None)
     return None

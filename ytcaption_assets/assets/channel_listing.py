@@ -1,4 +1,4 @@
-"""Asset `channel_listing`: what a channel lists, and which of it was asked for."""
+"""Asset `channel_listing`: the items of a channel, and those requested as transcriptions."""
 
 import threading
 from collections.abc import Iterator
@@ -18,20 +18,21 @@ from resources.channels.poll import (
 from resources.channels.reads import counts
 from resources.channels.rows import ChannelCounts, ChannelRow
 from resources.channels.runs import ChannelRuns
+from resources.orchestration.claim import Heartbeats, failure, keep_claim
 from resources.orchestration.partitions import channel_partitions
 from resources.orchestration.tags import CHANNEL_TAG
 from resources.orchestration.trace import asset_span
-from ytcaption.domain.errors import ClaimLost, DatabaseUnavailable, YtcaptionError
+from ytcaption.domain.errors import ClaimLost, YtcaptionError
 from ytcaption.settings import load_settings
 
 HEARTBEAT_S = 5.0
-"""Rule 35 asks for one in 15 s."""
+"""Interval of heartbeats; at least one every 15 s: docs/adr/security-rules.md#rule-35"""
 
 CONTINUE_S = 1.0
-"""To the next part of a history: others that are due by then have their turn first."""
+"""Delay of the next part of a history: channels that are due by then come first."""
 
-HELD_S = 600.0
-"""Until what the quotas of its owner have held back is asked for."""
+QUOTA_RETRY_S = 600.0
+"""Delay until items that the quotas of the channel's owner have held back are requested again."""
 
 
 @dg.asset(
@@ -47,126 +48,112 @@ def channel_listing(
     channel_intake: ChannelIntake,
     channel_lister: ChannelLister,
 ) -> dg.MaterializeResult:
-    """What the channel lists: new items first, then the next part of its history. Those that pass
-    its filters are asked for, each as a transcription of its own."""
+    """The items of a channel: new ones first, then the next part of its history. Each item that
+    passes the channel's filters is requested as a transcription of its own."""
     settings = load_settings()
     limits = PollLimits(settings.listing_turn_s, settings.relist_days)
-    with asset_span(context, of="channel_id"), _claimed(context, channel_runs) as channel:
+    with _claimed(context, channel_runs) as channel:
         postgres = channel_intake.postgres
         lister = PacedLister(OutgoingLister(channel_lister, settings, postgres), postgres)
-        look = ChannelPoll(channel, context.run_id, lister, channel_intake, limits)
-        continue_in_s = CONTINUE_S if look.make() else None
+        poll = ChannelPoll(channel, context.run_id, lister, channel_intake, limits)
+        continue_in_s = CONTINUE_S if poll.make() else None
         if continue_in_s is None and channel_intake.holds_back(channel.id):
-            continue_in_s = HELD_S
+            continue_in_s = QUOTA_RETRY_S
         channel = channel_runs.listed(channel.id, context.run_id, continue_in_s)
         with postgres.transaction() as connection:
-            found = counts(connection, [channel.id])[channel.id]
-        return dg.MaterializeResult(metadata=_metadata(channel, look.taken, found))
+            totals = counts(connection, [channel.id])[channel.id]
+        return dg.MaterializeResult(metadata=_metadata(channel, poll.taken, totals))
+
+
+class _ChannelClaim:
+    """A run's claim on the partition's channel (a `resources.orchestration.claim.Claim`)."""
+
+    def __init__(self, runs: ChannelRuns, id: str, run_id: str, due_at: str | None) -> None:
+        self._runs = runs
+        self._id, self._run_id = id, run_id
+        try:
+            self.channel = runs.claim(id, run_id, due_at)
+        except YtcaptionError as error:
+            raise failure(error) from error
+
+    def heartbeat(self) -> None:
+        self._runs.heartbeat(self._id, self._run_id)
+
+    def on_lost(self, ended: threading.Event) -> None:
+        """Do nothing: the next page that the run commits is refused."""
+
+    def lost(self, error: ClaimLost) -> BaseException:
+        return failure(error)
+
+    def record(
+        self, code: str, message: str, retryable: bool, retry_after_s: float | None = None
+    ) -> str:
+        delay_s = self._runs.failed(self._id, self._run_id, code, message, retryable, retry_after_s)
+        return f"due again in {delay_s:.0f} s"
+
+    def on_success(self, heartbeats: Heartbeats) -> None:
+        heartbeats.stop()
 
 
 @contextmanager
 def _claimed(context: dg.AssetExecutionContext, runs: ChannelRuns) -> Iterator[ChannelRow]:
-    """The partition's channel, held by this run and kept by heartbeats. What fails is recorded with
-    its code, and looked at again later; Dagster itself tries nothing again (rule 33).
+    """Claim the partition's channel for this run and yield it. An error of the block is recorded
+    with its code; the channel is due again later, and Dagster itself retries nothing.
 
     Raises:
-        dg.Failure: it cannot be had, or the block failed.
+        dg.Failure: the channel cannot be claimed, or the block failed.
     """
-    id, run_id = context.partition_key, context.run_id
-    try:
-        channel = runs.claim(id, run_id, context.run.tags.get(DUE_TAG))
-    except YtcaptionError as error:
-        raise _failure(error) from error
-    ended = threading.Event()
-    beats = threading.Thread(target=_beat, args=(runs, id, run_id, ended), daemon=True)
-    beats.start()
-    try:
-        yield channel
-    except ClaimLost as error:
-        raise _failure(error) from error
-    except YtcaptionError as error:
-        _record(context, runs, error)
-        raise _failure(error) from error
-    finally:
-        ended.set()
-        beats.join()
-
-
-def _beat(runs: ChannelRuns, id: str, run_id: str, ended: threading.Event) -> None:
-    while not ended.wait(HEARTBEAT_S):
-        try:
-            runs.heartbeat(id, run_id)
-        except ClaimLost:
-            return  # the next page that it writes says so
-        except DatabaseUnavailable:
-            continue
-
-
-def _record(context: dg.AssetExecutionContext, runs: ChannelRuns, error: YtcaptionError) -> None:
-    try:
-        delay_s = runs.failed(
-            context.partition_key,
-            context.run_id,
-            error.code,
-            error.message,
-            error.retryable,
-            error.retry_after_s,
-        )
-    except (ClaimLost, DatabaseUnavailable) as lost:
-        # The sensor settles it, as one whose process was lost.
-        context.log.warning("not recorded: %s", lost)
-        return
-    context.log.info("recorded %s; it is looked at again in %.0f s", error.code, delay_s)
-
-
-def _failure(error: YtcaptionError) -> dg.Failure:
-    return dg.Failure(error.message, metadata={"code": error.code}, allow_retries=False)
+    with asset_span(context, of="channel_id"):
+        due_at = context.run.tags.get(DUE_TAG)
+        claim = _ChannelClaim(runs, context.partition_key, context.run_id, due_at)
+        with keep_claim(context, claim, HEARTBEAT_S):
+            yield claim.channel
 
 
 def _metadata(
-    channel: ChannelRow, taken: IntakeResult, found: ChannelCounts
+    channel: ChannelRow, intake: IntakeResult, totals: ChannelCounts
 ) -> dict[str, dg.MetadataValue]:
-    """Counts of this look, then of the channel as a whole."""
+    """Return counts of this poll, then of the channel as a whole."""
     count, text, time = dg.MetadataValue.int, dg.MetadataValue.text, dg.MetadataValue.timestamp
     metadata: dict[str, dg.MetadataValue] = {
         "channel": text(channel.name),
-        "listed": count(taken.listed),
-        "new": count(taken.new),
-        "changed": count(taken.changed),
-        "gone": count(taken.gone),
-        "left_out": count(taken.left_out),
-        "waiting": count(taken.waiting),
-        "refused": count(taken.refused),
-        "queued": count(taken.queued),
-        "shared": count(taken.shared),
-        "items": count(found.items),
-        "wanted": count(found.wanted),
-        "done": count(found.done),
-        "progress": text(progress(found)),
+        "listed": count(intake.listed),
+        "new": count(intake.new),
+        "changed": count(intake.changed),
+        "gone": count(intake.gone),
+        "left_out": count(intake.left_out),
+        "waiting": count(intake.waiting),
+        "refused": count(intake.refused),
+        "queued": count(intake.queued),
+        "shared": count(intake.shared),
+        "items": count(totals.items),
+        "wanted": count(totals.wanted),
+        "done": count(totals.done),
+        "progress": text(progress(totals)),
         "runs": text(f"tag:{CHANNEL_TAG}={channel.id}"),
         "next_listing": time(channel.next_listing_at),
-        "by_state": dg.MetadataValue.md(_table(found)),
+        "by_state": dg.MetadataValue.md(_table(totals)),
     }
     if channel.history_next is not None:
         total = f" of {channel.history_total:,}" if channel.history_total else ""
         metadata["history"] = text(f"{channel.history_next:,}{total} listed, to be continued")
-    if taken.shown:
-        # No titles: Dagster keeps metadata, and what is erased must not be in them (rule 43).
-        rows = [f"| {media_id} | {became} |" for media_id, became in taken.shown]
-        more = f"\n\nand {taken.new - len(rows):,} more" * (taken.new > len(rows))
+    if intake.shown:
+        # No titles: Dagster keeps metadata, which an erasure does not reach.
+        rows = [f"| {media_id} | {result} |" for media_id, result in intake.shown]
+        more = f"\n\nand {intake.new - len(rows):,} more" * (intake.new > len(rows))
         heading = "| new item | became |\n| --- | --- |\n"
         metadata["new_items"] = dg.MetadataValue.md(heading + "\n".join(rows) + more)
     return metadata
 
 
-def progress(found: ChannelCounts) -> str:
-    """Of all that is wanted of a channel, in words."""
-    share = found.done / found.wanted if found.wanted else 1.0
-    return f"{found.done:,} of {found.wanted:,} transcribed ({share:.0%})"
+def progress(totals: ChannelCounts) -> str:
+    """Return in words how many of the wanted items are transcribed."""
+    share = totals.done / totals.wanted if totals.wanted else 1.0
+    return f"{totals.done:,} of {totals.wanted:,} transcribed ({share:.0%})"
 
 
-def _table(found: ChannelCounts) -> str:
-    rows = [("items", state, number) for state, number in found.states.items()]
-    rows += [("transcriptions", status.value, number) for status, number in found.statuses.items()]
-    lines = [f"| {what} | {state} | {number:,} |" for what, state, number in sorted(rows)]
+def _table(totals: ChannelCounts) -> str:
+    rows = [("items", state, number) for state, number in totals.states.items()]
+    rows += [("transcriptions", status.value, number) for status, number in totals.statuses.items()]
+    lines = [f"| {kind} | {state} | {number:,} |" for kind, state, number in sorted(rows)]
     return "\n".join(["| | state | number |", "| --- | --- | ---: |", *lines])

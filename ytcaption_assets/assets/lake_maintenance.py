@@ -1,4 +1,4 @@
-"""Asset `lake_maintenance`: the lake in few files, and a look whether it is what Postgres has."""
+"""Asset `lake_maintenance`: merges the lake's files, and compares the lake with Postgres."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +10,7 @@ from resources.lake.reconcile import Agreement
 from ytcaption.domain.errors import BackupRunning
 
 SHOWN = 5
+"""Transcriptions named per kind of difference."""
 
 
 @dg.asset(
@@ -21,54 +22,56 @@ SHOWN = 5
         dg.AssetCheckSpec(
             "lake_counts_agree",
             asset="lake_maintenance",
-            description="As many segments and words of each transcription as in Postgres.",
+            description="Each transcription has as many segments and words as in Postgres.",
         ),
         dg.AssetCheckSpec(
             "lake_text_agrees",
             asset="lake_maintenance",
-            description="Its segments have the same text and times as in Postgres.",
+            description="All segments have the same text and times as in Postgres.",
         ),
     ],
 )
 def lake_maintenance(
     context: dg.AssetExecutionContext, transcript_catalog: TranscriptCatalog
 ) -> dg.MaterializeResult:
-    """Small files are merged, deleted rows rewritten, earlier snapshots and unknown files removed.
-
-    Then Postgres and the lake are compared, transcription by transcription.
-    """
+    """The lake with small files merged, files with deleted rows rewritten, old snapshots and
+    unknown files removed; then compared with Postgres, transcription by transcription."""
     try:
-        done = transcript_catalog.compact()
+        result = transcript_catalog.compact()
     except BackupRunning as error:
         raise dg.Failure(
-            f"{error.message} The lake is maintained the next night.", allow_retries=False
+            f"{error.message} The lake is maintained next night.", allow_retries=False
         ) from error
-    found = transcript_catalog.agreement()
+    agreement = transcript_catalog.agreement()
     return dg.MaterializeResult(
         metadata={
-            "files_before": done.files_before,
-            "files_after": done.files_after,
-            "bytes_before": done.bytes_before,
-            "bytes_after": done.bytes_after,
-            "snapshots_expired": done.snapshots_expired,
-            "transcriptions": found.compared,
-            "dagster/row_count": found.words,
+            "files_before": result.files_before,
+            "files_after": result.files_after,
+            "bytes_before": result.bytes_before,
+            "bytes_after": result.bytes_after,
+            "snapshots_expired": result.snapshots_expired,
+            "transcriptions": agreement.compared,
+            "dagster/row_count": agreement.words,
         },
-        check_results=agreement_checks(found),
+        check_results=agreement_checks(agreement),
     )
 
 
-def agreement_checks(found: Agreement) -> Sequence[dg.AssetCheckResult]:
-    """One result a spec."""
+def agreement_checks(agreement: Agreement) -> Sequence[dg.AssetCheckResult]:
+    """Return one result per check spec."""
     counts = {
-        "missing": found.missing,
-        "left_over": found.left_over,
-        "other_counts": found.other_counts,
+        "missing": agreement.missing,
+        "left_over": agreement.left_over,
+        "other_counts": agreement.other_counts,
     }
-    size = {"transcriptions": found.compared, "segments": found.segments, "words": found.words}
+    size = {
+        "transcriptions": agreement.compared,
+        "segments": agreement.segments,
+        "words": agreement.words,
+    }
     return [
         _result("lake_counts_agree", counts, size),
-        _result("lake_text_agrees", {"other_text": found.other_text}, size),
+        _result("lake_text_agrees", {"other_text": agreement.other_text}, size),
     ]
 
 

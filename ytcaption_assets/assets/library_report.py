@@ -1,4 +1,4 @@
-"""Asset `library_report`: growth, languages, delays and failures, as one page a day."""
+"""Asset `library_report`: growth, languages, delays and failures, one page per day."""
 
 import base64
 
@@ -6,8 +6,8 @@ import dagster as dg
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore
+from resources.postgres.connection import Postgres
 from resources.reports.report import make_report, store_report
-from resources.transcriptions.store import RequestStore
 
 
 @dg.asset(
@@ -18,15 +18,15 @@ from resources.transcriptions.store import RequestStore
 )
 def library_report(
     context: dg.AssetExecutionContext,
-    request_store: RequestStore,
+    postgres: Postgres,
     object_store: ObjectStore,
     transcript_catalog: TranscriptCatalog,
 ) -> dg.MaterializeResult:
-    """The library as one HTML page under `reports/`, with its pictures here."""
-    report = make_report(transcript_catalog, request_store.postgres)
+    """The library as one HTML page under `reports/`; its plots are in the metadata, too."""
+    report = make_report(transcript_catalog, postgres)
     key = store_report(object_store, report)
     growth = report.numbers.growth
-    # What was said stays out of Dagster's storage, where erasing does not reach single pictures.
+    # Plots with text of transcripts stay out of Dagster's storage: an erasure does not reach them.
     pictures = {
         plot.name: dg.MetadataValue.md(
             f"![{plot.title}](data:image/png;base64,{base64.b64encode(plot.png).decode()})"

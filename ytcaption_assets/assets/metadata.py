@@ -1,4 +1,4 @@
-"""What people look at in the Dagster UI: a link, numbers, a preview, a picture."""
+"""Metadata of materializations in the Dagster UI: a link, numbers, a preview, a picture."""
 
 import base64
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ LISTED_DROPS = 20
 
 
 def audio_metadata(media: MediaRow, object_store: ObjectStore) -> dict[str, Any]:
-    """Metadata of `audio_download`; sizes in bytes, durations in seconds."""
+    """Return the metadata of `audio_download`; sizes in bytes, durations in seconds."""
     audio, info = media.audio, media.info
     if audio is None:
         return {}
-    listed = {
+    values = {
         "title": _title(media),
         "channel": info.channel,
         "upload_date": info.upload_date,
@@ -36,18 +36,18 @@ def audio_metadata(media: MediaRow, object_store: ObjectStore) -> dict[str, Any]
         "sha256": audio.sha256,
         "dagster/uri": object_store.uri(audio.key),
     }
-    return {name: value for name, value in listed.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def captions_metadata(media: MediaRow, choice: CaptionChoice) -> dict[str, Any]:
-    """Metadata of `audio_download` where captions are taken instead of the audio."""
-    listed = {
+    """Return the metadata of `audio_download` if captions are used instead of audio."""
+    values = {
         "title": _title(media),
         "channel": media.info.channel,
         "captions_choice": dg.MetadataValue.json(choice.to_dict()),
         "downloaded": False,
     }
-    return {name: value for name, value in listed.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def transcript_metadata(
@@ -58,15 +58,15 @@ def transcript_metadata(
     waveform_png: bytes | None,
     resumed_s: float = 0.0,
 ) -> dict[str, Any]:
-    """Metadata of `transcription`: numbers first, then the captions' beginning and the waveform.
+    """Return the metadata of `transcription`: numbers, the first captions and the waveform.
 
     Args:
         timings_s: wall seconds by stage.
-        resumed_s: seconds of audio that earlier attempts heard: there is no RTF then.
+        resumed_s: seconds of audio that earlier attempts transcribed; if any, there is no RTF.
     """
     metadata: dict[str, Any] = {
         "title": _title(media),
-        "language": transcript.language or "none: nobody speaks",
+        "language": transcript.language or "none: no speech",
         "language_probability": round(transcript.language_probability, 3),
         "duration_s": round(transcript.duration_s, 2),
         "speech_s": round(transcript.speech_s, 2),
@@ -90,7 +90,7 @@ def transcript_metadata(
             metadata["resumed_s"] = round(resumed_s, 2)
         else:
             metadata["rtf"] = round(rtf(sum(timings_s.values()), transcript.duration_s), 4)
-        metadata |= {f"{stage}_s": round(took, 3) for stage, took in timings_s.items()}
+        metadata |= {f"{stage}_s": round(took_s, 3) for stage, took_s in timings_s.items()}
     if waveform_png:
         encoded = base64.b64encode(waveform_png).decode()
         metadata["waveform"] = dg.MetadataValue.md(f"![waveform](data:image/png;base64,{encoded})")
@@ -105,7 +105,7 @@ def _title(media: MediaRow) -> dg.MetadataValue:
 
 def _preview(captions: list[Cue]) -> str:
     if not captions:
-        return "*Nobody speaks.*"
+        return "*No speech.*"
     lines = [f"`{_clock(cue.start_ms)}` {_escaped(' '.join(cue.lines))}" for cue in captions]
     more = len(lines) - PREVIEW_CUES
     shown = lines[:PREVIEW_CUES] + ([f"*and {more} more*"] if more > 0 else [])
@@ -113,7 +113,7 @@ def _preview(captions: list[Cue]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """A stranger's text inside Markdown: no link, image, tag or code of theirs."""
+    """Escape untrusted text for Markdown, so that it adds no link, image, tag or code."""
     return "".join(f"\\{char}" if char in "\\`*_{}[]()#+-!<>|&~" else char for char in text)
 
 

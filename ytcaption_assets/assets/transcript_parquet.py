@@ -4,11 +4,12 @@ import dagster as dg
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore
-from resources.orchestration.claim import claimed_work
 from resources.orchestration.partitions import transcription_partitions
+from resources.orchestration.transcription_claim import claimed_work
 from resources.telemetry.spans import span
 from resources.transcriptions.accuracy import store_accuracy, stored_accuracy
-from resources.transcriptions.store import RequestStore
+from resources.transcriptions.reads import transcript_timings
+from resources.transcriptions.run_store import RunStore
 from ytcaption.domain.errors import ResultNotReady
 from ytcaption.domain.transcripts.transcript import Transcript
 from ytcaption_assets.assets.caption_accuracy import measured
@@ -23,23 +24,23 @@ from ytcaption_assets.assets.caption_accuracy import measured
 )
 def transcript_parquet(
     context: dg.AssetExecutionContext,
-    request_store: RequestStore,
+    run_store: RunStore,
     object_store: ObjectStore,
     transcript_catalog: TranscriptCatalog,
 ) -> dg.MaterializeResult:
-    """The transcript's rows in the lake: `transcripts`, `segments`, `words`, `media`, and how exact
-    it is where people have captioned the media."""
-    with claimed_work(context, request_store) as work:
+    """The transcript's rows in the lake: `transcripts`, `segments`, `words`, `media`, and its
+    accuracy where people have captioned the media."""
+    with claimed_work(context, run_store) as work:
         row = work.transcription
         if row.document_key is None or row.document_sha256 is None:
             raise ResultNotReady("There is no transcript yet. Materialize transcription first.")
         document = object_store.read_bytes(row.document_key, row.document_sha256)
         transcript = Transcript.from_json(document)
-        postgres = request_store.postgres
+        postgres = run_store.postgres
         accuracy = stored_accuracy(postgres, work.id, row.document_sha256)
         others = []
-        # Of captions: what other versions have heard can be measured now. Of what was heard: there
-        # may be captions since.
+        # A transcript of captions: other versions can be measured by it now. A transcript of
+        # audio: there may be captions since it was made.
         for each in measured(postgres, object_store, transcript, row.document_sha256):
             if each.transcript.id != work.id:
                 others.append(each)
@@ -51,13 +52,13 @@ def transcript_parquet(
                 transcript,
                 work.media.source,
                 work.media.info,
-                request_store.timings(work.id),
+                transcript_timings(postgres, work.id),
                 accuracy,
             )
             for each in others:
                 store_accuracy(postgres, each.transcript.id, each.accuracy)
                 transcript_catalog.measured(each.transcript, each.accuracy)
-        request_store.complete(work.id, work.run_id)
+        run_store.complete(work.id, work.run_id)
         return dg.MaterializeResult(
             metadata={f"{table}_rows": count for table, count in rows.items()}
             | {"dagster/row_count": rows["words"]}

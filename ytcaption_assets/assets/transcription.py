@@ -11,14 +11,18 @@ import dagster as dg
 from resources.audio.decoder import AudioDecoder
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore, document_key
-from resources.orchestration.claim import Work, claimed_work
 from resources.orchestration.partitions import transcription_partitions
+from resources.orchestration.transcription_claim import (
+    Work,
+    claimed_work,
+)
+from resources.postgres.connection import Postgres
 from resources.telemetry.spans import now_ns, record_span, span
 from resources.transcribe.sequential import Transcriber
 from resources.transcriptions.accuracy import store_accuracy
 from resources.transcriptions.captions import StoredCaptions, stored_captions
 from resources.transcriptions.checkpoints import open_checkpoint
-from resources.transcriptions.store import RequestStore
+from resources.transcriptions.run_store import RunStore
 from ytcaption.domain.captions.cues import cues
 from ytcaption.domain.captions.quality import qa_report
 from ytcaption.domain.captions.style import CaptionStyle
@@ -46,107 +50,112 @@ from ytcaption_assets.assets.transcription_checks import (
 )
 def transcription(
     context: dg.AssetExecutionContext,
-    request_store: RequestStore,
+    run_store: RunStore,
     object_store: ObjectStore,
     audio_decoder: AudioDecoder,
     transcriber: Transcriber,
     transcript_catalog: TranscriptCatalog,
 ) -> dg.MaterializeResult:
-    """What was said, word by word with times, one JSON document a transcription."""
-    with claimed_work(context, request_store) as work:
+    """The transcript: words with times, one JSON document per transcription."""
+    with claimed_work(context, run_store) as work:
         row = work.transcription
         if row.document_key is not None and object_store.exists(row.document_key):
             document = object_store.read_bytes(row.document_key, row.document_sha256)
-            heard = _Heard(Transcript.from_json(document))
+            result = _Transcribed(Transcript.from_json(document))
             sha256 = hashlib.sha256(document).hexdigest()
         else:
-            kept = stored_captions(request_store.postgres, work.id)
-            if kept is not None and kept.track is not None:
-                heard = _Heard(caption_transcript(work, kept, kept.track))
+            captions = stored_captions(run_store.postgres, work.id)
+            if captions is not None and captions.track is not None:
+                result = _Transcribed(caption_transcript(work, captions, captions.track))
             else:
-                heard = _transcribe(
+                result = _transcribe(
                     work,
-                    request_store,
+                    run_store.postgres,
                     object_store,
                     audio_decoder,
                     transcriber,
                     transcript_catalog,
-                    kept,
+                    captions,
                 )
             key = document_key(work.id)
-            written = object_store.write_bytes(key, heard.transcript.to_json())
+            written = object_store.write_bytes(key, result.transcript.to_json())
             sha256 = written.sha256
-            request_store.transcript_stored(
-                work.id, work.run_id, heard.transcript, key, sha256, heard.processing_s
+            run_store.transcript_stored(
+                work.id, work.run_id, result.transcript, key, sha256, result.processing_s
             )
-        transcript, timings = heard.transcript, dict(heard.timings_s)
+        transcript, timings_s = result.transcript, dict(result.timings_s)
         started_at = time.perf_counter()
         style = CaptionStyle.for_language(transcript.text_language)
         with span("captions"):
-            captions = cues(transcript, style)
-        if timings:
-            timings["captions"] = time.perf_counter() - started_at
-        compared = _measured(work, request_store, object_store, transcript, sha256)
+            caption_cues = cues(transcript, style)
+        if timings_s:
+            timings_s["captions"] = time.perf_counter() - started_at
+        accuracies = _measure(work, run_store.postgres, object_store, transcript, sha256)
         return dg.MaterializeResult(
             metadata=transcript_metadata(
-                transcript, captions, work.media, timings, heard.picture, heard.resumed_s
+                transcript,
+                caption_cues,
+                work.media,
+                timings_s,
+                result.waveform_png,
+                result.resumed_s,
             ),
             check_results=transcription_checks(
                 transcript,
-                qa_report(captions, style),
-                compared,
+                qa_report(caption_cues, style),
+                accuracies,
                 load_settings().caption_wer_limit,
             ),
         )
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What came of the audio, or of the captions.
+class _Transcribed:
+    """A transcript, and how it was made if this run has made it of audio.
 
     Attributes:
-        timings_s: wall seconds by stage; empty where the document was there, and of captions.
-        picture: PNG of the waveform.
-        resumed_s: seconds of audio that earlier attempts heard.
+        timings_s: wall seconds by stage; empty if the document was stored already, or is made of
+            captions.
+        waveform_png: picture of the waveform.
+        resumed_s: seconds of audio that earlier attempts had transcribed.
     """
 
     transcript: Transcript
     timings_s: dict[str, float] = field(default_factory=dict)
-    picture: bytes | None = None
+    waveform_png: bytes | None = None
     resumed_s: float = 0.0
 
     @property
     def processing_s(self) -> float | None:
-        """What all of the audio took; None where an earlier attempt took a part of it, or nothing
-        was heard."""
+        """Seconds that all of the audio took; None if this run has not transcribed all of it."""
         return sum(self.timings_s.values()) if self.timings_s and not self.resumed_s else None
 
 
-def _measured(
+def _measure(
     work: Work,
-    request_store: RequestStore,
+    postgres: Postgres,
     object_store: ObjectStore,
     transcript: Transcript,
     sha256: str,
 ) -> list[Measured]:
-    """Beside captions; what was found of this transcript is kept. The others' is kept with their
-    rows in the lake."""
-    found = measured(request_store.postgres, object_store, transcript, sha256)
-    for each in found:
+    """Return the accuracy of this transcript and of other versions beside captions. Stores that of
+    this one; `transcript_parquet` stores the others with their rows in the lake."""
+    accuracies = measured(postgres, object_store, transcript, sha256)
+    for each in accuracies:
         if each.transcript.id == work.id:
-            store_accuracy(request_store.postgres, work.id, each.accuracy, work.run_id)
-    return found
+            store_accuracy(postgres, work.id, each.accuracy, work.run_id)
+    return accuracies
 
 
 def _transcribe(
     work: Work,
-    request_store: RequestStore,
+    postgres: Postgres,
     object_store: ObjectStore,
     audio_decoder: AudioDecoder,
     transcriber: Transcriber,
     transcript_catalog: TranscriptCatalog,
-    kept: StoredCaptions | None,
-) -> _Heard:
+    captions: StoredCaptions | None,
+) -> _Transcribed:
     audio = work.media.audio
     if audio is None:
         raise ObjectNotFound("The audio is not stored. Materialize audio_download first.")
@@ -155,20 +164,20 @@ def _transcribe(
         waveform = audio_decoder.decode(path, should_stop=work.should_stop)
     decode_s = time.perf_counter() - started_at
     options = work.transcription.options
-    heard_ns = now_ns()
-    checkpoint = open_checkpoint(request_store.postgres, work.id, work.run_id, audio.sha256)
-    # While the model works: the picture, and the lake, which the next asset needs. Where it does
-    # not open, that asset tries again, and tells why.
+    stage_ns = now_ns()
+    checkpoint = open_checkpoint(postgres, work.id, work.run_id, audio.sha256)
+    # While the model works: draw the waveform, and open the lake for the next asset. If the lake
+    # does not open, the next asset tries again and reports why.
     with ThreadPoolExecutor() as meanwhile, work.drafts() as on_segment:
         picture = meanwhile.submit(audio_decoder.waveform_png, waveform)
         meanwhile.submit(transcript_catalog.open)
         recognition = transcriber.transcribe(
             waveform, options, work.progress, on_segment, checkpoint
         )
-    for step, took_s in recognition.timings_s.items():  # `vad`, `load`, `model`: one after another
-        heard_ns = record_span(step, heard_ns, took_s)
-    return _Heard(
-        _document(work, recognition, transcriber, options, audio.sha256, kept),
+    for stage, took_s in recognition.timings_s.items():  # `vad`, `load`, `model`, one by one
+        stage_ns = record_span(stage, stage_ns, took_s)
+    return _Transcribed(
+        _document(work, recognition, transcriber, options, audio.sha256, captions),
         {"decode": decode_s, **recognition.timings_s},
         picture.result(),
         recognition.resumed_s,
@@ -181,7 +190,7 @@ def _document(
     transcriber: Transcriber,
     options: TranscriptionOptions,
     audio_sha256: str,
-    kept: StoredCaptions | None,
+    captions: StoredCaptions | None,
 ) -> Transcript:
     engine = transcriber.describe(options.model)
     return Transcript(
@@ -206,6 +215,6 @@ def _document(
             audio_sha256=audio_sha256,
             run_id=work.run_id,
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            captions=kept.choice.to_dict() if kept is not None else None,
+            captions=captions.choice.to_dict() if captions is not None else None,
         ),
     )

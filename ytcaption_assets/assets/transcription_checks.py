@@ -1,4 +1,4 @@
-"""Asset checks of `transcription`: is what was heard fit to be read?"""
+"""Asset checks of `transcription`: is the transcript fit to be read?"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,18 +14,20 @@ _ASSET = "transcription"
 
 
 def transcription_check_specs() -> Sequence[dg.AssetCheckSpec]:
-    """The checks that every materialization of `transcription` answers."""
+    """Return the specs of the checks made with every materialization of `transcription`."""
     return [
         dg.AssetCheckSpec("words_monotonic", asset=_ASSET, description="Words come in time order."),
         dg.AssetCheckSpec("segments_do_not_overlap", asset=_ASSET),
         dg.AssetCheckSpec(
-            "captions_readable", asset=_ASSET, description="Captions keep their limits."
+            "captions_readable",
+            asset=_ASSET,
+            description="Captions keep to the limits of their style.",
         ),
-        dg.AssetCheckSpec("speech_found", asset=_ASSET, description="Somebody says something."),
+        dg.AssetCheckSpec("speech_found", asset=_ASSET, description="The audio contains speech."),
         dg.AssetCheckSpec(
             "caption_accuracy",
             asset=_ASSET,
-            description="What was heard is what people have written, where there are captions.",
+            description="The transcript agrees with captions that people made, if there are any.",
         ),
     ]
 
@@ -33,11 +35,12 @@ def transcription_check_specs() -> Sequence[dg.AssetCheckSpec]:
 def transcription_checks(
     transcript: Transcript, report: CaptionQA, measured: Sequence[Measured], wer_limit: float
 ) -> Sequence[dg.AssetCheckResult]:
-    """One result a spec. Only what is broken is an error: silence and fast speech are warnings.
+    """Return one result per spec. A broken transcript is an error; silence, fast speech and a high
+    word error rate are warnings.
 
     Args:
-        measured: beside captions that people made.
-        wer_limit: word error rate from which on there is a warning.
+        measured: accuracy beside captions that people made.
+        wer_limit: word error rate from which a warning is given.
     """
     return [
         _words_monotonic(transcript),
@@ -116,6 +119,6 @@ def _caption_accuracy(measured: Sequence[Measured], wer_limit: float) -> dg.Asse
 def _versions_table(measured: Sequence[Measured]) -> str:
     rows = ["| transcription | model | wer |", "| --- | --- | --- |"]
     for each in measured:
-        made, errors = each.transcript.provenance, each.accuracy.errors
-        rows.append(f"| {each.transcript.id} | {made.model} | {errors.rate:.4f} |")
+        model, errors = each.transcript.provenance.model, each.accuracy.errors
+        rows.append(f"| {each.transcript.id} | {model} | {errors.rate:.4f} |")
     return "\n".join(rows)

@@ -1,11 +1,11 @@
-"""The code that the run server holds: imported before the first fork."""
+"""Modules that the run server imports before the first fork."""
 
 import os
 
 from resources.processes.fork_server import hold
 
-# What runs were seen to import, and which starts no thread. duckdb, pyarrow and onnxruntime start
-# one each, and are left to the run.
+# Modules that runs import and that start no thread. duckdb, pyarrow and onnxruntime start threads,
+# so each run imports them itself.
 _MODULES = (
     "dagster._cli.api",
     "dagster._core.execution.plan.active",
@@ -35,9 +35,9 @@ _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def hold_code() -> None:
-    """Import what a run needs."""
+    """Import the definitions and the modules that runs need."""
     wanted = os.environ.get(_BLAS_THREADS)
-    os.environ[_BLAS_THREADS] = "1"  # else numpy starts threads when it is imported
+    os.environ[_BLAS_THREADS] = "1"  # otherwise importing numpy starts threads
     hold(("ytcaption_assets.definitions", *_MODULES))
     del os.environ[_BLAS_THREADS]
     if wanted is not None:

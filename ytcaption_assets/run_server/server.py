@@ -1,8 +1,9 @@
-"""Forks runs from a process that holds Dagster and the definitions: `python -m ... SOCKET`.
+"""The run server: forks runs from a process that has loaded Dagster and the definitions.
 
-It has one thread, no connection to the database and no gRPC channel, and says so before each fork.
-A fork does what `dagster api execute_run` does. When the code has changed the server becomes a
-fresh interpreter, with the same process number, socket and children: runs under way go on.
+Started as `python -m ytcaption_assets.run_server.server SOCKET`. It has one thread, which it checks
+before each fork, no database connection and no gRPC channel. A fork does what `dagster api
+execute_run` does. When the code has changed, the server replaces itself by a fresh interpreter with
+the same process id, socket and children: running runs go on.
 """
 
 import atexit
@@ -29,19 +30,20 @@ from resources.processes.process_identity import RunProcess
 from ytcaption_assets.run_server.preload import hold_code
 
 GO_S = 60.0
+"""Seconds a forked process waits for GO."""
 
 logger = logging.getLogger("run_server")
 
 
 @dataclass
-class Kept:
-    """What a fresh interpreter goes on with.
+class ServerState:
+    """State that a fresh interpreter takes over.
 
     Attributes:
-        listener: descriptor of the socket; None where it is to be made.
-        runs: run ids by process number.
+        listener: file descriptor of the socket; None if it is not open yet.
+        runs: run ids by process id.
         instance_ref: serialized InstanceRef of the latest run.
-        code_servers: ids that runs have come from; another one means that code was loaded anew.
+        code_servers: ids of the code servers that created runs; a new id means reloaded code.
     """
 
     listener: int | None = None
@@ -50,83 +52,83 @@ class Kept:
     code_servers: list[str] = field(default_factory=list)
 
     @classmethod
-    def from_json(cls, text: str) -> "Kept":
-        """What was kept."""
-        found = json.loads(text)
-        return cls(**found | {"runs": {int(pid): run for pid, run in found["runs"].items()}})
+    def from_json(cls, text: str) -> "ServerState":
+        """Return the state encoded as JSON."""
+        state = json.loads(text)
+        return cls(**state | {"runs": {int(pid): run for pid, run in state["runs"].items()}})
 
 
 class RunServer(ForkServer):
-    """Serves until SIGTERM, and then until its runs have ended."""
+    """Serves until SIGTERM, then until its runs have ended."""
 
-    def __init__(self, path: Path, kept: Kept, code: object) -> None:
-        super().__init__(path, kept.listener)
-        self._kept = kept
+    def __init__(self, path: Path, state: ServerState, code: object) -> None:
+        super().__init__(path, state.listener)
+        self._state = state
         self._code = code
 
     def is_busy(self) -> bool:
-        """Whether a run has not ended."""
-        return bool(self._kept.runs)
+        """Whether a run is still running."""
+        return bool(self._state.runs)
 
     def answer(self, connection: socket.socket) -> None:
-        """A run, or why there is none."""
+        """Answer one request: start a run, or refuse it."""
         with connection:
             self._serve(connection, LaunchRequest.read(connection))
 
     def ended(self, pid: int, exit_code: int) -> None:
-        """A run that ended badly is failed with the reason."""
-        run_id = self._kept.runs.pop(pid, None)
+        """Report a run whose process ended with an error as failed."""
+        run_id = self._state.runs.pop(pid, None)
         if run_id is None or exit_code in (0, NOT_BEGUN) or self.is_stopping:
             return
-        if thread_count() == 1:  # else Dagster's run monitoring finds it
+        if thread_count() == 1:  # otherwise Dagster's run monitoring finds it
             self._settle(run_id, pid, exit_code)
 
     def _serve(self, connection: socket.socket, request: LaunchRequest) -> None:
         if not request.run_id:
-            send_line(connection, {"runs": len(self._kept.runs)})
+            send_line(connection, {"runs": len(self._state.runs)})
         elif self._is_stale(request):
             send_line(connection, {"again": True})
             self.become_fresh(self._resumed)
-        elif why := self._prepared(request):
-            send_line(connection, {"refused": why})
+        elif reason := self._prepare(request):
+            send_line(connection, {"refused": reason})
         else:
-            pid = self.fork(lambda: _be_the_run(connection, request))
-            self._kept.runs[pid] = request.run_id
+            pid = self.fork(lambda: _execute_run(connection, request))
+            self._state.runs[pid] = request.run_id
 
     def _is_stale(self, request: LaunchRequest) -> bool:
-        known = self._kept.code_servers
+        known = self._state.code_servers
         is_new = bool(request.code_server) and request.code_server not in known
         if is_new:
             known.append(request.code_server)
         return (is_new and len(known) > 1) or code_state() != self._code
 
-    def _prepared(self, request: LaunchRequest) -> str | None:
-        """Everything is ready to fork; why it may not be done, where that is so."""
+    def _prepare(self, request: LaunchRequest) -> str | None:
+        """Prepare a fork. Return why the run must not be forked, or None."""
         if request.executable != sys.executable:
             return "the run is for another interpreter"
         arguments = deserialize_value(request.arguments, ExecuteRunArgs)
-        self._kept.instance_ref = serialize_value(arguments.instance_ref)
-        with suppress(Exception):  # the run says it better
-            recon_job_from_origin(arguments.job_origin).get_definition()  # a cache keeps it
+        self._state.instance_ref = serialize_value(arguments.instance_ref)
+        with suppress(Exception):  # the run reports the error better
+            recon_job_from_origin(arguments.job_origin).get_definition()  # loads it into a cache
         threads = thread_count()
         return None if threads == 1 else f"the run server has {threads} threads"
 
     def _resumed(self, listener: int) -> str:
-        self._kept.listener = listener
-        return json.dumps(asdict(self._kept))
+        self._state.listener = listener
+        return json.dumps(asdict(self._state))
 
     def _settle(self, run_id: str, pid: int, exit_code: int) -> None:
         from ytcaption_assets.run_server.settle import settle_dead_run
 
         def settle() -> int:
-            settle_dead_run(self._kept.instance_ref, run_id, pid, exit_code)
+            settle_dead_run(self._state.instance_ref, run_id, pid, exit_code)
             return 0
 
         self.fork(settle)
 
 
-def _be_the_run(connection: socket.socket, request: LaunchRequest) -> int:
-    """The exit status of `dagster api execute_run`, done here."""
+def _execute_run(connection: socket.socket, request: LaunchRequest) -> int:
+    """Execute the run in this process; return the exit status of `dagster api execute_run`."""
     send_line(connection, {"process": str(RunProcess.of(os.getpid()))})
     connection.settimeout(GO_S)
     try:
@@ -140,21 +142,21 @@ def _be_the_run(connection: socket.socket, request: LaunchRequest) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     finally:
-        # What an interpreter does at its end, but for giving back memory that is shared.
+        # Does what an interpreter does at its end, except freeing memory, which is shared.
         threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]
         atexit._run_exitfuncs()
     return 0
 
 
 def main(arguments: list[str]) -> None:
-    """Serves on the socket that the first argument names."""
-    code = code_state()  # before anything is imported: what changes meanwhile is seen
-    kept = Kept.from_json(arguments[2]) if RESUME in arguments else Kept()
+    """Serve on the socket that the first argument names."""
+    code = code_state()  # before any import, so that changes during the imports are noticed
+    state = ServerState.from_json(arguments[2]) if RESUME in arguments else ServerState()
     hold_code()
     gc.disable()
     if (threads := thread_count()) != 1:
         logger.warning("runs start in fresh interpreters: the run server has %d threads", threads)
-    RunServer(Path(arguments[0]), kept, code).serve()
+    RunServer(Path(arguments[0]), state, code).serve()
 
 
 if __name__ == "__main__":

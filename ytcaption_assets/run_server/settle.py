@@ -1,4 +1,4 @@
-"""What the run server does about a run whose process ended badly: as Dagster's code server does."""
+"""Reports a run whose process ended with an error, as Dagster's code server does."""
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
@@ -9,12 +9,12 @@ from resources.processes.process_identity import RunProcess
 
 
 def settle_dead_run(instance_ref: str, run_id: str, pid: int, exit_code: int) -> None:
-    """Fails a run that never ended, with what is known of its process.
+    """Report a run as failed if its process ended before the run did.
 
     Args:
         instance_ref: serialized InstanceRef.
-        pid: of the process; a run that another one has taken over is left alone.
-        exit_code: its exit status, or the negative number of the signal that ended it.
+        pid: process id; a run that has another process by now is left alone.
+        exit_code: exit status, or the negative number of the signal that ended the process.
     """
     with dg.DagsterInstance.from_ref(deserialize_value(instance_ref, InstanceRef)) as instance:
         run = instance.get_run_by_id(run_id)

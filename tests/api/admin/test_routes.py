@@ -12,6 +12,7 @@ from api.app import create_app
 from api.transcriptions import pauses as operating
 from resources.auth.api_keys import ApiKeys
 from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, DatabaseSwitch, World
 from ytcaption.domain.request import TranscriptionStatus
@@ -47,7 +48,7 @@ def test_failed_ones_are_queued_again(
     later = post(client, "retry", created_after=datetime(2999, 1, 1, tzinfo=UTC).isoformat())
     assert later.json()["number"] == 0
     assert post(client, "retry", code="source_blocked").json() == {"number": 1, "ids": [id]}
-    assert request_store.get(id).status is TranscriptionStatus.QUEUED
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
 
 
 def test_paused_intake_takes_nothing_and_answers_everything_else(

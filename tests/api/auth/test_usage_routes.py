@@ -36,14 +36,14 @@ def link(n: int) -> dict[str, object]:
 
 def finish(world: World, settings: Settings, id: str, minutes: float) -> None:
     """A run completes it, with so much audio."""
-    world.request_store.claim(id, "run")
+    world.run_store.claim(id, "run")
     with Postgres.from_settings(settings, "admin").transaction() as connection:
         connection.execute(
             "update ytcaption.transcription set duration_s = %s, document_key = 'k', "
             "document_sha256 = 's' where id = %s",
             (minutes * 60, id),
         )
-    world.request_store.complete(id, "run")
+    world.run_store.complete(id, "run")
 
 
 def test_open_on_loopback_nothing_is_limited(start: Start) -> None:

@@ -30,9 +30,9 @@ def test_a_transcription_is_told_from_the_queue_to_its_end(server_url: str, worl
     id = world.queued()
     reader = Reader(server_url, id)
     reader.until(lambda it: it.told)
-    world.request_store.claim(id, RUN_ID)
+    world.run_store.claim(id, RUN_ID)
     hearing = Hearing(world, id)
-    world.request_store.progress(id, RUN_ID, "transcription", 3.0, 12.0)
+    world.run_store.progress(id, RUN_ID, "transcription", 3.0, 12.0)
     reader.until(lambda it: it.told[-1].name == "progress")
     hearing.draft(0, 3)
     reader.until(lambda it: it.indexes == [0, 1, 2])
@@ -134,8 +134,8 @@ def test_a_new_attempt_voids_what_was_heard(server_url: str, world: World) -> No
     reader = Reader(server_url, id)
     Hearing(world, id).draft(0, 3)
     reader.until(lambda it: it.indexes == [0, 1, 2])
-    world.request_store.fail(id, RUN_ID, "run_lost", "Lost.", retryable=True, max_attempts=4)
-    world.request_store.claim(id, "run-2")
+    world.run_store.fail(id, RUN_ID, "run_lost", "Lost.", retryable=True, max_attempts=4)
+    world.run_store.claim(id, "run-2")
     again = Hearing(world, id, "run-2")
     again.draft(0, 2)
     again.store_text()
@@ -158,8 +158,8 @@ def test_a_reader_who_comes_back_in_a_later_attempt_begins_anew(
     Hearing(world, id).draft(0, 3)
     first = Reader(server_url, id).until(lambda it: it.indexes == [0, 1, 2])
     seen = first.told[-1].id
-    world.request_store.fail(id, RUN_ID, "run_lost", "Lost.", retryable=True, max_attempts=4)
-    world.request_store.claim(id, "run-2")
+    world.run_store.fail(id, RUN_ID, "run_lost", "Lost.", retryable=True, max_attempts=4)
+    world.run_store.claim(id, "run-2")
     again = Hearing(world, id, "run-2")
     again.draft(0, 1)
 
@@ -175,11 +175,11 @@ def test_a_run_that_goes_on_with_a_stored_text_shows_it_once(server_url: str, wo
     id = world.running()
     Hearing(world, id).store_text()
     Hearing(world, id).complete()
-    world.request_store.claim(id, "run-2")
+    world.run_store.claim(id, "run-2")
 
     reader = Reader(server_url, id).until(lambda it: it.indexes == ALL)
     middle = [event for event in reader.told if event.name == "segment"][3].id
-    world.request_store.complete(id, "run-2")
+    world.run_store.complete(id, "run-2")
     assert reader.to_the_end().indexes == ALL
     assert Reader(server_url, id, after=middle).to_the_end().indexes == ALL[4:]
 

@@ -21,6 +21,7 @@ from resources.telemetry.trace_context import TraceContext, current_trace, in_tr
 from resources.transcriptions.store import RequestStore
 from sensors.transcription_sensor import transcription_sensor
 from tests.api.conftest import BASE_URL, World
+from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import MediaServer
 from tests.support.servers.otlp_receiver import OtlpReceiver
 from tests.ytcaption_assets.assets.conftest import Graph, environment, graph, instance, media_server  # noqa: F401
@@ -49,7 +50,8 @@ def traced_app(settings: Settings, endpoint: str) -> TestClient:
 def run_what_is_due(graph: Graph) -> dg.ExecuteInProcessResult:
     """What the daemon does: a tick of the sensor, and the run that it asks for."""
     with dg.build_sensor_context(
-        instance=graph.instance, resources={"request_store": graph.store}
+        instance=graph.instance,
+        resources={"request_store": graph.store, "postgres": graph.store.postgres},
     ) as context:
         asked = transcription_sensor(context)
     assert isinstance(asked, dg.SensorResult) and asked.run_requests
@@ -123,7 +125,7 @@ def test_an_asset_that_fails_says_why_and_no_secret(
     telemetry.stop_telemetry()
 
     failed = collector.named("audio_download")
-    row = graph.store.list_recent()[0]
+    row = recent_transcriptions(graph.store.postgres)[0]
     assert failed.failed and row.error_code
     assert failed.attributes["ytcaption.outcome"] == failed.attributes["error.type"]
     assert failed.attributes["ytcaption.outcome"] == row.error_code

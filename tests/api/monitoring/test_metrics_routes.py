@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
 from api.monitoring import metrics as module
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, RUN_ID, UNKNOWN_ID, DatabaseSwitch, World, transcript_of
 from ytcaption.settings import Settings
@@ -90,14 +91,14 @@ def test_the_queue_is_told_by_state_and_age(
 
 
 def test_sums_of_audio_downloads_and_processing_outlive_their_rows(
-    client: TestClient, world: World, request_store: RequestStore
+    client: TestClient, world: World, request_store: RequestStore, run_store: RunStore
 ) -> None:
     """What was taken in and done, at which RTF; erasing a transcription takes nothing back."""
     assert value(scrape(client), "rtf") is None
     id = world.running()
     world.describe(id, title="Ask not")
-    request_store.transcript_stored(id, RUN_ID, transcript_of(id), "document", "0" * 64, 2.2)
-    request_store.complete(id, RUN_ID)
+    run_store.transcript_stored(id, RUN_ID, transcript_of(id), "document", "0" * 64, 2.2)
+    run_store.complete(id, RUN_ID)
     before = scrape(client)
     assert value(before, "audio_in_seconds_total") == 11
     assert value(before, "audio_done_seconds_total") == 11

@@ -6,11 +6,13 @@ import pytest
 from openai import OpenAI
 
 from resources.auth.api_keys import ApiKeys
+from resources.transcriptions.reads import get_media, get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import World, serving
 from tests.api.keys import Keys
 from tests.api.uploads.bodies import JFK
 from tests.api.workers import Scripted, worker
+from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import DATA
 from tests.support.transcripts import SPOKEN
 from ytcaption.settings import Settings
@@ -42,7 +44,7 @@ def test_options_become_ours(
 
     id = raw.headers["X-Transcription-Id"]
     assert [id] == scripted.ids
-    row = request_store.get(id)
+    row = get_transcription(request_store.postgres, id)
     assert row.options.to_dict() == {
         "model": "base",
         "language": "de",
@@ -51,7 +53,7 @@ def test_options_become_ours(
         "hotwords": "DuckLake, Dagster",
         "temperature": 0.4,
     }
-    assert request_store.media(row.media_id).title == "My talk"
+    assert get_media(request_store.postgres, row.media_id).title == "My talk"
     assert raw.parse().text == TEXT
     assert raw.parse().usage.seconds == 11
 
@@ -147,7 +149,7 @@ def test_refusals_are_the_clients_own_errors(
     assert problem["type"] == f"urn:ytcaption:problem:{code}"
     assert problem["status"] == error.status_code
     assert problem["detail"] in str(error)
-    assert request_store.list_recent() == []
+    assert recent_transcriptions(request_store.postgres) == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_a_failed_run_is_an_error_and_not_tried_again(
         with pytest.raises(kind, match=message) as raised:
             client.audio.transcriptions.create(model="whisper-1", file=FILE)
         assert raised.value.code == code
-        (row,) = request_store.list_recent()
+        (row,) = recent_transcriptions(request_store.postgres)
         assert row.attempt == 1
         with pytest.raises(openai.APIError, match=message):
             list(client.audio.transcriptions.create(model="whisper-1", file=FILE, stream=True))
@@ -236,7 +238,7 @@ def test_keys_open_the_door_for_the_client_too(
         for key in (writer, keys.header("reader")["Authorization"].removeprefix("Bearer ")):
             with pytest.raises(openai.PermissionDeniedError):
                 ask(url, key)
-        assert request_store.list_recent() == []
+        assert recent_transcriptions(request_store.postgres) == []
 
         id = ask(url, keys.header("anna")["Authorization"].removeprefix("Bearer "))
         there = f"{url}/api/v1/transcriptions/{id}"
@@ -255,6 +257,6 @@ def test_translation_is_asked_for(
         with pytest.raises(openai.BadRequestError, match="English only"):
             client.audio.translations.create(model="tiny.en", file=FILE)
 
-    (row,) = request_store.list_recent()
+    (row,) = recent_transcriptions(request_store.postgres)
     assert row.options.task == "translate"
     assert answer.language == "english"

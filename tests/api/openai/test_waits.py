@@ -11,11 +11,13 @@ import pytest
 from openai import OpenAI
 
 from api.openai import audio as openai_audio
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, DatabaseSwitch, World, serving
 from tests.api.uploads.bodies import JFK, until
 from tests.api.uploads.test_memory import server_process, store  # noqa: F401 - fixtures
 from tests.api.workers import Scripted, worker
+from tests.support.rows import recent_transcriptions
 from tests.support.servers.live_api import Hearing
 from tests.support.transcripts import SPOKEN, transcript_of
 from ytcaption.domain.request import TranscriptionStatus
@@ -35,13 +37,13 @@ def client(server_url: str) -> OpenAI:
 
 
 def test_a_stream_tells_what_is_heard_while_it_is(
-    client: OpenAI, world: World, request_store: RequestStore
+    client: OpenAI, world: World, request_store: RequestStore, run_store: RunStore
 ) -> None:
     """The first delta is here before the run has ended."""
     go_on = threading.Event()
 
     def slowly(id: str, _attempt: int) -> None:
-        request_store.claim(id, RUN_ID)
+        run_store.claim(id, RUN_ID)
         hearing = Hearing(world, id)
         hearing.transcript = transcript_of(id)
         hearing.draft(0, 1)
@@ -52,7 +54,7 @@ def test_a_stream_tells_what_is_heard_while_it_is(
     with worker(request_store, slowly):
         stream = client.audio.transcriptions.create(model="base", file=FILE, stream=True)
         first = next(stream)
-        (row,) = request_store.list_recent()
+        (row,) = recent_transcriptions(request_store.postgres)
         assert row.status is TranscriptionStatus.RUNNING
         assert first.delta == SPOKEN[0]
         go_on.set()
@@ -82,7 +84,7 @@ def test_a_client_that_leaves_costs_nothing(
         client.with_options(timeout=1.5).audio.transcriptions.create(model="base", file=FILE)
 
     assert watching
-    (row,) = request_store.list_recent()
+    (row,) = recent_transcriptions(request_store.postgres)
     assert row.status is TranscriptionStatus.QUEUED
     assert until(lambda: threading.active_count() <= threads_before + 8)
 

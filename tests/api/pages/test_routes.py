@@ -17,6 +17,7 @@ from api.auth import key_ring
 from resources.auth.api_keys import ApiKeys
 from resources.object_store.store import document_key
 from resources.sites.circuit_breaker import close_breaker, open_breaker
+from resources.transcriptions.reads import get_transcription
 from tests.api.conftest import RUN_ID, World
 from tests.support.transcripts import transcript_of
 from ytcaption.settings import Settings
@@ -87,8 +88,8 @@ def test_a_person_gets_captions_from_a_link(
     assert page.text("step") == "Waiting for its turn"
 
     [due] = world.request_store.due(10)
-    world.request_store.claim(due.id, RUN_ID)
-    world.request_store.progress(due.id, RUN_ID, "transcription", 93.0, 212.0)
+    world.run_store.claim(due.id, RUN_ID)
+    world.run_store.progress(due.id, RUN_ID, "transcription", 93.0, 212.0)
     page.wait(lambda: page.find("step").text == "Transcribing")
     assert page.text("numbers") == "1:33 of 3:32 · 43%"
     assert page.find("bar").get_attribute("aria-valuenow") == "44"
@@ -96,10 +97,10 @@ def test_a_person_gets_captions_from_a_link(
     transcript = transcript_of(due.id, ("Ask not.", f"Über {EVIL}", "For your country."))
     written = world.object_store.write_bytes(document_key(due.id), transcript.to_json())
     world.describe(due.id, title=EVIL)
-    world.request_store.transcript_stored(
+    world.run_store.transcript_stored(
         due.id, RUN_ID, transcript, document_key(due.id), written.sha256
     )
-    world.request_store.complete(due.id, RUN_ID)
+    world.run_store.complete(due.id, RUN_ID)
     page.wait(lambda: len(page.find("segments").find_elements(By.TAG_NAME, "li")) == 3)
 
     page.wait(lambda: page.find("badge").text == "completed")
@@ -131,11 +132,13 @@ def test_what_happened_can_be_looked_at(
     assert told() == []
     page.find("history").find_element(By.TAG_NAME, "summary").click()
     page.wait(lambda: told() == ["Created", "Asked for", "Queued", "Started"])
-    world.request_store.progress(id, RUN_ID, "transcription", 93.0, 212.0, is_milestone=True)
-    world.request_store.fail(id, RUN_ID, "media_private", "It is private.", False, 4)
+    world.run_store.progress(id, RUN_ID, "transcription", 93.0, 212.0, is_milestone=True)
+    world.run_store.fail(id, RUN_ID, "media_private", "It is private.", False, 4)
     page.wait(lambda: told()[-2:] == ["Transcribed 43%", "Failed: media_private"])
     [first, *_] = page.find("timeline").find_elements(By.TAG_NAME, "time")
-    created_at = world.request_store.get(id).created_at.isoformat(timespec="microseconds")
+    created_at = get_transcription(world.request_store.postgres, id).created_at.isoformat(
+        timespec="microseconds"
+    )
     assert first.get_attribute("datetime") == created_at.replace("+00:00", "Z")
     assert page.complaints() == []
 
@@ -153,8 +156,8 @@ def test_what_waits_for_a_site_says_so(
     assert page.text("step").startswith("An operator has stopped downloads from youtube.com.")
     close_breaker(world.request_store.postgres, "youtube.com", "local")
     [due] = world.request_store.due(10)
-    world.request_store.claim(due.id, RUN_ID)
-    world.request_store.progress(due.id, RUN_ID, "audio_download", 1, 2)
+    world.run_store.claim(due.id, RUN_ID)
+    world.run_store.progress(due.id, RUN_ID, "audio_download", 1, 2)
     page.wait(lambda: page.find("step").text == "Downloading")
 
 

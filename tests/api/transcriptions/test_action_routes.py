@@ -10,6 +10,8 @@ from fastapi.testclient import TestClient
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import document_key
 from resources.orchestration.orchestrator import Orchestrator
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.reads import get_transcription
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World
 from tests.api.keys import Keys, Name
 from ytcaption.domain.caller import Limits
@@ -50,7 +52,7 @@ def test_cancel_stops_it(client: TestClient, world: World, state: str) -> None:
     assert (answer.json()["status"], answer.json()["effect"]) == ("canceled", "canceled")
     assert client.get(f"{PATH}/{id}").json()["status"] == "canceled"
     with pytest.raises(ClaimLost):
-        world.request_store.heartbeat(id, RUN_ID)
+        world.run_store.heartbeat(id, RUN_ID)
     again = client.post(f"{PATH}/{id}/cancel").json()
     assert (again["status"], again["effect"]) == ("canceled", "unchanged")
 
@@ -100,14 +102,14 @@ def test_one_of_several_askers_only_withdraws(keys: Keys, client: TestClient, wo
     """It goes on for the other, who then cancels it; who withdrew no longer sees it."""
     id = ask(world, keys.owner("anna"))
     ask(world, keys.owner("bert"))
-    world.request_store.claim(id, RUN_ID)
+    world.run_store.claim(id, RUN_ID)
 
     answer = client.post(f"{PATH}/{id}/cancel", headers=keys.header("anna"))
 
     assert (answer.json()["status"], answer.json()["effect"]) == ("running", "withdrawn")
     assert client.get(f"{PATH}/{id}", headers=keys.header("anna")).status_code == 404
     assert client.get(f"{PATH}/{id}", headers=keys.header("bert")).json()["status"] == "running"
-    events = [event.event_type for event in world.request_store.events(id)]
+    events = [event.event_type for event in transcription_events(world.request_store.postgres, id)]
     assert events[-1] == "RequestWithdrawn"
     last = client.post(f"{PATH}/{id}/cancel", headers=keys.header("bert")).json()
     assert (last["status"], last["effect"]) == ("canceled", "canceled")
@@ -192,7 +194,7 @@ def test_retry_keeps_to_the_quota(
     world.request_store.submit(other, TranscriptionOptions("base"), owner=keys.owner("anna"))
     answer = client.post(f"{PATH}/{id}/retry", headers=keys.header("anna"))
     assert (answer.status_code, answer.json()["code"]) == (429, "quota_exceeded")
-    assert world.request_store.get(id).status == "canceled"
+    assert get_transcription(world.request_store.postgres, id).status == "canceled"
 
 
 # --- erase
@@ -229,7 +231,7 @@ def test_a_running_one_is_erased_by_force(client: TestClient, world: World, eras
     assert (refused.status_code, refused.json()["code"]) == (409, "transcription_busy")
     assert client.delete(f"{PATH}/{id}?force=true").status_code == 204
     with pytest.raises(ClaimLost):
-        world.request_store.complete(id, RUN_ID)
+        world.run_store.complete(id, RUN_ID)
 
 
 def test_a_lake_that_is_away_is_503_and_can_be_repeated(
@@ -294,7 +296,7 @@ def test_only_who_asked_may(
         answer = client.request(method, f"{PATH}/{id}{route}", headers=keys.header(name))
         assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert client.request(method, f"{PATH}/{id}{route}").status_code == 401
-    assert world.request_store.get(id).status == "queued"
+    assert get_transcription(world.request_store.postgres, id).status == "queued"
     unknown = client.request(method, f"{PATH}/{UNKNOWN_ID}{route}", headers=keys.header("admin"))
     assert (unknown.status_code, unknown.json()["code"]) == (404, "transcription_not_found")
 

@@ -38,7 +38,7 @@ def stored(world: World, data: bytes = DATA, title: str = "Ask not") -> str:
     audio = StoredAudio(
         key, written.sha256, written.size_bytes, 11.0, "opus", "matroska,webm", 48_000, 2
     )
-    world.request_store.audio_stored(id, RUN_ID, MediaInfo(title=title), audio)
+    world.run_store.audio_stored(id, RUN_ID, MediaInfo(title=title), audio)
     return id
 
 
@@ -192,7 +192,7 @@ def test_captions_need_no_audio(client: TestClient, world: World) -> None:
     """The text is the source's own: 409 says so, how to have it heard, and no time to wait."""
     id = world.running()
     choice = CaptionChoice("There are captions.", "manual", "en", "en", "en")
-    world.request_store.captions_settled(
+    world.run_store.captions_settled(
         id, RUN_ID, choice, CaptionTrack("vtt", b"WEBVTT"), MediaInfo(title="A talk")
     )
     transcript = make_transcript(spoken("Good night."), id=id)
@@ -200,8 +200,8 @@ def test_captions_need_no_audio(client: TestClient, world: World) -> None:
     transcript = replace(transcript, provenance=made)
     key = document_key(id)
     written = world.object_store.write_bytes(key, transcript.to_json())
-    world.request_store.transcript_stored(id, RUN_ID, transcript, key, written.sha256)
-    world.request_store.complete(id, RUN_ID)
+    world.run_store.transcript_stored(id, RUN_ID, transcript, key, written.sha256)
+    world.run_store.complete(id, RUN_ID)
     answer = client.get(f"{PATH}/{id}/audio")
     assert (answer.status_code, answer.json()["code"]) == (409, "result_not_ready")
     assert "captions=never" in answer.json()["detail"]

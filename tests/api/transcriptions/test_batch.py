@@ -6,7 +6,9 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from resources.transcriptions.listing import ListFilter
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.listing import ListFilter, transcription_page
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, World
 from tests.api.keys import Keys
@@ -51,8 +53,11 @@ def test_each_item_is_answered_for_itself(client: TestClient, request_store: Req
     assert body["items"][1]["transcription"] is None
     taken = body["items"][0]["transcription"]
     assert client.get(taken["status_url"]).json()["metadata"] == {"n": 0}
-    assert request_store.get(body["items"][5]["transcription"]["id"]).priority == "bulk"
-    assert len(request_store.page()) == 2
+    assert (
+        get_transcription(request_store.postgres, body["items"][5]["transcription"]["id"]).priority
+        == "bulk"
+    )
+    assert len(transcription_page(request_store.postgres)) == 2
 
 
 def test_equal_items_share_one_transcription(
@@ -68,9 +73,9 @@ def test_equal_items_share_one_transcription(
     assert len({each["id"] for each in taken}) == 2
     assert len({each["request_id"] for each in taken}) == 6
     assert {each["status"] for each in taken} == {"queued"}
-    assert request_store.get(failed).attempt == 2
+    assert get_transcription(request_store.postgres, failed).attempt == 2
     for id in {each["id"] for each in taken}:
-        events = [event.event_type for event in request_store.events(id)]
+        events = [event.event_type for event in transcription_events(request_store.postgres, id)]
         assert events[-4:] == [
             "Requested", "Queued", "Requested", "Requested",
         ]  # fmt: skip
@@ -85,7 +90,9 @@ def test_a_thousand_are_taken_at_once(client: TestClient, request_store: Request
 
     assert (body["accepted"], body["refused"]) == (1_000, 0)
     assert took_s < 5
-    found = request_store.page(filter=ListFilter(metadata=(("n", "999", 999),)))
+    found = transcription_page(
+        request_store.postgres, filter=ListFilter(metadata=(("n", "999", 999),))
+    )
     assert [detail.transcription.id for detail in found] == [
         body["items"][999]["transcription"]["id"]
     ]

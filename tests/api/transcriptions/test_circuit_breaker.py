@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.servers.postgres_servers import DatabaseServer
 from ytcaption.domain.media.pacing import Pacing, PerSite, QuietHours
@@ -37,14 +38,16 @@ def test_a_request_is_taken_and_says_what_it_waits_for(
     assert len(request_store.due(10)) == 1
 
 
-def test_operators_see_what_a_site_did(client: TestClient, request_store: RequestStore) -> None:
+def test_operators_see_what_a_site_did(
+    client: TestClient, request_store: RequestStore, run_store: RunStore
+) -> None:
     """In the list, the overview and the metrics."""
     for number in range(5):
         link = {"url": f"https://vimeo.com/{1000 + number}"}
         id = client.post("/api/v1/transcriptions", json=link).json()["id"]
-        request_store.claim(id, f"run-{number}")
-        request_store.begin_download(id, f"run-{number}", 2)
-        request_store.fail(id, f"run-{number}", "source_blocked", "No.", True, 4)
+        run_store.claim(id, f"run-{number}")
+        run_store.begin_download(id, f"run-{number}", 2)
+        run_store.fail(id, f"run-{number}", "source_blocked", "No.", True, 4)
     (seen,) = client.get("/api/v1/admin/breakers").json()["breakers"]
     assert (seen["site"], seen["state"], seen["failures"]) == ("vimeo.com", "open", 5)
     assert (seen["code"], seen["waiting"], seen["opened_by"]) == ("source_blocked", 5, None)

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from resources.postgres.connection import Postgres
 from resources.transcriptions.actions import TranscriptionActions
+from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World
 from tests.api.keys import Keys
@@ -67,10 +68,12 @@ def test_pages_hold_each_event_once_and_in_order(client: TestClient, world: Worl
         found += [item["event_id"] for item in body.json()["items"]]
         cursor = body.json()["next_cursor"]
         if len(found) == 2:
-            world.request_store.claim(id, "run-2")
+            world.run_store.claim(id, "run-2")
         if cursor is None:
             break
-    assert found == [str(event.event_id) for event in world.request_store.events(id)]
+    assert found == [
+        str(event.event_id) for event in transcription_events(world.request_store.postgres, id)
+    ]
     assert len(found) == 6
 
 

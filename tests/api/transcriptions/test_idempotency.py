@@ -28,7 +28,7 @@ def number_of_requests(store: RequestStore) -> int:
 def test_the_same_again_is_answered_the_same(client: TestClient, world: World) -> None:
     """Nothing is added, and the answer is the first one, whatever has become of it since."""
     first = client.post(PATH, json={"url": URL, "metadata": {"a": 1, "b": 2}}, headers=KEY)
-    world.request_store.claim(first.json()["id"], RUN_ID)
+    world.run_store.claim(first.json()["id"], RUN_ID)
     # Spaces and the order of fields make no other body.
     body = f'{{"metadata":{{"b":2,"a":1}},   "url":"{URL}"}}'
     again = client.post(PATH, content=body, headers=KEY | {"Content-Type": "application/json"})

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, RUN_ID, World
 from tests.api.keys import Keys
@@ -151,8 +152,8 @@ def test_filter_by_status(client: TestClient, world: World) -> None:
 
 def describe(store: RequestStore, id: str, **info: Any) -> None:
     """What the source says of itself."""
-    store.claim(id, RUN_ID)
-    store.audio_stored(id, RUN_ID, MediaInfo(**info), AUDIO)
+    RunStore(postgres=store.postgres).claim(id, RUN_ID)
+    RunStore(postgres=store.postgres).audio_stored(id, RUN_ID, MediaInfo(**info), AUDIO)
 
 
 def test_filter_by_channel_title_and_language(

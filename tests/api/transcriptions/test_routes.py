@@ -9,8 +9,10 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from resources.orchestration.partitions import transcription_partitions
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, RUN_ID, UNKNOWN_ID, DatabaseSwitch, World
+from tests.support.rows import recent_transcriptions
 from ytcaption.domain.request import TranscriptionStatus, is_partition_key
 from ytcaption.settings import Settings
 
@@ -50,7 +52,7 @@ def test_what_was_asked_is_stored(client: TestClient, request_store: RequestStor
         },
     )
 
-    row = request_store.get(answer.json()["id"])
+    row = get_transcription(request_store.postgres, answer.json()["id"])
     assert row.media_id == "youtube-dQw4w9WgXcQ"
     assert row.priority == "bulk"
     assert row.options.to_dict() == {
@@ -182,7 +184,7 @@ def test_progress_is_told_in_the_unit_of_its_stage(client: TestClient, world: Wo
 def test_a_retry_is_told_with_its_cause(client: TestClient, world: World) -> None:
     """While it waits to be tried again: which attempt comes, when, and why the last one failed."""
     id = world.running()
-    world.request_store.fail(id, RUN_ID, "source_unavailable", "The site is down.", True, 4)
+    world.run_store.fail(id, RUN_ID, "source_unavailable", "The site is down.", True, 4)
 
     body = client.get(f"{PATH}/{id}").json()
 
@@ -309,7 +311,7 @@ def test_hostile_bodies_are_refused(
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert request_store.list_recent() == []
+    assert recent_transcriptions(request_store.postgres) == []
 
 
 def test_the_detail_says_what_is_wrong(client: TestClient) -> None:

@@ -56,7 +56,7 @@ def test_the_position_counts_who_comes_before(client: TestClient, world: World) 
         return client.get(f"{PATH}/{id}").json()["queue_position"]
 
     assert [position(id) for id in (first, second, bulk)] == [1, 2, 3]
-    world.request_store.claim(first, RUN_ID)
+    world.run_store.claim(first, RUN_ID)
     assert [position(id) for id in (first, second, bulk)] == [None, 1, 2]
     # Asked for again by somebody who waits for it, it comes before other bulk ones.
     post(1, "interactive")
@@ -131,7 +131,7 @@ def test_provenance_comes_with_the_result(client: TestClient, world: World) -> N
         "created_at": "2026-11-24T10:00:00Z",
         "captions": None,
     }
-    world.request_store.claim(id, "run-2")
+    world.run_store.claim(id, "run-2")
     assert client.get(f"{PATH}/{id}").json()["provenance"] is None
 
 
@@ -139,7 +139,7 @@ def test_waiting_ends_with_the_transcription(server_url: str, world: World) -> N
     """The answer comes when it is completed, well before the time is up."""
     id = world.running()
     with httpx.Client(base_url=server_url, timeout=30) as client:
-        threading.Timer(0.5, world.request_store.fail, (id, RUN_ID, "x", "y", False, 1)).start()
+        threading.Timer(0.5, world.run_store.fail, (id, RUN_ID, "x", "y", False, 1)).start()
         began = time.monotonic()
         answer = client.get(f"{PATH}/{id}", params={"wait": 20})
         took_s = time.monotonic() - began
@@ -174,7 +174,7 @@ def test_two_hundred_may_wait(settings: Settings, world: World) -> None:
         time.sleep(2)
         assert not any(each.done() for each in waiting)
         assert client.get(f"{PATH}/{id}").elapsed.total_seconds() < 2
-        world.request_store.fail(id, RUN_ID, "x", "y", False, 1)
+        world.run_store.fail(id, RUN_ID, "x", "y", False, 1)
         answers = [each.result(30).json() for each in waiting]
 
     assert {answer["status"] for answer in answers} == {"failed"}

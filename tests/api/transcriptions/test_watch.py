@@ -52,9 +52,7 @@ def test_a_change_is_told_at_once_to_those_who_wait_for_it(
             waiters = [asyncio.create_task(wait()) for _ in range(100)]
             await asyncio.sleep(0.1)
             told_at = time.perf_counter()
-            await asyncio.to_thread(
-                world.request_store.progress, id, RUN_ID, "transcription", 1.0, 2.0
-            )
+            await asyncio.to_thread(world.run_store.progress, id, RUN_ID, "transcription", 1.0, 2.0)
             assert max(await asyncio.gather(*waiters)) - told_at < 0.5
             assert not await others.next(0.1)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from resources.transcriptions.reads import get_media
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import World
 from tests.api.uploads.bodies import JFK
 from tests.api.workers import Scripted, worker
 from tests.docs.test_api_page import PAGE
+from tests.support.rows import recent_transcriptions
 from tests.support.transcripts import SPOKEN
 
 SERVER = "http://127.0.0.1:8000"
@@ -57,7 +59,7 @@ def test_the_curl_examples_upload(
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    (row,) = request_store.list_recent()
+    (row,) = recent_transcriptions(request_store.postgres)
     assert row.id in done.stdout
     assert row.options.language == "en"
-    assert request_store.media(row.media_id).title == "talk"
+    assert get_media(request_store.postgres, row.media_id).title == "talk"

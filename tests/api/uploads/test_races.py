@@ -13,6 +13,7 @@ from resources.maintenance.erasure import Erasure
 from resources.object_store.store import ObjectStore, upload_key
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.api.uploads.bodies import JFK, UPLOADS, media_of, until
@@ -87,5 +88,5 @@ def test_an_upload_waits_while_its_file_is_deleted(
 
     assert sent[0].result().status_code == 202
     id = sent[0].result().json()["id"]
-    assert request_store.get(id).status is TranscriptionStatus.QUEUED
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
     assert object_store.read_bytes(upload_key(media_of(id))) == JFK

@@ -17,6 +17,7 @@ from api.uploads import stream as upload_stream
 from resources.download.uploads import Uploads
 from resources.object_store.store import ObjectStore, upload_key
 from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_media, get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, DatabaseSwitch
 from tests.api.uploads.bodies import (
@@ -59,7 +60,7 @@ def test_a_form_becomes_a_transcription(
     assert body["status"] == "queued"
     assert answer.headers["Location"] == body["status_url"]
     assert answer.headers["Retry-After"] == "2"
-    row = request_store.get(body["id"])
+    row = get_transcription(request_store.postgres, body["id"])
     assert row.priority == "bulk"
     assert row.options.to_dict() == {
         "model": "tiny",
@@ -69,7 +70,7 @@ def test_a_form_becomes_a_transcription(
         "hotwords": "Kennedy",
         "temperature": 0.2,
     }
-    assert request_store.media(row.media_id).title == "Ask not"
+    assert get_media(request_store.postgres, row.media_id).title == "Ask not"
     assert object_store.read_bytes(upload_key(row.media_id)) == JFK
     with request_store.postgres.transaction() as connection:
         stored = connection.execute("select metadata from ytcaption.request").fetchone()
@@ -98,9 +99,9 @@ def test_a_bare_file_becomes_one_too(
     )
 
     assert answer.status_code == 202, answer.text
-    row = request_store.get(answer.json()["id"])
+    row = get_transcription(request_store.postgres, answer.json()["id"])
     assert row.options.to_dict() == {"model": "tiny.en", "language": "en", "task": "transcribe"}
-    assert request_store.media(row.media_id).title == title
+    assert get_media(request_store.postgres, row.media_id).title == title
 
 
 def test_equal_files_are_one_media(client: TestClient, object_store: ObjectStore) -> None:

@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from resources.object_store.store import document_key
+from resources.transcriptions.reads import get_media
 from tests.api.conftest import World
 from tests.api.keys import Keys
 from tests.support.transcripts import transcript_of
@@ -26,11 +27,11 @@ def made(world: World, options: TranscriptionOptions, text: str | None, *owners:
     if text is None:
         return id
     run_id = f"run-{id}"
-    world.request_store.claim(id, run_id)
+    world.run_store.claim(id, run_id)
     transcript = transcript_of(id, [text])
     written = world.object_store.write_bytes(document_key(id), transcript.to_json())
-    world.request_store.transcript_stored(id, run_id, transcript, document_key(id), written.sha256)
-    world.request_store.complete(id, run_id)
+    world.run_store.transcript_stored(id, run_id, transcript, document_key(id), written.sha256)
+    world.run_store.complete(id, run_id)
     return id
 
 
@@ -61,7 +62,7 @@ def test_a_version_that_is_made_anew_is_the_newest(client: TestClient, world: Wo
     """By when it was completed, not by when it was first asked for."""
     base = made(world, BASE, "First.")
     made(world, SMALL, "Second.")
-    source = world.request_store.media(MEDIA).source
+    source = get_media(world.request_store.postgres, MEDIA).source
     world.request_store.submit(source, BASE, force=True)
     assert client.get(f"{PATH}/transcripts/latest?format=txt").text == "Second.\n"
     made(world, BASE, "Third.")

@@ -1,4 +1,4 @@
-"""What an operator sees of the queue and does to it."""
+"""Operators' views of the queue and their actions."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,9 @@ from resources.orchestration.pauses import (
     resume,
 )
 from resources.postgres.connection import Postgres
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.reads import get_transcription, status_counts
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
@@ -26,7 +29,7 @@ AUDIO = StoredAudio("audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "webm", 48_00
 
 @pytest.fixture
 def api(settings: Settings) -> Postgres:
-    """With the rights of the API, which does these things."""
+    """With the rights of the API."""
     return Postgres.from_settings(settings, "api")
 
 
@@ -37,21 +40,21 @@ def submit(store: RequestStore, name: str) -> str:
 
 def fail(store: RequestStore, name: str, code: str, channel: str = "JFK Library") -> str:
     id = submit(store, name)
-    store.claim(id, f"run-{name}")
+    RunStore(postgres=store.postgres).claim(id, f"run-{name}")
     info = MediaInfo(title=name, channel=channel, channel_id=f"id-{channel}")
-    store.audio_stored(id, f"run-{name}", info, AUDIO)
-    store.fail(id, f"run-{name}", code, "It did not work.", False, 4)
+    RunStore(postgres=store.postgres).audio_stored(id, f"run-{name}", info, AUDIO)
+    RunStore(postgres=store.postgres).fail(id, f"run-{name}", code, "It did not work.", False, 4)
     return id
 
 
-def test_the_overview_has_everything_at_a_glance(
-    api: Postgres, request_store: RequestStore, settings: Settings
+def test_the_overview(
+    api: Postgres, request_store: RequestStore, run_store: RunStore, settings: Settings
 ):
-    """States, who waits longest, what runs since when, failures by cause, pauses, room."""
+    """Numbers by status, longest wait, running work, failures by cause, pauses, free space."""
     submit(request_store, "waiting")
     running = submit(request_store, "running")
-    request_store.claim(running, "run-1")
-    request_store.progress(running, "run-1", "transcription", 3.0, 11.0)
+    run_store.claim(running, "run-1")
+    run_store.progress(running, "run-1", "transcription", 3.0, 11.0)
     fail(request_store, "failing", "media_private")
     pause(api, "download", "The site asks for less.", "key:ab12")
     seen = overview(api, settings.home)
@@ -82,10 +85,10 @@ def test_the_overview_has_everything_at_a_glance(
         (RetryFilter(status="canceled"), {"canceled"}),
     ],
 )
-def test_what_fits_is_queued_again(
+def test_matching_ones_are_queued_again(
     api: Postgres, request_store: RequestStore, chosen: RetryFilter, expected: set[str]
 ):
-    """And nothing else: each with a new attempt, whose tries are counted anew, and an event."""
+    """And no others: each with a new attempt, a new series, and an event."""
     ids = {
         "private": fail(request_store, "private", "media_private"),
         "blocked": fail(request_store, "blocked", "source_blocked"),
@@ -99,7 +102,10 @@ def test_what_fits_is_queued_again(
     assert set(affected.ids) == {ids[name] for name in expected}
     assert affected.number == len(expected)
     for name, id in ids.items():
-        row, events = request_store.get(id), request_store.events(id)
+        row, events = (
+            get_transcription(request_store.postgres, id),
+            transcription_events(request_store.postgres, id),
+        )
         if name in expected:
             assert (row.status, row.attempt) == (TranscriptionStatus.QUEUED, 2)
             assert (row.try_number, row.error_code) == (1, None)
@@ -117,18 +123,18 @@ def test_what_fits_is_queued_again(
 def test_many_are_queued_in_batches(
     api: Postgres, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ):
-    """All of them, of which the answer names the first."""
+    """All of them; the answer lists the first."""
     monkeypatch.setattr(admin, "BATCH", 2)
     monkeypatch.setattr(admin, "LISTED", 3)
     for number in range(5):
         fail(request_store, f"failed{number}", "source_blocked")
     affected = retry_all(api, RetryFilter(), "local")
     assert (affected.number, len(affected.ids)) == (5, 3)
-    assert request_store.counts()[TranscriptionStatus.QUEUED] == 5
+    assert status_counts(request_store.postgres)[TranscriptionStatus.QUEUED] == 5
 
 
 def test_a_pause_says_who_and_why_until_it_is_resumed(api: Postgres, postgres: Postgres):
-    """Paused twice is paused once; sensors may read it."""
+    """Pausing twice is one pause; sensors may read it."""
     pause(api, "intake", "Moving house.", "local")
     pause(api, "intake", "Still moving.", "key:ab12")
     (paused,) = pauses(postgres)
@@ -139,7 +145,7 @@ def test_a_pause_says_who_and_why_until_it_is_resumed(api: Postgres, postgres: P
 
 
 def test_pools_follow_the_rows(settings: Settings):
-    """Without slots while paused, with the settings' afterwards; what else was chosen stays."""
+    """No slots while paused, those of the settings afterwards; other chosen numbers stay."""
     settings = settings.model_copy(
         update={"download_slots": 3, "transcription_slots": 2, "listing_slots": 1}
     )

@@ -14,7 +14,9 @@ from resources.channels.rows import ChannelPlan, ChannelRow
 from resources.channels.runs import ChannelRuns
 from resources.channels.store import ChannelStore
 from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import Callback
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.channel_lists import START, item, page, plan, source
 from ytcaption.domain.caller import Limits
@@ -239,6 +241,7 @@ def test_a_premiere_that_failed_as_one_waits(
     claimed: Callable[..., ChannelRow],
     intake: ChannelIntake,
     store: ChannelStore,
+    run_store: RunStore,
     request_store: RequestStore,
 ):
     """Its feed had not said so; once it has a length it is asked for again."""
@@ -246,15 +249,15 @@ def test_a_premiere_that_failed_as_one_waits(
     intake.take_page(id, RUN, ListingPage(source(), (item(1, duration_s=None),)))
     [found] = store.items(id)
     assert found.transcription_id is not None
-    request_store.claim(found.transcription_id, "r")
-    request_store.fail(found.transcription_id, "r", "live_not_over", "Not yet.", False, 1)
+    run_store.claim(found.transcription_id, "r")
+    run_store.fail(found.transcription_id, "r", "live_not_over", "Not yet.", False, 1)
     assert intake.has_waiting(id)
     announced = item(1, duration_s=None, live="upcoming")
     intake.take_page(id, RUN, ListingPage(source(), (announced,)))
     assert _states(store, id) == {"Part 1": ("waiting", "upcoming")}
     taken, _ = intake.take_page(id, RUN, page([1]))
     assert taken.queued == 1
-    assert request_store.get(found.transcription_id).status == "queued"
+    assert get_transcription(request_store.postgres, found.transcription_id).status == "queued"
 
 
 @pytest.mark.parametrize("reason", ["private", "deleted"])

@@ -8,7 +8,8 @@ from resources.channels.intake import ChannelIntake
 from resources.channels.runs import ChannelRuns
 from resources.channels.store import ChannelStore
 from resources.maintenance.channel_checks import CHANNEL_CHECKS
-from resources.maintenance.check import Parts, examine
+from resources.maintenance.check import Installation, examine
+from resources.transcriptions.reads import get_transcription
 from tests.resources.maintenance.installation import House, clean_instance, dagster_home, house  # noqa: F401 - fixtures
 from tests.resources.maintenance.test_erasure import BASE, MEDIA, SMALL
 from tests.resources.maintenance.test_retention import applied
@@ -24,7 +25,7 @@ LOST, DELETED = CHANNEL_CHECKS
 
 @pytest.fixture
 def store(house: House) -> ChannelStore:
-    return ChannelStore.from_settings(house.parts.settings, "admin")
+    return ChannelStore.from_settings(house.installation.settings, "admin")
 
 
 def listed(house: House, store: ChannelStore, name: str = "one", **wanted) -> str:
@@ -36,9 +37,9 @@ def listed(house: House, store: ChannelStore, name: str = "one", **wanted) -> st
 
 
 def list_again(house: House, id: str) -> None:
-    runs = ChannelRuns(postgres=house.parts.postgres)
+    runs = ChannelRuns(postgres=house.installation.postgres)
     runs.claim(id, "listing")
-    intake = ChannelIntake(postgres=house.parts.postgres)
+    intake = ChannelIntake(postgres=house.installation.postgres)
     intake.take_page(id, "listing", ListingPage(source(), (SHOWN,)))
     runs.listed(id, "listing")
 
@@ -63,7 +64,7 @@ def test_a_channel_keeps_by_its_own_age(house: House, store: ChannelStore):
     house.execute("update ytcaption.channel set keep_days = 5")
     assert applied(house, "channel_transcript_old") == [ID]
     with pytest.raises(TranscriptionErased):
-        house.here.store.get(ID)
+        get_transcription(house.here.store.postgres, ID)
 
 
 def test_who_wants_it_longest_decides(house: House, store: ChannelStore):
@@ -74,7 +75,7 @@ def test_who_wants_it_longest_decides(house: House, store: ChannelStore):
     house.age(ID, 10)
     assert applied(house, "channel_transcript_old") == []
     house.age(ID, 11)
-    house.here.asked()
+    house.here.queued()
     house.age(ID, 30)
     assert applied(house, "channel_transcript_old", transcript_days=0) == []
     assert applied(house, "channel_transcript_old", transcript_days=40) == []
@@ -104,7 +105,7 @@ def test_what_was_erased_is_not_taken_again(house: House, store: ChannelStore):
         id=waits,
     )
     made(house)
-    house.parts.erasure.erase(ID)
+    house.installation.erasure.erase(ID)
     list_again(house, id)
     for channel in (id, other):
         [found] = store.items(channel)
@@ -122,7 +123,7 @@ def test_an_item_stays_for_another_transcription_of_the_media(
     small = listed(house, store, "small", options=SMALL)
     listed(house, store)
     made(house)
-    house.parts.erasure.erase(ID)
+    house.installation.erasure.erase(ID)
     [found] = store.items(small)
     assert (found.state, found.source.title) == ("queued", "Zebrafinktitel")
 
@@ -136,12 +137,12 @@ def test_a_channel_goes_with_its_transcriptions(house: House, store: ChannelStor
     with pytest.raises(ChannelNotFound):
         store.get(id)
     assert store.channels() == []
-    assert ChannelRuns(postgres=house.parts.postgres).due(9) == []
+    assert ChannelRuns(postgres=house.installation.postgres).due(9) == []
     assert house.look(DELETED).found == (id,)
-    assert house.mend(DELETED).is_wrong is False
+    assert house.repair(DELETED).is_wrong is False
     assert house.here.rows("channel") == house.here.rows("channel_item") == 0
     with pytest.raises(TranscriptionErased):
-        house.here.store.get(ID)
+        get_transcription(house.here.store.postgres, ID)
     assert house.here.rows("transcription") == 1
 
 
@@ -155,22 +156,22 @@ def test_a_deletion_goes_on_where_it_ended(
     made(house)
     store.delete(id, with_transcriptions=True)
     monkeypatch.setattr("resources.maintenance.channel_checks.WITHIN_S", -1.0)
-    assert house.mend(DELETED).is_wrong
+    assert house.repair(DELETED).is_wrong
     assert house.here.rows("channel") == 1
     monkeypatch.undo()
-    assert not house.mend(DELETED).is_wrong
+    assert not house.repair(DELETED).is_wrong
     assert house.here.rows("channel") == 0
 
 
 def test_a_lost_listing_is_found(house: House, store: ChannelStore):
     """`ytcaption doctor` says so, and frees the channel."""
     id = store.create(source(), plan())[0].id
-    ChannelRuns(postgres=house.parts.postgres).claim(id, "no-such-run")
+    ChannelRuns(postgres=house.installation.postgres).claim(id, "no-such-run")
     assert not house.look(LOST).found
     house.execute("update ytcaption.channel set heartbeat_at = now() - interval '61 s'")
     assert house.look(LOST).found == (id,)
     assert store.get(id).run_id is not None
-    house.mend(LOST)
+    house.repair(LOST)
     assert store.get(id).run_id is None
-    parts: Parts = house.parts
-    assert not examine(parts, LOST, repair=False).found
+    installation: Installation = house.installation
+    assert not examine(installation, LOST, repair=False).found

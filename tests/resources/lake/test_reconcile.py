@@ -27,6 +27,7 @@ from resources.object_store.store import ObjectStore
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
 from resources.postgres.urls import database_urls
+from resources.transcriptions.reads import completed_ids, transcript_timings
 from resources.transcriptions.store import RequestStore
 from tests.support.lake_documents import make_document
 from tests.support.lake_truth import complete
@@ -50,8 +51,8 @@ class Library:
 
     def repair(self) -> None:
         """As `ytcaption lake verify --repair`."""
-        document = partial(stored_document, self.store, self.objects)
-        self.catalog.verify(self.store.completed_ids, document, repair=True)
+        document = partial(stored_document, self.store.postgres, self.objects)
+        self.catalog.verify(partial(completed_ids, self.store.postgres), document, repair=True)
 
     def change(self, statement: str) -> None:
         """Behind everybody's back."""
@@ -126,8 +127,8 @@ def test_lake_knows_how_long_the_latest_text_took(library: Library):
     assert second_at > first_at
     library.repair()
     assert rows() == [(second_at, True, None)]
-    assert library.store.timings(id).queued_at == second_at
-    assert library.store.timings("nothing").queued_at is None
+    assert transcript_timings(library.store.postgres, id).queued_at == second_at
+    assert transcript_timings(library.store.postgres, "nothing").queued_at is None
 
 
 NAMES = st.sampled_from([f"media{number}" for number in range(5)])

@@ -9,10 +9,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.maintenance.check import Check, Finding, Parts, examine
+from resources.maintenance.check import Check, Finding, Installation, examine
 from resources.object_store.store import ObjectStore
 from resources.orchestration.partitions import transcription_partitions
-from resources.orchestration.runs import PARTITION_TAG, RUN_KEY_TAG
+from resources.orchestration.tags import (
+    PARTITION_TAG,
+    RUN_KEY_TAG,
+)
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from sensors.jobs import transcribe_job
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
@@ -25,20 +29,20 @@ PARTITIONS = transcription_partitions.name or ""
 
 @dataclass
 class House:
-    """The installation, and hands that put it into a state."""
+    """The installation, and methods that put it into a state."""
 
-    parts: Parts
+    installation: Installation
     here: Here
 
     @property
     def instance(self) -> dg.DagsterInstance:
-        """Dagster's."""
-        return self.parts.instance
+        """Dagster's instance."""
+        return self.installation.instance
 
     @property
     def objects(self) -> ObjectStore:
         """The object store."""
-        return self.parts.objects
+        return self.installation.objects
 
     def run_of(self, id: str, status: dg.DagsterRunStatus, attempt: int = 1) -> dg.DagsterRun:
         """A run as the daemon makes it for an attempt, with that status."""
@@ -54,8 +58,8 @@ class House:
             connection.execute(statement, values)
 
     def age(self, id: str, days: float) -> None:
-        """All of it happened so many days earlier."""
-        media_id = self.here.store.get(id).media_id
+        """Move everything that happened some days back."""
+        media_id = get_transcription(self.here.store.postgres, id).media_id
         for statement in (
             "update ytcaption.transcription set updated_at = updated_at - %(by)s::interval "
             "where id = %(id)s",
@@ -67,16 +71,16 @@ class House:
             self.execute(statement, by=f"{days} days", id=id, media_id=media_id)
 
     def look(self, check: Check) -> Finding:
-        """What it finds, changing nothing."""
-        return examine(self.parts, check, repair=False)
+        """What a check finds, changing nothing."""
+        return examine(self.installation, check, repair=False)
 
-    def mend(self, check: Check) -> Finding:
-        """What it finds and mends."""
-        return examine(self.parts, check, repair=True)
+    def repair(self, check: Check) -> Finding:
+        """What a check finds and repairs."""
+        return examine(self.installation, check, repair=True)
 
 
 def transcribe_job_def() -> dg.JobDefinition:
-    """As the code location has it."""
+    """The job as the code location has it."""
     from ytcaption_assets.assets.audio_download import audio_download
     from ytcaption_assets.assets.transcript_parquet import transcript_parquet
     from ytcaption_assets.assets.transcription import transcription
@@ -86,7 +90,7 @@ def transcribe_job_def() -> dg.JobDefinition:
         jobs=[transcribe_job],
         resources=dict.fromkeys(
             (
-                "request_store", "object_store", "workspace", "downloader", "audio_decoder",
+                "run_store", "object_store", "workspace", "downloader", "audio_decoder",
                 "transcriber", "transcript_catalog",
             ),
             dg.ResourceDefinition.none_resource(),
@@ -96,7 +100,7 @@ def transcribe_job_def() -> dg.JobDefinition:
 
 
 def make_old(path: Path, hours: float = 48) -> None:
-    """As if nobody had written to it for so long."""
+    """Set the time of the last change back."""
     at = time.time() - hours * 3600
     os.utime(path, (at, at))
 
@@ -119,5 +123,5 @@ def house(
     object_store: ObjectStore,
 ) -> House:
     """With a folder as the object store."""
-    parts = Parts.of(settings, clean_instance)
-    return House(parts, Here(request_store, object_store, settings))
+    installation = Installation.of(settings, clean_instance)
+    return House(installation, Here(request_store, object_store, settings))

@@ -1,4 +1,4 @@
-"""Erasing a transcription: what is left, what stays for others, and what a failure leaves."""
+"""Erasure of a transcription: what is left, what stays for others, what a failure leaves."""
 
 import threading
 import time
@@ -18,7 +18,11 @@ from resources.orchestration.orchestrator import Orchestrator
 from resources.orchestration.partitions import transcription_partitions
 from resources.postgres.advisory_locks import at_work
 from resources.postgres.connection import Postgres
-from resources.transcriptions.captions import keep_captions
+from resources.transcriptions.captions import store_captions
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.listing import transcription_page
+from resources.transcriptions.reads import get_media, get_transcription, transcript_timings
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.support.embedding import ToyEmbedder
@@ -58,33 +62,38 @@ class Here:
     def __init__(self, store: RequestStore, objects: ObjectStore, settings: Settings) -> None:
         self.store, self.objects, self.settings = store, objects, settings
 
-    def asked(self, options: TranscriptionOptions = BASE, **more) -> str:
-        """Queued."""
+    @property
+    def run_store(self) -> RunStore:
+        """The store that runs use."""
+        return RunStore(postgres=self.store.postgres)
+
+    def queued(self, options: TranscriptionOptions = BASE, **more) -> str:
+        """Queue a transcription."""
         return self.store.submit(MEDIA, options, **more).transcription.id
 
     def running(self, options: TranscriptionOptions = BASE, **more) -> str:
-        """With its audio stored."""
-        id = self.asked(options, **more)
-        self.store.claim(id, RUN)
+        """One that is running, with its audio stored."""
+        id = self.queued(options, **more)
+        self.run_store.claim(id, RUN)
         written = self.objects.write_bytes(audio_key(MEDIA.media_id, "webm"), b"audio")
         audio = StoredAudio(
             audio_key(MEDIA.media_id, "webm"), written.sha256, 5, 1.0, "opus", "webm", 48_000, 1
         )
-        self.store.audio_stored(id, RUN, MediaInfo(title="A title"), audio)
+        self.run_store.audio_stored(id, RUN, MediaInfo(title="A title"), audio)
         return id
 
     def completed(
         self, options: TranscriptionOptions = BASE, *, in_lake: bool = False, **more
     ) -> str:
-        """With its text, and where asked its rows in the lake."""
+        """One with its text and, if requested, its rows in the lake."""
         id = self.running(options, **more)
         transcript = make_transcript(spoken("Good night."), id=id, model=options.model)
         written = self.objects.write_bytes(document_key(id), transcript.to_json())
-        self.store.transcript_stored(id, RUN, transcript, document_key(id), written.sha256)
+        self.run_store.transcript_stored(id, RUN, transcript, document_key(id), written.sha256)
         if in_lake:
-            media, timings = MediaInfo(title="A title"), self.store.timings(id)
+            media, timings = MediaInfo(title="A title"), transcript_timings(self.store.postgres, id)
             self.lake.append(transcript, MEDIA, media, timings=timings)
-        self.store.complete(id, RUN)
+        self.run_store.complete(id, RUN)
         return id
 
     @property
@@ -93,13 +102,13 @@ class Here:
         return TranscriptCatalog.from_settings(self.settings)
 
     def rows(self, table: str) -> int:
-        """How many there are."""
+        """The number of rows."""
         with self.store.postgres.transaction() as connection:
             row = connection.execute(f"select count(*) as n from ytcaption.{table}").fetchone()
         return row["n"] if row else 0
 
     def counts(self) -> dict[str, int]:
-        """Of all tables that must be empty."""
+        """Numbers of rows of all tables that must be empty."""
         names = (
             "transcription",
             "media",
@@ -122,16 +131,16 @@ def here(request_store: RequestStore, object_store: ObjectStore, settings: Setti
 
 @pytest.fixture
 def no_lake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lake must not be asked."""
+    """Fail if the lake is opened."""
     monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: None)
 
 
-def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
-    """Rows, document, audio, lake rows, downloads, partition: all gone; a tombstone stays."""
+def test_everything_is_deleted_but_a_tombstone(erasure: Erasure, here: Here):
+    """Rows, document, audio, lake rows, downloads and partition are deleted."""
     id = here.completed(in_lake=True)
     with here.store.postgres.transaction() as connection:
         track = CaptionTrack("vtt", b"Good night.")
-        keep_captions(connection, id, CaptionChoice("There are some."), track)
+        store_captions(connection, id, CaptionChoice("There are some."), track)
     assert here.counts()["caption_track"] == 1
     list(embed_waiting(EmbeddingStore(here.store.postgres), ToyEmbedder({})))
     assert here.counts()["embedding"] == here.counts()["embedding_done"] == 1
@@ -149,32 +158,34 @@ def test_what_was_erased_is_gone_and_remembered(erasure: Erasure, here: Here):
     instance = dg.DagsterInstance.get()
     assert not instance.has_dynamic_partition(transcription_partitions.name or "", id)
     with pytest.raises(TranscriptionErased):
-        here.store.get(id)
-    assert [event.event_type for event in here.store.events(id)][-1] == "Erased"
+        get_transcription(here.store.postgres, id)
+    assert [event.event_type for event in transcription_events(here.store.postgres, id)][
+        -1
+    ] == "Erased"
     assert erasure.erase(id), "again is no error"
 
 
-def test_asking_again_makes_it_anew(erasure: Erasure, here: Here, no_lake: None):
-    """The tombstone goes, and nothing of the old one is shown."""
+def test_a_new_request_makes_it_again(erasure: Erasure, here: Here, no_lake: None):
+    """The tombstone is deleted, and nothing of the old one is shown."""
     id = here.completed(metadata={"mine": 1})
     erasure.erase(id)
 
     again = here.store.submit(MEDIA, BASE)
 
     assert (again.created, again.transcription.id) == (True, id)
-    assert here.store.get(id).document_key is None
-    assert here.store.media(MEDIA.media_id).title is None
+    assert get_transcription(here.store.postgres, id).document_key is None
+    assert get_media(here.store.postgres, MEDIA.media_id).title is None
     assert here.rows("tombstone") == 0
 
 
 def test_audio_stays_for_another_transcription(erasure: Erasure, here: Here, no_lake: None):
-    """Until the last one of the media goes."""
+    """Until the last one of the media is erased."""
     first, second = here.completed(BASE), here.completed(SMALL)
 
     erasure.erase(first)
-    audio = here.store.media(MEDIA.media_id).audio
+    audio = get_media(here.store.postgres, MEDIA.media_id).audio
     assert audio is not None and here.objects.exists(audio.key)
-    assert here.store.get(second).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(here.store.postgres, second).status is TranscriptionStatus.COMPLETED
     assert here.objects.exists(document_key(second))
 
     erasure.erase(second)
@@ -185,7 +196,7 @@ def test_audio_stays_for_another_transcription(erasure: Erasure, here: Here, no_
 def test_two_of_one_media_at_once_leave_nothing(
     erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
 ):
-    """Neither takes the other for one that stays."""
+    """Neither regards the other as one that stays."""
     ids = [here.completed(BASE), here.completed(SMALL)]
     meeting = threading.Barrier(2, timeout=20)
     erase = Orchestrator.erase
@@ -220,7 +231,7 @@ def test_a_failure_promises_nothing_and_can_be_repeated(
     monkeypatch: pytest.MonkeyPatch,
     step: tuple[object, str, YtcaptionError],
 ):
-    """After it every read says erased; another client's repetition finishes it."""
+    """After it every read reports an erasure; another client's repetition finishes it."""
     owner, name, error = step
     id = here.completed(in_lake=True, owner="key:anna")
 
@@ -233,8 +244,8 @@ def test_a_failure_promises_nothing_and_can_be_repeated(
             erasure.erase(id, "key:anna")
     for asker in (None, "key:anna", "key:bert"):
         with pytest.raises(TranscriptionErased):
-            here.store.get(id, asker)
-    assert here.store.page() == []
+            get_transcription(here.store.postgres, id, asker)
+    assert transcription_page(here.store.postgres) == []
     assert here.store.due(10) == []
     assert here.rows("segment") == here.rows("request") == 0
     assert erasure.unfinished() == [id]
@@ -247,8 +258,11 @@ def test_a_failure_promises_nothing_and_can_be_repeated(
     assert set(here.lake.row_counts(id).values()) == {0}
 
 
-def test_asked_anew_after_a_failure(erasure: Erasure, here: Here, monkeypatch: pytest.MonkeyPatch):
-    """The emptied row is queued: it promises nothing that is not there, and is nobody else's."""
+def test_a_new_request_after_a_failure(
+    erasure: Erasure, here: Here, monkeypatch: pytest.MonkeyPatch
+):
+    """The emptied row is queued: it refers to nothing deleted, and belongs to the requester
+    alone."""
     id = here.completed(owner="key:anna")
     monkeypatch.setattr(Orchestrator, "erase", lambda *_: (_ for _ in ()).throw(ClaimLost("x")))
     with pytest.raises(ClaimLost):
@@ -256,15 +270,15 @@ def test_asked_anew_after_a_failure(erasure: Erasure, here: Here, monkeypatch: p
 
     again = here.store.submit(MEDIA, BASE, owner="key:bert")
 
-    row = here.store.get(id, "key:bert")
+    row = get_transcription(here.store.postgres, id, "key:bert")
     assert (again.queued, row.status, row.document_key) == (True, TranscriptionStatus.QUEUED, None)
-    assert here.store.media(MEDIA.media_id).audio is None
+    assert get_media(here.store.postgres, MEDIA.media_id).audio is None
     with pytest.raises(TranscriptionNotFound):
-        here.store.get(id, "key:anna")
+        get_transcription(here.store.postgres, id, "key:anna")
     assert erasure.unfinished() == []
 
 
-def test_asked_anew_while_it_is_erased(
+def test_a_new_request_during_the_erasure(
     erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
 ):
     """It stays queued, and its run waits until nothing new can be deleted with the old."""
@@ -286,24 +300,24 @@ def test_asked_anew_while_it_is_erased(
     assert erasure.erase(id)
 
     assert began.wait(5)
-    assert here.store.get(id).status is TranscriptionStatus.QUEUED
+    assert get_transcription(here.store.postgres, id).status is TranscriptionStatus.QUEUED
     assert here.rows("request") == 1
 
 
 def test_a_running_one_is_erased_by_force_only(erasure: Erasure, here: Here, no_lake: None):
-    """Busy without; with it the run's late commits are refused."""
+    """Busy without force; with it, later commits of the run are refused."""
     id = here.running()
     with pytest.raises(TranscriptionBusy, match="force"):
         erasure.erase(id)
-    assert here.store.get(id).status is TranscriptionStatus.RUNNING
+    assert get_transcription(here.store.postgres, id).status is TranscriptionStatus.RUNNING
 
     assert erasure.erase(id, force=True)
 
     transcript = make_transcript(spoken("Too late."), id=id)
     for late in (
-        lambda: here.store.heartbeat(id, RUN),
-        lambda: here.store.transcript_stored(id, RUN, transcript, document_key(id), "0" * 64),
-        lambda: here.store.complete(id, RUN),
+        lambda: here.run_store.heartbeat(id, RUN),
+        lambda: here.run_store.transcript_stored(id, RUN, transcript, document_key(id), "0" * 64),
+        lambda: here.run_store.complete(id, RUN),
     ):
         with pytest.raises(ClaimLost):
             late()
@@ -313,13 +327,14 @@ def test_a_running_one_is_erased_by_force_only(erasure: Erasure, here: Here, no_
 def test_it_waits_for_a_run_that_is_still_writing(
     erasure: Erasure, here: Here, no_lake: None, monkeypatch: pytest.MonkeyPatch
 ):
-    """Nothing is erased before it has let go; after a while it says busy, and can be repeated."""
+    """Nothing is erased before the run releases its lock; after some time it is busy, and can be
+    repeated."""
     id = here.running()
     monkeypatch.setattr(erasure_module, "RUN_STOPS_S", 0.3)
     with at_work(here.store.postgres, id, MEDIA.media_id):
         with pytest.raises(TranscriptionBusy, match="Repeat"):
             erasure.erase(id, force=True)
-        assert here.store.get(id).status is TranscriptionStatus.CANCELED
+        assert get_transcription(here.store.postgres, id).status is TranscriptionStatus.CANCELED
         assert here.rows("tombstone") == 0
 
     monkeypatch.setattr(erasure_module, "RUN_STOPS_S", 20.0)
@@ -336,20 +351,23 @@ def test_it_waits_for_a_run_that_is_still_writing(
 
 
 def test_a_queued_one_needs_no_force(erasure: Erasure, here: Here):
-    """Nobody works on it yet."""
-    assert erasure.erase(here.asked())
+    """No run works on it yet."""
+    assert erasure.erase(here.queued())
     assert set(here.counts().values()) == {0}
 
 
-def test_others_keep_what_they_asked_for(erasure: Erasure, here: Here, no_lake: None):
-    """One of two takes back their own; the last one's erases it."""
+def test_other_owners_keep_it(erasure: Erasure, here: Here, no_lake: None):
+    """The first of two owners withdraws; the last one's erasure erases it."""
     id = here.completed(owner="key:anna")
-    here.asked(owner="key:bert")
+    here.queued(owner="key:bert")
 
     assert not erasure.erase(id, "key:anna")
     with pytest.raises(TranscriptionNotFound):
-        here.store.get(id, "key:anna")
-    assert here.store.get(id, "key:bert").status is TranscriptionStatus.COMPLETED
+        get_transcription(here.store.postgres, id, "key:anna")
+    assert (
+        get_transcription(here.store.postgres, id, "key:bert").status
+        is TranscriptionStatus.COMPLETED
+    )
     assert here.objects.exists(document_key(id))
     with pytest.raises(TranscriptionNotFound):
         erasure.erase(id, "key:anna")
@@ -358,33 +376,33 @@ def test_others_keep_what_they_asked_for(erasure: Erasure, here: Here, no_lake: 
     assert set(here.counts().values()) == {0}
 
 
-def test_an_admins_erasure_is_everybodys(erasure: Erasure, here: Here, no_lake: None):
-    """No owner given: it goes for all."""
+def test_an_admins_erasure_is_for_all_owners(erasure: Erasure, here: Here, no_lake: None):
+    """Without an owner it is erased for all."""
     id = here.completed(owner="key:anna")
-    here.asked(owner="key:bert")
+    here.queued(owner="key:bert")
     assert erasure.erase(id)
     assert set(here.counts().values()) == {0}
 
 
-def test_what_nobody_asked_for_is_not_found(erasure: Erasure, here: Here):
-    """No tombstone for an id that never was, nor for somebody else's."""
-    id = here.asked(owner="key:anna")
+def test_an_unknown_id_is_not_found(erasure: Erasure, here: Here):
+    """No tombstone for an id that never existed, nor for another owner's."""
+    id = here.queued(owner="key:anna")
     for unknown, owner in ((f"youtube-no.{'a' * 26}", None), (id, "key:bert")):
         with pytest.raises(TranscriptionNotFound):
             erasure.erase(unknown, owner)
     assert here.rows("tombstone") == 0
 
 
-def test_the_lake_is_left_alone_where_there_was_no_text(
+def test_the_lake_is_not_opened_without_a_transcript(
     erasure: Erasure, here: Here, monkeypatch: pytest.MonkeyPatch
 ):
-    """DuckDB is not loaded for what never came so far."""
+    """DuckDB is not loaded if no transcript was ever stored."""
     monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: pytest.fail("the lake was asked"))
     assert erasure.erase(here.running(), force=True)
 
 
-def test_runs_in_dagster_end_and_go(erasure: Erasure, here: Here, no_lake: None):
-    """One that waits in its queue, and one that does not end by itself, are ended and deleted."""
+def test_runs_in_dagster_are_ended_and_deleted(erasure: Erasure, here: Here, no_lake: None):
+    """One that waits in its queue, and one that does not end by itself."""
     id = here.running()
     instance = dg.DagsterInstance.get()
 

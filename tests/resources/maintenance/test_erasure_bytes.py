@@ -19,6 +19,8 @@ from resources.transcribe.sequential import Transcriber
 from resources.transcribe.transcriber import EngineInfo
 from resources.transcriptions.checkpoints import open_checkpoint
 from resources.transcriptions.drafts import add_drafts
+from resources.transcriptions.reads import get_media
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.support.servers.media_server import MediaServer
@@ -34,33 +36,33 @@ SECRETS = (SAID, DROPPED, TITLE, NOTE)
 
 
 class Speaker(Transcriber):
-    """Hears one word that occurs nowhere else, and one that it does not believe."""
+    """Transcribes one word that occurs nowhere else, and one that it drops."""
 
     def transcribe(
         self, waveform, options, on_progress, on_segment=None, checkpoint=None
     ) -> Recognition:
-        """What it always hears."""
+        """Return the same result always."""
         dropped = DroppedSegment(1.0, 2.0, DROPPED, "loop")
         return Recognition("en", 1.0, 11.0, 1.0, (spoken(f"{SAID} speaks."),), (dropped,))
 
     def describe(self, model) -> EngineInfo:
-        """Itself."""
+        """Describe this transcriber."""
         return EngineInfo("test", "1", model, "0" * 64, "cpu", "int8")
 
 
 @dataclass
-class Places:
-    """Where bytes can be."""
+class Storage:
+    """Everything that may hold bytes."""
 
     settings: Settings
     dagster_home: Path
 
     def holding(self, word: str) -> list[str]:
-        """Names of the places that hold the word."""
+        """Names of the parts that contain the word."""
         return sorted({*self._tables(word), *self._files(word), *self._parquet(word)})
 
     def dumps_holding(self, word: str) -> list[str]:
-        """Names of the databases whose dump holds the word: what a backup would hold."""
+        """Names of the databases whose dump contains the word, as a backup would."""
         urls = database_urls(self.settings)
         found = []
         for name, url in (("ytcaption", urls.admin), ("dagster", libpq_url(urls.dagster_storage))):
@@ -103,9 +105,9 @@ class Places:
 
 
 @pytest.fixture
-def places(settings: Settings, dagster_home: Path) -> Places:
+def storage(settings: Settings, dagster_home: Path) -> Storage:
     """Of this installation."""
-    return Places(settings, dagster_home)
+    return Storage(settings, dagster_home)
 
 
 def test_no_byte_is_left(
@@ -113,10 +115,12 @@ def test_no_byte_is_left(
     dagster_home: Path,
     media_server: MediaServer,
     request_store: RequestStore,
+    run_store: RunStore,
     settings: Settings,
-    places: Places,
+    storage: Storage,
 ):
-    """Of what was said, dropped, named and noted, while another's transcription stays whole."""
+    """Of the speech, dropped text, title and notes, while another's transcription stays
+    complete."""
     instance = dg.DagsterInstance.get()
     graph = Graph(Settings(_env_file=None), request_store, instance)  # pyright: ignore
     with request_store.postgres.transaction() as connection:
@@ -130,9 +134,9 @@ def test_no_byte_is_left(
     for key in (other, id):
         resources = {"transcriber": Speaker() if key == id else _Other()}
         assert graph.run(key, attempt=1, resources=resources).success
-    request_store.claim(id, "again")  # somebody runs it by hand once more
+    run_store.claim(id, "again")  # somebody runs it by hand once more
     add_drafts(request_store.postgres, id, "again", [spoken(f"{SAID} again.")])
-    audio = request_store.media(url_media_id(url)).audio
+    audio = get_media(request_store.postgres, url_media_id(url)).audio
     assert audio is not None
     said = [asdict(spoken(f"{SAID} once more."))]
     part = Part(
@@ -157,7 +161,7 @@ def test_no_byte_is_left(
     log = Path(manager.get_captured_local_path(key, "out"))
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(f"{SAID} {TITLE}")
-    found = {word: places.holding(word) for word in SECRETS}
+    found = {word: storage.holding(word) for word in SECRETS}
     assert {"ytcaption.segment", "ytcaption.draft_segment", "ytcaption.checkpoint"} <= set(
         found[SAID]
     )
@@ -167,24 +171,24 @@ def test_no_byte_is_left(
     assert {"ytcaption.delivery", "ytcaption.delivery_attempt"} <= set(found[NOTE])
     assert any("compute_logs" in place for place in found[TITLE])
     assert "logs/transcribe-1.log" in found[TITLE]
-    assert places.dumps_holding(SAID) == ["ytcaption", "dagster"]
+    assert storage.dumps_holding(SAID) == ["ytcaption", "dagster"]
     assert all(found.values()), "the search finds what is there"
 
     assert Erasure.from_settings(settings).erase(id, force=True)
     with request_store.postgres.transaction() as connection:
         connection.execute("delete from ytcaption.webhook")  # its owner's, whatever was erased
 
-    assert {word: places.holding(word) for word in SECRETS} == {word: [] for word in SECRETS}
-    assert {word: places.dumps_holding(word) for word in (SAID, TITLE)} == {SAID: [], TITLE: []}
+    assert {word: storage.holding(word) for word in SECRETS} == {word: [] for word in SECRETS}
+    assert {word: storage.dumps_holding(word) for word in (SAID, TITLE)} == {SAID: [], TITLE: []}
     assert (logs / "transcribe-2.log").exists()
     assert not graph.objects.exists(audio.key)
-    kept = places.holding("Nachbar")
+    kept = storage.holding("Nachbar")
     assert {"ytcaption.segment", "public.event_logs", "public.asset_keys"} & set(kept)
     assert any(place.endswith(".parquet") for place in kept)
 
 
 def _answer(store: RequestStore, text: str) -> None:
-    """A receiver's answer to all that was delivered."""
+    """A receiver's answer to all deliveries."""
     with store.postgres.transaction() as connection:
         connection.execute(
             "insert into ytcaption.delivery_attempt (delivery_id, number, took_s, outcome, answer) "

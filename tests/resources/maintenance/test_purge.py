@@ -1,4 +1,4 @@
-"""Erasing many: what fits, what is spared, and what a part that is away leaves."""
+"""Erasing many: what matches, what is spared, and what a failure leaves."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,6 +10,8 @@ from resources.maintenance.purge import PurgeFilter, purge
 from resources.object_store.store import ObjectStore
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from ytcaption.domain.errors import DagsterUnavailable, InvalidOption, TranscriptionErased
@@ -22,7 +24,7 @@ OLD = PurgeFilter(older_than_days=30)
 
 @pytest.fixture
 def api(settings: Settings) -> Postgres:
-    """With the rights of the API, which does this."""
+    """With the rights of the API, which purges."""
     return Postgres.from_settings(settings, "api")
 
 
@@ -40,10 +42,12 @@ def ask(store: RequestStore, name: str) -> str:
 
 
 def fail(store: RequestStore, name: str, days: float = 0) -> str:
-    """One that failed so many days ago, when it was last asked for, too."""
+    """A transcription that was last requested, and failed, some days ago."""
     id = ask(store, name)
-    store.claim(id, f"run-{name}")
-    store.fail(id, f"run-{name}", "media_private", "It is private.", False, 4)
+    RunStore(postgres=store.postgres).claim(id, f"run-{name}")
+    RunStore(postgres=store.postgres).fail(
+        id, f"run-{name}", "media_private", "It is private.", False, 4
+    )
     with store.postgres.transaction() as connection:
         for column, table, key in (
             ("updated_at", "transcription", "id"),
@@ -58,14 +62,14 @@ def fail(store: RequestStore, name: str, days: float = 0) -> str:
 
 def is_erased(store: RequestStore, id: str) -> bool:
     try:
-        store.get(id)
+        get_transcription(store.postgres, id)
     except TranscriptionErased:
         return True
     return False
 
 
-def test_a_dry_run_tells_and_leaves_all(api, erasure, request_store: RequestStore):
-    """The oldest first."""
+def test_a_dry_run_erases_nothing(api, erasure, request_store: RequestStore):
+    """It lists the oldest first."""
     older, old = fail(request_store, "older", 90), fail(request_store, "old", 40)
     fail(request_store, "new", 1)
     purged = purge(api, erasure, OLD, "local", dry_run=True)
@@ -73,10 +77,10 @@ def test_a_dry_run_tells_and_leaves_all(api, erasure, request_store: RequestStor
     assert not is_erased(request_store, old)
 
 
-def test_what_fits_is_erased_and_nothing_else(
-    api, erasure, request_store: RequestStore, object_store: ObjectStore
+def test_only_matching_ones_are_erased(
+    api, erasure, request_store: RequestStore, run_store: RunStore, object_store: ObjectStore
 ):
-    """Not the new, not the queued, not the running, not what somebody has asked for since."""
+    """Not new, queued or running ones, nor ones that were requested again since."""
     gone = [fail(request_store, "older", 90), fail(request_store, "old", 40)]
     spared = [fail(request_store, "new", 1), ask(request_store, "queued")]
     spared.append(fail(request_store, "wanted", 90))
@@ -86,7 +90,7 @@ def test_what_fits_is_erased_and_nothing_else(
             (spared[-1],),
         )
     running = ask(request_store, "running")
-    request_store.claim(running, "run-running")
+    run_store.claim(running, "run-running")
     spared.append(running)
     purged = purge(api, erasure, OLD, "local", dry_run=False)
     assert (purged.number, purged.erased) == (2, 2)
@@ -96,8 +100,8 @@ def test_what_fits_is_erased_and_nothing_else(
     assert (again.number, again.erased) == (0, 0)
 
 
-def test_a_state_is_enough(api, erasure, request_store: RequestStore):
-    """However new."""
+def test_a_status_is_enough(api, erasure, request_store: RequestStore):
+    """However new they are."""
     failed, canceled = fail(request_store, "failed"), ask(request_store, "canceled")
     request_store.cancel(canceled)
     purged = purge(api, erasure, PurgeFilter(status="canceled"), "local", dry_run=False)
@@ -105,14 +109,14 @@ def test_a_state_is_enough(api, erasure, request_store: RequestStore):
     assert not is_erased(request_store, failed)
 
 
-def test_without_any_limit_nothing_is_erased(api, erasure):
+def test_without_any_condition_nothing_is_erased(api, erasure):
     """It would be everything."""
     with pytest.raises(InvalidOption, match="age, a status or both"):
         purge(api, erasure, PurgeFilter(), "local", dry_run=False)
 
 
-def test_time_is_limited_and_repeating_goes_on(api, erasure, request_store: RequestStore):
-    """An answer over HTTP does not take minutes."""
+def test_time_is_limited_and_repeating_continues(api, erasure, request_store: RequestStore):
+    """An answer over HTTP must not take minutes."""
     for name in ("one", "two"):
         fail(request_store, name, 90)
     assert purge(api, erasure, OLD, "local", dry_run=False, within_s=-1.0).erased == 0
@@ -121,10 +125,10 @@ def test_time_is_limited_and_repeating_goes_on(api, erasure, request_store: Requ
     assert purge(api, erasure, OLD, "local", dry_run=False).number == 2 - first.erased
 
 
-def test_what_was_cut_short_is_finished(
+def test_an_interrupted_erasure_is_finished(
     api, erasure, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ):
-    """Dagster was away in the middle: the next purge does the rest, whatever its filter."""
+    """Dagster was unavailable in the middle: the next purge finishes it, whatever its filter."""
     id = fail(request_store, "old", 90)
     with monkeypatch.context() as away:
 

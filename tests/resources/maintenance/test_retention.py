@@ -1,14 +1,16 @@
-"""What is too old goes, what is kept or used stays."""
+"""What is too old is removed; what is pinned or used stays."""
 
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
-from resources.maintenance.check import Finding, Parts, examine
+from resources.maintenance.check import Finding, Installation, examine
 from resources.maintenance.retention import RETENTION
 from resources.object_store.store import audio_key, document_key, upload_key
-from resources.transcriptions.actions import set_keep
+from resources.transcriptions.actions import set_pinned
+from resources.transcriptions.reads import get_media, get_transcription
+from resources.transcriptions.segments import stored_segments
 from tests.resources.maintenance.installation import (  # noqa: F401 - fixtures
     PARTITIONS,
     House,
@@ -27,49 +29,49 @@ AUDIO = audio_key(MEDIA.media_id, "webm")
 
 
 def applied(house: House, code: str, **settings: float) -> list[str]:
-    """What a night takes away with these settings; a look before it changes nothing."""
-    chosen = house.parts.settings.model_copy(update=settings)
-    parts = Parts(**{**house.parts.__dict__, "settings": chosen})
-    looked = examine(parts, CHECKS[code], repair=False)
-    done = examine(parts, CHECKS[code], repair=True)
+    """Return what a night removes with these settings; a check without repair changes nothing."""
+    chosen = house.installation.settings.model_copy(update=settings)
+    installation = Installation(**{**house.installation.__dict__, "settings": chosen})
+    looked = examine(installation, CHECKS[code], repair=False)
+    done = examine(installation, CHECKS[code], repair=True)
     assert done.found == looked.found
-    assert not examine(parts, CHECKS[code], repair=False).found
+    assert not examine(installation, CHECKS[code], repair=False).found
     return _done(done)
 
 
 def _done(finding: Finding) -> list[str]:
     assert finding.problem is None
-    assert finding.mended is None or finding.mended.left == {}
-    return finding.mended.done if finding.mended else []
+    assert finding.repaired is None or finding.repaired.left == {}
+    return finding.repaired.done if finding.repaired else []
 
 
-def test_old_audio_goes_and_its_transcript_stays(house: House):
+def test_old_audio_is_removed_and_its_transcript_stays(house: House):
     """By the age of the last request, not of the file."""
     id = house.here.completed()
     house.age(id, 10)
     assert applied(house, "audio_old", audio_days=11) == []
     assert applied(house, "audio_old", audio_days=0) == []
-    house.here.asked()
+    house.here.queued()
     assert applied(house, "audio_old", audio_days=9) == [], "it was asked for just now"
     house.age(id, 10)
     assert applied(house, "audio_old", audio_days=9) == [MEDIA.media_id]
     assert not house.objects.exists(AUDIO)
-    assert house.here.store.media(MEDIA.media_id).audio is None
-    assert house.here.store.get(id).status is TranscriptionStatus.COMPLETED
+    assert get_media(house.here.store.postgres, MEDIA.media_id).audio is None
+    assert get_transcription(house.here.store.postgres, id).status is TranscriptionStatus.COMPLETED
     assert house.objects.exists(document_key(id))
 
 
 def test_audio_that_one_transcription_needs_stays(house: House):
     """However old the others are."""
     house.age(house.here.completed(), 100)
-    waiting = house.here.asked(SMALL)
+    waiting = house.here.queued(SMALL)
     house.age(waiting, 50)
     assert applied(house, "audio_old", audio_days=9) == []
     assert house.objects.exists(AUDIO)
 
 
 def test_uploads_have_an_age_of_their_own(house: House):
-    """Nobody can download them again."""
+    """They cannot be downloaded again."""
     id = house.here.completed()
     house.execute("update ytcaption.media set kind = 'upload', audio_key = %(key)s", key=AUDIO)
     house.age(id, 100)
@@ -80,7 +82,7 @@ def test_uploads_have_an_age_of_their_own(house: House):
     assert not house.objects.exists(upload_key(MEDIA.media_id))
 
 
-def test_old_transcripts_are_erased_only_where_it_is_set(house: House):
+def test_old_transcripts_are_erased_only_if_configured(house: House):
     """Text, document and rows."""
     id = house.here.completed()
     house.age(id, 100)
@@ -88,38 +90,40 @@ def test_old_transcripts_are_erased_only_where_it_is_set(house: House):
     assert applied(house, "transcript_old", transcript_days=0) == []
     assert applied(house, "transcript_old", transcript_days=99) == [id]
     with pytest.raises(TranscriptionErased):
-        house.here.store.get(id)
+        get_transcription(house.here.store.postgres, id)
 
 
 @pytest.mark.parametrize("code", ["audio_old", "transcript_old", "partition_old", "run_old"])
-def test_keep_wins_over_every_age(house: House, code: str):
-    """As long as one who asked for it wants so, whatever the others want."""
-    id = house.here.completed(owner="one", keep=True)
-    house.here.store.submit(MEDIA, house.here.store.get(id).options, owner="other")
+def test_pinned_ones_are_never_too_old(house: House, code: str):
+    """As long as one requester pins it, whatever the others set."""
+    id = house.here.completed(owner="one", pinned=True)
+    house.here.store.submit(
+        MEDIA, get_transcription(house.here.store.postgres, id).options, owner="other"
+    )
     house.age(id, 1_000)
     house.instance.add_dynamic_partitions(PARTITIONS, [id])
     run = finished_run(house, id, days=1_000)
     days = dict.fromkeys(("audio_days", "transcript_days", "partition_days", "run_days"), 1.0)
-    set_keep(house.here.store.postgres, id, "other", False)
+    set_pinned(house.here.store.postgres, id, "other", False)
     assert applied(house, code, **days) == []
-    set_keep(house.here.store.postgres, id, "one", False)
+    set_pinned(house.here.store.postgres, id, "one", False)
     wanted = {"audio_old": MEDIA.media_id, "run_old": run.run_id}.get(code, id)
     assert applied(house, code, **days) == [wanted]
 
 
 def test_partitions_are_retired_and_come_back(house: House):
-    """Their data stay; who works on one keeps it."""
+    """Their data stay; a transcription that is worked on keeps its partition."""
     old, new = house.here.completed(), house.here.completed(SMALL)
     house.age(old, 40)
     house.instance.add_dynamic_partitions(PARTITIONS, [old, new])
     assert applied(house, "partition_old", partition_days=30) == [old]
     assert house.instance.get_dynamic_partitions(PARTITIONS) == [new]
-    assert house.here.store.segments(old)
+    assert stored_segments(house.here.store.postgres, old)
 
 
-def test_old_runs_go_with_their_events(house: House):
-    """Those of what is worked on stay, and those that are not over."""
-    id, busy = house.here.completed(), house.here.asked(SMALL)
+def test_old_runs_are_removed_with_their_events(house: House):
+    """Runs of unfinished transcriptions stay, and unfinished runs."""
+    id, busy = house.here.completed(), house.here.queued(SMALL)
     old = finished_run(house, id, days=31)
     young = finished_run(house, id, days=29)
     of_busy = finished_run(house, busy, days=31)
@@ -132,9 +136,9 @@ def test_old_runs_go_with_their_events(house: House):
     assert house.instance.all_logs(young.run_id) != []
 
 
-def test_old_logs_go(house: House):
-    """Those that failed runs of `ytcaption transcribe` have left."""
-    logs = house.parts.settings.home / "logs"
+def test_old_logs_are_removed(house: House):
+    """Logs of failed runs of `ytcaption transcribe`."""
+    logs = house.installation.settings.home / "logs"
     logs.mkdir(parents=True)
     for name, hours in (("transcribe-1.log", 31 * 24), ("transcribe-2.log", 1)):
         (logs / name).write_text("x")
@@ -142,9 +146,9 @@ def test_old_logs_go(house: House):
     assert applied(house, "log_old", run_days=30) == [str(logs / "transcribe-1.log")]
 
 
-def test_rows_of_their_day_go(house: House):
-    """Deliveries that are settled, answers to idempotency keys, checkpoints."""
-    id = house.here.asked()
+def test_old_rows_are_removed(house: House):
+    """Settled deliveries, answers to idempotency keys, checkpoints."""
+    id = house.here.queued()
     house.execute(
         "insert into ytcaption.webhook (owner, url) values ('local', 'https://a.example')"
     )
@@ -180,7 +184,7 @@ def test_rows_of_their_day_go(house: House):
 
 
 def finished_run(house: House, id: str, *, days: float) -> dg.DagsterRun:
-    """A run that ended so long ago, with an event."""
+    """A run that ended some time ago, with an event."""
     run = house.run_of(id, dg.DagsterRunStatus.STARTED)
     house.instance.report_run_failed(run)
     import sqlalchemy as db

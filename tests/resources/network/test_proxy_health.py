@@ -14,6 +14,8 @@ from resources.network.proxy_health import (
     record_worked,
 )
 from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.sites.test_circuit_breaker import submit
 from tests.support.clock import Clock, clock  # noqa: F401 - a fixture
@@ -63,12 +65,14 @@ def test_one_that_fails_rests_longer_each_time(clock: Clock, postgres: Postgres)
     assert health(postgres, A).failures == 0
 
 
-def test_while_all_rest_nothing_is_downloaded(clock: Clock, request_store: RequestStore):
+def test_while_all_rest_nothing_is_downloaded(
+    clock: Clock, request_store: RequestStore, run_store: RunStore
+):
     """Never without a proxy: whatever waits is due when the first of them is taken again, with as
     many tries as it had."""
     pacing = Pacing(proxies=(A, B))
     late = submit(request_store, "late")
-    request_store.claim(late, "late")
+    run_store.claim(late, "late")
     waits = submit(request_store, "waits")
     record_failed(request_store.postgres, A, "it hangs up")
     assert [each.id for each in request_store.due(9, 9, pacing)] == [waits]
@@ -77,15 +81,15 @@ def test_while_all_rest_nothing_is_downloaded(clock: Clock, request_store: Reque
     assert request_store.due(9, 9, pacing) == []
     assert request_store.next_due_in_s(9, pacing) == pytest.approx(60, abs=3)
     with pytest.raises(SourcePaused, match="No proxy"):
-        request_store.begin_download(late, "late", 9, pacing)
-    row = request_store.get(late)
+        run_store.begin_download(late, "late", 9, pacing)
+    row = get_transcription(request_store.postgres, late)
     assert row.try_number == 1
     wait_s = (row.next_attempt_at - row.updated_at).total_seconds()
     assert wait_s == pytest.approx(60, abs=3), "no run is made for it before"
     clock.forward(61)
     assert {each.id for each in request_store.due(9, 9, pacing)} == {late, waits}
-    request_store.claim(waits, "run")
-    assert request_store.begin_download(waits, "run", 9, pacing) == (A,)
+    run_store.claim(waits, "run")
+    assert run_store.begin_download(waits, "run", 9, pacing) == (A,)
 
 
 def test_one_that_a_site_refuses_rests_where_there_is_another(postgres: Postgres):

@@ -1,7 +1,4 @@
-"""What hangs takes its own slot and nothing else, and nobody's flood holds up another's few.
-
-With the real daemon, run queue, pools and runs.
-"""
+"""Work that hangs uses its own slot only, and one owner does not delay another."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,7 +8,9 @@ import dagster as dg
 import pytest
 
 from resources.orchestration.orchestrator import Orchestrator
-from resources.orchestration.runs import PARTITION_TAG, kill_run
+from resources.orchestration.runs import kill_run
+from resources.orchestration.tags import PARTITION_TAG
+from resources.transcriptions.reads import get_transcription, get_transcriptions
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
 from tests.support.code_location import CodeLocation, code_location, wait_for
@@ -34,7 +33,8 @@ pytestmark = pytest.mark.model
 
 
 class System:
-    """All that makes transcriptions, and clips whose transcription hangs until it is let go on."""
+    """Everything that makes transcriptions, and clips whose transcription hangs until it is
+    released."""
 
     def __init__(self, location: CodeLocation) -> None:
         self.location = location
@@ -51,14 +51,14 @@ class System:
         priority: Priority = "interactive",
         **query: object,
     ) -> str:
-        """The id of a request for a media of its own."""
+        """Return the id of a request for a new media."""
         self._clips += 1
         url = server.url(path, n=self._clips, **query)
         source = MediaSource(url_media_id(url), "direct", url=url, extractor="Generic")
         return self.store.submit(source, OPTIONS, owner=owner, priority=priority).transcription.id
 
     def ask_held(self) -> str:
-        """The same; its transcription hangs, by the time this returns."""
+        """The same for a clip whose transcription hangs; it hangs when this returns."""
         self.hold.touch()
         id = self.ask(self.location.server, HELD)
         self.wait(lambda: self.row(id).stage == "transcription")
@@ -73,11 +73,11 @@ class System:
             raise AssertionError(f"{rows}\n{runs}") from None
 
     def row(self, id: str) -> TranscriptionRow:
-        return self.store.get(id)
+        return get_transcription(self.store.postgres, id)
 
     def rows(self) -> list[TranscriptionRow]:
         found = self.store.postgres.rows("select id from ytcaption.transcription", {})
-        return list(self.store.get_many([row["id"] for row in found]).values())
+        return list(get_transcriptions(self.store.postgres, [row["id"] for row in found]).values())
 
     def runs_of(self, id: str) -> Sequence[dg.DagsterRun]:
         return self.instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: id}))
@@ -88,23 +88,23 @@ class System:
         return {self._id_of(slot.run_id) for slot in info.claimed_slots}
 
     def waiters(self, pool: str) -> set[str]:
-        """Those that wait for one, in a run."""
+        """Transcriptions whose run waits for a slot."""
         info = self.instance.event_log_storage.get_concurrency_info(pool)
         steps = [step for step in info.pending_steps if step.assigned_timestamp is None]
         return {self._id_of(step.run_id) for step in steps}
 
     def is_queued(self, id: str) -> bool:
-        """Whether its run, where it has one, has not been launched."""
+        """Whether its run, if there is one, has not been launched."""
         waits = {dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED}
         return all(run.status in waits for run in self.runs_of(id))
 
     def cancel(self, id: str) -> None:
-        """As the API does it."""
+        """Cancel it as the API does."""
         row = self.store.cancel(id)
         Orchestrator(self.instance).end_runs(id, row.attempt, row.run_id)
 
     def end_all(self) -> None:
-        """Nothing of a test is left, whether it has failed or not."""
+        """Remove everything a test has left, failed or not."""
         self.hold.unlink(missing_ok=True)
         for row in self.rows():
             if not row.status.is_final:
@@ -141,15 +141,15 @@ def running(database_servers, model_home: Path) -> Iterator[System]:
 
 @pytest.fixture
 def system(running: System) -> Iterator[System]:
-    """With nothing to do."""
+    """An idle system."""
     yield running
     running.end_all()
 
 
 @pytest.mark.slow
 def test_downloads_that_hang_take_their_slots_and_no_others(system: System):
-    """Three of two sites do not end: what is of a third site is downloaded and transcribed. One
-    more of the site that has its two waits in Postgres, and holds nothing."""
+    """Three downloads from two sites hang: media of a third site are downloaded and transcribed.
+    One more from the site that has its two waits in Postgres and uses no slot."""
     with MediaServer() as slow, MediaServer() as another:
         path = "slow/jfk.flac"
         of_one_site = [system.ask(slow, path, rate=DRIPS) for _ in range(3)]
@@ -164,7 +164,7 @@ def test_downloads_that_hang_take_their_slots_and_no_others(system: System):
 
 
 def test_a_transcription_that_hangs_takes_its_slot_and_no_other(system: System):
-    """Others are downloaded and transcribed beside it; it comes to its end once it can."""
+    """Others are downloaded and transcribed meanwhile; it completes once it is released."""
     system.instance.event_log_storage.set_concurrency_slots("transcription", 2)
     held = system.ask_held()
     others = [system.ask(system.location.server) for _ in range(2)]
@@ -176,9 +176,9 @@ def test_a_transcription_that_hangs_takes_its_slot_and_no_other(system: System):
     system.wait(lambda: system.row(held).status is COMPLETED)
 
 
-def test_who_waits_is_overtaken_by_interactive_ones_and_by_those_who_asked_for_few(system: System):
-    """For the slot of the pool: an interactive one has it next, whatever bulk waits. For a run:
-    another key's bulk comes before the rest of a flood that was asked for earlier."""
+def test_interactive_ones_and_those_of_small_owners_overtake(system: System):
+    """An interactive one gets the pool's next slot, whatever bulk work waits. Another key's bulk
+    work starts before the rest of many earlier requests."""
     server = system.location.server
     held = system.ask_held()
     ahead = {system.ask(server, HELD, owner=FLOOD, priority="bulk") for _ in range(3)}

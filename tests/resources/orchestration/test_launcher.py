@@ -1,4 +1,4 @@
-"""Runs that are forked, beside those of a fresh interpreter, in real processes."""
+"""Forked runs and runs of fresh interpreters, in real processes."""
 
 import json
 import os
@@ -52,15 +52,15 @@ def health(location: CodeLocation, run_id: str) -> WorkerStatus:
 
 
 def test_a_run_completes(either: CodeLocation):
-    """Forked where there is a run server."""
+    """Forked if there is a run server."""
     run_id = either.launch("audio_download").run_id
     either.wait_until(run_id, SUCCESS, FAILURE)
     assert either.run(run_id).status is SUCCESS
     assert is_forked(either, run_id) is (either.run_server is not None)
 
 
-def test_what_a_run_writes_is_kept(either: CodeLocation):
-    """Dagster's page and the terminal have it: here why an asset failed without audio."""
+def test_a_runs_output_is_kept(either: CodeLocation):
+    """On Dagster's page and on the terminal: here why an asset failed without audio."""
     run_id = either.launch("transcription").run_id
     either.wait_until(run_id, SUCCESS, FAILURE)
     (logs,) = either.instance.get_records_for_run(
@@ -86,8 +86,8 @@ def test_a_run_that_is_terminated_ends_as_canceled(either: CodeLocation):
     assert not either.instance.run_launcher.terminate(run_id)
 
 
-def test_a_run_that_waits_for_a_slot_rests_and_can_be_terminated(either: CodeLocation):
-    """It takes next to no CPU, ends as canceled in seconds, and no longer waits in the pool."""
+def test_a_run_that_waits_for_a_slot_is_idle_and_can_be_terminated(either: CodeLocation):
+    """It uses almost no CPU, ends as canceled in seconds, and no longer waits in the pool."""
     with either.no_slots():
         run_id = either.launch("audio_download").run_id
         process = either.process_of(run_id)
@@ -102,7 +102,7 @@ def test_a_run_that_waits_for_a_slot_rests_and_can_be_terminated(either: CodeLoc
 
 
 def test_a_run_that_is_killed_is_noticed(either: CodeLocation):
-    """Its parent says so to Dagster, at once."""
+    """Its parent reports it to Dagster at once."""
     with either.no_slots():
         run_id = either.launch("audio_download").run_id
         either.wait_until(run_id, STARTED)
@@ -114,7 +114,7 @@ def test_a_run_that_is_killed_is_noticed(either: CodeLocation):
 
 @only_warm
 def test_the_run_server_holds_nothing_that_a_fork_must_not(either: CodeLocation):
-    """One thread, no socket but the one it listens on, no channel and no database."""
+    """One thread, no socket but the one it listens on, no channel and no database connection."""
     assert either.run_server is not None
     server = psutil.Process(either.run_server.pid)
     assert server.num_threads() == 1
@@ -123,7 +123,7 @@ def test_the_run_server_holds_nothing_that_a_fork_must_not(either: CodeLocation)
 
 
 @only_warm
-def test_a_run_that_nobody_confirms_does_not_begin(either: CodeLocation):
+def test_an_unconfirmed_run_does_not_begin(either: CodeLocation):
     """The launcher has given it up, and started another process for it."""
     run = either.launch("audio_download")
     either.wait_until(run.run_id, SUCCESS)
@@ -148,8 +148,8 @@ NONSENSE.append(
 
 @only_warm
 @pytest.mark.parametrize("line", NONSENSE)
-def test_nonsense_does_not_end_the_run_server(either: CodeLocation, line: bytes):
-    """Whoever sends it is hung up on, and runs go on."""
+def test_malformed_requests_do_not_end_the_run_server(either: CodeLocation, line: bytes):
+    """The connection is closed, and runs go on."""
     assert either.run_server is not None
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(run_server_socket(either.settings)))
@@ -161,7 +161,7 @@ def test_nonsense_does_not_end_the_run_server(either: CodeLocation, line: bytes)
 
 @only_warm
 def test_a_run_for_another_interpreter_is_refused(either: CodeLocation):
-    """It gets a fresh one."""
+    """It starts in a fresh one."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(run_server_socket(either.settings)))
         LaunchRequest(run_id="a", executable="/elsewhere/python").send(connection)
@@ -170,7 +170,7 @@ def test_a_run_for_another_interpreter_is_refused(either: CodeLocation):
 
 @only_warm
 def test_changed_code_runs_without_a_restart(either: CodeLocation):
-    """The next run has it; one that waits meanwhile goes on and completes."""
+    """The next run uses it; one that is waiting goes on and completes."""
     assert either.run_server is not None
     with either.no_slots():
         waiting = either.launch("audio_download").run_id
@@ -191,7 +191,7 @@ def test_changed_code_runs_without_a_restart(either: CodeLocation):
 
 @only_warm
 def test_a_killed_run_server_loses_nothing(either: CodeLocation):
-    """A run under way goes on, the next one starts without it; another one forks again."""
+    """A running run goes on, the next one starts without the server; a new server forks again."""
     assert either.run_server is not None
     with either.no_slots():
         orphan = either.launch("audio_download").run_id
@@ -214,8 +214,8 @@ def test_a_killed_run_server_loses_nothing(either: CodeLocation):
 
 
 @only_warm
-def test_a_fresh_run_that_nobody_watches_is_found_lost(either: CodeLocation):
-    """Its code server is killed, then the run itself: its process tells that it has ended."""
+def test_an_unwatched_fresh_run_is_found_lost(either: CodeLocation):
+    """Its code server is killed, then the run itself: the missing process is noticed."""
     assert either.run_server is not None
     either.run_server.kill()
     either.run_server.wait()
@@ -238,7 +238,7 @@ def test_a_fresh_run_that_nobody_watches_is_found_lost(either: CodeLocation):
 
 @only_warm
 def test_a_run_server_that_hangs_is_killed(either: CodeLocation):
-    """The run that has waited for it starts in a fresh interpreter."""
+    """The run that waited for it starts in a fresh interpreter."""
     assert either.run_server is not None
     os.kill(either.run_server.pid, signal.SIGSTOP)
     launcher = WarmRunLauncher(str(run_server_socket(either.settings)), LOCATION_NAME, answer_s=0.5)
@@ -256,7 +256,7 @@ def test_a_run_server_that_hangs_is_killed(either: CodeLocation):
 
 
 def test_no_process_is_left(either: CodeLocation):
-    """A run under way ends with the servers, as at the end of `ytcaption up`."""
+    """A running run ends with the servers, as at the end of `ytcaption up`."""
     path = "stall/jfk.flac"
     before = either.server.bytes_sent(f"/{path}")
     run_id = either.launch("audio_download", path=path).run_id

@@ -1,4 +1,4 @@
-"""Real runs that are canceled or take too long, whatever they are stuck in."""
+"""Real runs that are canceled or take too long, whatever code they are stuck in."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ import pytest
 from resources.orchestration.orchestrator import Orchestrator
 from resources.orchestration.runs import kill_run
 from resources.processes.process_identity import RUN_PROCESS_TAG
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
 from sensors.run_end_sensor import end_runs
@@ -36,7 +37,7 @@ slow_default = pytest.param("default", marks=pytest.mark.slow)
 def location(
     request: pytest.FixtureRequest, database_servers, model_home: Path
 ) -> Iterator[CodeLocation]:
-    """With each launcher, no worker, and a long recording to be stopped in."""
+    """With each launcher, no worker, and a long recording."""
     server = database_servers("embedded")
     server.clean()
     with code_location(
@@ -53,14 +54,14 @@ only_warm = pytest.mark.parametrize("location", ["warm"], indirect=True, scope="
 
 @pytest.fixture(autouse=True)
 def no_run_goes_on(location: CodeLocation) -> Iterator[None]:
-    """Not even where a test has failed."""
+    """Not even after a failed test."""
     yield
     for run in location.instance.get_runs():
         kill_run(location.instance, run, "The test is over.", canceled=True)
 
 
 class Watched:
-    """One run and all that it must not leave."""
+    """One run and everything it must not leave behind."""
 
     def __init__(self, location: CodeLocation, path: str, *assets: str) -> None:
         self.location = location
@@ -70,7 +71,7 @@ class Watched:
 
     @property
     def row(self) -> TranscriptionRow:
-        return self.store.get(self.key)
+        return get_transcription(self.store.postgres, self.key)
 
     @cached_property
     def process(self) -> psutil.Process:
@@ -92,8 +93,8 @@ class Watched:
             ]
         return []
 
-    def left(self) -> list[str]:
-        """What there is of it still."""
+    def leftovers(self) -> list[str]:
+        """What there still is of it."""
         storage = self.location.instance.event_log_storage
         pools = [storage.get_concurrency_info(name) for name in ("download", "transcription")]
         run = self.location.run(self.run.run_id)
@@ -110,12 +111,12 @@ class Watched:
         return [what for what, is_there in found.items() if is_there]
 
     def cancel(self) -> None:
-        """As the API does it; nothing is left within seconds."""
+        """Cancel it as the API does; nothing is left within seconds."""
         assert _lives(self.process)
         began = time.monotonic()
         row = self.store.cancel(self.key)
         Orchestrator(self.location.instance).end_runs(self.key, row.attempt, row.run_id)
-        while left := self.left():
+        while left := self.leftovers():
             assert time.monotonic() - began < CANCEL_S, left
             time.sleep(0.05)
         self.wait(lambda: not _lives(self.process))  # an interpreter takes its time to end
@@ -130,7 +131,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def test_in_the_middle_of_a_download(location: CodeLocation):
-    """From a server that has stalled; the part that came goes, too."""
+    """From a server that has stalled; the partial file is removed, too."""
     watched = Watched(location, "stall/sonnet-en.mp3", "audio_download")
     folder = location.settings.home / "downloads" / watched.row.media_id
     watched.wait(lambda: folder.exists() and any(folder.glob("media*")))
@@ -145,8 +146,8 @@ def test_while_it_waits_for_a_slot(location: CodeLocation):
         watched.cancel()
 
 
-def hearing(location: CodeLocation, stage: str) -> Watched:
-    """A run that decodes, looks for speech, or is in the model."""
+def transcribing_run(location: CodeLocation, stage: str) -> Watched:
+    """A run that decodes, detects speech, or is in the model."""
     watched = Watched(location, "long.mp3", "audio_download", "transcription")
     watched.wait(lambda: watched.decoders and watched.row.stage == "transcription")
     if stage != "decoding":
@@ -161,13 +162,13 @@ def hearing(location: CodeLocation, stage: str) -> Watched:
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["decoding", "vad", "model"])
 def test_in_the_middle_of_a_transcription(location: CodeLocation, stage: str):
-    """Most of it is left."""
-    hearing(location, stage).cancel()
+    """Most of the recording is still to be transcribed."""
+    transcribing_run(location, stage).cancel()
 
 
 @only_warm
 @pytest.mark.slow
-def test_a_worker_drops_what_was_canceled(location: CodeLocation):
+def test_a_worker_stops_a_canceled_transcription(location: CodeLocation):
     """With the run, and keeps its model for the next one."""
     worker = location.start_worker()
 
@@ -175,11 +176,11 @@ def test_a_worker_drops_what_was_canceled(location: CodeLocation):
         health = worker.health()
         return health.jobs if health else None
 
-    watched = hearing(location, "vad")
+    watched = transcribing_run(location, "vad")
     watched.wait(lambda: jobs() == 1)
     watched.cancel()
     wait_for(lambda: jobs() == 0, CANCEL_S)
-    watched = hearing(location, "model")
+    watched = transcribing_run(location, "model")
     assert jobs() == 1
     watched.cancel()
     wait_for(lambda: jobs() == 0, CANCEL_S)
@@ -191,7 +192,7 @@ def test_a_worker_drops_what_was_canceled(location: CodeLocation):
 def test_a_run_that_holds_the_interpreter_is_ended_from_outside(
     location: CodeLocation, monkeypatch: pytest.MonkeyPatch, ends: str
 ):
-    """It hears no signal and its heartbeats have stopped: native code does not come back."""
+    """It ignores signals and sends no heartbeats: native code does not return."""
     watched = Watched(location, HANGS, "audio_download", "transcription")
     watched.wait(lambda: watched.row.stage == "transcription")
     assert watched.location.run(watched.run.run_id).tags.get(RUN_PROCESS_TAG), "not forked"
@@ -206,8 +207,8 @@ def test_a_run_that_holds_the_interpreter_is_ended_from_outside(
         row = watched.store.cancel(watched.key)
         Orchestrator(location.instance).end_runs(watched.key, row.attempt, row.run_id)
     seen: dict[str, float] = {}
-    while left := watched.left():
-        end_runs(location.instance, watched.store, seen, time.monotonic())
+    while left := watched.leftovers():
+        end_runs(location.instance, watched.store.postgres, seen, time.monotonic())
         assert time.monotonic() - began < (CANCEL_S if is_canceled else 15.0), left
         time.sleep(0.1)
     wait_for(lambda: not _lives(watched.process), CANCEL_S)  # it was killed

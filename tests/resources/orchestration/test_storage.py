@@ -1,4 +1,4 @@
-"""Dagster's storage on connections that are kept, on a real Postgres."""
+"""Dagster's storage with pooled connections, on a real Postgres."""
 
 import time
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture
 def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """As every process of ours opens it."""
+    """As each of our processes opens it."""
     with dagster_instance(settings) as found:
         yield found
 
 
 def backend(connect) -> int:
-    """The server's process that a connection of the storage talks to."""
+    """The server process of a connection of the storage."""
     with connect() as connection:
         return connection.execute(db.text("select pg_backend_pid()")).scalar_one()
 
@@ -50,7 +50,7 @@ def test_one_connection_serves_all_of_the_storage(instance: dg.DagsterInstance):
 def test_a_connection_that_the_server_has_closed_is_replaced(
     settings: Settings, instance: dg.DagsterInstance
 ):
-    """Nobody sees an error where Postgres was restarted meanwhile."""
+    """A restart of Postgres causes no error."""
     assert isinstance(instance.run_storage, PostgresRunStorage)
     lost = backend(instance.run_storage.connect)
     with psycopg.connect(libpq_url(database_urls(settings).dagster_storage)) as connection:
@@ -59,8 +59,8 @@ def test_a_connection_that_the_server_has_closed_is_replaced(
     assert backend(instance.run_storage.connect) != lost
 
 
-def test_the_next_instance_goes_on_with_the_connection(settings: Settings):
-    """A tick of a sensor makes an instance of its own."""
+def test_the_next_instance_reuses_the_connection(settings: Settings):
+    """Each tick of a sensor makes an instance."""
     found = []
     for _ in range(2):
         with dagster_instance(settings) as instance:
@@ -69,8 +69,8 @@ def test_the_next_instance_goes_on_with_the_connection(settings: Settings):
     assert found[0] == found[1]
 
 
-def test_nothing_is_left_of_it_when_none_comes(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    """The connection is closed, once all instances have ended for a while."""
+def test_an_unused_connection_is_closed(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Some time after all instances have ended."""
     monkeypatch.setattr(dagster_storage, "LINGER_S", 0.2)
     with dagster_instance(settings) as other:
         with dagster_instance(settings) as instance:

@@ -10,8 +10,14 @@ import psycopg
 import pytest
 
 from resources.postgres.connection import Postgres, Role
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.reads import get_media, get_transcription, status_counts
+from resources.transcriptions.run_settlement import settle_attempt, settle_run, settle_silent
+from resources.transcriptions.run_store import RunStore
+from resources.transcriptions.segments import stored_segments
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import AUDIO, INFO, make_transcript
+from tests.support.rows import recent_transcriptions
 from tests.support.servers.postgres_servers import (
     SERVERS,
     DatabaseServer,
@@ -33,7 +39,7 @@ def test_an_exception_takes_everything_back(postgres: Postgres, request_store: R
     with pytest.raises(ZeroDivisionError), postgres.transaction() as connection:
         connection.execute("update ytcaption.transcription set error_code = 'x'")
         raise ZeroDivisionError
-    assert request_store.get(id).error_code is None
+    assert get_transcription(request_store.postgres, id).error_code is None
 
 
 def test_settings_come_from_the_environment(settings: Settings):
@@ -67,7 +73,7 @@ def test_a_database_without_our_schema_is_a_matter_of_setting_up(
         }
     )
     with pytest.raises(SetupError, match="ytcaption migrate"):
-        RequestStore.from_settings(elsewhere, "admin").list_recent()
+        recent_transcriptions(Postgres.from_settings(elsewhere, "admin"))
 
 
 def cut_all(superuser: psycopg.Connection) -> None:
@@ -84,14 +90,14 @@ def test_a_connection_that_was_cut_is_replaced(
 ):
     """Idle connections that the server ended are not given out; one cut in use is told as
     retryable."""
-    request_store.list_recent()
+    recent_transcriptions(request_store.postgres)
     with psycopg.connect(database_server.superuser_url, autocommit=True) as superuser:
         cut_all(superuser)
-        assert request_store.list_recent() == []
+        assert recent_transcriptions(request_store.postgres) == []
         with pytest.raises(DatabaseUnavailable), request_store.postgres.transaction() as connection:
             cut_all(superuser)
             connection.execute("select 1")
-        assert request_store.list_recent() == []
+        assert recent_transcriptions(request_store.postgres) == []
 
 
 def test_a_pool_full_of_cut_connections_costs_no_wait(
@@ -104,7 +110,7 @@ def test_a_pool_full_of_cut_connections_costs_no_wait(
             held.enter_context(request_store.postgres.transaction())
     with psycopg.connect(database_server.superuser_url, autocommit=True) as superuser:
         cut_all(superuser)
-    assert request_store.list_recent() == []
+    assert recent_transcriptions(request_store.postgres) == []
 
 
 def test_more_threads_than_connections(request_store: RequestStore):
@@ -114,7 +120,7 @@ def test_more_threads_than_connections(request_store: RequestStore):
     def read() -> None:
         try:
             for _ in range(10):
-                request_store.list_recent()
+                recent_transcriptions(request_store.postgres)
         except BaseException as error:
             errors.append(error)
 
@@ -132,14 +138,16 @@ def test_a_forked_child_has_connections_of_its_own(request_store: RequestStore):
     child = os.fork()
     if child == 0:
         try:
-            found = [request_store.get(id).id for _ in range(20)] == [id] * 20
+            found = [get_transcription(request_store.postgres, id).id for _ in range(20)] == [
+                id
+            ] * 20
         except BaseException:
             found = False
         os._exit(0 if found else 1)
     for _ in range(20):
-        assert request_store.get(id).id == id
+        assert get_transcription(request_store.postgres, id).id == id
     assert os.waitpid(child, 0)[1] == 0
-    assert request_store.get(id).id == id
+    assert get_transcription(request_store.postgres, id).id == id
 
 
 Use = Callable[[RequestStore, str], object]
@@ -147,32 +155,34 @@ Use = Callable[[RequestStore, str], object]
 
 def finished(store: RequestStore, id: str) -> None:
     """A run, from claim to completion."""
-    store.claim(id, "run-1", 1)
-    store.progress(id, "run-1", "download", 1, 2)
-    store.audio_stored(id, "run-1", INFO, AUDIO)
-    store.transcript_stored(id, "run-1", make_transcript(id), "transcripts/x.json", "ef" * 32)
-    store.complete(id, "run-1")
+    RunStore(postgres=store.postgres).claim(id, "run-1", 1)
+    RunStore(postgres=store.postgres).progress(id, "run-1", "download", 1, 2)
+    RunStore(postgres=store.postgres).audio_stored(id, "run-1", INFO, AUDIO)
+    RunStore(postgres=store.postgres).transcript_stored(
+        id, "run-1", make_transcript(id), "transcripts/x.json", "ef" * 32
+    )
+    RunStore(postgres=store.postgres).complete(id, "run-1")
 
 
 def failed(store: RequestStore, id: str) -> None:
     """A run that fails, and everything that settles."""
-    store.claim(id, "run-1", 1)
-    store.release(id, "run-1")
-    store.claim(id, "run-2", 2)
-    store.fail(id, "run-2", "x", "x", True, 4)
-    store.settle_attempt(id, 3, "x", "x", True, 4)
-    store.claim(id, "run-4", 4)
-    store.settle_run("run-4", "x", "x", True, 4)
-    store.settle_silent(60, 4)
+    RunStore(postgres=store.postgres).claim(id, "run-1", 1)
+    RunStore(postgres=store.postgres).release(id, "run-1")
+    RunStore(postgres=store.postgres).claim(id, "run-2", 2)
+    RunStore(postgres=store.postgres).fail(id, "run-2", "x", "x", True, 4)
+    settle_attempt(store.postgres, id, 3, "x", "x", True, 4)
+    RunStore(postgres=store.postgres).claim(id, "run-4", 4)
+    settle_run(store.postgres, "run-4", "x", "x", True, 4)
+    settle_silent(store.postgres, 60, 4)
 
 
 READS: dict[str, Use] = {
-    "get": lambda store, id: store.get(id),
-    "media": lambda store, id: store.media(SOURCE.media_id),
-    "segments": lambda store, id: store.segments(id),
-    "events": lambda store, id: store.events(id),
-    "counts": lambda store, id: store.counts(),
-    "list": lambda store, id: store.list_recent(),
+    "get": lambda store, id: get_transcription(store.postgres, id),
+    "media": lambda store, id: get_media(store.postgres, SOURCE.media_id),
+    "segments": lambda store, id: stored_segments(store.postgres, id),
+    "events": lambda store, id: transcription_events(store.postgres, id),
+    "counts": lambda store, id: status_counts(store.postgres),
+    "list": lambda store, id: recent_transcriptions(store.postgres),
     "due": lambda store, id: store.due(1),
     "wait": lambda store, id: store.wait_for_work(1),
 }
@@ -301,7 +311,7 @@ def test_a_cut_connection_is_noticed_without_asking_it(
 ):
     """The server's end of it shows on the socket: writes get another one."""
     for _ in range(5):
-        request_store.list_recent()
+        recent_transcriptions(request_store.postgres)
         with psycopg.connect(database_server.superuser_url, autocommit=True) as superuser:
             superuser.execute(
                 "select pg_terminate_backend(pid, 5000) from pg_stat_activity "

@@ -17,10 +17,13 @@ import psycopg
 import pytest
 
 from resources.postgres import postmaster
+from resources.postgres.connection import Postgres
 from resources.postgres.embedded import ensure_postgres, is_postgres_running, running_postgres
 from resources.postgres.migrate import migrate
 from resources.postgres.urls import database_urls, socket_folder
+from resources.transcriptions.reads import get_transcription, status_counts
 from resources.transcriptions.store import RequestStore
+from tests.support.rows import recent_transcriptions
 from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, SetupError
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
@@ -246,12 +249,12 @@ def test_a_killed_server_is_started_again(home: Path):
         os.kill(postmaster_pid(home), signal.SIGKILL)
         with pytest.raises(DatabaseUnavailable) as caught:
             for _ in range(100):  # its children may live a moment longer
-                store.get(id)
+                get_transcription(store.postgres, id)
                 time.sleep(0.05)
         assert caught.value.retryable
         assert "postgres" not in str(caught.value) and "select" not in str(caught.value)
         with running_postgres(settings):
-            assert store.get(id).id == id
+            assert get_transcription(store.postgres, id).id == id
 
 
 def test_a_stopped_server_is_gone_until_it_is_back(home: Path):
@@ -262,7 +265,7 @@ def test_a_stopped_server_is_gone_until_it_is_back(home: Path):
         store = RequestStore.from_settings(settings, "api")
         id = store.submit(SOURCE, TranscriptionOptions("base")).transcription.id
         postmaster.Postmaster.of(settings).stop()
-        for use in (lambda: store.get(id), lambda: store.wait_for_work(10)):
+        for use in (lambda: get_transcription(store.postgres, id), lambda: store.wait_for_work(10)):
             began = time.monotonic()
             with pytest.raises(DatabaseUnavailable):
                 use()
@@ -270,7 +273,7 @@ def test_a_stopped_server_is_gone_until_it_is_back(home: Path):
         assert not is_postgres_running(settings)
         ensure_postgres(settings)
         began = time.monotonic()
-        assert store.get(id).id == id
+        assert get_transcription(store.postgres, id).id == id
         assert time.monotonic() - began < 2
         assert store.wait_for_work(10)
 
@@ -330,7 +333,7 @@ def test_the_environment_does_not_lead_it_astray(home: Path, monkeypatch: pytest
     settings = settings_of(home)
     with running_postgres(settings):
         migrate(settings)
-        assert sum(RequestStore.from_settings(settings, "api").counts().values()) >= 0
+        assert sum(status_counts(Postgres.from_settings(settings, "api")).values()) >= 0
 
 
 @pytest.mark.parametrize("name", ['Tö ne\'s "%41" $HOME', "x" * 120])
@@ -339,7 +342,7 @@ def test_homes_of_any_name(new_home: Path, name: str):
     settings = settings_of(new_home / name)
     with running_postgres(settings):
         migrate(settings)
-        assert RequestStore.from_settings(settings, "api").list_recent() == []
+        assert recent_transcriptions(Postgres.from_settings(settings, "api")) == []
         for folder in (socket_folder(settings), socket_folder(settings).parent):
             assert folder.stat().st_mode & 0o777 == 0o700
     if not socket_folder(settings).is_relative_to(new_home):

@@ -15,11 +15,14 @@ from resources.postgres import migrate as migrate_module
 from resources.postgres.connection import Postgres, close_pools
 from resources.postgres.migrate import migrate, migrations
 from resources.postgres.urls import ROLES, database_urls, with_database
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.replay import check_replay
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import make_transcript
 from tests.support.embedding import TOY
 from tests.support.library import add_said
+from tests.support.rows import recent_transcriptions
 from tests.support.servers.postgres_servers import (
     SERVERS,
     DatabaseServer,
@@ -112,7 +115,7 @@ def test_running_it_again_changes_nothing(empty: Settings):
     assert (
         rows(database_urls(empty).admin, "select * from ytcaption.migration order by 1") == before
     )
-    assert len(store.list_recent()) == 1
+    assert len(recent_transcriptions(store.postgres)) == 1
 
 
 @pytest.mark.parametrize("number", [15, 18])
@@ -132,7 +135,7 @@ def test_embeddings_of_before_stay(empty: Settings, monkeypatch: pytest.MonkeyPa
     with store.postgres.transaction() as connection:
         connection.execute(
             "insert into ytcaption.embedding_done values (%s, %s, %s)",
-            (done, model_id, store.get(done).document_sha256),
+            (done, model_id, get_transcription(store.postgres, done).document_sha256),
         )
     for _ in range(2):
         migrate(empty)
@@ -211,7 +214,7 @@ def test_a_user_without_rights_goes_on_alone(poor: Settings):
     store = RequestStore.from_settings(poor, "api")
     id = store.submit(MediaSource("youtube-abc", "site"), TranscriptionOptions("base"))
     run = RequestStore.from_settings(poor, "dagster")
-    assert run.claim(id.transcription.id, "run-1", 1).run_id == "run-1"
+    assert RunStore(postgres=run.postgres).claim(id.transcription.id, "run-1", 1).run_id == "run-1"
     assert rows(database_urls(poor).lake, "select to_regnamespace('lake')::text") == [("lake",)]
 
 
@@ -388,9 +391,11 @@ def test_events_of_old_get_their_names_and_rows_a_snapshot(
     report = check_replay(postgres)
     assert (report.differences, report.transcription_count) == ((), 3)
     store = RequestStore.from_settings(empty, "dagster")
-    store.claim("b", "run-2", 1)
-    store.transcript_stored("b", "run-2", make_transcript("b"), "transcripts/b.json", "ef" * 32)
-    store.complete("b", "run-2")
+    RunStore(postgres=store.postgres).claim("b", "run-2", 1)
+    RunStore(postgres=store.postgres).transcript_stored(
+        "b", "run-2", make_transcript("b"), "transcripts/b.json", "ef" * 32
+    )
+    RunStore(postgres=store.postgres).complete("b", "run-2")
     assert check_replay(postgres).differences == ()
     assert rows(admin, told)[len(deliveries) :] == [
         ("transcription.started",),

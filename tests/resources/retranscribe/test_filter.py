@@ -1,4 +1,4 @@
-"""Expressions that choose transcriptions: what they mean, and what is refused."""
+"""Filter expressions: what they mean, and what is refused."""
 
 from contextlib import suppress
 
@@ -66,8 +66,8 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_is_not_listed_is_refused(text: str):
-    """In a sentence; nothing of it becomes SQL."""
+def test_unknown_syntax_is_refused(text: str):
+    """With a message; no part of it becomes SQL."""
     with pytest.raises(InvalidOption):
         version_filter(text)
 
@@ -81,8 +81,8 @@ VALUES = {
 }
 
 
-def test_every_column_can_be_asked_for(postgres: Postgres):
-    """With the rights of runs; Postgres takes what is made of each."""
+def test_every_column_can_be_used(postgres: Postgres):
+    """With the rights of runs; Postgres accepts the SQL of each."""
     for name, column in COLUMNS.items():
         for operator in ("=", "<>"):
             found = version_filter(f"not ({name} {operator} {VALUES[column.kind]}) or changed")
@@ -94,8 +94,8 @@ def test_every_column_can_be_asked_for(postgres: Postgres):
 
 
 @given(st.text(max_size=60))
-def test_a_value_is_bound_whatever_it_is(text: str):
-    """It is nowhere in the SQL."""
+def test_values_are_bound(text: str):
+    """They are nowhere in the SQL."""
     quoted = "'" + text.replace("'", "''") + "'"
     try:
         found = version_filter(f"title = {quoted}")
@@ -108,13 +108,13 @@ def test_a_value_is_bound_whatever_it_is(text: str):
 
 @given(st.text(max_size=80))
 def test_any_text_is_understood_or_refused(text: str):
-    """No other error comes out."""
+    """No other error is raised."""
     with suppress(InvalidOption):
         version_filter(text)
 
 
-def test_the_readme_of_columns_lists_them_all():
-    """docs/retranscription.md has each, with what it is."""
+def test_the_docs_list_all_columns():
+    """docs/retranscription.md has each with its description."""
     page = (ROOT / "docs" / "retranscription.md").read_text(encoding="utf-8")
     for name, column in COLUMNS.items():
         assert f"| `{name}` | {column.description} |" in page

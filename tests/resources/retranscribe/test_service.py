@@ -1,4 +1,4 @@
-"""Transcriptions made anew, on a real database."""
+"""Retranscription on a real database."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from resources.retranscribe import service as retranscription
-from resources.retranscribe.plan import GONE, MADE, SAME, SHARED, Anew, parse_retranscription
+from resources.retranscribe.plan import (
+    EXISTS,
+    SAME_OPTIONS,
+    SHARED,
+    UPLOAD_MISSING,
+    RetranscriptionResult,
+    parse_retranscription,
+)
 from resources.retranscribe.service import enqueue_retranscriptions
+from resources.transcriptions.reads import get_media, get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import AUDIO, INFO, make_transcript
 from ytcaption.domain.caller import Limits
@@ -28,20 +37,24 @@ def completed(
     *owners: str,
     kind: Any = "site",
 ) -> str:
-    """The id of a transcription that was heard, and that these have asked for."""
+    """Return the id of a transcription of audio, requested by these owners."""
     source = MediaSource(media, kind, f"https://youtu.be/{media}", "Youtube", "A title")
     for owner in owners or (ANNA,):
         id = store.submit(source, options, owner=owner).transcription.id
     run_id = f"run-{id}"
-    store.claim(id, run_id)
-    store.audio_stored(id, run_id, INFO, AUDIO)
+    RunStore(postgres=store.postgres).claim(id, run_id)
+    RunStore(postgres=store.postgres).audio_stored(id, run_id, INFO, AUDIO)
     transcript = make_transcript(id, ("Some words.",))
-    store.transcript_stored(id, run_id, transcript, f"transcripts/{id}.json", "ef" * 32)
-    store.complete(id, run_id)
+    RunStore(postgres=store.postgres).transcript_stored(
+        id, run_id, transcript, f"transcripts/{id}.json", "ef" * 32
+    )
+    RunStore(postgres=store.postgres).complete(id, run_id)
     return id
 
 
-def anew(store: RequestStore, where: str | None, dry_run: bool = False, **wanted: Any) -> Anew:
+def anew(
+    store: RequestStore, where: str | None, dry_run: bool = False, **wanted: Any
+) -> RetranscriptionResult:
     asked = parse_retranscription(MODELS, where, **wanted)
     return enqueue_retranscriptions(store.postgres, MODELS, asked, dry_run=dry_run)
 
@@ -59,9 +72,9 @@ def everything(store: RequestStore) -> list[tuple]:
     ]
 
 
-def test_what_fits_is_asked_for_once_at_bulk_priority(request_store: RequestStore):
-    """For each who asked for the version before; again, nothing is added; a dry run adds nothing at
-    all and says the same."""
+def test_matching_ones_are_requested_once_at_bulk_priority(request_store: RequestStore):
+    """For each owner of the earlier version; repeating adds nothing; a dry run adds nothing and
+    returns the same."""
     completed(request_store, "youtube-one", BASE, ANNA, BERT)
     completed(request_store, "youtube-two")
     completed(request_store, "youtube-three", TranscriptionOptions("base", language="de"))
@@ -70,47 +83,48 @@ def test_what_fits_is_asked_for_once_at_bulk_priority(request_store: RequestStor
     told = anew(request_store, where, dry_run=True, model="small", limit=None)
     assert everything(request_store) == before
     made = anew(request_store, where, model="small")
-    assert (made.number, made.looked_at, made.left_out) == (3, 3, {})
-    assert (told.number, told.ids, told.kinds) == (made.number, made.ids, made.kinds)
+    assert (made.number, made.examined, made.excluded) == (3, 3, {})
+    assert (told.number, told.ids, told.groups) == (made.number, made.ids, made.groups)
     assert made.audio_s == pytest.approx(3 * make_transcript("x.y").duration_s)
-    row = request_store.get(small("youtube-one"))
+    row = get_transcription(request_store.postgres, small("youtube-one"))
     assert (row.status, row.priority) == (TranscriptionStatus.QUEUED, "bulk")
     added = [each for each in everything(request_store) if each not in before]
     assert {owner for id, owner in added if id == small("youtube-one")} == {ANNA, BERT}
     assert len(added) == 4
     again = anew(request_store, where, model="small")
-    assert (again.number, again.joined, again.left_out) == (0, 0, {MADE: 3})
+    assert (again.number, again.joined, again.excluded) == (0, 0, {EXISTS: 3})
     assert len(everything(request_store)) == len(before) + 4
 
 
 def test_options_that_are_not_named_stay(request_store: RequestStore):
-    """Language, hints and policy; what would be the same is left out, and so is what cannot be."""
+    """Language, hints and policy; versions with the same options, and impossible ones, are
+    excluded."""
     options = TranscriptionOptions("base", "de", hotwords="Haus", captions="never")
     completed(request_store, "youtube-one", options)
     completed(request_store, "youtube-two", TranscriptionOptions("small"))
     made = anew(request_store, "changed or not changed", model="small")
-    assert made.left_out == {SAME: 1}
-    assert request_store.get(made.ids[0]).options == TranscriptionOptions(
+    assert made.excluded == {SAME_OPTIONS: 1}
+    assert get_transcription(request_store.postgres, made.ids[0]).options == TranscriptionOptions(
         "small", "de", hotwords="Haus", captions="never"
     )
     english = anew(request_store, "language = 'de' or model = 'nothing'", model="tiny.en")
     assert english.number == 0
     named = anew(request_store, "model = 'base'", language="fr", captions="prefer")
-    assert request_store.get(named.ids[0]).options.to_dict() == {
+    assert get_transcription(request_store.postgres, named.ids[0]).options.to_dict() == {
         "model": "base", "language": "fr", "task": "transcribe", "hotwords": "Haus",
     }  # fmt: skip
 
 
-def test_a_killed_call_goes_on_and_a_limit_holds(
+def test_an_interrupted_call_continues_and_a_limit_holds(
     request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ):
-    """Batch after batch, each whole; what is behind the limit comes with the next call."""
+    """Batch by batch, each complete; those beyond the limit come with the next call."""
     monkeypatch.setattr(retranscription, "BATCH", 3)
     for number in range(10):
         completed(request_store, f"youtube-{number}")
     wanted = parse_retranscription(MODELS, "model = 'base'", model="small")
 
-    def killed(found: Anew) -> None:
+    def killed(found: RetranscriptionResult) -> None:
         if found.number >= 3:
             raise KeyboardInterrupt
 
@@ -120,7 +134,7 @@ def test_a_killed_call_goes_on_and_a_limit_holds(
         )
     assert len(everything(request_store)) == 13
     limited = anew(request_store, "model = 'base'", model="small", limit=4)
-    assert (limited.number, limited.left_out[MADE]) == (4, 3)
+    assert (limited.number, limited.excluded[EXISTS]) == (4, 3)
     rest = enqueue_retranscriptions(
         request_store.postgres, MODELS, wanted, dry_run=False, after=limited.after or ""
     )
@@ -128,8 +142,8 @@ def test_a_killed_call_goes_on_and_a_limit_holds(
     assert len(everything(request_store)) == 20
 
 
-def test_two_at_once_make_nothing_twice(request_store: RequestStore):
-    """Two versions of one media with one target are one; who had the second shares it."""
+def test_two_versions_with_one_target_make_one(request_store: RequestStore):
+    """The owner of the second version shares it."""
     completed(request_store, "youtube-one", BASE, ANNA)
     completed(request_store, "youtube-one", TranscriptionOptions("base", language="en"), BERT)
     both = anew(request_store, "model = 'base'", model="small", language="en")
@@ -138,8 +152,8 @@ def test_two_at_once_make_nothing_twice(request_store: RequestStore):
     assert [owner for each, owner in everything(request_store) if each == id] == [ANNA, BERT]
 
 
-def test_an_owner_makes_their_own_anew_only(request_store: RequestStore):
-    """Neither others' transcriptions nor others' channels are seen (rule 12), and limits hold."""
+def test_an_owner_retranscribes_their_own_only(request_store: RequestStore):
+    """Neither other owners' transcriptions nor their channels are visible, and limits hold."""
     for media, owner in (("youtube-one", ANNA), ("youtube-two", BERT), ("youtube-three", ANNA)):
         completed(request_store, media, BASE, owner)
     with request_store.postgres.transaction() as connection:
@@ -154,46 +168,51 @@ def test_an_owner_makes_their_own_anew_only(request_store: RequestStore):
             "select 'c', id, 'site', 'https://x', 'new', 1 from ytcaption.media"
         )
     for_anna = {"model": "small", "owner": ANNA}
-    assert anew(request_store, "channel = 'c'", dry_run=True, **for_anna).looked_at == 0
+    assert anew(request_store, "channel = 'c'", dry_run=True, **for_anna).examined == 0
     everybody = anew(request_store, "channel in ('c')", dry_run=True, model="small")
-    assert everybody.looked_at == 3
+    assert everybody.examined == 3
     limited = anew(
         request_store, "model = 'base'", **for_anna, limits=Limits(concurrent_transcriptions=1)
     )
-    assert (limited.number, limited.left_out.total()) == (1, 1)
-    assert "all that this key may have" in next(iter(limited.left_out))
+    assert (limited.number, limited.excluded.total()) == (1, 1)
+    assert "This key may have" in next(iter(limited.excluded))
     assert small("youtube-two") not in {id for id, _ in everything(request_store)}
 
 
-def test_what_has_changed_at_its_source_is_fetched_and_made_anew(request_store: RequestStore):
-    """The same options are the same id: its text is made anew, once; the audio of before is
-    forgotten."""
+def test_a_changed_source_is_downloaded_and_transcribed_again(request_store: RequestStore):
+    """The same options are the same id: its text is made again, once; the old audio is
+    discarded."""
     id, other = completed(request_store), completed(request_store, "youtube-two")
-    assert anew(request_store, None, changed=True).looked_at == 0
+    assert anew(request_store, None, changed=True).examined == 0
     changed_item(request_store, "youtube-one")
     told = anew(request_store, None, dry_run=True, changed=True)
-    assert told.ids == [id] and request_store.get(id).status is TranscriptionStatus.COMPLETED
+    assert (
+        told.ids == [id]
+        and get_transcription(request_store.postgres, id).status is TranscriptionStatus.COMPLETED
+    )
     made = anew(request_store, "changed and language = 'en'")
     assert made.ids == [id]
-    assert request_store.get(id).status is TranscriptionStatus.QUEUED
-    assert request_store.media("youtube-one").audio is None
-    assert request_store.media("youtube-two").audio is not None
-    assert request_store.get(other).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
+    assert get_media(request_store.postgres, "youtube-one").audio is None
+    assert get_media(request_store.postgres, "youtube-two").audio is not None
+    assert get_transcription(request_store.postgres, other).status is TranscriptionStatus.COMPLETED
     assert anew(request_store, None, changed=True).number == 0
 
 
-def test_a_changed_one_of_several_is_made_anew_by_an_operator_only(request_store: RequestStore):
-    """It would take the others' result from them; another version takes nothing from anybody."""
+def test_a_changed_shared_one_is_replaced_by_an_operator_only(request_store: RequestStore):
+    """It would delete the other owners' result; another version deletes nothing."""
     completed(request_store, "youtube-one", BASE, ANNA, BERT)
     changed_item(request_store, "youtube-one")
-    assert anew(request_store, None, changed=True, owner=ANNA).left_out == {SHARED: 1}
+    assert anew(request_store, None, changed=True, owner=ANNA).excluded == {SHARED: 1}
     assert anew(request_store, None, changed=True, owner=ANNA, model="small").number == 1
-    assert request_store.media("youtube-one").audio is None
+    assert get_media(request_store.postgres, "youtube-one").audio is None
     assert anew(request_store, None, changed=True).number == 1
 
 
-def test_other_audio_at_the_next_download_is_a_change(request_store: RequestStore):
-    """Of a file by its bytes; of a site, which converts files anew, by the length."""
+def test_other_audio_at_the_next_download_is_a_change(
+    request_store: RequestStore, run_store: RunStore
+):
+    """For a file by its bytes; for a site, which may encode files again, by the duration."""
     for media, kind in (("url-one", "direct"), ("youtube-one", "site")):
         before = completed(request_store, media, kind=kind)
         for name, audio, is_changed in (
@@ -204,8 +223,8 @@ def test_other_audio_at_the_next_download_is_a_change(request_store: RequestStor
             source = MediaSource(media, kind, f"https://youtu.be/{media}", "Youtube")
             options = TranscriptionOptions("base", hotwords=name)
             id = request_store.submit(source, options, owner=ANNA).transcription.id
-            request_store.claim(id, name + media)
-            request_store.audio_stored(id, name + media, INFO, audio)
+            run_store.claim(id, name + media)
+            run_store.audio_stored(id, name + media, INFO, audio)
             found = anew(request_store, f"changed and media_id = '{media}'", dry_run=True)
             assert (found.ids == [before]) is is_changed, (media, name)
         [row] = request_store.postgres.rows(
@@ -214,17 +233,17 @@ def test_other_audio_at_the_next_download_is_a_change(request_store: RequestStor
         assert "now 500.0 s" in row["change"]
 
 
-def test_an_upload_whose_file_is_gone_is_left_out(request_store: RequestStore):
-    """Nobody can fetch it again."""
+def test_an_upload_without_its_file_is_excluded(request_store: RequestStore):
+    """It cannot be downloaded again."""
     completed(request_store, "upload-one", kind="upload")
     assert anew(request_store, "model = 'base'", dry_run=True, model="small").number == 1
     with request_store.postgres.transaction() as connection:
         connection.execute("update ytcaption.media set audio_key = null")
-    assert anew(request_store, "model = 'base'", model="small").left_out == {GONE: 1}
+    assert anew(request_store, "model = 'base'", model="small").excluded == {UPLOAD_MISSING: 1}
 
 
 def test_completed_ones_unless_the_status_is_named(request_store: RequestStore):
-    """What failed has its own retry."""
+    """Failed ones have their own retry."""
     source = MediaSource("youtube-one", "site", "https://youtu.be/one", "Youtube")
     request_store.submit(source, BASE)
     assert anew(request_store, "media_id like 'youtube%'", dry_run=True, model="small").number == 0
@@ -233,7 +252,7 @@ def test_completed_ones_unless_the_status_is_named(request_store: RequestStore):
 
 
 def test_by_time(request_store: RequestStore):
-    """Times are UTC where they do not say."""
+    """Times without a zone are UTC."""
     completed(request_store)
     now = datetime.now(UTC).isoformat()
     assert anew(request_store, f"completed_at < '{now}'", dry_run=True, model="small").number == 1
@@ -252,14 +271,14 @@ def test_by_time(request_store: RequestStore):
         ("model = 'base' or", {"model": "small"}, InvalidOption),
     ],
 )
-def test_what_cannot_be_is_said_at_once(where: str | None, options: dict, kind: type):
-    """Before anything is looked at."""
+def test_impossible_options_are_refused_at_once(where: str | None, options: dict, kind: type):
+    """Before any transcription is examined."""
     with pytest.raises(kind):
         parse_retranscription(MODELS, where, **options)
 
 
 def changed_item(store: RequestStore, media: str) -> None:
-    """A channel's listing has found that the media is another one."""
+    """Record that a channel's listing has found other audio."""
     with store.postgres.transaction() as connection:
         connection.execute(
             "insert into ytcaption.channel "

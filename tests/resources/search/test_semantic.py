@@ -17,6 +17,8 @@ from resources.search.retriever import Mode
 from resources.search.scope import SearchFilter, scope
 from resources.search.semantic import SemanticRetriever
 from resources.search.service import Search
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.search.test_service import ANN, BEN, marked, names
 from tests.support.embedding import ToyEmbedder, needs_model
@@ -175,19 +177,19 @@ def rows(store: RequestStore, table: str) -> list:
 
 
 def test_another_text_has_other_embeddings(
-    request_store: RequestStore, store: EmbeddingStore, search: Search
+    request_store: RequestStore, run_store: RunStore, store: EmbeddingStore, search: Search
 ) -> None:
     """Re-transcribed, what it meant before is forgotten at once, and made anew."""
     id = add_said(request_store, "one", "dog")
     embed_all(store)
-    row = request_store.get(id)
-    request_store.claim(id, "run-2")
+    row = get_transcription(request_store.postgres, id)
+    run_store.claim(id, "run-2")
     from tests.support.transcripts import transcript_of
 
-    request_store.transcript_stored(
+    run_store.transcript_stored(
         id, "run-2", transcript_of(id, ("money",)), row.document_key or "", "aa" * 32
     )
-    request_store.complete(id, "run-2")
+    run_store.complete(id, "run-2")
     assert rows(request_store, "embedding") == []
     assert search.page("dog", mode="semantic").items == ()
     [made] = embed_all(store)

@@ -16,6 +16,9 @@ from resources.sites.circuit_breaker import (
     site_named,
 )
 from resources.sites.domains import site_code, site_of
+from resources.transcriptions.reads import get_media, get_transcription
+from resources.transcriptions.run_settlement import settle_silent
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import AUDIO, INFO
 from tests.support.clock import Clock, clock  # noqa: F401 - a fixture
@@ -42,14 +45,14 @@ def submit(store: RequestStore, name: str, host: str = "www.youtube.com", **more
 def began(store: RequestStore, name: str, per_site: int = 100, **more) -> str:
     """A transcription whose run, named like it, was let through."""
     id = submit(store, name, **more)
-    store.claim(id, name)
-    store.begin_download(id, name, per_site)
+    RunStore(postgres=store.postgres).claim(id, name)
+    RunStore(postgres=store.postgres).begin_download(id, name, per_site)
     return id
 
 
 def fail(store: RequestStore, name: str, code: str = BLOCKED, **more) -> str:
     id = began(store, name, **more)
-    store.fail(id, name, code, "It failed.", True, 4)
+    RunStore(postgres=store.postgres).fail(id, name, code, "It failed.", True, 4)
     return id
 
 
@@ -79,39 +82,41 @@ def alerts(server: DatabaseServer) -> list[tuple[str, str, int]]:
 
 def is_let_through(store: RequestStore, id: str, run_id: str) -> bool:
     try:
-        store.begin_download(id, run_id, 100)
+        RunStore(postgres=store.postgres).begin_download(id, run_id, 100)
     except SourcePaused:
         return False
     return True
 
 
-def test_five_failures_in_a_row_open_it(request_store: RequestStore, database_server):
+def test_five_failures_in_a_row_open_it(
+    request_store: RequestStore, run_store: RunStore, database_server
+):
     """Not four; the sixth download does not begin, its transcription waits with all its tries."""
     for number in range(FAILURES - 1):
         fail(request_store, f"fails-{number}", (BLOCKED, AWAY)[number % 2])
     assert only(request_store).state == "closed"
     late = submit(request_store, "late")
-    request_store.claim(late, "late")  # it was claimed before, and begins after
+    run_store.claim(late, "late")  # it was claimed before, and begins after
     fail(request_store, "last")
     assert (only(request_store).state, only(request_store).site) == ("open", "youtube.com")
     with pytest.raises(SourcePaused, match=r"youtube\.com has refused or failed 5 times"):
-        request_store.begin_download(late, "late", 100)
-    row = request_store.get(late)
+        run_store.begin_download(late, "late", 100)
+    row = get_transcription(request_store.postgres, late)
     assert (row.status, row.try_number, row.error_code) == (TranscriptionStatus.QUEUED, 1, None)
     assert row.attempt == 2, "Dagster has not seen this run key"
     with pytest.raises(ClaimLost):
-        request_store.heartbeat(late, "late")
+        run_store.heartbeat(late, "late")
     data = {"site": "youtube.com", "code": BLOCKED, "failures": 5}
     assert events(database_server) == [("BreakerOpened", data)]
     assert alerts(database_server) == [("breaker_opened", "youtube.com", 1)]
 
 
-def test_a_success_forgets_failures(request_store: RequestStore):
+def test_a_success_forgets_failures(request_store: RequestStore, run_store: RunStore):
     """In a row means in a row."""
     for number in range(FAILURES - 1):
         fail(request_store, f"fails-{number}")
     id = began(request_store, "good")
-    request_store.audio_stored(id, "good", INFO, AUDIO)
+    run_store.audio_stored(id, "good", INFO, AUDIO)
     assert breakers(request_store.postgres) == []
     fail(request_store, "one-more")
     assert only(request_store).failures == 1
@@ -125,12 +130,14 @@ def test_what_is_not_the_sites_fault_does_not_count(request_store: RequestStore,
     assert breakers(request_store.postgres) == []
 
 
-def test_a_download_that_never_began_does_not_count(request_store: RequestStore):
+def test_a_download_that_never_began_does_not_count(
+    request_store: RequestStore, run_store: RunStore
+):
     """Such as what a worker says, or a run of the text alone."""
     for number in range(FAILURES + 1):
         id = submit(request_store, f"fails-{number}")
-        request_store.claim(id, "run")
-        request_store.fail(id, "run", AWAY, "It failed.", True, 4)
+        run_store.claim(id, "run")
+        run_store.fail(id, "run", AWAY, "It failed.", True, 4)
     assert breakers(request_store.postgres) == []
 
 
@@ -140,13 +147,15 @@ def test_one_sites_failures_are_not_anothers(request_store: RequestStore):
     began(request_store, "elsewhere", host="vimeo.com")
 
 
-def test_while_it_is_open_nothing_of_it_is_due(clock: Clock, request_store: RequestStore):
+def test_while_it_is_open_nothing_of_it_is_due(
+    clock: Clock, request_store: RequestStore, run_store: RunStore
+):
     """But of other sites, uploads, and what has its audio here; after 60 s one."""
     stored = began(request_store, "stored")
-    request_store.audio_stored(stored, "stored", INFO, AUDIO)
+    run_store.audio_stored(stored, "stored", INFO, AUDIO)
     opened(request_store)
     clock.forward(9)
-    source = request_store.media("url-stored").source
+    source = get_media(request_store.postgres, "url-stored").source
     other = TranscriptionOptions("tiny")
     here = request_store.submit(source, other).transcription.id
     upload = MediaSource("upload-a", "upload", title="a.mp3")
@@ -170,7 +179,7 @@ def probers(store: RequestStore, number: int) -> list[str]:
     names = [f"prober-{each}" for each in range(number)]
     ids = [submit(store, name) for name in names]
     for id, name in zip(ids, names, strict=True):
-        store.claim(id, name)
+        RunStore(postgres=store.postgres).claim(id, name)
     return ids
 
 
@@ -200,30 +209,34 @@ def test_of_eight_probers_one_is_let_through(
         else:
             through = list(pool.map(begin_as, ids, runs))
     assert through.count(True) == 1
-    rows = [request_store.get(id) for id in ids]
+    rows = [get_transcription(request_store.postgres, id) for id in ids]
     assert sorted(row.status for row in rows) == ["queued"] * 7 + ["running"]
     assert {row.try_number for row in rows} == {1}
     assert only(request_store).state == "probing"
     assert [name for name, _ in events(database_server)] == ["BreakerOpened", "BreakerProbed"]
 
 
-def test_the_probes_success_closes_it(clock: Clock, request_store: RequestStore, database_server):
+def test_the_probes_success_closes_it(
+    clock: Clock, request_store: RequestStore, run_store: RunStore, database_server
+):
     """What waits is due at once."""
     early = began(request_store, "early")
     opened(request_store)
-    request_store.audio_stored(early, "early", INFO, AUDIO)
+    run_store.audio_stored(early, "early", INFO, AUDIO)
     assert only(request_store).state == "open", "a download that began before proves nothing"
     clock.forward(61)
     id = began(request_store, "probe")
     submit(request_store, "waits")
     assert request_store.due(10) == []
-    request_store.audio_stored(id, "probe", INFO, AUDIO)
+    run_store.audio_stored(id, "probe", INFO, AUDIO)
     assert breakers(request_store.postgres) == []
     assert len(request_store.due(10)) == FAILURES + 1
     assert events(database_server)[-1] == ("BreakerClosed", {"site": "youtube.com"})
 
 
-def test_the_probes_failure_opens_it_again(clock: Clock, request_store: RequestStore):
+def test_the_probes_failure_opens_it_again(
+    clock: Clock, request_store: RequestStore, run_store: RunStore
+):
     """For another 60 s; a failure of an earlier download changes nothing."""
     early = began(request_store, "early")
     opened(request_store)
@@ -234,55 +247,57 @@ def test_the_probes_failure_opens_it_again(clock: Clock, request_store: RequestS
     assert first.probe_at is not None and first.opened_at is not None
     assert (first.probe_at - first.opened_at).total_seconds() == 60
     clock.forward(30)
-    request_store.fail(early, "early", AWAY, "It failed.", True, 4)
+    run_store.fail(early, "early", AWAY, "It failed.", True, 4)
     assert only(request_store).probe_at == first.probe_at
 
 
 def test_a_probe_costs_its_transcription_no_attempt_for_an_hour(
-    clock: Clock, request_store: RequestStore
+    clock: Clock, request_store: RequestStore, run_store: RunStore
 ):
     """It tried for all who wait, so the next who tries is another; what no site ever gives fails
     in the end."""
     opened(request_store)
     clock.forward(61)
     id = fail(request_store, "probe")
-    row = request_store.get(id)
+    row = get_transcription(request_store.postgres, id)
     assert (row.status, row.try_number, row.error_code) == (TranscriptionStatus.QUEUED, 1, BLOCKED)
     clock.forward(61)
     due = [each.id for each in request_store.due(10)]
     assert len(due) == 1 and id not in due
     clock.forward(3600)
-    request_store.claim(id, "late", row.attempt)
-    request_store.begin_download(id, "late", 100)
-    request_store.fail(id, "late", BLOCKED, "It failed.", True, 4)
-    assert request_store.get(id).try_number == 2
+    run_store.claim(id, "late", row.attempt)
+    run_store.begin_download(id, "late", 100)
+    run_store.fail(id, "late", BLOCKED, "It failed.", True, 4)
+    assert get_transcription(request_store.postgres, id).try_number == 2
 
 
 @pytest.mark.parametrize("end", ["private", "canceled", "lost"])
 def test_a_probe_without_a_verdict_is_followed_by_another(
-    clock: Clock, request_store: RequestStore, end: str
+    clock: Clock, request_store: RequestStore, run_store: RunStore, end: str
 ):
     """At once: the site may be well."""
     opened(request_store)
     clock.forward(61)
     id = began(request_store, "probe")
     if end == "private":
-        request_store.fail(id, "probe", "media_private", "It is private.", False, 4)
+        run_store.fail(id, "probe", "media_private", "It is private.", False, 4)
     elif end == "canceled":
         request_store.cancel(id)
     else:
         clock.forward(61)
-        assert [lost.id for lost in request_store.settle_silent(60, 4)] == [id]
+        assert [lost.id for lost in settle_silent(request_store.postgres, 60, 4)] == [id]
     assert only(request_store).state == "open"
     assert len(request_store.due(10)) == 1
     began(request_store, "next")
 
 
-def test_retry_after_holds_for_the_site_too(clock: Clock, request_store: RequestStore):
+def test_retry_after_holds_for_the_site_too(
+    clock: Clock, request_store: RequestStore, run_store: RunStore
+):
     """It is left alone as long as it says, and so is the media that was refused."""
     for number in range(FAILURES):
         id = began(request_store, f"fails-{number}")
-        request_store.fail(id, f"fails-{number}", BLOCKED, "429", True, 4, 600.0)
+        run_store.fail(id, f"fails-{number}", BLOCKED, "429", True, 4, 600.0)
     clock.forward(599)
     assert request_store.due(10) == []
     clock.forward(5)
@@ -290,12 +305,12 @@ def test_retry_after_holds_for_the_site_too(clock: Clock, request_store: Request
 
 
 def test_an_operator_opens_and_closes_it(
-    clock: Clock, request_store: RequestStore, database_server
+    clock: Clock, request_store: RequestStore, run_store: RunStore, database_server
 ):
     """It stays so for as long as they want, whoever succeeds or fails meanwhile."""
     early = began(request_store, "early")
     open_breaker(request_store.postgres, "youtube.com", "They asked us to.", "key:abc")
-    request_store.audio_stored(early, "early", INFO, AUDIO)
+    run_store.audio_stored(early, "early", INFO, AUDIO)
     clock.forward(3600)
     submit(request_store, "waits")
     assert (request_store.due(10), request_store.next_due_in_s()) == ([], None)
@@ -309,7 +324,7 @@ def test_an_operator_opens_and_closes_it(
     assert events(database_server) == [("BreakerOpened", by), ("BreakerClosed", by)]
 
 
-def test_a_site_has_no_more_downloads_than_it_may(request_store: RequestStore):
+def test_a_site_has_no_more_downloads_than_it_may(request_store: RequestStore, run_store: RunStore):
     """Neither are more due than there are places, nor do more begin; a place that is free is
     used."""
     for number in range(5):
@@ -321,11 +336,11 @@ def test_a_site_has_no_more_downloads_than_it_may(request_store: RequestStore):
     began(request_store, "slow-1", per_site=2)
     assert [each.id for each in request_store.due(10, per_site=2)] == [other]
     third = submit(request_store, "slow-2")
-    request_store.claim(third, "slow-2")
+    run_store.claim(third, "slow-2")
     with pytest.raises(SourcePaused, match="2 downloads from"):
-        request_store.begin_download(third, "slow-2", 2)
-    assert request_store.get(third).try_number == 1
-    request_store.audio_stored(first, "slow-0", INFO, AUDIO)
+        run_store.begin_download(third, "slow-2", 2)
+    assert get_transcription(request_store.postgres, third).try_number == 1
+    run_store.audio_stored(first, "slow-0", INFO, AUDIO)
     assert len(request_store.due(10, per_site=2)) == 2
     request_store.cancel(other)
     assert request_store.next_due_in_s(per_site=1) is None
@@ -358,7 +373,9 @@ def test_an_operator_may_name_a_site_as_they_like(database_server):
     assert "example" not in site_code("example.org")
 
 
-def test_the_site_to_wait_for_follows_the_audio(request_store: RequestStore, database_server):
+def test_the_site_to_wait_for_follows_the_audio(
+    request_store: RequestStore, run_store: RunStore, database_server
+):
     """For every transcription of the media, when it is stored and when it is forgotten."""
 
     def sites() -> set[str | None]:
@@ -367,10 +384,10 @@ def test_the_site_to_wait_for_follows_the_audio(request_store: RequestStore, dat
         return {row[0] for row in rows}
 
     id = began(request_store, "one")
-    source = request_store.media("url-one").source
+    source = get_media(request_store.postgres, "url-one").source
     request_store.submit(source, TranscriptionOptions("tiny"))
     assert sites() == {"youtube.com"}
-    request_store.audio_stored(id, "one", INFO, AUDIO)
+    run_store.audio_stored(id, "one", INFO, AUDIO)
     assert sites() == {None}
     request_store.submit(source, TranscriptionOptions("small"))
     assert sites() == {None}

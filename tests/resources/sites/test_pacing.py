@@ -16,6 +16,8 @@ from resources.sites.pacing import (
     throttled_sites,
 )
 from resources.sites.wait_reasons import waiting_for
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.sites.test_circuit_breaker import fail, submit
 from tests.resources.transcripts import AUDIO, INFO
@@ -34,12 +36,12 @@ def due(store: RequestStore, pacing: Pacing, per_site: int = 100) -> set[str]:
 
 
 def begun(store: RequestStore, id: str, run_id: str, pacing: Pacing = PAUSED) -> None:
-    store.claim(id, run_id)
-    store.begin_download(id, run_id, 100, pacing)
+    RunStore(postgres=store.postgres).claim(id, run_id)
+    RunStore(postgres=store.postgres).begin_download(id, run_id, 100, pacing)
 
 
 def ended(store: RequestStore, id: str, run_id: str) -> None:
-    store.audio_stored(id, run_id, INFO, AUDIO)
+    RunStore(postgres=store.postgres).audio_stored(id, run_id, INFO, AUDIO)
 
 
 def quiet_now(server: DatabaseServer, minutes: int = 30) -> Pacing:
@@ -75,7 +77,7 @@ def test_bulk_downloads_of_a_site_come_one_after_the_other(request_store, bulk):
     assert due(request_store, PAUSED) == {bulk[2], urgent}, "now the pause begins"
 
 
-def test_the_next_is_due_when_the_pause_is_over(clock: Clock, request_store):
+def test_the_next_is_due_when_the_pause_is_over(clock: Clock, request_store, run_store):
     """Not before, and the sensor knows how long that is; failures begin it, too."""
     for number, end in enumerate((ended, None)):
         first = submit(request_store, f"first-{number}", priority="bulk")
@@ -88,7 +90,7 @@ def test_the_next_is_due_when_the_pause_is_over(clock: Clock, request_store):
             end(request_store, first, f"run-{number}")
             request_store.cancel(first)
         else:
-            request_store.fail(first, f"run-{number}", "media_private", "No.", False, 4)
+            run_store.fail(first, f"run-{number}", "media_private", "No.", False, 4)
         assert due(request_store, PAUSED) == set()
         assert request_store.next_due_in_s(100, PAUSED) == pytest.approx(10, abs=2)
         clock.forward(10)
@@ -106,14 +108,14 @@ def test_an_interactive_download_makes_bulk_work_wait_too(clock: Clock, request_
     begun(request_store, more, "other")
 
 
-def test_who_comes_too_late_gives_back(request_store, bulk):
+def test_who_comes_too_late_gives_back(request_store, run_store, bulk):
     """Two were claimed before the first began: the other waits with all its tries, and why is
     told to whoever asks."""
-    request_store.claim(bulk[1], "late")
+    run_store.claim(bulk[1], "late")
     begun(request_store, bulk[0], "one")
     with pytest.raises(SourceThrottled, match=r"pause between downloads from youtube\.com"):
-        request_store.begin_download(bulk[1], "late", 100, PAUSED)
-    row = request_store.get(bulk[1])
+        run_store.begin_download(bulk[1], "late", 100, PAUSED)
+    row = get_transcription(request_store.postgres, bulk[1])
     assert (row.status.value, row.try_number, row.attempt) == ("queued", 1, 2)
     assert due(request_store, PAUSED) == {bulk[2]}
     waiting = waiting_for(request_store.postgres, bulk)
@@ -121,15 +123,15 @@ def test_who_comes_too_late_gives_back(request_store, bulk):
     assert waiting[bulk[1]].code == "source_resting"
 
 
-def test_many_processes_let_one_through(request_store):
+def test_many_processes_let_one_through(request_store, run_store):
     """Eight runs at once: one begins, seven give back."""
     ids = [submit(request_store, f"at-once-{at}", priority="bulk") for at in range(8)]
     for id in ids:
-        request_store.claim(id, id)
+        run_store.claim(id, id)
 
     def begins(id: str) -> bool:
         try:
-            request_store.begin_download(id, id, 100, PAUSED)
+            run_store.begin_download(id, id, 100, PAUSED)
         except SourceThrottled:
             return False
         return True
@@ -139,7 +141,7 @@ def test_many_processes_let_one_through(request_store):
 
 
 def test_quiet_hours_hold_bulk_work_until_they_end(
-    clock: Clock, request_store, bulk, database_server: DatabaseServer
+    clock: Clock, request_store, run_store, bulk, database_server: DatabaseServer
 ):
     """All sites' here. Interactive ones are due, the sensor knows when the others are."""
     pacing = quiet_now(database_server)
@@ -154,9 +156,9 @@ def test_quiet_hours_hold_bulk_work_until_they_end(
     assert "quiet hours of youtube.com: bulk work goes on at" in most.message
     waiting = waiting_for(request_store.postgres, [*bulk, urgent])
     assert set(waiting) == set(bulk) and waiting[bulk[0]].until == most.until
-    request_store.claim(bulk[0], "run")  # by hand, say
+    run_store.claim(bulk[0], "run")  # by hand, say
     with pytest.raises(SourceThrottled):
-        request_store.begin_download(bulk[0], "run", 100, pacing)
+        run_store.begin_download(bulk[0], "run", 100, pacing)
     clock.forward(due_in_s + 0.1)
     assert due(request_store, pacing) == set(bulk)
     assert throttled_sites(request_store.postgres) == []

@@ -1,4 +1,4 @@
-"""Checkpoints in the database: of the run that holds the claim, for the audio that was heard."""
+"""Checkpoints in the database: written by the run that holds the claim, for one audio."""
 
 import logging
 
@@ -7,6 +7,7 @@ import pytest
 from resources.postgres.connection import Postgres
 from resources.transcribe.checkpoint import Part
 from resources.transcriptions.checkpoints import open_checkpoint
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.transcripts import transcript_of
 from ytcaption.domain.errors import ClaimLost
@@ -32,10 +33,10 @@ def part(number: int, text: str = "") -> Part:
 
 
 @pytest.fixture
-def id(request_store: RequestStore) -> str:
-    """Claimed by `run-1`."""
+def id(request_store: RequestStore, run_store: RunStore) -> str:
+    """A transcription claimed by `run-1`."""
     id = request_store.submit(SOURCE, OPTIONS).transcription.id
-    request_store.claim(id, "run-1")
+    run_store.claim(id, "run-1")
     return id
 
 
@@ -43,8 +44,8 @@ def state(postgres: Postgres, id: str, audio: str = AUDIO) -> list[Part]:
     return list(open_checkpoint(postgres, id, "reader", audio).state)
 
 
-def test_parts_come_back_as_they_were(postgres: Postgres, id: str):
-    """With the rights of a run; also what Postgres has no character for."""
+def test_parts_are_read_as_written(postgres: Postgres, id: str):
+    """With the rights of a run; including characters that Postgres cannot store."""
     checkpoint = open_checkpoint(postgres, id, "run-1", AUDIO)
     assert checkpoint.state == []
     said = [part(0, "Grüße, \x00 \ud800 日本"), part(1)]
@@ -53,8 +54,8 @@ def test_parts_come_back_as_they_were(postgres: Postgres, id: str):
     assert state(postgres, id) == said
 
 
-def test_a_part_voids_those_of_its_number_and_later_ones(postgres: Postgres, id: str):
-    """An attempt that starts anew leaves nothing of what it did not go on with."""
+def test_a_part_replaces_its_number_and_later_ones(postgres: Postgres, id: str):
+    """An attempt that starts again leaves no later parts of the attempt before."""
     checkpoint = open_checkpoint(postgres, id, "run-1", AUDIO)
     for each in (part(0), part(1), part(2), part(1, "again")):
         checkpoint.save(each)
@@ -62,7 +63,7 @@ def test_a_part_voids_those_of_its_number_and_later_ones(postgres: Postgres, id:
 
 
 def test_other_audio_has_a_checkpoint_of_its_own(postgres: Postgres, id: str):
-    """What was heard in a recording that was fetched anew is not mixed with what was before."""
+    """Parts of a recording that was downloaded again are not mixed with those of the old one."""
     open_checkpoint(postgres, id, "run-1", AUDIO).save(part(0))
     assert state(postgres, id, OTHER_AUDIO) == []
     open_checkpoint(postgres, id, "run-1", OTHER_AUDIO).save(part(0, "other"))
@@ -70,10 +71,10 @@ def test_other_audio_has_a_checkpoint_of_its_own(postgres: Postgres, id: str):
     assert state(postgres, id) == []
 
 
-def test_a_run_without_the_claim_keeps_nothing(
+def test_a_run_without_the_claim_writes_nothing(
     postgres: Postgres, request_store: RequestStore, id: str
 ):
-    """Neither one that another has taken over from, nor one that was canceled."""
+    """Neither a run that another has taken over from, nor a canceled one."""
     late = open_checkpoint(postgres, id, "run-0", AUDIO)
     with pytest.raises(ClaimLost):
         late.save(part(0))
@@ -85,17 +86,17 @@ def test_a_run_without_the_claim_keeps_nothing(
     assert state(postgres, id) == [part(0)], "who asks again goes on there"
 
 
-def test_what_comes_while_the_database_is_away_goes_with_the_next(
+def test_parts_of_an_outage_are_written_with_the_next(
     postgres: Postgres, id: str, monkeypatch: pytest.MonkeyPatch, caplog
 ):
-    """Saving fails no run."""
+    """Saving fails no run while the database is unavailable."""
     checkpoint = open_checkpoint(postgres, id, "run-1", AUDIO)
     checkpoint.save(part(0))
     with monkeypatch.context() as away, caplog.at_level(logging.WARNING):
         away.setattr("resources.postgres.connection._WAIT_S", 0.1)
         away.setattr("resources.postgres.connection._pool", _refuses)
         checkpoint.save(part(1))
-    assert "waits" in caplog.text
+    assert "not written yet" in caplog.text
     assert state(postgres, id) == [part(0)]
     checkpoint.save(part(2))
     assert state(postgres, id) == [part(0), part(1), part(2)]
@@ -108,7 +109,7 @@ def _refuses(*_: object):
 
 
 def test_a_damaged_checkpoint_is_ignored(postgres: Postgres, id: str, caplog):
-    """With a warning; the next part replaces it."""
+    """A warning is logged; the next part replaces it."""
     checkpoint = open_checkpoint(postgres, id, "run-1", AUDIO)
     checkpoint.save(part(0))
     with postgres.transaction() as connection:
@@ -124,15 +125,18 @@ def test_a_damaged_checkpoint_is_ignored(postgres: Postgres, id: str, caplog):
     assert state(postgres, id) == [part(0)]
 
 
-def test_it_goes_when_the_text_is_stored(postgres: Postgres, request_store: RequestStore, id: str):
+def test_it_is_deleted_when_the_transcript_is_stored(
+    postgres: Postgres, request_store: RequestStore, run_store: RunStore, id: str
+):
     """In the same transaction."""
     open_checkpoint(postgres, id, "run-1", AUDIO).save(part(0))
-    request_store.transcript_stored(id, "run-1", transcript_of(id), f"transcripts/{id}.json", AUDIO)
+    run_store.transcript_stored(id, "run-1", transcript_of(id), f"transcripts/{id}.json", AUDIO)
     assert state(postgres, id) == []
 
 
 def test_force_starts_from_nothing(settings: Settings, postgres: Postgres, id: str):
-    """Asked again a canceled one goes on; forced it does not. By the API's rights."""
+    """A canceled one continues when requested again; with force it does not. By the API's
+    rights."""
     store = RequestStore.from_settings(settings, "api")
     open_checkpoint(postgres, id, "run-1", AUDIO).save(part(0))
     store.cancel(id)
@@ -142,8 +146,8 @@ def test_force_starts_from_nothing(settings: Settings, postgres: Postgres, id: s
     assert state(postgres, id) == []
 
 
-def test_it_does_not_stay_for_ever(postgres: Postgres, request_store: RequestStore, id: str):
-    """A week after its last part nobody goes on with it."""
+def test_it_is_deleted_after_a_week(postgres: Postgres, request_store: RequestStore, id: str):
+    """A week after its last part, if no attempt continues it."""
     open_checkpoint(postgres, id, "run-1", AUDIO).save(part(0))
     with request_store.postgres.transaction() as connection:
         connection.execute("update ytcaption.checkpoint set saved_at = now() - interval '8 days'")

@@ -8,6 +8,7 @@ import pytest
 
 from resources.transcriptions import drafts as draft_segments
 from resources.transcriptions.drafts import DraftWriter, add_drafts
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.errors import ClaimLost, DatabaseUnavailable
 from ytcaption.domain.media.media import MediaSource
@@ -36,8 +37,8 @@ def stored(store: RequestStore, id: str) -> list[tuple]:
     return [tuple(row.values()) for row in rows]
 
 
-def test_segments_go_out_in_batches(monkeypatch: pytest.MonkeyPatch):
-    """The first at once, what comes within the pause together; none twice, none out of order."""
+def test_segments_are_written_in_batches(monkeypatch: pytest.MonkeyPatch):
+    """The first at once, those within the interval together; none twice, none out of order."""
     monkeypatch.setattr(draft_segments, "BATCH_S", 0.1)
     batches: list[list[int]] = []
     with DraftWriter(lambda batch: batches.append([s.index for s in batch]), pytest.fail) as writer:
@@ -49,8 +50,8 @@ def test_segments_go_out_in_batches(monkeypatch: pytest.MonkeyPatch):
     assert batches == [[0], list(range(1, 50))]
 
 
-def test_a_database_that_is_away_costs_nothing(monkeypatch: pytest.MonkeyPatch):
-    """What could not be written is written when it is back."""
+def test_an_outage_loses_nothing(monkeypatch: pytest.MonkeyPatch):
+    """Segments that could not be written are written when the database is back."""
     monkeypatch.setattr(draft_segments, "BATCH_S", 0.01)
     away = threading.Event()
     away.set()
@@ -71,8 +72,8 @@ def test_a_database_that_is_away_costs_nothing(monkeypatch: pytest.MonkeyPatch):
         until(lambda: written == [0, 1])
 
 
-def test_a_lost_claim_is_told(monkeypatch: pytest.MonkeyPatch):
-    """Nothing more is written, and the run hears of it."""
+def test_a_lost_claim_stops_writing(monkeypatch: pytest.MonkeyPatch):
+    """Nothing more is written, and the run is notified."""
     lost = threading.Event()
     calls: list[int] = []
 
@@ -89,11 +90,11 @@ def test_a_lost_claim_is_told(monkeypatch: pytest.MonkeyPatch):
     assert calls == [1]
 
 
-def test_only_the_run_that_holds_the_claim_adds(request_store: RequestStore):
-    """Again, the same; by another run or after a cancel, refused."""
+def test_only_the_run_that_holds_the_claim_adds(request_store: RequestStore, run_store: RunStore):
+    """Repeating changes nothing; another run, or a run after a cancel, is refused."""
     source = MediaSource("direct-a", "direct", "http://a.example/a.mp3", "Generic")
     id = request_store.submit(source, TranscriptionOptions(model="base")).transcription.id
-    request_store.claim(id, "run-1")
+    run_store.claim(id, "run-1")
     for _ in range(2):
         add_drafts(request_store.postgres, id, "run-1", [segment(0, "A\x00."), segment(1)])
     assert stored(request_store, id) == [(1, 0, "A."), (1, 1, "Text.")]

@@ -1,4 +1,4 @@
-"""Whose turn it is: nobody's flood holds up another's few, on every Postgres that is here."""
+"""The fair queue: many requests of one owner do not delay the few of another."""
 
 import psycopg
 import pytest
@@ -33,7 +33,7 @@ def ask(store: RequestStore, owner: str, number: int, priority="interactive", ho
 
 
 def flood(store: RequestStore, number: int, priority="interactive") -> None:
-    """Of one owner, in one transaction."""
+    """Queue many transcriptions of one owner in one transaction."""
     requests = [
         TranscriptionRequest(
             MediaSource(f"url-flood-{priority}-{at}", "direct", f"https://f.org/{at}", "Generic"),
@@ -46,16 +46,16 @@ def flood(store: RequestStore, number: int, priority="interactive") -> None:
 
 
 def test_three_of_one_are_not_behind_a_thousand_of_another(request_store: RequestStore):
-    """They take turns: the three are among the first six, though they came last."""
+    """Owners alternate: the three are among the first six, though they came last."""
     flood(request_store, 1_000)
     few = ask(request_store, FEW, 3)
     due = request_store.due(6)
     assert [each.id for each in due if each.id in few] == few
-    assert [each.turn for each in due] == [1, 1, 2, 2, 3, 3]
+    assert [each.rank for each in due] == [1, 1, 2, 2, 3, 3]
 
 
 def test_interactive_ones_overtake_any_number_of_bulk_ones(request_store: RequestStore):
-    """Whoever asked for them; among themselves each owner has turns."""
+    """Whoever requested them; among themselves, owners alternate."""
     flood(request_store, 300, "bulk")
     ask(request_store, FEW, 2, "bulk")
     urgent = ask(request_store, "key:urgent", 3)
@@ -65,26 +65,26 @@ def test_interactive_ones_overtake_any_number_of_bulk_ones(request_store: Reques
     assert sum("few" in each.id for each in due[3:]) == 2
 
 
-def test_the_places_of_a_site_are_shared_out_too(request_store: RequestStore):
-    """One owner's flood for a site does not take all of its downloads."""
+def test_the_slots_of_a_site_are_shared_fairly(request_store: RequestStore):
+    """Many requests of one owner for a site do not use all of its downloads."""
     flood(request_store, 50)
     few = ask(request_store, FEW, 1, host="f.org")
     assert few[0] in {each.id for each in request_store.due(10, per_site=2)}
     assert len(request_store.due(10, per_site=2)) == 2
 
 
-def test_a_flood_for_a_slow_site_leaves_other_sites_alone(request_store: RequestStore):
-    """Also those of the same owner."""
+def test_a_slow_site_does_not_delay_other_sites(request_store: RequestStore):
+    """Not even those of the same owner."""
     flood(request_store, 200)
     other = ask(request_store, FLOOD, 1, host="other.org")
     due = [each.id for each in request_store.due(4, per_site=2)]
     assert len(due) == 3 and other[0] in due
 
 
-def test_it_is_the_turn_of_who_still_wants_it(
+def test_the_rank_is_of_the_remaining_owner(
     request_store: RequestStore, database_server: DatabaseServer
 ):
-    """Who withdraws has no turn with it any more; who asks again has."""
+    """An owner who withdraws has no rank with it any more; one who requests it again has."""
 
     def owner() -> str:
         with psycopg.connect(database_server.superuser_url) as connection:

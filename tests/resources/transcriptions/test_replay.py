@@ -1,4 +1,4 @@
-"""Rows are what their events say, whatever happens; where they are not, it is found."""
+"""Rows are equal to what their events describe; a difference is found."""
 
 import threading
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.maintenance.erasure import Erasure
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.replay import check_replay, replay
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
@@ -46,7 +47,7 @@ def lively(
     dagster_home: object,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Lively]:
-    """Nothing has happened yet. Erasing leaves the lake out, which none of this puts text into."""
+    """An empty installation. Erasing leaves out the lake, which has no text here."""
     monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: None)
     orchestrator = Orchestrator()
     erasure = Erasure(settings, Postgres.from_settings(settings, "api"), orchestrator)
@@ -54,9 +55,9 @@ def lively(
     orchestrator.close()
 
 
-def test_whatever_happens_rows_follow_from_events(lively: Lively, database_server: DatabaseServer):
-    """Any sequence of requests, runs, failures, retries, cancels and erasures: the rows are what
-    the events say, and the events hold ids, codes and numbers alone (rule 43)."""
+def test_rows_always_follow_from_events(lively: Lively, database_server: DatabaseServer):
+    """After any sequence of requests, runs, failures, retries, cancels and erasures: the rows are
+    what the events describe, and events hold ids, codes and numbers only."""
     seen: set[str] = set()
 
     @hypothesis_settings(
@@ -95,10 +96,10 @@ OTHER = {
 
 
 @pytest.mark.parametrize("column", REPLAYED)
-def test_a_row_that_was_tampered_with_is_found(
+def test_a_changed_row_is_found(
     request_store: RequestStore, database_server: DatabaseServer, column: str
 ):
-    """In any column, with what the row and what the events say."""
+    """In any column, with the value of the row and that of the events."""
     completed(request_store, MediaSource("youtube-other", "site"), BASE)
     id = completed(request_store, SOURCE, BASE)
     before = request_store.postgres.rows(
@@ -116,10 +117,10 @@ def test_a_row_that_was_tampered_with_is_found(
     assert (report.transcription_count, report.difference_count) == (2, 1)
 
 
-def test_rows_that_nobody_told_of_and_told_ones_that_are_gone_are_found(
+def test_rows_without_events_and_events_without_a_row_are_found(
     request_store: RequestStore, database_server: DatabaseServer
 ):
-    """Whether a row is there at all; no more are kept than asked for, and all are counted."""
+    """The report lists as many as requested and counts all."""
     id = completed(request_store, SOURCE, BASE)
     with psycopg.connect(database_server.superuser_url) as connection:
         connection.execute("delete from ytcaption.transcription")
@@ -138,7 +139,7 @@ def test_rows_that_nobody_told_of_and_told_ones_that_are_gone_are_found(
 def test_more_than_a_batch_is_compared_while_others_write(
     request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ):
-    """Each comparison sees rows and events of one moment."""
+    """Each comparison sees rows and events as of one point in time."""
     monkeypatch.setattr("resources.transcriptions.replay.BATCH", 3)
     stop = threading.Event()
     made: list[str] = []
@@ -163,11 +164,11 @@ def test_more_than_a_batch_is_compared_while_others_write(
     assert len(made) == check_replay(request_store.postgres).transcription_count
 
 
-def test_a_replay_gives_the_rows(request_store: RequestStore):
-    """All columns that follow from events, without looking at the row."""
+def test_a_replay_returns_the_rows(request_store: RequestStore):
+    """All columns that follow from events, without reading the row."""
     id = completed(request_store, SOURCE, BASE)
     (replayed,) = replay(request_store.postgres)
-    row = request_store.get(id)
+    row = get_transcription(request_store.postgres, id)
     assert replayed.id == id and replayed.row is not None
     assert (replayed.row.status, replayed.row.completed_at) == ("completed", row.completed_at)
     assert replayed.event_count == 7

@@ -1,4 +1,4 @@
-"""What runs write and how they end, on every Postgres that is here."""
+"""Writes of runs and their outcomes, on every Postgres available."""
 
 import time
 from collections.abc import Callable
@@ -8,6 +8,11 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.reads import get_media, get_transcription
+from resources.transcriptions.run_settlement import settle_attempt, settle_run, settle_silent
+from resources.transcriptions.run_store import RunStore
+from resources.transcriptions.segments import stored_segments
 from resources.transcriptions.state import retry_delay_s
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import AUDIO, INFO, completed, make_transcript
@@ -35,7 +40,7 @@ def id(request_store: RequestStore) -> str:
 
 
 def silence(server: DatabaseServer, id: str, seconds: float) -> None:
-    """Let the row's heartbeat be that old."""
+    """Set the age of the row's heartbeat."""
     with psycopg.connect(server.superuser_url) as connection:
         connection.execute(
             "update ytcaption.transcription set heartbeat_at = now() - make_interval(secs => %s) "
@@ -44,10 +49,10 @@ def silence(server: DatabaseServer, id: str, seconds: float) -> None:
         )
 
 
-def test_a_run_brings_a_transcription_to_its_end(request_store: RequestStore, id: str):
-    """Claim, audio, transcript, complete: the row, the segments and the events say so."""
+def test_a_run_completes_a_transcription(request_store: RequestStore, id: str):
+    """Claim, audio, transcript, complete: the row, the segments and the events show it."""
     assert completed(request_store, SOURCE, OPTIONS) == id
-    row, transcript = request_store.get(id), make_transcript(id)
+    row, transcript = get_transcription(request_store.postgres, id), make_transcript(id)
     assert row.status is TranscriptionStatus.COMPLETED
     assert row.document_key == f"transcripts/{id}.json"
     assert row.document_sha256 == SHA256
@@ -56,14 +61,18 @@ def test_a_run_brings_a_transcription_to_its_end(request_store: RequestStore, id
     assert row.provenance == transcript.provenance
     assert row.completed_at is not None
     assert (row.run_id, row.heartbeat_at, row.stage) == ("run-1", None, None)
-    assert tuple(request_store.segments(id)) == transcript.segments
-    assert [event.event_type for event in request_store.events(id)][-4:] == [
+    assert tuple(stored_segments(request_store.postgres, id)) == transcript.segments
+    assert [event.event_type for event in transcription_events(request_store.postgres, id)][
+        -4:
+    ] == [
         "Started",
         "AudioDownloaded",
         "TranscriptStored",
         "TranscriptionCompleted",
     ]
-    assert {event.run_id for event in request_store.events(id)[-4:]} == {"run-1"}
+    assert {event.run_id for event in transcription_events(request_store.postgres, id)[-4:]} == {
+        "run-1"
+    }
 
 
 def test_segments_are_found_by_their_words(
@@ -80,13 +89,13 @@ def test_segments_are_found_by_their_words(
 
 
 def test_of_eight_claimers_one_wins(
-    request_store: RequestStore, id: str, database_server: DatabaseServer
+    request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
-    """Eight runs claim at the same moment: one has it, the others are told that it is busy."""
+    """Eight runs claim at the same time: one succeeds, the others get TranscriptionBusy."""
 
     def claim(number: int) -> str | None:
         try:
-            return request_store.claim(id, f"run-{number}", 1).run_id
+            return run_store.claim(id, f"run-{number}", 1).run_id
         except TranscriptionBusy:
             return None
 
@@ -103,43 +112,45 @@ def test_of_eight_claimers_one_wins(
             time.sleep(0.01)
         connection.commit()
         winners = [claim.result() for claim in claims if claim.result() is not None]
-    assert winners == [request_store.get(id).run_id]
-    types = [event.event_type for event in request_store.events(id)]
+    assert winners == [get_transcription(request_store.postgres, id).run_id]
+    types = [event.event_type for event in transcription_events(request_store.postgres, id)]
     assert types.count("Started") == 1
 
 
-def test_claiming_again_changes_nothing(request_store: RequestStore, id: str):
-    """Each asset of a run may claim; the run that has it keeps it."""
-    request_store.claim(id, "run-1", 1)
-    request_store.progress(id, "run-1", "download", 10, 100)
-    row = request_store.claim(id, "run-1", 1)
+def test_claiming_again_changes_nothing(request_store: RequestStore, run_store: RunStore, id: str):
+    """Each asset of a run may claim; the run that holds the claim keeps it."""
+    run_store.claim(id, "run-1", 1)
+    run_store.progress(id, "run-1", "download", 10, 100)
+    row = run_store.claim(id, "run-1", 1)
     assert (row.status, row.stage, row.progress_done) == ("running", "download", 10)
     assert row.attempt == 1
 
 
-def test_an_attempt_that_is_over_cannot_be_claimed(request_store: RequestStore, id: str):
-    """A run started for an earlier attempt, or for what was canceled, gets ClaimLost."""
-    request_store.claim(id, "run-1", 1)
-    request_store.fail(id, "run-1", "source_unavailable", "down", True, 4)
+def test_an_attempt_that_is_over_cannot_be_claimed(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
+    """A run of an earlier attempt, or of a canceled transcription, gets ClaimLost."""
+    run_store.claim(id, "run-1", 1)
+    run_store.fail(id, "run-1", "source_unavailable", "down", True, 4)
     with pytest.raises(ClaimLost):
-        request_store.claim(id, "run-2", 1)
-    request_store.claim(id, "run-3", 2)
+        run_store.claim(id, "run-2", 1)
+    run_store.claim(id, "run-3", 2)
     request_store.cancel(id)
     with pytest.raises(ClaimLost):
-        request_store.claim(id, "run-4", 2)
+        run_store.claim(id, "run-4", 2)
 
 
-def test_a_run_by_hand_may_do_anew_what_is_at_rest(request_store: RequestStore):
-    """Without an attempt, a completed transcription is claimed under a new number, and its result
+def test_a_run_by_hand_may_repeat_a_finished_one(request_store: RequestStore, run_store: RunStore):
+    """Without an attempt, a completed transcription is claimed under a new number; its result
     stands meanwhile."""
     id = completed(request_store, SOURCE, OPTIONS)
-    row = request_store.claim(id, "run-2")
+    row = run_store.claim(id, "run-2")
     assert (row.status, row.attempt, row.try_number) == (TranscriptionStatus.RUNNING, 2, 1)
     assert row.document_key is not None
-    assert len(request_store.segments(id)) == 2
+    assert len(stored_segments(request_store.postgres, id)) == 2
 
 
-Write = Callable[[RequestStore, str, str], object]
+Write = Callable[[RunStore, str, str], object]
 
 WRITES: dict[str, Write] = {
     "heartbeat": lambda store, id, run: store.heartbeat(id, run),
@@ -161,92 +172,102 @@ WRITES: dict[str, Write] = {
 @pytest.mark.parametrize("write", WRITES)
 def test_a_run_that_lost_its_claim_writes_nothing(
     request_store: RequestStore,
+    run_store: RunStore,
     id: str,
     database_server: DatabaseServer,
     write: str,
     how: str,
 ):
-    """Every write is refused, and row, media, segments and events stay as they were."""
-    request_store.claim(id, "run-1", 1)
+    """Every write is refused, and row, media, segments and events do not change."""
+    run_store.claim(id, "run-1", 1)
     if how == "canceled":
         request_store.cancel(id)
     elif how == "taken over":
         silence(database_server, id, 61)
-        assert [lost.id for lost in request_store.settle_silent(60, 4)] == [id]
-        request_store.claim(id, "run-2", 2)
+        assert [lost.id for lost in settle_silent(request_store.postgres, 60, 4)] == [id]
+        run_store.claim(id, "run-2", 2)
     run_id = "run-9" if how == "never had" else "run-1"
     written_id = f"{id[:-1]}x" if how == "unknown id" else id
 
     def state():
-        media = request_store.media(SOURCE.media_id)
-        return request_store.get(id), media, request_store.segments(id), request_store.events(id)
+        media = get_media(request_store.postgres, SOURCE.media_id)
+        return (
+            get_transcription(request_store.postgres, id),
+            media,
+            stored_segments(request_store.postgres, id),
+            transcription_events(request_store.postgres, id),
+        )
 
     before = state()
     with pytest.raises(ClaimLost):
-        WRITES[write](request_store, written_id, run_id)
+        WRITES[write](run_store, written_id, run_id)
     assert state() == before
 
 
 def test_progress_is_a_heartbeat(
-    request_store: RequestStore, id: str, database_server: DatabaseServer
+    request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
-    """A run that reports progress, or beats, is not silent."""
-    request_store.claim(id, "run-1", 1)
+    """A run that reports progress, or sends heartbeats, is not silent."""
+    run_store.claim(id, "run-1", 1)
     for beat in ("progress", "heartbeat", "audio_stored", "transcript_stored"):
         silence(database_server, id, 61)
-        WRITES[beat](request_store, id, "run-1")
-        assert request_store.settle_silent(60, 4) == [], beat
-    assert request_store.get(id).stage == "download"
+        WRITES[beat](run_store, id, "run-1")
+        assert settle_silent(request_store.postgres, 60, 4) == [], beat
+    assert get_transcription(request_store.postgres, id).stage == "download"
 
 
-def test_progress_is_told_to_listeners(
-    request_store: RequestStore, id: str, database_server: DatabaseServer
+def test_progress_notifies_listeners(
+    request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
     """With the id, once it is committed."""
-    request_store.claim(id, "run-1", 1)
+    run_store.claim(id, "run-1", 1)
     with psycopg.connect(database_server.url, autocommit=True) as connection:
         connection.execute("listen ytcaption_progress")
-        request_store.progress(id, "run-1", "download", 1, 2)
+        run_store.progress(id, "run-1", "download", 1, 2)
         notifications = list(connection.notifies(timeout=5, stop_after=1))
     assert [notification.payload for notification in notifications] == [id]
 
 
-def test_four_tries_and_no_more(request_store: RequestStore, id: str):
-    """Retryable failures are tried again after 1, 3 and 7 s or a little more, then it failed."""
+def test_four_attempts_and_no_more(request_store: RequestStore, run_store: RunStore, id: str):
+    """Retryable failures are retried after 1, 3 and 7 s or a little more; then it is failed."""
     for attempt, delay_s in ((1, 1.0), (2, 3.0), (3, 7.0)):
-        request_store.claim(id, f"run-{attempt}", None)
-        status = request_store.fail(id, f"run-{attempt}", "source_unavailable", "down", True, 4)
+        run_store.claim(id, f"run-{attempt}", None)
+        status = run_store.fail(id, f"run-{attempt}", "source_unavailable", "down", True, 4)
         assert status is TranscriptionStatus.QUEUED
-        row, due_in_s = request_store.get(id), request_store.next_due_in_s()
+        row, due_in_s = get_transcription(request_store.postgres, id), request_store.next_due_in_s()
         assert (row.attempt, row.run_id) == (attempt + 1, None)
         assert (row.error_code, row.error_message) == ("source_unavailable", "down")
         assert due_in_s is not None and delay_s - 0.5 < due_in_s <= delay_s * 1.25
         assert request_store.due(10) == []
-    request_store.claim(id, "run-4", None)
-    assert request_store.fail(id, "run-4", "source_unavailable", "down", True, 4) == "failed"
-    row = request_store.get(id)
+    run_store.claim(id, "run-4", None)
+    assert run_store.fail(id, "run-4", "source_unavailable", "down", True, 4) == "failed"
+    row = get_transcription(request_store.postgres, id)
     assert (row.status, row.attempt, row.run_id) == (TranscriptionStatus.FAILED, 4, "run-4")
-    assert request_store.events(id)[-1].data["code"] == "source_unavailable"
+    assert transcription_events(request_store.postgres, id)[-1].data["code"] == "source_unavailable"
 
 
-def test_a_new_series_has_its_own_tries(request_store: RequestStore, id: str):
-    """After a last failure, asking again gives as many tries as at first."""
-    request_store.claim(id, "run-1", 1)
-    assert request_store.fail(id, "run-1", "source_unavailable", "down", True, 1) == "failed"
+def test_a_new_series_has_its_own_attempts(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
+    """After the last failure, a new request gives as many attempts as the first."""
+    run_store.claim(id, "run-1", 1)
+    assert run_store.fail(id, "run-1", "source_unavailable", "down", True, 1) == "failed"
     request_store.submit(SOURCE, OPTIONS)
-    request_store.claim(id, "run-2", 2)
-    assert request_store.fail(id, "run-2", "source_unavailable", "down", True, 2) == "queued"
+    run_store.claim(id, "run-2", 2)
+    assert run_store.fail(id, "run-2", "source_unavailable", "down", True, 2) == "queued"
     due_in_s = request_store.next_due_in_s()
     assert due_in_s is not None and due_in_s <= 1.25
 
 
-def test_what_cannot_succeed_is_tried_once(request_store: RequestStore, id: str):
+def test_a_permanent_failure_is_not_retried(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
     """A failure that is not retryable is final at once."""
-    request_store.claim(id, "run-1", 1)
-    assert request_store.fail(id, "run-1", "media_private", "It is private.", False, 4) == "failed"
+    run_store.claim(id, "run-1", 1)
+    assert run_store.fail(id, "run-1", "media_private", "It is private.", False, 4) == "failed"
 
 
-def test_retries_do_not_come_back_together(request_store: RequestStore):
+def test_retries_are_spread(request_store: RequestStore):
     """Delays are 1, 3, 7 s and up to a quarter more, and differ."""
     for try_number, delay_s in ((1, 1), (2, 3), (3, 7)):
         delays = [retry_delay_s(try_number) for _ in range(200)]
@@ -255,122 +276,141 @@ def test_retries_do_not_come_back_together(request_store: RequestStore):
     assert retry_delay_s(60) <= 375
 
 
-def test_a_failed_run_by_hand_takes_no_result_away(request_store: RequestStore):
-    """What was completed and is made anew in vain is still completed."""
+def test_a_failed_run_by_hand_keeps_the_result(request_store: RequestStore, run_store: RunStore):
+    """A completed transcription is still completed when making it again fails."""
     id = completed(request_store, SOURCE, OPTIONS)
-    request_store.claim(id, "run-2")
-    assert request_store.fail(id, "run-2", "x", "x", False, 4) is TranscriptionStatus.COMPLETED
-    assert request_store.get(id).document_key is not None
+    run_store.claim(id, "run-2")
+    assert run_store.fail(id, "run-2", "x", "x", False, 4) is TranscriptionStatus.COMPLETED
+    assert get_transcription(request_store.postgres, id).document_key is not None
 
 
-def test_a_run_that_made_some_assets_gives_it_back(request_store: RequestStore, id: str):
-    """Queued under a number that Dagster has not seen, at once and with all its tries; completed
-    where it was."""
-    request_store.claim(id, "run-1", 1)
-    assert request_store.release(id, "run-1") is TranscriptionStatus.QUEUED
+def test_a_run_of_some_assets_releases_it(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
+    """Queued at once under a number Dagster has not seen, with all attempts; or completed as
+    before."""
+    run_store.claim(id, "run-1", 1)
+    assert run_store.release(id, "run-1") is TranscriptionStatus.QUEUED
     due = request_store.due(10)
     assert [(item.id, item.attempt) for item in due] == [(id, 2)]
-    assert request_store.get(id).try_number == 1
+    assert get_transcription(request_store.postgres, id).try_number == 1
     request_store.cancel(id)
     completed(request_store, SOURCE, OPTIONS, run_id="run-2")
-    request_store.claim(id, "run-3")
-    assert request_store.release(id, "run-3") is TranscriptionStatus.COMPLETED
+    run_store.claim(id, "run-3")
+    assert run_store.release(id, "run-3") is TranscriptionStatus.COMPLETED
 
 
 def test_only_silent_runs_are_settled(
-    request_store: RequestStore, id: str, database_server: DatabaseServer
+    request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
-    """A run silent for 61 s is lost and tried again; one silent for 50 s is not."""
-    request_store.claim(id, "run-1", 1)
+    """A run silent for 61 s is lost and retried; one silent for 50 s is not."""
+    run_store.claim(id, "run-1", 1)
     silence(database_server, id, 50)
-    assert request_store.settle_silent(60, 4) == []
+    assert settle_silent(request_store.postgres, 60, 4) == []
     silence(database_server, id, 61)
-    assert [lost.id for lost in request_store.settle_silent(60, 4)] == [id]
-    row = request_store.get(id)
+    assert [lost.id for lost in settle_silent(request_store.postgres, 60, 4)] == [id]
+    row = get_transcription(request_store.postgres, id)
     assert (row.status, row.error_code, row.attempt) == ("queued", "run_lost", 2)
-    assert request_store.settle_silent(60, 4) == []
+    assert settle_silent(request_store.postgres, 60, 4) == []
 
 
 def test_two_reconcilers_settle_a_run_once(
-    request_store: RequestStore, id: str, database_server: DatabaseServer
+    request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
-    """Eight at once: one finds it."""
-    request_store.claim(id, "run-1", 1)
+    """Of eight at once, one settles it."""
+    run_store.claim(id, "run-1", 1)
     silence(database_server, id, 61)
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda _: request_store.settle_silent(60, 4), range(8)))
+        found = list(threads.map(lambda _: settle_silent(request_store.postgres, 60, 4), range(8)))
         found = [[lost.id for lost in each] for each in found]
     assert sorted(found) == [[]] * 7 + [[id]]
-    assert request_store.get(id).attempt == 2
+    assert get_transcription(request_store.postgres, id).attempt == 2
 
 
-def test_a_run_that_ended_is_settled_once(request_store: RequestStore, id: str):
-    """What a dead run left running is failed; what it finished, or never had, is left alone."""
-    request_store.claim(id, "run-1", 1)
-    assert request_store.settle_run("run-9", "run_failed", "It died.", True, 4) is None
-    assert request_store.settle_run("run-1", "run_failed", "It died.", True, 4) == "queued"
-    assert request_store.settle_run("run-1", "run_failed", "It died.", True, 4) is None
+def test_a_run_that_ended_is_settled_once(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
+    """A transcription that a dead run left running is failed; finished and other ones do not
+    change."""
+    run_store.claim(id, "run-1", 1)
+    assert settle_run(request_store.postgres, "run-9", "run_failed", "It died.", True, 4) is None
+    assert (
+        settle_run(request_store.postgres, "run-1", "run_failed", "It died.", True, 4) == "queued"
+    )
+    assert settle_run(request_store.postgres, "run-1", "run_failed", "It died.", True, 4) is None
     request_store.cancel(id)
     completed(request_store, SOURCE, OPTIONS, run_id="run-2")
-    assert request_store.settle_run("run-2", "run_failed", "It died.", True, 4) is None
-    assert request_store.get(id).status is TranscriptionStatus.COMPLETED
+    assert settle_run(request_store.postgres, "run-2", "run_failed", "It died.", True, 4) is None
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.COMPLETED
 
 
-def test_an_attempt_whose_run_never_claimed_is_settled(request_store: RequestStore, id: str):
+def test_an_attempt_whose_run_never_claimed_is_settled(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
     """Only while it is queued under that number."""
-    assert request_store.settle_attempt(id, 2, "run_failed", "It died.", True, 4) is None
-    assert request_store.settle_attempt(id, 1, "run_failed", "It died.", True, 4) == "queued"
-    assert request_store.get(id).attempt == 2
-    assert request_store.settle_attempt(id, 1, "run_failed", "It died.", True, 4) is None
-    request_store.claim(id, "run-2", 2)
-    assert request_store.settle_attempt(id, 2, "run_failed", "It died.", True, 4) is None
-    assert request_store.get(id).status is TranscriptionStatus.RUNNING
+    assert settle_attempt(request_store.postgres, id, 2, "run_failed", "It died.", True, 4) is None
+    assert (
+        settle_attempt(request_store.postgres, id, 1, "run_failed", "It died.", True, 4) == "queued"
+    )
+    assert get_transcription(request_store.postgres, id).attempt == 2
+    assert settle_attempt(request_store.postgres, id, 1, "run_failed", "It died.", True, 4) is None
+    run_store.claim(id, "run-2", 2)
+    assert settle_attempt(request_store.postgres, id, 2, "run_failed", "It died.", True, 4) is None
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.RUNNING
 
 
-def test_a_transcript_without_speech_is_a_transcript(request_store: RequestStore, id: str):
+def test_a_transcript_without_speech_is_a_transcript(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
     """No segment, no word, no language, and completed."""
-    request_store.claim(id, "run-1", 1)
+    run_store.claim(id, "run-1", 1)
     silent = replace(make_transcript(id, ()), language=None, language_probability=0.0)
-    request_store.transcript_stored(id, "run-1", silent, "transcripts/x.json", SHA256)
-    request_store.complete(id, "run-1")
-    row = request_store.get(id)
+    run_store.transcript_stored(id, "run-1", silent, "transcripts/x.json", SHA256)
+    run_store.complete(id, "run-1")
+    row = get_transcription(request_store.postgres, id)
     assert (row.segment_count, row.word_count, row.language) == (0, 0, None)
-    assert request_store.segments(id) == []
+    assert stored_segments(request_store.postgres, id) == []
 
 
-def test_nothing_is_completed_without_a_document(request_store: RequestStore, id: str):
-    """A run that says so before it stored one is refused, and the row stays its own."""
+def test_nothing_is_completed_without_a_document(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
+    """A run that completes before it stored a document is refused, and keeps the claim."""
     from ytcaption.domain.errors import StorageError
 
-    request_store.claim(id, "run-1", 1)
+    run_store.claim(id, "run-1", 1)
     with pytest.raises(StorageError):
-        request_store.complete(id, "run-1")
-    assert request_store.get(id).status is TranscriptionStatus.RUNNING
+        run_store.complete(id, "run-1")
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.RUNNING
 
 
-def test_storing_again_replaces_the_segments(request_store: RequestStore, id: str):
-    """However many there were before; any text that a model can write is kept, but NUL."""
-    request_store.claim(id, "run-1", 1)
+def test_storing_again_replaces_the_segments(
+    request_store: RequestStore, run_store: RunStore, id: str
+):
+    """However many there were; all text is stored that a model can write, except NUL."""
+    run_store.claim(id, "run-1", 1)
     for texts in (("a", "b", "c"), ("tab\tline\nback\\slash 日本語 \\N", "nul\x00")):
         transcript = make_transcript(id, texts)
-        request_store.transcript_stored(id, "run-1", transcript, "transcripts/x.json", SHA256)
-    stored = request_store.segments(id)
+        run_store.transcript_stored(id, "run-1", transcript, "transcripts/x.json", SHA256)
+    stored = stored_segments(request_store.postgres, id)
     assert [segment.text for segment in stored] == ["tab\tline\nback\\slash 日本語 \\N", "nul"]
 
 
-def test_two_runs_and_two_requests_of_one_media_do_not_deadlock(request_store: RequestStore):
-    """Rows are locked in one order by all."""
+def test_two_runs_and_two_requests_of_one_media_do_not_deadlock(
+    request_store: RequestStore, run_store: RunStore
+):
+    """All of them lock rows in the same order."""
     options = [TranscriptionOptions(model) for model in ("base", "tiny", "small", "medium")]
     ids = [request_store.submit(SOURCE, option).transcription.id for option in options]
     for number, id in enumerate(ids):
-        request_store.claim(id, f"run-{number}", 1)
+        run_store.claim(id, f"run-{number}", 1)
 
     def work(number: int) -> None:
         for _ in range(10):
-            request_store.audio_stored(ids[number], f"run-{number}", INFO, AUDIO)
+            run_store.audio_stored(ids[number], f"run-{number}", INFO, AUDIO)
             request_store.submit(SOURCE, options[number])
             request_store.submit(SOURCE, options[number - 1])
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(work, range(4)))
-    assert request_store.media(SOURCE.media_id).audio == AUDIO
+    assert get_media(request_store.postgres, SOURCE.media_id).audio == AUDIO

@@ -1,4 +1,4 @@
-"""Many requests in one transaction, whose they are, and what reads of them tell."""
+"""Many requests in one transaction, their owners, and who may read them."""
 
 import hashlib
 import threading
@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from resources.transcriptions.idempotency import IdempotencyKey
-from resources.transcriptions.listing import Position
+from resources.transcriptions.listing import Position, transcription_detail, transcription_page
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import Refusal, Submission, TranscriptionRequest
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import IdempotencyMismatch, TranscriptionErased, TranscriptionNotFound
@@ -27,29 +29,36 @@ def source(name: str) -> MediaSource:
 
 
 def requests(*names: str) -> list[TranscriptionRequest]:
-    """One a name."""
+    """One request per name."""
     return [TranscriptionRequest(source(name), OPTIONS) for name in names]
 
 
-def test_owners_see_what_they_have_asked_for(request_store: RequestStore):
-    """And nobody else's; an owner of None is everybody."""
+def test_owners_see_their_own_requests_only(request_store: RequestStore):
+    """An owner of None sees all."""
     id = request_store.submit(source("a"), OPTIONS, owner=ANNA.owner).transcription.id
 
-    assert request_store.get(id, ANNA.owner) == request_store.get(id)
-    for read in (lambda: request_store.get(id, BERT.owner), lambda: request_store.detail(id, BERT)):
+    assert get_transcription(request_store.postgres, id, ANNA.owner) == get_transcription(
+        request_store.postgres, id
+    )
+    for read in (
+        lambda: get_transcription(request_store.postgres, id, BERT.owner),
+        lambda: transcription_detail(request_store.postgres, id, BERT),
+    ):
         with pytest.raises(TranscriptionNotFound):
             read()
-    assert request_store.page(BERT) == []
-    assert [detail.transcription.id for detail in request_store.page(ANNA)] == [id]
+    assert transcription_page(request_store.postgres, BERT) == []
+    assert [
+        detail.transcription.id for detail in transcription_page(request_store.postgres, ANNA)
+    ] == [id]
     # What nobody asked for any more, as after a restore of the rows by hand, is nobody's.
     with request_store.postgres.transaction() as connection:
         connection.execute("delete from ytcaption.request")
     with pytest.raises(TranscriptionNotFound):
-        request_store.get(id, ANNA.owner)
+        get_transcription(request_store.postgres, id, ANNA.owner)
 
 
-def test_what_was_erased_is_told_until_it_is_asked_for_again(request_store: RequestStore):
-    """A tombstone answers in the row's place, and goes when the row is back."""
+def test_an_erased_one_is_reported_until_it_is_requested_again(request_store: RequestStore):
+    """A tombstone answers for the row, and is deleted when the row exists again."""
     id = request_store.submit(source("a"), OPTIONS).transcription.id
     with request_store.postgres.transaction() as connection:
         connection.execute("delete from ytcaption.transcription where id = %s", (id,))
@@ -58,17 +67,17 @@ def test_what_was_erased_is_told_until_it_is_asked_for_again(request_store: Requ
             (hashlib.sha256(id.encode()).hexdigest(),),
         )
     with pytest.raises(TranscriptionErased):
-        request_store.get(id)
+        get_transcription(request_store.postgres, id)
     with pytest.raises(TranscriptionErased):
-        request_store.detail(id)
+        transcription_detail(request_store.postgres, id)
 
     assert request_store.submit(source("a"), OPTIONS).created
-    assert request_store.get(id).id == id
+    assert get_transcription(request_store.postgres, id).id == id
     assert request_store.postgres.rows("select * from ytcaption.tombstone", {}) == []
 
 
 def test_many_are_answered_in_their_order(request_store: RequestStore):
-    """Refusals stay in their places, and equal ones share a transcription."""
+    """Refusals keep their positions, and equal requests share a transcription."""
     no = Refusal("invalid_url", "This is no link.")
     asked = [*requests("b", "a"), no, *requests("b")]
 
@@ -81,8 +90,8 @@ def test_many_are_answered_in_their_order(request_store: RequestStore):
     assert len({each.request_id for each in taken}) == 3
 
 
-def test_one_that_cannot_be_shared_spoils_nothing(request_store: RequestStore):
-    """Its refusal stands in its place; the others are kept."""
+def test_one_refusal_does_not_affect_the_others(request_store: RequestStore):
+    """It is in its position; the others are stored."""
     request_store.submit(source("a"), OPTIONS)
     with request_store.postgres.transaction() as connection:
         connection.execute('update ytcaption.transcription set options = \'{"model": "tiny"}\'')
@@ -92,11 +101,11 @@ def test_one_that_cannot_be_shared_spoils_nothing(request_store: RequestStore):
     assert isinstance(first, Refusal)
     assert first.code == "options_mismatch"
     assert isinstance(second, Submission)
-    assert request_store.get(second.transcription.id).status == "queued"
+    assert get_transcription(request_store.postgres, second.transcription.id).status == "queued"
 
 
 def test_batches_of_the_same_media_do_not_block_each_other(request_store: RequestStore):
-    """Eight at once, each in another order: all are taken, none is lost."""
+    """Eight at once, each in another order: all are stored."""
     names = [f"n{number:02d}" for number in range(40)]
     barrier = threading.Barrier(8)
 
@@ -110,11 +119,11 @@ def test_batches_of_the_same_media_do_not_block_each_other(request_store: Reques
 
     assert all(isinstance(answer, Submission) for answer in answers)
     assert sum(answer.created for answer in answers if isinstance(answer, Submission)) == 40
-    assert len(request_store.page(limit=200)) == 40
+    assert len(transcription_page(request_store.postgres, limit=200)) == 40
 
 
-def test_the_trace_is_of_who_queued_it(request_store: RequestStore):
-    """A request that only shares leaves it; one that queues it anew brings its own."""
+def test_the_trace_is_that_of_the_queueing_request(request_store: RequestStore):
+    """A request that only shares leaves it; one that queues it again brings its own."""
     first, second = ("00-" + digit * 32 + "-" + digit * 16 + "-01" for digit in "12")
     id = request_store.submit(source("a"), OPTIONS, traceparent=first).transcription.id
     request_store.submit(source("a"), OPTIONS, traceparent=second)
@@ -130,31 +139,33 @@ def test_the_trace_is_of_who_queued_it(request_store: RequestStore):
     assert stored() == second
 
 
-def test_a_key_is_kept_with_the_work_or_not_at_all(request_store: RequestStore):
-    """Whatever fails, both are gone."""
+def test_a_key_is_stored_with_the_work_or_not_at_all(request_store: RequestStore):
+    """A failure rolls both back."""
     request_store.submit(source("a"), OPTIONS, idempotency=KEY)
     with pytest.raises(IdempotencyMismatch):
         request_store.submit(source("b"), OPTIONS, idempotency=IdempotencyKey(KEY.key, "cd" * 32))
-    assert [detail.media.source.media_id for detail in request_store.page()] == ["url-a"]
+    assert [
+        detail.media.source.media_id for detail in transcription_page(request_store.postgres)
+    ] == ["url-a"]
 
     with request_store.postgres.transaction() as connection:
         connection.execute("delete from ytcaption.idempotency")
     with pytest.raises(TypeError):
         request_store.submit(source("c"), OPTIONS, metadata={"x": object()}, idempotency=KEY)
-    assert request_store.answered("local", KEY) is None
+    assert request_store.stored_answer("local", KEY) is None
     assert request_store.submit(source("c"), OPTIONS, idempotency=KEY).created
 
 
-def test_a_repeated_answer_says_so(request_store: RequestStore):
-    """It is the first one, also of many, with what was refused then."""
+def test_a_repeated_answer_says_so(request_store: RequestStore, run_store: RunStore):
+    """It is the first answer, also of many requests, with the refusals."""
     asked = [*requests("a"), Refusal("invalid_url", "No link.", [{"pointer": "#/items/1"}])]
     first = request_store.submit_many(asked, idempotency=KEY)
     id = first[0].transcription.id if isinstance(first[0], Submission) else ""
-    request_store.claim(id, "run-1")
+    run_store.claim(id, "run-1")
 
     again = request_store.submit_many(asked, idempotency=KEY)
 
-    assert again == request_store.answered("local", KEY)
+    assert again == request_store.stored_answer("local", KEY)
     assert isinstance(again[0], Submission)
     assert (again[0].repeated, again[0].transcription.status) == (True, "queued")
     assert isinstance(first[0], Submission)
@@ -162,12 +173,12 @@ def test_a_repeated_answer_says_so(request_store: RequestStore):
     assert again[1] == asked[1]
 
 
-def test_pages_begin_where_the_one_before_ended(request_store: RequestStore):
-    """Also between those of one transaction, whose times are equal."""
+def test_pages_continue_after_the_last_one(request_store: RequestStore):
+    """Also within one transaction, whose times are equal."""
     request_store.submit_many(requests(*(f"n{number}" for number in range(7))))
     found: list[str] = []
     after = None
-    while page := request_store.page(after=after, limit=3):
+    while page := transcription_page(request_store.postgres, after=after, limit=3):
         found += [detail.transcription.id for detail in page]
         last = page[-1].transcription
         after = Position(last.created_at, last.id)

@@ -5,6 +5,7 @@ from typing import Any
 
 from resources.postgres.connection import Postgres
 from resources.transcriptions.rows import Callback
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from resources.webhooks.outbox import Outbox
 from resources.webhooks.store import Webhook, Webhooks
@@ -30,6 +31,11 @@ class Box:
     def __post_init__(self) -> None:
         self.outbox = Outbox(self.postgres)
         self.webhooks = Webhooks(self.settings, self.postgres)
+
+    @property
+    def run_store(self) -> RunStore:
+        """The store that runs use."""
+        return RunStore(postgres=self.store.postgres)
 
     def webhook(self, url: str = URL, owner: str = LOCAL_OWNER, **more: Any) -> Webhook:
         """A new one."""
@@ -58,15 +64,15 @@ class Box:
 
     def complete(self, id: str, text: str = "Ask not.") -> None:
         """A run makes it."""
-        self.store.claim(id, RUN)
-        self.store.transcript_stored(id, RUN, make_transcript(spoken(text)), "key", "0" * 64)
-        self.store.complete(id, RUN)
+        self.run_store.claim(id, RUN)
+        self.run_store.transcript_stored(id, RUN, make_transcript(spoken(text)), "key", "0" * 64)
+        self.run_store.complete(id, RUN)
 
     def failed(self, media: str = "abc", code: str = "media_private", **more: Any) -> str:
         """The id of one that nobody tries again."""
         id = self.asked(media, **more)
-        self.store.claim(id, RUN)
-        self.store.fail(id, RUN, code, "It is private.", retryable=False, max_attempts=4)
+        self.run_store.claim(id, RUN)
+        self.run_store.fail(id, RUN, code, "It is private.", retryable=False, max_attempts=4)
         return id
 
     def rows(self, statement: str = "select * from ytcaption.delivery order by id") -> list[Any]:

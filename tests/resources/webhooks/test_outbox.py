@@ -9,6 +9,7 @@ from resources.maintenance.erasure import Erasure
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
 from resources.transcriptions.actions import TranscriptionActions
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.state import cancel_row, locked_row
 from resources.transcriptions.store import RequestStore
 from resources.webhooks.outbox import PER_LANE, PER_OWNER, Attempt
@@ -50,8 +51,10 @@ def test_runs_need_no_right_on_the_outbox(box: Box, settings: Settings) -> None:
     """With the rights of Dagster's part a run tells of its end all the same."""
     id = box.asked(callback=CALLBACK)
     runs = RequestStore.from_settings(settings, "dagster")
-    runs.claim(id, RUN)
-    runs.fail(id, RUN, "disk_full", "Full.", retryable=False, max_attempts=4)
+    RunStore(postgres=runs.postgres).claim(id, RUN)
+    RunStore(postgres=runs.postgres).fail(
+        id, RUN, "disk_full", "Full.", retryable=False, max_attempts=4
+    )
     assert box.told() == [("transcription.failed", CALLBACK)]
     assert [row["subject"] for row in box.rows("select * from ytcaption.alert")] == ["disk_full"]
 

@@ -12,7 +12,15 @@ from resources.admin.service import RetryFilter, retry_all
 from resources.maintenance.erasure import Erasure
 from resources.sites.circuit_breaker import close_breaker, open_breaker
 from resources.transcriptions.actions import TranscriptionActions
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import Callback, TranscriptionRequest
+from resources.transcriptions.run_settlement import (
+    cancel_run,
+    settle_attempt,
+    settle_run,
+    settle_silent,
+)
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import AUDIO, INFO, make_transcript
 from ytcaption.domain.caption_choice import CaptionChoice
@@ -41,6 +49,11 @@ class Lively:
 
     store: RequestStore
     erasure: Erasure
+
+    @property
+    def run_store(self) -> RunStore:
+        """The store that runs use."""
+        return RunStore(postgres=self.store.postgres)
 
     def step(self, name: str, which: int, first: bool, second: bool) -> None:
         """One thing happens to one of them.
@@ -87,58 +100,68 @@ class Lively:
         self.store.submit_many(asked, owner=OWNERS[second])
 
     def _claim(self, which: int, id: str, first: bool, _: bool) -> None:
-        attempt = self.store.get(id).attempt if first else None
-        self.store.claim(id, self._run(which), attempt)
+        attempt = get_transcription(self.store.postgres, id).attempt if first else None
+        self.run_store.claim(id, self._run(which), attempt)
 
     def _work(self, which: int, id: str, first: bool, second: bool) -> None:
         run_id = self._run(which)
-        self.store.claim(id, run_id)
-        self.store.begin_download(id, run_id, 1)
-        self.store.progress(id, run_id, "audio_download", 5, 10, is_milestone=first)
+        self.run_store.claim(id, run_id)
+        self.run_store.begin_download(id, run_id, 1)
+        self.run_store.progress(id, run_id, "audio_download", 5, 10, is_milestone=first)
         if first:
             choice = CaptionChoice(SECRET, "manual", "en")
             track = CaptionTrack("vtt", SECRET.encode())
-            self.store.captions_settled(id, run_id, choice, track, INFO)
+            self.run_store.captions_settled(id, run_id, choice, track, INFO)
         else:
-            self.store.audio_stored(id, run_id, INFO, AUDIO)
+            self.run_store.audio_stored(id, run_id, INFO, AUDIO)
         texts = (SECRET, "and more") if second else ()
-        self.store.transcript_stored(
+        self.run_store.transcript_stored(
             id, run_id, make_transcript(id, texts), f"transcripts/{id}.json", "ef" * 32, 1.25
         )
 
     def _complete(self, which: int, id: str, first: bool, second: bool) -> None:
-        if first or self.store.get(id).document_key is None:  # no run completes without
+        if (
+            first or get_transcription(self.store.postgres, id).document_key is None
+        ):  # no run completes without
             self._work(which, id, first, second)
-        self.store.complete(id, self._run(which))
+        self.run_store.complete(id, self._run(which))
 
     def _fail(self, which: int, id: str, first: bool, second: bool) -> None:
         code = "source_blocked" if second else "media_private"
-        self.store.fail(id, self._run(which), code, SECRET, first, 2)
+        self.run_store.fail(id, self._run(which), code, SECRET, first, 2)
 
     def _download(self, which: int, id: str, first: bool, _: bool) -> None:
         """Begun, or given back where an operator has closed the site off."""
         if first:
             open_breaker(self.store.postgres, SITE, SECRET, OWNERS[1])
-        self.store.begin_download(id, self._run(which), 1)
+        self.run_store.begin_download(id, self._run(which), 1)
 
     def _reopen(self, *_: object) -> None:
         close_breaker(self.store.postgres, SITE, OWNERS[1])
 
     def _release(self, which: int, id: str, *_: object) -> None:
-        self.store.release(id, self._run(which))
+        self.run_store.release(id, self._run(which))
 
     def _lose(self, which: int, id: str, first: bool, second: bool) -> None:
         """A run that is gone is settled by one of those who find it."""
         if first:
-            self.store.settle_silent(0.0, 2)
+            settle_silent(self.store.postgres, 0.0, 2)
         elif second:
-            self.store.settle_run(self._run(which), "run_lost", SECRET, True, 2)
+            settle_run(self.store.postgres, self._run(which), "run_lost", SECRET, True, 2)
         else:
-            self.store.settle_attempt(id, self.store.get(id).attempt, "run_lost", SECRET, True, 2)
+            settle_attempt(
+                self.store.postgres,
+                id,
+                get_transcription(self.store.postgres, id).attempt,
+                "run_lost",
+                SECRET,
+                True,
+                2,
+            )
 
     def _cancel(self, which: int, id: str, first: bool, second: bool) -> None:
         if first:
-            self.store.cancel_run(self._run(which), id, 1)
+            cancel_run(self.store.postgres, self._run(which), id, 1)
         else:
             TranscriptionActions(self.store.postgres).cancel(id, OWNERS[second])
 

@@ -38,6 +38,7 @@ class Hearing:
 
     def __init__(self, world: World, id: str, run_id: str = RUN_ID) -> None:
         self.store, self.objects = world.request_store, world.object_store
+        self.run_store = world.run_store
         self.id, self.run_id = id, run_id
         self.transcript = _transcript(id, run_id)
 
@@ -50,11 +51,11 @@ class Hearing:
         """The text is stored; the run goes on."""
         key = document_key(self.id)
         written = self.objects.write_bytes(key, self.transcript.to_json())
-        self.store.transcript_stored(self.id, self.run_id, self.transcript, key, written.sha256)
+        self.run_store.transcript_stored(self.id, self.run_id, self.transcript, key, written.sha256)
 
     def complete(self) -> None:
         """The run ends well."""
-        self.store.complete(self.id, self.run_id)
+        self.run_store.complete(self.id, self.run_id)
 
 
 class Reader:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from resources.object_store.store import upload_key
+from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World, serving
 from tests.api.keys import Keys
@@ -329,7 +330,7 @@ def test_the_history_comes_page_by_page(
     id = world.failed()
     line.lose_answers = 1
     found = list(api.history(id))
-    events = world.request_store.events(id)
+    events = transcription_events(world.request_store.postgres, id)
     assert [each.event_id for each in found] == [each.event_id for each in events]
     assert [each.timestamp for each in found] == [each.timestamp for each in events]
     assert (found[-1].event_type, found[-1].data["code"]) == (
@@ -386,10 +387,10 @@ def test_audio_comes_whole_over_a_line_that_breaks(
 ) -> None:
     """Taken up where it was by a range; no part is left behind."""
     id, bytes_ = api.submit(JFK).id, JFK.read_bytes()
-    world.request_store.claim(id, RUN_ID)
+    world.run_store.claim(id, RUN_ID)
     key = upload_key(id.rpartition(".")[0])
     audio = StoredAudio(key, _sha256(JFK), len(bytes_), 11.0, "flac", "flac", 16_000, 1)
-    world.request_store.audio_stored(id, RUN_ID, MediaInfo(title="jfk"), audio)
+    world.run_store.audio_stored(id, RUN_ID, MediaInfo(title="jfk"), audio)
     told: list[tuple[int, int | None]] = []
     line.requests.clear()
     line.cut_after = [100_000, 50_000]

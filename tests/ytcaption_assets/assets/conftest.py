@@ -9,6 +9,7 @@ import pytest
 
 from resources.object_store.store import ObjectStore
 from resources.orchestration.partitions import transcription_partitions
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.media.media import MediaSource, url_media_id
@@ -27,15 +28,20 @@ class Graph:
     store: RequestStore
     instance: dg.DagsterInstance
 
+    @property
+    def run_store(self) -> RunStore:
+        """The store that runs use."""
+        return RunStore(postgres=self.store.postgres)
+
     def submit(self, url: str, options: TranscriptionOptions = TINY, **more) -> str:
-        """The id of a request for a direct URL."""
+        """Return the id of a request for a direct URL."""
         source = MediaSource(url_media_id(url), "direct", url=url, extractor="Generic")
         return self.store.submit(source, options, **more).transcription.id
 
     def run(
         self, key: str, *, attempt: int | None = None, resources=None, selection=None, tags=None
     ):
-        """One run of the three assets, or of those selected."""
+        """Run the three assets, or the selected ones."""
         self.instance.add_dynamic_partitions(transcription_partitions.name or "", [key])
         job = build_definitions(self.settings).resolve_job_def("transcribe")
         return job.execute_in_process(
@@ -69,7 +75,7 @@ def media_server() -> Iterator[MediaServer]:
 
 @pytest.fixture
 def environment(model_home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    """Loopback may be downloaded from; the tests' models are used."""
+    """Downloads from loopback are allowed; the tests' models are used."""
     monkeypatch.setenv("YTCAPTION_ALLOWED_NETWORKS", "127.0.0.0/8")
     monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
     return monkeypatch

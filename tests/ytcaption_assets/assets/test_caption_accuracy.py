@@ -1,6 +1,7 @@
-"""What is heard beside captions that people made, through the whole job."""
+"""Accuracy by captions that people made, through the whole job."""
 
 from dataclasses import replace
+from functools import partial
 
 import dagster as dg
 import pytest
@@ -9,6 +10,7 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.lake.documents import stored_document
 from resources.maintenance.erasure import Erasure
 from resources.transcriptions.accuracy import stored_accuracy, stored_reference
+from resources.transcriptions.reads import completed_ids, get_transcription
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.support.servers.captions_server import (
     TRACK,
@@ -46,8 +48,8 @@ def numbers(result) -> dict:
 
 
 def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaServer):
-    """With `never` the audio is heard; the captions are fetched once, and measure every version of
-    the media from then on, in the check, in Postgres and in the lake."""
+    """With `never` the audio is transcribed; the captions are downloaded once and measure every
+    later version of the media, in the check, in Postgres and in the lake."""
     url = serve_stream(media_server, {"en": WHOLE})
     key = graph.submit(url, NEVER)
     result = graph.run(key, attempt=1)
@@ -55,7 +57,7 @@ def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaS
     found = numbers(result)
     assert (found["words"], found["substitutions"], found["reference"]) == (22, 1, "track")
     assert found["wer"] == pytest.approx(1 / 22, abs=1e-4)
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     kept = stored_accuracy(graph.store.postgres, key, row.document_sha256)
     assert kept is not None and kept.errors.substitutions == 1
     catalog = TranscriptCatalog.from_settings(graph.settings)
@@ -67,15 +69,16 @@ def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaS
     assert len(media_server.requests) == asked
     assert catalog.query(ROW).rows == [expected, expected]
     report = catalog.verify(
-        graph.store.completed_ids, lambda id: stored_document(graph.store, graph.objects, id)
+        partial(completed_ids, graph.store.postgres),
+        lambda id: stored_document(graph.store.postgres, graph.objects, id),
     )
     assert report.is_sound
 
 
-def test_a_transcription_made_of_captions_measures_those_that_were_heard(
+def test_a_transcription_made_of_captions_measures_those_made_of_audio(
     graph: Graph, media_server: MediaServer
 ):
-    """Whichever comes first. The row of the one that was heard is repaired like all others."""
+    """Whichever comes first. Its row in the lake is repaired like all others."""
     url = serve_stream(media_server, {"en": TRACK})  # half of what is said
     heard = graph.submit(url, NEVER)
     assert graph.run(heard).success
@@ -102,8 +105,8 @@ def test_a_transcription_made_of_captions_measures_those_that_were_heard(
 
     def verify(repair: bool):
         return catalog.verify(
-            graph.store.completed_ids,
-            lambda id: stored_document(graph.store, graph.objects, id),
+            partial(completed_ids, graph.store.postgres),
+            lambda id: stored_document(graph.store.postgres, graph.objects, id),
             repair=repair,
         )
 
@@ -112,8 +115,9 @@ def test_a_transcription_made_of_captions_measures_those_that_were_heard(
     assert {id for id, _ in catalog.query(ids).rows} == {heard, again}
 
 
-def test_captions_that_cannot_be_had_fail_nothing(graph: Graph, media_server: MediaServer):
-    """A track that is listed and not there: the audio is heard, and nothing is measured."""
+def test_missing_captions_fail_nothing(graph: Graph, media_server: MediaServer):
+    """A track is listed and cannot be downloaded: the audio is transcribed, and nothing is
+    measured."""
     result = graph.run(graph.submit(serve_stream(media_server, {"en": None}), NEVER))
     assert result.success and check(result).passed
     assert numbers(result) == {"compared": 0, "wer_limit": 0.3}
@@ -121,11 +125,11 @@ def test_captions_that_cannot_be_had_fail_nothing(graph: Graph, media_server: Me
     assert catalog.query("from caption_accuracy").rows == []
 
 
-def test_erasing_the_media_takes_them_along(graph: Graph, media_server: MediaServer, dagster_home):
+def test_erasing_the_media_erases_them(graph: Graph, media_server: MediaServer, dagster_home):
     """The track, the numbers and the lake's row."""
     key = graph.submit(serve_stream(media_server, {"en": WHOLE}), NEVER)
     assert graph.run(key).success
-    media_id = graph.store.get(key).media_id
+    media_id = get_transcription(graph.store.postgres, key).media_id
     assert stored_reference(graph.store.postgres, media_id) is not None
     assert Erasure.from_settings(graph.settings).erase(key)
     assert stored_reference(graph.store.postgres, media_id) is None

@@ -5,6 +5,9 @@ from dataclasses import replace
 import pytest
 
 from resources.lake.catalog import TranscriptCatalog
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.reads import get_media, get_transcription
+from resources.transcriptions.run_settlement import settle_run
 from tests.support.servers.captions_server import (
     SAID,
     TRACK,
@@ -20,7 +23,7 @@ pytestmark = pytest.mark.model
 
 
 class NoModel:
-    """In the place of the transcriber: whoever asks it fails."""
+    """A transcriber that fails when it is used."""
 
 
 def left(graph: Graph) -> list:
@@ -29,11 +32,11 @@ def left(graph: Graph) -> list:
 
 
 def test_captions_become_the_transcript_without_a_model(graph: Graph, media_server: MediaServer):
-    """Document, rows, lake, checks and history are there; the audio and the model are not."""
+    """Document, rows, lake, checks and history exist; audio and model are not used."""
     key = graph.submit(serve_stream(media_server, {"en": TRACK}))
     result = graph.run(key, attempt=1, resources={"transcriber": NoModel()})
     assert result.success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert row.status is TranscriptionStatus.COMPLETED
     transcript = document(graph, key)
     assert [segment.text for segment in transcript.segments] == list(SAID)
@@ -45,7 +48,7 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
     )  # fmt: skip
     assert row.provenance == made and made.captions is not None
     assert made.captions["kind"] == "manual" and made.captions["track"] == "en"
-    assert graph.store.media(row.media_id).audio is None
+    assert get_media(graph.store.postgres, row.media_id).audio is None
     catalog = TranscriptCatalog.from_settings(graph.settings)
     assert catalog.query("select source, model from transcripts").rows == [("manual_captions", "")]
     assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} == {
@@ -53,14 +56,14 @@ def test_captions_become_the_transcript_without_a_model(graph: Graph, media_serv
         "caption_accuracy",
     }  # fmt: skip
     assert metadata(result, "transcription")["source"] == "manual_captions"
-    events = [event.event_type for event in graph.store.events(key)]
+    events = [event.event_type for event in transcription_events(graph.store.postgres, key)]
     assert "CaptionsDownloaded" in events and "AudioDownloaded" not in events
     assert left(graph) == []
 
 
-def test_never_has_the_audio_heard(graph: Graph, media_server: MediaServer):
-    """The same media with `never` is another transcription, made from the audio; what was known of
-    its captions still is, and whoever wants them gets them."""
+def test_never_transcribes_the_audio(graph: Graph, media_server: MediaServer):
+    """The same media with `never` is another transcription, made of the audio; the known captions
+    stay known, and other options still use them."""
     url = serve_stream(media_server, {"en": TRACK})
     assert graph.run(graph.submit(url), resources={"transcriber": NoModel()}).success
     never = graph.submit(url, replace(TINY, captions="never"))
@@ -70,11 +73,18 @@ def test_never_has_the_audio_heard(graph: Graph, media_server: MediaServer):
     anything = graph.submit(url, replace(TINY, hotwords="fellow"))
     assert graph.run(anything, resources={"transcriber": NoModel()}).success
     assert document(graph, anything).provenance.source == "manual_captions"
-    assert graph.store.media(graph.store.get(anything).media_id).audio is not None
+    assert (
+        get_media(
+            graph.store.postgres, get_transcription(graph.store.postgres, anything).media_id
+        ).audio
+        is not None
+    )
 
 
-def test_whoever_insists_has_the_source_asked(graph: Graph, media_server: MediaServer):
-    """Audio that is stored is heard where nobody knows of captions, unless more is asked for."""
+def test_captions_that_are_demanded_are_requested_from_the_source(
+    graph: Graph, media_server: MediaServer
+):
+    """Stored audio without known captions is transcribed, unless the options demand captions."""
     url = serve_stream(media_server, {"en": TRACK})
     first = graph.submit(url, replace(TINY, captions="never"))
     assert graph.run(first).success
@@ -88,10 +98,11 @@ def test_whoever_insists_has_the_source_asked(graph: Graph, media_server: MediaS
     assert document(graph, insisting).provenance.source == "manual_captions"
 
 
-def test_without_captions_the_audio_is_heard_and_the_reason_kept(
+def test_without_captions_the_audio_is_transcribed_and_the_reason_stored(
     graph: Graph, media_server: MediaServer
 ):
-    """The second transcription of the media asks the source nothing: it is known to have none."""
+    """The second transcription of the media requests none from the source: it is known to have
+    none."""
     url = serve_stream(media_server, {"de": TRACK})
     key = graph.submit(url)
     assert graph.run(key).success
@@ -108,22 +119,23 @@ def test_without_captions_the_audio_is_heard_and_the_reason_kept(
 
 
 def test_only_captions_or_a_failure_of_its_own_code(graph: Graph, media_server: MediaServer):
-    """A link and an upload without captions fail, and nothing is tried again."""
+    """A link and an upload without captions fail without a retry."""
     only = replace(TINY, captions="only")
     media_id = upload_media_id("ab" * 32)
     upload = graph.store.submit(MediaSource(media_id, "upload", title="x"), only).transcription.id
     for key in (graph.submit(serve_stream(media_server, {"de": TRACK}), only), upload):
         graph.run(key, attempt=1)
-        row = graph.store.get(key)
+        row = get_transcription(graph.store.postgres, key)
         assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "captions_unavailable")
         assert row.attempt == 1
 
 
-def test_what_is_left_of_a_lost_run_is_used(graph: Graph, media_server: MediaServer):
-    """The captions were fetched and the text was not made: the next run asks the source nothing."""
+def test_captions_of_a_lost_run_are_used(graph: Graph, media_server: MediaServer):
+    """They were downloaded and the transcript was not made: the next run requests nothing from the
+    source."""
     key = graph.submit(serve_stream(media_server, {"en": TRACK}))
     lost = graph.run(key, attempt=1, selection=["audio_download"])
-    graph.store.settle_run(lost.run_id, "run_lost", "It is gone.", True, 4)
+    settle_run(graph.store.postgres, lost.run_id, "run_lost", "It is gone.", True, 4)
     (kept,) = left(graph)
     assert (kept["transcription_id"], kept["extension"]) == (key, "vtt")
     media_server.serve("master.m3u8", b"gone")

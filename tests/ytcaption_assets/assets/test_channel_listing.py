@@ -1,4 +1,4 @@
-"""Asset `channel_listing`, with the real lister, on a podcast of loopback."""
+"""Asset `channel_listing`, with the real lister, on a podcast on loopback."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -73,10 +73,10 @@ def told(result: dg.ExecuteInProcessResult) -> dict[str, object]:
     return {name: value.value for name, value in event.metadata.items()}
 
 
-def test_a_podcast_is_listed_and_asked_for(
+def test_a_podcast_is_listed_and_its_items_requested(
     host: ChannelHost, store: ChannelStore, instance: dg.DagsterInstance, postgres: Postgres
 ):
-    """The materialization counts what came of it; a second one finds nothing new."""
+    """The materialization counts the result; a second one finds nothing new."""
     id = subscribe(store, host.podcast("news", 4), filters={"newest": 3}).id
     first = told(materialize(instance, postgres, id))
     assert {name: first[name] for name in ("listed", "new", "queued", "left_out", "gone")} == {
@@ -102,14 +102,14 @@ def test_a_podcast_is_listed_and_asked_for(
     assert row.source.title is not None
 
 
-def test_what_a_quota_holds_back_is_asked_for_soon(
+def test_items_held_back_by_a_quota_are_requested_soon(
     host: ChannelHost,
     store: ChannelStore,
     instance: dg.DagsterInstance,
     postgres: Postgres,
     settings: Settings,
 ):
-    """And not a week later; what the channel's own maximum leaves waits for its schedule."""
+    """And not a week later; items beyond the channel's own maximum wait for its schedule."""
     key = ApiKeys.from_settings(settings).create("a", ["write"], limits=Limits(None, 1)).row
     for name, max_new, longest_s in (("held", None, 600), ("full", 1, 7 * 86_400)):
         source = lister().source_of(host.podcast(name, 3))
@@ -123,7 +123,7 @@ def test_what_a_quota_holds_back_is_asked_for_soon(
 def test_metadata_hold_no_title(
     host: ChannelHost, store: ChannelStore, instance: dg.DagsterInstance, postgres: Postgres
 ):
-    """Dagster keeps them, and what is erased must not be there (rule 43)."""
+    """Dagster keeps them, and an erasure does not reach them."""
     id = subscribe(store, host.podcast("secret", 2)).id
     shown = told(materialize(instance, postgres, id))
     titles = [each.source.title for each in store.items(id)]
@@ -131,7 +131,7 @@ def test_metadata_hold_no_title(
     assert not [title for title in titles if title and title in str(shown)]
 
 
-def test_a_look_that_fails_says_why_and_is_made_again(
+def test_a_failed_listing_is_recorded_and_repeated(
     host: ChannelHost, store: ChannelStore, instance: dg.DagsterInstance, postgres: Postgres
 ):
     """In the run, in its code, and on the channel."""
@@ -148,10 +148,10 @@ def test_a_look_that_fails_says_why_and_is_made_again(
     assert failure.user_failure_data.description == row.error_message
 
 
-def test_a_run_for_a_moment_that_is_over_lists_nothing(
+def test_a_run_for_a_past_due_time_lists_nothing(
     host: ChannelHost, store: ChannelStore, instance: dg.DagsterInstance, postgres: Postgres
 ):
-    """Another has looked by then."""
+    """Another has listed the channel by then."""
     channel = subscribe(store, host.podcast("twice", 1))
     tags = {DUE_TAG: moment(channel.next_listing_at)}
     assert materialize(instance, postgres, channel.id, None, **tags).success
@@ -164,7 +164,7 @@ def test_a_run_for_a_moment_that_is_over_lists_nothing(
 def test_the_check_can_be_made_by_hand(
     store: ChannelStore, instance: dg.DagsterInstance, postgres: Postgres, host: ChannelHost
 ):
-    """It passes where all were listed in time, and names those that were not."""
+    """It passes if all were listed in time, and lists those that were not."""
     id = subscribe(store, host.podcast("late", 1)).id
     for hours, passes in ((0, True), (2, False)):
         with postgres.transaction() as connection:

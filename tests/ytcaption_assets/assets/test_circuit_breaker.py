@@ -8,6 +8,7 @@ import pytest
 
 from resources.download.downloader import Downloader
 from resources.sites.circuit_breaker import FAILURES, breakers
+from resources.transcriptions.reads import get_media, get_transcription
 from tests.resources.download.downloads import downloader
 from tests.support.clock import Clock, clock  # noqa: F401 - a fixture
 from tests.support.servers.media_server import MediaServer
@@ -17,15 +18,17 @@ from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 DOWNLOAD = ["audio_download"]
 
 
-def test_after_five_refusals_a_site_is_asked_no_more_until_one_may_try(
+def test_after_five_refusals_the_breaker_opens_until_a_probe(
     clock: Clock, graph: Graph, media_server: MediaServer
 ):
-    """The sixth run does not reach it and costs no try; a minute later one does, and all is well.
-    What has its audio here already is not held up."""
+    """The sixth run does not reach the site and costs no attempt; a minute later one does, and
+    succeeds. Transcriptions whose audio is stored are not delayed."""
 
     def run(key: str) -> str | None:
-        graph.run(key, attempt=graph.store.get(key).attempt, selection=DOWNLOAD)
-        return graph.store.get(key).error_code
+        graph.run(
+            key, attempt=get_transcription(graph.store.postgres, key).attempt, selection=DOWNLOAD
+        )
+        return get_transcription(graph.store.postgres, key).error_code
 
     stored = graph.submit(media_server.url("jfk.flac"))
     run(stored)
@@ -39,10 +42,12 @@ def test_after_five_refusals_a_site_is_asked_no_more_until_one_may_try(
     result = graph.run(good, attempt=1, selection=DOWNLOAD)
     held = graph.instance.get_run_by_id(result.run_id)
     assert held is not None and held.status is dg.DagsterRunStatus.CANCELED, "nothing failed"
-    row = graph.store.get(good)
+    row = get_transcription(graph.store.postgres, good)
     assert (row.status, row.try_number, row.error_code) == (TranscriptionStatus.QUEUED, 1, None)
     assert len(media_server.requests) == asked
-    other = graph.store.media(graph.store.get(stored).media_id).source
+    other = get_media(
+        graph.store.postgres, get_transcription(graph.store.postgres, stored).media_id
+    ).source
     again = graph.store.submit(other, TranscriptionOptions("tiny", "de")).transcription.id
     assert graph.run(again, attempt=1, selection=DOWNLOAD).success
     assert len(media_server.requests) == asked
@@ -59,7 +64,7 @@ def test_retry_after_is_heeded(graph: Graph, media_server: MediaServer, form: st
     given = {"seconds": "120", "date": date}[form]
     key = graph.submit(media_server.url("status/429", retry_after=given))
     graph.run(key, attempt=1, selection=DOWNLOAD)
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert row.error_code == "source_blocked"
     wait_s = (row.next_attempt_at - row.updated_at).total_seconds()
     wanted_s = {"seconds": 120, "date": 3600}[form]
@@ -70,15 +75,15 @@ def test_retry_after_is_heeded(graph: Graph, media_server: MediaServer, form: st
     "path",
     ["status/500/a.flac?retry_after=90", "stall/jfk.flac?after=9000", "cut/jfk.flac?after=1"],
 )
-def test_a_site_in_trouble_is_tried_again(
+def test_a_failing_site_is_tried_again(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch, path: str
 ):
-    """What yt-dlp itself has tried in vain counts once; its word of when to come back is kept."""
+    """Retries within yt-dlp count once; the site's Retry-After is kept."""
     impatient = downloader(socket_timeout_s=0.5)
     monkeypatch.setattr(Downloader, "from_settings", lambda settings: impatient)
     key = graph.submit(media_server.url("") + path)
     graph.run(key, attempt=1, selection=DOWNLOAD)
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.error_code) == (TranscriptionStatus.QUEUED, "source_unavailable")
     wait_s = (row.next_attempt_at - row.updated_at).total_seconds()
     assert (wait_s >= 90) if "retry_after" in path else (1 <= wait_s < 2)

@@ -1,4 +1,4 @@
-"""What the model hears is seen while it decodes."""
+"""Drafts are visible while the model decodes."""
 
 import time
 from typing import ClassVar
@@ -6,6 +6,8 @@ from typing import ClassVar
 import pytest
 
 from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.segments import stored_segments
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import serving
 from tests.support.servers.live_api import Reader
@@ -31,12 +33,12 @@ def drafts(store: RequestStore, id: str) -> list[Draft]:
 
 
 class Onlooker(WhisperTranscriber):
-    """The model; when all is decoded, but before anything is stored, somebody looks."""
+    """The model; after decoding and before anything is stored, the drafts are read."""
 
     def transcribe(
         self, waveform, options, on_progress, on_segment=None, checkpoint=None
     ) -> Recognition:
-        """As the model does it."""
+        """As the model does."""
         result = super().transcribe(waveform, options, on_progress, on_segment, checkpoint)
         deadline = time.monotonic() + 20
         while len(seen := self.look()) < len(result.segments):
@@ -62,12 +64,13 @@ def onlooker(graph: Graph) -> Onlooker:
 def test_drafts_are_the_text_before_it_is_stored(
     graph: Graph, media_server: MediaServer, onlooker: Onlooker
 ):
-    """Each segment is seen before the end, as it stays; afterwards only the text is there."""
+    """Each segment is visible before the end and does not change; afterwards only the text
+    exists."""
     key = graph.submit(media_server.url("jfk.flac"))
     Onlooker.look = staticmethod(lambda: drafts(graph.store, key))
     assert graph.run(key, attempt=1, resources={"transcriber": onlooker}).success
 
-    text = graph.store.segments(key)
+    text = stored_segments(graph.store.postgres, key)
     assert text
     assert onlooker.seen == [(1, s.index, s.start_s, s.end_s, s.text) for s in text]
     assert drafts(graph.store, key) == []
@@ -83,32 +86,31 @@ def test_an_attempt_that_fails_leaves_no_draft(
     assert not graph.run(key, attempt=1, resources={"transcriber": onlooker}).success
 
     assert onlooker.seen
-    assert graph.store.get(key).status is TranscriptionStatus.FAILED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.FAILED
     assert drafts(graph.store, key) == []
 
 
-def test_a_claim_voids_what_a_dead_run_left(graph: Graph, media_server: MediaServer):
-    """Rows of an earlier attempt that nobody could take away are gone with the next claim."""
+def test_a_claim_deletes_drafts_of_a_dead_run(graph: Graph, media_server: MediaServer):
+    """Rows of an earlier attempt are deleted by the next claim."""
     key = graph.submit(media_server.url("jfk.flac"))
     with graph.store.postgres.transaction() as connection:
         connection.execute(
             "insert into ytcaption.draft_segment values (%s, 7, 0, 0, 1, 'Left over.')", (key,)
         )
-    graph.store.claim(key, "run-1", 1)
+    graph.run_store.claim(key, "run-1", 1)
     assert drafts(graph.store, key) == []
 
 
-def test_who_watches_reads_the_text_while_the_model_works(
+def test_watchers_read_the_text_while_the_model_works(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
     """A whole run, seen through the API: each segment of the result once, most of them before the
-    text is stored. By the engine that hears one window after the other: the other one hears this
-    minute at once."""
+    text is stored. With the sequential engine: the batched one decodes this minute at once."""
     graph.settings = graph.settings.model_copy(update={"engine": "sequential"})
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     key = graph.submit(media_server.url("sonnet-en.mp3"))
     stored_after: list[int] = []
-    store_text = type(graph.store).transcript_stored
+    store_text = type(graph.run_store).transcript_stored
 
     with serving(graph.settings) as url:
         reader = Reader(url, key)
@@ -118,11 +120,11 @@ def test_who_watches_reads_the_text_while_the_model_works(
             stored_after.append(len(reader.indexes))
             return store_text(self, *args, **more)
 
-        monkeypatch.setattr(type(graph.store), "transcript_stored", storing)
+        monkeypatch.setattr(type(graph.run_store), "transcript_stored", storing)
         assert graph.run(key, attempt=1).success
         reader.to_the_end()
 
-    text = graph.store.segments(key)
+    text = stored_segments(graph.store.postgres, key)
     assert [each.data["text"] for each in reader.told if each.name == "segment"] == [
         segment.text for segment in text
     ]

@@ -1,11 +1,12 @@
-"""What a real run leaves in the history."""
+"""Events of a real run."""
 
 import dagster as dg
 import pytest
 
-from resources.orchestration import claim as run_claim
-from resources.orchestration.trace import TRACE_TAG
+from resources.orchestration import transcription_claim as run_claim
+from resources.orchestration.tags import TRACE_TAG
 from resources.transcribe.sequential import Transcriber
+from resources.transcriptions.history import transcription_events
 from resources.transcriptions.replay import check_replay
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
@@ -17,8 +18,8 @@ TRACE = {TRACE_TAG: f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
 
 
 class Hurried(Transcriber):
-    """A clock put forward: two hours are heard at once, and every second of them is reported. Then
-    it fails, as if the connection to its worker had broken."""
+    """Transcribes two hours at once and reports every second. Then it fails, as if the connection
+    to its worker had broken."""
 
     def transcribe(
         self, waveform, options, on_progress, on_segment=None, checkpoint=None
@@ -33,15 +34,13 @@ class Hurried(Transcriber):
         raise AssertionError("described after a failure")
 
 
-def test_a_run_tells_what_it_does_in_the_trace_of_its_request(
-    graph: Graph, media_server: MediaServer
-):
-    """From the claim to the end; the row follows from it."""
+def test_a_runs_events_are_in_the_trace_of_its_request(graph: Graph, media_server: MediaServer):
+    """From the claim to the end; the row follows from them."""
     url = media_server.url("jfk.flac")
     key = graph.submit(url, traceparent=TRACE[TRACE_TAG])
     result = graph.run(key, attempt=1, tags=TRACE)
     assert result.success
-    events = graph.store.events(key)
+    events = transcription_events(graph.store.postgres, key)
     assert [event.event_type for event in events] == [
         "TranscriptionCreated", "Requested", "Queued", "Started", "AudioDownloaded",
         "TranscriptStored", "TranscriptionCompleted",
@@ -55,7 +54,11 @@ def test_a_run_without_a_request_has_a_trace_of_its_own(graph: Graph, media_serv
     """Its id is the run's."""
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key)
-    started = next(each for each in graph.store.events(key) if each.event_type == "Started")
+    started = next(
+        each
+        for each in transcription_events(graph.store.postgres, key)
+        if each.event_type == "Started"
+    )
     assert started.trace_id == result.run_id.replace("-", "")
 
 
@@ -65,12 +68,12 @@ def test_progress_is_bounded(
     """Nine events of 7,200 reports, a tenth each."""
     monkeypatch.setattr(run_claim, "PROGRESS_S", 0.0)
     monkeypatch.setattr(milestones, "GAP_S", 0.0)
-    monkeypatch.setattr(graph.store.__class__, "heartbeat", lambda *_: None)
+    monkeypatch.setattr(graph.run_store.__class__, "heartbeat", lambda *_: None)
     key = graph.submit(media_server.url("jfk.flac"))
     assert not graph.run(key, attempt=1, resources={"transcriber": Hurried()}).success
     told = [
         event.data
-        for event in graph.store.events(key)
+        for event in transcription_events(graph.store.postgres, key)
         if event.event_type == "Progress" and event.data["stage"] == "transcription"
     ]
     assert [data["done"] for data in told] == [720.0 * tenth for tenth in range(1, 10)]

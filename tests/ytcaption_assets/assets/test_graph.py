@@ -8,6 +8,7 @@ import pytest
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.connection import LakeConnection
+from resources.transcriptions.reads import get_media, get_transcription
 from tests.support.servers.media_server import (
     DATA,
     MediaServer,
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.model
 
 
 def document(graph: Graph, key: str) -> Transcript:
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert row.document_key is not None
     return Transcript.from_json(graph.objects.read_bytes(row.document_key, row.document_sha256))
 
@@ -43,17 +44,17 @@ def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict:
 
 
 def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: MediaServer):
-    """Downloaded, heard, stored and queryable, in a folder and in S3."""
+    """Downloaded, transcribed, stored and queryable, in a folder and in S3."""
     graph = graph_on_both
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key, attempt=1)
     assert result.success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert row.status is TranscriptionStatus.COMPLETED
     transcript = document(graph, key)
     assert wer(JFK, spoken(transcript)).rate <= 0.1
     assert transcript.provenance.run_id == result.run_id
-    media = graph.store.media(row.media_id)
+    media = get_media(graph.store.postgres, row.media_id)
     assert media.audio is not None
     assert media.audio.size_bytes == (DATA / "jfk.flac").stat().st_size
     assert graph.objects.read_bytes(media.audio.key) == (DATA / "jfk.flac").read_bytes()
@@ -63,8 +64,8 @@ def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: Med
     assert words == [(len(transcript.words),)]
 
 
-def test_what_people_look_at_is_in_the_metadata(graph: Graph, media_server: MediaServer):
-    """Title as a link, numbers, captions' beginning, waveform, five checks that passed."""
+def test_the_metadata(graph: Graph, media_server: MediaServer):
+    """Title as a link, numbers, first captions, waveform, five checks that passed."""
     result = graph.run(graph.submit(media_server.url("jfk.flac")))
     audio, heard = metadata(result, "audio_download"), metadata(result, "transcription")
     assert audio["codec"] == "flac" and audio["title"].startswith("[jfk](<http")
@@ -108,7 +109,7 @@ def test_the_lake_is_opened_while_the_model_works(
 
 
 def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
-    """A second transcription of the same media, with other options, fetches nothing."""
+    """A second transcription of the same media, with other options, downloads nothing."""
     url = media_server.url("jfk.flac")
     assert graph.run(graph.submit(url)).success
     sent = media_server.bytes_sent("/jfk.flac")
@@ -118,12 +119,14 @@ def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
     assert metadata(second, "audio_download")["downloaded"] is False
 
 
-def test_what_a_killed_run_left_of_its_download_is_cleared(graph: Graph, media_server: MediaServer):
-    """It stored the audio and died before it tidied up: the next run does."""
+def test_the_download_folder_of_a_killed_run_is_cleared(graph: Graph, media_server: MediaServer):
+    """It stored the audio and died before it cleared the folder: the next run does."""
     url = media_server.url("jfk.flac")
     key = graph.submit(url)
     assert graph.run(key, selection=["audio_download"]).success
-    folder = graph.settings.home / "downloads" / graph.store.get(key).media_id
+    folder = (
+        graph.settings.home / "downloads" / get_transcription(graph.store.postgres, key).media_id
+    )
     folder.mkdir()
     (folder / "media").write_bytes(b"left")
 
@@ -134,13 +137,13 @@ def test_what_a_killed_run_left_of_its_download_is_cleared(graph: Graph, media_s
 
 
 def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaServer):
-    """The rows are there once, the document is the same, the model is not asked again."""
+    """The rows exist once, the document is the same, the model is not used again."""
     key = graph.submit(media_server.url("jfk.flac"))
     assert graph.run(key).success
-    before = graph.store.get(key)
+    before = get_transcription(graph.store.postgres, key)
     again = graph.run(key)
     assert again.success
-    after = graph.store.get(key)
+    after = get_transcription(graph.store.postgres, key)
     assert after.status is TranscriptionStatus.COMPLETED
     assert after.document_sha256 == before.document_sha256
     assert "model_s" not in metadata(again, "transcription")
@@ -148,14 +151,14 @@ def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaSe
     assert counts["transcripts"] == 1 and counts["words"] == before.word_count
 
 
-def test_force_does_all_of_it_anew(graph: Graph, media_server: MediaServer):
-    """Fetched and heard again; the rows are still there once."""
+def test_force_does_all_of_it_again(graph: Graph, media_server: MediaServer):
+    """Downloaded and transcribed again; the rows still exist once."""
     url = media_server.url("jfk.flac")
     key = graph.submit(url)
     assert graph.run(key).success
     sent = media_server.bytes_sent("/jfk.flac")
     assert graph.submit(url, force=True) == key
-    again = graph.run(key, attempt=graph.store.get(key).attempt)
+    again = graph.run(key, attempt=get_transcription(graph.store.postgres, key).attempt)
     assert again.success and "model_s" in metadata(again, "transcription")
     assert media_server.bytes_sent("/jfk.flac") > sent
     assert TranscriptCatalog.from_settings(graph.settings).row_counts(key)["transcripts"] == 1
@@ -163,14 +166,14 @@ def test_force_does_all_of_it_anew(graph: Graph, media_server: MediaServer):
 
 @pytest.mark.parametrize("name", ["silence-room.flac", "noise-white-20s.flac"])
 def test_a_file_without_speech_completes_empty(graph: Graph, media_server: MediaServer, name):
-    """No invented text; it says that nobody speaks."""
+    """No invented text; the metadata say that there is no speech."""
     key = graph.submit(media_server.url(name))
     result = graph.run(key)
     assert result.success
-    assert graph.store.get(key).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.COMPLETED
     transcript = document(graph, key)
     assert transcript.segments == () and transcript.language is None
-    assert "Nobody speaks" in metadata(result, "transcription")["captions"]
+    assert "No speech" in metadata(result, "transcription")["captions"]
     checks = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
     assert checks["speech_found"] is False
     assert TranscriptCatalog.from_settings(graph.settings).row_counts(key)["transcripts"] == 1
@@ -187,18 +190,18 @@ def test_a_file_without_speech_completes_empty(graph: Graph, media_server: Media
     ],
 )
 def test_bad_media_fails_with_its_cause(graph: Graph, media_server: MediaServer, path, code):
-    """One attempt, a stable code and a sentence; nothing of it is stored as a transcript."""
+    """One attempt, a stable code and a message; no transcript is stored."""
     key = graph.submit(media_server.url(path))
     result = graph.run(key)
     assert not result.success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, code)
     assert row.error_message and "Traceback" not in row.error_message
     assert not list((graph.settings.home / "downloads").glob("*/media"))
     assert TranscriptCatalog.from_settings(graph.settings).transcript_ids() == set()
 
 
-def test_an_upload_is_taken_from_the_store(graph: Graph):
+def test_an_upload_is_read_from_the_store(graph: Graph):
     """A local file needs no download; text under an audio name fails as what it is."""
     for name, status, code in (
         ("jfk.flac", TranscriptionStatus.COMPLETED, None),
@@ -210,17 +213,19 @@ def test_an_upload_is_taken_from_the_store(graph: Graph):
         source = MediaSource(media_id, "upload", title=name)
         key = graph.store.submit(source, TINY).transcription.id
         graph.run(key)
-        row = graph.store.get(key)
+        row = get_transcription(graph.store.postgres, key)
         assert (row.status, row.error_code) == (status, code)
 
 
-def test_a_passing_trouble_is_tried_again(graph: Graph, media_server: MediaServer):
+def test_a_temporary_failure_is_retried(graph: Graph, media_server: MediaServer):
     """A 503 queues the next attempt, which completes."""
     key = graph.submit(media_server.url("status/503/jfk.flac", times=3))
     assert not graph.run(key, attempt=1).success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.attempt) == (TranscriptionStatus.QUEUED, 2)
     assert row.error_code == "source_unavailable"
-    while (row := graph.store.get(key)).status is TranscriptionStatus.QUEUED:
+    while (
+        row := get_transcription(graph.store.postgres, key)
+    ).status is TranscriptionStatus.QUEUED:
         graph.run(key, attempt=row.attempt)
     assert row.status is TranscriptionStatus.COMPLETED

@@ -40,11 +40,11 @@ def materialize(
     *assets: dg.AssetsDefinition,
     raises: bool = True,
 ) -> dg.ExecuteInProcessResult:
-    """As the job `library` does."""
+    """Materialize assets as the job `library` does."""
     return dg.materialize(
         list(assets),
         resources={
-            "request_store": request_store,
+            "postgres": request_store.postgres,
             "object_store": object_store,
             "transcript_catalog": catalog,
         },
@@ -59,7 +59,7 @@ def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict:
 
 
 def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
-    """Whether each has passed."""
+    """Whether each check has passed."""
     return {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
 
 
@@ -78,10 +78,10 @@ def test_maintenance_merges_and_compares(
     assert metadata_of(again, "lake_maintenance")["files_after"] == 4
 
 
-def test_checks_name_what_differs(
+def test_checks_list_differences(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
-    """With what to do about it."""
+    """With what to do about them."""
     id = complete(request_store, object_store, None, "third")
     result = materialize(request_store, object_store, catalog, lake_maintenance)
     assert checks_of(result) == {"lake_counts_agree": False, "lake_text_agrees": True}
@@ -92,10 +92,10 @@ def test_checks_name_what_differs(
     assert "lake verify --repair" in said
 
 
-def test_maintenance_leaves_the_lake_alone_while_a_backup_is_made(
+def test_maintenance_does_nothing_during_a_backup(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
-    """One sentence says so, and nothing is changed (rule 45)."""
+    """A message says so, and nothing is changed."""
     from resources.postgres.advisory_locks import nothing_removed
 
     with nothing_removed(request_store.postgres):
@@ -107,10 +107,11 @@ def test_maintenance_leaves_the_lake_alone_while_a_backup_is_made(
     assert "A backup is being made" in (failure.description or "")
 
 
-def test_report_is_kept_with_its_pictures(
+def test_the_report_is_stored_with_its_plots(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
-    """The page stands alone and is escaped; the asset has pictures, but none of what was said."""
+    """The page needs no other file and is escaped; the asset has plots, but none with text of
+    transcripts."""
     result = materialize(request_store, object_store, catalog, library_report)
     told = metadata_of(result, "library_report")
     assert told["transcriptions"] == 3
@@ -148,14 +149,14 @@ def test_both_are_made_each_night(catalog: TranscriptCatalog, settings: Settings
 def test_report_of_an_empty_library(
     settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):
-    """Says so."""
+    """It says so."""
     catalog = TranscriptCatalog.from_settings(settings)
     materialize(request_store, object_store, catalog, library_report)
     assert "Nothing was transcribed yet" in read_report(object_store, None).decode()
 
 
-def test_reports_go_by_age_and_by_erasure(object_store: ObjectStore):
-    """What is no report of a day is none."""
+def test_reports_are_removed_by_age_and_by_erasure(object_store: ObjectStore):
+    """Other files stay."""
     for name in ("2020-02-29", "2999-01-01", "2020-02-30", "latest"):
         object_store.write_bytes(f"reports/{name}.html", b"page")
     assert [str(day) for day in report_days(object_store)] == ["2999-01-01", "2020-02-29"]

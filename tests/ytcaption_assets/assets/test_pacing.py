@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from resources.sites.pacing import throttled_sites
+from resources.transcriptions.reads import get_transcription
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
 from ytcaption.domain.request import TranscriptionStatus
@@ -13,11 +14,11 @@ DOWNLOAD = ["audio_download"]
 SIZE = 196_348
 
 
-def test_a_run_notes_what_it_took_and_the_next_bulk_one_waits(
+def test_a_run_records_its_usage_and_the_next_bulk_one_waits(
     environment, graph: Graph, media_server: MediaServer
 ):
-    """It asks nothing of the site, fails nothing and loses no try; an interactive one goes on, and
-    its bytes count, too."""
+    """It requests nothing from the site, fails nothing and keeps its attempts; an interactive one
+    goes on, and its bytes count, too."""
     environment.setenv("YTCAPTION_BULK_PAUSE_S", "600")
     first, second = (
         graph.submit(media_server.url("jfk.flac", n=number), priority="bulk") for number in range(2)
@@ -27,7 +28,7 @@ def test_a_run_notes_what_it_took_and_the_next_bulk_one_waits(
     held = graph.run(second, attempt=1, selection=DOWNLOAD)
     run = graph.instance.get_run_by_id(held.run_id)
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
-    row = graph.store.get(second)
+    row = get_transcription(graph.store.postgres, second)
     assert (row.status, row.try_number, row.error_code) == (TranscriptionStatus.QUEUED, 1, None)
     assert len(media_server.requests) == asked
     urgent = graph.submit(media_server.url("jfk.flac", n=3))
@@ -44,14 +45,14 @@ def test_a_run_notes_what_it_took_and_the_next_bulk_one_waits(
 def test_cookies_that_others_may_read_stop_the_download(
     environment, graph: Graph, media_server: MediaServer, tmp_path: Path
 ):
-    """Before anything is asked; the requester hears which setting it is, not where the file is."""
+    """Before any request; the requester reads which setting it is, not where the file is."""
     cookies = tmp_path / "cookies.txt"
     cookies.write_text("# Netscape HTTP Cookie File\n")
     cookies.chmod(0o644)
     environment.setenv("YTCAPTION_COOKIES_FILE", str(cookies))
     key = graph.submit(media_server.url("jfk.flac"))
     graph.run(key, attempt=1, selection=DOWNLOAD)
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "setup_error")
     assert row.error_message is not None and "YTCAPTION_COOKIES_FILE" in row.error_message
     assert str(tmp_path) not in row.error_message

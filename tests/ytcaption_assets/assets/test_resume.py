@@ -1,4 +1,4 @@
-"""A run that is killed is gone on with by the next attempt, where it was."""
+"""The next attempt continues where a killed run stopped."""
 
 import io
 import os
@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from resources.object_store.store import document_key
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_settlement import settle_silent
 from tests.support.clip_errors import samples
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
@@ -31,14 +33,14 @@ from ytcaption.settings import load_settings
 
 key, folder = sys.argv[1:]
 checkpoint_journal.SAVE_S = 0.0
-write = checkpoint_store._Keeper._write
+write = checkpoint_store._PartWriter._write
 
 def wait_to_be_killed(self, parts):
     write(self, parts)
     print("kept", flush=True)
     time.sleep(60)
 
-checkpoint_store._Keeper._write = wait_to_be_killed
+checkpoint_store._PartWriter._write = wait_to_be_killed
 with dg.instance_for_test(temp_dir=folder) as instance:
     instance.add_dynamic_partitions(transcription_partitions.name, [key])
     build_definitions(load_settings()).resolve_job_def("transcribe").execute_in_process(
@@ -65,11 +67,11 @@ def document(graph: Graph, key: str) -> Transcript:
     return Transcript.from_json(graph.objects.read_bytes(document_key(key)))
 
 
-def test_a_killed_run_is_gone_on_with(
+def test_a_killed_run_is_continued(
     graph: Graph, media_server: MediaServer, recording: bytes, tmp_path: Path
 ):
-    """kill -9 after the first speaker: the next attempt hears the second alone, and its document is
-    that of a run that nobody killed."""
+    """kill -9 after the first speaker: the next attempt transcribes the second alone, and its
+    document equals that of a run that was not killed."""
     url = media_server.serve("two.wav", recording)
     key = graph.submit(url)
     run = subprocess.Popen(
@@ -85,13 +87,13 @@ def test_a_killed_run_is_gone_on_with(
         run.kill()
         run.wait()
         run.stdout.close()
-    graph.store.settle_silent(silent_s=0.0)
-    assert graph.store.get(key).attempt == 2
+    settle_silent(graph.store.postgres, silent_s=0.0)
+    assert get_transcription(graph.store.postgres, key).attempt == 2
 
     result = graph.run(key, attempt=2)
 
     assert result.success
-    assert graph.store.get(key).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.COMPLETED
     (made,) = result.asset_materializations_for_node("transcription")
     resumed_s = made.metadata["resumed_s"].value
     assert isinstance(resumed_s, float) and 10 < resumed_s < 16

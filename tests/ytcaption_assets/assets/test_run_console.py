@@ -1,20 +1,21 @@
-"""What a run writes to the terminal of `ytcaption up`."""
+"""Output of a run on the terminal of `ytcaption up`."""
 
 import pytest
 
 from resources.download.downloader import Downloader
+from resources.transcriptions.reads import get_transcription
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
 
 
-def test_a_foreseen_failure_is_a_sentence(
+def test_an_expected_failure_is_one_line(
     graph: Graph, media_server: MediaServer, capfd: pytest.CaptureFixture[str]
 ):
     """Of the step and of the run, without their stacks, which the event log keeps."""
     key = graph.submit(media_server.url("broken-not-audio.mp3"))
     run = graph.run(key)
     said = capfd.readouterr().err
-    sentence = graph.store.get(key).error_message
+    sentence = get_transcription(graph.store.postgres, key).error_message
     assert sentence
     for kind in ("STEP_FAILURE", "RUN_FAILURE"):
         (line,) = (line for line in said.splitlines() if kind in line)
@@ -24,10 +25,10 @@ def test_a_foreseen_failure_is_a_sentence(
     assert failed.step_failure_data.error.stack
 
 
-def test_a_fault_of_ours_keeps_its_stack(
+def test_an_unexpected_error_keeps_its_stack(
     graph: Graph, media_server: MediaServer, capfd: pytest.CaptureFixture[str], monkeypatch
 ):
-    """Whoever mends it needs it."""
+    """It is needed to fix the error."""
 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("nobody foresaw this")

@@ -1,9 +1,10 @@
-"""The asset `transcript_embeddings`, in the job where embeddings are on."""
+"""The asset `transcript_embeddings`, in the job if embeddings are on."""
 
 import dagster as dg
 import pytest
 
 from resources.embeddings.embedder import embedder_of
+from resources.transcriptions.reads import get_transcription
 from tests.support.embedding import TOY, needs_model
 from tests.support.library import add_said
 from tests.support.servers.embedding_worker import embedding_worker
@@ -26,8 +27,8 @@ def embedded(graph: Graph) -> list[dict]:
     return graph.store.postgres.rows("select * from ytcaption.embedding", {})
 
 
-def test_the_asset_is_there_where_it_is_on() -> None:
-    """It comes last, has its group and pool; elsewhere the job is without it."""
+def test_the_asset_exists_if_embeddings_are_on() -> None:
+    """It comes last, has its group and pool; otherwise the job does not contain it."""
     on, off = (Settings(embeddings=each, _env_file=None) for each in ("on", "off"))  # pyright: ignore
     graph = build_definitions(on).get_repository_def().asset_graph
     [key] = [key for key in graph.get_all_asset_keys() if "embeddings" in key.to_user_string()]
@@ -75,15 +76,18 @@ def test_a_worker_embeds_for_a_run(embedding_graph: Graph, environment: pytest.M
 
 
 @pytest.mark.model
-def test_what_cannot_be_embedded_fails_no_transcription(
+def test_an_embedding_error_fails_no_transcription(
     embedding_graph: Graph, media_server: MediaServer, environment: pytest.MonkeyPatch
 ) -> None:
-    """The run succeeds and says nothing was made; the command makes it later."""
+    """The run succeeds without a materialization; the command embeds it later."""
     environment.setattr("resources.embeddings.embedder.is_installed", lambda: False)
     embedder_of.cache_clear()
     key = embedding_graph.submit(media_server.url("jfk.flac"))
     result = embedding_graph.run(key, attempt=1)
     assert result.success
-    assert embedding_graph.store.get(key).status is TranscriptionStatus.COMPLETED
+    assert (
+        get_transcription(embedding_graph.store.postgres, key).status
+        is TranscriptionStatus.COMPLETED
+    )
     assert result.asset_materializations_for_node("transcript_embeddings") == []
     assert embedded(embedding_graph) == []

@@ -52,8 +52,8 @@ def restore(
     """
     from resources.backup.restore import restore_backup
     from resources.maintenance.lost_runs import end_lost_runs
+    from resources.postgres.connection import Postgres
     from resources.postgres.embedded import running_postgres
-    from resources.transcriptions.store import RequestStore
     from ytcaption.settings import load_settings
     from ytcaption_assets.cli.up.dagster_home import dagster_instance
     from ytcaption_assets.cli.up.home_lock import home_lock
@@ -64,8 +64,8 @@ def restore(
         restored = restore_backup(settings, folder, bars, replace=replace)
         bars.step("Settling what ran")
         with dagster_instance(settings) as instance:
-            store = RequestStore.from_settings(settings, role="dagster")
-            lost = end_lost_runs(instance, store, settings.max_attempts, silent_s=0.0)
+            postgres = Postgres.from_settings(settings, "dagster")
+            lost = end_lost_runs(instance, postgres, settings.max_attempts, silent_s=0.0)
     _say_restored(restored, len(lost), console)
     raise typer.Exit(0 if restored.lake.is_sound else 1)
 

@@ -138,11 +138,11 @@ def keep(
     off: Annotated[bool, typer.Option("--off", help="Let age take them again.")] = False,
 ) -> None:
     """Keeps transcriptions and their audio whatever their age, for all who asked for them."""
-    from resources.transcriptions.actions import set_keep
+    from resources.transcriptions.actions import set_pinned
 
     with opened_database() as (_, postgres):
         for id in ids:
-            set_keep(postgres, id, None, not off)
+            set_pinned(postgres, id, None, not off)
     _console().print(f"{len(ids):,} are {'no longer kept' if off else 'kept'}.")
 
 
@@ -198,7 +198,7 @@ def print_overview(seen: "Overview", console: "Console") -> None:
         console.print(table)
     if seen.breakers:
         breaker.print_breakers(seen.breakers, console)
-    for site in seen.resting:
+    for site in seen.throttled:
         console.print(f"{site.waiting:,} wait. {site.message}", markup=False, soft_wrap=True)
     for each in seen.pauses:
         since = each.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")

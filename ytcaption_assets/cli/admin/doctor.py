@@ -47,17 +47,17 @@ def make_checks(checks: "Sequence[Check]", *, repair: bool) -> "list[Finding]":
     """
     from rich.console import Console
 
-    from resources.maintenance.check import Parts, examine
+    from resources.maintenance.check import Installation, examine
     from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
     console = Console(stderr=True)
     with opened_database() as (settings, _), dagster_instance(settings) as instance:
-        parts = Parts.of(settings, instance)
+        installation = Installation.of(settings, instance)
         findings = []
         with console.status("Looking") as status:
             for check in checks:
                 status.update(f"Looking for {check.what}")
-                findings.append(examine(parts, check, repair=repair))
+                findings.append(examine(installation, check, repair=repair))
     return findings
 
 
@@ -86,27 +86,27 @@ def print_findings(
         )
     console.print(table)
     for each in found:
-        for name, reason in [*(each.mended.left.items() if each.mended else ())][:SHOWN]:
+        for name, reason in [*(each.repaired.left.items() if each.repaired else ())][:SHOWN]:
             console.print(f"{name}: {reason}", markup=False, soft_wrap=True)
 
 
 def _done(finding: "Finding") -> str:
     if finding.problem is not None:
         return f"not looked at: {finding.problem}"
-    if finding.mended is None:
+    if finding.repaired is None:
         return finding.check.remedy
-    left = f"; {len(finding.mended.left):,} could not be" if finding.mended.left else ""
-    return f"{len(finding.mended.done):,}: {finding.check.remedy}{left}"
+    left = f"; {len(finding.repaired.left):,} could not be" if finding.repaired.left else ""
+    return f"{len(finding.repaired.done):,}: {finding.check.remedy}{left}"
 
 
 def _document(finding: "Finding") -> dict[str, object]:
-    mended = finding.mended
+    repaired = finding.repaired
     return {
         "code": finding.check.code,
         "what": finding.check.what,
         "remedy": finding.check.remedy,
         "found": finding.found,
-        "mended": mended.done if mended else [],
-        "left": mended.left if mended else {},
+        "mended": repaired.done if repaired else [],
+        "left": repaired.left if repaired else {},
         "problem": finding.problem,
     }

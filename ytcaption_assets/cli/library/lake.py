@@ -33,18 +33,21 @@ def verify(
     from resources.lake.catalog import TranscriptCatalog
     from resources.lake.documents import stored_document
     from resources.object_store.store import ObjectStore
+    from resources.postgres.connection import Postgres
     from resources.postgres.migrate import migrated_postgres
-    from resources.transcriptions.store import RequestStore
+    from resources.transcriptions.reads import completed_ids
     from ytcaption.settings import load_settings
 
     settings = load_settings()
     console = Console(highlight=False)
     with migrated_postgres(settings):
-        store = RequestStore.from_settings(settings, role="dagster")
+        postgres = Postgres.from_settings(settings, "dagster")
         object_store = ObjectStore.from_settings(settings)
         with console.status("Reading the lake"):
             report = TranscriptCatalog.from_settings(settings).verify(
-                store.completed_ids, partial(stored_document, store, object_store), repair=repair
+                partial(completed_ids, postgres),
+                partial(stored_document, postgres, object_store),
+                repair=repair,
             )
     console.print(f"{report.file_count} files, {report.transcription_count} transcriptions")
     wrong = {

@@ -9,7 +9,7 @@ from ytcaption_assets.cli.database import opened_database
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from resources.retranscribe.plan import Anew
+    from resources.retranscribe.plan import RetranscriptionResult
 
 
 def retranscribe(
@@ -58,34 +58,34 @@ def retranscribe(
     console = Console(highlight=False)
     with opened_database() as (_, postgres), Console(stderr=True).status("Looking") as status:
 
-        def show(found: "Anew") -> None:
-            status.update(f"{found.looked_at:,} looked at, {found.number:,} to be made")
+        def show(found: "RetranscriptionResult") -> None:
+            status.update(f"{found.examined:,} looked at, {found.number:,} to be made")
 
         found = enqueue_retranscriptions(postgres, models, wanted, dry_run=dry_run, on_batch=show)
     print_anew(found, console, dry_run=dry_run)
 
 
-def print_anew(found: "Anew", console: "Console", *, dry_run: bool) -> None:
+def print_anew(found: "RetranscriptionResult", console: "Console", *, dry_run: bool) -> None:
     """What becomes what, how many and how long; what is left out, and why."""
     from rich.table import Table
 
-    if found.kinds:
+    if found.groups:
         table = Table("made by", "becomes", "language", "transcriptions", "hours of audio")
         for column in table.columns[3:]:
             column.justify = "right"
-        for kind, number in found.kinds.most_common():
-            hours = found.audio_s_by_kind[kind] / 3600
+        for kind, number in found.groups.most_common():
+            hours = found.audio_s_by_group[kind] / 3600
             made_by, language = kind.made_by or "captions", kind.language or ""
             table.add_row(made_by, kind.model, language, f"{number:,}", f"{hours:,.1f}")
         console.print(table)
     said = "would be made" if dry_run else "are queued"
     console.print(
         f"{found.number:,} transcriptions {said}, {found.audio_s / 3600:,.1f} hours of audio; "
-        f"{found.looked_at:,} fit.",
+        f"{found.examined:,} fit.",
         soft_wrap=True,
     )
     if found.joined:
         said = "would be shared" if dry_run else "are shared"
         console.print(f"{found.joined:,} are there already, and {said}.")
-    for reason, number in found.left_out.most_common():
+    for reason, number in found.excluded.most_common():
         console.print(f"{number:,} left out: {reason}", markup=False, soft_wrap=True)

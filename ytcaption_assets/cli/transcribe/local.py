@@ -12,6 +12,7 @@ from resources.object_store.store import ObjectStore
 from resources.orchestration.pauses import paused_parts
 from resources.postgres.migrate import migrated_postgres
 from resources.sites.wait_reasons import Waiting, waiting_for
+from resources.transcriptions.reads import get_media, get_transcription, get_transcriptions
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.captions.formats import CaptionFormat
@@ -114,13 +115,13 @@ def _watch(
 ) -> None:
     titles: dict[str, str] = {}
     while True:
-        rows = list(store.get_many(ids).values())
+        rows = list(get_transcriptions(store.postgres, ids).values())
         waiting: dict[str, Waiting] = {}
         if any(row.status is TranscriptionStatus.QUEUED for row in rows):
             waiting = waiting_for(store.postgres, ids)
         for row in rows:
             if row.id not in titles or row.stage == "transcription":
-                titles[row.id] = store.media(row.media_id).name
+                titles[row.id] = get_media(store.postgres, row.media_id).name
             why = waiting.get(row.id)
             bars.show(row, titles[row.id], why.message if why else None)
         if all(row.status.is_final for row in rows):
@@ -142,11 +143,11 @@ def _answer(
     """Prints the transcript to standard output, everything else to standard error."""
     if asked.id is not None and asked.error is None:
         try:
-            row = store.get(asked.id)
+            row = get_transcription(store.postgres, asked.id)
             if row.status is TranscriptionStatus.COMPLETED:
                 transcript = _document(row, object_store)
                 style = settings.caption_style(transcript.text_language)
-                title = store.media(row.media_id).name
+                title = get_media(store.postgres, row.media_id).name
                 asked.files = write_captions(transcript, title, formats, directory, style)
                 print_transcript(asked, transcript, title, console)
             else:

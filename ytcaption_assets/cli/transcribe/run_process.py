@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from resources.orchestration.partitions import transcription_partitions
-from resources.orchestration.trace import ATTEMPT_TAG
+from resources.orchestration.run_end import settle_failed_run
+from resources.orchestration.tags import ATTEMPT_TAG
+from resources.postgres.connection import Postgres
 from resources.sites.wait_reasons import waiting_for
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import TranscriptionRow
-from resources.transcriptions.store import RequestStore
 from sensors.jobs import transcribe_job
-from sensors.run_status_sensor import settle_failed_run
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.settings import load_settings
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
@@ -37,25 +38,25 @@ _POLL_S = 0.2
 def run_transcriptions(ids: Sequence[str]) -> None:
     """Runs each until it is completed, failed or canceled, in the order given."""
     settings = load_settings()
-    store = RequestStore.from_settings(settings, role="dagster")
+    postgres = Postgres.from_settings(settings, "dagster")
     # Nobody is to wait for embeddings: `up` makes them later, or `ytcaption embed`.
     without = settings.model_copy(update={"embeddings": "off"})
     job = build_definitions(without).resolve_job_def(transcribe_job.name)
     with dagster_instance(settings) as instance:
-        end_stale_runs(instance, store)
+        end_stale_runs(instance, postgres)
         instance.add_dynamic_partitions(transcription_partitions.name or "", list(ids))
         waiting = list(ids)
         while waiting:
             for key in list(waiting):
-                row = store.get(key)
+                row = get_transcription(postgres, key)
                 if row.status.is_final:
                     waiting.remove(key)
-                elif row.status is TranscriptionStatus.QUEUED and _is_due(store, row):
-                    _run(job, instance, store, key, row.attempt)
+                elif row.status is TranscriptionStatus.QUEUED and _is_due(postgres, row):
+                    _run(job, instance, postgres, key, row.attempt)
             time.sleep(_POLL_S)
 
 
-def end_stale_runs(instance: dg.DagsterInstance, store: RequestStore) -> None:
+def end_stale_runs(instance: dg.DagsterInstance, postgres: Postgres) -> None:
     """Ends what a killed worker left: its runs never end by themselves and keep their slots."""
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(unfinished):
@@ -63,26 +64,26 @@ def end_stale_runs(instance: dg.DagsterInstance, store: RequestStore) -> None:
         if worker is not None and not _lives(worker):
             instance.report_run_failed(run, "The run's process was lost.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            settle_failed_run(store, run, None)
+            settle_failed_run(postgres, run, None, load_settings().max_attempts)
 
 
-def _is_due(store: RequestStore, row: TranscriptionRow) -> bool:
+def _is_due(postgres: Postgres, row: TranscriptionRow) -> bool:
     now = datetime.now(UTC)
-    held = waiting_for(store.postgres, [row.id]).get(row.id)
+    held = waiting_for(postgres, [row.id]).get(row.id)
     if held is not None and (held.until is None or held.until > now):
         return False
     return row.next_attempt_at <= now
 
 
 def _run(
-    job: dg.JobDefinition, instance: dg.DagsterInstance, store: RequestStore, key: str, attempt: int
+    job: dg.JobDefinition, instance: dg.DagsterInstance, postgres: Postgres, key: str, attempt: int
 ) -> None:
     tags = {ATTEMPT_TAG: str(attempt), WORKER_TAG: _worker_name(os.getpid())}
     result = job.execute_in_process(
         instance=instance, partition_key=key, tags=tags, raise_on_error=False
     )
     if not result.success:
-        settle_failed_run(store, result.dagster_run, None)
+        settle_failed_run(postgres, result.dagster_run, None, load_settings().max_attempts)
 
 
 def _worker_name(pid: int) -> str:

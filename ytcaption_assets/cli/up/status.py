@@ -103,7 +103,7 @@ def print_status(report: "StatusReport", console: "Console") -> None:
         )
     if report.queue and report.queue.oldest_waiting_s is not None:
         console.print(f"The oldest has waited {duration(report.queue.oldest_waiting_s)}.")
-    for site in report.queue.resting if report.queue else ():
+    for site in report.queue.throttled if report.queue else ():
         console.print(f"{site.waiting:,} wait. {site.message}", markup=False, soft_wrap=True)
     if report.queue and report.queue.proxies:
         print_proxies(report.queue.proxies, console)

@@ -14,7 +14,7 @@ from resources.postgres.embedded import is_postgres_running, running_postgres
 from resources.postgres.urls import postgres_folder
 from resources.processes.forked_child import child_server_socket
 from resources.processes.runtime_directory import runtime_directory
-from resources.transcriptions.store import RequestStore
+from resources.transcriptions.reads import status_counts
 from resources.webhooks.notifier import MARK as NOTIFIER_MARK
 from resources.worker.client import local_workers
 from resources.worker.protocol import Health
@@ -111,7 +111,7 @@ def read_status(settings: Settings) -> StatusReport:
                 stack.enter_context(running_postgres(settings))
             if postgres_runs or (state is None and _has_data(settings)):
                 postgres = Postgres.from_settings(settings, role="api")
-                counts = RequestStore(postgres=postgres).counts()
+                counts = status_counts(postgres)
                 queue = queue_report(postgres, proxies=settings.pacing.proxies)
                 if has_embeddings(settings):
                     embeddings = EmbeddingStore(postgres).counts(settings.embedding_model)

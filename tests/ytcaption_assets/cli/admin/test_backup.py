@@ -25,6 +25,9 @@ from resources.postgres.connection import Postgres, close_pools
 from resources.postgres.embedded import running_postgres
 from resources.postgres.migrate import migrate
 from resources.postgres.urls import database_urls, with_database
+from resources.transcriptions.history import transcription_events
+from resources.transcriptions.reads import completed_ids, get_media, get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.maintenance.test_erasure import MEDIA, RUN, Here
 from tests.support.servers.postgres_servers import (
@@ -136,11 +139,11 @@ def results(settings: Settings) -> dict[str, bytes]:
     store = RequestStore.from_settings(settings, "admin")
     objects = ObjectStore.from_settings(settings)
     documents = {}
-    for id in store.completed_ids():
-        row = store.get(id)
+    for id in completed_ids(store.postgres):
+        row = get_transcription(store.postgres, id)
         assert row.document_key is not None
         documents[id] = objects.read_bytes(row.document_key, row.document_sha256)
-        media = store.media(row.media_id)
+        media = get_media(store.postgres, row.media_id)
         assert media.audio is not None
         objects.read_bytes(media.audio.key, media.audio.sha256)
     return documents
@@ -151,7 +154,9 @@ def assert_sound(settings: Settings, ids: list[str]) -> None:
     store = RequestStore.from_settings(settings, "dagster")
     objects = ObjectStore.from_settings(settings)
     catalog = TranscriptCatalog.from_settings(settings)
-    report = catalog.verify(store.completed_ids, partial(stored_document, store, objects))
+    report = catalog.verify(
+        partial(completed_ids, store.postgres), partial(stored_document, store.postgres, objects)
+    )
     assert report.is_sound and report.transcription_count == len(ids)
     with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
         for id in ids[:3]:
@@ -173,7 +178,7 @@ def test_an_embedded_home_is_brought_back_while_others_write(
         first = [writer.complete(number) for number in range(3)]
         (settings.home / "webhook.key").write_text("a key\n")
         running = RequestStore.from_settings(settings, "admin").submit(MEDIA, BASE).transcription.id
-        RequestStore.from_settings(settings, "admin").claim(running, RUN)
+        RunStore.from_settings(settings, "admin").claim(running, RUN)
         with dagster_instance(settings) as instance:
             instance.add_dynamic_partitions("transcriptions", first)
         with Writer(settings) as writer:
@@ -191,8 +196,11 @@ def test_an_embedded_home_is_brought_back_while_others_write(
             assert set(first) <= set(after) <= set(before)
             assert all(before[id] == document for id, document in after.items())
             store = RequestStore.from_settings(settings, "admin")
-            assert store.get(running).status is TranscriptionStatus.QUEUED
-            assert store.events(first[0])[-1].event_type == EventType.TRANSCRIPTION_COMPLETED
+            assert get_transcription(store.postgres, running).status is TranscriptionStatus.QUEUED
+            assert (
+                transcription_events(store.postgres, first[0])[-1].event_type
+                == EventType.TRANSCRIPTION_COMPLETED
+            )
             with dagster_instance(settings) as instance:
                 assert instance.get_dynamic_partitions("transcriptions") == first
             assert_sound(settings, sorted(after))
@@ -279,7 +287,7 @@ def test_nothing_is_erased_while_a_backup_is_made(settings: Settings, tmp_path: 
                     refused.append(error)
 
     make_backup(settings, tmp_path / "backup", Erasing(), with_key=True)
-    assert len(refused) >= 2 and RequestStore.from_settings(settings, "admin").get(id)
+    assert len(refused) >= 2 and get_transcription(Postgres.from_settings(settings, "admin"), id)
 
 
 def test_what_is_replaced_meanwhile_is_dumped_again(settings: Settings, tmp_path: Path):

@@ -5,6 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.errors import TranscriptionErased
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
@@ -30,20 +32,24 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
 def fail(store: RequestStore, name: str, code: str) -> str:
     source = MediaSource(f"youtube-{name}", "site", f"https://youtu.be/{name}", "Youtube", name)
     id = store.submit(source, TranscriptionOptions(model="base")).transcription.id
-    store.claim(id, f"run-{name}")
+    RunStore(postgres=store.postgres).claim(id, f"run-{name}")
     audio = StoredAudio("audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "webm", 48_000, 2)
-    store.audio_stored(id, f"run-{name}", MediaInfo(title=name, channel="JFK"), audio)
-    store.fail(id, f"run-{name}", code, "It is [b]private[/b].", False, 4)
+    RunStore(postgres=store.postgres).audio_stored(
+        id, f"run-{name}", MediaInfo(title=name, channel="JFK"), audio
+    )
+    RunStore(postgres=store.postgres).fail(
+        id, f"run-{name}", code, "It is [b]private[/b].", False, 4
+    )
     return id
 
 
-def test_the_overview_is_tables_or_json(run, request_store: RequestStore):
+def test_the_overview_is_tables_or_json(run, request_store: RequestStore, run_store: RunStore):
     """The same numbers either way; a stranger's text is no markup."""
     fail(request_store, "one", "media_private")
     source = MediaSource("youtube-two", "site", "https://youtu.be/two", "Youtube", "[b]Two[/b]")
     id = request_store.submit(source, TranscriptionOptions(model="base")).transcription.id
-    request_store.claim(id, "run-two")
-    request_store.progress(id, "run-two", "transcription", 3.0, 12.0)
+    run_store.claim(id, "run-two")
+    run_store.progress(id, "run-two", "transcription", 3.0, 12.0)
     run("pause", "intake", "--reason", "[i]Moving[/i]")
     text = run("overview")
     for shown in ("media_private", "[b]private[/b]", "[b]Two[/b]", "25%", "[i]Moving[/i]", "GB"):
@@ -61,7 +67,7 @@ def test_what_failed_is_queued_again(run, request_store: RequestStore):
     said = run("retry", "--code", "source_blocked", "--channel", "JFK")
     assert "1 transcriptions queued again" in said
     assert id in said
-    assert request_store.get(id).status is TranscriptionStatus.QUEUED
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
 
 
 def test_a_pause_reaches_dagsters_pools(run, settings: Settings):
@@ -102,10 +108,10 @@ def test_a_purge_is_a_dry_run_unless_told(run, request_store: RequestStore):
     said = run("purge", "--status", "failed")
     assert "1 transcriptions would be erased" in said
     assert id in said
-    assert request_store.get(id).status is TranscriptionStatus.FAILED
+    assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.FAILED
     assert "1 erased" in run("purge", "--status", "failed", "--erase")
     with pytest.raises(TranscriptionErased):
-        request_store.get(id)
+        get_transcription(request_store.postgres, id)
 
 
 def test_a_site_is_closed_off_and_let_go(run, request_store: RequestStore):

@@ -7,6 +7,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from resources.object_store.store import audio_key
+from resources.transcriptions.reads import get_media
 from tests.resources.maintenance.installation import House, clean_instance, dagster_home, house  # noqa: F401 - fixtures
 from tests.resources.maintenance.test_erasure import MEDIA
 from ytcaption.domain.errors import TranscriptionNotFound
@@ -28,9 +29,9 @@ def test_doctor_tells_then_mends_then_is_content(house: House):
     told = ytcaption("doctor")
     assert told.exit_code == 1
     assert MEDIA.media_id in told.stdout and "would be done" in told.stdout
-    assert house.here.store.media(MEDIA.media_id).audio is not None
+    assert get_media(house.here.store.postgres, MEDIA.media_id).audio is not None
     assert ytcaption("doctor", "--repair").exit_code == 0
-    assert house.here.store.media(MEDIA.media_id).audio is None
+    assert get_media(house.here.store.postgres, MEDIA.media_id).audio is None
     assert "All is well." in ytcaption("doctor", "--repair").stdout
 
 
@@ -50,12 +51,12 @@ def test_retention_is_a_dry_run_unless_told(house: House):
     id = house.here.completed()
     house.age(id, 100)
     assert "media whose audio is older" in ytcaption("admin", "retention").stdout
-    assert house.here.store.media(MEDIA.media_id).audio is not None
+    assert get_media(house.here.store.postgres, MEDIA.media_id).audio is not None
     assert "1 are kept." in ytcaption("admin", "keep", id).stdout
     assert "Nothing is too old." in ytcaption("admin", "retention", "--apply").stdout
     assert ytcaption("admin", "keep", id, "--off").exit_code == 0
     assert ytcaption("admin", "retention", "--apply").exit_code == 0
-    assert house.here.store.media(MEDIA.media_id).audio is None
+    assert get_media(house.here.store.postgres, MEDIA.media_id).audio is None
 
 
 def test_keep_of_nothing_is_refused(house: House):
@@ -69,14 +70,14 @@ def test_the_nightly_job_and_the_sensor_do_it_in_dagster(house: House):
     import dagster as dg
 
     from sensors.maintenance_schedule import (
+        maintenance,
         maintenance_schedule,
-        upkeep,
     )
     from sensors.maintenance_sensor import maintenance_sensor
 
     id = house.here.completed()
     house.age(id, 100)
-    made = upkeep.execute_in_process(instance=house.instance)
+    made = maintenance.execute_in_process(instance=house.instance)
     assert made.success
     counts = {
         name: value.value
@@ -91,4 +92,6 @@ def test_the_nightly_job_and_the_sensor_do_it_in_dagster(house: House):
     assert maintenance_sensor(context).skip_message == "All is well."
     house.here.running()
     house.execute("update ytcaption.transcription set heartbeat_at = now() - interval '2 min'")
-    assert "running_without_process: 1 found, 1 mended." in maintenance_sensor(context).skip_message
+    assert (
+        "running_without_process: 1 found, 1 repaired." in maintenance_sensor(context).skip_message
+    )

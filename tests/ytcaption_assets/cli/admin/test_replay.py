@@ -5,6 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import completed
 from ytcaption.domain.media.media import MediaSource
@@ -60,6 +61,6 @@ def test_rows_are_printed(run, id: str, request_store: RequestStore):
     (line,) = run().splitlines()
     printed = json.loads(line)
     assert printed["id"] == id
-    row = request_store.get(id)
+    row = get_transcription(request_store.postgres, id)
     assert printed["row"]["document_sha256"] == row.document_sha256
     assert printed["row"]["completed_at"] == str(row.completed_at)

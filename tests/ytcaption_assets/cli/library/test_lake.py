@@ -18,6 +18,7 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.lake.views import VIEWS
 from resources.object_store.store import ObjectStore, document_key
 from resources.reports.report import read_report
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.resources.lake.test_external_reader import forget_reader
 from tests.support.lake_documents import make_document
@@ -268,11 +269,11 @@ def _complete(store: RequestStore, objects: ObjectStore, media_id: str, info: Me
     assert source.media_id == media_id
     submitted = store.submit(source, TranscriptionOptions("base")).transcription
     assert submitted.id == transcript.id
-    store.claim(transcript.id, RUN_ID, submitted.attempt)
+    RunStore(postgres=store.postgres).claim(transcript.id, RUN_ID, submitted.attempt)
     audio = StoredAudio(f"audio/{media_id}.m4a", "cd" * 32, 10, 15.0, "aac", "mov", 44100, 2)
-    store.audio_stored(transcript.id, RUN_ID, info, audio)
+    RunStore(postgres=store.postgres).audio_stored(transcript.id, RUN_ID, info, audio)
     written = objects.write_bytes(document_key(transcript.id), transcript.to_json())
-    store.transcript_stored(
+    RunStore(postgres=store.postgres).transcript_stored(
         transcript.id, RUN_ID, transcript, document_key(transcript.id), written.sha256
     )
-    store.complete(transcript.id, RUN_ID)
+    RunStore(postgres=store.postgres).complete(transcript.id, RUN_ID)

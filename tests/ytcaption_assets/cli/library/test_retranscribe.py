@@ -6,6 +6,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.resources.retranscribe.test_service import completed, everything, small
 from ytcaption.domain.errors import InvalidOption, UnknownModel
@@ -39,7 +40,7 @@ def test_what_an_older_model_made_is_made_anew(ytcaption, request_store: Request
     assert "1 transcriptions are queued" in ytcaption(*where, "--limit", "1").stdout
     done = ytcaption(*where).stdout
     assert "1 transcriptions are queued" in done and "1 left out: are there already" in done
-    assert request_store.get(small("youtube-two")).priority == "bulk"
+    assert get_transcription(request_store.postgres, small("youtube-two")).priority == "bulk"
     assert "0 transcriptions are queued" in ytcaption(*where).stdout
     assert "0 fit" in ytcaption("--changed", "--dry-run").stdout
 
@@ -48,7 +49,7 @@ def test_what_is_asked_wrongly_is_one_sentence(ytcaption):
     """Wrong usage, before a database is opened."""
     with pytest.raises(InvalidOption, match="Say which"):
         ytcaption("--model", "small")
-    with pytest.raises(InvalidOption, match="no column"):
+    with pytest.raises(InvalidOption, match="not a column"):
         ytcaption("--where", "colour = 'red'", "--model", "small")
     with pytest.raises(UnknownModel, match="base, small"):
         ytcaption("--where", "changed", "--model", "huge")

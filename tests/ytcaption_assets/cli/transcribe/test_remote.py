@@ -14,6 +14,7 @@ import pytest
 from tests.api.conftest import World, dagster_home, keys, server_url, serving, world  # noqa: F401
 from tests.api.keys import Keys
 from tests.support.finisher import Finisher
+from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import DATA
 from tests.support.transcripts import transcript_of
 from ytcaption.client.client import Client
@@ -71,12 +72,14 @@ def test_links_and_files_become_captions_and_nothing_is_started_here(
     assert done.stdout.count("ask not what your country can do for you") == 2
     assert "sending: " in done.stderr and "transcribing: " in done.stderr
     names = sorted(path.name for path in (folder / "captions").iterdir())
-    media = [row.media_id for row in world.request_store.list_recent()]
+    media = [row.media_id for row in recent_transcriptions(world.request_store.postgres)]
     expected = {(title, id) for title, id in zip(("jfk", "Ask not"), media, strict=True)}
     assert names == sorted(
         f"{title} [{id}]{suffix}" for title, id in expected for suffix in (".json", ".srt", ".vtt")
     )
-    (video,) = (row for row in world.request_store.list_recent() if "youtube" in row.id)
+    (video,) = (
+        row for row in recent_transcriptions(world.request_store.postgres) if "youtube" in row.id
+    )
     srt = folder / "captions" / f"Ask not [{video.media_id}].srt"
     assert srt.read_text() == render(transcript_of(video.id), CaptionFormat.SRT)
     assert not (folder / "home").exists()
@@ -153,9 +156,9 @@ def test_force_has_it_made_anew(
     """Another attempt of what was completed."""
     with Finisher(world):
         assert run("--server", server_url, URL).returncode == 0
-        (before,) = world.request_store.list_recent()
+        (before,) = recent_transcriptions(world.request_store.postgres)
         again = run("--server", server_url, "--force", URL)
-    (after,) = world.request_store.list_recent()
+    (after,) = recent_transcriptions(world.request_store.postgres)
     assert again.returncode == 0 and "from the store" not in again.stderr
     assert after.attempt == before.attempt + 1
 
@@ -183,13 +186,13 @@ def test_ctrl_c_leaves_it_to_the_server(
         text=True,
     )
     deadline = time.monotonic() + 30
-    while not world.request_store.list_recent() and time.monotonic() < deadline:
+    while not recent_transcriptions(world.request_store.postgres) and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
 
-    (row,) = world.request_store.list_recent()
+    (row,) = recent_transcriptions(world.request_store.postgres)
     assert process.returncode == 130 and "Traceback" not in said
     assert f"{server_url}/api/v1/transcriptions/{row.id}" in said
     with Client(server_url) as client:

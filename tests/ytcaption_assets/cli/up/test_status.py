@@ -73,11 +73,11 @@ def test_why_bulk_work_waits_and_which_proxies_work(settings, request_store, mon
     assert "hunter2" not in shown + status_json(report)
 
 
-def test_counts_waiting_time_and_failures(settings, request_store):
+def test_counts_waiting_time_and_failures(settings, request_store, run_store):
     """Each state with its number, the oldest in the queue, and the newest failures by code."""
     waiting, failing = submit(request_store, "waiting0001"), submit(request_store, "failing0001")
-    request_store.claim(failing, "run-1", None)
-    request_store.fail(failing, "run-1", "media_private", "It is [b]private[/b].", False, 4)
+    run_store.claim(failing, "run-1", None)
+    run_store.fail(failing, "run-1", "media_private", "It is [b]private[/b].", False, 4)
     report = read_status(settings)
     assert {state.value: number for state, number in report.counts.items()} == {
         "queued": 1,

@@ -8,9 +8,11 @@ import dagster as dg
 import pytest
 
 from resources.object_store.store import document_key
-from resources.orchestration import claim as run_claim
+from resources.orchestration import transcription_claim as run_claim
 from resources.orchestration.run_end import RunEnd
 from resources.transcribe.sequential import Transcriber
+from resources.transcriptions.reads import get_transcription
+from resources.transcriptions.run_settlement import settle_run, settle_silent
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
 from ytcaption.domain.request import TranscriptionStatus
@@ -18,12 +20,12 @@ from ytcaption.domain.transcripts.transcript import Recognition
 
 
 class Meddler(Transcriber):
-    """A fault injected: something happens to the transcription while the model works."""
+    """Injects a fault: something happens to the transcription while the model works."""
 
     def transcribe(
         self, waveform, options, on_progress, on_segment=None, checkpoint=None
     ) -> Recognition:
-        """Calls the meddling, then reports progress, as the model would."""
+        """Does the meddling, then reports progress, as the model would."""
         type(self).meddle()
         on_progress(1.0, 11.0)
         return Recognition("en", 1.0, 11.0, 0.0, (), ())
@@ -36,12 +38,12 @@ class Meddler(Transcriber):
 
 
 class Patient(Meddler):
-    """Works on for half a minute unless it is told to stop."""
+    """Works for half a minute unless it is stopped."""
 
     def transcribe(
         self, waveform, options, on_progress, on_segment=None, checkpoint=None
     ) -> Recognition:
-        """Asks twenty times a second whether it is to go on."""
+        """Does the meddling, then reports progress, as the model would."""
         type(self).meddle()
         for _ in range(600):
             on_progress(1.0, 11.0)
@@ -51,7 +53,7 @@ class Patient(Meddler):
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch):
-    """Every progress is reported."""
+    """Report every progress."""
     monkeypatch.setattr(run_claim, "PROGRESS_S", 0.0)
 
 
@@ -60,16 +62,16 @@ def test_a_canceled_run_publishes_nothing(graph: Graph, media_server: MediaServe
     key = graph.submit(media_server.url("jfk.flac"))
     Meddler.meddle = staticmethod(lambda: graph.store.cancel(key))
     result = graph.run(key, attempt=1, resources={"transcriber": Meddler()})
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.document_key) == (TranscriptionStatus.CANCELED, None)
     run = graph.instance.get_run_by_id(result.run_id)
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
 
 
-def test_a_run_hears_of_its_cancel_within_seconds(
+def test_a_run_notices_its_cancel_within_seconds(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Also where it has nothing to write; it ends as canceled, and its pool's slot is free."""
+    """Also if it has nothing to write; it ends as canceled, and its pool's slot is free."""
     key = graph.submit(media_server.url("jfk.flac"))
     graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
     monkeypatch.setattr(run_claim, "PROGRESS_S", 1_000.0)  # only heartbeats can hear it
@@ -91,7 +93,7 @@ def test_a_run_hears_of_its_cancel_within_seconds(
 def test_a_run_ends_itself_at_its_limit(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Failed for good; the slot is free, and what was half written is gone."""
+    """Failed without a retry; the slot is free, and partial files are removed."""
     monkeypatch.setenv("YTCAPTION_TRANSCRIPTION_TIMEOUT_S", "1")
     key = graph.submit(media_server.url("jfk.flac"))
     graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
@@ -104,7 +106,7 @@ def test_a_run_ends_itself_at_its_limit(
     result = graph.run(key, attempt=1, resources={"transcriber": Patient()})
     run = graph.instance.get_run_by_id(result.run_id)
     assert run is not None and run.status is dg.DagsterRunStatus.FAILURE
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, "timeout")
     assert row.error_message == "Processing took too long."
     slots = graph.instance.event_log_storage.get_concurrency_info("transcription")
@@ -113,7 +115,7 @@ def test_a_run_ends_itself_at_its_limit(
 
 
 def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server: MediaServer):
-    """A run by hand over what is completed, canceled: completed as before, the run canceled."""
+    """A run by hand on a completed one is canceled: completed as before, the run canceled."""
     url = media_server.url("jfk.flac")
     key = graph.submit(url)
     assert graph.run(key, attempt=1).success
@@ -121,14 +123,14 @@ def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server:
         connection.execute("update ytcaption.transcription set document_key = 'transcripts/none'")
     Meddler.meddle = staticmethod(lambda: graph.store.cancel(key))
     result = graph.run(key, resources={"transcriber": Meddler()})
-    assert graph.store.get(key).status is TranscriptionStatus.COMPLETED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.COMPLETED
     run = graph.instance.get_run_by_id(result.run_id)
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("has_own_process", [True, False])
-def test_a_run_that_hears_nothing_ends_with_its_process(
+def test_a_run_that_ignores_signals_ends_with_its_process(
     graph: Graph,
     media_server: MediaServer,
     monkeypatch: pytest.MonkeyPatch,
@@ -162,24 +164,24 @@ def test_a_run_that_hears_nothing_ends_with_its_process(
 
 
 def test_a_run_that_was_taken_over_changes_nothing(graph: Graph, media_server: MediaServer):
-    """Its successor's row stays as it is."""
+    """Its successor's row does not change."""
     key = graph.submit(media_server.url("jfk.flac"))
 
     def take_over() -> None:
-        row = graph.store.get(key)
+        row = get_transcription(graph.store.postgres, key)
         assert row.run_id is not None
-        graph.store.settle_run(row.run_id, "run_lost", "Lost.", True, 4)
-        graph.store.claim(key, "successor", None)
+        settle_run(graph.store.postgres, row.run_id, "run_lost", "Lost.", True, 4)
+        graph.run_store.claim(key, "successor", None)
 
     Meddler.meddle = staticmethod(take_over)
     assert not graph.run(key, attempt=1, resources={"transcriber": Meddler()}).success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.run_id) == (TranscriptionStatus.RUNNING, "successor")
     assert row.document_key is None
 
 
-def test_an_unexpected_error_is_told_without_its_details(graph: Graph, media_server: MediaServer):
-    """A person reads a sentence; the trace is in the run's log."""
+def test_an_unexpected_error_is_reported_without_details(graph: Graph, media_server: MediaServer):
+    """People read a message; the trace is in the run's log."""
     key = graph.submit(media_server.url("jfk.flac"))
 
     def explode() -> None:
@@ -187,13 +189,13 @@ def test_an_unexpected_error_is_told_without_its_details(graph: Graph, media_ser
 
     Meddler.meddle = staticmethod(explode)
     assert not graph.run(key, attempt=1, resources={"transcriber": Meddler()}).success
-    row = graph.store.get(key)
+    row = get_transcription(graph.store.postgres, key)
     assert (row.status, row.error_code) == (TranscriptionStatus.QUEUED, "internal_error")
     assert row.error_message is not None and "secret" not in row.error_message
 
 
-def test_a_partition_that_nobody_asked_for_fails_clearly(graph: Graph):
-    """Made by hand in the UI, it has no request behind it."""
+def test_a_partition_without_a_request_fails_clearly(graph: Graph):
+    """It was added by hand in the UI."""
     key = "youtube-nobody.aaaaaaaaaaaaaaaaaaaaaaaaaa"
     result = graph.run(key)
     assert not result.success
@@ -201,38 +203,38 @@ def test_a_partition_that_nobody_asked_for_fails_clearly(graph: Graph):
     assert "There is no transcription" in failure.step_failure_data.error_display_string
 
 
-def test_a_run_of_some_assets_gives_the_transcription_back(graph: Graph, media_server: MediaServer):
+def test_a_run_of_some_assets_releases_the_transcription(graph: Graph, media_server: MediaServer):
     """Audio alone: the row is running until the status sensor releases it."""
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key, attempt=1, selection=["audio_download"])
     assert result.success
-    assert graph.store.get(key).status is TranscriptionStatus.RUNNING
-    assert graph.store.release(key, result.run_id) is TranscriptionStatus.QUEUED
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.RUNNING
+    assert graph.run_store.release(key, result.run_id) is TranscriptionStatus.QUEUED
 
 
 def test_a_busy_transcription_is_not_started_twice(graph: Graph, media_server: MediaServer):
     """The second run fails, the first keeps its claim."""
     key = graph.submit(media_server.url("jfk.flac"))
-    graph.store.claim(key, "first", 1)
+    graph.run_store.claim(key, "first", 1)
     result = graph.run(key, attempt=1)
     assert not result.success
     assert isinstance(result, dg.ExecuteInProcessResult)
-    assert graph.store.get(key).run_id == "first"
+    assert get_transcription(graph.store.postgres, key).run_id == "first"
 
 
-def test_a_run_that_waits_for_a_slot_beats_on(
+def test_a_run_that_waits_for_a_slot_sends_heartbeats(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Between two assets it is not silent, so nobody takes it for lost; then it goes on."""
+    """Between two assets it is not silent, so it does not count as lost; then it continues."""
     monkeypatch.setattr(run_claim, "HEARTBEAT_S", 0.1)
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key, attempt=1, selection=["audio_download"])
     assert result.success
     time.sleep(1.5)
-    assert graph.store.settle_silent(1.0, 4) == []
-    assert graph.store.get(key).status is TranscriptionStatus.RUNNING
-    graph.store.release(key, result.run_id)
+    assert settle_silent(graph.store.postgres, 1.0, 4) == []
+    assert get_transcription(graph.store.postgres, key).status is TranscriptionStatus.RUNNING
+    graph.run_store.release(key, result.run_id)
     deadline = time.monotonic() + 5
-    while (key, result.run_id) in run_claim._between:
+    while (key, result.run_id) in run_claim._between_assets:
         assert time.monotonic() < deadline, "it beats although its claim is gone"
         time.sleep(0.05)
