@@ -30,8 +30,7 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.lake.connection import LakeConnection
 from resources.lake.files import list_files
 from resources.lake.query import QueryResult
-from resources.lake.view import LakeView
-from resources.lake.views import VIEWS
+from resources.lake.views import VIEWS, LakeView
 from resources.postgres.connection import close_pools
 from resources.postgres.migrate import migrated_postgres
 from resources.postgres.urls import database_urls

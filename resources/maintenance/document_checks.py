@@ -109,7 +109,7 @@ def _repair_lake(parts: Parts, names: Sequence[str]) -> Mended:
 
 
 def _remove_lake_files(parts: Parts, names: Sequence[str]) -> Mended:
-    parts.catalog.remove_unknown_files()
+    parts.catalog.remove_orphaned_files()
     return Mended(done=list(names))
 
 
@@ -140,7 +140,7 @@ DAMAGE_CHECKS = (
         "lake_file_unknown",
         "files of the lake that its catalog does not know",
         "removed",
-        lambda parts: parts.catalog.unknown_files(),
+        lambda parts: parts.catalog.orphaned_files(),
         _remove_lake_files,
     ),
 )

@@ -62,13 +62,13 @@ def agreement_checks(found: Agreement) -> Sequence[dg.AssetCheckResult]:
     """One result a spec."""
     counts = {
         "missing": found.missing,
-        "left_over": found.left_over,
-        "other_counts": found.other_counts,
+        "left_over": found.extra,
+        "other_counts": found.count_mismatches,
     }
     size = {"transcriptions": found.compared, "segments": found.segments, "words": found.words}
     return [
         _result("lake_counts_agree", counts, size),
-        _result("lake_text_agrees", {"other_text": found.other_text}, size),
+        _result("lake_text_agrees", {"other_text": found.text_mismatches}, size),
     ]
 
 
