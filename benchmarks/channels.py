@@ -57,7 +57,7 @@ from ytcaption.settings import Settings
 
 CHANNEL = "https://www.youtube.com/@AChannel/videos"
 TABLES = ("media", "transcription", "request", "event", "channel_item")
-NO_END = PollLimits(turn_s=1e9, relist_days=7)
+NO_END = PollLimits(slice_s=1e9, relist_days=7)
 LONGEST_S = 3600.0
 
 
@@ -168,8 +168,8 @@ class _Bench:
         """Seconds, and bytes of WAL."""
         channel = self.runs.claim(self.id, run_id)
         wal, began = self._wal(), time.perf_counter()
-        ChannelPoll(channel, run_id, self.lister, self.intake, NO_END).make()
-        self.runs.listed(self.id, run_id)
+        ChannelPoll(channel, run_id, self.lister, self.intake, NO_END).run()
+        self.runs.complete(self.id, run_id)
         return time.perf_counter() - began, self._wal() - wal
 
     def _ask_in_the_middle(self) -> None:

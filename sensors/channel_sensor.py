@@ -4,7 +4,15 @@ import time
 
 import dagster as dg
 
-from resources.channels.due import DUE_TAG, DueChannel, late_channels, moment
+from resources.channels.due import (
+    DUE_TAG,
+    DueChannel,
+    channel_ids,
+    due_channels,
+    due_time,
+    late_channels,
+    next_due_in_s,
+)
 from resources.channels.runs import ChannelRuns
 from resources.channels.store import CHANNELS_CHANNEL
 from resources.maintenance.lost_runs import end_lost_listings, runs_by_key
@@ -69,7 +77,7 @@ def _without_run(
 ) -> tuple[list[DueChannel], list[str]]:
     """Those due that Dagster has no run of, and ids of those that it has. Runs that ended before
     they claimed are settled."""
-    due = runs.due(_window())
+    due = due_channels(runs.postgres, _window())
     found = {
         key: record.dagster_run
         for key, record in runs_by_key(instance, [each.run_key for each in due]).items()
@@ -80,7 +88,7 @@ def _without_run(
         if run is None:
             waiting.append(each)
         elif run.is_finished:
-            runs.settle_unbegun(each)
+            runs.settle_unstarted(each)
     return waiting, [each.id for each in due if each.run_key in found]
 
 
@@ -93,7 +101,10 @@ def _partition_changes(
     instance: dg.DagsterInstance, runs: ChannelRuns
 ) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
     """What makes the partitions those channels that there are."""
-    wanted, known = set(runs.ids()), set(instance.get_dynamic_partitions(_PARTITIONS))
+    wanted, known = (
+        set(channel_ids(runs.postgres)),
+        set(instance.get_dynamic_partitions(_PARTITIONS)),
+    )
     changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if wanted - known:
         changes.append(channel_partitions.build_add_request(sorted(wanted - known)))
@@ -110,7 +121,7 @@ def _wait(runs: ChannelRuns, known: list[str]) -> None:
     with runs.postgres.own_connection() as connection:
         # Listen first, then look: what is committed in between is seen by the one or the other.
         connection.execute(f"listen {CHANNELS_CHANNEL}")
-        due_in_s = runs.next_due_in_s(known)
+        due_in_s = next_due_in_s(runs.postgres, known)
         wait_s = WAIT_S if due_in_s is None else min(max(due_in_s, 0.0), WAIT_S)
         for _ in connection.notifies(timeout=wait_s, stop_after=1):
             pass
@@ -121,7 +132,7 @@ def _run_request(due: DueChannel) -> dg.RunRequest:
         run_key=due.run_key,
         partition_key=due.id,
         tags={
-            DUE_TAG: moment(due.due_at),
+            DUE_TAG: due_time(due.due_at),
             CHANNEL_TAG: due.id,
             "dagster/priority": PRIORITY,
         },

@@ -41,7 +41,7 @@ def run_canceled_sensor(context: dg.RunStatusSensorContext, request_store: Reque
     """A run that was terminated in the UI: its transcription is canceled."""
     run = context.dagster_run
     if lists_channel(run):
-        ChannelRuns(postgres=request_store.postgres).put_off(run.run_id)
+        ChannelRuns(postgres=request_store.postgres).postpone(run.run_id)
         return
     reason = _why_canceled(context.instance, run)
     if MAX_RUNTIME in reason:  # by Dagster, not by a person; the run was quicker than its verdict

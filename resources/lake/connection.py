@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from resources.lake.extensions import load_extensions
-from resources.lake.schema import upgrade_tables, has_schema, has_tables
+from resources.lake.schema import has_schema, has_tables, upgrade_tables
 from resources.lake.storage import LakeStorage, quoted
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, LakeUnavailable

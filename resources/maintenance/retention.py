@@ -12,7 +12,7 @@ from typing import LiteralString
 
 import dagster as dg
 
-from resources.channels.retention import old_items, with_age_of_channel
+from resources.channels.retention import expired_items, with_channel_retention
 from resources.maintenance.check import Check, Mended, Parts, one_by_one
 from resources.maintenance.erasure import transcribe_logs
 from resources.maintenance.file_checks import IN_USE_S, forget_audio
@@ -82,12 +82,12 @@ def _old_transcripts(parts: Parts, id: str | None = None) -> list[str]:
     if not days:
         return []
     ids = fitting(parts.postgres, PurgeFilter(older_than_days=days), id)
-    others = with_age_of_channel(parts.postgres, ids)
+    others = with_channel_retention(parts.postgres, ids)
     return [each for each in ids if each not in others]
 
 
-def _old_items(parts: Parts, id: str | None = None) -> list[str]:
-    return old_items(parts.postgres, parts.settings.transcript_days, id)
+def _expired_items(parts: Parts, id: str | None = None) -> list[str]:
+    return expired_items(parts.postgres, parts.settings.transcript_days, id)
 
 
 def _erasing(
@@ -238,8 +238,8 @@ RETENTION = (
         "channel_transcript_old",
         "transcriptions older than their channels keep them",
         "erased",
-        _old_items,
-        one_by_one(_erasing(_old_items)),
+        _expired_items,
+        one_by_one(_erasing(_expired_items)),
     ),
     Check(
         "audio_old",

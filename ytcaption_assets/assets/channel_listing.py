@@ -15,9 +15,9 @@ from resources.channels.poll import (
     ChannelPoll,
     PollLimits,
 )
-from resources.channels.reads import counts
 from resources.channels.rows import ChannelCounts, ChannelRow
 from resources.channels.runs import ChannelRuns
+from resources.channels.store import counts
 from resources.orchestration.partitions import channel_partitions
 from resources.orchestration.tags import CHANNEL_TAG
 from resources.orchestration.trace import asset_span
@@ -55,13 +55,13 @@ def channel_listing(
         postgres = channel_intake.postgres
         lister = PacedLister(OutgoingLister(channel_lister, settings, postgres), postgres)
         look = ChannelPoll(channel, context.run_id, lister, channel_intake, limits)
-        continue_in_s = CONTINUE_S if look.make() else None
-        if continue_in_s is None and channel_intake.holds_back(channel.id):
+        continue_in_s = CONTINUE_S if look.run() else None
+        if continue_in_s is None and channel_intake.is_held_by_quota(channel.id):
             continue_in_s = HELD_S
-        channel = channel_runs.listed(channel.id, context.run_id, continue_in_s)
+        channel = channel_runs.complete(channel.id, context.run_id, continue_in_s)
         with postgres.transaction() as connection:
             found = counts(connection, [channel.id])[channel.id]
-        return dg.MaterializeResult(metadata=_metadata(channel, look.taken, found))
+        return dg.MaterializeResult(metadata=_metadata(channel, look.result, found))
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def _beat(runs: ChannelRuns, id: str, run_id: str, ended: threading.Event) -> No
 
 def _record(context: dg.AssetExecutionContext, runs: ChannelRuns, error: YtcaptionError) -> None:
     try:
-        delay_s = runs.failed(
+        delay_s = runs.fail(
             context.partition_key,
             context.run_id,
             error.code,
@@ -133,8 +133,8 @@ def _metadata(
         "listed": count(taken.listed),
         "new": count(taken.new),
         "changed": count(taken.changed),
-        "gone": count(taken.gone),
-        "left_out": count(taken.left_out),
+        "gone": count(taken.missing),
+        "left_out": count(taken.excluded),
         "waiting": count(taken.waiting),
         "refused": count(taken.refused),
         "queued": count(taken.queued),

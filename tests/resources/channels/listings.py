@@ -1,4 +1,4 @@
-"""Listings from loopback, for the tests of the lister."""
+"""Listers of loopback servers, for the lister's tests."""
 
 from resources.channels.listing.lister import ChannelLister
 from ytcaption.domain.channels.channel import ListingPage

@@ -341,10 +341,10 @@ def test_a_model_hears_in_each_clip_what_its_text_says(
     library: Library, export, tmp_path: Path, model_home: Path
 ):
     """Cut between words, and none of them is cut off."""
-    from benchmarks.common import word_errors
     from resources.audio.decoder import decode
     from resources.transcribe.sequential import WhisperTranscriber
     from tests.support.clip_errors import TINY_EN, text
+    from ytcaption.domain.transcripts.accuracy import word_errors
 
     library.add()
     export("--as", "audiofolder", "--max-s", "5")
