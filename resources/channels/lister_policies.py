@@ -95,4 +95,4 @@ class OutgoingLister:
                 raise error
             proxies = proxies_in_turn(connection, names)
         with egress_route(self._settings, self._postgres, source, proxies) as route:
-            yield self._lister.by(route)
+            yield self._lister.through(route)

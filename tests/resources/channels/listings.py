@@ -7,6 +7,7 @@ SITES = ["youtube", "media.ccc.de"]
 
 
 def lister(**overrides: object) -> ChannelLister:
+    """Return a lister of loopback addresses."""
     values: dict[str, object] = {
         "sites": SITES,
         "allowed_networks": ["127.0.0.0/8"],
