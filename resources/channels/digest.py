@@ -134,7 +134,7 @@ class ChannelDigests:
 
     def _send(self, channel: DictRow) -> bool:
         digest = self._digest(channel)
-        is_sent = bool(digest.ended) and self._operators.tell(digest.title, digest.text)
+        is_sent = bool(digest.ended) and self._operators.notify(digest.title, digest.text)
         if is_sent:
             logger.info("sent a digest of %s: %d items", channel["id"], len(digest.ended))
         elif digest.ended:

@@ -81,7 +81,7 @@ class ChannelLister(dg.ConfigurableResource):
         return channel_source(url, sites=self.sites, allowed_networks=self.allowed_networks)
 
     def newest(self, source: ChannelSource, state: Mapping[str, Any]) -> ListingPage:
-        """Return the newest items as cheaply as possible: by the feed, else by the top of the lists.
+        """Return the newest items, as cheaply as possible: by the feed, else the top of the lists.
 
         `next_start` is None only if these are all items. There may be more new items than the
         newest (YouTube's feed has 15), so unless one of them is known already, continue with
