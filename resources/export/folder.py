@@ -121,7 +121,7 @@ class ExportFolder:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Yield a temporary path; its file replaces the named one if the context ends without error.
+        """Yield a temporary path; its file replaces the named one if the context ends normally.
 
         Raises:
             as `write`.

@@ -151,7 +151,7 @@ def test_report_of_an_empty_library(
     """Says so."""
     catalog = TranscriptCatalog.from_settings(settings)
     materialize(request_store, object_store, catalog, library_report)
-    assert "Nothing was transcribed yet" in read_report(object_store, None).decode()
+    assert "Nothing has been transcribed yet" in read_report(object_store, None).decode()
 
 
 def test_reports_go_by_age_and_by_erasure(object_store: ObjectStore):

@@ -259,7 +259,7 @@ def test_a_backup_that_was_cut_short_goes_on(settings: Settings, tmp_path: Path)
             assert (folder / path.relative_to(unfinished)).stat().st_ino == inode
     assert f"transcripts/{ids[0]}.json" in manifest.keys
     assert not (folder / "objects" / "audio" / stale.name).exists()
-    with pytest.raises(InputError, match="holds something already"):
+    with pytest.raises(InputError, match="is not empty"):
         make_backup(settings, folder, Quiet(), with_key=True)
 
 
