@@ -38,27 +38,29 @@ def channel_plan(request: Mapping[str, Any], settings: Settings) -> ChannelPlan:
     unknown = request.keys() - NAMES
     if unknown:
         raise InvalidOption(f"A channel has no option {', '.join(sorted(unknown))}.")
-    given = {name: value for name, value in request.items() if value is not None}
-    _check_values(given)
-    filters = {name: value for name, value in given.get("filters", {}).items() if value is not None}
+    values = {name: value for name, value in request.items() if value is not None}
+    _check_values(values)
+    filters = {
+        name: value for name, value in values.get("filters", {}).items() if value is not None
+    }
     if isinstance(filters.get("from_date"), str):
         filters["from_date"] = _date(filters["from_date"])
     options: dict[str, Any] = {"model": settings.model}
-    options |= {name: given[name] for name in OPTIONS if name in given}
+    options |= {name: values[name] for name in OPTIONS if name in values}
     callback = None
-    if "callback_url" in given:
+    if "callback_url" in values:
         callback = Callback(
-            checked_url(given["callback_url"], settings), given.get("callback_include")
+            checked_url(values["callback_url"], settings), values.get("callback_include")
         )
     return ChannelPlan(
         options=checked_options(**options, allowed_models=settings.models),
-        schedule=checked_schedule(**given.get("schedule", {})),
+        schedule=checked_schedule(**values.get("schedule", {})),
         filters=checked_filters(**filters),
-        priority=given.get("priority", "bulk"),
-        max_new=given.get("max_new"),
-        keep_days=given.get("keep_days"),
+        priority=values.get("priority", "bulk"),
+        max_new=values.get("max_new"),
+        keep_days=values.get("keep_days"),
         callback=callback,
-        digest=given.get("digest", "never"),
+        digest=values.get("digest", "never"),
     )
 
 
@@ -117,16 +119,16 @@ def schedule_request(schedule: Schedule) -> dict[str, str]:
     return {"every": schedule.text.removeprefix("every ")}
 
 
-def _check_values(given: Mapping[str, Any]) -> None:
+def _check_values(values: Mapping[str, Any]) -> None:
     """Check the values that are no transcription option, schedule or filter."""
-    priority, include = given.get("priority", "bulk"), given.get("callback_include")
+    priority, include = values.get("priority", "bulk"), values.get("callback_include")
     if priority not in ("interactive", "bulk"):
         raise InvalidOption(f"Unknown priority '{priority[:40]}'. Use bulk or interactive.")
     if include not in (None, "result"):
         raise InvalidOption("callback_include must be 'result', or left out.")
-    if given.get("digest", "never") not in get_args(Digest):
+    if values.get("digest", "never") not in get_args(Digest):
         raise InvalidOption("digest must be never, daily or weekly.")
-    max_new, keep_days = given.get("max_new", 1), given.get("keep_days", 0)
+    max_new, keep_days = values.get("max_new", 1), values.get("keep_days", 0)
     if not 1 <= int(max_new) == max_new <= 1_000_000:
         raise InvalidOption("max_new must be a whole number from 1 to 1,000,000.")
     if not 0 <= keep_days <= 36_500:  # NaN is refused, too

@@ -90,8 +90,9 @@ def table_query(table: str, files: Sequence[LakeFile]) -> str:
             "hive_partitioning => false, filename => true, file_row_number => true)"
             ") as stored where not exists ("
             f"select 1 from read_parquet({deletes}, filename => true, hive_partitioning => false) "
-            f"as gone join (values {pairs}) as pair (stored, gone) on pair.gone = gone.filename "
-            "where pair.stored = stored.filename and gone.pos = stored.file_row_number)"
+            f"as deleted join (values {pairs}) as pair (stored, deleted) "
+            "on pair.deleted = deleted.filename "
+            "where pair.stored = stored.filename and deleted.pos = stored.file_row_number)"
         )
     return " union all ".join(selects) or _no_rows(table)
 

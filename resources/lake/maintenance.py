@@ -102,16 +102,16 @@ def forget_files(connection: "psycopg.Connection[dict]", paths: Iterable[str]) -
 _RECOMPUTE = """
     with live as (
         select f.table_id, f.column_id,
-               min(f.min_value collate "C") as least, max(f.max_value collate "C") as most
+               min(f.min_value collate "C") as min_value, max(f.max_value collate "C") as max_value
         from lake.ducklake_file_column_stats f
         join lake.ducklake_data_file d using (data_file_id)
         where d.end_snapshot is null
         group by f.table_id, f.column_id
     )
     update lake.ducklake_table_column_stats s
-    set min_value = (select least from live l
+    set min_value = (select l.min_value from live l
                      where l.table_id = s.table_id and l.column_id = s.column_id),
-        max_value = (select most from live l
+        max_value = (select l.max_value from live l
                      where l.table_id = s.table_id and l.column_id = s.column_id)
     from lake.ducklake_column c
     where c.table_id = s.table_id and c.column_id = s.column_id

@@ -57,8 +57,8 @@ class Marker:
         connection: Connection[DictRow],
         texts: Sequence[tuple[str | None, Mapping[Mark, str]]],
     ) -> Mapping[str | None, _Lexemes]:
-        sought = {word for words, _ in self._terms for word in words}
-        pairs = {(language, word) for language, _ in texts for word in sought}
+        term_words = {word for words, _ in self._terms for word in words}
+        pairs = {(language, word) for language, _ in texts for word in term_words}
         pairs |= {(language, word) for language, words in texts for word in words.values()}
         rows = connection.execute(
             _LEXEMES,
@@ -109,10 +109,10 @@ def _starts_of_term(
         return []
 
     def fits(offset: int, at: int) -> bool:
-        sought, word = term[offset], words[at + offset]
-        if is_prefix and offset == len(term) - 1 and _bare(word).startswith(_bare(sought)):
+        expected, word = term[offset], words[at + offset]
+        if is_prefix and offset == len(term) - 1 and _bare(word).startswith(_bare(expected)):
             return True
-        return not known[sought][0].isdisjoint(known[word][0])
+        return not known[expected][0].isdisjoint(known[word][0])
 
     return [
         at

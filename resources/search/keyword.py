@@ -129,7 +129,7 @@ class _KeywordSearch:
 
     def _matches(self, where: LiteralString, among: Sequence[str] = ()) -> list[DictRow]:
         """Return matching segments with their scores, at most `MAX_SEGMENTS`."""
-        # Planned anew for these words: their frequency decides which index is read.
+        # Planned again for these words: their frequency decides which index is read.
         return self._connection.execute(
             _HITS.format(where=sql.SQL(where)),
             self._values | {"among": list(among), "limit": MAX_SEGMENTS},

@@ -80,7 +80,7 @@ class SemanticRetriever:
         }
         compared = _compare_all(connection, scope, _COMPARE_ALL.format(**numbers), values)
         if compared is None:
-            # Planned anew for this model: the index has only its rows.
+            # Planned again for this model: the index has only its rows.
             nearest = _NEAREST.format(**numbers, scope=sql.SQL(scope.where))
             rows = connection.execute(nearest, values, prepare=False).fetchall()
             documents = documents_of(connection, scope, {row["transcription_id"] for row in rows})

@@ -69,14 +69,14 @@ class MadeUpLister:
     Attributes:
         lists: by source id.
         hidden: ids of media that only the feed shows.
-        asked: the requests in order: `feed`, `top` or the start of a page.
+        requests: the requests in order: `feed`, `top` or the start of a page.
         errors: raised by the following calls, one each.
     """
 
     lists: dict[str, list[ListedItem]]
     feed_size: int = 15
     hidden: set[str] = field(default_factory=set)
-    asked: list[str | int] = field(default_factory=list)
+    requests: list[str | int] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
     def newest(self, source: ChannelSource, state: Mapping[str, Any]) -> ListingPage:
@@ -120,6 +120,6 @@ class MadeUpLister:
         return [each for each in shown if each.source.media_id not in self.hidden]
 
     def _request(self, what: str | int) -> None:
-        self.asked.append(what)
+        self.requests.append(what)
         if self.errors:
             raise self.errors.pop(0)

@@ -117,17 +117,12 @@ class ChannelLister(dg.ConfigurableResource):
             page = next(pages)
         return replace(page, next_start=len(page.items) or None)
 
-    def page(self, source: ChannelSource, start: int, size: int) -> ListingPage:
-        """Return items `start` to `start + size` of the whole list. Errors: see `pages`."""
-        with closing(self.pages(source, start, size)) as pages:
-            return next(pages)
-
     def pages(self, source: ChannelSource, start: int, size: int) -> Generator[ListingPage]:
         """Yield the whole list from item `start` on, `size` items per page; close it to end early.
 
         One process requests each of the site's pages once, as they are taken. To begin at 9,000 it
         must request all pages before on most sites, YouTube too, whose pages lead only to the next.
-        So take many pages of one iterator rather than many single ones by `page`.
+        So take many pages of one iterator rather than single pages of several.
 
         A channel with several lists (YouTube's videos, streams, shorts) is one list after the
         other, newest first in each. Items beyond `max_channel_items` are left out.

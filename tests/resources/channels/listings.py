@@ -1,7 +1,9 @@
 """Listers of loopback servers, for the lister's tests."""
 
+from contextlib import closing
+
 from resources.channels.listing.lister import ChannelLister
-from ytcaption.domain.channels.channel import ListingPage
+from ytcaption.domain.channels.channel import ChannelSource, ListingPage
 
 SITES = ["youtube", "media.ccc.de"]
 
@@ -25,3 +27,9 @@ def titles(page: ListingPage) -> list[str | None]:
 
 def ids(page: ListingPage) -> list[str]:
     return [item.source.media_id for item in page.items]
+
+
+def list_page(lister: ChannelLister, source: ChannelSource, start: int, size: int) -> ListingPage:
+    """Return items `start` to `start + size` of the whole list."""
+    with closing(lister.pages(source, start, size)) as pages:
+        return next(pages)

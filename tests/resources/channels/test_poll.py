@@ -65,7 +65,7 @@ class Subscription:
         """Poll as a run does; return the result."""
         self.polls += 1
         run_id = f"run-{self.polls}"
-        self.lister.asked.clear()
+        self.lister.requests.clear()
         channel = self.runs.claim(self.id, run_id)
         poll = ChannelPoll(channel, run_id, self.lister, self.intake, limits, on_page)
         try:
@@ -110,7 +110,7 @@ def test_second_poll_requests_only_the_feed(channel: Subscription):
     channel.subscribe(20)
     channel.poll()
     result = channel.poll()
-    assert channel.lister.asked == ["feed"]
+    assert channel.lister.requests == ["feed"]
     assert result == IntakeResult()
 
 
@@ -129,9 +129,9 @@ def test_first_poll_of_a_name_requests_its_feed_too(
     channel.publish(20)
     channel.id = channel.store.create(source(feed_url=None), plan())[0].id
     channel.poll()
-    assert channel.lister.asked == ["top", "feed", 0]
+    assert channel.lister.requests == ["top", "feed", 0]
     assert channel.poll() == IntakeResult()
-    assert channel.lister.asked == ["feed"]
+    assert channel.lister.requests == ["feed"]
 
 
 def test_new_items_come_with_their_facts(channel: Subscription):
@@ -143,7 +143,7 @@ def test_new_items_come_with_their_facts(channel: Subscription):
     channel.lister.publish(source(), short, premiere, item(23))
     result = channel.poll()
     assert (result.new, result.excluded, result.waiting, result.queued) == (3, 1, 1, 1)
-    assert channel.lister.asked == ["feed", "top"]
+    assert channel.lister.requests == ["feed", "top"]
     channel.list[1] = item(22, live="over")
     result = channel.poll()
     assert (result.new, result.queued) == (0, 1)

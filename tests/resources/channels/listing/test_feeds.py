@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from resources.sites.resolve import resolve_source
-from tests.resources.channels.listings import SITES, ids, lister, titles
+from tests.resources.channels.listings import SITES, ids, list_page, lister, titles
 from tests.resources.download.downloads import LOOPBACK
 from tests.support.channel_feeds import atom, rss
 from tests.support.servers.channel_host import ChannelHost
@@ -101,7 +101,7 @@ def test_feed_continues_in_another(host):
     assert [(page.start, page.next_start) for page in pages] == [(0, 4), (4, None)]
     limited = list(lister(max_channel_items=5).pages(source, 0, 4))
     assert [len(page.items) for page in limited] == [4, 1]
-    last_page = lister().page(source, 5, 10)
+    last_page = list_page(lister(), source, 5, 10)
     assert titles(last_page) == ["Episode 0"] and last_page.start == 5
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.resources.channels.listings import ids, lister, titles
+from tests.resources.channels.listings import ids, list_page, lister, titles
 from tests.resources.download.downloads import direct, fetch
 from tests.support.servers.channel_host import (
     SPEECH,
@@ -53,7 +53,7 @@ def test_a_page_of_files_and_streams(host: ChannelHost, tmp_path: Path) -> None:
     page = lister().newest(source, {})
     assert page.channel.kind == "playlist" and page.channel.feed_url is None
     assert ids(page) == [direct(url).media_id for url in (*urls, stream)]
-    assert ids(lister().page(page.channel, 1, 1)) == ids(page)[1:2]
+    assert ids(list_page(lister(), page.channel, 1, 1)) == ids(page)[1:2]
     for item in page.items:
         assert item.source.url is not None
         (folder := tmp_path / item.source.media_id).mkdir()
@@ -88,9 +88,9 @@ def test_page_may_shrink_to_one_item(host: ChannelHost) -> None:
     known = lister().newest(source, {}).channel
     host.serve("page.html", two.replace(b"episodes/2/jfk.flac", b""))
     assert len(lister().newest(known, {}).items) == 1
-    assert len(lister().page(known, 0, 10).items) == 1
+    assert len(list_page(lister(), known, 0, 10).items) == 1
     with pytest.raises(SingleMedia):
-        lister().page(source, 0, 10)
+        list_page(lister(), source, 0, 10)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_list_of_another_site(site: MediaServer) -> None:
     site.serve("public/conferences/40c3", conference)
     source = lister().source_of("https://media.ccc.de/c/40c3")
     assert (source.kind, source.extractor) == ("site", "CCCPlaylist")
-    page = lister().page(source, 0, 10)
+    page = list_page(lister(), source, 0, 10)
     assert page.channel.title == "The congress"
     assert [item.source.url for item in page.items] == [each["frontend_link"] for each in talks]
     with pytest.raises(SingleMedia):
@@ -132,7 +132,7 @@ def test_site_with_addressable_pages(site: MediaServer) -> None:
             {"data": data[: 110 - start]}
         ).encode()
     peertube = lister(sites=["peertube"])
-    page = peertube.page(peertube.source_of("https://framatube.org/c/talks/videos"), 95, 10)
+    page = list_page(peertube, peertube.source_of("https://framatube.org/c/talks/videos"), 95, 10)
     assert titles(page) == [f"Talk {n}" for n in range(95, 105)]
     assert (page.start, page.next_start) == (95, 105)
     starts = [served.query["start"] for served in site.requests if served.path.endswith("/videos")]

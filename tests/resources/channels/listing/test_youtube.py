@@ -5,7 +5,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from tests.resources.channels.listings import ids, lister, titles
+from tests.resources.channels.listings import ids, list_page, lister, titles
 from tests.support.servers.youtube_host import (
     CHANNEL,
     PLAYLIST,
@@ -34,7 +34,7 @@ def test_a_channel_as_the_site_serves_it(server: str, request: pytest.FixtureReq
         host.lists.videos = host.lists.feed = videos(70)
     channel_lister = lister(listing_timeout_s=120)
     by_name = channel_lister.source_of(f"{YOUTUBE}/@AChannel" if server == "loopback" else REAL)
-    first = channel_lister.page(by_name, 0, 60)
+    first = list_page(channel_lister, by_name, 0, 60)
     assert first.channel.source_id.startswith("youtube-UC") and first.channel.title
     assert len(first.items) == 60 and first.next_start == 60
     assert all(item.source.media_id.startswith("youtube-") for item in first.items)
@@ -57,7 +57,7 @@ def test_a_channel_is_all_its_tabs(youtube: YouTubeHost, form: str) -> None:
     ]
     youtube.lists.shorts = [Video("h0000000001", "Short")]
     source = lister().source_of(f"{YOUTUBE}/{form}")
-    page = lister().page(source, 0, 50)
+    page = list_page(lister(), source, 0, 50)
     assert page.channel.source_id == f"youtube-{CHANNEL}" and page.channel.title == "A channel"
     assert page.channel.feed_url == f"{YOUTUBE}/feeds/videos.xml?channel_id={CHANNEL}"
     assert titles(page) == ["Video 2", "Video 1", "Video 0", "Soon", "Now", "Was", "Short"]
@@ -73,7 +73,7 @@ def test_a_channel_is_all_its_tabs(youtube: YouTubeHost, form: str) -> None:
 def test_one_tab_is_listed_alone(youtube: YouTubeHost) -> None:
     """It is a source of its own, with its own feed."""
     youtube.lists.shorts = [Video("h0000000001", "Short")]
-    page = lister().page(lister().source_of(f"{YOUTUBE}/@AChannel/shorts"), 0, 50)
+    page = list_page(lister(), lister().source_of(f"{YOUTUBE}/@AChannel/shorts"), 0, 50)
     assert titles(page) == ["Short"] and page.items[0].is_short
     assert page.channel.source_id == "youtube-UUSHabcdefghijklmnopqrstuv"
     assert page.channel.source_id == lister().source_of(page.channel.url).source_id
@@ -107,7 +107,7 @@ def test_playlist_shows_unavailable_videos(youtube: YouTubeHost) -> None:
         Video("p0000000003", "[Deleted video]", ""),
     ]
     link = f"{YOUTUBE}/watch?v=p0000000001&list={PLAYLIST}"
-    page = lister().page(lister().source_of(link), 0, 50)
+    page = list_page(lister(), lister().source_of(link), 0, 50)
     assert page.channel.title == "A playlist"
     assert [item.unavailable for item in page.items] == [None, "private", "deleted"]
     assert page.channel.source_id == f"youtube-{PLAYLIST}"
@@ -127,7 +127,7 @@ def test_each_page_is_requested_once(youtube: YouTubeHost) -> None:
     all_ids = ids(first) + [each for page in further for each in ids(page)]
     assert len(set(all_ids)) == 300
     youtube.continuations = 0
-    assert ids(lister().page(source, 270, 30)) == all_ids[270:]
+    assert ids(list_page(lister(), source, 270, 30)) == all_ids[270:]
     assert youtube.continuations == 9
 
 
@@ -138,7 +138,7 @@ def test_number_of_items_is_limited(youtube: YouTubeHost) -> None:
     limited = lister(max_channel_items=50)
     assert [len(page.items) for page in limited.pages(source, 0, 20)] == [20, 20, 10]
     assert youtube.continuations == 1
-    last = limited.page(source, 40, 20)
+    last = list_page(limited, source, 40, 20)
     assert len(last.items) == 10 and last.next_start is None
 
 
@@ -170,15 +170,15 @@ def test_failing_page_is_retried(youtube: YouTubeHost) -> None:
     youtube.lists.videos = videos(60)
     source = lister().source_of(f"{YOUTUBE}/@AChannel/videos")
     youtube.fail = {1: 500}
-    page = lister().page(source, 0, 60)
+    page = list_page(lister(), source, 0, 60)
     assert len(page.items) == 60 and youtube.continuations == 2
     for status in (500, 200):
         youtube.fail = dict.fromkeys(range(100), status)
         with pytest.raises(SourceUnavailable):
-            lister().page(source, 0, 60)
+            list_page(lister(), source, 0, 60)
 
 
 def test_missing_channel(youtube: YouTubeHost) -> None:
     """404 is its own error."""
     with pytest.raises(MediaNotFound):
-        lister().page(lister().source_of(f"{YOUTUBE}/@nobody"), 0, 10)
+        list_page(lister(), lister().source_of(f"{YOUTUBE}/@nobody"), 0, 10)
