@@ -52,10 +52,10 @@ class Exporter(Protocol[_Kind]):
         """Return kind and options, as `ExportFolder` takes them."""
         ...
 
-    def missing_requirement(self, item: _Kind) -> str | None:
+    def missing_requirement(self, item: _Kind, /) -> str | None:
         """Return why the item cannot be exported; None: it can."""
 
-    def export(self, item: _Kind, folder: ExportFolder) -> None:
+    def export(self, item: _Kind, folder: ExportFolder, /) -> None:
         """Write the item's files, and add it to the folder's index."""
 
     def finish(self, folder: ExportFolder) -> None:

@@ -216,7 +216,7 @@ class ChannelLister(dg.ConfigurableResource):
             allowed_networks=self.allowed_networks,
             max_bytes=self.max_feed_bytes,
             timeout_s=self.listing_timeout_s,
-            silence_s=self.socket_timeout_s,
+            idle_timeout_s=self.socket_timeout_s,
             route=self._route,
         )
 

@@ -196,7 +196,7 @@ def test_an_embedded_home_is_brought_back_while_others_write(
             with dagster_instance(settings) as instance:
                 assert instance.get_dynamic_partitions("transcriptions") == first
             assert_sound(settings, sorted(after))
-            with pytest.raises(SetupError, match="not empty: it holds media"):
+            with pytest.raises(SetupError, match="not empty: it contains media"):
                 ytcaption("restore", str(folder))
         assert (settings.home / "webhook.key").read_text() == "a key\n"
         assert ytcaption("restore", str(folder), "--replace").exit_code == 0
@@ -300,7 +300,7 @@ def test_what_is_replaced_meanwhile_is_dumped_again(settings: Settings, tmp_path
 
     told = Replacing()
     manifest = make_backup(settings, tmp_path / "backup", told, with_key=True)
-    assert "Dumping the databases once more" in told.steps and manifest.wrong == {}
+    assert "Dumping the databases again" in told.steps and manifest.wrong == {}
 
 
 def test_what_is_not_as_the_database_says_is_told(settings: Settings, tmp_path: Path):

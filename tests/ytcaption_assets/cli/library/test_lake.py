@@ -223,9 +223,9 @@ def test_view_answers_and_lists(ytcaption, tmp_path: Path):
 
 def test_wrong_view_says_what_would_be_right(ytcaption):
     """Which views there are, which parameters, and how one is given."""
-    with pytest.raises(QueryError, match="There are: growth"):
+    with pytest.raises(QueryError, match="The views are: growth"):
         ytcaption("lake", "view", "nothing")
-    with pytest.raises(InputError, match="It has: since, until"):
+    with pytest.raises(InputError, match="Its parameters: since, until"):
         ytcaption("lake", "view", "growth", "colour=red")
     with pytest.raises(InputError, match="PARAMETER=VALUE"):
         ytcaption("lake", "view", "growth", "since")
