@@ -2,11 +2,11 @@
 
     python -m benchmarks.channels [--sizes 2000,10000]
 
-Each size is a process and an installation of its own, the pace of sites turned off. In one run:
-the list alone, nothing kept of it; a first look, which keeps and queues all, and an interactive
-request in its middle; the whole list once more; a poll that finds nothing; and the rows that came
-of it by a bare COPY and by bare inserts. Neither of the later looks may write a row of `TABLES`.
-Then `benchmarks.channel_turns`: a podcast of that size with `ytcaption up`.
+Each size has a process and an installation of its own, without the pace of sites. Measured are: the
+list alone, without storing it; a first listing, which stores and queues everything, with an
+interactive request in its middle; the whole list again; a poll that finds nothing; and the same
+rows by a bare COPY and by bare inserts. Neither of the later listings may write a row of `TABLES`.
+Then `benchmarks.channel_fairness` follows: a podcast of that size with `ytcaption up`.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.channel_turns import turns
+from benchmarks.channel_fairness import measure_fairness
 from benchmarks.machine import machine
 from resources.channels.intake import ChannelIntake
 from resources.channels.poll import (
@@ -57,12 +57,12 @@ from ytcaption.settings import Settings
 
 CHANNEL = "https://www.youtube.com/@AChannel/videos"
 TABLES = ("media", "transcription", "request", "event", "channel_item")
-NO_END = PollLimits(turn_s=1e9, relist_days=7)
-LONGEST_S = 3600.0
+NO_END = PollLimits(slice_s=1e9, relist_days=7)
+TIMEOUT_S = 3600.0
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="2000,10000")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -70,11 +70,11 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measured(arguments.one)))
         return
-    told = machine()
+    machine_info = machine()
     sizes = [int(size) for size in arguments.sizes.split(",")]
     columns = [_in_a_process(size) for size in sizes]
     console = Console(width=140)
-    console.print("; ".join(f"{name}: {value}" for name, value in told.items()))
+    console.print("; ".join(f"{name}: {value}" for name, value in machine_info.items()))
     table = Table("", *(f"{size:,} items" for size in sizes))
     for name in columns[0]:
         table.add_row(name, *(str(column[name]) for column in columns))
@@ -88,7 +88,7 @@ def _in_a_process(size: int) -> dict[str, Any]:
 
 
 def measured(size: int) -> dict[str, Any]:
-    """Names and numbers of one size."""
+    """Return the measurements of one size by name."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ytc-ch-")))
         settings = Settings(home=folder / "home", _env_file=None)  # pyright: ignore[reportCallIssue]
@@ -99,8 +99,8 @@ def measured(size: int) -> dict[str, Any]:
         host.lists.videos = videos(size)
         host.lists.feed = videos(size)[:15]
         stack.enter_context(migrated_postgres(settings))
-        found = _Bench(settings, size).all()
-    return found | turns(size)
+        result = _Bench(settings, size).all()
+    return result | measure_fairness(size)
 
 
 class _Bench:
@@ -111,19 +111,19 @@ class _Bench:
         self.postgres: Postgres = self.requests.postgres
         self.runs = ChannelRuns(postgres=self.postgres)
         self.intake = ChannelIntake(postgres=self.postgres)
-        self.lister = lister(listing_timeout_s=LONGEST_S)
+        self.lister = lister(listing_timeout_s=TIMEOUT_S)
         self.admin = database_urls(settings).admin
         self.id = self.store.create(self.lister.source_of(CHANNEL), plan())[0].id
         self.interactive: dict[str, Any] = {}
 
     def all(self) -> dict[str, Any]:
-        """In the order of the table."""
+        """Return all measurements, in the order of the table."""
         listed_s = self._list_alone()
         before_mib = _peak_mib()
-        began = threading.Thread(target=self._ask_in_the_middle, daemon=True)
-        began.start()
-        first_s, first_wal = self._look("first")
-        began.join()
+        requester = threading.Thread(target=self._request_in_the_middle, daemon=True)
+        requester.start()
+        first_s, first_wal = self._poll("first")
+        requester.join()
         peak_mib, child_mib = _peak_mib(), _peak_mib(resource.RUSAGE_CHILDREN)
         rows = {table: self._count(table) for table in TABLES}
         self._vacuum()
@@ -132,48 +132,48 @@ class _Bench:
             connection.execute(
                 "update ytcaption.channel set history_done_at = now() - interval '9 days'"
             )
-        again_s, again_wal = self._look("again")
-        poll_s, poll_wal = self._look("poll")
+        again_s, again_wal = self._poll("again")
+        poll_s, poll_wal = self._poll("poll")
         assert written == {table: self._versions(table) for table in TABLES}
         copy_s, insert_s = self._bare()
         return {
             "the list alone, by yt-dlp, s": round(listed_s, 1),
-            "first look: listed and queued, s": round(first_s, 1),
-            "items a second": round(self.size / first_s),
-            "first look / the list alone": f"{first_s / listed_s:.2f}",
-            "its own part (first look - list) / bare inserts": (
+            "first listing: listed and queued, s": round(first_s, 1),
+            "items per second": round(self.size / first_s),
+            "first listing / the list alone": f"{first_s / listed_s:.2f}",
+            "its own part (first listing - list) / bare inserts": (
                 f"{max(0.0, first_s - listed_s) / insert_s:.2f}"
             ),
             "bare inserts of the same rows, s": round(insert_s, 1),
             "bare COPY of the same rows, s": round(copy_s, 1),
             "rows": ", ".join(f"{name} {number:,}" for name, number in rows.items()),
-            "WAL of the first look, MB": round(first_wal / 1e6, 1),
+            "WAL of the first listing, MB": round(first_wal / 1e6, 1),
             "whole list again, s": round(again_s, 1),
             "WAL of it, kB": round(again_wal / 1e3),
             "poll that finds nothing, s": round(poll_s, 1),
             "WAL of that, kB": round(poll_wal / 1e3, 1),
-            "memory of the look at its peak, MiB": f"{peak_mib} (before it {before_mib})",
-            "memory of the listing's process, MiB": child_mib,
+            "peak memory of the listing run, MiB": f"{peak_mib} (before it {before_mib})",
+            "memory of the listing process, MiB": child_mib,
             **self.interactive,
         }
 
     def _list_alone(self) -> float:
         began = time.perf_counter()
         source = self.lister.source_of(CHANNEL)
-        found = sum(len(page.items) for page in self.lister.pages(source, 0, PAGE_SIZE))
-        assert found == self.size
+        count = sum(len(page.items) for page in self.lister.pages(source, 0, PAGE_SIZE))
+        assert count == self.size
         return time.perf_counter() - began
 
-    def _look(self, run_id: str) -> tuple[float, float]:
-        """Seconds, and bytes of WAL."""
+    def _poll(self, run_id: str) -> tuple[float, float]:
+        """Return seconds and bytes of WAL."""
         channel = self.runs.claim(self.id, run_id)
         wal, began = self._wal(), time.perf_counter()
-        ChannelPoll(channel, run_id, self.lister, self.intake, NO_END).make()
-        self.runs.listed(self.id, run_id)
+        ChannelPoll(channel, run_id, self.lister, self.intake, NO_END).run()
+        self.runs.complete(self.id, run_id)
         return time.perf_counter() - began, self._wal() - wal
 
-    def _ask_in_the_middle(self) -> None:
-        """An interactive request once half of the channel is queued, and its place in the queue."""
+    def _request_in_the_middle(self) -> None:
+        """Make an interactive request once half of the channel is queued; record its rank."""
         while self._count("channel_item") < self.size / 2:
             time.sleep(0.2)
         began = time.perf_counter()
@@ -181,23 +181,23 @@ class _Bench:
             "youtube-urgent00000", "site", "https://www.youtube.com/watch?v=urgent00000", "Youtube"
         )
         id = self.requests.submit(media, plan().options).transcription.id
-        asked_ms = 1000 * (time.perf_counter() - began)
+        submit_ms = 1000 * (time.perf_counter() - began)
         began = time.perf_counter()
         due = [each.id for each in self.requests.due(16)]
         due_ms = 1000 * (time.perf_counter() - began)
         self.interactive = {
-            "interactive request in its middle: place in the queue": due.index(id) + 1,
-            "bulk ones in the queue then": self._count("transcription") - 1,
-            "it was taken in, ms": round(asked_ms),
-            "who is next was known in, ms": round(due_ms),
+            "interactive request in its middle: rank in the queue": due.index(id) + 1,
+            "bulk transcriptions queued then": self._count("transcription") - 1,
+            "time to submit it, ms": round(submit_ms),
+            "time to read the head of the queue, ms": round(due_ms),
         }
 
     def _bare(self) -> tuple[float, float]:
-        """Seconds of the same rows by COPY and by inserts, into tables with the same indexes."""
+        """Return seconds of the same rows by COPY and by inserts, into equally indexed tables."""
         with psycopg.connect(self.admin) as connection:
-            took = []
-            for way in ("copy", "insert"):
-                data = {table: self._data(connection, way, table) for table in TABLES}
+            times_s = []
+            for method in ("copy", "insert"):
+                data = {table: self._data(connection, method, table) for table in TABLES}
                 connection.execute("create schema bare")
                 for table in TABLES:
                     connection.execute(
@@ -207,20 +207,20 @@ class _Bench:
                 connection.commit()
                 began = time.perf_counter()
                 for table in TABLES:
-                    self._put(connection, way, table, data[table])
+                    self._put(connection, method, table, data[table])
                 connection.commit()
-                took.append(time.perf_counter() - began)
+                times_s.append(time.perf_counter() - began)
                 connection.execute("drop schema bare cascade")
-            return took[0], took[1]
+            return times_s[0], times_s[1]
 
-    def _data(self, connection: psycopg.Connection[Any], way: str, table: str) -> Any:
-        if way == "copy":
+    def _data(self, connection: psycopg.Connection[Any], method: str, table: str) -> Any:
+        if method == "copy":
             with connection.cursor().copy(f"copy ytcaption.{table} to stdout") as copy:  # pyright: ignore
                 return b"".join(bytes(block) for block in copy)
         return connection.execute(f"select t::text from ytcaption.{table} as t").fetchall()  # pyright: ignore
 
-    def _put(self, connection: psycopg.Connection[Any], way: str, table: str, data: Any) -> None:
-        if way == "copy":
+    def _put(self, connection: psycopg.Connection[Any], method: str, table: str, data: Any) -> None:
+        if method == "copy":
             with connection.cursor().copy(f"copy bare.{table} from stdin") as copy:  # pyright: ignore
                 copy.write(data)
             return
@@ -234,12 +234,12 @@ class _Bench:
         return row["number"]
 
     def _vacuum(self) -> None:
-        """Now, lest autovacuum does so during the next look and adds its WAL."""
+        """Vacuum now, so that autovacuum does not add its WAL to the next listing."""
         with psycopg.connect(self.admin, autocommit=True) as connection:
             connection.execute("vacuum (analyze)")
 
     def _versions(self, table: str) -> set[str]:
-        """Where each row lies and the transaction that wrote it: an update changes both."""
+        """Return each row's position and writing transaction: an update changes both."""
         rows = self.store.postgres.rows(
             f"select ctid || ' ' || xmin as version from ytcaption.{table}",  # pyright: ignore
             {},

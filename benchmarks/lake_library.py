@@ -1,9 +1,9 @@
-"""A lake of real text for the benchmark of it: 200 segments a transcript, words with times.
+"""A lake of real text for its benchmark: 200 segments per transcript, words with times.
 
-The text is that of `benchmarks/search_library.py`, beginning anywhere. Channels, languages, days
-and scores are made up. Rows are inserted up to a thousand transcripts of a month at a time through
-the product's own connection, a DuckLake transaction each: one by one by `TranscriptCatalog.append`,
-which writes files of their own for each, a hundred thousand take hours.
+The text is that of `benchmarks/search_library.py`, from random positions. Channels, languages, days
+and scores are made up. Rows are inserted for up to a thousand transcripts of a month at a time
+through the product's own connection, one DuckLake transaction each: `TranscriptCatalog.append`
+writes files for each transcript, which would take hours for a hundred thousand.
 """
 
 import hashlib
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 BATCH = 1_000
 FIRST_YEAR, MONTHS = 2024, 24
-"""In which the transcripts were made, as many in each month."""
+"""Time in which the transcripts were created, evenly distributed."""
 
 
 def transcription_id(number: int) -> str:
-    """The id of one of them, from 0."""
+    """Return the id of a transcription, numbered from 0."""
     media = f"youtube-{number:011}"
     return f"{media}.{hashlib.md5(media.encode()).hexdigest()[:26]}"
 
 
 def fill(lake: LakeConnection, text: Sequence[str], count: int) -> float:
-    """Adds so many transcripts to an empty lake: seconds."""
+    """Add transcripts to an empty lake; return the seconds it took."""
     began = time.perf_counter()
     with lake.cursor() as cursor:
         cursor.register("new_lines", _lines(text))
@@ -41,7 +41,7 @@ def fill(lake: LakeConnection, text: Sequence[str], count: int) -> float:
         for month, first, end in _batches(count):
             values = {"month": month, "first": first, "end": end, "channels": CHANNELS}
             cursor.execute(
-                f"create or replace temporary table made as {_MADE}",
+                f"create or replace temporary table created as {_CREATED}",
                 values | {"lines": len(text) - SEGMENTS},
             )
             cursor.begin()
@@ -52,7 +52,7 @@ def fill(lake: LakeConnection, text: Sequence[str], count: int) -> float:
 
 
 def _batches(count: int) -> Iterator[tuple[str, int, int]]:
-    """The first day of a month, and from which to before which number."""
+    """Yield the first day of a month, and the first and the end number of a batch."""
     for month in range(MONTHS):
         last = count * (month + 1) // MONTHS
         for first in range(count * month // MONTHS, last, BATCH):
@@ -61,7 +61,7 @@ def _batches(count: int) -> Iterator[tuple[str, int, int]]:
 
 
 def append(catalog: TranscriptCatalog, count: int) -> float:
-    """Adds transcripts of 2,000 words as the asset does, one after the other: seconds each."""
+    """Append transcripts of 2,000 words one by one, as the asset does; return seconds each."""
     documents = [make_document(f"fresh{number}", words=2_000) for number in range(count)]
     began = time.perf_counter()
     for document in documents:
@@ -70,27 +70,27 @@ def append(catalog: TranscriptCatalog, count: int) -> float:
 
 
 def _lines(text: Sequence[str]) -> "pa.Table":
-    """The text by line: its words as written and to count by, and how many are before it."""
+    """Return the text by line, with its words as written and as counted, and words before it."""
     import pyarrow as pa
 
     words = [line.split() for line in text]
-    known = {word: counted_word(word) for line in words for word in line}
-    before, counts = [], 0
+    counted = {word: counted_word(word) for line in words for word in line}
+    words_before, total = [], 0
     for line in words:
-        before.append(counts)
-        counts += len(line)
+        words_before.append(total)
+        total += len(line)
     return pa.table(
         {
             "number": range(len(text)),
             "text": list(text),
             "words": words,
-            "counted": [[known[word] for word in line] for line in words],
-            "words_before": before,
+            "counted": [[counted[word] for word in line] for line in words],
+            "words_before": words_before,
         }
     )
 
 
-_MADE = """
+_CREATED = """
 select
     'youtube-' || lpad(number::varchar, 11, '0') as media_id,
     media_id || '.' || left(md5(media_id), 26) as transcription_id,
@@ -102,8 +102,8 @@ select
     60 + hash(number, 5) % 900 as delay_s
 from (select unnest(range($first, $end)) as number)
 """
-_SAID = f"""
-made cross join (select unnest(range({SEGMENTS}))::integer as segment_index)
+_SPOKEN = f"""
+created cross join (select unnest(range({SEGMENTS}))::integer as segment_index)
 join line on line.number = first_line + segment_index
 """
 _ROWS = {
@@ -120,17 +120,17 @@ _ROWS = {
             '{{}}' as options, md5(media_id) as audio_sha256, uuid()::varchar as run_id,
             made_at as created_at, made_at - to_seconds(delay_s) as queued_at,
             made_at - to_seconds(delay_s / 2) as started_at, delay_s / 4 as processing_s
-        from {_SAID} group by all
+        from {_SPOKEN} group by all
     """,
     "segments": f"""
         select transcription_id, media_id, segment_index, segment_index * 4.0 as start_s,
             segment_index * 4.0 + 3.5 as end_s, line.text, language,
             len(line.words)::integer as word_count,
-            -0.1 - (hash(made.number, segment_index) % 1000 / 1000) ** 8 * 2 as avg_logprob,
+            -0.1 - (hash(created.number, segment_index) % 1000 / 1000) ** 8 * 2 as avg_logprob,
             0.01 as no_speech_prob,
-            1 + hash(segment_index, made.number) % 1500 / 1000 as compression_ratio,
+            1 + hash(segment_index, created.number) % 1500 / 1000 as compression_ratio,
             0.0 as temperature, made_at
-        from {_SAID}
+        from {_SPOKEN}
     """,
     "words": f"""
         select transcription_id, media_id, segment_index,
@@ -139,7 +139,7 @@ _ROWS = {
             segment_index * 4 + 3.5 * place / len(line.words) as end_s,
             ' ' || line.words[place] as text, line.counted[place] as word, language,
             1 - hash(line.number, place) % 300 / 1000 as probability, made_at
-        from {_SAID} join line as first on first.number = first_line
+        from {_SPOKEN} join line as first on first.number = first_line
         cross join lateral (select unnest(range(1, len(line.words) + 1)) as place)
     """,
     "media": f"""
@@ -149,12 +149,12 @@ _ROWS = {
             'UC' || channel as channel_id,
             made_at::date - (hash(number, 6) % 700)::integer as upload_date,
             {SEGMENTS * 4.0} as duration_s, language
-        from made
+        from created
     """,
     "caption_accuracy": """
         select transcription_id, media_id, model, language, 'track' as reference_kind,
             2000 as words, 0.05 + hash(number, 7) % 100 / 1000 as wer, 60 as substitutions,
             40 as deletions, 20 as insertions, made_at as measured_at
-        from made where number % 10 = 0
+        from created where number % 10 = 0
     """,
 }

@@ -1,4 +1,4 @@
-"""Clients that ask the lake one question again and again, and how long it took."""
+"""Clients that repeat one query of the lake, with its times."""
 
 import os
 import statistics
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from ytcaption.domain.errors import QueryError
 
-LEAST = 3
-"""Answers of one client, however long they take; one before them does not count."""
+MIN_RESULTS = 3
+"""Minimum results per client; one result before them does not count."""
 
 
 @dataclass(frozen=True)
-class Took:
-    """Of all clients together.
+class Timing:
+    """Times over all clients.
 
     Attributes:
-        cpu_ms: of all processors for one answer, in this process and those it has started.
-        refused: why there was no answer.
+        cpu_ms: of all processors per result, in this process and its children.
+        refused: why there was no result.
     """
 
     p50_ms: float = 0.0
@@ -29,24 +29,24 @@ class Took:
     refused: str | None = None
 
 
-def timed(ask: Callable[[], object], clients: int, seconds: float) -> Took:
-    """So many clients at the same time, each in a thread, without a pause."""
-    took: list[float] = []
+def timed(query: Callable[[], object], clients: int, seconds: float) -> Timing:
+    """Run a query by several clients at once, each a thread without pauses."""
+    times_s: list[float] = []
     refused: list[str] = []
 
     def client() -> None:
         try:
-            began, answers = time.perf_counter(), 0
-            while answers < LEAST or time.perf_counter() - began < seconds:
-                sent = time.perf_counter()
-                ask()
-                took.append(time.perf_counter() - sent)
-                answers += 1
+            began, results = time.perf_counter(), 0
+            while results < MIN_RESULTS or time.perf_counter() - began < seconds:
+                started = time.perf_counter()
+                query()
+                times_s.append(time.perf_counter() - started)
+                results += 1
         except QueryError as error:
             refused.append(error.message)
 
     with suppress(QueryError):
-        ask()
+        query()
     cpu_s = _cpu_s()
     threads = [threading.Thread(target=client) for _ in range(clients)]
     for thread in threads:
@@ -54,11 +54,11 @@ def timed(ask: Callable[[], object], clients: int, seconds: float) -> Took:
     for thread in threads:
         thread.join()
     if refused:
-        return Took(refused=refused[0])
-    return Took(
-        statistics.median(took) * 1e3,
-        statistics.quantiles(took, n=20, method="inclusive")[18] * 1e3,
-        (_cpu_s() - cpu_s) / len(took) * 1e3,
+        return Timing(refused=refused[0])
+    return Timing(
+        statistics.median(times_s) * 1e3,
+        statistics.quantiles(times_s, n=20, method="inclusive")[18] * 1e3,
+        (_cpu_s() - cpu_s) / len(times_s) * 1e3,
     )
 
 

@@ -1,4 +1,4 @@
-"""The lake's rows as plain Parquet files in one folder, and a bare DuckDB over them."""
+"""The lake's rows as plain Parquet files in one folder, queried by a bare DuckDB."""
 
 import threading
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PlainParquet:
-    """A DuckDB in this process that is open already, with all cores and no limits.
+    """An open DuckDB in this process, with all cores and no limits.
 
     Attributes:
         size_bytes: of the files.
@@ -41,7 +41,7 @@ class PlainParquet:
         self._database.execute(LIBRARY)
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> "pa.Table":
-        """All rows, as Arrow."""
+        """Return all rows as an Arrow table."""
         if not hasattr(self._local, "cursor"):
             self._local.cursor = self._database.cursor()
         return self._local.cursor.execute(sql, dict(parameters)).to_arrow_table()

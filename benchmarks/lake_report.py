@@ -1,81 +1,81 @@
-"""Tables of `benchmarks.lake`: ours beside plain Parquet files, by clients and by size."""
+"""Tables of `benchmarks.lake`: ours and plain Parquet files, by clients and by size."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.table import Table
 
-from benchmarks.lake_load import Took
+from benchmarks.lake_load import Timing
 
-Tooks = dict[int, Took]
+TimingByClients = dict[int, Timing]
 """By number of clients."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A library of one size.
+class Measurements:
+    """Measurements of a library of one size.
 
     Attributes:
-        ours, plain: by question.
-        fresh: by question, ours with a hundred transcripts' small files, then without.
+        ours, plain: by query.
+        fresh: by query, ours before and after a hundred transcripts' small files are merged.
     """
 
-    ours: dict[str, Tooks] = field(default_factory=dict)
-    plain: dict[str, Tooks] = field(default_factory=dict)
-    fresh: dict[str, tuple[Took, Took]] = field(default_factory=dict)
+    ours: dict[str, TimingByClients] = field(default_factory=dict)
+    plain: dict[str, TimingByClients] = field(default_factory=dict)
+    fresh: dict[str, tuple[Timing, Timing]] = field(default_factory=dict)
 
 
-def size_table(measured: Measured, clients: Sequence[int]) -> Table:
-    """Every question of one library."""
+def size_table(measured: Measurements, clients: Sequence[int]) -> Table:
+    """Return the table of all queries of one library."""
     table = Table("p50 / p95 in ms (CPU ms)")
     for number in clients:
-        several = f"{number} client{'s' if number > 1 else ''}"
-        for name in (f"ours, {several}", "plain Parquet", "ratio"):
+        heading = f"{number} client{'s' if number > 1 else ''}"
+        for name in (f"ours, {heading}", "plain Parquet", "ratio"):
             table.add_column(name, justify="right")
-    for question, ours in measured.ours.items():
+    for query, ours in measured.ours.items():
         cells = []
         for number in clients:
-            mine, plain = ours[number], measured.plain[question][number]
-            cells += [_cell(mine), _cell(plain), _ratio(mine, plain)]
-        table.add_row(question, *cells)
+            our_timing, plain_timing = ours[number], measured.plain_timing[query][number]
+            cells += [_cell(our_timing), _cell(plain_timing), _ratio(our_timing, plain_timing)]
+        table.add_row(query, *cells)
     return table
 
 
-def fresh_table(measured: Measured, count: int) -> Table:
-    """What small files cost, before maintenance merges them."""
+def fresh_table(measured: Measurements, count: int) -> Table:
+    """Return the table of the cost of small files, before maintenance merges them."""
     table = Table("p50 / p95 in ms (CPU ms)")
-    for name in (f"with {count} files a table more", "after maintenance", "ratio"):
+    for name in (f"with {count} more files per table", "after maintenance", "ratio"):
         table.add_column(name, justify="right")
-    for question, (before, after) in measured.fresh.items():
-        table.add_row(question, _cell(before), _cell(after), _ratio(before, after))
+    for query, (before, after) in measured.fresh.items():
+        table.add_row(query, _cell(before), _cell(after), _ratio(before, after))
     return table
 
 
-def growth_table(by_size: Mapping[int, Measured], clients: int) -> Table:
-    """The median of each question by size, and how many times the one of the size before."""
+def growth_table(by_size: Mapping[int, Measurements], clients: int) -> Table:
+    """Return the table of medians by size, with the ratio to the size before."""
     sizes = list(by_size)
     table = Table(f"p50 in ms at {clients} client{'s' if clients > 1 else ''}")
     for arm in ("ours", "plain"):
         for size in sizes:
             table.add_column(f"{arm}, {size:,}", justify="right")
-    for question in by_size[sizes[0]].ours:
+    for query in by_size[sizes[0]].ours:
         cells = []
         for arm in ("ours", "plain"):
-            before: Took | None = None
+            previous: Timing | None = None
             for measured in by_size.values():
-                took = getattr(measured, arm)[question][clients]
-                factor = f" (x {_ratio(took, before)})" if before else ""
-                cells.append("refused" if took.refused else f"{took.p50_ms:,.0f}{factor}")
-                before = took
-        table.add_row(question, *cells)
+                timing = getattr(measured, arm)[query][clients]
+                factor = f" (x {_ratio(timing, previous)})" if previous else ""
+                cells.append("refused" if timing.refused else f"{timing.p50_ms:,.0f}{factor}")
+                previous = timing
+        table.add_row(query, *cells)
     return table
 
 
-def _cell(took: Took) -> str:
-    if took.refused:
+def _cell(timing: Timing) -> str:
+    if timing.refused:
         return "refused"
-    return f"{took.p50_ms:,.0f} / {took.p95_ms:,.0f} ({took.cpu_ms:,.0f})"
+    return f"{timing.p50_ms:,.0f} / {timing.p95_ms:,.0f} ({timing.cpu_ms:,.0f})"
 
 
-def _ratio(one: Took, other: Took) -> str:
+def _ratio(one: Timing, other: Timing) -> str:
     return f"{one.p50_ms / other.p50_ms:.1f}" if one.p50_ms and other.p50_ms else "-"

@@ -1,12 +1,12 @@
-"""How many of the nearest passages the index of vectors finds, beside comparing all of them.
+"""Recall of the vector index, compared with comparing all passages.
 
     python -m benchmarks.search_index [--passages 100000] [--construction 64 256]
                                       [--candidates 100 1000] [--embedded 15000]
 
-The passages are of the text of `benchmarks/search_library.py`: so many are embedded by the model,
-the others are those with noise added. Between them, anywhere, lie the clips of `tests/data`, which
-are like nothing else there. Asked are the searches of `search_queries.csv`. It takes the extra
-`semantic`, and 1.6 kB of memory a passage.
+The passages are of the text of `benchmarks/search_library.py`: some are embedded by the model, the
+others are those with noise added. Among them, at random positions, are the clips of `tests/data`,
+which resemble nothing else there. The queries are those of `search_queries.csv`. It needs the extra
+`semantic`, and 1.6 kB of memory per passage.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _NEAREST: LiteralString = "select id from passage order by vector <=> %s::halfve
 
 
 def main() -> None:
-    """Prints a table, a row for each index and number of candidates."""
+    """Print a table with a row for each index and number of candidates."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--passages", type=int, default=100_000)
     parser.add_argument("--construction", type=int, nargs="+", default=[64, 256])
@@ -49,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console(width=120)
     if not is_installed():
-        console.print("the index of vectors: not measured, the extra `semantic` is not installed")
+        console.print("vector index: not measured, the extra `semantic` is not installed")
         return
     for name, value in machine().items():
         console.print(f"{name}: {value}")
@@ -57,43 +57,49 @@ def main() -> None:
         settings = Settings(home=Path(folder) / "home", _env_file=None)  # pyright: ignore
         embedder = embedder_of(settings.embedding_model)
         text = lines(Path("build/search"))
-        draw = np.random.default_rng(4)
-        begins = draw.integers(len(text) - LINES, size=arguments.embedded)
-        real = embedder.embed([" ".join(text[at : at + LINES]) for at in begins])
-        said = [clip.reference for clip in clips(TEST_DATA) if clip.reference]
-        apart = embedder.embed(said)
-        asked = [embedder.query(query)[1] for query, _ in judged()]
+        random = np.random.default_rng(4)
+        begins = random.integers(len(text) - LINES, size=arguments.embedded)
+        embedded = embedder.embed([" ".join(text[at : at + LINES]) for at in begins])
+        references = [clip.reference for clip in clips(TEST_DATA) if clip.reference]
+        isolated = embedder.embed(references)
+        queries = [embedder.query(query)[1] for query, _ in judged()]
         with (
             migrated_postgres(settings),
             psycopg.connect(database_urls(settings).admin, autocommit=True) as connection,
         ):
-            dimensions = real.shape[1]
+            dimensions = embedded.shape[1]
             connection.execute("set search_path = ytcaption, public")
             connection.execute(
                 sql.SQL("create table passage (id integer, vector halfvec({}))").format(dimensions)
             )
-            _fill(connection, real, apart, arguments.passages, draw)
-            console.print(_measured(connection, arguments, asked, dimensions))
+            _fill(connection, embedded, isolated, arguments.passages, random)
+            console.print(_recall_table(connection, arguments, queries, dimensions))
         close_pools(database_urls(settings))
 
 
 def _fill(
     connection: psycopg.Connection,
-    real: np.ndarray,
-    apart: np.ndarray,
+    embedded: np.ndarray,
+    isolated: np.ndarray,
     passages: int,
-    draw: np.random.Generator,
+    random: np.random.Generator,
 ) -> None:
-    """Those apart have ids below 0."""
-    places = dict(
-        zip(draw.integers(passages, size=len(apart)).tolist(), range(len(apart)), strict=True)
+    """Insert the passages; isolated ones have ids below 0."""
+    positions = dict(
+        zip(
+            random.integers(passages, size=len(isolated)).tolist(),
+            range(len(isolated)),
+            strict=True,
+        )
     )
 
     def rows() -> Iterator[tuple[int, np.ndarray]]:
         for begin in range(0, passages, _BATCH):
-            for id, vector in enumerate(noisy(real, min(_BATCH, passages - begin), draw), begin):
-                if id in places:
-                    yield -1 - places[id], apart[places[id]]
+            for id, vector in enumerate(
+                noisy(embedded, min(_BATCH, passages - begin), random), begin
+            ):
+                if id in positions:
+                    yield -1 - positions[id], isolated[positions[id]]
                 yield id, vector
 
     with connection.cursor() as cursor, cursor.copy("copy passage from stdin") as copy:
@@ -101,24 +107,24 @@ def _fill(
             copy.write_row((id, as_text(vector)))
 
 
-def _measured(
+def _recall_table(
     connection: psycopg.Connection,
     arguments: argparse.Namespace,
-    asked: Sequence[np.ndarray],
+    queries: Sequence[np.ndarray],
     dimensions: int,
 ) -> Table:
-    exact, took_ms = _found(connection, asked, dimensions, NEAREST)
+    exact, median_ms = _search(connection, queries, dimensions, NEAREST)
     first = [ids[0] for ids in exact]
-    are_apart = sum(id < 0 for id in first)
-    table = Table(f"of {len(asked)} searches", title=f"{arguments.passages:,} passages")
+    isolated_count = sum(id < 0 for id in first)
+    table = Table(f"of {len(queries)} searches", title=f"{arguments.passages:,} passages")
     for name in (
-        "made in s",
-        f"first found, of {are_apart} clips",
+        "built in s",
+        f"first result found, of {isolated_count} clips",
         f"of {NEAREST} nearest",
         "p50 ms",
     ):
         table.add_column(name, justify="right")
-    table.add_row("all compared", "", str(are_apart), "1.000", f"{took_ms:.1f}")
+    table.add_row("all compared", "", str(isolated_count), "1.000", f"{median_ms:.1f}")
     connection.execute("set enable_seqscan = off")
     connection.execute(f"set maintenance_work_mem = '{index_memory_mb(arguments.passages)}MB'")
     for construction in arguments.construction:
@@ -128,34 +134,34 @@ def _measured(
             "create index passage_vector on passage using hnsw (vector halfvec_cosine_ops) "
             f"with (ef_construction = {int(construction)})"
         )
-        made_s = time.perf_counter() - began
+        build_s = time.perf_counter() - began
         for candidates in arguments.candidates:
             connection.execute(f"set hnsw.ef_search = {int(candidates)}")
-            found, took_ms = _found(connection, asked, dimensions, 100)
-            firsts = sum(id < 0 and id in ids for id, ids in zip(first, found, strict=True))
-            shares = [len({*all_} & {*ids}) for all_, ids in zip(exact, found, strict=True)]
+            results, median_ms = _search(connection, queries, dimensions, 100)
+            firsts = sum(id < 0 and id in ids for id, ids in zip(first, results, strict=True))
+            shares = [len({*all_} & {*ids}) for all_, ids in zip(exact, results, strict=True)]
             table.add_row(
                 f"ef_construction {construction}, ef_search {candidates}",
-                f"{made_s:.0f}",
+                f"{build_s:.0f}",
                 str(firsts),
                 f"{np.mean(shares) / NEAREST:.3f}",
-                f"{took_ms:.1f}",
+                f"{median_ms:.1f}",
             )
     return table
 
 
-def _found(
-    connection: psycopg.Connection, asked: Sequence[np.ndarray], dimensions: int, most: int
+def _search(
+    connection: psycopg.Connection, queries: Sequence[np.ndarray], dimensions: int, limit: int
 ) -> tuple[list[list[int]], float]:
-    """Ids by search, and the median of ms."""
-    statement = sql.SQL(_NEAREST).format(dimensions, most)
-    found, took = [], []
-    for vector in asked:
+    """Return the ids of each query's results, and the median time in ms."""
+    statement = sql.SQL(_NEAREST).format(dimensions, limit)
+    results, times_ms = [], []
+    for vector in queries:
         began = time.perf_counter()
         rows = connection.execute(statement, (as_text(vector),), prepare=False).fetchall()
-        took.append((time.perf_counter() - began) * 1e3)
-        found.append([row[0] for row in rows])
-    return found, float(np.median(took))
+        times_ms.append((time.perf_counter() - began) * 1e3)
+        results.append([row[0] for row in rows])
+    return results, float(np.median(times_ms))
 
 
 if __name__ == "__main__":

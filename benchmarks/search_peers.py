@@ -13,10 +13,10 @@ ROWS = 10
 
 
 class PlainPostgres:
-    """A table with a tsvector `simple` and its index, and the text for ILIKE; no rights.
+    """A table with a `simple` tsvector and its index, and the text for ILIKE; without rights.
 
     Attributes:
-        told: how long it took to make, and its size.
+        description: build time and size.
     """
 
     def __init__(self, connection: psycopg.Connection, url: str) -> None:
@@ -31,22 +31,22 @@ class PlainPostgres:
         row = connection.execute(
             "select pg_size_pretty(pg_total_relation_size('public.plain'))"
         ).fetchone()
-        self.told = f"plain Postgres {time.perf_counter() - began:.0f} s, {row and row[0]}"
+        self.description = f"plain Postgres {time.perf_counter() - began:.0f} s, {row and row[0]}"
         self._url = url
         self._local = threading.local()
-        # Kept, so that the time of their backends is not lost before it is read.
+        # Kept open, so that the CPU time of their backends can be read at the end.
         self._connections: list[psycopg.Connection] = []
 
     def by_words(self, text: str) -> object:
-        """The best ten rows."""
+        """Return the best ten rows."""
         return self._rows(_BY_WORDS, text)
 
     def by_phrase(self, text: str) -> object:
-        """The same of words next to each other."""
+        """Return the best ten rows with the words next to each other."""
         return self._rows(_BY_PHRASE, text.strip('"'))
 
     def by_ilike(self, text: str) -> object:
-        """Ten rows that hold the letters."""
+        """Return ten rows that contain the text."""
         return self._rows(_BY_ILIKE, f"%{text}%")
 
     def _rows(self, statement: str, text: str) -> object:
@@ -69,10 +69,10 @@ order by transcription_id desc, index limit %(rows)s
 
 
 class DuckFts:
-    """DuckDB's extension fts: BM25, stemmed in English.
+    """DuckDB's extension fts: BM25, with English stemming.
 
     Attributes:
-        told: how long it took to make, and its size.
+        description: build time and size.
     """
 
     def __init__(self, connection: psycopg.Connection, path: Path) -> None:
@@ -97,13 +97,13 @@ class DuckFts:
         csv.unlink()
         self._database.execute("pragma create_fts_index('plain', 'id', 'text')")
         self._database.execute("checkpoint")
-        self.told = (
+        self.description = (
             f"DuckDB FTS {time.perf_counter() - began:.0f} s, "
             f"{path.stat().st_size / 1024**2:.0f} MB"
         )
 
     def by_words(self, text: str) -> object:
-        """The best ten rows."""
+        """Return the best ten rows."""
         return (
             self._database.cursor()
             .execute(

@@ -1,11 +1,11 @@
-"""How much of what fits a search finds: recall of its first ten media, on a small judged set.
+"""Recall of the first ten media of a search, on a small judged set.
 
     python -m benchmarks.search_quality [--others 300]
 
-The media are the clips of `tests/data` by what was written down of them, among transcripts of
-other text (`benchmarks/search_library.py`). `search_queries.csv` says what people might type, and
-which clips fit. By meaning it is measured as in a small library, where all passages are compared,
-and as in a large one, by the index of vectors.
+The media are the clips of `tests/data` with their reference texts, among transcripts of other text
+(`benchmarks/search_library.py`). `search_queries.csv` has queries and the clips that match.
+Semantic search is measured as in a small library, where all passages are compared, and as in a
+large one, by the vector index.
 """
 
 import argparse
@@ -40,12 +40,12 @@ FIRST = 10
 
 
 def main() -> None:
-    """Prints recall and mean reciprocal rank, and each search that missed."""
+    """Print recall and mean reciprocal rank, and each query that missed a clip."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--others", type=int, default=OTHERS, help="transcripts of other text")
     others = parser.parse_args().others
     console = Console()
-    asked = judged()
+    queries = judged()
     with tempfile.TemporaryDirectory(prefix="ytc-search-", dir="/tmp") as folder:
         settings = Settings(home=Path(folder) / "home", _env_file=None)  # pyright: ignore
         with migrated_postgres(settings):
@@ -57,18 +57,20 @@ def main() -> None:
                     _add(store, clip, number)
             embedder = embedder_of(settings.embedding_model)
             search = Search(Postgres.from_settings(settings, "api"), embedder)
-            _measure(console, search, "keyword", asked)
+            _measure(console, search, "keyword", queries)
             if is_installed():
                 began = time.perf_counter()
-                made = list(embed_waiting(EmbeddingStore(store.postgres), embedder))
-                count = sum(each.passage_count or 0 for each in made)
-                took_s = time.perf_counter() - began
-                console.print(f"{count:,} passages embedded in {took_s:.0f} s")
-                _measure(console, search, "semantic", asked)
-                _measure(console, search, "hybrid", asked)
-                with patch.multiple(search_semantic, LEAST_COMPARED=0, BALANCE=0, MOST_DOCUMENTS=0):
-                    _measure(console, search, "semantic", asked, " by the index")
-                    _measure(console, search, "hybrid", asked, " by the index")
+                embedded = list(embed_waiting(EmbeddingStore(store.postgres), embedder))
+                count = sum(each.passage_count or 0 for each in embedded)
+                duration_s = time.perf_counter() - began
+                console.print(f"{count:,} passages embedded in {duration_s:.0f} s")
+                _measure(console, search, "semantic", queries)
+                _measure(console, search, "hybrid", queries)
+                with patch.multiple(
+                    search_semantic, MIN_COMPARED=0, COMPARISON_FACTOR=0, MAX_DOCUMENTS=0
+                ):
+                    _measure(console, search, "semantic", queries, " by the index")
+                    _measure(console, search, "hybrid", queries, " by the index")
             else:
                 console.print("semantic, hybrid: not measured, the extra is not installed")
             close_pools(database_urls(settings))
@@ -78,26 +80,26 @@ def _measure(
     console: Console,
     search: Search,
     mode: Mode,
-    asked: list[tuple[str, list[str]]],
-    way: str = "",
+    queries: list[tuple[str, list[str]]],
+    suffix: str = "",
 ) -> None:
     recall = reciprocal = 0.0
-    for query, relevant in asked:
+    for query, relevant in queries:
         page = search.page(query, mode=mode, limit=FIRST)
-        titles = [found.media.name for found in page.items]
+        titles = [result.media.name for result in page.items]
         ranks = [titles.index(name) + 1 for name in relevant if name in titles]
         recall += len(ranks) / len(relevant)
         reciprocal += 1 / min(ranks) if ranks else 0.0
         if len(ranks) < len(relevant):
-            console.print(f"{mode}{way} missed: {query} ({', '.join(relevant)})", markup=False)
+            console.print(f"{mode}{suffix} missed: {query} ({', '.join(relevant)})", markup=False)
     console.print(
-        f"{mode}{way}: recall@{FIRST} {recall / len(asked):.3f}, "
-        f"mean reciprocal rank {reciprocal / len(asked):.3f}, {len(asked)} searches"
+        f"{mode}{suffix}: recall@{FIRST} {recall / len(queries):.3f}, "
+        f"mean reciprocal rank {reciprocal / len(queries):.3f}, {len(queries)} searches"
     )
 
 
 def judged() -> list[tuple[str, list[str]]]:
-    """What people might type, each with the clips that fit."""
+    """Return the queries, each with the clips that match."""
     path = Path(__file__).with_name("search_queries.csv")
     with path.open(encoding="utf-8", newline="") as file:
         return [

@@ -1,7 +1,7 @@
-"""What only an operator can mend, told by e-mail or chat through Apprise.
+"""Alerts: problems that only an operator can solve, sent by e-mail or chat through Apprise.
 
-Whoever finds it raises an alert in its own transaction, in one line; a notifier tells it. What is
-raised again within `QUIET_S` is told together, so that a full disk is one message.
+The code that detects a problem raises an alert in its own transaction; a notifier sends it. Alerts
+of one kind within `QUIET_S` are sent together, so that a full disk is one message.
 """
 
 import logging
@@ -17,10 +17,10 @@ from ytcaption.settings import Settings
 
 
 class Operators:
-    """Those that `YTCAPTION_NOTIFY_URLS` names.
+    """The recipients in `YTCAPTION_NOTIFY_URLS`.
 
     Raises:
-        SetupError: it holds something that Apprise does not know.
+        SetupError: it contains a URL that Apprise does not know.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -29,14 +29,14 @@ class Operators:
         if urls is not None and urls.get_secret_value().strip():
             import apprise
 
-            for name in ("apprise", "urllib3"):  # they would write down where messages went
+            for name in ("apprise", "urllib3"):  # they would log the recipients' URLs
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)
             self._apprise = apprise.Apprise()
             if not self._apprise.add(urls.get_secret_value()):
-                raise SetupError("YTCAPTION_NOTIFY_URLS holds a URL that Apprise does not know.")
+                raise SetupError("YTCAPTION_NOTIFY_URLS contains a URL that Apprise does not know.")
 
-    def tell(self, title: str, text: str) -> bool:
-        """Whether all have been told; also where there is nobody to be told."""
+    def notify(self, title: str, text: str) -> bool:
+        """Send a message; return whether all recipients got it, also if there are none."""
         return self._apprise is None or bool(self._apprise.notify(body=text, title=title))
 
 
@@ -48,19 +48,19 @@ _LEASE_S = 120.0
 
 _TEXTS = {
     "transcription_failed": "{number} transcriptions failed for good: {subject}. The last is {id}. "
-    "Once it is mended: ytcaption admin retry --code {subject}",
+    "Once the cause is fixed: ytcaption admin retry --code {subject}",
     "webhook_disabled": "A receiver answered 410 Gone: the webhook {subject} is disabled, and its "
-    "owner hears nothing until it is enabled again.",
-    "breaker_opened": "Downloads from {subject} are held up: it refuses them, or fails.",
+    "owner gets no events until it is enabled again.",
+    "breaker_opened": "Downloads from {subject} are suspended: the site refuses them, or fails.",
 }
 
 
 @dataclass(frozen=True)
 class Alert:
-    """Something to be told.
+    """A kind of problem to report.
 
     Attributes:
-        number: how often it came up since it was last told.
+        number: occurrences since it was last reported.
     """
 
     code: str
@@ -71,12 +71,12 @@ class Alert:
 
     @property
     def title(self) -> str:
-        """One line."""
+        """Return the message's title, one line."""
         return f"ytcaption: {self.code.replace('_', ' ')} ({self.subject})"
 
     @property
     def text(self) -> str:
-        """What happened and what to do: ids, codes and numbers only."""
+        """Return what happened and what to do, with ids, codes and numbers only."""
         text = _TEXTS.get(self.code, "{number} times: {subject}.").format(
             number=self.number, subject=self.subject, id=self.last_id
         )
@@ -86,53 +86,56 @@ class Alert:
 def raise_alert(
     connection: Connection[DictRow], code: str, subject: str = "", id: str = ""
 ) -> None:
-    """Have operators told, once the transaction is committed.
+    """Record a problem to report to operators once the transaction is committed.
 
     Args:
-        code: what it is, such as `breaker_opened`.
-        subject: what alerts of this kind are told apart by, such as a site.
+        code: its kind, such as `breaker_opened`.
+        subject: distinguishes problems of one kind, such as a site.
         id: an example, such as a transcription's.
     """
     connection.execute("select ytcaption.raise_alert(%s, %s, %s)", (code, subject, id))
 
 
 class Alerts:
-    """Tells alerts to the operators of this installation."""
+    """Sends alerts to the operators of this installation."""
 
     def __init__(self, operators: Operators, postgres: Postgres) -> None:
         self._operators = operators
         self._postgres = postgres
 
     def send_due_alerts(self) -> int:
-        """Tell what is to be told now; how much was. Without URLs it is forgotten.
+        """Send the alerts that are due; without recipients they are only logged.
+
+        Returns:
+            How many were sent.
 
         Raises:
-            DatabaseUnavailable: as `Postgres.transaction`.
+            DatabaseUnavailable: see `Postgres.transaction`.
         """
-        told = 0
+        sent = 0
         for alert in self._due():
-            done = self._tell(alert)
-            told += done
+            is_sent = self._send(alert)
+            sent += is_sent
             with self._postgres.transaction() as connection:
                 connection.execute(
                     """
                     update ytcaption.alert
-                    set number = greatest(0, number - %(told)s),
-                        first_at = case when number > %(told)s then last_at else first_at end,
+                    set number = greatest(0, number - %(sent)s),
+                        first_at = case when number > %(sent)s then last_at else first_at end,
                         next_try_at = now() + make_interval(secs => %(wait_s)s)
                     where code = %(code)s and subject = %(subject)s
                     """,
                     {
-                        "told": alert.number if done else 0,
-                        "wait_s": QUIET_S if done else RETRY_S,
+                        "sent": alert.number if is_sent else 0,
+                        "wait_s": QUIET_S if is_sent else RETRY_S,
                         "code": alert.code,
                         "subject": alert.subject,
                     },
                 )
-        return told
+        return sent
 
     def _due(self) -> list[Alert]:
-        """What is this notifier's to tell, for as long as telling may take."""
+        """Return the due alerts, leased to this notifier for the time that sending may take."""
         with self._postgres.transaction() as connection:
             rows = connection.execute(
                 """
@@ -146,9 +149,9 @@ class Alerts:
             ).fetchall()
         return [Alert(**row) for row in rows]
 
-    def _tell(self, alert: Alert) -> bool:
+    def _send(self, alert: Alert) -> bool:
         logger.warning("alert: %s %s, %d times", alert.code, alert.subject, alert.number)
-        if self._operators.tell(alert.title, alert.text):
+        if self._operators.notify(alert.title, alert.text):
             return True
-        logger.error("operators could not be told of it: a service refuses the message")
+        logger.error("an alert could not be sent: a notification service refused it")
         return False

@@ -4,7 +4,15 @@ from functools import partial
 
 import dagster as dg
 
-from resources.channels.due import DUE_TAG, DueChannel, late_channels, moment
+from resources.channels.due import (
+    DUE_TAG,
+    DueChannel,
+    channel_ids,
+    due_channels,
+    due_time,
+    late_channels,
+    next_due_in_s,
+)
 from resources.channels.runs import ChannelRuns
 from resources.channels.store import CHANNELS_CHANNEL
 from resources.maintenance.lost_runs import end_lost_listings
@@ -61,15 +69,18 @@ def _due(
     instance: dg.DagsterInstance, runs: ChannelRuns
 ) -> tuple[list[DueChannel], list[DueChannel]]:
     """Return the due channels without and with a run in Dagster."""
-    due = runs.due(queue_size(load_settings().listing_slots))
-    return split_by_run(instance, due, runs.settle_unbegun)
+    due = due_channels(runs.postgres, queue_size(load_settings().listing_slots))
+    return split_by_run(instance, due, runs.settle_unstarted)
 
 
 def _partition_changes(
     instance: dg.DagsterInstance, runs: ChannelRuns
 ) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
     """Return the requests that make the partitions equal to the existing channels."""
-    channels, partitions = set(runs.ids()), set(instance.get_dynamic_partitions(_PARTITIONS))
+    channels, partitions = (
+        set(channel_ids(runs.postgres)),
+        set(instance.get_dynamic_partitions(_PARTITIONS)),
+    )
     changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if added := sorted(channels - partitions):
         changes.append(channel_partitions.build_add_request(added))
@@ -87,7 +98,7 @@ def _listen(runs: ChannelRuns, known: list[str], timeout_s: float) -> bool:
     with runs.postgres.own_connection() as connection:
         # Listen before the query: a commit in between is then seen by one of the two.
         connection.execute(f"listen {CHANNELS_CHANNEL}")
-        due_in_s = runs.next_due_in_s(known)
+        due_in_s = next_due_in_s(runs.postgres, known)
         wait_s = timeout_s if due_in_s is None else min(max(due_in_s, 0.0), timeout_s)
         for _ in connection.notifies(timeout=wait_s, stop_after=1):
             pass
@@ -99,7 +110,7 @@ def _run_request(due: DueChannel) -> dg.RunRequest:
         run_key=due.run_key,
         partition_key=due.id,
         tags={
-            DUE_TAG: moment(due.due_at),
+            DUE_TAG: due_time(due.due_at),
             CHANNEL_TAG: due.id,
             "dagster/priority": PRIORITY,
         },

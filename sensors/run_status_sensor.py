@@ -39,7 +39,7 @@ def run_canceled_sensor(context: dg.RunStatusSensorContext, postgres: Postgres) 
     """Cancel the transcription of a run that was terminated in the UI."""
     run = context.dagster_run
     if lists_channel(run):
-        ChannelRuns(postgres=postgres).put_off(run.run_id)
+        ChannelRuns(postgres=postgres).postpone(run.run_id)
         return
     reason = _cancel_reason(context.instance, run)
     key = run.tags.get(PARTITION_TAG)

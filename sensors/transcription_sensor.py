@@ -4,7 +4,7 @@ from functools import partial
 
 import dagster as dg
 
-from resources.channels.due import channels_of
+from resources.channels.store import channels_of
 from resources.maintenance.lost_runs import end_lost_runs, settle_unbegun
 from resources.orchestration.partitions import transcription_partitions
 from resources.orchestration.pauses import follow_pauses, paused_parts

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.analytics.examples import ANALYTICS_QUERY
 from resources.lake.query import QueryResult
 from resources.lake.query_output import json_rows
-from resources.lake.view import Kind, LakeView
+from resources.lake.views import Kind, LakeView
 
 MAX_QUERY_LENGTH = 16_000
 """Of characters; a body may have 64 KiB."""

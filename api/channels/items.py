@@ -7,8 +7,8 @@ from fastapi import Depends, Request, Response
 
 from api.channels.view import CHANNELS_PATH, ChannelItemPage, ChannelItemRead
 from api.http.cursors import CursorParameter, invalid_cursor, next_page, values_of, written
-from resources.channels.reads import ItemPosition
 from resources.channels.rows import ChannelItem
+from resources.channels.store import ItemPosition
 
 
 def _place(
@@ -41,7 +41,7 @@ def item_page(
     cursor = url = None
     if len(items) > limit:
         last = items[limit - 1]
-        cursor = written([last.place, last.source.media_id])
+        cursor = written([last.position, last.source.media_id])
         url = next_page(request, response, f"{CHANNELS_PATH}/{id}/items", cursor)
     response.headers["Cache-Control"] = "no-store"
     return ChannelItemPage(

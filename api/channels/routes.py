@@ -34,8 +34,8 @@ from api.responses import (
 )
 from api.transcriptions.dependencies import HOLDS_STREAM_SLOT
 from api.transcriptions.list_parameters import Limit, PositionDep, cursor_of
-from resources.channels.dry_run import MOST_ITEMS
-from resources.channels.reads import ChannelPosition
+from resources.channels.dry_run import MAX_ITEMS
+from resources.channels.store import ChannelPosition
 from resources.transcriptions.listing import Position
 from ytcaption.domain.channels.filters import ItemState
 from ytcaption.domain.errors import ChannelNotFound
@@ -145,7 +145,7 @@ def dry_run_channel(
     caller: Writer,
     channels: ChannelsDep,
     items: Annotated[
-        int, Query(ge=1, le=MOST_ITEMS, description="Most items looked at, the newest ones.")
+        int, Query(ge=1, le=MAX_ITEMS, description="Most items looked at, the newest ones.")
     ] = 50,
 ) -> DryRunRead:
     """Lists it right now, for half a minute at most, and says what would be taken and what left

@@ -7,9 +7,8 @@ from api.channels.schemas import ChannelChange, ChannelCreate, ChannelWanted
 from resources.channels.dry_run import DryRun, dry_run
 from resources.channels.listing.lister import ChannelLister
 from resources.channels.plan import changed_plan, channel_plan
-from resources.channels.reads import ChannelPosition
 from resources.channels.rows import ChannelCounts, ChannelRow
-from resources.channels.store import ChannelStore
+from resources.channels.store import ChannelPosition, ChannelStore
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import Forbidden
 from ytcaption.settings import Settings
@@ -58,7 +57,7 @@ class CallersChannels:
             self._lister,
             source,
             plan,
-            most_items=most_items,
+            max_items=most_items,
         )
 
     def get(self, caller: Caller, id: str) -> ChannelDetail:

@@ -12,7 +12,7 @@ from api.http.schemas import Failure
 from api.transcriptions.schemas import OptionsRead
 from api.transcriptions.view import Links
 from resources.channels.dry_run import DryRun, JudgedItem
-from resources.channels.plan import requested_schedule
+from resources.channels.plan import schedule_request
 from resources.channels.rows import ChannelCounts, ChannelItem, ChannelRow
 from ytcaption.domain.channels.channel import ChannelKind, Digest, ListedItem, LiveStatus
 from ytcaption.domain.channels.filters import ItemState
@@ -134,7 +134,7 @@ class ChannelRead(BaseModel):
             progress=ChannelProgress(
                 done=counts.done, total=total, fraction=counts.done / total if total else None
             ),
-            schedule=ScheduleAsked(**requested_schedule(plan.schedule)),
+            schedule=ScheduleAsked(**schedule_request(plan.schedule)),
             filters=FiltersAsked(**plan.filters.to_dict()),
             options=OptionsRead(**plan.options.to_dict()),
             priority=plan.priority,
@@ -215,9 +215,9 @@ class DryRunRead(BaseModel):
             title=run.channel.title,
             kind=run.channel.kind,
             total=run.total,
-            whole=run.is_whole,
-            taken=[ListedItemRead.judged(each) for each in run.taken],
-            left_out=[ListedItemRead.judged(each) for each in run.left_out],
+            whole=run.is_complete,
+            taken=[ListedItemRead.judged(each) for each in run.included],
+            left_out=[ListedItemRead.judged(each) for each in run.excluded],
         )
 
 

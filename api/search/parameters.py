@@ -7,7 +7,7 @@ from fastapi import Depends, Query
 
 from api.http.cursors import values_of, written
 from api.transcriptions.list_parameters import Text
-from resources.search.results import Place
+from resources.search.results import ResultPosition
 from resources.search.retriever import Mode, Order
 from resources.search.scope import SearchFilter, Source
 from ytcaption.domain.errors import InvalidCursor
@@ -40,13 +40,13 @@ HitLimit = Annotated[int, Query(ge=1, le=MOST_HITS, description="Most hits shown
 Facets = Annotated[bool, Query(description="Whether to count by channel and month.")]
 
 
-def cursor_of(order: Order, place: Place, mode: Mode = "keyword") -> str:
+def cursor_of(order: Order, place: ResultPosition, mode: Mode = "keyword") -> str:
     """A place among what was found as text that says nothing to a client."""
     kind = order if mode == "keyword" else f"{mode} {order}"
     return written([kind, *place])
 
 
-def place_of(cursor: str, order: Order, mode: Mode = "keyword") -> Place:
+def place_of(cursor: str, order: Order, mode: Mode = "keyword") -> ResultPosition:
     """The place that a cursor names.
 
     Raises:

@@ -14,7 +14,7 @@ from api.search.schemas import (
     SpokenRead,
 )
 from api.transcriptions.view import Links
-from resources.search.results import MediaResult, SearchResults, SegmentHit, Spoken
+from resources.search.results import MediaResult, SearchResults, SegmentHit, ShownSegment
 from resources.search.retriever import Mode, Order
 from ytcaption.domain.media.deep_links import link_at
 
@@ -70,7 +70,7 @@ def _media(request: Request, found: MediaResult) -> MediaResultRead:
 
 
 def _hit(request: Request, found: MediaResult, segment: SegmentHit) -> HitRead:
-    spoken = segment.spoken
+    spoken = segment.segment
     root = request.scope.get("root_path", "")
     return HitRead(
         index=spoken.index,
@@ -86,7 +86,7 @@ def _hit(request: Request, found: MediaResult, segment: SegmentHit) -> HitRead:
     )
 
 
-def _spoken(spoken: Spoken | None) -> SpokenRead | None:
+def _spoken(spoken: ShownSegment | None) -> SpokenRead | None:
     if spoken is None:
         return None
     return SpokenRead(start_s=spoken.start_s, end_s=spoken.end_s, text=spoken.text)

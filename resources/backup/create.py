@@ -1,9 +1,9 @@
-"""Making a backup: databases first, then the files that they speak of (rule 45).
+"""Making a backup: databases first, then the files that they refer to.
 
-Nothing is removed from the object store meanwhile, and the work goes on. What is replaced while it
-is copied is no longer what the dump says: then the databases are dumped once more, and what differs
-is copied again. The folder has its name only when all of it is on the disk. What a killed backup
-has copied is taken over by the next one into the same folder.
+Meanwhile nothing is removed from the object store, and work goes on. A file replaced while it is
+copied no longer matches the dump: then the databases are dumped again, and differing files copied
+again. The folder gets its name when everything is on the disk. Files copied by a killed backup are
+reused by the next one into the same folder. See docs/adr/security-rules.md#rule-45.
 """
 
 import fcntl
@@ -20,10 +20,10 @@ from typing import Protocol
 
 from resources.backup.dump import Snapshot, dump_databases
 from resources.backup.manifest import (
-    AT_ONCE,
     DATABASES,
     KEY,
     OBJECTS,
+    PARALLEL_FILES,
     CopiedFile,
     Manifest,
     blocks_of,
@@ -40,46 +40,48 @@ from resources.postgres.urls import database_urls
 from ytcaption.domain.errors import InputError, ObjectNotFound, SetupError
 from ytcaption.settings import Settings
 
-ROUNDS = 3
-"""Times that the databases are dumped, at most."""
+MAX_ROUNDS = 3
+"""Maximum number of times that the databases are dumped."""
 
 UNFINISHED = ".unfinished"
 
 
-class OnStep(Protocol):
-    """Tells how far it is."""
+class Progress(Protocol):
+    """Reports progress to the user."""
 
-    def step(self, what: str, total_bytes: int | None = None) -> None:
-        """What is done from now on, and how much that is, where it is known."""
+    def step(self, name: str, total_bytes: int | None = None, /) -> None:
+        """Begin a step of `total_bytes`, if known."""
 
     def advance(self, size_bytes: int) -> None:
-        """So much more of it is done."""
+        """Report that many more bytes of the step as done."""
 
 
-def make_backup(settings: Settings, folder: Path, told: OnStep, *, with_key: bool) -> Manifest:
-    """A backup in a folder that is made for it.
+def make_backup(
+    settings: Settings, folder: Path, progress: Progress, *, with_key: bool
+) -> Manifest:
+    """Make a backup in a new folder.
 
     Args:
-        with_key: with the key of the webhooks' secrets, where it is a file of the home.
+        with_key: include the key of the webhooks' secrets, if it is a file in the home.
 
     Raises:
-        InputError: there is something in the folder.
-        StateError: another backup is being made.
-        StorageError, DatabaseUnavailable, SetupError: it is not made; what was copied is taken over
-            by the next one.
+        InputError: the folder is not empty.
+        StateError: another backup is running.
+        StorageError, DatabaseUnavailable, SetupError: the backup failed; the next one reuses the
+            copied files.
     """
     folder = folder.absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} holds something already. Name a folder that does not exist.")
+        raise InputError(f"{folder} is not empty. Name a folder that does not exist.")
     objects = ObjectStore.from_settings(settings)
     admin = Postgres.from_settings(settings, "admin")
-    with _unfinished(folder) as unfinished, nothing_removed(admin):
-        copier = _Copier(objects, unfinished, told)
-        snapshot, wrong = _copied(settings, copier, unfinished / DATABASES, told)
-        copier.forget_others()
+    with _unfinished_folder(folder) as unfinished, nothing_removed(admin):
+        copier = _Copier(objects, unfinished, progress)
+        snapshot, mismatches = _dump_and_copy(settings, copier, unfinished / DATABASES, progress)
+        copier.remove_others()
         files = {f"{OBJECTS}/{key}": copied for key, copied in copier.copied.items()}
         files |= {
-            f"{DATABASES}/{path.name}": _synced(path)
+            f"{DATABASES}/{path.name}": _fsynced(path)
             for path in sorted((unfinished / DATABASES).iterdir())
         }
         key = settings.home / KEY
@@ -93,28 +95,28 @@ def make_backup(settings: Settings, folder: Path, told: OnStep, *, with_key: boo
             postgres_major=snapshot.postgres_major,
             migration=snapshot.migration,
             files=files,
-            wrong=wrong,
+            wrong=mismatches,
         )
-        told.step("Writing the manifest")
+        progress.step("Writing the manifest")
         _publish(unfinished, folder, manifest)
     return manifest
 
 
-def _copied(
-    settings: Settings, copier: "_Copier", databases: Path, told: OnStep
+def _dump_and_copy(
+    settings: Settings, copier: "_Copier", databases: Path, progress: Progress
 ) -> tuple[Snapshot, dict[str, str]]:
-    """Dumps and copies until the one is what the other says; what is not, at the end."""
-    wrong: dict[str, str] | None = None
+    """Dump and copy until they match; return the snapshot and the remaining mismatches."""
+    mismatches: dict[str, str] | None = None
     for number in count(1):
-        told.step("Dumping the databases" + " once more" * (number > 1))
-        # Gone first: what a killed backup's pg_dump still writes goes into no file of ours.
+        progress.step("Dumping the databases" + " again" * (number > 1))
+        # Removed first: a killed backup's pg_dump may still write to its files.
         shutil.rmtree(databases, ignore_errors=True)
         databases.mkdir(mode=0o700)
         lake_apart = settings.lake_database_url is not None
         snapshot = dump_databases(database_urls(settings), databases, lake_apart=lake_apart)
-        before, wrong = wrong, copier.copy(snapshot)
-        if not wrong or wrong == before or number == ROUNDS:
-            return snapshot, wrong
+        previous, mismatches = mismatches, copier.copy(snapshot)
+        if not mismatches or mismatches == previous or number == MAX_ROUNDS:
+            return snapshot, mismatches
     raise AssertionError("unreachable")
 
 
@@ -125,52 +127,54 @@ class _Copier:
         copied: by key.
     """
 
-    def __init__(self, objects: ObjectStore, folder: Path, told: OnStep) -> None:
+    def __init__(self, objects: ObjectStore, folder: Path, progress: Progress) -> None:
         self.copied: dict[str, CopiedFile] = {}
         self._objects = objects
         self._folder = folder / OBJECTS
-        self._told = told
+        self._progress = progress
 
     def copy(self, snapshot: Snapshot) -> dict[str, str]:
-        """All that the snapshot speaks of; keys of what was not as it says, and what it was."""
+        """Copy all objects of the snapshot; return the keys that do not match, with the reason."""
         wanted = dict(snapshot.objects)
         sizes = {}
-        self._told.step("Listing the files")
+        self._progress.step("Listing the files")
         for stored in self._objects.stored():
             sizes[stored.key] = stored.size_bytes
             name = stored.key.rpartition("/")[2]
             if stored.key.startswith("lake/") and name in snapshot.lake_files:
                 wanted[stored.key] = None
-        present = {key.rpartition("/")[2] for key in wanted if key.startswith("lake/")}
-        wrong = {f"lake/.../{name}": "missing" for name in snapshot.lake_files - present}
-        self.copied = {key: it for key, it in self.copied.items() if key in wanted}
+        lake_names = {key.rpartition("/")[2] for key in wanted if key.startswith("lake/")}
+        mismatches = {f"lake/.../{name}": "missing" for name in snapshot.lake_files - lake_names}
+        self.copied = {key: file for key, file in self.copied.items() if key in wanted}
         total = sum(sizes.get(key, 0) for key in wanted)
-        self._told.step(f"Copying {len(wanted):,} files", total)
+        self._progress.step(f"Copying {len(wanted):,} files", total)
 
-        def one(key: str) -> tuple[str, str] | None:
-            problem = self._one(key, wanted[key], sizes.get(key))
-            self._told.advance(sizes.get(key, 0))
+        def copy_one(key: str) -> tuple[str, str] | None:
+            problem = self._copy(key, wanted[key], sizes.get(key))
+            self._progress.advance(sizes.get(key, 0))
             return (key, problem) if problem else None
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            wrong |= dict(found for found in pool.map(one, wanted) if found is not None)
-        return wrong
+        with ThreadPoolExecutor(PARALLEL_FILES) as pool:
+            mismatches |= dict(
+                mismatch for mismatch in pool.map(copy_one, wanted) if mismatch is not None
+            )
+        return mismatches
 
-    def forget_others(self) -> None:
-        """Remove what an earlier attempt has copied and this one does not need."""
+    def remove_others(self) -> None:
+        """Remove files of an earlier attempt that this one does not need."""
         for path in self._folder.rglob("*"):
             if path.is_file() and path.relative_to(self._folder).as_posix() not in self.copied:
                 path.unlink()
 
-    def _one(self, key: str, sha256: str | None, size_bytes: int | None) -> str | None:
-        """Why it is not as the database says; None where it is."""
+    def _copy(self, key: str, sha256: str | None, size_bytes: int | None) -> str | None:
+        """Copy one object; return why it does not match the database, or None."""
         path = self._folder / key
         if path.is_file() and key not in self.copied and path.stat().st_size == size_bytes:
-            self.copied[key] = digest(path)  # of an earlier attempt
+            self.copied[key] = digest(path)  # copied by an earlier attempt
         known = self.copied.get(key)
         if known is None or known.sha256 != sha256:
             if known is not None and sha256 is None:
-                return None  # of the lake, whose files are never written again, or an upload
+                return None  # a file of the lake, which never changes, or an upload
             try:
                 known = self._fetch(key, path)
             except ObjectNotFound:
@@ -187,8 +191,8 @@ class _Copier:
 
 
 @contextmanager
-def _unfinished(folder: Path) -> Iterator[Path]:
-    """The folder beside, for this process alone."""
+def _unfinished_folder(folder: Path) -> Iterator[Path]:
+    """Yield the temporary folder next to the final one, locked for this process."""
     unfinished = folder.with_name(folder.name + UNFINISHED)
     try:
         unfinished.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -199,12 +203,14 @@ def _unfinished(folder: Path) -> Iterator[Path]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield unfinished
     except BlockingIOError as error:
-        raise SetupError(f"Another backup writes to {folder}. Wait for it.") from error
+        raise SetupError(
+            f"Another backup is writing to {folder}. Wait until it has finished."
+        ) from error
     finally:
         os.close(descriptor)
 
 
-def _synced(path: Path) -> CopiedFile:
+def _fsynced(path: Path) -> CopiedFile:
     fsync(path)
     return digest(path)
 

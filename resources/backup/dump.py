@@ -1,4 +1,4 @@
-"""The databases as files of pg_dump, and back."""
+"""Dumping the databases with pg_dump, and restoring them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,12 +29,12 @@ select path from lake.ducklake_data_file union select path from lake.ducklake_de
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the databases held at one moment.
+    """The contents of the databases at one time.
 
     Attributes:
-        objects: key -> hex SHA-256 of audio, documents and uploads; None where it is not known.
+        objects: key -> hex SHA-256 of audio, documents and uploads; None if unknown.
         lake_files: names of files below `lake/`.
-        migration: the last one's number.
+        migration: number of the latest migration.
     """
 
     objects: dict[str, str | None]
@@ -44,7 +44,7 @@ class Snapshot:
 
 
 def dump_databases(urls: DatabaseUrls, folder: Path, *, lake_apart: bool) -> Snapshot:
-    """Dump all databases into `folder`. Nobody who writes meanwhile waits, or is in them by half.
+    """Dump all databases into `folder`, each consistently, without blocking writers.
 
     Args:
         lake_apart: the lake's catalog is in a database of its own.
@@ -53,23 +53,23 @@ def dump_databases(urls: DatabaseUrls, folder: Path, *, lake_apart: bool) -> Sna
         StorageError, DatabaseUnavailable, SetupError.
     """
     schemas = SCHEMAS[:1] if lake_apart else SCHEMAS
-    with _moment(urls.admin) as (connection, snapshot):
-        chosen = [f"--snapshot={snapshot}", *(f"--schema={name}" for name in schemas)]
-        # Computed from segments, and of a type that the next server may not have.
-        chosen.append("--exclude-table=ytcaption.embedding*")
-        _dump(urls.admin, connection, folder / "ytcaption.dump", chosen)
+    with _exported_snapshot(urls.admin) as (connection, snapshot):
+        options = [f"--snapshot={snapshot}", *(f"--schema={name}" for name in schemas)]
+        # Computed from segments, and of a type that the next server may lack.
+        options.append("--exclude-table=ytcaption.embedding*")
+        _dump(urls.admin, connection, folder / "ytcaption.dump", options)
         objects = _objects(connection)
         migration = _one(connection, "select max(number) as value from ytcaption.migration")
         lake_files = frozenset() if lake_apart else _lake_files(connection)
         major = _major(connection)
     dagster = libpq_url(urls.dagster_storage)
-    with _moment(dagster) as (connection, snapshot):
-        apart = [f"--exclude-schema={name}" for name in SCHEMAS]
-        _dump(dagster, connection, folder / "dagster.dump", [f"--snapshot={snapshot}", *apart])
+    with _exported_snapshot(dagster) as (connection, snapshot):
+        excluded = [f"--exclude-schema={name}" for name in SCHEMAS]
+        _dump(dagster, connection, folder / "dagster.dump", [f"--snapshot={snapshot}", *excluded])
     if lake_apart:
-        with _moment(urls.lake) as (connection, snapshot):
-            chosen = [f"--snapshot={snapshot}", "--schema=lake"]
-            _dump(urls.lake, connection, folder / "lake.dump", chosen)
+        with _exported_snapshot(urls.lake) as (connection, snapshot):
+            options = [f"--snapshot={snapshot}", "--schema=lake"]
+            _dump(urls.lake, connection, folder / "lake.dump", options)
             lake_files = _lake_files(connection)
     return Snapshot(objects, lake_files, migration, major)
 
@@ -77,11 +77,11 @@ def dump_databases(urls: DatabaseUrls, folder: Path, *, lake_apart: bool) -> Sna
 def restore_dump(
     url: str, path: Path, *, schema: str, role: str | None = None, clean: bool = False
 ) -> None:
-    """Put one schema of a dump into a database, all or nothing.
+    """Restore one schema of a dump into a database, all or nothing.
 
     Args:
-        role: who owns what is made; None: who the URL logs in as.
-        clean: what is there under these names goes first.
+        role: owner of the restored objects; None: the user of the URL.
+        clean: drop existing objects of these names first.
 
     Raises:
         StorageError, DatabaseUnavailable, SetupError.
@@ -104,8 +104,8 @@ def _dump(url: str, connection: Connection[DictRow], path: Path, arguments: Sequ
 
 
 @contextmanager
-def _moment(url: str) -> Iterator[tuple[Connection[DictRow], str]]:
-    """A transaction that sees one moment, and the name by which pg_dump sees the same."""
+def _exported_snapshot(url: str) -> Iterator[tuple[Connection[DictRow], str]]:
+    """Yield a transaction that sees one snapshot, and its name for pg_dump."""
     with _connected(url) as connection, connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
         yield connection, _one(connection, "select pg_export_snapshot() as value")
@@ -124,11 +124,11 @@ def _connected(url: str) -> Iterator[Connection[DictRow]]:
 
 def _objects(connection: Connection[DictRow]) -> dict[str, str | None]:
     objects = {row["key"]: row["sha256"] for row in connection.execute(_OBJECTS)}
-    # Uploads that no run has looked at yet.
-    sent = connection.execute(
+    # Uploads that no run has examined yet.
+    uploads = connection.execute(
         "select id from ytcaption.media where kind = 'upload' and audio_key is null"
     )
-    return objects | {upload_key(row["id"]): None for row in sent}
+    return objects | {upload_key(row["id"]): None for row in uploads}
 
 
 def _lake_files(connection: Connection[DictRow]) -> frozenset[str]:

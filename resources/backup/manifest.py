@@ -1,9 +1,9 @@
-"""What a backup is on the disk: a manifest, dumps of the databases, the objects.
+"""The files of a backup: a manifest, dumps of the databases, the objects.
 
 manifest.json             versions, and size and SHA-256 of each file
 database/ytcaption.dump   schemas `ytcaption` and `lake`; pg_dump's custom format
 database/dagster.dump
-database/lake.dump        where the lake's catalog is in a database of its own
+database/lake.dump        only if the lake's catalog is in a database of its own
 objects/...               as in the object store
 webhook.key               unless it was left out, or is in the settings
 """
@@ -23,8 +23,8 @@ from ytcaption.domain.errors import DiskFull, InputError, StorageError
 FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASES, OBJECTS, KEY = "database", "objects", "webhook.key"
-AT_ONCE = 4
-"""Files that are copied or read at the same time."""
+PARALLEL_FILES = 4
+"""Number of files copied or read at the same time."""
 
 _BLOCK_BYTES = 1 << 20
 
@@ -43,13 +43,13 @@ class CopiedFile:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds.
+    """The contents of a backup.
 
     Attributes:
         made_at: ISO 8601, UTC.
-        migration: the number of the last migration of its database.
+        migration: number of the database's latest migration.
         files: by path below the backup's folder, with `/`.
-        wrong: keys of objects that were not what the database says, with what they were.
+        wrong: keys of objects that did not match the database, with the reason.
     """
 
     made_at: str
@@ -63,27 +63,27 @@ class Manifest:
 
     @property
     def size_bytes(self) -> int:
-        """Of all its files."""
+        """Return the size of all files."""
         return sum(file.size_bytes for file in self.files.values())
 
     @property
     def keys(self) -> list[str]:
-        """Of the objects it holds."""
+        """Return the keys of the objects."""
         prefix = f"{OBJECTS}/"
         return [path.removeprefix(prefix) for path in self.files if path.startswith(prefix)]
 
     def write(self, folder: Path) -> None:
-        """Into the backup's folder."""
+        """Write the manifest into the backup's folder."""
         path = folder / MANIFEST
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
         fsync(path)
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """Of a backup.
+        """Read the manifest of a backup.
 
         Raises:
-            InputError: there is none that this version knows.
+            InputError: there is none that this version can read.
         """
         try:
             raw: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -93,8 +93,8 @@ class Manifest:
             return cls(**raw)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{folder} is no backup of ytcaption, or of a later version. Name the folder that "
-                "holds manifest.json."
+                f"{folder} is not a backup of ytcaption, or is of a later version. Name the folder "
+                "that contains manifest.json."
             ) from error
 
 
@@ -104,29 +104,29 @@ def check_files(
     """Read every file and compare it with the manifest.
 
     Raises:
-        StorageError: one is missing or not what was written.
+        StorageError: a file is missing or damaged.
     """
 
     def check(item: tuple[str, CopiedFile]) -> str | None:
         path, copied = item
         try:
-            found = digest(folder / path)
+            actual = digest(folder / path)
         except OSError:
             return path
         on_bytes(copied.size_bytes)
-        return None if found == copied else path
+        return None if actual == copied else path
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        wrong = [path for path in pool.map(check, manifest.files.items()) if path is not None]
-    if wrong:
+    with ThreadPoolExecutor(PARALLEL_FILES) as pool:
+        damaged = [path for path in pool.map(check, manifest.files.items()) if path is not None]
+    if damaged:
         raise StorageError(
-            f"{len(wrong):,} files of the backup are missing or damaged, such as {wrong[0]}. "
+            f"{len(damaged):,} files of the backup are missing or damaged, such as {damaged[0]}. "
             "Nothing was restored. Take another backup."
         )
 
 
 def digest(path: Path) -> CopiedFile:
-    """Size and checksum of a file."""
+    """Return size and checksum of a file."""
     with path.open("rb") as file:
         return CopiedFile(
             sha256=hashlib.file_digest(file, "sha256").hexdigest(), size_bytes=file.tell()
@@ -134,7 +134,7 @@ def digest(path: Path) -> CopiedFile:
 
 
 def write_blocks(path: Path, blocks: Iterable[bytes]) -> CopiedFile:
-    """A file of these bytes, whole and on the disk when it has its name.
+    """Write a file, which gets its name when it is complete and on the disk.
 
     Raises:
         DiskFull, StorageError: it cannot be written.
@@ -157,20 +157,20 @@ def write_blocks(path: Path, blocks: Iterable[bytes]) -> CopiedFile:
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
-    """A file's bytes."""
+    """Yield a file's bytes."""
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             yield block
 
 
 def unwritable(folder: Path, error: OSError) -> StorageError:
-    """The error for a folder that nothing can be written to."""
+    """Return the error for a folder that cannot be written."""
     if is_disk_full(error):
-        return DiskFull("No space is left where the backup goes. Free some, and repeat it.")
+        return DiskFull("No space left for the backup. Free some space, then repeat it.")
     return StorageError(f"{folder} cannot be written: {error.strerror}. Name another folder.")
 
 
 def fsync_folders(folder: Path) -> None:
-    """The names of all files below are on the disk."""
+    """Sync the folders, so that the names of all files below are on the disk."""
     for path, _, _ in os.walk(folder):
         fsync(Path(path))

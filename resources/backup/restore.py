@@ -1,6 +1,6 @@
-"""A backup becomes an installation again: files first, then the databases that speak of them.
+"""Restoring a backup: files first, then the databases that refer to them.
 
-One that is cut short is begun again by the same command; nobody may work on the installation
+An interrupted restore is started again by the same command. Nothing else may use the installation
 meanwhile.
 """
 
@@ -15,13 +15,13 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from resources.backup.create import OnStep
+from resources.backup.create import Progress
 from resources.backup.dump import restore_dump
 from resources.backup.manifest import (
-    AT_ONCE,
     DATABASES,
     KEY,
     OBJECTS,
+    PARALLEL_FILES,
     Manifest,
     blocks_of,
     check_files,
@@ -38,19 +38,19 @@ from resources.transcriptions.reads import completed_ids, status_counts
 from ytcaption.domain.errors import SetupError
 from ytcaption.settings import Settings
 
-MARK = "restoring.json"
-"""In the home while a restore has begun and not ended."""
+MARKER = "restoring.json"
+"""File in the home while a restore has begun and not ended."""
 
 _PREFIXES = ("audio", "transcripts", "lake")
 
 
 @dataclass(frozen=True)
-class Restored:
-    """What was brought back.
+class RestoreResult:
+    """The result of a restore.
 
     Attributes:
-        transcriptions: how many there are.
-        lake: against the documents; what differed has been rebuilt.
+        transcriptions: their number.
+        lake: its comparison with the documents; differences have been rebuilt.
     """
 
     manifest: Manifest
@@ -58,16 +58,18 @@ class Restored:
     lake: LakeReport
 
 
-def restore_backup(settings: Settings, folder: Path, told: OnStep, *, replace: bool) -> Restored:
-    """Make the installation what the backup holds. Postgres must run.
+def restore_backup(
+    settings: Settings, folder: Path, progress: Progress, *, replace: bool
+) -> RestoreResult:
+    """Make the installation what the backup contains. Postgres must run.
 
     Args:
-        replace: even if the installation holds something; it is gone then.
+        replace: also if the installation is not empty; its contents are lost.
 
     Raises:
-        InputError: that is no backup.
-        StorageError: a file of it is damaged (nothing was touched), or something failed: repeat it.
-        SetupError: the installation holds something, or the backup is of a later version.
+        InputError: the folder is not a backup.
+        StorageError: a file is damaged (then nothing was changed), or a step failed: repeat it.
+        SetupError: the installation is not empty, or the backup is of a later version.
     """
     manifest = Manifest.read(folder)
     if manifest.migration > migrations()[-1].number:
@@ -75,55 +77,55 @@ def restore_backup(settings: Settings, folder: Path, told: OnStep, *, replace: b
             f"The backup was made by ytcaption {manifest.version}, which is later than this one. "
             "Update ytcaption to restore it."
         )
-    told.step("Checking the backup", manifest.size_bytes)
-    check_files(folder, manifest, told.advance)
+    progress.step("Checking the backup", manifest.size_bytes)
+    check_files(folder, manifest, progress.advance)
     migrate(settings)
-    with _marked(settings, manifest, replace=replace):
+    with _marker(settings, manifest, replace=replace):
         objects = ObjectStore.from_settings(settings)
-        _restore_objects(objects, folder, manifest, told)
-        told.step("Restoring the databases")
+        _restore_objects(objects, folder, manifest, progress)
+        progress.step("Restoring the databases")
         _restore_databases(settings, folder / DATABASES, manifest)
         if KEY in manifest.files and settings.webhook_key is None:
             write_blocks(settings.home / KEY, blocks_of(folder / KEY))
             (settings.home / KEY).chmod(0o600)
-        told.step("Removing what the backup has not")
+        progress.step("Removing files that are not in the backup")
         kept = set(manifest.keys)
         for key in [key for prefix in _PREFIXES for key in objects.list(prefix)]:
             if key not in kept:
                 objects.delete(key)
-        told.step("Comparing the lake with the documents")
+        progress.step("Comparing the lake with the documents")
         postgres = Postgres.from_settings(settings, "dagster")
         report = TranscriptCatalog.from_settings(settings).verify(
             partial(completed_ids, postgres),
             partial(stored_document, postgres, objects),
             repair=True,
         )
-    return Restored(manifest, sum(status_counts(postgres).values()), report)
+    return RestoreResult(manifest, sum(status_counts(postgres).values()), report)
 
 
 @contextmanager
-def _marked(settings: Settings, manifest: Manifest, *, replace: bool) -> Iterator[None]:
-    """While this lasts the home says what is being restored, so that it may be begun again.
+def _marker(settings: Settings, manifest: Manifest, *, replace: bool) -> Iterator[None]:
+    """While the context lasts, keep a marker in the home, so that the restore may be repeated.
 
     Raises:
-        SetupError: the installation holds something else.
+        SetupError: the installation is not empty.
     """
-    mark = settings.home / MARK
-    begun = mark.exists() and json.loads(mark.read_text())["made_at"] == manifest.made_at
-    if not (replace or begun) and (what := _holding(settings)):
+    marker = settings.home / MARKER
+    begun = marker.exists() and json.loads(marker.read_text())["made_at"] == manifest.made_at
+    if not (replace or begun) and (contents := _contents(settings)):
         raise SetupError(
-            f"This installation is not empty: it holds {what}. Restore into another YTCAPTION_HOME "
-            "or database, or say --replace: what is here is gone then."
+            f"This installation is not empty: it contains {contents}. Restore into another "
+            "YTCAPTION_HOME or database, or use --replace, which deletes the present contents."
         )
-    mark.write_text(json.dumps({"made_at": manifest.made_at}))
+    marker.write_text(json.dumps({"made_at": manifest.made_at}))
     yield
-    mark.unlink()
+    marker.unlink()
 
 
-def _holding(settings: Settings) -> str | None:
-    """What there is, in words; None where there is nothing."""
+def _contents(settings: Settings) -> str | None:
+    """Return what the installation contains, in words; None if it is empty."""
     admin = Postgres.from_settings(settings, "admin")
-    for table, what in (
+    for table, contents in (
         ("media", "media"),
         ("api_key", "API keys"),
         ("webhook", "webhooks"),
@@ -132,22 +134,26 @@ def _holding(settings: Settings) -> str | None:
         with admin.transaction() as connection:
             query = sql.SQL("select 1 from ytcaption.{} limit 1").format(sql.Identifier(table))
             if connection.execute(query).fetchone():
-                return what
+                return contents
     objects = ObjectStore.from_settings(settings)
     if any(True for prefix in _PREFIXES for _ in objects.list(prefix)):
         return "stored files"
     return None
 
 
-def _restore_objects(objects: ObjectStore, folder: Path, manifest: Manifest, told: OnStep) -> None:
+def _restore_objects(
+    objects: ObjectStore, folder: Path, manifest: Manifest, progress: Progress
+) -> None:
     files = {key: manifest.files[f"{OBJECTS}/{key}"] for key in manifest.keys}
-    told.step(f"Restoring {len(files):,} files", sum(file.size_bytes for file in files.values()))
+    progress.step(
+        f"Restoring {len(files):,} files", sum(file.size_bytes for file in files.values())
+    )
 
     def put(key: str) -> None:
         objects.write_file(key, folder / OBJECTS / key)
-        told.advance(files[key].size_bytes)
+        progress.advance(files[key].size_bytes)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARALLEL_FILES) as pool:
         for _ in pool.map(put, files):
             pass
 
@@ -155,7 +161,7 @@ def _restore_objects(objects: ObjectStore, folder: Path, manifest: Manifest, tol
 def _restore_databases(settings: Settings, dumps: Path, manifest: Manifest) -> None:
     urls = database_urls(settings)
     close_pools(urls)
-    # Dagster's first: runs without a transcription are nothing, the other way round they are lost.
+    # Dagster's first: runs without transcriptions do no harm, transcriptions without runs are lost.
     dagster = libpq_url(urls.dagster_storage)
     with database_errors(), psycopg.connect(dagster, autocommit=True) as connection:
         connection.execute("create schema if not exists public")
@@ -176,13 +182,13 @@ def _restore_databases(settings: Settings, dumps: Path, manifest: Manifest) -> N
     _empty_lake(urls.lake)
     restore_dump(urls.lake, lake_dump, schema="lake", role=lake_role)
     with database_errors(), psycopg.connect(urls.admin, autocommit=True) as connection:
-        # Grants are no part of the dump: they are given anew.
+        # The dump has no grants: the migrations grant them again.
         connection.execute("delete from ytcaption.migration where number = 0")
     migrate(settings)
 
 
 def _empty_lake(url: str) -> None:
-    """The schema stays, with its owner."""
+    """Drop the lake's tables; the schema stays, with its owner."""
     with database_errors(), psycopg.connect(url, autocommit=True) as connection:
         tables = connection.execute(
             "select tablename from pg_tables where schemaname = 'lake'"

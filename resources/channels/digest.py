@@ -1,6 +1,6 @@
-"""What became of a channel's items, told to operators once a day or a week where it is wanted.
+"""Digests: summaries of a channel's items, sent to operators once a day or week if wanted.
 
-Messages are sent and not kept: titles may be in them, which events and alerts must not hold.
+Messages are sent, not stored: they may hold titles, which events and alerts must not.
 """
 
 import logging
@@ -15,15 +15,15 @@ from resources.postgres.connection import Postgres
 
 logger = logging.getLogger(__name__)
 
-SHOWN = 30
-"""Items that are named, of those transcribed and of those that failed."""
+MAX_SHOWN = 30
+"""Items named, of those transcribed and of those that failed."""
 
-LONGEST_TITLE = 100
+MAX_TITLE_LENGTH = 100
 _LEASE_S = 120.0
 _TRANSCRIPTIONS = "/api/v1/transcriptions"
 
-# What ends in a transaction that is committed late has an earlier time: none is missed that took no
-# longer than a minute.
+# A transaction that commits late has an earlier time: ending a minute ago misses none of those
+# that took up to a minute.
 _CLAIM = """
 update ytcaption.channel
 set digest_at = now() + make_interval(secs => %(lease_s)s)
@@ -53,7 +53,7 @@ left join ytcaption.transcription as t on t.id = item.transcription_id
 where item.channel_id = %(id)s
 """
 
-_TOLD = """
+_RECORD_SENT = """
 update ytcaption.channel
 set digest_until = %(until)s,
     digest_at = now() + case digest when 'weekly' then interval '7 days' else interval '1 day' end
@@ -63,13 +63,13 @@ where id = %(id)s
 
 @dataclass(frozen=True)
 class Digest:
-    """What became of a channel's items in a time.
+    """A summary of a channel's items in a period.
 
     Attributes:
-        ended: rows of those that were transcribed or failed, the newest item first.
-        waiting: of its transcriptions, not ended yet.
-        new: items to be asked for.
-        base: of links; empty where the installation has no public address.
+        ended: rows of items that were transcribed or failed, the newest first.
+        waiting: its transcriptions that have not ended yet.
+        new: items not enqueued yet.
+        base: base URL of links; empty if the installation has no public address.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Digest:
 
     @property
     def title(self) -> str:
-        """One line."""
+        """Return the message's title, one line."""
         numbers = f"{len(self._of('completed')):,} transcribed"
         if failed := self._of("failed"):
             numbers += f", {len(failed):,} failed"
@@ -89,30 +89,30 @@ class Digest:
 
     @property
     def text(self) -> str:
-        """Each item's title, length or reason, and where its transcript is."""
+        """Return the message's text: each item's title, length or reason, and link."""
         lines = [f"Since {self.since:%Y-%m-%d %H:%M} UTC."]
         for heading, status in (("Transcribed", "completed"), ("Failed", "failed")):
             rows = self._of(status)
             if rows:
                 lines += ["", f"{heading}: {len(rows):,}"]
-                lines += [self._line(row) for row in rows[:SHOWN]]
-            if len(rows) > SHOWN:
-                lines.append(f"and {len(rows) - SHOWN:,} more")
+                lines += [self._line(row) for row in rows[:MAX_SHOWN]]
+            if len(rows) > MAX_SHOWN:
+                lines.append(f"and {len(rows) - MAX_SHOWN:,} more")
         if self.waiting or self.new:
-            lines += ["", f"In the queue: {self.waiting:,}. To be asked for: {self.new:,}."]
+            lines += ["", f"In the queue: {self.waiting:,}. To be queued: {self.new:,}."]
         return "\n".join(lines)
 
     def _of(self, status: str) -> list[dict[str, Any]]:
         return [row for row in self.ended if row["status"] == status]
 
     def _line(self, row: dict[str, Any]) -> str:
-        what = row["error_code"] or f"{(row['duration_s'] or 0.0) / 60:.1f} min"
+        outcome = row["error_code"] or f"{(row['duration_s'] or 0.0) / 60:.1f} min"
         link = f"{self.base}{_TRANSCRIPTIONS}/{row['id']}" if self.base else row["id"]
-        return f"- {_short(row['title'] or row['url'] or row['id'])} ({what}) {link}"
+        return f"- {_short(row['title'] or row['url'] or row['id'])} ({outcome}) {link}"
 
 
 class ChannelDigests:
-    """Tells what is due, one message a channel; any number of notifiers may do so side by side."""
+    """Sends due digests, one message per channel; several notifiers may run at once."""
 
     def __init__(self, operators: Operators, postgres: Postgres, base: str | None) -> None:
         self._operators = operators
@@ -120,32 +120,37 @@ class ChannelDigests:
         self._base = base or ""
 
     def send_due_alerts(self) -> int:
-        """How many were sent. Where nothing has become of a channel nothing is.
+        """Send the due digests; channels without ended items get none.
+
+        Returns:
+            How many were sent.
 
         Raises:
-            DatabaseUnavailable: as `Postgres.transaction`.
+            DatabaseUnavailable: see `Postgres.transaction`.
         """
         with self._postgres.transaction() as connection:
             due = connection.execute(_CLAIM, {"lease_s": _LEASE_S}).fetchall()
-        return sum(self._tell(channel) for channel in due)
+        return sum(self._send(channel) for channel in due)
 
-    def _tell(self, channel: DictRow) -> bool:
+    def _send(self, channel: DictRow) -> bool:
         digest = self._digest(channel)
-        is_told = bool(digest.ended) and self._operators.tell(digest.title, digest.text)
-        if is_told:
-            logger.info("a digest of %s: %d items", channel["id"], len(digest.ended))
+        is_sent = bool(digest.ended) and self._operators.notify(digest.title, digest.text)
+        if is_sent:
+            logger.info("sent a digest of %s: %d items", channel["id"], len(digest.ended))
         elif digest.ended:
-            logger.error("a digest of %s could not be sent: a service refuses it", channel["id"])
+            logger.error(
+                "a digest of %s could not be sent: a notification service refused it", channel["id"]
+            )
         with self._postgres.transaction() as connection:
-            if is_told or not digest.ended:
-                connection.execute(_TOLD, {"id": channel["id"], "until": channel["until"]})
+            if is_sent or not digest.ended:
+                connection.execute(_RECORD_SENT, {"id": channel["id"], "until": channel["until"]})
             else:
                 connection.execute(
                     "update ytcaption.channel "
                     "set digest_at = now() + make_interval(secs => %s) where id = %s",
                     (RETRY_S, channel["id"]),
                 )
-        return is_told
+        return is_sent
 
     def _digest(self, channel: DictRow) -> Digest:
         with self._postgres.transaction() as connection:
@@ -157,6 +162,6 @@ class ChannelDigests:
 
 
 def _short(text: str) -> str:
-    """A stranger's text on one line."""
+    """Return untrusted text on one line."""
     line = "".join(each if each.isprintable() else " " for each in text)
-    return line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"
+    return line if len(line) <= MAX_TITLE_LENGTH else f"{line[: MAX_TITLE_LENGTH - 1]}…"

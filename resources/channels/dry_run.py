@@ -1,4 +1,4 @@
-"""What would be taken of a channel now: its list, read and judged, and nothing kept."""
+"""A preview of a channel: its list with verdicts, without storing anything."""
 
 import time
 from collections.abc import Iterator
@@ -22,20 +22,20 @@ from ytcaption.domain.channels.filters import ItemState
 from ytcaption.domain.errors import SourceUnavailable
 from ytcaption.settings import Settings
 
-MOST_ITEMS = 200
-LONGEST_S = 30.0
-"""Nobody waits longer for an answer; what was listed by then is told."""
+MAX_ITEMS = 200
+MAX_WAIT_S = 30.0
+"""Longest time until the answer, which holds the items listed by then."""
 
 LATER = "max_new"
-"""Why an item that passes is not taken now: as many as the channel may take at once are."""
+"""Reason of an item that passes the filters, but exceeds the channel's maximum per listing."""
 
 
 @dataclass(frozen=True)
 class JudgedItem:
-    """One item and what would become of it.
+    """An item with its verdict.
 
     Attributes:
-        reason: a word, where it would not be taken now.
+        reason: a word, if it would not be enqueued now.
     """
 
     item: ListedItem
@@ -45,28 +45,28 @@ class JudgedItem:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a look would come to.
+    """The result that a listing would have.
 
     Attributes:
-        channel: with what the source says of itself.
-        items: those that were looked at, the newest first.
-        total: items of the source, as it says.
-        is_whole: the list has no others.
+        channel: with what the source says about itself.
+        items: those examined, the newest first.
+        total: number of items that the source states.
+        is_complete: the list has no other items.
     """
 
     channel: ChannelSource
     items: tuple[JudgedItem, ...]
     total: int | None
-    is_whole: bool
+    is_complete: bool
 
     @property
-    def taken(self) -> list[JudgedItem]:
-        """Those that would be asked for now."""
+    def included(self) -> list[JudgedItem]:
+        """Return the items that would be enqueued now."""
         return [each for each in self.items if each.state == "new" and each.reason is None]
 
     @property
-    def left_out(self) -> list[JudgedItem]:
-        """The others."""
+    def excluded(self) -> list[JudgedItem]:
+        """Return the other items."""
         return [each for each in self.items if each.state != "new" or each.reason is not None]
 
 
@@ -77,50 +77,50 @@ def dry_run(
     source: ChannelSource,
     plan: ChannelPlan,
     *,
-    most_items: int = MOST_ITEMS,
+    max_items: int = MAX_ITEMS,
 ) -> DryRun:
-    """List and judge as much as there is time for. It goes out as a look does; nothing is kept.
+    """List and judge items within the time limit, with the egress settings of a listing.
 
     Raises:
-        SourceUnavailable: its site is left alone for now, or nothing came in time.
-        SourceError, InputError: as the lister.
+        SourceUnavailable: the site's circuit breaker is open, or nothing came in time.
+        SourceError, InputError: see the lister.
     """
     _check_site(postgres, source)
     bounded = lister.model_copy(
-        update={"listing_timeout_s": min(lister.listing_timeout_s, LONGEST_S)}
+        update={"listing_timeout_s": min(lister.listing_timeout_s, MAX_WAIT_S)}
     )
-    return judged_list(OutgoingLister(bounded, settings, postgres), source, plan, most_items)
+    return judged_list(OutgoingLister(bounded, settings, postgres), source, plan, max_items)
 
 
-def judged_list(lister: Lister, source: ChannelSource, plan: ChannelPlan, most: int) -> DryRun:
-    """What would become of a list's first `most` items, as far as there is time for.
+def judged_list(lister: Lister, source: ChannelSource, plan: ChannelPlan, max_items: int) -> DryRun:
+    """Return the verdicts on a list's first `max_items` items, within the time limit.
 
     Raises:
-        SourceError, InputError: as the lister.
+        SourceError, InputError: see the lister.
     """
-    deadline = time.monotonic() + LONGEST_S
+    deadline = time.monotonic() + MAX_WAIT_S
     judge = Judge(plan.filters, datetime.now(UTC))
     room = plan.max_new
     judged: list[JudgedItem] = []
     page = None
     for page in _pages(lister, source):
-        for item in page.items[: most - len(judged)]:
+        for item in page.items[: max_items - len(judged)]:
             verdict = judge.verdict(item)
             reason = verdict.reason
             if verdict.state == "new" and room is not None:
                 reason = None if room > 0 else LATER
                 room -= 1
             judged.append(JudgedItem(item, verdict.state, reason))
-        if len(judged) >= most or time.monotonic() > deadline:
+        if len(judged) >= max_items or time.monotonic() > deadline:
             break
     if page is None:
         return DryRun(source, (), None, True)
-    is_whole = page.next_start is None and len(judged) >= page.start + len(page.items)
-    return DryRun(page.channel, tuple(judged), page.total, is_whole)
+    is_complete = page.next_start is None and len(judged) >= page.start + len(page.items)
+    return DryRun(page.channel, tuple(judged), page.total, is_complete)
 
 
 def _pages(lister: Lister, source: ChannelSource) -> Iterator[ListingPage]:
-    """Pages as long as they come: what was listed by then is worth more than why it ended."""
+    """Yield pages until the source fails: those listed before are worth more than the error."""
     is_first = True
     with closing(lister.pages(source, 0, PAGE_SIZE)) as pages:
         while True:

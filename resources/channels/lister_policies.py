@@ -1,4 +1,4 @@
-"""A lister that keeps to the pace of the sites: `YTCAPTION_LISTS_PER_MINUTE`."""
+"""Listers around another: paced by `YTCAPTION_LISTS_PER_MINUTE`, and with the egress settings."""
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -19,10 +19,10 @@ from ytcaption.settings import Settings
 
 
 class PacedLister:
-    """Another lister, which waits before each request until the site may be asked.
+    """Waits before each request until the site's pace allows it.
 
     Args:
-        sleep: waits so many seconds.
+        sleep: waits for the given seconds.
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class PacedLister:
         self._sleep = sleep
 
     def newest(self, source: ChannelSource, state: Mapping[str, Any]) -> ListingPage:
-        """As the lister's."""
+        """List the newest items; see `Lister`."""
         self._wait(source)
         return self._lister.newest(source, state)
 
     def pages(self, source: ChannelSource, start: int, size: int) -> Generator[ListingPage]:
-        """As the lister's. Those before the first are asked for, too."""
+        """List pages; see `Lister`. Pages before the first are requested, too."""
         self._wait(source, 1 + start // size)
         with closing(self._lister.pages(source, start, size)) as pages:
             for page in pages:
@@ -58,11 +58,10 @@ class PacedLister:
 
 
 class OutgoingLister:
-    """Another lister, by way of what the operator has set. Bytes of a site and how its proxies did
-    are noted as downloads' are.
+    """Lists through the operator's egress settings, and records traffic and proxy health.
 
-    Besides the lister's errors its methods raise ProxyUnavailable while all proxies rest, and
-    SetupError for cookies that cannot be had.
+    Besides the lister's errors its methods raise ProxyUnavailable while all proxies cool down, and
+    SetupError for cookies that cannot be read.
     """
 
     def __init__(self, lister: ChannelLister, settings: Settings, postgres: Postgres) -> None:
@@ -71,26 +70,29 @@ class OutgoingLister:
         self._postgres = postgres
 
     def newest(self, source: ChannelSource, state: Mapping[str, Any]) -> ListingPage:
-        """As the lister's."""
-        with self._out(source) as lister:
+        """List the newest items; see `Lister`."""
+        with self._lister_through_egress(source) as lister:
             return lister.newest(source, state)
 
     def pages(self, source: ChannelSource, start: int, size: int) -> Generator[ListingPage]:
-        """As the lister's: all of them through one proxy."""
-        with self._out(source) as lister, closing(lister.pages(source, start, size)) as pages:
+        """List pages, all through one proxy; see `Lister`."""
+        with (
+            self._lister_through_egress(source) as lister,
+            closing(lister.pages(source, start, size)) as pages,
+        ):
             yield from pages
 
     @contextmanager
-    def _out(self, source: ChannelSource) -> Iterator[ChannelLister]:
+    def _lister_through_egress(self, source: ChannelSource) -> Iterator[ChannelLister]:
         names = self._settings.pacing.proxies
         with self._postgres.transaction() as connection:
             until = all_cooling_until(connection, names)
             if until is not None:
-                resting = ProxyUnavailable(
-                    "No proxy of this installation works. It is looked at once one is tried again."
+                error = ProxyUnavailable(
+                    "No proxy of this installation works. It is listed once one is retried."
                 )
-                resting.retry_after_s = seconds_until(until, moment(connection))
-                raise resting
+                error.retry_after_s = seconds_until(until, moment(connection))
+                raise error
             proxies = proxies_in_turn(connection, names)
-        with egress_route(self._settings, self._postgres, source, proxies) as way:
-            yield self._lister.by(way)
+        with egress_route(self._settings, self._postgres, source, proxies) as route:
+            yield self._lister.through(route)

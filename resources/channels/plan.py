@@ -1,5 +1,7 @@
-"""What people say of a channel -> what is wanted of it, and back: the API's body, the options of
-the command line and the OPML that we export say the same."""
+"""A channel's plan from user input, and back.
+
+The API's body, the command line's options and the exported OPML use the same names.
+"""
 
 from collections.abc import Mapping
 from datetime import date
@@ -24,114 +26,117 @@ NAMES = frozenset(
 )  # fmt: skip
 
 
-def channel_plan(asked: Mapping[str, Any], settings: Settings) -> ChannelPlan:
-    """What is asked for, in a form that can be carried out.
+def channel_plan(request: Mapping[str, Any], settings: Settings) -> ChannelPlan:
+    """Return the plan that a request describes.
 
     Args:
-        asked: JSON values by these names; None and what is left out are the default.
+        request: JSON values by name; None and missing ones are the default.
 
     Raises:
-        InputError: it cannot.
+        InputError: a value is invalid.
     """
-    unknown = asked.keys() - NAMES
+    unknown = request.keys() - NAMES
     if unknown:
         raise InvalidOption(f"A channel has no option {', '.join(sorted(unknown))}.")
-    given = {name: value for name, value in asked.items() if value is not None}
-    _check_values(given)
-    filters = {name: value for name, value in given.get("filters", {}).items() if value is not None}
+    values = {name: value for name, value in request.items() if value is not None}
+    _check_values(values)
+    filters = {
+        name: value for name, value in values.get("filters", {}).items() if value is not None
+    }
     if isinstance(filters.get("from_date"), str):
-        filters["from_date"] = _day(filters["from_date"])
+        filters["from_date"] = _date(filters["from_date"])
     options: dict[str, Any] = {"model": settings.model}
-    options |= {name: given[name] for name in OPTIONS if name in given}
+    options |= {name: values[name] for name in OPTIONS if name in values}
     callback = None
-    if "callback_url" in given:
+    if "callback_url" in values:
         callback = Callback(
-            checked_url(given["callback_url"], settings), given.get("callback_include")
+            checked_url(values["callback_url"], settings), values.get("callback_include")
         )
     return ChannelPlan(
         options=checked_options(**options, allowed_models=settings.models),
-        schedule=checked_schedule(**given.get("schedule", {})),
+        schedule=checked_schedule(**values.get("schedule", {})),
         filters=checked_filters(**filters),
-        priority=given.get("priority", "bulk"),
-        max_new=given.get("max_new"),
-        keep_days=given.get("keep_days"),
+        priority=values.get("priority", "bulk"),
+        max_new=values.get("max_new"),
+        keep_days=values.get("keep_days"),
         callback=callback,
-        digest=given.get("digest", "never"),
+        digest=values.get("digest", "never"),
     )
 
 
 def changed_plan(
     before: ChannelPlan, changes: Mapping[str, Any], settings: Settings
 ) -> ChannelPlan:
-    """A plan with other values: null is as if it had never been given, filters are changed one by
-    one, a schedule is taken whole.
+    """Return the plan with changed values.
+
+    Null resets a value to its default; filters are changed one by one, a schedule as a whole.
 
     Raises:
-        InputError: what comes out cannot be carried out.
+        InputError: the resulting plan is invalid.
     """
-    asked = asked_of(before)
-    merged = asked | dict(changes)
+    request = plan_request(before)
+    merged = request | dict(changes)
     if changes.get("filters"):
-        merged["filters"] = asked.get("filters", {}) | changes["filters"]
+        merged["filters"] = request.get("filters", {}) | changes["filters"]
     return channel_plan(merged, settings)
 
 
-def plan_written_down(values: Mapping[str, Any], settings: Settings) -> ChannelPlan:
-    """A plan from a file, of which no type is known.
+def plan_from_file(values: Mapping[str, Any], settings: Settings) -> ChannelPlan:
+    """Return a plan from a file whose values may have any type.
 
     Raises:
-        InputError: it is none.
+        InputError: it is invalid.
     """
     try:
         return channel_plan(values, settings)
     except (TypeError, AttributeError, ValueError) as error:
-        raise InvalidOption("The list holds settings of this channel that are none.") from error
+        raise InvalidOption("The settings of this channel in the list are invalid.") from error
 
 
-def asked_of(plan: ChannelPlan) -> dict[str, Any]:
-    """The inverse of `channel_plan`: what would have to be asked for, set values only."""
-    asked: dict[str, Any] = plan.options.to_dict()
-    asked["schedule"] = requested_schedule(plan.schedule)
+def plan_request(plan: ChannelPlan) -> dict[str, Any]:
+    """Return the request for a plan, the inverse of `channel_plan`; only values that are set."""
+    request: dict[str, Any] = plan.options.to_dict()
+    request["schedule"] = schedule_request(plan.schedule)
     if filters := plan.filters.to_dict():
-        asked["filters"] = filters
-    asked["priority"] = plan.priority
+        request["filters"] = filters
+    request["priority"] = plan.priority
     for name in ("max_new", "keep_days"):
         if (value := getattr(plan, name)) is not None:
-            asked[name] = value
+            request[name] = value
     if plan.callback is not None:
-        asked["callback_url"] = plan.callback.url
+        request["callback_url"] = plan.callback.url
         if plan.callback.include is not None:
-            asked["callback_include"] = plan.callback.include
+            request["callback_include"] = plan.callback.include
     if plan.digest != "never":
-        asked["digest"] = plan.digest
-    return asked
+        request["digest"] = plan.digest
+    return request
 
 
-def requested_schedule(schedule: Schedule) -> dict[str, str]:
-    """A schedule as it is asked for."""
+def schedule_request(schedule: Schedule) -> dict[str, str]:
+    """Return the request for a schedule."""
     if schedule.cron is not None:
         return {"cron": schedule.cron, "time_zone": schedule.time_zone}
     return {"every": schedule.text.removeprefix("every ")}
 
 
-def _check_values(given: Mapping[str, Any]) -> None:
-    """Of what is no option of text, schedule or filter."""
-    priority, include = given.get("priority", "bulk"), given.get("callback_include")
+def _check_values(values: Mapping[str, Any]) -> None:
+    """Check the values that are no transcription option, schedule or filter."""
+    priority, include = values.get("priority", "bulk"), values.get("callback_include")
     if priority not in ("interactive", "bulk"):
         raise InvalidOption(f"Unknown priority '{priority[:40]}'. Use bulk or interactive.")
     if include not in (None, "result"):
-        raise InvalidOption("callback_include is result, or left out.")
-    if given.get("digest", "never") not in get_args(Digest):
-        raise InvalidOption("digest is never, daily or weekly.")
-    max_new, keep_days = given.get("max_new", 1), given.get("keep_days", 0)
+        raise InvalidOption("callback_include must be 'result', or left out.")
+    if values.get("digest", "never") not in get_args(Digest):
+        raise InvalidOption("digest must be never, daily or weekly.")
+    max_new, keep_days = values.get("max_new", 1), values.get("keep_days", 0)
     if not 1 <= int(max_new) == max_new <= 1_000_000:
-        raise InvalidOption("max_new is a whole number from 1 to 1,000,000.")
+        raise InvalidOption("max_new must be a whole number from 1 to 1,000,000.")
     if not 0 <= keep_days <= 36_500:  # NaN is refused, too
-        raise InvalidOption("keep_days is a number of days from 0 to 36,500.")
+        raise InvalidOption("keep_days must be a number of days from 0 to 36,500.")
 
 
-def _day(text: str) -> date:
+def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise InvalidOption(f"'{text[:40]}' is no date. Write it as 2026-11-24.") from error
+        raise InvalidOption(f"'{text[:40]}' is not a date. Write it as 2026-11-24.") from error

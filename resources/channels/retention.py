@@ -1,4 +1,4 @@
-"""What channels' lists keep of items that are erased: the id, so that none is taken again."""
+"""What channel lists keep of erased items (the id, so that none is enqueued again), and ages."""
 
 from typing import LiteralString
 
@@ -17,13 +17,15 @@ set state = 'erased', reason = null, url = null, title = null, extractor = null,
 
 
 def forget_items(connection: Connection[DictRow], transcription_id: str) -> None:
-    """Of each item that has become this transcription, in whichever channel."""
+    """Erase the facts of each item, in any channel, that has this transcription."""
     connection.execute(_FORGET + "where transcription_id = %s", (transcription_id,))
 
 
 def forget_unwanted(connection: Connection[DictRow], media_id: str) -> None:
-    """Of each item that is this media, of which no transcription is left, and that nobody waits
-    for: what its list showed goes, too. Those still to be taken are somebody's wish."""
+    """Erase the facts of items of this media that have no transcription and are not waited for.
+
+    Items still to be enqueued stay: an owner wants them.
+    """
     connection.execute(
         _FORGET + "where media_id = %s and transcription_id is null "
         "and state in ('filtered', 'refused', 'gone')",
@@ -31,36 +33,36 @@ def forget_unwanted(connection: Connection[DictRow], media_id: str) -> None:
     )
 
 
-_FOR_EVER_DAYS: LiteralString = "36500"
+_FOREVER_DAYS: LiteralString = "36500"
 
-# Of all who have asked for it, who wants it longest decides. 0 is for ever.
+# Of all owners' retention times the longest decides. 0 means forever.
 _DAYS: LiteralString = f"""(
     select max(coalesce(nullif(
-        coalesce(channel.keep_days, %(days)s::float8), 0), {_FOR_EVER_DAYS}))
+        coalesce(channel.keep_days, %(days)s::float8), 0), {_FOREVER_DAYS}))
     from ytcaption.request left join ytcaption.channel
         on channel.id = request.metadata ->> 'channel' and channel.owner = request.owner
     where request.transcription_id = t.id
 )"""  # noqa: S608 - of literals only
 
-_OF_CHANNELS: LiteralString = """exists (
+_HAS_CHANNEL_AGE: LiteralString = """exists (
     select from ytcaption.request join ytcaption.channel
         on channel.id = request.metadata ->> 'channel' and channel.owner = request.owner
     where request.transcription_id = t.id and channel.keep_days is not null
 )"""
 
 
-def old_items(postgres: Postgres, days: float, id: str | None = None) -> list[str]:
-    """Transcriptions that a channel with an age of its own has asked for, and that are older than
-    all who have asked for them want them kept; of one, where `id` is given.
+def expired_items(postgres: Postgres, days: float, id: str | None = None) -> list[str]:
+    """Return transcriptions that channels with their own retention requested and that have expired.
 
     Args:
-        days: the installation's age, for those who have asked by hand; 0: for ever.
+        days: the installation's retention, for requests made directly; 0: forever.
+        id: only this transcription.
     """
     rows = postgres.rows(
         f"""
         select t.id from ytcaption.transcription t
-        where {FINISHED} and {_OF_CHANNELS} and (%(id)s::text is null or t.id = %(id)s)
-            and {TOUCHED} < now() - make_interval(secs => least({_DAYS}, {_FOR_EVER_DAYS}) * 86400)
+        where {FINISHED} and {_HAS_CHANNEL_AGE} and (%(id)s::text is null or t.id = %(id)s)
+            and {TOUCHED} < now() - make_interval(secs => least({_DAYS}, {_FOREVER_DAYS}) * 86400)
             and not {is_erased("t.id")} and not {is_pinned("t.id")}
         order by t.id
         """,  # noqa: S608
@@ -69,11 +71,11 @@ def old_items(postgres: Postgres, days: float, id: str | None = None) -> list[st
     return [row["id"] for row in rows]
 
 
-def with_age_of_channel(postgres: Postgres, ids: list[str]) -> set[str]:
-    """Of these those that a channel with an age of its own has asked for."""
+def with_channel_retention(postgres: Postgres, ids: list[str]) -> set[str]:
+    """Return those of the ids that a channel with its own retention has requested."""
     rows = postgres.rows(
         f"select t.id from ytcaption.transcription t "  # noqa: S608
-        f"where t.id = any(%(ids)s) and {_OF_CHANNELS}",
+        f"where t.id = any(%(ids)s) and {_HAS_CHANNEL_AGE}",
         {"ids": ids},
     )
     return {row["id"] for row in rows}

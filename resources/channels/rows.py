@@ -1,4 +1,4 @@
-"""What the rows of channels and their items are in Python."""
+"""Rows of channels and their items as Python objects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,21 +22,24 @@ from ytcaption.domain.channels.schedule import Schedule
 from ytcaption.domain.media.media import MediaSource, SourceKind
 from ytcaption.domain.request import Priority, TranscriptionOptions, TranscriptionStatus
 
+CHANNEL_FIELD = "channel"
+"""Key in a request's metadata: the channel that made the request."""
+
 _SOURCE = ("source_id", "kind", "url", "extractor", "feed_url", "title")
 
 
 @dataclass(frozen=True)
 class ChannelPlan:
-    """What is wanted of a channel.
+    """What a user wants of a channel.
 
     Attributes:
-        options: of the transcriptions of its items.
+        options: of its items' transcriptions.
         priority: in the queue.
-        max_new: most items that are taken from one moment of the schedule to the next; None: all.
-        keep_days: days that its transcripts are kept after they last changed or were asked for,
-            0 for ever; None: as the installation's are.
-        callback: where its owner is told of each item's end.
-        digest: how often operators are told what became of its items.
+        max_new: maximum items enqueued per scheduled listing; None: no limit.
+        keep_days: days that its transcripts are kept after the last change or request, 0: forever;
+            None: as the installation's setting.
+        callback: where its owner is notified of each item's end.
+        digest: how often operators get a summary of its items.
     """
 
     options: TranscriptionOptions
@@ -49,7 +52,7 @@ class ChannelPlan:
     digest: Digest = "never"
 
     def columns(self) -> dict[str, Any]:
-        """As the table has them."""
+        """Return the values of the table's columns."""
         return {
             "options": Jsonb(clean(self.options.to_dict())),
             "filters": Jsonb(clean(self.filters.to_dict())),
@@ -71,19 +74,19 @@ PLAN_COLUMNS: tuple[LiteralString, ...] = (
 
 @dataclass(frozen=True)
 class ChannelRow:
-    """One channel as it stands.
+    """The present state of a channel.
 
     Attributes:
-        next_listing_at: when it is looked at next.
-        run_asked_at: somebody wants it looked at at once, also where it is paused.
-        listed_at: when a look at it last succeeded.
-        feed_state: what the last look has left for the next.
-        history_next: where the listing of its whole history goes on, counted from 0; None where
-            none is under way.
-        history_total: items of the source, as it says.
-        history_done_at: when such a listing last came to its end; None before the first has.
-        taken: items since it was last due by its schedule.
-        run_id: of the run that lists it now.
+        next_listing_at: when it is listed next.
+        run_requested_at: when a listing was requested, even if it is paused.
+        listed_at: end of the last successful listing.
+        feed_state: state of the last listing for the next one.
+        history_next: position from 0 where the listing of the whole history continues; None: none
+            is under way.
+        history_total: number of items that the source states.
+        history_done_at: when such a listing last ended; None: never.
+        taken: items enqueued since it was last due by its schedule.
+        run_id: of the present listing run.
         failures: in a row, with code and message of the last.
     """
 
@@ -111,25 +114,25 @@ class ChannelRow:
 
     @property
     def name(self) -> str:
-        """What a person calls it: its title, or for want of one its address."""
+        """Return its title, or its URL if it has none."""
         return self.source.title or self.source.url
 
 
 @dataclass(frozen=True)
 class ChannelItem:
-    """One item that was seen in a channel's list.
+    """An item that was seen in a channel's list.
 
     Attributes:
-        place: the smaller, the newer.
-        reason: why it is not taken, as a word.
-        status: of its transcription; None where there is none.
-        change: what was found changed under the same id at `changed_at`, such as
+        position: the smaller, the newer.
+        reason: why it is not enqueued, as one word.
+        status: of its transcription; None if there is none.
+        change: what changed under the same id at `changed_at`, such as
             `It is another length: 61.0 s, now 75.0 s.`
-        updated_at: when the list last showed something else of it than before.
+        updated_at: when its listing last changed.
     """
 
     source: MediaSource
-    place: float
+    position: float
     published_at: datetime | None
     duration_s: float | None
     audio_bytes: int | None
@@ -148,12 +151,12 @@ class ChannelItem:
 
 @dataclass(frozen=True)
 class ChannelCounts:
-    """A channel's items.
+    """Numbers of a channel's items.
 
     Attributes:
-        states: number by state, those that occur.
-        statuses: of the items that have a transcription, number by its status.
-        changed: items whose audio seems to be another than the one transcribed.
+        states: number by state; states without items are left out.
+        statuses: number by status of the transcription, for items that have one.
+        changed: items whose audio seems to differ from the transcribed audio.
     """
 
     states: Mapping[ItemState, int]
@@ -162,34 +165,35 @@ class ChannelCounts:
 
     @property
     def items(self) -> int:
-        """All that were ever seen."""
+        """Return the number of items ever seen."""
         return sum(self.states.values())
 
     @property
     def wanted(self) -> int:
-        """Those that are to be transcribed, or were."""
+        """Return the number of items that are or will be transcribed."""
         return self.states.get("new", 0) + sum(self.statuses.values())
 
     @property
     def done(self) -> int:
-        """Of these, the ones with a transcript."""
+        """Return the number of items with a transcript."""
         return self.statuses.get(TranscriptionStatus.COMPLETED, 0)
 
 
 def source_columns(source: ChannelSource) -> dict[str, Any]:
-    """As the table has them."""
+    """Return the source's values of the table's columns."""
     values = {name: clean(getattr(source, name)) for name in _SOURCE}
     return values | {"site": site_of(source.url)}
 
 
 def channel_row(row: Mapping[str, Any]) -> ChannelRow:
-    """From `select *` of `ytcaption.channel`."""
+    """Return the channel of a row of `select * from ytcaption.channel`."""
     callback = None
     if row["callback_url"] is not None:
         callback = Callback(row["callback_url"], row["callback_include"])
     values = {name: row[name] for name in ChannelRow.__dataclass_fields__ if name in row}
     return ChannelRow(
         **values,
+        run_requested_at=row["run_asked_at"],
         source=ChannelSource(**{name: row[name] for name in _SOURCE}),
         plan=ChannelPlan(
             options=TranscriptionOptions(**row["options"]),
@@ -201,23 +205,23 @@ def channel_row(row: Mapping[str, Any]) -> ChannelRow:
             callback=callback,
             digest=row["digest"],
         ),
-        run_requested_at=row["run_asked_at"],
     )
 
 
 def channel_item(row: Mapping[str, Any]) -> ChannelItem:
-    """From `select *` of `ytcaption.channel_item`, with the `status` of its transcription."""
-    names = ChannelItem.__dataclass_fields__.keys() - {"source", "status"}
+    """Return the item of a `ytcaption.channel_item` row with its transcription's `status`."""
+    names = ChannelItem.__dataclass_fields__.keys() - {"source", "status", "position"}
     status = row["status"]
     return ChannelItem(
         **{name: row[name] for name in names},
         source=_media_source(row),
+        position=row["place"],
         status=TranscriptionStatus(status) if status else None,
     )
 
 
 def listed_item(row: Mapping[str, Any]) -> ListedItem:
-    """What was last listed of an item, from its row."""
+    """Return an item as it was last listed, from its row."""
     return ListedItem(
         source=_media_source(row),
         published_at=row["published_at"],

@@ -1,7 +1,8 @@
-"""What a listing run writes of its channel, from its claim to its end.
+"""ChannelRuns: the writes of listing runs to their channel, from claim to end.
 
-A run claims the channel's row; every later write says `where run_id = mine`, so that a revived or
-doubled run, or one of a channel that is gone, changes nothing: it gets ClaimLost (rule 34).
+A run claims the channel's row. Every later write says `where run_id = mine`, so that a duplicate
+or revived run, or a run of a deleted channel, changes nothing and gets ClaimLost.
+See docs/adr/security-rules.md#rule-34.
 """
 
 import random
@@ -9,12 +10,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 
+import dagster as dg
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from resources.channels.due import ChannelsDue, DueChannel, moment
+from resources.channels.due import DueChannel, due_time
 from resources.channels.rows import ChannelRow, channel_row
 from resources.channels.store import CHANNELS_CHANNEL
+from resources.postgres.connection import Postgres
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import notify
 from resources.sites.circuit_breaker import BLAMED, probe_if_due, record_failure, record_listed
@@ -23,43 +26,46 @@ from resources.transcriptions.rows import LostRun
 from ytcaption.domain.errors import ChannelBusy, ChannelNotFound, ClaimLost
 
 FIRST_RETRY_S = 60.0
-LONGEST_RETRY_S = 6 * 3600.0
-HOPELESS_RETRY_S = 24 * 3600.0
-"""What fails for good, as a channel that was deleted, is looked at again once a day: it may be
-back."""
+MAX_RETRY_S = 6 * 3600.0
+PERMANENT_FAILURE_RETRY_S = 24 * 3600.0
+"""A permanent failure, such as of a deleted channel, is retried once a day: it may come back."""
 
 JITTER = 0.25
-"""Of a delay, added at random: what failed together does not come back together."""
+"""Random share added to a delay, so that channels that failed together are not retried together."""
 
-_LONGEST_MESSAGE = 1_000
-_FREE: LiteralString = "run_id = null, heartbeat_at = null"
+_MAX_MESSAGE_LENGTH = 1_000
+_RELEASE: LiteralString = "run_id = null, heartbeat_at = null"
 
 
 def retry_delay_s(failures: int, retryable: bool, retry_after_s: float | None = None) -> float:
-    """Seconds to the next look after so many failures in a row: 1, 2, 4 minutes and up to 6 hours,
-    no sooner than the source wants, and up to a quarter more."""
-    delay_s = min(FIRST_RETRY_S * 2.0 ** min(failures - 1, 20), LONGEST_RETRY_S)
+    """Return the seconds to the next listing after this many failures in a row.
+
+    The delay is 1, 2, 4 minutes and so on up to 6 hours, at least `retry_after_s`, plus up to a
+    quarter.
+    """
+    delay_s = min(FIRST_RETRY_S * 2.0 ** min(failures - 1, 20), MAX_RETRY_S)
     if not retryable:
-        delay_s = HOPELESS_RETRY_S
+        delay_s = PERMANENT_FAILURE_RETRY_S
     delay_s = max(delay_s, retry_after_s or 0.0)
     return delay_s * (1.0 + random.uniform(0.0, JITTER))  # noqa: S311 - no secret
 
 
-class ChannelRuns(ChannelsDue):
-    """The writes of listing runs, and of those who find them gone."""
+class ChannelRuns(dg.ConfigurableResource):
+    """Claims, heartbeats and ends of listing runs, and the settlement of lost ones."""
+
+    postgres: Postgres
 
     @traced("postgres.channel_claim")
     def claim(self, id: str, run_id: str, due_at: str | None = None) -> ChannelRow:
-        """Make the channel this run's own, and begin a new count of what is taken where it was due
-        by its schedule.
+        """Claim the channel for this run; unless it continues a listing, reset the item count.
 
         Args:
-            due_at: `moment` that the run was made for; None for one that was started by hand.
+            due_at: `due_time` for which the run was started; None if it was started by hand.
 
         Raises:
-            ChannelNotFound: it is gone.
+            ChannelNotFound: it was deleted.
             ChannelBusy: another run lists it.
-            ClaimLost: it is no longer due for this moment.
+            ClaimLost: it is no longer due for this time.
         """
         with self.postgres.transaction() as connection:
             row = connection.execute(
@@ -70,8 +76,8 @@ class ChannelRuns(ChannelsDue):
                 raise ChannelNotFound(f"There is no channel {id[:120]}.")
             if row["run_id"] not in (None, run_id):
                 raise ChannelBusy(f"Another run lists {id}. Wait for it to end.")
-            if row["run_id"] is None and due_at not in (None, moment(row["next_listing_at"])):
-                raise ClaimLost(f"{id} was looked at already: this run has nothing left to do.")
+            if row["run_id"] is None and due_at not in (None, due_time(row["next_listing_at"])):
+                raise ClaimLost(f"{id} has already been listed: this run has nothing left to do.")
             claimed = connection.execute(
                 """
                 update ytcaption.channel
@@ -86,10 +92,10 @@ class ChannelRuns(ChannelsDue):
             return channel_row(claimed)
 
     def heartbeat(self, id: str, run_id: str) -> None:
-        """Say that the run lives.
+        """Record that the run is alive.
 
         Raises:
-            ClaimLost: the channel is no longer this run's.
+            ClaimLost: the run no longer holds the channel.
         """
         with self.postgres.transaction() as connection:
             changed = connection.execute(
@@ -99,30 +105,29 @@ class ChannelRuns(ChannelsDue):
             if changed.rowcount == 0:
                 raise claim_lost(id)
 
-    def listed(self, id: str, run_id: str, continue_in_s: float | None = None) -> ChannelRow:
-        """The look has succeeded; the next one is by the schedule, or at once where somebody has
-        asked for it meanwhile.
+    def complete(self, id: str, run_id: str, continue_in_s: float | None = None) -> ChannelRow:
+        """Record a successful listing, and schedule the next: now if requested meanwhile.
 
         Args:
-            continue_in_s: the history goes on so soon; None: it is done for now.
+            continue_in_s: the history continues after this time; None: it is complete for now.
 
         Raises:
-            ClaimLost: the channel is no longer this run's.
+            ClaimLost: the run no longer holds the channel.
         """
         with self.postgres.transaction() as connection:
             row = claimed_channel(connection, id, run_id)
             now = datetime.now(UTC)
-            by_schedule = channel_row(row).plan.schedule.next_after(now)
-            next_at, is_continued = by_schedule, False
+            scheduled_at = channel_row(row).plan.schedule.next_after(now)
+            next_at, is_continued = scheduled_at, False
             if row["run_asked_at"] is not None:
                 next_at = now
             elif continue_in_s is not None:
-                soon = now + timedelta(seconds=continue_in_s)
-                next_at, is_continued = min((soon, True), (by_schedule, False))
+                continue_at = now + timedelta(seconds=continue_in_s)
+                next_at, is_continued = min((continue_at, True), (scheduled_at, False))
             updated = connection.execute(
                 f"""
                 update ytcaption.channel
-                set {_FREE}, next_listing_at = %(next_at)s, is_continued = %(is_continued)s,
+                set {_RELEASE}, next_listing_at = %(next_at)s, is_continued = %(is_continued)s,
                     listed_at = now(), failures = 0, failing_since = null,
                     error_code = null, error_message = null
                 where id = %(id)s returning *
@@ -134,7 +139,7 @@ class ChannelRuns(ChannelsDue):
             notify(connection, CHANNELS_CHANNEL, id)
             return channel_row(updated)
 
-    def failed(
+    def fail(
         self,
         id: str,
         run_id: str,
@@ -143,14 +148,15 @@ class ChannelRuns(ChannelsDue):
         retryable: bool,
         retry_after_s: float | None = None,
     ) -> float:
-        """The look has failed: seconds until the next one. What was listed by then is kept, and the
-        history goes on there.
+        """Record a failed listing; return the seconds until the next.
+
+        Pages listed before the failure are kept, and the history continues after them.
 
         Args:
             code, message, retryable, retry_after_s: of a YtcaptionError.
 
         Raises:
-            ClaimLost: the channel is no longer this run's.
+            ClaimLost: the run no longer holds the channel.
         """
         with self.postgres.transaction() as connection:
             row = claimed_channel(connection, id, run_id)
@@ -158,31 +164,44 @@ class ChannelRuns(ChannelsDue):
                 record_failure(connection, row["site"], run_id, code, retry_after_s, id)
             return _fail(connection, row, code, message, retryable, retry_after_s)
 
-    def put_off(self, run_id: str) -> bool:
-        """Somebody has ended the run: the channel is looked at when it is due by its schedule.
-        Whether the run held one."""
+    def postpone(self, run_id: str) -> bool:
+        """Release the channel of a canceled run until it is due by its schedule.
+
+        Returns:
+            Whether the run held a channel.
+        """
         with self.postgres.transaction() as connection:
             row = _row_of_run(connection, run_id)
             if row is not None:
                 next_at = channel_row(row).plan.schedule.next_after(datetime.now(UTC))
                 connection.execute(
-                    f"update ytcaption.channel set {_FREE}, next_listing_at = %s "  # noqa: S608
+                    f"update ytcaption.channel set {_RELEASE}, next_listing_at = %s "  # noqa: S608
                     "where id = %s",
                     (next_at, row["id"]),
                 )
             return row is not None
 
+    def running(self) -> list[LostRun]:
+        """Return the current listing runs, each with its channel."""
+        rows = self.postgres.rows(
+            "select id, run_id from ytcaption.channel where run_id is not null", {}
+        )
+        return [LostRun(row["id"], row["run_id"]) for row in rows]
+
     def settle_run(self, run_id: str, code: str, message: str) -> bool:
-        """Free the channel that a run which is over has left claimed; whether there was one."""
+        """Release the channel that an ended run has left claimed; return whether there was one."""
         with self.postgres.transaction() as connection:
             row = _row_of_run(connection, run_id)
             if row is not None:
                 _fail(connection, row, code, message, True, None)
             return row is not None
 
-    def settle_unbegun(self, due: DueChannel) -> bool:
-        """Look again later where the run of this moment ended before it claimed; whether it was
-        so."""
+    def settle_unstarted(self, due: DueChannel) -> bool:
+        """Schedule the channel again if its run for this time ended before it claimed it.
+
+        Returns:
+            Whether that was the case.
+        """
         with self.postgres.transaction() as connection:
             row = connection.execute(
                 "select * from ytcaption.channel "
@@ -195,7 +214,7 @@ class ChannelRuns(ChannelsDue):
             return row is not None
 
     def settle_silent(self, silent_s: float) -> Sequence[LostRun]:
-        """Free what runs have not given a heartbeat of for `silent_s`, to be looked at again."""
+        """Release the channels of runs without a heartbeat for `silent_s`; return those runs."""
         with self.postgres.transaction() as connection:
             rows = connection.execute(
                 """
@@ -206,16 +225,16 @@ class ChannelRuns(ChannelsDue):
                 (silent_s,),
             ).fetchall()
             for row in rows:
-                message = f"The run gave no sign of life for {silent_s:.0f} seconds."
+                message = f"The run sent no heartbeat for {silent_s:.0f} seconds."
                 _fail(connection, row, "run_lost", message, True, None)
             return [LostRun(row["id"], row["run_id"]) for row in rows]
 
 
 def claimed_channel(connection: Connection[DictRow], id: str, run_id: str) -> DictRow:
-    """The row, held until the transaction ends, if it is this run's.
+    """Return the channel's row, locked until the transaction ends.
 
     Raises:
-        ClaimLost: it is not.
+        ClaimLost: the run no longer holds the channel.
     """
     row = connection.execute(
         "select * from ytcaption.channel where id = %s and run_id = %s for update", (id, run_id)
@@ -225,18 +244,18 @@ def claimed_channel(connection: Connection[DictRow], id: str, run_id: str) -> Di
     return row
 
 
+def claim_lost(id: str) -> ClaimLost:
+    """Return the error for a run that writes to a channel it no longer holds."""
+    return ClaimLost(
+        f"This run no longer holds {id}: the channel was deleted, or another run has taken over. "
+        "Nothing was written."
+    )
+
+
 def _row_of_run(connection: Connection[DictRow], run_id: str) -> DictRow | None:
     return connection.execute(
         "select * from ytcaption.channel where run_id = %s for update", (run_id,)
     ).fetchone()
-
-
-def claim_lost(id: str) -> ClaimLost:
-    """The error for a run that writes what is no longer its own."""
-    return ClaimLost(
-        f"This run no longer holds {id}: the channel is gone, or another run has taken over. "
-        "Nothing was written."
-    )
 
 
 def _fail(
@@ -251,7 +270,7 @@ def _fail(
     connection.execute(
         f"""
         update ytcaption.channel
-        set {_FREE}, failures = failures + 1, failing_since = coalesce(failing_since, now()),
+        set {_RELEASE}, failures = failures + 1, failing_since = coalesce(failing_since, now()),
             error_code = %(code)s, error_message = %(message)s,
             next_listing_at = case
                 when run_asked_at is not null then now()
@@ -262,7 +281,7 @@ def _fail(
         {
             "id": row["id"],
             "code": code,
-            "message": clean(message)[:_LONGEST_MESSAGE],
+            "message": clean(message)[:_MAX_MESSAGE_LENGTH],
             "delay_s": delay_s,
         },
     )

@@ -1,4 +1,4 @@
-"""What becomes of items that are not taken: by the filters, and by how many are wanted."""
+"""Verdicts on items that are not enqueued yet: by the filters, and by how many are wanted."""
 
 from datetime import UTC, datetime
 
@@ -20,40 +20,40 @@ where item.channel_id = %(id)s and item.media_id = judged.media_id
 
 
 class Judge:
-    """Verdicts on items that come newest first: by the filters, and by how many are wanted.
+    """Returns verdicts on items, newest first, by the filters and the number of wanted items.
 
     Args:
-        taken: items that are wanted already, all newer than those that come.
+        wanted: number of newer items that are wanted already.
     """
 
-    def __init__(self, filters: ChannelFilters, now: datetime, taken: int = 0) -> None:
+    def __init__(self, filters: ChannelFilters, now: datetime, wanted: int = 0) -> None:
         self._filters = filters
         self._now = now
-        self.taken = taken
+        self.wanted = wanted
 
     @property
     def has_enough(self) -> bool:
-        """Nothing older is wanted."""
+        """Return whether no older item is wanted."""
         newest = self._filters.newest
-        return newest is not None and self.taken >= newest
+        return newest is not None and self.wanted >= newest
 
     def verdict(self, item: ListedItem, *, is_counted: bool = False) -> Verdict:
-        """On the next one.
+        """Return the verdict on the next item.
 
         Args:
-            is_counted: it is among those taken, and stays so unless a filter leaves it out now.
+            is_counted: the item is among the wanted already, unless a filter excludes it now.
         """
-        found = verdict(item, self._filters, self._now)
-        if found.state not in ("new", "waiting") or is_counted:
-            return found
+        by_filters = verdict(item, self._filters, self._now)
+        if by_filters.state not in ("new", "waiting") or is_counted:
+            return by_filters
         if self.has_enough:
             return Verdict("filtered", NOT_NEWEST)
-        self.taken += 1
-        return found
+        self.wanted += 1
+        return by_filters
 
 
-def judge_anew(connection: Connection[DictRow], id: str, filters: ChannelFilters) -> None:
-    """Apply other filters to all that a channel has not taken, in one statement."""
+def reapply_filters(connection: Connection[DictRow], id: str, filters: ChannelFilters) -> None:
+    """Apply new filters to all items of the channel that are not enqueued, in one statement."""
     rows = connection.execute(
         "select * from ytcaption.channel_item where channel_id = %s order by place, media_id",
         (id,),
@@ -62,10 +62,10 @@ def judge_anew(connection: Connection[DictRow], id: str, filters: ChannelFilters
     judged = []
     for row in rows:
         if row["transcription_id"] is not None or row["state"] == "erased":
-            judge.taken += row["transcription_id"] is not None
+            judge.wanted += row["transcription_id"] is not None
         else:
-            found = judge.verdict(listed_item(row))
+            decision = judge.verdict(listed_item(row))
             judged.append(
-                {"media_id": row["media_id"], "state": found.state, "reason": found.reason}
+                {"media_id": row["media_id"], "state": decision.state, "reason": decision.reason}
             )
     connection.execute(_WRITE, {"id": id, "judged": Jsonb(judged)})

@@ -1,9 +1,9 @@
-"""Transcripts as caption files for people: a folder a channel, names of titles."""
+"""Transcripts as caption files for people: a folder per channel, files named by title."""
 
 from collections.abc import Sequence
 
 from resources.export.folder import INDEX, ExportFolder
-from resources.export.selection import Chosen
+from resources.export.selection import SelectedTranscription
 from resources.object_store.store import ObjectStore
 from ytcaption.domain.captions.formats import CaptionFormat, render
 from ytcaption.domain.media.file_names import file_name, same_file
@@ -15,7 +15,7 @@ _NO_CHANNEL = "no channel"
 
 
 class CaptionExport:
-    """One transcription at a time."""
+    """Exports one transcription at a time."""
 
     def __init__(self, settings: Settings, formats: Sequence[CaptionFormat]) -> None:
         self._settings = settings
@@ -23,47 +23,54 @@ class CaptionExport:
         self._formats = formats
         self.form = f"captions {' '.join(sorted(formats))} {settings.caption_style(None)}"
 
-    def what_is_missing(self, one: Chosen) -> str | None:
-        """Why it cannot be exported."""
+    def missing_requirement(self, item: SelectedTranscription) -> str | None:
+        """Return why it cannot be exported; captions always can."""
         return None
 
-    def export(self, one: Chosen, folder: ExportFolder) -> None:
-        """A file a format.
+    def export(self, item: SelectedTranscription, folder: ExportFolder) -> None:
+        """Write a file per format.
 
         Raises:
             StorageError: the document cannot be read.
             and as `ExportFolder.write`.
         """
-        data = self._objects.read_bytes(one.document_key, one.document_sha256)
+        data = self._objects.read_bytes(item.document_key, item.document_sha256)
         transcript = Transcript.from_json(data)
         style = self._settings.caption_style(transcript.text_language)
-        wanted = _stem(one)
-        stem = folder.stem(one.id, wanted)
+        preferred = _stem(item)
+        stem = folder.stem(item.id, preferred)
         files = []
         for each in self._formats:
             files.append(f"{stem}{each.extension}")
             folder.write(files[-1], render(transcript, each, style).encode())
-        folder.done(one.id, one.document_sha256, files, stem=stem, wanted=wanted, **described(one))
+        folder.add(
+            item.id,
+            item.document_sha256,
+            files,
+            stem=stem,
+            wanted=preferred,
+            **index_fields(item),
+        )
 
     def finish(self, folder: ExportFolder) -> None:
-        """Nothing is made of all together."""
+        """Do nothing: there is no common file."""
 
 
-def described(one: Chosen) -> dict[str, object]:
-    """What the index tells of it."""
+def index_fields(item: SelectedTranscription) -> dict[str, object]:
+    """Return what the index says about the transcription."""
     return {
-        "media_id": one.media_id,
-        "title": one.title,
-        "channel": one.channel,
-        "language": one.language,
-        "published_on": one.published_on,
-        "duration_s": one.duration_s,
+        "media_id": item.media_id,
+        "title": item.title,
+        "channel": item.channel,
+        "language": item.language,
+        "published_on": item.published_on,
+        "duration_s": item.duration_s,
     }
 
 
-def _stem(one: Chosen) -> str:
-    channel = file_name(one.channel, _NO_CHANNEL, _CHANNEL_BYTES)
-    if same_file(channel) == INDEX:  # a folder of that name would be in the index's way
+def _stem(item: SelectedTranscription) -> str:
+    channel = file_name(item.channel, _NO_CHANNEL, _CHANNEL_BYTES)
+    if same_file(channel) == INDEX:  # a folder of that name would collide with the index
         channel = _NO_CHANNEL
-    title = file_name(one.title, "", _TITLE_BYTES)
-    return f"{channel}/{f'{title} [{one.media_id}]'.strip()}"
+    title = file_name(item.title, "", _TITLE_BYTES)
+    return f"{channel}/{f'{title} [{item.media_id}]'.strip()}"

@@ -1,5 +1,7 @@
-"""Speech with its text, cut into clips, for those who train models: LJSpeech's and Hugging Face's
-folders of WAV files with a list of them."""
+"""Speech with its text, cut into clips for training: folders of WAV files with a list of them.
+
+The formats are LJSpeech and Hugging Face's audiofolder.
+"""
 
 import hashlib
 import io
@@ -12,9 +14,9 @@ import numpy as np
 
 from resources.audio.decoder import AudioDecoder
 from resources.audio.samples import give_back
-from resources.export.captions import described
+from resources.export.captions import index_fields
 from resources.export.folder import ExportFolder
-from resources.export.selection import Chosen
+from resources.export.selection import SelectedTranscription
 from resources.object_store.store import ObjectStore
 from ytcaption.domain.transcripts.clips import Clip, clips
 from ytcaption.domain.transcripts.transcript import Transcript
@@ -23,11 +25,11 @@ from ytcaption.settings import Settings
 DatasetKind = Literal["ljspeech", "audiofolder"]
 
 RATES: dict[DatasetKind, int] = {"ljspeech": 22_050, "audiofolder": 16_000}
-"""Samples a second that those who read such folders expect."""
+"""Sample rate in Hz that readers of such folders expect."""
 
 
 class DatasetExport:
-    """One transcription at a time; the list is made of the index, at the end."""
+    """Exports one transcription at a time; `finish` writes the list of clips from the index."""
 
     def __init__(
         self,
@@ -50,41 +52,41 @@ class DatasetExport:
         self._decoder = AudioDecoder.from_settings(settings)
         self.form = f"{kind} {self._rate} Hz, {min_s:g} to {max_s:g} s"
 
-    def what_is_missing(self, one: Chosen) -> str | None:
-        """Why it cannot be exported."""
-        if one.audio_key is None:
-            return "Its audio is not kept."
+    def missing_requirement(self, item: SelectedTranscription) -> str | None:
+        """Return why it cannot be exported; None: it can."""
+        if item.audio_key is None:
+            return "Its audio is not stored."
         return None
 
-    def export(self, one: Chosen, folder: ExportFolder) -> None:
-        """Its clips.
+    def export(self, item: SelectedTranscription, folder: ExportFolder) -> None:
+        """Write the clips.
 
         Raises:
             StorageError, AudioError: document or audio cannot be read.
             and as `ExportFolder.write`.
         """
-        assert one.audio_key is not None
-        data = self._objects.read_bytes(one.document_key, one.document_sha256)
+        assert item.audio_key is not None
+        data = self._objects.read_bytes(item.document_key, item.document_sha256)
         transcript = Transcript.from_json(data)
-        wanted = clips(transcript, min_s=self._min_s, max_s=self._max_s)
-        made = []
-        if wanted:
-            with self._objects.local_file(one.audio_key, one.audio_sha256) as path:
+        planned = clips(transcript, min_s=self._min_s, max_s=self._max_s)
+        written = []
+        if planned:
+            with self._objects.local_file(item.audio_key, item.audio_sha256) as path:
                 samples = self._decoder.decode(path, sample_rate_hz=self._rate)
-            for number, clip in enumerate(wanted, 1):
+            for number, clip in enumerate(planned, 1):
                 part = samples[int(clip.start_s * self._rate) : int(clip.end_s * self._rate)]
-                # Times may reach beyond the end of the audio.
+                # A segment may end after the audio.
                 if len(part) < self._min_s * self._rate:
                     continue
-                name = f"{self._folder}/{_name(one)}-{number:05}.wav"
+                name = f"{self._folder}/{_name(item)}-{number:05}.wav"
                 folder.write(name, wav_bytes(part, self._rate))
                 give_back(part)
-                made.append(_described(clip, name, len(part) / self._rate))
-        files = [clip["file"] for clip in made]
-        folder.done(one.id, one.document_sha256, files, clips=made, **described(one))
+                written.append(_clip_fields(clip, name, len(part) / self._rate))
+        files = [clip["file"] for clip in written]
+        folder.add(item.id, item.document_sha256, files, clips=written, **index_fields(item))
 
     def finish(self, folder: ExportFolder) -> None:
-        """The list of all clips.
+        """Write the list of all clips.
 
         Raises:
             as `ExportFolder.write`.
@@ -102,7 +104,7 @@ class DatasetExport:
 
 
 def wav_bytes(samples: np.ndarray, sample_rate_hz: int) -> bytes:
-    """A WAV file of 16 bits.
+    """Return a 16-bit WAV file.
 
     Args:
         samples: float32, shape (n_samples,), mono, in [-1, 1].
@@ -116,13 +118,13 @@ def wav_bytes(samples: np.ndarray, sample_rate_hz: int) -> bytes:
     return file.getvalue()
 
 
-def _name(one: Chosen) -> str:
-    """Ids of sites differ in upper and lower case; file systems do not tell those apart."""
-    digest = hashlib.sha256(one.id.encode()).hexdigest()[:12]
-    return f"{one.media_id}-{digest}"
+def _name(item: SelectedTranscription) -> str:
+    """Return a file name; site ids differ in case, which some file systems ignore."""
+    digest = hashlib.sha256(item.id.encode()).hexdigest()[:12]
+    return f"{item.media_id}-{digest}"
 
 
-def _described(clip: Clip, name: str, duration_s: float) -> dict[str, Any]:
+def _clip_fields(clip: Clip, name: str, duration_s: float) -> dict[str, Any]:
     return {
         "file": name,
         "text": clip.text,
@@ -133,7 +135,7 @@ def _described(clip: Clip, name: str, duration_s: float) -> dict[str, Any]:
 
 
 def _ljspeech_line(clip: dict[str, Any]) -> str:
-    """Name, text and text again, where LJSpeech has numbers and abbreviations in words."""
+    """Return name, text and the text again, where LJSpeech has it with numbers in words."""
     name = clip["file"].rpartition("/")[2].removesuffix(".wav")
     text = clip["text"].replace("|", " ")
     return f"{name}|{text}|{text}\n"

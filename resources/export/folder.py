@@ -1,7 +1,7 @@
-"""A folder that an export is written to: whole files, and an index of what is in it.
+"""The folder of an export: whole files, and an index of its items.
 
-Each line of `index.jsonl` is what was exported once: after a kill, what has its line is not made
-again. A line is written when all of its files are.
+Each line of `index.jsonl` is an exported item, written after its files; after a kill, items with a
+line are not exported again.
 """
 
 import fcntl
@@ -17,14 +17,14 @@ from ytcaption.domain.errors import DiskFull, FileUnreadable, InvalidOption
 from ytcaption.domain.media.file_names import free_name, same_file
 
 INDEX = "index.jsonl"
-_UNFINISHED = ".unfinished"
+_PARTIAL = ".unfinished"
 
 Entry = dict[str, Any]
-"""`id`, `version` (of what it was made), `form` (how), `files`, and what else is known of it."""
+"""`id`, `version` of its source, `form` (kind and options), `files`, and further facts."""
 
 
 class ExportFolder:
-    """Use it as a context: nobody else writes there meanwhile.
+    """Use it as a context manager, which locks the folder.
 
     Attributes:
         entries: by id.
@@ -33,8 +33,8 @@ class ExportFolder:
     def __init__(self, path: Path, form: str, *, dry_run: bool = False) -> None:
         """
         Args:
-            form: kind and options; the first word tells kinds apart, which share no folder.
-            dry_run: only look.
+            form: kind and options; the first word is the kind. Kinds do not share a folder.
+            dry_run: write nothing.
         """
         self.path = path
         self.entries: dict[str, Entry] = {}
@@ -58,7 +58,7 @@ class ExportFolder:
     def _open(self) -> None:
         index = self.path / INDEX
         if not index.exists() and self.path.exists() and any(self.path.iterdir()):
-            raise InvalidOption(f"{self.path} is not empty, and no export. Name another folder.")
+            raise InvalidOption(f"{self.path} is not empty and not an export. Name another folder.")
         if not self._is_dry:
             self.path.mkdir(parents=True, exist_ok=True)
             self._index = os.open(index, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -67,16 +67,16 @@ class ExportFolder:
             except BlockingIOError:
                 self.__exit__()
                 raise InvalidOption(
-                    f"Another export is writing to {self.path}. Wait until it is done."
+                    f"Another export is writing to {self.path}. Wait until it has finished."
                 ) from None
-            (self.path / _UNFINISHED).unlink(missing_ok=True)  # of an export that was killed
+            (self.path / _PARTIAL).unlink(missing_ok=True)  # of a killed export
         if index.exists():
             self._read(index)
         kind = self._form.partition(" ")[0]
         for entry in self.entries.values():
             if entry["form"].partition(" ")[0] != kind:
                 raise InvalidOption(
-                    f"{self.path} holds an export as {entry['form'].partition(' ')[0]}. Name "
+                    f"{self.path} holds an export of kind {entry['form'].partition(' ')[0]}. Name "
                     "another folder."
                 )
             self._taken.update(same_file(name) for name in [*entry["files"], entry.get("stem", "")])
@@ -87,12 +87,12 @@ class ExportFolder:
             try:
                 entry = json.loads(line)
             except ValueError:
-                continue  # the last one of an export that was killed
+                continue  # the last line of a killed export
             if isinstance(entry, dict) and all(name in entry for name in ("id", "form", "files")):
                 self.entries[entry["id"]] = entry
 
     def is_current(self, id: str, version: str) -> bool:
-        """Whether it was exported as it is now, and the files are still there."""
+        """Return whether this version was exported with these options, and its files exist."""
         entry = self.entries.get(id)
         return (
             entry is not None
@@ -100,17 +100,17 @@ class ExportFolder:
             and all((self.path / name).is_file() for name in entry["files"])
         )
 
-    def stem(self, id: str, wanted: str) -> str:
-        """A name without extension that is no other's; the same one each time."""
+    def stem(self, id: str, preferred: str) -> str:
+        """Return a unique name without extension, the same one for an item each time."""
         entry = self.entries.get(id)
-        if entry is not None and entry.get("wanted") == wanted and entry.get("stem"):
+        if entry is not None and entry.get("wanted") == preferred and entry.get("stem"):
             return entry["stem"]
-        found = free_name(wanted, self._taken)
-        self._taken.add(same_file(found))
-        return found
+        name = free_name(preferred, self._taken)
+        self._taken.add(same_file(name))
+        return name
 
     def write(self, name: str, data: bytes) -> None:
-        """A file of the folder: its old bytes or its new ones, whenever one looks.
+        """Write a file of the folder atomically.
 
         Raises:
             DiskFull: no space left.
@@ -121,33 +121,33 @@ class ExportFolder:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Where to write the file of that name, which takes its place when the context ends well.
+        """Yield a temporary path; its file replaces the named one if the context ends normally.
 
         Raises:
             as `write`.
         """
         target = self.path / name
-        unfinished = self.path / _UNFINISHED
+        partial = self.path / _PARTIAL
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            yield unfinished
-            unfinished.replace(target)
+            yield partial
+            partial.replace(target)
         except OSError as error:
             raise self._unwritable(error) from error
         finally:
-            unfinished.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
-    def done(self, id: str, version: str, files: Iterable[str], **known: Any) -> None:
-        """All files of it are written: the line is, and what it had before is removed.
+    def add(self, id: str, version: str, files: Iterable[str], **fields: Any) -> None:
+        """Add the item, whose files are written, to the index; remove its former files.
 
         Raises:
             as `write`.
         """
         assert self._index is not None
-        entry = {"id": id, "version": version, "form": self._form, "files": list(files), **known}
+        entry = {"id": id, "version": version, "form": self._form, "files": list(files), **fields}
         line = json.dumps(entry, ensure_ascii=False) + "\n"
         try:
-            # A torn line of before must not take this one with it.
+            # An incomplete earlier line must not swallow this one.
             os.write(self._index, f"\n{line}".encode())
         except OSError as error:
             raise self._unwritable(error) from error
@@ -156,12 +156,12 @@ class ExportFolder:
         self._remove(set(before) - set(entry["files"]))
 
     def forget(self, ids: Iterable[str]) -> None:
-        """They and their files are no longer part of it. `finish` writes that down."""
+        """Remove items with their files; `finish` updates the index."""
         for id in ids:
             self._remove(self.entries.pop(id)["files"])
 
     def finish(self) -> None:
-        """The index without what was exported again since, in the order of ids.
+        """Rewrite the index with the latest line of each item, by id.
 
         Raises:
             as `write`.
@@ -171,7 +171,7 @@ class ExportFolder:
         self.write(INDEX, data)
 
     def _remove(self, names: Iterable[str]) -> None:
-        """Files of ours; an index that somebody has changed leads to no other folder."""
+        """Delete files of the export; paths in a manipulated index cannot leave the folder."""
         for name in names:
             path = self.path / name
             if ".." in Path(name).parts or Path(name).is_absolute():

@@ -1,4 +1,4 @@
-"""The lake's rows as a folder of Parquet files that any tool reads: one file a table and month."""
+"""The lake's rows as Parquet files for any tool: one file per table and month."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from resources.export.folder import ExportFolder
-from resources.export.selection import Chosen
+from resources.export.selection import SelectedTranscription
 from resources.lake.catalog import TranscriptCatalog
 from ytcaption.domain.transcripts.lake_schema import TABLES, arrow_schema
 
@@ -18,7 +18,7 @@ class ParquetPart:
 
     Attributes:
         keys: values of the table's first column.
-        version: changes with them and with what their transcripts are.
+        version: changes with the transcriptions in the file.
     """
 
     table: str
@@ -28,58 +28,58 @@ class ParquetPart:
 
     @property
     def id(self) -> str:
-        """Of its line in the index."""
+        """Return the id of its line in the index."""
         return f"{self.table}/{self.month}"
 
 
-def parts(found: Sequence[Chosen]) -> list[ParquetPart]:
-    """The files that all these become, by the month in which each was made."""
-    made = []
-    by_month = sorted(found, key=lambda one: (one.month, one.id))
-    for month, group in groupby(by_month, key=lambda one: one.month):
+def parts(selected: Sequence[SelectedTranscription]) -> list[ParquetPart]:
+    """Return the files for these transcriptions, by table and month of creation."""
+    parts = []
+    by_month = sorted(selected, key=lambda item: (item.month, item.id))
+    for month, group in groupby(by_month, key=lambda item: item.month):
         members = list(group)
-        known = "\n".join(f"{one.id} {one.document_sha256} {one.title}" for one in members)
+        known = "\n".join(f"{item.id} {item.document_sha256} {item.title}" for item in members)
         version = hashlib.sha256(known.encode()).hexdigest()
         for table, columns in TABLES.items():
             is_media = columns[0].name == "media_id"
-            keys = [one.media_id if is_media else one.id for one in members]
-            made.append(ParquetPart(table, month, sorted(set(keys)), version))
-    return made
+            keys = [item.media_id if is_media else item.id for item in members]
+            parts.append(ParquetPart(table, month, sorted(set(keys)), version))
+    return parts
 
 
 class ParquetExport:
-    """One file at a time."""
+    """Exports one file at a time."""
 
     form = "parquet"
 
     def __init__(self, catalog: TranscriptCatalog) -> None:
         self._catalog = catalog
 
-    def what_is_missing(self, one: ParquetPart) -> str | None:
-        """Nothing: what is chosen is in the lake."""
+    def missing_requirement(self, part: ParquetPart) -> str | None:
+        """Return why it cannot be exported; selected rows always can."""
         return None
 
-    def export(self, one: ParquetPart, folder: ExportFolder) -> None:
-        """Its file.
+    def export(self, part: ParquetPart, folder: ExportFolder) -> None:
+        """Write the file.
 
         Raises:
             LakeUnavailable, DatabaseUnavailable.
             and as `ExportFolder.write`.
         """
-        name = f"{one.table}/{one.month}.parquet"
+        name = f"{part.table}/{part.month}.parquet"
         with folder.writing(name) as path:
-            rows = self._write(one, path)
-        folder.done(one.id, one.version, [name], rows=rows)
+            rows = self._write(part, path)
+        folder.add(part.id, part.version, [name], rows=rows)
 
     def finish(self, folder: ExportFolder) -> None:
-        """Nothing is made of all together."""
+        """Do nothing: there is no common file."""
 
-    def _write(self, one: ParquetPart, path: Path) -> int:
+    def _write(self, part: ParquetPart, path: Path) -> int:
         from pyarrow import parquet
 
-        schema, rows = arrow_schema(one.table), 0
+        schema, rows = arrow_schema(part.table), 0
         with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-            for batch in self._catalog.rows_of(one.table, one.keys):
+            for batch in self._catalog.rows_of(part.table, part.keys):
                 writer.write_batch(batch.cast(schema))
                 rows += batch.num_rows
         return rows

@@ -1,4 +1,4 @@
-"""Which transcriptions are exported, and what is known of each."""
+"""Selection of the transcriptions to export, with the facts that exports need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,14 +41,13 @@ _SELECTED: LiteralString = f"""
 
 @dataclass(frozen=True)
 class ExportFilter:
-    """What is wanted; None: it does not matter.
+    """Conditions; None: any.
 
     Attributes:
         channel: id or name.
-        since, until: days of publication, `2026-11-24`, both included; where that is not known,
-            of the making.
+        since, until: inclusive dates of publication, `2026-11-24`; of creation if that is unknown.
         ids: these transcriptions, whichever version of their media.
-        versions: all transcriptions of a media, not the newest alone.
+        versions: all transcriptions of a media, not only the newest.
     """
 
     channel: str | None = None
@@ -60,13 +59,13 @@ class ExportFilter:
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """One transcription. Titles and channels are strangers' texts.
+class SelectedTranscription:
+    """One transcription. Titles and channels are untrusted text.
 
     Attributes:
         published_on: `2026-11-24`.
-        month: in which it was made, `2026-11`.
-        audio_key: None: the audio is no longer, or not, kept.
+        month: of creation, `2026-11`.
+        audio_key: None: the audio is not stored.
     """
 
     id: str
@@ -84,16 +83,17 @@ class Chosen:
 
     @property
     def version(self) -> str:
-        """Another one when its text is."""
+        """Return the version of its text."""
         return self.document_sha256
 
 
-def chosen(postgres: Postgres, wanted: ExportFilter) -> list[Chosen]:
-    """Those that are wanted, in order of publication; of each media the newest one, an original
-    before a translation.
+def select_transcriptions(postgres: Postgres, filter: ExportFilter) -> list[SelectedTranscription]:
+    """Return the selected transcriptions, by date of publication.
+
+    Of each media the newest is selected, an original before a translation.
 
     Raises:
         as `Postgres.transaction`.
     """
-    values = vars(wanted) | {"ids": None if wanted.ids is None else list(wanted.ids)}
-    return [Chosen(**row) for row in postgres.rows(_SELECTED, values)]
+    values = vars(filter) | {"ids": None if filter.ids is None else list(filter.ids)}
+    return [SelectedTranscription(**row) for row in postgres.rows(_SELECTED, values)]

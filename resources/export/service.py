@@ -1,4 +1,4 @@
-"""The library, or a part of it, in a folder; again, only what is new or has changed."""
+"""Incremental exports: later runs write only what is new or changed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,23 +16,23 @@ from ytcaption.domain.errors import (
 )
 
 OnProgress = Callable[[int, int], None]
-"""How many are done, of how many."""
+"""Called with the numbers of finished and of all items."""
 
-_FOR_ALL = (
+_FATAL = (
     DatabaseUnavailable,
     DiskFull,
     FileUnreadable,
     LakeUnavailable,
     ObjectStoreUnavailable,
 )
-"""What goes wrong with one would go wrong with the next."""
+"""Errors that would affect the next item too."""
 
 
 class _Item(Protocol):
-    """A transcription, or a file of many.
+    """A transcription, or a file of several.
 
     Attributes:
-        version: another one where what is written would be another.
+        version: changes with its content.
     """
 
     @property
@@ -45,32 +45,32 @@ _Kind = TypeVar("_Kind", bound=_Item, contravariant=True)
 
 
 class Exporter(Protocol[_Kind]):
-    """Writes items in one form."""
+    """Writes items in one format."""
 
     @property
     def form(self) -> str:
-        """As `ExportFolder` takes it."""
+        """Return kind and options, as `ExportFolder` takes them."""
         ...
 
-    def what_is_missing(self, one: _Kind) -> str | None:
-        """Why it cannot be exported."""
+    def missing_requirement(self, item: _Kind, /) -> str | None:
+        """Return why the item cannot be exported; None: it can."""
 
-    def export(self, one: _Kind, folder: ExportFolder) -> None:
-        """Write its files, and tell the folder when it is done."""
+    def export(self, item: _Kind, folder: ExportFolder, /) -> None:
+        """Write the item's files, and add it to the folder's index."""
 
     def finish(self, folder: ExportFolder) -> None:
-        """Write what is made of all together."""
+        """Write files common to all items."""
 
 
 @dataclass
-class Exported:
-    """What came of it, or would.
+class ExportResult:
+    """Numbers of items, also of a dry run.
 
     Attributes:
-        same: were there already.
-        other: in the folder, and not among what was asked for.
+        same: unchanged since the last export.
+        other: in the folder, but not selected.
         removed: of these.
-        failed: id -> why.
+        failed: id -> reason.
     """
 
     new: int = 0
@@ -89,24 +89,24 @@ def export(
     dry_run: bool = False,
     prune: bool = False,
     on_progress: OnProgress = lambda done, total: None,
-) -> Exported:
-    """Write each of them in its form.
+) -> ExportResult:
+    """Write each item in the exporter's format.
 
     Args:
-        dry_run: write nothing, only count.
-        prune: remove what the folder holds of others.
+        dry_run: only count.
+        prune: remove items that are not selected.
 
     Raises:
-        InvalidOption: the folder is none of such an export.
+        InvalidOption: the folder is not an export of this kind.
         DiskFull, FileUnreadable, DatabaseUnavailable, LakeUnavailable, ObjectStoreUnavailable.
     """
-    result = Exported()
+    result = ExportResult()
     with ExportFolder(path, exporter.form, dry_run=dry_run) as folder:
         try:
-            for number, one in enumerate(items):
+            for number, item in enumerate(items):
                 on_progress(number, len(items))
-                _export_one(one, exporter, folder, result, dry_run=dry_run)
-            others = sorted(folder.entries.keys() - {one.id for one in items})
+                _export_one(item, exporter, folder, result, dry_run=dry_run)
+            others = sorted(folder.entries.keys() - {item.id for item in items})
             result.other = len(others)
             if prune and not dry_run:
                 folder.forget(others)
@@ -119,25 +119,30 @@ def export(
 
 
 def _export_one(
-    one: _Kind, exporter: Exporter[_Kind], folder: ExportFolder, result: Exported, *, dry_run: bool
+    item: _Kind,
+    exporter: Exporter[_Kind],
+    folder: ExportFolder,
+    result: ExportResult,
+    *,
+    dry_run: bool,
 ) -> None:
-    if folder.is_current(one.id, one.version):
+    if folder.is_current(item.id, item.version):
         result.same += 1
         return
-    was_there = one.id in folder.entries
-    why = exporter.what_is_missing(one)
-    if why is None and not dry_run:
+    existed = item.id in folder.entries
+    reason = exporter.missing_requirement(item)
+    if reason is None and not dry_run:
         try:
-            exporter.export(one, folder)
-        except _FOR_ALL:
+            exporter.export(item, folder)
+        except _FATAL:
             raise
         except YtcaptionError as error:
-            why = error.message
+            reason = error.message
         except ValueError:
-            why = "Its document cannot be read."
-    if why is not None:
-        result.failed[one.id] = why
-    elif was_there:
+            reason = "Its document cannot be read."
+    if reason is not None:
+        result.failed[item.id] = reason
+    elif existed:
         result.changed += 1
     else:
         result.new += 1

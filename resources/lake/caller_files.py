@@ -1,8 +1,9 @@
-"""The lake's files as one caller may see them: whole, or copied without others' rows (rule 30).
+"""The lake's files as one caller may see them: as they are, or copied without others' rows.
 
-A file that holds nothing but what the caller may see is given as it is. Of one that holds others'
-rows, too, as merged files do, a copy is made of those that the caller may see. Files are never
-written again, so neither are copies: the next query finds them, whoever asks.
+A file whose rows the caller may all see is used as it is. A file that also holds others' rows, as
+merged files do, is copied with only the visible rows. Lake files never change, and neither do the
+copies: later queries of any caller with the same rights use them again.
+See docs/adr/security-rules.md#rule-30.
 """
 
 import hashlib
@@ -15,22 +16,22 @@ from uuid import uuid4
 
 from resources.lake.connection import lake_errors
 from resources.lake.files import LakeFile, LakeFiles, table_query
-from resources.lake.maintenance import media_of
+from resources.lake.maintenance import media_id_of
 from resources.lake.storage import quoted
 from resources.postgres.connection import Postgres
 from resources.postgres.predicates import is_erased
 from ytcaption.domain.transcripts.lake_schema import SORTED, TABLES
 from ytcaption.settings import Settings
 
-_ABANDONED_S = 86_400.0
+_MAX_COPY_S = 86_400.0
 
 _keys_by_path: dict[str, frozenset[str]] = {}
-"""Transcriptions or media that a file has rows of, deleted ones, too."""
-_making = threading.Lock()
+"""Transcription or media ids in each file, those of deleted rows included."""
+_lock = threading.Lock()
 
 
 def visible_ids(postgres: Postgres, owner: str) -> list[str]:
-    """The transcriptions that an owner may see (rule 12)."""
+    """Return the transcriptions that an owner may see."""
     rows = postgres.rows(
         "select distinct transcription_id as id from ytcaption.request "  # noqa: S608
         f"where owner = %(owner)s and not {is_erased('transcription_id')}",
@@ -39,14 +40,14 @@ def visible_ids(postgres: Postgres, owner: str) -> list[str]:
     return [row["id"] for row in rows]
 
 
-class LakeShares:
-    """A folder of copies."""
+class CallerFiles:
+    """A folder of filtered copies."""
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.home / "cache" / "lake-shares"
 
-    def of(self, files: LakeFiles, ids: Collection[str]) -> dict[str, list[LakeFile]]:
-        """The files of some transcriptions and their media alone.
+    def visible(self, files: LakeFiles, ids: Collection[str]) -> dict[str, list[LakeFile]]:
+        """Return files that hold only the rows of the given transcriptions and their media.
 
         Args:
             files: the lake's, on this machine.
@@ -55,37 +56,41 @@ class LakeShares:
         Raises:
             LakeUnavailable: a file is missing or damaged. DiskFull.
         """
-        transcriptions, medias = frozenset(ids), frozenset(media_of(id) for id in ids)
-        with lake_errors(), _making:
+        transcriptions, media_ids = frozenset(ids), frozenset(media_id_of(id) for id in ids)
+        with lake_errors(), _lock:
             self.prune(files)
             return {
-                table: self._of_table(table, listed, medias if table == "media" else transcriptions)
-                for table, listed in files.items()
+                table: self._visible_files(
+                    table, table_files, media_ids if table == "media" else transcriptions
+                )
+                for table, table_files in files.items()
             }
 
     def prune(self, files: LakeFiles) -> None:
         """Remove copies of files that the lake no longer has."""
-        sources = {_name(file) for listed in files.values() for file in listed}
-        paths = {file.path for listed in files.values() for file in listed}
-        for path in [path for path in _keys_by_path if path not in paths]:
+        current_names = {_name(file) for table_files in files.values() for file in table_files}
+        current_paths = {file.path for table_files in files.values() for file in table_files}
+        for path in [path for path in _keys_by_path if path not in current_paths]:
             del _keys_by_path[path]
         if self._folder.is_dir():
             for copy in self._folder.iterdir():
-                if copy.name.rpartition(".of.")[0] not in sources and not _is_being_made(copy):
+                if copy.name.rpartition(".of.")[0] not in current_names and not _is_being_made(
+                    copy
+                ):
                     copy.unlink(missing_ok=True)
 
-    def _of_table(
-        self, table: str, listed: Collection[LakeFile], allowed: frozenset[str]
+    def _visible_files(
+        self, table: str, table_files: Collection[LakeFile], allowed: frozenset[str]
     ) -> list[LakeFile]:
-        shared = []
-        for file in listed:
-            keys = _keys_in(table, file)
-            mine = keys & allowed
-            if mine == keys:
-                shared.append(file)
-            elif mine:
-                shared.append(self._copy(table, file, mine))
-        return shared
+        files = []
+        for file in table_files:
+            keys = _keys_of(table, file)
+            visible = keys & allowed
+            if visible == keys:
+                files.append(file)
+            elif visible:
+                files.append(self._copy(table, file, visible))
+        return files
 
     def _copy(self, table: str, file: LakeFile, keys: frozenset[str]) -> LakeFile:
         import duckdb
@@ -111,10 +116,10 @@ class LakeShares:
         return LakeFile(str(path), path.stat().st_size)
 
 
-def _keys_in(table: str, file: LakeFile) -> frozenset[str]:
-    """From the rows themselves, since the bytes of deleted ones are in the file, too."""
-    found = _keys_by_path.get(file.path)
-    if found is None:
+def _keys_of(table: str, file: LakeFile) -> frozenset[str]:
+    """Return the keys of the file's rows, deleted rows included, whose bytes are in it too."""
+    keys = _keys_by_path.get(file.path)
+    if keys is None:
         import duckdb
 
         key = TABLES[table][0].name
@@ -122,17 +127,17 @@ def _keys_in(table: str, file: LakeFile) -> frozenset[str]:
             rows = database.execute(
                 f"select distinct {key} from read_parquet({quoted(file.path)})"  # noqa: S608
             ).fetchall()
-        found = _keys_by_path[file.path] = frozenset(row[0] for row in rows)
-    return found
+        keys = _keys_by_path[file.path] = frozenset(row[0] for row in rows)
+    return keys
 
 
 def _name(file: LakeFile) -> str:
-    """Of the file and of what is deleted from it."""
+    """Return a name for the file together with its list of deleted rows."""
     parts = [Path(path).stem for path, _ in file.parts]
     return "+".join(parts)
 
 
 def _is_being_made(path: Path) -> bool:
     with suppress(FileNotFoundError):
-        return path.suffix == ".part" and time.time() - path.stat().st_mtime < _ABANDONED_S
+        return path.suffix == ".part" and time.time() - path.stat().st_mtime < _MAX_COPY_S
     return False

@@ -1,46 +1,69 @@
-"""TranscriptCatalog: the transcripts as tables, in DuckLake."""
+"""TranscriptCatalog: the transcripts as tables in DuckLake, for writing and for querying."""
 
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
-from resources.lake.connection import LakeConflict
-from resources.lake.files import fsync_new_files, latest_snapshot, list_files
+import dagster as dg
+from pydantic import PrivateAttr
+
+from resources.lake.caller_files import CallerFiles, visible_ids
+from resources.lake.connection import LakeConflict, LakeConnection
+from resources.lake.file_cache import LakeFileCache
+from resources.lake.files import LakeFile, LakeFiles, fsync_new_files, latest_snapshot, list_files
 from resources.lake.maintenance import (
-    Compacted,
+    CompactionResult,
     delete_rows,
     forget_files,
-    media_of,
+    media_id_of,
     merge_files,
+    purge_deleted,
     snapshot_count,
-    sweep,
 )
-from resources.lake.reads import LakeReads
+from resources.lake.query import QueryResult, QueryStop, run_query
+from resources.lake.reconcile import Agreement, agreement
 from resources.lake.verify import Document, LakeReport, compare, read_stored
+from resources.lake.views import OPTIMIZERS_OFF, view_named
 from resources.postgres.advisory_locks import removing
+from resources.postgres.connection import Postgres
 from ytcaption.domain.media.media import MediaInfo, MediaSource
 from ytcaption.domain.transcripts.accuracy import CaptionAccuracy
 from ytcaption.domain.transcripts.lake_rows import accuracy_rows, lake_rows
-from ytcaption.domain.transcripts.lake_schema import OF_A_TRANSCRIPTION
+from ytcaption.domain.transcripts.lake_schema import OF_A_TRANSCRIPTION, TABLES
 from ytcaption.domain.transcripts.timings import UNKNOWN, Timings
 from ytcaption.domain.transcripts.transcript import Transcript
+from ytcaption.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-_TRIES = 5  # the last one alone on the lake, so that others cannot keep a writer from its turn
+_MAX_ATTEMPTS = 5  # the last holds the whole lake, so that other writers cannot starve this one
 _FIRST_PAUSE_S = 0.05
+_BATCH_ROWS = 50_000
 
 _log = logging.getLogger(__name__)
 
 
-class TranscriptCatalog(LakeReads):
-    """The lake: `append`, `delete`, `erase`, `verify`, `query`.
+class TranscriptCatalog(dg.ConfigurableResource):
+    """The lake: `append`, `delete`, `erase`, `compact`, `verify`, `query`, `view`.
 
     Its methods raise LakeUnavailable, DatabaseUnavailable, DiskFull and SetupError.
     """
+
+    _settings: Settings | None = PrivateAttr(default=None)
+    _lake: LakeConnection | None = PrivateAttr(default=None)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the lake of `settings`; without this call, the environment's settings are used."""
+        catalog = cls()
+        catalog._settings = settings
+        return catalog
+
+    # Writing.
 
     def append(
         self,
@@ -50,10 +73,13 @@ class TranscriptCatalog(LakeReads):
         timings: Timings = UNKNOWN,
         accuracy: CaptionAccuracy | None = None,
     ) -> dict[str, int]:
-        """Put the transcript's rows in place of those it had, all tables at once; rows by table.
+        """Replace the transcript's rows in all tables in one transaction.
 
         Args:
-            accuracy: None: there are no captions to measure it by.
+            accuracy: None if there are no captions to measure it against.
+
+        Returns:
+            Number of rows written, by table.
         """
         tables = lake_rows(transcript, source, info, timings, accuracy)
 
@@ -77,8 +103,8 @@ class TranscriptCatalog(LakeReads):
         self._write(source.media_id, replace)
         return {name: rows.num_rows for name, rows in tables.items()}
 
-    def measured(self, transcript: Transcript, accuracy: CaptionAccuracy) -> None:
-        """Put how exact a transcript is in place of what was said of it, if it is in the lake."""
+    def set_accuracy(self, transcript: Transcript, accuracy: CaptionAccuracy) -> None:
+        """Replace the transcript's accuracy row, if the transcript is in the lake."""
 
         def replace(cursor: "DuckDBPyConnection") -> None:
             cursor.execute(
@@ -95,25 +121,24 @@ class TranscriptCatalog(LakeReads):
         self._write(transcript.media_id, replace)
 
     def delete(self, id: str) -> None:
-        """Take the transcription out of every table; its bytes stay until `erase` or `compact`."""
-        self._write(media_of(id), lambda cursor: delete_rows(cursor, [id]))
+        """Delete the transcription's rows; their bytes stay until `erase` or `compact`."""
+        self._write(media_id_of(id), lambda cursor: delete_rows(cursor, [id]))
 
     def erase(self, *ids: str) -> None:
         """Delete the transcriptions and every byte of them: files, snapshots, statistics, copies.
 
-        What is left to do is done again when this is repeated after a failure.
+        Calling it again after a failure completes the work.
         """
         with self._connection.locked(exclusive=True) as connection:
             with self._connection.transaction() as cursor:
                 delete_rows(cursor, ids)
-            sweep(self._connection, connection)
+            purge_deleted(self._connection, connection)
         files = list_files(self._connection)
-        self._cache.prune(files)
-        self._shares.prune(files)
+        self._file_cache.prune(files)
+        self._caller_files.prune(files)
 
-    def compact(self) -> Compacted:
-        """Few large files instead of one a transcription; deleted rows' bytes, earlier snapshots
-        and files that nobody knows go, too. The one implementation of the lake's maintenance.
+    def compact(self) -> CompactionResult:
+        """Merge small files, and remove deleted rows, earlier snapshots and orphaned files.
 
         Raises:
             BackupRunning.
@@ -121,20 +146,34 @@ class TranscriptCatalog(LakeReads):
         with removing(self._postgres), self._connection.locked(exclusive=True) as connection:
             files_before, snapshots_before = self._size(), snapshot_count(connection)
             merge_files(self._connection)
-            sweep(self._connection, connection)
+            purge_deleted(self._connection, connection)
             files_after = self._size()
-            return Compacted(
+            return CompactionResult(
                 *files_before, *files_after, snapshots_before - snapshot_count(connection)
             )
 
-    def remove_unknown_files(self) -> None:
-        """They go, and with them whatever else is no longer needed.
+    def orphaned_files(self) -> list[str]:
+        """Return the paths of files of no snapshot, such as those of a killed writer.
+
+        Files younger than an hour are not listed: their writer may not have committed yet.
+        """
+        with self._connection.cursor() as cursor:
+            return [
+                row[0]
+                for row in cursor.execute(
+                    "call ducklake_delete_orphaned_files('lake', dry_run => true, "
+                    "older_than => now() - interval 1 hour)"
+                ).fetchall()
+            ]
+
+    def remove_orphaned_files(self) -> None:
+        """Remove orphaned files, and all else that is no longer needed.
 
         Raises:
             BackupRunning.
         """
         with removing(self._postgres), self._connection.locked(exclusive=True) as connection:
-            sweep(self._connection, connection)
+            purge_deleted(self._connection, connection)
 
     def verify(
         self,
@@ -146,46 +185,178 @@ class TranscriptCatalog(LakeReads):
         """Read every file and compare every row with the transcript documents, which are the truth.
 
         Args:
-            completed: gives the ids that must be in the lake.
-            document: gives a transcription's document; None where there is none. StorageError or
-                ValueError: it cannot be read, and its rows are left alone.
+            completed: returns the ids that must be in the lake.
+            document: returns a transcription's document; None if there is none. If it raises
+                StorageError or ValueError, the document is unreadable and its rows stay as they
+                are.
             repair: rebuild what is missing or different, remove what has no document.
 
         Raises:
             BackupRunning: there is something to repair.
         """
-        must_be = set(completed())  # first: what completes from here on is in the lake by then
+        expected_ids = set(completed())  # first: what completes later is in the lake before that
         with self._connection.locked(), self._connection.cursor() as cursor:
             files = list_files(self._connection)
             stored = read_stored(cursor, files, is_local=self._connection.storage.is_local)
-            found = compare(cursor, stored, must_be, document)
+            comparison = compare(cursor, stored, expected_ids, document)
         damaged = [file.path for file in stored.damaged]
-        if repair and (damaged or found.different or found.orphaned):
-            self._repair(damaged, found.different, found.orphaned, document)
+        if repair and (damaged or comparison.different or comparison.orphaned):
+            self._repair(damaged, comparison.different, comparison.orphaned, document)
         return LakeReport(
-            file_count=sum(len(listed) for listed in files.values()),
-            transcription_count=len({*must_be, *stored.transcriptions}),
+            file_count=sum(len(table_files) for table_files in files.values()),
+            transcription_count=len({*expected_ids, *stored.transcriptions}),
             damaged_files=tuple(damaged),
-            different=tuple(found.different),
-            orphaned=tuple(found.orphaned),
-            unreadable=found.unreadable,
+            different=tuple(comparison.different),
+            orphaned=tuple(comparison.orphaned),
+            unreadable=comparison.unreadable,
             is_repaired=repair,
         )
 
+    # Reading.
+
+    def agreement(self) -> Agreement:
+        """Compare segments, words and text of every transcription with Postgres."""
+        return agreement(self._postgres, self._connection)
+
+    def rows_of(self, table: str, keys: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+        """Yield a table's rows of the given transcriptions (of `media`: media), in order.
+
+        Args:
+            keys: values of the table's first column.
+        """
+        names = [column.name for column in TABLES[table]]
+        index_columns = [name for name in ("segment_index", "word_index") if name in names]
+        with self._connection.transaction() as cursor:
+            yield from cursor.execute(
+                f"select {', '.join(names)} from lake.main.{table} "  # noqa: S608
+                f"where {names[0]} in (select unnest($keys)) "
+                f"order by {', '.join([names[0], *index_columns])}",
+                {"keys": list(keys)},
+            ).to_arrow_reader(_BATCH_ROWS)
+
+    def query(
+        self,
+        sql: str,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        owner: str | None = None,
+        limit: int | None = None,
+        timeout_s: float | None = None,
+        optimizers_off: Sequence[str] = (),
+        stop: QueryStop | None = None,
+    ) -> QueryResult:
+        """Run an untrusted SELECT over the tables in a sandboxed process of its own.
+
+        Args:
+            parameters: values of `$name` in the SQL, of JSON's types.
+            owner: `Caller.sees_only`; if given, the tables hold only this owner's rows.
+            limit: maximum number of rows; by default the settings'.
+            timeout_s: by default the settings'.
+            optimizers_off: see `run_query`.
+            stop: ends the query early.
+
+        Raises:
+            QueryError: the statement is refused, fails or exceeds its limits.
+        """
+        settings = self._used_settings
+        limit = settings.query_rows if limit is None else limit
+        timeout_s = settings.query_timeout_s if timeout_s is None else timeout_s
+        return run_query(
+            sql,
+            lambda: self._files_of(owner),
+            limit=limit,
+            timeout_s=timeout_s,
+            memory_bytes=settings.query_memory_bytes,
+            parameters=parameters,
+            optimizers_off=optimizers_off,
+            stop=stop,
+        )
+
+    def view(
+        self,
+        name: str,
+        arguments: Mapping[str, str],
+        *,
+        owner: str | None = None,
+        limit: int | None = None,
+        timeout_s: float | None = None,
+        stop: QueryStop | None = None,
+    ) -> QueryResult:
+        """Run one of `VIEWS`, as `query` does.
+
+        Args:
+            arguments: parameter values by name, as text; missing ones get their default.
+
+        Raises:
+            ViewNotFound: there is no view of this name.
+            InvalidOption: a parameter is unknown, missing or invalid.
+            QueryError: the view exceeds its limits.
+        """
+        view = view_named(name)
+        limit = self._used_settings.query_rows if limit is None else limit
+        return self.query(
+            view.sql,
+            parameters=view.values(arguments, limit),
+            owner=owner,
+            limit=limit,
+            timeout_s=timeout_s,
+            optimizers_off=OPTIMIZERS_OFF,
+            stop=stop,
+        )
+
+    @property
+    def _used_settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = load_settings()
+        return self._settings
+
+    @property
+    def _connection(self) -> LakeConnection:
+        if self._lake is None:
+            self._lake = LakeConnection(self._used_settings)
+        return self._lake
+
+    @property
+    def _postgres(self) -> Postgres:
+        # Backups register here, even if the catalog is in another database.
+        return Postgres.from_settings(self._used_settings, "dagster")
+
+    @property
+    def _file_cache(self) -> LakeFileCache:
+        return LakeFileCache(self._used_settings)
+
+    @property
+    def _caller_files(self) -> CallerFiles:
+        return CallerFiles(self._used_settings)
+
+    def _files_of(self, owner: str | None) -> LakeFiles:
+        if owner is None:
+            return self._files_to_query()
+        # Ids first, then files: what is withdrawn or erased in between is not in the files.
+        ids = visible_ids(Postgres.from_settings(self._used_settings, "api"), owner)
+        return self._caller_files.visible(self._files_to_query(), ids)
+
+    def _files_to_query(self) -> dict[str, list[LakeFile]]:
+        files = list_files(self._connection)
+        if self._connection.storage.is_local:
+            return files
+        return self._file_cache.local_copies(files)
+
     def _size(self) -> tuple[int, int]:
+        """Return the number of files and their total bytes."""
         parts = [
             part
-            for listed in list_files(self._connection).values()
-            for file in listed
+            for table_files in list_files(self._connection).values()
+            for file in table_files
             for part in file.parts
         ]
         return len(parts), sum(size for _, size in parts)
 
     def _write(self, media_id: str, change: Callable[["DuckDBPyConnection"], None]) -> None:
-        """One DuckLake transaction, repeated while other writers commit first."""
+        """Run one DuckLake transaction, repeated while other writers commit first."""
         lake = self._connection
-        for attempt in range(1, _TRIES + 1):
-            is_last = attempt == _TRIES
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            is_last = attempt == _MAX_ATTEMPTS
             try:
                 with lake.locked(media_id=media_id, exclusive=is_last) as connection:
                     before = latest_snapshot(connection)
@@ -197,7 +368,7 @@ class TranscriptCatalog(LakeReads):
             except LakeConflict as conflict:
                 if is_last:
                     raise
-                _log.info("attempt %d at the lake: %s", attempt, conflict)
+                _log.info("attempt %d to write the lake failed: %s", attempt, conflict)
                 time.sleep(random.uniform(0.5, 1) * _FIRST_PAUSE_S * 2**attempt)  # noqa: S311
 
     def _repair(
@@ -211,10 +382,10 @@ class TranscriptCatalog(LakeReads):
             if damaged:
                 with self._connection.locked(exclusive=True) as connection:
                     forget_files(connection, damaged)
-                    sweep(self._connection, connection)
+                    purge_deleted(self._connection, connection)
             for id in different:
-                found = document(id)
-                if found is not None:
-                    self.append(*found)
+                contents = document(id)
+                if contents is not None:
+                    self.append(*contents)
             if orphaned:
                 self.erase(*orphaned)

@@ -1,4 +1,4 @@
-"""DuckLake attached to a DuckDB of our own: the trusted side, on which no stranger's SQL runs."""
+"""DuckLake attached to a DuckDB of our own, on which no untrusted SQL runs."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from resources.lake.extensions import load_extensions
-from resources.lake.schema import bring_up_to_date, has_schema, has_tables
+from resources.lake.schema import has_schema, has_tables, upgrade_tables
 from resources.lake.storage import LakeStorage, quoted
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, LakeUnavailable
@@ -32,20 +32,20 @@ _DAMAGE = (
     "tprotocolexception",
     "zstd decompression",
 )
-"""What DuckDB says of a Parquet file that is missing or has wrong bytes."""
+"""DuckDB's words for a Parquet file that is missing or has wrong bytes."""
 _CONFLICT = ("conflict", "duplicate key", "could not serialize")
 
-_LOCK_CLASS = 0x6C616B65  # "lake": the first half of our advisory locks' keys
+_LOCK_CLASS = 0x6C616B65  # "lake": the first half of our advisory lock keys
 _WHOLE_LAKE = 0
 _LOCK_WAIT = "120s"  # an erasure rewrites files, and appends wait for it
 
 
 class LakeConflict(LakeUnavailable):
-    """Another writer committed first: nothing is left of this transaction; it can be repeated."""
+    """Another writer committed first; this transaction left nothing and can be repeated."""
 
 
 class LakeConnection:
-    """One DuckDB a process, opened when first needed, usable from several threads."""
+    """One DuckDB per process, opened on first use, usable from several threads."""
 
     def __init__(self, settings: Settings) -> None:
         self.storage = LakeStorage.of(settings)
@@ -55,18 +55,18 @@ class LakeConnection:
 
     @contextmanager
     def cursor(self) -> Iterator["DuckDBPyConnection"]:
-        """A connection of its own transaction, on which the lake is attached as `lake`.
+        """Yield a cursor with a transaction of its own, on which the lake is attached as `lake`.
 
         Raises:
             LakeConflict: another writer committed first.
             LakeUnavailable, DatabaseUnavailable, DiskFull, SetupError.
         """
-        with lake_errors(), self._opened().cursor() as cursor:
+        with lake_errors(), self._database().cursor() as cursor:
             yield cursor
 
     @contextmanager
     def transaction(self) -> Iterator["DuckDBPyConnection"]:
-        """As `cursor`, in one DuckLake transaction: all or nothing, one snapshot throughout."""
+        """Yield a cursor in one DuckLake transaction: all or nothing, one snapshot throughout."""
         with self.cursor() as cursor:
             cursor.begin()
             try:
@@ -80,23 +80,23 @@ class LakeConnection:
     def locked(
         self, *, media_id: str | None = None, exclusive: bool = False
     ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        """Hold off other writers, in whatever process, while the context lasts.
+        """Hold off other writers, in any process, while the context lasts.
 
-        DuckLake refuses two writers that delete the same row, but not two that add it, so those of
-        one media take turns. Upkeep (`exclusive`) is alone on the whole lake. A writer that dies
-        lets go: the locks are the connection's, which is given.
+        DuckLake detects two writers that delete the same row, but not two that add it, so writers
+        of one media take turns. Maintenance (`exclusive`) locks the whole lake. The locks belong to
+        the yielded connection, so a writer that dies releases them.
 
         Raises:
-            LakeUnavailable: another holds the lake too long.
+            LakeUnavailable: another process holds the lake too long.
             as `cursor`.
         """
         with lake_errors():
-            self._opened()  # to set up a new lake takes the lock, too
-        with self._held(media_id, exclusive=exclusive) as connection:
+            self._database()  # setting up a new lake takes the lock, too
+        with self._lock(media_id, exclusive=exclusive) as connection:
             yield connection
 
     @contextmanager
-    def _held(
+    def _lock(
         self, media_id: str | None = None, *, exclusive: bool
     ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
         with self._postgres.own_connection() as connection:
@@ -112,14 +112,15 @@ class LakeConnection:
                     )
             except psycopg.errors.LockNotAvailable as error:
                 raise LakeUnavailable(
-                    "The lake is busy with another writer or its upkeep. Try again in some minutes."
+                    "The lake is busy with another writer or maintenance. Try again in a few "
+                    "minutes."
                 ) from error
             yield connection
 
-    def _opened(self) -> "DuckDBPyConnection":
+    def _database(self) -> "DuckDBPyConnection":
         with self._opening:
-            # By process: a forked child must not talk on its parent's connections, nor close them,
-            # which would wait for threads that it has not got.
+            # By process: a forked child must neither use its parent's connections nor close them,
+            # which would wait for threads that the child does not have.
             database = self._databases.get(os.getpid())
             if database is None:
                 database = self._databases[os.getpid()] = self._open()
@@ -129,15 +130,15 @@ class LakeConnection:
     def _open(self) -> "DuckDBPyConnection":
         import duckdb
 
-        # Several threads would write the rows of a file in another order than they are sorted in.
+        # Several threads would write a file's rows unsorted.
         database = duckdb.connect(":memory:", config={"threads": "1"})
         load_extensions(database, "ducklake", "postgres_scanner")
-        database.execute("set global TimeZone = 'UTC'")  # months of partitions are UTC's
+        database.execute("set global TimeZone = 'UTC'")  # partitions are months in UTC
         self.storage.prepare(database)
         with self._postgres.own_connection() as connection:
             is_new = not has_tables(connection)
             catalog = self._catalog(connection)
-        # In a secret, because DuckDB's messages quote what follows `postgres:`.
+        # In a secret, because DuckDB's messages quote the text after `postgres:`.
         password = quoted(str(catalog.pop("password", "")))
         database.execute(f"create secret lake_catalog (type postgres, password {password})")
         attach = (
@@ -146,18 +147,18 @@ class LakeConnection:
             "meta_schema 'lake', meta_secret 'lake_catalog', data_inlining_row_limit 0)"
         )
         if is_new:
-            with self._held(exclusive=True) as connection:
+            with self._lock(exclusive=True) as connection:
                 if not has_schema(connection):
                     connection.execute("create schema if not exists lake")
                 database.execute(attach)
-                if not has_tables(connection):  # another may have been first
-                    bring_up_to_date(database, connection)
+                if not has_tables(connection):  # another process may have been first
+                    upgrade_tables(database, connection)
         else:
             database.execute(attach)
         return database
 
     def _catalog(self, connection: psycopg.Connection[Any]) -> dict[str, Any]:
-        """libpq's parameters, with the role that our own connections take on this server."""
+        """Return libpq's parameters, with the role that our own connections take on this server."""
         parameters = conninfo_to_dict(self._postgres.url)
         row = connection.execute("select current_user as role, session_user as login").fetchone()
         if row and row["role"] != row["login"]:
@@ -168,7 +169,7 @@ class LakeConnection:
 
 @contextmanager
 def lake_errors() -> Iterator[None]:
-    """Maps DuckDB's exceptions to ours. Their text is not passed on: it quotes paths and SQL."""
+    """Map DuckDB's exceptions to ours, without their text, which quotes paths and SQL."""
     import duckdb
 
     try:
@@ -176,7 +177,7 @@ def lake_errors() -> Iterator[None]:
     except duckdb.Error as error:
         text = str(error).lower()
         if "no space left" in text:
-            raise DiskFull("No space left for the lake. Free some and try again.") from error
+            raise DiskFull("No space left for the lake. Free some space and try again.") from error
         if "unable to connect to postgres" in text:
             raise DatabaseUnavailable(
                 "The lake's catalog does not answer. Check that Postgres runs."
@@ -197,10 +198,10 @@ def _roll_back(cursor: "DuckDBPyConnection") -> None:
     try:
         cursor.rollback()
     except duckdb.Error:
-        return  # a failed commit has ended the transaction
+        return  # a failed commit has already ended the transaction
 
 
 def _lock_key(media_id: str) -> int:
     digest = hashlib.sha256(media_id.encode()).digest()
-    # 0 is the whole lake's; two media on one key only wait for each other.
+    # 0 means the whole lake; two media with one key merely wait for each other.
     return int.from_bytes(digest[:4], signed=True) or 1

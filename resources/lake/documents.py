@@ -1,4 +1,4 @@
-"""Transcript documents: read with what the lake says of their media, and written anew from rows."""
+"""Transcript documents: read for the lake, and rebuilt from the rows in Postgres."""
 
 from dataclasses import replace
 
@@ -14,11 +14,11 @@ from ytcaption.domain.transcripts.transcript import Transcript
 
 
 def stored_document(postgres: Postgres, objects: ObjectStore, id: str) -> Document | None:
-    """What the lake's rows are made of; None where there is no such transcription or document.
+    """Return a transcription's document with its media; None if either does not exist.
 
     Raises:
-        StorageError: the document cannot be read, or is not what was written.
-        ValueError: it is no transcript of a version that is known.
+        StorageError: the document cannot be read, or its checksum is wrong.
+        ValueError: it is not a transcript of a known version.
     """
     try:
         row = get_transcription(postgres, id)
@@ -34,11 +34,12 @@ def stored_document(postgres: Postgres, objects: ObjectStore, id: str) -> Docume
 
 
 def document_from_rows(postgres: Postgres, row: TranscriptionRow) -> bytes:
-    """The document as Postgres has it: all but the text that was decoded and not believed. Where
-    there was none, these are the bytes that were written first.
+    """Return the document rebuilt from Postgres, without the segments that were dropped.
+
+    If no segment was dropped, the bytes equal those of the original document.
 
     Raises:
-        ObjectNotFound: the rows have not all of it.
+        ObjectNotFound: the rows are incomplete.
     """
     segments = stored_segments(postgres, row.id)
     if (
@@ -49,8 +50,8 @@ def document_from_rows(postgres: Postgres, row: TranscriptionRow) -> bytes:
         or len(segments) != row.segment_count
     ):
         raise ObjectNotFound(
-            "The database has not all of its text either. Ask for the transcription again with "
-            "force to make it anew."
+            "The database does not hold the whole text either. Request the transcription again "
+            "with force to redo it."
         )
     return Transcript(
         id=row.id,
@@ -62,6 +63,6 @@ def document_from_rows(postgres: Postgres, row: TranscriptionRow) -> bytes:
         speech_s=row.speech_s,
         segments=tuple(segments),
         dropped=(),
-        # The database does not keep the order of JSON's fields.
+        # The database does not keep the order of JSON fields.
         provenance=replace(row.provenance, options=row.options.to_dict()),
     ).to_json()

@@ -1,4 +1,4 @@
-"""DuckDB's extensions, from the wheels that carry its own signed binaries."""
+"""DuckDB's extensions, loaded from the wheels that carry its signed binaries."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def load_extensions(connection: "DuckDBPyConnection", *names: str) -> None:
-    """Load each from its wheel `duckdb-extension-<name>`, or else from DuckDB's own server.
+    """Load each extension from its wheel `duckdb-extension-<name>`, or else from DuckDB's server.
 
     Raises:
-        SetupError: the wheel is missing and DuckDB's server is out of reach.
+        SetupError: the wheel is missing and DuckDB's server cannot be reached.
     """
     import duckdb
 
@@ -34,7 +34,7 @@ def load_extensions(connection: "DuckDBPyConnection", *names: str) -> None:
 
 
 def wheel_extension(name: str, version: str) -> Path | None:
-    """The extension's file, if an installed wheel has it for exactly this version of DuckDB."""
+    """Return the extension's file, if an installed wheel has it for this version of DuckDB."""
     spec = find_spec(f"duckdb_extension_{name}")
     for folder in (spec and spec.submodule_search_locations) or ():
         path = Path(folder) / "extensions" / f"v{version}" / f"{name}.duckdb_extension"

@@ -1,7 +1,7 @@
-"""A way into the lake for other programs: a role that reads its catalog, and the SQL to attach it.
+"""Read access for other programs: a role that reads the lake's catalog, and the SQL to attach it.
 
-Whoever attaches it runs SQL with rights of their own on their own machine: nothing of rules 27 to
-30 holds there. What the role gives is that the catalog cannot be changed through it.
+A program that attaches the lake runs SQL on its own machine with its own rights; the sandbox of
+`query` does not apply there. The role guarantees that the catalog cannot be changed through it.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from ytcaption.settings import Settings
 READER = "ytcaption_lake_reader"
 
 _MISSING_RIGHT = (
-    f"The database's user may not make the role {READER}. Have it made: create role {READER}; "
-    f"grant {READER} to the user. Then ask again."
+    f"The database user may not create the role {READER}. Have it created: create role {READER}; "
+    f"grant {READER} to the user. Then try again."
 )
 
 
-def make_reader(settings: Settings) -> None:
-    """The role, with the right to read the catalog as it is and as it grows, and no other.
+def create_reader(settings: Settings) -> None:
+    """Create the role, with the right to read the catalog's present and future tables only.
 
     Raises:
-        SetupError: the database's user may not make it.
+        SetupError: the database user may not create it.
         LakeUnavailable: there is no lake yet.
         DatabaseUnavailable.
     """
@@ -40,24 +40,26 @@ def make_reader(settings: Settings) -> None:
         url = urls.admin if settings.lake_database_url is None else urls.lake
         with psycopg.connect(url, connect_timeout=10) as connection:
             try:
-                _make_role(connection, can_login=is_embedded)
-                _give_rights(connection)
+                _create_role(connection, can_login=is_embedded)
+                _grant_rights(connection)
             except psycopg.errors.InsufficientPrivilege as error:
                 raise SetupError(_MISSING_RIGHT) from error
 
 
-def _make_role(connection: psycopg.Connection[Any], *, can_login: bool) -> None:
+def _create_role(connection: psycopg.Connection[Any], *, can_login: bool) -> None:
     name = sql.Identifier(READER)
-    found = connection.execute("select 1 from pg_roles where rolname = %s", (READER,)).fetchone()
-    if found is None:
+    exists = connection.execute("select 1 from pg_roles where rolname = %s", (READER,)).fetchone()
+    if exists is None:
         login = sql.SQL("login" if can_login else "nologin")
         connection.execute(sql.SQL("create role {} {}").format(name, login))
-    row = connection.execute("select pg_has_role(current_user, %s, 'member')", (READER,)).fetchone()
-    if row is not None and not row[0]:
+    membership = connection.execute(
+        "select pg_has_role(current_user, %s, 'member')", (READER,)
+    ).fetchone()
+    if membership is not None and not membership[0]:
         connection.execute(sql.SQL("grant {} to current_user").format(name))
 
 
-def _give_rights(connection: psycopg.Connection[Any]) -> None:
+def _grant_rights(connection: psycopg.Connection[Any]) -> None:
     row = connection.execute(
         "select pg_get_userbyid(n.nspowner), pg_get_userbyid(c.relowner) "
         "from pg_namespace n join pg_class c on c.relnamespace = n.oid "
@@ -70,7 +72,7 @@ def _give_rights(connection: psycopg.Connection[Any]) -> None:
     connection.execute(sql.SQL("grant usage on schema lake to {}").format(name))
     connection.execute(sql.SQL("grant select on all tables in schema lake to {}").format(name))
     for owner in {*row}:
-        # DuckLake makes tables as it goes.
+        # DuckLake creates tables later, too.
         connection.execute(
             sql.SQL(
                 "alter default privileges for role {} in schema lake grant select on tables to {}"
@@ -79,20 +81,20 @@ def _give_rights(connection: psycopg.Connection[Any]) -> None:
 
 
 def attach_statements(settings: Settings) -> Sequence[str]:
-    """What a `duckdb` shell runs to have the lake as `lake`, read-only; no password is in it."""
+    """Return the SQL that attaches the lake in a `duckdb` shell, read-only, without a password."""
     storage = LakeStorage.of(settings)
     catalog = make_conninfo("", **_catalog(settings))
     options = ["read_only", f"data_path {quoted(storage.data_path)}", "override_data_path true"]
     options.append("meta_schema 'lake'")
     statements = ["install ducklake", "install postgres"]
     if not storage.is_local:
-        statements += ["install httpfs", "install aws", _bucket(storage)]
+        statements += ["install httpfs", "install aws", _bucket_secret(storage)]
     attach = f"attach {quoted('ducklake:postgres:' + catalog)} as lake ({', '.join(options)})"
     return [*statements, attach, "use lake"]
 
 
 def _catalog(settings: Settings) -> dict[str, Any]:
-    """libpq's parameters: those of the reader, or of our own user in the reader's role."""
+    """Return libpq's parameters: the reader's, or our own user's in the reader's role."""
     parameters = dict(conninfo_to_dict(database_urls(settings).lake))
     parameters.pop("password", None)
     if settings.database_url is None and settings.lake_database_url is None:
@@ -100,11 +102,11 @@ def _catalog(settings: Settings) -> dict[str, Any]:
     return parameters | {"options": f"{parameters.get('options') or ''} -c role={READER}".strip()}
 
 
-def _bucket(storage: LakeStorage) -> str:
-    address = urlsplit(storage.endpoint_url or "")
+def _bucket_secret(storage: LakeStorage) -> str:
+    endpoint = urlsplit(storage.endpoint_url or "")
     options = [f"region {quoted(storage.region)}", f"scope {quoted(storage.data_path)}"]
-    if address.netloc:
-        options += [f"endpoint {quoted(address.netloc + address.path)}", "url_style 'path'"]
-        options += [f"use_ssl {str(address.scheme == 'https').lower()}"]
-    listed = ", ".join(options)
-    return f"create secret lake_files (type s3, provider credential_chain, {listed})"
+    if endpoint.netloc:
+        options += [f"endpoint {quoted(endpoint.netloc + endpoint.path)}", "url_style 'path'"]
+        options += [f"use_ssl {str(endpoint.scheme == 'https').lower()}"]
+    option_list = ", ".join(options)
+    return f"create secret lake_files (type s3, provider credential_chain, {option_list})"

@@ -1,4 +1,4 @@
-"""The lake as a list of Parquet files, and views over them for a DuckDB that knows no DuckLake."""
+"""The lake as a list of Parquet files, and views over them for a DuckDB without DuckLake."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LakeFile:
-    """A Parquet file of a table with the file that lists its deleted rows, if there is one.
+    """A Parquet file of a table, with the file that lists its deleted rows, if there is one.
 
     Attributes:
-        path: absolute, or `s3://...`; never written again.
-        deletes_path: Parquet with the positions (`pos`) of the rows that are gone.
+        path: absolute, or `s3://...`; the file never changes.
+        deletes_path: Parquet with the positions (`pos`) of deleted rows.
     """
 
     path: str
@@ -30,7 +30,7 @@ class LakeFile:
 
     @property
     def parts(self) -> tuple[tuple[str, int], ...]:
-        """Path and size of each of its files."""
+        """Return path and size of the data file and the deletes file."""
         first = (self.path, self.size_bytes)
         if self.deletes_path is None:
             return (first,)
@@ -38,33 +38,35 @@ class LakeFile:
 
 
 LakeFiles = Mapping[str, Sequence[LakeFile]]
-"""Table -> its files, all of one snapshot."""
+"""The files of each table, all of one snapshot."""
 
 
 def list_files(lake: LakeConnection) -> dict[str, list[LakeFile]]:
-    """The files of each table, now.
+    """Return the current files of each table.
 
     Raises:
         as `LakeConnection.cursor`.
     """
-    listed = (
+    statement = (
         "select data_file, data_file_size_bytes, delete_file, delete_file_size_bytes "
         "from ducklake_list_files('lake', $table)"
     )
     with lake.transaction() as cursor:
         return {
-            table: [LakeFile(*row) for row in cursor.execute(listed, {"table": table}).fetchall()]
+            table: [
+                LakeFile(*row) for row in cursor.execute(statement, {"table": table}).fetchall()
+            ]
             for table in TABLES
         }
 
 
 def all_paths(files: LakeFiles) -> list[str]:
-    """Every path in it."""
+    """Return the paths of all data and deletes files."""
     return [path for table in files.values() for file in table for path, _ in file.parts]
 
 
 def table_query(table: str, files: Sequence[LakeFile]) -> str:
-    """A SELECT of the table's rows that are not deleted; without files, of its columns."""
+    """Return a SELECT of the table's rows that are not deleted; without files, of no rows."""
     names = ", ".join(column.name for column in TABLES[table])
     whole = [file for file in files if file.deletes_path is None]
     partial = [file for file in files if file.deletes_path is not None]
@@ -81,32 +83,33 @@ def table_query(table: str, files: Sequence[LakeFile]) -> str:
         )
         paths = _list(file.path for file in partial)
         deletes = _list(file.deletes_path or "" for file in partial)
-        # Not by `schema`, with which DuckDB 1.5 finds no row numbers.
+        # Not with `schema`: DuckDB 1.5 then has no row numbers.
         selects.append(
             f"select {names} from ({_no_rows(table)} union all by name "  # noqa: S608
             f"select * from read_parquet({paths}, union_by_name => true, "
             "hive_partitioning => false, filename => true, file_row_number => true)"
             ") as stored where not exists ("
             f"select 1 from read_parquet({deletes}, filename => true, hive_partitioning => false) "
-            f"as gone join (values {pairs}) as pair (stored, gone) on pair.gone = gone.filename "
-            "where pair.stored = stored.filename and gone.pos = stored.file_row_number)"
+            f"as deleted join (values {pairs}) as pair (stored, deleted) "
+            "on pair.deleted = deleted.filename "
+            "where pair.stored = stored.filename and deleted.pos = stored.file_row_number)"
         )
     return " union all ".join(selects) or _no_rows(table)
 
 
 def view_statements(files: LakeFiles) -> list[str]:
-    """`create view` of each table."""
+    """Return a `create view` statement for each table."""
     return [f"create view {table} as {table_query(table, files[table])}" for table in TABLES]
 
 
 def missing_files(files: LakeFiles) -> list[str]:
-    """Local paths that are gone or have another size than the catalog says."""
+    """Return local paths that are missing or whose size differs from the catalog's."""
     parts = [part for table in files.values() for file in table for part in file.parts]
     return [path for path, size in parts if not is_whole(Path(path), size)]
 
 
 def latest_snapshot(connection: "psycopg.Connection[dict]") -> int:
-    """Number of the last commit to the lake."""
+    """Return the number of the last commit to the lake."""
     row = connection.execute("select max(snapshot_id) as id from lake.ducklake_snapshot").fetchone()
     return row["id"] if row else 0
 
@@ -114,10 +117,10 @@ def latest_snapshot(connection: "psycopg.Connection[dict]") -> int:
 def fsync_new_files(
     lake: LakeConnection, connection: "psycopg.Connection[dict]", since_snapshot: int
 ) -> None:
-    """Make local files written since that snapshot outlive a power cut.
+    """Make local files written since that snapshot survive a power failure.
 
-    DuckDB leaves them to the kernel, and one emptied file fails every query of its table. A cut in
-    the moment between DuckLake's commit and this is what `lake verify --repair` is for.
+    DuckDB does not call fsync, and one emptied file fails every query of its table. After a power
+    failure between DuckLake's commit and this call, `lake verify --repair` is needed.
     """
     folders = set()
     rows = connection.execute(
@@ -141,7 +144,7 @@ def _no_rows(table: str) -> str:
 
 
 def _schema(table: str) -> str:
-    """Of files that are older than a column, its values are null."""
+    """Return the schema argument; in files older than a column its values are null."""
     columns = ", ".join(
         f"{quoted(column.name)}: {{name: {quoted(column.name)}, type: {quoted(column.type)}, "
         "default_value: null}"
@@ -155,7 +158,7 @@ def _list(paths: Iterable[str]) -> str:
 
 
 def is_whole(path: Path, size_bytes: int) -> bool:
-    """Whether the file is there with that size."""
+    """Return whether the file exists with that size."""
     try:
         return path.stat().st_size == size_bytes
     except FileNotFoundError:

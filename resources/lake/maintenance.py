@@ -1,4 +1,4 @@
-"""What is done to the lake's files as a whole: erase, merge, forget damaged ones. One at a time."""
+"""Maintenance of the lake's files as a whole: delete, purge, merge, forget damaged ones."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Compacted:
-    """What maintenance did; sizes in bytes.
+class CompactionResult:
+    """File counts and sizes before and after.
 
     Attributes:
         snapshots_expired: earlier states that can no longer be read.
@@ -28,53 +28,53 @@ class Compacted:
 
 
 def snapshot_count(connection: "psycopg.Connection[dict]") -> int:
-    """How many states of the lake can be read."""
-    row = connection.execute("select count(*) as known from lake.ducklake_snapshot").fetchone()
-    return row["known"] if row else 0
+    """Return the number of readable snapshots."""
+    row = connection.execute("select count(*) as count from lake.ducklake_snapshot").fetchone()
+    return row["count"] if row else 0
 
 
 def delete_rows(cursor: "DuckDBPyConnection", ids: Sequence[str]) -> None:
-    """Delete transcriptions, and the media that no other transcription is of."""
-    medias = [media_of(id) for id in ids]
+    """Delete transcriptions, and media of which no other transcription is left."""
+    media_ids = [media_id_of(id) for id in ids]
     for table in OF_A_TRANSCRIPTION:
         cursor.execute(
             f"delete from lake.main.{table} where transcription_id in $ids",  # noqa: S608
             {"ids": ids},
         )
     cursor.execute(
-        "delete from lake.main.media where media_id in $medias and media_id not in "
+        "delete from lake.main.media where media_id in $media_ids and media_id not in "
         "(select media_id from lake.main.transcripts)",
-        {"medias": medias},
+        {"media_ids": media_ids},
     )
 
 
-def media_of(id: str) -> str:
-    """The media's id in a transcription's."""
+def media_id_of(id: str) -> str:
+    """Return the media's id, the first part of a transcription's id."""
     return id.partition(".")[0]
 
 
-def sweep(lake: LakeConnection, connection: "psycopg.Connection[dict]") -> None:
-    """Leave no byte of deleted rows: not in files, not in earlier snapshots, not in statistics.
+def purge_deleted(lake: LakeConnection, connection: "psycopg.Connection[dict]") -> None:
+    """Remove every byte of deleted rows: from files, earlier snapshots and statistics.
 
-    The whole lake must be locked: files that no snapshot knows, such as a killed writer's, go too.
+    The whole lake must be locked: files of no snapshot, such as a killed writer's, are removed too.
     """
     with lake.cursor() as cursor:
         cursor.execute("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")
         cursor.execute("call ducklake_expire_snapshots('lake', older_than => now())")
         cursor.execute("call ducklake_cleanup_old_files('lake', cleanup_all => true)")
         cursor.execute("call ducklake_delete_orphaned_files('lake', cleanup_all => true)")
-    _narrow_statistics(connection)
+    _recompute_statistics(connection)
 
 
 def merge_files(lake: LakeConnection) -> None:
-    """Few large files instead of one a transcription, which every query has to open."""
+    """Merge the one small file per transcription into a few large ones, which open faster."""
     with lake.cursor() as cursor:
         cursor.execute("call ducklake_rewrite_data_files('lake', delete_threshold => 0)")
         cursor.execute("call ducklake_merge_adjacent_files('lake')")
 
 
 def forget_files(connection: "psycopg.Connection[dict]", paths: Iterable[str]) -> None:
-    """Take damaged data files out of the catalog, as if they had never been.
+    """Remove damaged data files from the catalog.
 
     DuckLake itself can only delete rows that it can read. The tables are those of the DuckLake
     specification 1.0 (ducklake.select/docs/stable/specification/tables/overview).
@@ -99,19 +99,19 @@ def forget_files(connection: "psycopg.Connection[dict]", paths: Iterable[str]) -
             )
 
 
-_NARROW = """
+_RECOMPUTE = """
     with live as (
         select f.table_id, f.column_id,
-               min(f.min_value collate "C") as least, max(f.max_value collate "C") as most
+               min(f.min_value collate "C") as min_value, max(f.max_value collate "C") as max_value
         from lake.ducklake_file_column_stats f
         join lake.ducklake_data_file d using (data_file_id)
         where d.end_snapshot is null
         group by f.table_id, f.column_id
     )
     update lake.ducklake_table_column_stats s
-    set min_value = (select least from live l
+    set min_value = (select l.min_value from live l
                      where l.table_id = s.table_id and l.column_id = s.column_id),
-        max_value = (select most from live l
+        max_value = (select l.max_value from live l
                      where l.table_id = s.table_id and l.column_id = s.column_id)
     from lake.ducklake_column c
     where c.table_id = s.table_id and c.column_id = s.column_id
@@ -119,16 +119,16 @@ _NARROW = """
 """
 
 
-def _narrow_statistics(connection: "psycopg.Connection[dict]") -> None:
-    """Smallest and largest text of each column, from the files there are.
+def _recompute_statistics(connection: "psycopg.Connection[dict]") -> None:
+    """Set each text column's minimum and maximum from the files that exist.
 
-    DuckLake only ever widens them while files come and go, so a deleted title could stay in the
-    catalog as the largest one. Each process remembers them, too, by the number of the next file:
-    one number is left out, or it would write back what it remembers.
+    DuckLake only ever widens them, so a deleted title could stay in the catalog as a maximum. Each
+    process also caches them by the number of the next file: skipping one number makes the caches
+    invalid, or a writer would restore the old values.
     """
     with connection.transaction():
         connection.execute(
             "update lake.ducklake_snapshot set next_file_id = next_file_id + 1 "
             "where snapshot_id = (select max(snapshot_id) from lake.ducklake_snapshot)"
         )
-        connection.execute(_NARROW)
+        connection.execute(_RECOMPUTE)

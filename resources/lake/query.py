@@ -1,4 +1,4 @@
-"""Anybody's SELECT over the lake, run in a bare child process (rules 27 to 30)."""
+"""Untrusted SELECTs over the lake, each run in a sandboxed child process."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from resources.lake import query_child as sql_child
+from resources.lake import query_child
 from resources.lake.connection import DAMAGED
 from resources.lake.files import LakeFiles, all_paths, missing_files, view_statements
 from resources.lake.views import LIBRARY
@@ -27,53 +27,51 @@ MAX_RESULT_BYTES = 64 * 1024**2
 LEAST_MEMORY_BYTES = 768 * 1024**2
 """Address space in which Python, Arrow and DuckDB start and small queries run."""
 
-_MAX_ANSWER_BYTES = 2 * MAX_RESULT_BYTES  # Arrow's padding and messages included
+_MAX_RESPONSE_BYTES = 2 * MAX_RESULT_BYTES  # with Arrow's padding and messages
 _BROKEN_FILE = ("TProtocolException", "don't know what type", "ZSTD Decompression")
-"""What DuckDB says of a Parquet file with wrong bytes, without naming it."""
-_TOO_LONG = {-signal.SIGXCPU, -signal.SIGALRM}
+"""DuckDB's words for a Parquet file with wrong bytes, in messages that do not name the file."""
+_TIMEOUT_RETURN_CODES = {-signal.SIGXCPU, -signal.SIGALRM}
 
 _log = logging.getLogger(__name__)
 
 
 class QueryStop:
-    """Ends a query from another thread, as when nobody waits for its answer any more."""
+    """Ends a query from another thread, such as when its client has disconnected."""
 
     def __init__(self) -> None:
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
         self._kill: Callable[[], None] | None = None
         self._is_set = False
 
     def set(self) -> None:
-        """The query's process is killed; one that has not begun does not begin."""
-        with self._changing:
+        """Kill the query's process; a query that has not started will not start."""
+        with self._lock:
             self._is_set = True
             if self._kill is not None:
                 self._kill()
 
     def check(self) -> None:
-        """Raises:
-        QueryError: it is set.
-        """
+        """Raise QueryError if `set` was called."""
         if self._is_set:
-            raise QueryError("The query was stopped, since nobody waits for its answer.")
+            raise QueryError("The query was stopped because its client disconnected.")
 
     @contextmanager
-    def ends(self, process: "subprocess.Popen[bytes]") -> Iterator[None]:
-        """While the context lasts, `set` kills the process."""
-        with self._changing:
+    def kills(self, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+        """While the context lasts, let `set` kill the process."""
+        with self._lock:
             self._kill = process.kill
             if self._is_set:
                 process.kill()
         try:
             yield
         finally:
-            with self._changing:
+            with self._lock:
                 self._kill = None
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """Rows that a query gave.
+    """The rows of a query.
 
     Attributes:
         types: DuckDB's names of the columns' types.
@@ -88,12 +86,12 @@ class QueryResult:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names, which may repeat."""
+        """Return the columns' names, which may repeat."""
         return tuple(self.table.column_names)
 
     @property
     def rows(self) -> list[tuple[Any, ...]]:
-        """Python values; as text where Python has none, such as an infinite timestamp."""
+        """Return Python values; text where Python has none, such as an infinite timestamp."""
         return list(zip(*(_values(column) for column in self.table.columns), strict=True))
 
 
@@ -108,19 +106,19 @@ def run_query(
     optimizers_off: Sequence[str] = (),
     stop: QueryStop | None = None,
 ) -> QueryResult:
-    """The rows of one SELECT over views of the lake's tables, and `library`.
+    """Run one SELECT over views of the lake's tables and `library`.
 
     Args:
         parameters: values of `$name` in it, of JSON's types.
-        list_files: gives the tables' local files; asked again when some have just been replaced.
-        limit: most rows.
-        timeout_s: wall seconds of the query; Python's start is not counted.
+        list_files: returns the tables' local files; called again if some have just been replaced.
+        limit: maximum number of rows.
+        timeout_s: wall seconds of the query, without Python's start.
         memory_bytes: address space of the process, at least 768 MiB.
-        optimizers_off: DuckDB's optimizers that are not to change it.
+        optimizers_off: names of DuckDB optimizers to disable.
         stop: ends it early.
 
     Raises:
-        QueryError: the statement is refused or fails, or needs more than it may have.
+        QueryError: the statement is refused, fails or exceeds its limits.
         LakeUnavailable: a file of the lake is damaged.
     """
     if len(sql) > MAX_SQL_LENGTH:
@@ -139,15 +137,15 @@ def run_query(
     try:
         return child(files).run(stop)
     except LakeUnavailable:
-        # Erasing and merging remove files; whoever listed them before lists them again.
-        newer = list_files()
-        if not missing_files(files) or missing_files(newer):
+        # Erasing and merging remove files: list them again.
+        current = list_files()
+        if not missing_files(files) or missing_files(current):
             raise
-        return child(newer).run(stop)
+        return child(current).run(stop)
 
 
 class _Child:
-    """One process, one query."""
+    """A process that runs one query."""
 
     def __init__(
         self,
@@ -178,10 +176,10 @@ class _Child:
         }
 
     def run(self, stop: QueryStop) -> QueryResult:
-        """Start it, give it the query, end it at the limit, read its answer."""
+        """Start the process, send the query, kill the process at the limit, read the response."""
         stop.check()
         with subprocess.Popen(
-            [sys.executable, "-I", sql_child.__file__],
+            [sys.executable, "-I", query_child.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -190,37 +188,37 @@ class _Child:
             start_new_session=True,
         ) as process:
             try:
-                with stop.ends(process):
-                    answer, elapsed_s = self._exchange(process)
+                with stop.kills(process):
+                    response, elapsed_s = self._exchange(process)
             finally:
                 process.kill()
         stop.check()
-        if len(answer) > _MAX_ANSWER_BYTES:
+        if len(response) > _MAX_RESPONSE_BYTES:
             raise QueryError(
                 f"The result is larger than {MAX_RESULT_BYTES >> 20} MiB. "
-                "Ask for fewer columns or rows."
+                "Select fewer columns or rows."
             )
-        head, end, data = answer.partition(b"\n")
+        head, end, data = response.partition(b"\n")
         if self._is_late or not end or process.returncode != 0:
-            raise self._ended_early(process.returncode)
-        told = json.loads(head)
-        if "types" not in told:
-            raise self._failed(told)
-        return QueryResult(_table(data), tuple(told["types"]), told["is_truncated"], elapsed_s)
+            raise self._early_end_error(process.returncode)
+        header = json.loads(head)
+        if "types" not in header:
+            raise self._failure_error(header)
+        return QueryResult(_table(data), tuple(header["types"]), header["is_truncated"], elapsed_s)
 
     def _exchange(self, process: "subprocess.Popen[bytes]") -> tuple[bytes, float]:
         assert process.stdin and process.stdout
-        with self._killed_after(process, sql_child.START_S):
+        with self._killed_after(process, query_child.START_S):
             with suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(self._request).encode())
                 process.stdin.close()
-            begun = process.stdout.read(1)
+            first_byte = process.stdout.read(1)
         started = time.perf_counter()
         with self._killed_after(process, self._timeout_s):
-            answer = process.stdout.read(_MAX_ANSWER_BYTES + 1)
-            if len(answer) <= _MAX_ANSWER_BYTES:
+            response = process.stdout.read(_MAX_RESPONSE_BYTES + 1)
+            if len(response) <= _MAX_RESPONSE_BYTES:
                 process.wait()
-        return begun.lstrip(b".") + answer, time.perf_counter() - started
+        return first_byte.lstrip(b".") + response, time.perf_counter() - started
 
     @contextmanager
     def _killed_after(self, process: "subprocess.Popen[bytes]", time_s: float) -> Iterator[None]:
@@ -236,38 +234,37 @@ class _Child:
         finally:
             timer.cancel()
 
-    def _ended_early(self, returncode: int) -> QueryError:
-        if self._is_late or returncode in _TOO_LONG:
+    def _early_end_error(self, returncode: int) -> QueryError:
+        if self._is_late or returncode in _TIMEOUT_RETURN_CODES:
             return QueryError(
                 f"The query took longer than {self._timeout_s:g} s and was stopped. "
-                "Ask for less, or filter first."
+                "Select less, or filter first."
             )
-        _log.warning("a query's process ended with status %d", returncode)
+        _log.warning("a query process ended with status %d", returncode)
         return QueryError(
-            "The query ended the process that ran it: it needs too much memory, or is nested too "
-            "deep."
+            "The query crashed its process: it needs too much memory, or is nested too deeply."
         )
 
-    def _failed(self, told: dict[str, Any]) -> QueryError | LakeUnavailable:
-        text = str(told.get("error", ""))
+    def _failure_error(self, header: dict[str, Any]) -> QueryError | LakeUnavailable:
+        text = str(header.get("error", ""))
         is_broken = any(mark in text for mark in _BROKEN_FILE)
-        # Without memory a library says the same of a file as where its bytes are wrong.
-        if told.get("is_out_of_memory") or (is_broken and told.get("was_full")):
+        # Out of memory, a library reports the same as for a file with wrong bytes.
+        if header.get("is_out_of_memory") or (is_broken and header.get("was_full")):
             return QueryError(
                 f"The query needs more than the {self._memory_bytes >> 20} MiB of memory that it "
-                "may have. Ask for less, or filter first."
+                "may use. Select less, or filter first."
             )
-        if "failure" in told:
-            _log.error("a query's process failed: %s", told["failure"])
+        if "failure" in header:
+            _log.error("a query process failed: %s", header["failure"])
             return QueryError("The query could not be run.")
-        is_ours = any(path in text and path not in self._sql for path in self._paths)
-        if is_ours or is_broken:
+        names_lake_file = any(path in text and path not in self._sql for path in self._paths)
+        if names_lake_file or is_broken:
             return LakeUnavailable(DAMAGED)
         return QueryError(_first_lines(text))
 
 
 def _first_lines(text: str) -> str:
-    """DuckDB's message, with its guess at what was meant, without the quoted SQL."""
+    """Return DuckDB's message and its first suggestion, without the quoted SQL."""
     lines = [line.strip() for line in text.strip().splitlines()] or ["The query failed."]
     hints = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate bindings"))]
     return " ".join([lines[0][:500], *hints[:1]])
@@ -279,10 +276,10 @@ def _table(data: bytes) -> "pa.Table":
     try:
         with pa.ipc.open_stream(data) as stream:
             table = stream.read_all()
-        table.validate(full=True)  # the process that wrote it is not trusted
+        table.validate(full=True)  # the child process is not trusted
     except pa.ArrowInvalid as error:
         raise QueryError(
-            "The result holds a value that cannot be passed on, such as a number of more than 38 "
+            "The result holds a value that cannot be returned, such as a number of more than 38 "
             "digits. Cast it to varchar."
         ) from error
     return table

@@ -1,11 +1,12 @@
-"""The bare process that runs one stranger's SELECT over the lake's files (rules 27 to 30).
+"""The sandboxed process that runs one untrusted SELECT over the lake's files.
 
 Started by `query.py` as `python -I query_child.py` with an empty environment; it imports nothing
-of this project. In: one JSON object on standard input. Out: a dot when the query begins, and when
-it has ended one line of JSON, then the rows as an Arrow stream.
+of this project. Input: one JSON object on standard input. Output: a dot when the query begins; at
+its end one line of JSON, then the rows as an Arrow stream.
 
-Before DuckDB is loaded the process gives up, for good: writing files, opening other files than the
-lake's and the libraries, the network, and memory and time over its limits.
+Before DuckDB is loaded, the process irrevocably gives up writing files, opening files other than
+the lake's and the libraries', the network, and memory and time beyond its limits.
+See docs/adr/security-rules.md#rule-27.
 """
 
 import ctypes
@@ -37,15 +38,15 @@ _SYSTEM_FILES = (
     "/dev/urandom",
 )
 START_S = 30.0
-"""Longest time until the query begins: Python starts and DuckDB loads, on a busy machine."""
+"""Longest time until the query begins, while Python starts and DuckDB loads on a busy machine."""
 
-_DUCKDB_SHARE = 0.4  # of the address space; the rest is Python, Arrow, libraries and stacks
+_DUCKDB_SHARE = 0.4  # of the address space; Python, Arrow, libraries and stacks need the rest
 _LITTLE_BYTES = 32 * 1024**2
-"""Left of the address space: what fails then may have failed for want of it."""
+"""With less address space left than this, a failure may have been caused by lack of it."""
 
 
 def limit_resources(memory_bytes: int, time_s: float) -> None:
-    """Bound memory, processor time, open files and, to nothing, what can be written to files."""
+    """Limit memory, processor time and open files, and forbid writing to files."""
     bounds = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,
@@ -54,17 +55,18 @@ def limit_resources(memory_bytes: int, time_s: float) -> None:
         resource.RLIMIT_AS: memory_bytes,
     }
     for kind, bound in bounds.items():
-        # macOS knows RLIMIT_AS and refuses to set it.
+        # macOS defines RLIMIT_AS but refuses to set it.
         with suppress(ValueError, OSError):
             resource.setrlimit(kind, (bound, bound))
-    # The parent ends what takes too long; a parent that was killed cannot, so the alarm does.
+    # The parent kills the process at its limit; if the parent was killed, the alarm does.
     signal.setitimer(signal.ITIMER_REAL, time_s + START_S)
 
 
 def confine(paths: list[str]) -> bool:
-    """Leave the process nothing but to read `paths` and the libraries; whether the kernel can.
+    """Restrict the process to reading `paths` and the libraries; return whether the kernel can.
 
-    Threads that run already are not bound by it, so it comes before numpy, Arrow and DuckDB.
+    The restriction does not apply to threads that already run, so call it before numpy, Arrow and
+    DuckDB are loaded.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -73,8 +75,8 @@ def confine(paths: list[str]) -> bool:
     version = libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, _LANDLOCK_VERSION)
     if version < 1:
         return False
-    # All the rights that this version knows: files (13 in the first), TCP, and scopes, which are
-    # signals and abstract sockets.
+    # All rights that this version knows: files (13 in the first), TCP, and scopes (signals and
+    # abstract sockets).
     files = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1
     fields = [files] + ([3] if version >= 4 else []) + ([3] if version >= 6 else [])
     rules = struct.pack(f"{len(fields)}Q", *fields)
@@ -95,7 +97,7 @@ def _allow_reading(libc: ctypes.CDLL, ruleset: int, path: str) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # what is not there needs no right
+        return  # a missing file needs no right
     rights = _READ_FILE | (_READ_DIR if os.path.isdir(path) else 0)  # noqa: PTH112
     rule = struct.pack("=Qi", rights, descriptor)
     libc.syscall(_LANDLOCK_ADD_RULE, ruleset, _LANDLOCK_PATH_BENEATH, rule, 0)
@@ -103,12 +105,12 @@ def _allow_reading(libc: ctypes.CDLL, ruleset: int, path: str) -> None:
 
 
 class Refused(Exception):
-    """What is wrong with the query, in a sentence."""
+    """The query is not allowed; the message says why."""
 
 
-def answer(request: dict) -> tuple[dict, bytes]:
-    """Run the one SELECT: what is told of the result, and its rows as an Arrow stream."""
-    # To see what a parameter is, DuckDB would import pandas, which takes as long as all the rest.
+def run_select(request: dict) -> tuple[dict, bytes]:
+    """Run the SELECT; return the header and the rows as an Arrow stream."""
+    # To inspect a parameter DuckDB would import pandas, which takes as long as everything else.
     sys.modules["pandas"] = None  # pyright: ignore[reportArgumentType]
     import duckdb
     import pyarrow as pa
@@ -134,14 +136,14 @@ def answer(request: dict) -> tuple[dict, bytes]:
     connection.execute("set TimeZone = 'UTC'")
     for view in request["views"]:
         connection.execute(view)
-    unwanted = ",".join(request["optimizers_off"])
-    connection.execute(f"set disabled_optimizers = '{unwanted}'")
+    optimizers = ",".join(request["optimizers_off"])
+    connection.execute(f"set disabled_optimizers = '{optimizers}'")
     connection.execute("set lock_configuration = true")
     os.write(sys.stdout.fileno(), b".")
 
     statements = connection.extract_statements(request["sql"])
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise Refused("Give one statement, and let it be a SELECT.")
+        raise Refused("Only a single SELECT statement is allowed.")
     values = request["parameters"]
     relation = connection.query(statements[0], params=values)  # pyright: ignore[reportArgumentType]
     reader = relation.to_arrow_reader(1024)
@@ -156,7 +158,7 @@ def answer(request: dict) -> tuple[dict, bytes]:
         if bytes_left < 0:
             raise Refused(
                 f"The result is larger than {request['bytes'] >> 20} MiB. "
-                "Ask for fewer columns or rows."
+                "Select fewer columns or rows."
             )
         if is_truncated:
             break
@@ -169,43 +171,43 @@ def answer(request: dict) -> tuple[dict, bytes]:
 
 
 def main() -> None:
-    """Read the request, answer it."""
+    """Read the request and write the response."""
     request = json.load(sys.stdin.buffer)
     limit_resources(request["memory_bytes"], request["time_s"])
     confine(request["paths"])
-    # Else OpenBLAS and mimalloc take address space for each core that the query could use.
+    # Otherwise OpenBLAS and mimalloc reserve address space per core.
     os.environ.update(OPENBLAS_NUM_THREADS="1", ARROW_DEFAULT_MEMORY_POOL="system")
     data = b""
     try:
-        told, data = answer(request)
+        header, data = run_select(request)
     except Refused as refusal:
-        told = {"error": str(refusal)}
+        header = {"error": str(refusal)}
     except MemoryError:
-        told = {"is_out_of_memory": True}
+        header = {"is_out_of_memory": True}
     except Exception as error:
-        told = {"error": str(error), "was_full": was_full(request["memory_bytes"])}
+        header = {"error": str(error), "was_full": was_full(request["memory_bytes"])}
         if not is_of_duckdb(error):
-            told = {"failure": traceback.format_exc()}
+            header = {"failure": traceback.format_exc()}
         elif "Out of Memory Error" in str(error):
-            told = {"is_out_of_memory": True}
+            header = {"is_out_of_memory": True}
     out = sys.stdout.buffer
-    out.write(json.dumps(told).encode() + b"\n" + data)
+    out.write(json.dumps(header).encode() + b"\n" + data)
     out.flush()
-    os._exit(0)  # nothing here needs an orderly end, and threads must not delay it
+    os._exit(0)  # no cleanup is needed, and threads must not delay the exit
 
 
 def was_full(memory_bytes: int) -> bool:
-    """Whether the address space was all but taken at some time."""
+    """Return whether nearly all of the address space was used at some time."""
     try:
         with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123
             [peak] = [line for line in status if line.startswith("VmPeak:")]
     except (OSError, ValueError):
-        return False  # macOS, where it has no bound either
+        return False  # macOS, which does not limit it either
     return memory_bytes - int(peak.split()[1]) * 1024 < _LITTLE_BYTES
 
 
 def is_of_duckdb(error: Exception) -> bool:
-    """Whether DuckDB says it, itself or, while rows are read, through Arrow."""
+    """Return whether DuckDB raised the error, directly or through Arrow while rows are read."""
     return any(base.__module__ in ("_duckdb", "pyarrow.lib") for base in type(error).__mro__)
 
 

@@ -1,4 +1,4 @@
-"""What a query gave, as CSV, JSON, Parquet or an Arrow stream."""
+"""Query results as CSV, JSON, Parquet or an Arrow stream."""
 
 import base64
 import csv
@@ -29,14 +29,14 @@ _BATCH_ROWS = 1_000
 
 
 def csv_lines(result: QueryResult) -> Iterator[str]:
-    """RFC 4180 with a head, some rows at a time; no spreadsheet runs a text as a formula."""
-    yield _written([result.columns])
+    """Yield RFC 4180 text with a header, some rows at a time; cells are safe in spreadsheets."""
+    yield _csv_text([result.columns])
     rows = result.rows
     for start in range(0, len(rows), _BATCH_ROWS):
-        yield _written(rows[start : start + _BATCH_ROWS])
+        yield _csv_text(rows[start : start + _BATCH_ROWS])
 
 
-def _written(rows: Any) -> str:
+def _csv_text(rows: Any) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([_cell(value) for value in row] for row in rows)
@@ -48,13 +48,13 @@ def _cell(value: object) -> object:
 
 
 def json_rows(result: QueryResult) -> list[dict[str, Any]]:
-    """One object a row: times as ISO 8601, bytes as base64, numbers that JSON has none of as null.
+    """Return one object per row: times as ISO 8601, bytes as base64, infinity and NaN as null.
 
     Raises:
-        QueryError: two columns have one name.
+        QueryError: two columns have the same name.
     """
     if len(set(result.columns)) < len(result.columns):
-        raise QueryError("Two columns of the result have the same name. Name one by `as`.")
+        raise QueryError("Two columns of the result have the same name. Rename one with `as`.")
     return [
         {name: _json(value) for name, value in zip(result.columns, row, strict=True)}
         for row in result.rows
@@ -80,10 +80,10 @@ def _json(value: Any) -> Any:
 
 
 def parquet_bytes(table: "pa.Table") -> bytes:
-    """One Parquet file.
+    """Return one Parquet file.
 
     Raises:
-        QueryError: a column has a type that Parquet has not.
+        QueryError: a column's type does not exist in Parquet.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -93,13 +93,13 @@ def parquet_bytes(table: "pa.Table") -> bytes:
         parquet.write_table(table, sink)
     except pa.ArrowException as error:
         raise QueryError(
-            "The result has a column that Parquet has no type for, such as an interval. Cast it."
+            "The result has a column whose type Parquet lacks, such as an interval. Cast it."
         ) from error
     return sink.getvalue().to_pybytes()
 
 
 def arrow_bytes(table: "pa.Table") -> bytes:
-    """One Arrow IPC stream."""
+    """Return one Arrow IPC stream."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
@@ -109,7 +109,7 @@ def arrow_bytes(table: "pa.Table") -> bytes:
 
 
 def encoded(result: QueryResult, format: TableFormat) -> bytes:
-    """The rows in one of the formats; JSON is a list of objects.
+    """Return the rows in the given format; JSON is a list of objects.
 
     Raises:
         QueryError: they cannot be written in it.

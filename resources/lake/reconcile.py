@@ -1,9 +1,9 @@
-"""Postgres and the lake side by side: segments, words and text of every transcription.
+"""Comparison of Postgres with the lake: segments, words and text of every transcription.
 
-Of each transcription both sides give three numbers, so that memory does not grow with the text:
-how many segments and words there are, and a sum over the segments of a hash of place, times and
-text, which does not depend on the order of rows. `ytcaption lake verify` compares every value
-instead, with the documents, and takes as long as reading all of them.
+Both sides return three numbers per transcription, so that memory does not grow with the text: the
+counts of segments and words, and a sum over the segments of a hash of index, times and text, which
+does not depend on the order of rows. `ytcaption lake verify` compares every value with the
+documents instead, which takes as long as reading all of them.
 """
 
 from collections.abc import Iterator
@@ -28,24 +28,25 @@ _IN_POSTGRES = f"""
     group by t.id order by t.id collate "C"
 """  # noqa: S608 - of literals only
 _IN_LAKE = """
-    with spoken as (
+    with segment_sums as (
         select transcription_id, count(*) as segments, sum(('0x' || left(md5(concat_ws(
             ':', segment_index, floor(start_s * 1000 + 0.5)::bigint,
             floor(end_s * 1000 + 0.5)::bigint, text)), 15))::bigint) as text_hash
         from lake.main.segments group by 1
-    ), counted as (select transcription_id, count(*) as words from lake.main.words group by 1)
+    ), word_counts as (select transcription_id, count(*) as words from lake.main.words group by 1)
     select transcription_id, coalesce(segments, 0), coalesce(words, 0),
         coalesce(text_hash, 0)::varchar
     from (select distinct transcription_id from lake.main.transcripts)
-        left join spoken using (transcription_id) left join counted using (transcription_id)
+        left join segment_sums using (transcription_id)
+        left join word_counts using (transcription_id)
     where $ids is null or transcription_id in (select unnest($ids::varchar[]))
     order by transcription_id
 """
-_FETCHED = 1_000
+_BATCH_ROWS = 1_000
 
 
 class Digest(NamedTuple):
-    """What is compared of one transcription."""
+    """The compared numbers of one transcription."""
 
     segments: int
     words: int
@@ -54,56 +55,57 @@ class Digest(NamedTuple):
 
 @dataclass(frozen=True)
 class Agreement:
-    """What was found.
+    """The differences.
 
     Attributes:
-        compared: transcriptions that either side has.
-        missing: completed, and not in the lake.
-        left_over: in the lake, and not completed.
-        other_counts: with another number of segments or words.
-        other_text: with the same numbers, and other text or times.
+        compared: transcriptions that are on either side.
+        missing: completed, but not in the lake.
+        extra: in the lake, but not completed.
+        count_mismatches: with different numbers of segments or words.
+        text_mismatches: with the same numbers, but different text or times.
     """
 
     compared: int
     segments: int
     words: int
     missing: tuple[str, ...]
-    left_over: tuple[str, ...]
-    other_counts: tuple[str, ...]
-    other_text: tuple[str, ...]
+    extra: tuple[str, ...]
+    count_mismatches: tuple[str, ...]
+    text_mismatches: tuple[str, ...]
 
     @property
     def differing(self) -> list[str]:
-        """All that is wrong."""
-        return [*self.missing, *self.left_over, *self.other_counts, *self.other_text]
+        """Return the ids of all transcriptions that differ."""
+        return [*self.missing, *self.extra, *self.count_mismatches, *self.text_mismatches]
 
 
 def agreement(postgres: Postgres, lake: LakeConnection) -> Agreement:
-    """Compare all. What differs is looked at once more, with no writer at the lake: by then a run
-    may have completed it, or begun anew.
+    """Compare all transcriptions, then those that differ again with writers of the lake locked out.
+
+    By the second comparison a run may have completed them, or started again.
 
     Raises:
         DatabaseUnavailable, LakeUnavailable.
     """
-    found = _compare(postgres, lake, None)
-    if not found.differing:
-        return found
+    first = _compare(postgres, lake, None)
+    if not first.differing:
+        return first
     with lake.locked(exclusive=True):
-        again = _compare(postgres, lake, found.differing)
+        second = _compare(postgres, lake, first.differing)
     return Agreement(
-        found.compared,
-        found.segments,
-        found.words,
-        again.missing,
-        _without_running(postgres, again.left_over),
-        again.other_counts,
-        again.other_text,
+        first.compared,
+        first.segments,
+        first.words,
+        second.missing,
+        _without_running(postgres, second.extra),
+        second.count_mismatches,
+        second.text_mismatches,
     )
 
 
 def _compare(postgres: Postgres, lake: LakeConnection, ids: list[str] | None) -> Agreement:
-    wrong: dict[str, list[str]] = {
-        name: [] for name in ("missing", "left_over", "other_counts", "other_text")
+    differing: dict[str, list[str]] = {
+        name: [] for name in ("missing", "extra", "count_mismatches", "text_mismatches")
     }
     compared = segments = words = 0
     for id, expected, stored in _side_by_side(_from_postgres(postgres, ids), _from_lake(lake, ids)):
@@ -111,37 +113,39 @@ def _compare(postgres: Postgres, lake: LakeConnection, ids: list[str] | None) ->
         if stored is not None:
             segments, words = segments + stored.segments, words + stored.words
         if stored is None:
-            wrong["missing"].append(id)
+            differing["missing"].append(id)
         elif expected is None:
-            wrong["left_over"].append(id)
+            differing["extra"].append(id)
         elif stored[:2] != expected[:2]:
-            wrong["other_counts"].append(id)
+            differing["count_mismatches"].append(id)
         elif stored != expected:
-            wrong["other_text"].append(id)
-    return Agreement(compared, segments, words, **{name: tuple(its) for name, its in wrong.items()})
+            differing["text_mismatches"].append(id)
+    return Agreement(
+        compared, segments, words, **{name: tuple(group) for name, group in differing.items()}
+    )
 
 
 def _side_by_side(
     left: Iterator[tuple[str, Digest]], right: Iterator[tuple[str, Digest]]
 ) -> Iterator[tuple[str, Digest | None, Digest | None]]:
-    """Both in the order of ids, merged."""
-    one, other = next(left, None), next(right, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one[0] < other[0]):
-            assert one is not None
-            yield one[0], one[1], None
-            one = next(left, None)
-        elif one is None or other[0] < one[0]:
-            yield other[0], None, other[1]
-            other = next(right, None)
+    """Merge two iterators that are sorted by id."""
+    ours, theirs = next(left, None), next(right, None)
+    while ours is not None or theirs is not None:
+        if theirs is None or (ours is not None and ours[0] < theirs[0]):
+            assert ours is not None
+            yield ours[0], ours[1], None
+            ours = next(left, None)
+        elif ours is None or theirs[0] < ours[0]:
+            yield theirs[0], None, theirs[1]
+            theirs = next(right, None)
         else:
-            yield one[0], one[1], other[1]
-            one, other = next(left, None), next(right, None)
+            yield ours[0], ours[1], theirs[1]
+            ours, theirs = next(left, None), next(right, None)
 
 
 def _from_postgres(postgres: Postgres, ids: list[str] | None) -> Iterator[tuple[str, Digest]]:
     with postgres.transaction() as connection, connection.cursor("lake_agreement") as cursor:
-        cursor.itersize = _FETCHED
+        cursor.itersize = _BATCH_ROWS
         cursor.execute(_IN_POSTGRES, {"ids": ids})
         for row in cursor:
             yield row["id"], Digest(row["segments"], row["words"], row["text_hash"])
@@ -150,17 +154,17 @@ def _from_postgres(postgres: Postgres, ids: list[str] | None) -> Iterator[tuple[
 def _from_lake(lake: LakeConnection, ids: list[str] | None) -> Iterator[tuple[str, Digest]]:
     with lake.cursor() as cursor:
         rows = cursor.execute(_IN_LAKE, {"ids": ids})
-        while some := rows.fetchmany(_FETCHED):
-            for id, *digest in some:
+        while batch := rows.fetchmany(_BATCH_ROWS):
+            for id, *digest in batch:
                 yield id, Digest(*digest)
 
 
 def _without_running(postgres: Postgres, ids: tuple[str, ...]) -> tuple[str, ...]:
-    """The rows of one that is made anew, or is about to be completed, may be there already."""
+    """Leave out transcriptions being redone or completed: the lake may hold their old rows."""
     rows = postgres.rows(
         "select id from ytcaption.transcription where id = any(%(ids)s) "
         "and (status in ('queued', 'running') or document_key is not null)",
         {"ids": list(ids)},
     )
-    known = {row["id"] for row in rows}
-    return tuple(id for id in ids if id not in known)
+    running = {row["id"] for row in rows}
+    return tuple(id for id in ids if id not in running)

@@ -1,4 +1,4 @@
-"""The lake's tables in its catalog: made when they are missing, and brought up to date."""
+"""The lake's tables in its catalog: created if missing, and upgraded."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -29,52 +29,52 @@ _SORTED = """
 
 _OPTIONS = {
     "parquet_compression": "'zstd'",
-    "hive_file_pattern": "false",  # files of all months lie in the table's folder
+    "hive_file_pattern": "false",  # files of all months are in the table's folder
 }
 
 
 def has_schema(connection: "psycopg.Connection[Any]") -> bool:
-    """Whether there is a place for the catalog."""
+    """Return whether the catalog's schema exists."""
     row = connection.execute("select to_regnamespace('lake') as schema").fetchone()
     return bool(row and row["schema"])
 
 
 def has_tables(connection: "psycopg.Connection[Any]") -> bool:
-    """Whether all tables are there, with every column, kept apart by month and in their order."""
+    """Return whether all tables exist with every column, their partitions and sort order."""
     if not _has_catalog(connection):
         return False
-    known = _known_columns(connection)
-    wanted = {(table, column.name) for table, columns in TABLES.items() for column in columns}
+    existing = _existing_columns(connection)
+    expected = {(table, column.name) for table, columns in TABLES.items() for column in columns}
     return (
-        wanted <= known
-        and PARTITIONED.keys() <= _known_partitions(connection)
-        and _known_orders(connection) == SORTED
+        expected <= existing
+        and PARTITIONED.keys() <= _existing_partitions(connection)
+        and _existing_orders(connection) == SORTED
     )
 
 
-def bring_up_to_date(database: "DuckDBPyConnection", connection: "psycopg.Connection[Any]") -> None:
-    """Make what is missing. The whole lake must be locked.
+def upgrade_tables(database: "DuckDBPyConnection", connection: "psycopg.Connection[Any]") -> None:
+    """Create or alter what is missing. The whole lake must be locked.
 
-    Rows that are there have null in new columns, and their files stay where they are, until
-    `ytcaption lake verify --repair` writes them anew.
+    Existing rows get null in new columns, and their files stay where they are, until
+    `ytcaption lake verify --repair` writes them again.
 
     Args:
-        database: the lake is attached.
+        database: the lake is attached to it.
     """
     options = database.execute("select option_name from ducklake_options('lake')").fetchall()
     for name, value in _OPTIONS.items():
         if (name,) not in options:
             database.execute(f"call lake.set_option('{name}', {value})")
-    known, partitioned = _known_columns(connection), _known_partitions(connection)
-    orders = _known_orders(connection)
+    existing, partitioned = _existing_columns(connection), _existing_partitions(connection)
+    orders = _existing_orders(connection)
     database.begin()
     for table, columns in TABLES.items():
-        if not any(name == table for name, _ in known):
-            listed = ", ".join(f"{column.name} {column.type}" for column in columns)
-            database.execute(f"create table lake.main.{table} ({listed})")
+        if not any(name == table for name, _ in existing):
+            column_list = ", ".join(f"{column.name} {column.type}" for column in columns)
+            database.execute(f"create table lake.main.{table} ({column_list})")
             missing = columns
         else:
-            missing = tuple(column for column in columns if (table, column.name) not in known)
+            missing = tuple(column for column in columns if (table, column.name) not in existing)
             for column in missing:
                 database.execute(
                     f"alter table lake.main.{table} add column {column.name} {column.type}"
@@ -86,8 +86,8 @@ def bring_up_to_date(database: "DuckDBPyConnection", connection: "psycopg.Connec
                 f"alter table lake.main.{table} set partitioned by (year({month}), month({month}))"
             )
         if table in SORTED and orders.get(table) != SORTED[table]:
-            listed = ", ".join(f"{column} asc" for column in SORTED[table])
-            database.execute(f"alter table lake.main.{table} set sorted by ({listed})")
+            column_list = ", ".join(f"{column} asc" for column in SORTED[table])
+            database.execute(f"alter table lake.main.{table} set sorted by ({column_list})")
     database.commit()
 
 
@@ -99,19 +99,19 @@ def _comment(database: "DuckDBPyConnection", table: str, columns: tuple[Column, 
 
 
 def _has_catalog(connection: "psycopg.Connection[Any]") -> bool:
-    row = connection.execute("select to_regclass('lake.ducklake_table') as known").fetchone()
-    return bool(row and row["known"])
+    row = connection.execute("select to_regclass('lake.ducklake_table') as name").fetchone()
+    return bool(row and row["name"])
 
 
-def _known_columns(connection: "psycopg.Connection[Any]") -> set[tuple[str, str]]:
+def _existing_columns(connection: "psycopg.Connection[Any]") -> set[tuple[str, str]]:
     rows = connection.execute(_COLUMNS).fetchall()
     return {(row["table_name"], row["column_name"]) for row in rows}
 
 
-def _known_partitions(connection: "psycopg.Connection[Any]") -> set[str]:
+def _existing_partitions(connection: "psycopg.Connection[Any]") -> set[str]:
     return {row["table_name"] for row in connection.execute(_PARTITIONED).fetchall()}
 
 
-def _known_orders(connection: "psycopg.Connection[Any]") -> dict[str, tuple[str, ...]]:
+def _existing_orders(connection: "psycopg.Connection[Any]") -> dict[str, tuple[str, ...]]:
     rows = connection.execute(_SORTED).fetchall()
     return {row["table_name"]: tuple(row["columns"]) for row in rows}

@@ -1,4 +1,4 @@
-"""Where the lake's Parquet files lie, and DuckDB's way to them."""
+"""Where the lake's Parquet files are stored, and how DuckDB reads and writes them."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -29,19 +29,19 @@ class LakeStorage:
 
     @classmethod
     def of(cls, settings: Settings) -> "LakeStorage":
-        """Below the object store."""
+        """Return the lake's storage, below the object store."""
         return cls(_data_path(settings.store_url), settings.s3_endpoint_url, settings.s3_region)
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a folder of this machine."""
+        """Return whether it is a folder of this machine."""
         return not self.data_path.startswith("s3://")
 
     def prepare(self, database: "DuckDBPyConnection") -> None:
-        """Make the folder, or teach DuckDB S3.
+        """Create the folder, or load DuckDB's S3 extension.
 
         Raises:
-            SetupError: the folder cannot be made, or the extension cannot be loaded.
+            SetupError: the folder cannot be created, or the extension cannot be loaded.
         """
         if not self.is_local:
             load_extensions(database, "httpfs")
@@ -55,42 +55,44 @@ class LakeStorage:
             ) from error
 
     def give_access(self, database: "DuckDBPyConnection") -> None:
-        """boto3's credentials as DuckDB's secret; again and again, since they may expire.
+        """Pass boto3's credentials to DuckDB as a secret; called before each use, as they expire.
 
         Raises:
-            SetupError: there are none.
+            SetupError: there are no credentials.
         """
         if self.is_local:
             return
-        frozen = _credentials().get_frozen_credentials()
+        credentials = _credentials().get_frozen_credentials()
         options = {
-            "key_id": frozen.access_key,
-            "secret": frozen.secret_key,
-            "session_token": frozen.token,
+            "key_id": credentials.access_key,
+            "secret": credentials.secret_key,
+            "session_token": credentials.token,
             "region": self.region,
             "scope": self.data_path,
         }
-        switches = ""
+        use_ssl = ""
         if self.endpoint_url:
             endpoint = urlsplit(self.endpoint_url)
             options |= {"endpoint": endpoint.netloc + endpoint.path, "url_style": "path"}
-            switches = f", use_ssl {endpoint.scheme == 'https'}"
-        listed = ", ".join(f"{name} {quoted(value)}" for name, value in options.items() if value)
-        database.execute(f"create or replace secret lake_files (type s3, {listed}{switches})")
+            use_ssl = f", use_ssl {endpoint.scheme == 'https'}"
+        option_list = ", ".join(
+            f"{name} {quoted(value)}" for name, value in options.items() if value
+        )
+        database.execute(f"create or replace secret lake_files (type s3, {option_list}{use_ssl})")
 
 
 @cache
 def _credentials() -> "Credentials":
-    """boto3's, which renew themselves; looked for once a process."""
+    """Return boto3's credentials, which renew themselves; looked up once per process."""
     import boto3
 
-    found = boto3.Session().get_credentials()
-    if found is None:
+    credentials = boto3.Session().get_credentials()
+    if credentials is None:
         raise SetupError(
             "No S3 credentials found. Set them as for the AWS command line, such as "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
-    return found
+    return credentials
 
 
 def _data_path(store_url: str) -> str:
@@ -101,5 +103,5 @@ def _data_path(store_url: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A DuckDB string literal."""
+    """Return a DuckDB string literal."""
     return "'" + text.replace("'", "''") + "'"

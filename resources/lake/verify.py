@@ -1,4 +1,4 @@
-"""The lake against the transcript documents: what is missing, damaged or different."""
+"""Comparison of the lake with the transcript documents: missing, damaged or different rows."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Document = tuple[Transcript, MediaSource, MediaInfo, Timings, CaptionAccuracy | None]
-"""What a transcription's rows are made of, as `lake_rows` takes it."""
+"""The contents of a transcription's rows, as `lake_rows` takes them."""
 Digest = tuple[int, int]
-"""Number of rows and the sum of their hashes, which adds up over files."""
+"""Number of rows and the sum of their hashes, which can be added up over files."""
 
 
 @dataclass(frozen=True)
 class LakeReport:
-    """What `verify` found.
+    """The result of `verify`.
 
     Attributes:
-        damaged_files: paths that are missing, emptied or cannot be decoded.
-        different: transcriptions whose rows are missing or are not what the document says.
-        orphaned: transcriptions in the lake that have no document, erased ones for instance.
+        damaged_files: paths that are missing, empty or cannot be decoded.
+        different: transcriptions whose rows are missing or differ from the document.
+        orphaned: transcriptions in the lake that have no document, such as erased ones.
         unreadable: transcriptions whose document is damaged, with the reason; left as they are.
-        is_repaired: whether the first three have been put right.
+        is_repaired: whether the first three have been repaired.
     """
 
     file_count: int
@@ -44,14 +44,14 @@ class LakeReport:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the lake is now what the documents say."""
-        found = self.damaged_files or self.different or self.orphaned
-        return not self.unreadable and (self.is_repaired or not found)
+        """Return whether the lake now matches the documents."""
+        problems = self.damaged_files or self.different or self.orphaned
+        return not self.unreadable and (self.is_repaired or not problems)
 
 
 @dataclass
 class StoredRows:
-    """What the lake's files hold.
+    """The rows in the lake's files.
 
     Attributes:
         digests: by table, then by the value of its first column: transcription or media.
@@ -64,11 +64,11 @@ class StoredRows:
 
     @property
     def transcriptions(self) -> set[str]:
-        """All ids in any table."""
+        """Return the ids in any table."""
         return {id for table in OF_A_TRANSCRIPTION for id in self.digests[table]}
 
-    def is_as(self, document: Document, expected: dict[str, dict[str, Digest]]) -> bool:
-        """Whether these are the document's rows, no fewer and no more."""
+    def matches(self, document: Document, expected: dict[str, dict[str, Digest]]) -> bool:
+        """Return whether the stored rows are exactly the document's."""
         transcript, source = document[:2]
         keys = dict.fromkeys(TABLES, transcript.id) | {"media": source.media_id}
         return all(
@@ -78,7 +78,7 @@ class StoredRows:
 
 @dataclass
 class Comparison:
-    """Documents and rows side by side."""
+    """The differences between documents and rows."""
 
     different: list[str] = field(default_factory=list)
     orphaned: list[str] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Comparison:
 
 
 def read_stored(cursor: "DuckDBPyConnection", files: LakeFiles, *, is_local: bool) -> StoredRows:
-    """Every row of every file, decoded.
+    """Decode every row of every file.
 
     Raises:
         duckdb.Error: the object store does not answer, or this machine fails.
@@ -94,23 +94,23 @@ def read_stored(cursor: "DuckDBPyConnection", files: LakeFiles, *, is_local: boo
     import duckdb
 
     stored = StoredRows()
-    gone = set(missing_files(files)) if is_local else set()
-    for table, listed in files.items():
-        for file in listed:
-            if gone.intersection(path for path, _ in file.parts):
+    missing = set(missing_files(files)) if is_local else set()
+    for table, table_files in files.items():
+        for file in table_files:
+            if missing.intersection(path for path, _ in file.parts):
                 stored.damaged.append(file)
                 continue
             try:
-                found = _digests(cursor, table, table_query(table, [file]))
+                file_digests = _digests(cursor, table, table_query(table, [file]))
             except duckdb.Error as error:
                 if not _is_damage(error):
                     raise
                 stored.damaged.append(file)
                 continue
             digests = stored.digests[table]
-            for key, (count, total) in found.items():
-                before = digests.get(key, (0, 0))
-                digests[key] = (before[0] + count, before[1] + total)
+            for key, (count, total) in file_digests.items():
+                previous = digests.get(key, (0, 0))
+                digests[key] = (previous[0] + count, previous[1] + total)
     return stored
 
 
@@ -120,24 +120,24 @@ def compare(
     completed: Iterable[str],
     document: Callable[[str], Document | None],
 ) -> Comparison:
-    """Each completed transcription, and each that the lake has, against its document.
+    """Compare each completed transcription, and each one in the lake, with its document.
 
-    One that is not completed yet may be in the lake already: it counts by its document.
+    A transcription that is not completed yet may be in the lake already; its document counts.
     """
     comparison = Comparison()
     for id in sorted({*completed, *stored.transcriptions}):
         try:
-            found = document(id)
+            contents = document(id)
         except StorageError as error:
             comparison.unreadable[id] = error.message
             continue
         except ValueError:
-            comparison.unreadable[id] = "The document is no transcript of a version that is known."
+            comparison.unreadable[id] = "The document is not a transcript of a known version."
             continue
-        if found is None:
+        if contents is None:
             if id in stored.transcriptions:
                 comparison.orphaned.append(id)
-        elif not stored.is_as(found, _expected(cursor, found)):
+        elif not stored.matches(contents, _expected(cursor, contents)):
             comparison.different.append(id)
     return comparison
 
@@ -160,7 +160,7 @@ def _digests(cursor: "DuckDBPyConnection", table: str, query: str) -> dict[str, 
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether the file is to blame, not the way to it."""
+    """Return whether the file is damaged, rather than unreachable."""
     import duckdb
 
     if isinstance(error, duckdb.HTTPException):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from resources.channels.requests import CHANNEL_FIELD
+from resources.channels.rows import CHANNEL_FIELD
 from resources.maintenance.check import Check, Installation, Repaired
 from resources.maintenance.lost_runs import SILENT_S, end_lost_listings
 from ytcaption.domain.errors import TranscriptionErased, TranscriptionNotFound, YtcaptionError

@@ -112,7 +112,7 @@ def _repair_lake(installation: Installation, names: Sequence[str]) -> Repaired:
 
 
 def _remove_lake_files(installation: Installation, names: Sequence[str]) -> Repaired:
-    installation.catalog.remove_unknown_files()
+    installation.catalog.remove_orphaned_files()
     return Repaired(done=list(names))
 
 
@@ -143,7 +143,7 @@ DAMAGE_CHECKS = (
         "lake_file_unknown",
         "files in the lake that are not in its catalog",
         "removed",
-        lambda installation: installation.catalog.unknown_files(),
+        lambda installation: installation.catalog.orphaned_files(),
         _remove_lake_files,
     ),
 )

@@ -38,7 +38,7 @@ from resources.postgres.advisory_locks import alone, removing, storing
 from resources.postgres.connection import Postgres, Role
 from resources.postgres.notify import PROGRESS_CHANNEL, notify
 from resources.postgres.predicates import is_erased
-from resources.reports.report import forget_reports
+from resources.reports.report import delete_reports
 from resources.transcriptions.accuracy import delete_reference
 from resources.transcriptions.actions import has_other_requesters, owned_row, withdraw
 from resources.transcriptions.state import NO_AUDIO, cancel_row, locked_media
@@ -125,7 +125,7 @@ class Erasure:
             if emptied is None:
                 return True
             self._objects.delete(document_key(id))
-            forget_reports(self._objects)
+            delete_reports(self._objects)
             if emptied.has_media:
                 with (
                     alone(self._postgres, emptied.media_id, RUN_STOPS_S),

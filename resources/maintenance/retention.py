@@ -12,7 +12,7 @@ from typing import LiteralString
 
 import dagster as dg
 
-from resources.channels.retention import old_items, with_age_of_channel
+from resources.channels.retention import expired_items, with_channel_retention
 from resources.maintenance.check import Check, Installation, Repaired, one_by_one
 from resources.maintenance.erasure import transcribe_logs
 from resources.maintenance.file_checks import IN_USE_S, forget_audio
@@ -87,12 +87,12 @@ def _old_transcripts(installation: Installation, id: str | None = None) -> list[
     if not days:
         return []
     ids = matching(installation.postgres, PurgeFilter(older_than_days=days), id)
-    of_channels = with_age_of_channel(installation.postgres, ids)
-    return [each for each in ids if each not in of_channels]
+    others = with_channel_retention(installation.postgres, ids)
+    return [each for each in ids if each not in others]
 
 
-def _old_items(installation: Installation, id: str | None = None) -> list[str]:
-    return old_items(installation.postgres, installation.settings.transcript_days, id)
+def _expired_items(installation: Installation, id: str | None = None) -> list[str]:
+    return expired_items(installation.postgres, installation.settings.transcript_days, id)
 
 
 def _erasing(
@@ -244,8 +244,8 @@ RETENTION = (
         "channel_transcript_old",
         "transcriptions older than the age limit of their channels",
         "erased",
-        _old_items,
-        one_by_one(_erasing(_old_items)),
+        _expired_items,
+        one_by_one(_erasing(_expired_items)),
     ),
     Check(
         "audio_old",

@@ -7,11 +7,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReportNumbers:
-    """What a report tells; each list holds rows of the view of its name.
+    """The numbers of a report; each list holds rows of the corresponding view.
 
     Attributes:
-        failures: `code` and `failed` of transcriptions that failed for good in `FAILURE_DAYS`.
-        terms: words that are said in two media or more.
+        failures: `code` and `failed` of transcriptions that failed permanently in `FAILURE_DAYS`.
+        terms: words that occur in two or more media.
     """
 
     made_at: datetime

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs no other, and runs nothing."""
+"""A report as one self-contained HTML file without scripts."""
 
 import base64
 import hashlib
@@ -35,12 +35,14 @@ REPORT_POLICY = (
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Content-Security-Policy of a report."""
+"""The Content-Security-Policy of a report."""
 
 
 def report_page(numbers: "ReportNumbers", plots: "Sequence[Plot]") -> bytes:
-    """UTF-8. What comes from media and people is escaped."""
-    figures = "\n".join(_figure(plot) for plot in plots) or "<p>Nothing was transcribed yet.</p>"
+    """Return the page in UTF-8; text from media and people is escaped."""
+    figures = (
+        "\n".join(_figure(plot) for plot in plots) or "<p>Nothing has been transcribed yet.</p>"
+    )
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -70,8 +72,8 @@ def _totals(numbers: "ReportNumbers") -> str:
 
 def _figure(plot: "Plot") -> str:
     encoded = base64.b64encode(plot.svg).decode()
-    says = escape(f"{plot.title}: {plot.says}")
-    return f'<figure><img alt="{says}" src="data:image/svg+xml;base64,{encoded}"></figure>'
+    description = escape(f"{plot.title}: {plot.description}")
+    return f'<figure><img alt="{description}" src="data:image/svg+xml;base64,{encoded}"></figure>'
 
 
 def _speeds(numbers: "ReportNumbers") -> str:

@@ -1,4 +1,4 @@
-"""The pictures of a report, by matplotlib, which is imported where they are drawn."""
+"""The pictures of a report, drawn by matplotlib, which is imported only for that."""
 
 import io
 import warnings
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from resources.reports.numbers import ReportNumbers
 
 _WIDTH_IN, _HEIGHT_IN, _DPI = 7.0, 3.2, 110
-_MOST_BARS, _MOST_LABELS = 12, 8
+_MAX_BARS, _MAX_LABELS = 12, 8
 _WHOLE = 100
 _BLUE, _ORANGE, _GREY = "#2563a8", "#c2571a", "#6b7280"
 _STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",  # letters of the reader's fonts: any script, and less to load
+    "svg.fonttype": "none",  # text in the reader's fonts: any script, and smaller files
     "svg.hashsalt": "ytcaption",
     "font.size": 10.0,
     "axes.spines.top": False,
@@ -35,20 +35,20 @@ class Plot:
     """One picture.
 
     Attributes:
-        says: what it shows, for who cannot see it.
-        holds_text: it shows words that were said.
+        description: its content for readers who cannot see it.
+        holds_text: it shows words from transcripts.
     """
 
     name: str
     title: str
-    says: str
+    description: str
     svg: bytes
     png: bytes
     holds_text: bool = False
 
 
 def report_plots(numbers: "ReportNumbers") -> tuple[Plot, ...]:
-    """Those for which there is something to show."""
+    """Return the plots for which there is data."""
     drawn = (
         _growth(numbers),
         _languages(numbers),
@@ -77,12 +77,12 @@ def _growth(numbers: "ReportNumbers") -> Plot | None:
             axis.set_major_formatter(lambda value, _: short_number(value))
         total.spines["right"].set_visible(True)
         axes.set_ylabel("hours that month", color=_BLUE)
-        axes.set_xticks(*_some(months))
+        axes.set_xticks(*_spaced_labels(months))
 
     last = rows[-1]
-    so_far, of_late = last["audio_h_so_far"], last["audio_h"]
-    says = f"{so_far:,.1f} hours so far, {of_late:,.1f} of them in {months[-1]}"
-    return _plot("growth", "Audio transcribed", says, draw)
+    total_h, month_h = last["audio_h_so_far"], last["audio_h"]
+    description = f"{total_h:,.1f} hours so far, {month_h:,.1f} of them in {months[-1]}"
+    return _plot("growth", "Audio transcribed", description, draw)
 
 
 def _languages(numbers: "ReportNumbers") -> Plot | None:
@@ -102,7 +102,9 @@ def _failures(numbers: "ReportNumbers") -> Plot | None:
 
 def _terms(numbers: "ReportNumbers") -> Plot | None:
     ranked = [(row["term"], float(row["times"])) for row in numbers.terms]
-    return _bars("terms", "Said most", "times", ranked, most=20, holds_text=True)
+    return _bars(
+        "terms", "Most frequent words", "occurrences", ranked, max_bars=20, holds_text=True
+    )
 
 
 def _delays(numbers: "ReportNumbers") -> Plot | None:
@@ -119,12 +121,12 @@ def _delays(numbers: "ReportNumbers") -> Plot | None:
             axes.plot(days, [row[name] / 60 for row in rows], color=color, marker="o", label=label)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("minutes")
-        axes.set_xticks(*_some(days))
+        axes.set_xticks(*_spaced_labels(days))
         axes.legend(frameon=False)
 
     last = rows[-1]
-    says = f"half of {days[-1]}'s were done after {last['delay_p50_s'] / 60:,.1f} minutes"
-    return _plot("delays", "From the question to the text", says, draw)
+    description = f"half of {days[-1]}'s were done after {last['delay_p50_s'] / 60:,.1f} minutes"
+    return _plot("delays", "Time from request to transcript", description, draw)
 
 
 def _bars(
@@ -133,15 +135,15 @@ def _bars(
     unit: str,
     ranked: Sequence[tuple[str, float]],
     *,
-    most: int = _MOST_BARS,
+    max_bars: int = _MAX_BARS,
     holds_text: bool = False,
 ) -> Plot | None:
     if not ranked:
         return None
-    shown = list(reversed(ranked[:most]))
+    shown = list(reversed(ranked[:max_bars]))
 
     def draw(axes: "Axes") -> None:
-        # A dollar sign would begin a formula.
+        # matplotlib reads text between dollar signs as a formula.
         labels = [label.replace("$", r"\$") for label, _ in shown]
         axes.barh(range(len(shown)), [value for _, value in shown], color=_BLUE)
         axes.set_yticks(range(len(shown)), labels)
@@ -149,20 +151,20 @@ def _bars(
         axes.xaxis.set_major_formatter(lambda value, _: short_number(value))
         axes.set_xlabel(unit)
 
-    says = ", ".join(f"{label} {short_number(value)}" for label, value in ranked[:5])
+    description = ", ".join(f"{label} {short_number(value)}" for label, value in ranked[:5])
     height_in = max(1.4, 0.8 + 0.24 * len(shown))
-    return _plot(name, title, f"{unit}: {says}", draw, height_in, holds_text)
+    return _plot(name, title, f"{unit}: {description}", draw, height_in, holds_text)
 
 
 def short_number(value: float) -> str:
-    """With three digits or more, and no exponent: `0.285`, `1,480`, `146,210`."""
+    """Return the number with at least three digits and no exponent: `0.285`, `1,480`, `146,210`."""
     return f"{value:,.0f}" if abs(value) >= _WHOLE or value == round(value) else f"{value:.3g}"
 
 
 def _plot(
     name: str,
     title: str,
-    says: str,
+    description: str,
     draw: Callable[["Axes"], None],
     height_in: float = _HEIGHT_IN,
     holds_text: bool = False,
@@ -171,7 +173,7 @@ def _plot(
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        # Letters that this machine has no font for are drawn by the reader's browser.
+        # The reader's browser draws characters for which this machine has no font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
         axes = figure.subplots()
@@ -180,11 +182,11 @@ def _plot(
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None})
         figure.savefig(png, format="png", dpi=_DPI)
-    return Plot(name, title, says, svg.getvalue(), png.getvalue(), holds_text)
+    return Plot(name, title, description, svg.getvalue(), png.getvalue(), holds_text)
 
 
-def _some(labels: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Places and texts of so many labels that none covers another."""
-    step = -(-len(labels) // _MOST_LABELS)
-    places = list(range(0, len(labels), step))
-    return places, [labels[place] for place in places]
+def _spaced_labels(labels: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Return positions and texts of labels, few enough that none covers another."""
+    step = -(-len(labels) // _MAX_LABELS)
+    positions = list(range(0, len(labels), step))
+    return positions, [labels[position] for position in positions]

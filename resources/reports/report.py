@@ -1,4 +1,4 @@
-"""The library in numbers, day by day: what an operator reads once in a while."""
+"""Reports: made from the lake and the events, stored by day."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ DELAY_DAYS = 60
 TERMS = 20
 
 TIMEOUT_S = 600.0
-"""Of one question: nobody waits for it."""
+"""Time limit of one query; no user waits for it."""
 
 _DAY = re.compile(r"reports/(\d{4}-\d\d-\d\d)\.html")
 _FAILURES = """
@@ -37,7 +37,7 @@ class LibraryReport:
 
     Attributes:
         plots: in the order of the page.
-        page: HTML that needs nothing else.
+        page: self-contained HTML.
     """
 
     numbers: ReportNumbers
@@ -46,10 +46,11 @@ class LibraryReport:
 
 
 def make_report(catalog: TranscriptCatalog, postgres: Postgres) -> LibraryReport:
-    """As the library is now.
+    """Return the report of the library's present state.
 
     Raises:
-        LakeUnavailable, DatabaseUnavailable, QueryError: one of its questions takes too long.
+        LakeUnavailable, DatabaseUnavailable.
+        QueryError: a query takes too long.
     """
     numbers = _numbers(catalog, postgres)
     plots = report_plots(numbers)
@@ -57,19 +58,19 @@ def make_report(catalog: TranscriptCatalog, postgres: Postgres) -> LibraryReport
 
 
 def store_report(objects: ObjectStore, report: LibraryReport) -> str:
-    """Store it as its day's; the key."""
+    """Store the report as that of its day; return its key."""
     key = _key(report.numbers.made_at.date())
     objects.write_bytes(key, report.page)
     return key
 
 
 def report_days(objects: ObjectStore) -> list[date]:
-    """Days of which there is a report, the latest first."""
+    """Return the days that have a report, the latest first."""
     return sorted((day for _, day in _stored(objects)), reverse=True)
 
 
 def read_report(objects: ObjectStore, day: date | None) -> bytes:
-    """One day's, or the latest.
+    """Return the report of one day, or the latest.
 
     Raises:
         ReportNotFound: there is none.
@@ -83,22 +84,22 @@ def read_report(objects: ObjectStore, day: date | None) -> bytes:
 
 
 def old_reports(objects: ObjectStore, days: float) -> list[str]:
-    """Keys of those that are older."""
+    """Return the keys of reports older than `days`."""
     oldest = (datetime.now(UTC) - timedelta(days=days)).date()
     return [key for key, day in _stored(objects) if day < oldest]
 
 
-def forget_reports(objects: ObjectStore) -> None:
-    """Remove all: they may name what is being erased (rule 43)."""
+def delete_reports(objects: ObjectStore) -> None:
+    """Delete all reports, since they may contain text that is being erased."""
     for key, _ in list(_stored(objects)):
         objects.delete(key)
 
 
 def _stored(objects: ObjectStore) -> Iterator[tuple[str, date]]:
     for key in objects.list("reports"):
-        if named := _DAY.fullmatch(key):
+        if match := _DAY.fullmatch(key):
             with suppress(ValueError):
-                yield key, date.fromisoformat(named[1])
+                yield key, date.fromisoformat(match[1])
 
 
 def _key(day: date) -> str:
@@ -109,9 +110,9 @@ def _numbers(catalog: TranscriptCatalog, postgres: Postgres) -> ReportNumbers:
     made_at = datetime.now(UTC)
     since = (made_at - timedelta(days=DELAY_DAYS)).date().isoformat()
 
-    def rows(view: str, limit: int | None = None, **given: str) -> list[dict[str, Any]]:
-        found = catalog.view(view, given, limit=limit, timeout_s=TIMEOUT_S)
-        return found.table.to_pylist()
+    def rows(view: str, limit: int | None = None, **arguments: str) -> list[dict[str, Any]]:
+        result = catalog.view(view, arguments, limit=limit, timeout_s=TIMEOUT_S)
+        return result.table.to_pylist()
 
     terms = rows("top_terms", limit=20 * TERMS, min_length="5")
     return ReportNumbers(

@@ -1,4 +1,4 @@
-"""How common what is looked for is, by Postgres' statistics, and what it costs to find some."""
+"""Estimates of matches by Postgres' statistics, and limits on the cost of a search."""
 
 import math
 from collections.abc import Mapping
@@ -8,22 +8,24 @@ from typing import Any, LiteralString
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-LEAST, MOST = 50, 1_000
-"""Transcripts that one look goes into."""
+MIN_DOCUMENTS, MAX_DOCUMENTS = 50, 1_000
+"""Number of transcripts that one batch searches."""
 
-_READ_US, _ENTRY_US, _PLACE_US = 0.45, 0.1, 0.05
-"""Microseconds to read a segment, an entry of the index of words, and a segment's place. Measured
-by `benchmarks.search`; only their ratios count."""
+_READ_US, _ENTRY_US, _POSITION_US = 0.45, 0.1, 0.05
+"""Microseconds to read a segment, an entry of the index of words, and a segment's position.
+
+Measured by `benchmarks.search`; only their ratios matter.
+"""
 
 _SLACK = 1.25
 
 
 @dataclass(frozen=True)
 class LibrarySize:
-    """About, and at least 1 each.
+    """Approximate sizes, at least 1 each.
 
     Attributes:
-        passages: that are embedded, by all models.
+        passages: embedded ones, of all models.
     """
 
     segments: float
@@ -32,44 +34,46 @@ class LibrarySize:
 
 
 @dataclass(frozen=True)
-class Commonness:
-    """What is expected. It may be wrong: what is looked for stands together, or is new.
+class Estimate:
+    """An estimate of the matches, which may be wrong for clustered or recent ones.
 
     Attributes:
-        found: segments that hold what is looked for.
+        matches: matching segments.
     """
 
-    found: float
+    matches: float
     library: LibrarySize
 
-    def documents_with(self, enough: int) -> int:
-        """How many transcripts are likely to hold so many segments of it, within the bounds."""
-        needed = _SLACK * enough * self.library.documents / max(self.found, 1.0)
-        return min(MOST, max(LEAST, math.ceil(needed)))
+    def documents_holding(self, segments: int) -> int:
+        """Return how many transcripts are likely to hold that many matches, within the bounds."""
+        needed = _SLACK * segments * self.library.documents / max(self.matches, 1.0)
+        return min(MAX_DOCUMENTS, max(MIN_DOCUMENTS, math.ceil(needed)))
 
-    def is_read(self, documents: int) -> bool:
-        """Whether to read the segments of so many transcripts is quicker than the index of words,
-        whose list of a common word is read whole."""
+    def is_reading_faster(self, documents: int) -> bool:
+        """Return whether reading the segments of that many transcripts beats the index of words.
+
+        The index reads the whole list of a common word.
+        """
         segments = documents * self.library.segments / self.library.documents
-        return _READ_US * segments < _ENTRY_US * self.found + _PLACE_US * segments
+        return _READ_US * segments < _ENTRY_US * self.matches + _POSITION_US * segments
 
 
-def commonness(connection: Connection[DictRow], question: str) -> Commonness:
-    """Of what a tsquery looks for."""
-    planned: Any = connection.execute(_PLANNED, {"question": question}).fetchone()
+def estimate(connection: Connection[DictRow], tsquery: str) -> Estimate:
+    """Return the estimate for a tsquery."""
+    planned: Any = connection.execute(_PLAN, {"tsquery": tsquery}).fetchone()
     [plan] = planned["QUERY PLAN"]
-    return Commonness(plan["Plan"]["Plan Rows"], library_size(connection))
+    return Estimate(plan["Plan"]["Plan Rows"], library_size(connection))
 
 
 def library_size(connection: Connection[DictRow]) -> LibrarySize:
-    """As Postgres has counted last."""
+    """Return Postgres' latest counts."""
     size = connection.execute(_SIZE).fetchone()
     assert size is not None
     return LibrarySize(**{name: max(count or 0.0, 1.0) for name, count in size.items()})
 
 
-_PLANNED: LiteralString = (
-    "explain (format json) select from ytcaption.segment where tsv @@ %(question)s::tsquery"
+_PLAN: LiteralString = (
+    "explain (format json) select from ytcaption.segment where tsv @@ %(tsquery)s::tsquery"
 )
 _SIZE: LiteralString = """
 select
@@ -80,17 +84,19 @@ select
 
 
 TIMEOUT_MS = 2_000
-"""Of one statement."""
+"""Time limit of one statement."""
 
 
 def bound_statements(
     connection: Connection[DictRow], timeout_ms: int, settings: Mapping[str, str]
 ) -> None:
-    """For what follows in the transaction. No parallel workers and no compiling: both take longer
-    to begin than a search takes. Where statistics are missing, an index all the same.
+    """Set limits for the rest of the transaction.
+
+    Parallel workers and compilation are off: both take longer to start than a search. Sequential
+    scans are off, because statistics may be missing.
 
     Args:
-        settings: what else is to be set.
+        settings: further settings.
     """
     values = {"statement_timeout": str(timeout_ms), **_ALWAYS, **settings}
     connection.execute(_SET, {"names": list(values), "settings": list(values.values())})
@@ -99,5 +105,5 @@ def bound_statements(
 _ALWAYS = {"jit": "off", "max_parallel_workers_per_gather": "0", "enable_seqscan": "off"}
 _SET: LiteralString = """
 select set_config(name, setting, true)
-from unnest(%(names)s::text[], %(settings)s::text[]) as wanted (name, setting)
+from unnest(%(names)s::text[], %(settings)s::text[]) as new (name, setting)
 """

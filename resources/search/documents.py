@@ -11,11 +11,11 @@ from resources.search.scope import Scope
 
 
 def newest_documents(
-    connection: Connection[DictRow], scope: Scope, most: int, order: Order = "recency"
+    connection: Connection[DictRow], scope: Scope, limit: int, order: Order = "recency"
 ) -> dict[str, Document]:
-    """Those in scope that come first, by id: the oldest where the order is `time`."""
+    """Return the first transcripts in scope by id; the oldest first if the order is `time`."""
     rows = connection.execute(
-        _DOCUMENTS + scope.where + _first_in(order), scope.values | {"most": most}
+        _DOCUMENTS + scope.where + _first_in(order), scope.values | {"limit": limit}
     )
     return {row["id"]: Document(**row) for row in rows}
 
@@ -23,7 +23,7 @@ def newest_documents(
 def documents_of(
     connection: Connection[DictRow], scope: Scope, ids: Collection[str]
 ) -> dict[str, Document]:
-    """Those of these ids that are in scope."""
+    """Return the transcripts of these ids that are in scope."""
     if not ids:
         return {}
     rows = connection.execute(
@@ -33,9 +33,9 @@ def documents_of(
     return {row["id"]: Document(**row) for row in rows}
 
 
-def newest_ids(connection: Connection[DictRow], most: int, order: Order = "recency") -> list[str]:
-    """Those of all that come first, and some that are not searched among them."""
-    rows = connection.execute(_COMPLETED + _first_in(order), {"most": most})
+def newest_ids(connection: Connection[DictRow], limit: int, order: Order = "recency") -> list[str]:
+    """Return the first ids of all completed transcripts, some of which may not be searchable."""
+    rows = connection.execute(_COMPLETED + _first_in(order), {"limit": limit})
     return [row["id"] for row in rows]
 
 
@@ -58,8 +58,8 @@ _COMPLETED: LiteralString = """
 select transcription.id from ytcaption.transcription where transcription.status = 'completed'
 """
 _NEWEST_FIRST: LiteralString = (
-    " order by transcription.published_on desc, transcription.id desc limit %(most)s"
+    " order by transcription.published_on desc, transcription.id desc limit %(limit)s"
 )
 _OLDEST_FIRST: LiteralString = (
-    " order by transcription.published_on, transcription.id limit %(most)s"
+    " order by transcription.published_on, transcription.id limit %(limit)s"
 )

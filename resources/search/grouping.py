@@ -1,51 +1,51 @@
-"""What was found by media, and how much of it in each channel and month."""
+"""Matches grouped by media, and counted by channel and month."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from resources.search.results import ChannelCount, MonthCount, Place
+from resources.search.results import ChannelCount, MonthCount, ResultPosition
 from resources.search.retriever import Document, Hit, Order, Retrieved
 
-MOST_FACETS = 50
-"""Channels, or months, that are counted one by one."""
+MAX_FACETS = 50
+"""Maximum channels, or months, that are counted."""
 
 
 @dataclass
 class Group:
-    """What was found in one media.
+    """The matches in one media.
 
     Attributes:
-        is_of_many: that there is more of it counts.
+        prefers_many: more matches raise the score.
     """
 
     document: Document
-    is_of_many: bool
+    prefers_many: bool
     hits: list[Hit] = field(default_factory=list)
 
     @cached_property
     def score(self) -> float:
-        """Of its best segment; many say little more. Once all of its hits are there."""
+        """Return the best segment's score, raised a little by more hits; call it when full."""
         best = max(hit.score for hit in self.hits)
-        more = min(len(self.hits) - 1, 10) if self.is_of_many else 0
+        more = min(len(self.hits) - 1, 10) if self.prefers_many else 0
         return round(best * (1 + 0.1 * more), 6)
 
-    def place(self, order: Order) -> Place:
-        """Ascending in the order that is asked for."""
+    def position(self, order: Order) -> ResultPosition:
+        """Return the position in the requested order, ascending."""
         day = int(self.document.published_on.replace("-", ""))
         if order == "relevance":
             return -self.score, -day, self.document.media_id
         return (0.0, day if order == "time" else -day, self.document.media_id)
 
 
-def groups_of(found: Retrieved) -> Iterable[Group]:
-    """Each media once, in no order."""
+def groups_of(retrieved: Retrieved) -> Iterable[Group]:
+    """Return one group per media, unordered."""
     groups: dict[str, Group] = {}
-    for hit in found.hits:
-        document = found.documents[hit.transcription_id]
-        # A media that is there in two languages is shown in the one that fits better.
-        group = groups.setdefault(document.id, Group(document, found.is_of_many))
+    for hit in retrieved.hits:
+        document = retrieved.documents[hit.transcription_id]
+        # A media with texts in two languages is shown in the better matching one.
+        group = groups.setdefault(document.id, Group(document, retrieved.prefers_many))
         group.hits.append(hit)
     best: dict[str, Group] = {}
     for group in groups.values():
@@ -56,7 +56,7 @@ def groups_of(found: Retrieved) -> Iterable[Group]:
 
 
 def by_channel(groups: Sequence[Group]) -> tuple[ChannelCount, ...]:
-    """Those with most media first."""
+    """Count by channel, the one with most media first."""
     media: Counter[str | None] = Counter()
     hits: Counter[str | None] = Counter()
     named: dict[str | None, Document] = {}
@@ -67,16 +67,16 @@ def by_channel(groups: Sequence[Group]) -> tuple[ChannelCount, ...]:
         hits[key] += len(group.hits)
     return tuple(
         ChannelCount(named[key].channel, named[key].channel_id, count, hits[key])
-        for key, count in media.most_common(MOST_FACETS)
+        for key, count in media.most_common(MAX_FACETS)
     )
 
 
 def by_month(groups: Sequence[Group]) -> tuple[MonthCount, ...]:
-    """The newest first."""
+    """Count by month, the newest first."""
     counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     for group in groups:
         count = counts[group.document.published_on[:7]]
         count[0] += 1
         count[1] += len(group.hits)
-    newest = sorted(counts.items(), reverse=True)[:MOST_FACETS]
+    newest = sorted(counts.items(), reverse=True)[:MAX_FACETS]
     return tuple(MonthCount(month, *count) for month, count in newest)

@@ -1,4 +1,4 @@
-"""Where in a text stands what was looked for."""
+"""Positions of matches in a text."""
 
 import re
 import unicodedata
@@ -10,9 +10,9 @@ from psycopg.rows import DictRow
 from ytcaption.domain.search_query import SearchQuery
 
 Mark = tuple[int, int]
-"""First character and the one behind the last, counted in code points."""
+"""The first character and the one after the last, counted in code points."""
 
-# With the marks that sit on letters, which \w leaves out.
+# Including combining marks, which \w leaves out.
 _LETTERS = r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0963\u0966-\u0dff])+"
 _WORD = re.compile(f"{_LETTERS}(?:['’.]{_LETTERS})*")
 _UNSPACED = re.compile(
@@ -23,16 +23,15 @@ _UNSPACED = re.compile(
 _LEXEMES = """
 select language, word, ytcaption.search_lexemes(nullif(language, ''), word) as lexemes,
     numnode(ytcaption.search_term(nullif(language, ''), word, false)) = 0 as is_stop_word
-from unnest(%(languages)s::text[], %(words)s::text[]) as asked (language, word)
+from unnest(%(languages)s::text[], %(words)s::text[]) as pairs (language, word)
 """
 
 _Lexemes = Mapping[str, tuple[frozenset[str], bool]]
-"""Of each word in one language, and whether it is a stop word."""
+"""Each word's lexemes in one language, and whether it is a stop word."""
 
 
 class Marker:
-    """Marks texts for one search. Words are compared as Postgres has stemmed them, so that what was
-    found is what is marked."""
+    """Marks texts for one search, comparing words by Postgres' stemming, as the search does."""
 
     def __init__(self, query: SearchQuery) -> None:
         self._runs = {run for term in query.wanted for run in _UNSPACED.findall(_plain(term.text))}
@@ -41,7 +40,7 @@ class Marker:
     def marks(
         self, connection: Connection[DictRow], texts: Sequence[tuple[str | None, str]]
     ) -> list[list[Mark]]:
-        """In the order of the texts; of each in order, not overlapping.
+        """Return the marks of each text, in order and not overlapping.
 
         Args:
             texts: each with its language.
@@ -49,7 +48,7 @@ class Marker:
         split = [(language, text, _words(text)) for language, text in texts]
         known = self._lexemes(connection, [(language, words) for language, _, words in split])
         return [
-            _joined([*self._places_of_terms(words, known[language]), *self._places_of_runs(text)])
+            _joined([*self._term_marks(words, known[language]), *self._run_marks(text)])
             for language, text, words in split
         ]
 
@@ -58,14 +57,14 @@ class Marker:
         connection: Connection[DictRow],
         texts: Sequence[tuple[str | None, Mapping[Mark, str]]],
     ) -> Mapping[str | None, _Lexemes]:
-        sought = {word for words, _ in self._terms for word in words}
-        asked = {(language, word) for language, _ in texts for word in sought}
-        asked |= {(language, word) for language, words in texts for word in words.values()}
+        term_words = {word for words, _ in self._terms for word in words}
+        pairs = {(language, word) for language, _ in texts for word in term_words}
+        pairs |= {(language, word) for language, words in texts for word in words.values()}
         rows = connection.execute(
             _LEXEMES,
             {
-                "languages": [language or "" for language, _ in asked],
-                "words": [word for _, word in asked],
+                "languages": [language or "" for language, _ in pairs],
+                "words": [word for _, word in pairs],
             },
         )
         known: dict[str | None, dict[str, tuple[frozenset[str], bool]]] = {
@@ -76,56 +75,56 @@ class Marker:
             known[row["language"] or None][row["word"]] = (lexemes, row["is_stop_word"])
         return known
 
-    def _places_of_terms(self, words: Mapping[Mark, str], known: _Lexemes) -> list[Mark]:
-        places = list(words)
-        found = []
+    def _term_marks(self, words: Mapping[Mark, str], known: _Lexemes) -> list[Mark]:
+        positions = list(words)
+        marks = []
         for term, is_prefix in self._terms:
-            together = _together(term, is_prefix, list(words.values()), known)
-            found += [(places[at][0], places[at + len(term) - 1][1]) for at in together]
-            if len(term) > 1 and not together:  # it goes on in the segment beside it
-                telling = [word for word in term if not known[word][1]]
-                found += [
-                    places[at]
-                    for word in telling
-                    for at in _together([word], False, list(words.values()), known)
+            starts = _starts_of_term(term, is_prefix, list(words.values()), known)
+            marks += [(positions[at][0], positions[at + len(term) - 1][1]) for at in starts]
+            if len(term) > 1 and not starts:  # it continues in the next segment
+                content_words = [word for word in term if not known[word][1]]
+                marks += [
+                    positions[at]
+                    for word in content_words
+                    for at in _starts_of_term([word], False, list(words.values()), known)
                 ]
-        return found
+        return marks
 
-    def _places_of_runs(self, text: str) -> list[Mark]:
+    def _run_marks(self, text: str) -> list[Mark]:
         lower = text.lower()
-        if len(lower) != len(text):  # a character whose lower case is two
+        if len(lower) != len(text):  # a character whose lower case has two
             lower = text
         return [
-            (found.start(), found.end())
+            (match.start(), match.end())
             for run in self._runs
-            for found in re.finditer(re.escape(run), lower)
+            for match in re.finditer(re.escape(run), lower)
         ]
 
 
-def _together(
+def _starts_of_term(
     term: Sequence[str], is_prefix: bool, words: Sequence[str], known: _Lexemes
 ) -> list[int]:
-    """Where the words of a term stand one after the other; a stop word alone stands nowhere."""
+    """Return where the words of a term follow each other; a single stop word matches nowhere."""
     if not term or (len(term) == 1 and known[term[0]][1] and not is_prefix):
         return []
 
-    def fits(place: int, at: int) -> bool:
-        sought, word = term[place], words[at + place]
-        if is_prefix and place == len(term) - 1 and _bare(word).startswith(_bare(sought)):
+    def fits(offset: int, at: int) -> bool:
+        expected, word = term[offset], words[at + offset]
+        if is_prefix and offset == len(term) - 1 and _bare(word).startswith(_bare(expected)):
             return True
-        return not known[sought][0].isdisjoint(known[word][0])
+        return not known[expected][0].isdisjoint(known[word][0])
 
     return [
         at
         for at in range(len(words) - len(term) + 1)
-        if all(fits(place, at) for place in range(len(term)))
+        if all(fits(offset, at) for offset in range(len(term)))
     ]
 
 
 def _words(text: str) -> dict[Mark, str]:
-    """Words between spaces by their places; of scripts without, none."""
+    """Return words between spaces by position; none of scripts without spaces."""
     spaced = _UNSPACED.sub(lambda run: " " * len(run[0]), text)
-    return {(found.start(), found.end()): found[0] for found in _WORD.finditer(spaced)}
+    return {(match.start(), match.end()): match[0] for match in _WORD.finditer(spaced)}
 
 
 def _plain(text: str) -> str:
@@ -133,7 +132,7 @@ def _plain(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Without accents."""
+    """Return the text without accents."""
     split = unicodedata.normalize("NFD", _plain(text))
     return "".join(char for char in split if not "\u0300" <= char <= "\u036f")
 

@@ -1,7 +1,7 @@
-"""Search by words and by meaning at once: ranks of both are fused.
+"""Search by words and by meaning, with fused ranks.
 
-Reciprocal rank fusion: a place gets 1 / (60 + rank) of each way that has found it (Cormack, Clarke
-and Buettcher, SIGIR 2009).
+Reciprocal rank fusion: each hit gets 1 / (60 + rank) from each retriever that found it (Cormack,
+Clarke and Buettcher, SIGIR 2009).
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ RANK_CONSTANT = 60
 
 @dataclass(frozen=True)
 class HybridRetriever:
-    """What one or the other finds; what both find comes first."""
+    """Combines two retrievers; hits of both come first."""
 
     words: Retriever
     meaning: Retriever
@@ -27,10 +27,10 @@ class HybridRetriever:
     def retrieve(
         self, connection: Connection[DictRow], query: SearchQuery, scope: Scope, order: Order
     ) -> Retrieved:
-        """Segments that have the words, and passages without such a segment.
+        """Return segments that match the words, and passages without such a segment.
 
         Raises:
-            as the two.
+            see the two retrievers.
         """
         by_words = self.words.retrieve(connection, query, scope, order)
         if not by_words.hits and len(query.groups) > 1:
@@ -41,7 +41,7 @@ class HybridRetriever:
             by_meaning.documents | by_words.documents,
             is_complete=by_words.is_complete,
             notes=by_meaning.notes,
-            is_of_many=False,
+            prefers_many=False,
         )
 
 
@@ -56,12 +56,14 @@ def _fused(by_words: Retrieved, by_meaning: Retrieved) -> Iterator[Hit]:
             yield Hit(passage.transcription_id, passage.index, score, passage.last_index)
 
 
-def _scores(found: Retrieved) -> dict[Hit, float]:
-    """Of each transcript's best hit by the transcript's rank; of its others, less."""
+def _scores(retrieved: Retrieved) -> dict[Hit, float]:
+    """Return each transcript's best hit scored by the transcript's rank; its other hits, less."""
     best: dict[str, float] = {}
     scores: dict[Hit, float] = {}
     ranks: dict[str, int] = {}
-    for hit in sorted(found.hits, key=lambda hit: (-hit.score, hit.transcription_id, hit.index)):
+    for hit in sorted(
+        retrieved.hits, key=lambda hit: (-hit.score, hit.transcription_id, hit.index)
+    ):
         rank = ranks.setdefault(hit.transcription_id, len(ranks) + 1)
         share = hit.score / best.setdefault(hit.transcription_id, hit.score)
         scores[hit] = share / (RANK_CONSTANT + rank)

@@ -1,8 +1,8 @@
-"""Segments that hold the words somebody looks for, by the index that Postgres keeps of them.
+"""Search by words: segments that contain them, by the full-text index in Postgres.
 
-What is common is not fetched whole. Where everything is in scope and there is little of it, all is
-looked for at once; else in the newest transcripts, in as many as are likely to hold enough to rank.
-Where a filter or the caller's rights leave a part, that part's newest transcripts come first.
+Common words are not fetched completely. If everything is in scope and few matches are expected, all
+are searched at once; otherwise the newest transcripts, as many as are likely to hold enough matches
+to rank. If a filter or the caller's rights restrict the scope, its newest transcripts come first.
 """
 
 from collections.abc import Sequence
@@ -13,31 +13,31 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import DictRow
 
-from resources.search.cost import TIMEOUT_MS, Commonness, bound_statements, commonness
+from resources.search.cost import TIMEOUT_MS, Estimate, bound_statements, estimate
 from resources.search.documents import documents_of, newest_documents, newest_ids
 from resources.search.retriever import Document, Hit, Order, Retrieved
 from resources.search.scope import Scope
 from ytcaption.domain.search_query import SearchQuery, Term
 
-ENOUGH = 400
-"""Segments to rank: with as many found among the newest, the older ones are left out."""
+ENOUGH_MATCHES = 400
+"""Matches to rank: with as many among the newest, older transcripts are left out."""
 
-SOME = 100
-"""Segments that will do: with fewer among the newest, others are looked into as well."""
+MIN_MATCHES = 100
+"""With fewer matches among the newest transcripts, the others are searched as well."""
 
-MOST_SEGMENTS = 1_000
-"""Segments that one look fetches."""
+MAX_SEGMENTS = 1_000
+"""Segments that one statement fetches."""
 
-LITTLE = 3 * MOST_SEGMENTS
-"""Expected segments, up to which it may well be no more than one look fetches."""
+FEW_MATCHES = 3 * MAX_SEGMENTS
+"""Expected matches up to which one statement may well fetch all."""
 
 
 @dataclass(frozen=True)
-class Question:
-    """The search in one language, as Postgres' tsquery.
+class LanguageQuery:
+    """The search in one language, as a Postgres tsquery.
 
     Attributes:
-        language: Whisper's code; None where it is not known.
+        language: Whisper's code; None if unknown.
     """
 
     language: str | None
@@ -45,28 +45,28 @@ class Question:
 
 
 class KeywordRetriever:
-    """By words: stemmed in each transcript's own language, and without accents."""
+    """Finds words, stemmed in each transcript's own language and without accents."""
 
     def retrieve(
         self, connection: Connection[DictRow], query: SearchQuery, scope: Scope, order: Order
     ) -> Retrieved:
-        """Hits in no order; each statement of the transaction has its time from here on."""
+        """Return unordered hits; the time limit applies to each statement from here on."""
         bound_statements(connection, TIMEOUT_MS, {"work_mem": "32MB"})
-        questions, is_dropped = _questions(connection, query, scope.language)
-        if not questions:
-            return Retrieved((), {}, is_dropped=is_dropped)
-        search = _KeywordSearch(connection, questions, scope, order)
+        queries, has_only_stop_words = _language_queries(connection, query, scope.language)
+        if not queries:
+            return Retrieved((), {}, has_only_stop_words=has_only_stop_words)
+        search = _KeywordSearch(connection, queries, scope, order)
         is_complete = search.run()
-        return search.retrieved(is_complete, is_dropped)
+        return search.retrieved(is_complete, has_only_stop_words)
 
 
 class _KeywordSearch:
-    """One search, as it goes on."""
+    """The state of one search."""
 
     def __init__(
         self,
         connection: Connection[DictRow],
-        questions: Sequence[Question],
+        queries: Sequence[LanguageQuery],
         scope: Scope,
         order: Order,
     ) -> None:
@@ -74,78 +74,80 @@ class _KeywordSearch:
         self._scope = scope
         self._order: Order = order
         self._values = scope.values | {
-            "languages": [question.language or "" for question in questions],
-            "questions": [question.tsquery for question in questions],
-            "question": " | ".join(
-                f"({text})" for text in dict.fromkeys(each.tsquery for each in questions)
+            "languages": [each.language or "" for each in queries],
+            "tsqueries": [each.tsquery for each in queries],
+            "tsquery": " | ".join(
+                f"({text})" for text in dict.fromkeys(each.tsquery for each in queries)
             ),
         }
         self._hits: dict[tuple[str, int], tuple[Hit, bool]] = {}
         self._documents: dict[str, Document] = {}
 
     def run(self) -> bool:
-        """Looks until there is enough, or all is seen: whether it is all."""
-        common = commonness(self._connection, self._values["question"])
+        """Search until there are enough matches or all are found; return whether all were found."""
+        expected = estimate(self._connection, self._values["tsquery"])
         everywhere: list[DictRow] = []
-        if self._scope.is_open and common.found <= LITTLE:
-            everywhere = self._found(_EVERYWHERE)
-            if len(everywhere) < MOST_SEGMENTS:
+        if self._scope.is_open and expected.matches <= FEW_MATCHES:
+            everywhere = self._matches(_EVERYWHERE)
+            if len(everywhere) < MAX_SEGMENTS:
                 return self._add(everywhere)
-        is_all, are_others = self._look_into_newest(common)
+        is_all, are_others = self._search_newest(expected)
         if not are_others:
             return is_all
-        if len(self._hits) >= SOME:
+        if len(self._hits) >= MIN_MATCHES:
             return False
         if self._scope.is_open:
-            return self._add(everywhere or self._found(_EVERYWHERE))
-        return self._look_in_scope()
+            return self._add(everywhere or self._matches(_EVERYWHERE))
+        return self._search_scope()
 
-    def _look_into_newest(self, common: Commonness) -> tuple[bool, bool]:
-        """Whether all that they hold was fetched, and whether there are other transcripts."""
-        size = common.documents_with(ENOUGH)
+    def _search_newest(self, expected: Estimate) -> tuple[bool, bool]:
+        """Return whether all their matches were fetched, and whether older transcripts exist."""
+        size = expected.documents_holding(ENOUGH_MATCHES)
         ids = self._newest(size)
         if not ids:
             return True, False
-        where = _READ_BATCH if common.is_read(len(ids)) else _IN_BATCH
-        return self._add(self._found(where, ids)), len(ids) == size
+        where = _READ_BATCH if expected.is_reading_faster(len(ids)) else _IN_BATCH
+        return self._add(self._matches(where, ids)), len(ids) == size
 
-    def _look_in_scope(self) -> bool:
+    def _search_scope(self) -> bool:
         try:
             with self._connection.transaction():
-                return self._add(self._found(_EVERYWHERE + _IN_SCOPE + self._scope.where + ")"))
+                return self._add(self._matches(_EVERYWHERE + _IN_SCOPE + self._scope.where + ")"))
         except psycopg.errors.QueryCanceled:
             return False
 
-    def _newest(self, most: int) -> list[str]:
-        """Those that come first. Where all are in scope, nearly all are: which are not is seen
-        where something is found."""
-        if self._scope.is_open:
-            return newest_ids(self._connection, most, self._order)
-        found = newest_documents(self._connection, self._scope, most, self._order)
-        self._documents |= found
-        return list(found)
+    def _newest(self, limit: int) -> list[str]:
+        """Return the first transcripts.
 
-    def _found(self, where: LiteralString, among: Sequence[str] = ()) -> list[DictRow]:
-        """Segments with their scores, `MOST_SEGMENTS` at most."""
-        # Planned for these very words: how common they are decides which index is read.
+        If all are in scope, nearly all are searchable; which are not is checked on matches only.
+        """
+        if self._scope.is_open:
+            return newest_ids(self._connection, limit, self._order)
+        documents = newest_documents(self._connection, self._scope, limit, self._order)
+        self._documents |= documents
+        return list(documents)
+
+    def _matches(self, where: LiteralString, among: Sequence[str] = ()) -> list[DictRow]:
+        """Return matching segments with their scores, at most `MAX_SEGMENTS`."""
+        # Planned again for these words: their frequency decides which index is read.
         return self._connection.execute(
             _HITS.format(where=sql.SQL(where)),
-            self._values | {"among": list(among), "most": MOST_SEGMENTS},
+            self._values | {"among": list(among), "limit": MAX_SEGMENTS},
             prepare=False,
         ).fetchall()
 
     def _add(self, rows: list[DictRow]) -> bool:
-        """Whether they are all that one look could find."""
+        """Add the rows; return whether they are all that the statement could match."""
         unknown = {row["transcription_id"] for row in rows} - self._documents.keys()
         self._documents |= documents_of(self._connection, self._scope, unknown)
         for row in rows:
             id, index = row["transcription_id"], row["index"]
             if id in self._documents:
                 self._hits[id, index] = (Hit(id, index, row["score"]), row["is_own"])
-        return len(rows) < MOST_SEGMENTS
+        return len(rows) < MAX_SEGMENTS
 
-    def retrieved(self, is_complete: bool, is_dropped: bool) -> Retrieved:
-        """Without what is found by its neighbour's words alone, which is found there."""
+    def retrieved(self, is_complete: bool, has_only_stop_words: bool) -> Retrieved:
+        """Return the hits without those that match only by their neighbour's words."""
         hits = tuple(
             hit
             for (id, index), (hit, is_own) in self._hits.items()
@@ -153,17 +155,16 @@ class _KeywordSearch:
         )
         known = {hit.transcription_id for hit in hits}
         documents = {id: self._documents[id] for id in known}
-        return Retrieved(hits, documents, is_complete, is_dropped)
+        return Retrieved(hits, documents, is_complete, has_only_stop_words)
 
 
-def _questions(
+def _language_queries(
     connection: Connection[DictRow], query: SearchQuery, language: str | None
-) -> tuple[list[Question], bool]:
-    """The search in each language that transcripts are written in, and whether there are languages
-    in which it has no word to look for."""
+) -> tuple[list[LanguageQuery], bool]:
+    """Return the search in each language of transcripts, and whether one has only stop words."""
     values: dict[str, Any] = {"language": language}
 
-    def asked(term: Term) -> sql.Composable:
+    def term_sql(term: Term) -> sql.Composable:
         name = f"term{len(values)}"
         values.update({name: term.text, f"{name}_is_prefix": term.is_prefix})
         return sql.SQL("ytcaption.search_term(code, {}::text, {}::boolean)").format(
@@ -171,23 +172,25 @@ def _questions(
         )
 
     groups = [
-        sql.SQL("({})").format(sql.SQL(" || ").join(asked(term) for term in group))
+        sql.SQL("({})").format(sql.SQL(" || ").join(term_sql(term) for term in group))
         for group in query.groups
     ]
     wanted = sql.SQL(" && ").join(groups)
-    unwanted = [sql.SQL("&& !! {}").format(asked(term)) for term in query.excluded]
+    exclusions = [sql.SQL("&& !! {}").format(term_sql(term)) for term in query.excluded]
     statement = (_ONE_LANGUAGE if language else _LANGUAGES) + sql.SQL(
-        "select code, numnode({wanted}) = 0 as is_dropped, ({wanted} {unwanted})::text as question "
-        "from language"
-    ).format(wanted=wanted, unwanted=sql.SQL(" ").join(unwanted))
+        "select code, numnode({wanted}) = 0 as has_only_stop_words, "
+        "({wanted} {exclusions})::text as tsquery from language"
+    ).format(wanted=wanted, exclusions=sql.SQL(" ").join(exclusions))
     rows = connection.execute(statement, values).fetchall()
-    questions = [Question(row["code"], row["question"]) for row in rows if not row["is_dropped"]]
-    return questions, len(questions) < len(rows)
+    queries = [
+        LanguageQuery(row["code"], row["tsquery"]) for row in rows if not row["has_only_stop_words"]
+    ]
+    return queries, len(queries) < len(rows)
 
 
 _ONE_LANGUAGE = sql.SQL("with language (code) as (values (%(language)s::text)) ")
 
-# From one language to the next by the index, without reading all between.
+# A loose index scan: from one language to the next without reading the rows between.
 _LANGUAGES = sql.SQL("""
 with recursive spoken (code) as (
     (select min(language) from ytcaption.transcription where status = 'completed')
@@ -205,25 +208,25 @@ with recursive spoken (code) as (
 """)
 
 _HITS = sql.SQL("""
-with question as materialized (
+with query as materialized (
     select language, tsquery::tsquery
-    from unnest(%(languages)s::text[], %(questions)s::text[]) as asked (language, tsquery)
+    from unnest(%(languages)s::text[], %(tsqueries)s::text[]) as queries (language, tsquery)
 ), hit as materialized (
     select transcription_id, index, coalesce(language, '') as language, tsv
     from ytcaption.segment
     where {where}
-    limit %(most)s
+    limit %(limit)s
 )
 select transcription_id, index, ts_rank_cd(tsv, tsquery, 1) as score,
     ts_filter(tsv, '{{a}}') @@ tsquery as is_own
-from hit join question using (language)
+from hit join query using (language)
 where tsv @@ tsquery
 """)
-_EVERYWHERE: LiteralString = "tsv @@ %(question)s::tsquery"
+_EVERYWHERE: LiteralString = "tsv @@ %(tsquery)s::tsquery"
 _IN_BATCH: LiteralString = _EVERYWHERE + " and transcription_id = any(%(among)s)"
-# Past the index of words.
+# `coalesce` keeps Postgres from using the index of words.
 _READ_BATCH: LiteralString = (
-    "coalesce(tsv) @@ %(question)s::tsquery and transcription_id = any(%(among)s)"
+    "coalesce(tsv) @@ %(tsquery)s::tsquery and transcription_id = any(%(among)s)"
 )
 _IN_SCOPE: LiteralString = """
     and exists (

@@ -1,4 +1,4 @@
-"""What a search gives: media, their best segments, and counts."""
+"""Search results: media, their best segments, and counts."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from resources.transcriptions.rows import MediaRow
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """A segment as a hit shows it.
+class ShownSegment:
+    """A segment as results show it.
 
     Attributes:
-        marks: where in `text` stands what was looked for.
+        marks: positions of the matches in `text`.
     """
 
     index: int
@@ -24,22 +24,22 @@ class Spoken:
 
 @dataclass(frozen=True)
 class SegmentHit:
-    """A hit, with the segments next to it."""
+    """A matching segment with its neighbours."""
 
-    spoken: Spoken
+    segment: ShownSegment
     score: float
-    before: Spoken | None
-    after: Spoken | None
+    before: ShownSegment | None
+    after: ShownSegment | None
 
 
 @dataclass(frozen=True)
 class MediaResult:
-    """A media in which something was found.
+    """A media with matches.
 
     Attributes:
-        hit_count: segments that were found in it.
-        segments: the best of them, in their order of time.
-        source: as in its provenance.
+        hit_count: number of its matching segments.
+        segments: the best of them, by time.
+        source: see the transcript's provenance.
     """
 
     transcription_id: str
@@ -54,7 +54,7 @@ class MediaResult:
 
 @dataclass(frozen=True)
 class ChannelCount:
-    """Media and segments that were found of a channel; of none where its name is None."""
+    """Matching media and segments of a channel; media without one have None."""
 
     channel: str | None
     channel_id: str | None
@@ -64,29 +64,29 @@ class ChannelCount:
 
 @dataclass(frozen=True)
 class MonthCount:
-    """Media and segments that were found of a month, `2026-11`."""
+    """Matching media and segments of a month, such as `2026-11`."""
 
     month: str
     media_count: int
     hit_count: int
 
 
-Place = tuple[float, int, str]
-"""Of a media in the whole order."""
+ResultPosition = tuple[float, int, str]
+"""The position of a media in the whole order."""
 
 
 @dataclass(frozen=True)
 class SearchResults:
-    """Some of what was found.
+    """A page of results.
 
     Attributes:
-        last: place of the last media, where there is more; None on the last page.
-        is_complete: counts are of all there is; else of the part that was ranked.
-        notes: for a person.
+        last: position of the last media if more follow; None on the last page.
+        is_complete: counts cover all matches; otherwise only the ranked part.
+        notes: hints for the user.
     """
 
     items: tuple[MediaResult, ...]
-    last: Place | None
+    last: ResultPosition | None
     media_count: int
     hit_count: int
     is_complete: bool

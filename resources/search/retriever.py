@@ -1,4 +1,4 @@
-"""What finds segments, by whatever means, and what it gives."""
+"""The interface of retrievers, which find segments by any method."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -10,20 +10,20 @@ from resources.search.scope import Scope
 from ytcaption.domain.search_query import SearchQuery
 
 Order = Literal["relevance", "recency", "time"]
-"""The best first; the newest; the oldest."""
+"""The best match first; the newest; the oldest."""
 
 Mode = Literal["keyword", "semantic", "hybrid"]
-"""By words, by what they mean, by both."""
+"""By words, by meaning, or by both."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A segment that was found, or a passage of several.
+    """A matching segment, or a passage of several.
 
     Attributes:
-        index: the passage's first one.
+        index: of the passage's first segment.
         score: above 0; higher is better.
-        last_index: the passage's last one; None of a segment.
+        last_index: of the passage's last segment; None for a single segment.
     """
 
     transcription_id: str
@@ -34,12 +34,12 @@ class Hit:
 
 @dataclass(frozen=True)
 class Document:
-    """The transcript that a segment is of, as far as lists of hits need it.
+    """The facts of a transcript that lists of hits need.
 
     Attributes:
         published_on: ISO date.
         channel_key: the channel's id, else its name in lower case.
-        language: that it is written in.
+        language: of the text.
     """
 
     id: str
@@ -53,34 +53,33 @@ class Document:
 
 @dataclass(frozen=True)
 class Retrieved:
-    """What a retriever gives: ranked segments, and the transcripts they are of, by id.
+    """The hits of a retriever and their transcripts by id.
 
     Attributes:
-        is_complete: nothing that would have fitted was left out.
-        is_dropped: in some language the search has no word that is looked for.
-        notes: for a person.
-        is_of_many: a media in which there is more of it is the better one.
+        is_complete: no match was left out.
+        has_only_stop_words: in some language the query has only stop words.
+        notes: hints for the user.
+        prefers_many: more hits in a media make it a better result.
     """
 
     hits: tuple[Hit, ...]
     documents: dict[str, Document]
     is_complete: bool = True
-    is_dropped: bool = False
+    has_only_stop_words: bool = False
     notes: tuple[str, ...] = ()
-    is_of_many: bool = True
+    prefers_many: bool = True
 
 
 class Retriever(Protocol):
-    """A way to find segments. Several can be asked and their ranks fused."""
+    """Finds segments. Several can be combined by fusing their ranks."""
 
     def retrieve(
         self, connection: Connection[DictRow], query: SearchQuery, scope: Scope, order: Order
     ) -> Retrieved:
-        """Hits in no order, of what is in scope, in bounded time, inside the connection's
-        transaction.
+        """Return unordered hits in scope, in bounded time, within the connection's transaction.
 
         Args:
-            order: which to prefer where not all can be given.
+            order: which hits to prefer if not all can be returned.
 
         Raises:
             psycopg.errors.QueryCanceled: it takes too long.

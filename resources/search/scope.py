@@ -1,4 +1,4 @@
-"""Which transcripts a search looks into: by who asks, by filters, and the newest version."""
+"""The scope of a search: by the caller's rights, by filters, and the newest version only."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -11,14 +11,14 @@ from resources.postgres.predicates import is_erased, is_visible_to_owner
 from resources.transcriptions.listing import IS_IN_CHANNEL
 from ytcaption.domain.caller import Caller
 
-_SMALL = 2_000
-"""Transcripts of somebody, media of a channel."""
+_FEW_IDS = 2_000
+"""Transcripts of an owner, or media of a channel, up to which they are listed by id."""
 
 Source = Literal["asr", "manual_captions", "automatic_captions"]
 
 
 def _is_searched(row: LiteralString) -> LiteralString:
-    """SQL: whether this row of `ytcaption.transcription` has a text that `owner` may read."""
+    """Return SQL for whether a `ytcaption.transcription` row has a text that `owner` may read."""
     return (
         f"{row}.status = 'completed' and {is_visible_to_owner(f'{row}.id')} "
         f"and not {is_erased(f'{row}.id')}"
@@ -36,17 +36,17 @@ SEARCHED: LiteralString = f"""
             and {_is_searched("newer")}
     )
 """  # noqa: S608 - of literals only
-"""SQL: a text that `owner` may read, the newest that its media has in its language."""
+"""SQL: a text that `owner` may read, the newest of its media in its language."""
 
 
 @dataclass(frozen=True)
 class SearchFilter:
-    """What a search keeps to; all of it must be so.
+    """Filters of a search, all of which must match.
 
     Attributes:
-        channel: its id, its whole name in upper or lower case, or the id of a subscribed channel.
-        language: that the text is written in, by Whisper's code.
-        published_from, published_to: days, both in; of what names no day, when it was asked for.
+        channel: its id, its full name in any case, or the id of a subscribed channel.
+        language: of the text, by Whisper's code.
+        published_from, published_to: inclusive dates; media without a date count by their request.
         sources: any of them; empty: all.
     """
 
@@ -60,12 +60,12 @@ class SearchFilter:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where to look.
+    """The transcripts to search.
 
     Attributes:
         where: SQL on rows `transcription` and `media`, which takes `values`.
-        is_open: all that is `SEARCHED` by somebody who sees everything.
-        language: of all that is in scope, where a filter tells it.
+        is_open: all `SEARCHED` transcripts, for a caller who sees everything.
+        language: of all transcripts in scope, if a filter sets it.
     """
 
     where: LiteralString
@@ -75,7 +75,7 @@ class Scope:
 
 
 def scope(connection: Connection[DictRow], caller: Caller, filter: SearchFilter) -> Scope:
-    """What this caller may find by this filter."""
+    """Return what the caller may find with this filter."""
     values: dict[str, Any] = {
         "owner": caller.sees_only,
         "channel": filter.channel,
@@ -85,36 +85,35 @@ def scope(connection: Connection[DictRow], caller: Caller, filter: SearchFilter)
         "published_to": filter.published_to and filter.published_to.isoformat(),
         "sources": list(filter.sources),
     }
-    wanted: list[LiteralString] = [SEARCHED]
-    # Of who has asked for few, and of a small channel, by name: else all transcripts are looked at
-    # for those few.
+    conditions: list[LiteralString] = [SEARCHED]
+    # Few transcripts of an owner or channel are listed by id: otherwise all would be read.
     if caller.sees_only is not None:
-        mine = connection.execute(_ASKED_FOR, values | {"most": _SMALL + 1}).fetchall()
-        if len(mine) <= _SMALL:
-            values["mine"] = [row["id"] for row in mine]
-            wanted.append("transcription.id = any(%(mine)s)")
+        own = connection.execute(_REQUESTED, values | {"limit": _FEW_IDS + 1}).fetchall()
+        if len(own) <= _FEW_IDS:
+            values["own_ids"] = [row["id"] for row in own]
+            conditions.append("transcription.id = any(%(own_ids)s)")
     if filter.channel is not None:
-        media = connection.execute(_MEDIA_OF_CHANNEL, values | {"most": _SMALL + 1}).fetchall()
-        if len(media) <= _SMALL:
+        media = connection.execute(_MEDIA_OF_CHANNEL, values | {"limit": _FEW_IDS + 1}).fetchall()
+        if len(media) <= _FEW_IDS:
             values["media_ids"] = [row["id"] for row in media]
-            wanted.append("transcription.media_id = any(%(media_ids)s)")
+            conditions.append("transcription.media_id = any(%(media_ids)s)")
         else:
-            wanted.append(f"({IS_IN_CHANNEL} or {_IS_IN_SUBSCRIBED})")
+            conditions.append(f"({IS_IN_CHANNEL} or {_IS_IN_SUBSCRIBED})")
     if filter.media_id is not None:
-        wanted.append("transcription.media_id = %(media_id)s")
+        conditions.append("transcription.media_id = %(media_id)s")
     if filter.language is not None:
-        wanted.append(
+        conditions.append(
             "ytcaption.written_language(transcription.language, transcription.options) "
             "= %(language)s"
         )
     if filter.published_from is not None:
-        wanted.append("transcription.published_on >= %(published_from)s")
+        conditions.append("transcription.published_on >= %(published_from)s")
     if filter.published_to is not None:
-        wanted.append("transcription.published_on <= %(published_to)s")
+        conditions.append("transcription.published_on <= %(published_to)s")
     if filter.sources:
-        wanted.append("transcription.provenance ->> 'source' = any(%(sources)s)")
+        conditions.append("transcription.provenance ->> 'source' = any(%(sources)s)")
     return Scope(
-        " and ".join(wanted), values, is_open=not any(values.values()), language=filter.language
+        " and ".join(conditions), values, is_open=not any(values.values()), language=filter.language
     )
 
 
@@ -126,9 +125,9 @@ _IS_IN_SUBSCRIBED: LiteralString = """
             and (%(owner)s::text is null or channel.owner = %(owner)s)
     )
 """
-_ASKED_FOR: LiteralString = """
+_REQUESTED: LiteralString = """
     select distinct transcription_id as id from ytcaption.request where owner = %(owner)s
-    limit %(most)s
+    limit %(limit)s
 """
 _MEDIA_OF_CHANNEL: LiteralString = """
     select id from (
@@ -139,5 +138,5 @@ _MEDIA_OF_CHANNEL: LiteralString = """
         join ytcaption.channel on channel.id = item.channel_id
         where item.channel_id = %(channel)s and item.media_id is not null
             and (%(owner)s::text is null or channel.owner = %(owner)s)
-    ) as media limit %(most)s
+    ) as media limit %(limit)s
 """

@@ -1,8 +1,8 @@
-"""Passages that mean something near to what is looked for, by the vectors that pgvector keeps.
+"""Search by meaning: passages near the query, by vectors in pgvector.
 
-In a small library, and where a filter or the caller's rights leave few passages, all of them are
-compared. Else the index of vectors is gone through, the nearest first, until there are enough that
-are in scope. It may miss what is like nothing else: see docs/search.md.
+In a small library, and if a filter or the caller's rights leave few passages, all of them are
+compared. Otherwise the vector index is searched, the nearest first, until enough are in scope. It
+may miss passages unlike any others: see docs/search.md.
 """
 
 import math
@@ -26,38 +26,38 @@ from ytcaption.domain.search_query import SearchQuery
 if TYPE_CHECKING:
     import numpy as np
 
-MOST_PASSAGES = 100
-"""Of a search: what is further off says something else."""
+MAX_PASSAGES = 100
+"""Passages of a search: more distant ones have another meaning."""
 
-LEAST_COMPARED, MOST_COMPARED = 20_000, 200_000
-"""Passages in scope, up to which all are compared: in a small library, and in the largest."""
+MIN_COMPARED, MAX_COMPARED = 20_000, 200_000
+"""Bounds of the number of passages up to which all in scope are compared."""
 
-BALANCE = 6_000
-"""Comparing takes as long as going through the index where the square of the passages in scope is
-so many times the library's. Measured by `benchmarks.search`."""
+COMPARISON_FACTOR = 6_000
+"""Comparing takes as long as searching the index if the square of the passages in scope is this
+many times the library's. Measured by `benchmarks.search`."""
 
-MOST_DOCUMENTS = 4_000
-"""Transcripts that are listed, so that theirs are compared."""
+MAX_DOCUMENTS = 4_000
+"""Transcripts whose passages are compared."""
 
 EF_SEARCH = 1_000
-"""Vectors that one look into the index gives, and pgvector's most; it looks again while too few are
-in scope. With a tenth of it half of what is like nothing else is missed."""
+"""Vectors per index search, pgvector's maximum; it is repeated while too few are in scope. With a
+tenth of it, half of the isolated passages are missed."""
 
-MOST_TUPLES = 20_000
-"""Vectors that it looks at in all."""
+MAX_SCAN_TUPLES = 20_000
+"""Vectors that it reads in all."""
 
 NOT_EMBEDDED = (
     "No transcript has been embedded by this model yet. Run `ytcaption embed`; mode=keyword works."
 )
-WORDS_STAY = "In this mode a word that is not wanted is not looked at."
+EXCLUSIONS_IGNORED = "Excluded words are ignored in this mode."
 
 
 @dataclass(frozen=True)
 class SemanticRetriever:
-    """By meaning.
+    """Finds passages by meaning.
 
     Attributes:
-        vector: of what is looked for, shape (dimensions,), of length 1.
+        vector: of the query, shape (dimensions,), of length 1.
     """
 
     model: EmbeddingModel
@@ -66,30 +66,30 @@ class SemanticRetriever:
     def retrieve(
         self, connection: Connection[DictRow], query: SearchQuery, scope: Scope, order: Order
     ) -> Retrieved:
-        """The nearest passages; of two that overlap, the nearer one.
+        """Return the nearest passages; of overlapping ones, the nearer.
 
         Raises:
             SemanticUnavailable: nothing is embedded, or the database has no pgvector.
         """
         bound_statements(connection, TIMEOUT_MS, _SETTINGS)
         model_id = self._model_id(connection)
-        values = scope.values | {"vector": as_text(self.vector), "most": MOST_PASSAGES}
+        values = scope.values | {"vector": as_text(self.vector), "limit": MAX_PASSAGES}
         numbers = {
             "model_id": sql.Literal(model_id),
             "dimensions": sql.Literal(self.model.dimensions),
         }
-        compared = _compared(connection, scope, _AMONG.format(**numbers), values)
+        compared = _compare_all(connection, scope, _COMPARE_ALL.format(**numbers), values)
         if compared is None:
-            # Planned for this very model: the index is of its rows only.
+            # Planned again for this model: the index has only its rows.
             nearest = _NEAREST.format(**numbers, scope=sql.SQL(scope.where))
             rows = connection.execute(nearest, values, prepare=False).fetchall()
             documents = documents_of(connection, scope, {row["transcription_id"] for row in rows})
         else:
             rows, documents = compared
-        hits = tuple(_apart(rows))
-        found = {hit.transcription_id for hit in hits}
+        hits = tuple(_without_overlaps(rows))
+        ids = {hit.transcription_id for hit in hits}
         return Retrieved(
-            hits, {id: documents[id] for id in found}, notes=_notes(query), is_of_many=False
+            hits, {id: documents[id] for id in ids}, notes=_notes(query), prefers_many=False
         )
 
     def _model_id(self, connection: Connection[DictRow]) -> int:
@@ -104,47 +104,50 @@ class SemanticRetriever:
         return row["id"]
 
 
-def _compared(
-    connection: Connection[DictRow], scope: Scope, among: sql.Composed, values: dict[str, Any]
+def _compare_all(
+    connection: Connection[DictRow], scope: Scope, statement: sql.Composed, values: dict[str, Any]
 ) -> tuple[list[DictRow], dict[str, Document]] | None:
-    """The nearest of all passages in scope, and what is in scope; None where they are many."""
+    """Return the nearest of all passages in scope, and their transcripts; None: too many."""
     size = library_size(connection)
-    few = math.sqrt(BALANCE * size.passages)
-    few = int(min(max(few, LEAST_COMPARED), MOST_COMPARED))
-    # How many passages a transcript has is known once they are read: here, as many as the others.
-    documents = min(int(few * size.documents / size.passages) + 1, MOST_DOCUMENTS)
+    max_passages = math.sqrt(COMPARISON_FACTOR * size.passages)
+    max_passages = int(min(max(max_passages, MIN_COMPARED), MAX_COMPARED))
+    # The number of passages per transcript is only known later; assume the average.
+    documents = min(int(max_passages * size.documents / size.passages) + 1, MAX_DOCUMENTS)
     if scope.is_open and size.documents > documents:
         return None
-    found = newest_documents(connection, scope, documents + 1)
-    if len(found) > documents:
+    documents_in_scope = newest_documents(connection, scope, documents + 1)
+    if len(documents_in_scope) > documents:
         return None
     rows = connection.execute(
-        among, values | {"among": list(found), "few": few + 1}, prepare=False
+        statement,
+        values | {"ids": list(documents_in_scope), "max_passages": max_passages + 1},
+        prepare=False,
     ).fetchall()
-    return None if rows and rows[0]["compared"] > few else (rows, found)
+    return None if rows and rows[0]["compared_count"] > max_passages else (rows, documents_in_scope)
 
 
-def _apart(rows: Sequence[DictRow]) -> Iterable[Hit]:
-    taken: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+def _without_overlaps(rows: Sequence[DictRow]) -> Iterable[Hit]:
+    """Yield the rows as hits, the nearest first, without those that overlap a nearer one."""
+    ranges: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row["distance"]):
         id, first, last = row["transcription_id"], row["first_index"], row["last_index"]
-        if all(last < begin or first > end for begin, end in taken[id]):
-            taken[id].append((first, last))
+        if all(last < begin or first > end for begin, end in ranges[id]):
+            ranges[id].append((first, last))
             yield Hit(id, first, max(1 - row["distance"], 1e-6), last)
 
 
 def _notes(query: SearchQuery) -> tuple[str, ...]:
-    return (WORDS_STAY,) if query.excluded else ()
+    return (EXCLUSIONS_IGNORED,) if query.excluded else ()
 
 
-# Nested loops and no sorting: rows come in the index's order, and each is looked up in its place.
+# Nested loops and no sorting: rows come in the order of the index, and each is looked up directly.
 _SETTINGS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_sort": "off",
     "hnsw.iterative_scan": "relaxed_order",
     "hnsw.ef_search": str(EF_SEARCH),
-    "hnsw.max_scan_tuples": str(MOST_TUPLES),
+    "hnsw.max_scan_tuples": str(MAX_SCAN_TUPLES),
 }
 
 _NEAREST = sql.SQL("""
@@ -156,16 +159,17 @@ where model_id = {model_id} and exists (
     where transcription.id = embedding.transcription_id and {scope}
 )
 order by vector::halfvec({dimensions}) <=> %(vector)s::halfvec({dimensions})
-limit %(most)s
+limit %(limit)s
 """)
 
-_AMONG = sql.SQL("""
-with among as materialized (
+_COMPARE_ALL = sql.SQL("""
+with compared as materialized (
     select transcription_id, first_index, last_index,
         vector::halfvec({dimensions}) <=> %(vector)s::halfvec({dimensions}) as distance
     from ytcaption.embedding
-    where transcription_id = any(%(among)s) and model_id = {model_id}
-    limit %(few)s
+    where transcription_id = any(%(ids)s) and model_id = {model_id}
+    limit %(max_passages)s
 )
-select *, (select count(*) from among) as compared from among order by distance limit %(most)s
+select *, (select count(*) from compared) as compared_count
+from compared order by distance limit %(limit)s
 """)

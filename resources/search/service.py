@@ -1,4 +1,4 @@
-"""Search over all that was said: pages of media with their best segments, marked, in context."""
+"""Search: pages of media with their best segments, marked and in context."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,13 @@ from resources.search.grouping import Group, by_channel, by_month, groups_of
 from resources.search.highlights import Marker
 from resources.search.hybrid import HybridRetriever
 from resources.search.keyword import KeywordRetriever
-from resources.search.results import MediaResult, Place, SearchResults, SegmentHit, Spoken
+from resources.search.results import (
+    MediaResult,
+    ResultPosition,
+    SearchResults,
+    SegmentHit,
+    ShownSegment,
+)
 from resources.search.retriever import Hit, Mode, Order, Retriever
 from resources.search.scope import SearchFilter, scope
 from resources.search.semantic import SemanticRetriever
@@ -24,21 +30,18 @@ from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.errors import SearchTooBroad
 from ytcaption.domain.search_query import SearchQuery, parse_search
 
-ONLY_STOP_WORDS = (
-    "These words are so common that nothing is looked for by them. Add a word that tells more."
-)
-NOT_ALL = (
-    "So much was found that only a part of it is ranked, the newest first. Add a word, or filter "
+ONLY_STOP_WORDS = "These words are too common to search for. Add a more specific word."
+NOT_ALL_RANKED = (
+    "There are so many matches that only a part is ranked, the newest first. Add a word, or filter "
     "by channel or time."
 )
 
 
 class Search:
-    """What may be read is what is found (rules 12, 30): of completed transcriptions, the newest of
-    each media and language.
+    """Searches the newest completed transcript of each media and language that the caller may read.
 
     Args:
-        embedder: what modes other than `keyword` need.
+        embedder: for modes other than `keyword`.
     """
 
     def __init__(self, postgres: Postgres, embedder: Embedder | None = None) -> None:
@@ -54,49 +57,49 @@ class Search:
         *,
         mode: Mode = "keyword",
         order: Order = "relevance",
-        after: Place | None = None,
+        after: ResultPosition | None = None,
         limit: int = 10,
         segments: int = 3,
         facets: bool = True,
     ) -> SearchResults:
-        """A page of media, each with its best segments.
+        """Return a page of media, each with its best segments.
 
         Args:
-            text: as somebody types it.
-            after: the place of the last media of the page before.
-            segments: shown of each media at most.
+            text: as the user typed it.
+            after: position of the last media of the previous page.
+            segments: maximum segments shown per media.
 
         Raises:
-            InvalidSearch: it asks for nothing, or too much.
+            InvalidSearch: the query is empty or too large.
             SearchTooBroad: it would take too long.
-            SemanticUnavailable: this mode is not to be had here.
-            ModelUnavailable, ModelCorrupt: nor is its model.
+            SemanticUnavailable: this mode is not available here.
+            ModelUnavailable, ModelCorrupt: its model is not available.
         """
         query = parse_search(text)
         retriever = self._retriever(mode, query)
-        with self._postgres.transaction() as connection, _in_time():
-            looked_in = scope(connection, caller, filter)
-            found = retriever.retrieve(connection, query, looked_in, order)
-            if not found.hits and mode == "keyword" and len(query.groups) > 1:
+        with self._postgres.transaction() as connection, _timeout_as_error():
+            search_scope = scope(connection, caller, filter)
+            retrieved = retriever.retrieve(connection, query, search_scope, order)
+            if not retrieved.hits and mode == "keyword" and len(query.groups) > 1:
                 wider = query.any_of_them()
-                found = retriever.retrieve(connection, wider, looked_in, order)
-                query = wider if found.hits else query
-            placed = sorted((group.place(order), group) for group in groups_of(found))
-            rest = [pair for pair in placed if after is None or pair[0] > after]
-            shown = [group for _, group in rest[:limit]]
+                retrieved = retriever.retrieve(connection, wider, search_scope, order)
+                query = wider if retrieved.hits else query
+            positioned = sorted((group.position(order), group) for group in groups_of(retrieved))
+            following = [pair for pair in positioned if after is None or pair[0] > after]
+            shown = [group for _, group in following[:limit]]
             items = _described(connection, query, shown, segments)
-        groups = [group for _, group in placed]
-        notes = [*query.notes, *found.notes]
-        if found.is_dropped and not found.hits:
+        groups = [group for _, group in positioned]
+        notes = [*query.notes, *retrieved.notes]
+        if retrieved.has_only_stop_words and not retrieved.hits:
             notes.append(ONLY_STOP_WORDS)
-        if not found.is_complete:
-            notes.append(NOT_ALL)
+        if not retrieved.is_complete:
+            notes.append(NOT_ALL_RANKED)
         page = SearchResults(
             items=tuple(items),
-            last=rest[limit - 1][0] if len(rest) > limit else None,
+            last=following[limit - 1][0] if len(following) > limit else None,
             media_count=len(groups),
-            hit_count=len(found.hits),
-            is_complete=found.is_complete,
+            hit_count=len(retrieved.hits),
+            is_complete=retrieved.is_complete,
             notes=tuple(notes),
         )
         if not facets:
@@ -104,21 +107,21 @@ class Search:
         return replace(page, channels=by_channel(groups), months=by_month(groups))
 
     def _retriever(self, mode: Mode, query: SearchQuery) -> Retriever:
-        """Before a connection is taken: what is looked for may have to be embedded."""
+        """Return the retriever; called before a connection is taken, as it may embed the query."""
         if mode == "keyword":
             return KeywordRetriever()
-        said = " ".join(term.text for term in query.wanted)
-        meaning = SemanticRetriever(*self._embedder.query(said))
-        return meaning if mode == "semantic" else HybridRetriever(KeywordRetriever(), meaning)
+        text = " ".join(term.text for term in query.wanted)
+        semantic = SemanticRetriever(*self._embedder.query(text))
+        return semantic if mode == "semantic" else HybridRetriever(KeywordRetriever(), semantic)
 
 
 @contextmanager
-def _in_time() -> Iterator[None]:
+def _timeout_as_error() -> Iterator[None]:
     try:
         yield
     except psycopg.errors.QueryCanceled:
         raise SearchTooBroad(
-            "This search finds too much to look through in time. Add a word, write more of a word "
+            "This search has too many matches to finish in time. Add a word, write more of a word "
             "before *, or filter by channel or time."
         ) from None
 
@@ -136,7 +139,7 @@ def _described(
         row["transcription_id"]: row
         for row in connection.execute(_MEDIA, {"ids": list(chosen)}).fetchall()
     }
-    spoken = _spoken(connection, query, groups, chosen)
+    shown = _shown_segments(connection, query, groups, chosen)
     items = []
     for group in groups:
         id = group.document.id
@@ -152,10 +155,10 @@ def _described(
                 hit_count=len(group.hits),
                 segments=tuple(
                     SegmentHit(
-                        _joined([spoken[id, index] for index in _indexes(hit)]),
+                        _as_one_segment([shown[id, index] for index in _indexes(hit)]),
                         round(hit.score, 6),
-                        spoken.get((id, hit.index - 1)),
-                        spoken.get((id, _indexes(hit)[-1] + 1)),
+                        shown.get((id, hit.index - 1)),
+                        shown.get((id, _indexes(hit)[-1] + 1)),
                     )
                     for hit in hits
                 ),
@@ -164,12 +167,12 @@ def _described(
     return items
 
 
-def _spoken(
+def _shown_segments(
     connection: Connection[DictRow],
     query: SearchQuery,
     groups: Sequence[Group],
     chosen: dict[str, list[Hit]],
-) -> dict[tuple[str, int], Spoken]:
+) -> dict[tuple[str, int], ShownSegment]:
     shown = {(id, index) for id, hits in chosen.items() for hit in hits for index in _indexes(hit)}
     wanted = {(id, index + step) for id, index in shown for step in (-1, 0, 1)}
     rows = connection.execute(
@@ -180,11 +183,11 @@ def _spoken(
     marked = [row for row in rows if (row["transcription_id"], row["index"]) in shown]
     texts = [(languages[row["transcription_id"]], row["text"]) for row in marked]
     marks = {
-        (row["transcription_id"], row["index"]): tuple(found)
-        for row, found in zip(marked, Marker(query).marks(connection, texts), strict=True)
+        (row["transcription_id"], row["index"]): tuple(positions)
+        for row, positions in zip(marked, Marker(query).marks(connection, texts), strict=True)
     }
     return {
-        (row["transcription_id"], row["index"]): Spoken(
+        (row["transcription_id"], row["index"]): ShownSegment(
             row["index"],
             row["start_s"],
             row["end_s"],
@@ -199,15 +202,15 @@ def _indexes(hit: Hit) -> range:
     return range(hit.index, (hit.index if hit.last_index is None else hit.last_index) + 1)
 
 
-def _joined(said: Sequence[Spoken]) -> Spoken:
-    """A passage as one segment, with a space between its segments."""
-    marks, texts, at = [], [], 0
-    for each in said:
-        marks += [(at + start, at + end) for start, end in each.marks]
+def _as_one_segment(segments: Sequence[ShownSegment]) -> ShownSegment:
+    """Return a passage as one segment, with a space between its segments."""
+    marks, texts, offset = [], [], 0
+    for each in segments:
+        marks += [(offset + start, offset + end) for start, end in each.marks]
         texts.append(each.text)
-        at += len(each.text) + 1
-    first, last = said[0], said[-1]
-    return Spoken(first.index, first.start_s, last.end_s, " ".join(texts), tuple(marks))
+        offset += len(each.text) + 1
+    first, last = segments[0], segments[-1]
+    return ShownSegment(first.index, first.start_s, last.end_s, " ".join(texts), tuple(marks))
 
 
 _MEDIA = (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.lake import questions
+from benchmarks.lake import benchmark_queries
 from benchmarks.lake_library import fill
 from benchmarks.lake_peer import PlainParquet
 from resources.lake.catalog import TranscriptCatalog
@@ -22,8 +22,8 @@ def test_lake_and_plain_files_give_the_same_rows(settings: Settings, tmp_path: P
     lake, catalog = LakeConnection(settings), TranscriptCatalog.from_settings(settings)
     fill(lake, text, TRANSCRIPTS)
     peer = PlainParquet(lake, tmp_path / "plain")
-    for label, question in questions().items():
-        ours, plain = question.ours(catalog).table.to_pylist(), question.plain(peer).to_pylist()
+    for label, query in benchmark_queries().items():
+        ours, plain = query.ours(catalog).table.to_pylist(), query.plain(peer).to_pylist()
         assert [_rounded(row) for row in ours] == [_rounded(row) for row in plain], label
         # The one transcript and the one day are those of a large library.
         assert ours or label in ("one transcript", "first_mentions"), label

@@ -1,4 +1,4 @@
-"""Operators are told what only they can mend, once and not a thousand times."""
+"""Operators get alerts about problems that only they can solve, many at a time in one message."""
 
 import json
 import logging
@@ -27,15 +27,15 @@ def alerts_to(url: str, box: Box) -> Alerts:
     return Alerts(Operators(settings), box.postgres)
 
 
-def later(box: Box) -> None:
+def make_due(box: Box) -> None:
     with box.store.postgres.transaction() as connection:
         connection.execute("update ytcaption.alert set next_try_at = now()")
 
 
-def test_failures_of_ours_are_told_together(
+def test_failures_are_reported_together(
     settings: Settings, request_store: RequestStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By cause; what a video is to blame for is not told, and no log says where it went."""
+    """By cause; failures caused by the media are not reported, and no log shows the recipient."""
     box = box_of(settings, request_store)
     with WebhookReceiver() as chat:
         url = chat.url("/hunter2").replace("http://", "json://user:s3cret@")
@@ -54,15 +54,13 @@ def test_failures_of_ours_are_told_together(
 
         box.failed("d", code="disk_full")
         assert alerts.send_due_alerts() == 0  # within the hour
-        later(box)
+        make_due(box)
         assert alerts.send_due_alerts() == 1
         assert "1 transcriptions failed" in json.loads(chat.received[1].body)["message"]
 
 
-def test_what_could_not_be_told_is_told_later(
-    settings: Settings, request_store: RequestStore
-) -> None:
-    """And a breaker's alert is one line."""
+def test_unsent_alert_is_sent_later(settings: Settings, request_store: RequestStore) -> None:
+    """A breaker's alert is one line."""
     box = box_of(settings, request_store)
     with WebhookReceiver() as chat:
         chat.answers["/"] = Answer(500)
@@ -72,23 +70,25 @@ def test_what_could_not_be_told_is_told_later(
             raise_alert(connection, "breaker_opened", "youtube")
         assert alerts.send_due_alerts() == 0
         chat.answers["/"] = Answer(200)
-        later(box)
+        make_due(box)
         assert alerts.send_due_alerts() == 1
         assert "Downloads from youtube" in json.loads(chat.received[-1].body)["message"]
 
 
-def test_without_urls_nothing_piles_up(settings: Settings, request_store: RequestStore) -> None:
-    """It is in the log."""
+def test_alerts_do_not_accumulate_without_recipients(
+    settings: Settings, request_store: RequestStore
+) -> None:
+    """They are logged."""
     box = box_of(settings, request_store)
     box.failed("a", code="disk_full")
     assert Alerts(Operators(settings), box.postgres).send_due_alerts() == 1
     assert [row["number"] for row in box.rows("select number from ytcaption.alert")] == [0]
 
 
-def test_a_wrong_url_is_refused_and_not_shown(
+def test_invalid_url_is_refused_and_not_shown(
     settings: Settings, request_store: RequestStore
 ) -> None:
-    """At the start."""
+    """When the notifier starts."""
     with pytest.raises(SetupError) as error:
         alerts_to("nonsense://s3cret", box_of(settings, request_store))
     assert "s3cret" not in error.value.message

@@ -179,7 +179,7 @@ def test_late_channels_are_reported_when_they_change(instance, runs, store, post
     assert isinstance(again, dg.SensorResult)
     assert not again.asset_events
     runs.claim(id, "run")
-    runs.listed(id, "run")
+    runs.complete(id, "run")
     well = tick(instance, runs, late.cursor)
     assert isinstance(well, dg.SensorResult)
     assert [each.passed for each in well.asset_events] == [True]  # pyright: ignore
@@ -237,8 +237,8 @@ def test_five_hundred_bulk_items_do_not_delay_a_person(
     id = store.create(source(), plan())[0].id
     intake = ChannelIntake(postgres=postgres)
     runs.claim(id, "run")
-    intake.take_page(id, "run", page(range(500, 0, -1)))
-    assert intake.take_new(id, "run").queued == 300
+    intake.add_page(id, "run", page(range(500, 0, -1)))
+    assert intake.enqueue_new(id, "run").queued == 300
     person = request_store.submit(
         page([999]).items[0].source, plan().options, owner="key:person"
     ).transcription.id

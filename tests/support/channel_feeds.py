@@ -1,4 +1,4 @@
-"""Podcast feeds as RSS and Atom, of episodes that are real speech."""
+"""Podcast feeds as RSS and Atom, whose episodes are real speech."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Episode:
     """One item.
 
     Attributes:
-        number: from 0, the oldest; it is published a day after the one before.
+        number: from 0, the oldest; each is published a day after the one before.
         url: of its audio; None: it has none.
-        size_bytes: as the feed states it.
+        size_bytes: as stated by the feed.
         link: its page.
     """
 
@@ -39,7 +39,7 @@ class Episode:
 
 
 def rss(title: str, episodes: Sequence[Episode], next_url: str | None = None) -> bytes:
-    """The feed, its newest episode first; `next_url` is where it goes on."""
+    """Return the feed, its newest episode first; `next_url` links to the next part."""
     links = f'<atom:link rel="next" href="{escape(next_url)}"/>' if next_url else ""
     items = []
     for episode in episodes:
@@ -62,7 +62,7 @@ def rss(title: str, episodes: Sequence[Episode], next_url: str | None = None) ->
 
 
 def atom(title: str, episodes: Sequence[Episode]) -> bytes:
-    """The same as Atom."""
+    """Return the same feed as Atom."""
     entries = "".join(
         f"<entry><id>tag:{episode.number}</id><title>{escape(episode.title or 'Untitled')}</title>"
         f"<published>{episode.published_at.isoformat()}</published>"

@@ -14,7 +14,7 @@ WORDS_A_SEGMENT = 10
 ACCURACY = CaptionAccuracy(
     "ef" * 32, "track", WordErrors(25, 3, 2, 1), datetime(2026, 11, 26, 12, 0, 1, 5, tzinfo=UTC)
 )
-"""Of 30 words, 25 were heard right."""
+"""Of 30 words, 25 are correct."""
 
 
 def make_document(
@@ -29,7 +29,7 @@ def make_document(
     published: str = "2026-01-02",
     created_at: str = "2026-11-24T10:00:00+00:00",
 ) -> tuple[Transcript, MediaSource, MediaInfo]:
-    """A transcript of `words` words, each `text` and its number, with its media."""
+    """Return a transcript of `words` words, each `text` and its number, with its media."""
     media = media_id("youtube", name)
     spoken = [
         Word(index * 0.5, index * 0.5 + 0.4, f" {text}{index}", 0.9) for index in range(words)

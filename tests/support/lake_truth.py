@@ -1,4 +1,4 @@
-"""Transcriptions as runs leave them: rows in Postgres, a document, and rows in the lake."""
+"""Completed transcriptions: rows in Postgres, a document, and rows in the lake."""
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.documents import stored_document
@@ -20,10 +20,11 @@ def complete(
     processing_s: float | None = 3.0,
     **values: object,
 ) -> str:
-    """What a request and its run do, made anew where it is there already; the id.
+    """Run a transcription to its end, or redo it; return its id.
 
     Args:
-        catalog: None: the run dies before it reaches the lake, which is completed all the same.
+        catalog: None: the run dies before it writes to the lake; the transcription is completed
+            all the same.
     """
     document = make_document(name, **values)  # pyright: ignore[reportArgumentType]
     transcript, source, info = document[:3]

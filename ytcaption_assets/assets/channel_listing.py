@@ -15,9 +15,9 @@ from resources.channels.poll import (
     ChannelPoll,
     PollLimits,
 )
-from resources.channels.reads import counts
 from resources.channels.rows import ChannelCounts, ChannelRow
 from resources.channels.runs import ChannelRuns
+from resources.channels.store import counts
 from resources.orchestration.claim import Heartbeats, failure, keep_claim
 from resources.orchestration.partitions import channel_partitions
 from resources.orchestration.tags import CHANNEL_TAG
@@ -56,13 +56,13 @@ def channel_listing(
         postgres = channel_intake.postgres
         lister = PacedLister(OutgoingLister(channel_lister, settings, postgres), postgres)
         poll = ChannelPoll(channel, context.run_id, lister, channel_intake, limits)
-        continue_in_s = CONTINUE_S if poll.make() else None
-        if continue_in_s is None and channel_intake.holds_back(channel.id):
+        continue_in_s = CONTINUE_S if poll.run() else None
+        if continue_in_s is None and channel_intake.is_held_by_quota(channel.id):
             continue_in_s = QUOTA_RETRY_S
-        channel = channel_runs.listed(channel.id, context.run_id, continue_in_s)
+        channel = channel_runs.complete(channel.id, context.run_id, continue_in_s)
         with postgres.transaction() as connection:
             totals = counts(connection, [channel.id])[channel.id]
-        return dg.MaterializeResult(metadata=_metadata(channel, poll.taken, totals))
+        return dg.MaterializeResult(metadata=_metadata(channel, poll.result, totals))
 
 
 class _ChannelClaim:
@@ -88,7 +88,7 @@ class _ChannelClaim:
     def record(
         self, code: str, message: str, retryable: bool, retry_after_s: float | None = None
     ) -> str:
-        delay_s = self._runs.failed(self._id, self._run_id, code, message, retryable, retry_after_s)
+        delay_s = self._runs.fail(self._id, self._run_id, code, message, retryable, retry_after_s)
         return f"due again in {delay_s:.0f} s"
 
     def on_success(self, heartbeats: Heartbeats) -> None:
@@ -120,8 +120,8 @@ def _metadata(
         "listed": count(intake.listed),
         "new": count(intake.new),
         "changed": count(intake.changed),
-        "gone": count(intake.gone),
-        "left_out": count(intake.left_out),
+        "gone": count(intake.missing),
+        "left_out": count(intake.excluded),
         "waiting": count(intake.waiting),
         "refused": count(intake.refused),
         "queued": count(intake.queued),

@@ -61,8 +61,8 @@ def agreement_checks(agreement: Agreement) -> Sequence[dg.AssetCheckResult]:
     """Return one result per check spec."""
     counts = {
         "missing": agreement.missing,
-        "left_over": agreement.left_over,
-        "other_counts": agreement.other_counts,
+        "left_over": agreement.extra,
+        "other_counts": agreement.count_mismatches,
     }
     size = {
         "transcriptions": agreement.compared,
@@ -71,7 +71,7 @@ def agreement_checks(agreement: Agreement) -> Sequence[dg.AssetCheckResult]:
     }
     return [
         _result("lake_counts_agree", counts, size),
-        _result("lake_text_agrees", {"other_text": agreement.other_text}, size),
+        _result("lake_text_agrees", {"other_text": agreement.text_mismatches}, size),
     ]
 
 

@@ -57,7 +57,7 @@ def transcript_parquet(
             )
             for each in others:
                 store_accuracy(postgres, each.transcript.id, each.accuracy)
-                transcript_catalog.measured(each.transcript, each.accuracy)
+                transcript_catalog.set_accuracy(each.transcript, each.accuracy)
         run_store.complete(work.id, work.run_id)
         return dg.MaterializeResult(
             metadata={f"{table}_rows": count for table, count in rows.items()}

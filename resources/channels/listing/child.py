@@ -1,7 +1,7 @@
-"""The process that reads lists: a job on stdin, pages of items as JSON lines on stdout.
+"""The process that reads lists: one job on stdin, pages of items as JSON lines on stdout.
 
-A feed's bytes lie in its working folder; for all other lists it asks yt-dlp. It is bound as the
-download's process is: it can reach the egress proxy only, and while it reads a feed nothing.
+A feed's bytes are in its working folder; other lists are read by yt-dlp. The process is bound like
+the download process: it can reach the egress proxy only, and nothing while it reads a feed.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from ytcaption.domain.errors import SingleMedia, UnsupportedSite
 
 FEED_FILE = "feed"
 _NO_LIST = (
-    "This link is no feed, no page with players of media, and on no site of the list. Give the "
+    "This link is not a feed, not a page with media players, and not on a listed site. Give the "
     "link of the RSS or Atom feed, or add the site to YTCAPTION_SITES."
 )
 
-Tell = Callable[..., None]
+Send = Callable[..., None]
 
 
 def main() -> None:
@@ -28,12 +28,12 @@ def main() -> None:
     serve(read_list)
 
 
-def read_list(order: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """Carry out one job; the final event."""
-    del order["max_bytes"]
-    if order["kind"] == "feed":
-        return _read_feed(order["url"])
-    return _read_site(order, tell)
+def read_list(job_values: dict[str, Any], send: Send) -> dict[str, Any]:
+    """Run one job; return the final event."""
+    del job_values["max_bytes"]
+    if job_values["kind"] == "feed":
+        return _read_feed(job_values["url"])
+    return _read_site(job_values, send)
 
 
 def _read_feed(url: str) -> dict[str, Any]:
@@ -46,19 +46,19 @@ def _read_feed(url: str) -> dict[str, Any]:
     return {"event": "feed", "items": feed_items(feed, url), **about_feed(feed, url)}
 
 
-def _read_site(order: dict[str, Any], tell: Tell) -> dict[str, Any]:
+def _read_site(job_values: dict[str, Any], send: Send) -> dict[str, Any]:
     deno = deno_path()
-    only_proxy_and_deno(urlsplit(order["proxy"]).port or 0, deno)
+    only_proxy_and_deno(urlsplit(job_values["proxy"]).port or 0, deno)
 
     from resources.channels.listing.ytdlp_lists import ListReader
     from resources.download.po_token import load_provider
     from resources.download.ytdlp_options import ListingJob
 
-    job = ListingJob(**order)
-    keys = load_provider(job.po_token_provider) if job.po_token_provider else []
-    with ListReader(job, deno, keys) as reader:
+    job = ListingJob(**job_values)
+    api_keys = load_provider(job.po_token_provider) if job.po_token_provider else []
+    with ListReader(job, deno, api_keys) as reader:
         try:
-            _tell_pages(reader, job, tell)
+            _send_pages(reader, job, send)
         except Exception as failure:
             error = known_error(failure)
             if isinstance(error, UnsupportedSite):
@@ -68,22 +68,22 @@ def _read_site(order: dict[str, Any], tell: Tell) -> dict[str, Any]:
     return {"event": "done"}
 
 
-def _tell_pages(reader: Any, job: Any, tell: Tell) -> None:
-    from resources.channels.listing.entries import about_list, listed_item
+def _send_pages(reader: Any, job: Any, send: Send) -> None:
+    from resources.channels.listing.ytdlp_lists import about_list, entry_item
 
-    found = reader.find(job.url, job.extractor)
-    if found.get("_type") not in ("playlist", "multi_video"):
+    result = reader.open_list(job.url, job.extractor)
+    if result.get("_type") not in ("playlist", "multi_video"):
         if not job.one_is_a_list:
-            raise SingleMedia("This is one video: ask for it as a transcription.")
-        found = {"entries": [found]}
-    tell(event="about", **about_list(found))
-    wanted = islice(reader.entries(found), max(0, job.max_items - job.start))
-    items = map(listed_item, wanted)
+            raise SingleMedia("This is one video: request it as a transcription.")
+        result = {"entries": [result]}
+    send(event="about", **about_list(result))
+    wanted = islice(reader.entries(result), max(0, job.max_items - job.start))
+    items = map(entry_item, wanted)
     if job.each_list:
-        tell(event="page", items=list(items), start=0, more=False)
+        send(event="page", items=list(items), start=0, more=False)
         return
     for start, page, more in in_pages(items, job.start, job.size):
-        tell(event="page", items=page, start=start, more=more)
+        send(event="page", items=page, start=start, more=more)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What an RSS or Atom feed lists. Only the listing's own process imports this module.
+"""The items of an RSS or Atom feed. Only the listing process (`child`) imports this module.
 
-All of it is a stranger's text, and feedparser takes any: what is no feed gives no items.
+All of it is untrusted text. feedparser accepts any input; what is not a feed has no items.
 """
 
 import calendar
@@ -19,12 +19,12 @@ _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
 
 
 def read_feed(body: bytes, url: str) -> Any:
-    """The parsed feed; `version` is empty where it is none.
+    """Return the parsed feed; `version` is empty if it is not a feed.
 
     Args:
         url: relative links are resolved against it.
     """
-    # A stream: a text would be opened as a URL or file.
+    # A stream, because feedparser would open a string as a URL or file.
     return feedparser.parse(
         io.BytesIO(body),
         response_headers={"content-location": url, "content-type": "application/xml"},
@@ -34,20 +34,20 @@ def read_feed(body: bytes, url: str) -> Any:
 
 
 def about_feed(feed: Any, url: str) -> dict[str, Any]:
-    """The feed's title, and where it goes on (RFC 5005)."""
+    """Return the feed's title and its next part (RFC 5005)."""
     links = feed.feed.get("links") or []
-    following = next((link.get("href") for link in links if link.get("rel") == "next"), None)
+    next_href = next((link.get("href") for link in links if link.get("rel") == "next"), None)
     return {
         "title": feed.feed.get("title"),
-        "next_url": urljoin(url, following) if following else None,
+        "next_url": urljoin(url, next_href) if next_href else None,
     }
 
 
 def feed_items(feed: Any, url: str) -> list[dict[str, Any]]:
-    """Its items that may have media, newest first.
+    """Return the feed's items that may have media, newest first.
 
-    Each has `url`, `maybe` (it is the item's page, which may have media), `title`, `timestamp`,
-    `duration_s` and `audio_bytes`.
+    Each has `url`, `maybe` (the URL is the item's page, which may have media), `title`,
+    `timestamp`, `duration_s` and `audio_bytes`.
     """
     items = []
     for entry in feed.entries[:MAX_ITEMS]:
@@ -64,7 +64,7 @@ def feed_items(feed: Any, url: str) -> list[dict[str, Any]]:
             "audio_bytes": _count(media.get("length") or media.get("filesize")),
         }
         items.append(item)
-    # Some feeds begin with the oldest. Without a date an item stays where it is listed.
+    # Some feeds begin with the oldest. If an item has no date, the order of the feed is kept.
     if all(item["timestamp"] is not None for item in items):
         items.sort(key=lambda item: item["timestamp"], reverse=True)
     return items
@@ -75,8 +75,8 @@ def _media_of(entry: Any) -> Iterator[Any]:
         if _MEDIA_TYPE.fullmatch((enclosure.get("type") or "").lower()):
             yield enclosure
     for content in entry.get("media_content") or ():
-        told = (content.get("type") or content.get("medium") or "").lower()
-        if content.get("medium") in ("audio", "video") or told.startswith(("audio/", "video/")):
+        kind = (content.get("type") or content.get("medium") or "").lower()
+        if content.get("medium") in ("audio", "video") or kind.startswith(("audio/", "video/")):
             yield content
 
 
@@ -89,7 +89,7 @@ def _timestamp(entry: Any) -> float | None:
 
 
 def _seconds(text: Any) -> float | None:
-    """Of `1:02:03`, `62:03` or `3723`; None for anything else, and for zero."""
+    """Return the seconds of `1:02:03`, `62:03` or `3723`; None for anything else, and for zero."""
     match = _CLOCK.fullmatch(str(text or "").strip()[:20])
     if match is None:
         return None
@@ -99,5 +99,5 @@ def _seconds(text: Any) -> float | None:
 
 def _count(text: Any) -> int | None:
     digits = str(text or "").strip()
-    # Some feeds state 0 or 1 where they do not know.
+    # Some feeds state 0 or 1 if the size is unknown.
     return int(digits) if digits.isascii() and digits.isdigit() and 1 < len(digits) < 16 else None

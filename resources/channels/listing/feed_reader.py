@@ -1,4 +1,4 @@
-"""The feed that a web page names as its own."""
+"""Reading a feed with its further parts, and finding the feed that a web page links to."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,36 +12,37 @@ from ytcaption.domain.channels.channel import ListedItem
 from ytcaption.domain.errors import SingleMedia
 
 _TYPES = ("application/rss+xml", "application/atom+xml")
-_LOOKED_AT = 512 * 1024
+_MAX_HEAD_BYTES = 512 * 1024
 
 
 def feed_link(page: bytes, url: str) -> str | None:
-    """Absolute URL of the page's first `<link rel="alternate">` to RSS or Atom; None: none.
+    """Return the absolute URL of the page's first `<link rel="alternate">` to RSS or Atom, or None.
 
     Args:
         url: the page's own.
     """
-    finder = _Finder()
-    finder.feed(page[:_LOOKED_AT].decode("utf-8", "replace"))
+    finder = _FeedLinkFinder()
+    finder.feed(page[:_MAX_HEAD_BYTES].decode("utf-8", "replace"))
     return urljoin(url, finder.href) if finder.href else None
 
 
-class _Finder(HTMLParser):
+class _FeedLinkFinder(HTMLParser):
     href: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        relations = (told.get("rel") or "").lower().split()
-        is_feed = "alternate" in relations and (told.get("type") or "").lower() in _TYPES
+        attributes = dict(attrs)
+        relations = (attributes.get("rel") or "").lower().split()
+        is_feed = "alternate" in relations and (attributes.get("type") or "").lower() in _TYPES
         if tag == "link" and is_feed and self.href is None:
-            self.href = told.get("href")
+            self.href = attributes.get("href")
 
 
 MAX_DOCUMENTS = 1_000
+"""Maximum number of parts of one feed."""
 
 
 class NoFeed(Exception):
-    """What the URL gives is no feed."""
+    """The URL returns something that is not a feed."""
 
     def __init__(self, fetched: Fetched) -> None:
         self.fetched = fetched
@@ -52,14 +53,14 @@ class FeedReader:
     """Reads one feed.
 
     Args:
-        fetch: gives what is behind a URL, asked with the state of an earlier answer.
-        parse: what the listing's process tells of a feed at a URL; None: it is none.
+        fetch: fetches a URL, with the state of an earlier response.
+        parse: returns the listing process's event for a feed at a URL; None: it is not a feed.
 
     Attributes:
-        title: after `first`.
-        state: makes the next look cheap.
-        unchanged: nothing is new since the state that was given; there are no items.
-        next_url: where the older items are.
+        title: set by `first`.
+        state: for the next listing.
+        unchanged: nothing is new since the given state; there are no items.
+        next_url: URL of the older items.
     """
 
     url: str
@@ -72,11 +73,11 @@ class FeedReader:
     next_url: str | None = None
 
     def first(self) -> list[ListedItem]:
-        """The items of the feed itself.
+        """Return the items of the feed itself.
 
         Raises:
-            NoFeed, SingleMedia: it is none.
-            SourceError, InputError: it is not given.
+            NoFeed, SingleMedia: it is not a feed.
+            SourceError, InputError: it cannot be fetched.
         """
         fetched = self.fetch(self.url, self.state)
         self.state = fetched.state
@@ -84,36 +85,36 @@ class FeedReader:
             self.unchanged = True
             return []
         if fetched.is_media:
-            raise SingleMedia("This is one media file: ask for it as a transcription.")
-        told = self.parse(fetched.url, fetched.body)
-        if told is None:
+            raise SingleMedia("This is one media file: request it as a transcription.")
+        event = self.parse(fetched.url, fetched.body)
+        if event is None:
             raise NoFeed(fetched)
-        self.title = told["title"]
-        return self._items(told)
+        self.title = event["title"]
+        return self._items(event)
 
     def items(self, items: list[ListedItem]) -> Iterator[ListedItem]:
-        """All items, each media once; the feed's further parts are fetched when they are needed.
+        """Yield all items, each media once; further parts of the feed are fetched when needed.
 
         Args:
-            items: what `first` gave.
+            items: the result of `first`.
         """
         seen = set[str]()
-        asked = {self.url}
+        requested = {self.url}
         while True:
             for item in items:
                 if item.source.media_id not in seen:
                     seen.add(item.source.media_id)
                     yield item
             url = self.next_url
-            if url is None or url in asked or len(asked) == MAX_DOCUMENTS:
+            if url is None or url in requested or len(requested) == MAX_DOCUMENTS:
                 return
-            asked.add(url)
+            requested.add(url)
             fetched = self.fetch(url, {})
-            told = self.parse(fetched.url, fetched.body or b"")
-            if told is None:
+            event = self.parse(fetched.url, fetched.body or b"")
+            if event is None:
                 return
-            items = self._items(told)
+            items = self._items(event)
 
-    def _items(self, told: Mapping[str, Any]) -> list[ListedItem]:
-        self.next_url = told["next_url"]
-        return [item for item in map(self.make, told["items"]) if item is not None]
+    def _items(self, event: Mapping[str, Any]) -> list[ListedItem]:
+        self.next_url = event["next_url"]
+        return [item for item in map(self.make, event["items"]) if item is not None]

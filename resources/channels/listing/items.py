@@ -1,4 +1,4 @@
-"""What a list says of an item, as the ListedItem that a request for its URL would mean."""
+"""Listed items as ListedItem, with the source that a request for their URL would have."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ class ItemMaker:
     """Makes the items of one channel.
 
     Args:
-        sites: as for `resolve_source`.
+        sites: see `resolve_source`.
         allowed_networks: private CIDRs that may be reached.
     """
 
@@ -29,29 +29,29 @@ class ItemMaker:
         self._sites = tuple(sites)
         self._allowed_networks = tuple(allowed_networks)
 
-    def __call__(self, told: Mapping[str, Any]) -> ListedItem | None:
-        """The item of what `feed_items` or `listed_item` tells; None: it has no media.
+    def __call__(self, entry: Mapping[str, Any]) -> ListedItem | None:
+        """Return the item of an entry in the form of `feed_items`; None: it has no media.
 
-        The page of a feed's item (`maybe`) counts only where its site is known to have media.
+        The page of a feed's item (`maybe`) counts only if its site is known to have media.
         """
-        found = self._resolved(told["url"])
-        if told["maybe"] and not (isinstance(found, MediaSource) and found.kind == "site"):
+        resolved = self._resolved(entry["url"])
+        if entry["maybe"] and not (isinstance(resolved, MediaSource) and resolved.kind == "site"):
             return None
-        title = text(told["title"], MAX_TITLE)
-        if isinstance(found, MediaSource):
-            source, refused = replace(found, title=title), None
+        title = text(entry["title"], MAX_TITLE)
+        if isinstance(resolved, MediaSource):
+            source, refused = replace(resolved, title=title), None
         else:
-            # The link of what is refused is not shown to anybody: it may be no link at all.
-            media_id, page = url_media_id(told["url"]), self._channel.url
-            source, refused = MediaSource(media_id, "direct", page, GENERIC, title), found.code
+            # A refused link is not shown: it may not be a link at all.
+            media_id, page = url_media_id(entry["url"]), self._channel.url
+            source, refused = MediaSource(media_id, "direct", page, GENERIC, title), resolved.code
         return ListedItem(
             source,
-            published_at=_moment(told["timestamp"]),
-            duration_s=seconds(told["duration_s"]),
-            is_short="/shorts/" in told["url"],
-            live=told.get("live"),
-            unavailable=told.get("unavailable") or refused,
-            audio_bytes=told["audio_bytes"],
+            published_at=_time(entry["timestamp"]),
+            duration_s=seconds(entry["duration_s"]),
+            is_short="/shorts/" in entry["url"],
+            live=entry.get("live"),
+            unavailable=entry.get("unavailable") or refused,
+            audio_bytes=entry["audio_bytes"],
         )
 
     def _resolved(self, url: str) -> MediaSource | InputError:
@@ -61,9 +61,9 @@ class ItemMaker:
             return error
 
 
-def _moment(timestamp: Any) -> datetime | None:
+def _time(timestamp: Any) -> datetime | None:
     try:
-        moment = datetime.fromtimestamp(float(timestamp), UTC)
+        time = datetime.fromtimestamp(float(timestamp), UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
-    return moment if _FIRST_DAY < moment < _LAST_DAY else None
+    return time if _FIRST_DAY < time < _LAST_DAY else None

@@ -1,4 +1,4 @@
-"""A long list in pages, none asked for before it is taken."""
+"""Long lists in pages that are requested one by one."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -10,10 +10,12 @@ Item = TypeVar("Item")
 def in_pages(
     items: Iterator[Item], start: int, size: int
 ) -> Iterator[tuple[int, list[Item], bool]]:
-    """(place of the first item, items, whether more follow) of each page; one page at least.
+    """Yield the position of the first item, the items, and whether more follow, of each page.
+
+    There is at least one page.
 
     Args:
-        items: from place `start` on.
+        items: from position `start` on.
     """
     page = list(islice(items, size))
     while True:

@@ -1,4 +1,4 @@
-"""A submitted URL as a ChannelSource, offline: which list of media it names."""
+"""A submitted URL as a ChannelSource, without network access."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,29 +15,29 @@ from ytcaption.domain.request import media_id
 YOUTUBE = "https://www.youtube.com"
 YOUTUBE_LIST = "YoutubeTab"
 _FEED = f"{YOUTUBE}/feeds/videos.xml"
-# A channel's id is UC and 22 characters; the same 22 after these name the lists of its tabs.
+# A channel's id is UC and 22 characters; these prefixes with the same 22 are its tabs' lists.
 _TAB_LISTS = {"videos": "UULF", "shorts": "UUSH", "streams": "UULV"}
-_WHOLE = ("", "featured", "about", "community", "playlists", "releases", "podcasts")
-_PERSONAL = ("WL", "LL", "LM", "RD", "UL", "FL")
-_ONE_MEDIA = "This is one video: ask for it as a transcription."
+_WHOLE_CHANNEL_TABS = ("", "featured", "about", "community", "playlists", "releases", "podcasts")
+_PERSONAL_LISTS = ("WL", "LL", "LM", "RD", "UL", "FL")
+_ONE_MEDIA = "This is one video: request it as a transcription."
 
 
 def channel_source(
     url: str, *, sites: Sequence[str], allowed_networks: Sequence[str] = ()
 ) -> ChannelSource:
-    """What is listed for a submitted URL; nothing is fetched.
+    """Return the list that a submitted URL names; nothing is fetched.
 
-    What is on no site of the list is taken for a feed; the first look shows whether it is one.
+    A URL on no listed site is taken for a feed; the first listing shows whether it is one.
 
     Args:
-        url: as a person typed it.
-        sites: as for `resolve_source`.
+        url: as the user entered it.
+        sites: see `resolve_source`.
         allowed_networks: private CIDRs that may be reached, on any port.
 
     Raises:
-        InvalidUrl, BlockedAddress: as for `resolve_source`.
-        SingleMedia: one media.
-        UnsupportedSite: a page of a listed site that is no list.
+        InvalidUrl, BlockedAddress: see `resolve_source`.
+        SingleMedia: the URL is one media.
+        UnsupportedSite: a page of a listed site that is not a list.
     """
     parsed = parse_url(url)
     check_target(parsed, allowed_networks)
@@ -54,7 +54,7 @@ def channel_source(
 
 
 def youtube_channel(channel_id: str, tab: str = "", title: str | None = None) -> ChannelSource:
-    """A channel of YouTube by its id (`UC...`), or its tab `videos`, `shorts` or `streams`."""
+    """Return a YouTube channel by id (`UC...`), or its tab `videos`, `shorts` or `streams`."""
     page = f"{YOUTUBE}/channel/{channel_id}"
     if not tab:
         feed = f"{_FEED}?channel_id={channel_id}"
@@ -69,16 +69,16 @@ def youtube_channel(channel_id: str, tab: str = "", title: str | None = None) ->
 
 
 def youtube_tab(url: str) -> str:
-    """The tab of a channel that a canonical URL of YouTube names, empty for the whole channel."""
+    """Return the channel tab in a canonical YouTube URL; empty for the whole channel."""
     last = parse_url(url).path.rpartition("/")[2]
     return last if last in _TAB_LISTS else ""
 
 
 def _youtube(url: WebUrl) -> ChannelSource:
-    """One source for every form of link to a channel or playlist.
+    """Return one source for every form of link to a channel or playlist.
 
     Raises:
-        SingleMedia, InvalidUrl, UnsupportedSite: no link to either.
+        SingleMedia, InvalidUrl, UnsupportedSite: the link is neither.
     """
     import yt_dlp.extractor
 
@@ -96,36 +96,36 @@ def _youtube(url: WebUrl) -> ChannelSource:
     bare = replace(url, host="www.youtube.com", query="")
     channel: Any = yt_dlp.extractor.get_info_extractor(YOUTUBE_LIST)
     parts = [part for part in bare.path.split("/") if part]
-    named = parts[0] if parts else ""
-    if not channel.suitable(str(bare)) or named in ("feed", "results", "hashtag", "watch"):
+    first_part = parts[0] if parts else ""
+    if not channel.suitable(str(bare)) or first_part in ("feed", "results", "hashtag", "watch"):
         raise UnsupportedSite(
-            "This page of YouTube is no channel or playlist. Give a link such as "
+            "This YouTube page is not a channel or playlist. Give a link such as "
             f"{YOUTUBE}/@name or {YOUTUBE}/playlist?list=<id>."
         )
-    length = 2 if named in ("channel", "c", "user", "browse") else 1
+    length = 2 if first_part in ("channel", "c", "user", "browse") else 1
     tab = parts[length] if len(parts) > length else ""
-    if len(parts) < length or (tab not in _WHOLE and tab not in _TAB_LISTS):
+    if len(parts) < length or (tab not in _WHOLE_CHANNEL_TABS and tab not in _TAB_LISTS):
         raise UnsupportedSite(
-            f"The tab {tab[:40]!r} of a channel is not listed. Give the channel itself, or its tab "
+            f"The channel tab {tab[:40]!r} cannot be listed. Give the channel itself, or its tab "
             "videos, shorts or streams."
         )
     tab = tab if tab in _TAB_LISTS else ""
-    if named in ("channel", "browse"):
+    if first_part in ("channel", "browse"):
         return youtube_channel(parts[1], tab)
-    # Names may be written in any case; which id they have is seen at the first look.
+    # Names are case-insensitive; the first listing shows their id.
     name = "/".join(parts[:length]).lower()
     page = f"{YOUTUBE}/{name}" + (f"/{tab}" if tab else "")
     return ChannelSource(media_id("youtube", f"{name}/{tab}"), "site", page, YOUTUBE_LIST)
 
 
 def _playlist(list_id: str) -> ChannelSource:
-    if list_id.startswith(_PERSONAL):
+    if list_id.startswith(_PERSONAL_LISTS):
         raise UnsupportedSite(
-            "This list is made for one visitor (a mix, Watch later, Liked videos) and cannot be "
+            "This list is personal (a mix, Watch later, Liked videos) and cannot be "
             "read by others. Give a public playlist."
         )
     if not list_id.replace("-", "").replace("_", "").isalnum() or not list_id.isascii():
-        raise InvalidUrl("The link holds no whole id of a YouTube playlist.")
+        raise InvalidUrl("The link does not contain a whole id of a YouTube playlist.")
     if list_id.startswith("UU") and len(list_id) == 24:  # all uploads of a channel
         return youtube_channel(f"UC{list_id[2:]}")
     for tab, prefix in _TAB_LISTS.items():

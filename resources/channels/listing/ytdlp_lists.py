@@ -1,20 +1,36 @@
-"""yt-dlp as we use it for lists: their entries one by one, none looked into.
+"""yt-dlp for lists: their entries one by one, unopened, and each entry as a plain item.
 
-Only the listing's own process (`listing_child`) imports this module.
+Only the listing process (`child`) imports this module.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from yt_dlp.utils import PagedList  # noqa: TID253
+from yt_dlp.utils import PagedList, unsmuggle_url  # noqa: TID253
 
 from resources.download.bounded_ytdlp import BoundedYoutubeDL
+from resources.download.description import seconds
 from resources.download.ytdlp_options import ListingJob, ytdlp_options
 from ytcaption.domain.errors import SourceError
 
-MAX_HOPS = 5
-DEPTH = 3
-"""Of lists within lists: a channel's tabs, a show's seasons."""
+MAX_REFERENCES = 5
+MAX_DEPTH = 3
+"""Maximum depth of lists within lists, such as a channel's tabs or a show's seasons."""
+
+_UNAVAILABLE = {
+    "[Private video]": "private",
+    "[Deleted video]": "deleted",
+    "[Unavailable video]": "unavailable",
+}
+_AVAILABILITY = {
+    "private": "private",
+    "premium_only": "members_only",
+    "subscriber_only": "members_only",
+    "needs_auth": "login",
+}
+# A stream that has just ended has no complete recording yet.
+_LIVE = {"is_upcoming": "upcoming", "is_live": "live", "post_live": "live", "was_live": "over"}
 
 
 class ListReader(BoundedYoutubeDL):
@@ -24,49 +40,49 @@ class ListReader(BoundedYoutubeDL):
         super().__init__(ytdlp_options(job, deno, keys))
         self._job = job
 
-    def find(self, url: str, extractor: str | None) -> Any:
-        """The extractor's own result, its entries not asked for yet.
+    def open_list(self, url: str, extractor: str | None) -> Any:
+        """Return the extractor's result; its entries are not requested yet.
 
         Raises:
-            SourceError: nothing, or a circle of references; and yt-dlp's own.
+            SourceError: no list, or a circle of references; and yt-dlp's own errors.
         """
-        for _ in range(MAX_HOPS):
-            found: Any = self.extract_info(url, download=False, ie_key=extractor, process=False)
-            if not isinstance(found, dict):
+        for _ in range(MAX_REFERENCES):
+            result: Any = self.extract_info(url, download=False, ie_key=extractor, process=False)
+            if not isinstance(result, dict):
                 raise SourceError("The site gave no list at this link.")
-            if found.get("_type") not in ("url", "url_transparent"):
-                return found
-            url, extractor = found["url"], found.get("ie_key")
+            if result.get("_type") not in ("url", "url_transparent"):
+                return result
+            url, extractor = result["url"], result.get("ie_key")
         raise SourceError("The site's pages refer to each other in a circle.")
 
-    def entries(self, found: Any) -> Iterator[dict[str, Any]]:
-        """The wanted entries of a list and of the lists in it, each asked for when it is taken."""
-        paged = found.get("entries")
-        if isinstance(paged, PagedList):  # any of its pages can be asked for
-            return _from_page(paged, self._job.start)
+    def entries(self, result: Any) -> Iterator[dict[str, Any]]:
+        """Yield the wanted entries of a list and of the lists in it, requested one by one."""
+        entry_source = result.get("entries")
+        if isinstance(entry_source, PagedList):  # each of its pages can be requested alone
+            return _from_page(entry_source, self._job.start)
         limit = self._job.size if self._job.each_list else None
-        flat = self._flat(found, limit, DEPTH)
+        flat = self._flat(result, limit, MAX_DEPTH)
         for _ in range(self._job.start):
             next(flat, None)
         return flat
 
-    def _flat(self, found: Any, limit: int | None, depth: int) -> Iterator[dict[str, Any]]:
-        taken = 0
-        for entry in found.get("entries") or ():
+    def _flat(self, result: Any, limit: int | None, depth: int) -> Iterator[dict[str, Any]]:
+        count = 0
+        for entry in result.get("entries") or ():
             if not isinstance(entry, dict):
                 continue
             if depth > 1 and _is_list(self, entry):
-                yield from self._flat(self._opened(entry), limit, depth - 1)
+                yield from self._flat(self._open_entry(entry), limit, depth - 1)
                 continue
             yield entry
-            taken += 1
-            if taken == limit:
+            count += 1
+            if count == limit:
                 return
 
-    def _opened(self, entry: dict[str, Any]) -> Any:
+    def _open_entry(self, entry: dict[str, Any]) -> Any:
         if entry.get("_type") in ("playlist", "multi_video"):
             return entry
-        return self.find(entry["url"], entry.get("ie_key"))
+        return self.open_list(entry["url"], entry.get("ie_key"))
 
 
 def _is_list(reader: Any, entry: dict[str, Any]) -> bool:
@@ -78,8 +94,59 @@ def _is_list(reader: Any, entry: dict[str, Any]) -> bool:
     return key == "YoutubeTab" or reader.get_info_extractor(key)._RETURN_TYPE == "playlist"
 
 
-def _from_page(paged: Any, start: int) -> Iterator[dict[str, Any]]:
-    at, size = start, paged._pagesize
-    while batch := paged.getslice(at, at - at % size + size):
+def _from_page(pages: Any, start: int) -> Iterator[dict[str, Any]]:
+    at, size = start, pages._pagesize
+    while batch := pages.getslice(at, at - at % size + size):
         yield from (entry for entry in batch if isinstance(entry, dict))
         at += len(batch)
+
+
+def about_list(result: Any) -> dict[str, Any]:
+    """Return what a list says about itself."""
+    total = result.get("playlist_count")
+    return {
+        "title": result.get("title") or result.get("channel"),
+        "channel": result.get("channel"),
+        "channel_id": result.get("channel_id"),
+        "total": total if isinstance(total, int) else None,
+    }
+
+
+def entry_item(entry: Any) -> dict[str, Any]:
+    """Return an entry in the form of `feed_items`, with `live` and `unavailable`."""
+    title = entry.get("title")
+    unavailable = _AVAILABILITY.get(entry.get("availability") or "")
+    size = entry.get("filesize")
+    return {
+        "url": _url(entry),
+        "maybe": False,
+        "title": title if isinstance(title, str) else None,
+        "timestamp": _timestamp(entry),
+        "duration_s": seconds(entry.get("duration")),
+        "live": _LIVE.get(entry.get("live_status") or ""),
+        "unavailable": _UNAVAILABLE.get(str(title), unavailable),
+        "audio_bytes": size if isinstance(size, int) else None,
+    }
+
+
+def _url(entry: Any) -> str:
+    """Return the URL of the item's page, or of the media itself."""
+    if entry.get("_type") in ("url", "url_transparent"):
+        url = unsmuggle_url(entry["url"])[0]
+        # Some entries name YouTube's video by its id alone.
+        bare = entry.get("ie_key") == "Youtube" and "://" not in url
+        return f"https://www.youtube.com/watch?v={url}" if bare else url
+    best = (entry.get("formats") or [entry])[-1]
+    url = best.get("manifest_url") or best.get("url") or entry.get("webpage_url")
+    return url if isinstance(url, str) else ""
+
+
+def _timestamp(entry: Any) -> float | None:
+    for name in ("timestamp", "release_timestamp"):
+        if isinstance(entry.get(name), int | float):
+            return float(entry[name])
+    try:
+        day = datetime.strptime(entry.get("upload_date") or "", "%Y%m%d")
+    except ValueError:
+        return None
+    return day.replace(tzinfo=UTC).timestamp()

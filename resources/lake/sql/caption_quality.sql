@@ -1,4 +1,4 @@
-with heard as (
+with segment_quality as (
     select
         c.channel, c.month, c.source, c.model, c.language, c.media_id, s.avg_logprob, s.compression_ratio,
         length(s.text) / nullif(s.end_s - s.start_s, 0) as characters_per_second
@@ -11,6 +11,6 @@ select
     avg((characters_per_second > 21)::integer) as too_fast_share,
     quantile_cont(characters_per_second, 0.5) as median_characters_per_second,
     avg(avg_logprob) as mean_logprob
-from heard
+from segment_quality
 group by all
 order by channel, month, source, model, language

@@ -1,4 +1,4 @@
--- What the common parameters of a view choose from `library`.
+-- The rows of `library` that the common parameters of a view select.
 select * from library
 where published_on between coalesce($since::date, '0001-01-01') and coalesce($until::date, '9999-12-31')
     and ($channel::varchar is null or channel_id = $channel or lower(channel) = lower($channel))

@@ -1,4 +1,4 @@
--- One row a media: its newest transcript, with when and by whom it was published.
+-- One row per media: its newest transcript, with publication date and channel.
 select
     t.transcription_id, t.media_id, m.title, coalesce(m.channel, m.channel_id) as channel, m.channel_id,
     coalesce(m.upload_date, t.created_at::date) as published_on,

@@ -1,4 +1,4 @@
-with made as (
+with created as (
     select
         engine, model, device, compute_type, duration_s, processing_s,
         processing_s / nullif(duration_s, 0) as rtf
@@ -12,6 +12,6 @@ select
     quantile_cont(rtf, 0.5) as rtf_p50, quantile_cont(rtf, 0.95) as rtf_p95,
     sum(processing_s) / 3600 * $cost_per_hour::double as cost,
     sum(processing_s) / nullif(sum(duration_s), 0) * $cost_per_hour::double as cost_per_audio_h
-from made
+from created
 group by all
 order by audio_h desc, engine, model, device, compute_type

@@ -1,4 +1,4 @@
-with made as (
+with created as (
     select
         created_at::date as day, source, epoch(created_at - queued_at) as delay_s,
         epoch(started_at - queued_at) as wait_s
@@ -10,6 +10,6 @@ select
     day, source, count(*) as transcriptions, quantile_cont(wait_s, 0.5) as wait_p50_s,
     quantile_cont(delay_s, 0.5) as delay_p50_s, quantile_cont(delay_s, 0.95) as delay_p95_s,
     max(delay_s) as delay_max_s
-from made
+from created
 group by all
 order by day, source

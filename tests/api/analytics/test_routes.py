@@ -141,17 +141,17 @@ def test_more_rows_than_the_limit_are_told(ask, client: TestClient):
 @pytest.mark.parametrize(
     ("path", "status", "code", "words"),
     [
-        ("/nothing", 404, "view_not_found", "There are: growth"),
-        ("/growth?colour=red", 422, "invalid_option", "It has: since, until"),
-        ("/growth?since=yesterday", 422, "invalid_option", "a day, such as"),
+        ("/nothing", 404, "view_not_found", "The views are: growth"),
+        ("/growth?colour=red", 422, "invalid_option", "Its parameters: since, until"),
+        ("/growth?since=yesterday", 422, "invalid_option", "a date such as"),
         ("/growth?since=2026-01-01&since=2026-01-02", 422, "invalid_option", "once"),
-        ("/term_trend", 422, "invalid_option", "Give the parameter terms"),
+        ("/term_trend", 422, "invalid_option", "The parameter terms is required"),
         ("/top_terms?n=4", 422, "invalid_option", "n must be 1 to 3"),
         ("/top_terms?n=two", 422, "invalid_option", "a whole number"),
         ("/model_speed?cost_per_hour=nan", 422, "invalid_option", "at least 0"),
         ("/growth?format=xlsx", 422, "invalid_request", "format"),
         ("/growth?limit=0", 422, "invalid_request", "limit"),
-        ("/first_mentions?term=a%00b", 422, "invalid_option", "no text"),
+        ("/first_mentions?term=a%00b", 422, "invalid_option", "must be a text"),
     ],
 )
 def test_wrong_questions_are_told_why(
@@ -255,8 +255,8 @@ def test_a_query_sees_what_its_caller_has_asked_for(ask, keys: Keys, start: Star
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
-        ({"sql": "drop table words"}, "query_error", "let it be a SELECT"),
-        ({"sql": "select 1; select 2"}, "query_error", "Give one statement"),
+        ({"sql": "drop table words"}, "query_error", "Only a single SELECT"),
+        ({"sql": "select 1; select 2"}, "query_error", "Only a single SELECT"),
         ({"sql": "from nowhere"}, "query_error", "nowhere does not exist"),
         ({"sql": "select * from read_text('/etc/passwd')"}, "query_error", "disabled"),
         ({"sql": "select $a"}, "query_error", "a"),

@@ -40,8 +40,8 @@ class Listings:
         shown = page(numbers, **changes)
         if channel:
             shown = page(numbers, **changes, channel=channel)
-        self.intake.take_page(id, RUN_ID, shown, is_history=True)
-        self.runs.listed(id, RUN_ID)
+        self.intake.add_page(id, RUN_ID, shown, is_history=True)
+        self.runs.complete(id, RUN_ID)
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_a_channel_that_fails_says_why(client: TestClient, listings: Listings) -
     channel = added(client)
     listings.runs.claim(channel["id"], RUN_ID)
     assert client.get(channel["channel_url"]).json()["listing"]
-    listings.runs.failed(channel["id"], RUN_ID, "source_blocked", "It wants a login.", True)
+    listings.runs.fail(channel["id"], RUN_ID, "source_blocked", "It wants a login.", True)
 
     read = client.get(channel["channel_url"]).json()
     assert read["error"] == {"code": "source_blocked", "message": "It wants a login."}

@@ -104,10 +104,10 @@ def test_what_is_in_a_channel_and_what_is_wrong(
     runs.claim(id, RUN_ID)
     listed = page(range(3, 0, -1), total=3, channel=source(title=EVIL))
     listed = replace(listed, items=(item(9, title=EVIL), *listed.items))
-    intake.take_page(id, RUN_ID, listed, is_history=True)
-    runs.listed(id, RUN_ID)
+    intake.add_page(id, RUN_ID, listed, is_history=True)
+    runs.complete(id, RUN_ID)
     runs.claim(id, RUN_ID)
-    runs.failed(id, RUN_ID, "source_blocked", "The site wants a login: see its settings.", True)
+    runs.fail(id, RUN_ID, "source_blocked", "The site wants a login: see its settings.", True)
 
     shown = Page(browser, f"{server_url}/channels")
     shown.wait(lambda: "0 of 3 transcribed" in card(shown))

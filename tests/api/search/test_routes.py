@@ -181,7 +181,7 @@ def test_stop_words_and_open_quotes_find_nothing_with_a_note(
 ) -> None:
     """No error: an empty page that says why."""
     world.completed()
-    assert "so common" in found(client, "the")["notes"][0]
+    assert "too common" in found(client, "the")["notes"][0]
     assert found(client, '"your country')["media_count"] == 1
 
 

@@ -1,12 +1,15 @@
-"""Listings from loopback, for the tests of the lister."""
+"""Listers of loopback servers, for the lister's tests."""
+
+from contextlib import closing
 
 from resources.channels.listing.lister import ChannelLister
-from ytcaption.domain.channels.channel import ListingPage
+from ytcaption.domain.channels.channel import ChannelSource, ListingPage
 
 SITES = ["youtube", "media.ccc.de"]
 
 
 def lister(**overrides: object) -> ChannelLister:
+    """Return a lister of loopback addresses."""
     values: dict[str, object] = {
         "sites": SITES,
         "allowed_networks": ["127.0.0.0/8"],
@@ -24,3 +27,9 @@ def titles(page: ListingPage) -> list[str | None]:
 
 def ids(page: ListingPage) -> list[str]:
     return [item.source.media_id for item in page.items]
+
+
+def list_page(lister: ChannelLister, source: ChannelSource, start: int, size: int) -> ListingPage:
+    """Return items `start` to `start + size` of the whole list."""
+    with closing(lister.pages(source, start, size)) as pages:
+        return next(pages)

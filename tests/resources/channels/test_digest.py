@@ -1,4 +1,4 @@
-"""What became of a channel's items is told to operators, as often as is wanted."""
+"""Digests of a channel's items are sent to operators as often as wanted."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from resources.alerts import Operators
-from resources.channels.digest import SHOWN, ChannelDigests
+from resources.channels.digest import MAX_SHOWN, ChannelDigests
 from resources.channels.intake import ChannelIntake
 from resources.channels.runs import ChannelRuns
 from resources.channels.store import ChannelStore
@@ -33,16 +33,16 @@ class Subscribed:
         self.id = self.store.create(source(), plan(digest=digest))[0].id
         runs = Postgres.from_settings(box.settings, "dagster")
         ChannelRuns(postgres=runs).claim(self.id, "listing")
-        ChannelIntake(postgres=runs).take_page(self.id, "listing", page(numbers))
-        found = self.store.items(self.id, limit=200)
-        self.ids = [each.transcription_id or "" for each in reversed(found)]
+        ChannelIntake(postgres=runs).add_page(self.id, "listing", page(numbers))
+        items = self.store.items(self.id, limit=200)
+        self.ids = [each.transcription_id or "" for each in reversed(items)]
 
     def fail(self, id: str) -> None:
         self.box.store.claim(id, RUN)
         self.box.store.fail(id, RUN, "media_private", "Private.", retryable=False, max_attempts=4)
 
     def pass_time(self, hours: float) -> None:
-        """So long later, also for what has ended."""
+        """Move the clocks forward, also for items that have ended."""
         with self.store.postgres.transaction() as connection:
             for table, columns in (
                 ("channel", CLOCKS),
@@ -57,8 +57,8 @@ class Subscribed:
 
 
 @pytest.fixture
-def telling(here: Settings, receiver: WebhookReceiver) -> Settings:
-    """Operators are told there."""
+def notified_settings(here: Settings, receiver: WebhookReceiver) -> Settings:
+    """Return settings whose operators are notified at the receiver."""
     url = receiver.url("/chat").replace("http://", "json://")
     public = {"notify_urls": SecretStr(url), "public_url": "https://captions.example.org"}
     return here.model_copy(update=public)
@@ -73,13 +73,13 @@ def message(received: Received) -> tuple[str, str]:
     return body["title"], body["message"]
 
 
-def test_what_became_of_items_is_one_message_a_day(
+def test_digest_is_one_message_per_day(
     box: Box,
-    telling: Settings,
+    notified_settings: Settings,
     receiver: WebhookReceiver,
 ) -> None:
-    """Titles, lengths, links and reasons; what has been told is not told again."""
-    channel, digests = Subscribed(box, range(4, 0, -1)), digests_of(telling, box)
+    """It has titles, lengths, links and reasons, each of them once."""
+    channel, digests = Subscribed(box, range(4, 0, -1)), digests_of(notified_settings, box)
     first, second, third, _ = channel.ids
     assert digests.send_due_alerts() == 0
     box.complete(first)
@@ -93,26 +93,29 @@ def test_what_became_of_items_is_one_message_a_day(
     assert "Transcribed: 2\n- Part 2 (" in text
     assert f"https://captions.example.org/api/v1/transcriptions/{first}" in text
     assert "Failed: 1\n- Part 3 (media_private)" in text
-    assert "In the queue: 1. To be asked for: 0." in text
+    assert "In the queue: 1. To be queued: 0." in text
     channel.pass_time(24.1)
     assert digests.send_due_alerts() == 0
     assert len(receiver.received) == 1
 
 
-def test_a_digest_that_could_not_be_sent_is_sent_later(
+def test_unsent_digest_is_sent_later(
     box: Box,
-    telling: Settings,
+    notified_settings: Settings,
     receiver: WebhookReceiver,
 ) -> None:
-    """With all that came since; a channel without one is silent."""
-    channel, digests = Subscribed(box, range(2, 0, -1), "weekly"), digests_of(telling, box)
+    """With all items since; a channel without a digest sends nothing."""
+    channel, digests = (
+        Subscribed(box, range(2, 0, -1), "weekly"),
+        digests_of(notified_settings, box),
+    )
     assert digests.send_due_alerts() == 0
     box.complete(channel.ids[0])
     channel.pass_time(7 * 24 + 0.1)
     receiver.answers["/chat"] = Answer(500)
     assert digests.send_due_alerts() == 0
     receiver.answers["/chat"] = Answer(200)
-    assert digests.send_due_alerts() == 0  # in some minutes
+    assert digests.send_due_alerts() == 0  # retried in a few minutes
     box.complete(channel.ids[1])
     channel.pass_time(0.1)
     assert digests.send_due_alerts() == 1
@@ -123,14 +126,14 @@ def test_a_digest_that_could_not_be_sent_is_sent_later(
     assert digests.send_due_alerts() == 0
 
 
-def test_a_long_list_is_cut_and_a_title_stays_on_its_line(
+def test_long_list_is_cut_and_titles_stay_on_one_line(
     box: Box,
-    telling: Settings,
+    notified_settings: Settings,
     receiver: WebhookReceiver,
 ) -> None:
-    """A stranger wrote it."""
-    channel = Subscribed(box, range(SHOWN + 2, 0, -1))
-    digests = digests_of(telling, box)
+    """Titles are untrusted."""
+    channel = Subscribed(box, range(MAX_SHOWN + 2, 0, -1))
+    digests = digests_of(notified_settings, box)
     with channel.store.postgres.transaction() as connection:
         connection.execute(
             "update ytcaption.channel_item set title = %s where media_id = 'youtube-v00032'",
@@ -141,20 +144,20 @@ def test_a_long_list_is_cut_and_a_title_stays_on_its_line(
     channel.pass_time(24.1)
     assert digests.send_due_alerts() == 1
     lines = message(receiver.wait(1)[0])[1].splitlines()
-    assert sum(line.startswith("- ") for line in lines) == SHOWN
+    assert sum(line.startswith("- ") for line in lines) == MAX_SHOWN
     assert "and 2 more" in lines
-    [cut] = [line for line in lines if line.startswith("- one")]
-    assert cut.startswith("- one line xxx") and "x…" in cut and len(cut) < 300
+    [line] = [line for line in lines if line.startswith("- one")]
+    assert line.startswith("- one line xxx") and "x…" in line and len(line) < 300
 
 
-def test_a_notifier_sends_digests(
+def test_notifier_sends_digests(
     box: Box,
-    telling: Settings,
+    notified_settings: Settings,
     receiver: WebhookReceiver,
 ) -> None:
-    """By itself."""
+    """Without being asked to."""
     channel = Subscribed(box, range(1, 0, -1))
     box.complete(channel.ids[0])
     channel.pass_time(24.1)
-    with notifying(telling):
+    with notifying(notified_settings):
         assert message(receiver.wait(1)[0])[0].endswith("1 transcribed")

@@ -1,4 +1,4 @@
-"""What lists and feeds go out with: proxies and cookies of the operator's, over TLS."""
+"""Egress of lists and feeds: the operator's proxies and cookies, over TLS."""
 
 import json
 from contextlib import closing
@@ -28,10 +28,10 @@ FEED = "https://media.ccc.de/feeds/news.xml"
 
 @pytest.fixture
 def lists(site: MediaServer) -> MediaServer:
-    """The site with a conference and a feed in two parts."""
+    """Return the site with a conference and a feed in two parts."""
     talks = [{"frontend_link": f"https://media.ccc.de/v/talk-{n}"} for n in range(3)]
-    told = json.dumps({"title": "The congress", "events": talks}).encode()
-    site.serve("public/conferences/40c3", told)
+    conference = json.dumps({"title": "The congress", "events": talks}).encode()
+    site.serve("public/conferences/40c3", conference)
     episodes = [Episode(n, f"https://cdn.media.ccc.de/{n}.mp3") for n in range(4)]
     older = "https://media.ccc.de/feeds/older.xml"
     site.serve("feeds/news.xml", rss("News", episodes[:1:-1], older))
@@ -40,7 +40,7 @@ def lists(site: MediaServer) -> MediaServer:
 
 
 def through(postgres: Postgres, *proxies: UpstreamProxy, **more: object) -> OutgoingLister:
-    """A lister of an installation with these settings."""
+    """Return a lister of an installation with these settings."""
     values = {"proxies": ",".join(each.url for each in proxies), "_env_file": None, **more}
     settings = Settings(**values)  # pyright: ignore[reportArgumentType]
     return OutgoingLister(public_lister(), settings, postgres)
@@ -57,8 +57,8 @@ def bytes_of(postgres: Postgres) -> dict[str, int]:
 
 
 def test_lists_and_feeds_go_through_the_proxy(lists: MediaServer, postgres: Postgres) -> None:
-    """By address, with their bytes and the proxy's success noted; a dead proxy is passed over,
-    and asked once only for all parts of a feed."""
+    """The proxy gets the address; bytes and health are recorded. A dead proxy is skipped, and tried
+    once only for all parts of a feed."""
     with UpstreamProxy(routes(lists)) as dead, UpstreamProxy(routes(lists)) as good:
         dead.die()
         out = through(postgres, dead, good)
@@ -77,23 +77,23 @@ def test_lists_and_feeds_go_through_the_proxy(lists: MediaServer, postgres: Post
 def test_cookies_and_user_agent_go_with_lists(
     lists: MediaServer, postgres: Postgres, tmp_path: Path
 ) -> None:
-    """As they do with downloads. A feed needs nobody's cookies."""
+    """As with downloads. Feeds get no cookies."""
     (cookies := tmp_path / "cookies.txt").write_text(COOKIES)
     cookies.chmod(0o600)
     with UpstreamProxy(routes(lists)) as proxy:
         out = through(postgres, proxy, cookies_file=cookies, user_agent="Lister/1")
         out.newest(public_lister().source_of(CONFERENCE), {})
-        [asked] = lists.requests
-        assert asked.headers["Cookie"] == "session=mine-alone"
-        assert asked.headers["User-Agent"] == "Lister/1"
+        [request] = lists.requests
+        assert request.headers["Cookie"] == "session=mine-alone"
+        assert request.headers["User-Agent"] == "Lister/1"
         lists.requests.clear()
         out.newest(public_lister().source_of(FEED), {})
         assert [each.headers.get("Cookie") for each in lists.requests] == [None]
 
 
-def test_a_list_is_refused_or_not_reached(lists: MediaServer, postgres: Postgres) -> None:
-    """A site that refuses puts the proxy to rest where there is another; without one that works
-    nothing is asked, and never around them; a private address stays closed."""
+def test_refused_and_unreachable_lists(lists: MediaServer, postgres: Postgres) -> None:
+    """A refusal cools the proxy down if there is another; without a working proxy no request is
+    made, and never without one; private addresses stay blocked."""
     with UpstreamProxy(routes(lists)) as one, UpstreamProxy(routes(lists)) as two:
         out = through(postgres, one, two)
         with pytest.raises(SourceBlocked):
@@ -107,20 +107,20 @@ def test_a_list_is_refused_or_not_reached(lists: MediaServer, postgres: Postgres
         with pytest.raises(ProxyUnavailable):
             out.newest(public_lister().source_of(FEED), {})
         record_failed(postgres, one.name, "it does not answer")
-        with pytest.raises(ProxyUnavailable) as resting:
+        with pytest.raises(ProxyUnavailable) as error:
             out.newest(public_lister().source_of(CONFERENCE), {})
-        assert resting.value.retry_after_s and len(lists.requests) == seen
+        assert error.value.retry_after_s and len(lists.requests) == seen
 
 
-def test_a_dry_run_goes_the_same_way(
+def test_dry_run_uses_the_same_egress(
     lists: MediaServer, postgres: Postgres, settings: Settings
 ) -> None:
     """With the rights of the API, which makes it."""
     api = Postgres.from_settings(settings, "api")
     with UpstreamProxy(routes(lists)) as proxy:
-        way = Settings(_env_file=None, proxies=proxy.url)  # pyright: ignore[reportCallIssue]
+        proxied = Settings(_env_file=None, proxies=proxy.url)  # pyright: ignore[reportCallIssue]
         source = public_lister().source_of(FEED)
-        found = dry_run(api, way, public_lister(), source, plan())
-        assert len(found.taken) == 4 and found.is_whole
+        preview = dry_run(api, proxied, public_lister(), source, plan())
+        assert len(preview.included) == 4 and preview.is_complete
         assert set(proxy.asked) == {(PUBLIC, 443)}
         assert proxy_health(postgres, [proxy.name])[0].worked_at

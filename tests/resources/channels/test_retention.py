@@ -1,4 +1,4 @@
-"""What channels keep: transcripts by their own age, items of what was erased, after deletion."""
+"""Channels' own retention, erased items, and deletion with transcriptions."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def store(house: House) -> ChannelStore:
 
 
 def listed(house: House, store: ChannelStore, name: str = "one", **wanted) -> str:
-    """A channel that lists the media, and holds still."""
+    """Create a channel that lists the media, without a run."""
     wanted.setdefault("options", BASE)
     id = store.create(source(name), plan(**wanted), "local")[0].id
     list_again(house, id)
@@ -40,38 +40,38 @@ def list_again(house: House, id: str) -> None:
     runs = ChannelRuns(postgres=house.installation.postgres)
     runs.claim(id, "listing")
     intake = ChannelIntake(postgres=house.installation.postgres)
-    intake.take_page(id, "listing", ListingPage(source(), (SHOWN,)))
-    runs.listed(id, "listing")
+    intake.add_page(id, "listing", ListingPage(source(), (SHOWN,)))
+    runs.complete(id, "listing")
 
 
-def made(house: House, by_hand: bool = False) -> None:
-    """The channel's item is transcribed."""
+def transcribed(house: House, requested_directly: bool = False) -> None:
+    """Complete the transcription of the channel's item."""
     assert house.here.completed() == ID
-    if not by_hand:
+    if not requested_directly:
         house.execute("delete from ytcaption.request where metadata = '{}'")
 
 
-def test_a_channel_keeps_by_its_own_age(house: House, store: ChannelStore):
-    """Shorter than the installation, which does not meddle."""
+def test_channel_has_its_own_retention(house: House, store: ChannelStore):
+    """It may be shorter than the installation's, which then does not apply."""
     listed(house, store, keep_days=5.0)
-    made(house)
+    transcribed(house)
     house.age(ID, 6)
     assert applied(house, "transcript_old", transcript_days=1) == []
     house.execute("update ytcaption.channel set keep_days = 7")
     assert applied(house, "channel_transcript_old") == []
     house.execute("update ytcaption.channel set keep_days = 0")
-    assert applied(house, "channel_transcript_old", transcript_days=1) == [], "0 is for ever"
+    assert applied(house, "channel_transcript_old", transcript_days=1) == [], "0 is forever"
     house.execute("update ytcaption.channel set keep_days = 5")
     assert applied(house, "channel_transcript_old") == [ID]
     with pytest.raises(TranscriptionErased):
         get_transcription(house.here.store.postgres, ID)
 
 
-def test_who_wants_it_longest_decides(house: House, store: ChannelStore):
-    """Another channel, or somebody who asked by hand and keeps to the installation's age."""
+def test_longest_retention_decides(house: House, store: ChannelStore):
+    """Of another channel, or of a direct request under the installation's retention."""
     listed(house, store, "one", keep_days=5.0)
     listed(house, store, "two", keep_days=20.0)
-    made(house)
+    transcribed(house)
     house.age(ID, 10)
     assert applied(house, "channel_transcript_old") == []
     house.age(ID, 11)
@@ -82,56 +82,60 @@ def test_who_wants_it_longest_decides(house: House, store: ChannelStore):
     assert applied(house, "channel_transcript_old", transcript_days=25) == [ID]
 
 
-def test_a_channel_that_does_not_say_keeps_as_the_installation(
+def test_channel_without_retention_uses_the_installations(
     house: House,
     store: ChannelStore,
 ):
-    """By its age alone."""
+    """The installation's retention alone applies."""
     listed(house, store)
-    made(house)
+    transcribed(house)
     house.age(ID, 10)
     assert applied(house, "channel_transcript_old", transcript_days=5) == []
     assert applied(house, "transcript_old", transcript_days=5) == [ID]
 
 
-def test_what_was_erased_is_not_taken_again(house: House, store: ChannelStore):
-    """Its title and link are gone, also where another channel has left it out; the id stays."""
+def test_erased_item_is_not_enqueued_again(house: House, store: ChannelStore):
+    """Its title and link are removed, also where another channel excluded it; the id stays."""
     id = listed(house, store)
     other = listed(house, store, "other", filters={"title_exclude": "zebra"})
-    waits = listed(house, store, "waits", max_new=1)
+    waiting = listed(house, store, "waiting", max_new=1)
     house.execute(
         "update ytcaption.channel_item set state = 'new', transcription_id = null "
         "where channel_id = %(id)s",
-        id=waits,
+        id=waiting,
     )
-    made(house)
+    transcribed(house)
     house.installation.erasure.erase(ID)
     list_again(house, id)
     for channel in (id, other):
-        [found] = store.items(channel)
-        assert (found.state, found.source.title, found.source.url) == ("erased", None, None)
+        [item_row] = store.items(channel)
+        assert (item_row.state, item_row.source.title, item_row.source.url) == (
+            "erased",
+            None,
+            None,
+        )
     assert house.here.rows("transcription") == 0
-    [wanted] = store.items(waits)
-    assert wanted.state == "new", "somebody waits for that one"
+    [wanted] = store.items(waiting)
+    assert wanted.state == "new", "this channel still wants it"
 
 
-def test_an_item_stays_for_another_transcription_of_the_media(
+def test_item_stays_for_another_transcription_of_its_media(
     house: House,
     store: ChannelStore,
 ):
-    """Erasing one of two says nothing of the other's channel."""
+    """Erasing one transcription does not affect the other's channel."""
     small = listed(house, store, "small", options=SMALL)
     listed(house, store)
-    made(house)
+    transcribed(house)
     house.installation.erasure.erase(ID)
     [found] = store.items(small)
     assert (found.state, found.source.title) == ("queued", "Zebrafinktitel")
 
 
-def test_a_channel_goes_with_its_transcriptions(house: House, store: ChannelStore):
-    """In the background; nobody sees it meanwhile. What others have asked for stays for them."""
+def test_channel_is_deleted_with_its_transcriptions(house: House, store: ChannelStore):
+    """In the background, and hidden meanwhile. Transcriptions that others requested stay."""
     id = listed(house, store)
-    made(house)
+    transcribed(house)
     house.here.store.submit(MEDIA, SMALL, owner="key:other")
     store.delete(id, with_transcriptions=True)
     with pytest.raises(ChannelNotFound):
@@ -146,14 +150,14 @@ def test_a_channel_goes_with_its_transcriptions(house: House, store: ChannelStor
     assert house.here.rows("transcription") == 1
 
 
-def test_a_deletion_goes_on_where_it_ended(
+def test_deletion_continues_where_it_ended(
     house: House,
     store: ChannelStore,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """One look erases for some seconds."""
+    """One check erases for a few seconds only."""
     id = listed(house, store)
-    made(house)
+    transcribed(house)
     store.delete(id, with_transcriptions=True)
     monkeypatch.setattr("resources.maintenance.channel_checks.WITHIN_S", -1.0)
     assert house.repair(DELETED).is_wrong
@@ -163,8 +167,8 @@ def test_a_deletion_goes_on_where_it_ended(
     assert house.here.rows("channel") == 0
 
 
-def test_a_lost_listing_is_found(house: House, store: ChannelStore):
-    """`ytcaption doctor` says so, and frees the channel."""
+def test_lost_listing_is_found(house: House, store: ChannelStore):
+    """`ytcaption doctor` reports it, and repairs it."""
     id = store.create(source(), plan())[0].id
     ChannelRuns(postgres=house.installation.postgres).claim(id, "no-such-run")
     assert not house.look(LOST).found

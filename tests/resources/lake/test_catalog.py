@@ -15,6 +15,7 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.lake.connection import LakeConnection
 from resources.postgres.urls import database_urls
 from tests.support.lake_documents import ACCURACY, make_document
+from tests.support.lake_rows import row_counts, transcript_ids
 from ytcaption.domain.errors import DatabaseUnavailable, LakeUnavailable
 from ytcaption.domain.transcripts.lake_schema import TABLES
 from ytcaption.domain.transcripts.metrics import WordErrors
@@ -24,8 +25,8 @@ WRITERS = 4
 APPENDS = 2
 
 
-def test_appended_transcript_is_rows_of_all_tables(catalog: TranscriptCatalog):
-    """What `append` says it wrote is what can be counted."""
+def test_append_writes_rows_to_all_tables(catalog: TranscriptCatalog):
+    """`append` returns the counts of the stored rows."""
     document = make_document(words=30)
     written = catalog.append(*document, accuracy=ACCURACY)
     assert written == {
@@ -35,16 +36,16 @@ def test_appended_transcript_is_rows_of_all_tables(catalog: TranscriptCatalog):
         "caption_accuracy": 1,
         "media": 1,
     }
-    assert catalog.row_counts(document[0].id) == written
-    assert catalog.transcript_ids() == {document[0].id}
+    assert row_counts(catalog, document[0].id) == written
+    assert transcript_ids(catalog) == {document[0].id}
 
 
-def test_transcript_appended_again_takes_the_place_of_the_earlier_one(catalog: TranscriptCatalog):
-    """Repeating leaves the rows once; a new text leaves nothing of the old one."""
+def test_append_replaces_an_earlier_transcript(catalog: TranscriptCatalog):
+    """Appending again keeps one copy of the rows; a new text leaves nothing of the old one."""
     catalog.append(*make_document(words=30, text="old"), accuracy=ACCURACY)
     catalog.append(*make_document(words=30, text="old"), accuracy=ACCURACY)
     catalog.append(*make_document(words=10, text="new"))
-    assert catalog.row_counts(make_document()[0].id) == {
+    assert row_counts(catalog, make_document()[0].id) == {
         "transcripts": 1,
         "segments": 1,
         "words": 10,
@@ -55,13 +56,13 @@ def test_transcript_appended_again_takes_the_place_of_the_earlier_one(catalog: T
     assert result.rows == [(0,)]
 
 
-def test_what_is_measured_later_is_one_row(catalog: TranscriptCatalog):
-    """In place of what was measured before; of a transcription that is not there, nothing."""
+def test_set_accuracy_replaces_the_row(catalog: TranscriptCatalog):
+    """An earlier measurement is replaced; a transcription not in the lake gets no row."""
     transcript, source, info = make_document(words=30)
-    catalog.measured(transcript, ACCURACY)
-    assert catalog.row_counts(transcript.id)["caption_accuracy"] == 0
+    catalog.set_accuracy(transcript, ACCURACY)
+    assert row_counts(catalog, transcript.id)["caption_accuracy"] == 0
     catalog.append(transcript, source, info, accuracy=ACCURACY)
-    catalog.measured(transcript, replace(ACCURACY, errors=WordErrors(30)))
+    catalog.set_accuracy(transcript, replace(ACCURACY, errors=WordErrors(30)))
     rows = catalog.query("select model, words, wer, substitutions from caption_accuracy").rows
     assert rows == [("base", 30, 0.0, 0)]
     catalog.append(transcript, source, info, accuracy=ACCURACY)
@@ -72,33 +73,33 @@ def test_what_is_measured_later_is_one_row(catalog: TranscriptCatalog):
 
 
 def test_two_transcriptions_of_one_media_share_its_row(catalog: TranscriptCatalog):
-    """The media stays as long as one of its transcriptions does, with the newest description."""
+    """The media row stays until its last transcription is deleted, with the newest description."""
     base = make_document(model="base", title="Before")
     tiny = make_document(model="tiny", title="After")
     catalog.append(*base)
     catalog.append(*tiny)
     assert catalog.query("select title from media").rows == [("After",)]
     catalog.delete(base[0].id)
-    assert catalog.transcript_ids() == {tiny[0].id}
-    assert catalog.row_counts(tiny[0].id)["media"] == 1
+    assert transcript_ids(catalog) == {tiny[0].id}
+    assert row_counts(catalog, tiny[0].id)["media"] == 1
     catalog.delete(tiny[0].id)
     assert catalog.query("select count(*) from media").rows == [(0,)]
 
 
-def test_deleted_transcript_is_gone_and_others_stay(catalog: TranscriptCatalog):
-    """Deleting takes one transcription out of each table; doing it again changes nothing."""
-    gone, kept = make_document("gone"), make_document("kept")
-    catalog.append(*gone)
+def test_delete_removes_one_transcript(catalog: TranscriptCatalog):
+    """Deleting removes one transcription from each table; repeating it changes nothing."""
+    deleted, kept = make_document("gone"), make_document("kept")
+    catalog.append(*deleted)
     catalog.append(*kept)
-    catalog.delete(gone[0].id)
-    catalog.delete(gone[0].id)
-    assert set(catalog.row_counts(gone[0].id).values()) == {0}
-    assert catalog.row_counts(kept[0].id)["words"] == 30
+    catalog.delete(deleted[0].id)
+    catalog.delete(deleted[0].id)
+    assert set(row_counts(catalog, deleted[0].id).values()) == {0}
+    assert row_counts(catalog, kept[0].id)["words"] == 30
     assert catalog.query("select distinct transcription_id from words").rows == [(kept[0].id,)]
 
 
-def test_deleted_rows_of_a_merged_file_stay_hidden(catalog: TranscriptCatalog):
-    """Queries read the Parquet files themselves, and leave out what was deleted from them."""
+def test_deleted_rows_of_a_merged_file_are_hidden(catalog: TranscriptCatalog):
+    """Queries read the Parquet files directly, without the rows deleted from them."""
     documents = [make_document(name) for name in ("first", "second", "third")]
     for document in documents:
         catalog.append(*document)
@@ -112,24 +113,22 @@ def test_deleted_rows_of_a_merged_file_stay_hidden(catalog: TranscriptCatalog):
 
 
 def test_silent_transcript_has_no_words(catalog: TranscriptCatalog):
-    """A transcript without speech is a row of `transcripts`; the others keep their columns."""
+    """Without speech there is a row of `transcripts`; the other tables keep their columns."""
     document = make_document(words=0)
     assert catalog.append(*document)["words"] == 0
     assert catalog.query("select word, probability from words").columns == ("word", "probability")
     assert catalog.query("select language, word_count from transcripts").rows == [(None, 0)]
 
 
-def test_lake_that_nobody_wrote_to_has_its_tables(catalog: TranscriptCatalog):
+def test_empty_lake_has_its_tables(catalog: TranscriptCatalog):
     """The first use may be a query."""
-    assert catalog.transcript_ids() == set()
+    assert transcript_ids(catalog) == set()
     assert catalog.query("select * from segments").rows == []
 
 
-def test_nothing_of_four_writing_processes_is_lost(
-    settings: Settings, local_catalog: TranscriptCatalog
-):
+def test_four_writing_processes_lose_nothing(settings: Settings, local_catalog: TranscriptCatalog):
     """Four processes append at once to a lake that does not exist yet, partly the same
-    transcriptions: each is there once, whole."""
+    transcriptions: each is stored once and complete."""
     spawn = multiprocessing.get_context("spawn")
     writers = [spawn.Process(target=_append_many, args=(number,)) for number in range(WRITERS)]
     for writer in writers:
@@ -137,22 +136,22 @@ def test_nothing_of_four_writing_processes_is_lost(
     for writer in writers:
         writer.join(timeout=120)
     assert [writer.exitcode for writer in writers] == [0] * WRITERS
-    found = local_catalog.query(
+    result = local_catalog.query(
         "select t.media_id, count(distinct t.transcription_id), count(*), any_value(word_count) "
         "from transcripts t join words using (transcription_id) group by all"
     )
-    assert {row[0] for row in found.rows} == {
+    assert {row[0] for row in result.rows} == {
         "youtube-shared",
         *(f"youtube-{writer}-{n}" for writer in range(WRITERS) for n in range(APPENDS)),
     }
-    assert all((ids, words) == (1, counted) for _, ids, words, counted in found.rows)
+    assert all((ids, words) == (1, word_count) for _, ids, words, word_count in result.rows)
     assert local_catalog.query("select count(*), count(distinct media_id) from media").rows == [
         (WRITERS * APPENDS + 1, WRITERS * APPENDS + 1)
     ]
 
 
 def test_writers_of_one_media_take_turns(settings: Settings, local_catalog: TranscriptCatalog):
-    """DuckLake lets two writers add the same rows at once, so we do not; other media go on."""
+    """DuckLake would let two writers add the same rows at once; writers of other media go on."""
     lake = LakeConnection(settings)
     with ThreadPoolExecutor() as pool:
         with lake.locked(media_id="youtube-first"):
@@ -168,10 +167,10 @@ def test_writers_of_one_media_take_turns(settings: Settings, local_catalog: Tran
         assert waiting.result(timeout=30)["words"] == 30
 
 
-def test_lake_that_stays_busy_is_told(
+def test_busy_lake_raises_after_a_wait(
     settings: Settings, local_catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
 ):
-    """A writer does not wait for ever."""
+    """A writer does not wait forever."""
     monkeypatch.setattr("resources.lake.connection._LOCK_WAIT", "200ms")
     with (
         LakeConnection(settings).locked(exclusive=True),
@@ -187,8 +186,8 @@ def _append_many(writer: int) -> None:
         catalog.append(*make_document("shared", words=10 * (writer + 1), text=f"writer{writer}-"))
 
 
-def test_home_that_was_moved_keeps_its_lake(settings: Settings, local_catalog: TranscriptCatalog):
-    """Files are known by their place below the data path, so a lake can be restored elsewhere."""
+def test_moved_home_keeps_its_lake(settings: Settings, local_catalog: TranscriptCatalog):
+    """File paths are relative to the data path, so a lake can be restored elsewhere."""
     document = make_document()
     local_catalog.append(*document)
     moved = settings.home.rename(settings.home.with_name("elsewhere"))
@@ -197,10 +196,10 @@ def test_home_that_was_moved_keeps_its_lake(settings: Settings, local_catalog: T
     )
     assert restored.query("select count(*) from words").rows == [(30,)]
     restored.append(*make_document("second"))
-    assert len(restored.transcript_ids()) == 2
+    assert len(transcript_ids(restored)) == 2
 
 
-def test_fork_opens_a_lake_of_its_own(settings: Settings, local_catalog: TranscriptCatalog):
+def test_fork_opens_its_own_lake(settings: Settings, local_catalog: TranscriptCatalog):
     """A run forked from a process that has the lake open writes without disturbing it."""
     local_catalog.append(*make_document("parent"))
     child = os.fork()
@@ -210,22 +209,20 @@ def test_fork_opens_a_lake_of_its_own(settings: Settings, local_catalog: Transcr
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     local_catalog.append(*make_document("afterwards"))
-    assert len(local_catalog.transcript_ids()) == 3
+    assert len(transcript_ids(local_catalog)) == 3
 
 
-def test_database_that_does_not_answer_is_said_without_its_password(
-    settings: Settings, tmp_path: Path
-):
-    """No Postgres is DatabaseUnavailable, in words that hold no secret."""
+def test_unreachable_database_error_hides_the_password(settings: Settings, tmp_path: Path):
+    """Without Postgres the error is DatabaseUnavailable, and no message holds the password."""
     url = "postgresql://captioner:hunter2@127.0.0.1:1/ytcaption"
     elsewhere = Settings(home=tmp_path, database_url=url, _env_file=None)  # pyright: ignore
     with pytest.raises(DatabaseUnavailable) as caught:
         TranscriptCatalog.from_settings(elsewhere).append(*make_document())
-    assert "hunter2" not in _whole_story(caught.value)
+    assert "hunter2" not in _chained_messages(caught.value)
 
 
-def test_lake_outlives_connections_that_break(settings: Settings, catalog: TranscriptCatalog):
-    """After Postgres has dropped all connections the same catalog goes on."""
+def test_catalog_survives_broken_connections(settings: Settings, catalog: TranscriptCatalog):
+    """The same catalog works after Postgres has dropped all connections."""
     catalog.append(*make_document("before"))
     with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
         connection.execute(
@@ -233,13 +230,13 @@ def test_lake_outlives_connections_that_break(settings: Settings, catalog: Trans
             "where pid <> pg_backend_pid() and datname = current_database()"
         )
     catalog.append(*make_document("after"))
-    assert len(catalog.transcript_ids()) == 2
+    assert len(transcript_ids(catalog)) == 2
 
 
-def test_write_that_fails_leaves_the_rows_as_they_were(
+def test_failed_write_leaves_the_rows_unchanged(
     settings: Settings, local_catalog: TranscriptCatalog
 ):
-    """The four tables change together or not at all: here one of them cannot be written."""
+    """All tables change together or not at all: here one of them cannot be written."""
     document = make_document(words=30)
     local_catalog.append(*document)
     folder = settings.home / "objects" / "lake" / "main" / "media"
@@ -249,11 +246,11 @@ def test_write_that_fails_leaves_the_rows_as_they_were(
         local_catalog.append(*make_document(words=10))
     folder.unlink()
     hidden.rename(folder)
-    assert local_catalog.row_counts(document[0].id)["words"] == 30
+    assert row_counts(local_catalog, document[0].id)["words"] == 30
 
 
-def test_s3_lake_is_copied_once_for_queries(s3_catalog: TranscriptCatalog, settings: Settings):
-    """Queries have no network: files come to a cache, where each stays until the lake drops it."""
+def test_s3_files_are_copied_once(s3_catalog: TranscriptCatalog, settings: Settings):
+    """Query processes have no network: each file is cached until the lake drops it."""
     s3_catalog.append(*make_document(words=30))
     assert s3_catalog.query("select count(*) from words").rows == [(30,)]
     cache = settings.home / "cache" / "lake"
@@ -267,7 +264,7 @@ def test_s3_lake_is_copied_once_for_queries(s3_catalog: TranscriptCatalog, setti
 
 
 def test_truncated_copy_is_fetched_again(s3_catalog: TranscriptCatalog, settings: Settings):
-    """A copy is trusted only with the size that the catalog states."""
+    """A copy is used only if it has the size that the catalog states."""
     s3_catalog.append(*make_document(words=30))
     s3_catalog.query("select 1")
     for path in (settings.home / "cache" / "lake").iterdir():
@@ -275,10 +272,8 @@ def test_truncated_copy_is_fetched_again(s3_catalog: TranscriptCatalog, settings
     assert s3_catalog.query("select count(*) from words").rows == [(30,)]
 
 
-def test_folder_of_the_lake_keeps_only_files_that_it_needs(
-    settings: Settings, local_catalog: TranscriptCatalog
-):
-    """After upkeep there is nothing below `lake/` but what the current snapshot lists."""
+def test_compact_leaves_only_needed_files(settings: Settings, local_catalog: TranscriptCatalog):
+    """After maintenance `lake/` holds only what the current snapshot lists."""
     for _ in range(3):
         local_catalog.append(*make_document(), accuracy=ACCURACY)
     local_catalog.compact()
@@ -286,10 +281,10 @@ def test_folder_of_the_lake_keeps_only_files_that_it_needs(
     assert len(files) == len(TABLES)
 
 
-def _whole_story(error: BaseException | None) -> str:
-    """The messages of an error and of all that led to it, which logs show."""
-    story = ""
+def _chained_messages(error: BaseException | None) -> str:
+    """Return the messages of an error and its causes, which logs show."""
+    messages = ""
     while error is not None:
-        story += f"{error!r} {error}\n"
+        messages += f"{error!r} {error}\n"
         error = error.__cause__ or error.__context__
-    return story
+    return messages

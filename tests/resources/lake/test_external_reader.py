@@ -1,4 +1,4 @@
-"""The lake in somebody's own DuckDB: read as it grows, and not written."""
+"""The lake attached to another DuckDB: current, and read-only."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.extensions import load_extensions
-from resources.lake.external_reader import READER, attach_statements, make_reader
+from resources.lake.external_reader import READER, attach_statements, create_reader
 from resources.postgres.urls import database_urls
 from tests.support.lake_documents import make_document
 from tests.support.servers.postgres_servers import embedded_server
@@ -21,7 +21,7 @@ from ytcaption.settings import Settings
 
 @pytest.fixture
 def catalog(settings: Settings) -> TranscriptCatalog:
-    """A lake with one transcript."""
+    """Return a lake with one transcript."""
     catalog = TranscriptCatalog.from_settings(settings)
     catalog.append(*make_document())
     return catalog
@@ -29,34 +29,38 @@ def catalog(settings: Settings) -> TranscriptCatalog:
 
 @pytest.fixture
 def shell(settings: Settings, catalog: TranscriptCatalog) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB after the statements that `ytcaption lake attach` prints."""
-    make_reader(settings)
+    """Yield a DuckDB after the statements that `ytcaption lake attach` prints."""
+    create_reader(settings)
     with attached(settings) as shell:
         yield shell
-    forget_reader(settings)
+    drop_reader(settings)
 
 
 @contextmanager
 def attached(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB after these statements."""
+    """Yield a DuckDB after these statements."""
     with duckdb.connect() as shell:
-        load_extensions(shell, "ducklake", "postgres_scanner")  # for want of a network
+        load_extensions(
+            shell, "ducklake", "postgres_scanner"
+        )  # there is no network to install them
         for statement in attach_statements(settings):
             if not statement.startswith("install"):
                 shell.execute(statement)
         yield shell
 
 
-def forget_reader(settings: Settings) -> None:
-    """Roles are the whole server's, which other tests use, too."""
+def drop_reader(settings: Settings) -> None:
+    """Drop the role, which belongs to the server that other tests use too."""
     with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
         if connection.execute("select from pg_roles where rolname = %s", (READER,)).fetchone():
             connection.execute(f"drop owned by {READER}")  # pyright: ignore
             connection.execute(f"drop role {READER}")  # pyright: ignore
 
 
-def test_the_lake_is_read_as_it_grows(shell: duckdb.DuckDBPyConnection, catalog: TranscriptCatalog):
-    """Its tables by their names; what is added later is there, too."""
+def test_attached_lake_shows_later_rows(
+    shell: duckdb.DuckDBPyConnection, catalog: TranscriptCatalog
+):
+    """Tables have their names; rows added later are visible."""
     assert shell.execute("select count(*) from words").fetchall() == [(30,)]
     catalog.append(*make_document("second"))
     catalog.compact()
@@ -75,16 +79,16 @@ def test_the_lake_is_read_as_it_grows(shell: duckdb.DuckDBPyConnection, catalog:
         "call ducklake_expire_snapshots('lake', older_than => now())",
     ],
 )
-def test_nothing_is_written(
+def test_attached_lake_is_read_only(
     shell: duckdb.DuckDBPyConnection, catalog: TranscriptCatalog, statement: str
 ):
-    """DuckDB refuses."""
+    """DuckDB refuses to write."""
     with pytest.raises(duckdb.Error):
         shell.execute(statement)
     assert catalog.query("select count(*) from words").rows == [(30,)]
 
 
-def test_nor_by_a_shell_that_says_it_may_write(
+def test_role_cannot_write_without_read_only(
     settings: Settings, shell: duckdb.DuckDBPyConnection, catalog: TranscriptCatalog
 ):
     """Without `read_only`, Postgres refuses: the role can only read."""
@@ -98,8 +102,8 @@ def test_nor_by_a_shell_that_says_it_may_write(
     assert catalog.query("select count(*) from words").rows == [(30,)]
 
 
-def test_the_role_reads_the_catalog_alone(settings: Settings, shell: duckdb.DuckDBPyConnection):
-    """Nothing of the requests, keys and events."""
+def test_role_reads_only_the_catalog(settings: Settings, shell: duckdb.DuckDBPyConnection):
+    """The role cannot read requests, keys and events."""
     with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
         connection.execute(f"set role {READER}")  # pyright: ignore[reportArgumentType]
         assert connection.execute("select count(*) from lake.ducklake_table").fetchone()
@@ -110,22 +114,22 @@ def test_the_role_reads_the_catalog_alone(settings: Settings, shell: duckdb.Duck
             connection.execute("delete from lake.ducklake_table")
 
 
-def test_the_embedded_server_lets_the_role_in_by_itself(monkeypatch: pytest.MonkeyPatch):
-    """There it is who logs in; once made, it is made again without harm."""
+def test_embedded_server_lets_the_role_log_in(monkeypatch: pytest.MonkeyPatch):
+    """There the role logs in itself; creating it twice does no harm."""
     monkeypatch.delenv("YTCAPTION_DATABASE_URL", raising=False)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, embedded_server(Path(folder)):
         settings = Settings(home=Path(folder), _env_file=None)  # pyright: ignore
         TranscriptCatalog.from_settings(settings).append(*make_document())
-        make_reader(settings)
-        make_reader(settings)
+        create_reader(settings)
+        create_reader(settings)
         with attached(settings) as shell:
             assert shell.execute("select count(*) from words").fetchall() == [(30,)]
         [attach] = [each for each in attach_statements(settings) if each.startswith("attach")]
         assert f"user={READER}" in attach
 
 
-def test_no_password_is_printed(settings: Settings):
-    """libpq finds it in PGPASSWORD or in its file of passwords."""
+def test_attach_statements_hold_no_password(settings: Settings):
+    """libpq reads it from PGPASSWORD or its password file."""
     secret = "postgresql://me:much-too-secret@db.example:5433/captions"
     elsewhere = Settings(home=settings.home, database_url=secret, _env_file=None)  # pyright: ignore
     [attach] = [each for each in attach_statements(elsewhere) if each.startswith("attach")]
@@ -134,7 +138,7 @@ def test_no_password_is_printed(settings: Settings):
     assert f"-c role={READER}" in attach
 
 
-def test_without_a_lake_there_is_nothing_to_attach(settings: Settings):
-    """Said in a sentence."""
+def test_creating_the_reader_needs_a_lake(settings: Settings):
+    """The error says that there is no lake yet."""
     with pytest.raises(LakeUnavailable, match="no lake yet"):
-        make_reader(settings)
+        create_reader(settings)

@@ -13,18 +13,19 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.lake.connection import LakeConnection
 from resources.postgres.urls import database_urls
 from tests.support.lake_documents import ACCURACY, make_document
+from tests.support.lake_rows import row_counts, transcript_ids
 from ytcaption.domain.transcripts.lake_schema import TABLES
 from ytcaption.settings import Settings, load_settings
 
 SECRET = "Zebra"
-"""Sorts after all other texts, so that it is the largest in every statistic."""
+"""Sorts after all other texts, so that it is the maximum in every statistic."""
 
 
 @pytest.fixture(autouse=True)
 def plain_files(request: pytest.FixtureRequest, settings: Settings) -> None:
-    """Parquet without compression, so that a text in a file can be found by its bytes."""
+    """Write Parquet uncompressed, so that a text in a file can be found by its bytes."""
     catalog = request.getfixturevalue("catalog")
-    catalog.transcript_ids()
+    transcript_ids(catalog)
     with psycopg.connect(database_urls(settings).admin) as connection:
         connection.execute(
             "update lake.ducklake_metadata set value = 'uncompressed' "
@@ -33,10 +34,10 @@ def plain_files(request: pytest.FixtureRequest, settings: Settings) -> None:
 
 
 def traces(text: str) -> list[str]:
-    """Where the text still is: files of the lake, its copies and its catalog."""
+    """Return where the text still is: in the lake's files, its copies or its catalog."""
     settings = load_settings()
     needle = text.encode()
-    found = [
+    places = [
         str(path)
         for path in settings.home.rglob("*")
         if path.is_file() and needle in path.read_bytes()
@@ -46,7 +47,7 @@ def traces(text: str) -> list[str]:
         bucket = settings.store_url.removeprefix("s3://").partition("/")[0]
         for item in client.list_objects_v2(Bucket=bucket).get("Contents", ()):
             body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-            found += [item["Key"]] if needle in body else []
+            places += [item["Key"]] if needle in body else []
     with psycopg.connect(database_urls(settings).admin) as connection:
         for (table,) in connection.execute(
             "select table_name from information_schema.tables where table_schema = 'lake'"
@@ -54,19 +55,19 @@ def traces(text: str) -> list[str]:
             rows = connection.execute(
                 sql.SQL("select t::text from lake.{} t").format(sql.Identifier(table))
             ).fetchall()
-            found += [table] if any(text in row[0] for row in rows) else []
-    return found
+            places += [table] if any(text in row[0] for row in rows) else []
+    return places
 
 
 def append_secret(catalog: TranscriptCatalog) -> str:
-    """A transcription whose every text begins with the secret."""
+    """Append a transcription whose texts all begin with the secret; return its id."""
     document = make_document(SECRET, text=SECRET, title=f"{SECRET} title")
     catalog.append(*document)
     return document[0].id
 
 
-def test_no_byte_of_an_erased_transcription_is_left(catalog: TranscriptCatalog):
-    """Its texts are in no file, copy, snapshot or statistic; other transcriptions are untouched."""
+def test_erase_leaves_no_byte(catalog: TranscriptCatalog):
+    """The texts are in no file, copy, snapshot or statistic; other transcriptions are unchanged."""
     kept = make_document("kept")
     catalog.append(*kept)
     id = append_secret(catalog)
@@ -74,12 +75,12 @@ def test_no_byte_of_an_erased_transcription_is_left(catalog: TranscriptCatalog):
     assert len(traces(SECRET)) > len(TABLES)
     catalog.erase(id)
     assert traces(SECRET) == []
-    assert catalog.row_counts(kept[0].id)["words"] == 30
+    assert row_counts(catalog, kept[0].id)["words"] == 30
     assert catalog.query("select count(*) from words").rows == [(30,)]
 
 
-def test_erasing_reaches_merged_files_and_earlier_versions(catalog: TranscriptCatalog):
-    """Rows that share a file with others go, and so does what was replaced or deleted before."""
+def test_erase_covers_merged_files_and_earlier_versions(catalog: TranscriptCatalog):
+    """Rows in shared files are removed, and so are versions replaced or deleted before."""
     for name in ("first", "second"):
         catalog.append(*make_document(name))
     append_secret(catalog)
@@ -92,8 +93,8 @@ def test_erasing_reaches_merged_files_and_earlier_versions(catalog: TranscriptCa
     assert catalog.query("select count(*) from words").rows == [(60,)]
 
 
-def test_erased_text_does_not_come_back_from_a_writers_memory(catalog: TranscriptCatalog):
-    """A writer remembers statistics from before the erasure, and does not write them back."""
+def test_writers_cache_does_not_restore_erased_statistics(catalog: TranscriptCatalog):
+    """A writer that cached statistics before the erasure does not write them back."""
     other = TranscriptCatalog.from_settings(load_settings())
     id = append_secret(catalog)
     document = make_document("other")
@@ -105,8 +106,8 @@ def test_erased_text_does_not_come_back_from_a_writers_memory(catalog: Transcrip
     assert other.query("select max(text) from words").rows == [(" hello9",)]
 
 
-def test_erasing_removes_what_a_killed_writer_left(catalog: TranscriptCatalog):
-    """A writer killed before its commit leaves files that no snapshot knows."""
+def test_erase_removes_files_of_a_killed_writer(catalog: TranscriptCatalog):
+    """A writer killed before its commit leaves files that belong to no snapshot."""
     catalog.append(*make_document("kept"))
     writer = multiprocessing.get_context("spawn").Process(target=_write_and_die)
     writer.start()
@@ -127,19 +128,19 @@ def _write_and_die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_erasing_one_of_two_transcriptions_keeps_their_media(catalog: TranscriptCatalog):
-    """The media goes with its last transcription."""
+def test_erasing_one_of_two_transcriptions_keeps_the_media(catalog: TranscriptCatalog):
+    """The media is removed with its last transcription."""
     base, tiny = make_document(model="base"), make_document(model="tiny")
     catalog.append(*base)
     catalog.append(*tiny)
     catalog.erase(base[0].id)
-    assert catalog.row_counts(tiny[0].id)["media"] == 1
+    assert row_counts(catalog, tiny[0].id)["media"] == 1
     catalog.erase(tiny[0].id)
     assert catalog.query("select count(*) from media").rows == [(0,)]
 
 
-def test_merging_leaves_few_files_and_the_same_rows(catalog: TranscriptCatalog):
-    """Five appends are five files a table, and one after `compact`."""
+def test_compact_merges_files_and_keeps_rows(catalog: TranscriptCatalog):
+    """Five appends make five files per table; `compact` leaves one."""
     for number in range(5):
         catalog.append(*make_document(str(number)), accuracy=ACCURACY)
     before = catalog.query("select * from words order by all").rows
@@ -149,19 +150,19 @@ def test_merging_leaves_few_files_and_the_same_rows(catalog: TranscriptCatalog):
     assert paths[0][0].count(".parquet") == len(TABLES)
 
 
-def test_query_that_listed_files_before_an_erasure_lists_them_again(
+def test_query_lists_files_again_after_an_erasure(
     catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
 ):
-    """Files that vanish between listing and reading are no error."""
+    """Files that vanish between listing and reading cause no error."""
     import resources.lake.catalog as module
 
     catalog.append(*make_document("kept"))
     id = append_secret(catalog)
-    listed = TranscriptCatalog._files_to_query
+    list_files = TranscriptCatalog._files_to_query
     calls = []
 
     def list_then_erase(self: TranscriptCatalog):
-        files = listed(self)
+        files = list_files(self)
         if not calls:
             calls.append(1)
             self.erase(id)

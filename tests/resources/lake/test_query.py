@@ -1,4 +1,4 @@
-"""Queries of the lake: what they can do, and what they are told."""
+"""Queries of the lake: which SQL works, and which errors it gets."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.lake import query_child as sql_child
+from resources.lake import query_child
 from resources.lake.files import LakeFile, LakeFiles
 from resources.lake.query import LEAST_MEMORY_BYTES, QueryResult, run_query
 from tests.support.lake_documents import make_document
@@ -20,22 +20,22 @@ MEMORY_BYTES = 1024**3
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> LakeFiles:
-    """The files of two transcripts."""
+    """Write the files of two transcripts."""
     import pyarrow.parquet as pq
 
     folder = tmp_path_factory.mktemp("lake")
-    listed: dict[str, list[LakeFile]] = {table: [] for table in TABLES}
+    files_by_table: dict[str, list[LakeFile]] = {table: [] for table in TABLES}
     for name in ("first", "second"):
         for table, rows in lake_rows(*make_document(name)).items():
             path = folder / f"{table}-{name}.parquet"
             pq.write_table(rows, path)
-            listed[table].append(LakeFile(str(path), path.stat().st_size))
-    return listed
+            files_by_table[table].append(LakeFile(str(path), path.stat().st_size))
+    return files_by_table
 
 
 @pytest.fixture
 def run(files: LakeFiles):
-    """Runs one query over them."""
+    """Return a function that runs one query over them."""
 
     def run_sql(
         sql: str,
@@ -84,12 +84,12 @@ def run(files: LakeFiles):
     ],
 )
 def test_analytics_queries_work(run, sql: str, rows: list[tuple]):
-    """Joins, windows, CTEs, FROM-first, structs, JSON, time zones and pivots."""
+    """Joins, windows, CTEs, FROM-first, structs, JSON, time zones and pivots work."""
     assert run(sql).rows == rows
 
 
-def test_result_has_names_types_and_time(run):
-    """Columns come with DuckDB's types; equal names stay apart."""
+def test_result_has_names_types_and_elapsed_time(run):
+    """Columns have DuckDB's types; columns with equal names stay separate."""
     result = run("select 1 as n, 'x' as n, start_s from words limit 1")
     assert result.columns == ("n", "n", "start_s")
     assert result.types == ("INTEGER", "VARCHAR", "DOUBLE")
@@ -98,22 +98,22 @@ def test_result_has_names_types_and_time(run):
     assert 0 < result.elapsed_s < 20
 
 
-def test_order_is_the_querys_own(run):
-    """Rows come as ORDER BY has them, also when there are more than are given."""
+def test_rows_keep_the_order_of_the_query(run):
+    """Rows follow ORDER BY, also if the result is truncated."""
     result = run("select word_index from words order by word_index desc, media_id", limit=4)
     assert result.rows == [(29,), (29,), (28,), (28,)]
     assert result.is_truncated
 
 
 @pytest.mark.parametrize("count", [0, 1, 999, 1000])
-def test_as_many_rows_as_the_limit_are_not_truncated(run, count: int):
-    """`is_truncated` says that there are more, exactly."""
+def test_is_truncated_is_exact_at_the_limit(run, count: int):
+    """`is_truncated` is set only if there are more rows than the limit."""
     result = run(f"select * from range({count})")
     assert (len(result.rows), result.is_truncated) == (count, False)
 
 
-def test_first_rows_of_an_endless_result_come_at_once(run):
-    """A result is read as it comes, and reading ends at the limit."""
+def test_endless_result_is_read_up_to_the_limit(run):
+    """A result is streamed, and reading stops at the limit."""
     result = run("select a.range from range(1000000000000) a, range(100000) b", limit=5)
     assert (len(result.rows), result.is_truncated) == (5, True)
 
@@ -140,42 +140,42 @@ def test_first_rows_of_an_endless_result_come_at_once(run):
         "[[1], null]",
     ],
 )
-def test_values_of_every_type_come_through(run, value: str):
-    """Whatever DuckDB can say has a Python value or a text."""
-    ((found,),) = run(f"select {value}").rows
-    assert found is not None or value == "null"
+def test_values_of_every_type_are_returned(run, value: str):
+    """Every DuckDB value is returned as a Python value or as text."""
+    ((result,),) = run(f"select {value}").rows
+    assert result is not None or value == "null"
 
 
-def test_number_that_arrow_cannot_hold_is_told(run):
-    """DuckDB counts to 39 digits, Arrow's decimals to 38."""
+def test_number_too_large_for_arrow_is_refused(run):
+    """DuckDB's integers have up to 39 digits, Arrow's decimals 38."""
     with pytest.raises(QueryError, match="Cast it to varchar"):
         run("select 170141183460469231731687303715884105727::hugeint")
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "message"),
     [
         ("selec 1", 'Parser Error: syntax error at or near "selec"'),
         ("select * from segmants", 'does not exist! Did you mean "segments"?'),
         ("select nope from words", 'Referenced column "nope" not found'),
         ("select 1 / 'x'", "Could not convert string 'x' to"),
         ("select error('no such luck') from words", "no such luck"),
-        ("", "Give one statement"),
-        ("-- nothing", "Give one statement"),
-        ("select 1; select 2", "Give one statement"),
+        ("", "Only a single SELECT"),
+        ("-- nothing", "Only a single SELECT"),
+        ("select 1; select 2", "Only a single SELECT"),
     ],
 )
-def test_mistakes_are_told_in_duckdbs_words(run, sql: str, said: str):
-    """The first line of DuckDB's message, with its guess; no quoted SQL, no trace."""
+def test_sql_errors_have_duckdbs_message(run, sql: str, message: str):
+    """The error is the first line of DuckDB's message with its suggestion, without quoted SQL."""
     with pytest.raises(QueryError) as caught:
         run(sql)
-    assert said in caught.value.message
+    assert message in caught.value.message
     assert "\n" not in caught.value.message
     assert "LINE 1" not in caught.value.message
 
 
-def test_longest_query_is_bounded(run):
-    """SQL of more than 100,000 characters is not even looked at."""
+def test_query_length_is_limited(run):
+    """SQL of more than 100,000 characters is refused unread."""
     with pytest.raises(QueryError, match="longer than 100,000 characters"):
         run("select 1 -- " + "x" * 100_000)
 
@@ -194,21 +194,21 @@ def test_table_without_files_has_its_columns():
     assert result.rows == []
 
 
-def test_little_memory_is_enough_to_start(run):
-    """A setting that is too small to start Python and DuckDB in is taken as the least that is."""
+def test_memory_limit_has_a_minimum(run):
+    """A limit too small to start Python and DuckDB is raised to the minimum."""
     assert run("select count(*) from words", memory_bytes=1).rows == [(60,)]
     assert LEAST_MEMORY_BYTES < MEMORY_BYTES
 
 
-def test_damaged_file_is_told_without_its_path(files: LakeFiles, tmp_path: Path):
-    """What is wrong with the lake is no fault of the query, and no path is told."""
+def test_damaged_file_error_hides_the_path(files: LakeFiles, tmp_path: Path):
+    """A damaged lake is not reported as the query's error, and no path is shown."""
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"")
-    listed = {**files, "words": [LakeFile(str(broken), 0)]}
+    with_broken_file = {**files, "words": [LakeFile(str(broken), 0)]}
     with pytest.raises(LakeUnavailable) as caught:
         run_query(
             "select * from words",
-            lambda: listed,
+            lambda: with_broken_file,
             limit=10,
             timeout_s=20,
             memory_bytes=MEMORY_BYTES,
@@ -216,55 +216,55 @@ def test_damaged_file_is_told_without_its_path(files: LakeFiles, tmp_path: Path)
     assert str(tmp_path) not in caught.value.message
 
 
-_TAKES_ALL = """
+_USE_ALL_MEMORY = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import query_child as sql_child
-sql_child.limit_resources(256 << 20, 60.0)
-before, taken = sql_child.was_full(256 << 20), []
+import query_child
+query_child.limit_resources(256 << 20, 60.0)
+before, blocks = query_child.was_full(256 << 20), []
 try:
     while True:
-        taken.append(bytearray(1 << 20))
+        blocks.append(bytearray(1 << 20))
 except MemoryError:
-    taken.clear()
-print(before, sql_child.was_full(256 << 20))
+    blocks.clear()
+print(before, query_child.was_full(256 << 20))
 """
 
 
-def test_process_knows_that_its_memory_was_taken():
-    """DuckDB says of a good file, too, that it is damaged, where memory to read it is missing."""
-    folder = str(Path(sql_child.__file__).parent)
-    told = subprocess.check_output([sys.executable, "-c", _TAKES_ALL, folder], text=True)
-    assert told.split() == ["False", "True"]
+def test_was_full_detects_used_up_memory():
+    """Without memory to read it, DuckDB calls a good file damaged."""
+    folder = str(Path(query_child.__file__).parent)
+    output = subprocess.check_output([sys.executable, "-c", _USE_ALL_MEMORY, folder], text=True)
+    assert output.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize(
     ("was_full", "expected"),
     [(True, pytest.raises(QueryError, match="memory")), (False, pytest.raises(LakeUnavailable))],
 )
-def test_file_is_damaged_only_if_there_was_memory(
+def test_read_error_counts_as_damage_only_with_memory_left(
     files: LakeFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, was_full: bool, expected
 ):
-    """What the process tells of its memory decides."""
-    told = {"error": "Failed to read file: ZSTD Decompression failure", "was_full": was_full}
+    """The process's report of its memory decides."""
+    header = {"error": "Failed to read file: ZSTD Decompression failure", "was_full": was_full}
     child = tmp_path / "child.py"
-    child.write_text(f"import sys; sys.stdin.read(); print('.' + {json.dumps(told)!r})")
-    monkeypatch.setattr(sql_child, "__file__", str(child))
+    child.write_text(f"import sys; sys.stdin.read(); print('.' + {json.dumps(header)!r})")
+    monkeypatch.setattr(query_child, "__file__", str(child))
     with expected:
         run_query("select 1", lambda: files, limit=1, timeout_s=20, memory_bytes=MEMORY_BYTES)
 
 
 def test_many_files_are_read(tmp_path: Path):
-    """A lake of a thousand small files needs neither a thousand open files nor long."""
+    """A lake of a thousand small files is read quickly, without a thousand open files."""
     import pyarrow.parquet as pq
 
     rows = lake_rows(*make_document(words=10))["words"]
-    listed = []
+    word_files = []
     for number in range(1000):
         path = tmp_path / f"{number}.parquet"
         pq.write_table(rows, path)
-        listed.append(LakeFile(str(path), path.stat().st_size))
-    files = {table: listed if table == "words" else [] for table in TABLES}
+        word_files.append(LakeFile(str(path), path.stat().st_size))
+    files = {table: word_files if table == "words" else [] for table in TABLES}
     result = run_query(
         "select count(*), max(text) from words",
         lambda: files,

@@ -1,4 +1,4 @@
-"""The lake beside Postgres: what the comparison finds, and that they agree whatever happens."""
+"""Comparing the lake with Postgres: differences are found, and random work causes none."""
 
 import threading
 from functools import partial
@@ -30,13 +30,14 @@ from resources.postgres.urls import database_urls
 from resources.transcriptions.reads import completed_ids, transcript_timings
 from resources.transcriptions.store import RequestStore
 from tests.support.lake_documents import make_document
+from tests.support.lake_rows import transcript_ids
 from tests.support.lake_truth import complete
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.settings import Settings
 
 
 class Library:
-    """An installation's truth and its lake."""
+    """An installation with its lake."""
 
     def __init__(self, settings: Settings, store: RequestStore, instance: dg.DagsterInstance):
         self.settings, self.store = settings, store
@@ -46,7 +47,7 @@ class Library:
         self.erasure = Erasure(settings, api, Orchestrator(instance))
 
     def add(self, name: str, **values: object) -> str:
-        """Asked for, made, completed; or made anew."""
+        """Request, transcribe and complete a transcription, or redo it."""
         return complete(self.store, self.objects, self.catalog, name, **values)
 
     def repair(self) -> None:
@@ -55,33 +56,33 @@ class Library:
         self.catalog.verify(partial(completed_ids, self.store.postgres), document, repair=True)
 
     def change(self, statement: str) -> None:
-        """Behind everybody's back."""
+        """Change the database directly."""
         with psycopg.connect(database_urls(self.settings).admin) as connection:
             connection.execute(statement)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.fixture
 def library(settings: Settings, request_store: RequestStore) -> Library:
-    """An empty one; Dagster keeps nothing."""
+    """Return an empty library; Dagster stores nothing."""
     return Library(settings, request_store, dg.DagsterInstance.ephemeral())
 
 
-def test_what_runs_leave_agrees(library: Library):
-    """Texts of every script, silence, several versions; and words and segments are counted."""
+def test_completed_runs_agree(library: Library):
+    """Texts of any script, silence and several versions agree; words and segments are counted."""
     library.add("first", text="naïve 時間 \U0001f600")
     library.add("silent", words=0)
     library.add("versions", model="base")
     library.add("versions", model="tiny", text="other")
-    found = library.catalog.agreement()
-    assert found == Agreement(4, 9, 90, (), (), (), ())
+    result = library.catalog.agreement()
+    assert result == Agreement(4, 9, 90, (), (), (), ())
 
 
 def test_each_kind_of_difference_is_found(library: Library):
-    """What is missing, too much, counted otherwise or worded otherwise; repair mends all."""
+    """Missing and extra transcriptions, other counts and other texts are reported."""
     ids = {name: library.add(name) for name in ("missing", "counted", "worded", "timed", "right")}
     library.catalog.delete(ids["missing"])
-    stranger = make_document("stranger")
-    library.catalog.append(*stranger)
+    unknown = make_document("unknown")
+    library.catalog.append(*unknown)
     library.catalog.append(*make_document("counted", words=20))
     library.change(
         "update ytcaption.segment set text = text || '.' "
@@ -91,15 +92,15 @@ def test_each_kind_of_difference_is_found(library: Library):
         "update ytcaption.segment set end_s = end_s + 0.002 "
         f"where transcription_id = '{ids['timed']}' and index = 2"
     )
-    found = library.catalog.agreement()
-    assert found.missing == (ids["missing"],)
-    assert found.left_over == (stranger[0].id,)
-    assert found.other_counts == (ids["counted"],)
-    assert set(found.other_text) == {ids["worded"], ids["timed"]}
-    assert found.compared == 6
+    result = library.catalog.agreement()
+    assert result.missing == (ids["missing"],)
+    assert result.extra == (unknown[0].id,)
+    assert result.count_mismatches == (ids["counted"],)
+    assert set(result.text_mismatches) == {ids["worded"], ids["timed"]}
+    assert result.compared == 6
 
 
-def test_a_run_that_is_about_to_complete_is_no_difference(library: Library):
+def test_run_about_to_complete_is_no_difference(library: Library):
     """Its rows are in the lake first."""
     document = make_document("soon")
     store = library.store
@@ -109,9 +110,9 @@ def test_a_run_that_is_about_to_complete_is_no_difference(library: Library):
     assert library.catalog.agreement().differing == []
 
 
-def test_lake_knows_how_long_the_latest_text_took(library: Library):
-    """From the events: made anew it has the new times, and a part of a run has no time of its own.
-    Verifying finds the same."""
+def test_lake_has_the_timings_of_the_latest_run(library: Library):
+    """A transcription that is redone has the new times from its events; a resumed run has no
+    processing time. Verifying computes the same."""
 
     def rows() -> list[tuple]:
         return library.catalog.query(
@@ -135,7 +136,7 @@ NAMES = st.sampled_from([f"media{number}" for number in range(5)])
 
 
 class LakeMachine(RuleBasedStateMachine):
-    """Random work at a lake, with readers who always see whole transcriptions."""
+    """Random work on a lake, with readers that always see whole transcriptions."""
 
     ids = Bundle("ids")
 
@@ -156,45 +157,45 @@ class LakeMachine(RuleBasedStateMachine):
         month=st.integers(1, 3),
     )
     def add(self, name: str, model: str, words: int, text: str, month: int) -> str:
-        """New, or in place of what was there."""
-        moment = f"2026-0{month}-01T00:00:00+00:00"
-        return self.library.add(name, model=model, words=words, text=text, created_at=moment)
+        """Add a transcription or replace it."""
+        created_at = f"2026-0{month}-01T00:00:00+00:00"
+        return self.library.add(name, model=model, words=words, text=text, created_at=created_at)
 
     @rule(id=consumes(ids))
     def erase(self, id: str) -> None:
-        """Of all askers."""
+        """Erase for all owners."""
         self.library.erasure.erase(id, force=True)
 
     @rule()
     def maintain(self) -> None:
-        """As each night."""
+        """Compact as each night."""
         self.library.catalog.compact()
 
     @rule(id=ids)
     def lose(self, id: str) -> None:
-        """The lake forgets one, and is repaired."""
+        """Remove one from the lake, then repair."""
         self.library.catalog.delete(id)
         self.library.repair()
 
     @invariant()
     def agrees(self) -> None:
-        """Postgres and the lake, and the readers saw nothing by halves."""
+        """Check that Postgres and the lake agree and no reader saw a partial transcription."""
         assert self.library.catalog.agreement().differing == []
         assert self.wrong == []
 
     def teardown(self) -> None:
-        """No file is left that the catalog does not know, and the next one begins empty."""
+        """Check that no file unknown to the catalog is left; the next machine starts empty."""
         self.stopping.set()
         self.reader.join()
-        for id in list(self.library.catalog.transcript_ids()):
+        for id in list(transcript_ids(self.library.catalog)):
             self.library.erasure.erase(id, force=True)
         assert self.library.catalog.agreement() == Agreement(0, 0, 0, (), (), (), ())
         folder = Path(self.library.objects.folder or "") / "lake"
         assert list(folder.rglob("*.parquet")) == []
 
     def _read(self) -> None:
-        """In processes of their own, as everybody does."""
-        halves = (
+        """Look for partial transcriptions by ordinary queries."""
+        partial_rows = (
             "select t.transcription_id from transcripts t left join words w "
             "using (transcription_id) "
             "group by all having any_value(t.word_count) <> count(w.word_index) union all "
@@ -202,13 +203,13 @@ class LakeMachine(RuleBasedStateMachine):
         )
         while not self.stopping.is_set():
             try:
-                self.wrong += [row[0] for row in self.library.catalog.query(halves).rows]
+                self.wrong += [row[0] for row in self.library.catalog.query(partial_rows).rows]
             except Exception as error:
                 self.wrong.append(repr(error))
 
 
 def run_machine(library: Library, examples: int, steps: int) -> None:
-    """So many random sequences of so many steps."""
+    """Run random sequences of steps."""
     run_state_machine_as_test(
         partial(LakeMachine, library),
         settings=hypothesis_settings(
@@ -222,7 +223,7 @@ def run_machine(library: Library, examples: int, steps: int) -> None:
 
 
 def test_lake_and_postgres_agree_after_random_work(library: Library):
-    """Adds, re-transcriptions, erasures, maintenance and repairs, readers running."""
+    """Adds, re-transcriptions, erasures, maintenance and repairs run while readers query."""
     run_machine(library, examples=2, steps=8)
 
 

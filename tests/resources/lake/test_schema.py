@@ -1,4 +1,4 @@
-"""The lake's tables in the catalog: as they are described, and as older lakes had them."""
+"""The lake's tables in the catalog: as described, and upgraded from older lakes."""
 
 import psycopg
 import pyarrow as pa
@@ -19,12 +19,12 @@ LATER = {
     "segments": ("made_at",),
     "words": ("made_at",),
 }
-"""Columns that the first lakes had not."""
+"""Columns that the first lakes did not have."""
 
 
 @pytest.fixture
 def older_lake(settings: Settings) -> list[tuple]:
-    """A lake of the first version with two transcripts; its documents."""
+    """Create a lake of the first version with two transcripts; return its documents."""
     lake = LakeConnection(settings)
     with lake.cursor() as cursor:
         for table, columns in LATER.items():
@@ -33,15 +33,15 @@ def older_lake(settings: Settings) -> list[tuple]:
             for column in columns:
                 cursor.execute(f"alter table lake.main.{table} drop column {column}")
         for name in ("first", "second"):
-            for table, rows in lake_rows_of_then(name).items():
+            for table, rows in first_version_rows(name).items():
                 cursor.register("rows", rows)
                 cursor.execute(f"insert into lake.main.{table} by name select * from rows")
                 cursor.unregister("rows")
     return [make_document("first"), make_document("second")]
 
 
-def lake_rows_of_then(name: str) -> dict[str, pa.Table]:
-    """A document's rows, without what came later."""
+def first_version_rows(name: str) -> dict[str, pa.Table]:
+    """Return a document's rows without later columns."""
     return {
         table: rows.drop_columns(list(LATER.get(table, ())))
         for table, rows in lake_rows(*make_document(name)).items()
@@ -49,28 +49,28 @@ def lake_rows_of_then(name: str) -> dict[str, pa.Table]:
 
 
 def test_catalog_has_every_column_with_its_type_and_comment(settings: Settings):
-    """What the page on the lake says is what DuckLake's catalog says."""
+    """DuckLake's catalog matches the schema that the documentation shows."""
     with LakeConnection(settings).cursor() as cursor:
-        found = cursor.execute(
+        columns = cursor.execute(
             "select table_name, column_name, data_type, comment from duckdb_columns() "
             "where database_name = 'lake' and schema_name = 'main'"
         ).fetchall()
-    assert set(found) == {
+    assert set(columns) == {
         (table, column.name, column.type, column.comment)
-        for table, columns in TABLES.items()
-        for column in columns
+        for table, table_columns in TABLES.items()
+        for column in table_columns
     }
 
 
-def test_files_of_each_month_are_kept_apart(settings: Settings, local_catalog: TranscriptCatalog):
-    """Merging leaves a file a month and table, in the order of time."""
-    moments = (
+def test_each_month_has_its_own_files(settings: Settings, local_catalog: TranscriptCatalog):
+    """Compacting leaves one file per month and table, sorted by time."""
+    created_at = (
         "2026-01-31T23:59:59+00:00",
         "2026-02-01T00:00:00+00:00",
         "2026-01-02T00:00:00+00:00",
     )
-    for number, moment in enumerate(moments):
-        local_catalog.append(*make_document(str(number), created_at=moment))
+    for number, time in enumerate(created_at):
+        local_catalog.append(*make_document(str(number), created_at=time))
     local_catalog.compact()
     with LakeConnection(settings).cursor() as cursor:
         for table, column in PARTITIONED.items():
@@ -87,16 +87,14 @@ def test_files_of_each_month_are_kept_apart(settings: Settings, local_catalog: T
             assert sorted(months) == [([1], True), ([2], True)], table
 
 
-def test_words_lie_in_their_files_as_they_are_said(
-    settings: Settings, local_catalog: TranscriptCatalog
-):
-    """Pairs of words are found by it; after merging and deleting, and where there are many rows."""
+def test_words_are_stored_in_spoken_order(settings: Settings, local_catalog: TranscriptCatalog):
+    """Pairs of words rely on it, also after merging and deleting, and with many rows."""
     many = (
         "select 'm' || n // 3000 as media_id, media_id || '.x' as transcription_id, "
         "(n % 3000)::integer as word_index, timestamptz '2026-01-05 00:00:00+00' "
         "+ to_seconds(hash(n // 3000) % 100000) as made_at from range(300000) as numbers (n)"
     )
-    said = (
+    ordered = (
         "select made_at, transcription_id, word_index, lead(made_at) over () as next_at, "
         "lead(transcription_id) over () as next_id, lead(word_index) over () as next_index from "
     )
@@ -110,18 +108,18 @@ def test_words_lie_in_their_files_as_they_are_said(
         [(path,)] = cursor.execute(
             "select data_file from ducklake_list_files('lake', 'words')"
         ).fetchall()
-        found = cursor.execute(
+        counts = cursor.execute(
             "select count(*), count(*) filter (where (next_at, next_id, next_index) "
-            f"< (made_at, transcription_id, word_index)) from ({said} read_parquet('{path}'))"
+            f"< (made_at, transcription_id, word_index)) from ({ordered} read_parquet('{path}'))"
         ).fetchall()
-    assert found == [(300_600, 0)]
+    assert counts == [(300_600, 0)]
 
 
-def test_lake_that_was_sorted_otherwise_gets_the_order(settings: Settings):
-    """What is written from then on lies in it."""
+def test_other_sort_order_is_replaced(settings: Settings):
+    """Rows written later are sorted."""
     with LakeConnection(settings).cursor() as cursor:
         cursor.execute("alter table lake.main.words set sorted by (made_at asc)")
-    LakeConnection(settings)._opened()
+    LakeConnection(settings)._database()
     with psycopg.connect(database_urls(settings).admin) as connection:
         rows = connection.execute(
             "select e.expression from lake.ducklake_table t "
@@ -132,11 +130,11 @@ def test_lake_that_was_sorted_otherwise_gets_the_order(settings: Settings):
     assert tuple(row[0] for row in rows) == SORTED["words"]
 
 
-def test_older_lake_is_read_and_gets_its_columns(
+def test_older_lake_is_readable_and_gets_new_columns(
     settings: Settings, older_lake: list[tuple], local_catalog: TranscriptCatalog
 ):
-    """Old rows have null in new columns, beside new rows, also where a part of a file is deleted;
-    repair writes them anew."""
+    """Old rows have null in new columns, next to new rows, also in partly deleted files; repair
+    writes them again."""
     assert local_catalog.query("select count(*), count(made_at) from words").rows == [(60, 0)]
     local_catalog.append(*make_document("third"))
     assert local_catalog.query("select count(*), count(made_at) from words").rows == [(90, 30)]
@@ -151,10 +149,10 @@ def test_older_lake_is_read_and_gets_its_columns(
     assert local_catalog.verify(lambda: documents, documents.get).is_sound
 
 
-def test_opening_a_lake_that_is_up_to_date_changes_nothing(
+def test_opening_a_current_lake_changes_nothing(
     settings: Settings, local_catalog: TranscriptCatalog
 ):
-    """Each process that opens it writes no snapshot."""
+    """Opening it writes no snapshot."""
     local_catalog.append(*make_document())
 
     def snapshots() -> int:
@@ -164,12 +162,12 @@ def test_opening_a_lake_that_is_up_to_date_changes_nothing(
         return row[0]
 
     before = snapshots()
-    LakeConnection(settings)._opened()
+    LakeConnection(settings)._database()
     assert snapshots() == before
 
 
-def test_page_on_the_lake_lists_every_view():
-    """docs/lake.md has each view with its parameters and columns."""
+def test_docs_list_every_view():
+    """docs/lake.md lists each view with its parameters and columns."""
     page = (ROOT / "docs" / "lake.md").read_text(encoding="utf-8")
     for name, view in VIEWS.items():
         [line] = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]

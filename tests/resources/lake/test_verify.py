@@ -1,4 +1,4 @@
-"""The lake against the documents: what is found, and what is rebuilt."""
+"""Verifying the lake against the documents, and repairing it."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.verify import Document
 from tests.support.lake_documents import make_document
+from tests.support.lake_rows import transcript_ids
 from ytcaption.domain.errors import LakeUnavailable, ObjectCorrupt
 from ytcaption.settings import Settings, load_settings
 
@@ -17,17 +18,17 @@ NAMES = ("first", "second", "third")
 
 @dataclass
 class Documents:
-    """The truth: what Postgres and the object store would give."""
+    """The truth: the documents that Postgres and the object store would return."""
 
     documents: dict[str, Document] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
 
     def completed(self) -> list[str]:
-        """All ids."""
+        """Return all ids."""
         return list(self.documents)
 
     def document(self, id: str) -> Document | None:
-        """One of them."""
+        """Return one document."""
         if id in self.broken:
             raise ObjectCorrupt("The document is damaged.")
         return self.documents.get(id)
@@ -35,14 +36,14 @@ class Documents:
 
 @pytest.fixture
 def documents() -> Documents:
-    """Three transcripts."""
-    made = [make_document(name) for name in NAMES]
-    return Documents({document[0].id: document for document in made})
+    """Return three transcripts."""
+    documents = [make_document(name) for name in NAMES]
+    return Documents({document[0].id: document for document in documents})
 
 
 @pytest.fixture
 def filled(catalog: TranscriptCatalog, documents: Documents) -> TranscriptCatalog:
-    """A lake that holds them."""
+    """Return a lake that holds them."""
     for document in documents.documents.values():
         catalog.append(*document)
     return catalog
@@ -50,26 +51,26 @@ def filled(catalog: TranscriptCatalog, documents: Documents) -> TranscriptCatalo
 
 @pytest.fixture
 def filled_folder(local_catalog: TranscriptCatalog, documents: Documents) -> TranscriptCatalog:
-    """The same in a folder."""
+    """Return a lake in a folder that holds them."""
     for document in documents.documents.values():
         local_catalog.append(*document)
     return local_catalog
 
 
 def word_files(settings: Settings) -> list[Path]:
-    """The data files of table `words`."""
+    """Return the data files of table `words`."""
     files = (settings.home / "objects" / "lake" / "main" / "words").glob("*.parquet")
     return sorted(path for path in files if not path.stem.endswith("-delete"))
 
 
 def is_whole(catalog: TranscriptCatalog) -> bool:
-    """Whether all three transcripts can be queried, each with its 30 words."""
+    """Return whether all three transcripts can be queried, each with its 30 words."""
     rows = catalog.query("select media_id, count(*) from words group by all order by all").rows
     return rows == [(f"youtube-{name}", 30) for name in NAMES]
 
 
-def test_sound_lake_is_found_sound(filled: TranscriptCatalog, documents: Documents):
-    """Nothing to say of a lake that is what the documents are."""
+def test_sound_lake_is_reported_sound(filled: TranscriptCatalog, documents: Documents):
+    """A lake that matches the documents has no findings."""
     report = filled.verify(documents.completed, documents.document)
     assert report.is_sound
     assert (report.file_count, report.transcription_count) == (12, 3)
@@ -79,7 +80,7 @@ def test_sound_lake_is_found_sound(filled: TranscriptCatalog, documents: Documen
 def test_damaged_file_is_found_and_rebuilt(
     damage: str, filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
-    """An emptied, missing, cut or overwritten file is named; repair brings its rows back."""
+    """An empty, missing, truncated or overwritten file is reported; repair restores its rows."""
     path = word_files(settings)[1]
     data = path.read_bytes()
     if damage == "removed":
@@ -95,10 +96,10 @@ def test_damaged_file_is_found_and_rebuilt(
     with pytest.raises(LakeUnavailable, match="lake verify --repair"):
         filled_folder.query("select sum(end_s), max(text) from words")
 
-    found = filled_folder.verify(documents.completed, documents.document)
-    assert found.damaged_files == (str(path),)
-    assert len(found.different) == 1
-    assert not found.is_sound
+    report = filled_folder.verify(documents.completed, documents.document)
+    assert report.damaged_files == (str(path),)
+    assert len(report.different) == 1
+    assert not report.is_sound
 
     repaired = filled_folder.verify(documents.completed, documents.document, repair=True)
     assert repaired.is_sound
@@ -106,10 +107,10 @@ def test_damaged_file_is_found_and_rebuilt(
     assert filled_folder.verify(documents.completed, documents.document).damaged_files == ()
 
 
-def test_changed_byte_in_a_file_that_can_be_read_is_found(
+def test_changed_byte_in_a_readable_file_is_found(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
-    """Rows are compared by value: a file that decodes to something else is no use."""
+    """Rows are compared by value, so a file that decodes to other values is found."""
     path = word_files(settings)[0]
     for position in range(100, 400, 30):
         data = bytearray(path.read_bytes())
@@ -123,17 +124,17 @@ def test_changed_byte_in_a_file_that_can_be_read_is_found(
 def test_all_files_lost_are_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
-    """A lake folder that is gone altogether comes back from the documents."""
+    """An emptied lake folder is rebuilt from the documents."""
     for path in (settings.home / "objects" / "lake").rglob("*.parquet"):
         path.unlink()
     assert filled_folder.verify(documents.completed, documents.document, repair=True).is_sound
     assert is_whole(filled_folder)
 
 
-def test_merged_file_that_is_damaged_costs_no_transcript(
+def test_damaged_merged_file_is_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
-    """One file holds the words of all three, with one deleted from it: all come back, once."""
+    """All transcripts of a merged file are restored, the deleted one once only."""
     filled_folder.compact()
     (merged,) = word_files(settings)
     second = make_document("second", words=30)
@@ -146,7 +147,7 @@ def test_merged_file_that_is_damaged_costs_no_transcript(
 def test_damaged_list_of_deleted_rows_is_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
-    """Without it one cannot say which rows count, so their file is given up, too."""
+    """Without it the valid rows are unknown, so its data file is dropped too."""
     filled_folder.compact()
     filled_folder.append(*make_document("second"))
     for path in (settings.home / "objects" / "lake").rglob("*-delete.parquet"):
@@ -156,10 +157,8 @@ def test_damaged_list_of_deleted_rows_is_rebuilt(
     assert is_whole(filled_folder)
 
 
-def test_object_that_vanished_from_s3_is_rebuilt(
-    s3_catalog: TranscriptCatalog, documents: Documents
-):
-    """What the bucket no longer has is found missing, whatever this machine still has a copy of."""
+def test_object_missing_from_s3_is_rebuilt(s3_catalog: TranscriptCatalog, documents: Documents):
+    """An object missing from the bucket is found although a local copy exists."""
     for document in documents.documents.values():
         s3_catalog.append(*document)
     assert is_whole(s3_catalog)
@@ -175,22 +174,22 @@ def test_object_that_vanished_from_s3_is_rebuilt(
     assert is_whole(s3_catalog)
 
 
-def test_unreachable_store_is_not_taken_for_damage(
+def test_unreachable_store_is_not_damage(
     s3_catalog: TranscriptCatalog, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ):
-    """When S3 refuses us nothing is known, so nothing is thrown away."""
+    """When S3 cannot be reached, nothing is removed."""
     s3_catalog.append(*documents.documents[documents.completed()[0]])
     monkeypatch.setenv("YTCAPTION_S3_ENDPOINT_URL", "http://127.0.0.1:1")
-    away = TranscriptCatalog.from_settings(load_settings())
+    unreachable = TranscriptCatalog.from_settings(load_settings())
     with pytest.raises(LakeUnavailable):
-        away.verify(documents.completed, documents.document, repair=True)
+        unreachable.verify(documents.completed, documents.document, repair=True)
     assert s3_catalog.query("select count(*) from words").rows == [(30,)]
 
 
 def test_rows_that_differ_from_the_document_are_replaced(
     filled: TranscriptCatalog, documents: Documents
 ):
-    """The document is the truth: of a text, of a title, of a transcript that is not in the lake."""
+    """The document decides: on a text, a title, a transcript missing from the lake."""
     first, second, third = documents.documents
     documents.documents[first] = make_document("first", text="better")
     transcript, source, info = documents.documents[second]
@@ -208,25 +207,23 @@ def test_rows_that_differ_from_the_document_are_replaced(
 
 
 def test_transcript_without_document_is_removed(filled: TranscriptCatalog, documents: Documents):
-    """What was erased elsewhere must not live on in the lake."""
-    gone = documents.completed()[0]
-    del documents.documents[gone]
-    assert filled.verify(documents.completed, documents.document).orphaned == (gone,)
+    """A transcript erased elsewhere must not stay in the lake."""
+    erased = documents.completed()[0]
+    del documents.documents[erased]
+    assert filled.verify(documents.completed, documents.document).orphaned == (erased,)
     filled.verify(documents.completed, documents.document, repair=True)
-    assert gone not in filled.transcript_ids()
-    assert len(filled.transcript_ids()) == 2
+    assert erased not in transcript_ids(filled)
+    assert len(transcript_ids(filled)) == 2
 
 
-def test_transcript_that_is_about_to_be_completed_is_left_alone(
-    filled: TranscriptCatalog, documents: Documents
-):
-    """Rows are written before the transcription is completed: its document speaks for it."""
+def test_transcript_about_to_complete_is_kept(filled: TranscriptCatalog, documents: Documents):
+    """Rows are written before the transcription completes; its document counts."""
     report = filled.verify(lambda: documents.completed()[:2], documents.document, repair=True)
     assert report.orphaned == report.different == ()
-    assert len(filled.transcript_ids()) == 3
+    assert len(transcript_ids(filled)) == 3
 
 
-def test_unreadable_document_is_named_and_its_rows_are_kept(
+def test_unreadable_document_is_reported_and_its_rows_stay(
     filled: TranscriptCatalog, documents: Documents
 ):
     """A damaged document is no reason to remove good rows."""

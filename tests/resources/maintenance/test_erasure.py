@@ -26,6 +26,7 @@ from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.support.embedding import ToyEmbedder
+from tests.support.lake_rows import row_counts
 from tests.support.transcripts import make_transcript, spoken
 from ytcaption.domain.caption_choice import CaptionChoice
 from ytcaption.domain.captions.track_segments import CaptionTrack
@@ -153,7 +154,7 @@ def test_everything_is_deleted_but_a_tombstone(erasure: Erasure, here: Here):
 
     assert set(here.counts().values()) == {0}
     assert [key for key in here.objects.list() if not key.startswith("lake/")] == []
-    assert set(here.lake.row_counts(id).values()) == {0}
+    assert set(row_counts(here.lake, id).values()) == {0}
     assert not folder.exists()
     instance = dg.DagsterInstance.get()
     assert not instance.has_dynamic_partition(transcription_partitions.name or "", id)
@@ -255,7 +256,7 @@ def test_a_failure_promises_nothing_and_can_be_repeated(
     assert erasure.unfinished() == []
     assert set(here.counts().values()) == {0}
     assert [key for key in here.objects.list() if not key.startswith("lake/")] == []
-    assert set(here.lake.row_counts(id).values()) == {0}
+    assert set(row_counts(here.lake, id).values()) == {0}
 
 
 def test_a_new_request_after_a_failure(

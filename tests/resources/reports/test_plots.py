@@ -1,4 +1,4 @@
-"""Numbers as a report writes them."""
+"""Numbers in reports."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Finding what was meant, on a real pgvector."""
+"""Semantic and hybrid search on a real pgvector."""
 
 from datetime import date
 from itertools import pairwise
@@ -39,13 +39,13 @@ TOY = ToyEmbedder(
 
 @pytest.fixture
 def store(settings: Settings) -> EmbeddingStore:
-    """With the rights of runs."""
+    """Return a store with a run's rights."""
     return EmbeddingStore(Postgres.from_settings(settings, "dagster"))
 
 
 @pytest.fixture
 def search(settings: Settings) -> Search:
-    """With the API's rights, and a toy for a model."""
+    """Return a search with the API's rights and a toy model."""
     return Search(Postgres.from_settings(settings, "api"), TOY)
 
 
@@ -53,7 +53,7 @@ def embed_all(store: EmbeddingStore, embedder: Embedder = TOY) -> list[Embedded]
     return list(embed_waiting(store, embedder))
 
 
-def test_what_means_something_near_is_found(
+def test_similar_meaning_is_found(
     request_store: RequestStore, store: EmbeddingStore, search: Search
 ) -> None:
     """Without the word itself, the nearest first; with the passage's times and neighbours."""
@@ -66,8 +66,8 @@ def test_what_means_something_near_is_found(
     assert not search.page("hound").items
     [hit, *_] = page.items[1].segments
     assert page.items[1].transcription_id == near
-    assert (hit.spoken.index, hit.spoken.start_s, hit.spoken.end_s) == (0, 0.0, 30.0)
-    assert hit.spoken.text == "a puppy a puppy a puppy a puppy money money"
+    assert (hit.segment.index, hit.segment.start_s, hit.segment.end_s) == (0, 0.0, 30.0)
+    assert hit.segment.text == "a puppy a puppy a puppy a puppy money money"
     assert hit.before is None and hit.after is not None and hit.after.index == 6
     assert marked(search.page("money", mode="semantic"))[0] == "money"
 
@@ -75,19 +75,19 @@ def test_what_means_something_near_is_found(
 def test_overlapping_passages_are_shown_once(
     request_store: RequestStore, store: EmbeddingStore, search: Search
 ) -> None:
-    """The nearest of them."""
+    """The nearest of them is shown."""
     add_said(request_store, "one", *["sea"] * 6, *["dog"] * 6, *["sea"] * 12)
     embed_all(store)
-    [found] = search.page("dog", mode="semantic", segments=10).items
-    places = [(each.spoken.index, each.spoken.text.count("dog")) for each in found.segments]
-    assert (6, 6) in places
-    assert all(later[0] - earlier[0] >= 6 for earlier, later in pairwise(places))
+    [result] = search.page("dog", mode="semantic", segments=10).items
+    passages = [(each.segment.index, each.segment.text.count("dog")) for each in result.segments]
+    assert (6, 6) in passages
+    assert all(later[0] - earlier[0] >= 6 for earlier, later in pairwise(passages))
 
 
-def test_hybrid_has_first_what_both_find(
+def test_hybrid_ranks_hits_of_both_first(
     request_store: RequestStore, store: EmbeddingStore, search: Search
 ) -> None:
-    """Then what one of them finds."""
+    """Hits of one retriever follow."""
     add_said(request_store, "both", "dog")
     add_said(request_store, "meaning", "a puppy")
     add_said(request_store, "words", "dog and then sea sea sea")
@@ -95,39 +95,39 @@ def test_hybrid_has_first_what_both_find(
     embed_all(store)
     page = search.page("dog", mode="hybrid")
     assert names(page) == ["both", "words", "meaning", "neither"]
-    scores = [found.score for found in page.items]
+    scores = [result.score for result in page.items]
     assert scores == pytest.approx([2 / 61, 1 / 62 + 1 / 63, 1 / 62, 1 / 64], abs=1e-6)
     assert page.hit_count == 4
 
 
 @pytest.mark.parametrize("mode", ["semantic", "hybrid"])
-def test_only_what_may_be_read_is_found(
+def test_only_readable_texts_are_found(
     request_store: RequestStore, store: EmbeddingStore, search: Search, mode: Mode
 ) -> None:
-    """Rules 12, 30; also where the index is gone through because much is in scope."""
+    """Also by the index, which is used if much is in scope."""
     add_said(request_store, "hers", "dog", owner="key:ann")
     add_said(request_store, "his", "puppy", owner="key:ben")
     embed_all(store)
-    for few in (20_000, 0):
+    for min_compared in (20_000, 0):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(search_semantic, "LEAST_COMPARED", few)
-            patch.setattr(search_semantic, "BALANCE", 0)
+            patch.setattr(search_semantic, "MIN_COMPARED", min_compared)
+            patch.setattr(search_semantic, "COMPARISON_FACTOR", 0)
             assert names(search.page("dog", ANN, mode=mode)) == ["hers"]
             assert names(search.page("dog", BEN, mode=mode)) == ["his"]
             assert names(search.page("dog", mode=mode)) == ["hers", "his"]
 
 
-@pytest.mark.parametrize("few", [20_000, 0])
+@pytest.mark.parametrize("min_compared", [20_000, 0])
 def test_filters_and_versions(
     request_store: RequestStore,
     store: EmbeddingStore,
     search: Search,
     monkeypatch: pytest.MonkeyPatch,
-    few: int,
+    min_compared: int,
 ) -> None:
-    """As in keyword mode, by comparing all in scope and by the index."""
-    monkeypatch.setattr(search_semantic, "LEAST_COMPARED", few)
-    monkeypatch.setattr(search_semantic, "BALANCE", 0)
+    """As in keyword mode, by comparing all passages in scope and by the index."""
+    monkeypatch.setattr(search_semantic, "MIN_COMPARED", min_compared)
+    monkeypatch.setattr(search_semantic, "COMPARISON_FACTOR", 0)
     for number in range(12):
         add_said(request_store, f"other{number}", "a puppy", channel="Other")
     add_said(request_store, "a", "dog", channel="Mine", published="2026-01-31", language="de")
@@ -135,19 +135,21 @@ def test_filters_and_versions(
     add_said(request_store, "b", "money", channel="Mine", published="2026-02-01", model="tiny")
     embed_all(store)
 
-    def found(filter: SearchFilter) -> list[str | None]:
+    def names_with(filter: SearchFilter) -> list[str | None]:
         return names(search.page("dog", filter=filter, mode="semantic"))
 
-    assert found(SearchFilter(channel="mine")) == ["a", "b"]
-    assert found(SearchFilter(media_id="url-a")) == ["a"]
-    assert found(SearchFilter(language="de")) == ["a"]
-    assert found(SearchFilter(channel="mine", published_from=date(2026, 2, 1))) == ["b"]
-    assert found(SearchFilter(channel="none")) == []
+    assert names_with(SearchFilter(channel="mine")) == ["a", "b"]
+    assert names_with(SearchFilter(media_id="url-a")) == ["a"]
+    assert names_with(SearchFilter(language="de")) == ["a"]
+    assert names_with(SearchFilter(channel="mine", published_from=date(2026, 2, 1))) == ["b"]
+    assert names_with(SearchFilter(channel="none")) == []
     [newest] = search.page("dog", filter=SearchFilter(media_id="url-b"), mode="semantic").items
-    assert newest.segments[0].spoken.text == "money"
+    assert newest.segments[0].segment.text == "money"
 
 
-def test_pages_lead_on(request_store: RequestStore, store: EmbeddingStore, search: Search) -> None:
+def test_pages_cover_all_media(
+    request_store: RequestStore, store: EmbeddingStore, search: Search
+) -> None:
     """Each media once, in either mode."""
     for number in range(7):
         add_said(request_store, f"n{number}", *["dog"] * (number + 1))
@@ -162,10 +164,10 @@ def test_pages_lead_on(request_store: RequestStore, store: EmbeddingStore, searc
         assert sorted(filter(None, seen)) == [f"n{number}" for number in range(7)]
 
 
-def test_what_is_embedded_is_not_embedded_again(
+def test_embedded_text_is_not_embedded_again(
     request_store: RequestStore, store: EmbeddingStore
 ) -> None:
-    """Until its text is another; also where nobody says anything."""
+    """Until its text changes; also if there is no speech."""
     add_said(request_store, "one", "dog")
     add_said(request_store, "silent")
     assert sorted(each.passage_count or 0 for each in embed_all(store)) == [0, 1]
@@ -179,7 +181,7 @@ def rows(store: RequestStore, table: str) -> list:
 def test_another_text_has_other_embeddings(
     request_store: RequestStore, run_store: RunStore, store: EmbeddingStore, search: Search
 ) -> None:
-    """Re-transcribed, what it meant before is forgotten at once, and made anew."""
+    """The old embeddings are deleted at once."""
     id = add_said(request_store, "one", "dog")
     embed_all(store)
     row = get_transcription(request_store.postgres, id)
@@ -192,16 +194,16 @@ def test_another_text_has_other_embeddings(
     run_store.complete(id, "run-2")
     assert rows(request_store, "embedding") == []
     assert search.page("dog", mode="semantic").items == ()
-    [made] = embed_all(store)
-    assert made == Embedded(id, 1)
-    [found] = search.page("dog", mode="semantic").items
-    assert found.segments[0].spoken.text == "money"
+    [embedded] = embed_all(store)
+    assert embedded == Embedded(id, 1)
+    [result] = search.page("dog", mode="semantic").items
+    assert result.segments[0].segment.text == "money"
 
 
-def test_a_text_that_changed_meanwhile_is_not_embedded(
+def test_text_changed_meanwhile_is_not_embedded(
     request_store: RequestStore, store: EmbeddingStore
 ) -> None:
-    """What was read before is not stored over what is there now."""
+    """Embeddings of the old text are not stored."""
     id = add_said(request_store, "one", "dog")
 
     class Slow(ToyEmbedder):
@@ -217,15 +219,15 @@ def test_a_text_that_changed_meanwhile_is_not_embedded(
 def test_models_are_never_mixed(
     request_store: RequestStore, store: EmbeddingStore, search: Search, settings: Settings
 ) -> None:
-    """What one model has made is not found by another's; all is embedded anew."""
+    """Embeddings of another model are not found, and all texts are embedded again."""
     add_said(request_store, "one", "dog")
     embed_all(store)
     later = ToyEmbedder(TOY.topics, revision="b2")
-    again = Search(Postgres.from_settings(settings, "api"), later)
+    later_search = Search(Postgres.from_settings(settings, "api"), later)
     with pytest.raises(SemanticUnavailable, match="ytcaption embed"):
-        again.page("dog", mode="semantic")
+        later_search.page("dog", mode="semantic")
     assert len(embed_all(store, later)) == 1
-    assert names(again.page("dog", mode="semantic")) == ["one"]
+    assert names(later_search.page("dog", mode="semantic")) == ["one"]
     assert search.page("dog", mode="semantic").items == ()
     assert len(rows(request_store, "embedding")) == 1
 
@@ -233,7 +235,7 @@ def test_models_are_never_mixed(
 @pytest.mark.parametrize(
     ("segments", "compared", "is_used"), [(4, 20_000, False), (4, 10, True), (24, 60, True)]
 )
-def test_many_passages_are_looked_up_in_the_index(
+def test_many_passages_are_searched_by_the_index(
     request_store: RequestStore,
     store: EmbeddingStore,
     monkeypatch: pytest.MonkeyPatch,
@@ -241,9 +243,9 @@ def test_many_passages_are_looked_up_in_the_index(
     compared: int,
     is_used: bool,
 ) -> None:
-    """Many transcripts, or few long ones; else all are compared, since the index finds not all."""
-    monkeypatch.setattr(search_semantic, "LEAST_COMPARED", compared)
-    monkeypatch.setattr(search_semantic, "BALANCE", 0)
+    """Many transcripts, or few long ones; otherwise all are compared, as the index is inexact."""
+    monkeypatch.setattr(search_semantic, "MIN_COMPARED", compared)
+    monkeypatch.setattr(search_semantic, "COMPARISON_FACTOR", 0)
     for number in range(30):
         add_said(request_store, f"n{number}", *["dog"] * segments)
     embed_all(store)
@@ -253,8 +255,8 @@ def test_many_passages_are_looked_up_in_the_index(
     )
     before = request_store.postgres.rows(used, {})[0]["scans"]
     with request_store.postgres.transaction() as connection:
-        meaning = SemanticRetriever(*TOY.query("dog"))
-        meaning.retrieve(
+        retriever = SemanticRetriever(*TOY.query("dog"))
+        retriever.retrieve(
             connection, parse_search("dog"), scope(connection, LOCAL, SearchFilter()), "relevance"
         )
         connection.execute("select pg_stat_force_next_flush()")
@@ -264,26 +266,28 @@ def test_many_passages_are_looked_up_in_the_index(
 def test_no_backup_has_embeddings(
     request_store: RequestStore, store: EmbeddingStore, settings: Settings, tmp_path: Path
 ) -> None:
-    """They are of a type that the next server may not have, and can be computed anew."""
+    """Their type may be missing on the next server, and they can be computed again."""
     add_said(request_store, "one", "dog")
     embed_all(store)
     dump_databases(database_urls(settings), tmp_path, lake_apart=False)
-    kept = (tmp_path / "ytcaption.dump").read_bytes()
-    assert b"COPY ytcaption.segment" in kept
-    assert b"COPY ytcaption.embedding" not in kept
+    dump = (tmp_path / "ytcaption.dump").read_bytes()
+    assert b"COPY ytcaption.segment" in dump
+    assert b"COPY ytcaption.embedding" not in dump
 
 
-def test_a_word_that_is_not_wanted_is_told(
+def test_excluded_words_are_reported_as_ignored(
     request_store: RequestStore, store: EmbeddingStore, search: Search
 ) -> None:
-    """It has no meaning to keep off."""
+    """A note says so."""
     add_said(request_store, "one", "dog")
     embed_all(store)
-    assert "not wanted" in search.page("dog -cat", mode="semantic").notes[0]
+    assert "Excluded words" in search.page("dog -cat", mode="semantic").notes[0]
 
 
-def test_nothing_embedded_says_what_to_do(request_store: RequestStore, search: Search) -> None:
-    """In both modes; words are found all the same."""
+def test_error_without_embeddings_says_what_to_do(
+    request_store: RequestStore, search: Search
+) -> None:
+    """In both modes; keyword search works all the same."""
     add_said(request_store, "one", "dog")
     for mode in ("semantic", "hybrid"):
         with pytest.raises(SemanticUnavailable, match="Run `ytcaption embed`"):
@@ -292,10 +296,10 @@ def test_nothing_embedded_says_what_to_do(request_store: RequestStore, search: S
 
 
 @pytest.mark.parametrize("database_server", list(DEBIAN_PROGRAMS), indirect=True)
-def test_a_server_without_pgvector_does_all_else(
+def test_server_without_pgvector_does_the_rest(
     request_store: RequestStore, search: Search, settings: Settings
 ) -> None:
-    """It is migrated, keeps and forgets texts, finds words; and says what it lacks."""
+    """It is migrated, stores and erases texts, finds words, and says what it lacks."""
     admin = Postgres.from_settings(settings, "admin")
     if admin.rows("select from pg_available_extensions where name = 'vector'", {}):
         pytest.skip("this server has pgvector")
@@ -307,10 +311,10 @@ def test_a_server_without_pgvector_does_all_else(
         embed_all(EmbeddingStore(admin))
 
 
-def test_without_the_extra_it_says_what_to_install(
+def test_error_without_the_extra_says_what_to_install(
     request_store: RequestStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And words are found."""
+    """Keyword search works all the same."""
     monkeypatch.setattr("resources.embeddings.embedder.is_installed", lambda: False)
     add_said(request_store, "one", "dog")
     search = Search(Postgres.from_settings(settings, "api"), Embedder(DEFAULT_MODEL))
@@ -320,29 +324,29 @@ def test_without_the_extra_it_says_what_to_install(
 
 
 @needs_model
-def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
-    """With the name of the setting."""
+def test_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
+    """The message has the name of the setting."""
     with pytest.raises(ModelUnavailable, match="YTCAPTION_EMBEDDING_MODEL"):
         Embedder(str(tmp_path)).embed(["words"])
 
 
 @needs_model
-def test_the_real_model_finds_what_is_meant(
+def test_real_model_finds_similar_meaning(
     request_store: RequestStore, store: EmbeddingStore, settings: Settings
 ) -> None:
-    """In other words than were said."""
+    """Queries use other words than the texts."""
     embedder = embedder_of(DEFAULT_MODEL)
     add_said(request_store, "money", "The central bank raised interest rates again this spring")
     add_said(request_store, "dog", "Our puppy chewed the sofa while we were out")
     add_said(request_store, "sea", "Waves broke over the harbour wall all night")
     assert len(embed_all(store, embedder)) == 3
     search = Search(Postgres.from_settings(settings, "api"), embedder)
-    for asked, name in (
+    for query, name in (
         ("monetary policy", "money"),
         ("a pet destroys furniture", "dog"),
         ("storm at the coast", "sea"),
     ):
-        assert names(search.page(asked, mode="semantic"))[0] == name
-        assert names(search.page(asked, mode="hybrid"))[0] == name
-        assert not search.page(asked).items
+        assert names(search.page(query, mode="semantic"))[0] == name
+        assert names(search.page(query, mode="hybrid"))[0] == name
+        assert not search.page(query).items
     assert embedder.model.dimensions == 384

@@ -1,4 +1,4 @@
-"""Finding what was said, on a real database."""
+"""Search on a real database."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from resources.postgres.connection import Postgres
-from resources.search import cost as search_commonness
+from resources.search import cost as search_cost
 from resources.search import keyword as search_keyword
 from resources.search.results import SearchResults
 from resources.search.scope import SearchFilter
@@ -28,22 +28,22 @@ BEN = Caller("key:ben", frozenset({"read"}))
 
 @pytest.fixture
 def search(settings: Settings) -> Search:
-    """With the API's rights."""
+    """Return a search with the API's rights."""
     return Search(Postgres.from_settings(settings, "api"))
 
 
 def names(page: SearchResults) -> list[str | None]:
-    """Titles, in their order."""
-    return [found.media.title for found in page.items]
+    """Return the titles in order."""
+    return [result.media.title for result in page.items]
 
 
 def marked(page: SearchResults) -> list[str]:
-    """All that is marked."""
+    """Return all marked texts."""
     return [
-        hit.spoken.text[start:end]
-        for found in page.items
-        for hit in found.segments
-        for start, end in hit.spoken.marks
+        hit.segment.text[start:end]
+        for result in page.items
+        for hit in result.segments
+        for start, end in hit.segment.marks
     ]
 
 
@@ -64,22 +64,22 @@ LANGUAGES: list[tuple[str | None, str, str, list[str]]] = [
     ("xx", "Klingon words stay", "klingon", ["Klingon"]),
     (None, "no language known", "language", ["language"]),
 ]
-"""Language, what is said, what is typed, and what is marked then."""
+"""Language, spoken text, query, and the texts marked for it."""
 
 
 @pytest.mark.parametrize("database_server", SERVERS, indirect=True)
 def test_words_are_found_in_their_language(request_store: RequestStore, search: Search) -> None:
-    """In other forms, other case, without accents, in scripts without spaces; and are marked."""
-    for number, (language, said, _, _) in enumerate(LANGUAGES):
-        add_said(request_store, f"n{number}", said, language=language)
-    for number, (_, said, asked, marks) in enumerate(LANGUAGES):
-        page = search.page(asked, filter=SearchFilter(media_id=f"url-n{number}"))
-        assert (said, marked(page)) == (said, marks)
+    """In other forms and case, without accents, in scripts without spaces; and marked."""
+    for number, (language, spoken, _, _) in enumerate(LANGUAGES):
+        add_said(request_store, f"n{number}", spoken, language=language)
+    for number, (_, spoken, query, marks) in enumerate(LANGUAGES):
+        page = search.page(query, filter=SearchFilter(media_id=f"url-n{number}"))
+        assert (spoken, marked(page)) == (spoken, marks)
         assert names(page) == [f"n{number}"]
 
 
 def test_each_language_has_its_own_forms(request_store: RequestStore, search: Search) -> None:
-    """A search is in all of them at once, and takes no word of one for a form of another's."""
+    """A search covers all languages, without mixing their word forms."""
     add_said(request_store, "english", "in that case", language="en")
     add_said(request_store, "italian", "le case sono belle", language="it")
     add_said(request_store, "spanish", "la casa es bonita", language="es")
@@ -103,45 +103,45 @@ OPERATORS = [
     ("what is the country of the americans", True),
     ("nothing", False),
 ]
-"""What is typed, and whether it finds `SPOKEN`."""
+"""Query, and whether it finds `SPOKEN`."""
 
 
 def test_operators(request_store: RequestStore, search: Search) -> None:
-    """Phrases, also across two segments, alternatives, exclusion and beginnings."""
+    """Phrases, also across two segments, alternatives, exclusion and prefixes."""
     add_said(request_store, "one", *SPOKEN)
-    wrong = [asked for asked, found in OPERATORS if bool(search.page(asked).items) is not found]
+    wrong = [
+        query for query, is_found in OPERATORS if bool(search.page(query).items) is not is_found
+    ]
     assert wrong == []
 
 
-def test_what_is_found_across_two_segments_is_found_once(
-    request_store: RequestStore, search: Search
-) -> None:
-    """A word at the beginning of a segment is that segment's, not the one's before."""
+def test_match_across_two_segments_counts_once(request_store: RequestStore, search: Search) -> None:
+    """A word at the beginning of a segment belongs to that segment, not to the one before."""
     add_said(request_store, "one", "first of all", "wonderful things", "at last")
-    [found] = search.page("wonderful").items
-    assert [hit.spoken.index for hit in found.segments] == [1]
-    assert found.hit_count == 1
-    [hit] = found.segments
+    [result] = search.page("wonderful").items
+    assert [hit.segment.index for hit in result.segments] == [1]
+    assert result.hit_count == 1
+    [hit] = result.segments
     assert (hit.before and hit.before.text, hit.after and hit.after.text) == (
         "first of all",
         "at last",
     )
 
 
-def test_where_no_place_has_all_words_some_will_do(
+def test_some_words_suffice_if_no_segment_has_all(
     request_store: RequestStore, search: Search
 ) -> None:
-    """And a note says so; where none of them is anywhere, nothing is found."""
+    """A note says so; without any match nothing is found."""
     add_said(request_store, "one", "dinosaurs had feathers", "in those days", "as birds that fly")
     page = search.page("dinosaurs fly")
-    assert [hit.spoken.index for hit in page.items[0].segments] == [0, 2]
+    assert [hit.segment.index for hit in page.items[0].segments] == [0, 2]
     assert "some of them" in page.notes[0]
     assert search.page("dinosaurs feathers").notes == ()
     assert search.page("elephants whales").notes == ()
 
 
-def test_only_what_may_be_read_is_found(request_store: RequestStore, search: Search) -> None:
-    """Each finds what they have asked for, an admin all (rules 12, 30)."""
+def test_only_readable_texts_are_found(request_store: RequestStore, search: Search) -> None:
+    """Callers find their own requests, an admin all."""
     add_said(request_store, "hers", "shared words", owner="key:ann")
     add_said(request_store, "his", "shared words", owner="key:ben")
     assert names(search.page("shared", ANN)) == ["hers"]
@@ -151,7 +151,7 @@ def test_only_what_may_be_read_is_found(request_store: RequestStore, search: Sea
 
 
 def test_only_the_newest_version_is_searched(request_store: RequestStore, search: Search) -> None:
-    """Of those that the caller may read; a translation is a text of its own."""
+    """The newest that the caller may read; a translation is a separate text."""
     add_said(request_store, "one", "an old mistake", model="tiny", owner="key:ann")
     add_said(request_store, "one", "a new wording", model="base", owner="key:ben")
     add_said(request_store, "one", "a translated wording", language="de", task="translate")
@@ -160,8 +160,10 @@ def test_only_the_newest_version_is_searched(request_store: RequestStore, search
     assert search.page("wording").media_count == 1
 
 
-def test_what_is_not_completed_is_not_found(request_store: RequestStore, search: Search) -> None:
-    """Nor what was erased, nor drafts."""
+def test_only_completed_transcriptions_are_found(
+    request_store: RequestStore, search: Search
+) -> None:
+    """Erased ones and drafts are not found either."""
     id = add_said(request_store, "one", "some words")
     with request_store.postgres.transaction() as connection:
         connection.execute("update ytcaption.transcription set status = 'failed'")
@@ -189,19 +191,19 @@ FILTERS = [
 
 
 def test_filters(request_store: RequestStore, search: Search) -> None:
-    """Hold together, and with the search."""
+    """Filters combine with each other and with the query."""
     add_said(request_store, "a", "words", channel="First", channel_id="UC1", published="2026-01-31")
     add_said(request_store, "b", "words", channel="Second", published="2026-02-01")
     add_said(
         request_store, "c", "words", channel=None, published="2026-03-01", source="manual_captions"
     )
-    for filter, found in FILTERS:
+    for filter, expected in FILTERS:
         page = search.page("words", filter=filter, order="recency")
-        assert (filter, names(page)) == (filter, found)
+        assert (filter, names(page)) == (filter, expected)
 
 
 def test_orders_pages_and_counts(request_store: RequestStore, search: Search) -> None:
-    """The best, the newest or the oldest first; pages hold each media once; counts are of all."""
+    """The best, newest or oldest first; each media once over all pages; counts cover all."""
     for number in range(1, 8):
         texts = ["words"] * (number if number < 5 else 1)
         add_said(
@@ -232,27 +234,27 @@ def test_orders_pages_and_counts(request_store: RequestStore, search: Search) ->
 
 
 @pytest.fixture
-def common(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Anything counts as common, and four transcripts as many."""
-    for name, value in (("SOME", 3), ("MOST_SEGMENTS", 5), ("LITTLE", 0)):
+def low_limits(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Make any word count as common, and four transcripts as many."""
+    for name, value in (("MIN_MATCHES", 3), ("MAX_SEGMENTS", 5), ("FEW_MATCHES", 0)):
         monkeypatch.setattr(search_keyword, name, value)
-    for name in ("LEAST", "MOST"):
-        monkeypatch.setattr(search_commonness, name, 4)
+    for name in ("MIN_DOCUMENTS", "MAX_DOCUMENTS"):
+        monkeypatch.setattr(search_cost, name, 4)
     return monkeypatch
 
 
 @pytest.mark.parametrize("is_read", [True, False])
 @pytest.mark.parametrize("caller", [LOCAL, ANN])
-def test_what_is_too_common_is_looked_for_in_the_newest(
+def test_common_words_are_searched_in_the_newest(
     request_store: RequestStore,
     search: Search,
-    common: pytest.MonkeyPatch,
+    low_limits: pytest.MonkeyPatch,
     caller: Caller,
     is_read: bool,
 ) -> None:
-    """Until there is enough; that it is not all is told. Whether the index is read or the rows are
-    makes no difference."""
-    common.setattr(search_commonness, "_READ_US", 0.0 if is_read else 1e9)
+    """The search ends with enough matches and says that it is not complete, whether it reads the
+    index or the rows."""
+    low_limits.setattr(search_cost, "_READ_US", 0.0 if is_read else 1e9)
     for number in range(1, 7):
         add_said(request_store, f"n{number}", "words", published=f"2026-0{number}-01")
     with request_store.postgres.transaction() as connection:
@@ -261,19 +263,19 @@ def test_what_is_too_common_is_looked_for_in_the_newest(
     assert names(page) == ["n6", "n5", "n4", "n3"]
     assert not page.is_complete
     assert "the newest first" in page.notes[-1]
-    common.setattr(search_keyword, "MOST_SEGMENTS", 40)
-    common.setattr(search_commonness, "MOST", 20)
-    common.setattr(search_commonness, "LEAST", 20)
+    low_limits.setattr(search_keyword, "MAX_SEGMENTS", 40)
+    low_limits.setattr(search_cost, "MAX_DOCUMENTS", 20)
+    low_limits.setattr(search_cost, "MIN_DOCUMENTS", 20)
     page = search.page("words", caller)
     assert len(names(page)) == 6
     assert page.is_complete
 
 
 @pytest.mark.parametrize("caller", [LOCAL, ANN])
-def test_what_the_newest_do_not_say_is_found_in_older_ones(
-    request_store: RequestStore, search: Search, common: pytest.MonkeyPatch, caller: Caller
+def test_older_transcripts_are_searched_if_the_newest_have_no_match(
+    request_store: RequestStore, search: Search, low_limits: pytest.MonkeyPatch, caller: Caller
 ) -> None:
-    """However common it was thought to be."""
+    """However common the word was estimated to be."""
     for number in range(1, 9):
         text = "something old" if number == 1 else "words"
         add_said(request_store, f"n{number}", text, published=f"2026-0{number}-01")
@@ -284,10 +286,10 @@ def test_what_the_newest_do_not_say_is_found_in_older_ones(
     assert page.is_complete
 
 
-def test_time_is_bounded(
+def test_time_is_limited(
     request_store: RequestStore, search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A search that takes too long is refused with what to do."""
+    """A search that takes too long is refused with advice."""
     add_said(request_store, "one", *["words words"] * 400)
     monkeypatch.setattr(search_keyword, "TIMEOUT_MS", 1)
     with pytest.raises(SearchTooBroad, match="Add a word"):
@@ -295,14 +297,12 @@ def test_time_is_bounded(
             search.page("wor*")
 
 
-def test_words_that_nothing_is_looked_for_by_are_told(
-    request_store: RequestStore, search: Search
-) -> None:
-    """Stop words alone find nothing, and the page says why; beside others they do no harm."""
+def test_stop_words_alone_are_reported(request_store: RequestStore, search: Search) -> None:
+    """Stop words alone find nothing, with a note; next to other words they do no harm."""
     add_said(request_store, "one", SPOKEN[0])
     page = search.page("the")
     assert (page.items, page.is_complete) == ((), True)
-    assert "so common" in page.notes[0]
+    assert "too common" in page.notes[0]
     assert search.page("what the country").items
     assert not search.page("the -country").items
 
@@ -311,8 +311,8 @@ def test_words_that_nothing_is_looked_for_by_are_told(
 @hypothesis_settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_no_text_breaks_a_search(search: Search, text: str) -> None:
-    """Any text gives a page or a sentence."""
+def test_any_text_is_a_valid_query_or_an_error(search: Search, text: str) -> None:
+    """Any text returns a page or an error message."""
     try:
         search.page(text)
     except InvalidSearch as error:
@@ -320,20 +320,20 @@ def test_no_text_breaks_a_search(search: Search, text: str) -> None:
 
 
 def test_long_and_odd_texts_are_kept(request_store: RequestStore, search: Search) -> None:
-    """What no index takes is stored all the same."""
-    long = "x" * 3_000 + " " + "word " * 30_000
-    add_said(request_store, "one", long, "\x00 control", "「」", "'quote \\ back")
+    """Texts that no index accepts are stored all the same."""
+    text = "x" * 3_000 + " " + "word " * 30_000
+    add_said(request_store, "one", text, "\x00 control", "「」", "'quote \\ back")
     assert names(search.page("word")) == ["one"]
     assert names(search.page("quote back")) == ["one"]
 
 
-def test_a_library_of_before_is_searched(
-    request_store: RequestStore, search: Search, apply_anew: Callable[[], None]
+def test_library_from_before_the_migration_is_searchable(
+    request_store: RequestStore, search: Search, apply_migration_again: Callable[[], None]
 ) -> None:
-    """The migration gives segments that are there what they are found by."""
+    """The migration fills the search columns of existing segments."""
     add_said(request_store, "one", "The dogs were", "running home", published="2026-01-02")
     before = request_store.postgres.rows("select * from ytcaption.segment order by index", {})
-    apply_anew()
+    apply_migration_again()
     after = request_store.postgres.rows("select * from ytcaption.segment order by index", {})
     assert after == before
     [row] = request_store.postgres.rows("select published_on from ytcaption.transcription", {})
@@ -341,8 +341,8 @@ def test_a_library_of_before_is_searched(
 
 
 @pytest.fixture
-def apply_anew(request_store: RequestStore) -> Callable[[], None]:
-    """The statements of the migration that fill rows, once more on rows that lack them."""
+def apply_migration_again(request_store: RequestStore) -> Callable[[], None]:
+    """Run the migration's statements that fill rows again, on rows without those values."""
     from resources.postgres.migrate import migrations
 
     [migration] = [each for each in migrations() if each.number == 13]

@@ -22,8 +22,8 @@ def test_a_channel_from_its_making_to_its_end(api: Client, world: World, line: L
 
     postgres = world.request_store.postgres
     ChannelRuns(postgres=postgres).claim(channel.id, RUN_ID)
-    ChannelIntake(postgres=postgres).take_page(channel.id, RUN_ID, page(range(3)), is_history=True)
-    ChannelRuns(postgres=postgres).listed(channel.id, RUN_ID)
+    ChannelIntake(postgres=postgres).add_page(channel.id, RUN_ID, page(range(3)), is_history=True)
+    ChannelRuns(postgres=postgres).complete(channel.id, RUN_ID)
     seen = api.channels.get(channel.id)
     assert (seen.items["queued"], seen.transcriptions["queued"], seen.progress.total) == (2, 2, 2)
     assert len(list(api.channels.items(channel.id))) == 3

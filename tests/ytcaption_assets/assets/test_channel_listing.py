@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from resources.auth.api_keys import ApiKeys
-from resources.channels.due import DUE_TAG, moment
+from resources.channels.due import DUE_TAG, due_time
 from resources.channels.intake import ChannelIntake
 from resources.channels.listing.lister import ChannelLister
 from resources.channels.rows import ChannelRow
@@ -153,7 +153,7 @@ def test_a_run_for_a_past_due_time_lists_nothing(
 ):
     """Another has listed the channel by then."""
     channel = subscribe(store, host.podcast("twice", 1))
-    tags = {DUE_TAG: moment(channel.next_listing_at)}
+    tags = {DUE_TAG: due_time(channel.next_listing_at)}
     assert materialize(instance, postgres, channel.id, None, **tags).success
     asked = len(host.requests)
     assert not materialize(instance, postgres, channel.id, None, **tags).success

@@ -9,6 +9,7 @@ import pytest
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.connection import LakeConnection
 from resources.transcriptions.reads import get_media, get_transcription
+from tests.support.lake_rows import row_counts, transcript_ids
 from tests.support.servers.media_server import (
     DATA,
     MediaServer,
@@ -59,7 +60,7 @@ def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: Med
     assert media.audio.size_bytes == (DATA / "jfk.flac").stat().st_size
     assert graph.objects.read_bytes(media.audio.key) == (DATA / "jfk.flac").read_bytes()
     catalog = TranscriptCatalog.from_settings(graph.settings)
-    assert catalog.transcript_ids() == {key}
+    assert transcript_ids(catalog) == {key}
     words = catalog.query("select count(*) from words").rows
     assert words == [(len(transcript.words),)]
 
@@ -147,7 +148,7 @@ def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaSe
     assert after.status is TranscriptionStatus.COMPLETED
     assert after.document_sha256 == before.document_sha256
     assert "model_s" not in metadata(again, "transcription")
-    counts = TranscriptCatalog.from_settings(graph.settings).row_counts(key)
+    counts = row_counts(TranscriptCatalog.from_settings(graph.settings), key)
     assert counts["transcripts"] == 1 and counts["words"] == before.word_count
 
 
@@ -161,7 +162,7 @@ def test_force_does_all_of_it_again(graph: Graph, media_server: MediaServer):
     again = graph.run(key, attempt=get_transcription(graph.store.postgres, key).attempt)
     assert again.success and "model_s" in metadata(again, "transcription")
     assert media_server.bytes_sent("/jfk.flac") > sent
-    assert TranscriptCatalog.from_settings(graph.settings).row_counts(key)["transcripts"] == 1
+    assert row_counts(TranscriptCatalog.from_settings(graph.settings), key)["transcripts"] == 1
 
 
 @pytest.mark.parametrize("name", ["silence-room.flac", "noise-white-20s.flac"])
@@ -176,7 +177,7 @@ def test_a_file_without_speech_completes_empty(graph: Graph, media_server: Media
     assert "No speech" in metadata(result, "transcription")["captions"]
     checks = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
     assert checks["speech_found"] is False
-    assert TranscriptCatalog.from_settings(graph.settings).row_counts(key)["transcripts"] == 1
+    assert row_counts(TranscriptCatalog.from_settings(graph.settings), key)["transcripts"] == 1
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_bad_media_fails_with_its_cause(graph: Graph, media_server: MediaServer,
     assert (row.status, row.error_code) == (TranscriptionStatus.FAILED, code)
     assert row.error_message and "Traceback" not in row.error_message
     assert not list((graph.settings.home / "downloads").glob("*/media"))
-    assert TranscriptCatalog.from_settings(graph.settings).transcript_ids() == set()
+    assert transcript_ids(TranscriptCatalog.from_settings(graph.settings)) == set()
 
 
 def test_an_upload_is_read_from_the_store(graph: Graph):

@@ -8,7 +8,7 @@ import pytest
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore
-from resources.reports.report import forget_reports, old_reports, read_report, report_days
+from resources.reports.report import delete_reports, old_reports, read_report, report_days
 from resources.transcriptions.store import RequestStore
 from tests.support.lake_truth import complete
 from ytcaption.domain.errors import ReportNotFound
@@ -152,7 +152,7 @@ def test_report_of_an_empty_library(
     """It says so."""
     catalog = TranscriptCatalog.from_settings(settings)
     materialize(request_store, object_store, catalog, library_report)
-    assert "Nothing was transcribed yet" in read_report(object_store, None).decode()
+    assert "Nothing has been transcribed yet" in read_report(object_store, None).decode()
 
 
 def test_reports_are_removed_by_age_and_by_erasure(object_store: ObjectStore):
@@ -161,6 +161,6 @@ def test_reports_are_removed_by_age_and_by_erasure(object_store: ObjectStore):
         object_store.write_bytes(f"reports/{name}.html", b"page")
     assert [str(day) for day in report_days(object_store)] == ["2999-01-01", "2020-02-29"]
     assert old_reports(object_store, 90) == ["reports/2020-02-29.html"]
-    forget_reports(object_store)
+    delete_reports(object_store)
     with pytest.raises(ReportNotFound, match="ytcaption report"):
         read_report(object_store, None)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from resources.backup.manifest import Manifest
-    from resources.backup.restore import Restored
+    from resources.backup.restore import RestoreResult
 
 
 def backup(
@@ -134,7 +134,7 @@ def _say_made(manifest: "Manifest", folder: Path, console: "Console") -> None:
         )
 
 
-def _say_restored(restored: "Restored", lost: int, console: "Console") -> None:
+def _say_restored(restored: "RestoreResult", lost: int, console: "Console") -> None:
     made = restored.manifest.made_at
     console.print(f"{restored.transcriptions:,} transcriptions as of {made} are back.")
     if lost:

@@ -161,7 +161,7 @@ def retention(
 
     findings = make_checks(RETENTION, repair=not dry_run)
     print_findings(findings, _console(), repair=not dry_run, well="Nothing is too old.")
-    if any(each.problem or (each.mended and each.mended.left) for each in findings):
+    if any(each.problem or (each.repaired and each.repaired.left) for each in findings):
         raise typer.Exit(1)
 
 

@@ -97,7 +97,7 @@ def dry_run(
         except ChannelNotFound:
             plan = channel_plan(asked, settings)
             source = lister.source_of(url)
-        seen = list_now(postgres, settings, lister, source, plan, most_items=items)
+        seen = list_now(postgres, settings, lister, source, plan, max_items=items)
     if as_json:
         _print_json(dry_run_document(seen))
     else:
@@ -148,7 +148,7 @@ def items(
     as_json: AsJson = False,
 ) -> None:
     """What its list shows, the newest first, and what became of it."""
-    from resources.channels.reads import ItemPosition
+    from resources.channels.store import ItemPosition
 
     states: list[ItemState] = [_state(each) for each in state or ()]
     with opened_database() as (_, postgres):
@@ -162,7 +162,7 @@ def items(
             found += page
             if len(page) < size:
                 break
-            after = ItemPosition(page[-1].place, page[-1].source.media_id)
+            after = ItemPosition(page[-1].position, page[-1].source.media_id)
     if as_json:
         _print_json([item_document(item) for item in found])
     elif not found:

@@ -36,7 +36,7 @@ def named(store: "ChannelStore", name: str) -> "ChannelRow":
 
 def all_channels(store: "ChannelStore") -> "list[ChannelRow]":
     """Everybody's, those added last first."""
-    from resources.channels.reads import ChannelPosition
+    from resources.channels.store import ChannelPosition
 
     rows = []
     while page := store.channels(

@@ -166,12 +166,12 @@ class _Importer:
                 yield Imported(channel.line, channel.url, channel.title, outcome, id)
 
     def _subscribe(self, channel: "ListedChannel", asked: Asked) -> tuple[str, bool]:
-        from resources.channels.plan import plan_written_down
+        from resources.channels.plan import plan_from_file
         from ytcaption.domain.caller import LOCAL_OWNER
         from ytcaption.domain.channels.channel import channel_id
         from ytcaption.domain.errors import ChannelNotFound
 
-        plan = plan_written_down(_above(channel.settings or {}, asked), self._settings)
+        plan = plan_from_file(_above(channel.settings or {}, asked), self._settings)
         source = self._lister.source_of(channel.url)
         id = channel_id(source.source_id, LOCAL_OWNER)
         if not self._dry_run:
@@ -218,7 +218,7 @@ def _print_line(result: Imported, console: "Console") -> None:
 
 
 def _subscription(row: "ChannelRow", counts: "ChannelCounts") -> "Subscription":
-    from resources.channels.plan import asked_of
+    from resources.channels.plan import plan_request
     from ytcaption.domain.channels.subscription_export import Subscription
     from ytcaption_assets.cli.channels.tables import state_of
 
@@ -231,6 +231,6 @@ def _subscription(row: "ChannelRow", counts: "ChannelCounts") -> "Subscription":
         state=state_of(row),
         listed_at=row.listed_at,
         error=row.error_message,
-        settings=asked_of(row.plan),
+        settings=plan_request(row.plan),
         numbers={**counts.states, "transcribed": counts.done},
     )

@@ -31,7 +31,7 @@ def state_of(row: "ChannelRow") -> str:
 
 def channel_document(row: "ChannelRow", counts: "ChannelCounts") -> dict[str, Any]:
     """A channel for programs, with JSON values but for times."""
-    from resources.channels.plan import asked_of
+    from resources.channels.plan import plan_request
 
     return {
         "id": row.id,
@@ -53,7 +53,7 @@ def channel_document(row: "ChannelRow", counts: "ChannelCounts") -> dict[str, An
         "items": dict(counts.states),
         "transcriptions": {str(status): number for status, number in counts.statuses.items()},
         "changed": counts.changed,
-        "settings": asked_of(row.plan),
+        "settings": plan_request(row.plan),
         "created_at": row.created_at,
     }
 
@@ -64,7 +64,7 @@ def dry_run_document(seen: "DryRun") -> dict[str, Any]:
         "url": seen.channel.url,
         "title": seen.channel.title,
         "total": seen.total,
-        "whole": seen.is_whole,
+        "whole": seen.is_complete,
         "items": [
             _listed(each.item) | {"state": each.state, "reason": each.reason} for each in seen.items
         ],
@@ -168,9 +168,9 @@ def print_dry_run(seen: "DryRun", console: Console) -> None:
         console.print(table)
     name = shown(seen.channel.title or seen.channel.url)
     of = f" of {seen.total:,}" if seen.total is not None else ""
-    rest = "" if seen.is_whole else " There is more than was looked at."
+    rest = "" if seen.is_complete else " There is more than was looked at."
     console.print(
-        f"{name}: {len(seen.taken):,} would be taken, {len(seen.left_out):,} left out, of "
+        f"{name}: {len(seen.included):,} would be taken, {len(seen.excluded):,} left out, of "
         f"{len(seen.items):,}{of} items.{rest}",
         markup=False,
         soft_wrap=True,

@@ -15,8 +15,8 @@ from ytcaption_assets.cli.terminal_text import shown
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from resources.export.selection import Chosen
-    from resources.export.service import Exported, Exporter, OnProgress
+    from resources.export.selection import SelectedTranscription
+    from resources.export.service import Exporter, ExportResult, OnProgress
     from resources.lake.catalog import TranscriptCatalog
     from ytcaption.settings import Settings
 
@@ -81,7 +81,7 @@ def export(
     """
     from rich.console import Console
 
-    from resources.export.selection import ExportFilter, chosen
+    from resources.export.selection import ExportFilter, select_transcriptions
     from resources.export.service import export as export_all
     from resources.lake.catalog import TranscriptCatalog
     from resources.postgres.connection import Postgres
@@ -93,7 +93,7 @@ def export(
         catalog = TranscriptCatalog.from_settings(settings)
         ids = None if query is None else _ids(catalog, query)
         wanted = ExportFilter(channel, language, *days, ids=ids, versions=versions)
-        found = chosen(Postgres.from_settings(settings, "api"), wanted)
+        found = select_transcriptions(Postgres.from_settings(settings, "api"), wanted)
         items, exporter = _exporting(
             form,
             found,
@@ -121,7 +121,7 @@ def export(
 
 def _exporting(
     form: Form,
-    found: "Sequence[Chosen]",
+    found: "Sequence[SelectedTranscription]",
     settings: "Settings",
     catalog: "TranscriptCatalog",
     formats: Sequence[str] | None,
@@ -198,8 +198,8 @@ def _bar(console: "Console") -> "Iterator[OnProgress]":
 
 
 def _tell(
-    result: "Exported",
-    found: "Sequence[Chosen]",
+    result: "ExportResult",
+    found: "Sequence[SelectedTranscription]",
     ids: Sequence[str] | None,
     unit: str,
     console: "Console",

@@ -126,13 +126,13 @@ def attach() -> None:
     Such as: duckdb -init <(ytcaption lake attach). The first call makes a Postgres role that can
     read the lake's catalog and nothing else. The database must run: keep `ytcaption up` running.
     """
-    from resources.lake.external_reader import attach_statements, make_reader
+    from resources.lake.external_reader import attach_statements, create_reader
     from resources.postgres.migrate import migrated_postgres
     from ytcaption.settings import load_settings
 
     settings = load_settings()
     with migrated_postgres(settings):
-        make_reader(settings)
+        create_reader(settings)
     for statement in attach_statements(settings):
         typer.echo(f"{statement};")
 

@@ -16,7 +16,7 @@ from ytcaption_assets.cli.terminal_text import shown
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from resources.search.results import MediaResult, SearchResults, Spoken
+    from resources.search.results import MediaResult, SearchResults, ShownSegment
 
 EXIT_NOTHING = 1
 _DAY = ["%Y-%m-%d"]
@@ -109,13 +109,13 @@ def _print(page: "SearchResults") -> None:
         media = found.media
         title = Text(shown(media.name), style="bold")
         if media.source.url is not None and found.segments:
-            at = link_at(media.source, found.segments[0].spoken.start_s)
+            at = link_at(media.source, found.segments[0].segment.start_s)
             title.stylize(f"link {at}")
         facts = [media.info.channel, found.published_on, found.language, _places(found.hit_count)]
         console.print(title)
         console.print(Text("  " + " · ".join(shown(fact) for fact in facts if fact), style="dim"))
         for segment in found.segments:
-            console.print(_line(found, segment.spoken))
+            console.print(_line(found, segment.segment))
         console.print()
     said = Console(stderr=True, highlight=False)
     more = "" if page.is_complete else "more than "
@@ -126,7 +126,7 @@ def _print(page: "SearchResults") -> None:
         said.print(shown(note), markup=False)
 
 
-def _line(found: "MediaResult", spoken: "Spoken") -> "Text":
+def _line(found: "MediaResult", spoken: "ShownSegment") -> "Text":
     """A time that is a link where a terminal knows such, and the text with its marks."""
     from rich.text import Text
 
@@ -156,10 +156,10 @@ def _as_json(found: "MediaResult") -> dict[str, object]:
         "hit_count": found.hit_count,
         "hits": [
             {
-                "start_s": segment.spoken.start_s,
-                "end_s": segment.spoken.end_s,
-                "text": segment.spoken.text,
-                "url": link_at(found.media.source, segment.spoken.start_s),
+                "start_s": segment.segment.start_s,
+                "end_s": segment.segment.end_s,
+                "text": segment.segment.text,
+                "url": link_at(found.media.source, segment.segment.start_s),
             }
             for segment in found.segments
         ],

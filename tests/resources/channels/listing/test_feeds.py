@@ -1,4 +1,4 @@
-"""Feeds as channels: what is new, what is whole, what is refused; from a host on loopback."""
+"""Feeds as channels, served from loopback: new items, whole lists, refusals."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from resources.sites.resolve import resolve_source
-from tests.resources.channels.listings import SITES, ids, lister, titles
+from tests.resources.channels.listings import SITES, ids, list_page, lister, titles
 from tests.resources.download.downloads import LOOPBACK
 from tests.support.channel_feeds import atom, rss
 from tests.support.servers.channel_host import ChannelHost
@@ -30,22 +30,22 @@ def host() -> Iterator[ChannelHost]:
 
 @pytest.mark.parametrize("write", [rss, atom])
 def test_a_feed_lists_its_episodes_newest_first(host, write):
-    """Each item is what a request for its audio would be, with what the feed tells of it."""
+    """Each item is the source of a request for its audio, with the feed's facts."""
     episodes = [host.episode(n, title=f"Talk {n}", duration="1:02:03") for n in (0, 1, 2)]
     source = lister().source_of(host.publish("talks", write("Talks", episodes)))
     page = lister().newest(source, {})
     assert titles(page) == ["Talk 2", "Talk 1", "Talk 0"]
     assert page.channel.title == "Talks" and page.next_start is None
     item = page.items[2]
-    asked = resolve_source(episodes[0].url, sites=SITES, allowed_networks=LOOPBACK)
-    assert (item.source.media_id, item.source.url) == (asked.media_id, asked.url)
+    requested = resolve_source(episodes[0].url, sites=SITES, allowed_networks=LOOPBACK)
+    assert (item.source.media_id, item.source.url) == (requested.media_id, requested.url)
     assert item.published_at == datetime(2024, 1, 1, 6, tzinfo=UTC)
     assert item.duration_s == (3723 if write is rss else None)
     assert item.audio_bytes == 196348
 
 
 def test_an_unchanged_feed_is_not_read_again(host):
-    """The second look is answered 304; what has come since is in the third."""
+    """The second listing gets 304; the third has the items published since."""
     source = lister().source_of(host.podcast("news", 2))
     first = lister().newest(source, {})
     second = lister().newest(first.channel, first.state)
@@ -56,8 +56,8 @@ def test_an_unchanged_feed_is_not_read_again(host):
     assert host.asked("feeds/news.xml") == [200, 304, 200]
 
 
-def test_a_server_without_conditions_is_compared(host):
-    """The same bytes again are unchanged, too."""
+def test_feed_of_a_server_without_validators_is_compared(host):
+    """The same bytes count as unchanged."""
     host.podcast("news", 2)
     source = lister().source_of(host.url("feeds/plain/news.xml"))
     first = lister().newest(source, {})
@@ -68,7 +68,7 @@ def test_a_server_without_conditions_is_compared(host):
 
 
 def test_an_episode_keeps_its_id(host):
-    """Title and size may change, and its link be signed anew."""
+    """Title and size may change, and its link may be signed again."""
     before = lister().newest(lister().source_of(host.podcast("news", 1)), {})
     signed = f"{host.episode(0).url}?Expires=1700000000&Signature=x-1"
     changed = host.episode(0, title="Better title", size_bytes=500_000, url=signed)
@@ -78,7 +78,7 @@ def test_an_episode_keeps_its_id(host):
 
 
 def test_redirects_of_a_feed_are_followed(host):
-    """A feed that has moved is read, and is unchanged at its new place."""
+    """A moved feed is read, and is unchanged at its new address."""
     target = host.podcast("moved", 2)
     source = lister().source_of(host.url("redirect", to=target))
     page = lister().newest(source, {})
@@ -86,8 +86,8 @@ def test_redirects_of_a_feed_are_followed(host):
     assert lister().newest(source, page.state).unchanged
 
 
-def test_a_feed_goes_on_in_another(host):
-    """The whole list follows `next`; pages are cut anywhere, and begin anywhere."""
+def test_feed_continues_in_another(host):
+    """The whole list follows `next`; pages may begin and end anywhere."""
     old = host.publish("old", rss("News", [host.episode(n) for n in (2, 1, 0)]))
     newest = [host.episode(n) for n in (5, 4, 3, 2)]
     source = lister().source_of(host.publish("new", rss("News", newest, next_url=old)))
@@ -99,14 +99,14 @@ def test_a_feed_goes_on_in_another(host):
         ["Episode 1", "Episode 0"],
     ]
     assert [(page.start, page.next_start) for page in pages] == [(0, 4), (4, None)]
-    some = list(lister(max_channel_items=5).pages(source, 0, 4))
-    assert [len(page.items) for page in some] == [4, 1]
-    rest = lister().page(source, 5, 10)
-    assert titles(rest) == ["Episode 0"] and rest.start == 5
+    limited = list(lister(max_channel_items=5).pages(source, 0, 4))
+    assert [len(page.items) for page in limited] == [4, 1]
+    last_page = list_page(lister(), source, 5, 10)
+    assert titles(last_page) == ["Episode 0"] and last_page.start == 5
 
 
-def test_only_what_has_media_is_an_item(host):
-    """A post without audio is none; one that links to a site's video is."""
+def test_only_entries_with_media_are_items(host):
+    """A post without audio is not an item; one that links to a site's video is."""
     video = "https://www.youtube.com/shorts/dQw4w9WgXcQ"
     episodes = [
         host.episode(3, url=None, link="https://example.com/post"),
@@ -122,15 +122,15 @@ def test_only_what_has_media_is_an_item(host):
     assert inside.unavailable == "blocked_address" and inside.source.url == source.url
 
 
-def test_a_page_leads_to_its_feed(host):
-    """Where a web page names its feed, that is the channel."""
+def test_page_links_to_its_feed(host):
+    """If a web page links to its feed, the feed is the channel."""
     feed = host.podcast("news", 2)
     page = f'<html><head><link rel="alternate" type="application/rss+xml" href="{feed}"></head>'
     source = lister().source_of(host.serve("home.html", page.encode()))
-    found = lister().newest(source, {})
-    assert len(found.items) == 2 and found.channel.feed_url == feed
-    assert found.channel.source_id == source.source_id
-    assert lister().newest(found.channel, found.state).unchanged
+    listed = lister().newest(source, {})
+    assert len(listed.items) == 2 and listed.channel.feed_url == feed
+    assert listed.channel.source_id == source.source_id
+    assert lister().newest(listed.channel, listed.state).unchanged
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_a_page_leads_to_its_feed(host):
         ("redirect?to=file:///etc/passwd", SourceError),
     ],
 )
-def test_what_a_host_refuses_is_told(host, path, error):
-    """The kinds are those of downloads, each with a sentence for a person."""
+def test_errors_of_a_host(host, path, error):
+    """The kinds are those of downloads, each with a sentence for the user."""
     host.serve("feed.xml", rss("News", [host.episode(0)]))
     url = f"{host.url('')}{path.replace('feeds/news.xml', 'feed.xml?after=100')}"
     source = lister().source_of(url)
@@ -162,7 +162,7 @@ def test_what_a_host_refuses_is_told(host, path, error):
 
 
 def test_a_slow_feed_is_given_up(host):
-    """A feed may take as long as a list may, and no longer."""
+    """A feed has the time limit of a list."""
     host.serve("feed.xml", rss("News", [host.episode(n) for n in range(50)]))
     source = lister().source_of(host.url("slow/feed.xml", rate=500))
     with pytest.raises(SourceUnavailable, match="longer than allowed"):
@@ -184,7 +184,7 @@ LEAK = (
 
 @pytest.mark.parametrize("feed", [BOMB, LEAK])
 def test_entities_are_not_expanded(host, feed):
-    """Neither a bomb nor a file of this machine gets into a title."""
+    """Neither an entity bomb nor a local file gets into a title."""
     source = lister().source_of(host.publish("bad", feed.encode()))
     try:
         title = lister().newest(source, {}).channel.title or ""
@@ -193,8 +193,8 @@ def test_entities_are_not_expanded(host, feed):
     assert len(title) < 1000 and "root:" not in title
 
 
-def test_a_damaged_feed_is_read_as_far_as_it_goes(host):
-    """An unescaped ampersand and a missing end cost no items."""
+def test_damaged_feed_is_read_as_far_as_possible(host):
+    """An unescaped ampersand and a missing end lose no items."""
     feed = rss("Salt & Pepper", [host.episode(n) for n in (1, 0)])
     broken = feed.replace(b"&amp;", b"&").removesuffix(b"</channel></rss>")
     page = lister().newest(lister().source_of(host.publish("broken", broken)), {})

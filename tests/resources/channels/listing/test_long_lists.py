@@ -17,11 +17,11 @@ from tests.support.servers.youtube_host import (
 
 Record = Callable[[str, object], None]
 
-MANY = 10_000
+ITEM_COUNT = 10_000
 
 
 def memory_bytes() -> int:
-    """Of the processes that this one has started."""
+    """Return the memory of this process's children."""
     total = 0
     for process in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -31,30 +31,30 @@ def memory_bytes() -> int:
 
 @pytest.mark.slow
 def test_ten_thousand_videos(youtube: YouTubeHost, record_property: Record) -> None:
-    """Each is listed once and each page asked for once, in memory that does not grow."""
-    youtube.lists.videos = videos(MANY)
+    """Each is listed once and each page requested once, in bounded memory."""
+    youtube.lists.videos = videos(ITEM_COUNT)
     source = lister().source_of("https://www.youtube.com/@AChannel/videos")
-    started, found, memory = time.monotonic(), set[str](), list[int]()
+    started, seen, memory = time.monotonic(), set[str](), list[int]()
     for page in lister(listing_timeout_s=280).pages(source, 0, 500):
-        found.update(ids(page))
+        seen.update(ids(page))
         memory.append(memory_bytes())
-    assert len(found) == MANY
-    assert youtube.continuations == -(-MANY // 30) - 1
-    # What begins with the second page: the first one's parts are cached by then.
+    assert len(seen) == ITEM_COUNT
+    assert youtube.continuations == -(-ITEM_COUNT // 30) - 1
+    # From the second page on: the first page fills caches.
     assert max(memory) < memory[1] + 30 * 1024**2
-    took_s = time.monotonic() - started
-    record_property("items_per_s", round(MANY / took_s))
+    duration_s = time.monotonic() - started
+    record_property("items_per_s", round(ITEM_COUNT / duration_s))
 
 
 @pytest.mark.slow
 def test_a_feed_of_ten_thousand_episodes(record_property: Record) -> None:
     """In pages of five hundred, by one request."""
     with ChannelHost() as host:
-        feed = rss("News", [host.episode(n) for n in reversed(range(MANY))])
+        feed = rss("News", [host.episode(n) for n in reversed(range(ITEM_COUNT))])
         source = lister().source_of(host.publish("news", feed))
         started = time.monotonic()
         pages = list(lister().pages(source, 0, 500))
-        record_property("items_per_s", round(MANY / (time.monotonic() - started)))
-        assert len({each for page in pages for each in ids(page)}) == MANY
+        record_property("items_per_s", round(ITEM_COUNT / (time.monotonic() - started)))
+        assert len({each for page in pages for each in ids(page)}) == ITEM_COUNT
         assert [len(page.items) for page in pages] == [500] * 20
         assert host.asked("feeds/news.xml") == [200]

@@ -1,4 +1,4 @@
-"""Lists that are no feeds: pages of media files and streams, and other sites' lists."""
+"""Lists that are not feeds: pages of media files and streams, and other sites' lists."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.resources.channels.listings import ids, lister, titles
+from tests.resources.channels.listings import ids, list_page, lister, titles
 from tests.resources.download.downloads import direct, fetch
 from tests.support.servers.channel_host import (
     SPEECH,
@@ -36,14 +36,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MediaServer]:
-    """The hosts on loopback."""
+    """Serve the hosts from loopback."""
     with MediaServer(tls=tls_of(certificate)) as server:
         lead_to_loopback(monkeypatch, HOSTS, server.port, certificate)
         yield server
 
 
 def test_a_page_of_files_and_streams(host: ChannelHost, tmp_path: Path) -> None:
-    """Each player of a page is an item, and what a request for it would be."""
+    """Each player on a page is an item, the source of a request for it."""
     urls = [host.url(f"episodes/{n}/{SPEECH}") for n in (1, 2)]
     stream = host.url(f"hls/{SPEECH}/index.m3u8")
     players = "".join(f'<audio src="{url}"></audio>' for url in urls)
@@ -53,7 +53,7 @@ def test_a_page_of_files_and_streams(host: ChannelHost, tmp_path: Path) -> None:
     page = lister().newest(source, {})
     assert page.channel.kind == "playlist" and page.channel.feed_url is None
     assert ids(page) == [direct(url).media_id for url in (*urls, stream)]
-    assert ids(lister().page(page.channel, 1, 1)) == ids(page)[1:2]
+    assert ids(list_page(lister(), page.channel, 1, 1)) == ids(page)[1:2]
     for item in page.items:
         assert item.source.url is not None
         (folder := tmp_path / item.source.media_id).mkdir()
@@ -61,7 +61,7 @@ def test_a_page_of_files_and_streams(host: ChannelHost, tmp_path: Path) -> None:
 
 
 def test_a_list_of_files(host: ChannelHost) -> None:
-    """XSPF: titles and durations are kept, and pages are cut anywhere."""
+    """XSPF: titles and durations are kept, and pages may end anywhere."""
     tracks = "".join(
         f"<track><location>{host.url(f'episodes/{n}/{SPEECH}')}</location>"
         f"<title>Track {n}</title><duration>11000</duration></track>"
@@ -79,8 +79,8 @@ def test_a_list_of_files(host: ChannelHost) -> None:
     assert [page.next_start for page in pages] == [2, 4, None]
 
 
-def test_a_page_may_come_down_to_one(host: ChannelHost) -> None:
-    """A list that is known as one stays one; a page that has one player at first is none."""
+def test_page_may_shrink_to_one_item(host: ChannelHost) -> None:
+    """A known list stays a list; a new page with one player is not one."""
     two = (
         b'<html><audio src="episodes/1/jfk.flac"></audio><audio src="episodes/2/jfk.flac"></audio>'
     )
@@ -88,9 +88,9 @@ def test_a_page_may_come_down_to_one(host: ChannelHost) -> None:
     known = lister().newest(source, {}).channel
     host.serve("page.html", two.replace(b"episodes/2/jfk.flac", b""))
     assert len(lister().newest(known, {}).items) == 1
-    assert len(lister().page(known, 0, 10).items) == 1
+    assert len(list_page(lister(), known, 0, 10).items) == 1
     with pytest.raises(SingleMedia):
-        lister().page(source, 0, 10)
+        list_page(lister(), source, 0, 10)
 
 
 @pytest.mark.parametrize(
@@ -100,30 +100,30 @@ def test_a_page_may_come_down_to_one(host: ChannelHost) -> None:
         (b'<html><audio src="episodes/1/jfk.flac"></audio></html>', SingleMedia),
     ],
 )
-def test_a_page_that_is_no_list(host: ChannelHost, body: bytes, error: type) -> None:
-    """It is told what it is instead."""
+def test_page_that_is_not_a_list(host: ChannelHost, body: bytes, error: type) -> None:
+    """The error says what it is instead."""
     source = lister().source_of(host.serve("page.html", body))
     with pytest.raises(error) as failure:
         lister().newest(source, {})
     assert str(failure.value).endswith(".")
 
 
-def test_another_site_s_list(site: MediaServer) -> None:
-    """A conference by yt-dlp's own extractor; its talks are what requests for them would be."""
+def test_list_of_another_site(site: MediaServer) -> None:
+    """A conference by yt-dlp's own extractor; its talks are sources of requests."""
     talks = [{"frontend_link": f"https://media.ccc.de/v/talk-{n}"} for n in range(3)]
-    told = json.dumps({"title": "The congress", "events": talks}).encode()
-    site.serve("public/conferences/40c3", told)
+    conference = json.dumps({"title": "The congress", "events": talks}).encode()
+    site.serve("public/conferences/40c3", conference)
     source = lister().source_of("https://media.ccc.de/c/40c3")
     assert (source.kind, source.extractor) == ("site", "CCCPlaylist")
-    page = lister().page(source, 0, 10)
+    page = list_page(lister(), source, 0, 10)
     assert page.channel.title == "The congress"
     assert [item.source.url for item in page.items] == [each["frontend_link"] for each in talks]
     with pytest.raises(SingleMedia):
         lister().source_of("https://media.ccc.de/v/talk-1")
 
 
-def test_a_site_that_can_be_asked_for_any_page(site: MediaServer) -> None:
-    """PeerTube is asked for the pages that are wanted, and for none before."""
+def test_site_with_addressable_pages(site: MediaServer) -> None:
+    """Only the wanted pages of PeerTube are requested."""
     path = "api/v1/video-channels/talks"
     site.serve(path, b'{"displayName": "Talks"}')
     for start in range(0, 120, 30):
@@ -132,8 +132,8 @@ def test_a_site_that_can_be_asked_for_any_page(site: MediaServer) -> None:
             {"data": data[: 110 - start]}
         ).encode()
     peertube = lister(sites=["peertube"])
-    page = peertube.page(peertube.source_of("https://framatube.org/c/talks/videos"), 95, 10)
+    page = list_page(peertube, peertube.source_of("https://framatube.org/c/talks/videos"), 95, 10)
     assert titles(page) == [f"Talk {n}" for n in range(95, 105)]
     assert (page.start, page.next_start) == (95, 105)
-    asked = [served.query["start"] for served in site.requests if served.path.endswith("/videos")]
-    assert asked == ["90"]
+    starts = [served.query["start"] for served in site.requests if served.path.endswith("/videos")]
+    assert starts == ["90"]

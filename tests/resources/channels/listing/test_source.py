@@ -1,4 +1,4 @@
-"""Which list a link names, offline."""
+"""The list that a link names, without network access."""
 
 import pytest
 
@@ -28,20 +28,20 @@ def source(url: str) -> ChannelSource:
     ],
 )
 def test_every_form_of_a_channel_is_one_source(url, tab):
-    """A channel or one of its tabs, with the feed of what is new."""
-    found = source(url)
-    assert found == youtube_channel(CHANNEL, tab)
-    assert youtube_tab(found.url) == tab and source(found.url) == found
-    assert found.feed_url is not None and source(found.feed_url) == found
+    """A channel or one of its tabs, with the feed of new items."""
+    channel = source(url)
+    assert channel == youtube_channel(CHANNEL, tab)
+    assert youtube_tab(channel.url) == tab and source(channel.url) == channel
+    assert channel.feed_url is not None and source(channel.feed_url) == channel
 
 
 @pytest.mark.parametrize("form", ["@Name", "c/Name", "user/Name", "Name"])
-def test_names_are_told_apart_by_the_first_look(form):
-    """A name in any case is one source; its id is not known offline."""
-    found = source(f"https://www.youtube.com/{form}")
-    assert found == source(f"https://youtube.com/{form.lower()}/featured")
-    assert found.feed_url is None and found.kind == "site"
-    assert found.source_id != source(f"https://www.youtube.com/{form}/shorts").source_id
+def test_id_of_a_name_is_unknown_offline(form):
+    """A name is one source, whatever its case."""
+    channel = source(f"https://www.youtube.com/{form}")
+    assert channel == source(f"https://youtube.com/{form.lower()}/featured")
+    assert channel.feed_url is None and channel.kind == "site"
+    assert channel.source_id != source(f"https://www.youtube.com/{form}/shorts").source_id
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_names_are_told_apart_by_the_first_look(form):
 )
 def test_every_form_of_a_playlist_is_one_source(url):
     """Also the link of a video in it."""
-    found = source(url)
-    assert found.source_id == "youtube-PL0123456789abcdef"
-    assert found.url == "https://www.youtube.com/playlist?list=PL0123456789abcdef"
+    playlist = source(url)
+    assert playlist.source_id == "youtube-PL0123456789abcdef"
+    assert playlist.url == "https://www.youtube.com/playlist?list=PL0123456789abcdef"
 
 
 @pytest.mark.parametrize(
-    ("url", "error", "says"),
+    ("url", "error", "advice"),
     [
         (
             "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
@@ -92,15 +92,15 @@ def test_every_form_of_a_playlist_is_one_source(url):
         ("http://example.com:22/feed.xml", BlockedAddress, "port 22"),
     ],
 )
-def test_what_is_no_list_is_told(url, error, says):
-    """Each with what to do instead."""
-    with pytest.raises(error, match=says) as failure:
+def test_links_that_are_not_lists(url, error, advice):
+    """Each error says what to do instead."""
+    with pytest.raises(error, match=advice) as failure:
         source(url)
     assert type(failure.value) is error
 
 
 def test_other_sites_and_feeds():
-    """A listed site's list goes to its extractor; all else is taken for a feed at first."""
+    """A listed site's list goes to its extractor; other URLs are taken for feeds."""
     assert source("https://soundcloud.com/the-concept-band/sets/x").extractor == "SoundcloudSet"
     assert source("https://media.ccc.de/c/30c3?utm_source=x").url == "https://media.ccc.de/c/30c3"
     feed = source("https://feeds.example.com/show?format=rss")

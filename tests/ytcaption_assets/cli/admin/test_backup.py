@@ -204,7 +204,7 @@ def test_an_embedded_home_is_brought_back_while_others_write(
             with dagster_instance(settings) as instance:
                 assert instance.get_dynamic_partitions("transcriptions") == first
             assert_sound(settings, sorted(after))
-            with pytest.raises(SetupError, match="not empty: it holds media"):
+            with pytest.raises(SetupError, match="not empty: it contains media"):
                 ytcaption("restore", str(folder))
         assert (settings.home / "webhook.key").read_text() == "a key\n"
         assert ytcaption("restore", str(folder), "--replace").exit_code == 0
@@ -267,7 +267,7 @@ def test_a_backup_that_was_cut_short_goes_on(settings: Settings, tmp_path: Path)
             assert (folder / path.relative_to(unfinished)).stat().st_ino == inode
     assert f"transcripts/{ids[0]}.json" in manifest.keys
     assert not (folder / "objects" / "audio" / stale.name).exists()
-    with pytest.raises(InputError, match="holds something already"):
+    with pytest.raises(InputError, match="is not empty"):
         make_backup(settings, folder, Quiet(), with_key=True)
 
 
@@ -308,7 +308,7 @@ def test_what_is_replaced_meanwhile_is_dumped_again(settings: Settings, tmp_path
 
     told = Replacing()
     manifest = make_backup(settings, tmp_path / "backup", told, with_key=True)
-    assert "Dumping the databases once more" in told.steps and manifest.wrong == {}
+    assert "Dumping the databases again" in told.steps and manifest.wrong == {}
 
 
 def test_what_is_not_as_the_database_says_is_told(settings: Settings, tmp_path: Path):

@@ -48,10 +48,10 @@ def listed(settings: Settings, id: str, numbers: range, **changes: Any) -> None:
     """A run has listed these items."""
     store = ChannelStore.from_settings(settings)
     ChannelRuns(postgres=store.postgres).claim(id, "run")
-    ChannelIntake(postgres=store.postgres).take_page(
+    ChannelIntake(postgres=store.postgres).add_page(
         id, "run", page(numbers, **changes), is_history=True
     )
-    ChannelRuns(postgres=store.postgres).listed(id, "run")
+    ChannelRuns(postgres=store.postgres).complete(id, "run")
 
 
 def test_a_channel_is_added_watched_and_removed(

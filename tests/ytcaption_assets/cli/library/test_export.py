@@ -223,11 +223,11 @@ def test_folders_that_are_none_of_ours(library: Library, export, tmp_path: Path)
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "thesis.txt").write_text("mine")
-    with pytest.raises(InvalidOption, match="not empty, and no export"):
+    with pytest.raises(InvalidOption, match="not empty and not an export"):
         export()
     (folder / "thesis.txt").unlink()
     export()
-    with pytest.raises(InvalidOption, match="holds an export as captions"):
+    with pytest.raises(InvalidOption, match="holds an export of kind captions"):
         export("--as", "parquet")
     (tmp_path / "file").write_text("")
     with pytest.raises(FileUnreadable, match="cannot be written"):
@@ -341,10 +341,10 @@ def test_a_model_hears_in_each_clip_what_its_text_says(
     library: Library, export, tmp_path: Path, model_home: Path
 ):
     """Cut between words, and none of them is cut off."""
-    from benchmarks.common import word_errors
     from resources.audio.decoder import decode
     from resources.transcribe.sequential import WhisperTranscriber
     from tests.support.clip_errors import TINY_EN, text
+    from ytcaption.domain.transcripts.accuracy import word_errors
 
     library.add()
     export("--as", "audiofolder", "--max-s", "5")
@@ -364,7 +364,7 @@ def test_audio_that_is_not_kept_is_said(library: Library, export, tmp_path: Path
     gone = library.add(media="b", title="Gone\x1b[2J")
     library.retire_audio(gone)
     told = export("--as", "ljspeech", status=1)
-    assert "Left out: Gone\ufffd[2J" in told.stderr and "Its audio is not kept" in told.stderr
+    assert "Left out: Gone\ufffd[2J" in told.stderr and "Its audio is not stored" in told.stderr
     assert "1 new" in told.stderr and "1 left out" in told.stderr
     assert "1 left out" in export("--as", "ljspeech", "--dry-run", status=1).stderr
 

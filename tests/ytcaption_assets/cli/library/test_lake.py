@@ -20,8 +20,9 @@ from resources.object_store.store import ObjectStore, document_key
 from resources.reports.report import read_report
 from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
-from tests.resources.lake.test_external_reader import forget_reader
+from tests.resources.lake.test_external_reader import drop_reader
 from tests.support.lake_documents import make_document
+from tests.support.lake_rows import transcript_ids
 from tests.support.paths import ROOT
 from ytcaption.domain.errors import FileUnreadable, InputError, InvalidOption, QueryError
 from ytcaption.domain.media.media import MediaInfo
@@ -117,7 +118,7 @@ def test_lake_attach_prints_statements(ytcaption, settings: Settings):
     lines = ytcaption("lake", "attach").stdout.splitlines()
     assert lines[:2] == ["install ducklake;", "install postgres;"]
     assert "read_only" in lines[2] and lines[3] == "use lake;"
-    forget_reader(settings)
+    drop_reader(settings)
 
 
 def test_sql_says_when_there_are_more_rows(ytcaption):
@@ -184,7 +185,7 @@ def test_verify_repairs_from_documents(
     assert sound.exit_code == 0
     assert "4 files, 1 transcriptions" in sound.stdout
     catalog = TranscriptCatalog.from_settings(settings)
-    assert catalog.transcript_ids() == {transcript.id}
+    assert transcript_ids(catalog) == {transcript.id}
 
 
 def test_verify_names_a_damaged_document(
@@ -203,7 +204,7 @@ def test_compact_says_what_it_did(ytcaption, catalog: TranscriptCatalog):
     """Two transcriptions are eight files, and four afterwards."""
     catalog.append(*make_document("second"))
     assert "8 files have become 4." in ytcaption("lake", "compact").stdout
-    assert len(catalog.transcript_ids()) == 2
+    assert len(transcript_ids(catalog)) == 2
 
 
 def test_view_answers_and_lists(ytcaption, tmp_path: Path):
@@ -223,9 +224,9 @@ def test_view_answers_and_lists(ytcaption, tmp_path: Path):
 
 def test_wrong_view_says_what_would_be_right(ytcaption):
     """Which views there are, which parameters, and how one is given."""
-    with pytest.raises(QueryError, match="There are: growth"):
+    with pytest.raises(QueryError, match="The views are: growth"):
         ytcaption("lake", "view", "nothing")
-    with pytest.raises(InputError, match="It has: since, until"):
+    with pytest.raises(InputError, match="Its parameters: since, until"):
         ytcaption("lake", "view", "growth", "colour=red")
     with pytest.raises(InputError, match="PARAMETER=VALUE"):
         ytcaption("lake", "view", "growth", "since")
