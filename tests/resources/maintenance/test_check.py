@@ -24,6 +24,7 @@ from tests.resources.maintenance.installation import (  # noqa: F401 - fixtures
     make_old,
 )
 from tests.resources.maintenance.test_erasure import MEDIA, SMALL
+from tests.support.lake_rows import transcript_ids
 from ytcaption.domain.events import EventType
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption.domain.transcripts.transcript import Transcript
@@ -224,7 +225,7 @@ def test_the_lake_is_rebuilt_and_swept(house: House):
     assert not house.look(CHECKS["lake_file_unknown"]).found, "its writer may yet commit"
     make_old(unknown)
     assert len(repaired_once(house, "lake_file_unknown")) == 1
-    assert not unknown.exists() and house.here.lake.transcript_ids() == {id}
+    assert not unknown.exists() and transcript_ids(house.here.lake) == {id}
 
 
 def test_writes_of_killed_processes_are_removed(house: House):
