@@ -27,7 +27,7 @@ from benchmarks.common import (
 )
 from resources.audio.decoder import decode
 from resources.transcribe.device import loaded_model
-from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
@@ -83,7 +83,7 @@ def hear(
 ) -> list[Heard]:
     """Every clip by both engines; the clock gets `plain` and `ours`."""
     options = TranscriptionOptions(model=model)
-    files, where = transcriber.placed(model)
+    files, where = transcriber.prepare_model(model)
     plain = loaded_model(files.directory, files.revision, where)
     warm_up = np.zeros(16_000, np.float32)
     list(plain.transcribe(warm_up, language="en", beam_size=5)[0])
@@ -207,7 +207,7 @@ def main() -> int:
     only = "en" if asked.model.endswith(".en") else asked.language
     found = [each for each in clips(asked.audio) if only is None or each.language in (only, "")]
     clock = Clock()
-    transcriber = WhisperTranscriber.from_settings(settings)
+    transcriber = WhisperTranscriber.from_settings(settings, engine="sequential")
     result = summary(hear(found, asked.model, transcriber, clock, asked.joined), clock)
     show(result, asked.model)
     if asked.json is not None:

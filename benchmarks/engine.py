@@ -24,12 +24,11 @@ import numpy as np
 from benchmarks.accuracy import joined, samples
 from benchmarks.common import TEST_DATA, Clip, clips, total
 from benchmarks.graph import write_speech
-from resources.transcribe import engine as whisper_engine
-from resources.transcribe.batch_queue import Shape
-from resources.transcribe.batched import BatchedTranscriber
+from resources.transcribe import batch_engine
+from resources.transcribe.batch_queue import BatchShape
 from resources.transcribe.device import loaded_model
-from resources.transcribe.sequential import WhisperTranscriber
 from resources.transcribe.speech_windows import WindowCosts
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
@@ -64,7 +63,9 @@ Arm = Callable[[list[Recording]], list[Heard]]
 
 def plain_arm(model: str, language_known: bool, words: bool) -> Arm:
     """faster-whisper alone."""
-    files, where = WhisperTranscriber.from_settings(load_settings()).placed(model)
+    files, where = WhisperTranscriber.from_settings(
+        load_settings(), engine="sequential"
+    ).prepare_model(model)
     loaded = loaded_model(files.directory, files.revision, where)
 
     def hear(recording: Recording) -> Heard:
@@ -228,10 +229,16 @@ def main() -> None:
     made: dict[str, Callable[[], Arm]] = {
         "plain": lambda: plain_arm(asked.model, not asked.detect, asked.words),
         "sequential": lambda: our_arm(
-            WhisperTranscriber.from_settings(settings), asked.model, not asked.detect, 1
+            WhisperTranscriber.from_settings(settings, engine="sequential"),
+            asked.model,
+            not asked.detect,
+            1,
         ),
         "batched": lambda: our_arm(
-            BatchedTranscriber.from_settings(settings), asked.model, not asked.detect, asked.callers
+            WhisperTranscriber.from_settings(settings, engine="batched"),
+            asked.model,
+            not asked.detect,
+            asked.callers,
         ),
     }
     arms = {name: made[name]() for name in asked.arms.split(",")}
@@ -256,14 +263,14 @@ def main() -> None:
 
 
 def _override(costs: dict, shape: dict) -> None:
-    """Set other windows and batches: for the curve in docs/benchmarks/engine-design.md."""
-    real = whisper_engine.shape_of
-    whisper_engine.WindowCosts = lambda: WindowCosts(**costs)  # pyright: ignore[reportAttributeAccessIssue]
+    """Other windows and batches than the product's: for the curve in docs/benchmarks/engine-design.md."""
+    real = batch_engine.batch_shape
+    batch_engine.WindowCosts = lambda: WindowCosts(**costs)  # pyright: ignore[reportAttributeAccessIssue]
 
-    def shape_of(device: str, workers: int) -> Shape:
+    def batch_shape(device: str, workers: int) -> BatchShape:
         return replace(real(device, workers), **shape)
 
-    whisper_engine.shape_of = shape_of
+    batch_engine.batch_shape = batch_shape
 
 
 if __name__ == "__main__":

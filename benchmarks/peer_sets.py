@@ -13,7 +13,7 @@ from benchmarks.accuracy import samples
 from benchmarks.common import NO_SPEECH_KINDS, Clip, clips
 from benchmarks.graph import write_speech
 from resources.audio.decoder import decode
-from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
+from resources.audio.samples import SAMPLE_RATE_HZ
 
 SETS = {
     "clips": "30 English clips under 30 s",

@@ -26,7 +26,7 @@ from benchmarks.peer_machine import about_this_run
 from benchmarks.peer_process import Job, Result
 from benchmarks.peer_sets import SETS, Spoken, recordings
 from resources.models.store import ensure_model
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
 from ytcaption.settings import load_settings
@@ -146,7 +146,7 @@ def in_process(arm: Arm, model: str, heard: list[Recording], folder: Path) -> Re
     command = [str(python), "-m", "benchmarks.peer_process", str(asked), str(told)]
     environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
     if arm.has_our_environment:
-        environment = for_decoding(environment)
+        environment = decoding_environment(environment)
     try:
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 
 # As in the product's processes, and before numpy is imported: with other threads the same recording
 # is heard a little differently.
-os.environ.update(for_decoding(os.environ))
+os.environ.update(decoding_environment(os.environ))
 
 from resources.object_store.store import ObjectStore
 from resources.postgres.connection import Postgres, close_pools

@@ -3,7 +3,7 @@
 from functools import partial
 
 from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
-from resources.processes.native_threads import keep_blocks
+from resources.processes.native_threads import keep_freed_memory
 
 BATCH = 8
 
@@ -15,7 +15,7 @@ def sequential(weights: Weights) -> Hear:
 
 def tuned(weights: Weights) -> Hear:
     """The same with memory as ytcaption's: how much of its gain that is."""
-    keep_blocks()
+    keep_freed_memory()
     return sequential(weights)
 
 

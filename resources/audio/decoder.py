@@ -13,7 +13,7 @@ from pydantic import Field
 
 from resources.audio.container import is_cut_short, is_short_of, stated_mp3_bytes
 from resources.audio.decoder_process import CUT_SHORT, NO_ROOM, PROBE_S, SAMPLE_RATE_HZ, run_decoder
-from resources.audio.samples import mapped
+from resources.audio.samples import map_samples
 from resources.audio.waveform import waveform_png
 from resources.disk import is_disk_full
 from resources.processes.forked_child import child_server_socket
@@ -122,7 +122,8 @@ def decode(
 
     Where the track starts late or has a hole, there is silence, so that times fit the picture. A
     damaged packet is silence, too. The array maps a file that has no name: pages are read when
-    touched (`audio_samples.give_back`), and nothing is left when this process ends, even by kill.
+    touched (`audio_samples.release_pages`), and nothing is left when this process ends, even by
+    kill.
 
     Returns:
         float32, shape (n_samples,), mono, of the rate, in [-1, 1], read-only.
@@ -161,7 +162,7 @@ def decode(
         if found["skipped"]:
             logger.warning("skipped %d of %d damaged packets", found["skipped"], found["packets"])
         stack.pop_all()  # open for as long as the samples are used
-        return mapped(output)
+        return map_samples(output)
 
 
 def _scratch_file(directory: Path | None) -> IO[bytes]:

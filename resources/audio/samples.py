@@ -10,6 +10,9 @@ from typing import IO
 
 import numpy as np
 
+SAMPLE_RATE_HZ = 16_000
+"""Of all samples that are transcribed."""
+
 
 class _Mapping(mmap.mmap):
     """Keeps the file open, so that another process of the same user can open it, too.
@@ -22,7 +25,7 @@ class _Mapping(mmap.mmap):
     address: int
 
 
-def mapped(file: IO[bytes]) -> np.ndarray:
+def map_samples(file: IO[bytes]) -> np.ndarray:
     """The samples of a file, which may have no name; it is closed when the array is gone.
 
     Returns:
@@ -37,7 +40,7 @@ def mapped(file: IO[bytes]) -> np.ndarray:
     return samples
 
 
-def give_back(samples: np.ndarray) -> None:
+def release_pages(samples: np.ndarray) -> None:
     """Their pages are no longer memory of this process; touched again, they are read again.
 
     Args:
@@ -55,7 +58,7 @@ def give_back(samples: np.ndarray) -> None:
         mapping.madvise(mmap.MADV_DONTNEED, start, end - start)
 
 
-def file_of(samples: np.ndarray) -> Path | None:
+def mapped_path(samples: np.ndarray) -> Path | None:
     """Where another process of this user on this machine can open them, for as long as they are
     held here; None for samples that are not mapped."""
     mapping = _mapping(samples)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from resources.audio.decoder import AudioDecoder
-from resources.audio.samples import give_back
+from resources.audio.samples import release_pages
 from resources.export.captions import described
 from resources.export.folder import ExportFolder
 from resources.export.selection import Chosen
@@ -78,7 +78,7 @@ class DatasetExport:
                     continue
                 name = f"{self._folder}/{_name(one)}-{number:05}.wav"
                 folder.write(name, wav_bytes(part, self._rate))
-                give_back(part)
+                release_pages(part)
                 made.append(_described(clip, name, len(part) / self._rate))
         files = [clip["file"] for clip in made]
         folder.done(one.id, one.document_sha256, files, clips=made, **described(one))

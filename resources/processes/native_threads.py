@@ -22,7 +22,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Of mallopt(3)."""
 
 
-def for_decoding(environment: Mapping[str, str]) -> dict[str, str]:
+def decoding_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """An environment for a process that may load a model; what an operator has set stays."""
     given = [each for each in environment.get(_TUNABLES, "").split(":") if each]
     names = {each.split("=")[0] for each in given}
@@ -32,12 +32,12 @@ def for_decoding(environment: Mapping[str, str]) -> dict[str, str]:
 
 def restart_for_decoding() -> None:
     """This process begins again, same number and arguments, unless it is set up already."""
-    wanted = for_decoding(os.environ)
+    wanted = decoding_environment(os.environ)
     if wanted != dict(os.environ):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)  # noqa: S606
 
 
-def keep_blocks() -> None:
+def keep_freed_memory() -> None:
     """Large blocks that are freed stay with this process, for the next ones."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -47,7 +47,7 @@ def keep_blocks() -> None:
     mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def give_blocks_back() -> None:
+def release_freed_memory() -> None:
     """What is kept and free goes to the system: the models are gone, and this may be for long."""
     try:
         ctypes.CDLL(None).malloc_trim(0)

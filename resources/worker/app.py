@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
+from resources.audio.samples import SAMPLE_RATE_HZ
 from resources.worker.auth import NO_TOKEN, Authenticator, refused
 from resources.worker.embedding_process import EmbeddingProcess
 from resources.worker.embedding_route import EmbeddingRoute

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from resources.processes.native_threads import give_blocks_back
+from resources.audio.samples import SAMPLE_RATE_HZ
+from resources.processes.native_threads import release_freed_memory
+from resources.transcribe.batch_engine import drop_batch_engines
 from resources.transcribe.checkpoint import Checkpoint
-from resources.transcribe.device import loaded_model, loaded_names, unload_models
-from resources.transcribe.engine import forget_engines
-from resources.transcribe.sequential import WhisperTranscriber
-from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
+from resources.transcribe.device import loaded_model, loaded_model_names, unload_models
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker.protocol import Order, Said, encode_error, encode_result, line
 from ytcaption.domain.errors import YtcaptionError
 
@@ -62,7 +62,7 @@ class Jobs:
     @property
     def models(self) -> list[str]:
         """That are loaded."""
-        return loaded_names()
+        return loaded_model_names()
 
     def take(self) -> "Job | None":
         """A job to be started or released; None where every slot is taken."""
@@ -85,7 +85,7 @@ class Jobs:
         if not (Path(self.transcriber.models_home) / model / "model.bin").is_file():
             return
         try:
-            files, where = self.transcriber.placed(model)
+            files, where = self.transcriber.prepare_model(model)
             loaded_model(files.directory, files.revision, where)
         except YtcaptionError as error:  # the first run will say so, too
             logger.warning("%s", error)
@@ -99,7 +99,7 @@ class Jobs:
                 return
             before = memory_bytes()
             if self.models:
-                forget_engines()
+                drop_batch_engines()
                 unload_models()
                 self._left_at = time.monotonic()
             elif self._left_at is None or time.monotonic() - self._left_at < _QUEUES_END_S:
@@ -107,7 +107,7 @@ class Jobs:
             else:
                 self._left_at = None
             gc.collect()
-            give_blocks_back()
+            release_freed_memory()
             logger.info("idle: gave %d MB back", (before - memory_bytes()) >> 20)
 
 

@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from resources.audio.samples import file_of, mapped
+from resources.audio.samples import map_samples, mapped_path
 from resources.disk import is_disk_full
 from resources.worker.protocol import SAMPLE_BYTES
 from ytcaption.domain.errors import DiskFull
@@ -177,12 +177,12 @@ def _samples_in(file: IO[bytes], samples: int) -> np.ndarray:
     if not samples:
         file.close()
         return np.zeros(0, np.float32)
-    return mapped(file)
+    return map_samples(file)
 
 
 def _whole_file(waveform: np.ndarray) -> Path | None:
     """The file that the array maps all of; None where there is none."""
-    path = file_of(waveform)
+    path = mapped_path(waveform)
     # Where the kernel shows no open files there is none either.
     is_whole = path is not None and path.exists() and path.stat().st_size == waveform.nbytes
     return path if is_whole else None

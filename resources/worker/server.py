@@ -10,7 +10,7 @@ import uvicorn
 
 from resources.embeddings.embedder import is_installed
 from resources.processes.runtime_directory import make_runtime_directory
-from resources.transcribe.batched import local_transcriber_of
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker.app import WorkerApp
 from resources.worker.auth import Authenticator
 from resources.worker.client import worker_at, worker_socket
@@ -82,7 +82,9 @@ def serve_others(settings: Settings, host: str, port: int) -> None:
 
 
 def _serve(settings: Settings, listener: socket.socket, door: Authenticator) -> None:
-    jobs = Jobs(local_transcriber_of(settings), settings.worker_jobs, settings.worker_idle_s)
+    jobs = Jobs(
+        WhisperTranscriber.from_settings(settings), settings.worker_jobs, settings.worker_idle_s
+    )
     embedding = EmbeddingProcess(settings.embedding_model, settings.worker_idle_s)
     app = WorkerApp(
         jobs,

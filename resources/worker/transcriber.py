@@ -11,11 +11,10 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from resources.transcribe.batched import local_transcriber_of
+from resources.audio.samples import SAMPLE_RATE_HZ
 from resources.transcribe.checkpoint import Checkpoint, Part
-from resources.transcribe.sequential import WhisperTranscriber
-from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
 from resources.transcribe.transcriber import EngineInfo, OnProgress, OnSegment, Transcriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker.client import Worker, WorkerBusy, WorkerLost, reachable_workers, worker_folder
 from resources.worker.protocol import PROTOCOL, Health, Said, segment_of
 from ytcaption.domain.request import TranscriptionOptions
@@ -197,7 +196,7 @@ class _Told:
 
 def transcriber_of(settings: Settings) -> Transcriber:
     """What runs hear with: a worker where there may be one, else the engine itself."""
-    local = local_transcriber_of(settings)
+    local = WhisperTranscriber.from_settings(settings)
     if settings.worker == "off" and not settings.workers:
         return local
     return WorkerTranscriber.around(local, settings)

@@ -9,7 +9,7 @@ from benchmarks.accuracy import samples
 from benchmarks.common import TEST_DATA, clips
 from benchmarks.engine import errors, measure, our_arm, plain_arm
 from benchmarks.peer_sets import chosen
-from resources.transcribe.batched import BatchedTranscriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.settings import load_settings
 
 pytestmark = pytest.mark.model
@@ -29,7 +29,7 @@ def test_the_batched_engine_takes_less_cpu_than_faster_whisper(
     than a few words worse."""
     monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
     recordings = [(each, samples(each)) for each in chosen("clips", clips(TEST_DATA))[:CLIPS]]
-    transcriber = BatchedTranscriber.from_settings(load_settings())
+    transcriber = WhisperTranscriber.from_settings(load_settings(), engine="batched")
     arms = {
         "plain": plain_arm("tiny.en", True, False),
         "batched": our_arm(transcriber, "tiny.en", True, CLIPS),

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from resources.audio.decoder import decode, probe
-from resources.audio.samples import file_of
+from resources.audio.samples import mapped_path
 from resources.processes import forked_child
 from resources.processes.forked_child import ForkedChild
 from tests.resources.channels.listings import lister
@@ -240,7 +240,7 @@ def test_a_server_that_answers_too_late_does_nothing(server, monkeypatch):
     assert child_server_answers(server.socket)
     wait_for(lambda: not server.children)
     assert np.array_equal(late, alone)
-    file = file_of(late)
+    file = mapped_path(late)
     assert file is not None and file.stat().st_size == alone.nbytes
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resources.transcribe.batched import local_transcriber_of
-from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker.client import Worker, worker_at, worker_socket
 from resources.worker.protocol import Health
 from resources.worker.transcriber import WorkerTranscriber
@@ -92,7 +91,7 @@ class WorkerHome:
         shutil.rmtree(self.home)
 
     def local(self) -> WhisperTranscriber:
-        return local_transcriber_of(self.settings)
+        return WhisperTranscriber.from_settings(self.settings)
 
     def transcriber(self) -> WorkerTranscriber:
         """What a run of this home hears with."""

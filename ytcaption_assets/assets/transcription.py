@@ -14,7 +14,7 @@ from resources.object_store.store import ObjectStore, document_key
 from resources.orchestration.claim import Work, claimed_work
 from resources.orchestration.partitions import transcription_partitions
 from resources.telemetry.spans import now_ns, record_span, span
-from resources.transcribe.sequential import Transcriber
+from resources.transcribe.transcriber import Transcriber
 from resources.transcriptions.accuracy import store_accuracy
 from resources.transcriptions.captions import StoredCaptions, stored_captions
 from resources.transcriptions.checkpoints import open_checkpoint

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resources.audio.samples import file_of, give_back, mapped
+from resources.audio.samples import map_samples, mapped_path, release_pages
 
 SAMPLES = 4_000_000
 
@@ -23,7 +23,7 @@ def written(folder: Path) -> np.ndarray:
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the array closes it
     np.arange(SAMPLES, dtype=np.float32).tofile(file)
     file.flush()
-    return mapped(file)
+    return map_samples(file)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_pages_that_are_given_back_are_no_memory_and_read_again(samples):
     """A slice's pages go, its neighbours' stay, and all values are as before."""
     samples.sum()
     full = resident_bytes()
-    give_back(samples[1_000_003:3_000_001])
+    release_pages(samples[1_000_003:3_000_001])
     left = resident_bytes()
     # Where the kernel maps large pages, those that reach over the edges go as well.
     assert 7_900_000 < full - left < 8_000_000 + (5 << 20)
@@ -45,9 +45,9 @@ def test_pages_that_are_given_back_are_no_memory_and_read_again(samples):
 def test_other_arrays_are_left_alone():
     """Where nothing is mapped, nothing is to be given back."""
     ours = np.arange(100_000, dtype=np.float32)
-    give_back(ours)
+    release_pages(ours)
     assert ours.sum() == np.arange(100_000, dtype=np.float32).sum()
-    assert file_of(ours) is None
+    assert mapped_path(ours) is None
 
 
 def test_nobody_writes_into_samples(samples):
@@ -58,8 +58,8 @@ def test_nobody_writes_into_samples(samples):
 
 def test_another_process_can_open_them_by_name(samples):
     """Also through a slice; the file has no other name."""
-    path = file_of(samples[100:])
-    assert path is not None and path == file_of(samples)
+    path = mapped_path(samples[100:])
+    assert path is not None and path == mapped_path(samples)
     code = "import sys, numpy; print(numpy.fromfile(sys.argv[1], numpy.float32)[1234])"
     found = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
@@ -70,7 +70,7 @@ def test_another_process_can_open_them_by_name(samples):
 def test_file_is_closed_with_the_last_array(tmp_path):
     """No descriptor and no space on the disk outlives the samples, nor a slice of them."""
     part = written(tmp_path)[10:20]
-    path = file_of(part)
+    path = mapped_path(part)
     assert path is not None and path.exists()
     del part
     gc.collect()

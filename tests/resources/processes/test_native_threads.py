@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 
 _TELL = """
 import os, sys
@@ -17,14 +17,14 @@ print(os.environ["GLIBC_TUNABLES"], os.environ["OMP_WAIT_POLICY"], sys.argv[1:])
 def test_what_an_operator_has_set_stays():
     """Only what is missing is added, and once."""
     given = {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4:glibc.rtld.nns=4", "OTHER": "x"}
-    found = for_decoding(given | {"OPENBLAS_NUM_THREADS": "2"})
+    found = decoding_environment(given | {"OPENBLAS_NUM_THREADS": "2"})
     assert found == {
         "GLIBC_TUNABLES": "glibc.malloc.arena_max=4:glibc.rtld.nns=4:glibc.malloc.hugetlb=1",
         "OPENBLAS_NUM_THREADS": "2",
         "OMP_WAIT_POLICY": "PASSIVE",
         "OTHER": "x",
     }
-    assert for_decoding(found) == found
+    assert decoding_environment(found) == found
 
 
 def test_a_process_begins_again_once_with_its_arguments():

@@ -14,11 +14,11 @@ import httpx
 import numpy as np
 import pytest
 
-from resources.audio.samples import file_of
+from resources.audio.samples import mapped_path
 from resources.transcribe import checkpoint_journal
 from resources.transcribe.checkpoint import Checkpoint, Part
-from resources.transcribe.sequential import WhisperTranscriber
 from resources.transcribe.transcriber import Transcriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker import app as worker_app
 from resources.worker import jobs as worker_jobs
 from resources.worker.app import Authenticator, WorkerApp
@@ -308,7 +308,7 @@ def test_mapped_samples_are_not_copied(tmp_path):
     reads and which does not stay."""
     whole = samples("jfk.flac")
     with shared_file(whole, tmp_path) as path:
-        assert path == file_of(whole)
+        assert path == mapped_path(whole)
         assert not list(tmp_path.iterdir())
         assert np.array_equal(mapped_samples(str(path), len(whole)), whole)
     for other in (whole[1600:], whole * 0.5):

@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from resources.processes.runtime_directory import make_runtime_directory
-from resources.transcribe.batched import local_transcriber_of
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker.app import WorkerApp
 from resources.worker.auth import Authenticator
 from resources.worker.client import Worker
@@ -81,7 +81,7 @@ def embedding_worker(
     process = more.get("process", EmbeddingProcess(TOY.name, idle_s, COMMAND))
     door = door or Authenticator(is_local=True)
     app = WorkerApp(
-        Jobs(local_transcriber_of(settings), slots=2, idle_s=idle_s),
+        Jobs(WhisperTranscriber.from_settings(settings), slots=2, idle_s=idle_s),
         door,
         engine="batched",
         model="none",

@@ -5,7 +5,7 @@ import pytest
 
 from resources.orchestration import claim as run_claim
 from resources.orchestration.trace import TRACE_TAG
-from resources.transcribe.sequential import Transcriber
+from resources.transcribe.transcriber import Transcriber
 from resources.transcriptions.replay import check_replay
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph

@@ -10,7 +10,7 @@ import pytest
 from resources.object_store.store import document_key
 from resources.orchestration import claim as run_claim
 from resources.orchestration.run_end import RunEnd
-from resources.transcribe.sequential import Transcriber
+from resources.transcribe.transcriber import Transcriber
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
 from ytcaption.domain.request import TranscriptionStatus

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.errors import SetupError, UnknownModel, YtcaptionError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _child(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=for_decoding(os.environ),
+        env=decoding_environment(os.environ),
     )
     assert child.stdout is not None
     try:

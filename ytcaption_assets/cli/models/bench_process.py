@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 
 from resources.audio.decoder import AudioDecoder
-from resources.transcribe.batched import BatchedTranscriber
-from resources.transcribe.sequential import WhisperTranscriber
-from resources.transcribe.transcriber import Transcriber
+from resources.transcribe.whisper_transcriber import EngineName, WhisperTranscriber
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.settings import Settings, load_settings
@@ -31,11 +29,10 @@ _RATE_HZ = 16_000
 _KILO = 1 if sys.platform == "darwin" else 1024
 
 
-def measure(model: str, engine: str, seconds: int) -> Measured:
+def measure(model: str, engine: EngineName, seconds: int) -> Measured:
     """Loads the model, then hears about `seconds` of speech with it."""
     settings = load_settings()
-    kind = BatchedTranscriber if engine == "batched" else WhisperTranscriber
-    transcriber: Transcriber = kind.from_settings(settings)
+    transcriber = WhisperTranscriber.from_settings(settings, engine=engine)
     options = TranscriptionOptions(model=model, language="en")
     sample = _sample(settings)
     # First a short one: it loads the model, and what is made on first use is not measured.
@@ -68,7 +65,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def main(model: str, engine: str, seconds: str) -> None:
+def main(model: str, engine: EngineName, seconds: str) -> None:
     """The measurement, or its error in a sentence."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
