@@ -108,7 +108,7 @@ def _decode(more: Sequence[int]) -> int:
         return 1  # whoever wanted it has given it up, and has another one by now
     request = json.loads(line)
     limits = request["limits"] | {"parent_pid": os.getppid()}
-    audio_decoder_child.carry_out(request | {"limits": limits, "output": more[0] if more else None})
+    audio_decoder_child.run(request | {"limits": limits, "output": more[0] if more else None})
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The waveform as a small picture, for a look at what was heard."""
+"""Draws the waveform as a small picture."""
 
 import io
 import itertools
@@ -9,7 +9,7 @@ from resources.audio.samples import release_pages
 
 
 def waveform_png(samples: np.ndarray, width: int = 600, height: int = 80) -> bytes:
-    """A PNG: each column of pixels reaches from the lowest to the highest sample of its span.
+    """Return a PNG: each column of pixels spans the lowest to the highest sample of its interval.
 
     Args:
         samples: float32, shape (n_samples,), in [-1, 1]; may be empty.
