@@ -18,7 +18,7 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._utils.interrupts import pop_captured_interrupt
 
-from resources.processes.process_identity import name_process
+from resources.processes.process_identity import tag_run_process
 
 FIRST_LOOK_S, LAST_LOOK_S = 0.1, 1.0
 """How long a run sleeps between two looks for its slot: at first, and when it has waited long."""
@@ -56,7 +56,7 @@ class RunExecutor(InProcessExecutor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
         """The events of the run's assets."""
-        name_process(plan_context.instance, plan_context.dagster_run)
+        tag_run_process(plan_context.instance, plan_context.dagster_run)
         yield from ExecuteRunWithPlanIterable(
             execution_plan=plan_context.execution_plan,
             iterator=_made,

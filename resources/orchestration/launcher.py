@@ -115,8 +115,8 @@ class WarmRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Whether the run's process lives. Until one of a fresh interpreter's has begun the code
         server alone watches it."""
-        process = RunProcess.here(run.tags)
-        if process is None or process.lives:
+        process = RunProcess.on_this_host(run.tags)
+        if process is None or process.is_alive:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"Process {process.pid} has ended.")
 

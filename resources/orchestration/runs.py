@@ -69,7 +69,7 @@ def kill_run(
     """The same, and end its process with all its children, whatever it is stuck in, where that is
     one of this machine."""
     end_run(instance, run, reason, canceled=canceled)  # first: who sees it die finds it over
-    process = RunProcess.here(run.tags)
+    process = RunProcess.on_this_host(run.tags)
     if process is not None:
         process.kill()
 

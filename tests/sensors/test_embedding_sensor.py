@@ -142,7 +142,7 @@ def test_one_that_fails_takes_nothing_from_the_others_and_is_not_repeated(
     assert result.success
     made = numbers(result)
     assert (made["transcripts"], made["failed"]) == (2, 1)
-    assert f"{odd}: ValueError: the model gives vectors that are no numbers" in str(
+    assert f"{odd}: ValueError: the model returned vectors that are not finite" in str(
         made["failures"]
     )
     assert counts(store) == EmbeddingCounts(waiting=0, failed=1)

@@ -2,7 +2,7 @@
 
 import os
 
-from resources.processes.fork_server import hold
+from resources.processes.fork_server import preload_modules
 
 # What runs were seen to import, and which starts no thread. duckdb, pyarrow and onnxruntime start
 # one each, and are left to the run.
@@ -38,7 +38,7 @@ def hold_code() -> None:
     """Import what a run needs."""
     wanted = os.environ.get(_BLAS_THREADS)
     os.environ[_BLAS_THREADS] = "1"  # else numpy starts threads when it is imported
-    hold(("ytcaption_assets.definitions", *_MODULES))
+    preload_modules(("ytcaption_assets.definitions", *_MODULES))
     del os.environ[_BLAS_THREADS]
     if wanted is not None:
         os.environ[_BLAS_THREADS] = wanted

@@ -23,7 +23,7 @@ from dagster._serdes import deserialize_value, serialize_value
 from dagster._utils.hosted_user_process import recon_job_from_origin
 
 from resources.orchestration.launch_protocol import GO, NOT_BEGUN, LaunchRequest
-from resources.processes.fork_server import RESUME, ForkServer, code_state, thread_count
+from resources.processes.fork_server import RESUME, ForkServer, code_fingerprint, thread_count
 from resources.processes.line_protocol import send_line
 from resources.processes.process_identity import RunProcess
 from ytcaption_assets.run_server.preload import hold_code
@@ -68,12 +68,12 @@ class RunServer(ForkServer):
         """Whether a run has not ended."""
         return bool(self._kept.runs)
 
-    def answer(self, connection: socket.socket) -> None:
+    def handle(self, connection: socket.socket) -> None:
         """A run, or why there is none."""
         with connection:
             self._serve(connection, LaunchRequest.read(connection))
 
-    def ended(self, pid: int, exit_code: int) -> None:
+    def on_exit(self, pid: int, exit_code: int) -> None:
         """A run that ended badly is failed with the reason."""
         run_id = self._kept.runs.pop(pid, None)
         if run_id is None or exit_code in (0, NOT_BEGUN) or self.is_stopping:
@@ -86,7 +86,7 @@ class RunServer(ForkServer):
             send_line(connection, {"runs": len(self._kept.runs)})
         elif self._is_stale(request):
             send_line(connection, {"again": True})
-            self.become_fresh(self._resumed)
+            self.restart_interpreter(self._resumed)
         elif why := self._prepared(request):
             send_line(connection, {"refused": why})
         else:
@@ -98,7 +98,7 @@ class RunServer(ForkServer):
         is_new = bool(request.code_server) and request.code_server not in known
         if is_new:
             known.append(request.code_server)
-        return (is_new and len(known) > 1) or code_state() != self._code
+        return (is_new and len(known) > 1) or code_fingerprint() != self._code
 
     def _prepared(self, request: LaunchRequest) -> str | None:
         """Everything is ready to fork; why it may not be done, where that is so."""
@@ -148,7 +148,7 @@ def _be_the_run(connection: socket.socket, request: LaunchRequest) -> int:
 
 def main(arguments: list[str]) -> None:
     """Serves on the socket that the first argument names."""
-    code = code_state()  # before anything is imported: what changes meanwhile is seen
+    code = code_fingerprint()  # before anything is imported: what changes meanwhile is seen
     kept = Kept.from_json(arguments[2]) if RESUME in arguments else Kept()
     hold_code()
     gc.disable()

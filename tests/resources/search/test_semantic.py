@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from resources.backup.dump import dump_databases
-from resources.embeddings.backlog import Embedded, embed_transcript, embed_waiting
+from resources.embeddings.backlog import EmbeddingOutcome, embed_transcript, embed_waiting
 from resources.embeddings.embedder import DEFAULT_MODEL, Embedder, embedder_of
 from resources.embeddings.store import EmbeddingStore
 from resources.postgres.connection import Postgres
@@ -47,7 +47,7 @@ def search(settings: Settings) -> Search:
     return Search(Postgres.from_settings(settings, "api"), TOY)
 
 
-def embed_all(store: EmbeddingStore, embedder: Embedder = TOY) -> list[Embedded]:
+def embed_all(store: EmbeddingStore, embedder: Embedder = TOY) -> list[EmbeddingOutcome]:
     return list(embed_waiting(store, embedder))
 
 
@@ -191,7 +191,7 @@ def test_another_text_has_other_embeddings(
     assert rows(request_store, "embedding") == []
     assert search.page("dog", mode="semantic").items == ()
     [made] = embed_all(store)
-    assert made == Embedded(id, 1)
+    assert made == EmbeddingOutcome(id, 1)
     [found] = search.page("dog", mode="semantic").items
     assert found.segments[0].spoken.text == "money"
 
@@ -208,7 +208,7 @@ def test_a_text_that_changed_meanwhile_is_not_embedded(
                 connection.execute("update ytcaption.transcription set document_sha256 = 'other'")
             return super().embed(texts)
 
-    assert embed_transcript(store, Slow(TOY.topics), id) == Embedded(id, None)
+    assert embed_transcript(store, Slow(TOY.topics), id) == EmbeddingOutcome(id, None)
     assert rows(request_store, "embedding") == []
 
 

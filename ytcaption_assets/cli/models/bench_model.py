@@ -92,7 +92,7 @@ def _at_hand(settings: "Settings") -> Sequence[str]:
     """Models that are here and may be asked for; the default one where there are none."""
     from resources.models.store import model_states
 
-    here = [each.name for each in model_states(settings.models_home) if each.is_here]
+    here = [each.name for each in model_states(settings.models_home) if each.is_installed]
     return [name for name in here if name in settings.models] or [settings.model]
 
 

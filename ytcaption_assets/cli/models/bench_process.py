@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from resources.audio.decoder import AudioDecoder
-from resources.transcribe.whisper_transcriber import EngineName, WhisperTranscriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.settings import Settings, load_settings
@@ -29,10 +29,10 @@ _RATE_HZ = 16_000
 _KILO = 1 if sys.platform == "darwin" else 1024
 
 
-def measure(model: str, engine: EngineName, seconds: int) -> Measured:
+def measure(model: str, engine: str, seconds: int) -> Measured:
     """Loads the model, then hears about `seconds` of speech with it."""
-    settings = load_settings()
-    transcriber = WhisperTranscriber.from_settings(settings, engine=engine)
+    settings = load_settings().model_copy(update={"engine": engine})
+    transcriber = WhisperTranscriber.from_settings(settings)
     options = TranscriptionOptions(model=model, language="en")
     sample = _sample(settings)
     # First a short one: it loads the model, and what is made on first use is not measured.
@@ -65,7 +65,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def main(model: str, engine: EngineName, seconds: str) -> None:
+def main(model: str, engine: str, seconds: str) -> None:
     """The measurement, or its error in a sentence."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
