@@ -1,9 +1,9 @@
 """Allocator and thread settings of C libraries for processes that run a model.
 
-glibc maps each large block anew and unmaps it: a third of faster-whisper's time is page faults
-(docs/engine.md). Here freed blocks are kept, in one heap (a thread's own heap holds none above
-64 MB), with huge pages. OpenBLAS and OpenMP let idle threads spin on cores that others need. All of
-this is read when a process or library starts, so it is set in the environment.
+glibc maps and unmaps each large block: a third of faster-whisper's time is page faults
+(docs/benchmarks/engine-design.md). Here freed blocks are kept, in one heap (a thread's own heap
+holds none above 64 MB), with huge pages. OpenBLAS and OpenMP let idle threads spin on cores that
+others need. All of this is read when a process or library starts, so it is set in the environment.
 """
 
 import ctypes

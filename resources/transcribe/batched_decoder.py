@@ -47,7 +47,8 @@ class BatchedDecoder:
     """CTranslate2 without faster-whisper's loop: only speech is encoded, many windows at once.
 
     It uses the same weights, search, thresholds, filters and word times as `SequentialDecoder`,
-    against which it is measured (docs/engine.md). It carries no text from one window to the next.
+    against which it is measured (docs/benchmarks/engine-design.md). It carries no text from one
+    window to the next.
     """
 
     engine = "faster-whisper-batched"

@@ -53,7 +53,7 @@ def test_sample_is_transcribed(jfk):
 
 
 def test_every_word_has_its_time(jfk):
-    """Words are in order, within the audio, and both times 'country' is said are right."""
+    """Words are in order, within the audio, and both times of 'country' are right."""
     words = [word for segment in jfk.segments for word in segment.words]
     assert all(before.end_s <= after.start_s for before, after in pairwise(words))
     assert all(0 <= word.start_s <= word.end_s <= 11.0 for word in words)
