@@ -37,7 +37,7 @@ _EXACT_CONTAINERS = frozenset(
 
 
 class AudioDecoder(dg.ConfigurableResource):
-    """Decodes media files within limits of memory, time and length (rule 8)."""
+    """Decodes media files within limits of memory, time and length."""
 
     max_audio_s: float = Field(description="Longest audio, in seconds.")
     memory_bytes: int = Field(description="Address space of the decoding process.")

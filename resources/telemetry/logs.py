@@ -31,7 +31,10 @@ replacement."""
 
 
 def redact_secrets(line: str) -> str:
-    """Remove keys, tokens, passwords, and user info and query of URLs from a line (rule 46)."""
+    """Remove keys, tokens, passwords, and user info and query of URLs from a line.
+
+    See docs/adr/security-rules.md#rule-46.
+    """
     if "://" in line:
         line = _URL.sub(r"\1\2", line)
     lowered = line.lower()

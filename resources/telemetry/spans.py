@@ -231,7 +231,7 @@ def _trace_context(inner: "trace.Span") -> TraceContext:
 def _record(failed: Span, inner: "trace.Span", error: BaseException) -> None:
     """Record an exception: its type, and code and message of our own errors only.
 
-    The text of other errors may contain a secret (rule 46).
+    The text of other errors may contain a secret: see docs/adr/security-rules.md#rule-46.
     """
     if isinstance(error, GeneratorExit):
         return

@@ -167,8 +167,7 @@ class Worker:
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token.get_secret_value()}"
         uds = None if self.socket is None else str(self.socket)
-        # The operator's own machines, named in the settings: untrusted URLs never come here (rule
-        # 1).
+        # The operator's own machines, named in the settings; untrusted URLs never come here.
         return httpx.Client(  # noqa: TID251
             base_url=self.url,
             # Creating a TLS context takes 20 ms.
