@@ -1,11 +1,12 @@
-"""Words right and speed: WhisperTranscriber against plain faster-whisper, side by side in one run.
+"""Accuracy and speed: WhisperTranscriber against plain faster-whisper, side by side in one run.
 
     python -m benchmarks.accuracy [--audio DIR] [--model base] [--joined en] [--json FILE]
 
-Both hear the same samples with the same loaded weights, clip by clip, in turns, so that a busy
-machine slows both. Plain is `WhisperModel.transcribe(waveform, beam_size=5)`, all else at default.
-`--joined` adds one long recording: a language's clips between pauses, silence, noise and music.
-Exit status 1 where ours is more than half a point worse in a language or writes text over silence.
+Both transcribe the same samples with the same loaded weights, clip by clip, in turns, so that a
+busy machine slows both. Plain is `WhisperModel.transcribe(waveform, beam_size=5)`, all else at
+default. `--joined` adds one long recording: a language's clips between pauses, silence, noise and
+music. Exit status 1 if ours is more than half a point worse in a language or writes text over
+silence.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from benchmarks.common import (
 )
 from resources.audio.decoder import decode
 from resources.transcribe.device import loaded_model
-from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
@@ -36,12 +37,12 @@ from ytcaption.settings import load_settings
 ENGINES = ("plain", "ours")
 JOINED = "joined"
 ALLOWED_LOSS = 0.005
-"""Word error rate by which ours may be above plain, in any language."""
+"""Difference by which our word error rate may exceed plain's, in any language."""
 
 
 @dataclass
-class Heard:
-    """One clip, as both engines heard it."""
+class ClipResult:
+    """The results of both engines for one clip."""
 
     clip: Clip
     text: dict[str, str] = field(default_factory=dict)
@@ -49,16 +50,17 @@ class Heard:
     dropped: list[str] = field(default_factory=list)
 
     def errors(self, engine: str) -> WordErrors:
-        """Against the clip's reference."""
+        """Return an engine's errors against the clip's reference."""
         return word_errors(self.clip.language, self.clip.reference, self.text[engine])
 
 
-def joined(found: list[Clip], language: str) -> tuple[Clip, np.ndarray]:
-    """All clips of a language as one recording, in a fixed order, with something between them."""
+def joined(all_clips: list[Clip], language: str) -> tuple[Clip, np.ndarray]:
+    """Join all clips of a language in a fixed order, with pauses, noise or music between them."""
     order = np.random.default_rng(3)
-    spoken = [each for each in found if each.language == language and each.reference]
+    spoken = [each for each in all_clips if each.language == language and each.reference]
     order.shuffle(spoken)
-    fillings = [samples(each)[: 14 * 16_000] for each in found if each.kind in NO_SPEECH_KINDS]
+    silent = [each for each in all_clips if each.kind in NO_SPEECH_KINDS]
+    fillings = [samples(each)[: 14 * 16_000] for each in silent]
     pieces = []
     for at, each in enumerate(spoken):
         pause = np.zeros(int(order.uniform(0.5, 5.0) * 16_000), np.float32)
@@ -70,28 +72,28 @@ def joined(found: list[Clip], language: str) -> tuple[Clip, np.ndarray]:
 
 
 def samples(clip: Clip) -> np.ndarray:
-    """A clip's samples, float32, mono, 16 kHz."""
+    """Decode a clip to samples, float32, mono, 16 kHz."""
     return decode(clip.path, max_audio_s=3_600, memory_bytes=1 << 31)
 
 
-def hear(
-    found: list[Clip],
+def transcribe_clips(
+    clips: list[Clip],
     model: str,
     transcriber: WhisperTranscriber,
     clock: Clock,
     join: str | None = None,
-) -> list[Heard]:
-    """Every clip by both engines; the clock gets `plain` and `ours`."""
+) -> list[ClipResult]:
+    """Transcribe every clip by both engines; measure the stages `plain` and `ours`."""
     options = TranscriptionOptions(model=model)
-    files, where = transcriber.placed(model)
-    plain = loaded_model(files.directory, files.revision, where)
+    files, placement = transcriber.prepare_model(model)
+    plain = loaded_model(files.directory, files.revision, placement)
     warm_up = np.zeros(16_000, np.float32)
     list(plain.transcribe(warm_up, language="en", beam_size=5)[0])
-    heard = []
-    long = [joined(found, join)] if join is not None else []
-    for at, (clip, waveform) in enumerate([*((each, None) for each in found), *long]):
+    results = []
+    long = [joined(clips, join)] if join is not None else []
+    for at, (clip, waveform) in enumerate([*((each, None) for each in clips), *long]):
         waveform = samples(clip) if waveform is None else waveform
-        one = Heard(clip)
+        one = ClipResult(clip)
         for engine in ENGINES[:: 1 if at % 2 else -1]:
             with clock.measure(engine):
                 if engine == "plain":
@@ -103,24 +105,24 @@ def hear(
                     one.text[engine] = " ".join(segment.text for segment in result.segments)
                     one.language[engine] = result.language
                     one.dropped = [f"{drop.reason}: {drop.text}" for drop in result.dropped]
-        heard.append(one)
-        print(f"\r{at + 1}/{len(found) + len(long)} clips", end="", file=sys.stderr, flush=True)
+        results.append(one)
+        print(f"\r{at + 1}/{len(clips) + len(long)} clips", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return heard
+    return results
 
 
-def summary(heard: list[Heard], clock: Clock) -> dict:
-    """JSON values: error rates by language, speed, text over silence, clips that differ."""
-    scored = [one for one in heard if one.clip.reference]
+def summary(results: list[ClipResult], clock: Clock) -> dict:
+    """Return JSON values: error rates by language, speed, text over silence, clips that differ."""
+    scored = [one for one in results if one.clip.reference]
     clips_only = [one for one in scored if one.clip.kind != JOINED]
-    groups: dict[str, list[Heard]] = {}
+    groups: dict[str, list[ClipResult]] = {}
     for one in sorted(clips_only, key=lambda each: each.clip.language):
         groups.setdefault(one.clip.language, []).append(one)
     groups["all"] = clips_only
     if long := [one for one in scored if one.clip.kind == JOINED]:
         groups[f"{long[0].clip.language}, joined"] = long
-    audio_s = sum(one.clip.duration_s for one in heard)
-    silent = [one for one in heard if one.clip.kind in NO_SPEECH_KINDS]
+    audio_s = sum(one.clip.duration_s for one in results)
+    silent = [one for one in results if one.clip.kind in NO_SPEECH_KINDS]
     return {
         "audio_s": round(audio_s, 1),
         "languages": {
@@ -143,7 +145,7 @@ def summary(heard: list[Heard], clock: Clock) -> dict:
         "language_wrong": {
             engine: [
                 one.clip.path.name
-                for one in heard
+                for one in results
                 if one.clip.language and one.language[engine] != one.clip.language
             ]
             for engine in ENGINES
@@ -152,22 +154,22 @@ def summary(heard: list[Heard], clock: Clock) -> dict:
             engine: {one.clip.path.name: one.text[engine] for one in silent if one.text[engine]}
             for engine in ENGINES
         },
-        "dropped": {one.clip.path.name: one.dropped for one in heard if one.dropped},
+        "dropped": {one.clip.path.name: one.dropped for one in results if one.dropped},
         "peak_memory_bytes": peak_memory_bytes(),
         "texts": {
-            one.clip.path.name: one.text for one in heard if one.text["plain"] != one.text["ours"]
+            one.clip.path.name: one.text for one in results if one.text["plain"] != one.text["ours"]
         },
     }
 
 
-def is_good(result: dict) -> bool:
-    """What the benchmark demands."""
+def passes(result: dict) -> bool:
+    """Return whether the result meets the benchmark's requirements."""
     losses = [each["ours"]["rate"] - each["plain"]["rate"] for each in result["languages"].values()]
     return max(losses) <= ALLOWED_LOSS and not result["text_over_silence"]["ours"]
 
 
 def show(result: dict, model: str) -> None:
-    """Prints the table."""
+    """Print the table."""
     from rich.console import Console
     from rich.table import Table
 
@@ -195,7 +197,7 @@ def show(result: dict, model: str) -> None:
 
 
 def main() -> int:
-    """Measures, prints and judges."""
+    """Measure, print the result and return the exit status."""
     settings = load_settings()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy")
     parser.add_argument("--audio", type=Path, default=TEST_DATA, help="a folder with manifest.csv")
@@ -203,16 +205,19 @@ def main() -> int:
     parser.add_argument("--language", help="only clips of this language, and those without any")
     parser.add_argument("--joined", metavar="LANGUAGE", help="add its clips as one recording")
     parser.add_argument("--json", type=Path, help="write the result here")
-    asked = parser.parse_args()
-    only = "en" if asked.model.endswith(".en") else asked.language
-    found = [each for each in clips(asked.audio) if only is None or each.language in (only, "")]
+    arguments = parser.parse_args()
+    only = "en" if arguments.model.endswith(".en") else arguments.language
+    selected = [
+        each for each in clips(arguments.audio) if only is None or each.language in (only, "")
+    ]
     clock = Clock()
-    transcriber = WhisperTranscriber.from_settings(settings)
-    result = summary(hear(found, asked.model, transcriber, clock, asked.joined), clock)
-    show(result, asked.model)
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(result, indent=1, ensure_ascii=False))
-    return 0 if is_good(result) else 1
+    transcriber = WhisperTranscriber.from_settings(settings, engine="sequential")
+    results = transcribe_clips(selected, arguments.model, transcriber, clock, arguments.joined)
+    result = summary(results, clock)
+    show(result, arguments.model)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(result, indent=1, ensure_ascii=False))
+    return 0 if passes(result) else 1
 
 
 if __name__ == "__main__":

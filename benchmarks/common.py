@@ -1,4 +1,4 @@
-"""What every benchmark uses: clips, scoring, clocks, memory."""
+"""Helpers of all benchmarks: clips, scoring, clocks, memory."""
 
 import csv
 import resource
@@ -19,9 +19,9 @@ class Clip:
     """One row of a `manifest.csv`.
 
     Attributes:
-        language: Whisper's code; empty where nobody speaks.
-        reference: what is said; empty where nobody wrote it down.
-        kind: `read`, `call`, `silence`, `noise`, `music` and the like.
+        language: Whisper's code; empty without speech.
+        reference: the spoken text; empty if there is no reference.
+        kind: `read`, `call`, `silence`, `noise`, `music` and others.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class Clip:
 
 
 def clips(directory: Path) -> list[Clip]:
-    """The clips that `manifest.csv` in a directory lists, without the broken files."""
+    """Return the clips listed in a directory's `manifest.csv`, without the broken files."""
     with (directory / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return [
@@ -50,13 +50,13 @@ def clips(directory: Path) -> list[Clip]:
 
 @dataclass
 class Clock:
-    """Wall seconds by stage."""
+    """Wall-clock seconds by stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Adds the block's wall time to a stage."""
+        """Add the block's wall-clock time to a stage."""
         began = time.perf_counter()
         try:
             yield
@@ -66,11 +66,11 @@ class Clock:
 
 
 def peak_memory_bytes(*, children: bool = False) -> int:
-    """The largest resident size of this process so far, or of its children that have ended."""
+    """Return the peak resident memory of this process, or of its children that have ended."""
     who = resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF
     return resource.getrusage(who).ru_maxrss * 1024
 
 
 def total(errors: Iterable[WordErrors]) -> WordErrors:
-    """The sum."""
+    """Return the sum of errors."""
     return sum(errors, WordErrors())

@@ -1,10 +1,10 @@
-"""What search by meaning costs: CPU of a run that embeds, by its own process and by a worker,
-beside the same run without; and how long the first search of a fresh API process takes.
+"""The cost of search by meaning: CPU of a run that embeds, in its own process and by a worker,
+compared with a run that does not; and the time of the first search of a new API process.
 
     python -m benchmarks.embedding [--runs 5] [--clip jfk.flac] [--model tiny.en]
 
-Whisper's model is in the worker in all arms. CPU is of the run, its children, the worker and its
-process that embeds, imports left out: a run is forked from a process that has done them.
+Whisper's model is in the worker in all arms. CPU is that of the run, its children, the worker and
+its embedding process, without imports: a run is forked from a process that has done them.
 """
 
 import argparse
@@ -41,7 +41,7 @@ SEARCHES = ("a worker that has not loaded", "a worker", "itself")
 
 
 def main() -> None:
-    """Prints both tables; as a child, does one run or one search."""
+    """Print both tables; as a child, do one run or one search."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--clip", default="jfk.flac")
@@ -75,22 +75,23 @@ def _measure(console: Console, settings: Settings, url: str, arguments: argparse
     with _worker(settings) as worker:
         searches = {SEARCHES[0]: _child("search", SEARCHES[0])}
         _child("run", ARMS[2], url, arguments.model, "the models are loaded")
-        taken: dict[str, list[float]] = {arm: [] for arm in ARMS}
+        cpu_s: dict[str, list[float]] = {arm: [] for arm in ARMS}
         for number in range(arguments.runs):
             for arm in ARMS:
                 before = _cpu_s(worker)
                 run = _child("run", arm, url, arguments.model, f"{arm} {number}")
-                taken[arm].append(run["cpu_s"] + _cpu_s(worker) - before)
+                cpu_s[arm].append(run["cpu_s"] + _cpu_s(worker) - before)
         store = EmbeddingStore(Postgres.from_settings(settings, "admin"))
         list(embed_waiting(store, warm_embedder_of(settings)))
         searches |= {name: _child("search", name) for name in SEARCHES[1:]}
     table = Table("CPU seconds of a run that embeds", "median", "all")
-    for arm, values in taken.items():
+    for arm, values in cpu_s.items():
         table.add_row(arm, f"{statistics.median(values):.2f}", " ".join(f"{v:.2f}" for v in values))
     console.print(table)
     table = Table("first search by meaning, model in", "ms", "CPU s", "second, ms", "MB", "status")
-    for name, found in searches.items():
-        table.add_row(name, *(f"{value:,.2f}".rstrip("0").rstrip(".") for value in found.values()))
+    for name, measured in searches.items():
+        cells = (f"{value:,.2f}".rstrip("0").rstrip(".") for value in measured.values())
+        table.add_row(name, *cells)
     console.print(table)
 
 
@@ -107,18 +108,18 @@ def _worker(settings: Settings) -> Iterator[psutil.Process]:
 
 
 def _cpu_s(worker: psutil.Process) -> float:
-    """Of it and what it has started."""
+    """Return the CPU seconds of the worker and all its descendants."""
     times = [each.cpu_times() for each in (worker, *worker.children(recursive=True))]
     return sum(each.user + each.system for each in times)
 
 
-def _child(*what: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.embedding", "--child", *what]
+def _child(*arguments: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.embedding", "--child", *arguments]
     return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 def _run(arm: str, url: str, model: str, hotwords: str) -> dict[str, float]:
-    """One transcription by the job, in this process."""
+    """Do one transcription by the job, in this process."""
     import dagster as dg
 
     from resources.embeddings.embedder import embedder_of
@@ -152,7 +153,7 @@ def _own_cpu_s() -> float:
 
 
 def _search(model_in: str) -> dict[str, float]:
-    """The first and the second search of a fresh API process."""
+    """Measure the first and the second search of a new API process."""
     from fastapi.testclient import TestClient
 
     from api.app import create_app
@@ -165,9 +166,9 @@ def _search(model_in: str) -> dict[str, float]:
         cpu_s, times, status = time.process_time(), [], 0
         for words in ("what a country expects of you", "a duty to the nation"):
             began = time.perf_counter()
-            answer = client.get("/api/v1/search", params={"q": words, "mode": "semantic"})
+            response = client.get("/api/v1/search", params={"q": words, "mode": "semantic"})
             times.append((time.perf_counter() - began) * 1_000)
-            status = answer.status_code
+            status = response.status_code
         return {
             "first_ms": times[0],
             "cpu_s": time.process_time() - cpu_s,

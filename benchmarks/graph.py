@@ -1,10 +1,10 @@
-"""Ten minutes of speech through the asset graph, beside its engine alone and plain faster-whisper.
+"""Ten minutes of speech through the asset graph, compared with its engine and plain faster-whisper.
 
     python -m benchmarks.graph [--audio DIR] [--model base] [--minutes 10] [--rounds 1]
         [--engines sequential,batched]
 
-Each arm is a process of its own; the arms take turns. Plain faster-whisper loads its model. The
-engine alone gets the samples, by way of the same warm worker that the graph uses then.
+Each arm has its own process; the arms take turns. Plain faster-whisper loads its model. The engine
+alone gets the samples through the same warm worker that the graph uses afterwards.
 """
 
 import argparse
@@ -34,7 +34,7 @@ MEBI = 1024**2
 
 
 def main() -> None:
-    """Prints speed, shares and memory of both arms."""
+    """Print speed, shares and memory of the arms."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--audio", type=Path, default=TEST_DATA)
     parser.add_argument("--model", default="base")
@@ -55,21 +55,21 @@ def main() -> None:
         reference, duration_s = write_speech(arguments.audio, file, arguments.minutes * 60)
         results: dict[str, list[dict[str, Any]]] = {arm: [] for arm in arms}
         for _ in range(arguments.rounds):
-            for arm, found in results.items():
-                found.append(_in_process(arm, file, arguments.model))
+            for arm, measurements in results.items():
+                measurements.append(_in_process(arm, file, arguments.model))
     _report(Console(), results, reference, duration_s, arguments.model)
 
 
 def write_speech(directory: Path, file: Path, length_s: float) -> tuple[str, float]:
-    """English clips one after the other with pauses, over and over, as FLAC; text and seconds."""
+    """Write English clips with pauses, repeated, as FLAC; return the text and the seconds."""
     import numpy as np
     from faster_whisper.audio import decode_audio
 
-    found = spoken(directory)
+    english = spoken(directory)
     pause = np.zeros(int(PAUSE_S * SAMPLE_RATE_HZ), dtype=np.float32)
     pieces, words, samples, index = [], [], 0, 0
     while samples < length_s * SAMPLE_RATE_HZ:
-        clip = found[index % len(found)]
+        clip = english[index % len(english)]
         pieces += [decode_audio(str(clip.path)), pause]
         words.append(clip.reference)
         samples += len(pieces[-2]) + len(pause)
@@ -115,8 +115,8 @@ def _plain(file: Path, model: str) -> dict[str, Any]:
 
 
 def _graph(file: Path, model: str) -> dict[str, Any]:
-    """The engine alone, then the run of three assets as `ytcaption transcribe` makes it, from a URL
-    on loopback."""
+    """Measure the engine, then the run of three assets as by `ytcaption transcribe`, from a URL on
+    loopback."""
     from dagster import ExecuteInProcessResult
 
     from resources.audio.decoder import AudioDecoder
@@ -164,7 +164,7 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
                 instance=instance, partition_key=key, raise_on_error=True
             )
 
-        run(WARM_UP)  # a run that `up` starts finds the code loaded, and a lake
+        run(WARM_UP)  # a run started by `up` finds the code loaded, and a lake
         began = time.perf_counter()
         key, result = run(file.name)
         took_s = time.perf_counter() - began
@@ -210,8 +210,8 @@ def _report(
 
     plain_s = median("plain", "took_s")
     table = Table("arm", "seconds", "RTF", "to plain", "to its engine", "WER", "peak memory")
-    for arm, found in results.items():
-        last = found[-1]
+    for arm, measurements in results.items():
+        last = measurements[-1]
         took_s = median(arm, "took_s")
         engine_s = median(arm, "engine_s") if arm != "plain" else took_s
         if arm != "plain":
@@ -228,10 +228,10 @@ def _report(
         )
     console.print(f"{duration_s:.0f} s of English speech, model {model}")
     console.print(table)
-    for arm, found in results.items():
+    for arm, measurements in results.items():
         if arm == "plain":
             continue
-        last = found[-1]
+        last = measurements[-1]
         parts = Table(f"part of the graph, {arm}", "seconds", "share")
         for name, seconds in last["shares"].items():
             parts.add_row(name, f"{seconds:.2f}", f"{seconds / last['took_s']:.1%}")

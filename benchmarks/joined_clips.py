@@ -1,4 +1,4 @@
-"""Recordings made of real ones: whole English clips one after the other, and what is said there."""
+"""Makes recordings by joining whole English clips, with their reference text."""
 
 import random
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ PAUSE_S = (0.3, 1.5)
 
 
 def spoken(directory: Path) -> list[Clip]:
-    """The English clips of a folder that somebody has written down."""
+    """Return the English clips of a folder that have a reference."""
     return [clip for clip in clips(directory) if clip.language == "en" and clip.reference]
 
 
 def joined_clips(
     directory: Path, folder: Path, count: int, shortest_s: float, longest_s: float
 ) -> list[Clip]:
-    """New recordings as FLAC, no two alike: lengths as even as the clips allow, the same each time.
+    """Write new recordings as FLAC, all different, with evenly distributed lengths, reproducibly.
 
     Args:
         directory: of real clips.
-        folder: where the new ones go.
+        folder: for the new recordings.
     """
     from faster_whisper.audio import decode_audio
 
@@ -52,7 +52,7 @@ def joined_clips(
 
 
 def write_flac(pieces: Sequence[np.ndarray], file: Path) -> float:
-    """The pieces, float32 at 16 kHz, as one file; its seconds."""
+    """Write the pieces, float32 at 16 kHz, as one file; return its length in seconds."""
     import av
 
     audio = (np.concatenate(pieces) * 32767).clip(-32768, 32767).astype(np.int16)

@@ -1,4 +1,4 @@
-"""What a number was measured on."""
+"""The machine on which a number was measured."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ PACKAGES = ("ytcaption", "dagster", "faster-whisper", "ctranslate2", "onnxruntim
 
 
 def machine() -> dict[str, str]:
-    """Processor, memory, what else it does, and versions, by name."""
+    """Return processor, memory, load and versions, by name."""
     load = os.getloadavg()[0]
     return {
         "measured": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -25,7 +25,7 @@ def machine() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Its name, and the widest vectors it has."""
+    """Return the processor's name and its widest vector instructions."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

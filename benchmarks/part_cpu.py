@@ -1,4 +1,4 @@
-"""CPU that each part of an installation takes between two moments; what of a run is Dagster's."""
+"""CPU time of each part of an installation during a block, and Dagster's share of the runs."""
 
 import time
 from typing import Self
@@ -19,10 +19,10 @@ _NAMES = {"code": "code server", "runs": "run server", "children": "downloaders,
 
 
 class PartCpu:
-    """Measures while its block runs."""
+    """Measures during its block."""
 
     def __init__(self, settings: Settings) -> None:
-        """Of the `ytcaption up` with these settings' home."""
+        """Prepare to measure the `ytcaption up` of these settings' home."""
         self._settings = settings
         state = read_state(settings.home)
         assert state is not None
@@ -42,7 +42,7 @@ class PartCpu:
         self._took = {name: after[name] - self._before[name] for name in after}
 
     def read_runs(self, run_ids: list[str]) -> None:
-        """Tells the assets' share of the runs' CPU, with downloads and decoding, by their logs."""
+        """Read the assets' share of the runs' CPU, with downloads and decoding, from their logs."""
         with dagster_instance(self._settings) as instance:
             for run_id in run_ids:
                 records = list(instance.all_logs(run_id))
@@ -51,7 +51,7 @@ class PartCpu:
                     self._inside_s += sum(curve.between_s(*body) for body in asset_bodies(records))
 
     def parts_s(self) -> dict[str, float]:
-        """Seconds by part."""
+        """Return the seconds by part."""
         parts = dict(self._took)
         runs_s = parts.pop(RUNS)
         inside_s = min(self._inside_s, runs_s)

@@ -1,4 +1,4 @@
-"""The engines that are compared, and where each lives."""
+"""The engines that are compared."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,19 @@ class Arm:
     """An engine.
 
     Attributes:
-        title: as people call it.
+        title: for tables and plots.
         engine: `module:function` in `benchmarks.peer_engines`.
-        packages: that do the work; their versions are told.
-        is_in_product: it runs where ytcaption is installed; the others in `.venv-peers`.
+        packages: whose versions are reported.
+        is_in_product: runs in ytcaption's environment; the others in `.venv-peers`.
         has_our_environment: see `resources.processes.native_threads`.
-        hears_all: every set, however long that takes; the others where they are quick enough.
+        runs_all_sets: is never skipped, however long it takes.
     """
 
     title: str
     engine: str
     packages: tuple[str, ...]
     is_in_product: bool = False
-    hears_all: bool = False
+    runs_all_sets: bool = False
     has_our_environment: bool = False
 
 

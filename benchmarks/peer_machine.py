@@ -1,4 +1,4 @@
-"""What a result must name to mean anything: machine, threads, command, day."""
+"""The conditions of a result: machine, threads, command, date."""
 
 import datetime
 import os
@@ -9,7 +9,7 @@ from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS
 
 
 def about_this_run(command: str) -> dict:
-    """JSON values."""
+    """Return the conditions as JSON values."""
     return {
         "command": command,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

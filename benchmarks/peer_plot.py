@@ -1,4 +1,4 @@
-"""Speed against word error rate, a panel a set, every engine labelled where it stands."""
+"""Plots speed against word error rate, a panel per set, every engine labelled at its point."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,15 +21,15 @@ PANELS = {
 }
 """The sets that are drawn, in this order; four at most."""
 
-# Okabe and Ito: told apart by people who see colours differently; shapes tell, too.
+# Okabe and Ito's palette for colour-blind readers; marks also differ by shape.
 OURS, PLAIN, OTHERS, INK = "#0072B2", "#D55E00", "#7A7A7A", "#222222"
 _MARKS = {"ytcaption": (OURS, "o"), "faster-whisper": (PLAIN, "s")}
 _LABEL_GAP = 0.062
-"""Between labels, of a panel's height."""
+"""Distance of labels, as a share of a panel's height."""
 
 
 def plotted(rows: list[dict], model: str, run: dict, file: Path) -> None:
-    """Draws the results of a model into `file`.png and `file`.svg."""
+    """Draw the results of a model into `file`.png and `file`.svg."""
     names = [name for name in PANELS if any(row["set"] == name for row in rows)]
     names = [name for name in names if name != "short"] if len(names) > 4 else names
     columns = 2 if len(names) > 1 else 1
@@ -95,7 +95,7 @@ def _within(value: float, axes: Axes) -> bool:
 
 
 def _guides(axes: Axes, rows: list[dict]) -> None:
-    """Where the reference stands: what is better than it lies below and to the right."""
+    """Draw lines through the reference: better engines are below and to the right."""
     plain = next((row for row in rows if row["engine"] == REFERENCE), None)
     if plain is None:
         return
@@ -131,7 +131,7 @@ def _point(axes: Axes, row: dict, label: "_Label") -> None:
 
 @dataclass
 class _Label:
-    """Where a label stands, in fractions of a panel's width and height.
+    """The position of a label, in fractions of a panel's width and height.
 
     Attributes:
         start, end: its left and right edge.
@@ -146,14 +146,14 @@ class _Label:
     is_left: bool
 
     def overlap(self, other: "_Label") -> float:
-        """How far they must be moved apart; 0 where they do not meet."""
+        """Return how far the labels must be moved apart; 0 if they do not overlap."""
         if self.end < other.start or other.end < self.start:
             return 0.0
         return max(0.0, _LABEL_GAP - abs(self.height - other.height))
 
 
 def _labels(axes: Axes, rows: list[dict]) -> list[_Label]:
-    """Each beside its point; those that would lie upon each other are moved up and down."""
+    """Place each label beside its point; move overlapping ones up and down."""
     labels = []
     for row in rows:
         ratio = "" if row["ratio"] is None else f"  {row['ratio']:.1f}x"

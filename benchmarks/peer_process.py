@@ -1,8 +1,8 @@
-"""One engine, one set of recordings, one process: so load time, memory and CPU time are its own.
+"""Runs one engine on one set of recordings in one process, to measure its time, memory and CPU.
 
     python -m benchmarks.peer_process JOB.json RESULT.json
 
-It imports what the engine needs and numpy, so it runs where the product is not installed, too.
+It imports only the engine and numpy, so that it runs without the product installed.
 """
 
 import importlib
@@ -16,18 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peer_engines.recording import Hear, Recording, Weights
+from benchmarks.peer_engines.recording import Recording, Transcribe, Weights
 
 WARM_UP_SAMPLES = 5 * 16_000
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is told.
+    """The input of a process.
 
     Attributes:
         engine: `module:function` in `benchmarks.peer_engines`.
-        packages: whose versions the result names.
+        packages: whose versions are in the result.
     """
 
     engine: str
@@ -36,33 +36,33 @@ class Job:
     recordings: tuple[Recording, ...]
 
     def to_json(self) -> str:
-        """Paths as text."""
+        """Return JSON, with paths as text."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_json(cls, text: str) -> "Job":
-        """The other way."""
-        found = json.loads(text)
-        weights = found["weights"]
+        """Parse the JSON of `to_json`."""
+        values = json.loads(text)
+        weights = values["weights"]
         return cls(
-            found["engine"],
-            tuple(found["packages"]),
+            values["engine"],
+            tuple(values["packages"]),
             Weights(weights["name"], Path(weights["directory"]), Path(weights["converted"])),
-            tuple(Recording(Path(each["file"]), each["language"]) for each in found["recordings"]),
+            tuple(Recording(Path(each["file"]), each["language"]) for each in values["recordings"]),
         )
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a process tells.
+    """The output of a process.
 
     Attributes:
-        load_s: imports and weights, until the first recording could be heard.
+        load_s: imports and weights, until the first recording can be transcribed.
         wall_s: of all recordings, without the warm-up.
         cpu_s: of this process meanwhile.
         others_cpu_s: of all other processes of the machine meanwhile.
-        peak_bytes: the most memory that was resident at once.
-        texts: of each recording.
+        peak_bytes: peak resident memory.
+        texts: one per recording.
     """
 
     load_s: float
@@ -75,15 +75,15 @@ class Result:
 
 
 def measured(job: Job) -> Result:
-    """The job, done."""
+    """Do the job and return its measurements."""
     began = time.perf_counter()
     module, function = job.engine.split(":")
     load = getattr(importlib.import_module(f"benchmarks.peer_engines.{module}"), function)
-    hear: Hear = load(job.weights)
+    transcribe: Transcribe = load(job.weights)
     load_s = time.perf_counter() - began
-    hear([_warm_up(job)])
+    transcribe([_warm_up(job)])
     busy, wall, cpu = _machine_cpu_s(), time.perf_counter(), time.process_time()
-    texts = hear(list(job.recordings))
+    texts = transcribe(list(job.recordings))
     wall_s, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
     others_cpu_s = max(0.0, _machine_cpu_s() - busy - cpu_s)
     versions = {each: version(each) for each in job.packages}
@@ -98,18 +98,18 @@ def _warm_up(job: Job) -> Recording:
 
 
 def _peak_bytes() -> int:
-    """VmHWM; `ru_maxrss` begins with that of the parent."""
+    """Return VmHWM; `ru_maxrss` starts with the value of the parent."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def _machine_cpu_s() -> float:
-    """Seconds of all cores that were not idle, since the machine started."""
+    """Return the busy seconds of all cores since boot."""
     ticks = [int(each) for each in Path("/proc/stat").read_text().split()[1:9]]
     idle = ticks[3] + ticks[4]
     return (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
-    asked, told = (Path(each) for each in sys.argv[1:])
-    told.write_text(json.dumps(asdict(measured(Job.from_json(asked.read_text())))))
+    job_file, result_file = (Path(each) for each in sys.argv[1:])
+    result_file.write_text(json.dumps(asdict(measured(Job.from_json(job_file.read_text())))))

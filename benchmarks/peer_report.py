@@ -1,8 +1,8 @@
-"""The tables and plots of docs/benchmarks/engines.md, made of the JSON of `benchmarks.peers`.
+"""Makes the tables and plots of docs/benchmarks/engines.md from the JSON of `benchmarks.peers`.
 
     python -m benchmarks.peer_report [--json build/peers.json] [--docs docs/benchmarks]
 
-Needs matplotlib, nothing else. Everything else on that page is left as it is.
+Needs only matplotlib. The rest of that page is not changed.
 """
 
 import argparse
@@ -17,11 +17,11 @@ MEBI = 1024**2
 _NAMES = {"short": "under 6 s", "10min": "10 minutes", "1h": "1 hour"}
 
 
-def section(run: dict, what: dict[str, str]) -> str:
-    """The part of the page, in Markdown.
+def section(run: dict, descriptions: dict[str, str]) -> str:
+    """Return the section of the page, in Markdown.
 
     Args:
-        what: is in each set.
+        descriptions: of the sets, by name.
     """
     machine = run["machine"]
     nice = f", nice {machine['nice']}" if machine["nice"] else ""
@@ -49,7 +49,8 @@ def section(run: dict, what: dict[str, str]) -> str:
         lines += [f"### {model}", "", f"![speed and word error rate, {model}]({image}.png)", ""]
         lines += _overview(rows)
         for name in dict.fromkeys(row["set"] for row in rows):
-            lines += _table(name, what.get(name, ""), [row for row in rows if row["set"] == name])
+            of_set = [row for row in rows if row["set"] == name]
+            lines += _table(name, descriptions.get(name, ""), of_set)
     return "\n".join(lines)
 
 
@@ -60,7 +61,7 @@ def _item(text: str) -> str:
 
 
 def _overview(rows: list[dict]) -> list[str]:
-    """Speed against the reference and WER, an engine a row, a set a column."""
+    """Return speed against the reference and WER, a row per engine, a column per set."""
     names = list(dict.fromkeys(row["set"] for row in rows))
     lines = [
         f"Speed as a multiple of {ARMS[REFERENCE].title}'s, and word error rate (for `silence`:",
@@ -83,18 +84,18 @@ def _overview(rows: list[dict]) -> list[str]:
 def _brief(row: dict) -> str:
     if "reason" in row:
         return "–"
-    said = f"{row['insertions']} words" if row["wer"] is None else f"{row['wer']:.1%}"
-    return said if row["ratio"] is None else f"{row['ratio']:.2f}x, {said}"
+    errors = f"{row['insertions']} words" if row["wer"] is None else f"{row['wer']:.1%}"
+    return errors if row["ratio"] is None else f"{row['ratio']:.2f}x, {errors}"
 
 
-def _table(name: str, what: str, rows: list[dict]) -> list[str]:
+def _table(name: str, description: str, rows: list[dict]) -> list[str]:
     has_languages = any(len(row.get("by_language", {})) > 1 for row in rows)
     columns = ["engine", "times real time", "RTF", "ratio", "WER", "lost", "invented"]
     columns += ["peak memory", "CPU s", "CPU ratio", "load s"]
     if has_languages:
         columns.append("WER by language")
     lines = [
-        f"**{_NAMES.get(name, name)}**: {what}, {rows[0]['audio_s']:.0f} s.",
+        f"**{_NAMES.get(name, name)}**: {description}, {rows[0]['audio_s']:.0f} s.",
         "",
         "| " + " | ".join(columns) + " |",
         "| --- |" + " ---: |" * (len(columns) - 1 - has_languages) + " --- |" * has_languages,
@@ -136,29 +137,29 @@ def _title(engine: str) -> str:
 
 
 def put(page: Path, text: str) -> None:
-    """Writes the section into a page, in the place of an older one, else at the end."""
+    """Write the section into a page, in place of an older one, else at the end."""
     old = page.read_text(encoding="utf-8") if page.exists() else "# Engines\n"
-    before, found, rest = old.partition(BEGIN)
-    after = rest.partition(END)[2] if found else ""
-    before = before if found else f"{before.rstrip()}\n\n"
+    before, marker, rest = old.partition(BEGIN)
+    after = rest.partition(END)[2] if marker else ""
+    before = before if marker else f"{before.rstrip()}\n\n"
     page.write_text(
         f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after or chr(10)}", encoding="utf-8"
     )
 
 
 def main() -> None:
-    """Writes the page and a plot for each model."""
+    """Write the page and a plot for each model."""
     from benchmarks.peer_plot import plotted
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peer_report")
     parser.add_argument("--json", type=Path, default=Path("build/peers.json"))
     parser.add_argument("--docs", type=Path, default=Path("docs/benchmarks"))
-    asked = parser.parse_args()
-    run = json.loads(asked.json.read_text(encoding="utf-8"))
-    put(asked.docs / "engines.md", section(run, run["sets"]))
+    arguments = parser.parse_args()
+    run = json.loads(arguments.json.read_text(encoding="utf-8"))
+    put(arguments.docs / "engines.md", section(run, run["sets"]))
     for model in dict.fromkeys(row["model"] for row in run["rows"]):
         rows = [row for row in run["rows"] if row["model"] == model and "reason" not in row]
-        plotted(rows, model, run, asked.docs / f"engines_{model.replace('.', '_')}")
+        plotted(rows, model, run, arguments.docs / f"engines_{model.replace('.', '_')}")
 
 
 if __name__ == "__main__":

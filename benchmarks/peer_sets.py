@@ -13,25 +13,25 @@ from benchmarks.accuracy import samples
 from benchmarks.common import NO_SPEECH_KINDS, Clip, clips
 from benchmarks.graph import write_speech
 from resources.audio.decoder import decode
-from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
+from resources.audio.samples import SAMPLE_RATE_HZ
 
 SETS = {
     "clips": "30 English clips under 30 s",
     "short": "English clips under 6 s",
-    "pieces": "English clips under 6 s, and longer ones cut at pauses into such",
+    "pieces": "English clips under 6 s, and longer ones cut at pauses into pieces under 6 s",
     "multi": "German, French, Spanish and Portuguese clips",
     "mix": "English and German clips alternating, language not given",
     "silence": "silence, noise and music, language not given",
     "10min": "ten minutes of English clips with pauses of 1.5 s, one recording",
     "1h": "the same, an hour",
 }
-"""By name, in the order they are run: what is in each."""
+"""Descriptions by name, in the order the sets are run."""
 
 FOREIGN = ("de", "fr", "es", "pt")
 _ENGLISH_ONLY = ("clips", "short", "pieces", "silence", "10min", "1h")
 _PIECES = Path(__file__).with_name("pieces.csv")
-"""File, start and end in seconds, and what is said: cut where a pause of 0.2 s lies between two
-words that base heard as they were written down."""
+"""File, start and end in seconds, and the spoken text: cut at pauses of 0.2 s between two words
+that base transcribed correctly."""
 
 _CLIP_S, _SHORT_S = 30.0, 6.0
 _CLIPS = 30
@@ -40,19 +40,20 @@ _LONG_S = {"10min": 600.0, "1h": 3_600.0}
 
 @dataclass(frozen=True)
 class Spoken:
-    """A recording and what an engine is told of it.
+    """A recording and the language that an engine is given.
 
     Attributes:
-        told: the language; None where it is to be detected.
+        language: None if it has to be detected.
     """
 
     clip: Clip
     waveform: np.ndarray
-    told: str | None
+    language: str | None
 
 
 def recordings(name: str, directory: Path, model: str, limit_s: float) -> list[Spoken]:
-    """A set for a model, of about so many seconds at most; empty where the model cannot have it."""
+    """Return a set for a model, limited to about `limit_s`; empty if the model does not support
+    it."""
     is_english = model.endswith(".en")
     if is_english and name not in _ENGLISH_ONLY:
         return []
@@ -60,18 +61,18 @@ def recordings(name: str, directory: Path, model: str, limit_s: float) -> list[S
         return [_long(name, directory, min(limit_s, _LONG_S[name]))]
     if name == "pieces":
         return list(_pieces(directory, limit_s))
-    is_told = name not in ("mix", "silence")
+    has_language = name not in ("mix", "silence")
     return [
-        Spoken(clip, samples(clip), "en" if is_english else clip.language if is_told else None)
+        Spoken(clip, samples(clip), "en" if is_english else clip.language if has_language else None)
         for clip in within(chosen(name, clips(directory)), limit_s)
     ]
 
 
-def chosen(name: str, found: list[Clip]) -> list[Clip]:
-    """The clips of a set, in the order they are heard."""
+def chosen(name: str, candidates: list[Clip]) -> list[Clip]:
+    """Return the clips of a set, in order."""
     if name == "silence":
-        return [each for each in found if each.kind in NO_SPEECH_KINDS]
-    spoken = [each for each in found if each.reference and each.duration_s < _CLIP_S]
+        return [each for each in candidates if each.kind in NO_SPEECH_KINDS]
+    spoken = [each for each in candidates if each.reference and each.duration_s < _CLIP_S]
     english = [each for each in spoken if each.language == "en"]
     if name == "clips":
         return english[:_CLIPS]
@@ -84,10 +85,10 @@ def chosen(name: str, found: list[Clip]) -> list[Clip]:
     return [each for each in chain.from_iterable(zip_longest(*by_language)) if each]
 
 
-def within(found: Iterable[Clip], limit_s: float) -> list[Clip]:
-    """The first of them, until they are as long as the limit."""
+def within(candidates: Iterable[Clip], limit_s: float) -> list[Clip]:
+    """Return the first clips, until their total length reaches the limit."""
     kept: list[Clip] = []
-    for each in found:
+    for each in candidates:
         if sum(one.duration_s for one in kept) >= limit_s:
             break
         kept.append(each)
@@ -96,16 +97,16 @@ def within(found: Iterable[Clip], limit_s: float) -> list[Clip]:
 
 def _pieces(directory: Path, limit_s: float) -> Iterator[Spoken]:
     clips_by_name = {each.path.name: each for each in clips(directory)}
-    taken_s = 0.0
+    total_s = 0.0
     with _PIECES.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             clip = clips_by_name.get(row["file"])
-            if clip is None or taken_s >= limit_s:
+            if clip is None or total_s >= limit_s:
                 continue
             start_s, end_s = float(row["start_s"]), float(row["end_s"])
             piece = replace(clip, reference=row["reference"], duration_s=end_s - start_s)
             waveform = samples(clip)[int(start_s * SAMPLE_RATE_HZ) : int(end_s * SAMPLE_RATE_HZ)]
-            taken_s += piece.duration_s
+            total_s += piece.duration_s
             yield Spoken(piece, waveform, "en")
 
 

@@ -4,8 +4,8 @@
         [--engines ytcaption-batched,...] [--rounds 1] [--patience-s 90] [--limit-s 60]
         [--json build/peers.json]
 
-For each set the engines take turns, each in a process of its own that loads the model, hears five
-seconds that do not count, and then the set. `benchmarks.peer_report` makes docs of the JSON.
+For each set the engines take turns, each in its own process that loads the model, transcribes five
+seconds that do not count, and then the set. `benchmarks.peer_report` makes docs from the JSON.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from benchmarks.peer_machine import about_this_run
 from benchmarks.peer_process import Job, Result
 from benchmarks.peer_sets import SETS, Spoken, recordings
 from resources.models.store import ensure_model
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
 from ytcaption.settings import load_settings
@@ -37,11 +37,11 @@ TIMEOUT_S = 1_800
 
 
 class ArmFailed(Exception):
-    """An engine that is not installed, or does not work; says why in one line."""
+    """An engine is not installed, or failed; the message is one line."""
 
 
 def main() -> None:
-    """Writes the JSON anew after each set, so that a run that is broken off leaves what it has."""
+    """Rewrite the JSON after each set, so that an interrupted run leaves its results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
     parser.add_argument("--audio", type=Path, default=TEST_DATA, help="a folder with manifest.csv")
     parser.add_argument("--models", default="base,tiny.en")
@@ -52,28 +52,28 @@ def main() -> None:
         "--patience-s",
         type=float,
         default=90.0,
-        help="an engine that would take longer for a set is left out (but for those that hear all)",
+        help="skip an engine that would take longer for a set (except those that run all sets)",
     )
     parser.add_argument("--limit-s", type=float, default=float("inf"), help="audio of a set")
     parser.add_argument("--json", type=Path, default=BUILD / "peers.json")
-    asked = parser.parse_args()
-    arms = {name: ARMS[name] for name in asked.engines.split(",")}
+    arguments = parser.parse_args()
+    arms = {name: ARMS[name] for name in arguments.engines.split(",")}
     run = about_this_run(shlex.join(["python", "-m", "benchmarks.peers", *sys.argv[1:]]))
     run["sets"] = SETS
     rows: list[dict] = []
-    asked.json.parent.mkdir(parents=True, exist_ok=True)
-    for model in asked.models.split(","):
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    for model in arguments.models.split(","):
         speeds: dict[str, float] = {}
-        for name in asked.sets.split(","):
-            spoken = recordings(name, asked.audio, model, asked.limit_s)
+        for name in arguments.sets.split(","):
+            spoken = recordings(name, arguments.audio, model, arguments.limit_s)
             if not spoken:
                 continue
-            found = compared(arms, spoken, model, asked.rounds, speeds, asked.patience_s)
-            for row in found:
+            results = compared(arms, spoken, model, arguments.rounds, speeds, arguments.patience_s)
+            for row in results:
                 run["versions"] |= row.pop("versions", {})
                 rows.append({"model": model, "set": name} | row)
                 print(json.dumps(rows[-1]), flush=True)
-            asked.json.write_text(json.dumps(run | {"rows": rows}, indent=1))
+            arguments.json.write_text(json.dumps(run | {"rows": rows}, indent=1))
 
 
 def compared(
@@ -84,25 +84,25 @@ def compared(
     speeds: dict[str, float],
     patience_s: float,
 ) -> list[dict]:
-    """A row for each engine on a set, a reason in it where there is no result.
+    """Return a row for each engine on a set; it has a reason if there is no result.
 
     Args:
-        speeds: the highest of earlier sets by engine, times real time; this set's are added.
+        speeds: the highest speed of each engine in earlier sets, times real time; updated.
     """
     results: dict[str, list[Result]] = {name: [] for name in arms}
     reasons: dict[str, str] = {}
     audio_s = sum(each.clip.duration_s for each in spoken)
     for name, arm in arms.items():
-        if reason := left_out(arm, audio_s, speeds.get(name), patience_s):
+        if reason := skip_reason(arm, audio_s, speeds.get(name), patience_s):
             reasons[name] = reason
     with tempfile.TemporaryDirectory(prefix="ytc-peers-") as folder:
-        heard = _written(spoken, Path(folder))
+        files = _written(spoken, Path(folder))
         for at in range(rounds):
             for name in list(arms)[:: 1 if at % 2 == 0 else -1]:
                 if name in reasons:
                     continue
                 try:
-                    results[name].append(in_process(arms[name], model, heard, Path(folder)))
+                    results[name].append(in_process(arms[name], model, files, Path(folder)))
                 except ArmFailed as failure:
                     reasons[name] = str(failure)
     plain = results.get(REFERENCE, [])
@@ -117,21 +117,21 @@ def compared(
     return rows
 
 
-def left_out(arm: Arm, audio_s: float, speed: float | None, patience_s: float) -> str | None:
-    """Why an engine does not hear a set; None: it does."""
-    if arm.hears_all or speed is None or audio_s / speed <= patience_s:
+def skip_reason(arm: Arm, audio_s: float, speed: float | None, patience_s: float) -> str | None:
+    """Return why an engine is skipped on a set; None if it is not."""
+    if arm.runs_all_sets or speed is None or audio_s / speed <= patience_s:
         return None
     return (
-        f"left out: at {speed:.1f} times real time, its best before, it would take "
+        f"skipped: at {speed:.1f} times real time, its best before, it would take "
         f"{audio_s / speed:.0f} s"
     )
 
 
-def in_process(arm: Arm, model: str, heard: list[Recording], folder: Path) -> Result:
-    """What a fresh process of the engine makes of the recordings.
+def in_process(arm: Arm, model: str, recordings: list[Recording], folder: Path) -> Result:
+    """Transcribe the recordings in a new process of the engine.
 
     Raises:
-        ArmFailed: with the last line of what it said.
+        ArmFailed: with the last line of its output.
     """
     python = Path(sys.executable) if arm.is_in_product else ROOT / ".venv-peers" / "bin" / "python"
     if not python.exists():
@@ -140,30 +140,30 @@ def in_process(arm: Arm, model: str, heard: list[Recording], folder: Path) -> Re
     converted = BUILD / "peer_weights" / files.revision[:16]
     converted.mkdir(parents=True, exist_ok=True)
     weights = Weights(model, files.directory, converted)
-    asked, told = folder / "job.json", folder / "result.json"
-    told.unlink(missing_ok=True)
-    asked.write_text(Job(arm.engine, arm.packages, weights, tuple(heard)).to_json())
-    command = [str(python), "-m", "benchmarks.peer_process", str(asked), str(told)]
+    job_file, result_file = folder / "job.json", folder / "result.json"
+    result_file.unlink(missing_ok=True)
+    job_file.write_text(Job(arm.engine, arm.packages, weights, tuple(recordings)).to_json())
+    command = [str(python), "-m", "benchmarks.peer_process", str(job_file), str(result_file)]
     environment = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
     if arm.has_our_environment:
-        environment = for_decoding(environment)
+        environment = decoding_environment(environment)
     try:
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
         )
     except subprocess.TimeoutExpired:
         raise ArmFailed(f"not done after {TIMEOUT_S // 60} minutes") from None
-    if done.returncode != 0 or not told.exists():
-        said = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
-        raise ArmFailed(f"failed: {said[-1][:200]}")
-    return Result(**json.loads(told.read_text()))
+    if done.returncode != 0 or not result_file.exists():
+        output = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
+        raise ArmFailed(f"failed: {output[-1][:200]}")
+    return Result(**json.loads(result_file.read_text()))
 
 
-def summary(spoken: list[Spoken], found: list[Result], plain: list[Result]) -> dict:
-    """Medians over the rounds; words of the first."""
+def summary(spoken: list[Spoken], results: list[Result], plain: list[Result]) -> dict:
+    """Return medians over the rounds, and the words of the first."""
     errors = [
         word_errors(each.clip.language, each.clip.reference, text)
-        for each, text in zip(spoken, found[0].texts, strict=True)
+        for each, text in zip(spoken, results[0].texts, strict=True)
     ]
     languages = sorted({each.clip.language for each in spoken if each.clip.reference})
     by_language = {
@@ -173,50 +173,51 @@ def summary(spoken: list[Spoken], found: list[Result], plain: list[Result]) -> d
         for code in languages
     }
     audio_s = sum(len(each.waveform) for each in spoken) / 16_000
-    wall_s = _median(found, "wall_s")
+    wall_s = _median(results, "wall_s")
     return {
         "audio_s": round(audio_s, 1),
-        "rounds": len(found),
+        "rounds": len(results),
         "wall_s": round(wall_s, 2),
         "times_real_time": round(audio_s / wall_s, 2),
         "rtf": round(wall_s / audio_s, 4),
-        "ratio": _ratio(plain, found, "wall_s"),
-        "cpu_s": round(_median(found, "cpu_s"), 2),
-        "cpu_ratio": _ratio(plain, found, "cpu_s"),
-        "others_cpu_s": round(_median(found, "others_cpu_s"), 2),
-        "load_s": round(_median(found, "load_s"), 2),
-        "peak_bytes": int(_median(found, "peak_bytes")),
+        "ratio": _ratio(plain, results, "wall_s"),
+        "cpu_s": round(_median(results, "cpu_s"), 2),
+        "cpu_ratio": _ratio(plain, results, "cpu_s"),
+        "others_cpu_s": round(_median(results, "others_cpu_s"), 2),
+        "load_s": round(_median(results, "load_s"), 2),
+        "peak_bytes": int(_median(results, "peak_bytes")),
         **_words(total(errors)),
         "by_language": {code: round(rate, 4) for code, rate in by_language.items()},
-        "versions": found[0].versions,
+        "versions": results[0].versions,
     }
 
 
 def _words(errors: WordErrors) -> dict:
-    """A rate only where somebody speaks."""
+    """Return the errors; the rate is None without speech."""
     rate = round(errors.rate, 4) if errors.reference_words else None
     return asdict(errors) | {"reference_words": errors.reference_words, "wer": rate}
 
 
-def _median(found: list[Result], name: str) -> float:
-    return statistics.median(getattr(each, name) for each in found)
+def _median(results: list[Result], name: str) -> float:
+    return statistics.median(getattr(each, name) for each in results)
 
 
-def _ratio(plain: list[Result], found: list[Result], name: str) -> float | None:
-    """How many times as fast as the reference, round by round; None without it."""
+def _ratio(plain: list[Result], results: list[Result], name: str) -> float | None:
+    """Return the median speed relative to the reference, by round; None without the reference."""
     ratios = [
-        getattr(one, name) / getattr(other, name) for one, other in zip(plain, found, strict=False)
+        getattr(one, name) / getattr(other, name)
+        for one, other in zip(plain, results, strict=False)
     ]
     return round(statistics.median(ratios), 2) if ratios else None
 
 
 def _written(spoken: list[Spoken], folder: Path) -> list[Recording]:
-    heard = []
+    recordings = []
     for at, each in enumerate(spoken):
         file = folder / f"{at}.f32"
         each.waveform.tofile(file)
-        heard.append(Recording(file, each.told))
-    return heard
+        recordings.append(Recording(file, each.language))
+    return recordings
 
 
 if __name__ == "__main__":

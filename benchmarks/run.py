@@ -1,4 +1,4 @@
-"""`make bench`: accuracy and speed of everything, side by side, in one run."""
+"""`make bench`: accuracy and speed of everything in one run."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""CPU time of processes by Linux' own clock for each, and of runs while they come and go."""
+"""CPU time of processes by Linux's per-process clock, and of short-lived runs."""
 
 import os
 import threading
@@ -15,11 +15,11 @@ import psutil
 SAMPLE_S = 0.005
 _TICKS = os.sysconf("SC_CLK_TCK")
 HELPERS = ("watch_orphans.py", "tail")
-"""What Dagster starts beside a run, to show in the terminal what it has written."""
+"""Processes that Dagster starts beside a run, to show its output in the terminal."""
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has taken with all its threads, without its children.
+    """Return the CPU seconds of a process with all its threads, without its children.
 
     Raises:
         OSError: there is no such process.
@@ -28,7 +28,7 @@ def cpu_s(pid: int) -> float:
 
 
 def with_children_s(pid: int) -> float:
-    """The same, and what its children that have ended have taken.
+    """Return the CPU seconds of a process and of its children that have ended.
 
     Raises:
         OSError: there is no such process.
@@ -38,7 +38,7 @@ def with_children_s(pid: int) -> float:
 
 
 def below_s(pid: int) -> float:
-    """Seconds of CPU of all that a process has started, whether it has ended or not.
+    """Return the CPU seconds of all descendants of a process, running or ended.
 
     Raises:
         psutil.Error: there is no such process.
@@ -53,7 +53,7 @@ def below_s(pid: int) -> float:
 
 
 def postgres_s(home: Path) -> float:
-    """Seconds of CPU of an installation's embedded server with all its processes."""
+    """Return the CPU seconds of an installation's embedded Postgres with all its processes."""
     pid_file = home / "postgres" / "data" / "postmaster.pid"
     pid = int(pid_file.read_text().split()[0])
     return cpu_s(pid) + below_s(pid)
@@ -61,47 +61,47 @@ def postgres_s(home: Path) -> float:
 
 @dataclass
 class Curve:
-    """What a process has taken, by time.
+    """The CPU time of a process over time.
 
     Attributes:
         at_s: seconds since 1970.
-        taken_s: CPU until then.
+        cpu_s: CPU seconds until then.
     """
 
     at_s: list[float] = field(default_factory=lambda: [0.0])
-    taken_s: list[float] = field(default_factory=lambda: [0.0])
+    cpu_s: list[float] = field(default_factory=lambda: [0.0])
 
     @property
     def total_s(self) -> float:
-        """All of it, but for the last 5 ms."""
-        return self.taken_s[-1]
+        """All CPU seconds, except the last 5 ms."""
+        return self.cpu_s[-1]
 
     def between_s(self, start_s: float, end_s: float) -> float:
-        """CPU seconds between two times."""
+        """Return the CPU seconds between two times."""
         return self._until(end_s) - self._until(start_s)
 
-    def _until(self, moment_s: float) -> float:
-        right = bisect_left(self.at_s, moment_s)
+    def _until(self, time_s: float) -> float:
+        right = bisect_left(self.at_s, time_s)
         if right == len(self.at_s):
-            return self.taken_s[-1]
+            return self.cpu_s[-1]
         if right == 0:
             return 0.0
         before, after = self.at_s[right - 1], self.at_s[right]
-        share = (moment_s - before) / (after - before)
-        return self.taken_s[right - 1] + share * (self.taken_s[right] - self.taken_s[right - 1])
+        share = (time_s - before) / (after - before)
+        return self.cpu_s[right - 1] + share * (self.cpu_s[right] - self.cpu_s[right - 1])
 
 
 class ChildCurves:
-    """Samples the children that some processes start, and Dagster's helpers below these."""
+    """Samples the children of some processes, and Dagster's helpers below them."""
 
     def __init__(
         self,
         parents: list[int],
         sample_s: float = SAMPLE_S,
-        taken_s: Callable[[int], float] = cpu_s,
+        clock: Callable[[int], float] = cpu_s,
     ) -> None:
         self._parents = parents
-        self._sample_s, self._taken_s = sample_s, taken_s
+        self._sample_s, self._clock = sample_s, clock
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="cpu", daemon=True)
         self.curves: dict[int, Curve] = {}
@@ -119,14 +119,14 @@ class ChildCurves:
         while not self._ended.wait(self._sample_s):
             for parent in self._parents:
                 for pid in _children(parent):
-                    self._look(pid)
+                    self._sample_process(pid)
 
-    def _look(self, pid: int) -> None:
+    def _sample_process(self, pid: int) -> None:
         with suppress(OSError):
-            taken_s = self._taken_s(pid)
+            seconds = self._clock(pid)
             curve = self.curves.setdefault(pid, Curve())
             curve.at_s.append(time.time())
-            curve.taken_s.append(taken_s)
+            curve.cpu_s.append(seconds)
         for helper in _children(pid):
             with suppress(OSError):
                 command = Path(f"/proc/{helper}/cmdline").read_text().split("\0")
@@ -135,16 +135,16 @@ class ChildCurves:
 
 
 def _children(pid: int) -> list[int]:
-    found: list[int] = []
+    children: list[int] = []
     with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
+            children += map(int, (task / "children").read_text().split())
+    return children
 
 
 def _sum_s(process: psutil.Process) -> float:
     try:
         times = process.cpu_times()
-    except psutil.Error:  # it has ended, and counts as its parent's
+    except psutil.Error:  # it has ended, and is counted with its parent
         return 0.0
     return times.user + times.system + times.children_user + times.children_system

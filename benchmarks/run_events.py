@@ -1,17 +1,17 @@
-"""What the event log of a run says of its process and its assets."""
+"""Reads a run's process and its assets' times from its event log."""
 
 import dagster as dg
 
 
 def run_pid(record: dg.EventLogEntry) -> int | None:
-    """The run's process, where the event is about its start."""
-    said = (record.dagster_event and record.dagster_event.message) or ""
-    begins = said.startswith("Started process for run (pid: ")
-    return int(said.split()[-1].rstrip(").")) if begins else None
+    """Return the run's process number if the event is about its start."""
+    message = (record.dagster_event and record.dagster_event.message) or ""
+    is_start = message.startswith("Started process for run (pid: ")
+    return int(message.split()[-1].rstrip(").")) if is_start else None
 
 
 def asset_bodies(records: list[dg.EventLogEntry]) -> list[tuple[float, float]]:
-    """From when to when each asset's function worked."""
+    """Return the start and end time of each asset's function."""
     started: dict[str, float] = {}
     bodies: list[tuple[float, float]] = []
     for record in records:

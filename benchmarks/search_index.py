@@ -28,7 +28,7 @@ from benchmarks.search_library import lines
 from benchmarks.search_quality import judged
 from benchmarks.search_vectors import LINES, index_memory_mb, noisy
 from resources.embeddings.embedder import embedder_of, is_installed
-from resources.embeddings.store import as_text
+from resources.embeddings.store import vector_literal
 from resources.postgres.connection import close_pools
 from resources.postgres.migrate import migrated_postgres
 from resources.postgres.urls import database_urls
@@ -104,7 +104,7 @@ def _fill(
 
     with connection.cursor() as cursor, cursor.copy("copy passage from stdin") as copy:
         for id, vector in rows():
-            copy.write_row((id, as_text(vector)))
+            copy.write_row((id, vector_literal(vector)))
 
 
 def _recall_table(
@@ -158,7 +158,7 @@ def _search(
     results, times_ms = [], []
     for vector in queries:
         began = time.perf_counter()
-        rows = connection.execute(statement, (as_text(vector),), prepare=False).fetchall()
+        rows = connection.execute(statement, (vector_literal(vector),), prepare=False).fetchall()
         times_ms.append((time.perf_counter() - began) * 1e3)
         results.append([row[0] for row in rows])
     return results, float(np.median(times_ms))

@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 
 from resources.embeddings.embedder import Embedder
-from resources.embeddings.store import as_text
+from resources.embeddings.store import vector_literal
 
 EMBEDDED = 2_000
 NOISE = 0.6
@@ -61,7 +61,7 @@ def add_vectors(
         vectors = noisy(embedded, len(batch), noise)
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
             for (id, at), vector in zip(batch, vectors, strict=True):
-                copy.write_row((id, at, at + LINES - 1, row[0], as_text(vector)))
+                copy.write_row((id, at, at + LINES - 1, row[0], vector_literal(vector)))
     seconds["vectors"] = time.perf_counter() - began
     began = time.perf_counter()
     connection.execute(f"set maintenance_work_mem = '{index_memory_mb(len(passages))}MB'")

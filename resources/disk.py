@@ -1,4 +1,4 @@
-"""What the disk says: it is full, it has the bytes, it has the file."""
+"""File system helpers: full disk, identity of an open file, fsync."""
 
 import errno
 import os
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether there is no space left, or none that this user may have."""
+    """Return whether the disk is full or this user's quota is used up."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def is_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is still the one of that name."""
+    """Return whether the open file is still the one at that path."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -19,7 +19,7 @@ def is_at(descriptor: int, path: Path) -> bool:
 
 
 def fsync(path: Path) -> None:
-    """Waits until a file, or a folder's list of names, is on the disk."""
+    """Wait until a file, or the entries of a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -92,7 +92,7 @@ def add_site_event(
 
 def trace_id(traceparent: str | None = None) -> str | None:
     """Return the id of the current trace; if there is none, that of a W3C trace context."""
-    context = current_trace() or TraceContext.parsed(traceparent)
+    context = current_trace() or TraceContext.from_headers(traceparent)
     return None if context is None else context.trace_id
 
 

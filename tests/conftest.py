@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 from resources.transcriptions.run_store import RunStore
 
 # As in the product's processes, and before numpy is imported: with other threads the same recording
 # is heard a little differently.
-os.environ.update(for_decoding(os.environ))
+os.environ.update(decoding_environment(os.environ))
 
 from resources.object_store.store import ObjectStore
 from resources.postgres.connection import Postgres, close_pools

@@ -30,7 +30,7 @@ class Traced:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        asked = TraceContext.parsed(headers.get("traceparent"), headers.get("tracestate"))
+        asked = TraceContext.from_headers(headers.get("traceparent"), headers.get("tracestate"))
         if route_path(scope) in UNTRACED:
             with in_trace(asked or TraceContext.new()):
                 await self.app(scope, receive, send)

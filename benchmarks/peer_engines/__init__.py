@@ -1,1 +1,1 @@
-"""One speech recognition engine a file: each loads the same weights and hears the same samples."""
+"""Speech recognition engines, one per file; each loads the same weights for the same samples."""

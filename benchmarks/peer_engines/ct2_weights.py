@@ -1,4 +1,4 @@
-"""A Whisper model of CTranslate2 under the names that OpenAI gave its parts."""
+"""Reads a Whisper model of CTranslate2, with OpenAI's names of its parts."""
 
 import struct
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _LAYER_PARTS = {
     "ffn/linear_0": "mlp.0",
     "ffn/linear_1": "mlp.2",
 }
-_JOINED = {  # several products in one: query, key and value, one below the other
+_JOINED = {  # several matrices in one: query, key and value, one below the other
     "self_attention/linear_0": ("attn.query", "attn.key", "attn.value"),
     "attention/linear_1": ("cross_attn.key", "cross_attn.value"),
 }
@@ -39,10 +39,10 @@ _KINDS = {"weight": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
 
 @dataclass(frozen=True)
 class OpenAIWeights:
-    """What a checkpoint of OpenAI's holds.
+    """The contents of an OpenAI checkpoint.
 
     Attributes:
-        dims: as their `ModelDimensions`.
+        dims: values of their `ModelDimensions`.
         state: float32 arrays by name.
     """
 
@@ -51,10 +51,10 @@ class OpenAIWeights:
 
 
 def read(directory: Path) -> OpenAIWeights:
-    """The model in a folder of CTranslate2's, none of its numbers changed.
+    """Read the model in a folder of CTranslate2; its numbers are not changed.
 
     Raises:
-        ValueError: no `model.bin` of version 6, or a part that Whisper has not.
+        ValueError: `model.bin` is not of version 6, or has a part that Whisper does not have.
     """
     variables = _variables((directory / "model.bin").read_bytes())
     state: dict[str, np.ndarray] = {}
@@ -89,7 +89,7 @@ def _renamed(name: str, value: np.ndarray) -> dict[str, np.ndarray]:
     if part in _LAYER_PARTS:
         return {f"{block}.{_LAYER_PARTS[part]}.{kind}": value}
     if part not in _JOINED:
-        raise ValueError(f"{name} is no part of Whisper")
+        raise ValueError(f"{name} is not a part of Whisper")
     parts = zip(_JOINED[part], np.split(value, len(_JOINED[part])), strict=True)
     return {  # a key has no bias: zeros here
         f"{block}.{to}.{kind}": piece
@@ -103,7 +103,7 @@ def _layers(state: dict[str, np.ndarray], side: str) -> int:
 
 
 def _variables(data: bytes) -> dict[str, np.ndarray]:
-    """Every array of a model.bin, and those that are others under a second name."""
+    """Return every array of a model.bin, including aliases."""
     at = 0
 
     def number(kind: str) -> int:
@@ -120,16 +120,16 @@ def _variables(data: bytes) -> dict[str, np.ndarray]:
 
     if (version := number("I")) != 6:
         raise ValueError(f"model.bin is of version {version}, not 6")
-    text(), number("I")  # which kind of model, its revision
-    found: dict[str, np.ndarray] = {}
+    text(), number("I")  # the kind of model and its revision
+    arrays: dict[str, np.ndarray] = {}
     for _ in range(number("I")):
         name = text()
         shape = tuple(number("I") for _ in range(number("B")))
         kind = np.dtype(_TYPES[number("B")])
         size = number("I")
-        found[name] = np.frombuffer(data, kind, size // kind.itemsize, at).reshape(shape)
+        arrays[name] = np.frombuffer(data, kind, size // kind.itemsize, at).reshape(shape)
         at += size
     for _ in range(number("I")):
-        second = text()
-        found[second] = found[text()]
-    return found
+        alias = text()
+        arrays[alias] = arrays[text()]
+    return arrays

@@ -1,4 +1,4 @@
-"""The pipeline of transformers on torch, float32: windows of 30 s, eight at once."""
+"""The pipeline of transformers on torch, float32, with windows of 30 s, eight at once."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.peer_engines import ct2_weights
-from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
+from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Recording, Transcribe, Weights
 
 BATCH = 8
 END = "<|endoftext|>"
@@ -34,16 +34,16 @@ _WHOLE = {
 }
 
 
-def pipeline(weights: Weights) -> Hear:
-    """Recordings of one language share batches."""
+def pipeline(weights: Weights) -> Transcribe:
+    """Return the engine; recordings of one language share batches."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     import torch
     import transformers
 
     torch.set_num_threads(THREADS)
     transformers.logging.set_verbosity_error()
-    folder = weights.made("hugging_face", _write)
-    made = transformers.pipeline(
+    folder = weights.convert_once("hugging_face", _write)
+    engine = transformers.pipeline(
         "automatic-speech-recognition",
         model=transformers.WhisperForConditionalGeneration.from_pretrained(folder),
         tokenizer=transformers.WhisperTokenizer.from_pretrained(folder, pad_token=END),
@@ -52,30 +52,30 @@ def pipeline(weights: Weights) -> Hear:
         batch_size=BATCH,
         device="cpu",
     )
-    return partial(_hear, made, weights.is_multilingual)
+    return partial(_transcribe, engine, weights.is_multilingual)
 
 
-def _hear(pipeline, is_multilingual: bool, recordings: list[Recording]) -> list[str]:
+def _transcribe(pipeline, is_multilingual: bool, recordings: list[Recording]) -> list[str]:
     texts = [""] * len(recordings)
     for language in dict.fromkeys(each.language for each in recordings):
-        asked = {"language": language, "task": "transcribe"} if is_multilingual else {}
+        options = {"language": language, "task": "transcribe"} if is_multilingual else {}
         chosen = [at for at, each in enumerate(recordings) if each.language == language]
-        found = pipeline(
+        results = pipeline(
             [recordings[at].samples() for at in chosen],
-            generate_kwargs={"num_beams": BEAM_SIZE, **asked},
+            generate_kwargs={"num_beams": BEAM_SIZE, **options},
         )
-        for at, each in zip(chosen, found, strict=True):
+        for at, each in zip(chosen, results, strict=True):
             texts[at] = each["text"]
     return texts
 
 
 def _write(weights: Weights, folder: Path) -> None:
-    """A folder as `save_pretrained` makes it."""
+    """Write a folder in the format of `save_pretrained`."""
     import torch
     import transformers
 
-    found = ct2_weights.read(weights.directory)
-    dims = found.dims
+    source = ct2_weights.read(weights.directory)
+    dims = source.dims
     end = 50257 if weights.is_multilingual else 50256
     ends = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end}
     start = {"decoder_start_token_id": end + 1}
@@ -94,7 +94,7 @@ def _write(weights: Weights, folder: Path) -> None:
             **start,
         )
     )
-    state = {_renamed(name): torch.from_numpy(value) for name, value in found.state.items()}
+    state = {_renamed(name): torch.from_numpy(value) for name, value in source.state.items()}
     state["proj_out.weight"] = state["model.decoder.embed_tokens.weight"]
     model.load_state_dict(state)
     model.generation_config = transformers.GenerationConfig(
@@ -117,7 +117,7 @@ def _renamed(name: str) -> str:
 
 
 def _generation(weights: Weights) -> dict:
-    """What a decoder of Whisper must know of its tokens."""
+    """Return the generation configuration: the special tokens of a Whisper decoder."""
     config = json.loads((weights.directory / "config.json").read_text())
     words = json.loads((weights.directory / "tokenizer.json").read_text())["added_tokens"]
     ids = {each["content"]: each["id"] for each in words}

@@ -4,22 +4,22 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.peer_engines import ct2_weights
-from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
+from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Recording, Transcribe, Weights
 
 BEST_OF = 5
 
 
-def sequential(weights: Weights) -> Hear:
-    """`whisper --beam_size 5 --best_of 5 --threads 2`."""
+def sequential(weights: Weights) -> Transcribe:
+    """Return the engine of `whisper --beam_size 5 --best_of 5 --threads 2`."""
     import torch
     import whisper
 
     torch.set_num_threads(THREADS)
-    file = weights.made("openai.pt", _write)
-    return partial(_hear, whisper.load_model(str(file), device="cpu"))
+    file = weights.convert_once("openai.pt", _write)
+    return partial(_transcribe, whisper.load_model(str(file), device="cpu"))
 
 
-def _hear(model, recordings: list[Recording]) -> list[str]:
+def _transcribe(model, recordings: list[Recording]) -> list[str]:
     return [
         model.transcribe(
             each.samples(),
@@ -34,9 +34,9 @@ def _hear(model, recordings: list[Recording]) -> list[str]:
 
 
 def _write(weights: Weights, file: Path) -> None:
-    """A checkpoint as OpenAI publishes them."""
+    """Write a checkpoint in OpenAI's format."""
     import torch
 
-    found = ct2_weights.read(weights.directory)
-    state = {name: torch.from_numpy(value) for name, value in found.state.items()}
-    torch.save({"dims": found.dims, "model_state_dict": state}, file)
+    source = ct2_weights.read(weights.directory)
+    state = {name: torch.from_numpy(value) for name, value in source.state.items()}
+    torch.save({"dims": source.dims, "model_state_dict": state}, file)

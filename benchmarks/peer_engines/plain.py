@@ -1,30 +1,30 @@
-"""faster-whisper as it is: int8, beam 5, all else at default."""
+"""Plain faster-whisper: int8, beam 5, all else at default."""
 
 from functools import partial
 
-from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
-from resources.processes.native_threads import keep_blocks
+from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Recording, Transcribe, Weights
+from resources.processes.native_threads import keep_freed_memory
 
 BATCH = 8
 
 
-def sequential(weights: Weights) -> Hear:
-    """One window after the other: what the others are measured against."""
-    return partial(_hear, _model(weights).transcribe)
+def sequential(weights: Weights) -> Transcribe:
+    """Return the sequential engine, the reference of the others."""
+    return partial(_transcribe, _model(weights).transcribe)
 
 
-def tuned(weights: Weights) -> Hear:
-    """The same with memory as ytcaption's: how much of its gain that is."""
-    keep_blocks()
+def tuned(weights: Weights) -> Transcribe:
+    """Return the sequential engine with ytcaption's memory settings, to measure their effect."""
+    keep_freed_memory()
     return sequential(weights)
 
 
-def batched(weights: Weights) -> Hear:
-    """Its BatchedInferencePipeline, eight windows of one recording at once."""
+def batched(weights: Weights) -> Transcribe:
+    """Return its BatchedInferencePipeline, with eight windows of one recording at once."""
     from faster_whisper import BatchedInferencePipeline
 
     pipeline = BatchedInferencePipeline(_model(weights))
-    return partial(_hear, partial(pipeline.transcribe, batch_size=BATCH))
+    return partial(_transcribe, partial(pipeline.transcribe, batch_size=BATCH))
 
 
 def _model(weights: Weights):
@@ -35,7 +35,7 @@ def _model(weights: Weights):
     )
 
 
-def _hear(transcribe, recordings: list[Recording]) -> list[str]:
+def _transcribe(transcribe, recordings: list[Recording]) -> list[str]:
     texts = []
     for each in recordings:
         segments, _ = transcribe(each.samples(), language=each.language, beam_size=BEAM_SIZE)

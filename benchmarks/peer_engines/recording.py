@@ -1,4 +1,4 @@
-"""What an engine is given, and what it is."""
+"""The interface of the engines: recordings and weights in, texts out."""
 
 import tempfile
 from collections.abc import Callable
@@ -17,24 +17,24 @@ class Recording:
 
     Attributes:
         file: float32, mono, 16 kHz, nothing else.
-        language: Whisper's code; None: to be detected.
+        language: Whisper's code; None: detected by the engine.
     """
 
     file: Path
     language: str | None
 
     def samples(self) -> np.ndarray:
-        """All of them, in memory."""
+        """Read all samples into memory."""
         return np.fromfile(self.file, np.float32)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A model as CTranslate2 reads it.
+    """A model in CTranslate2's format.
 
     Attributes:
         name: such as `tiny.en`.
-        converted: a folder for what other engines need.
+        converted: folder for weights converted for other engines.
     """
 
     name: str
@@ -43,18 +43,18 @@ class Weights:
 
     @property
     def is_multilingual(self) -> bool:
-        """False for the models of English alone."""
+        """Whether the model supports other languages than English."""
         return not self.name.endswith(".en")
 
-    def made(self, name: str, write: Callable[["Weights", Path], None]) -> Path:
-        """A file or folder of converted weights, written once, whole or not at all."""
-        there = self.converted / name
-        if not there.exists():
+    def convert_once(self, name: str, write: Callable[["Weights", Path], None]) -> Path:
+        """Return a file or folder of converted weights, written once and atomically."""
+        path = self.converted / name
+        if not path.exists():
             with tempfile.TemporaryDirectory(dir=self.converted) as folder:
                 write(self, Path(folder) / name)
-                (Path(folder) / name).rename(there)
-        return there
+                (Path(folder) / name).rename(path)
+        return path
 
 
-Hear = Callable[[list[Recording]], list[str]]
-"""Recordings to what is said in each."""
+Transcribe = Callable[[list[Recording]], list[str]]
+"""Transcribes recordings; returns a text for each."""

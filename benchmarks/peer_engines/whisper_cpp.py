@@ -1,4 +1,4 @@
-"""whisper.cpp by pywhispercpp; weights of 8 bits (q8_0), the nearest it has to int8."""
+"""whisper.cpp by pywhispercpp, with 8-bit weights (q8_0), its nearest format to int8."""
 
 import base64
 import os
@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from benchmarks.peer_engines import ct2_weights
-from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Hear, Recording, Weights
+from benchmarks.peer_engines.recording import BEAM_SIZE, THREADS, Recording, Transcribe, Weights
 
 _MAGIC = 0x67676D6C
 _F32, _F16, _Q8 = 0, 1, 8
@@ -19,12 +19,12 @@ _Q8_BLOCK = 32
 _BEAM_SEARCH = 1
 
 
-def sequential(weights: Weights) -> Hear:
-    """`whisper-cli -bs 5 -t 2`."""
+def sequential(weights: Weights) -> Transcribe:
+    """Return the engine of `whisper-cli -bs 5 -t 2`."""
     from pywhispercpp.model import Model
 
     model = Model(
-        str(weights.made("whisper_cpp.q8_0.bin", _write)),
+        str(weights.convert_once("whisper_cpp.q8_0.bin", _write)),
         n_threads=THREADS,
         params_sampling_strategy=_BEAM_SEARCH,
         beam_search={"beam_size": BEAM_SIZE, "patience": -1.0},
@@ -32,10 +32,10 @@ def sequential(weights: Weights) -> Hear:
         print_realtime=False,
         redirect_whispercpp_logs_to=os.devnull,
     )
-    return partial(_hear, model)
+    return partial(_transcribe, model)
 
 
-def _hear(model, recordings: list[Recording]) -> list[str]:
+def _transcribe(model, recordings: list[Recording]) -> list[str]:
     return [
         " ".join(
             segment.text
@@ -46,12 +46,12 @@ def _hear(model, recordings: list[Recording]) -> list[str]:
 
 
 def _write(weights: Weights, file: Path) -> None:
-    """A file of ggml's, as whisper.cpp's `convert-pt-to-ggml.py` and `quantize` make it."""
+    """Write a ggml file like whisper.cpp's `convert-pt-to-ggml.py` and `quantize`."""
     import whisper
 
     assets = Path(whisper.__file__).parent / "assets"
-    found = ct2_weights.read(weights.directory)
-    dims = found.dims
+    source = ct2_weights.read(weights.directory)
+    dims = source.dims
     filters = np.load(assets / "mel_filters.npz")[f"mel_{dims['n_mels']}"].astype("<f4")
     kind = "multilingual" if weights.is_multilingual else "gpt2"
     names = assets / f"{kind}.tiktoken"
@@ -64,7 +64,7 @@ def _write(weights: Weights, file: Path) -> None:
         out.write(struct.pack("<i", len(tokens)))
         for token in tokens:
             out.write(struct.pack("<i", len(token)) + token)
-        for name, value in found.state.items():
+        for name, value in source.state.items():
             _write_tensor(out, name, value)
 
 
@@ -86,7 +86,7 @@ def _write_tensor(out: BinaryIO, name: str, value: np.ndarray) -> None:
 
 
 def _q8(value: np.ndarray) -> bytes:
-    """ggml's q8_0: 32 numbers share a scale of 16 bits."""
+    """Quantize to ggml's q8_0: 32 numbers share a scale of 16 bits."""
     blocks = value.reshape(-1, _Q8_BLOCK)
     scale = np.abs(blocks).max(1, keepdims=True) / 127
     rounded = np.rint(blocks / np.where(scale > 0, scale, 1))

@@ -1,9 +1,9 @@
-"""Is a file as long as its own structure says? Only numbers in headers are read.
+"""Checks whether a media file is as long as its own headers say.
 
-FFmpeg plays a cut file to its last byte and reports success, so a download that broke off would
+FFmpeg plays a truncated file to its last byte and reports success, so an interrupted download would
 pass for a shorter recording. MP4 boxes, RIFF chunks, Matroska segments, Ogg pages and the Xing
-header of an MP3 state their length. FLAC and the like state their samples: that is compared after
-decoding.
+header of an MP3 state their length. FLAC and similar formats state their number of samples: that is
+compared after decoding.
 """
 
 import struct
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 _TOLERATED = 0.01
-"""Of the stated length. Some writers count their own header wrongly; that loses nobody a word."""
+"""Share of the stated length that may be missing. Some writers count their own header wrongly; that
+loses no word."""
 
 _OGG_PAGE_BYTES = 65_307  # the longest there is, RFC 3533
 _MAX_BOXES = 100_000
@@ -19,7 +20,7 @@ _UNKNOWN_RIFF_SIZE = 0x7FFF_0000  # streams are written with 0x7FFFFFFF, 0xFFFFF
 
 
 def is_cut_short(path: Path) -> bool:
-    """Whether the file ends before the structure in it does. False where it does not say."""
+    """Return whether the file ends before its structure does; False if no length is stated."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
@@ -35,7 +36,7 @@ def is_cut_short(path: Path) -> bool:
 
 
 def stated_mp3_bytes(path: Path) -> int | None:
-    """Bytes that the Xing or Info header says the file has; None without such a header."""
+    """Return the size that the Xing or Info header states; None without such a header."""
     with path.open("rb") as file:
         start = 0
         while (head := file.read(10))[:3] == b"ID3" and len(head) == 10:
@@ -54,7 +55,7 @@ def stated_mp3_bytes(path: Path) -> int | None:
 
 
 def is_short_of(size: int, stated: int) -> bool:
-    """Whether so many bytes are missing that speech is."""
+    """Return whether enough of the stated size is missing to lose speech."""
     return stated - size > _TOLERATED * stated
 
 
@@ -69,7 +70,7 @@ def _mp4_is_cut(file: BinaryIO, size: int) -> bool:
             return True
         length, kind = struct.unpack(">I4s", head[:8])
         if not kind.isalnum():
-            break  # padding after the last box; players stop here, too
+            break  # padding after the last box; players also stop here
         if length == 1 and len(head) == 16:
             length = struct.unpack(">Q", head[8:])[0]
         elif length == 0:
@@ -77,7 +78,7 @@ def _mp4_is_cut(file: BinaryIO, size: int) -> bool:
         if length < 8:
             break
         if position + length > size:
-            # A fragment says nothing of those that should follow it: any cut counts.
+            # A fragment does not state how many should follow it: any cut counts.
             return not indexed or fragmented or is_short_of(size, position + length)
         indexed = indexed or kind == b"moov"
         fragmented = fragmented or kind == b"moof"

@@ -1,9 +1,9 @@
-"""The process that touches a stranger's media. Run by path, with nothing of ytcaption imported.
+"""Program that opens an untrusted media file. Run by path; it imports nothing of ytcaption.
 
-`python -I decoder_child.py '<request as JSON>'` prints one JSON object: what was found, or
-`{"error": ...}`. Samples go to an open file it was handed. It takes its limits before FFmpeg is
-loaded: address space, CPU seconds, file size, no core file, no network where the system allows it,
-and it dies with the process that started it.
+`python -I decoder_child.py '<request as JSON>'` prints one JSON object: the result, or `{"error":
+...}`. Samples are written to an open file descriptor that it inherits. It sets its limits before
+FFmpeg is loaded: address space, CPU seconds, file size, no core file, no network if the system
+allows it, and it dies with the process that started it.
 """
 
 import contextlib
@@ -21,28 +21,28 @@ SAMPLE_RATE_HZ = 16_000
 BYTES_PER_SAMPLE = 4
 
 MAX_GAP_S = 600.0
-"""A longer hole between timestamps is a jump of the clock, not silence."""
+"""A longer gap between timestamps is a jump of the clock, not silence."""
 
 MIN_GAP_S = 0.1
-"""Containers round timestamps (AVI and MP3 to a packet); a shorter hole is not heard."""
+"""Containers round timestamps (AVI and MP3 to a packet); a shorter gap is ignored."""
 
 _GROUP_SAMPLES = 65_536
 _ABSOLUTE_CLOCKS = ("mov", "matroska")
-"""Containers whose time 0 is the start of the media; others start at any number."""
+"""Containers whose time 0 is the start of the media; others start at any time."""
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
 def confine(memory_bytes: int, cpu_s: int, file_bytes: int, parent_pid: int) -> None:
-    """Takes what this process does not need away from it, for good."""
+    """Give up everything that this process does not need, permanently."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         sys.exit(1)  # the parent died before the line above
     with contextlib.suppress(AttributeError):
-        # Without a network of its own the protocol whitelist still holds; this is the second lock.
-        # As root a new user namespace would take the right to read other users' files.
+        # An empty network namespace is a second barrier beside the protocol whitelist. For root, a
+        # new user namespace would remove the right to read other users' files.
         if libc.unshare(_CLONE_NEWNET) != 0 and os.geteuid() != 0:
             libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -53,11 +53,11 @@ def confine(memory_bytes: int, cpu_s: int, file_bytes: int, parent_pid: int) -> 
 
 @dataclass
 class Decoded:
-    """What became of a track.
+    """Result of decoding a track.
 
     Attributes:
-        samples: written, at the rate that was asked for.
-        packets, skipped: of the track; those that could not be decoded.
+        samples: samples written, at the requested rate.
+        packets, skipped: packets of the track; packets that could not be decoded.
         failed_at_end: nothing could be decoded after the last failure.
     """
 
@@ -69,7 +69,8 @@ class Decoded:
 
 
 class Resampler:
-    """Frames of one form to mono of one rate; grouped, as a call for each packet costs more."""
+    """Converts frames of one format to mono of one rate, in groups: a call per packet costs
+    more."""
 
     def __init__(self, sample_rate_hz: int) -> None:
         import av
@@ -78,14 +79,14 @@ class Resampler:
         self._fifo = av.AudioFifo()
 
     def add(self, frame) -> Iterator[bytes]:
-        """What is ready, as float32 in [-1, 1]."""
+        """Add a frame and yield the samples that are ready, as float32 in [-1, 1]."""
         frame.pts = None
         self._fifo.write(frame)
         if self._fifo.samples >= _GROUP_SAMPLES:
             yield from self._resampled(self._fifo.read())
 
     def flush(self) -> Iterator[bytes]:
-        """The rest."""
+        """Yield the remaining samples."""
         if self._fifo.samples:
             yield from self._resampled(self._fifo.read())
         yield from self._resampled(None)
@@ -98,7 +99,7 @@ class Resampler:
 
 
 class Writer:
-    """Frames in, samples on the media's clock out: silence where the timestamps leave a hole."""
+    """Writes frames as samples on the media's clock, with silence for gaps between timestamps."""
 
     def __init__(
         self,
@@ -118,11 +119,11 @@ class Writer:
 
     @property
     def full(self) -> bool:
-        """Longer than is allowed."""
+        """Whether the audio is longer than allowed."""
         return self.samples > self._max_samples
 
     def add(self, frame) -> None:
-        """One decoded frame, of any rate, layout and format."""
+        """Add a decoded frame of any rate, layout and format."""
         if not frame.samples or not frame.sample_rate:
             return
         if frame.time is not None:
@@ -136,7 +137,7 @@ class Writer:
             self._write(data)
 
     def flush(self) -> None:
-        """Writes what the resampler still holds; the next frame begins anew."""
+        """Write what the resampler still holds; the next frame gets a new resampler."""
         resampler, self._resampler = self._resampler, None
         if resampler is not None:
             for data in resampler.flush():
@@ -177,7 +178,7 @@ def _open(request: dict):
 
 
 def _track(container):
-    """The default audio track, else the first; None where there is none."""
+    """Return the default audio track, else the first; None if there is none."""
     from av.stream import Disposition
 
     tracks = container.streams.audio
@@ -208,7 +209,7 @@ def _clock_start_s(container) -> float:
 
 
 def decode(container, track, writer: Writer) -> Decoded:
-    """All frames of the track into the writer; packets that cannot be decoded are skipped."""
+    """Decode the track into the writer; skip packets that cannot be decoded."""
     from av.error import FFmpegError
     from av.stream import Discard
 
@@ -237,7 +238,7 @@ def decode(container, track, writer: Writer) -> Decoded:
 
 
 def _packets(container, track, result: Decoded):
-    """The track's packets, up to where the container can no longer be read."""
+    """Yield the track's packets, up to where the container can no longer be read."""
     from av.error import FFmpegError
 
     packets = container.demux(track)
@@ -254,8 +255,8 @@ def _packets(container, track, result: Decoded):
         yield packet
 
 
-def answer(request: dict) -> dict:
-    """The request carried out."""
+def process(request: dict) -> dict:
+    """Carry out the request and return the result."""
     from av.error import FFmpegError
 
     try:
@@ -279,11 +280,11 @@ def answer(request: dict) -> dict:
         return described | vars(decode(container, track, writer))
 
 
-def carry_out(request: dict) -> None:
-    """Takes the limits, and prints the answer."""
+def run(request: dict) -> None:
+    """Set the limits, process the request and print the result."""
     confine(**request["limits"])
     try:
-        result = answer(request)
+        result = process(request)
     except (MemoryError, ImportError) as error:  # libraries that cannot be mapped
         result = {"error": "memory", "detail": str(error)}
     except OSError as error:
@@ -295,4 +296,4 @@ def carry_out(request: dict) -> None:
 
 
 if __name__ == "__main__":
-    carry_out(json.loads(sys.argv[1]))
+    run(json.loads(sys.argv[1]))

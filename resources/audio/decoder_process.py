@@ -1,4 +1,4 @@
-"""Runs `decoder_child.py` within limits, and says in words what went wrong there."""
+"""Runs `decoder_child.py` within limits and turns its failures into our errors."""
 
 import json
 import logging
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from resources.audio.container import is_cut_short
+from resources.audio.samples import SAMPLE_RATE_HZ
 from resources.processes.forked_child import Child, ForkedChild
 from ytcaption.domain.errors import (
     AudioTruncated,
@@ -26,9 +27,8 @@ from ytcaption.domain.errors import (
 
 logger = logging.getLogger(__name__)
 
-SAMPLE_RATE_HZ = 16_000
 PROBE_S = 60
-"""Longest look at a file's headers."""
+"""Time limit for reading a file's headers."""
 
 CONTAINERS = (
     "aac,ac3,ac4,act,aea,aiff,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,avr,caf,dsf,dss,dts,dtshd,dv,"
@@ -37,25 +37,25 @@ CONTAINERS = (
     "truehd,tta,tty,voc,vqf,w64,wav,webm,wsd,wtv,wv,xwma,gif,apng,jpeg_pipe,png_pipe,webp_pipe"
 )
 """FFmpeg's demuxers that read one file and no other. Playlists (hls, dash, concat, image2 ...),
-devices and network formats are not among them: those open whatever the file names. Pictures are, so
-that they are told apart from what is no media at all."""
+devices and network formats are not listed: those open whatever the file names. Pictures are, so
+that they are distinguished from files that are no media at all."""
 
 CUT_SHORT = (
     "The file ends before its audio does; it was probably cut off while being copied or "
-    "downloaded. Get it again."
+    "downloaded. Download or copy it again."
 )
 NO_ROOM = "No space is left on the disk for the decoded audio. Free some space."
 _NOT_AUDIO = "Give an audio or video file such as mp3, m4a, wav, flac, ogg, mp4, mkv or webm."
 _TOO_SLOW = (
     "Decoding the audio took longer than is allowed. The file is damaged or made to be slow; "
-    "convert it, to WAV for example, and try again."
+    "convert it, for example to WAV, and try again."
 )
 
 _CHILD = Path(__file__).with_name("decoder_child.py")
 _POLL_S = 0.05
 
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "LANG": "C.UTF-8"}
-"""No secret of ours; one thread, or OpenBLAS takes the address space."""
+"""Contains none of our secrets; one thread, or OpenBLAS uses up the address space."""
 
 
 def run_decoder(
@@ -69,13 +69,13 @@ def run_decoder(
     should_stop: Callable[[], bool] = lambda: False,
     server: Path | None = None,
 ) -> dict[str, Any]:
-    """The child's answer.
+    """Run the child and return its result.
 
     Args:
-        server: Unix socket of a child server; a fresh interpreter where none answers.
+        server: Unix socket of a child server; a new interpreter is started if none answers.
 
     Raises:
-        YtcaptionError: the child's error, or why there is no answer.
+        YtcaptionError: the child's error, or why there is no result.
     """
     descriptor = output.fileno() if output is not None else None
     request = {
@@ -114,10 +114,10 @@ def run_decoder(
             output=output,
             should_stop=should_stop,
         )
-    found = json.loads(text) if text else {"error": "died", "detail": f"{exit_code}"}
-    if "error" in found:
-        raise _error(path, found, exit_code)
-    return found
+    result = json.loads(text) if text else {"error": "died", "detail": f"{exit_code}"}
+    if "error" in result:
+        raise _error(path, result, exit_code)
+    return result
 
 
 def _child(
@@ -156,27 +156,27 @@ def _wait(child: Child, wall_s: float, should_stop: Callable[[], bool]) -> None:
                 raise AudioUndecodable(_TOO_SLOW) from None
 
 
-def _error(path: Path, found: dict[str, Any], returncode: int) -> YtcaptionError:
-    code = found["error"]
-    logger.info("the audio decoder says %s: %.200s", code, found.get("detail", ""))
+def _error(path: Path, result: dict[str, Any], returncode: int) -> YtcaptionError:
+    code = result["error"]
+    logger.info("the audio decoder failed with %s: %.200s", code, result.get("detail", ""))
     if code in ("not_media", "no_audio_track", "unknown_codec") and is_cut_short(path):
         return AudioTruncated(CUT_SHORT)
     if code == "not_media":
-        return NotMedia(f"This is no media that can be read. {_NOT_AUDIO}")
+        return NotMedia(f"This is not a readable media file. {_NOT_AUDIO}")
     if code == "no_audio_track":
         return NoAudioTrack("There is no sound in this file: it has no audio track.")
     if code == "unknown_codec":
-        return AudioUndecodable("The audio track is in a format that no decoder here knows.")
+        return AudioUndecodable("The audio track is in a format that no decoder here supports.")
     if code == "memory":
         return AudioUndecodable(
-            "Decoding the audio needs more memory than is allowed. Convert the file, to WAV for "
-            "example, or raise YTCAPTION_DECODE_MEMORY_BYTES."
+            "Decoding the audio needs more memory than is allowed. Convert the file, for example "
+            "to WAV, or raise YTCAPTION_DECODE_MEMORY_BYTES."
         )
     if code == "disk_full":
         return DiskFull(NO_ROOM)
     if returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return AudioUndecodable(_TOO_SLOW)
     return AudioUndecodable(
-        "The audio cannot be decoded: the decoder failed on this file. Convert it, to WAV for "
-        "example, and try again."
+        "The audio cannot be decoded: the decoder failed on this file. Convert it, for example to "
+        "WAV, and try again."
     )

@@ -1,6 +1,7 @@
-"""Samples that lie in a file: pages of it are read when they are touched, and given back.
+"""Samples in a memory-mapped file: pages are read when accessed, and can be released.
 
-Ten hours are 2.3 GB. Mapped and never given back, all of them would count as memory of the process.
+Ten hours are 2.3 GB. If pages were never released, all of them would count as memory of the
+process.
 """
 
 import mmap
@@ -10,20 +11,23 @@ from typing import IO
 
 import numpy as np
 
+SAMPLE_RATE_HZ = 16_000
+"""Rate of all samples that are transcribed."""
+
 
 class _Mapping(mmap.mmap):
-    """Keeps the file open, so that another process of the same user can open it, too.
+    """A mapping that keeps its file open, so that another process of the same user can open it.
 
     Attributes:
-        address: where it begins in memory.
+        address: where the mapping begins in memory.
     """
 
     file: IO[bytes]
     address: int
 
 
-def mapped(file: IO[bytes]) -> np.ndarray:
-    """The samples of a file, which may have no name; it is closed when the array is gone.
+def map_samples(file: IO[bytes]) -> np.ndarray:
+    """Map the samples of a file, which may have no name; it is closed with the last array.
 
     Returns:
         float32, shape (n_samples,), read-only.
@@ -37,11 +41,11 @@ def mapped(file: IO[bytes]) -> np.ndarray:
     return samples
 
 
-def give_back(samples: np.ndarray) -> None:
-    """Their pages are no longer memory of this process; touched again, they are read again.
+def release_pages(samples: np.ndarray) -> None:
+    """Release the pages of mapped samples; they are read again when accessed.
 
     Args:
-        samples: mapped ones or a slice of them; nothing happens to others.
+        samples: mapped samples or a slice of them; other arrays are not affected.
     """
     mapping = _mapping(samples)
     if mapping is None or not samples.flags.c_contiguous:
@@ -55,9 +59,11 @@ def give_back(samples: np.ndarray) -> None:
         mapping.madvise(mmap.MADV_DONTNEED, start, end - start)
 
 
-def file_of(samples: np.ndarray) -> Path | None:
-    """Where another process of this user on this machine can open them, for as long as they are
-    held here; None for samples that are not mapped."""
+def mapped_path(samples: np.ndarray) -> Path | None:
+    """Return a path under which another process of this user on this machine can open the samples.
+
+    It is valid while the samples are referenced here; None for samples that are not mapped.
+    """
     mapping = _mapping(samples)
     if mapping is None:
         return None

@@ -1,15 +1,15 @@
-"""The waveform as a small picture, for a look at what was heard."""
+"""Draws the waveform as a small picture."""
 
 import io
 import itertools
 
 import numpy as np
 
-from resources.audio.samples import give_back
+from resources.audio.samples import release_pages
 
 
 def waveform_png(samples: np.ndarray, width: int = 600, height: int = 80) -> bytes:
-    """A PNG: each column of pixels reaches from the lowest to the highest sample of its span.
+    """Return a PNG: each column of pixels spans the lowest to the highest sample of its interval.
 
     Args:
         samples: float32, shape (n_samples,), in [-1, 1]; may be empty.
@@ -24,7 +24,7 @@ def waveform_png(samples: np.ndarray, width: int = 600, height: int = 80) -> byt
     for x, (start, end) in enumerate(itertools.pairwise(edges)):
         column = samples[start:end]
         high, low = (float(column.max()), float(column.min())) if len(column) else (0.0, 0.0)
-        give_back(column)
+        release_pages(column)
         draw.line((x, middle - high * middle, x, middle - low * middle), fill=(70, 90, 160))
     buffer = io.BytesIO()
     picture.quantize(8).save(buffer, format="PNG", optimize=True)

@@ -1,4 +1,4 @@
-"""Transcripts' passages are embedded, one transcript at a time."""
+"""Embeds the passages of transcripts, one transcript at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from ytcaption.domain.transcripts.passages import passages
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """What was made of a transcript.
+class EmbeddingOutcome:
+    """The result of embedding a transcript.
 
     Attributes:
-        passage_count: None where nothing was: its text was another by then, or erased.
+        passage_count: None if nothing was stored: the text had changed, or was erased.
         problem: why it cannot be embedded, for a log.
     """
 
@@ -23,39 +23,41 @@ class Embedded:
     problem: str | None = None
 
 
-def embed_transcript(store: EmbeddingStore, embedder: Embedder, id: str) -> Embedded:
-    """Replaces what there is of it.
+def embed_transcript(store: EmbeddingStore, embedder: Embedder, id: str) -> EmbeddingOutcome:
+    """Embed a transcript, replacing its stored embeddings.
 
     Raises:
-        SemanticUnavailable, ModelUnavailable, DatabaseUnavailable: it is as it was.
-        ValueError: the model makes nothing of it.
+        SemanticUnavailable, ModelUnavailable, DatabaseUnavailable: nothing has changed.
+        ValueError: the model returns no finite vectors.
     """
     import numpy as np
 
     model_id = store.model_id(embedder.model)
     text = store.text(id)
     if text is None:
-        return Embedded(id, None)
-    made = list(passages(text.segments))
-    vectors = embedder.embed([passage.text for passage in made])
+        return EmbeddingOutcome(id, None)
+    text_passages = list(passages(text.segments))
+    vectors = embedder.embed([passage.text for passage in text_passages])
     if not np.isfinite(vectors).all():
-        raise ValueError("the model gives vectors that are no numbers")
-    is_stored = store.store(id, model_id, text, made, vectors)
-    return Embedded(id, len(made) if is_stored else None)
+        raise ValueError("the model returned vectors that are not finite")
+    is_stored = store.store(id, model_id, text, text_passages, vectors)
+    return EmbeddingOutcome(id, len(text_passages) if is_stored else None)
 
 
 def embed_waiting(
     store: EmbeddingStore, embedder: Embedder, *, again: bool = False, settled_s: float = 0.0
-) -> Iterator[Embedded]:
-    """All that the model has not embedded as it is, one after the other. One that fails by itself
-    is noted, so that it takes nothing from the others and waits no more.
+) -> Iterator[EmbeddingOutcome]:
+    """Embed all transcripts that the model has not embedded in their current form, in turn.
+
+    A failure of a single transcript is recorded, so that it does not delay the others and is not
+    tried again.
 
     Args:
-        again: those that have failed before, too.
-        settled_s: for how long they must have been completed.
+        again: include those that have failed before.
+        settled_s: least seconds since their completion.
 
     Raises:
-        SemanticUnavailable, ModelUnavailable, DatabaseUnavailable: what is done is done.
+        SemanticUnavailable, ModelUnavailable, DatabaseUnavailable: finished transcripts are stored.
     """
     model_id, after = store.model_id(embedder.model), ""
     while waiting := store.waiting(model_id, after, again=again, settled_s=settled_s):
@@ -66,6 +68,6 @@ def embed_waiting(
                 raise
             except Exception as error:
                 store.record_failed(id, model_id)
-                said = str(error).partition("\n")[0]
-                yield Embedded(id, None, f"{type(error).__name__}: {said[:200]}")
+                message = str(error).partition("\n")[0]
+                yield EmbeddingOutcome(id, None, f"{type(error).__name__}: {message[:200]}")
         after = waiting[-1]

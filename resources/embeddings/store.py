@@ -1,6 +1,6 @@
-"""Embeddings of passages in Postgres: written, replaced, forgotten.
+"""Stores the embeddings of passages in Postgres.
 
-The tables are there where pgvector is: `migrations/0014_embedding.sql`.
+The tables exist if pgvector is installed: `migrations/0014_embedding.sql`.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 NO_PGVECTOR = (
-    "This database has no pgvector 0.8 or newer. Have it installed on the server and made by "
-    "somebody who may (`create extension vector`), run `ytcaption migrate`, then `ytcaption embed`."
+    "This database has no pgvector 0.8 or newer. Install it on the server, have a superuser run "
+    "`create extension vector`, then run `ytcaption migrate` and `ytcaption embed`."
 )
 
 _WAITING = f"""
@@ -57,11 +57,11 @@ where status = 'completed' and transcription.document_sha256 is not null
 
 @dataclass(frozen=True)
 class EmbeddingCounts:
-    """Completed transcriptions, as far as search by meaning goes.
+    """Numbers of completed transcriptions that are not embedded.
 
     Attributes:
-        waiting: not embedded yet by the model, as they are.
-        failed: that could not be; they are tried again by `ytcaption embed` only.
+        waiting: not embedded by the model yet in their current form.
+        failed: could not be embedded; only `ytcaption embed` tries them again.
     """
 
     waiting: int
@@ -69,20 +69,20 @@ class EmbeddingCounts:
 
 
 @dataclass(frozen=True)
-class Text:
-    """What was said, and which document says so."""
+class TranscriptText:
+    """The text of a transcript and the document it belongs to."""
 
     document_sha256: str
     segments: tuple[Said, ...]
 
 
 def forget_embeddings(connection: Connection[DictRow], id: str) -> None:
-    """The transcription's text is gone, or another."""
+    """Delete the embeddings of a transcription whose text was erased or has changed."""
     connection.execute("select ytcaption.forget_embeddings(%s)", (id,))
 
 
 def has_vectors(connection: Connection[DictRow]) -> bool:
-    """Whether this database keeps embeddings."""
+    """Return whether this database has tables for embeddings."""
     row = connection.execute(
         "select to_regclass('ytcaption.embedding') is not null as has"
     ).fetchone()
@@ -90,13 +90,13 @@ def has_vectors(connection: Connection[DictRow]) -> bool:
 
 
 class EmbeddingStore:
-    """With the rights of runs, or all."""
+    """Reads and writes embeddings; the role of runs is sufficient."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
     def model_id(self, model: EmbeddingModel) -> int:
-        """The number of a model, which it is given with an index of its own.
+        """Return the database id of a model; create it, with an index of its own, if it is new.
 
         Raises:
             SemanticUnavailable: the database has no pgvector.
@@ -120,22 +120,23 @@ class EmbeddingStore:
         again: bool = False,
         settled_s: float = 0.0,
     ) -> list[str]:
-        """Completed transcriptions that this model has not embedded as they are, by id.
+        """Return the ids of completed transcriptions not embedded in their current form, in order.
 
         Args:
-            again: those that it could not embed, too.
-            settled_s: for how long they must have been completed.
+            again: include those that could not be embedded.
+            settled_s: least seconds since their completion.
         """
         values = {"model_id": model_id, "after": after, "limit": limit, "again": again}
         rows = self._postgres.rows(_WAITING, {**values, "settled_s": settled_s})
         return [row["id"] for row in rows]
 
     def counts(self, name: str, settled_s: float = 0.0) -> EmbeddingCounts | None:
-        """By the model of this name, as it was when it was last used: nothing is loaded. None where
-        the database has no pgvector.
+        """Count by the model of this name as last used, without loading it.
+
+        None if the database has no pgvector.
 
         Args:
-            settled_s: for how long they must have been completed.
+            settled_s: least seconds since their completion.
         """
         with self._postgres.transaction() as connection:
             if not has_vectors(connection):
@@ -144,29 +145,30 @@ class EmbeddingStore:
         assert row is not None
         return EmbeddingCounts(**row)
 
-    def text(self, id: str) -> Text | None:
-        """None where it is not completed, or erased."""
+    def text(self, id: str) -> TranscriptText | None:
+        """Return the text; None if the transcription is not completed, or erased."""
         with self._postgres.transaction() as connection:
             sha256 = _document_sha256(connection, id)
             if sha256 is None:
                 return None
-            said = connection.execute(
+            segments = connection.execute(
                 "select index, start_s, end_s, text from ytcaption.segment "
                 "where transcription_id = %s order by index",
                 (id,),
             ).fetchall()
-        return Text(sha256, tuple(Said(**segment) for segment in said))
+        return TranscriptText(sha256, tuple(Said(**segment) for segment in segments))
 
     def store(
         self,
         id: str,
         model_id: int,
-        text: Text,
+        text: TranscriptText,
         passages: Sequence[Passage],
         vectors: "np.ndarray",
     ) -> bool:
-        """Replace what there is of it; False, and nothing is stored, where its text is another by
-        now, or erased.
+        """Replace the transcription's embeddings.
+
+        Return False, and store nothing, if its text has changed meanwhile or was erased.
 
         Args:
             vectors: shape (n_passages, dimensions).
@@ -175,8 +177,8 @@ class EmbeddingStore:
             sha256 = _document_sha256(connection, id)
             if sha256 != text.document_sha256:
                 return False
-            if not _note_done(connection, id, model_id, text.document_sha256, has_failed=False):
-                return True  # another has done the same just now
+            if not _record_done(connection, id, model_id, text.document_sha256, has_failed=False):
+                return True  # another transaction has just done the same
             connection.execute(
                 """
                 insert into ytcaption.embedding
@@ -190,24 +192,26 @@ class EmbeddingStore:
                     "model_id": model_id,
                     "first": [passage.first_index for passage in passages],
                     "last": [passage.last_index for passage in passages],
-                    "vectors": [as_text(vector) for vector in vectors],
+                    "vectors": [vector_literal(vector) for vector in vectors],
                 },
             )
         return True
 
     def record_failed(self, id: str, model_id: int) -> None:
-        """It cannot be embedded, and waits no more until its text or the model is another; what
-        there was of it is forgotten."""
+        """Record that a transcription cannot be embedded, and delete its embeddings.
+
+        It is not tried again until its text or the model changes.
+        """
         with self._postgres.transaction() as connection:
             sha256 = _document_sha256(connection, id)
             if sha256 is not None:
-                _note_done(connection, id, model_id, sha256, has_failed=True)
+                _record_done(connection, id, model_id, sha256, has_failed=True)
 
 
-def _note_done(
+def _record_done(
     connection: Connection[DictRow], id: str, model_id: int, sha256: str, *, has_failed: bool
 ) -> bool:
-    """In place of what there was; False where another transaction has done so just now."""
+    """Replace the record and embeddings; return False if another transaction has just done so."""
     forget_embeddings(connection, id)
     try:
         with connection.transaction():
@@ -223,7 +227,8 @@ def _note_done(
 
 
 def _document_sha256(connection: Connection[DictRow], id: str) -> str | None:
-    """Of a completed transcription's document, which stays as it is until the transaction ends."""
+    """Return the hash of a completed transcription's document, locked until the transaction
+    ends."""
     row = connection.execute(
         "select document_sha256 from ytcaption.transcription "  # noqa: S608
         f"where id = %s and status = 'completed' and not {is_erased('id')} for share",
@@ -232,6 +237,6 @@ def _document_sha256(connection: Connection[DictRow], id: str) -> str | None:
     return None if row is None else row["document_sha256"]
 
 
-def as_text(vector: "np.ndarray") -> str:
-    """As pgvector reads it."""
+def vector_literal(vector: "np.ndarray") -> str:
+    """Return a vector in pgvector's text format."""
     return "[" + ",".join(f"{number:.6g}" for number in vector.tolist()) + "]"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from resources.audio.decoder import AudioDecoder
-from resources.audio.samples import give_back
+from resources.audio.samples import release_pages
 from resources.export.captions import index_fields
 from resources.export.folder import ExportFolder
 from resources.export.selection import SelectedTranscription
@@ -80,7 +80,7 @@ class DatasetExport:
                     continue
                 name = f"{self._folder}/{_name(item)}-{number:05}.wav"
                 folder.write(name, wav_bytes(part, self._rate))
-                give_back(part)
+                release_pages(part)
                 written.append(_clip_fields(clip, name, len(part) / self._rate))
         files = [clip["file"] for clip in written]
         folder.add(item.id, item.document_sha256, files, clips=written, **index_fields(item))

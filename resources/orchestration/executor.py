@@ -18,7 +18,7 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._utils.interrupts import pop_captured_interrupt
 
-from resources.processes.process_identity import name_process
+from resources.processes.process_identity import tag_run_process
 
 FIRST_CHECK_S, MAX_CHECK_S = 0.1, 1.0
 """Seconds between two checks for a slot: at first, and after a long wait."""
@@ -56,7 +56,7 @@ class RunExecutor(InProcessExecutor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
         """Yield the events of the run's assets."""
-        name_process(plan_context.instance, plan_context.dagster_run)
+        tag_run_process(plan_context.instance, plan_context.dagster_run)
         yield from ExecuteRunWithPlanIterable(
             execution_plan=plan_context.execution_plan,
             iterator=_made,

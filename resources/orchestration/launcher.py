@@ -115,8 +115,8 @@ class WarmRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Return whether the run's process is alive. A process that was started in a fresh
         interpreter is watched by the code server alone until it has begun."""
-        process = RunProcess.here(run.tags)
-        if process is None or process.lives:
+        process = RunProcess.on_this_host(run.tags)
+        if process is None or process.is_alive:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"Process {process.pid} has ended.")
 

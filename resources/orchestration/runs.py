@@ -69,7 +69,7 @@ def kill_run(
     this machine."""
     # Report first: the watchers of the process must find the run ended when it dies.
     end_run(instance, run, reason, canceled=canceled)
-    process = RunProcess.here(run.tags)
+    process = RunProcess.on_this_host(run.tags)
     if process is not None:
         process.kill()
 

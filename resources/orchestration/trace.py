@@ -33,7 +33,7 @@ def asset_span(context: dg.AssetExecutionContext, of: str = "transcription_id") 
         "ytcaption.attempt": tags.get(ATTEMPT_TAG),
         "dagster.run_id": run_id,
     }
-    parent = TraceContext.parsed(tags.get(TRACE_TAG)) or _trace_of_run(run_id)
+    parent = TraceContext.from_headers(tags.get(TRACE_TAG)) or _trace_of_run(run_id)
     with (
         bound_contextvars(**{of: key}, run_id=run_id, stage=stage),
         span(stage, attributes, parent=parent, root=True) as asset,

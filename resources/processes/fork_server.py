@@ -1,7 +1,7 @@
-"""A process that forks others from what it has imported: the loop that such servers share.
+"""The loop shared by servers that fork processes which then need no imports of their own.
 
-It has one thread. When what it holds is no longer what lies on the disk it becomes a fresh
-interpreter, with the same process number, socket and children: what is under way goes on.
+A server has one thread. When the code on the disk changes it replaces itself by a new interpreter
+with the same process number, socket and children, so that running children continue.
 """
 
 import gc
@@ -21,7 +21,7 @@ from pathlib import Path
 
 READ_S = 1.0
 RESUME = "--resume"
-"""Before what a fresh interpreter goes on with."""
+"""Command line option before the state that a new interpreter continues with."""
 
 _BACKLOG = 64
 _OUR_PACKAGES = ("ytcaption", "ytcaption_assets", "resources", "sensors")
@@ -30,17 +30,17 @@ logger = logging.getLogger(__name__)
 
 
 class ForkServer(ABC):
-    """Serves until SIGTERM, and then until what it has forked has ended.
+    """Serves until SIGTERM, and then until all forked processes have ended.
 
-    Subclasses answer whoever connects, and hear of the ends.
+    Subclasses handle connections and the exits of forked processes.
     """
 
     def __init__(self, path: Path, listener: int | None = None) -> None:
-        """Listens.
+        """Start to listen.
 
         Args:
             path: of the Unix socket.
-            listener: its descriptor, where an earlier interpreter has made it.
+            listener: the socket's descriptor, if an earlier interpreter has created it.
         """
         self.is_stopping = False
         self._path = path
@@ -63,42 +63,43 @@ class ForkServer(ABC):
 
     @abstractmethod
     def is_busy(self) -> bool:
-        """Whether something that was forked has not ended."""
+        """Return whether a forked process is still running."""
 
     @abstractmethod
-    def answer(self, connection: socket.socket) -> None:
-        """Serve who has connected; the connection is the callee's. What it raises is logged."""
+    def handle(self, connection: socket.socket) -> None:
+        """Serve a new connection, which the callee owns. Exceptions are logged."""
 
     @abstractmethod
-    def ended(self, pid: int, exit_code: int) -> None:
-        """A forked process has ended, a negative number by that signal."""
+    def on_exit(self, pid: int, exit_code: int) -> None:
+        """Handle the exit of a forked process; a negative exit code is a signal."""
 
     def connections(self) -> Sequence[socket.socket]:
-        """What to listen to besides."""
+        """Return the open connections to watch."""
         return ()
 
-    def heard(self, connection: socket.socket) -> None:  # noqa: B027 - by default there are none
-        """One of them can be read, or was closed."""
+    def on_readable(self, connection: socket.socket) -> None:  # noqa: B027 - none by default
+        """Handle a watched connection that can be read or was closed."""
 
     def serve(self) -> None:
-        """Answers, forks and buries."""
+        """Handle connections and exits until the server is stopped and idle."""
         self._reap()
         while self.is_busy() or not self.is_stopping:
-            more = self.connections()
+            watched = self.connections()
             listeners = [] if self.is_stopping else [self._listener]
-            ready, _, _ = select.select([self._woken, *listeners, *more], [], [])
+            ready, _, _ = select.select([self._woken, *listeners, *watched], [], [])
             if self._woken in ready:
                 with suppress(BlockingIOError):
                     os.read(self._woken, 4096)
                 self._reap()
-            for connection in more:
+            for connection in watched:
                 if connection in ready:
-                    self.heard(connection)
+                    self.on_readable(connection)
             if self._listener in ready and not self.is_stopping:
                 self._accept()
 
     def fork(self, work: Callable[[], int]) -> int:
-        """The number of a process that does the work and ends with its status."""
+        """Fork a process that does the work and exits with its status; return its process
+        number."""
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
@@ -106,7 +107,7 @@ class ForkServer(ABC):
             return pid
         status = 1
         try:
-            self.leave()
+            self.release_after_fork()
             status = work()
         except BaseException:
             traceback.print_exc()
@@ -115,8 +116,8 @@ class ForkServer(ABC):
             sys.stderr.flush()
             os._exit(status)
 
-    def leave(self) -> None:
-        """In the fork: nothing of the server is left."""
+    def release_after_fork(self) -> None:
+        """Release the server's descriptors and signal handlers in a forked process."""
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -126,18 +127,19 @@ class ForkServer(ABC):
         os.close(self._wake)
         gc.enable()
 
-    def become_fresh(self, kept: Callable[[int], str]) -> None:
-        """Does not come back.
+    def restart_interpreter(self, state: Callable[[int], str]) -> None:
+        """Replace this process by a new interpreter; does not return.
 
         Args:
-            kept: told the descriptor of the socket, what the fresh interpreter goes on with.
+            state: returns the state that the new interpreter continues with, given the descriptor
+                of the socket.
         """
-        logger.warning("the code has changed; the server becomes fresh")
+        logger.warning("the code has changed: restarting the server's interpreter")
         self._listener.set_inheritable(True)
         arguments = sys.orig_argv[1:]
         if RESUME in arguments:
             arguments = arguments[: arguments.index(RESUME)]
-        resumed = [RESUME, kept(self._listener.fileno())]
+        resumed = [RESUME, state(self._listener.fileno())]
         os.execv(sys.executable, [sys.executable, *arguments, *resumed])  # noqa: S606
 
     def _stop(self) -> None:
@@ -147,13 +149,13 @@ class ForkServer(ABC):
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
-        except OSError:  # whoever called has gone
+        except OSError:  # the client has disconnected
             return
         connection.settimeout(READ_S)
         try:
-            self.answer(connection)
-        except Exception as error:  # whatever was sent, the next one is served
-            logger.warning("a request was not served: %r", error)
+            self.handle(connection)
+        except Exception as error:  # the next request is served
+            logger.warning("a request failed: %r", error)
             connection.close()
 
     def _reap(self) -> None:
@@ -164,36 +166,41 @@ class ForkServer(ABC):
                 return
             if pid == 0:
                 return
-            self.ended(pid, os.waitstatus_to_exitcode(status))
+            self.on_exit(pid, os.waitstatus_to_exitcode(status))
 
 
-def code_state() -> tuple[tuple[str, int, int], ...]:
-    """Path, time and size of all that decides what a fresh interpreter would run: our own files,
-    the lists of what is installed, the interpreter's configuration and `.env`."""
-    found = []
-    for path in _watched():
-        with suppress(OSError):  # it is not there, as `.env` as a rule
+def code_fingerprint() -> tuple[tuple[str, int, int], ...]:
+    """Return path, time and size of everything that decides what a new interpreter would run.
+
+    That is our own files, the folders of installed packages, the interpreter's configuration and
+    `.env`.
+    """
+    entries = []
+    for path in _watched_paths():
+        with suppress(OSError):  # a missing file, as `.env` usually is
             status = path.stat()
-            found.append((str(path), status.st_mtime_ns, status.st_size))
-    return tuple(sorted(found))
+            entries.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(sorted(entries))
 
 
-def hold(modules: Sequence[str]) -> None:
-    """Import what forks need, and keep the garbage collector from touching it: a page that nobody
-    writes to is shared with every fork."""
+def preload_modules(modules: Sequence[str]) -> None:
+    """Import what forked processes need and exempt it from garbage collection.
+
+    A memory page that is never written to is shared with every forked process.
+    """
     for name in modules:
-        with suppress(ImportError):  # the fork that needs it says so
+        with suppress(ImportError):  # the process that needs it reports that
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
 
 
 def thread_count() -> int:
-    """Threads of this process, those of C libraries included."""
+    """Return the number of threads of this process, including those of C libraries."""
     return len(list(Path("/proc/self/task").iterdir()))
 
 
-def _watched() -> Iterator[Path]:
+def _watched_paths() -> Iterator[Path]:
     for name in _OUR_PACKAGES:
         for folder in importlib.import_module(name).__path__:
             yield from Path(folder).rglob("*.py")

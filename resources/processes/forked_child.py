@@ -1,4 +1,4 @@
-"""A child process of the child server, where one answers: as subprocess.Popen, but quicker."""
+"""A child process forked by the child server: like subprocess.Popen, but faster to start."""
 
 import json
 import os
@@ -21,39 +21,40 @@ _AGAIN_S = 0.1
 
 
 class Child(Protocol):
-    """What callers use of a process, subprocess.Popen or ForkedChild."""
+    """The common interface of subprocess.Popen and ForkedChild."""
 
     pid: int
     stdin: IO[bytes] | None
     stdout: IO[bytes] | None
 
     def poll(self) -> int | None:
-        """The exit code; None while it runs."""
+        """Return the exit code; None while the process runs."""
         ...
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code. Raises subprocess.TimeoutExpired."""
+        """Wait for the end and return the exit code. Raises subprocess.TimeoutExpired."""
         ...
 
     def kill(self) -> None:
-        """End it."""
+        """Kill the process."""
         ...
 
 
 def child_server_socket(home: Path) -> Path:
-    """The Unix socket of the process that children are forked from."""
+    """Return the Unix socket of the child server."""
     return runtime_directory(home) / "children.sock"
 
 
 def kill_child(pid: int) -> None:
-    """End a child and all that it has started."""
-    for kill in (os.killpg, os.kill):  # it may not have a group of its own yet
+    """Kill a child and all processes it has started."""
+    for kill in (os.killpg, os.kill):  # it may not have its own process group yet
         with suppress(ProcessLookupError):
             kill(pid, signal.SIGKILL)
 
 
 def _await_end(pid: int) -> None:
-    """Of a child whose server has died: it is being killed, too, and must write nothing more."""
+    """Wait for the end of a child whose server has died: it is killed and must write nothing
+    more."""
     kill_child(pid)
     give_up_at = time.monotonic() + ANSWER_S
     while RunProcess.of(pid) is not None and time.monotonic() < give_up_at:
@@ -61,11 +62,11 @@ def _await_end(pid: int) -> None:
 
 
 class ForkedChild:
-    """A process that the child server has forked and watches; in a session of its own.
+    """A process that the child server has forked and watches, in its own session.
 
     Attributes:
         stdin, stdout: our ends of its pipes.
-        is_lost: its server has died, and it with it.
+        is_lost: the server has died, and the child with it.
     """
 
     def __init__(
@@ -93,16 +94,16 @@ class ForkedChild:
         stderr: int | None = None,
         descriptors: Sequence[int] = (),
     ) -> Self | None:
-        """Have a child forked; None where no server answers, or it would not.
+        """Start a child; return None if no server answers or it refuses.
 
         Args:
             program: a name that the server knows.
-            environment: all of the child's.
-            directory: it works in; None: the root.
-            stderr: descriptor; None: nowhere.
-            descriptors: what else it gets.
+            environment: the child's complete environment.
+            directory: its working directory; None: the root.
+            stderr: descriptor; None: /dev/null.
+            descriptors: more descriptors that it inherits.
         """
-        order = {
+        request = {
             "program": program,
             "environment": dict(environment),
             "directory": str(directory or "/"),
@@ -110,7 +111,7 @@ class ForkedChild:
         deadline = time.monotonic() + ANSWER_S
         while True:
             try:
-                child = cls._ask(server, order, stderr, descriptors)
+                child = cls._request(server, request, stderr, descriptors)
             except (OSError, ValueError):
                 return None
             if child is not None or time.monotonic() > deadline:
@@ -118,40 +119,41 @@ class ForkedChild:
             time.sleep(_AGAIN_S)
 
     @classmethod
-    def _ask(
+    def _request(
         cls,
         server: Path,
-        order: Mapping[str, Any],
+        request: Mapping[str, Any],
         stderr: int | None,
         descriptors: Sequence[int],
     ) -> Self | None:
-        """None: the server becomes fresh.
+        """Request a child once; return None if the server is restarting.
 
         Raises:
-            OSError, ValueError: there is none, or it would not.
+            OSError, ValueError: there is no server, or it refuses.
         """
         connection: socket.socket | None = socket.socket(socket.AF_UNIX)
         opened: list[int] = []
         try:
             connection.settimeout(ANSWER_S)
             connection.connect(str(server))
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            opened.append(nowhere)
-            stdin, ours_in = os.pipe()
-            opened += [stdin, ours_in]
-            ours_out, stdout = os.pipe()
-            opened += [ours_out, stdout]
-            theirs = [stdin, stdout, nowhere if stderr is None else stderr, *descriptors]
-            socket.send_fds(connection, [json.dumps(order).encode() + b"\n"], theirs)
-            answer = read_line(connection)
-            if "again" in answer:
+            devnull = os.open(os.devnull, os.O_RDWR)
+            opened.append(devnull)
+            child_stdin, our_stdin = os.pipe()
+            opened += [child_stdin, our_stdin]
+            our_stdout, child_stdout = os.pipe()
+            opened += [our_stdout, child_stdout]
+            child_stderr = devnull if stderr is None else stderr
+            inherited = [child_stdin, child_stdout, child_stderr, *descriptors]
+            socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], inherited)
+            response = read_line(connection)
+            if "again" in response:
                 return None
-            if "pid" not in answer:
-                raise ValueError(answer.get("refused", "no answer"))
-            opened.remove(ours_in)
-            opened.remove(ours_out)
-            stdin_file, stdout_file = os.fdopen(ours_in, "wb"), os.fdopen(ours_out, "rb")
-            child = cls(connection, answer["pid"], stdin_file, stdout_file)
+            if "pid" not in response:
+                raise ValueError(response.get("refused", "no answer"))
+            opened.remove(our_stdin)
+            opened.remove(our_stdout)
+            stdin_file, stdout_file = os.fdopen(our_stdin, "wb"), os.fdopen(our_stdout, "rb")
+            child = cls(connection, response["pid"], stdin_file, stdout_file)
             connection = None
             return child
         finally:
@@ -161,16 +163,16 @@ class ForkedChild:
                 connection.close()
 
     def poll(self) -> int | None:
-        """The exit code; None while it runs."""
+        """Return the exit code; None while the child runs."""
         with suppress(subprocess.TimeoutExpired):
             return self.wait(0)
         return None
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code, a negative number by that signal.
+        """Wait for the end and return the exit code; a negative number is a signal.
 
         Raises:
-            subprocess.TimeoutExpired: it still runs after so many seconds.
+            subprocess.TimeoutExpired: the child still runs after `timeout` seconds.
         """
         if self.returncode is None:
             readable, _, _ = select.select([self._connection], [], [], timeout)
@@ -185,6 +187,6 @@ class ForkedChild:
         return self.returncode
 
     def kill(self) -> None:
-        """End it and all that it has started."""
+        """Kill the child and all processes it has started."""
         if self.poll() is None:
             kill_child(self.pid)

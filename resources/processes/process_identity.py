@@ -1,4 +1,4 @@
-"""The process of a run on this machine: its name in the run's tags, whether it lives, its end."""
+"""The process of a run: its identity in the run's tags, whether it is alive, how to end it."""
 
 import os
 import signal
@@ -13,21 +13,21 @@ import dagster as dg
 import psutil
 
 RUN_PROCESS_TAG = ".dagster/run_process"
-"""Run tag `<process number>-<start>` of a run that was forked; Dagster's pages hide the prefix."""
+"""Run tag `<process number>-<start>` of a forked run; Dagster's UI hides tags with this prefix."""
 
 FRESH_PROCESS_TAG = ".dagster/fresh_process"
-"""The same of a run in a fresh interpreter, which tells it itself: `<host>/<number>-<start>`."""
+"""Run tag `<host>/<number>-<start>` of a run in its own interpreter, which sets it itself."""
 
 _GRPC_TAG = ".dagster/grpc_info"
 
 
 @dataclass(frozen=True)
 class RunProcess:
-    """A process, for good: its number may be used again, number and start together are not.
+    """A process, identified permanently: its number may be reused, number and start together not.
 
     Attributes:
         pid: process number.
-        start_ticks: its start, in clock ticks since the machine's (Linux).
+        start_ticks: start time, in clock ticks since boot (Linux).
     """
 
     pid: int
@@ -35,7 +35,7 @@ class RunProcess:
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """The process that has this number now; None where there is none, or it has ended."""
+        """Return the process that has this number now; None if there is none, or it has ended."""
         try:
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -46,32 +46,32 @@ class RunProcess:
 
     @classmethod
     def of_run(cls, tags: Mapping[str, str]) -> Self | None:
-        """What a run's tags name; None where the run was not forked."""
+        """Return the process named in a run's tags; None if the run was not forked."""
         pid, _, start_ticks = tags.get(RUN_PROCESS_TAG, "").partition("-")
         return cls(int(pid), int(start_ticks)) if pid else None
 
     @classmethod
-    def here(cls, tags: Mapping[str, str]) -> Self | None:
-        """The process of a run, forked or not, where it is one of this machine."""
+    def on_this_host(cls, tags: Mapping[str, str]) -> Self | None:
+        """Return the process of a run, forked or not, if it is on this machine."""
         host, _, named = tags.get(FRESH_PROCESS_TAG, "").partition("/")
         if named and host == socket.gethostname():
             return cls.of_run({RUN_PROCESS_TAG: named})
         return cls.of_run(tags)
 
     @property
-    def lives(self) -> bool:
-        """Whether that very process still runs."""
+    def is_alive(self) -> bool:
+        """Whether this process still runs."""
         return RunProcess.of(self.pid) == self
 
     def interrupt(self) -> bool:
-        """Send SIGINT, which Dagster ends a run by; whether there was a process to send it to."""
+        """Send SIGINT, by which Dagster ends a run; return whether the process was running."""
         try:
             handle = os.pidfd_open(self.pid)
         except OSError:
             return False
         try:
-            # The handle is on whoever has the number now: looked at once it can change no more.
-            if not self.lives:
+            # The handle refers to the process that has the number now, so one check is enough.
+            if not self.is_alive:
                 return False
             signal.pidfd_send_signal(handle, signal.SIGINT)
         except OSError:
@@ -81,8 +81,8 @@ class RunProcess:
         return True
 
     def kill(self) -> None:
-        """End it and all that it has started, whatever it is stuck in; no-op where it has ended."""
-        if not self.lives:
+        """Kill the process and all its descendants; do nothing if it has ended."""
+        if not self.is_alive:
             return
         with suppress(psutil.Error):
             leader = psutil.Process(self.pid)
@@ -96,15 +96,17 @@ class RunProcess:
 
 
 def has_own_process(tags: Mapping[str, str]) -> bool:
-    """Whether a launcher has started the run, Dagster's or ours."""
+    """Return whether a launcher has started the run, Dagster's or ours."""
     return bool({_GRPC_TAG, RUN_PROCESS_TAG} & tags.keys())
 
 
-def name_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Have a run in a fresh interpreter say that it is this process, for those who may have to kill
-    it; a forked one's launcher has."""
+def tag_run_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Record in the tags of a run in its own interpreter that this is its process.
+
+    It is read when the run has to be killed. For a forked run the launcher records it.
+    """
     process = RunProcess.of(os.getpid())
-    was_forked = bool(run.tags.get(RUN_PROCESS_TAG))  # empty: the fork has not begun
+    was_forked = bool(run.tags.get(RUN_PROCESS_TAG))  # empty: not forked yet
     if _GRPC_TAG in run.tags and not was_forked and process is not None:
         named = f"{socket.gethostname()}/{process}"
         instance.add_run_tags(run.run_id, {FRESH_PROCESS_TAG: named})

@@ -15,7 +15,7 @@ from psycopg import Connection, sql
 from psycopg.rows import DictRow
 
 from resources.embeddings.embedder import EmbeddingModel
-from resources.embeddings.store import NO_PGVECTOR, as_text, has_vectors
+from resources.embeddings.store import NO_PGVECTOR, has_vectors, vector_literal
 from resources.search.cost import TIMEOUT_MS, bound_statements, library_size
 from resources.search.documents import documents_of, newest_documents
 from resources.search.retriever import Document, Hit, Order, Retrieved
@@ -73,7 +73,7 @@ class SemanticRetriever:
         """
         bound_statements(connection, TIMEOUT_MS, _SETTINGS)
         model_id = self._model_id(connection)
-        values = scope.values | {"vector": as_text(self.vector), "limit": MAX_PASSAGES}
+        values = scope.values | {"vector": vector_literal(self.vector), "limit": MAX_PASSAGES}
         numbers = {
             "model_id": sql.Literal(model_id),
             "dimensions": sql.Literal(self.model.dimensions),

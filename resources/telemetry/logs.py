@@ -1,4 +1,4 @@
-"""Log lines: JSON for a machine, aligned text for a person at a terminal, no secret in either."""
+"""Log lines: JSON for machines, aligned text on a terminal, without secrets in either."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ LogFormat = Literal["auto", "json", "text"]
 
 OWN_LOGGERS = ("ytcaption", "ytcaption_assets", "resources", "sensors", "api")
 
-# Of a URL scheme, host and path stay. An escape of a terminal's colour ends it, too.
+# Scheme, host and path of a URL are kept. A terminal's colour escape also ends a URL.
 _URL = re.compile(
     r"\b([A-Za-z][A-Za-z0-9+.-]{0,30}://)(?:[^\s/\"'<>\\\x1b]*@)?"
     r"([^\s?#\"'<>\\\x1b]*)(?:[?#][^\s\"'<>\\\x1b]*)?"
@@ -26,29 +26,34 @@ _SECRETS = (
     ("basic", re.compile(r"(?i)\b(basic)\s+[\w.~+/=-]{8,}"), r"\1 …"),
     ("=", re.compile(r"(?i)\b(\w*(?:password|passwd|secret|key|token))=[^\s&\"'\\]+"), r"\1=…"),
 )
-"""What is in each, in lower case, and is cheap to look for; what is replaced; by what."""
+"""For each kind: a substring, in lower case, that is cheap to search for; a pattern; its
+replacement."""
 
 
-def without_secrets(line: str) -> str:
-    """Takes keys, tokens, passwords, and user info and query of URLs out of a line (rule 46)."""
+def redact_secrets(line: str) -> str:
+    """Remove keys, tokens, passwords, and user info and query of URLs from a line.
+
+    See docs/adr/security-rules.md#rule-46.
+    """
     if "://" in line:
         line = _URL.sub(r"\1\2", line)
     lowered = line.lower()
-    for sign, pattern, replacement in _SECRETS:
-        if sign in lowered:
+    for substring, pattern, replacement in _SECRETS:
+        if substring in lowered:
             line = pattern.sub(replacement, line)
     return line
 
 
 def log_handler(format: LogFormat) -> logging.Handler:
-    """Writes to standard error; `auto` is text on a terminal and JSON elsewhere.
+    """Return a handler for standard error; `auto` is text on a terminal and JSON elsewhere.
 
-    Each line has what `structlog.contextvars` binds (such as `request_id`), and the `trace_id`.
+    Each line has the variables bound by `structlog.contextvars` (such as `request_id`), and the
+    `trace_id`.
     """
     is_terminal = sys.stderr.isatty()
     as_text = format == "text" or (format == "auto" and is_terminal)
     last: list[structlog.typing.Processor] = (
-        # Its own tracebacks show local variables, and colours that hide a URL's end.
+        # Its default tracebacks show local variables, and colours that hide the end of a URL.
         [
             structlog.dev.ConsoleRenderer(
                 colors=is_terminal, exception_formatter=structlog.dev.plain_traceback
@@ -77,8 +82,10 @@ def log_handler(format: LogFormat) -> logging.Handler:
 
 
 def configure_own_logging(format: LogFormat) -> None:
-    """Our own loggers write to standard error; all others stay as they are. For runs, where
-    Dagster has its say on the rest. Safe to call again."""
+    """Make our own loggers write to standard error; leave all others unchanged.
+
+    For runs, in which Dagster configures the others. May be called repeatedly.
+    """
     root = logging.getLogger()
     for name in OWN_LOGGERS:
         logger = logging.getLogger(name)
@@ -89,7 +96,7 @@ def configure_own_logging(format: LogFormat) -> None:
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Finds standard error anew for each line: Dagster puts another in its place for each step."""
+    """Looks up standard error for each line: Dagster replaces it for each step."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -101,7 +108,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 class _SafeFormatter(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
-        return without_secrets(super().format(record))
+        return redact_secrets(super().format(record))
 
 
 def _with_trace_id(
@@ -116,7 +123,7 @@ def _with_trace_id(
 def _without_copies(
     logger: object, method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Takes away copies of the message: uvicorn's coloured one, those of other formatters."""
+    """Remove copies of the message: uvicorn's coloured one, and those of other formatters."""
     for name in ("color_message", "message", "asctime"):
         event.pop(name, None)
     return event

@@ -1,4 +1,4 @@
-"""Spans on their way to the collector: one that is away slows nothing and floods no log."""
+"""Sends spans to the collector: an unavailable one neither slows the work nor floods the log."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 
 PATH = "/v1/traces"
 TIMEOUT_S = 2.0
-"""For a batch, its repetitions included. The thread that sends waits for it, and an exit."""
+"""For a batch, including retries. Blocks the sending thread, and the exit of the process."""
 
 
 def traces_url(endpoint: str) -> str:
-    """Where a collector takes traces: its address alone gets OTLP's path."""
+    """Return the URL for traces: OTLP's path is added if the endpoint has none."""
     parts = urlsplit(endpoint)
     if parts.path.strip("/"):
         return endpoint
@@ -25,11 +25,12 @@ def traces_url(endpoint: str) -> str:
 
 
 def quiet_exporter(endpoint: str, is_closing: Callable[[], bool]) -> "SpanExporter":
-    """OTLP over HTTP; says once that the collector is away, and once that it is back.
+    """Return an OTLP/HTTP exporter that logs once when the collector fails, and once when it is
+    back.
 
     Args:
         endpoint: of the collector.
-        is_closing: the process ends and has no time for a collector that is known to be away.
+        is_closing: whether the process is exiting; then a collector that has failed is not tried.
     """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -37,18 +38,18 @@ def quiet_exporter(endpoint: str, is_closing: Callable[[], bool]) -> "SpanExport
     class QuietExporter(SpanExporter):
         def __init__(self) -> None:
             self._exporter = OTLPSpanExporter(endpoint=traces_url(endpoint), timeout=TIMEOUT_S)
-            self._away = False
+            self._is_unavailable = False
 
         def export(self, spans: "Sequence[ReadableSpan]") -> SpanExportResult:
-            if self._away and is_closing():
+            if self._is_unavailable and is_closing():
                 return SpanExportResult.FAILURE
             result = self._exporter.export(spans)
-            is_away = result is not SpanExportResult.SUCCESS
-            if is_away and not self._away:
+            has_failed = result is not SpanExportResult.SUCCESS
+            if has_failed and not self._is_unavailable:
                 logger.warning("the collector takes no traces; they are dropped until it does")
-            elif self._away and not is_away:
+            elif self._is_unavailable and not has_failed:
                 logger.info("the collector takes traces again")
-            self._away = is_away
+            self._is_unavailable = has_failed
             return result
 
         def shutdown(self) -> None:

@@ -1,6 +1,6 @@
-"""Spans of OpenTelemetry, sent over OTLP/HTTP where a collector is set, and free where none is.
+"""OpenTelemetry spans, sent over OTLP/HTTP if a collector is configured; without one they are free.
 
-OpenTelemetry is imported with the first use of a collector only: 0.15 to 0.45 s.
+OpenTelemetry is imported only when a collector is used: that takes 0.15 to 0.45 s.
 """
 
 import atexit
@@ -33,24 +33,24 @@ _SEND_AFTER_MS = 2_000
 
 
 class Span:
-    """What a block tells of itself; without a collector nobody listens."""
+    """The span of a block; without a collector its methods do nothing."""
 
     def __init__(self, inner: "trace.Span | None" = None) -> None:
         self._inner = inner
         self.has_failed = False
 
     def name(self, name: str) -> None:
-        """Another name, once it is known."""
+        """Rename the span, once the name is known."""
         if self._inner is not None:
             self._inner.update_name(name)
 
     def set(self, attributes: Mapping[str, Value | None]) -> None:
-        """Adds what is known; None is left out."""
+        """Add attributes; those that are None are omitted."""
         if self._inner is not None:
             self._inner.set_attributes(_known(attributes))
 
     def fail(self, code: str, message: str = "") -> None:
-        """The block did not do what it is for; `message` is one that people may read."""
+        """Mark the span as failed; `message` must be safe to show to users."""
         if self._inner is None:
             return
         from opentelemetry.trace import StatusCode
@@ -64,7 +64,7 @@ _OFF = Span()
 
 
 class _Telemetry:
-    """The tracer of this process, if it has one."""
+    """The tracer of this process, if there is one."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -79,9 +79,9 @@ os.register_at_fork(after_in_child=lambda: setattr(_telemetry, "lock", threading
 
 
 def start_telemetry(endpoint: str | None, service: str) -> None:
-    """Spans of this process go to the collector at `endpoint` from here on; None: nowhere.
+    """Send spans of this process to the collector at `endpoint` from now on; None: nowhere.
 
-    Called again with the same endpoint it does nothing.
+    A second call with the same endpoint does nothing.
     """
     if endpoint is None or endpoint == _telemetry.endpoint:
         return
@@ -91,7 +91,7 @@ def start_telemetry(endpoint: str | None, service: str) -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     version = metadata.version("ytcaption")
-    # Its own complaints, one a batch, are said once by `quiet_exporter`.
+    # It logs an error for each batch; `quiet_exporter` logs each failure once.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     with _telemetry.lock:
         resource = Resource.create({"service.name": service, "service.version": version})
@@ -109,7 +109,7 @@ def start_telemetry(endpoint: str | None, service: str) -> None:
 
 
 def stop_telemetry() -> None:
-    """Sends what is left; where the collector is away it is dropped after two seconds."""
+    """Send the remaining spans; if the collector is unavailable, drop them after two seconds."""
     with _telemetry.lock:
         provider = _telemetry.provider
         _telemetry.endpoint = _telemetry.provider = _telemetry.tracer = None
@@ -128,17 +128,17 @@ def span(
     parent: TraceContext | None = None,
     root: bool = False,
 ) -> Iterator[Span]:
-    """A span around the block, below `parent` or else the current one; an error ends it as failed.
+    """Open a span around the block, below `parent` or the current span; an error marks it failed.
 
-    Outside of all traces nothing is recorded, unless it is the `root`: then a trace begins here.
+    Outside of a trace nothing is recorded, unless `root` is set: then a trace begins here.
     """
     tracer, parent = _telemetry.tracer, parent or current_trace()
     if tracer is None or (parent is None and not root):
-        place = parent or (TraceContext.new() if root else None)
-        if place is None or place is current_trace():
+        context = parent or (TraceContext.new() if root else None)
+        if context is None or context is current_trace():
             yield _OFF
         else:
-            with in_trace(place):
+            with in_trace(context):
                 yield _OFF
         return
     from opentelemetry.trace import SpanKind
@@ -149,7 +149,7 @@ def span(
     )
     opened = Span(inner)
     try:
-        with in_trace(_place(inner)):
+        with in_trace(_trace_context(inner)):
             yield opened
     except BaseException as error:
         if not opened.has_failed:
@@ -162,7 +162,7 @@ def span(
 def record_span(
     name: str, start_ns: int, took_s: float, attributes: Mapping[str, Value] | None = None
 ) -> int:
-    """A span of something that is over, below the current one; gives its end.
+    """Record a span of work that is over, below the current span; return its end.
 
     Args:
         start_ns: nanoseconds since 1970.
@@ -178,7 +178,7 @@ def record_span(
 
 
 def traced(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """A span around each call of a function."""
+    """Return a decorator that opens a span around each call of a function."""
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
@@ -194,7 +194,7 @@ def traced(name: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def now_ns() -> int:
-    """The clock of spans."""
+    """Return the current time of the spans' clock, in nanoseconds since 1970."""
     return time.time_ns()
 
 
@@ -208,32 +208,35 @@ def _context(parent: TraceContext | None) -> "Context":
 
     if parent is None:
         return Context()
-    place = trace.SpanContext(
+    span_context = trace.SpanContext(
         int(parent.trace_id, 16),
         int(parent.span_id, 16),
         is_remote=parent.is_remote,
         trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED if parent.sampled else 0),
         trace_state=trace.TraceState.from_header([parent.state]),
     )
-    return trace.set_span_in_context(trace.NonRecordingSpan(place), Context())
+    return trace.set_span_in_context(trace.NonRecordingSpan(span_context), Context())
 
 
-def _place(inner: "trace.Span") -> TraceContext:
-    place = inner.get_span_context()
+def _trace_context(inner: "trace.Span") -> TraceContext:
+    span_context = inner.get_span_context()
     return TraceContext(
-        f"{place.trace_id:032x}",
-        f"{place.span_id:016x}",
-        place.trace_flags.sampled,
-        place.trace_state.to_header(),
+        f"{span_context.trace_id:032x}",
+        f"{span_context.span_id:016x}",
+        span_context.trace_flags.sampled,
+        span_context.trace_state.to_header(),
     )
 
 
 def _record(failed: Span, inner: "trace.Span", error: BaseException) -> None:
-    """The type and our own code; a text that is not ours may hold a secret (rule 46)."""
+    """Record an exception: its type, and code and message of our own errors only.
+
+    The text of other errors may contain a secret: see docs/adr/security-rules.md#rule-46.
+    """
     if isinstance(error, GeneratorExit):
         return
-    ours = isinstance(error, YtcaptionError)
-    code, message = (error.code, error.message) if ours else (INTERNAL_ERROR, "")
+    is_ours = isinstance(error, YtcaptionError)
+    code, message = (error.code, error.message) if is_ours else (INTERNAL_ERROR, "")
     details = {"exception.type": type(error).__qualname__, "exception.message": message}
     inner.add_event("exception", details)
     failed.fail(code, message)

@@ -1,4 +1,4 @@
-"""W3C trace context: which trace the work at hand belongs to, with a collector or without."""
+"""W3C trace context: the trace that the current work belongs to, with or without a collector."""
 
 import re
 import secrets
@@ -13,14 +13,14 @@ _LONGEST_STATE = 512
 
 @dataclass(frozen=True)
 class TraceContext:
-    """A place in a trace (https://www.w3.org/TR/trace-context/).
+    """A position in a trace (https://www.w3.org/TR/trace-context/).
 
     Attributes:
         trace_id: 32 hex digits, not all zero.
-        span_id: of the span that what follows hangs below, 16 hex digits.
-        sampled: whether the one who began the trace wants it recorded.
-        state: `tracestate`, of other tracing systems; handed on unread.
-        is_remote: the span is another process's.
+        span_id: parent of the spans that follow, 16 hex digits.
+        sampled: whether the trace is recorded, as decided where it began.
+        state: `tracestate` of other tracing systems; passed on unread.
+        is_remote: whether the span belongs to another process.
     """
 
     trace_id: str
@@ -31,18 +31,19 @@ class TraceContext:
 
     @classmethod
     def new(cls) -> "TraceContext":
-        """The beginning of a trace that nobody records: it names log lines that belong together."""
+        """Begin a trace that is not recorded: it identifies log lines that belong together."""
         return cls(secrets.token_hex(16), secrets.token_hex(8), sampled=False)
 
     @classmethod
-    def parsed(
+    def from_headers(
         cls, traceparent: str | None, tracestate: str | None = None
     ) -> "TraceContext | None":
-        """What a header says; None where there is none or it is not valid, as W3C wants it."""
-        found = _TRACEPARENT.fullmatch(traceparent.strip()) if traceparent else None
-        if found is None:
+        """Parse the headers; return None if there are none or, as W3C requires, if they are
+        invalid."""
+        match = _TRACEPARENT.fullmatch(traceparent.strip()) if traceparent else None
+        if match is None:
             return None
-        version, trace_id, span_id, flags, rest = found.groups()
+        version, trace_id, span_id, flags, rest = match.groups()
         if version == "ff" or (version == "00" and rest):
             return None
         if not trace_id.strip("0") or not span_id.strip("0"):
@@ -62,19 +63,19 @@ _current: ContextVar[TraceContext | None] = ContextVar("trace_context", default=
 
 
 def current_trace() -> TraceContext | None:
-    """Where this thread or task is; None outside of all traces."""
+    """Return the position of this thread or task; None outside of a trace."""
     return _current.get()
 
 
 def current_traceparent() -> str | None:
-    """The same as a header's value."""
+    """Return the current position as the value of a header; None outside of a trace."""
     context = current_trace()
     return None if context is None else context.traceparent
 
 
 @contextmanager
 def in_trace(context: TraceContext) -> Iterator[None]:
-    """What the block does belongs there."""
+    """Make the block part of a trace."""
     token = _current.set(context)
     try:
         yield

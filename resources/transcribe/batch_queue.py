@@ -1,4 +1,4 @@
-"""Jobs of any number of callers, done in groups by one thread a worker."""
+"""Collects the window jobs of all callers and decodes them in groups, one thread per worker."""
 
 import logging
 import threading
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from resources.transcribe.window_job import Job
+from resources.transcribe.window_job import WindowJob
 
 _IDLE_S = 60.0
-"""A worker without work ends after this: a model that is not used is given back."""
+"""A worker thread without work ends after this: an unused model can be unloaded."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Shape:
-    """How a device is kept busy.
+class BatchShape:
+    """How many windows are decoded together on a device.
 
     Attributes:
-        workers: groups that are decoded side by side.
-        decode_batch: jobs in a group, at most.
+        workers: groups decoded in parallel.
+        decode_batch: most jobs in a group.
         encode_batch: windows that the encoder takes at once.
-        wait_s: for company, at most.
+        wait_s: longest wait of a job for others to share its group.
     """
 
     workers: int
@@ -34,72 +34,72 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class _Waiting:
+class _WaitingJob:
     """A job, its key, and since when it waits on the monotonic clock."""
 
     since_s: float
     key: tuple[Any, ...]
-    job: Job
+    job: WindowJob
 
 
 class Callers:
-    """Which threads may still hand in jobs at once: groups wait for them a little.
+    """The threads that are preparing jobs: groups wait for them for a short time.
 
     Attributes:
-        change: told when one has handed in all it has, and when jobs come.
+        change: notified when a thread has queued all its jobs, and when jobs are queued.
     """
 
     def __init__(self) -> None:
         self.change = threading.Condition()
-        self._bringing: set[int] = set()
+        self._preparing: set[int] = set()
 
     def enter(self) -> None:
-        """This thread is preparing jobs."""
+        """Register this thread as preparing jobs."""
         with self.change:
-            self._bringing.add(threading.get_ident())
+            self._preparing.add(threading.get_ident())
 
     def leave(self) -> None:
-        """This thread has handed in what it has; may be said twice."""
+        """Unregister this thread: it has queued its jobs. May be called twice."""
         with self.change:
-            self._bringing.discard(threading.get_ident())
+            self._preparing.discard(threading.get_ident())
             self.change.notify_all()
 
     def __bool__(self) -> bool:
-        return bool(self._bringing)
+        return bool(self._preparing)
 
 
 CALLERS = Callers()
-"""Of this process."""
+"""Those of this process."""
 
 
 class BatchQueue:
-    """Groups jobs that fit together, those of nearly one length first.
+    """Groups jobs with equal keys, those of similar length first.
 
-    A worker that is free waits for a full group, but never once every caller has handed in all it
-    has, and never longer than the shape says.
+    A free worker waits for a full group, but not once every caller has queued all its jobs, and
+    never longer than the shape says.
     """
 
     def __init__(
         self,
-        decode: Callable[[Sequence[Job]], None],
-        key: Callable[[Job], tuple[Any, ...]],
-        shape: Shape,
+        decode: Callable[[Sequence[WindowJob]], None],
+        key: Callable[[WindowJob], tuple[Any, ...]],
+        shape: BatchShape,
     ) -> None:
-        """Of a model. Workers start with the first job and end when none came for a while.
+        """Create the queue of one model. Worker threads start with the first job and end when idle.
 
         Args:
-            decode: one try of each job of a group.
-            key: of jobs that fit together.
+            decode: makes one try of each job of a group.
+            key: equal for jobs that can be decoded together.
         """
         self._decode, self._key, self._shape = decode, key, shape
         self._batch = shape.decode_batch
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_WaitingJob] = []
         self._workers = 0
 
-    def put(self, jobs: Sequence[Job]) -> None:
-        """Hands in jobs; each comes back through its `finished`."""
+    def put(self, jobs: Sequence[WindowJob]) -> None:
+        """Queue jobs; each comes back through its `finished` queue."""
         now = time.monotonic()
-        new = [_Waiting(now, self._key(job), job) for job in jobs]
+        new = [_WaitingJob(now, self._key(job), job) for job in jobs]
         with CALLERS.change:
             self._waiting += new
             while new and self._workers < self._shape.workers:
@@ -113,46 +113,50 @@ class BatchQueue:
                 self._decode(group)
                 self.put([job for job in group if not job.is_finished])
             except BaseException as error:  # the callers raise it
-                left = [job for job in group if not job.is_finished]
-                if self._halve(error, group):
-                    self.put(left)
+                unfinished = [job for job in group if not job.is_finished]
+                if self._halve_batch(error, group):
+                    self.put(unfinished)
                     continue
-                for job in left:
+                for job in unfinished:
                     job.finish(error)
 
-    def _halve(self, error: BaseException, group: Sequence[Job]) -> bool:
-        """Whether a smaller group may do: the memory of the device is what lacks."""
+    def _halve_batch(self, error: BaseException, group: Sequence[WindowJob]) -> bool:
+        """Halve the group size if the device ran out of memory; return whether it was halved."""
         if "out of memory" not in str(error).lower() or len(group) == 1:
             return False
         self._batch = max(1, len(group) // 2)
-        logger.warning("the device has no memory for %d windows: %d now", len(group), self._batch)
+        logger.warning(
+            "the device is out of memory with %d windows at once: %d from now on",
+            len(group),
+            self._batch,
+        )
         return True
 
-    def _next_group(self) -> list[Job]:
-        """What to do now; nothing when the worker is to end."""
+    def _next_group(self) -> list[WindowJob]:
+        """Wait for the next group; return an empty one when the worker is to end."""
         idle_since_s = time.monotonic()
         with CALLERS.change:
             while True:
                 self._waiting = [each for each in self._waiting if not each.job.is_canceled]
-                left_s = self._patience_s(idle_since_s)
-                if left_s <= 0:
+                remaining_s = self._remaining_wait_s(idle_since_s)
+                if remaining_s <= 0:
                     break
-                CALLERS.change.wait(left_s)
+                CALLERS.change.wait(remaining_s)
             if not self._waiting:
                 self._workers -= 1
                 return []
-            return self._take()
+            return self._take_group()
 
-    def _patience_s(self, idle_since_s: float) -> float:
-        """How long a worker still waits for company, or for anything at all."""
+    def _remaining_wait_s(self, idle_since_s: float) -> float:
+        """Return how long a worker still waits for more jobs, or for the first one."""
         if not self._waiting:
             return idle_since_s + _IDLE_S - time.monotonic()
         if not CALLERS or len(self._waiting) >= self._batch * self._shape.workers:
             return 0.0
         return self._waiting[0].since_s + self._shape.wait_s - time.monotonic()
 
-    def _take(self) -> list[Job]:
-        """The job that waits longest, and those that fit it best."""
+    def _take_group(self) -> list[WindowJob]:
+        """Remove and return the job that waits longest and those most similar in length."""
         first = self._waiting[0]
         fitting = sorted(
             (each.job for each in self._waiting if each.key == first.key),
@@ -160,17 +164,17 @@ class BatchQueue:
         )
         rounds = ceil(len(self._waiting) / (self._batch * self._shape.workers))
         size = ceil(len(self._waiting) / (rounds * self._shape.workers))
-        group = _nearest(fitting, fitting.index(first.job), size)
-        taken = set(map(id, group))
-        self._waiting = [each for each in self._waiting if id(each.job) not in taken]
+        group = _most_similar(fitting, fitting.index(first.job), size)
+        removed = set(map(id, group))
+        self._waiting = [each for each in self._waiting if id(each.job) not in removed]
         return group
 
 
-def _nearest(jobs: Sequence[Job], at: int, size: int) -> list[Job]:
-    """Up to `size` jobs with this one among them, that differ least in length.
+def _most_similar(jobs: Sequence[WindowJob], at: int, size: int) -> list[WindowJob]:
+    """Return up to `size` jobs, `jobs[at]` among them, that differ least in length.
 
     Args:
-        jobs: by length.
+        jobs: sorted by length.
     """
     size = min(size, len(jobs))
     starts = range(max(0, at - size + 1), min(at, len(jobs) - size) + 1)

@@ -1,18 +1,19 @@
-"""Which language is spoken, heard where somebody speaks."""
+"""Language detection, in windows that contain speech."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from resources.transcribe.speech_spans import SAMPLE_RATE_HZ, SpeechActivity
+from resources.audio.samples import SAMPLE_RATE_HZ
+from resources.transcribe.speech_spans import SpeechActivity
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 T = TypeVar("T")
 
-_SURE = 0.7
+_CERTAIN = 0.7
 _WINDOW_S = 30.0
 _MAX_WINDOWS = 4
 _LEAD_S = 0.5
@@ -21,11 +22,14 @@ _LEAD_S = 0.5
 def detect_language(
     model: "WhisperModel", waveform: np.ndarray, activity: SpeechActivity, given: str | None
 ) -> tuple[str, float]:
-    """Whisper's code and its probability, 0 to 1.
+    """Return Whisper's code of the language and its probability, 0 to 1.
 
-    The window that begins with the first speech decides. Where it leaves a doubt, up to three more
-    of the remaining speech are heard and the mean decides: an intro in another language, a jingle
-    or a greeting does not.
+    The window that begins with the first speech decides. If it is uncertain, up to three more
+    windows of the remaining speech are tested and the mean decides, so that an intro in another
+    language, a jingle or a greeting does not.
+
+    Args:
+        given: a language that is known already.
     """
     if given is not None:
         return given, 1.0
@@ -35,29 +39,29 @@ def detect_language(
     later = [start for start in starts if start >= starts[0] + _WINDOW_S]
     firsts = (int(start_s * SAMPLE_RATE_HZ) for start_s in spread([starts[0], *later]))
     windows = (waveform[first : first + int(_WINDOW_S * SAMPLE_RATE_HZ)] for first in firsts)
-    return vote(dict(model.detect_language(audio=window)[2]) for window in windows)
+    return average_probabilities(dict(model.detect_language(audio=each)[2]) for each in windows)
 
 
-def vote(heard: Iterable[Mapping[str, float]]) -> tuple[str, float]:
-    """The language whose mean is highest, and its mean; no more is heard once that is sure.
+def average_probabilities(windows: Iterable[Mapping[str, float]]) -> tuple[str, float]:
+    """Return the language with the highest mean probability, and that mean.
 
     Args:
-        heard: the probability of each language, a window each.
+        windows: the probability of each language, per window. Iteration stops once it is certain.
     """
-    votes: dict[str, float] = {}
+    sums: dict[str, float] = {}
     language, mean = "en", 0.0
-    for number, probabilities in enumerate(heard, 1):
+    for number, probabilities in enumerate(windows, 1):
         for each, probability in probabilities.items():
-            votes[each] = votes.get(each, 0.0) + probability
-        language = max(votes, key=lambda each: votes[each])
-        mean = min(1.0, votes[language] / number)
-        if mean >= _SURE:
+            sums[each] = sums.get(each, 0.0) + probability
+        language = max(sums, key=lambda each: sums[each])
+        mean = min(1.0, sums[language] / number)
+        if mean >= _CERTAIN:
             break
     return language, mean
 
 
 def spread(windows: Sequence[T]) -> list[T]:
-    """The first of them, and up to three more from over the rest."""
+    """Return the first window and up to three more, evenly spaced over the rest."""
     first, later = windows[:1], windows[1:]
     more = _MAX_WINDOWS - 1
     if len(later) > more:

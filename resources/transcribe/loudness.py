@@ -1,35 +1,36 @@
-"""Quiet speakers among loud ones, brought within reach of the decoder.
+"""Loudness of speech, and amplification of quiet speakers in recordings with louder ones.
 
 Whisper's spectrogram ends 80 dB below its loudest moment, and what is far below the rest it takes
-for background: a speaker 40 dB quieter than the one before him was left out as a whole. Recordings
-on one level are not touched.
+for background: a speaker 40 dB quieter than the one before was left out as a whole. Recordings on
+one level are not changed.
 """
 
 from bisect import bisect_left
 
 import numpy as np
 
+from resources.audio.samples import SAMPLE_RATE_HZ
 from resources.transcribe.speech_detector import loudness
-from resources.transcribe.speech_spans import SAMPLE_RATE_HZ, Span
+from resources.transcribe.speech_spans import Span
 
-_RANGE = 10.0  # 20 dB: what lies further below the loudest span is raised to there
+_RANGE = 10.0  # 20 dB: speech further below the loudest span is amplified to this level
 _MAX_GAIN = 30.0
 _RAMP_S = 0.05
 
 
-def levelled(waveform: np.ndarray, region: Span, spans: tuple[Span, ...]) -> np.ndarray:
-    """The samples of a region, its quiet speech amplified; the region's own where none is quiet.
+def amplify_quiet_speech(waveform: np.ndarray, region: Span, spans: tuple[Span, ...]) -> np.ndarray:
+    """Return the samples of a region with its quiet speech amplified; a view if there is none.
 
     Args:
         waveform: float32, shape (n_samples,), mono, 16 kHz.
-        spans: speech in time order, of which the region's are taken.
+        spans: speech of the whole waveform in time order.
     """
     samples = _cut(waveform, region)
     first, end = (bisect_left(spans, at_s, key=_start_s) for at_s in (region.start_s, region.end_s))
     inside = spans[first:end]
-    levels = [loudness(_cut(waveform, each)) for each in inside]
-    wanted = max(levels, default=0.0) / _RANGE
-    gains = [min(wanted / level, _MAX_GAIN) if 0.0 < level < wanted else 1.0 for level in levels]
+    levels = [loudness(_cut(waveform, span)) for span in inside]
+    target = max(levels, default=0.0) / _RANGE
+    gains = [min(target / level, _MAX_GAIN) if 0.0 < level < target else 1.0 for level in levels]
     if max(gains, default=1.0) == 1.0:
         return samples
     times, factors = [], []

@@ -1,8 +1,8 @@
-"""Where somebody speaks: the detector's probabilities, made into spans.
+"""Speech intervals of a recording, from the detector's probabilities.
 
 Two thresholds: a span lasts as long as the probability stays above the low one, so that quiet
-endings stay in it, and counts only if it rises above the high one somewhere. With one threshold of
-0.3 an orchestra had half a second of speech; with one of 0.5 quiet speakers lost words.
+endings stay in it, and counts only if it exceeds the high one somewhere. With one threshold of 0.3
+an orchestra had half a second of speech; with one of 0.5 quiet speakers lost words.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,38 +11,34 @@ from itertools import pairwise
 
 import numpy as np
 
-from resources.transcribe.speech_detector import (
-    FRAME_S,
-    MAYBE,
-    SAMPLE_RATE_HZ,
-    speech_probabilities,
-)
+from resources.audio.samples import SAMPLE_RATE_HZ
+from resources.transcribe.speech_detector import FRAME_S, MIN_PROBABILITY, speech_probabilities
 
-_LOW, _HIGH = MAYBE, 0.5
+_LOW, _HIGH = MIN_PROBABILITY, 0.5
 _MIN_SPEECH_S = 0.2
 _MIN_SILENCE_S = 0.5
 _MAX_SPAN_S = 120.0
 
 _EDGE_S = 5.0
-"""A silence no longer than this is left where a recording begins and ends: it costs nothing within
-a window of 30 s, and a beginning that is cut moves the decoder off what it would hear."""
+"""A silence up to this length is kept at the beginning and end of a recording: it costs nothing
+within a window of 30 s, and cutting the beginning changes what the decoder makes of the rest."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """From `start_s` to `end_s`, in seconds."""
+    """The interval from `start_s` to `end_s`, in seconds."""
 
     start_s: float
     end_s: float
 
     @property
     def duration_s(self) -> float:
-        """How long it is."""
+        """Length in seconds."""
         return self.end_s - self.start_s
 
 
 class SpeechActivity:
-    """What the voice activity detector says of one waveform.
+    """The voice activity of one waveform.
 
     Attributes:
         spans: speech in time order, not overlapping.
@@ -61,64 +57,65 @@ class SpeechActivity:
         """Seconds of speech."""
         return sum(span.duration_s for span in self.spans)
 
-    def share(self, start_s: float, end_s: float) -> float:
-        """How much of an interval may be speech, 0 to 1; generous: by the low threshold alone."""
+    def speech_share(self, start_s: float, end_s: float) -> float:
+        """Return the share of an interval that may be speech, 0 to 1, by the low threshold
+        alone."""
         first = max(0, int(start_s / FRAME_S))
         frames = self._probabilities[first : max(first + 1, int(np.ceil(end_s / FRAME_S)))]
         return float(np.mean(frames >= _LOW)) if len(frames) else 0.0
 
     def pauses(self, within: Span, min_s: float) -> list[Span]:
-        """Stretches of at least `min_s` without speech, between the first and the last speech
-        of an interval."""
+        """Return the pauses of at least `min_s` between the first and last speech of an
+        interval."""
         first = int(within.start_s / FRAME_S)
-        speaks = np.flatnonzero(
+        speech = np.flatnonzero(
             self._probabilities[first : int(np.ceil(within.end_s / FRAME_S))] >= _LOW
         )
-        wide = np.flatnonzero(np.diff(speaks) - 1 >= min_s / FRAME_S)
+        wide = np.flatnonzero(np.diff(speech) - 1 >= min_s / FRAME_S)
         return [
-            Span((first + int(speaks[at]) + 1) * FRAME_S, (first + int(speaks[at + 1])) * FRAME_S)
+            Span((first + int(speech[at]) + 1) * FRAME_S, (first + int(speech[at + 1])) * FRAME_S)
             for at in wide.tolist()
         ]
 
-    def quietest_s(self, within: Span) -> float:
-        """The moment of an interval that is least like speech."""
+    def least_speech_s(self, within: Span) -> float:
+        """Return the time in an interval with the lowest probability of speech."""
         first = int(within.start_s / FRAME_S)
         frames = self._probabilities[first : max(first + 1, int(within.end_s / FRAME_S))]
         return (first + int(np.argmin(frames)) + 0.5) * FRAME_S
 
     def regions(self, *, max_gap_s: float, max_region_s: float) -> list[Span]:
-        """What is worth decoding: all of the audio but silences longer than `max_gap_s`.
+        """Return the intervals to decode: all of the audio except silences over `max_gap_s`.
 
-        Of such a silence half of `max_gap_s` stays on either side; one at the beginning or the end
-        of the audio stays whole up to `_EDGE_S`. What is longer than `max_region_s` is cut in the
-        longest pause of its second half.
+        Of such a silence half of `max_gap_s` stays on either side; a silence at the beginning or
+        the end of the audio stays whole up to `_EDGE_S`. A region longer than `max_region_s` is cut
+        in the longest pause of its second half.
         """
         groups = _groups(self.spans, max_gap_s, max_region_s)
         if not groups:
             return []
         margin_s = max_gap_s / 2
         start_s = groups[0][0].start_s
-        found = [0.0 if start_s <= _EDGE_S else start_s - margin_s]
+        edges = [0.0 if start_s <= _EDGE_S else start_s - margin_s]
         for before, after in pairwise(groups):
             quiet_from, quiet_to = before[-1].end_s, after[0].start_s
             middle = (quiet_from + quiet_to) / 2
-            found += [min(quiet_from + margin_s, middle), max(quiet_to - margin_s, middle)]
+            edges += [min(quiet_from + margin_s, middle), max(quiet_to - margin_s, middle)]
         end_s = groups[-1][-1].end_s
-        is_near = self.duration_s - end_s <= _EDGE_S
-        found.append(self.duration_s if is_near else end_s + margin_s)
-        return [Span(*edges) for edges in zip(found[::2], found[1::2], strict=True)]
+        is_near_end = self.duration_s - end_s <= _EDGE_S
+        edges.append(self.duration_s if is_near_end else end_s + margin_s)
+        return [Span(*pair) for pair in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def speech_activity(
+def detect_speech(
     waveform: np.ndarray, on_block: Callable[[], None] = lambda: None
 ) -> SpeechActivity:
-    """Where somebody speaks; takes and raises what `speech_probabilities` does."""
+    """Detect the speech of a waveform. Arguments and errors: see `speech_probabilities`."""
     probabilities = speech_probabilities(waveform, on_block)
     return SpeechActivity(probabilities, len(waveform) / SAMPLE_RATE_HZ)
 
 
 def _runs(probabilities: np.ndarray) -> list[tuple[int, int]]:
-    """First frame and end frame of each span."""
+    """Return the first frame and the end frame of each span."""
     above = np.flatnonzero(probabilities >= _LOW)
     if not len(above):
         return []
@@ -134,7 +131,7 @@ def _runs(probabilities: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _split(probabilities: np.ndarray, first: int, end: int) -> list[tuple[int, int]]:
-    """Somebody who never pauses is cut where he is quietest."""
+    """Cut speech without pauses where its probability is lowest."""
     parts = []
     while (end - first) * FRAME_S > _MAX_SPAN_S:
         half = first + int(_MAX_SPAN_S / FRAME_S / 2)
@@ -158,7 +155,7 @@ def _groups(spans: Sequence[Span], max_gap_s: float, max_group_s: float) -> list
 
 
 def _longest_pause(group: list[Span]) -> int:
-    """Index of the span after the longest pause of the second half, by time."""
+    """Return the index of the span after the longest pause of the second half, by time."""
     middle_s = (group[0].start_s + group[-1].end_s) / 2
     after = [at for at in range(1, len(group)) if group[at].start_s >= middle_s] or [len(group) - 1]
     return max(after, key=lambda at: group[at].start_s - group[at - 1].end_s)

@@ -1,8 +1,8 @@
-"""Speech cut into the windows that are decoded together: real audio, ended at real pauses.
+"""Cuts speech at real pauses into the windows that are decoded together.
 
 A window costs more than its length (the encoder's attention grows with the square of it), and every
-cut costs words: the shorter the pause, the likelier. The cheapest way through a region, by both, is
-found exactly.
+cut costs words: the shorter the pause, the more likely. The cheapest division of a region by both
+costs is found exactly.
 """
 
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ from itertools import pairwise
 from resources.transcribe.speech_spans import Span, SpeechActivity
 
 _MARGIN_S = 0.5
-"""Of the pause, kept at either side of the speech."""
+"""Seconds of the pause that are kept on either side of the speech."""
 
 _MIN_PAUSE_S = 0.1
 _GROWTH_S = 6.0
-"""Where attention costs as much as all else in the encoder: base, one thread: 120 ms for 10 s, 207
-for 15 s, 809 for 30 s."""
+"""Window length at which attention costs as much as all else in the encoder: base, one thread: 120
+ms for 10 s, 207 for 15 s, 809 for 30 s."""
 
 
 @dataclass(frozen=True)
 class WindowCosts:
-    """What the cut weighs.
+    """The costs that decide where speech is cut.
 
     Attributes:
-        max_s: no window is longer.
-        padding_s: silence that the encoder is given behind every window.
-        least_s: the encoder is given no less, padding and all: the decoder says what is shorter
-            twice.
-        window_price_s: what a window costs beside the encoding of its length, in seconds of that.
-        cut_price_s: what a cut within a word would cost, in seconds of encoding.
-        pause_scale_s: a pause this long makes a cut cost a third of that.
+        max_s: longest window.
+        padding_s: silence added for the encoder after every window.
+        least_s: shortest encoder input, padding included: the decoder repeats the text of shorter
+            ones.
+        window_price_s: cost of a window besides encoding its length, in seconds of encoding.
+        cut_price_s: cost of a cut within a word, in seconds of encoding.
+        pause_scale_s: a pause of this length reduces the cost of a cut to a third.
     """
 
     max_s: float = 20.0
@@ -41,17 +41,17 @@ class WindowCosts:
     pause_scale_s: float = 0.3
 
     def encoded_s(self, window_s: float) -> float:
-        """What the encoder is given for a window of so many seconds."""
+        """Return the length of the encoder's input for a window of `window_s` seconds."""
         return max(self.least_s, window_s + self.padding_s)
 
 
-def windows(activity: SpeechActivity, region: Span, costs: WindowCosts) -> list[Span]:
-    """The windows of one region, in time order, not overlapping, with all of its speech.
+def speech_windows(activity: SpeechActivity, region: Span, costs: WindowCosts) -> list[Span]:
+    """Return the windows of one region, in time order, not overlapping, with all of its speech.
 
     Args:
-        region: of `activity.regions`.
+        region: one of `activity.regions`.
     """
-    inside = [each for each in activity.spans if region.start_s <= each.start_s < region.end_s]
+    inside = [span for span in activity.spans if region.start_s <= span.start_s < region.end_s]
     start_s = max(region.start_s, inside[0].start_s - _MARGIN_S)
     end_s = min(region.end_s, inside[-1].end_s + _MARGIN_S)
     pauses = _cuts(activity, Span(start_s, end_s), costs.max_s)
@@ -72,7 +72,7 @@ def windows(activity: SpeechActivity, region: Span, costs: WindowCosts) -> list[
 
 
 def _window(before: Span, after: Span) -> Span:
-    """From the end of one pause to the start of another, with what is kept of both."""
+    """Return the window from one pause to the next, with the margins kept of both."""
     start_s = max((before.start_s + before.end_s) / 2, before.end_s - _MARGIN_S)
     return Span(start_s, min((after.start_s + after.end_s) / 2, after.start_s + _MARGIN_S))
 
@@ -84,15 +84,16 @@ def _price(before: Span, after: Span, costs: WindowCosts) -> float:
 
 
 def _cuts(activity: SpeechActivity, region: Span, max_s: float) -> list[Span]:
-    """Where a region may be cut: its pauses, and the quietest moments of talk without any."""
+    """Return where a region may be cut: its pauses, and the least speech where there is no
+    pause."""
     pauses = activity.pauses(region, _MIN_PAUSE_S)
-    found: list[Span] = []
+    cuts: list[Span] = []
     now_s = region.start_s
     for pause in [*pauses, Span(region.end_s, region.end_s)]:
         while pause.start_s - now_s > max_s:
-            quiet_s = activity.quietest_s(Span(now_s + max_s / 2, now_s + max_s - _MARGIN_S))
-            found.append(Span(quiet_s, quiet_s))
-            now_s = quiet_s
-        found.append(pause)
+            cut_s = activity.least_speech_s(Span(now_s + max_s / 2, now_s + max_s - _MARGIN_S))
+            cuts.append(Span(cut_s, cut_s))
+            now_s = cut_s
+        cuts.append(pause)
         now_s = pause.end_s
-    return found[:-1]
+    return cuts[:-1]

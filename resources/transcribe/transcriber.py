@@ -1,4 +1,4 @@
-"""What the graph asks of speech recognition, whichever engine does it."""
+"""The interface of speech recognition that assets, runs and workers use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import Recognition, Segment
 
 OnProgress = Callable[[float, float], None]
-"""Seconds of audio that are done, seconds in all. May raise to cancel."""
+"""Called with the seconds of audio that are done and the seconds in all. May raise to cancel."""
 
 OnSegment = Callable[[Segment], None]
-"""A segment of the result as soon as it is certain, with its index there."""
+"""Called with a segment of the result as soon as it is final, with its index in the result."""
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What a text was made with: the engine's part of its provenance.
+    """The engine's part of a transcript's provenance.
 
     Attributes:
         model_revision: hex SHA-256 of `model.bin`.
@@ -36,7 +36,7 @@ class EngineInfo:
 
 
 class Transcriber(dg.ConfigurableResource, ABC):
-    """Samples to words with times."""
+    """Transcribes samples into words with times."""
 
     @abstractmethod
     def transcribe(
@@ -47,22 +47,22 @@ class Transcriber(dg.ConfigurableResource, ABC):
         on_segment: OnSegment | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> Recognition:
-        """What is said in a waveform.
+        """Transcribe a waveform.
 
         Args:
             waveform: float32, shape (n_samples,), mono, 16 kHz, in [-1, 1].
-            on_progress: called as audio is done; what it raises ends the work.
-            on_segment: called with each segment of the result, in their order, while it decodes;
+            on_progress: called while work goes on; an exception ends the work.
+            on_segment: called with each segment of the result, in order, during decoding;
                 first with those that are known from a checkpoint.
-            checkpoint: where earlier attempts at this audio, with these options, have left what
-                they heard: it is not heard again, and this attempt leaves there what it hears.
+            checkpoint: parts of earlier attempts at this audio with these options: that audio is
+                not decoded again. This attempt saves its own parts there.
 
         Raises:
             ModelUnavailable, ModelCorrupt: no weights.
-            SetupError: the device or number format that is set does not work here.
+            SetupError: the configured device or number format does not work on this machine.
             AudioUndecodable: samples that are not finite.
         """
 
     @abstractmethod
     def describe(self, model: str) -> EngineInfo:
-        """The engine, weights and device that `transcribe` uses for a model."""
+        """Return the engine, weights and device that `transcribe` uses for a model."""

@@ -1,4 +1,4 @@
-"""faster-whisper's segments as ours: words on one clock that never runs backwards."""
+"""Converts faster-whisper's segments: words on one clock that never runs backwards."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,8 @@ _DIGITS = 3  # milliseconds: captions have no finer times
 
 
 class WordClock:
-    """Times in order: each starts no earlier than the last one ended, none lies past the end.
+    """Puts intervals in order: each starts no earlier than the one before ends, none passes the
+    end.
 
     Attributes:
         now_s: where the last interval ended.
@@ -26,7 +27,7 @@ class WordClock:
         self.now_s = now_s
 
     def interval(self, start_s: float, end_s: float) -> tuple[float, float]:
-        """The nearest interval that keeps the order."""
+        """Return the nearest interval that keeps the order."""
         start = min(max(_finite(start_s), self.now_s), self._end_s)
         end = min(max(_finite(end_s), start), self._end_s)
         self.now_s = end
@@ -34,18 +35,18 @@ class WordClock:
 
 
 def segments_with_words(
-    found: Iterable["DecodedSegment"], region: Span, clock: WordClock, first_index: int
+    decoded: Iterable["DecodedSegment"], region: Span, clock: WordClock, first_index: int
 ) -> Iterator[Segment]:
-    """Segments with words, one at a time as the decoder makes them.
+    """Yield segments with words, one at a time as the decoder makes them.
 
-    A segment's text is that of its words, and its times are theirs.
+    A segment's text is that of its words, and so are its times.
 
     Args:
-        found: times from the start of the region.
-        region: where on the clock of the media it lies.
+        decoded: times from the start of the region.
+        region: on the clock of the recording.
     """
     index = first_index
-    for segment in found:
+    for segment in decoded:
         words = _words(segment, region, clock)
         text = "".join(word.text for word in words).strip()
         if not text:
@@ -77,12 +78,14 @@ def _words(segment: "DecodedSegment", region: Span, clock: WordClock) -> tuple[W
     if words:
         return tuple(words)
     if not any(char.isalnum() for char in segment.text):
-        return ()  # punctuation that went to the word before it
-    return _spread(segment, region, clock)
+        return ()  # punctuation that was attached to the word before it
+    return _evenly_spaced_words(segment, region, clock)
 
 
-def _spread(segment: "DecodedSegment", region: Span, clock: WordClock) -> tuple[Word, ...]:
-    """Words without an alignment of their own, spread evenly over their segment."""
+def _evenly_spaced_words(
+    segment: "DecodedSegment", region: Span, clock: WordClock
+) -> tuple[Word, ...]:
+    """Spread words without an alignment evenly over their segment."""
     texts = [f" {text}" for text in segment.text.split()]
     step = (segment.end - segment.start) / len(texts)
     edges = [region.start_s + segment.start + step * at for at in range(len(texts) + 1)]

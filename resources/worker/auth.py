@@ -1,4 +1,4 @@
-"""Who may come in to a worker, and what the others are told."""
+"""Authentication of the worker's clients, and error responses."""
 
 import hmac
 import logging
@@ -11,33 +11,33 @@ from starlette.responses import JSONResponse, Response
 
 logger = logging.getLogger(__name__)
 
-NO_TOKEN = "the token is missing or wrong"  # noqa: S105 - none
+BAD_TOKEN = "the token is missing or wrong"  # noqa: S105 - a message
 
 
 @dataclass(frozen=True)
 class Authenticator:
-    """How runs come in.
+    """Decides which requests are allowed.
 
     Attributes:
-        is_local: through a socket of this user's: audio is named by its file, never sent.
-        token: what others must say; None: all that reach it may.
+        is_local: requests come through this user's socket: audio is a file, never sent.
+        token: required of other requests; None: all are allowed.
     """
 
     is_local: bool
     token: SecretStr | None = None
 
-    def opens(self, request: Request) -> bool:
-        """Whether who asks may."""
+    def allows(self, request: Request) -> bool:
+        """Return whether the request is allowed."""
         if self.is_local or self.token is None:
             return True
         given = request.headers.get("authorization", "").encode()
-        wanted = f"Bearer {self.token.get_secret_value()}".encode()
-        return hmac.compare_digest(given, wanted)
+        expected = f"Bearer {self.token.get_secret_value()}".encode()
+        return hmac.compare_digest(given, expected)
 
 
-def refused(status: HTTPStatus, reason: str) -> Response:
-    """An answer that says why not, in the worker's log, too."""
-    # What else the body holds is not read.
+def error_response(status: HTTPStatus, reason: str) -> Response:
+    """Return a response with the reason, and log it."""
+    # The rest of the request's body is not read.
     headers = {"Connection": "close"}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
@@ -45,5 +45,5 @@ def refused(status: HTTPStatus, reason: str) -> Response:
         headers["Retry-After"] = "1"
     else:
         logger.warning("refused a request: %s", reason)
-    said = {"error": {"code": "refused", "message": reason}}
-    return JSONResponse(said, status, headers=headers)
+    message = {"error": {"code": "refused", "message": reason}}
+    return JSONResponse(message, status, headers=headers)

@@ -1,4 +1,4 @@
-"""A run's side of the line to a worker: how is it, hear this, and what do these texts mean."""
+"""The client of workers: health, transcription, embedding."""
 
 import json
 import logging
@@ -18,9 +18,15 @@ from pydantic import SecretStr
 from resources.embeddings.embedder import EmbeddingModel
 from resources.processes.runtime_directory import runtime_directory
 from resources.transcribe.transcriber import EngineInfo
-from resources.worker.embedding_protocol import Texts, vectors_of
-from resources.worker.protocol import Health, Order, Said, error_of, result_of
-from resources.worker.samples import sent_samples, shared_file
+from resources.worker.embedding_protocol import EmbedRequest, decode_vectors
+from resources.worker.protocol import (
+    Health,
+    Message,
+    TranscribeRequest,
+    decode_error,
+    decode_result,
+)
+from resources.worker.samples import sample_blocks, shared_file
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import Recognition
 from ytcaption.settings import Settings, load_settings
@@ -29,117 +35,119 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
 
-_LONGEST_LINE = 64 << 20
-"""Bytes: a result of twelve hours has a fifth of it."""
+_MAX_LINE_BYTES = 64 << 20
+"""A result of twelve hours has a fifth of it."""
+
+OnMessage = Callable[[Message], None]
 
 
 class WorkerBusy(Exception):
-    """Every slot is taken: ask again."""
+    """Every slot is in use: try again later."""
 
 
 class WorkerLost(Exception):
-    """It died, hangs, stops or refuses: others may do the work. Says why, for the log."""
+    """The worker died, hangs, stops or refuses: another may do the work. The message is logged."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """Where a worker is.
+    """The address of a worker.
 
     Attributes:
         name: for logs.
         url: of its root, such as `https://gpu-1:8100`.
-        socket: of one on this machine, which `url` then says nothing about.
-        silence_s: without a line from it, until it is given up.
+        socket: of a worker on this machine; `url` is then only a placeholder.
+        timeout_s: seconds without a line from it until it is given up.
     """
 
     name: str
     url: str
     socket: Path | None
-    silence_s: float
+    timeout_s: float
     token: SecretStr | None = None
 
     def health(self) -> Health | None:
-        """How it is; None where it does not answer, stops, or does not know the token."""
+        """Return its health; None if it does not answer, is stopping, or rejects the token."""
         try:
             with self._client(_CONNECT_S) as client:
-                answer = client.get("/healthz")
-            if answer.status_code == HTTPStatus.UNAUTHORIZED:
+                response = client.get("/healthz")
+            if response.status_code == HTTPStatus.UNAUTHORIZED:
                 logger.warning("worker %s does not accept YTCAPTION_WORKER_TOKEN", self.name)
-            return Health.read(answer.content) if answer.is_success else None
+            return Health.from_json(response.content) if response.is_success else None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             return None
 
-    def hear(
+    def transcribe(
         self,
         waveform: np.ndarray,
         options: TranscriptionOptions,
         checkpoint: list[Any] | None,
         scratch: Path,
-        on_said: Callable[[Said], None],
+        on_message: OnMessage,
     ) -> tuple[Recognition, EngineInfo]:
-        """What is said in a waveform, and what heard it.
+        """Transcribe a waveform; return the result and the engine that made it.
 
         Args:
-            checkpoint: parts to go on from; None where nobody keeps any.
-            scratch: where samples lie for a worker on this machine.
-            on_said: called with each line before the last one, at least twice a second while the
-                worker works, and while samples are sent. What it raises ends the work there.
+            checkpoint: parts to resume from; None if parts are not saved.
+            scratch: folder for the samples, for a worker on this machine.
+            on_message: called with each message before the last one, at least twice a second while
+                the worker works, and while samples are sent. An exception ends the work there.
 
         Raises:
-            WorkerBusy, WorkerLost: nothing came of it here.
-            YtcaptionError: what the worker says of the audio, the model or its device.
+            WorkerBusy, WorkerLost: there is no result from this worker.
+            YtcaptionError: the worker's error about the audio, the model or its device.
         """
-        with self._answer(waveform, options, checkpoint, scratch, on_said) as answer:
-            return result_of(_last_said(answer, "recognition", on_said))
+        with self._transcription(waveform, options, checkpoint, scratch, on_message) as response:
+            return decode_result(_last_message(response, "recognition", on_message))
 
     def embed(
         self, model: str, texts: Sequence[str], on_beat: Callable[[], None]
     ) -> tuple[EmbeddingModel, np.ndarray]:
-        """The model, and the texts' vectors, as `Embedder.encode` gives them.
+        """Return the model and the texts' vectors, as `Embedder.encode` does.
 
         Args:
             model: its name.
-            on_beat: called at least twice a second while the worker works. What it raises ends the
+            on_beat: called at least twice a second while the worker works. An exception ends the
                 wait for it.
 
         Raises:
-            WorkerBusy, WorkerLost: nothing came of it here.
-            YtcaptionError: what the worker says of the model.
+            WorkerBusy, WorkerLost: there is no result from this worker.
+            YtcaptionError: the worker's error about the model.
         """
-        order = Texts(model, list(texts)).line()
+        request = EmbedRequest(model, list(texts)).to_line()
         with (
-            _losses(),
-            self._client(self.silence_s) as client,
-            client.stream("POST", "/embeddings", content=order) as answer,
+            _connection_errors(),
+            self._client(self.timeout_s) as client,
+            client.stream("POST", "/embeddings", content=request) as response,
         ):
-            if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
                 raise WorkerBusy
-            said = _last_said(answer, "vectors", lambda _: on_beat())
+            message = _last_message(response, "vectors", lambda _: on_beat())
         try:
-            return vectors_of(said, texts)
+            return decode_vectors(message, texts)
         except ValueError:
-            raise WorkerLost("it answers something else") from None
+            raise WorkerLost("its response is invalid") from None
 
     @contextmanager
-    def _answer(
+    def _transcription(
         self,
         waveform: np.ndarray,
         options: TranscriptionOptions,
         checkpoint: list[Any] | None,
         scratch: Path,
-        on_said: Callable[[Said], None],
+        on_message: OnMessage,
     ) -> Iterator[httpx.Response]:
         def body(path: Path | None) -> Iterator[bytes]:
-            named = None if path is None else str(path)
-            yield Order(options, len(waveform), named, checkpoint).line()
+            path_text = None if path is None else str(path)
+            yield TranscribeRequest(options, len(waveform), path_text, checkpoint).to_line()
             if path is None:
-                yield from sent_samples(waveform, lambda: on_said({}))
+                yield from sample_blocks(waveform, lambda: on_message({}))
 
-        with _losses(), self._client(self.silence_s) as client:
-            slot = f"/slots/{_taken_slot(client)}"
+        with _connection_errors(), self._client(self.timeout_s) as client:
+            slot = f"/slots/{_reserve_slot(client)}"
             if self.socket is None:
-                with client.stream("POST", slot, content=body(None)) as answer:
-                    yield answer
+                with client.stream("POST", slot, content=body(None)) as response:
+                    yield response
                 return
             with ExitStack() as shared:
                 try:
@@ -147,124 +155,125 @@ class Worker:
                 except OSError as error:
                     raise WorkerLost(f"the samples cannot be shared: {error}") from None
                 request = client.build_request("POST", slot, content=body(path))
-                answer = client.send(request, stream=True)
-            # The worker holds the file open by now: a copy needs no name any more.
+                response = client.send(request, stream=True)
+            # The worker has opened the file by now: a copy needs no name any more.
             try:
-                yield answer
+                yield response
             finally:
-                answer.close()
+                response.close()
 
-    def _client(self, silence_s: float) -> httpx.Client:  # noqa: TID251
+    def _client(self, timeout_s: float) -> httpx.Client:  # noqa: TID251
         headers = {}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token.get_secret_value()}"
         uds = None if self.socket is None else str(self.socket)
-        # The operator's own machines, named in the settings: no stranger's URL comes here (rule 1).
+        # The operator's own machines, named in the settings; untrusted URLs never come here.
         return httpx.Client(  # noqa: TID251
             base_url=self.url,
-            # A context for TLS costs 20 ms.
+            # Creating a TLS context takes 20 ms.
             transport=httpx.HTTPTransport(uds=uds, verify=self.url.startswith("https:")),
             headers=headers,
-            timeout=httpx.Timeout(silence_s, connect=_CONNECT_S),
+            timeout=httpx.Timeout(timeout_s, connect=_CONNECT_S),
             trust_env=False,
             follow_redirects=False,
         )
 
 
 def worker_socket(home: Path, number: int) -> Path:
-    """Where the worker of this machine with this number listens."""
+    """Return the socket of the worker with this number on this machine."""
     return runtime_directory(home) / f"worker-{number}.sock"
 
 
-def worker_at(socket: Path, silence_s: float = _CONNECT_S) -> Worker:
-    """One of this machine."""
-    return Worker(socket.stem, "http://worker", socket, silence_s)
+def worker_at(socket: Path, timeout_s: float = _CONNECT_S) -> Worker:
+    """Return the worker of this machine at a socket."""
+    return Worker(socket.stem, "http://worker", socket, timeout_s)
 
 
-def local_workers(folder: Path, silence_s: float = _CONNECT_S) -> list[Worker]:
-    """Those of this machine: a socket each. Some may have died.
+def local_workers(folder: Path, timeout_s: float = _CONNECT_S) -> list[Worker]:
+    """Return the workers of this machine, one per socket. Some may have died.
 
     Args:
-        folder: of sockets; one that others can write to holds none of ours.
+        folder: of sockets; one that other users can write to is ignored.
     """
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return []
-    writers = stat.S_IWGRP | stat.S_IWOTH
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & writers:
+    writable = stat.S_IWGRP | stat.S_IWOTH
+    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    if not is_ours or status.st_mode & writable:
         return []
-    return [worker_at(path, silence_s) for path in sorted(folder.glob("worker-*.sock"))]
+    return [worker_at(path, timeout_s) for path in sorted(folder.glob("worker-*.sock"))]
 
 
 def worker_folder(settings: Settings) -> str:
-    """Of the sockets of this machine's workers; empty where they are not to be asked."""
+    """Return the folder of this machine's worker sockets; empty if they are not to be used."""
     return str(runtime_directory(settings.home)) if settings.worker == "on" else ""
 
 
-def reachable_workers(folder: str, urls: Sequence[str], silence_s: float) -> list[Worker]:
-    """Those of this machine and of others, dead or alive.
+def reachable_workers(folder: str, urls: Sequence[str], timeout_s: float) -> list[Worker]:
+    """Return the configured workers of this machine and of others, dead or alive.
 
     Args:
-        folder: of sockets; empty: none of this machine.
-        urls: of those on other machines.
+        folder: of sockets; empty: no workers of this machine.
+        urls: of workers on other machines.
     """
-    found = local_workers(Path(folder), silence_s) if folder else []
+    workers = local_workers(Path(folder), timeout_s) if folder else []
     if urls:
         token = load_settings().worker_token
-        found += [Worker(url, url, None, silence_s, token) for url in urls]
-    return found
+        workers += [Worker(url, url, None, timeout_s, token) for url in urls]
+    return workers
 
 
 @contextmanager
-def _losses() -> Iterator[None]:
-    """What a connection can come to, as WorkerLost."""
+def _connection_errors() -> Iterator[None]:
+    """Raise errors of a connection as WorkerLost."""
     try:
         yield
     except (httpx.TransportError, httpx.InvalidURL, httpx.StreamError) as error:
         raise WorkerLost(f"{type(error).__name__} ({error})") from None
 
 
-def _taken_slot(client: httpx.Client) -> str:  # noqa: TID251
-    answer = client.post("/slots")
-    if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+def _reserve_slot(client: httpx.Client) -> str:  # noqa: TID251
+    response = client.post("/slots")
+    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         raise WorkerBusy
-    if answer.status_code != HTTPStatus.CREATED:
-        raise WorkerLost(f"it answers {answer.status_code}")
-    return str(_said(answer.content)["slot"])
+    if response.status_code != HTTPStatus.CREATED:
+        raise WorkerLost(f"it responded with status {response.status_code}")
+    return str(_message(response.content)["slot"])
 
 
-def _last_said(answer: httpx.Response, key: str, on_said: Callable[[Said], None]) -> Said:
-    """The line that has the key; those before it are told."""
-    if not answer.is_success:
-        raise WorkerLost(f"it answers {answer.status_code}")
-    for said in _lines(answer):
-        if key in said:
-            return said
-        if "error" in said:
-            raise error_of(said) or WorkerLost("something went wrong there")
-        on_said(said)
-    raise WorkerLost("it stopped before the end")
+def _last_message(response: httpx.Response, key: str, on_message: OnMessage) -> Message:
+    """Return the message that has the key; pass those before it to `on_message`."""
+    if not response.is_success:
+        raise WorkerLost(f"it responded with status {response.status_code}")
+    for message in _messages(response):
+        if key in message:
+            return message
+        if "error" in message:
+            raise decode_error(message) or WorkerLost("an unexpected error occurred there")
+        on_message(message)
+    raise WorkerLost("its response ended early")
 
 
-def _lines(answer: httpx.Response) -> Iterator[Said]:
+def _messages(response: httpx.Response) -> Iterator[Message]:
     rest = bytearray()
-    for block in answer.iter_bytes():
+    for block in response.iter_bytes():
         *lines, tail = block.split(b"\n")
-        for each in lines:
-            rest += each
-            yield _said(bytes(rest))
+        for line in lines:
+            rest += line
+            yield _message(bytes(rest))
             rest.clear()
         rest += tail
-        if len(rest) > _LONGEST_LINE:
-            raise WorkerLost("its answer has no end")
+        if len(rest) > _MAX_LINE_BYTES:
+            raise WorkerLost("its response has a line without an end")
 
 
-def _said(line: bytes) -> Said:
+def _message(line: bytes) -> Message:
     try:
-        said = json.loads(line)
+        message = json.loads(line)
     except ValueError:
-        said = None
-    if not isinstance(said, dict):
-        raise WorkerLost("it answers something else")
-    return said
+        message = None
+    if not isinstance(message, dict):
+        raise WorkerLost("its response is invalid")
+    return message

@@ -1,9 +1,9 @@
-"""A worker's handle on the process that holds the model of semantic search.
+"""A worker's handle on the process that holds the embedding model.
 
-torch and the model take 600 MB. A process that has dropped the model keeps nine tenths of it, and
-a fault of theirs ends the process. So they are in one of their own. It starts when somebody first
-asks, makes one embedding at a time on half the cores, which leaves the others to what is heard, and
-is ended when nobody has asked for long.
+torch and the model take 600 MB. A process that has dropped the model keeps nine tenths of it, and a
+crash in them ends the process. So they run in their own process. It starts with the first request,
+makes one embedding at a time on half the cores, which leaves the others to transcription, and is
+ended when it is idle.
 """
 
 import asyncio
@@ -17,35 +17,35 @@ from collections.abc import Mapping, Sequence
 
 import psutil
 
-from resources.worker.embedding_protocol import LONGEST_ANSWER, Texts
-from resources.worker.protocol import EmbeddingHealth, encode_error, line
+from resources.worker.embedding_protocol import MAX_RESPONSE_BYTES, EmbedRequest
+from resources.worker.protocol import EmbeddingHealth, encode_error, encode_line
 
 logger = logging.getLogger(__name__)
 
-MOST_WAITING = 32
-"""Of those who ask, at once: all others are to ask again."""
+MAX_WAITING = 32
+"""Requests at once; further clients have to try again."""
 
 STALL_S = 180.0
-"""A process that has not answered for so long hangs, loading included."""
+"""A process that has not responded for this long hangs; loading is included."""
 
 
 class EmbeddingBusy(Exception):
-    """Too many wait: ask again."""
+    """Too many requests are waiting: try again later."""
 
 
 class EmbeddingProcess:
-    """One model, named by the settings.
+    """The process of the model in the settings.
 
     Attributes:
         model: its name.
     """
 
     def __init__(self, model: str, idle_s: float, command: Sequence[str] = ()) -> None:
-        """Starts nothing yet.
+        """Create the handle; start nothing yet.
 
         Args:
-            idle_s: without work, until the process is ended; 0: never.
-            command: what to start; left out, `embedding_child`.
+            idle_s: seconds without work until the process is ended; 0: never.
+            command: the program to start; default: `embedding_child`.
         """
         self.model = model
         self._idle_s = idle_s
@@ -53,28 +53,29 @@ class EmbeddingProcess:
             *(sys.executable, "-P", "-m", "resources.worker.embedding_child"),
             model,
         )
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._process: Process | None = None
         self._is_loaded = False
         self._used_at = 0.0
-        self._answers: set[asyncio.Task[bytes]] = set()
+        self._requests: set[asyncio.Task[bytes]] = set()
 
-    def ask(self, texts: Texts) -> asyncio.Task[bytes]:
-        """Its answer, a line of vectors or of an error. It is made to its end, even if nobody waits
-        for it any more: the next one who asks finds the model loaded.
+    def embed(self, request: EmbedRequest) -> asyncio.Task[bytes]:
+        """Return a task whose result is a line of vectors or of an error.
+
+        The task is finished even if the client disconnects: the next one finds the model loaded.
 
         Raises:
-            EmbeddingBusy: too many wait.
+            EmbeddingBusy: too many requests are waiting.
         """
-        if len(self._answers) >= MOST_WAITING:
+        if len(self._requests) >= MAX_WAITING:
             raise EmbeddingBusy
-        answer = asyncio.create_task(self._answer(texts))
-        self._answers.add(answer)
-        answer.add_done_callback(self._answers.discard)
-        return answer
+        task = asyncio.create_task(self._respond(request))
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
+        return task
 
     def health(self) -> EmbeddingHealth:
-        """How it is."""
+        """Return the state of the process."""
         if self._process is None or self._process.returncode is not None:
             return EmbeddingHealth(self.model)
         try:
@@ -83,51 +84,51 @@ class EmbeddingProcess:
             return EmbeddingHealth(self.model)
         return EmbeddingHealth(self.model, self._is_loaded, memory_bytes)
 
-    async def give_back(self) -> None:
-        """Ends the process where nobody has asked for long."""
-        is_idle = not self._answers and time.monotonic() - self._used_at > self._idle_s
+    async def end_if_idle(self) -> None:
+        """End the process if there was no request for `idle_s`."""
+        is_idle = not self._requests and time.monotonic() - self._used_at > self._idle_s
         if self._process is None or not self._idle_s or not is_idle:
             return
         memory_bytes = self.health().memory_bytes
-        async with self._turn:
+        async with self._lock:
             await self._end()
-        logger.info("idle: the process that embeds gave %d MB back", memory_bytes >> 20)
+        logger.info("idle: the embedding process freed %d MB", memory_bytes >> 20)
 
     async def close(self) -> None:
-        """Ends the process, whatever it does."""
+        """End the process, even during a request."""
         await self._end()
 
-    async def _answer(self, texts: Texts) -> bytes:
-        async with self._turn:
+    async def _respond(self, request: EmbedRequest) -> bytes:
+        async with self._lock:
             began, was_loaded = time.monotonic(), self._is_loaded
             try:
                 async with asyncio.timeout(STALL_S):
-                    answer = await self._answered_line(texts)
+                    response = await self._exchange(request)
             except (OSError, TimeoutError, ValueError) as error:
-                logger.warning("the process that embeds is lost: %r", error)
-                answer = b""
+                logger.warning("the embedding process is lost: %r", error)
+                response = b""
             self._used_at = time.monotonic()
-            if not answer.endswith(b"\n"):
+            if not response.endswith(b"\n"):
                 await self._end()
-                return line(encode_error(RuntimeError()))
-            self._is_loaded = "vectors" in json.loads(answer)
+                return encode_line(encode_error(RuntimeError()))
+            self._is_loaded = "vectors" in json.loads(response)
             if not was_loaded and self._is_loaded:
                 logger.info("%s: loaded in %.1f s", self.model, self._used_at - began)
-            return answer
+            return response
 
-    async def _answered_line(self, texts: Texts) -> bytes:
+    async def _exchange(self, request: EmbedRequest) -> bytes:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=PIPE,
                 stdout=PIPE,
-                limit=LONGEST_ANSWER,
+                limit=MAX_RESPONSE_BYTES,
                 env=_environment(os.environ),
-                start_new_session=True,  # Ctrl-C is for the worker: this one ends when that has
+                start_new_session=True,  # Ctrl-C is for the worker; this process ends with it
             )
         process = self._process
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(texts.line())
+        process.stdin.write(request.to_line())
         await process.stdin.drain()
         return await process.stdout.readline()
 
@@ -140,7 +141,8 @@ class EmbeddingProcess:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """With bounded threads, and nothing that draws its progress into the worker's log."""
+    """Return the environment with limited threads, and without progress bars in the worker's
+    log."""
     threads = str(max(1, len(os.sched_getaffinity(0)) // 2))
     return {
         **environment,

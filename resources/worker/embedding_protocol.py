@@ -1,8 +1,7 @@
-"""What is asked of a worker that makes vectors of texts, and what it answers, as lines of JSON.
+"""The messages of embedding, as lines of JSON.
 
-A client sends one line, its texts. The answer has a line `{}` each half a second, and at the end
-one with `vectors`, or with `error`. The worker and the process that holds the model say the same to
-each other.
+A client sends one line, its texts. The response has a line `{}` every half a second, and in the
+last line `vectors` or `error`. The worker and its embedding process exchange the same messages.
 """
 
 import base64
@@ -12,55 +11,53 @@ from typing import TYPE_CHECKING, Annotated, Self, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from resources.embeddings.embedder import AT_ONCE, EmbeddingModel
-from resources.worker.protocol import Said, line
+from resources.embeddings.embedder import BATCH_SIZE, EmbeddingModel
+from resources.worker.protocol import Message, encode_line
 
 if TYPE_CHECKING:
     import numpy as np
 
-MOST_BYTES = 1 << 20
-"""Of a line of texts: a passage has some 500 characters."""
+MAX_REQUEST_BYTES = 1 << 20
+"""A passage has about 500 characters."""
 
-LONGEST_ANSWER = 4 << 20
-"""Bytes: the vectors of as many texts as there may be have a third of it."""
+MAX_RESPONSE_BYTES = 4 << 20
+"""Three times the vectors of the most texts."""
 
 
 @dataclass(frozen=True)
-class Texts:
-    """What is to be embedded.
+class EmbedRequest:
+    """Texts to embed.
 
     Attributes:
-        model: whose vectors are wanted; a worker with another one refuses.
-        texts: none: what the model is.
+        model: name of the model; a worker with another one refuses.
+        texts: if empty, only the model is returned.
     """
 
     model: str
-    texts: Annotated[list[str], Field(max_length=AT_ONCE)]
+    texts: Annotated[list[str], Field(max_length=BATCH_SIZE)]
 
-    def line(self) -> bytes:
-        """Ends with the line's end."""
-        return line(asdict(self))
+    def to_line(self) -> bytes:
+        """Return the request as one line."""
+        return encode_line(asdict(self))
 
     @classmethod
-    def read(cls, data: bytes) -> Self:
-        """The inverse of `line`.
+    def from_line(cls, data: bytes) -> Self:
+        """Parse a line made by `to_line`.
 
         Raises:
-            ValueError: something else, or too many texts.
+            ValueError: it is not a valid request, or has too many texts.
         """
         try:
-            return cast("Self", _TEXTS.validate_json(data))
+            return cast("Self", _EMBED_REQUEST.validate_json(data))
         except ValidationError as error:
-            raise ValueError(
-                f"no texts to embed: {error.error_count()} things are wrong with it"
-            ) from None
+            raise ValueError(f"not a valid request: {error.error_count()} errors in it") from None
 
 
-_TEXTS: TypeAdapter[Texts] = TypeAdapter(Texts)
+_EMBED_REQUEST: TypeAdapter[EmbedRequest] = TypeAdapter(EmbedRequest)
 
 
-def encode_vectors(model: EmbeddingModel, vectors: "np.ndarray") -> Said:
-    """The last line of an answer.
+def encode_vectors(model: EmbeddingModel, vectors: "np.ndarray") -> Message:
+    """Return the last message of a successful request.
 
     Args:
         vectors: float32, shape (n_texts, model.dimensions).
@@ -69,17 +66,17 @@ def encode_vectors(model: EmbeddingModel, vectors: "np.ndarray") -> Said:
     return {"model": asdict(model), "vectors": data}
 
 
-def vectors_of(said: Said, texts: Sequence[str]) -> tuple[EmbeddingModel, "np.ndarray"]:
-    """The inverse of `encode_vectors`.
+def decode_vectors(message: Message, texts: Sequence[str]) -> tuple[EmbeddingModel, "np.ndarray"]:
+    """Decode a message of `encode_vectors`.
 
     Raises:
-        ValueError: no vectors of these texts.
+        ValueError: it does not hold vectors of these texts.
     """
     import numpy as np
 
     try:
-        model = EmbeddingModel(**said["model"])
-        numbers = np.frombuffer(base64.b64decode(said["vectors"]), "<f4")
+        model = EmbeddingModel(**message["model"])
+        numbers = np.frombuffer(base64.b64decode(message["vectors"]), "<f4")
         return model, numbers.reshape(len(texts), model.dimensions)
     except (KeyError, TypeError) as error:
-        raise ValueError("no vectors") from error
+        raise ValueError("not vectors") from error

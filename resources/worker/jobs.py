@@ -1,4 +1,4 @@
-"""Recordings that a worker hears, each in a thread: their windows share batches."""
+"""The recordings that a worker transcribes, each in a thread: their windows share batches."""
 
 import asyncio
 import gc
@@ -12,112 +12,119 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from resources.processes.native_threads import give_blocks_back
+from resources.audio.samples import SAMPLE_RATE_HZ
+from resources.processes.native_threads import release_freed_memory
+from resources.transcribe.batch_engine import drop_batch_engines
 from resources.transcribe.checkpoint import Checkpoint
-from resources.transcribe.device import loaded_model, loaded_names, unload_models
-from resources.transcribe.engine import forget_engines
-from resources.transcribe.sequential import WhisperTranscriber
-from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
-from resources.worker.protocol import Order, Said, encode_error, encode_result, line
+from resources.transcribe.device import loaded_model, loaded_model_names, unload_models
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
+from resources.worker.protocol import (
+    Message,
+    TranscribeRequest,
+    encode_error,
+    encode_line,
+    encode_result,
+)
 from ytcaption.domain.errors import YtcaptionError
 
 logger = logging.getLogger(__name__)
 
-BEAT_S = 0.5
-"""A job says at least this often that it goes on: a run hears within this that it was canceled."""
+HEARTBEAT_S = 0.5
+"""A job sends a line at least this often: a run can cancel within this time."""
 
 STALL_S = 900.0
-"""A job that comes no further for so long hangs."""
+"""A job without progress for this long hangs."""
 
 _QUEUES_END_S = 65.0
-"""After this no thread of a batch queue is left, which keeps what it worked with."""
+"""By then all threads of a batch queue, which hold references to the model, have ended."""
 
 
 class _Canceled(Exception):
-    """Nobody waits for the job any more."""
+    """The client no longer waits for the job."""
 
 
-class Jobs:
-    """All of this worker's recordings, so many at once.
+class JobPool:
+    """The slots of this worker and its loaded models.
 
     Attributes:
-        idle_s: without work, until the models' memory is given back; 0: never.
+        slots: most jobs at once.
+        idle_s: seconds without work until the models are unloaded; 0: never.
     """
 
     def __init__(self, transcriber: WhisperTranscriber, slots: int, idle_s: float) -> None:
-        """Nothing is loaded yet."""
+        """Create the pool; load nothing yet."""
         self.transcriber = transcriber
         self.slots = slots
         self.idle_s = idle_s
         self._lock = threading.Lock()
-        self._taken = 0
+        self._active = 0
         self._used_at = time.monotonic()
-        self._left_at: float | None = None
+        self._unloaded_at: float | None = None
 
     @property
-    def taken(self) -> int:
-        """How many slots."""
-        return self._taken
+    def active(self) -> int:
+        """Number of slots in use."""
+        return self._active
 
     @property
     def models(self) -> list[str]:
-        """That are loaded."""
-        return loaded_names()
+        """Names of the loaded models."""
+        return loaded_model_names()
 
-    def take(self) -> "Job | None":
-        """A job to be started or released; None where every slot is taken."""
+    def acquire(self) -> "Job | None":
+        """Return a job to start or cancel; None if every slot is in use."""
         with self._lock:
-            if self._taken >= self.slots:
+            if self._active >= self.slots:
                 return None
-            self._taken += 1
+            self._active += 1
         return Job(self)
 
     def release(self) -> None:
-        """A slot is free again."""
+        """Free a slot."""
         with self._lock:
-            self._taken -= 1
+            self._active -= 1
             self._used_at = time.monotonic()
 
     def warm_up(self, model: str) -> None:
-        """Loads what the first run will want, where its files are here; nothing is fetched."""
+        """Load what the first run will need, if its files are on this machine; fetch nothing."""
         import faster_whisper  # noqa: F401 - a second of the first run's time
 
         if not (Path(self.transcriber.models_home) / model / "model.bin").is_file():
             return
         try:
-            files, where = self.transcriber.placed(model)
-            loaded_model(files.directory, files.revision, where)
-        except YtcaptionError as error:  # the first run will say so, too
+            files, placement = self.transcriber.prepare_model(model)
+            loaded_model(files.directory, files.revision, placement)
+        except YtcaptionError as error:  # the first run will report it, too
             logger.warning("%s", error)
         self._used_at = time.monotonic()
 
-    def give_back(self) -> None:
-        """Gives the models' memory back where nothing was done for long."""
+    def unload_if_idle(self) -> None:
+        """Unload the models and free their memory if there was no work for `idle_s`."""
         with self._lock:
             idle_s = time.monotonic() - self._used_at
-            if not self.idle_s or self._taken or idle_s < self.idle_s:
+            if not self.idle_s or self._active or idle_s < self.idle_s:
                 return
             before = memory_bytes()
             if self.models:
-                forget_engines()
+                drop_batch_engines()
                 unload_models()
-                self._left_at = time.monotonic()
-            elif self._left_at is None or time.monotonic() - self._left_at < _QUEUES_END_S:
+                self._unloaded_at = time.monotonic()
+            elif self._unloaded_at is None or time.monotonic() - self._unloaded_at < _QUEUES_END_S:
                 return
             else:
-                self._left_at = None
+                self._unloaded_at = None
             gc.collect()
-            give_blocks_back()
-            logger.info("idle: gave %d MB back", (before - memory_bytes()) >> 20)
+            release_freed_memory()
+            logger.info("idle: freed %d MB", (before - memory_bytes()) >> 20)
 
 
 class Job:
-    """One recording."""
+    """The transcription of one recording."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, pool: JobPool) -> None:
+        self._pool = pool
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
+        self._has_lines = asyncio.Event()
         self._lock = threading.Lock()
         self._lines: list[bytes] = []
         self._progress = (0.0, 0.0)
@@ -127,109 +134,110 @@ class Job:
         self.is_started = False
         self._is_over = False
 
-    def start(self, order: Order, waveform: np.ndarray) -> None:
-        """In a thread, which frees the slot at its end."""
+    def start(self, request: TranscribeRequest, waveform: np.ndarray) -> None:
+        """Transcribe in a thread, which frees the slot at its end."""
         self.is_started = True
         self._thread = threading.Thread(
-            target=self._work, args=(order, waveform), name="job", daemon=True
+            target=self._work, args=(request, waveform), name="job", daemon=True
         )
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ends it as soon as it next tells how far it is; one that never started, at once."""
+        """Cancel the job at its next progress report; free its slot if it was never started."""
         self._is_canceled = True
         if not self.is_started:
             self.is_started = True
-            self._jobs.release()
+            self._pool.release()
 
-    async def ended(self) -> None:
-        """Waits for the end of one that was canceled: nobody hears from it any more.
+    async def wait_ended(self) -> None:
+        """Wait for the end of a canceled job.
 
         Raises:
             TimeoutError: it hangs, and keeps its slot.
         """
         while self._thread is not None and self._thread.is_alive():
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(HEARTBEAT_S)
             if time.monotonic() - self._moved_at > STALL_S:
                 raise TimeoutError
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """What is said of it until its end, and every half a second how far it is.
+        """Yield the job's messages until its end, and its progress every half a second.
 
         Raises:
             TimeoutError: it hangs.
         """
         while True:
             try:
-                async with asyncio.timeout(BEAT_S):
-                    await self._news.wait()
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await self._has_lines.wait()
             except TimeoutError:
                 if time.monotonic() - self._moved_at > STALL_S:
                     raise
-            self._news.clear()
+            self._has_lines.clear()
             with self._lock:
                 lines, self._lines = self._lines, []
                 is_over = self._is_over
             if not is_over:
-                lines.append(line({"progress": self._progress}))
+                lines.append(encode_line({"progress": self._progress}))
             yield b"".join(lines)
             if is_over:
                 return
 
-    def _work(self, order: Order, waveform: np.ndarray) -> None:
+    def _work(self, request: TranscribeRequest, waveform: np.ndarray) -> None:
         began = time.monotonic()
-        transcriber = self._jobs.transcriber
-        checkpoint = Checkpoint(order.parts, lambda part: self._say({"part": part}))
+        transcriber = self._pool.transcriber
+        model = request.options.model
+        checkpoint = Checkpoint(request.parts, lambda part: self._send({"part": part}))
         try:
             recognition = transcriber.transcribe(
                 waveform,
-                order.options,
-                self._note,
-                lambda segment: self._say({"segment": asdict(segment)}),
-                checkpoint if order.checkpoint is not None else None,
+                request.options,
+                self._on_progress,
+                lambda segment: self._send({"segment": asdict(segment)}),
+                checkpoint if request.checkpoint is not None else None,
             )
-            said = encode_result(recognition, transcriber.describe(order.options.model))
-            heard_s, took_s = len(waveform) / SAMPLE_RATE_HZ, time.monotonic() - began
-            logger.info("%s: %.1f s of audio in %.1f s", order.options.model, heard_s, took_s)
-            self._end(said)
+            result = encode_result(recognition, transcriber.describe(model))
+            audio_s, took_s = len(waveform) / SAMPLE_RATE_HZ, time.monotonic() - began
+            logger.info("%s: %.1f s of audio in %.1f s", model, audio_s, took_s)
+            self._finish(result)
         except _Canceled:
-            logger.info("%s: canceled after %.1f s", order.options.model, time.monotonic() - began)
+            logger.info("%s: canceled after %.1f s", model, time.monotonic() - began)
         except YtcaptionError as error:
-            logger.info("a job ends with %s: %s", error.code, error)
-            self._end(encode_error(error))
+            logger.info("a job failed with %s: %s", error.code, error)
+            self._finish(encode_error(error))
         except Exception as error:
             logger.exception("a job failed")
-            self._end(encode_error(error))
+            self._finish(encode_error(error))
         finally:
-            self._jobs.release()
+            self._pool.release()
 
-    def _note(self, done_s: float, total_s: float) -> None:
+    def _on_progress(self, done_s: float, total_s: float) -> None:
         if self._is_canceled:
             raise _Canceled
-        # Before anything is done it fetches, loads and looks for speech, and says only that.
+        # Before decoding it fetches, loads and detects speech, and reports only that it is alive.
         if not done_s or (done_s, total_s) != self._progress:
             self._moved_at = time.monotonic()
         self._progress = (done_s, total_s)
 
-    def _say(self, said: Said) -> None:
+    def _send(self, message: Message) -> None:
         if self._is_canceled:
             raise _Canceled
-        self._add(said, is_over=False)
+        self._append(message, is_over=False)
 
-    def _end(self, said: Said) -> None:
-        self._add(said, is_over=True)
+    def _finish(self, message: Message) -> None:
+        self._append(message, is_over=True)
 
-    def _add(self, said: Said, *, is_over: bool) -> None:
+    def _append(self, message: Message, *, is_over: bool) -> None:
         with self._lock:
-            self._lines.append(line(said))
+            self._lines.append(encode_line(message))
             self._is_over = is_over
         self._moved_at = time.monotonic()
         try:
-            self._loop.call_soon_threadsafe(self._news.set)
+            self._loop.call_soon_threadsafe(self._has_lines.set)
         except RuntimeError:  # the worker has stopped
             raise _Canceled from None
 
 
 def memory_bytes() -> int:
-    """Of this process, as the system counts it."""
+    """Return the resident memory of this process."""
     return psutil.Process().memory_info().rss

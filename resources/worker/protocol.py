@@ -1,8 +1,8 @@
-"""What a run and a worker say to each other, as lines of JSON; nothing is lost on the way.
+"""The messages between a run and a worker, as lines of JSON, without loss of precision.
 
-A run sends one line, its order; between machines the samples follow it. The worker answers with
-lines, each an object of one of these: `progress`, `segment`, `part` (of a checkpoint), and at the
-end `recognition` with `engine`, or `error`.
+A run sends one line, its request; between machines the samples follow it. The worker answers with
+lines, each an object with one of these keys: `progress`, `segment`, `part` (of a checkpoint), and
+in the last line `recognition` with `engine`, or `error`.
 """
 
 import json
@@ -18,23 +18,23 @@ from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import DroppedSegment, Recognition, Segment, Word
 
 PROTOCOL = 1
-"""Runs and workers of another number pass each other over."""
+"""Version. Runs skip workers of another one."""
 
 SAMPLE_BYTES = 4
 
-Said = dict[str, Any]
-"""One line of an answer."""
+Message = dict[str, Any]
+"""One line of a response."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a run asks of a worker.
+class TranscribeRequest:
+    """A run's request to transcribe a recording.
 
     Attributes:
-        samples: how many the audio has.
-        path: of a file of these samples, float32, for a worker on the same machine; None: they
-            follow, in little-endian order.
-        checkpoint: parts that earlier attempts have left; None: nobody keeps any.
+        samples: number of samples.
+        path: file with these samples, float32, for a worker on the same machine; None: they follow
+            the request, in little-endian order.
+        checkpoint: parts saved by earlier attempts; None: parts are not saved.
     """
 
     options: TranscriptionOptions
@@ -44,36 +44,36 @@ class Order:
 
     @property
     def parts(self) -> list[Part]:
-        """The checkpoint's; whoever goes on from them checks them."""
+        """The parts of the checkpoint, not validated."""
         return cast("list[Part]", self.checkpoint or [])
 
-    def line(self) -> bytes:
-        """Ends with the line's end."""
-        return line(asdict(self))
+    def to_line(self) -> bytes:
+        """Return the request as one line."""
+        return encode_line(asdict(self))
 
     @classmethod
-    def read(cls, data: bytes) -> Self:
-        """The inverse of `line`.
+    def from_line(cls, data: bytes) -> Self:
+        """Parse a line made by `to_line`.
 
         Raises:
-            ValueError: no order.
+            ValueError: it is not a valid request.
         """
         try:
-            return cast("Self", _ORDER.validate_json(data))
+            return cast("Self", _TRANSCRIBE_REQUEST.validate_json(data))
         except ValidationError as error:
-            raise ValueError(f"no order: {error.error_count()} things are wrong with it") from None
+            raise ValueError(f"not a valid request: {error.error_count()} errors in it") from None
 
 
-_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+_TRANSCRIBE_REQUEST: TypeAdapter[TranscribeRequest] = TypeAdapter(TranscribeRequest)
 
 
 @dataclass(frozen=True)
 class EmbeddingHealth:
-    """How a worker's process is that makes vectors of texts.
+    """State of a worker's embedding process.
 
     Attributes:
-        model: the name of the one model that it has.
-        memory_bytes: of the process; 0 where it does not run.
+        model: name of its only model.
+        memory_bytes: of the process; 0 if it is not running.
     """
 
     model: str
@@ -83,16 +83,16 @@ class EmbeddingHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """How a worker is.
+    """State of a worker.
 
     Attributes:
-        engine: `batched` or `sequential`, with its beam: those of other settings would hear
-            something else than the run itself.
-        jobs: recordings that it hears.
-        slots: how many of them at once, at most.
-        models: that are loaded.
+        engine: `batched` or `sequential`; with another engine or beam size the result would differ
+            from that of the run itself.
+        jobs: recordings being transcribed.
+        slots: most recordings at once.
+        models: loaded models.
         memory_bytes: of the process.
-        embedding: None where the extra `semantic` is not installed.
+        embedding: None if the extra `semantic` is not installed.
     """
 
     engine: str
@@ -105,61 +105,61 @@ class Health:
     protocol: int = PROTOCOL
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return JSON values."""
         return asdict(self)
 
     @classmethod
-    def read(cls, data: bytes) -> Self:
-        """The inverse of `to_dict` as JSON.
+    def from_json(cls, data: bytes) -> Self:
+        """Parse the JSON of `to_dict`.
 
         Raises:
-            ValueError: no health of a worker.
+            ValueError: it is not the health of a worker.
         """
         try:
             return cast("Self", _HEALTH.validate_json(data))
         except ValidationError as error:
-            raise ValueError("no worker's health") from error
+            raise ValueError("not the health of a worker") from error
 
 
 _HEALTH: TypeAdapter[Health] = TypeAdapter(Health)
 
 
-def line(said: Said) -> bytes:
-    """One line of ASCII: no character of a text is taken for its end."""
-    return json.dumps(said, separators=(",", ":")).encode() + b"\n"
+def encode_line(message: Message) -> bytes:
+    """Return a message as one line of ASCII, so that no character of a text can end the line."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def encode_result(recognition: Recognition, engine: EngineInfo) -> Said:
-    """The last line of a job that is done."""
+def encode_result(recognition: Recognition, engine: EngineInfo) -> Message:
+    """Return the last message of a successful job."""
     return {"recognition": asdict(recognition), "engine": asdict(engine)}
 
 
-def result_of(said: Said) -> tuple[Recognition, EngineInfo]:
-    """The inverse of `encode_result`."""
-    raw = said["recognition"]
-    segments = tuple(segment_of(item) for item in raw["segments"])
-    dropped = tuple(DroppedSegment(**item) for item in raw["dropped"])
-    recognition = Recognition(**(raw | {"segments": segments, "dropped": dropped}))
-    return recognition, EngineInfo(**said["engine"])
+def decode_result(message: Message) -> tuple[Recognition, EngineInfo]:
+    """Decode a message of `encode_result`."""
+    values = message["recognition"]
+    segments = tuple(decode_segment(each) for each in values["segments"])
+    dropped = tuple(DroppedSegment(**each) for each in values["dropped"])
+    recognition = Recognition(**(values | {"segments": segments, "dropped": dropped}))
+    return recognition, EngineInfo(**message["engine"])
 
 
-def segment_of(raw: dict[str, Any]) -> Segment:
-    """The inverse of `asdict`."""
-    fields: dict[str, Any] = raw | {"words": tuple(Word(**word) for word in raw["words"])}
+def decode_segment(values: dict[str, Any]) -> Segment:
+    """Return the segment that `asdict` gave these values for."""
+    fields: dict[str, Any] = values | {"words": tuple(Word(**word) for word in values["words"])}
     return Segment(**fields)
 
 
-def encode_error(error: BaseException) -> Said:
-    """The last line of a job that failed. What is no error for a person is told to nobody."""
+def encode_error(error: BaseException) -> Message:
+    """Return the last message of a failed job. Details of unexpected errors are not sent."""
     if isinstance(error, YtcaptionError):
         return {"error": {"code": error.code, "message": error.message}}
     return {"error": {"code": "internal_error", "message": "Something went wrong in the worker."}}
 
 
-def error_of(said: Said) -> YtcaptionError | None:
-    """The error that the worker had; None where it has no class here."""
-    code = said["error"]["code"]
+def decode_error(message: Message) -> YtcaptionError | None:
+    """Return the worker's error; None if there is no class with its code."""
+    code = message["error"]["code"]
     for kind in YtcaptionError.kinds():
         if kind.code == code:
-            return kind(said["error"]["message"])
+            return kind(message["error"]["message"])
     return None

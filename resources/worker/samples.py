@@ -1,4 +1,4 @@
-"""Audio on its way from a run to a worker: a file that both read, or bytes into one of its own."""
+"""Transfer of samples from a run to a worker: in a shared file, or in the request's body."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from resources.audio.samples import file_of, mapped
+from resources.audio.samples import map_samples, mapped_path
 from resources.disk import is_disk_full
 from resources.worker.protocol import SAMPLE_BYTES
 from ytcaption.domain.errors import DiskFull
@@ -20,30 +20,31 @@ from ytcaption.domain.errors import DiskFull
 _BLOCK_BYTES = 1 << 20
 
 _BLOCK_S = 30.0
-"""A sender that gives nothing for so long has gone."""
+"""A sender that sends nothing for this long has disconnected."""
 
-MAX_ORDER_BYTES = 64 << 20
-"""Of the first line: the checkpoint of ten hours has a tenth of it."""
+MAX_REQUEST_LINE_BYTES = 64 << 20
+"""Limit of the first line: the checkpoint of ten hours has a tenth of it."""
 
 _OPEN_FILE = re.compile(r"/proc/[0-9]+/fd/[0-9]+")
-"""The kernel's name for a file that another process holds open, which may have no other."""
+"""The kernel's path of a file that another process holds open, which may have no other name."""
 
 
-class AudioRefused(Exception):
-    """What a run sent cannot be worked on; says why, for its log."""
+class RequestRejected(Exception):
+    """A request is invalid; the message says why, for the run's log."""
 
 
 @contextmanager
 def shared_file(waveform: np.ndarray, scratch: Path) -> Iterator[Path]:
-    """A file of the samples for a worker on this machine: the one that the array maps, where it
-    does, else a copy, which only this user can read.
+    """Yield a file of the samples for a worker on this machine.
+
+    It is the file that the array maps, if it maps one, else a copy that only this user can read.
 
     Raises:
-        OSError: no copy can be made.
+        OSError: the copy cannot be made.
     """
-    whole = _whole_file(waveform)
-    if whole is not None:
-        yield whole
+    mapped = _mapped_file(waveform)
+    if mapped is not None:
+        yield mapped
         return
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=scratch, prefix=".samples-") as file:
@@ -52,81 +53,82 @@ def shared_file(waveform: np.ndarray, scratch: Path) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def sent_samples(waveform: np.ndarray, on_block: Callable[[], None]) -> Iterator[bytes]:
-    """The samples as a worker on another machine wants them, block by block."""
+def sample_blocks(waveform: np.ndarray, on_block: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the samples in blocks, as sent to a worker on another machine."""
     step = _BLOCK_BYTES // SAMPLE_BYTES
     for start in range(0, len(waveform), step):
         on_block()
         yield waveform[start : start + step].astype("<f4").tobytes()
 
 
-def mapped_samples(path: str, samples: int) -> np.ndarray:
-    """The samples of a file that a run on this machine named.
+def map_shared_file(path: str, samples: int) -> np.ndarray:
+    """Map the samples of a file that a run on this machine named.
 
     Raises:
-        AudioRefused: no ordinary file of this user, or not as long as it should be.
+        RequestRejected: it is not an ordinary file of this user, or has another length.
     """
     try:
-        descriptor = _opened(path)
+        descriptor = _open(path)
     except (OSError, ValueError) as error:
-        raise AudioRefused("the file cannot be opened") from error
+        raise RequestRejected("the file cannot be opened") from error
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise AudioRefused("it is no ordinary file")
-        if found.st_uid != os.geteuid():
-            raise AudioRefused("the file belongs to somebody else")
-        if found.st_size != samples * SAMPLE_BYTES:
-            raise AudioRefused("the file has another length")
-    except AudioRefused:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise RequestRejected("it is not an ordinary file")
+        if status.st_uid != os.geteuid():
+            raise RequestRejected("the file belongs to another user")
+        if status.st_size != samples * SAMPLE_BYTES:
+            raise RequestRejected("the file has another length")
+    except RequestRejected:
         os.close(descriptor)
         raise
-    return _samples_in(os.fdopen(descriptor, "rb"), samples)
+    return _map(os.fdopen(descriptor, "rb"), samples)
 
 
-async def received_line(body: "Body", most_bytes: int = MAX_ORDER_BYTES) -> bytes:
-    """The first line of a request.
+async def receive_line(body: "Body", max_bytes: int = MAX_REQUEST_LINE_BYTES) -> bytes:
+    """Return the first line of a request.
 
     Raises:
-        AudioRefused: it is too long, or has no end.
+        RequestRejected: it is too long, or has no end.
     """
-    parts = bytearray()
+    line = bytearray()
     while True:
         block = await body.block()
         if block is None:
-            raise AudioRefused("the order has no end")
+            raise RequestRejected("the request has no end")
         first, end, rest = block.partition(b"\n")
-        parts += first
-        if len(parts) > most_bytes:
-            raise AudioRefused("the order is too long")
+        line += first
+        if len(line) > max_bytes:
+            raise RequestRejected("the request is too long")
         if end:
             body.put_back(rest)
-            return bytes(parts)
+            return bytes(line)
 
 
-async def received_samples(body: "Body", samples: int, scratch: Path) -> np.ndarray:
-    """The samples that follow, in a file without a name: never whole in memory, and gone with
-    the array.
+async def receive_samples(body: "Body", samples: int, scratch: Path) -> np.ndarray:
+    """Receive the samples that follow the request into a file without a name.
+
+    They are never in memory as a whole, and the file disappears with the array.
 
     Raises:
-        AudioRefused: more or less than was said.
-        DiskFull: no room for them.
+        RequestRejected: there are more or fewer samples than stated.
+        DiskFull: there is no space for them.
     """
-    left = samples * SAMPLE_BYTES
+    missing = samples * SAMPLE_BYTES
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             file = stack.enter_context(tempfile.TemporaryFile(dir=scratch))
             while (block := await body.block()) is not None:
-                left -= len(block)
-                if left < 0:
-                    raise AudioRefused("more samples than were said")
+                missing -= len(block)
+                if missing < 0:
+                    raise RequestRejected("more samples than stated")
                 await asyncio.to_thread(file.write, block)
-            if left:
-                raise AudioRefused("fewer samples than were said")
+            if missing:
+                raise RequestRejected("fewer samples than stated")
             file.flush()
             stack.pop_all()
-            return _samples_in(file, samples)
+            return _map(file, samples)
     except OSError as error:
         if is_disk_full(error):
             raise DiskFull("No space is left on the worker's disk for the samples.") from error
@@ -134,21 +136,21 @@ async def received_samples(body: "Body", samples: int, scratch: Path) -> np.ndar
 
 
 class Body:
-    """A request's bytes in blocks of some size; each is waited for only so long."""
+    """A request's body in blocks, with a time limit for each."""
 
     def __init__(self, stream: AsyncIterator[bytes]) -> None:
         self._stream = stream
         self._rest = b""
 
     def put_back(self, rest: bytes) -> None:
-        """Is a part of the next block."""
+        """Put bytes back to the beginning of the next block."""
         self._rest = rest
 
     async def block(self) -> bytes | None:
-        """Up to a mebibyte or what came at once; None at the end.
+        """Return at least a mebibyte, or the rest of the body; None at its end.
 
         Raises:
-            AudioRefused: nothing came for too long.
+            RequestRejected: nothing arrived for too long.
         """
         parts, size = [self._rest], len(self._rest)
         self._rest = b""
@@ -157,7 +159,7 @@ class Body:
                 async with asyncio.timeout(_BLOCK_S):
                     part = await anext(self._stream, None)
             except TimeoutError:
-                raise AudioRefused("nothing came for too long") from None
+                raise RequestRejected("nothing arrived for too long") from None
             if part is None:
                 break
             parts.append(part)
@@ -165,24 +167,24 @@ class Body:
         return b"".join(parts) if size else None
 
 
-def _opened(path: str) -> int:
-    # A pipe is not waited for, and where a link leads is not looked at, unless the kernel made it.
+def _open(path: str) -> int:
+    # Opening a pipe must not block, and links are not followed, except for those of the kernel.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
     if not _OPEN_FILE.fullmatch(path):
         flags |= os.O_NOFOLLOW
     return os.open(path, flags)
 
 
-def _samples_in(file: IO[bytes], samples: int) -> np.ndarray:
+def _map(file: IO[bytes], samples: int) -> np.ndarray:
     if not samples:
         file.close()
         return np.zeros(0, np.float32)
-    return mapped(file)
+    return map_samples(file)
 
 
-def _whole_file(waveform: np.ndarray) -> Path | None:
-    """The file that the array maps all of; None where there is none."""
-    path = file_of(waveform)
-    # Where the kernel shows no open files there is none either.
+def _mapped_file(waveform: np.ndarray) -> Path | None:
+    """Return the file that the array maps completely; None if there is none."""
+    path = mapped_path(waveform)
+    # If the kernel does not show open files, the path does not exist.
     is_whole = path is not None and path.exists() and path.stat().st_size == waveform.nbytes
     return path if is_whole else None

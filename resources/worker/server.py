@@ -1,4 +1,4 @@
-"""A worker process: listens, hears, drains when it is told to stop."""
+"""The worker process: listens, works, and drains when it is stopped."""
 
 import asyncio
 import logging
@@ -10,12 +10,12 @@ import uvicorn
 
 from resources.embeddings.embedder import is_installed
 from resources.processes.runtime_directory import make_runtime_directory
-from resources.transcribe.batched import local_transcriber_of
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker.app import WorkerApp
 from resources.worker.auth import Authenticator
 from resources.worker.client import worker_at, worker_socket
 from resources.worker.embedding_process import EmbeddingProcess
-from resources.worker.jobs import Jobs
+from resources.worker.jobs import JobPool
 from ytcaption.domain.errors import SetupError
 from ytcaption.domain.media.addresses import is_loopback
 from ytcaption.settings import Settings
@@ -26,10 +26,10 @@ _BACKLOG = 128
 
 
 def serve_here(settings: Settings, number: int) -> None:
-    """Works for runs of this machine and user until SIGTERM or SIGINT; does not return.
+    """Serve runs of this machine and user until SIGTERM or SIGINT; does not return.
 
     Raises:
-        SetupError: the socket cannot be had, or another worker has it.
+        SetupError: the socket cannot be created, or another worker uses it.
     """
     make_runtime_directory(settings.home)
     path = worker_socket(settings.home, number)
@@ -44,26 +44,26 @@ def serve_here(settings: Settings, number: int) -> None:
         finally:
             os.umask(before)
     except OSError as error:
-        raise SetupError(f"The socket {path} cannot be made: {error.strerror}.") from error
-    logger.info("a worker listens on %s", path)
+        raise SetupError(f"The socket {path} cannot be created: {error.strerror}.") from error
+    logger.info("the worker listens on %s", path)
     try:
         _serve(settings, listener, Authenticator(is_local=True))
     finally:
         path.unlink(missing_ok=True)
-        _end()
+        _exit()
 
 
 def serve_others(settings: Settings, host: str, port: int) -> None:
-    """Works for runs of other machines, too, until SIGTERM or SIGINT; does not return.
+    """Serve runs of other machines as well, until SIGTERM or SIGINT; does not return.
 
     Raises:
-        SetupError: the address cannot be had, or others reach it and no token is set.
+        SetupError: the address cannot be used, or is reachable by others and no token is set.
     """
     token = settings.worker_token
     if token is None and not is_loopback(host):
         raise SetupError(
             f"A worker does not listen on {host or 'all addresses'} without a token: set "
-            "YTCAPTION_WORKER_TOKEN, here and where the runs are, or --host 127.0.0.1."
+            "YTCAPTION_WORKER_TOKEN here and on the machines of the runs, or use --host 127.0.0.1."
         )
     try:
         family, kind, _, _, address = socket.getaddrinfo(
@@ -74,19 +74,20 @@ def serve_others(settings: Settings, host: str, port: int) -> None:
         listener.bind(address)
     except OSError as error:
         raise SetupError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
-    logger.info("a worker listens on %s, port %d", host, listener.getsockname()[1])
+    logger.info("the worker listens on %s, port %d", host, listener.getsockname()[1])
     try:
         _serve(settings, listener, Authenticator(is_local=False, token=token))
     finally:
-        _end()
+        _exit()
 
 
-def _serve(settings: Settings, listener: socket.socket, door: Authenticator) -> None:
-    jobs = Jobs(local_transcriber_of(settings), settings.worker_jobs, settings.worker_idle_s)
+def _serve(settings: Settings, listener: socket.socket, authenticator: Authenticator) -> None:
+    transcriber = WhisperTranscriber.from_settings(settings)
+    jobs = JobPool(transcriber, settings.worker_jobs, settings.worker_idle_s)
     embedding = EmbeddingProcess(settings.embedding_model, settings.worker_idle_s)
     app = WorkerApp(
         jobs,
-        door,
+        authenticator,
         engine=settings.engine,
         model=settings.model,
         max_audio_s=settings.max_audio_s,
@@ -102,7 +103,7 @@ def _serve(settings: Settings, listener: socket.socket, door: Authenticator) -> 
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        # Runs that have a connection are answered; whoever comes later finds nobody, and goes on.
+        # Open connections are served; new clients find no listener and use another worker.
         timeout_graceful_shutdown=settings.worker_drain_s,
     )
     server = uvicorn.Server(config)
@@ -113,10 +114,10 @@ def _serve(settings: Settings, listener: socket.socket, door: Authenticator) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     asyncio.run(server.serve(sockets=[listener]))
-    logger.info("the worker stops; it leaves %d recordings to others", jobs.taken)
+    logger.info("the worker stops and leaves %d recordings to others", jobs.active)
 
 
-def _end() -> None:
-    """At once: threads that still hear are in the model, and its destructors would crash."""
+def _exit() -> None:
+    """Exit at once: threads may still be in the model, and its destructors would crash."""
     logging.shutdown()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Speech recognition in a warm worker where one is free to do it, else in this process."""
+"""Transcribes in a worker if one is free, else in this process."""
 
 import logging
 import random
@@ -11,51 +11,47 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from resources.transcribe.batched import local_transcriber_of
+from resources.audio.samples import SAMPLE_RATE_HZ
 from resources.transcribe.checkpoint import Checkpoint, Part
-from resources.transcribe.sequential import WhisperTranscriber
-from resources.transcribe.speech_spans import SAMPLE_RATE_HZ
 from resources.transcribe.transcriber import EngineInfo, OnProgress, OnSegment, Transcriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker.client import Worker, WorkerBusy, WorkerLost, reachable_workers, worker_folder
-from resources.worker.protocol import PROTOCOL, Health, Said, segment_of
+from resources.worker.protocol import PROTOCOL, Health, Message, decode_segment
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import Recognition, Segment
 from ytcaption.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_FRESH_S = 1.0
-"""How long an answer about a worker's health is believed."""
+_HEALTH_MAX_AGE_S = 1.0
 
 _WAIT_S = 0.5
 
 
 class WorkerTranscriber(Transcriber):
-    """The same result as `local` gives, from a process that holds the model already.
+    """Gives the same result as `local`, from a process that has loaded the model already.
 
-    The worker with the least to do is asked. Where all are busy the run waits its turn; where one
-    is lost, the next one starts from what was kept, and at last this process does it itself.
+    The least busy worker is used. If all are busy, the run waits. If one is lost, the next one
+    resumes from the saved parts, and finally this process does.
     """
 
     local: WhisperTranscriber
-    engine: str = Field(description="A worker with another one is passed over.")
     socket_directory: str = Field(description="Sockets of this machine's workers; empty: none.")
     urls: list[str] = Field(description="Workers on other machines.")
-    silence_s: float = Field(description="Without a word from a worker, until it is given up.")
-    scratch_directory: str = Field(description="Where samples lie while a worker uses them.")
+    timeout_s: float = Field(description="Seconds without a message until a worker is given up.")
+    scratch_directory: str = Field(description="Folder for samples while a worker uses them.")
 
-    _known: dict[str, tuple[float, Health | None]] = PrivateAttr(default_factory=dict)
-    _did: dict[tuple[int, str], EngineInfo] = PrivateAttr(default_factory=dict)
+    _health_cache: dict[str, tuple[float, Health | None]] = PrivateAttr(default_factory=dict)
+    _engine_infos: dict[tuple[int, str], EngineInfo] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def around(cls, local: WhisperTranscriber, settings: Settings) -> Self:
-        """As the settings say."""
+    def from_settings(cls, settings: Settings, local: WhisperTranscriber) -> Self:
+        """Return the transcriber that the settings describe, with `local` as fallback."""
         return cls(
             local=local,
-            engine=settings.engine,
             socket_directory=worker_folder(settings),
             urls=list(settings.workers),
-            silence_s=settings.worker_silence_s,
+            timeout_s=settings.worker_silence_s,
             scratch_directory=str(settings.home),
         )
 
@@ -68,73 +64,78 @@ class WorkerTranscriber(Transcriber):
         checkpoint: Checkpoint | None = None,
     ) -> Recognition:
         """See `Transcriber.transcribe`."""
-        told = _Told(len(waveform) / SAMPLE_RATE_HZ, on_progress, on_segment, checkpoint)
-        passed_over: set[str] = set()
-        who = (threading.get_ident(), options.model)
-        while (worker := self._free_worker(passed_over, told.beat)) is not None:
+        relay = ProgressRelay(len(waveform) / SAMPLE_RATE_HZ, on_progress, on_segment, checkpoint)
+        lost: set[str] = set()
+        key = (threading.get_ident(), options.model)
+        while (worker := self._free_worker(lost, relay.beat)) is not None:
             try:
-                recognition, self._did[who] = worker.hear(
-                    waveform, options, told.parts, Path(self.scratch_directory), told.hear
+                recognition, self._engine_infos[key] = worker.transcribe(
+                    waveform, options, relay.parts, Path(self.scratch_directory), relay.receive
                 )
             except WorkerBusy:
-                self._known.pop(worker.name, None)
+                self._health_cache.pop(worker.name, None)
             except WorkerLost as error:
                 logger.warning("worker %s is lost: %s", worker.name, error)
-                passed_over.add(worker.name)
+                lost.add(worker.name)
             else:
                 return recognition
-        self._did.pop(who, None)
+        self._engine_infos.pop(key, None)
         return self.local.transcribe(
-            waveform, options, told.progress, told.segment, told.checkpoint
+            waveform, options, relay.progress, relay.segment, relay.checkpoint
         )
 
     def describe(self, model: str) -> EngineInfo:
-        """Of whoever did this thread's last transcription with the model. See
-        `Transcriber.describe`."""
-        did = self._did.get((threading.get_ident(), model))
-        return did if did is not None else self.local.describe(model)
+        """Return the engine of this thread's last transcription with the model.
 
-    def _free_worker(self, passed_over: set[str], beat: Callable[[], None]) -> Worker | None:
-        """The one with the least to do; None where none can be had. Waits while all are busy."""
+        See `Transcriber.describe`.
+        """
+        info = self._engine_infos.get((threading.get_ident(), model))
+        return info if info is not None else self.local.describe(model)
+
+    def _free_worker(self, excluded: set[str], beat: Callable[[], None]) -> Worker | None:
+        """Return the least busy worker; None if there is none. Wait while all are busy."""
         while True:
-            found = [
+            workers = [
                 (health, worker)
                 # The token is no field: Dagster's UI shows fields.
-                for worker in reachable_workers(self.socket_directory, self.urls, self.silence_s)
-                if worker.name not in passed_over and (health := self._health(worker)) is not None
+                for worker in reachable_workers(self.socket_directory, self.urls, self.timeout_s)
+                if worker.name not in excluded and (health := self._health(worker)) is not None
             ]
-            if not found:
+            if not workers:
                 return None
-            free = [each for each in found if each[0].jobs < each[0].slots]
+            free = [each for each in workers if each[0].jobs < each[0].slots]
             if free:
                 return min(free, key=_load)[1]
             beat()
             time.sleep(_WAIT_S)
-            self._known.clear()
+            self._health_cache.clear()
 
     def _health(self, worker: Worker) -> Health | None:
-        """How it is, at most a second ago; None where it cannot do this transcriber's work."""
-        asked_at, health = self._known.get(worker.name, (0.0, None))
-        if time.monotonic() - asked_at > _FRESH_S:
+        """Return its health, at most a second old; None if it cannot do this transcriber's work."""
+        checked_at, health = self._health_cache.get(worker.name, (0.0, None))
+        if time.monotonic() - checked_at > _HEALTH_MAX_AGE_S:
             health = worker.health()
-            self._known[worker.name] = (time.monotonic(), health)
+            self._health_cache[worker.name] = (time.monotonic(), health)
         if health is None or health.slots < 1:
             return None
-        theirs = (health.protocol, health.engine, health.beam_size)
-        if theirs != (PROTOCOL, self.engine, self.local.beam_size):
-            logger.warning("worker %s has other settings: %s", worker.name, theirs)
+        settings = (health.protocol, health.engine, health.beam_size)
+        if settings != (PROTOCOL, self.local.engine, self.local.beam_size):
+            logger.warning("worker %s has other settings: %s", worker.name, settings)
             return None
         return health
 
 
-def _load(found: tuple[Health, Worker]) -> tuple[float, bool, float]:
-    """Least first: the share of slots that are taken; at a draw, this machine's own."""
-    health, worker = found
-    return health.jobs / health.slots, worker.socket is None, random.random()  # noqa: S311
+def _load(worker: tuple[Health, Worker]) -> tuple[float, bool, float]:
+    """Return a sort key: the share of slots in use; in a tie, this machine's workers first."""
+    health, address = worker
+    return health.jobs / health.slots, address.socket is None, random.random()  # noqa: S311
 
 
-class _Told:
-    """What was told so far, whoever heard it: nothing is told twice, and no progress goes back."""
+class ProgressRelay:
+    """Passes progress, segments and parts on, from whichever process does the work.
+
+    No segment is passed on twice, and progress never decreases, even after a worker is lost.
+    """
 
     def __init__(
         self,
@@ -149,55 +150,55 @@ class _Told:
         self._save = checkpoint.save if checkpoint is not None else None
         self._parts = list(checkpoint.state) if checkpoint is not None else []
         self._done_s = 0.0
-        self._segments = 0
+        self._segment_count = 0
 
     @property
     def parts(self) -> list[Any] | None:
-        """What to go on from; None where nobody keeps any."""
+        """The parts to resume from; None if parts are not saved."""
         return list(self._parts) if self._save is not None else None
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The same, for this process."""
-        return Checkpoint(list(self._parts), self._keep) if self._save is not None else None
+        """The checkpoint for this process."""
+        return Checkpoint(list(self._parts), self._save_part) if self._save is not None else None
 
     def beat(self) -> None:
-        """Nothing new; may raise to cancel."""
+        """Report unchanged progress; may raise to cancel."""
         self.progress(self._done_s, self._duration_s)
 
     def progress(self, done_s: float, total_s: float) -> None:
-        """Seconds that are done, and in all."""
+        """Report the seconds that are done and the seconds in all."""
         self._done_s = max(self._done_s, done_s)
         self._on_progress(self._done_s, total_s or self._duration_s)
 
     def segment(self, segment: Segment) -> None:
-        """The next one, or one that was told before."""
-        if segment.index < self._segments:
+        """Pass on a segment, unless it was passed on before."""
+        if segment.index < self._segment_count:
             return
-        self._segments = segment.index + 1
+        self._segment_count = segment.index + 1
         if self._on_segment is not None:
             self._on_segment(segment)
 
-    def hear(self, said: Said) -> None:
-        """A line of a worker's."""
-        if "segment" in said:
-            self.segment(segment_of(said["segment"]))
-        elif "part" in said:
-            self._keep(said["part"])
-        elif "progress" in said:
-            self.progress(*said["progress"])
+    def receive(self, message: Message) -> None:
+        """Handle a worker's message."""
+        if "segment" in message:
+            self.segment(decode_segment(message["segment"]))
+        elif "part" in message:
+            self._save_part(message["part"])
+        elif "progress" in message:
+            self.progress(*message["progress"])
         else:
             self.beat()
 
-    def _keep(self, part: Part) -> None:
+    def _save_part(self, part: Part) -> None:
         self._parts = [each for each in self._parts if each["number"] < part["number"]] + [part]
         if self._save is not None:
             self._save(part)
 
 
 def transcriber_of(settings: Settings) -> Transcriber:
-    """What runs hear with: a worker where there may be one, else the engine itself."""
-    local = local_transcriber_of(settings)
+    """Return the transcriber of runs: with workers if the settings allow any."""
+    local = WhisperTranscriber.from_settings(settings)
     if settings.worker == "off" and not settings.workers:
         return local
-    return WorkerTranscriber.around(local, settings)
+    return WorkerTranscriber.from_settings(settings, local)

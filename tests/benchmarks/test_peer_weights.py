@@ -1,4 +1,4 @@
-"""Weights for other engines hold the numbers of CTranslate2's."""
+"""Weights converted for other engines have the same numbers as CTranslate2's."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def weights(model_home: Path) -> ct2_weights.OpenAIWeights:
 
 
 def test_dimensions_are_those_that_openai_published(weights: ct2_weights.OpenAIWeights) -> None:
-    """tiny.en has 37,184,256 numbers that are trained or counted, in four layers a side."""
+    """tiny.en has 37,184,256 trained numbers, in four layers per side."""
     assert weights.dims == {
         "n_mels": 80,
         "n_vocab": TOKENS,
@@ -37,8 +37,8 @@ def test_dimensions_are_those_that_openai_published(weights: ct2_weights.OpenAIW
     assert sum(each.size for each in weights.state.values()) - positions == 37_184_256
 
 
-def test_every_part_of_a_layer_is_there(weights: ct2_weights.OpenAIWeights) -> None:
-    """Query, key and value are cut out of one matrix; a key has no bias."""
+def test_every_part_of_a_layer_is_present(weights: ct2_weights.OpenAIWeights) -> None:
+    """Query, key and value are split from one matrix; a key has no bias."""
     layer = "decoder.blocks.3"
     for attention in (f"{layer}.attn", f"{layer}.cross_attn"):
         for part in ("query", "key", "value", "out"):
@@ -47,16 +47,16 @@ def test_every_part_of_a_layer_is_there(weights: ct2_weights.OpenAIWeights) -> N
     assert weights.state[f"{layer}.mlp.0.weight"].shape == (4 * WIDTH, WIDTH)
 
 
-def test_another_version_of_the_file_is_refused(tmp_path: Path) -> None:
-    """Its numbers would be read from wrong places."""
+def test_another_version_of_the_file_is_rejected(tmp_path: Path) -> None:
+    """Its numbers would be read from wrong positions."""
     (tmp_path / "model.bin").write_bytes((5).to_bytes(4, "little") + bytes(64))
 
     with pytest.raises(ValueError, match="version 5"):
         ct2_weights.read(tmp_path)
 
 
-def test_eight_bits_come_within_half_a_step(weights: ct2_weights.OpenAIWeights) -> None:
-    """Each 32 numbers have a scale of 16 bits and a byte each, as ggml reads them."""
+def test_eight_bits_are_within_half_a_step(weights: ct2_weights.OpenAIWeights) -> None:
+    """32 numbers share a scale of 16 bits and have a byte each, as in ggml."""
     matrix = weights.state["encoder.blocks.0.mlp.0.weight"]
 
     packed = np.frombuffer(_q8(matrix), [("scale", "<f2"), ("values", "i1", 32)])

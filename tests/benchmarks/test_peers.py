@@ -1,4 +1,4 @@
-"""The comparison of engines: what is heard, by whom, and what stands there of who did not."""
+"""The comparison of engines: its sets, its results, and reasons for missing results."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ from benchmarks.common import TEST_DATA, clips
 from benchmarks.peer_arms import ARMS, REFERENCE, Arm
 from benchmarks.peer_report import BEGIN, END, put, section
 from benchmarks.peer_sets import SETS, chosen, recordings, within
-from benchmarks.peers import compared, left_out
+from benchmarks.peers import compared, skip_reason
 
 ABSENT = Arm("absent", "no_such_engine:sequential", (), is_in_product=True)
 SLOW = Arm("slow", "plain:sequential", ())
 
 
-def test_sets_hold_what_they_say() -> None:
+def test_sets_match_their_description() -> None:
     """English clips, short ones, four languages in turn, two in turn, no speech."""
-    found = clips(TEST_DATA)
-    sets = {name: chosen(name, found) for name in ("clips", "short", "multi", "mix", "silence")}
+    all_clips = clips(TEST_DATA)
+    sets = {name: chosen(name, all_clips) for name in ("clips", "short", "multi", "mix", "silence")}
 
     assert {each.language for each in sets["clips"]} == {"en"}
     assert all(each.duration_s < 6 for each in sets["short"])
@@ -28,53 +28,53 @@ def test_sets_hold_what_they_say() -> None:
 
 
 def test_a_limit_keeps_the_first_clips() -> None:
-    """The one that reaches it is the last, and one is always kept."""
-    found = chosen("clips", clips(TEST_DATA))
+    """The clip that reaches the limit is the last, and one is always kept."""
+    english = chosen("clips", clips(TEST_DATA))
 
-    assert within(found, 0.1) == found[:1]
-    assert within(found, found[0].duration_s + 0.1) == found[:2]
+    assert within(english, 0.1) == english[:1]
+    assert within(english, english[0].duration_s + 0.1) == english[:2]
 
 
-def test_a_model_of_english_hears_english() -> None:
-    """Sets of other languages are empty for it; the language of a mix is not told to base."""
+def test_an_english_model_gets_english_sets() -> None:
+    """Sets of other languages are empty for it; for base the language of a mix is not given."""
     assert recordings("multi", TEST_DATA, "tiny.en", 1) == []
     assert recordings("mix", TEST_DATA, "tiny.en", 1) == []
     (spoken,) = recordings("mix", TEST_DATA, "base", 1)
-    assert spoken.told is None
+    assert spoken.language is None
     (long,) = recordings("1h", TEST_DATA, "tiny.en", 20)
     assert 20 <= len(long.waveform) / 16_000 < 60
     assert long.clip.duration_s == pytest.approx(len(long.waveform) / 16_000)
 
 
-def test_a_slow_engine_is_left_out_of_what_would_take_too_long() -> None:
-    """By its best speed so far; ours and faster-whisper hear everything."""
-    assert left_out(SLOW, audio_s=600, speed=None, patience_s=90) is None
-    assert left_out(SLOW, audio_s=600, speed=10.0, patience_s=90) is None
-    reason = left_out(SLOW, audio_s=600, speed=4.0, patience_s=90)
-    assert reason == "left out: at 4.0 times real time, its best before, it would take 150 s"
-    assert left_out(ARMS[REFERENCE], audio_s=600, speed=4.0, patience_s=90) is None
+def test_a_slow_engine_is_skipped_on_long_sets() -> None:
+    """Its best speed so far decides; ours and faster-whisper run all sets."""
+    assert skip_reason(SLOW, audio_s=600, speed=None, patience_s=90) is None
+    assert skip_reason(SLOW, audio_s=600, speed=10.0, patience_s=90) is None
+    reason = skip_reason(SLOW, audio_s=600, speed=4.0, patience_s=90)
+    assert reason == "skipped: at 4.0 times real time, its best before, it would take 150 s"
+    assert skip_reason(ARMS[REFERENCE], audio_s=600, speed=4.0, patience_s=90) is None
 
 
-def test_pieces_are_short_and_said_once() -> None:
-    """Each is a part of its clip with the words of that part; those of one clip in order."""
-    found = recordings("pieces", TEST_DATA, "base", 1000)
+def test_pieces_are_short_and_do_not_overlap() -> None:
+    """Each is a part of its clip with the words of that part; those of one clip are in order."""
+    pieces = recordings("pieces", TEST_DATA, "base", 1000)
 
-    assert len(found) > 3
-    assert all(0 < len(each.waveform) / 16_000 < 6 for each in found)
+    assert len(pieces) > 3
+    assert all(0 < len(each.waveform) / 16_000 < 6 for each in pieces)
     references = {each.path.name: each.reference for each in clips(TEST_DATA)}
-    for name in {each.clip.path.name for each in found}:
+    for name in {each.clip.path.name for each in pieces}:
         at = 0
-        for each in found:
+        for each in pieces:
             if each.clip.path.name == name:
                 at = references[name].index(each.clip.reference, at) + len(each.clip.reference)
     assert len(recordings("pieces", TEST_DATA, "base", 0.1)) == 1
 
 
 @pytest.mark.model
-def test_an_engine_that_cannot_run_is_named_with_the_reason(
+def test_an_engine_that_cannot_run_is_listed_with_the_reason(
     model_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside it the others are measured: real processes, each with its own clocks and memory."""
+    """The others are measured in real processes, each with its own clocks and memory."""
     monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
     spoken = recordings("short", TEST_DATA, "tiny.en", 1)
     speeds: dict[str, float] = {}
@@ -93,7 +93,7 @@ def test_an_engine_that_cannot_run_is_named_with_the_reason(
     assert set(speeds) == {REFERENCE}
 
 
-def test_the_page_says_who_heard_what_and_who_did_not() -> None:
+def test_the_page_lists_results_and_reasons() -> None:
     """With machine, versions and command."""
     page = section(_run(), SETS)
 
@@ -105,8 +105,8 @@ def test_the_page_says_who_heard_what_and_who_did_not() -> None:
     assert "- openai-whisper: not installed" in page
 
 
-def test_a_page_keeps_what_else_stands_in_it(tmp_path: Path) -> None:
-    """Only the section between the marks is made anew."""
+def test_the_rest_of_a_page_is_kept(tmp_path: Path) -> None:
+    """Only the section between the marks is replaced."""
     page = tmp_path / "benchmarks.md"
     page.write_text("# Benchmarks\n\nBefore.\n")
 

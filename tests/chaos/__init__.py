@@ -2,8 +2,8 @@
 
 import os
 
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 
 # As in the product's processes, and before numpy is imported: with other threads the same recording
 # is heard a little differently.
-os.environ.update(for_decoding(os.environ))
+os.environ.update(decoding_environment(os.environ))

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.common import TEST_DATA
 from benchmarks.joined_clips import SAMPLE_RATE_HZ, spoken, write_flac
-from resources.transcribe.batched import local_transcriber_of
-from resources.transcribe.engine import forget_engines
+from resources.transcribe.batch_engine import drop_batch_engines
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import Recognition
 from ytcaption.settings import Settings
@@ -59,7 +59,7 @@ def make_clips(folder: Path, count: int, seed: int, settings: Settings) -> list[
 
     choose = random.Random(seed)
     waveforms = [np.asarray(decode_audio(str(clip.path))) for clip in spoken(TEST_DATA)]
-    transcriber = local_transcriber_of(settings)
+    transcriber = WhisperTranscriber.from_settings(settings)
     made: list[Clip] = []
     for number in range(_TRIES * count):
         waveform = choose.choice(waveforms)
@@ -73,7 +73,7 @@ def make_clips(folder: Path, count: int, seed: int, settings: Settings) -> list[
             made.append(Clip(path.name, said([asdict(segment) for segment in found.segments])))
         if len(made) == count:
             break
-    forget_engines()
+    drop_batch_engines()
     assert len(made) == count, f"only {len(made)} pieces are heard without doubt"
     return made
 

@@ -140,13 +140,13 @@ class Killer:
         except psycopg.Error:
             return None  # Postgres is away
         process = RunProcess.of_run(dict(tags))
-        return process.pid if process is not None and process.lives else None
+        return process.pid if process is not None and process.is_alive else None
 
     def _child(self, name: str) -> int | None:
         """None where it has just died."""
         state = read_state(self._up.home)
         children = state.processes if state is not None else ()
-        return next((each.pid for each in children if each.name == name and each.lives), None)
+        return next((each.pid for each in children if each.name == name and each.is_alive), None)
 
     def _kill(self, pid: int) -> bool:
         try:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from resources.audio.decoder import decode, probe
-from resources.audio.samples import file_of
+from resources.audio.samples import mapped_path
 from resources.processes import forked_child
 from resources.processes.forked_child import ForkedChild
 from tests.resources.channels.listings import lister
@@ -40,7 +40,7 @@ SECRET = "not-for-strangers"
 
 
 class ChildServerProcess:
-    """A child server with a secret in the environment it is started with."""
+    """A child server, started with a secret in its environment."""
 
     def __init__(self, code: Path = ROOT) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="children-"))
@@ -65,14 +65,14 @@ class ChildServerProcess:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ChildServerProcess]:
-    found = ChildServerProcess()
-    yield found
-    found.stop()
+    process = ChildServerProcess()
+    yield process
+    process.stop()
 
 
 @pytest.fixture(autouse=True)
 def _answers(server):
-    """And no fresh interpreter is what a test saw."""
+    """Start the server if it has died; wait for the end of its children."""
     if server.process.poll() is not None:
         server.start()
     yield
@@ -82,22 +82,22 @@ def _answers(server):
 
 @pytest.fixture
 def no_fresh(monkeypatch):
-    """Nothing is started but by the server."""
+    """Forbid new interpreters: only the server starts children."""
 
-    def refuse(*_arguments, **_more):
-        raise AssertionError("a fresh interpreter was started")
+    def refuse(*_arguments, **_options):
+        raise AssertionError("a new interpreter was started")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
 
 
 @pytest.mark.usefixtures("no_fresh")
 def test_audio_is_the_same(server):
-    """Headers and samples, as by a fresh interpreter."""
+    """Headers and samples are those of a new interpreter."""
     path = DATA / "stereo-2spk.wav"
-    found = probe(path, memory_bytes=MEMORY, server=server.socket)
-    assert (found.container, found.channels) == ("wav", 2)
+    headers = probe(path, memory_bytes=MEMORY, server=server.socket)
+    assert (headers.container, headers.channels) == ("wav", 2)
     samples = decode(path, max_audio_s=600, memory_bytes=MEMORY, server=server.socket)
-    assert len(samples) == pytest.approx((found.duration_s or 0) * 16_000, abs=1_600)
+    assert len(samples) == pytest.approx((headers.duration_s or 0) * 16_000, abs=1_600)
 
 
 def test_samples_are_the_same(server):
@@ -116,7 +116,7 @@ def test_samples_are_the_same(server):
     ],
 )
 def test_limits_hold(server, name, limits, error):
-    """Those of a fresh interpreter."""
+    """They are those of a new interpreter."""
     with pytest.raises(error):
         decode(
             DATA / name,
@@ -126,30 +126,30 @@ def test_limits_hold(server, name, limits, error):
 
 
 def test_a_listing(server, request):
-    """A feed, and a page by the real yt-dlp."""
-    found = lister(child_server=str(server.socket))
+    """A feed is listed, and a page by the real yt-dlp."""
+    channel_lister = lister(child_server=str(server.socket))
     with ChannelHost() as host:
-        feed = found.source_of(host.podcast("news", 3))
-        found.newest(feed, {})  # a library of the guarded client's asks a program for another
+        feed = channel_lister.source_of(host.podcast("news", 3))
+        channel_lister.newest(feed, {})  # its HTTP library runs a program to find another library
         request.getfixturevalue("no_fresh")
         players = b"".join(b"<audio src=/episodes/%d/jfk.flac></audio>" % n for n in (1, 2))
-        page = found.source_of(host.serve("talks.html", players))
-        assert len(found.newest(feed, {}).items) == 3
-        assert len(found.newest(page, {}).items) == 2
+        page = channel_lister.source_of(host.serve("talks.html", players))
+        assert len(channel_lister.newest(feed, {}).items) == 3
+        assert len(channel_lister.newest(page, {}).items) == 2
 
 
 @pytest.mark.usefixtures("no_fresh")
 def test_a_download(server, tmp_path):
-    """By the real yt-dlp, through the proxy."""
+    """The real yt-dlp downloads through the proxy."""
     with MediaServer(DATA) as media:
-        found = downloader(child_server=str(server.socket)).download(
+        download = downloader(child_server=str(server.socket)).download(
             direct(media.url("jfk.flac")), tmp_path, lambda *_: None
         )
-    assert found.path.read_bytes() == (DATA / "jfk.flac").read_bytes()
+    assert download.path.read_bytes() == (DATA / "jfk.flac").read_bytes()
 
 
 def stalled(server, media, folder, during):
-    """A download that stands still while something happens."""
+    """Run a download that stalls, and call `during` meanwhile."""
 
     def stop() -> bool:
         if media.bytes_sent("/stall/jfk.flac"):
@@ -161,11 +161,11 @@ def stalled(server, media, folder, during):
     )
 
 
-def test_a_child_knows_no_secret_and_works_where_it_should(server, tmp_path):
-    """What it is given is all; one thread forks it, in a session of its own."""
+def test_a_child_has_no_secret_and_the_right_directory(server, tmp_path):
+    """It has only the given environment; a single-threaded server forks it, in its own session."""
     seen = {}
 
-    def look() -> None:
+    def inspect() -> None:
         (child,) = server.children
         seen["environment"] = Path(f"/proc/{child.pid}/environ").read_text()
         seen["memory"] = SECRET in json.dumps(child.environ())
@@ -174,7 +174,7 @@ def test_a_child_knows_no_secret_and_works_where_it_should(server, tmp_path):
         raise ClaimLost("seen enough")
 
     with MediaServer(DATA) as media, pytest.raises(ClaimLost):
-        stalled(server, media, tmp_path, look)
+        stalled(server, media, tmp_path, inspect)
     assert SECRET not in seen["environment"]
     assert seen["cwd"] == str(tmp_path)
     assert seen["session"]
@@ -182,8 +182,8 @@ def test_a_child_knows_no_secret_and_works_where_it_should(server, tmp_path):
     assert psutil.Process(server.process.pid).num_threads() == 1
 
 
-def test_who_hangs_up_ends_the_child(server):
-    """As a run that is killed does."""
+def test_closing_the_connection_ends_the_child(server):
+    """As when a run is killed."""
     child = ForkedChild.start(server.socket, "download", environment={}, directory=server.folder)
     assert child is not None and child.poll() is None
     process = psutil.Process(child.pid)
@@ -191,7 +191,7 @@ def test_who_hangs_up_ends_the_child(server):
     wait_for(lambda: not process.is_running())
 
 
-def test_a_killed_child_is_told(server):
+def test_a_killed_child_is_reported(server):
     """With its signal."""
     child = ForkedChild.start(server.socket, "download", environment={})
     assert child is not None
@@ -200,8 +200,8 @@ def test_a_killed_child_is_told(server):
     assert not child.is_lost
 
 
-def test_a_killed_server_takes_its_children_along(server, tmp_path):
-    """The download fails, and can be tried again; the next starts by itself."""
+def test_children_die_with_a_killed_server(server, tmp_path):
+    """The download fails retryably; the next child starts without the server."""
     with MediaServer(DATA) as media, pytest.raises(DownloadCrashed):
         stalled(server, media, tmp_path, server.process.kill)
     server.process.wait()
@@ -209,10 +209,10 @@ def test_a_killed_server_takes_its_children_along(server, tmp_path):
     assert len(samples) == 176_000
 
 
-def test_decoding_is_begun_anew_where_the_server_dies(server):
-    """Nothing is said of the file, which is not to blame."""
+def test_decoding_is_restarted_if_the_server_dies(server):
+    """No error is reported for the file, which is not the cause."""
     path = DATA / "sonnet-en.mp3"
-    fresh = decode(path, max_audio_s=600, memory_bytes=MEMORY)
+    expected = decode(path, max_audio_s=600, memory_bytes=MEMORY)
     start = ForkedChild.start
 
     def start_and_kill(*arguments, **more):
@@ -223,12 +223,12 @@ def test_decoding_is_begun_anew_where_the_server_dies(server):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(ForkedChild, "start", start_and_kill)
         again = decode(path, max_audio_s=600, memory_bytes=MEMORY, server=server.socket)
-    assert np.array_equal(fresh, again)
+    assert np.array_equal(expected, again)
     assert server.process.wait() == -signal.SIGKILL
 
 
 def test_a_server_that_answers_too_late_does_nothing(server, monkeypatch):
-    """A machine that is busy: a fresh interpreter has decoded by then, into the same file."""
+    """On a busy machine a new interpreter has decoded by then, into the same file."""
     path = DATA / "sonnet-en.mp3"
     alone = decode(path, max_audio_s=600, memory_bytes=MEMORY)
     monkeypatch.setattr(forked_child, "ANSWER_S", 0.2)
@@ -240,7 +240,7 @@ def test_a_server_that_answers_too_late_does_nothing(server, monkeypatch):
     assert child_server_answers(server.socket)
     wait_for(lambda: not server.children)
     assert np.array_equal(late, alone)
-    file = file_of(late)
+    file = mapped_path(late)
     assert file is not None and file.stat().st_size == alone.nbytes
 
 
@@ -248,8 +248,8 @@ def test_a_server_that_answers_too_late_does_nothing(server, monkeypatch):
     "line",
     [b"", b"\n", b"[]\n", b'{"program": 1}\n', b"\xff\n", b'{"program": "sh"}\n', b"x" * 70_000],
 )
-def test_nonsense_does_not_end_the_server(server, line):
-    """Whoever sends it is hung up on, or told why."""
+def test_invalid_requests_do_not_end_the_server(server, line):
+    """The connection is closed, or the reason is sent."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(5)
         connection.connect(str(server.socket))
@@ -260,8 +260,8 @@ def test_nonsense_does_not_end_the_server(server, line):
     assert child_server_answers(server.socket)
 
 
-def test_changed_code_is_taken_up(tmp_path):
-    """The server becomes fresh with the same number; a child under way goes on."""
+def test_changed_code_restarts_the_server(tmp_path):
+    """The server restarts with the same process number; a running child continues."""
     for package in ("resources", "ytcaption", "ytcaption_assets", "sensors"):
         (tmp_path / package).symlink_to(ROOT / package)
     mine = tmp_path / "resources"
@@ -271,19 +271,19 @@ def test_changed_code_is_taken_up(tmp_path):
         (mine / entry.name).symlink_to(entry)
     server = ChildServerProcess(tmp_path)
     try:
-        under_way = ForkedChild.start(server.socket, "download", environment={})
-        assert under_way is not None
+        running = ForkedChild.start(server.socket, "download", environment={})
+        assert running is not None
         (mine / "new_module.py").write_text("")
         number = server.process.pid
         samples = decode(
             DATA / "jfk.flac", max_audio_s=600, memory_bytes=MEMORY, server=server.socket
         )
         assert len(samples) == 176_000
-        assert under_way.poll() is None
+        assert running.poll() is None
         time.sleep(0.2)
         assert server.process.poll() is None and server.process.pid == number
-        under_way.kill()
-        assert under_way.wait(10) == -signal.SIGKILL
-        assert not under_way.is_lost
+        running.kill()
+        assert running.wait(10) == -signal.SIGKILL
+        assert not running.is_lost
     finally:
         server.stop()

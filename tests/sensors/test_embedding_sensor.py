@@ -141,7 +141,7 @@ def test_one_that_fails_does_not_affect_the_others(instance, store, request_stor
     assert result.success
     made = numbers(result)
     assert (made["transcripts"], made["failed"]) == (2, 1)
-    assert f"{odd}: ValueError: the model gives vectors that are no numbers" in str(
+    assert f"{odd}: ValueError: the model returned vectors that are not finite" in str(
         made["failures"]
     )
     assert counts(store) == EmbeddingCounts(waiting=0, failed=1)

@@ -1,4 +1,4 @@
-"""What tests of speech recognition give it, and what they read of its answer."""
+"""Input samples of speech recognition tests, and the text of their results."""
 
 import numpy as np
 
@@ -11,10 +11,10 @@ TINY_EN = TranscriptionOptions(model="tiny.en", language="en")
 
 
 def samples(name: str) -> np.ndarray:
-    """A file of the tests' data."""
+    """Decode a file of the test data."""
     return decode(DATA / name, max_audio_s=600, memory_bytes=1 << 30)
 
 
 def text(recognition: Recognition) -> str:
-    """All that was heard."""
+    """Return the whole text."""
     return " ".join(segment.text for segment in recognition.segments)

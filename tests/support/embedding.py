@@ -1,4 +1,4 @@
-"""Vectors that a test gives, and the real model where it is installed."""
+"""A toy embedder with vectors defined by the test, and a mark for tests of the real model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,11 +16,10 @@ needs_model = pytest.mark.skipif(
 
 
 class ToyEmbedder(Embedder):
-    """Vectors by words: what a text is about is decided by the test, without a model, so that all
-    but the model is tested where it is not installed.
+    """Makes vectors from words, so that everything but the model is tested without the extra.
 
     Args:
-        topics: of a word, its direction.
+        topics: the direction of each word.
     """
 
     def __init__(
@@ -33,7 +32,7 @@ class ToyEmbedder(Embedder):
     def encode(
         self, texts: Sequence[str], wait_s: float = -1.0
     ) -> tuple[EmbeddingModel, np.ndarray]:
-        """The sum of what its words are about; else nearly nothing."""
+        """Return the normalized sum of the directions of a text's words."""
         rows = [
             np.sum([self.topics[word] for word in text.split() if word in self.topics], axis=0)
             + np.full(3, 1e-3)

@@ -1,5 +1,7 @@
-"""What a worker starts in tests instead of the process that holds a model: a toy, which needs no
-extra and has the faults that it is asked for. `python -m tests.support.embedding_child`."""
+"""Embedding process for tests: `python -m tests.support.embedding_child`.
+
+It has a toy model, needs no extra, and can be made to fail.
+"""
 
 import os
 import sys
@@ -18,12 +20,12 @@ TOPICS = {"dog": (1.0, 0.0, 0.0), "puppy": (0.9, 0.1, 0.0), "sea": (0.0, 0.0, 1.
 
 
 class FaultyEmbedder(ToyEmbedder):
-    """What it does is said by the first text."""
+    """A toy embedder; the first text selects a fault."""
 
     def encode(
         self, texts: Sequence[str], wait_s: float = -1.0
     ) -> tuple[EmbeddingModel, np.ndarray]:
-        """As the toy does."""
+        """See `ToyEmbedder.encode`."""
         match texts[0] if texts else "":
             case "die":
                 os._exit(3)

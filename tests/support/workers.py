@@ -1,4 +1,4 @@
-"""A real worker process for tests, and what runs hear with it."""
+"""A real worker process for tests, and the transcriber of runs that use it."""
 
 import os
 import shutil
@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resources.transcribe.batched import local_transcriber_of
-from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.worker.client import Worker, worker_at, worker_socket
 from resources.worker.protocol import Health
 from resources.worker.transcriber import WorkerTranscriber
@@ -22,12 +21,12 @@ from ytcaption.settings import Settings
 
 TOKEN = "a-token-of-more-than-32-characters"
 
-SILENCE_S = 20.0
-"""As long as a worker may be silent here: the machine may be busy."""
+TIMEOUT_S = 20.0
+"""Seconds without a message until a worker is given up here: the machine may be busy."""
 
 
 class WorkerHome:
-    """A home with a worker, started again where it has died."""
+    """A home with a worker, which is started again if it has died."""
 
     def __init__(self, models: Path, *arguments: str, **more: str) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="worker-"))
@@ -65,7 +64,7 @@ class WorkerHome:
             )
 
     def ensure(self) -> Worker:
-        """The worker, which answers."""
+        """Start the worker if necessary and return it once it responds."""
         if self.process is None or self.process.poll() is not None:
             self.start()
         wait_for(lambda: self.worker.health() is not None, 60)
@@ -92,12 +91,12 @@ class WorkerHome:
         shutil.rmtree(self.home)
 
     def local(self) -> WhisperTranscriber:
-        return local_transcriber_of(self.settings)
+        return WhisperTranscriber.from_settings(self.settings)
 
     def transcriber(self) -> WorkerTranscriber:
-        """What a run of this home hears with."""
-        settings = self.settings.model_copy(update={"worker_silence_s": SILENCE_S})
-        return WorkerTranscriber.around(self.local(), settings)
+        """Return the transcriber of a run of this home."""
+        settings = self.settings.model_copy(update={"worker_silence_s": TIMEOUT_S})
+        return WorkerTranscriber.from_settings(settings, self.local())
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
@@ -108,7 +107,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 def recording() -> np.ndarray:
-    """Half a minute: clips between pauses, each a region of its own."""
+    """Return half a minute of clips between pauses, each a decoding region of its own."""
     pause = np.zeros(48_000, np.float32)
     names = ("fleurs-en-004.ogg", "jfk.flac", "librispeech-237-134500-0006.flac")
     return np.concatenate([part for name in names for part in (samples(name), pause)])

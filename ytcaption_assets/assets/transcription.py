@@ -18,7 +18,7 @@ from resources.orchestration.transcription_claim import (
 )
 from resources.postgres.connection import Postgres
 from resources.telemetry.spans import now_ns, record_span, span
-from resources.transcribe.sequential import Transcriber
+from resources.transcribe.transcriber import Transcriber
 from resources.transcriptions.accuracy import store_accuracy
 from resources.transcriptions.captions import StoredCaptions, stored_captions
 from resources.transcriptions.checkpoints import open_checkpoint

@@ -2,7 +2,7 @@
 
 import os
 
-from resources.processes.fork_server import hold
+from resources.processes.fork_server import preload_modules
 
 # Modules that runs import and that start no thread. duckdb, pyarrow and onnxruntime start threads,
 # so each run imports them itself.
@@ -38,7 +38,7 @@ def hold_code() -> None:
     """Import the definitions and the modules that runs need."""
     wanted = os.environ.get(_BLAS_THREADS)
     os.environ[_BLAS_THREADS] = "1"  # otherwise importing numpy starts threads
-    hold(("ytcaption_assets.definitions", *_MODULES))
+    preload_modules(("ytcaption_assets.definitions", *_MODULES))
     del os.environ[_BLAS_THREADS]
     if wanted is not None:
         os.environ[_BLAS_THREADS] = wanted

@@ -24,7 +24,7 @@ from dagster._serdes import deserialize_value, serialize_value
 from dagster._utils.hosted_user_process import recon_job_from_origin
 
 from resources.orchestration.launch_protocol import GO, NOT_BEGUN, LaunchRequest
-from resources.processes.fork_server import RESUME, ForkServer, code_state, thread_count
+from resources.processes.fork_server import RESUME, ForkServer, code_fingerprint, thread_count
 from resources.processes.line_protocol import send_line
 from resources.processes.process_identity import RunProcess
 from ytcaption_assets.run_server.preload import hold_code
@@ -70,12 +70,12 @@ class RunServer(ForkServer):
         """Whether a run is still running."""
         return bool(self._state.runs)
 
-    def answer(self, connection: socket.socket) -> None:
+    def handle(self, connection: socket.socket) -> None:
         """Answer one request: start a run, or refuse it."""
         with connection:
             self._serve(connection, LaunchRequest.read(connection))
 
-    def ended(self, pid: int, exit_code: int) -> None:
+    def on_exit(self, pid: int, exit_code: int) -> None:
         """Report a run whose process ended with an error as failed."""
         run_id = self._state.runs.pop(pid, None)
         if run_id is None or exit_code in (0, NOT_BEGUN) or self.is_stopping:
@@ -88,7 +88,7 @@ class RunServer(ForkServer):
             send_line(connection, {"runs": len(self._state.runs)})
         elif self._is_stale(request):
             send_line(connection, {"again": True})
-            self.become_fresh(self._resumed)
+            self.restart_interpreter(self._resumed)
         elif reason := self._prepare(request):
             send_line(connection, {"refused": reason})
         else:
@@ -100,7 +100,7 @@ class RunServer(ForkServer):
         is_new = bool(request.code_server) and request.code_server not in known
         if is_new:
             known.append(request.code_server)
-        return (is_new and len(known) > 1) or code_state() != self._code
+        return (is_new and len(known) > 1) or code_fingerprint() != self._code
 
     def _prepare(self, request: LaunchRequest) -> str | None:
         """Prepare a fork. Return why the run must not be forked, or None."""
@@ -150,7 +150,7 @@ def _execute_run(connection: socket.socket, request: LaunchRequest) -> int:
 
 def main(arguments: list[str]) -> None:
     """Serve on the socket that the first argument names."""
-    code = code_state()  # before any import, so that changes during the imports are noticed
+    code = code_fingerprint()  # before any import, so that changes during the imports are noticed
     state = ServerState.from_json(arguments[2]) if RESUME in arguments else ServerState()
     hold_code()
     gc.disable()

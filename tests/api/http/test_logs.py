@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from resources.download.downloader import Downloader
-from resources.telemetry.logs import OWN_LOGGERS, without_secrets
+from resources.telemetry.logs import OWN_LOGGERS, redact_secrets
 from tests.api.conftest import BASE_URL
 from tests.ytcaption_assets.assets.conftest import Graph, environment, graph, instance  # noqa: F401
 from ytcaption.domain.errors import MediaNotFound
@@ -69,7 +69,7 @@ SECRETS = (
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_secret_is_left_in_a_line(secret: str) -> None:
     """Neither a URL's user info or query, nor a key or token; host and path stay (rule 46)."""
-    line = without_secrets(f'{{"event": "fetching {secret} failed", "at": "now"}}')
+    line = redact_secrets(f'{{"event": "fetching {secret} failed", "at": "now"}}')
 
     assert "pa55w0rd" not in line
     assert json.loads(line)["event"].startswith("fetching ")

@@ -1,4 +1,4 @@
-"""Any container becomes samples on the media's clock; what is broken is told apart."""
+"""Any container is decoded to samples on the media's clock; broken files are distinguished."""
 
 import os
 
@@ -26,7 +26,7 @@ LIMITS = {"max_audio_s": 600.0, "memory_bytes": 1 << 30}
     ["jfk.flac", "sonnet-en.mp3", "joanis-fr.m4a", "fleurs-de-001.ogg", "weather-mulaw-8k.wav"],
 )
 def test_samples_are_those_of_faster_whispers_decoder(name):
-    """Our bounded loop hears what faster-whisper's own decoder hears."""
+    """Our bounded loop gives the same samples as faster-whisper's own decoder."""
     samples, theirs = decode(DATA / name, **LIMITS), decode_audio(str(DATA / name))
     assert samples.dtype == np.float32
     assert abs(len(samples) - len(theirs)) <= 2
@@ -35,11 +35,11 @@ def test_samples_are_those_of_faster_whispers_decoder(name):
 
 
 def test_probe_reads_the_headers():
-    """Container, codec, rate, channels and duration of an MP4."""
-    found = probe(DATA / "joanis-fr.m4a", memory_bytes=1 << 30)
-    assert (found.codec, found.sample_rate_hz, found.channels) == ("aac", 44_100, 1)
-    assert found.container.startswith("mov,mp4,m4a")
-    assert found.duration_s == pytest.approx(34.13, abs=0.01)
+    """Container, codec, rate, channels and duration of an MP4 are returned."""
+    headers = probe(DATA / "joanis-fr.m4a", memory_bytes=1 << 30)
+    assert (headers.codec, headers.sample_rate_hz, headers.channels) == ("aac", 44_100, 1)
+    assert headers.container.startswith("mov,mp4,m4a")
+    assert headers.duration_s == pytest.approx(34.13, abs=0.01)
 
 
 def test_stereo_is_mixed_to_one_channel():
@@ -51,7 +51,7 @@ def test_stereo_is_mixed_to_one_channel():
 
 @pytest.mark.parametrize(("suffix", "codec"), [("mp4", "aac"), ("mkv", "libopus"), ("mkv", "flac")])
 def test_sound_of_a_video_is_decoded(tmp_path, suffix, codec):
-    """A video file is as good as an audio file."""
+    """A video file is decoded like an audio file."""
     path = write_media(
         tmp_path / f"video.{suffix}", [(tone(2.0), {})], codec=codec, with_picture=True
     )
@@ -74,8 +74,8 @@ def test_sound_that_starts_late_keeps_the_pictures_clock(tmp_path, suffix, codec
     assert end_s == pytest.approx(2.5, abs=0.05)
 
 
-def test_hole_in_the_timestamps_is_silence(tmp_path):
-    """What comes after missing packets is not heard too early."""
+def test_gap_in_the_timestamps_is_silence(tmp_path):
+    """Sound after missing packets keeps its time."""
     path = write_media(
         tmp_path / "hole.mkv", [(tone(3.0), {"holes_s": [(1.0, 2.0)]})], codec="pcm_s16le"
     )
@@ -85,8 +85,8 @@ def test_hole_in_the_timestamps_is_silence(tmp_path):
     assert np.abs(samples[int(2.1 * 16_000) :]).max() > 0.4
 
 
-def test_clock_that_jumps_by_hours_is_not_believed(tmp_path):
-    """An offset nobody would wait through is a number; holes after it are still silence."""
+def test_clock_that_jumps_by_hours_is_ignored(tmp_path):
+    """A very long offset is no silence; gaps after it still are."""
     path = write_media(
         tmp_path / "jump.mkv",
         [(tone(3.0), {"start_s": 90_000.0, "holes_s": [(1.0, 2.0)]})],
@@ -97,8 +97,8 @@ def test_clock_that_jumps_by_hours_is_not_believed(tmp_path):
     assert np.abs(samples[int(1.1 * 16_000) : int(1.9 * 16_000)]).max() == 0.0
 
 
-def test_default_track_is_taken(tmp_path):
-    """Of several audio tracks the one marked default is heard, else the first."""
+def test_default_track_is_decoded(tmp_path):
+    """Of several audio tracks the one marked as default is decoded, else the first."""
     silent = np.zeros_like(tone(1.0))
     marked = write_media(
         tmp_path / "marked.mkv",
@@ -115,7 +115,7 @@ def test_default_track_is_taken(tmp_path):
 
 
 def test_six_channels_are_mixed(tmp_path):
-    """Speech in the centre channel of 5.1 sound is heard."""
+    """Speech in the centre channel of 5.1 sound is in the samples."""
     samples = np.zeros((6, RATE_HZ), np.int16)
     samples[2] = tone(1.0)[0]
     path = write_media(tmp_path / "surround.flac", [(samples, {"layout": "5.1"})], codec="flac")
@@ -123,8 +123,8 @@ def test_six_channels_are_mixed(tmp_path):
     assert np.abs(decode(path, **LIMITS)).max() > 0.1
 
 
-def test_form_of_the_samples_may_change_midway(tmp_path):
-    """Two MP3s of different rate and channels, one after the other, are both heard."""
+def test_sample_format_may_change_midway(tmp_path):
+    """Two MP3s of different rate and channels, one after the other, are both decoded."""
     no_header = {"write_xing": "0", "id3v2_version": "0"}
     first = write_media(
         tmp_path / "a.mp3", [(tone(1.0), {})], codec="libmp3lame", options=no_header
@@ -144,7 +144,7 @@ def test_form_of_the_samples_may_change_midway(tmp_path):
 
 
 def test_damaged_packet_is_skipped_and_times_stay(tmp_path):
-    """A hole shot into the middle of a file costs that part, not the rest."""
+    """Damage in the middle of a file loses that part, not the rest."""
     data = bytearray((DATA / "jfk.flac").read_bytes())
     data[90_000:92_000] = bytes(2_000)
     path = tmp_path / "damaged.flac"
@@ -165,7 +165,7 @@ def test_damaged_packet_is_skipped_and_times_stay(tmp_path):
         (".", FileUnreadable),
     ],
 )
-def test_broken_files_are_told_apart(name, error):
+def test_broken_files_are_distinguished(name, error):
     """Each kind of broken file has its own error, in a sentence without a path."""
     with pytest.raises(error) as raised:
         decode(DATA / name, **LIMITS)
@@ -173,8 +173,8 @@ def test_broken_files_are_told_apart(name, error):
     assert not raised.value.retryable
 
 
-def test_pipe_is_not_waited_for(tmp_path):
-    """What is no ordinary file is refused, not read for ever."""
+def test_pipe_is_rejected(tmp_path):
+    """A file that is not an ordinary file is rejected, not read for ever."""
     os.mkfifo(tmp_path / "pipe.wav")
     with pytest.raises(FileUnreadable, match="ordinary"):
         decode(tmp_path / "pipe.wav", **LIMITS)
@@ -183,13 +183,13 @@ def test_pipe_is_not_waited_for(tmp_path):
 def test_video_without_sound_has_no_audio_track(tmp_path):
     """A silent film is not an undecodable one."""
     path = write_media(tmp_path / "silent.mp4", [], codec="aac", with_picture=True)
-    for look in (lambda: probe(path, memory_bytes=1 << 30), lambda: decode(path, **LIMITS)):
+    for read in (lambda: probe(path, memory_bytes=1 << 30), lambda: decode(path, **LIMITS)):
         with pytest.raises(NoAudioTrack):
-            look()
+            read()
 
 
 def test_picture_has_no_audio_track(tmp_path):
-    """A thumbnail under a video's name is told apart from garbage."""
+    """A thumbnail with a video's file name is distinguished from garbage."""
     path = tmp_path / "picture.mp4"
     path.write_bytes(waveform_png(np.zeros(10, np.float32)))
     with pytest.raises(NoAudioTrack):
@@ -219,7 +219,7 @@ def test_cover_picture_does_not_matter(tmp_path):
 
 
 def test_track_of_garbage_is_undecodable(tmp_path):
-    """A good index over noise is neither a transcript nor a crash."""
+    """A valid index of random data gives an error, not a crash."""
     path = write_media(tmp_path / "noise.mp4", [(tone(2.0), {})], codec="aac")
     data = bytearray(path.read_bytes())
     start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
@@ -229,8 +229,9 @@ def test_track_of_garbage_is_undecodable(tmp_path):
         decode(path, **LIMITS)
 
 
-def test_waveform_picture_shows_where_it_is_loud():
-    """600 by 80 pixels, more ink where the sound is; silence and nothing are drawn, too."""
+def test_waveform_picture_shows_loudness():
+    """The picture has 600 by 80 pixels and more ink where there is sound; silence and an empty
+    array are drawn as well."""
     import io
 
     from PIL import Image

@@ -1,4 +1,4 @@
-"""The decoder ends by its limits, whatever the file; cut files are recognised."""
+"""The decoder keeps its limits, whatever the file; truncated files are detected."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from resources.audio import decoder_process as audio_decoder_process
+from resources.audio import decoder_process
 from resources.audio.container import is_cut_short, stated_mp3_bytes
 from resources.audio.decoder import AudioDecoder, decode, probe
 from tests.support.media_files import tone, write_media
@@ -34,33 +34,33 @@ LIMITS = {"max_audio_s": 600.0, "memory_bytes": 1 << 30}
 
 @pytest.fixture(scope="module")
 def bomb(tmp_path_factory) -> Path:
-    """Two hours of zeros as FLAC: a megabyte that becomes 460 MB."""
+    """Return two hours of zeros as FLAC: a megabyte that decodes to 460 MB."""
     path = tmp_path_factory.mktemp("bomb") / "bomb.flac"
     return write_media(
         path, [(np.zeros((1, 7_200 * 8_000), np.int16), {})], codec="flac", rate_hz=8_000
     )
 
 
-def test_longer_audio_than_allowed_is_refused_early(bomb):
-    """A small file that unpacks to hours stops at the longest allowed audio."""
+def test_longer_audio_than_allowed_is_rejected_early(bomb):
+    """Decoding a small file that expands to hours stops at the longest allowed audio."""
     assert bomb.stat().st_size < 2_000_000
     with pytest.raises(MediaTooLong, match="10 minutes"):
         decode(bomb, **LIMITS)
 
 
 def test_decoder_stays_within_its_memory(bomb):
-    """Hours of samples pass through a process that may take a third of a gigabyte."""
+    """Hours of samples are decoded by a process with a third of a gigabyte."""
     samples = decode(bomb, max_audio_s=10_000, memory_bytes=350 << 20)
     assert len(samples) == pytest.approx(7_200 * 16_000, abs=1_000)
 
 
-def test_too_little_memory_is_said(tmp_path):
+def test_too_little_memory_is_reported(tmp_path):
     """A decoder that runs out of memory is an error that names the setting."""
     with pytest.raises(AudioUndecodable, match="YTCAPTION_DECODE_MEMORY_BYTES"):
         decode(DATA / "jfk.flac", max_audio_s=600, memory_bytes=120 << 20)
 
 
-def test_decoder_stops_when_told(bomb):
+def test_decoder_stops_on_request(bomb):
     """A canceled run does not wait for the end of the file, and leaves no process."""
     began = time.monotonic()
     with pytest.raises(ClaimLost):
@@ -70,17 +70,17 @@ def test_decoder_stops_when_told(bomb):
 
 
 def test_decoder_that_takes_too_long_is_killed(tmp_path):
-    """The wall limit ends it, even where it waits without using the processor."""
+    """The wall-clock limit ends it, even while it waits without using the CPU."""
     os.mkfifo(tmp_path / "endless")
     began = time.monotonic()
     with pytest.raises(AudioUndecodable, match="longer than is allowed"):
-        audio_decoder_process.run_decoder(tmp_path / "endless", memory_bytes=1 << 30, wall_s=1.0)
+        decoder_process.run_decoder(tmp_path / "endless", memory_bytes=1 << 30, wall_s=1.0)
     assert time.monotonic() - began < 10
     assert not _decoders()
 
 
 def test_decoder_that_computes_too_long_ends_itself(tmp_path):
-    """The processor's limit holds even where nobody watches the clock."""
+    """The CPU limit applies even if no other process watches the clock."""
     long = write_media(
         tmp_path / "long.flac",
         [(np.zeros((1, 4 * 7_200 * 8_000), np.int16), {})],
@@ -89,7 +89,7 @@ def test_decoder_that_computes_too_long_ends_itself(tmp_path):
     )
     request = {
         "path": str(long),
-        "formats": audio_decoder_process.CONTAINERS,
+        "formats": decoder_process.CONTAINERS,
         "output": 2,
         "max_audio_s": 40_000,
         "limits": {
@@ -99,7 +99,7 @@ def test_decoder_that_computes_too_long_ends_itself(tmp_path):
             "parent_pid": os.getpid(),
         },
     }
-    child = Path(audio_decoder_process.__file__).with_name("decoder_child.py")
+    child = Path(decoder_process.__file__).with_name("decoder_child.py")
     ended = subprocess.run(
         [sys.executable, "-I", str(child), json.dumps(request)],
         stdout=subprocess.DEVNULL,
@@ -108,15 +108,15 @@ def test_decoder_that_computes_too_long_ends_itself(tmp_path):
     assert ended.returncode == -signal.SIGXCPU
 
 
-def test_full_disk_is_said():
-    """No room for the samples is an error that may pass."""
+def test_full_disk_is_reported():
+    """No space for the samples is a retryable error."""
     with open("/dev/full", "wb") as full, pytest.raises(DiskFull) as raised:
-        audio_decoder_process.run_decoder(DATA / "jfk.flac", output=full, wall_s=30, **LIMITS)
+        decoder_process.run_decoder(DATA / "jfk.flac", output=full, wall_s=30, **LIMITS)
     assert raised.value.retryable
 
 
-def test_disk_without_room_for_a_file_is_said(tmp_path, monkeypatch):
-    """Not even an empty one: the same error, not a trace."""
+def test_disk_without_space_for_an_empty_file_is_reported(tmp_path, monkeypatch):
+    """It is the same error, not a traceback."""
 
     def full(**_: object):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -130,17 +130,17 @@ def test_disk_without_room_for_a_file_is_said(tmp_path, monkeypatch):
 
 
 def test_nothing_is_left_on_the_disk(tmp_path):
-    """Samples lie in a file without a name."""
+    """Samples are in a file without a name."""
     decoder = AudioDecoder(
         max_audio_s=60, memory_bytes=1 << 30, scratch_directory=str(tmp_path / "scratch")
     )
     samples = decoder.decode(DATA / "jfk.flac")
     assert list((tmp_path / "scratch").iterdir()) == []
-    assert not samples.flags.writeable, "a page that is given back would lose what was written"
+    assert not samples.flags.writeable, "a released page would lose what was written"
 
 
 def test_child_dies_with_its_parent(tmp_path, bomb):
-    """kill -9 of the process that decodes leaves no decoder behind."""
+    """kill -9 of the decoding process leaves no decoder running."""
     code = (
         "from pathlib import Path; from resources.audio.decoder import decode; "
         f"decode(Path({str(bomb)!r}), max_audio_s=10_000, memory_bytes=1 << 30)"
@@ -163,7 +163,7 @@ def test_child_dies_with_its_parent(tmp_path, bomb):
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Whether it is more than an entry that the system's first process has yet to clear away."""
+    """Return whether it is more than a zombie that PID 1 has not reaped yet."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -189,7 +189,7 @@ def _runs(process: psutil.Process) -> bool:
 )
 @pytest.mark.parametrize("target", ["jfk.flac", "http://127.0.0.1:9/a.wav"])
 def test_file_that_names_other_files_opens_none(tmp_path, name, text, target):
-    """Playlists are no media: neither a file beside them nor a server is reached through one."""
+    """Playlists are no media: neither a file beside them nor a server is opened through one."""
     shutil.copy(DATA / "jfk.flac", tmp_path)
     path = tmp_path / name
     path.write_text(text.format(target=target))
@@ -202,12 +202,12 @@ def test_no_secret_reaches_the_child(monkeypatch, tmp_path):
     monkeypatch.setenv("YTCAPTION_DATABASE_URL", "postgresql://user:secret@host/db")
     seen: list[dict[str, str]] = []
 
-    def look() -> bool:
+    def record_environments() -> bool:
         seen.extend(each.environ() for each in _decoders())
         return bool(seen)
 
     with pytest.raises(ClaimLost):
-        decode(DATA / "sonnet-en.mp3", should_stop=look, **LIMITS)
+        decode(DATA / "sonnet-en.mp3", should_stop=record_environments, **LIMITS)
     assert seen
     assert all("secret" not in str(each) for each in seen)
 
@@ -223,8 +223,8 @@ CUT = {
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 @pytest.mark.parametrize("suffix", sorted(CUT))
-def test_download_that_broke_off_is_recognised(tmp_path, suffix, share):
-    """A file that ends in the middle is not a shorter recording."""
+def test_interrupted_download_is_detected(tmp_path, suffix, share):
+    """A truncated file is not a shorter recording."""
     data = CUT[suffix].read_bytes()
     path = tmp_path / f"cut.{suffix}"
     path.write_bytes(data[: int(len(data) * share)])
@@ -241,8 +241,8 @@ def test_download_that_broke_off_is_recognised(tmp_path, suffix, share):
         ("mp4", "aac", {"movflags": "frag_keyframe+empty_moov", "frag_duration": "500000"}),
     ],
 )
-def test_cut_video_files_are_recognised(tmp_path, suffix, codec, options):
-    """Matroska and MP4, with the index in front or in fragments."""
+def test_truncated_video_files_are_detected(tmp_path, suffix, codec, options):
+    """Matroska and MP4 files, with the index at the beginning or in fragments."""
     whole = write_media(
         tmp_path / f"whole.{suffix}", [(tone(6.0), {})], codec=codec, options=options
     )
@@ -254,8 +254,8 @@ def test_cut_video_files_are_recognised(tmp_path, suffix, codec, options):
         probe(cut, memory_bytes=1 << 30)
 
 
-def test_cut_at_the_border_of_a_frame_is_recognised(tmp_path):
-    """Sound files that count their samples are short of them, though nothing fails at the end."""
+def test_truncation_at_a_frame_boundary_is_detected(tmp_path):
+    """Formats that state their number of samples have too few, though decoding does not fail."""
     whole = write_media(tmp_path / "whole.aiff", [(tone(3.0), {})], codec="pcm_s16be")
     assert len(decode(whole, **LIMITS)) == pytest.approx(48_000, abs=2)
     cut = tmp_path / "cut.aiff"
@@ -264,8 +264,8 @@ def test_cut_at_the_border_of_a_frame_is_recognised(tmp_path):
         decode(cut, **LIMITS)
 
 
-def test_last_fragment_that_is_cut_counts(tmp_path):
-    """Of fragments nobody knows how many should follow: a few missing bytes are enough."""
+def test_truncated_last_fragment_is_detected(tmp_path):
+    """The number of fragments is not stated anywhere: a few missing bytes are enough."""
     whole = write_media(
         tmp_path / "whole.mp4",
         [(tone(20.0), {})],
@@ -280,8 +280,8 @@ def test_last_fragment_that_is_cut_counts(tmp_path):
     assert is_cut_short(cut)
 
 
-def test_mp3_of_guessed_duration_is_not_refused(tmp_path):
-    """Without a Xing header the stated duration is a guess from the first frame's bit rate."""
+def test_mp3_of_estimated_duration_is_accepted(tmp_path):
+    """Without a Xing header the stated duration is an estimate from the first frame's bit rate."""
     quiet_then_loud = np.concatenate([np.zeros((1, 48_000 * 4), np.int16), tone(1.0)], axis=1)
     whole = write_media(
         tmp_path / "guessed.mp3",
@@ -296,8 +296,8 @@ def test_mp3_of_guessed_duration_is_not_refused(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFFFFFF, 0xFFFFFFFF])
-def test_wav_of_unknown_length_is_not_refused(tmp_path, size):
-    """A WAV that was written as a stream states no length."""
+def test_wav_of_unknown_length_is_accepted(tmp_path, size):
+    """A WAV written as a stream does not state its length."""
     data = bytearray((DATA / "stereo-2spk.wav").read_bytes())
     data[4:8] = size.to_bytes(4, "little")
     at = data.index(b"data") + 4
@@ -307,8 +307,8 @@ def test_wav_of_unknown_length_is_not_refused(tmp_path, size):
     assert len(decode(path, **LIMITS)) == pytest.approx(80_000, abs=2)
 
 
-def test_whole_files_are_whole():
-    """No file of the test data is called cut but the one that is."""
+def test_complete_files_are_not_reported_as_truncated():
+    """Of the test data only the truncated file is."""
     for path in sorted(DATA.glob("*.*")):
         if path.suffix in (".flac", ".ogg", ".mp3", ".m4a", ".wav") and "broken" not in path.name:
             assert not is_cut_short(path), path.name

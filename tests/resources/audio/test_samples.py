@@ -1,4 +1,4 @@
-"""Samples that lie in a file count as memory only while they are used."""
+"""Samples in a mapped file count as memory only while they are used."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resources.audio.samples import file_of, give_back, mapped
+from resources.audio.samples import map_samples, mapped_path, release_pages
 
 SAMPLES = 4_000_000
 
@@ -23,7 +23,7 @@ def written(folder: Path) -> np.ndarray:
     file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the array closes it
     np.arange(SAMPLES, dtype=np.float32).tofile(file)
     file.flush()
-    return mapped(file)
+    return map_samples(file)
 
 
 @pytest.fixture
@@ -31,46 +31,46 @@ def samples(tmp_path: Path) -> np.ndarray:
     return written(tmp_path)
 
 
-def test_pages_that_are_given_back_are_no_memory_and_read_again(samples):
-    """A slice's pages go, its neighbours' stay, and all values are as before."""
+def test_released_pages_are_no_memory_and_are_read_again(samples):
+    """A slice's pages are released, its neighbours' stay, and all values are as before."""
     samples.sum()
     full = resident_bytes()
-    give_back(samples[1_000_003:3_000_001])
-    left = resident_bytes()
-    # Where the kernel maps large pages, those that reach over the edges go as well.
-    assert 7_900_000 < full - left < 8_000_000 + (5 << 20)
+    release_pages(samples[1_000_003:3_000_001])
+    remaining = resident_bytes()
+    # If the kernel maps large pages, those that overlap the edges are released as well.
+    assert 7_900_000 < full - remaining < 8_000_000 + (5 << 20)
     assert np.array_equal(samples, np.arange(SAMPLES, dtype=np.float32))
 
 
-def test_other_arrays_are_left_alone():
-    """Where nothing is mapped, nothing is to be given back."""
+def test_other_arrays_are_not_affected():
+    """An array that is not mapped has no pages to release."""
     ours = np.arange(100_000, dtype=np.float32)
-    give_back(ours)
+    release_pages(ours)
     assert ours.sum() == np.arange(100_000, dtype=np.float32).sum()
-    assert file_of(ours) is None
+    assert mapped_path(ours) is None
 
 
-def test_nobody_writes_into_samples(samples):
-    """What was written would be lost with the page."""
+def test_samples_are_read_only(samples):
+    """Written values would be lost with the page."""
     with pytest.raises(ValueError):
         samples[0] = 1.0
 
 
 def test_another_process_can_open_them_by_name(samples):
     """Also through a slice; the file has no other name."""
-    path = file_of(samples[100:])
-    assert path is not None and path == file_of(samples)
+    path = mapped_path(samples[100:])
+    assert path is not None and path == mapped_path(samples)
     code = "import sys, numpy; print(numpy.fromfile(sys.argv[1], numpy.float32)[1234])"
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
     )
-    assert float(found.stdout) == 1234.0
+    assert float(result.stdout) == 1234.0
 
 
 def test_file_is_closed_with_the_last_array(tmp_path):
     """No descriptor and no space on the disk outlives the samples, nor a slice of them."""
     part = written(tmp_path)[10:20]
-    path = file_of(part)
+    path = mapped_path(part)
     assert path is not None and path.exists()
     del part
     gc.collect()

@@ -15,8 +15,7 @@ from resources.maintenance.erasure import Erasure
 from resources.postgres.client_programs import dump
 from resources.postgres.urls import database_urls, libpq_url
 from resources.transcribe.checkpoint import Part
-from resources.transcribe.sequential import Transcriber
-from resources.transcribe.transcriber import EngineInfo
+from resources.transcribe.transcriber import EngineInfo, Transcriber
 from resources.transcriptions.checkpoints import open_checkpoint
 from resources.transcriptions.drafts import add_drafts
 from resources.transcriptions.reads import get_media

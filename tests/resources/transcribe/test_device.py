@@ -1,4 +1,4 @@
-"""Device and number format on any machine: ctranslate2's and torch's answers are set here."""
+"""Choice of device and number format, with simulated answers of ctranslate2 and torch."""
 
 import sys
 import threading
@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import ctranslate2
 import pytest
 
-from resources.transcribe import device as whisper_device
-from resources.transcribe.device import Placement, loaded_model, placement
+from resources.transcribe import device
+from resources.transcribe.device import Placement, choose_placement, loaded_model
 from ytcaption.domain.errors import ModelCorrupt, SetupError
 
 GPU_TYPES = {"float16", "int8_float16", "int8_float32", "int8", "float32"}
@@ -19,7 +19,7 @@ BASE_BYTES, LARGE_BYTES = 145_217_532, 3_087_284_237
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A machine with as many GPUs, free GPU memory (None: no torch) and formats as a test says."""
+    """Simulate a machine with GPUs, free GPU memory (None: no torch) and number formats."""
 
     def build(*, gpus: int = 0, free_bytes: int | None = None, gpu_types=GPU_TYPES, cublas=True):
         monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: gpus)
@@ -28,14 +28,14 @@ def machine(monkeypatch):
             "get_supported_compute_types",
             lambda device: gpu_types if device == "cuda" else {"int8", "int8_float32", "float32"},
         )
-        monkeypatch.setattr(whisper_device, "_load_cublas", lambda: cublas)
+        monkeypatch.setattr(device, "_load_cublas", lambda: cublas)
         cuda = SimpleNamespace(
             is_available=lambda: gpus > 0, mem_get_info=lambda _index: (free_bytes, 80 << 30)
         )
         monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-        find_spec = whisper_device.importlib.util.find_spec
+        find_spec = device.importlib.util.find_spec
         monkeypatch.setattr(
-            whisper_device.importlib.util,
+            device.importlib.util,
             "find_spec",
             lambda name, *rest: (
                 (object() if free_bytes is not None else None)
@@ -48,10 +48,10 @@ def machine(monkeypatch):
 
 
 def test_cpu_runs_int8_on_every_core(machine):
-    """No GPU: int8, as many threads as cores."""
+    """Without a GPU the model runs as int8 with as many threads as cores."""
     machine()
-    found = placement("auto", "auto", 0, BASE_BYTES)
-    assert found == Placement("cpu", "int8", len(whisper_device.os.sched_getaffinity(0)))
+    result = choose_placement("auto", "auto", 0, BASE_BYTES)
+    assert result == Placement("cpu", "int8", len(device.os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize(
@@ -65,61 +65,61 @@ def test_cpu_runs_int8_on_every_core(machine):
     ],
 )
 def test_gpu_runs_float16_unless_its_memory_is_short(machine, free_bytes, weights_bytes, expected):
-    """torch tells free memory; without torch large weights go as int8."""
+    """torch reports free memory; without torch large weights run as int8."""
     machine(gpus=1, free_bytes=free_bytes)
-    found = placement("auto", "auto", 2, weights_bytes)
-    assert (found.device, found.compute_type) == ("cuda", expected)
+    result = choose_placement("auto", "auto", 2, weights_bytes)
+    assert (result.device, result.compute_type) == ("cuda", expected)
 
 
-def test_old_gpu_takes_what_it_has(machine):
+def test_old_gpu_runs_a_format_it_supports(machine):
     """A GPU without float16 runs what it supports."""
     machine(gpus=1, gpu_types={"int8_float32", "float32"})
-    assert placement("auto", "auto", 2, BASE_BYTES).compute_type == "int8_float32"
+    assert choose_placement("auto", "auto", 2, BASE_BYTES).compute_type == "int8_float32"
 
 
-def test_gpu_without_its_libraries_is_left_alone(machine):
-    """`auto` goes on with the CPU; `cuda` says what is missing."""
+def test_gpu_without_its_libraries_is_not_used(machine):
+    """`auto` falls back to the CPU; `cuda` reports what is missing."""
     machine(gpus=1, cublas=False)
-    assert placement("auto", "auto", 2, BASE_BYTES).device == "cpu"
+    assert choose_placement("auto", "auto", 2, BASE_BYTES).device == "cpu"
     with pytest.raises(SetupError, match="nvidia-cublas-cu12"):
-        placement("cuda", "auto", 2, BASE_BYTES)
+        choose_placement("cuda", "auto", 2, BASE_BYTES)
 
 
-def test_cuda_without_a_gpu_is_said(machine):
-    """A device that is not there is one sentence with the setting's name."""
+def test_cuda_without_a_gpu_is_reported(machine):
+    """A missing device is an error in one sentence with the setting's name."""
     machine()
     with pytest.raises(SetupError, match="YTCAPTION_DEVICE is cuda"):
-        placement("cuda", "auto", 2, BASE_BYTES)
+        choose_placement("cuda", "auto", 2, BASE_BYTES)
 
 
-def test_settings_come_first(machine):
-    """An explicit device and format are taken as they are."""
+def test_settings_take_precedence(machine):
+    """An explicit device and format are used as they are."""
     machine(gpus=1, free_bytes=70 << 30)
-    assert placement("cpu", "float32", 3, BASE_BYTES) == Placement("cpu", "float32", 3)
-    assert placement("cuda", "int8", 3, BASE_BYTES).compute_type == "int8"
+    assert choose_placement("cpu", "float32", 3, BASE_BYTES) == Placement("cpu", "float32", 3)
+    assert choose_placement("cuda", "int8", 3, BASE_BYTES).compute_type == "int8"
 
 
-def test_format_that_the_device_lacks_is_said(machine):
-    """The sentence lists the formats there are."""
+def test_unsupported_format_is_reported(machine):
+    """The message lists the supported formats."""
     machine()
     with pytest.raises(SetupError, match=r"YTCAPTION_COMPUTE_TYPE.*float32, int8"):
-        placement("cpu", "float16", 2, BASE_BYTES)
+        choose_placement("cpu", "float16", 2, BASE_BYTES)
 
 
 def test_model_is_loaded_once_a_process(monkeypatch):
-    """Threads that ask together get one model; only two models stay loaded."""
+    """Concurrent threads get one model; only two models stay loaded."""
     loads: list[Path] = []
 
-    def slow_load(directory: Path, _where: Placement) -> object:
+    def slow_load(directory: Path, _placement: Placement) -> object:
         loads.append(directory)
-        time.sleep(0.05)  # long enough for the other threads to come
+        time.sleep(0.05)  # long enough for the other threads to arrive
         return object()
 
-    monkeypatch.setattr(whisper_device, "_models", whisper_device.OrderedDict())
-    monkeypatch.setattr(whisper_device, "_load", slow_load)
-    where = Placement("cpu", "int8", 1)
+    monkeypatch.setattr(device, "_models", device.OrderedDict())
+    monkeypatch.setattr(device, "_load", slow_load)
+    placement = Placement("cpu", "int8", 1)
     threads = [
-        threading.Thread(target=loaded_model, args=(Path("a"), "1", where)) for _ in range(4)
+        threading.Thread(target=loaded_model, args=(Path("a"), "1", placement)) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -127,13 +127,13 @@ def test_model_is_loaded_once_a_process(monkeypatch):
         thread.join()
     assert loads == [Path("a")]
     for name in ("b", "c", "a"):
-        loaded_model(Path(name), "1", where)
+        loaded_model(Path(name), "1", placement)
     assert loads == [Path(each) for each in ("a", "b", "c", "a")]
-    assert len(whisper_device._models) == 2
+    assert len(device._models) == 2
 
 
-def test_files_that_are_no_model_are_corrupt(tmp_path):
-    """Weights that CTranslate2 cannot read are an error of the model."""
+def test_unreadable_weights_are_corrupt(tmp_path):
+    """Weights that CTranslate2 cannot read are a `ModelCorrupt` error."""
     (tmp_path / "model.bin").write_bytes(b"no model")
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelCorrupt):

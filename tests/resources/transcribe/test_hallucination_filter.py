@@ -1,4 +1,4 @@
-"""Invented text is told from speech by the audio and by its shape."""
+"""Hallucinated text is distinguished from speech by the audio and by its shape."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.transcribe.hallucination_filter import (
-    SpeechFilter,
-    believed,
-    is_doubled,
+    HallucinationFilter,
+    has_repeated_phrase,
     is_loop,
-    said_once,
+    words_without_repeats,
 )
 from resources.transcribe.speech_spans import SpeechActivity
-from ytcaption.domain.transcripts.transcript import Segment, Word
+from ytcaption.domain.transcripts.transcript import DroppedSegment, Segment, Word
 
 FRAME_S = 512 / 16_000
 
@@ -43,25 +42,36 @@ def segment(
     )
 
 
+def filtered(
+    segments: list[Segment], activity: SpeechActivity
+) -> tuple[list[Segment], list[DroppedSegment]]:
+    """Return the kept and the dropped segments, both in time order."""
+    segment_filter = HallucinationFilter(activity)
+    for each in segments:
+        segment_filter.add(each)
+    segment_filter.finish()
+    return segment_filter.kept, segment_filter.dropped
+
+
 def test_speech_is_kept_and_text_over_silence_dropped():
-    """What lies between two stretches of speech was made up."""
-    said, made_up, said_too = segment(1, 4), segment(20, 22, "Thank you."), segment(41, 44)
-    kept, dropped = believed([said, made_up, said_too], activity((1, 5), (40, 45)))
-    assert kept == [said, said_too]
+    """Text between two stretches of speech is a hallucination."""
+    first, made_up, last = segment(1, 4), segment(20, 22, "Thank you."), segment(41, 44)
+    kept, dropped = filtered([first, made_up, last], activity((1, 5), (40, 45)))
+    assert kept == [first, last]
     assert [(drop.text, drop.reason) for drop in dropped] == [("Thank you.", "no_speech")]
     assert (dropped[0].start_s, dropped[0].end_s) == (20, 22)
 
 
-def test_words_placed_beside_their_speech_are_kept():
-    """The aligner is some tenths of a second off; nobody loses a word to that."""
+def test_words_slightly_outside_their_speech_are_kept():
+    """The aligner is some tenths of a second off; no word is lost to that."""
     late = segment(5.1, 5.4, "Yes.")
-    assert believed([late], activity((1, 5)))[0] == [late]
+    assert filtered([late], activity((1, 5)))[0] == [late]
 
 
 def test_segment_that_is_partly_speech_is_kept():
-    """A word over silence at the end of a sentence does not cost the sentence."""
+    """A word over silence at the end of a sentence does not drop the sentence."""
     long = segment(3, 12, "this goes on far too long for what is said")
-    assert believed([long], activity((1, 5)))[0] == [long]
+    assert filtered([long], activity((1, 5)))[0] == [long]
 
 
 @pytest.mark.parametrize(
@@ -75,8 +85,8 @@ def test_segment_that_is_partly_speech_is_kept():
     ],
 )
 def test_loops_are_dropped(text):
-    """A phrase that comes again and again is the decoder's, not the speaker's."""
-    kept, dropped = believed([segment(1, 9, text)], activity((0, 10)))
+    """A phrase that is repeated many times comes from the decoder, not from the speaker."""
+    kept, dropped = filtered([segment(1, 9, text)], activity((0, 10)))
     assert not kept
     assert [drop.reason for drop in dropped] == ["loop"]
 
@@ -92,29 +102,29 @@ def test_loops_are_dropped(text):
         "",
     ],
 )
-def test_people_who_repeat_themselves_are_believed(text):
+def test_natural_repetition_is_kept(text):
     """Emphasis, disfluency and a refrain are speech."""
     assert not is_loop(text)
 
 
-def test_echoed_segments_of_a_looping_window_are_dropped():
-    """The same segment again and again, in a window that zlib halves: the first is kept."""
-    said = segment(0, 1, "Something else.")
+def test_repeated_segments_of_a_looping_window_are_dropped():
+    """Of equal segments in a window that zlib halves, only the first is kept."""
+    other = segment(0, 1, "Something else.")
     echoes = [segment(at, at + 1, "I am here.", compression_ratio=3.0) for at in range(1, 6)]
-    kept, dropped = believed([said, *echoes], activity((0, 10)))
-    assert kept == [said, echoes[0]]
+    kept, dropped = filtered([other, *echoes], activity((0, 10)))
+    assert kept == [other, echoes[0]]
     assert [drop.reason for drop in dropped] == ["loop"] * 4
 
 
 def test_refrain_in_an_ordinary_window_is_kept():
-    """Equal segments alone prove nothing."""
+    """Equal segments alone are no loop."""
     refrain = [segment(at, at + 1, "Hallelujah.") for at in range(4)]
-    assert believed(refrain, activity((0, 10)))[0] == refrain
+    assert filtered(refrain, activity((0, 10)))[0] == refrain
 
 
-def test_hopeless_text_is_dropped():
-    """Text that the decoder itself thinks next to impossible is listed as such."""
-    _, dropped = believed([segment(1, 3, avg_logprob=-1.8)], activity((0, 10)))
+def test_unlikely_text_is_dropped():
+    """Text to which the decoder itself gives a very low probability is listed as such."""
+    _, dropped = filtered([segment(1, 3, avg_logprob=-1.8)], activity((0, 10)))
     assert [drop.reason for drop in dropped] == ["low_confidence"]
 
 
@@ -125,27 +135,27 @@ def test_hopeless_text_is_dropped():
     ),
     st.lists(st.tuples(st.floats(0, 50), st.floats(0, 9)), max_size=4),
 )
-def test_every_segment_is_kept_or_listed(found, spoken):
-    """Nothing vanishes, and both parts stay in their order."""
+def test_every_segment_is_kept_or_listed(decoded, spoken):
+    """No segment disappears, and both lists keep their order."""
     segments = [
         segment(start, start + length, text, avg_logprob=logprob)
-        for start, length, text, logprob in found
+        for start, length, text, logprob in decoded
     ]
-    kept, dropped = believed(segments, activity(*((at, at + long) for at, long in spoken)))
+    kept, dropped = filtered(segments, activity(*((at, at + long) for at, long in spoken)))
     assert len(kept) + len(dropped) == len(segments)
     order = {id(each): at for at, each in enumerate(segments)}
     assert [order[id(each)] for each in kept] == sorted(order[id(each)] for each in kept)
 
 
-def test_equal_segments_wait_until_it_is_certain_that_they_are_no_loop():
-    """The first is shown at once; the others when another text follows, and then all of them."""
-    sieve = SpeechFilter(activity((0, 60)))
+def test_equal_segments_wait_until_they_are_known_to_be_no_loop():
+    """The first is returned at once; the others when another text follows, and then all of them."""
+    segment_filter = HallucinationFilter(activity((0, 60)))
     refrain = [segment(at, at + 1, "Hallelujah.") for at in range(3)]
     other = segment(9, 10, "Amen.")
 
-    assert [sieve.add(each) for each in refrain] == [[refrain[0]], [], []]
-    assert sieve.add(other) == [*refrain[1:], other]
-    assert sieve.finish() == []
+    assert [segment_filter.add(each) for each in refrain] == [[refrain[0]], [], []]
+    assert segment_filter.add(other) == [*refrain[1:], other]
+    assert segment_filter.finish() == []
 
 
 @given(
@@ -158,19 +168,19 @@ def test_equal_segments_wait_until_it_is_certain_that_they_are_no_loop():
         max_size=12,
     )
 )
-def test_what_was_shown_stays(found):
-    """Whatever follows, a segment that was called certain is in the text, at the same place."""
+def test_returned_segments_stay(decoded):
+    """Whatever follows, a segment returned as kept is in the text, at the same position."""
     segments = [
         segment(at, at + 1, text, compression_ratio=ratio, avg_logprob=logprob)
-        for at, (text, ratio, logprob) in enumerate(found)
+        for at, (text, ratio, logprob) in enumerate(decoded)
     ]
-    heard = activity((0, 60))
-    sieve = SpeechFilter(heard)
-    shown = []
+    all_speech = activity((0, 60))
+    segment_filter = HallucinationFilter(all_speech)
+    returned = []
     for at, each in enumerate(segments, start=1):
-        shown += sieve.add(each)
-        assert believed(segments[:at], heard)[0][: len(shown)] == shown
-    assert [*shown, *sieve.finish()] == believed(segments, heard)[0]
+        returned += segment_filter.add(each)
+        assert filtered(segments[:at], all_speech)[0][: len(returned)] == returned
+    assert [*returned, *segment_filter.finish()] == filtered(segments, all_speech)[0]
 
 
 @pytest.mark.parametrize(
@@ -184,9 +194,9 @@ def test_what_was_shown_stays(found):
         ("今日はとてもいい天気です", False),
     ],
 )
-def test_phrases_written_twice_are_seen(text, expected):
-    """Four words or more, or eight letters where no blanks are written, twice in a row."""
-    assert is_doubled(text) is expected
+def test_phrases_written_twice_are_detected(text, expected):
+    """Four words or more, or eight letters in a text without spaces, twice in a row."""
+    assert has_repeated_phrase(text) is expected
 
 
 @pytest.mark.parametrize(
@@ -202,6 +212,6 @@ def test_phrases_written_twice_are_seen(text, expected):
         ([], 0),
     ],
 )
-def test_a_text_that_is_one_phrase_again_is_kept_once(words, kept):
-    """Two or three times, the last perhaps in part, with its punctuation; else it stays whole."""
-    assert said_once(words) == kept
+def test_a_text_of_one_repeated_phrase_is_kept_once(words, kept):
+    """Two or three copies, the last possibly incomplete; any other text stays whole."""
+    assert words_without_repeats(words) == kept

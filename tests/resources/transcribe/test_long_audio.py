@@ -1,4 +1,4 @@
-"""An hour and a half of audio takes the memory of minutes."""
+"""Transcribing an hour and a half of audio takes as much memory as minutes."""
 
 import json
 import struct
@@ -14,15 +14,14 @@ pytestmark = pytest.mark.model
 
 LENGTH_S = 5_400
 LARGEST_BYTES = 290_000_000
-"""Above a process that has heard eleven seconds. The samples alone are 346 MB."""
+"""More than a process that has transcribed eleven seconds. The samples alone are 346 MB."""
 
-HEAR = """
+PROGRAM = """
 import json, sys
 from pathlib import Path
 from resources.audio.decoder import decode
 from resources.audio.waveform import waveform_png
-from resources.transcribe.sequential import WhisperTranscriber
-from resources.transcribe.batched import BatchedTranscriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.request import TranscriptionOptions
 
 def peak_bytes():
@@ -31,28 +30,28 @@ def peak_bytes():
 
 short, long, home, scratch = map(Path, sys.argv[1:])
 options = TranscriptionOptions(model="tiny.en", language="en")
-engines = [kind(models_home=str(home), cpu_threads=2)
-           for kind in (WhisperTranscriber, BatchedTranscriber)]
+engines = [WhisperTranscriber(models_home=str(home), engine=engine, cpu_threads=2)
+           for engine in ("sequential", "batched")]
 
-def hear(path):
+def transcribe(path):
     waveform = decode(
         path, max_audio_s=12 * 3600, memory_bytes=1 << 30, scratch_directory=scratch
     )
-    found = [each.transcribe(waveform, options, lambda *_: None) for each in engines]
+    results = [each.transcribe(waveform, options, lambda *_: None) for each in engines]
     waveform_png(waveform)
-    return [[s.start_s for s in each.segments] for each in found], found[0].duration_s
+    return [[s.start_s for s in each.segments] for each in results], results[0].duration_s
 
-hear(short)
+transcribe(short)
 Path("/proc/self/clear_refs").write_text("5")  # the peak is measured from here on
 before = peak_bytes()
-starts_s, duration_s = hear(long)
+starts_s, duration_s = transcribe(long)
 print(json.dumps([peak_bytes() - before, duration_s, starts_s]))
 """
 
 
 def write_long(path: Path, spoken_at_s: list[float]) -> None:
-    """A WAV of silence with the same sentence at some places; a sparse file."""
-    said = (samples("jfk.flac") * 32_767).astype("<i2").tobytes()
+    """Write a WAV of silence with the same sentence at some times, as a sparse file."""
+    speech = (samples("jfk.flac") * 32_767).astype("<i2").tobytes()
     size = LENGTH_S * 16_000 * 2
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 16_000, 32_000, 2, 16)
     header = struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form
@@ -61,18 +60,18 @@ def write_long(path: Path, spoken_at_s: list[float]) -> None:
         file.write(header)
         for at_s in spoken_at_s:
             file.seek(len(header) + int(at_s * 16_000) * 2)
-            file.write(said)
+            file.write(speech)
         file.truncate(len(header) + size)
 
 
 def test_hours_take_no_more_memory_than_minutes(tmp_path: Path, model_home: Path):
-    """Samples are decoded into a file, and no more of it is memory than what is at work: with
-    either engine, from the decoder to the picture."""
+    """Samples are decoded into a file, of which only the part in use is in memory, with either
+    engine, from the decoder to the waveform picture."""
     short, long = DATA / "jfk.flac", tmp_path / "long.wav"
     spoken_at_s = [5.0, LENGTH_S - 30.0]
     write_long(long, spoken_at_s)
     child = subprocess.run(
-        [sys.executable, "-c", HEAR, *map(str, (short, long, model_home, tmp_path / "scratch"))],
+        [sys.executable, "-c", PROGRAM, *map(str, (short, long, model_home, tmp_path / "scratch"))],
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -1,11 +1,11 @@
-"""Quiet speech among loud is raised; what is on one level is left as it is."""
+"""Quiet speech among louder speech is amplified; recordings on one level are not changed."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.transcribe.loudness import levelled
+from resources.transcribe.loudness import amplify_quiet_speech
 from resources.transcribe.speech_detector import loudness
 from resources.transcribe.speech_spans import Span
 
@@ -17,12 +17,12 @@ def tone(seconds: float, level: float) -> np.ndarray:
     return (level * np.sin(2 * np.pi * 300 * time_s)).astype(np.float32)
 
 
-def test_quiet_span_is_raised_and_the_loud_one_kept():
-    """A speaker 46 dB below another ends 20 dB below; nobody else changes."""
+def test_quiet_span_is_amplified_and_the_loud_one_kept():
+    """A speaker 46 dB below another ends 20 dB below; the other does not change."""
     loud, pause, quiet = tone(2, 0.4), np.zeros(RATE_HZ, np.float32), tone(2, 0.002)
     waveform = np.concatenate([loud, pause, quiet])
     spans = (Span(0, 2), Span(3, 5))
-    result = levelled(waveform, Span(0, 5), spans)
+    result = amplify_quiet_speech(waveform, Span(0, 5), spans)
     assert np.array_equal(result[: len(loud)], loud)
     raised = loudness(result[-len(quiet) :])
     assert raised == pytest.approx(loudness(loud) / 10, rel=0.02)
@@ -30,24 +30,26 @@ def test_quiet_span_is_raised_and_the_loud_one_kept():
 
 @pytest.mark.parametrize("level", [0.5, 0.1, 0.06])
 def test_ordinary_differences_are_left_alone(level):
-    """Within 20 dB the very samples go to the decoder."""
+    """Within 20 dB the decoder gets the original samples."""
     waveform = np.concatenate([tone(2, 0.5), tone(2, level)])
-    assert np.shares_memory(levelled(waveform, Span(0, 4), (Span(0, 2), Span(2, 4))), waveform)
+    assert np.shares_memory(
+        amplify_quiet_speech(waveform, Span(0, 4), (Span(0, 2), Span(2, 4))), waveform
+    )
 
 
 def test_region_is_cut_out_of_the_waveform():
-    """Only the region's samples, whatever is said elsewhere."""
+    """Only the region's samples are returned, whatever the rest contains."""
     waveform = np.concatenate([tone(2, 0.5), tone(2, 0.001)])
-    result = levelled(waveform, Span(2, 4), (Span(0, 2), Span(2, 4)))
+    result = amplify_quiet_speech(waveform, Span(2, 4), (Span(0, 2), Span(2, 4)))
     assert np.array_equal(result, waveform[2 * RATE_HZ :])
 
 
 @given(st.lists(st.floats(0.0, 0.9), min_size=1, max_size=6))
-def test_levelling_never_clips_or_lowers(levels):
-    """Amplified speech stays below the loudest, and nothing is turned down."""
+def test_amplification_never_clips_or_lowers(levels):
+    """Amplified speech stays below the loudest, and nothing gets quieter."""
     waveform = np.concatenate([tone(1, level) for level in levels])
     spans = tuple(Span(at, at + 1) for at in range(len(levels)))
-    result = levelled(waveform, Span(0, len(levels)), spans)
+    result = amplify_quiet_speech(waveform, Span(0, len(levels)), spans)
     assert len(result) == len(waveform)
     assert np.isfinite(result).all()
     assert np.abs(result).max() <= np.abs(waveform).max() + 1e-6

@@ -1,4 +1,4 @@
-"""Words on one clock: in order, inside the audio, and together the segment's text."""
+"""Words are on one clock, in order, within the audio, and together form the segment's text."""
 
 import math
 from itertools import pairwise
@@ -11,7 +11,7 @@ from resources.transcribe.speech_spans import Span
 from resources.transcribe.words import WordClock, segments_with_words
 
 
-def found(words, text=None, *, start=0.0, end=5.0, avg_logprob=-0.3):
+def decoded_segment(words, text=None, *, start=0.0, end=5.0, avg_logprob=-0.3):
     return SimpleNamespace(
         start=start,
         end=end,
@@ -34,33 +34,35 @@ def converted(*segments, region=WHOLE, duration_s=100.0):
     return list(segments_with_words(segments, region, WordClock(duration_s), 0))
 
 
-def test_times_lie_on_the_clock_of_the_media():
+def test_times_are_on_the_clock_of_the_recording():
     """A region that begins at 40 s shifts its words by 40 s."""
     (segment,) = converted(
-        found([(0.5, 1.0, " Hello"), (1.0, 1.5, " there.")]), region=Span(40, 60)
+        decoded_segment([(0.5, 1.0, " Hello"), (1.0, 1.5, " there.")]), region=Span(40, 60)
     )
     assert [(word.start_s, word.end_s) for word in segment.words] == [(40.5, 41.0), (41.0, 41.5)]
     assert (segment.start_s, segment.end_s, segment.text) == (40.5, 41.5, "Hello there.")
 
 
-def test_segment_without_an_alignment_gets_its_words_spread():
-    """Every segment has words, whatever the aligner did."""
-    (segment,) = converted(found([], "Two words", start=2.0, end=4.0))
+def test_words_without_an_alignment_are_spread_evenly():
+    """Every segment has words, whatever the aligner returned."""
+    (segment,) = converted(decoded_segment([], "Two words", start=2.0, end=4.0))
     assert [(word.text, word.start_s, word.end_s) for word in segment.words] == [
         (" Two", 2.0, 3.0),
         (" words", 3.0, 4.0),
     ]
 
 
-def test_segment_of_punctuation_is_none():
-    """Marks that went to the word before them leave no empty segment."""
-    assert converted(found([], " ...")) == []
-    assert converted(found([(1.0, 1.2, " ")], " ")) == []
+def test_segment_of_punctuation_is_omitted():
+    """Marks that were attached to the word before them leave no empty segment."""
+    assert converted(decoded_segment([], " ...")) == []
+    assert converted(decoded_segment([(1.0, 1.2, " ")], " ")) == []
 
 
-def test_index_counts_what_is_given():
-    """Segments are numbered without holes."""
-    segments = converted(found([(0, 1, " a")]), found([], "?"), found([(2, 3, " b")]))
+def test_index_counts_the_returned_segments():
+    """Segments are numbered without gaps."""
+    segments = converted(
+        decoded_segment([(0, 1, " a")]), decoded_segment([], "?"), decoded_segment([(2, 3, " b")])
+    )
     assert [segment.index for segment in segments] == [0, 1]
 
 
@@ -72,8 +74,8 @@ words = st.lists(
 
 @given(st.lists(words, max_size=5), st.floats(0, 50), st.floats(1, 100))
 def test_words_never_overlap_or_leave_the_audio(segments, start_s, duration_s):
-    """Whatever times come in, those that go out are finite, in order, and inside."""
-    given_segments = [found(each) for each in segments]
+    """Whatever the decoder's times, the words' are finite, in order, and within the audio."""
+    given_segments = [decoded_segment(each) for each in segments]
     result = converted(*given_segments, region=Span(start_s, 100), duration_s=duration_s)
     flat = [word for segment in result for word in segment.words]
     for word in flat:

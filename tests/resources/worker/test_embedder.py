@@ -1,4 +1,4 @@
-"""Vectors by a worker: the same as in this process, whatever happens to the worker."""
+"""A worker's vectors are the same as in this process, whatever happens to the worker."""
 
 import json
 import signal
@@ -15,13 +15,18 @@ import pytest
 from pydantic import SecretStr
 
 from resources.embeddings import embedder as embedder_module
-from resources.embeddings.embedder import AT_ONCE, DEFAULT_MODEL, embedder_of
+from resources.embeddings.embedder import BATCH_SIZE, DEFAULT_MODEL, embedder_of
 from resources.worker import embedder as worker_embedder
 from resources.worker import embedding_process
 from resources.worker.auth import Authenticator
 from resources.worker.client import Worker
 from resources.worker.embedder import WorkerEmbedder, warm_embedder_of
-from resources.worker.embedding_protocol import MOST_BYTES, Texts, encode_vectors, vectors_of
+from resources.worker.embedding_protocol import (
+    MAX_REQUEST_BYTES,
+    EmbedRequest,
+    decode_vectors,
+    encode_vectors,
+)
 from tests.support.embedding import TOY, ToyEmbedder, needs_model
 from tests.support.embedding_child import COMMAND, TOPICS
 from tests.support.servers.embedding_worker import (
@@ -42,9 +47,9 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="module")
 def warm(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddingWorker]:
-    """A worker that most tests share."""
-    with embedding_worker(settings, tmp_path_factory.mktemp("warm")) as found:
-        yield found
+    """Start a worker that most tests share."""
+    with embedding_worker(settings, tmp_path_factory.mktemp("warm")) as worker:
+        yield worker
 
 
 def local_of(embedder: WorkerEmbedder) -> CountedToy:
@@ -53,22 +58,22 @@ def local_of(embedder: WorkerEmbedder) -> CountedToy:
 
 
 def test_the_vectors_are_those_of_this_process(warm: EmbeddingWorker) -> None:
-    """All of many texts, in their order; here nothing is loaded. What a library prints is no
-    answer."""
+    """All of many texts, in order; nothing is loaded in this process. Output of libraries is not
+    taken for a response."""
     embedder = warm.embedder()
-    texts = ["print", *(f"dog puppy {number}" for number in range(2 * AT_ONCE)), "sea"]
+    texts = ["print", *(f"dog puppy {number}" for number in range(2 * BATCH_SIZE)), "sea"]
     vectors = embedder.embed(texts)
     assert np.array_equal(vectors, ToyEmbedder(TOPICS).embed(texts))
     assert embedder.model == TOY
     assert embedder.query("sea")[0] == TOY
     assert np.array_equal(embedder.query("sea")[1], vectors[-1])
     assert embedder.embed([]).shape == (0, 3)
-    assert local_of(embedder).asked == 0
+    assert local_of(embedder).call_count == 0
     assert warm.health.is_loaded and warm.health.memory_bytes > 1 << 20
 
 
-def test_the_process_is_there_while_it_is_asked(settings: Settings, tmp_path: Path) -> None:
-    """Not before, and no more when nobody has asked for long; then it starts anew."""
+def test_the_process_runs_while_it_is_used(settings: Settings, tmp_path: Path) -> None:
+    """It starts with the first request, ends when idle, and is started again when needed."""
     with embedding_worker(settings, tmp_path, idle_s=1.0) as worker:
         assert (worker.health.is_loaded, worker.health.memory_bytes) == (False, 0)
         embedder = worker.embedder()
@@ -79,32 +84,30 @@ def test_the_process_is_there_while_it_is_asked(settings: Settings, tmp_path: Pa
         assert (worker.health.is_loaded, worker.health.memory_bytes) == (False, 0)
         assert np.array_equal(embedder.query("puppy")[1], ToyEmbedder(TOPICS).embed(["puppy"])[0])
         assert worker.pid != first
-        assert local_of(embedder).asked == 0
+        assert local_of(embedder).call_count == 0
 
 
 @pytest.mark.parametrize("fault", ["die", "hang", "break"])
-def test_what_fails_there_is_done_here(
+def test_requests_that_fail_there_are_done_here(
     warm: EmbeddingWorker, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """A process that dies or hangs is replaced; the worker rests a while, and is asked again."""
+    """A process that dies or hangs is replaced; the worker is used again after a cool-down."""
     embedder = warm.embedder()
     embedder.query("dog")
-    if fault == "hang":  # what is started takes its time
+    if fault == "hang":  # not before: starting a process takes longer
         monkeypatch.setattr(embedding_process, "STALL_S", 1.0)
     assert np.array_equal(embedder.embed([fault, "sea"]), ToyEmbedder(TOPICS).embed([fault, "sea"]))
-    assert local_of(embedder).asked == 1
+    assert local_of(embedder).call_count == 1
     embedder.query("puppy")
-    assert local_of(embedder).asked == 2
+    assert local_of(embedder).call_count == 2
     monkeypatch.undo()
-    embedder._rests_until.clear()
+    embedder._unavailable_until.clear()
     embedder.query("sea")
-    assert local_of(embedder).asked == 2
+    assert local_of(embedder).call_count == 2
 
 
-def test_a_worker_that_is_killed_is_followed_by_this_process(
-    settings: Settings, tmp_path: Path
-) -> None:
-    """Its socket is left."""
+def test_this_process_replaces_a_killed_worker(settings: Settings, tmp_path: Path) -> None:
+    """The worker's socket remains."""
     with embedding_worker(settings, tmp_path) as worker:
         embedder = worker.embedder()
         embedder.query("dog")
@@ -112,52 +115,50 @@ def test_a_worker_that_is_killed_is_followed_by_this_process(
     assert (tmp_path / "worker-0.sock").exists()
     assert not psutil.pid_exists(ended)
     assert np.array_equal(embedder.query("sea")[1], ToyEmbedder(TOPICS).embed(["sea"])[0])
-    assert local_of(embedder).asked == 1
+    assert local_of(embedder).call_count == 1
 
 
-def test_an_error_of_the_model_is_one_here(warm: EmbeddingWorker) -> None:
-    """In its words; this process would have the same."""
+def test_an_error_of_the_model_is_raised_here(warm: EmbeddingWorker) -> None:
+    """With the same message; this process would have the same error."""
     embedder = warm.embedder()
     with pytest.raises(ModelUnavailable, match=r"The hub has no such model\."):
         embedder.embed(["refuse"])
-    assert local_of(embedder).asked == 0
+    assert local_of(embedder).call_count == 0
     assert len(embedder.embed(["dog"])) == 1
 
 
-def test_who_has_gone_takes_nobody_elses_answer(warm: EmbeddingWorker) -> None:
-    """Its own comes all the same, and is nobody's."""
-    order = Texts(TOY.name, ["slow"]).line()
+def test_responses_are_not_mixed_up_after_a_disconnect(warm: EmbeddingWorker) -> None:
+    """The response of a disconnected client is made and dropped."""
+    request = EmbedRequest(TOY.name, ["slow"]).to_line()
     transport = httpx.HTTPTransport(uds=str(warm.worker.socket))
     with httpx.Client(transport=transport) as client, pytest.raises(httpx.ReadTimeout):
-        client.post("http://worker/embeddings", content=order, timeout=0.3)
+        client.post("http://worker/embeddings", content=request, timeout=0.3)
     embedder = warm.embedder()
     assert np.array_equal(embedder.query("sea")[1], ToyEmbedder(TOPICS).embed(["sea"])[0])
-    assert local_of(embedder).asked == 0
+    assert local_of(embedder).call_count == 0
 
 
-def test_where_too_many_wait_others_ask_again(
+def test_requests_beyond_the_limit_are_tried_again(
     warm: EmbeddingWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One at a time; a search waits only so long."""
-    monkeypatch.setattr(embedding_process, "MOST_WAITING", 1)
+    """Requests are processed one at a time; a search waits for a limited time."""
+    monkeypatch.setattr(embedding_process, "MAX_WAITING", 1)
     first, second = warm.embedder(), warm.embedder()
     first.query("dog")
     thread = threading.Thread(target=first.encode, args=(["slow"],))
     thread.start()
-    wait_for(lambda: warm.process and warm.process._answers)
+    wait_for(lambda: warm.process and warm.process._requests)
     monkeypatch.setattr(embedder_module, "_LOADING_S", 0.2)
-    with pytest.raises(ModelUnavailable, match="Ask again"):
+    with pytest.raises(ModelUnavailable, match="Try again"):
         second.query("dog")
     assert np.array_equal(second.embed(["dog"]), first.embed(["dog"]))
     thread.join()
-    assert local_of(second).asked == local_of(first).asked == 0
+    assert local_of(second).call_count == local_of(first).call_count == 0
 
 
-def test_another_model_is_never_mixed_in(
-    warm: EmbeddingWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between two batches, or since somebody has looked which it is, the worker goes, and this
-    process has other files: an error. Searches that were embedded before are embedded anew."""
+def test_models_are_never_mixed(warm: EmbeddingWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the worker is lost between two batches, or after its model was read, and this process has
+    other files, it is an error. Cached queries are embedded again."""
     embedder = WorkerEmbedder(CountedToy("b2"), lambda: [warm.worker])
     before = embedder.query("dog")
     embed, calls = Worker.embed, []
@@ -165,80 +166,80 @@ def test_another_model_is_never_mixed_in(
     def lost(self, *arguments):
         calls.append(arguments)
         if len(calls) > 1:
-            raise worker_embedder.WorkerLost("it has gone")
+            raise worker_embedder.WorkerLost("it has died")
         return embed(self, *arguments)
 
     monkeypatch.setattr(Worker, "embed", lost)
     with pytest.raises(ModelUnavailable, match="differ from machine to machine"):
-        embedder.embed(["dog"] * (AT_ONCE + 1))
+        embedder.embed(["dog"] * (BATCH_SIZE + 1))
     assert embedder.model.revision == "b2"
     assert before[0].revision == TOY.revision
     assert embedder.query("dog")[0].revision == "b2"
-    assert len(embedder.embed(["dog"] * (AT_ONCE + 1))) == AT_ONCE + 1
+    assert len(embedder.embed(["dog"] * (BATCH_SIZE + 1))) == BATCH_SIZE + 1
     embedder._made_by = before[0]
     with pytest.raises(ModelUnavailable, match="differ from machine to machine"):
         embedder.embed(["dog"])
 
 
-def test_what_is_no_order_is_refused(warm: EmbeddingWorker) -> None:
-    """Too many texts, too many bytes, something else, another model; the worker goes on."""
+def test_invalid_requests_are_rejected(warm: EmbeddingWorker) -> None:
+    """Too many texts, too many bytes, something else, another model; the worker still works."""
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(warm.worker.socket))) as client:
 
         def status(content: bytes) -> int:
             return client.post("http://worker/embeddings", content=content).status_code
 
-        assert status(Texts(TOY.name, ["dog"] * AT_ONCE).line()) == 200
-        assert status(Texts(TOY.name, ["dog"] * (AT_ONCE + 1)).line()) == 400
-        assert status(Texts(TOY.name, ["d" * MOST_BYTES]).line()) == 400
+        assert status(EmbedRequest(TOY.name, ["dog"] * BATCH_SIZE).to_line()) == 200
+        assert status(EmbedRequest(TOY.name, ["dog"] * (BATCH_SIZE + 1)).to_line()) == 400
+        assert status(EmbedRequest(TOY.name, ["d" * MAX_REQUEST_BYTES]).to_line()) == 400
         assert status(b"{}\n") == status(b"[]\n") == status(b"x\n") == 400
-        assert status(Texts(TOY.name, ["dog"]).line()[:-1]) == 400
-        assert status(Texts("another", ["dog"]).line()) == 409
+        assert status(EmbedRequest(TOY.name, ["dog"]).to_line()[:-1]) == 400
+        assert status(EmbedRequest("another", ["dog"]).to_line()) == 409
         assert client.get("http://worker/embeddings").status_code == 405
 
 
-def test_a_worker_that_cannot_is_passed_over(
+def test_a_worker_that_cannot_embed_is_not_used(
     settings: Settings, tmp_path: Path, warm: EmbeddingWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without the extra, and with another model: its health says so, and so does its answer."""
+    """Without the extra, or with another model: its health and its response show it."""
     with embedding_worker(settings, tmp_path, process=None) as worker:
         health = worker.worker.health()
         assert health is not None and health.embedding is None
         embedder = worker.embedder()
         assert len(embedder.embed(["dog"])) == 1
-        assert local_of(embedder).asked == 2
+        assert local_of(embedder).call_count == 2
         transport = httpx.HTTPTransport(uds=str(worker.worker.socket))
         with httpx.Client(transport=transport) as client:
-            order = Texts(TOY.name, ["dog"]).line()
-            answer = client.post("http://worker/embeddings", content=order)
-        assert answer.status_code == 501
-        assert "ytcaption[semantic]" in answer.text
+            request = EmbedRequest(TOY.name, ["dog"]).to_line()
+            response = client.post("http://worker/embeddings", content=request)
+        assert response.status_code == 501
+        assert "ytcaption[semantic]" in response.text
     other = CountedToy()
     other.name = "another"
     assert len(WorkerEmbedder(other, lambda: [warm.worker]).embed(["dog"])) == 1
-    assert other.asked == 2
+    assert other.call_count == 2
     assert "is lost" not in caplog.text
 
 
-def test_over_a_port_the_token_opens(settings: Settings, tmp_path: Path) -> None:
+def test_over_a_port_the_token_is_required(settings: Settings, tmp_path: Path) -> None:
     """Without it, or with a wrong one, nothing is embedded there."""
-    door = Authenticator(is_local=False, token=SecretStr(TOKEN))
-    with embedding_worker(settings, tmp_path, door=door) as worker:
+    authenticator = Authenticator(is_local=False, token=SecretStr(TOKEN))
+    with embedding_worker(settings, tmp_path, authenticator=authenticator) as worker:
         embedder = worker.embedder()
         assert len(embedder.embed(["dog"])) == 1
-        assert local_of(embedder).asked == 0
-        url, order = f"{worker.worker.url}/embeddings", Texts(TOY.name, ["dog"]).line()
+        assert local_of(embedder).call_count == 0
+        url, request = f"{worker.worker.url}/embeddings", EmbedRequest(TOY.name, ["dog"]).to_line()
         for header in ({}, {"Authorization": f"Bearer {TOKEN}x"}):
-            assert httpx.post(url, content=order, headers=header).status_code == 401
+            assert httpx.post(url, content=request, headers=header).status_code == 401
 
 
 def test_the_process_ends_with_its_worker() -> None:
-    """In the middle of an embedding, too: it may be of one that was killed."""
+    """Even during an embedding: the worker may have been killed."""
     child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdin is not None and child.stdout is not None
-    child.stdin.write(Texts(TOY.name, ["dog"]).line())
+    child.stdin.write(EmbedRequest(TOY.name, ["dog"]).to_line())
     child.stdin.flush()
     assert "vectors" in json.loads(child.stdout.readline())
-    child.stdin.write(Texts(TOY.name, ["hang"]).line())
+    child.stdin.write(EmbedRequest(TOY.name, ["hang"]).to_line())
     child.stdin.flush()
     time.sleep(0.2)
     child.stdin.close()
@@ -246,23 +247,23 @@ def test_the_process_ends_with_its_worker() -> None:
     child.stdout.close()
 
 
-def test_vectors_are_the_same_behind_the_line() -> None:
-    """Every float; of another number of texts they are none."""
+def test_vectors_survive_encoding() -> None:
+    """Every float is the same; another number of texts is an error."""
     vectors = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
-    said = encode_vectors(TOY, vectors)
-    model, found = vectors_of(said, ["a", "b"])
-    assert (model, found.tobytes()) == (TOY, vectors.tobytes())
-    for wrong in (said | {"model": {}}, {"vectors": ""}, said | {"vectors": "x"}):
+    message = encode_vectors(TOY, vectors)
+    model, decoded = decode_vectors(message, ["a", "b"])
+    assert (model, decoded.tobytes()) == (TOY, vectors.tobytes())
+    for wrong in (message | {"model": {}}, {"vectors": ""}, message | {"vectors": "x"}):
         with pytest.raises(ValueError):
-            vectors_of(wrong, ["a", "b"])
+            decode_vectors(wrong, ["a", "b"])
     with pytest.raises(ValueError):
-        vectors_of(said, ["a"])
+        decode_vectors(message, ["a"])
 
 
 @pytest.mark.model
 @needs_model
 def test_a_real_worker_has_the_real_model(model_home: Path) -> None:
-    """Bit for bit what this process makes; killed, its process that embeds goes, too."""
+    """Vectors are bit for bit those of this process; a killed worker's embedding process ends."""
     home = WorkerHome(model_home)
     try:
         home.ensure()

@@ -1,4 +1,4 @@
-"""Workers on other machines: samples are sent, a token opens, the least busy one is asked."""
+"""Workers on other machines: samples are sent, a token is required, the least busy one is used."""
 
 import re
 import signal
@@ -14,16 +14,16 @@ import pytest
 from resources.worker.client import Worker
 from resources.worker.protocol import (
     Health,
-    Order,
+    TranscribeRequest,
+    decode_error,
+    decode_result,
     encode_error,
     encode_result,
-    error_of,
-    result_of,
 )
 from resources.worker.server import serve_others
 from resources.worker.transcriber import WorkerTranscriber
 from tests.support.clip_errors import TINY_EN, samples, text
-from tests.support.workers import SILENCE_S, TOKEN, WorkerHome, recording, wait_for
+from tests.support.workers import TIMEOUT_S, TOKEN, WorkerHome, recording, wait_for
 from ytcaption.domain.errors import DiskFull, ModelCorrupt, SetupError
 from ytcaption.settings import Settings
 
@@ -39,19 +39,19 @@ class RemoteHome(WorkerHome):
 
     @property
     def worker(self) -> Worker:
-        return Worker(self.url, self.url, None, SILENCE_S, self.settings.worker_token)
+        return Worker(self.url, self.url, None, TIMEOUT_S, self.settings.worker_token)
 
     def transcriber(self, *more: str) -> WorkerTranscriber:
         settings = self.settings.model_copy(
-            update={"worker": "off", "workers": (*more, self.url), "worker_silence_s": SILENCE_S}
+            update={"worker": "off", "workers": (*more, self.url), "worker_silence_s": TIMEOUT_S}
         )
-        return WorkerTranscriber.around(self.local(), settings)
+        return WorkerTranscriber.from_settings(settings, self.local())
 
 
 @pytest.fixture(scope="module")
 def home(model_home: Path) -> Iterator[RemoteHome]:
-    """A worker of the batched engine that forgets its models at once, in another number format
-    than the run's own."""
+    """Start a worker of the batched engine that unloads its models soon, with another number format
+    than the run's own engine."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     home = RemoteHome(
@@ -73,13 +73,13 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_samples_are_sent(home):
-    """The result is that of the same engine here, and provenance that of the worker."""
+    """The result is that of the same engine here, and the provenance is the worker's."""
     transcriber = home.transcriber()
-    waveform, told = recording(), []
-    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None, told.append)
+    waveform, reported = recording(), []
+    result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None, reported.append)
     here = home.local().transcribe(waveform, TINY_EN, lambda *_: None)
     assert (result.segments, result.dropped) == (here.segments, here.dropped)
-    assert tuple(told) == result.segments
+    assert tuple(reported) == result.segments
     engine = transcriber.describe("tiny.en")
     assert (engine.engine, engine.compute_type) == ("faster-whisper-batched", "int8_float32")
     assert "s of audio in" in home.log
@@ -87,12 +87,12 @@ def test_samples_are_sent(home):
 
 
 def test_two_runs_share_it(home):
-    """Heard at the same time, by one model."""
-    found, seen = {}, set()
+    """They are transcribed at the same time, by one model."""
+    texts, seen = {}, set()
 
-    def hear(name: str) -> None:
+    def transcribe(name: str) -> None:
         transcriber = home.transcriber()
-        found[name] = text(
+        texts[name] = text(
             transcriber.transcribe(
                 np.concatenate([samples(name)] * 2),
                 TINY_EN,
@@ -101,57 +101,57 @@ def test_two_runs_share_it(home):
         )
 
     names = ("jfk.flac", "fleurs-en-002.ogg")
-    threads = [threading.Thread(target=hear, args=(name,)) for name in names]
+    threads = [threading.Thread(target=transcribe, args=(name,)) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert 2 in seen
-    assert "country" in found["jfk.flac"]
-    assert len(found["fleurs-en-002.ogg"]) > 100
+    assert "country" in texts["jfk.flac"]
+    assert len(texts["fleurs-en-002.ogg"]) > 100
 
 
-def test_memory_is_given_back(home):
-    """After a while without work, and the next run is heard as ever."""
+def test_memory_is_freed(home):
+    """After a while without work; the next run works as before."""
     home.ensure()
     wait_for(lambda: not home.health().models)
-    wait_for(lambda: "idle: gave" in home.log)
-    given = [int(number) for number in re.findall(r"idle: gave (\d+) MB back", home.log)]
-    assert sum(given) >= 40  # the weights of tiny.en as int8
+    wait_for(lambda: "idle: freed" in home.log)
+    freed = [int(number) for number in re.findall(r"idle: freed (\d+) MB", home.log)]
+    assert sum(freed) >= 40  # the weights of tiny.en as int8
     assert "country" in text(
         home.transcriber().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
     )
     assert home.health().models == ["tiny.en"]
 
 
-def test_the_least_busy_worker_is_asked(home, monkeypatch):
-    """One that cannot be reached is none."""
+def test_the_least_busy_worker_is_used(home, monkeypatch):
+    """Unreachable workers are not."""
     with socket.create_server(("127.0.0.1", 0)) as free:
-        gone = f"http://127.0.0.1:{free.getsockname()[1]}"
+        unreachable = f"http://127.0.0.1:{free.getsockname()[1]}"
     before = home.log.count("s of audio in")
-    transcriber = home.transcriber(gone)
+    transcriber = home.transcriber(unreachable)
     assert transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None).segments
     assert home.log.count("s of audio in") == before + 1
-    taken = {home.url: 5, "http://b:1": 3, "http://a:1": 4}
+    jobs = {home.url: 5, "http://b:1": 3, "http://a:1": 4}
     monkeypatch.setattr(
-        Worker, "health", lambda worker: Health("batched", 5, taken[worker.name], 8, 0)
+        Worker, "health", lambda worker: Health("batched", 5, jobs[worker.name], 8, 0)
     )
     others = home.transcriber("http://a:1", "http://b:1")
     chosen = others._free_worker(set(), lambda: None)
     assert chosen is not None
     assert chosen.name == "http://b:1"
     assert others._free_worker({"http://b:1"}, lambda: None).name == "http://a:1"
-    assert others._free_worker(set(taken), lambda: None) is None
+    assert others._free_worker(set(jobs), lambda: None) is None
 
 
-def test_the_token_opens(home, monkeypatch, caplog):
-    """Without it, or with a wrong one, the worker says nothing; the run hears by itself."""
+def test_the_token_is_required(home, monkeypatch, caplog):
+    """Without it, or with a wrong one, the worker refuses; the run transcribes itself."""
     for header in ({}, {"Authorization": f"Bearer {TOKEN}x"}, {"Authorization": TOKEN}):
         assert httpx.get(f"{home.url}/healthz", headers=header).status_code == 401
         for path in ("slots", "slots/any"):
-            answer = httpx.post(f"{home.url}/{path}", headers=header, content=b"")
-            assert answer.status_code == 401
-            assert answer.headers["www-authenticate"] == "Bearer"
+            response = httpx.post(f"{home.url}/{path}", headers=header, content=b"")
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"] == "Bearer"
     assert httpx.get(f"{home.url}/livez").text == "alive\n"
     before = home.log.count("s of audio in")
     monkeypatch.setenv("YTCAPTION_WORKER_TOKEN", "x" * 32)
@@ -161,26 +161,26 @@ def test_the_token_opens(home, monkeypatch, caplog):
     assert TOKEN not in home.log + caplog.text
 
 
-def test_no_file_of_its_own_can_be_named(home, tmp_path):
-    """A path is refused, and so are fewer or more samples than were said."""
+def test_no_file_of_the_worker_can_be_named(home, tmp_path):
+    """A path is rejected, and so are fewer or more samples than stated."""
     path = tmp_path / "samples"
     path.write_bytes(bytes(6400))
     headers = {"Authorization": f"Bearer {TOKEN}"}
 
-    def status(order: Order, body: bytes) -> int:
+    def status(request: TranscribeRequest, body: bytes) -> int:
         slot = httpx.post(f"{home.url}/slots", headers=headers).json()["slot"]
         url = f"{home.url}/slots/{slot}"
-        return httpx.post(url, headers=headers, content=order.line() + body).status_code
+        return httpx.post(url, headers=headers, content=request.to_line() + body).status_code
 
-    assert status(Order(TINY_EN, 1600, str(path)), b"") == 400
-    assert status(Order(TINY_EN, 1600), bytes(6399)) == 400
-    assert status(Order(TINY_EN, 1600), bytes(6401)) == 400
-    assert status(Order(TINY_EN, 1600), bytes(6400)) == 200
-    assert "files are named through a socket only" in home.log
+    assert status(TranscribeRequest(TINY_EN, 1600, str(path)), b"") == 400
+    assert status(TranscribeRequest(TINY_EN, 1600), bytes(6399)) == 400
+    assert status(TranscribeRequest(TINY_EN, 1600), bytes(6401)) == 400
+    assert status(TranscribeRequest(TINY_EN, 1600), bytes(6400)) == 200
+    assert "a path is allowed only over a Unix socket" in home.log
 
 
 def test_a_worker_drains(home):
-    """Told to stop it finishes what it has, and ends with status 0."""
+    """When stopped it finishes its jobs, and exits with status 0."""
     before = home.log.count("s of audio in")
     stopped = []
 
@@ -199,8 +199,8 @@ def test_a_worker_drains(home):
     assert home.process.wait(20) == 0
 
 
-def test_beyond_this_machine_it_needs_a_token(tmp_path):
-    """Before it listens."""
+def test_listening_for_other_machines_needs_a_token(tmp_path):
+    """It is checked before the worker listens."""
     settings = Settings(home=tmp_path, _env_file=None)  # pyright: ignore[reportCallIssue]
     settings = settings.model_copy(update={"worker_token": None})
     for host in ("0.0.0.0", "::", ""):
@@ -209,17 +209,17 @@ def test_beyond_this_machine_it_needs_a_token(tmp_path):
 
 
 def test_errors_keep_their_class(home):
-    """By their code; what has no class is nobody's."""
+    """It is found by the code; errors without a class are not sent in detail."""
     for kind in (DiskFull, ModelCorrupt, SetupError):
-        error = error_of(encode_error(kind("So it is.")))
+        error = decode_error(encode_error(kind("So it is.")))
         assert type(error) is kind
         assert error.message == "So it is."
-    assert error_of(encode_error(RuntimeError("secret"))) is None
+    assert decode_error(encode_error(RuntimeError("secret"))) is None
     assert "secret" not in str(encode_error(RuntimeError("secret")))
 
 
-def test_a_result_is_the_same_behind_the_line(home):
-    """Every float of it."""
+def test_a_result_survives_encoding(home):
+    """Every float is the same."""
     here = home.local().transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
     engine = home.local().describe("tiny.en")
-    assert result_of(encode_result(here, engine)) == (here, engine)
+    assert decode_result(encode_result(here, engine)) == (here, engine)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from resources.transcribe.sequential import WhisperTranscriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.segments import stored_segments
 from resources.transcriptions.store import RequestStore
@@ -58,7 +58,7 @@ class Onlooker(WhisperTranscriber):
 def onlooker(graph: Graph) -> Onlooker:
     """A fresh one."""
     Onlooker.seen, Onlooker.fault = [], None
-    return Onlooker.from_settings(graph.settings)
+    return Onlooker.from_settings(graph.settings, engine="sequential")
 
 
 def test_drafts_are_the_text_before_it_is_stored(

@@ -5,7 +5,7 @@ import pytest
 
 from resources.orchestration import transcription_claim as run_claim
 from resources.orchestration.tags import TRACE_TAG
-from resources.transcribe.sequential import Transcriber
+from resources.transcribe.transcriber import Transcriber
 from resources.transcriptions.history import transcription_events
 from resources.transcriptions.replay import check_replay
 from tests.support.servers.media_server import MediaServer

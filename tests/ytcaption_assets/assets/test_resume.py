@@ -25,22 +25,22 @@ pytestmark = pytest.mark.model
 KILLED_RUN = """
 import sys, time
 import dagster as dg
-from resources.transcribe import checkpoint_journal
-from resources.transcriptions import checkpoints as checkpoint_store
+from resources.transcribe import checkpoint
+from resources.transcriptions import checkpoints
 from ytcaption_assets.definitions import build_definitions
 from resources.orchestration.partitions import transcription_partitions
 from ytcaption.settings import load_settings
 
 key, folder = sys.argv[1:]
-checkpoint_journal.SAVE_S = 0.0
-write = checkpoint_store._PartWriter._write
+checkpoint.SAVE_INTERVAL_S = 0.0
+write = checkpoints._PartWriter._write
 
 def wait_to_be_killed(self, parts):
     write(self, parts)
     print("kept", flush=True)
     time.sleep(60)
 
-checkpoint_store._PartWriter._write = wait_to_be_killed
+checkpoints._PartWriter._write = wait_to_be_killed
 with dg.instance_for_test(temp_dir=folder) as instance:
     instance.add_dynamic_partitions(transcription_partitions.name, [key])
     build_definitions(load_settings()).resolve_job_def("transcribe").execute_in_process(

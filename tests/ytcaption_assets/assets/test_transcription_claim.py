@@ -10,7 +10,7 @@ import pytest
 from resources.object_store.store import document_key
 from resources.orchestration import transcription_claim as run_claim
 from resources.orchestration.run_end import RunEnd
-from resources.transcribe.sequential import Transcriber
+from resources.transcribe.transcriber import Transcriber
 from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.run_settlement import settle_run, settle_silent
 from tests.support.servers.media_server import MediaServer

@@ -28,7 +28,7 @@ def dead(
     from rich.markup import escape
     from rich.table import Table
 
-    from resources.telemetry.logs import without_secrets
+    from resources.telemetry.logs import redact_secrets
     from resources.webhooks.deliveries import DeadFilter, Deliveries
 
     with opened_database() as (_, postgres):
@@ -41,7 +41,7 @@ def dead(
         table.add_row(
             str(each.id),
             each.event_type,
-            escape(without_secrets(each.url)),
+            escape(redact_secrets(each.url)),
             str(each.attempt),
             each.last_outcome,
             f"{since:%Y-%m-%d %H:%M}",

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.errors import SetupError, UnknownModel, YtcaptionError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _at_hand(settings: "Settings") -> Sequence[str]:
     """Models that are here and may be asked for; the default one where there are none."""
     from resources.models.store import model_states
 
-    here = [each.name for each in model_states(settings.models_home) if each.is_here]
+    here = [each.name for each in model_states(settings.models_home) if each.is_installed]
     return [name for name in here if name in settings.models] or [settings.model]
 
 
@@ -130,7 +130,7 @@ def _child(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=for_decoding(os.environ),
+        env=decoding_environment(os.environ),
     )
     assert child.stdout is not None
     try:

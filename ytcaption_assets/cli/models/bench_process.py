@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 
 from resources.audio.decoder import AudioDecoder
-from resources.transcribe.batched import BatchedTranscriber
-from resources.transcribe.sequential import WhisperTranscriber
-from resources.transcribe.transcriber import Transcriber
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.settings import Settings, load_settings
@@ -33,9 +31,8 @@ _KILO = 1 if sys.platform == "darwin" else 1024
 
 def measure(model: str, engine: str, seconds: int) -> Measured:
     """Loads the model, then hears about `seconds` of speech with it."""
-    settings = load_settings()
-    kind = BatchedTranscriber if engine == "batched" else WhisperTranscriber
-    transcriber: Transcriber = kind.from_settings(settings)
+    settings = load_settings().model_copy(update={"engine": engine})
+    transcriber = WhisperTranscriber.from_settings(settings)
     options = TranscriptionOptions(model=model, language="en")
     sample = _sample(settings)
     # First a short one: it loads the model, and what is made on first use is not measured.

@@ -28,7 +28,7 @@ def list_models() -> None:
             name,
             decimal(state.size_bytes),
             "many" if state.multilingual else "English",
-            "yes" if state.is_here else "no",
+            "yes" if state.is_installed else "no",
             ", ".join(state.sources) if allowed else "not on the list YTCAPTION_MODELS",
         )
     Console().print(table)

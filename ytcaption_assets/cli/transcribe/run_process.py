@@ -92,7 +92,7 @@ def _worker_name(pid: int) -> str:
 
 def _lives(worker: str) -> bool:
     pid, _, started_at = worker.partition("-")
-    return ProcessState("worker", int(pid), float(started_at)).lives
+    return ProcessState("worker", int(pid), float(started_at)).is_alive
 
 
 def _end_with_parent() -> None:

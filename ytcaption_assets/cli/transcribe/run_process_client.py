@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.errors import SetupError
 from ytcaption.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_environment
@@ -40,7 +40,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env=for_decoding(dagster_environment(self._settings)),
+            env=decoding_environment(dagster_environment(self._settings)),
             start_new_session=True,  # Ctrl-C is for the parent, which ends this in order
         )
         return self

@@ -16,7 +16,7 @@ from resources.orchestration.pauses import paused_parts
 from resources.postgres.connection import Postgres
 from resources.postgres.embedded import ensure_postgres, running_postgres
 from resources.postgres.migrate import migrate
-from resources.processes.native_threads import for_decoding
+from resources.processes.native_threads import decoding_environment
 from resources.processes.runtime_directory import make_runtime_directory
 from resources.sites.resolve import check_sites
 from ytcaption.domain.errors import YtcaptionError
@@ -110,7 +110,7 @@ def _with_ports(settings: Settings, *, webserver: bool) -> Settings:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    environment = for_decoding(dagster_environment(settings)) | {MARK: str(settings.home)}
+    environment = decoding_environment(dagster_environment(settings)) | {MARK: str(settings.home)}
     # Dagster drops the first place to import from, which it takes for the script's folder. That
     # must not be one of the caller's: the socket's folder holds nothing to import.
     places = [str(code_server_socket(settings).parent), environment.get("PYTHONPATH", "")]

@@ -31,7 +31,7 @@ class ProcessState:
     restarts: int = 0
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether that very process still runs."""
         found = created_at(self.pid)
         return found is not None and abs(found - self.created_at) < _CLOCK_SHIFT_S
@@ -87,4 +87,4 @@ def read_state(home: Path) -> UpState | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return state if state.up.lives else None
+    return state if state.up.is_alive else None

@@ -188,7 +188,7 @@ def _processes(
 
 
 def _report(name: str, process: ProcessState | None, answers, address: str | None) -> ProcessReport:
-    if process is None or not process.lives:
+    if process is None or not process.is_alive:
         restarts = process.restarts if process else 0
         return ProcessReport(name, "not running", None, None, restarts, address)
     health = "ok" if answers() else "no answer"

@@ -342,13 +342,15 @@ def test_a_model_hears_in_each_clip_what_its_text_says(
 ):
     """Cut between words, and none of them is cut off."""
     from resources.audio.decoder import decode
-    from resources.transcribe.sequential import WhisperTranscriber
+    from resources.transcribe.whisper_transcriber import WhisperTranscriber
     from tests.support.clip_errors import TINY_EN, text
     from ytcaption.domain.transcripts.accuracy import word_errors
 
     library.add()
     export("--as", "audiofolder", "--max-s", "5")
-    transcriber = WhisperTranscriber(models_home=str(model_home), cpu_threads=2)
+    transcriber = WhisperTranscriber(
+        models_home=str(model_home), engine="sequential", cpu_threads=2
+    )
     folder = tmp_path / "out" / "train"
     rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
     assert len(rows) >= 3

@@ -1,4 +1,4 @@
-"""Real speech through real weights: words with times, nothing made up, nothing lost."""
+"""The sequential engine with real weights: words with times, no hallucinations, no lost speech."""
 
 import threading
 from itertools import pairwise
@@ -8,17 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.common import clips, total
-from resources.transcribe import (
-    device as whisper_device,
-)
-from resources.transcribe import (
-    hallucination_filter as speech_filter,
-)
-from resources.transcribe import (
-    sequential as whisper,
-)
+from resources.transcribe import device, hallucination_filter, sequential_decoder
 from resources.transcribe.device import loaded_model
-from resources.transcribe.sequential import EngineInfo, WhisperTranscriber
+from resources.transcribe.transcriber import EngineInfo
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from tests.support.clip_errors import DATA, TINY_EN, samples, text
 from ytcaption.domain.errors import SetupError
 from ytcaption.domain.request import TranscriptionOptions
@@ -38,7 +31,7 @@ SILENT = [
 
 @pytest.fixture(scope="module")
 def transcriber(model_home: Path) -> WhisperTranscriber:
-    return WhisperTranscriber(models_home=str(model_home), cpu_threads=2)
+    return WhisperTranscriber(models_home=str(model_home), engine="sequential", cpu_threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +39,8 @@ def jfk(transcriber: WhisperTranscriber) -> Recognition:
     return transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
 
 
-def test_kennedy_is_heard(jfk):
-    """The sample is heard without an error, in English, for as long as he speaks."""
+def test_sample_is_transcribed(jfk):
+    """The text has no error, the language is English, and the speech has the right length."""
     reference = (
         "And so my fellow Americans ask not what your country can do for you ask what you can do "
         "for your country"
@@ -60,7 +53,7 @@ def test_kennedy_is_heard(jfk):
 
 
 def test_every_word_has_its_time(jfk):
-    """Words are in order, inside the audio, and 'country' is said where it is said."""
+    """Words are in order, within the audio, and both times of 'country' are right."""
     words = [word for segment in jfk.segments for word in segment.words]
     assert all(before.end_s <= after.start_s for before, after in pairwise(words))
     assert all(0 <= word.start_s <= word.end_s <= 11.0 for word in words)
@@ -76,7 +69,7 @@ def test_every_word_has_its_time(jfk):
 
 @pytest.mark.parametrize("name", SILENT)
 def test_silence_noise_and_music_give_no_text(transcriber, name):
-    """A file without speech completes at once with an empty result."""
+    """A file without speech completes at once with an empty transcript."""
     result = transcriber.transcribe(samples(name), TINY_EN, lambda *_: None)
     assert (result.segments, result.dropped, result.language) == ((), (), None)
     assert result.speech_s == 0.0
@@ -84,15 +77,15 @@ def test_silence_noise_and_music_give_no_text(transcriber, name):
 
 
 def test_quiet_speech_is_not_lost(transcriber):
-    """A recording at a three-hundredth of its level is heard."""
+    """A recording at a three-hundredth of its level is transcribed."""
     quiet = np.round(samples("jfk.flac") * 0.003 * 32_768).astype(np.float32) / 32_768
     result = transcriber.transcribe(quiet, TINY_EN, lambda *_: None)
     assert "country" in text(result)
     assert len(text(result).split()) > 15
 
 
-def test_nothing_is_made_up_between_speech(transcriber):
-    """Silence, noise and music between two speakers: both are heard, on time, and nothing else."""
+def test_no_hallucinations_between_speech(transcriber):
+    """With silence, noise and music between two speakers only their speech is transcribed."""
     first, second = samples("jfk.flac"), samples("librispeech-237-134500-0006.flac")
     filling = [
         np.zeros(16_000 * 6, np.float32),
@@ -105,19 +98,19 @@ def test_nothing_is_made_up_between_speech(transcriber):
     result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
     for segment in result.segments:
         assert segment.start_s < 11.5 or segment.start_s > second_at_s - 0.7, segment.text
-    heard = {
+    texts = {
         part: " ".join(each.text for each in result.segments if (each.start_s > 20) == later)
         for part, later in (("first", False), ("second", True))
     }
-    assert word_errors("en", clip("jfk.flac").reference, heard["first"]).rate < 0.1
+    assert word_errors("en", clip("jfk.flac").reference, texts["first"]).rate < 0.1
     assert (
-        word_errors("en", clip("librispeech-237-134500-0006.flac").reference, heard["second"]).rate
+        word_errors("en", clip("librispeech-237-134500-0006.flac").reference, texts["second"]).rate
         < 0.35
     )
 
 
-def test_quiet_speaker_behind_a_pause_is_heard(transcriber):
-    """Forty decibels below the speaker before, three seconds after him: not a word is lost."""
+def test_quiet_speaker_after_a_pause_is_transcribed(transcriber):
+    """A speaker 40 dB below the one before, three seconds later, loses no word."""
     loud, quiet = samples("jfk.flac"), samples("fleurs-en-004.ogg")
     waveform = np.concatenate([loud, np.zeros(48_000, np.float32), quiet])
     result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
@@ -131,8 +124,8 @@ def clip(name: str):
 
 def test_words_are_no_worse_than_plain_faster_whisper(transcriber):
     """On English clips the error rate is at most half a point above the plain one."""
-    files, where = transcriber.placed("tiny.en")
-    plain = loaded_model(files.directory, files.revision, where)
+    files, placement = transcriber.prepare_model("tiny.en")
+    plain = loaded_model(files.directory, files.revision, placement)
     names = ("fleurs-en-002.ogg", "ljspeech-LJ001-0028.flac", "weather-mulaw-8k.wav")
     ours, theirs = [], []
     for each in map(clip, names):
@@ -144,8 +137,8 @@ def test_words_are_no_worse_than_plain_faster_whisper(transcriber):
     assert total(ours).rate <= total(theirs).rate + 0.005
 
 
-def test_progress_is_true(transcriber):
-    """Seconds of audio that are done: never backwards, and all of them at the end."""
+def test_progress_is_correct(transcriber):
+    """Seconds of audio that are done never decrease, and are all of them at the end."""
     seen: list[tuple[float, float]] = []
     speech = samples("jfk.flac")
     waveform = np.concatenate([speech, np.zeros(48_000, np.float32), speech])
@@ -157,13 +150,13 @@ def test_progress_is_true(transcriber):
     assert any(12 < each < 25 for each in done)
 
 
-def test_dropped_segments_are_listed_and_leave_no_hole(transcriber, monkeypatch):
-    """What is not believed is in the result with its reason; the rest is numbered from 0."""
-    real = speech_filter._doubt
+def test_dropped_segments_are_listed_and_leave_no_gap(transcriber, monkeypatch):
+    """A dropped segment is in the result with its reason; the others are numbered from 0."""
+    real = hallucination_filter._drop_reason
     monkeypatch.setattr(
-        speech_filter,
-        "_doubt",
-        lambda segment, found: "loop" if segment.start_s < 11 else real(segment, found),
+        hallucination_filter,
+        "_drop_reason",
+        lambda segment, activity: "loop" if segment.start_s < 11 else real(segment, activity),
     )
     speech = samples("jfk.flac")
     waveform = np.concatenate([speech, np.zeros(48_000, np.float32), speech])
@@ -173,24 +166,24 @@ def test_dropped_segments_are_listed_and_leave_no_hole(transcriber, monkeypatch)
     assert [segment.index for segment in result.segments] == list(range(len(result.segments)))
 
 
-def test_segments_are_told_while_they_are_heard(transcriber, monkeypatch):
-    """Each of the result's, in their order, and those of a region before the next one is heard."""
-    monkeypatch.setattr(whisper, "_MAX_REGION_S", 14.0)
-    told: list[tuple[str, object]] = []
+def test_segments_are_reported_during_decoding(transcriber, monkeypatch):
+    """All of the result's, in order, and those of a region before the next one is decoded."""
+    monkeypatch.setattr(sequential_decoder, "_MAX_REGION_S", 14.0)
+    reports: list[tuple[str, object]] = []
     waveform = np.concatenate([samples("jfk.flac"), samples("ljspeech-LJ001-0028.flac")])
     result = transcriber.transcribe(
         waveform,
         TINY_EN,
-        lambda done_s, _: told.append(("progress", done_s)),
-        lambda segment: told.append(("segment", segment)),
+        lambda done_s, _: reports.append(("progress", done_s)),
+        lambda segment: reports.append(("segment", segment)),
     )
-    assert tuple(what for kind, what in told if kind == "segment") == result.segments
-    first = next(at for at, (kind, _) in enumerate(told) if kind == "segment")
-    assert any(kind == "progress" and 0 < what < 20 for kind, what in told[first:])
+    assert tuple(value for kind, value in reports if kind == "segment") == result.segments
+    first = next(at for at, (kind, _) in enumerate(reports) if kind == "segment")
+    assert any(kind == "progress" and 0 < value < 20 for kind, value in reports[first:])
 
 
-def test_work_is_canceled_by_its_progress(transcriber):
-    """What the callback raises once text comes ends the work."""
+def test_progress_callback_can_cancel(transcriber):
+    """An exception of the callback ends the work once there is text."""
 
     class Canceled(Exception):
         pass
@@ -204,8 +197,8 @@ def test_work_is_canceled_by_its_progress(transcriber):
 
 
 def test_long_audio_is_decoded_in_regions(transcriber, monkeypatch):
-    """Cut at a pause into regions, the text and the times stay whole."""
-    monkeypatch.setattr(whisper, "_MAX_REGION_S", 14.0)
+    """Cut at a pause into regions, the text and the times stay correct."""
+    monkeypatch.setattr(sequential_decoder, "_MAX_REGION_S", 14.0)
     second = samples("ljspeech-LJ001-0028.flac")
     waveform = np.concatenate([samples("jfk.flac"), second])
     result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
@@ -217,17 +210,17 @@ def test_long_audio_is_decoded_in_regions(transcriber, monkeypatch):
 
 
 def test_hints_reach_the_decoder(transcriber, monkeypatch):
-    """`initial_prompt`, `hotwords`, the task and where temperatures start are handed on."""
-    files, where = transcriber.placed("tiny.en")
-    model = loaded_model(files.directory, files.revision, where)
-    heard: list[dict] = []
+    """`initial_prompt`, `hotwords`, the task and the first temperature are passed on."""
+    files, placement = transcriber.prepare_model("tiny.en")
+    model = loaded_model(files.directory, files.revision, placement)
+    calls: list[dict] = []
     real = model.transcribe
 
-    def listen(waveform: np.ndarray, **options):
-        heard.append(options)
+    def transcribe(waveform: np.ndarray, **options):
+        calls.append(options)
         return real(waveform, **options)
 
-    monkeypatch.setattr(model, "transcribe", listen)
+    monkeypatch.setattr(model, "transcribe", transcribe)
     options = TranscriptionOptions(
         model="tiny.en",
         language="en",
@@ -236,12 +229,12 @@ def test_hints_reach_the_decoder(transcriber, monkeypatch):
         temperature=0.5,
     )
     transcriber.transcribe(samples("jfk.flac"), options, lambda *_: None)
-    assert heard[0]["initial_prompt"] == "A speech."
-    assert heard[0]["hotwords"] == "Kennedy"
-    assert heard[0]["task"] == "transcribe"
-    assert heard[0]["temperature"] == (0.5, 0.7, 0.9)
+    assert calls[0]["initial_prompt"] == "A speech."
+    assert calls[0]["hotwords"] == "Kennedy"
+    assert calls[0]["task"] == "transcribe"
+    assert calls[0]["temperature"] == (0.5, 0.7, 0.9)
     transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
-    assert heard[-1]["temperature"] == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # faster-whisper's own
+    assert calls[-1]["temperature"] == (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # faster-whisper's own
 
 
 def test_engine_is_described(transcriber):
@@ -258,22 +251,24 @@ def test_engine_is_described(transcriber):
     )
 
 
-def test_number_format_that_does_not_work_is_said(model_home):
-    """A setting that this CPU cannot do is one sentence, before any work."""
-    wrong = WhisperTranscriber(models_home=str(model_home), compute_type="bfloat16", device="cpu")
+def test_unsupported_number_format_is_reported(model_home):
+    """A setting that this CPU does not support is an error in one sentence, before any work."""
+    wrong = WhisperTranscriber(
+        models_home=str(model_home), engine="sequential", compute_type="bfloat16", device="cpu"
+    )
     with pytest.raises(SetupError, match="YTCAPTION_COMPUTE_TYPE"):
         wrong.transcribe(samples("weather-mulaw-8k.wav"), TINY_EN, lambda *_: None)
 
 
 def test_two_threads_share_one_model(transcriber, monkeypatch):
-    """Two transcriptions at the same time load once and hear the same."""
-    monkeypatch.setattr(whisper_device, "_models", whisper_device.OrderedDict())
+    """Two transcriptions at the same time load it once and give the same text."""
+    monkeypatch.setattr(device, "_models", device.OrderedDict())
     loads: list[Path] = []
-    real = whisper_device._load
+    real = device._load
     monkeypatch.setattr(
-        whisper_device,
+        device,
         "_load",
-        lambda directory, where: loads.append(directory) or real(directory, where),
+        lambda directory, placement: loads.append(directory) or real(directory, placement),
     )
     waveform, texts = samples("weather-mulaw-8k.wav"), []
     threads = [
@@ -295,11 +290,11 @@ def test_two_threads_share_one_model(transcriber, monkeypatch):
 
 @pytest.fixture(scope="module")
 def multilingual(base_model_home: Path) -> WhisperTranscriber:
-    return WhisperTranscriber(models_home=str(base_model_home), cpu_threads=2)
+    return WhisperTranscriber(models_home=str(base_model_home), engine="sequential", cpu_threads=2)
 
 
-def test_language_is_detected_where_somebody_speaks(multilingual):
-    """Half a minute of music in front does not hide that German is spoken."""
+def test_language_is_detected_in_speech(multilingual):
+    """Half a minute of music at the beginning does not hide that German is spoken."""
     waveform = np.concatenate(
         [samples("music-hungarian-dance.ogg")[: 16_000 * 31], samples("fleurs-de-003.ogg")]
     )
@@ -311,7 +306,7 @@ def test_language_is_detected_where_somebody_speaks(multilingual):
 
 
 def test_translation_gives_english(multilingual):
-    """A German sentence comes out in English words, its language still German."""
+    """A German sentence is transcribed in English words; its language is still German."""
     options = TranscriptionOptions(model="base", task="translate")
     result = multilingual.transcribe(samples("fleurs-de-003.ogg"), options, lambda *_: None)
     assert result.language == "de"

@@ -1,4 +1,4 @@
-"""The batched engine through real weights: what WhisperTranscriber hears, several at once."""
+"""The batched engine with real weights: as accurate as the sequential one, for several callers."""
 
 import threading
 from itertools import pairwise
@@ -10,21 +10,14 @@ import numpy as np
 import pytest
 
 from benchmarks.common import clips, total
-from resources.transcribe import (
-    device as whisper_device,
-)
-from resources.transcribe import (
-    recording_decoder as whisper_flight,
-)
-from resources.transcribe import (
-    speech_windows,
-)
-from resources.transcribe.batch_decoder import WhisperBatch
-from resources.transcribe.batched import BatchedTranscriber, local_transcriber_of
+from resources.transcribe import batched_decoder, device, speech_windows
+from resources.transcribe.batch_engine import batch_engine_of, batch_shape
+from resources.transcribe.batched_decoder import BatchedDecoder
 from resources.transcribe.device import Placement, loaded_model
-from resources.transcribe.engine import engine_of, shape_of
-from resources.transcribe.sequential import WhisperTranscriber
-from resources.transcribe.window_job import Job
+from resources.transcribe.sequential_decoder import SequentialDecoder
+from resources.transcribe.whisper_transcriber import WhisperTranscriber
+from resources.transcribe.window_decoder import WindowDecoder
+from resources.transcribe.window_job import WindowJob
 from resources.worker.transcriber import WorkerTranscriber, transcriber_of
 from tests.support.clip_errors import DATA, TINY_EN, samples, text
 from ytcaption.domain.request import TranscriptionOptions
@@ -52,36 +45,36 @@ def words(recognition: Recognition):
 
 
 @pytest.fixture(scope="module")
-def transcriber(model_home: Path) -> BatchedTranscriber:
-    return BatchedTranscriber(models_home=str(model_home), cpu_threads=2)
+def transcriber(model_home: Path) -> WhisperTranscriber:
+    return WhisperTranscriber(models_home=str(model_home), engine="batched", cpu_threads=2)
 
 
 @pytest.fixture(scope="module")
 def reference(model_home: Path) -> WhisperTranscriber:
-    return WhisperTranscriber(models_home=str(model_home), cpu_threads=2)
+    return WhisperTranscriber(models_home=str(model_home), engine="sequential", cpu_threads=2)
 
 
 @pytest.fixture(scope="module")
-def jfk(transcriber: BatchedTranscriber) -> Recognition:
+def jfk(transcriber: WhisperTranscriber) -> Recognition:
     return transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
 
 
 @pytest.fixture
-def groups(monkeypatch) -> list[list[Job]]:
-    """The groups that are decoded from here on."""
-    found: list[list[Job]] = []
-    real = WhisperBatch._generate
+def groups(monkeypatch) -> list[list[WindowJob]]:
+    """Record the groups that are decoded from here on."""
+    groups: list[list[WindowJob]] = []
+    real = WindowDecoder._generate
 
     def generate(self, jobs, encoded):
-        found.append(list(jobs))
+        groups.append(list(jobs))
         return real(self, jobs, encoded)
 
-    monkeypatch.setattr(WhisperBatch, "_generate", generate)
-    return found
+    monkeypatch.setattr(WindowDecoder, "_generate", generate)
+    return groups
 
 
-def test_kennedy_is_heard(jfk):
-    """Without an error, in segments with words, scores and times."""
+def test_sample_is_transcribed(jfk):
+    """The text has no error; segments have words, scores and times."""
     assert word_errors("en", clip("jfk.flac").reference, text(jfk)).rate == 0.0
     assert (jfk.language, jfk.language_probability, jfk.duration_s) == ("en", 1.0, 11.0)
     assert set(jfk.timings_s) == {"vad", "load", "model"}
@@ -95,7 +88,7 @@ def test_kennedy_is_heard(jfk):
     assert all(0 <= word.probability <= 1 for word in words(jfk))
 
 
-def test_words_lie_where_the_reference_has_them(jfk, reference):
+def test_word_times_match_the_reference(jfk, reference):
     """The median difference of starts and ends is at most 50 ms."""
     theirs = words(reference.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None))
     ours = words(jfk)
@@ -109,99 +102,98 @@ def test_words_lie_where_the_reference_has_them(jfk, reference):
 
 @pytest.mark.parametrize("name", SILENT)
 def test_silence_noise_and_music_give_no_text(transcriber, name):
-    """A file without speech is empty."""
+    """A file without speech has an empty transcript."""
     result = transcriber.transcribe(samples(name), TINY_EN, lambda *_: None)
     assert (result.segments, result.dropped, result.language) == ((), (), None)
 
 
 def long_recording() -> tuple[np.ndarray, str]:
-    """Three minutes: every English clip with pauses from 0.3 to 4 s, on their own levels."""
-    found = [each for each in clips(DATA) if each.language == "en" and each.reference]
+    """Return three minutes: every English clip at its own level, with pauses from 0.3 to 4 s."""
+    english = [each for each in clips(DATA) if each.language == "en" and each.reference]
     pieces = []
-    for at, each in enumerate(found):
+    for at, each in enumerate(english):
         pieces += [
             samples(each.path.name),
             np.zeros(int((0.3 + at % 4 * 1.2) * 16_000), np.float32),
         ]
-    return np.concatenate(pieces), " ".join(each.reference for each in found)
+    return np.concatenate(pieces), " ".join(each.reference for each in english)
 
 
 def test_no_word_of_a_long_recording_is_lost(transcriber, reference):
-    """Recordings one after the other with pauses: no more errors than the reference makes, told
-    while they are heard, in order, on time."""
+    """Recordings joined with pauses give no more errors than the reference engine; segments are
+    reported during decoding, in order, with correct times."""
     waveform, spoken = long_recording()
-    told, seen = [], []
+    reported, progress = [], []
     result = transcriber.transcribe(
-        waveform, TINY_EN, lambda done, _all: seen.append(done), told.append
+        waveform, TINY_EN, lambda done, _all: progress.append(done), reported.append
     )
     theirs = reference.transcribe(waveform, TINY_EN, lambda *_: None)
     ours = word_errors("en", spoken, text(result))
     assert ours.rate <= word_errors("en", spoken, text(theirs)).rate + 0.01
-    assert tuple(told) == result.segments
-    assert seen == sorted(seen)
-    assert seen[-1] == result.duration_s
-    assert any(0.2 < done / result.duration_s < 0.9 for done in seen)
-    found = words(result)
-    assert all(before.end_s <= after.start_s for before, after in pairwise(found))
+    assert tuple(reported) == result.segments
+    assert progress == sorted(progress)
+    assert progress[-1] == result.duration_s
+    assert any(0.2 < done / result.duration_s < 0.9 for done in progress)
+    assert all(before.end_s <= after.start_s for before, after in pairwise(words(result)))
     assert [each.index for each in result.segments] == list(range(len(result.segments)))
 
 
 def test_callers_share_batches(transcriber, groups):
-    """Threads with a clip each hear about the same as alone, in fewer groups than clips."""
-    found = [each for each in clips(DATA) if each.language == "en" and each.duration_s < 12]
+    """Threads with a clip each get about the same text as alone, in fewer groups than clips."""
+    short = [each for each in clips(DATA) if each.language == "en" and each.duration_s < 12]
     alone = [
-        transcriber.transcribe(samples(each.path.name), TINY_EN, lambda *_: None) for each in found
+        transcriber.transcribe(samples(each.path.name), TINY_EN, lambda *_: None) for each in short
     ]
     count = len(groups)
     texts: dict[str, Recognition] = {}
 
-    def hear(each) -> None:
+    def transcribe(each) -> None:
         texts[each.path.name] = transcriber.transcribe(
             samples(each.path.name), TINY_EN, lambda *_: None
         )
 
     groups.clear()
-    threads = [threading.Thread(target=hear, args=(each,)) for each in found]
+    threads = [threading.Thread(target=transcribe, args=(each,)) for each in short]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(groups) < count
     assert any(len({id(job.finished) for job in group}) > 1 for group in groups)
-    mine = total(word_errors("en", e.reference, text(texts[e.path.name])) for e in found)
-    lone = total(word_errors("en", e.reference, text(a)) for e, a in zip(found, alone, strict=True))
-    # Computed together it is rounded otherwise: some words of 134. Another clip's would be all.
-    assert mine.rate <= lone.rate + 0.06
+    shared = total(word_errors("en", e.reference, text(texts[e.path.name])) for e in short)
+    lone = total(word_errors("en", e.reference, text(a)) for e, a in zip(short, alone, strict=True))
+    # A batch rounds differently: some words of 134 change. Another clip's text would change all.
+    assert shared.rate <= lone.rate + 0.06
 
 
 def test_only_the_speech_is_encoded(transcriber, groups):
-    """A window is the speech and a second or so, not the 30 s that Whisper was made for."""
+    """A window is the speech and about a second of silence, not the 30 s Whisper was made for."""
     transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
     [[job]] = groups
-    assert job.next_frames == 3000  # what a second try would have had
-    assert job.seconds <= 11.0
+    assert job.next_frames == 3000  # that a second try would have had
+    assert job.duration_s <= 11.0
     assert job.frames <= 1500
 
 
 def test_doubtful_window_is_decoded_again_in_full(transcriber, groups, monkeypatch):
-    """A text that says everything five times gives way to that of the full window."""
-    say_again(monkeypatch, 5)
+    """A text that repeats everything five times is replaced by that of the full window."""
+    repeat_text(monkeypatch, 5)
     result = transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
     assert word_errors("en", clip("jfk.flac").reference, text(result)).rate == 0.0
-    assert len(groups) == 2  # the second one hears a full window
+    assert len(groups) == 2  # the second one has a full window
     assert len(groups[1][0].tries) == 2
 
 
-def test_what_the_decoder_says_twice_is_kept_once(transcriber, groups, monkeypatch):
-    """Without another try."""
-    say_again(monkeypatch, 2)
+def test_text_that_the_decoder_repeats_is_kept_once(transcriber, groups, monkeypatch):
+    """A window written twice is not tried again."""
+    repeat_text(monkeypatch, 2)
     result = transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
     assert word_errors("en", clip("jfk.flac").reference, text(result)).rate == 0.0
     assert [len(group[0].tries) for group in groups] == [1]
 
 
-def test_what_somebody_says_twice_is_kept_twice(transcriber, groups, monkeypatch):
-    """In one window: the second time is heard by itself, since speech follows the first."""
+def test_text_that_the_speaker_repeats_is_kept_twice(transcriber, groups, monkeypatch):
+    """In one window, the second time is decoded by itself, since speech follows the first."""
     monkeypatch.setattr(speech_windows, "_MIN_PAUSE_S", 10.0)
     once = samples("fleurs-en-004.ogg")
     waveform = np.concatenate([once, once])
@@ -212,28 +204,28 @@ def test_what_somebody_says_twice_is_kept_twice(transcriber, groups, monkeypatch
     assert word_errors("en", f"{reference} {reference}", text(result)).rate < 0.2
 
 
-def say_again(monkeypatch, times: int) -> None:
-    """The first try of each window writes its text so many times."""
-    real = WhisperBatch._decoded
+def repeat_text(monkeypatch, times: int) -> None:
+    """Make the first try of each window write its text `times` times."""
+    real = WindowDecoder._result
 
-    def again(self, job, result, cap):
+    def repeated(self, job, result, cap):
         if not job.tries:
-            result = rewritten(result, result.sequences_ids[0] * times)
+            result = with_tokens(result, result.sequences_ids[0] * times)
         return real(self, job, result, cap)
 
-    monkeypatch.setattr(WhisperBatch, "_decoded", again)
+    monkeypatch.setattr(WindowDecoder, "_result", repeated)
 
 
-def rewritten(result, tokens: list[int]) -> SimpleNamespace:
-    """What the decoder found, in other words."""
+def with_tokens(result, tokens: list[int]) -> SimpleNamespace:
+    """Return the decoder's result with other tokens."""
     return SimpleNamespace(
         sequences_ids=[tokens], scores=result.scores, no_speech_prob=result.no_speech_prob
     )
 
 
-def test_speech_behind_an_early_end_is_heard(transcriber, monkeypatch):
-    """A decoder that stops after the first words is sent back to where they end."""
-    real = WhisperBatch._decoded
+def test_speech_after_an_early_end_is_transcribed(transcriber, monkeypatch):
+    """If the decoder stops after the first words, decoding continues where they end."""
+    real = WindowDecoder._result
     stopped = []
 
     def stop_early(self, job, result, cap):
@@ -241,16 +233,16 @@ def test_speech_behind_an_early_end_is_heard(transcriber, monkeypatch):
             return real(self, job, result, cap)
         stopped.append(result)
         ids = result.sequences_ids[0]
-        return real(self, job, rewritten(result, ids[: len(ids) // 3]), cap)
+        return real(self, job, with_tokens(result, ids[: len(ids) // 3]), cap)
 
-    monkeypatch.setattr(WhisperBatch, "_decoded", stop_early)
+    monkeypatch.setattr(WindowDecoder, "_result", stop_early)
     result = transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
     assert word_errors("en", clip("jfk.flac").reference, text(result)).rate < 0.2
     assert "do for your country" in text(result)
 
 
 def test_hints_reach_the_decoder(transcriber, groups):
-    """`initial_prompt` and `hotwords` stand in the prompt, the ladder begins where it is set."""
+    """`initial_prompt` and `hotwords` are in the prompt, the ladder begins at `temperature`."""
     options = TranscriptionOptions(
         model="tiny.en",
         language="en",
@@ -260,16 +252,16 @@ def test_hints_reach_the_decoder(transcriber, groups):
     )
     transcriber.transcribe(samples("jfk.flac"), options, lambda *_: None)
     job = groups[0][0]
-    assert job.asked.temperatures == (0.5, 0.7, 0.9)
-    files, where = transcriber.placed("tiny.en")
-    batch = engine_of(loaded_model(files.directory, files.revision, where)).batch
-    prompt = batch.tokenizer("en", "transcribe").decode(batch._prompt(job))
+    assert job.options.temperatures == (0.5, 0.7, 0.9)
+    files, placement = transcriber.prepare_model("tiny.en")
+    decoder = batch_engine_of(loaded_model(files.directory, files.revision, placement)).decoder
+    prompt = decoder.tokenizer("en", "transcribe").decode(decoder._prompt(job))
     assert "Kennedy" in prompt
     assert "A speech." in prompt
 
 
-def test_work_is_canceled_by_its_progress(transcriber):
-    """What the callback raises ends the work, and the engine goes on for others."""
+def test_progress_callback_can_cancel(transcriber):
+    """An exception of the callback ends the work, and the engine still serves others."""
 
     class Canceled(Exception):
         pass
@@ -285,33 +277,35 @@ def test_work_is_canceled_by_its_progress(transcriber):
 
 
 def test_errors_of_the_model_reach_the_caller(transcriber, monkeypatch):
-    """Nobody waits for a worker that failed."""
+    """The caller does not wait for a worker thread that failed."""
 
     def fail(*_):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(WhisperBatch, "_generate", fail)
+    monkeypatch.setattr(WindowDecoder, "_generate", fail)
     with pytest.raises(RuntimeError, match="broken"):
         transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None)
 
 
-def test_few_windows_fly_at_once(transcriber, monkeypatch):
-    """However long the recording, only so many of its spectrograms exist."""
-    monkeypatch.setattr(whisper_flight, "_MAX_PENDING", 3)
-    monkeypatch.setattr(whisper_flight, "_MAX_REGION_S", 60.0)
+def test_few_windows_are_pending_at_once(transcriber, monkeypatch):
+    """However long the recording, only `_MAX_PENDING` of its spectrograms exist."""
+    monkeypatch.setattr(batched_decoder, "_MAX_PENDING", 3)
+    monkeypatch.setattr(batched_decoder, "_MAX_REGION_S", 60.0)
     waveform, spoken = long_recording()
     result = transcriber.transcribe(waveform, TINY_EN, lambda *_: None)
     assert word_errors("en", spoken, text(result)).rate < 0.2
 
 
-def test_language_is_heard_in_each_of_many_files(base_model_home):
-    """German, French and Spanish clips in one batch: each in its own language."""
-    transcriber = BatchedTranscriber(models_home=str(base_model_home), cpu_threads=2)
+def test_language_is_detected_in_each_of_many_files(base_model_home):
+    """German, French and Spanish clips in one batch are each in their own language."""
+    transcriber = WhisperTranscriber(
+        models_home=str(base_model_home), engine="batched", cpu_threads=2
+    )
     names = ("fleurs-de-003.ogg", "fleurs-fr-002.ogg", "fleurs-es-002.ogg")
-    found: dict[str, Recognition] = {}
+    results: dict[str, Recognition] = {}
     threads = [
         threading.Thread(
-            target=lambda name=name: found.update(
+            target=lambda name=name: results.update(
                 {name: transcriber.transcribe(samples(name), BASE, lambda *_: None)}
             )
         )
@@ -321,15 +315,17 @@ def test_language_is_heard_in_each_of_many_files(base_model_home):
         thread.start()
     for thread in threads:
         thread.join()
-    assert [found[name].language for name in names] == ["de", "fr", "es"]
-    assert all(found[name].language_probability > 0.7 for name in names)
-    rates = [word_errors(clip(n).language, clip(n).reference, text(found[n])).rate for n in names]
+    assert [results[name].language for name in names] == ["de", "fr", "es"]
+    assert all(results[name].language_probability > 0.7 for name in names)
+    rates = [word_errors(clip(n).language, clip(n).reference, text(results[n])).rate for n in names]
     assert max(rates) < 0.4
 
 
 def test_language_of_a_long_recording_and_translation(base_model_home):
-    """Several windows: the first ones decide for all of them; the task is honoured."""
-    transcriber = BatchedTranscriber(models_home=str(base_model_home), cpu_threads=2)
+    """Of several windows the first ones decide for all of them; the task is respected."""
+    transcriber = WhisperTranscriber(
+        models_home=str(base_model_home), engine="batched", cpu_threads=2
+    )
     pause = np.zeros(48_000, np.float32)
     waveform = np.concatenate(
         [samples("fleurs-de-003.ogg"), pause, samples("fleurs-de-001.ogg"), pause]
@@ -342,36 +338,39 @@ def test_language_of_a_long_recording_and_translation(base_model_home):
 
 
 def test_shape_follows_the_device(transcriber, monkeypatch):
-    """A CPU: one worker of one thread a core, on one copy of the weights. A GPU: large batches."""
-    files, where = transcriber.placed("tiny.en")
-    assert (where.cpu_threads, where.workers) == (1, 2)
-    model = loaded_model(files.directory, files.revision, where)
+    """A CPU has one worker of one thread per core on one copy of the weights; a GPU has large
+    batches."""
+    files, placement = transcriber.prepare_model("tiny.en")
+    assert (placement.cpu_threads, placement.workers) == (1, 2)
+    model = loaded_model(files.directory, files.revision, placement)
     assert model.model.num_workers == 2
-    assert (shape_of("cpu", 2).workers, shape_of("cpu", 2).encode_batch) == (2, 1)
-    gpu = shape_of("cuda", 1)
+    assert (batch_shape("cpu", 2).workers, batch_shape("cpu", 2).encode_batch) == (2, 1)
+    gpu = batch_shape("cuda", 1)
     assert gpu.workers == 1
     assert gpu.encode_batch >= 8
-    assert gpu.decode_batch > shape_of("cpu", 2).decode_batch
+    assert gpu.decode_batch > batch_shape("cpu", 2).decode_batch
     monkeypatch.setattr(
-        "resources.transcribe.sequential.placement", lambda *_: Placement("cuda", "float16", 2)
+        "resources.transcribe.whisper_transcriber.choose_placement",
+        lambda *_: Placement("cuda", "float16", 2),
     )
-    assert transcriber.placed("tiny.en")[1] == Placement("cuda", "float16", 2)
-    assert whisper_device._LOADED_MODELS >= 2
+    assert transcriber.prepare_model("tiny.en")[1] == Placement("cuda", "float16", 2)
+    assert device._MAX_LOADED_MODELS >= 2
 
 
-def test_setting_picks_the_engine(tmp_path):
-    """`YTCAPTION_ENGINE`, with all else as it is set."""
-    for name, kind in (("batched", BatchedTranscriber), ("sequential", WhisperTranscriber)):
+def test_setting_selects_the_decoder(tmp_path):
+    """`YTCAPTION_ENGINE` selects it; all other settings apply to both."""
+    for name, kind in (("batched", BatchedDecoder), ("sequential", SequentialDecoder)):
         settings = Settings(home=tmp_path, engine=name, beam_size=3)
         for chosen in (
-            local_transcriber_of(settings),
+            WhisperTranscriber.from_settings(settings),
             transcriber_of(settings.model_copy(update={"worker": "off"})),
         ):
-            assert type(chosen) is kind
+            assert type(chosen) is WhisperTranscriber
+            assert type(chosen.decoder) is kind
             assert chosen.beam_size == 3
         warm = transcriber_of(settings)
         assert isinstance(warm, WorkerTranscriber)
-        assert (type(warm.local), warm.engine) == (kind, name)
+        assert (type(warm.local.decoder), warm.local.engine) == (kind, name)
 
 
 def test_engine_is_described(transcriber, reference):
