@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from resources.channels.plan import plan_request
 from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -188,8 +189,8 @@ def print_dry_run(result: "DryRun", console: Console) -> None:
     of = f" of {result.total:,}" if result.total is not None else ""
     note = "" if result.is_complete else " There are more items than were examined."
     console.print(
-        f"{name}: {len(result.included):,} would be included, {len(result.excluded):,} excluded, of "
-        f"{len(result.items):,}{of} items.{note}",
+        f"{name}: {len(result.included):,} would be included, {len(result.excluded):,} excluded "
+        f"of {len(result.items):,}{of} items.{note}",
         markup=False,
         soft_wrap=True,
     )
