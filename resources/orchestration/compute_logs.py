@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
-from dagster._core.execution.compute_logs import redirect_to_file
-from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
-from dagster._core.storage.local_compute_log_manager import (
+from resources.orchestration.dagster_internals import (
     IO_TYPE_EXTENSION,
+    CapturedLogContext,
+    ComputeIOType,
+    ConfigurableClassData,
     LocalComputeLogManager,
+    ensure_file,
+    redirect_to_file,
+    touch_file,
 )
-from dagster._serdes import ConfigurableClassData
-from dagster._utils import ensure_file, touch_file
 
 SHOWN_EVERY_S = 0.5
 """Interval in which output is copied to the terminal."""

@@ -4,10 +4,13 @@ import copy
 import logging
 
 import dagster as dg
-from dagster._core.events import DagsterEvent, JobFailureData
-from dagster._core.execution.plan.objects import StepFailureData
-from dagster._core.log_manager import LOG_RECORD_METADATA_ATTR
-from dagster._utils.log import create_console_logger
+
+from resources.orchestration.dagster_internals import (
+    LOG_RECORD_METADATA_ATTR,
+    JobFailureData,
+    StepFailureData,
+    create_console_logger,
+)
 
 LEVEL = "INFO"
 
@@ -43,7 +46,9 @@ class _Brief(logging.Formatter):
 
 def _expected_failure(record: logging.LogRecord) -> str | None:
     """Return the message of the `dg.Failure` by which an asset failed, if it did."""
-    event: DagsterEvent | None = getattr(record, LOG_RECORD_METADATA_ATTR, {}).get("dagster_event")
+    event: dg.DagsterEvent | None = getattr(record, LOG_RECORD_METADATA_ATTR, {}).get(
+        "dagster_event"
+    )
     data = event.event_specific_data if event else None
     if isinstance(data, JobFailureData) and data.first_step_failure_event:
         data = data.first_step_failure_event.event_specific_data

@@ -8,16 +8,19 @@ run cannot be terminated. This one sleeps between checks and can be interrupted.
 from collections.abc import Iterator
 
 import dagster as dg
-from dagster._core.execution.api import ExecuteRunWithPlanIterable
-from dagster._core.execution.context.system import PlanExecutionContext, PlanOrchestrationContext
-from dagster._core.execution.context_creation_job import PlanExecutionContextManager
-from dagster._core.execution.plan.execute_plan import inner_plan_execution_iterator
-from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
-from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.retries import RetryMode
-from dagster._core.executor.in_process import InProcessExecutor
-from dagster._utils.interrupts import pop_captured_interrupt
 
+from resources.orchestration.dagster_internals import (
+    ExecuteRunWithPlanIterable,
+    ExecutionPlan,
+    InProcessExecutor,
+    InstanceConcurrencyContext,
+    PlanExecutionContext,
+    PlanExecutionContextManager,
+    PlanOrchestrationContext,
+    RetryMode,
+    inner_plan_execution_iterator,
+    pop_captured_interrupt,
+)
 from resources.processes.process_identity import tag_run_process
 
 FIRST_CHECK_S, MAX_CHECK_S = 0.1, 1.0

@@ -13,22 +13,21 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from dagster import DagsterRun, Field, Float, StringSource
-from dagster._config.config_schema import UserConfigSchema
-from dagster._core.launcher import (
+from dagster import DagsterRun, DefaultRunLauncher, Field, Float, StringSource, serialize_value
+
+from resources.orchestration.dagster_internals import (
     CheckRunHealthResult,
-    DefaultRunLauncher,
+    ConfigurableClassData,
     LaunchRunContext,
+    UserConfigSchema,
     WorkerStatus,
 )
-from dagster._serdes import ConfigurableClassData, serialize_value
-
 from resources.orchestration.launch_protocol import GO, LaunchRequest
 from resources.processes.line_protocol import read_line
 from resources.processes.process_identity import RUN_PROCESS_TAG, RunProcess
 
 if TYPE_CHECKING:
-    from dagster._core.workspace.context import BaseWorkspaceRequestContext
+    from resources.orchestration.dagster_internals import BaseWorkspaceRequestContext
 
 ANSWER_S = 30.0
 _AGAIN_S = 0.1
@@ -127,8 +126,7 @@ class WarmRunLauncher(DefaultRunLauncher):
     def _request(
         self, run: DagsterRun, workspace: "BaseWorkspaceRequestContext | None"
     ) -> LaunchRequest:
-        from dagster._core.remote_representation.code_location import GrpcServerCodeLocation
-        from dagster._grpc.types import ExecuteRunArgs
+        from resources.orchestration.dagster_internals import ExecuteRunArgs, GrpcServerCodeLocation
 
         job_origin, origin = run.remote_job_origin, run.job_code_origin
         is_ours = job_origin is not None and job_origin.location_name == self._location_name

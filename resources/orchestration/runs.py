@@ -98,7 +98,7 @@ def erase_runs(
 
 def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
     """Delete a finished run with its check evaluations, events and logs."""
-    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+    from resources.orchestration.dagster_internals import AssetCheckExecutionsTable
 
     storage = instance.event_log_storage
     with _index(instance) as connection:
@@ -122,7 +122,8 @@ def _clear_latest(instance: dg.DagsterInstance, id: str, run_ids: Collection[str
     """Clear the latest materialization in the assets' rows if it belongs to the partition. Dagster
     keeps it, with its metadata, when the run's events are deleted, and cannot wipe a partition."""
     import sqlalchemy as db
-    from dagster._core.storage.event_log.schema import AssetKeyTable
+
+    from resources.orchestration.dagster_internals import AssetKeyTable
 
     with _index(instance) as connection:
         connection.execute(
@@ -138,7 +139,7 @@ def _clear_latest(instance: dg.DagsterInstance, id: str, run_ids: Collection[str
 
 
 def _index(instance: dg.DagsterInstance) -> AbstractContextManager["Connection"]:
-    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+    from resources.orchestration.dagster_internals import SqlEventLogStorage
 
     storage = instance.event_log_storage
     assert isinstance(storage, SqlEventLogStorage), "our dagster.yaml says Postgres"

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import sqlalchemy as db
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
+
+from resources.orchestration.dagster_internals import ConfigurableClassData
 
 KEPT = 1
 """Connections an idle process keeps. More are opened while its threads need them."""

@@ -2,17 +2,13 @@
 
 import os
 
+from resources.orchestration.dagster_internals import PRELOADED_MODULES
 from resources.processes.fork_server import preload_modules
 
 # Modules that runs import and that start no thread. duckdb, pyarrow and onnxruntime start threads,
 # so each run imports them itself.
 _MODULES = (
-    "dagster._cli.api",
-    "dagster._core.execution.plan.active",
-    "dagster._core.executor.in_process",
-    "dagster._core.instance.factory",
-    "dagster._core.storage.root",
-    "dagster._core.system_config.composite_descent",
+    *PRELOADED_MODULES,
     "upath.implementations.local",
     "fsspec.implementations.local",
     "encodings.idna",

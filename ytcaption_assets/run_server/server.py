@@ -18,11 +18,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from dagster._cli.api import execute_run_command
-from dagster._grpc.types import ExecuteRunArgs
-from dagster._serdes import deserialize_value, serialize_value
-from dagster._utils.hosted_user_process import recon_job_from_origin
+from dagster import deserialize_value, serialize_value
 
+from resources.orchestration.dagster_internals import (
+    ExecuteRunArgs,
+    execute_run_command,
+    recon_job_from_origin,
+)
 from resources.orchestration.launch_protocol import GO, NOT_BEGUN, LaunchRequest
 from resources.processes.fork_server import RESUME, ForkServer, code_fingerprint, thread_count
 from resources.processes.line_protocol import send_line

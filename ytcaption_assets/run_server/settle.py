@@ -1,10 +1,8 @@
 """Reports a run whose process ended with an error, as Dagster's code server does."""
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import deserialize_value
-from dagster._utils import get_run_crash_explanation
 
+from resources.orchestration.dagster_internals import InstanceRef, get_run_crash_explanation
 from resources.processes.process_identity import RunProcess
 
 
@@ -16,7 +14,7 @@ def settle_dead_run(instance_ref: str, run_id: str, pid: int, exit_code: int) ->
         pid: process id; a run that has another process by now is left alone.
         exit_code: exit status, or the negative number of the signal that ended the process.
     """
-    with dg.DagsterInstance.from_ref(deserialize_value(instance_ref, InstanceRef)) as instance:
+    with dg.DagsterInstance.from_ref(dg.deserialize_value(instance_ref, InstanceRef)) as instance:
         run = instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return

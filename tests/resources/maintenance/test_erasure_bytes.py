@@ -8,10 +8,10 @@ import dagster as dg
 import psycopg
 import pyarrow.parquet as parquet
 import pytest
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from psycopg import sql
 
 from resources.maintenance.erasure import Erasure
+from resources.orchestration.dagster_internals import LocalComputeLogManager
 from resources.postgres.client_programs import dump
 from resources.postgres.urls import database_urls, libpq_url
 from resources.transcribe.checkpoint import Part

@@ -12,8 +12,8 @@ from pathlib import Path
 import dagster as dg
 import psutil
 import pytest
-from dagster._core.launcher import WorkerStatus
 
+from resources.orchestration.dagster_internals import WorkerStatus
 from resources.orchestration.launch_protocol import LaunchRequest
 from resources.orchestration.launcher import WarmRunLauncher
 from resources.processes.line_protocol import read_line

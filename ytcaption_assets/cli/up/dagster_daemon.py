@@ -12,17 +12,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, cast
 
 import dagster as dg
-from dagster._cli.utils import get_instance_for_cli
-from dagster._core.workspace.context import IWorkspaceProcessContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster._daemon.controller import create_daemon_of_type, daemon_controller_from_instance
-from dagster._daemon.daemon import DaemonIterator, DagsterDaemon, SensorDaemon, SpanMarker
-from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
+
+from resources.orchestration.dagster_internals import (
+    DaemonErrorCapture,
+    DaemonIterator,
+    DagsterDaemon,
+    IWorkspaceProcessContext,
     QueuedRunCoordinatorDaemon,
+    SensorDaemon,
+    SpanMarker,
+    WorkspaceFileTarget,
+    capture_interrupts,
+    create_daemon_of_type,
+    daemon_controller_from_instance,
+    execute_sensor_iteration_loop,
+    get_instance_for_cli,
+    setup_interrupt_handlers,
 )
-from dagster._daemon.sensor import execute_sensor_iteration_loop
-from dagster._daemon.utils import DaemonErrorCapture
-from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
 
 IDLE_S = 1.0
 """How long a loop sleeps that nobody wakes: runs come from Dagster's page, too."""

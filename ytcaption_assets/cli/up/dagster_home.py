@@ -11,9 +11,9 @@ from string import Template
 
 import dagster as dg
 import psycopg
-from dagster._core.instance.ref import InstanceRef
 from pydantic import SecretStr
 
+from resources.orchestration.dagster_internals import InstanceRef
 from resources.orchestration.pauses import pool_slots
 from resources.postgres.urls import database_urls, libpq_url
 from resources.processes.runtime_directory import runtime_directory
