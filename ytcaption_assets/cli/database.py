@@ -1,4 +1,4 @@
-"""The database, for commands that work on it themselves, whether `up` runs or not."""
+"""The database, for commands that use it directly, whether `up` runs or not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened_database() -> "Iterator[tuple[Settings, Postgres]]":
-    """The settings and all rights on a migrated database; the embedded one is started if need be.
+    """Yield the settings and a migrated database with all rights; start the embedded one if needed.
 
     Raises:
         as `migrated_postgres`.

@@ -64,59 +64,64 @@ def transcribe(
         list[str] | None,
         typer.Argument(
             metavar="[SOURCE]...",
-            help="Links or files; without one, the bundled sample.",
+            help="URLs or files; the bundled sample if none is given.",
             show_default=False,
         ),
     ] = None,
     language: Annotated[
-        str | None, typer.Option(help="Such as en or German; detected when left out.")
+        str | None, typer.Option(help="A code or name, such as en or German; default: detected.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="See `ytcaption models list`.")] = None,
     task: Annotated[
-        str, typer.Option(help="transcribe, or translate into English.")
+        str, typer.Option(help="transcribe, or translate (into English).")
     ] = "transcribe",
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="srt, vtt, txt, json, tsv, ass or md; may be repeated."),
+        typer.Option("--format", help="srt, vtt, txt, json, tsv, ass or md; can be repeated."),
     ] = None,
-    output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("captions"),
-    force: Annotated[bool, typer.Option("--force", help="Fetch and transcribe anew.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder for the caption files.")] = Path("captions"),
+    force: Annotated[
+        bool, typer.Option("--force", help="Download and transcribe again, even if stored.")
+    ] = False,
     initial_prompt: Annotated[
-        str | None, typer.Option(help="Text said to have gone before: names, spelling, style.")
+        str | None,
+        typer.Option(help="Text to prime the model with: names, spelling and style to follow."),
     ] = None,
-    hotwords: Annotated[str | None, typer.Option(help="Words to expect.")] = None,
+    hotwords: Annotated[
+        str | None, typer.Option(help="Words that the model should expect.")
+    ] = None,
     captions: Annotated[
         str,
         typer.Option(
-            help="Captions that the source has: prefer (those that people made, else the audio is "
-            "heard), prefer_any (automatic ones, too), never, or only."
+            help="Use of the source's own captions: prefer (those made by people; otherwise "
+            "transcribe the audio), prefer_any (automatic captions, too), never, or only."
         ),
     ] = "prefer",
     server: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
-            help="Have a server make them, such as http://127.0.0.1:8000; "
-            "its key in YTCAPTION_API_KEY.",
+            help="Transcribe on this server, such as http://127.0.0.1:8000, with the API key in "
+            "YTCAPTION_API_KEY.",
         ),
     ] = None,
 ) -> None:
-    """Captions of links and files, made on this machine or by a server.
+    """Transcribe URLs and files, on this machine or on a server.
 
-    The transcript goes to standard output, everything else to standard error. Exit status: 0 all
-    done, 1 some failed, each with its reason, 2 wrong usage.
+    Writes caption files to a folder, the transcript to standard output and messages to standard
+    error. Exit status: 0 all succeeded, 1 some failed (each with its reason), 2 wrong usage.
     """
     from ytcaption.domain.captions.formats import caption_formats
     from ytcaption.domain.request import checked_captions, checked_options, checked_task
     from ytcaption.settings import load_settings
 
     settings = load_settings()
-    chosen = caption_formats(formats or ["srt", "vtt", "json"])
+    chosen_formats = caption_formats(formats or ["srt", "vtt", "json"])
     if server is not None:
         from ytcaption.client.client import Asked
         from ytcaption_assets.cli.transcribe.remote import transcribe_at_server
 
-        asked = Asked(
+        request = Asked(
             language=language,
             model=model,
             task=checked_task(task),
@@ -126,7 +131,13 @@ def transcribe(
         )
         raise typer.Exit(
             transcribe_at_server(
-                server, sources or [], asked, chosen, output, settings=settings, force=force
+                server,
+                sources or [],
+                request,
+                chosen_formats,
+                output,
+                settings=settings,
+                force=force,
             )
         )
     from ytcaption_assets.cli.transcribe.local import transcribe_sources
@@ -141,13 +152,15 @@ def transcribe(
         captions=captions,
     )
     raise typer.Exit(
-        transcribe_sources(sources or [], options, chosen, output, settings=settings, force=force)
+        transcribe_sources(
+            sources or [], options, chosen_formats, output, settings=settings, force=force
+        )
     )
 
 
 @app.command()
 def migrate() -> None:
-    """Brings the database up to date; `up` and `transcribe` do so by themselves."""
+    """Apply pending database migrations; `up` and `transcribe` do so automatically."""
     from resources.postgres.embedded import running_postgres
     from resources.postgres.migrate import migrate as bring_up_to_date
     from ytcaption.settings import load_settings
@@ -160,10 +173,10 @@ def migrate() -> None:
 @app.command()
 def settings(
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="As the documentation has it.")
+        bool, typer.Option("--markdown", help="Print the page docs/settings.md.")
     ] = False,
 ) -> None:
-    """All settings, with the values in force."""
+    """Show all settings with their current values."""
     from rich.console import Console
 
     from ytcaption.settings import load_settings
@@ -176,15 +189,15 @@ def settings(
 
 
 def run() -> None:
-    """Entry point: every known error is one sentence and an exit status."""
+    """Run the command; report a known error as one sentence and an exit status."""
     try:
         app()
     except YtcaptionError as error:
         sys.stderr.write(f"ytcaption: {error.message}\n")
-        is_usage = isinstance(error, InputError | QueryError)  # asking again changes nothing
+        is_usage = isinstance(error, InputError | QueryError)  # a retry cannot succeed
         sys.exit(EXIT_USAGE if is_usage else EXIT_FAILED)
     except KeyboardInterrupt:
-        sys.stderr.write("ytcaption: stopped. Ask again to go on.\n")
+        sys.stderr.write("ytcaption: stopped. Run the command again to continue.\n")
         sys.exit(EXIT_INTERRUPTED)
 
 

@@ -1,4 +1,4 @@
-"""Progress bars: bytes while downloading, seconds of audio while transcribing, and what is left."""
+"""Progress bars: bytes downloaded, seconds of audio transcribed, and the time remaining."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ _STAGES = {
 
 
 class _AmountColumn(ProgressColumn):
-    """`3.1 of 11.0 MB`, or `0:42 of 9:58`."""
+    """Shows progress as `3.1 of 11.0 MB` or `0:42 of 9:58`."""
 
     def render(self, task: Task) -> Text:
         unit = task.fields.get("unit")
@@ -42,8 +42,8 @@ class _AmountColumn(ProgressColumn):
         return Text(f"{amount} of {show(int(task.total))}" if task.total else amount)
 
 
-class _Row(Protocol):
-    """A transcription's row, or what a server tells of it."""
+class _TranscriptionState(Protocol):
+    """State of a transcription, read from the database or from a server's response."""
 
     @property
     def id(self) -> str: ...
@@ -60,7 +60,10 @@ class _Row(Protocol):
 
 
 class Bars:
-    """One bar a source, on standard error; nothing but its last state where that is no terminal."""
+    """One progress bar per source, on standard error.
+
+    Where standard error is not a terminal, each change of stage is printed as a line.
+    """
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -86,44 +89,44 @@ class Bars:
         self.stop()
 
     def stop(self) -> None:
-        """Takes the bars away."""
+        """Remove the bars."""
         self._progress.stop()
 
     @contextmanager
     def reading(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
-        """A bar for bytes of a local file."""
+        """Show a bar of the bytes read from a local file."""
         with self._amount(name, "reading", "bytes") as on_progress:
             yield on_progress
 
     @contextmanager
-    def sending(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
-        """A bar for bytes of a file on their way to a server."""
-        with self._amount(name, "sending", "bytes") as on_progress:
+    def uploading(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
+        """Show a bar of the bytes uploaded to a server."""
+        with self._amount(name, "uploading", "bytes") as on_progress:
             yield on_progress
 
     @contextmanager
-    def fetching(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
-        """A bar for bytes of a model, shown once the first ones come."""
-        with self._amount(name, "fetching", "bytes") as on_progress:
+    def downloading(self, name: str) -> Iterator[Callable[[int, int | None], None]]:
+        """Show a bar of the bytes of a model, from its first byte on."""
+        with self._amount(name, "downloading", "bytes") as on_progress:
             yield on_progress
 
     @contextmanager
-    def hearing(self, name: str) -> Iterator[Callable[[float, float | None], None]]:
-        """A bar for seconds of audio that are heard."""
-        with self._amount(name, "hearing", "seconds") as on_progress:
+    def transcribing(self, name: str) -> Iterator[Callable[[float, float | None], None]]:
+        """Show a bar of the seconds of audio transcribed."""
+        with self._amount(name, "transcribing", "seconds") as on_progress:
             yield on_progress
 
-    def show(self, row: _Row, title: str, waiting: str | None = None) -> None:
-        """The row's state.
+    def show(self, row: _TranscriptionState, title: str, waiting: str | None = None) -> None:
+        """Show the state of a transcription.
 
         Args:
-            waiting: why it waits, where it is not for its turn alone.
+            waiting: why it waits, unless it only waits for a free slot.
         """
         stage, unit = _STAGES.get(row.stage, ("working", None))
         if row.status is TranscriptionStatus.QUEUED and waiting:
             stage, unit = f"waiting ({waiting})", None
         elif row.status is TranscriptionStatus.QUEUED:
-            stage, unit = ("waiting to try again" if row.try_number > 1 else "starting"), None
+            stage, unit = ("waiting to retry" if row.try_number > 1 else "starting"), None
         elif row.status.is_final:
             stage, unit = row.status.value, None
         if row.id not in self._tasks:
@@ -167,7 +170,7 @@ def _short(text: str) -> str:
 
 
 def clock(seconds: int) -> str:
-    """As 4:05 or 1:02:03."""
+    """Return a duration as 4:05 or 1:02:03."""
     hours, minutes = seconds // 3600, seconds // 60 % 60
     tail = f"{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
     return f"{hours}:{tail}" if hours else tail

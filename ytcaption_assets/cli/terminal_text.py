@@ -1,7 +1,7 @@
-"""A stranger's texts on a terminal."""
+"""Untrusted text on a terminal."""
 
 
-def shown(value: object) -> str:
-    """Without the control characters that a title may hold to take the terminal over."""
+def printable(value: object) -> str:
+    """Replace control characters, with which a title could take over the terminal."""
     text = "" if value is None else str(value)
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(help="Is made; must not hold anything.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to create, new or empty.")],
     webhook_key: Annotated[
         bool,
         typer.Option(
             "--webhook-key/--no-webhook-key",
-            help="With the key that the secrets of webhooks are encrypted by.",
+            help="Include the key that encrypts the webhooks' secrets.",
         ),
     ] = True,
 ) -> None:
-    """Copies the databases, the stored files and the lake into a folder, while work goes on.
+    """Copy the databases, the stored files and the lake into a folder while work continues.
 
-    Nothing is erased meanwhile. One that is cut short goes on when it is repeated. Exit status: 0
-    done, 1 not, or some stored files were not what the database says.
+    Nothing is erased while it runs. Repeat the command to continue an interrupted backup. Exit
+    status: 0 done, 1 failed, or some stored files differ from what the database says.
     """
     from resources.backup.create import make_backup
     from ytcaption_assets.cli.database import opened_database
@@ -35,20 +35,20 @@ def backup(
     console = _console()
     with opened_database() as (settings, _), _Bars(console) as bars:
         manifest = make_backup(settings, folder, bars, with_key=webhook_key)
-    _say_made(manifest, folder, console)
+    _print_backup(manifest, folder, console)
     raise typer.Exit(1 if manifest.wrong else 0)
 
 
 def restore(
-    folder: Annotated[Path, typer.Argument(help="A backup.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the backup.")],
     replace: Annotated[
-        bool, typer.Option("--replace", help="Even if there is something: it is gone then.")
+        bool, typer.Option("--replace", help="Delete existing data of this installation first.")
     ] = False,
 ) -> None:
-    """Makes this installation what the backup holds; `up` must not run, nor anything else on it.
+    """Restore this installation from a backup; stop `up` and everything else that uses it first.
 
-    The backup is read and compared with its checksums before anything is touched. One that is cut
-    short is begun again by the same command.
+    The backup's checksums are verified before anything is changed. Repeat the command to restart an
+    interrupted restore.
     """
     from resources.backup.restore import restore_backup
     from resources.maintenance.lost_runs import end_lost_runs
@@ -62,16 +62,16 @@ def restore(
     console = _console()
     with home_lock(settings.home), running_postgres(settings), _Bars(console) as bars:
         restored = restore_backup(settings, folder, bars, replace=replace)
-        bars.step("Settling what ran")
+        bars.step("Ending lost runs")
         with dagster_instance(settings) as instance:
             postgres = Postgres.from_settings(settings, "dagster")
             lost = end_lost_runs(instance, postgres, settings.max_attempts, silent_s=0.0)
-    _say_restored(restored, len(lost), console)
+    _print_restored(restored, len(lost), console)
     raise typer.Exit(0 if restored.lake.is_sound else 1)
 
 
 class _Bars:
-    """A bar for each step; told by several threads."""
+    """One progress bar per step; several threads may report progress."""
 
     def __init__(self, console: "Console") -> None:
         self._console = console
@@ -98,7 +98,7 @@ class _Bars:
         self._progress.stop()
 
     def step(self, what: str, total_bytes: int | None = None) -> None:
-        """The step before is done."""
+        """Finish the current step and start the next."""
         assert self._progress is not None
         if not self._console.is_terminal:
             self._console.print(what, markup=False, soft_wrap=True)
@@ -107,7 +107,7 @@ class _Bars:
             self._task = self._progress.add_task(what, total=total_bytes)
 
     def advance(self, size_bytes: int) -> None:
-        """So much more of it is done."""
+        """Add to the bytes that the current step has processed."""
         assert self._progress is not None
         with self._lock:
             if self._task is not None:
@@ -119,7 +119,7 @@ class _Bars:
             self._progress.update(self._task, total=1, completed=1)
 
 
-def _say_made(manifest: "Manifest", folder: Path, console: "Console") -> None:
+def _print_backup(manifest: "Manifest", folder: Path, console: "Console") -> None:
     size = f"{manifest.size_bytes / 1e9:,.2f} GB"
     console.print(
         f"{len(manifest.files):,} files, {size}, in {folder}", markup=False, soft_wrap=True
@@ -128,21 +128,21 @@ def _say_made(manifest: "Manifest", folder: Path, console: "Console") -> None:
         key, problem = next(iter(manifest.wrong.items()))
         console.print(
             f"{len(manifest.wrong):,} stored files are not what the database says, such as {key} "
-            f"({problem}). `ytcaption doctor --repair` mends it; then take another backup.",
+            f"({problem}). Run `ytcaption doctor --repair`, then make another backup.",
             markup=False,
             soft_wrap=True,
         )
 
 
-def _say_restored(restored: "RestoreResult", lost: int, console: "Console") -> None:
-    made = restored.manifest.made_at
-    console.print(f"{restored.transcriptions:,} transcriptions as of {made} are back.")
+def _print_restored(restored: "RestoreResult", lost: int, console: "Console") -> None:
+    made_at = restored.manifest.made_at
+    console.print(f"Restored {restored.transcriptions:,} transcriptions as of {made_at}.")
     if lost:
-        console.print(f"{lost:,} that ran then are queued again.")
+        console.print(f"{lost:,} that were running then are queued again.")
     lake = restored.lake
     if lake.different or lake.orphaned or lake.damaged_files:
         number = len(lake.different) + len(lake.orphaned) + len(lake.damaged_files)
-        console.print(f"{number:,} differences between lake and documents were repaired.")
+        console.print(f"Repaired {number:,} differences between the lake and the documents.")
     if lake.unreadable:
         console.print(
             f"{len(lake.unreadable):,} documents cannot be read. Run `ytcaption doctor --repair`."

@@ -1,4 +1,4 @@
-"""`ytcaption admin ...`: what operators do, on the database."""
+"""`ytcaption admin ...`: commands for operators, on the database."""
 
 import json
 import sys
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from resources.postgres.connection import Postgres
     from ytcaption.settings import Settings
 
-app = typer.Typer(help="Operating it: the queue, retries, pauses, erasing.", no_args_is_help=True)
+app = typer.Typer(
+    help="Operate the system: queue, retries, pauses, retention, erasure.", no_args_is_help=True
+)
 app.add_typer(keys.app, name="keys")
 app.add_typer(breaker.app, name="breaker")
 app.add_typer(deliveries.app, name="deliveries")
@@ -29,47 +31,49 @@ _SHOWN = 20
 
 Part = Annotated[
     Literal["intake", "download", "transcription"],
-    typer.Argument(help="intake: no requests are taken. The others: no run begins that asset."),
+    typer.Argument(
+        help="intake: new requests are refused. download, transcription: no run starts this step."
+    ),
 ]
 
 
 @app.command()
 def overview(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """States, who waits longest, what runs, failures by cause, pauses, how much room is left."""
+    """Show counts by state, the longest wait, running work, failures, pauses and disk space."""
     from resources.admin.service import overview as read_overview
 
     with opened_database() as (settings, postgres):
-        seen = read_overview(postgres, settings.home)
+        state = read_overview(postgres, settings.home)
     if as_json:
-        document = json.dumps(asdict(seen), indent=2, default=lambda date: date.isoformat())
+        document = json.dumps(asdict(state), indent=2, default=lambda date: date.isoformat())
         sys.stdout.write(document + "\n")
     else:
-        print_overview(seen, _console())
+        print_overview(state, _console())
 
 
 @app.command()
 def retry(
     status: Annotated[
-        Literal["failed", "canceled"], typer.Option(help="What they are at the moment.")
+        Literal["failed", "canceled"], typer.Option(help="Current status.")
     ] = "failed",
-    code: Annotated[str | None, typer.Option(help="The error's, such as source_blocked.")] = None,
-    channel: Annotated[str | None, typer.Option(help="Its name or id.")] = None,
+    code: Annotated[str | None, typer.Option(help="Error code, such as source_blocked.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Name or id of the channel.")] = None,
     created_after: Annotated[
-        datetime | None, typer.Option(help="First asked for then or later, in UTC.")
+        datetime | None, typer.Option(help="First requested at this time or later, in UTC.")
     ] = None,
     created_before: Annotated[
-        datetime | None, typer.Option(help="First asked for before, in UTC.")
+        datetime | None, typer.Option(help="First requested before this time, in UTC.")
     ] = None,
 ) -> None:
-    """Queues everything that fits for a new series of attempts."""
+    """Queue all matching transcriptions again, each with a new series of attempts."""
     from resources.admin.service import RetryFilter, retry_all
 
     chosen = RetryFilter(status, code, channel, _utc(created_after), _utc(created_before))
     with opened_database() as (_, postgres):
         affected = retry_all(postgres, chosen, BY)
-    _say(_console(), affected, "queued again")
+    _print_affected(_console(), affected, "queued again")
 
 
 @app.command()
@@ -77,43 +81,46 @@ def pause(
     part: Part,
     reason: Annotated[str, typer.Option(help="For other operators.")] = "",
 ) -> None:
-    """Stops a part until it is resumed, restarts included. What runs is not disturbed."""
-    from resources.orchestration.pauses import pause as stop
+    """Pause a part of the system until it is resumed, even after a restart.
+
+    Runs in progress continue.
+    """
+    from resources.orchestration.pauses import pause as pause_part
 
     console = _console()
     with opened_database() as (settings, postgres):
-        stop(postgres, part, reason, BY)
+        pause_part(postgres, part, reason, BY)
         console.print(f"{part} is paused.")
-        _apply(settings, postgres, console)
+        _apply_pauses(settings, postgres, console)
 
 
 @app.command()
 def resume(part: Part) -> None:
-    """Lets it go on."""
-    from resources.orchestration.pauses import resume as go_on
+    """Resume a paused part of the system."""
+    from resources.orchestration.pauses import resume as resume_part
 
     console = _console()
     with opened_database() as (settings, postgres):
-        was_paused = go_on(postgres, part, BY)
-        console.print(f"{part} goes on." if was_paused else f"{part} was not paused.")
-        _apply(settings, postgres, console)
+        was_paused = resume_part(postgres, part, BY)
+        console.print(f"{part} is resumed." if was_paused else f"{part} was not paused.")
+        _apply_pauses(settings, postgres, console)
 
 
 @app.command()
 def purge(
     older_than_days: Annotated[
         float | None,
-        typer.Option(min=0, help="Since it last changed, and since anybody last asked for it."),
+        typer.Option(min=0, help="Days since its last change and its last request."),
     ] = None,
     status: Annotated[
         Literal["completed", "failed", "canceled"] | None,
-        typer.Option(help="Left out: any that is at rest."),
+        typer.Option(help="Default: any of these."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run/--erase", help="Only tell which they are, or erase them.")
+        bool, typer.Option("--dry-run/--erase", help="Only list them, or erase them.")
     ] = True,
 ) -> None:
-    """Erases what is old or failed: text, audio, rows, runs. A dry run without --erase."""
+    """List old or failed transcriptions, or erase them: text, audio, rows and runs."""
     from resources.admin.service import Affected
     from resources.maintenance.erasure import Erasure
     from resources.maintenance.purge import PurgeFilter
@@ -127,34 +134,35 @@ def purge(
         erasure = Erasure(settings, postgres, Orchestrator(instance))
         purged = erase_all(postgres, erasure, chosen, BY, dry_run=dry_run)
     affected = Affected(purged.number, purged.ids)
-    _say(console, affected, "would be erased" if dry_run else "fit")
+    _print_affected(console, affected, "would be erased" if dry_run else "match")
     if not dry_run:
         console.print(f"{purged.erased:,} erased.")
 
 
 @app.command()
-def keep(
-    ids: Annotated[list[str], typer.Argument(help="Of transcriptions.", metavar="ID...")],
-    off: Annotated[bool, typer.Option("--off", help="Let age take them again.")] = False,
+@app.command("keep", hidden=True, deprecated=True)  # its name before 0.2
+def pin(
+    ids: Annotated[list[str], typer.Argument(help="Ids of transcriptions.", metavar="ID...")],
+    off: Annotated[bool, typer.Option("--off", help="Unpin them.")] = False,
 ) -> None:
-    """Keeps transcriptions and their audio whatever their age, for all who asked for them."""
+    """Pin transcriptions, for all their owners: retention removes neither them nor their audio."""
     from resources.transcriptions.actions import set_pinned
 
     with opened_database() as (_, postgres):
         for id in ids:
             set_pinned(postgres, id, None, not off)
-    _console().print(f"{len(ids):,} are {'no longer kept' if off else 'kept'}.")
+    _console().print(f"{len(ids):,} transcriptions are {'unpinned' if off else 'pinned'}.")
 
 
 @app.command()
 def retention(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run/--apply", help="Only tell, or take it away now.")
+        bool, typer.Option("--dry-run/--apply", help="Only list the data, or remove it now.")
     ] = True,
 ) -> None:
-    """What is older than the settings allow; Dagster takes it away each night by itself.
+    """List data older than the settings allow, or remove it, as Dagster does each night.
 
-    Exit status: 0, or 1 where a part was away or something could not be taken away.
+    Exit status: 0, or 1 if a part of the system was not available or something was not removed.
     """
     from resources.maintenance.retention import RETENTION
     from ytcaption_assets.cli.admin.doctor import make_checks, print_findings
@@ -165,8 +173,8 @@ def retention(
         raise typer.Exit(1)
 
 
-def print_overview(seen: "Overview", console: "Console") -> None:
-    """The reading as tables."""
+def print_overview(state: "Overview", console: "Console") -> None:
+    """Print the overview as tables."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -174,14 +182,14 @@ def print_overview(seen: "Overview", console: "Console") -> None:
 
     table = Table("transcriptions", "number")
     table.columns[1].justify = "right"
-    for status, number in seen.counts.items():
-        table.add_row(status, f"{number:,}")
+    for status, count in state.counts.items():
+        table.add_row(status, f"{count:,}")
     console.print(table)
-    if seen.oldest_waiting_s is not None:
-        console.print(f"The oldest has waited {duration(seen.oldest_waiting_s)}.")
-    if seen.running:
-        table = Table("running", "stage", "done", "attempt", "since", "last sign of life")
-        for each in seen.running:
+    if state.oldest_waiting_s is not None:
+        console.print(f"The longest wait is {duration(state.oldest_waiting_s)}.")
+    if state.running:
+        table = Table("running", "stage", "done", "attempt", "for", "last heartbeat")
+        for each in state.running:
             done = ""
             if each.progress_done is not None and each.progress_total:
                 done = f"{each.progress_done / each.progress_total:.0%}"
@@ -189,25 +197,25 @@ def print_overview(seen: "Overview", console: "Console") -> None:
             name = escape(each.title or each.id)
             table.add_row(name, each.stage or "", done, str(each.attempt), since, silent)
         console.print(table)
-    if seen.failures:
-        table = Table("failed with", "number", "last", "what was said")
-        for failure in seen.failures:
+    if state.failures:
+        table = Table("failed with", "number", "last at", "last message")
+        for failure in state.failures:
             last = failure.last_at.astimezone().strftime("%Y-%m-%d %H:%M")
-            said = escape(failure.last_message or "")
-            table.add_row(failure.code, f"{failure.number:,}", last, said)
+            message = escape(failure.last_message or "")
+            table.add_row(failure.code, f"{failure.number:,}", last, message)
         console.print(table)
-    if seen.breakers:
-        breaker.print_breakers(seen.breakers, console)
-    for site in seen.throttled:
-        console.print(f"{site.waiting:,} wait. {site.message}", markup=False, soft_wrap=True)
-    for each in seen.pauses:
+    if state.breakers:
+        breaker.print_breakers(state.breakers, console)
+    for site in state.throttled:
+        console.print(f"{site.waiting:,} waiting. {site.message}", markup=False, soft_wrap=True)
+    for each in state.pauses:
         since = each.paused_at.astimezone().strftime("%Y-%m-%d %H:%M")
         reason = f": {each.reason}" if each.reason else ""
         line = f"{each.part} is paused since {since} by {each.paused_by}{reason}"
         console.print(line, markup=False, soft_wrap=True)
     console.print(
-        f"{seen.media_count:,} media, {seen.audio_bytes / 1e9:.2f} GB of audio; "
-        f"{seen.disk_free_bytes / 1e9:.1f} of {seen.disk_total_bytes / 1e9:.1f} GB free.",
+        f"{state.media_count:,} media, {state.audio_bytes / 1e9:.2f} GB of audio; "
+        f"{state.disk_free_bytes / 1e9:.1f} of {state.disk_total_bytes / 1e9:.1f} GB free.",
         soft_wrap=True,
     )
 
@@ -218,7 +226,7 @@ def _console() -> "Console":
     return Console(highlight=False)
 
 
-def _apply(settings: "Settings", postgres: "Postgres", console: "Console") -> None:
+def _apply_pauses(settings: "Settings", postgres: "Postgres", console: "Console") -> None:
     from resources.orchestration.pauses import follow_pauses, paused_parts
     from ytcaption.domain.errors import YtcaptionError
     from ytcaption_assets.cli.up.dagster_home import dagster_instance
@@ -228,11 +236,11 @@ def _apply(settings: "Settings", postgres: "Postgres", console: "Console") -> No
             follow_pauses(instance, settings, paused_parts(postgres))
     except YtcaptionError as error:
         console.print(
-            f"{error.message} Its pools follow once it does.", markup=False, soft_wrap=True
+            f"{error.message} Dagster's pools follow once it answers.", markup=False, soft_wrap=True
         )
 
 
-def _say(console: "Console", affected: "Affected", what: str) -> None:
+def _print_affected(console: "Console", affected: "Affected", what: str) -> None:
     console.print(f"{affected.number:,} transcriptions {what}.")
     for id in affected.ids[:_SHOWN]:
         console.print(f"  {id}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`ytcaption admin deliveries dead|replay`: webhooks' dead letters."""
+"""`ytcaption admin deliveries dead|replay`: webhook deliveries that failed for good."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,13 +7,18 @@ import typer
 
 from ytcaption_assets.cli.database import opened_database
 
-app = typer.Typer(help="Webhooks' dead letters: seeing and sending them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Dead letters, which are webhook deliveries out of attempts: list them, send them again.",
+    no_args_is_help=True,
+)
 
 BY = "local"
 
-WebhookId = Annotated[UUID | None, typer.Option("--webhook", help="Of this webhook only.")]
-Owner = Annotated[str | None, typer.Option(help="Of this owner only, such as key:<id>.")]
-Outcome = Annotated[str | None, typer.Option(help="Of the last attempt, such as server_error.")]
+WebhookId = Annotated[UUID | None, typer.Option("--webhook", help="Only of this webhook.")]
+Owner = Annotated[str | None, typer.Option(help="Only of this owner, such as key:<id>.")]
+Outcome = Annotated[
+    str | None, typer.Option(help="Only with this last outcome, such as server_error.")
+]
 
 
 @app.command()
@@ -21,9 +26,9 @@ def dead(
     webhook: WebhookId = None,
     owner: Owner = None,
     outcome: Outcome = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most that are shown.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows shown at most.")] = 50,
 ) -> None:
-    """What nobody tries again by itself, the latest first."""
+    """List dead letters, newest first; they are not retried automatically."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -32,11 +37,11 @@ def dead(
     from resources.webhooks.deliveries import DeadFilter, Deliveries
 
     with opened_database() as (_, postgres):
-        found = Deliveries(postgres).dead(
+        rows = Deliveries(postgres).dead(
             DeadFilter(webhook, owner, outcome), before=None, limit=limit
         )
-    table = Table("delivery", "event", "to", "attempts", "last", "since")
-    for each in found:
+    table = Table("delivery", "event", "url", "attempts", "last outcome", "since")
+    for each in rows:
         since = (each.settled_at or each.created_at).astimezone()
         table.add_row(
             str(each.id),
@@ -47,16 +52,16 @@ def dead(
             f"{since:%Y-%m-%d %H:%M}",
         )
     console = Console(highlight=False)
-    console.print(table if found else "No dead letters.")
+    console.print(table if rows else "No dead letters.")
 
 
 @app.command()
 def replay(webhook: WebhookId = None, owner: Owner = None, outcome: Outcome = None) -> None:
-    """Sends dead letters again, each in a new series of attempts; disabled webhooks' stay dead."""
+    """Send dead letters again with a new series of attempts; skip those of disabled webhooks."""
     from rich.console import Console
 
     from resources.webhooks.deliveries import DeadFilter, Deliveries
 
     with opened_database() as (_, postgres):
-        number = Deliveries(postgres).replay(DeadFilter(webhook, owner, outcome), BY)
-    Console(highlight=False).print(f"{number:,} deliveries are sent again.")
+        count = Deliveries(postgres).replay(DeadFilter(webhook, owner, outcome), BY)
+    Console(highlight=False).print(f"{count:,} deliveries will be sent again.")

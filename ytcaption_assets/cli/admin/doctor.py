@@ -1,4 +1,4 @@
-"""`ytcaption doctor`: what crashes have left, and mending it."""
+"""`ytcaption doctor`: find and repair what crashes have left behind."""
 
 import json
 import sys
@@ -19,13 +19,13 @@ SHOWN = 3
 
 
 def doctor(
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what is wrong.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what is wrong.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Looks for all that a crash can leave: in Postgres, Dagster, the object store, the lake.
+    """Find what a crash can leave inconsistent in Postgres, Dagster, the object store and the lake.
 
-    Safe beside a running system, and may be repeated. Exit status: 0 all is well or has been
-    mended, 1 something is wrong.
+    Safe while the system runs, and can be repeated. Exit status: 0 nothing is wrong or everything
+    was repaired, 1 something is wrong.
     """
     from rich.console import Console
 
@@ -40,10 +40,12 @@ def doctor(
 
 
 def make_checks(checks: "Sequence[Check]", *, repair: bool) -> "list[Finding]":
-    """One after the other, whether `up` runs or not; a line on standard error says which.
+    """Run the checks one after the other and show on standard error which one runs.
+
+    It does not matter whether `up` runs.
 
     Raises:
-        DatabaseUnavailable, SetupError: Postgres or Dagster's database is away.
+        DatabaseUnavailable, SetupError: Postgres or Dagster's database is not available.
     """
     from rich.console import Console
 
@@ -54,9 +56,9 @@ def make_checks(checks: "Sequence[Check]", *, repair: bool) -> "list[Finding]":
     with opened_database() as (settings, _), dagster_instance(settings) as instance:
         installation = Installation.of(settings, instance)
         findings = []
-        with console.status("Looking") as status:
+        with console.status("Checking") as status:
             for check in checks:
-                status.update(f"Looking for {check.what}")
+                status.update(f"Checking for {check.what}")
                 findings.append(examine(installation, check, repair=repair))
     return findings
 
@@ -64,38 +66,38 @@ def make_checks(checks: "Sequence[Check]", *, repair: bool) -> "list[Finding]":
 def print_findings(
     findings: "Sequence[Finding]", console: "Console", *, repair: bool, well: str = "All is well."
 ) -> None:
-    """A table of what was found.
+    """Print a table of the findings.
 
     Args:
-        well: what is said where that is nothing.
+        well: message if there are none.
     """
     from rich.markup import escape
     from rich.table import Table
 
-    found = [each for each in findings if each.found or each.problem]
-    if not found:
+    reported = [each for each in findings if each.found or each.problem]
+    if not reported:
         console.print(well)
         return
-    table = Table("what", "number", "such as", "what was done" if repair else "what would be done")
+    table = Table("finding", "number", "examples", "repair made" if repair else "repair to be made")
     table.columns[1].justify = "right"
     table.columns[2].overflow = "fold"
-    for each in found:
+    for each in reported:
         examples = "\n".join(each.found[:SHOWN]) + "\n..." * (len(each.found) > SHOWN)
         table.add_row(
-            each.check.what, f"{len(each.found):,}", escape(examples), escape(_done(each))
+            each.check.what, f"{len(each.found):,}", escape(examples), escape(_repair_text(each))
         )
     console.print(table)
-    for each in found:
+    for each in reported:
         for name, reason in [*(each.repaired.left.items() if each.repaired else ())][:SHOWN]:
             console.print(f"{name}: {reason}", markup=False, soft_wrap=True)
 
 
-def _done(finding: "Finding") -> str:
+def _repair_text(finding: "Finding") -> str:
     if finding.problem is not None:
-        return f"not looked at: {finding.problem}"
+        return f"not checked: {finding.problem}"
     if finding.repaired is None:
         return finding.check.remedy
-    left = f"; {len(finding.repaired.left):,} could not be" if finding.repaired.left else ""
+    left = f"; {len(finding.repaired.left):,} failed" if finding.repaired.left else ""
     return f"{len(finding.repaired.done):,}: {finding.check.remedy}{left}"
 
 

@@ -1,4 +1,4 @@
-"""`ytcaption keys create|list|rotate|revoke`: who may use the API. Works on the database itself."""
+"""`ytcaption keys create|list|rotate|revoke`: API keys, changed in the database directly."""
 
 import sys
 from datetime import UTC, datetime
@@ -12,32 +12,33 @@ from ytcaption_assets.cli.database import opened_database
 if TYPE_CHECKING:
     from resources.auth.api_key_rows import ApiKeyRow
 
-app = typer.Typer(help="The API keys: making, listing and ending them.", no_args_is_help=True)
+app = typer.Typer(help="API keys: create, list, rotate and revoke them.", no_args_is_help=True)
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="For people: who or what it is for.")],
+    name: Annotated[str, typer.Argument(help="Who or what the key is for.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="read, write or admin; may be repeated. Left out: read and write."),
+        typer.Option(help="read, write or admin; can be repeated. Default: read and write."),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(help="Such as 12h, 90d or 4w; left out: never.")
+        str | None, typer.Option(help="Lifetime, such as 12h, 90d or 4w; default: no end.")
     ] = None,
     requests_per_minute: Annotated[
-        int | None, typer.Option(min=1, help="Left out: as the settings say.")
+        int | None, typer.Option(min=1, help="Default: the settings' limit.")
     ] = None,
     concurrent_transcriptions: Annotated[
-        int | None, typer.Option(min=1, help="Unfinished at a time; left out: as the settings say.")
+        int | None,
+        typer.Option(min=1, help="Unfinished transcriptions; default: the settings' limit."),
     ] = None,
     audio_minutes_per_day: Annotated[
-        int | None, typer.Option(min=1, help="Left out: as the settings say.")
+        int | None, typer.Option(min=1, help="Default: the settings' limit.")
     ] = None,
 ) -> None:
-    """Makes a key. It goes to standard output, once: of its secret only a hash is kept.
+    """Create a key and print it once, on standard output; only a hash of its secret is stored.
 
-    From the first key on every request needs one.
+    As soon as one key exists, every request needs a key.
     """
     from rich.console import Console
 
@@ -45,25 +46,25 @@ def create(
 
     expires_in = None if expires is None else parse_span(expires)
     with opened_database() as (_, postgres):
-        made = ApiKeys(postgres).create(
+        created = ApiKeys(postgres).create(
             name,
             scope or ["read", "write"],
             expires_in=expires_in,
             limits=Limits(requests_per_minute, concurrent_transcriptions, audio_minutes_per_day),
         )
-    said = Console(stderr=True, highlight=False)
-    said.print(
-        f"Key {made.row.id} ({', '.join(made.row.scopes)}) for {made.row.name}. Keep it: it is "
-        "shown this once.",
+    console = Console(stderr=True, highlight=False)
+    console.print(
+        f"Key {created.row.id} ({', '.join(created.row.scopes)}) for {created.row.name}. "
+        "Save it: it is shown only this once.",
         markup=False,
         soft_wrap=True,
     )
-    sys.stdout.write(f"{made.token}\n")
+    sys.stdout.write(f"{created.token}\n")
 
 
 @app.command("list")
 def list_keys() -> None:
-    """All keys: how they begin, what they may, when they were last used."""
+    """List all keys with their scopes, limits, last use and state."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Column, Table
@@ -74,13 +75,13 @@ def list_keys() -> None:
     with opened_database() as (_, postgres):
         rows = ApiKeys(postgres).all()
     if not rows:
-        console.print("No keys. On loopback the API is open to everybody on this machine.")
+        console.print("No keys. The API on loopback is open to everyone on this machine.")
         return
-    # The id is there to be copied: it is never cut. Nor is a date.
+    # Never truncate the id, which is there to be copied, nor a date.
     table = Table(
         Column("id", no_wrap=True),
         *("name", "scopes", "limits"),
-        *(Column(title, no_wrap=True) for title in ("made", "last used")),
+        *(Column(title, no_wrap=True) for title in ("created", "last used")),
         "state",
     )
     for row in rows:
@@ -97,61 +98,61 @@ def list_keys() -> None:
 
 
 @app.command()
-def rotate(id: Annotated[str, typer.Argument(help="As `ytcaption keys list` shows it.")]) -> None:
-    """Gives a key another secret; it goes to standard output, once. The one before is refused.
+def rotate(id: Annotated[str, typer.Argument(help="Id as in `ytcaption keys list`.")]) -> None:
+    """Replace a key's secret and print the new key once; the old secret is refused from now on.
 
-    Transcriptions that were asked for with the key stay its own.
+    The key still owns the transcriptions requested with it.
     """
     from resources.auth.api_keys import ApiKeys
 
     with opened_database() as (_, postgres):
-        made = ApiKeys(postgres).rotate(_id_of(id))
-    sys.stdout.write(f"{made.token}\n")
+        rotated = ApiKeys(postgres).rotate(_key_id(id))
+    sys.stdout.write(f"{rotated.token}\n")
 
 
 @app.command()
 def revoke(
-    id: Annotated[str, typer.Argument(help="As `ytcaption keys list` shows it.")],
+    id: Annotated[str, typer.Argument(help="Id as in `ytcaption keys list`.")],
     forget: Annotated[
         bool,
         typer.Option(
             "--forget",
-            help="Take it off the list, too. Without any key left the API on loopback is open.",
+            help="Also delete it from the list. Without any key the API on loopback is open.",
         ),
     ] = False,
 ) -> None:
-    """Ends a key. Running servers refuse it within a minute; its channels are paused."""
+    """Revoke a key. Running servers refuse it within a minute; its channels are paused."""
     from rich.console import Console
 
     from resources.auth.api_keys import ApiKeys
 
     with opened_database() as (_, postgres):
         keys = ApiKeys(postgres)
-        row = keys.forget(_id_of(id)) if forget else keys.revoke(_id_of(id))
+        row = keys.forget(_key_id(id)) if forget else keys.revoke(_key_id(id))
     Console(highlight=False).print(
-        f"The key {row.id} of {row.name} opens nothing any more.", markup=False, soft_wrap=True
+        f"The key {row.id} of {row.name} is revoked.", markup=False, soft_wrap=True
     )
 
 
-def _id_of(text: str) -> str:
-    """The whole key will do, too: its id is its second part."""
+def _key_id(text: str) -> str:
+    """Return the id of a key that is given by its id or as a whole."""
     return text.split("_")[1] if text.startswith("ytc_") else text
 
 
 def limits_text(limits: Limits) -> str:
-    """The limits that are the key's own."""
+    """Return the limits that are set for this key."""
     own = {
         "requests/min": limits.requests_per_minute,
-        "at a time": limits.concurrent_transcriptions,
+        "unfinished": limits.concurrent_transcriptions,
         "audio min/day": limits.audio_minutes_per_day,
     }
-    return ", ".join(f"{number} {what}" for what, number in own.items() if number)
+    return ", ".join(f"{number} {unit}" for unit, number in own.items() if number)
 
 
 def state_text(row: "ApiKeyRow") -> str:
-    """Whether it opens the door, and until when."""
+    """Return whether the key is valid, and until when."""
     if row.revoked_at is not None:
         return f"revoked {row.revoked_at:%Y-%m-%d}"
     if not row.holds_at(datetime.now(UTC)):
         return f"expired {row.expires_at:%Y-%m-%d}"
-    return f"until {row.expires_at:%Y-%m-%d}" if row.expires_at else "good"
+    return f"until {row.expires_at:%Y-%m-%d}" if row.expires_at else "valid"

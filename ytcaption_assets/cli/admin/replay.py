@@ -1,4 +1,4 @@
-"""`ytcaption replay`: transcriptions rebuilt from their events."""
+"""`ytcaption replay`: rebuild transcriptions from their events."""
 
 import json
 import sys
@@ -17,13 +17,13 @@ _SHOWN = 50
 
 def replay(
     check: Annotated[
-        bool, typer.Option("--check", help="Compare with the rows, and print differences only.")
+        bool, typer.Option("--check", help="Only print differences from the stored rows.")
     ] = False,
 ) -> None:
-    """Rebuilds every transcription's row from its events, and prints them, a JSON object a line.
+    """Rebuild each transcription's row from its events and print it as one line of JSON.
 
-    It may be used while the pipeline runs: all is read as of one moment. Exit status of --check: 0
-    rows and events say the same, 1 they do not.
+    Safe while the pipeline runs: everything is read in one snapshot. Exit status of --check: 0 rows
+    and events agree, 1 they do not.
     """
     from resources.transcriptions.replay import check_replay
     from resources.transcriptions.replay import replay as replayed
@@ -45,15 +45,15 @@ def _print(report: "ReplayReport") -> None:
     from rich.table import Table
 
     console = Console(highlight=False)
-    told = f"{report.event_count:,} events tell of {report.transcription_count:,} transcriptions"
+    counts = f"{report.event_count:,} events of {report.transcription_count:,} transcriptions"
     if not report.difference_count:
-        console.print(f"{told}, and every row is as they say.")
+        console.print(f"{counts}: every row agrees with them.")
         return
-    table = Table("id", "column", "the row says", "the events say")
+    table = Table("id", "column", "in the row", "from the events")
     for each in report.differences:
-        says = (escape(str(each.row_says)), escape(str(each.events_say)))
-        table.add_row(each.id, each.column, *says)
+        values = (escape(str(each.row_says)), escape(str(each.events_say)))
+        table.add_row(each.id, each.column, *values)
     console.print(table)
-    left = report.difference_count - len(report.differences)
-    more = f", {left:,} of them not shown" if left else ""
-    console.print(f"{told}; {report.difference_count:,} differences{more}.")
+    hidden = report.difference_count - len(report.differences)
+    more = f", {hidden:,} of them not shown" if hidden else ""
+    console.print(f"{counts}: {report.difference_count:,} differences{more}.")

@@ -20,7 +20,7 @@ from ytcaption_assets.cli.channels.tables import (
     print_items,
 )
 from ytcaption_assets.cli.database import opened_database
-from ytcaption_assets.cli.terminal_text import shown
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from resources.channels.store import ChannelStore
@@ -255,4 +255,4 @@ def _console() -> Console:
 
 
 def _say(text: str) -> None:
-    _console().print(shown(text), markup=False, soft_wrap=True)
+    _console().print(printable(text), markup=False, soft_wrap=True)

@@ -13,7 +13,7 @@ import typer
 
 from ytcaption_assets.cli.channels.options import Asked, takes_options
 from ytcaption_assets.cli.database import opened_database
-from ytcaption_assets.cli.terminal_text import shown
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -211,10 +211,10 @@ def _print_line(result: Imported, console: "Console") -> None:
 
     name = " · ".join(part for part in (result.title, result.url) if part)
     console.print(
-        f"{result.line:>5}  {_MARKS[result.outcome]:<7}  {escape(shown(name))}", soft_wrap=True
+        f"{result.line:>5}  {_MARKS[result.outcome]:<7}  {escape(printable(name))}", soft_wrap=True
     )
     if result.reason:
-        console.print(f"{'':>16}{escape(shown(result.reason))}", soft_wrap=True)
+        console.print(f"{'':>16}{escape(printable(result.reason))}", soft_wrap=True)
 
 
 def _subscription(row: "ChannelRow", counts: "ChannelCounts") -> "Subscription":

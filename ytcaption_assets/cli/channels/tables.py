@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from ytcaption_assets.cli.terminal_text import shown
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from resources.channels.dry_run import DryRun
@@ -104,7 +104,7 @@ def print_channels(
         numbers = counts[row.id]
         left_out = sum(numbers.states.get(name, 0) for name in ("filtered", "refused", "gone"))
         table.add_row(
-            escape(shown(row.name)),
+            escape(printable(row.name)),
             state_of(row),
             f"{numbers.done:,} of {numbers.wanted:,}",
             f"{left_out:,}",
@@ -115,7 +115,9 @@ def print_channels(
     console.print(table)
     for row in rows:
         if row.error_message:
-            console.print(shown(f"{row.name}: {row.error_message}"), markup=False, soft_wrap=True)
+            console.print(
+                printable(f"{row.name}: {row.error_message}"), markup=False, soft_wrap=True
+            )
 
 
 def print_channel(row: "ChannelRow", counts: "ChannelCounts", console: Console) -> None:
@@ -151,7 +153,7 @@ def print_channel(row: "ChannelRow", counts: "ChannelCounts", console: Console) 
     }
     for name, value in lines.items():
         if value not in (None, ""):
-            console.print(f"{name:>15}  {shown(value)}", markup=False, soft_wrap=True)
+            console.print(f"{name:>15}  {printable(value)}", markup=False, soft_wrap=True)
 
 
 def print_dry_run(seen: "DryRun", console: Console) -> None:
@@ -166,7 +168,7 @@ def print_dry_run(seen: "DryRun", console: Console) -> None:
         table.add_row(*_columns(each.item), escape(would_be))
     if seen.items:
         console.print(table)
-    name = shown(seen.channel.title or seen.channel.url)
+    name = printable(seen.channel.title or seen.channel.url)
     of = f" of {seen.total:,}" if seen.total is not None else ""
     rest = "" if seen.is_complete else " There is more than was looked at."
     console.print(
@@ -201,7 +203,7 @@ def print_items(items: Sequence["ChannelItem"], console: Console) -> None:
 def _columns(item: "ChannelItem | ListedItem") -> tuple[str, str, str]:
     return (
         f"{item.published_at:%Y-%m-%d}" if item.published_at else "",
-        escape(shown(item.source.title or item.source.url or item.source.media_id)),
+        escape(printable(item.source.title or item.source.url or item.source.media_id)),
         "" if item.duration_s is None else f"{item.duration_s / 60:.1f} min",
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ytcaption_assets.cli.terminal_text import shown
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -210,7 +210,7 @@ def _tell(
     titles = {one.id: one.title or one.media_id for one in found}
     say = partial(console.print, markup=False, soft_wrap=True)
     for id, why in list(result.failed.items())[:_SHOWN]:
-        say(f"Left out: {shown(titles[id])} ({id}): {why}")
+        say(f"Left out: {printable(titles[id])} ({id}): {why}")
     if len(result.failed) > _SHOWN:
         say(f"... and {len(result.failed) - _SHOWN:,} more.")
     missing = len(set(ids or ()) - titles.keys())

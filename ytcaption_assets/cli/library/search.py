@@ -11,7 +11,7 @@ from ytcaption.domain.errors import InvalidOption
 from ytcaption.domain.languages import WHISPER_LANGUAGES
 from ytcaption.domain.media.deep_links import link_at
 from ytcaption_assets.cli.database import opened_database
-from ytcaption_assets.cli.terminal_text import shown
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -107,13 +107,15 @@ def _print(page: "SearchResults") -> None:
     console = Console(highlight=False)
     for found in page.items:
         media = found.media
-        title = Text(shown(media.name), style="bold")
+        title = Text(printable(media.name), style="bold")
         if media.source.url is not None and found.segments:
             at = link_at(media.source, found.segments[0].segment.start_s)
             title.stylize(f"link {at}")
         facts = [media.info.channel, found.published_on, found.language, _places(found.hit_count)]
         console.print(title)
-        console.print(Text("  " + " · ".join(shown(fact) for fact in facts if fact), style="dim"))
+        console.print(
+            Text("  " + " · ".join(printable(fact) for fact in facts if fact), style="dim")
+        )
         for segment in found.segments:
             console.print(_line(found, segment.segment))
         console.print()
@@ -123,7 +125,7 @@ def _print(page: "SearchResults") -> None:
         f"{more}{_places(page.hit_count)} in {page.media_count:,} media", markup=False, style="dim"
     )
     for note in page.notes:
-        said.print(shown(note), markup=False)
+        said.print(printable(note), markup=False)
 
 
 def _line(found: "MediaResult", spoken: "ShownSegment") -> "Text":
@@ -134,7 +136,7 @@ def _line(found: "MediaResult", spoken: "ShownSegment") -> "Text":
 
     at = link_at(found.media.source, spoken.start_s)
     line = Text(f"  {clock(int(spoken.start_s)):>8}", style=f"cyan link {at}" if at else "cyan")
-    text = Text(shown(spoken.text))
+    text = Text(printable(spoken.text))
     for start, end in spoken.marks:
         text.stylize("bold yellow", start, end)
     return Text.assemble(line, "  ", text)

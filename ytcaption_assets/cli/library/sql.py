@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ytcaption.domain.errors import FileUnreadable, InvalidOption
-from ytcaption_assets.cli.terminal_text import shown
+from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
     from resources.lake.query import QueryResult
@@ -163,7 +163,7 @@ def _print_table(result: "QueryResult") -> None:
         is_number = any(part in kind for part in numeric) and "[" not in kind
         table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
     for row in result.rows:
-        table.add_row(*(escape(shown(value)) for value in row))
+        table.add_row(*(escape(printable(value)) for value in row))
     Console().print(table)
 
 

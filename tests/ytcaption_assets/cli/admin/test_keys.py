@@ -1,4 +1,4 @@
-"""`ytcaption keys create|list|revoke`, on the database itself."""
+"""`ytcaption keys create|list|rotate|revoke`, on the database itself."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,7 +16,7 @@ from ytcaption_assets.cli.main import app
 
 @pytest.fixture
 def ytcaption(settings: Settings) -> Callable[..., Result]:
-    """Runs the command; errors come as exceptions."""
+    """Return a function that runs the command and raises its errors."""
 
     def run(*arguments: str) -> Result:
         result = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
@@ -29,12 +29,12 @@ def ytcaption(settings: Settings) -> Callable[..., Result]:
 
 @pytest.fixture
 def keys(settings: Settings) -> ApiKeys:
-    """What the commands change."""
+    """The keys that the commands change."""
     return ApiKeys.from_settings(settings)
 
 
 def test_create_shows_the_key_once(ytcaption, keys: ApiKeys):
-    """Alone on standard output, so that it can be piped; what is said goes to standard error."""
+    """The key is alone on standard output, so that it can be piped; messages go to stderr."""
     result = ytcaption("keys", "create", "newsroom")
     token = result.stdout.strip()
     parsed = parse_token(token)
@@ -42,13 +42,13 @@ def test_create_shows_the_key_once(ytcaption, keys: ApiKeys):
     row = keys.all()[0]
     assert (row.id, row.name, row.scopes) == (parsed[0], "newsroom", ("read", "write"))
     assert row.expires_at is None and row.limits == Limits()
-    assert "shown this once" in result.stderr
+    assert "shown only this once" in result.stderr
     assert parsed[1] not in result.stderr
     assert parsed[1] not in ytcaption("keys", "list").output
 
 
-def test_create_takes_scopes_limits_and_an_end(ytcaption, keys: ApiKeys):
-    """Each as said."""
+def test_create_takes_scopes_limits_and_an_expiry(ytcaption, keys: ApiKeys):
+    """The key has them as given, and the list shows them."""
     ytcaption(
         *("keys", "create", "[red]boss", "--scope", "read", "--scope", "admin"),
         *("--expires", "90d", "--requests-per-minute", "60"),
@@ -59,15 +59,15 @@ def test_create_takes_scopes_limits_and_an_end(ytcaption, keys: ApiKeys):
     assert row.expires_at is not None
     assert timedelta(days=89) < row.expires_at - row.created_at <= timedelta(days=90)
     listed = ytcaption("keys", "list").stdout
-    for text in ("[red]boss", row.id, "60 requests/min", "5 at a time", "600 audio min/day"):
+    for text in ("[red]boss", row.id, "60 requests/min", "5 unfinished", "600 audio min/day"):
         assert text in listed
     narrow = CliRunner(env={"COLUMNS": "60"}).invoke(app, ["keys", "list"]).stdout
-    assert row.id in narrow  # to be copied
+    assert row.id in narrow  # so that it can be copied
     assert f"until {row.expires_at:%Y-%m-%d}" in listed and "never" in listed
 
 
-def test_wrong_usage_says_what_is_right(ytcaption, keys: ApiKeys):
-    """Exit status 2, and no key is made."""
+def test_wrong_usage_is_refused(ytcaption, keys: ApiKeys):
+    """The exit status is 2, and no key is created."""
     for arguments in (("--scope", "root"), ("--expires", "soon"), ("--expires", "-1d")):
         with pytest.raises(InvalidOption):
             ytcaption("keys", "create", "x", *arguments)
@@ -77,7 +77,7 @@ def test_wrong_usage_says_what_is_right(ytcaption, keys: ApiKeys):
 
 
 def test_rotate_shows_another_secret(ytcaption, keys: ApiKeys):
-    """Alone on standard output; the id stays."""
+    """It is alone on standard output; the id stays."""
     made = keys.create("one", ["read"])
     result = ytcaption("keys", "rotate", made.row.id)
     parsed = parse_token(result.stdout.strip())
@@ -86,7 +86,7 @@ def test_rotate_shows_another_secret(ytcaption, keys: ApiKeys):
 
 
 def test_revoke_ends_a_key(ytcaption, keys: ApiKeys):
-    """By its id, or by the whole key; its row stays, unless it is to be forgotten."""
+    """It takes the id or the whole key; the row stays unless --forget is given."""
     made, other = keys.create("one", ["read"]), keys.create("two", ["read"])
     assert made.row.id in ytcaption("keys", "revoke", made.row.id).stdout
     assert "revoked" in ytcaption("keys", "list").stdout
@@ -96,6 +96,6 @@ def test_revoke_ends_a_key(ytcaption, keys: ApiKeys):
     for row in keys.all():
         ytcaption("keys", "revoke", row.id, "--forget")
     assert not keys.exist()
-    assert "open to everybody on this machine" in ytcaption("keys", "list").stdout
+    assert "open to everyone on this machine" in ytcaption("keys", "list").stdout
     with pytest.raises(ApiKeyNotFound, match="keys list"):
         ytcaption("keys", "revoke", "nobody")

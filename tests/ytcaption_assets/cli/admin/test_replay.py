@@ -1,4 +1,4 @@
-"""`ytcaption replay`, on a real database."""
+"""`ytcaption replay` on a real database."""
 
 import json
 
@@ -16,7 +16,7 @@ from ytcaption_assets.cli.main import app
 
 @pytest.fixture
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    """The command, wide enough for its table."""
+    """Return a function that runs the command with room for its table."""
     monkeypatch.setenv("COLUMNS", "200")
 
     def command(*arguments: str, status: int = 0) -> str:
@@ -29,35 +29,35 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def id(request_store: RequestStore) -> str:
-    """Of one that is completed."""
+    """Return the id of a completed transcription."""
     return completed(
         request_store, MediaSource("youtube-a", "site"), TranscriptionOptions(model="base")
     )
 
 
-def test_rows_that_are_as_told_are_said_to_be(run, id: str):
-    """In one sentence, with status 0."""
-    said = run("--check")
-    assert said == "7 events tell of 1 transcriptions, and every row is as they say.\n"
+def test_rows_that_agree_with_the_events_are_reported_in_a_sentence(run, id: str):
+    """The exit status is 0."""
+    output = run("--check")
+    assert output == "7 events of 1 transcriptions: every row agrees with them.\n"
 
 
 def test_differences_are_a_table(run, id: str, request_store: RequestStore):
-    """What the row and what the events say, a stranger's text as it is; status 1."""
+    """It has the values of the row and of the events as plain text; the exit status is 1."""
     with request_store.postgres.transaction() as connection:
         connection.execute(
             "update ytcaption.transcription set language = '[b]de[/b]', word_count = 0"
         )
-    said = run("--check", status=1)
-    lines = [line.split() for line in said.splitlines() if id in line]
+    output = run("--check", status=1)
+    lines = [line.split() for line in output.splitlines() if id in line]
     assert [[word for word in line if word != "│"] for line in lines] == [
         [id, "language", "[b]de[/b]", "en"],
         [id, "word_count", "0", "5"],
     ]
-    assert said.endswith("7 events tell of 1 transcriptions; 2 differences.\n")
+    assert output.endswith("7 events of 1 transcriptions: 2 differences.\n")
 
 
 def test_rows_are_printed(run, id: str, request_store: RequestStore):
-    """One JSON object a line, made of events alone."""
+    """Each line is one JSON object, made from the events alone."""
     (line,) = run().splitlines()
     printed = json.loads(line)
     assert printed["id"] == id

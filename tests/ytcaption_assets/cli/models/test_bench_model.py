@@ -40,7 +40,7 @@ def test_both_engines_are_measured(ytcaption):
         assert float(speed) > 0.5
         assert re.fullmatch(r"\d+:\d\d min", hour)
         assert re.fullmatch(r"\d+\.\d [MG]B", memory)
-    assert "hearing: tiny.en, batched" in result.stderr
+    assert "transcribing: tiny.en, batched" in result.stderr
 
 
 def test_a_model_that_cannot_be_measured_is_said(ytcaption, monkeypatch):

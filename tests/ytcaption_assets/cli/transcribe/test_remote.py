@@ -70,7 +70,7 @@ def test_links_and_files_become_captions_and_nothing_is_started_here(
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("ask not what your country can do for you") == 2
-    assert "sending: " in done.stderr and "transcribing: " in done.stderr
+    assert "uploading: " in done.stderr and "transcribing: " in done.stderr
     names = sorted(path.name for path in (folder / "captions").iterdir())
     media = [row.media_id for row in recent_transcriptions(world.request_store.postgres)]
     expected = {(title, id) for title, id in zip(("jfk", "Ask not"), media, strict=True)}
