@@ -1,4 +1,4 @@
-"""`ytcaption channels ...`: subscriptions, on the database itself, whether `up` runs or not."""
+"""`ytcaption channels ...`: subscriptions, changed in the database whether `up` runs or not."""
 
 import json
 import sys
@@ -8,12 +8,13 @@ import typer
 from rich.console import Console
 
 from ytcaption_assets.cli.channels import subscription_files as channel_files
-from ytcaption_assets.cli.channels.lookup import PAGE, all_channels, named
-from ytcaption_assets.cli.channels.options import Asked, takes_options
+from ytcaption_assets.cli.channels.lookup import PAGE, all_channels, find_channel
+from ytcaption_assets.cli.channels.options import ChannelOptions, takes_options
 from ytcaption_assets.cli.channels.tables import (
     channel_document,
     dry_run_document,
     item_document,
+    item_state,
     print_channel,
     print_channels,
     print_dry_run,
@@ -27,62 +28,60 @@ if TYPE_CHECKING:
     from ytcaption.domain.channels.filters import ItemState
 
 app = typer.Typer(
-    help="Subscriptions: all that a channel, playlist or podcast publishes is transcribed.",
+    help="Subscriptions: transcribe everything that a channel, playlist or podcast publishes.",
     no_args_is_help=True,
 )
 app.command("import")(channel_files.import_channels)
 app.command("export")(channel_files.export_channels)
 
 Name = Annotated[
-    str, typer.Argument(metavar="CHANNEL", help="Its id, how that begins, its link, or its title.")
+    str, typer.Argument(metavar="CHANNEL", help="Id, beginning of the id, URL or title.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @app.command()
 @takes_options
 def add(
-    url: Annotated[str, typer.Argument(help="Of a channel, playlist, podcast or feed.")],
-    asked: Asked,
+    url: Annotated[str, typer.Argument(help="URL of a channel, playlist, podcast or feed.")],
+    options: ChannelOptions,
     paused: Annotated[
-        bool, typer.Option("--paused", help="Not looked at until it is resumed.")
+        bool, typer.Option("--paused", help="Do not poll it until it is resumed.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Subscribes: all that there is and all that comes is transcribed, at the priority bulk."""
+    """Subscribe to a channel: transcribe its existing and its future items, by default as bulk."""
     from resources.channels.listing.lister import ChannelLister
     from resources.channels.plan import channel_plan
 
     with opened_database() as (settings, postgres):
         store = _store(postgres)
-        plan = channel_plan(asked, settings)
+        plan = channel_plan(options, settings)
         source = ChannelLister.from_settings(settings).source_of(url)
         row, created = store.create(source, plan, paused=paused)
         if as_json:
             _print_json(channel_document(row, store.counts([row.id])[row.id]))
             return
     if not created:
-        _say(f"{row.name} is known already and stays as it is: {row.id}")
+        _print(f"{row.name} is already subscribed and was not changed: {row.id}")
     else:
         when = "once it is resumed" if paused else "as soon as `ytcaption up` runs"
-        _say(f"{row.name} is added, and looked at {when}: {row.id}")
+        _print(f"{row.name} is added and will be polled {when}: {row.id}")
 
 
 @app.command("dry-run")
 @takes_options
 def dry_run(
     url: Annotated[
-        str, typer.Argument(metavar="URL", help="To be added; or one of yours, as it is named.")
+        str, typer.Argument(metavar="URL", help="URL to try, or a channel that you have added.")
     ],
-    asked: Asked,
-    items: Annotated[
-        int, typer.Option(min=1, help="How many are looked at, the newest ones.")
-    ] = 50,
+    options: ChannelOptions,
+    items: Annotated[int, typer.Option(min=1, help="Items to examine, the newest ones.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Lists it now, and says what would be taken and what left out. Nothing is kept.
+    """List a channel now and show which items would be included or excluded; store nothing.
 
-    Of a channel of yours, as it is, with what the options change.
+    For a channel that you have added, the options given replace its own.
     """
     from resources.channels.dry_run import dry_run as list_now
     from resources.channels.listing.lister import ChannelLister
@@ -92,21 +91,21 @@ def dry_run(
     with opened_database() as (settings, postgres):
         lister = ChannelLister.from_settings(settings)
         try:
-            row = named(_store(postgres), url)
-            source, plan = row.source, changed_plan(row.plan, asked, settings)
+            row = find_channel(_store(postgres), url)
+            source, plan = row.source, changed_plan(row.plan, options, settings)
         except ChannelNotFound:
-            plan = channel_plan(asked, settings)
+            plan = channel_plan(options, settings)
             source = lister.source_of(url)
-        seen = list_now(postgres, settings, lister, source, plan, max_items=items)
+        result = list_now(postgres, settings, lister, source, plan, max_items=items)
     if as_json:
-        _print_json(dry_run_document(seen))
+        _print_json(dry_run_document(result))
     else:
-        print_dry_run(seen, _console())
+        print_dry_run(result, _console())
 
 
 @app.command("list")
 def list_channels(as_json: AsJson = False) -> None:
-    """All channels: how far each is, when it is looked at, what is wrong."""
+    """List all channels with their progress, last and next poll, and errors."""
     with opened_database() as (_, postgres):
         store = _store(postgres)
         rows = all_channels(store)
@@ -114,17 +113,17 @@ def list_channels(as_json: AsJson = False) -> None:
     if as_json:
         _print_json([channel_document(row, counts[row.id]) for row in rows])
     elif not rows:
-        _say("No channels. `ytcaption channels add URL` subscribes to one.")
+        _print("No channels. `ytcaption channels add URL` subscribes to one.")
     else:
         print_channels(rows, counts, _console())
 
 
 @app.command()
 def show(channel: Name, as_json: AsJson = False) -> None:
-    """One channel: what is wanted of it, and where it stands."""
+    """Show one channel's settings and state."""
     with opened_database() as (_, postgres):
         store = _store(postgres)
-        row = named(store, channel)
+        row = find_channel(store, channel)
         counts = store.counts([row.id])[row.id]
     if as_json:
         _print_json(channel_document(row, counts))
@@ -138,105 +137,110 @@ def items(
     state: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only new, queued, filtered, waiting, refused, gone or erased; may be repeated."
+            help="Only new, queued, filtered, waiting, refused, missing or erased items; can be "
+            "repeated."
         ),
     ] = None,
     changed: Annotated[
-        bool, typer.Option("--changed", help="Only those whose audio is another one by now.")
+        bool, typer.Option("--changed", help="Only items whose audio has been replaced.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest ones.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Items shown at most, the newest ones.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """What its list shows, the newest first, and what became of it."""
+    """List a channel's items and their states, newest first."""
     from resources.channels.store import ItemPosition
 
     states: list[ItemState] = [_state(each) for each in state or ()]
     with opened_database() as (_, postgres):
         store = _store(postgres)
-        id = named(store, channel).id
-        found = []
+        id = find_channel(store, channel).id
+        rows = []
         after = None
-        while len(found) < limit:
-            size = min(PAGE, limit - len(found))
+        while len(rows) < limit:
+            size = min(PAGE, limit - len(rows))
             page = store.items(id, states=states, changed=changed, after=after, limit=size)
-            found += page
+            rows += page
             if len(page) < size:
                 break
             after = ItemPosition(page[-1].position, page[-1].source.media_id)
     if as_json:
-        _print_json([item_document(item) for item in found])
-    elif not found:
-        _say("No such items.")
+        _print_json([item_document(item) for item in rows])
+    elif not rows:
+        _print("No such items.")
     else:
-        print_items(found, _console())
+        print_items(rows, _console())
 
 
 @app.command()
 @takes_options
-def change(channel: Name, asked: Asked) -> None:
-    """Wants something else of it; what is not named stays. What is taken already stays as it is."""
+def change(channel: Name, options: ChannelOptions) -> None:
+    """Change a channel's options; items that are already queued are not affected."""
     from resources.channels.plan import changed_plan
     from ytcaption.domain.errors import InvalidOption
 
-    if not asked:
-        raise InvalidOption("Nothing to change. `ytcaption channels change --help` lists options.")
+    if not options:
+        raise InvalidOption(
+            "Nothing to change. `ytcaption channels change --help` lists the options."
+        )
     with opened_database() as (settings, postgres):
         store = _store(postgres)
-        row = named(store, channel)
-        store.change(row.id, vars(changed_plan(row.plan, asked, settings)))
-    _say(f"{row.name} is changed.")
+        row = find_channel(store, channel)
+        store.change(row.id, vars(changed_plan(row.plan, options, settings)))
+    _print(f"{row.name} is changed.")
 
 
 @app.command()
 def pause(channel: Name) -> None:
-    """Looks at it no more until it is resumed. What is in the queue goes on."""
+    """Stop polling a channel until it is resumed. Queued transcriptions continue."""
     with opened_database() as (_, postgres):
         store = _store(postgres)
-        row = store.pause(named(store, channel).id)
-    _say(f"{row.name} is paused.")
+        row = store.pause(find_channel(store, channel).id)
+    _print(f"{row.name} is paused.")
 
 
 @app.command()
 def resume(channel: Name) -> None:
-    """Looks at it again, now and by its schedule."""
+    """Poll a paused channel again, now and by its schedule."""
     with opened_database() as (_, postgres):
         store = _store(postgres)
-        row = store.resume(named(store, channel).id)
-    _say(f"{row.name} goes on.")
+        row = store.resume(find_channel(store, channel).id)
+    _print(f"{row.name} is resumed.")
 
 
 @app.command()
 def run(channel: Name) -> None:
-    """Has it looked at now, once also where it is paused."""
+    """Poll a channel now, once even if it is paused."""
     with opened_database() as (_, postgres):
         store = _store(postgres)
-        row = store.run_now(named(store, channel).id)
-    _say(f"{row.name} is looked at as soon as `ytcaption up` runs.")
+        row = store.run_now(find_channel(store, channel).id)
+    _print(f"{row.name} will be polled as soon as `ytcaption up` runs.")
 
 
 @app.command()
 def remove(
     channel: Name,
     transcriptions: Annotated[
-        bool, typer.Option("--with-transcriptions", help="Those of its items are erased, too.")
+        bool, typer.Option("--with-transcriptions", help="Also erase its transcriptions.")
     ] = False,
 ) -> None:
-    """Leaves it. What was transcribed stays, unless you say otherwise."""
+    """Unsubscribe from a channel; its transcriptions stay unless you choose otherwise."""
     with opened_database() as (_, postgres):
         store = _store(postgres)
-        row = named(store, channel)
+        row = find_channel(store, channel)
         store.delete(row.id, with_transcriptions=transcriptions)
-    _say(f"{row.name} is removed.")
+    _print(f"{row.name} is removed.")
 
 
 def _state(text: str) -> "ItemState":
     from ytcaption.domain.channels.filters import ItemState
     from ytcaption.domain.errors import InvalidOption
 
+    stored = "gone" if text == "missing" else text  # `gone`: its name before 0.2
     for state in get_args(ItemState):
-        if text == state:
+        if stored == state:
             return state
-    raise InvalidOption(f"No state '{text[:40]}'. Items are {', '.join(get_args(ItemState))}.")
+    names = ", ".join(item_state(state) for state in get_args(ItemState))
+    raise InvalidOption(f"There is no state '{text[:40]}'. Use one of: {names}.")
 
 
 def _store(postgres: Any) -> "ChannelStore":
@@ -254,5 +258,5 @@ def _console() -> Console:
     return Console(highlight=False)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     _console().print(printable(text), markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The channel that a person means."""
+"""Finding the channel that an argument names."""
 
 from typing import TYPE_CHECKING
 
@@ -9,33 +9,33 @@ if TYPE_CHECKING:
 PAGE = 200
 
 
-def named(store: "ChannelStore", name: str) -> "ChannelRow":
-    """The one channel that a person means.
+def find_channel(store: "ChannelStore", name: str) -> "ChannelRow":
+    """Return the channel with this id, beginning of an id, URL or title.
 
     Raises:
-        ChannelNotFound: none, or several, which are named.
+        ChannelNotFound: there is none, or there are several; the message has their ids.
     """
     from ytcaption.domain.errors import ChannelNotFound
 
     rows = all_channels(store)
     text = name.strip()
-    found = (
+    matches = (
         [row for row in rows if row.id == text]
         or [row for row in rows if text in (row.source.url, row.source.feed_url)]
         or [row for row in rows if row.name.casefold() == text.casefold()]
         or [row for row in rows if row.id.startswith(text)]
-        or _by_link(rows, text)
+        or _by_url(rows, text)
     )
-    if not found:
+    if not matches:
         raise ChannelNotFound(f"There is no channel {text[:120]}. `channels list` shows all.")
-    if len(found) > 1:
-        ids = ", ".join(row.id for row in found[:5])
-        raise ChannelNotFound(f"{len(found)} channels are called so. Give the id: {ids}.")
-    return found[0]
+    if len(matches) > 1:
+        ids = ", ".join(row.id for row in matches[:5])
+        raise ChannelNotFound(f"{len(matches)} channels match. Use an id: {ids}.")
+    return matches[0]
 
 
 def all_channels(store: "ChannelStore") -> "list[ChannelRow]":
-    """Everybody's, those added last first."""
+    """Return the channels of all owners, newest first."""
     from resources.channels.store import ChannelPosition
 
     rows = []
@@ -46,15 +46,15 @@ def all_channels(store: "ChannelStore") -> "list[ChannelRow]":
     return rows
 
 
-def _by_link(rows: "list[ChannelRow]", link: str) -> "list[ChannelRow]":
-    """Those that this form of a link means."""
+def _by_url(rows: "list[ChannelRow]", url: str) -> "list[ChannelRow]":
+    """Return the channels that this form of a URL leads to."""
     from resources.channels.listing.lister import ChannelLister
     from ytcaption.domain.channels.channel import channel_id
     from ytcaption.domain.errors import InputError
     from ytcaption.settings import load_settings
 
     try:
-        source = ChannelLister.from_settings(load_settings()).source_of(link)
+        source = ChannelLister.from_settings(load_settings()).source_of(url)
     except InputError:
         return []
     return [

@@ -1,4 +1,4 @@
-"""`ytcaption channels import|export`: lists that other programs write, and read."""
+"""`ytcaption channels import|export`: lists of channels that other programs write and read."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ytcaption_assets.cli.channels.options import Asked, takes_options
+from ytcaption_assets.cli.channels.options import ChannelOptions, takes_options
 from ytcaption_assets.cli.database import opened_database
 from ytcaption_assets.cli.terminal_text import printable
 
@@ -30,8 +30,8 @@ _MARKS = {"added": "[green]added[/green]", "known": "known", "refused": "[red]re
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What became of one line.
+class ImportedLine:
+    """Result of importing one line.
 
     Attributes:
         reason: why it was refused.
@@ -47,20 +47,20 @@ class Imported:
 
 @takes_options
 def import_channels(
-    file: Annotated[Path, typer.Argument(help="OPML, CSV, JSON, or one link per line.")],
-    asked: Asked,
+    file: Annotated[Path, typer.Argument(help="OPML, CSV, JSON, or one URL per line.")],
+    options: ChannelOptions,
     paused: Annotated[
-        bool, typer.Option("--paused", help="Not looked at until they are resumed.")
+        bool, typer.Option("--paused", help="Do not poll them until they are resumed.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell what would be added.")
+        bool, typer.Option("--dry-run", help="Only show what would be added.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Subscribes to all channels of a list, and says what became of each line.
+    """Subscribe to all channels of a list and report the result of each line.
 
-    Options hold for all of them, above what our own export says of each. Exit status: 0 all are
-    subscribed to, 1 some were refused, each with its reason.
+    Options apply to all channels; they override the settings in a file written by `channels
+    export`. Exit status: 0 all are subscribed, 1 some were refused, each with its reason.
     """
     from rich.console import Console
 
@@ -72,7 +72,7 @@ def import_channels(
     channels = read_channels(_read(file))
     console = Console(highlight=False)
     with opened_database() as (settings, postgres):
-        channel_plan(asked, settings)  # a wrong option is no line's fault
+        channel_plan(options, settings)  # a wrong option is reported once, not for each line
         importer = _Importer(
             settings,
             ChannelStore(postgres=postgres),
@@ -81,18 +81,18 @@ def import_channels(
             dry_run=dry_run,
         )
         results = []
-        for result in importer.all(channels, asked):
+        for result in importer.import_all(channels, options):
             results.append(result)
             if not as_json:
                 _print_line(result, console)
     if as_json:
         sys.stdout.write(json.dumps([asdict(result) for result in results], indent=2) + "\n")
     else:
-        numbers = {name: sum(each.outcome == name for each in results) for name in _MARKS}
+        counts = {name: sum(each.outcome == name for each in results) for name in _MARKS}
         would = " would be" if dry_run else ""
         console.print(
-            f"{numbers['added']:,}{would} added, {numbers['known']:,} known already, "
-            f"{numbers['refused']:,} refused."
+            f"{counts['added']:,}{would} added, {counts['known']:,} already known, "
+            f"{counts['refused']:,} refused."
         )
     if any(result.outcome == "refused" for result in results):
         raise typer.Exit(1)
@@ -100,14 +100,14 @@ def import_channels(
 
 def export_channels(
     file: Annotated[
-        Path | None, typer.Argument(help="Left out: standard output.", show_default=False)
+        Path | None, typer.Argument(help="Default: standard output.", show_default=False)
     ] = None,
     format: Annotated[
         Literal["opml", "csv"] | None,
-        typer.Option(help="Left out: by the file's name, else OPML.", show_default=False),
+        typer.Option(help="Default: by the file's name, or OPML.", show_default=False),
     ] = None,
 ) -> None:
-    """Writes all channels as OPML, which podcast apps and `import` read, or as CSV."""
+    """Write all channels as OPML, which podcast apps and `import` read, or as CSV."""
     from resources.channels.store import ChannelStore
     from ytcaption.domain.channels.subscription_export import to_csv, to_opml
     from ytcaption.domain.errors import FileUnreadable
@@ -118,8 +118,12 @@ def export_channels(
         rows = all_channels(store)
         counts = store.counts([row.id for row in rows]) if rows else {}
     subscriptions = [_subscription(row, counts[row.id]) for row in rows]
-    chosen = format or ("csv" if file and file.suffix.lower() == ".csv" else "opml")
-    text = to_csv(subscriptions) if chosen == "csv" else to_opml(subscriptions, datetime.now(UTC))
+    output_format = format or ("csv" if file and file.suffix.lower() == ".csv" else "opml")
+    text = (
+        to_csv(subscriptions)
+        if output_format == "csv"
+        else to_opml(subscriptions, datetime.now(UTC))
+    )
     if file is None:
         sys.stdout.write(text)
         return
@@ -127,11 +131,11 @@ def export_channels(
         file.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise FileUnreadable(f"{file} cannot be written: {error.strerror or error}.") from error
-    sys.stderr.write(f"{len(rows):,} channels are in {file}\n")
+    sys.stderr.write(f"{len(rows):,} channels written to {file}\n")
 
 
 class _Importer:
-    """Subscribes to what is listed, a line at a time: what one line has is nobody else's fault."""
+    """Subscribes to the channels of a list, line by line; an error in one does not stop others."""
 
     def __init__(
         self,
@@ -147,31 +151,35 @@ class _Importer:
         self._lister = lister
         self._paused = paused
         self._dry_run = dry_run
-        self._seen: set[str] = set()
+        self._known_ids: set[str] = set()
 
-    def all(self, channels: "list[ListedChannel]", asked: Asked) -> Iterator[Imported]:
-        """What became of each, as it happens."""
+    def import_all(
+        self, channels: "list[ListedChannel]", options: ChannelOptions
+    ) -> Iterator[ImportedLine]:
+        """Yield the result of each line as soon as it is known."""
         from ytcaption.domain.errors import InputError
 
         for channel in channels:
             try:
-                id, created = self._subscribe(channel, asked)
+                id, created = self._subscribe(channel, options)
             except InputError as error:
                 reason = error.message
                 if _PINCHFLAT_FEED.search(channel.url):
-                    reason += " It is a feed that Pinchflat makes: list what it is made of instead."
-                yield Imported(channel.line, channel.url, channel.title, "refused", reason=reason)
+                    reason += " This is a feed that Pinchflat makes: list its source instead."
+                yield ImportedLine(
+                    channel.line, channel.url, channel.title, "refused", reason=reason
+                )
             else:
                 outcome = "added" if created else "known"
-                yield Imported(channel.line, channel.url, channel.title, outcome, id)
+                yield ImportedLine(channel.line, channel.url, channel.title, outcome, id)
 
-    def _subscribe(self, channel: "ListedChannel", asked: Asked) -> tuple[str, bool]:
+    def _subscribe(self, channel: "ListedChannel", options: ChannelOptions) -> tuple[str, bool]:
         from resources.channels.plan import plan_from_file
         from ytcaption.domain.caller import LOCAL_OWNER
         from ytcaption.domain.channels.channel import channel_id
         from ytcaption.domain.errors import ChannelNotFound
 
-        plan = plan_from_file(_above(channel.settings or {}, asked), self._settings)
+        plan = plan_from_file(_overridden(channel.settings or {}, options), self._settings)
         source = self._lister.source_of(channel.url)
         id = channel_id(source.source_id, LOCAL_OWNER)
         if not self._dry_run:
@@ -181,17 +189,17 @@ class _Importer:
             self._store.get(id)
             return id, False
         except ChannelNotFound:
-            is_first = id not in self._seen
-            self._seen.add(id)
+            is_first = id not in self._known_ids
+            self._known_ids.add(id)
             return id, is_first
 
 
-def _above(settings: Mapping[str, object], asked: Asked) -> dict[str, object]:
-    """What the list says of a channel, and above it what the command says of all."""
-    merged = dict(settings) | asked
+def _overridden(settings: Mapping[str, object], options: ChannelOptions) -> dict[str, object]:
+    """Return a channel's settings from the list, overridden by the command's options."""
+    merged = dict(settings) | options
     filters = settings.get("filters")
-    if isinstance(filters, Mapping) and "filters" in asked:
-        merged["filters"] = {**filters, **asked["filters"]}
+    if isinstance(filters, Mapping) and "filters" in options:
+        merged["filters"] = {**filters, **options["filters"]}
     return merged
 
 
@@ -206,7 +214,7 @@ def _read(file: Path) -> bytes:
         raise FileUnreadable(f"{file} cannot be read: {error.strerror or error}.") from error
 
 
-def _print_line(result: Imported, console: "Console") -> None:
+def _print_line(result: ImportedLine, console: "Console") -> None:
     from rich.markup import escape
 
     name = " · ".join(part for part in (result.title, result.url) if part)

@@ -1,4 +1,4 @@
-"""Channels and their items for people, and for programs."""
+"""Channels and their items as tables, and as JSON documents."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from resources.channels.dry_run import DryRun
     from resources.channels.rows import ChannelCounts, ChannelItem, ChannelRow
     from ytcaption.domain.channels.channel import ListedItem
+    from ytcaption.domain.channels.filters import ItemState
 
 
 def state_of(row: "ChannelRow") -> str:
-    """In a word or two."""
+    """Return the channel's state in a word or two."""
     if row.run_id is not None:
         return "being listed"
     if row.paused_at is not None:
@@ -25,12 +26,12 @@ def state_of(row: "ChannelRow") -> str:
     if row.error_code is not None:
         return f"failing ({row.failures})"
     if row.listed_at is None:
-        return "not looked at yet"
+        return "not polled yet"
     return "listed" if row.history_next is None else "listing its history"
 
 
 def channel_document(row: "ChannelRow", counts: "ChannelCounts") -> dict[str, Any]:
-    """A channel for programs, with JSON values but for times."""
+    """Return a channel as a JSON document, with times as datetime."""
     from resources.channels.plan import plan_request
 
     return {
@@ -50,36 +51,52 @@ def channel_document(row: "ChannelRow", counts: "ChannelCounts") -> dict[str, An
             "total": row.history_total,
             "done_at": row.history_done_at,
         },
-        "items": dict(counts.states),
+        "items": _item_counts(counts),
         "transcriptions": {str(status): number for status, number in counts.statuses.items()},
         "changed": counts.changed,
-        "settings": plan_request(row.plan),
+        "settings": _settings(plan_request(row.plan)),
         "created_at": row.created_at,
     }
 
 
-def dry_run_document(seen: "DryRun") -> dict[str, Any]:
-    """What would be taken, for programs."""
+def item_state(state: "ItemState") -> str:
+    """Return the public name of an item's state; the database calls missing items `gone`."""
+    return "missing" if state == "gone" else state
+
+
+def dry_run_document(result: "DryRun") -> dict[str, Any]:
+    """Return the items that would be included or excluded as a JSON document."""
     return {
-        "url": seen.channel.url,
-        "title": seen.channel.title,
-        "total": seen.total,
-        "whole": seen.is_complete,
+        "url": result.channel.url,
+        "title": result.channel.title,
+        "total": result.total,
+        "is_complete": result.is_complete,
+        "whole": result.is_complete,  # its name before 0.2
         "items": [
-            _listed(each.item) | {"state": each.state, "reason": each.reason} for each in seen.items
+            _listed(each.item) | {"state": item_state(each.state), "reason": each.reason}
+            for each in result.items
         ],
     }
 
 
 def item_document(item: "ChannelItem") -> dict[str, Any]:
-    """An item for programs."""
+    """Return an item as a JSON document."""
     return _listed(item) | {
-        "state": item.state,
+        "state": item_state(item.state),
         "reason": item.reason,
         "transcription_id": item.transcription_id,
         "status": item.status,
         "change": item.change,
     }
+
+
+def _item_counts(counts: "ChannelCounts") -> dict[str, int]:
+    numbers = dict(counts.states)
+    return numbers | {"missing": numbers["gone"]} if "gone" in numbers else {**numbers}
+
+
+def _settings(request: dict[str, Any]) -> dict[str, Any]:
+    return request | ({"max_items": request["max_new"]} if "max_new" in request else {})
 
 
 def _listed(item: "ChannelItem | ListedItem") -> dict[str, Any]:
@@ -95,21 +112,21 @@ def _listed(item: "ChannelItem | ListedItem") -> dict[str, Any]:
 def print_channels(
     rows: Sequence["ChannelRow"], counts: Mapping[str, "ChannelCounts"], console: Console
 ) -> None:
-    """A line each, and below it why one fails."""
+    """Print a row per channel, and below the table the errors of those that fail."""
     table = Table(
-        "channel", "state", Column("done", justify="right"), "left out", "listed", "next", "id"
+        "channel", "state", Column("done", justify="right"), "excluded", "listed", "next", "id"
     )
-    _keep_moments(table)
+    _never_wrap_times(table)
     for row in rows:
         numbers = counts[row.id]
-        left_out = sum(numbers.states.get(name, 0) for name in ("filtered", "refused", "gone"))
+        excluded = sum(numbers.states.get(name, 0) for name in ("filtered", "refused", "gone"))
         table.add_row(
             escape(printable(row.name)),
             state_of(row),
             f"{numbers.done:,} of {numbers.wanted:,}",
-            f"{left_out:,}",
-            moment(row.listed_at) or "never",
-            "" if row.paused_at else moment(row.next_listing_at),
+            f"{excluded:,}",
+            local_time(row.listed_at) or "never",
+            "" if row.paused_at else local_time(row.next_listing_at),
             row.id,
         )
     console.print(table)
@@ -121,17 +138,17 @@ def print_channels(
 
 
 def print_channel(row: "ChannelRow", counts: "ChannelCounts", console: Console) -> None:
-    """All that there is to know of one."""
+    """Print everything about one channel."""
     plan = row.plan
     filters = ", ".join(f"{name}: {value}" for name, value in plan.filters.to_dict().items())
     options = ", ".join(f"{name}: {value}" for name, value in plan.options.to_dict().items())
-    history = f"whole since {moment(row.history_done_at)}" if row.history_done_at else None
+    history = f"complete since {local_time(row.history_done_at)}" if row.history_done_at else None
     if row.history_next is not None:
         total = "" if row.history_total is None else f" of {row.history_total:,}"
         history = f"{row.history_next:,}{total} listed so far"
     lines = {
         "title": row.source.title,
-        "address": row.source.url,
+        "url": row.source.url,
         "feed": row.source.feed_url,
         "id": row.id,
         "state": state_of(row),
@@ -139,59 +156,59 @@ def print_channel(row: "ChannelRow", counts: "ChannelCounts", console: Console) 
         "filters": filters or "none",
         "options": options,
         "priority": plan.priority,
-        "most a time": plan.max_new,
+        "max items": plan.max_new,
         "kept": None if plan.keep_days is None else f"{plan.keep_days:g} days",
-        "told at": plan.callback.url if plan.callback else None,
+        "callback url": plan.callback.url if plan.callback else None,
         "digest": None if plan.digest == "never" else plan.digest,
-        "last listed": moment(row.listed_at) or "never",
-        "next": "" if row.paused_at else moment(row.next_listing_at),
+        "last listed": local_time(row.listed_at) or "never",
+        "next": "" if row.paused_at else local_time(row.next_listing_at),
         "history": history,
-        "items": _numbers(counts.states),
-        "transcriptions": _numbers(counts.statuses),
+        "items": _counts_text({item_state(state): count for state, count in counts.states.items()}),
+        "transcriptions": _counts_text(counts.statuses),
         "changed": f"{counts.changed:,}" if counts.changed else None,
-        "trouble": row.error_message,
+        "error": row.error_message,
     }
     for name, value in lines.items():
         if value not in (None, ""):
             console.print(f"{name:>15}  {printable(value)}", markup=False, soft_wrap=True)
 
 
-def print_dry_run(seen: "DryRun", console: Console) -> None:
-    """A line an item, the newest first, and what all of it comes to."""
+def print_dry_run(result: "DryRun", console: Console) -> None:
+    """Print a row per item, newest first, and the totals."""
     table = Table("published", "title", "length", "would be")
-    for each in seen.items:
-        would_be = "taken" if each.state == "new" and each.reason is None else each.state
-        if would_be == "new":
-            would_be = "taken next time"
+    for each in result.items:
+        would_be = item_state(each.state)
+        if each.state == "new":
+            would_be = "included next time" if each.reason else "included"
         elif each.reason:
-            would_be = f"{each.state}: {each.reason}"
+            would_be = f"{would_be}: {each.reason}"
         table.add_row(*_columns(each.item), escape(would_be))
-    if seen.items:
+    if result.items:
         console.print(table)
-    name = printable(seen.channel.title or seen.channel.url)
-    of = f" of {seen.total:,}" if seen.total is not None else ""
-    rest = "" if seen.is_complete else " There is more than was looked at."
+    name = printable(result.channel.title or result.channel.url)
+    of = f" of {result.total:,}" if result.total is not None else ""
+    note = "" if result.is_complete else " There are more items than were examined."
     console.print(
-        f"{name}: {len(seen.included):,} would be taken, {len(seen.excluded):,} left out, of "
-        f"{len(seen.items):,}{of} items.{rest}",
+        f"{name}: {len(result.included):,} would be included, {len(result.excluded):,} excluded, "
+        f"of {len(result.items):,}{of} items.{note}",
         markup=False,
         soft_wrap=True,
     )
 
 
-def _keep_moments(table: Table) -> None:
-    """On a narrow terminal texts and ids go on in the next line; moments and lengths do not."""
+def _never_wrap_times(table: Table) -> None:
+    """On a narrow terminal, wrap texts and ids but never times and durations."""
     for column in table.columns:
         column.overflow = "fold"
         column.no_wrap = column.header in ("published", "length", "done", "listed", "next")
 
 
 def print_items(items: Sequence["ChannelItem"], console: Console) -> None:
-    """A line each, the newest first."""
+    """Print a row per item, newest first."""
     table = Table("published", "title", "length", "state", "transcription")
-    _keep_moments(table)
+    _never_wrap_times(table)
     for item in items:
-        state = f"{item.state}: {item.reason}" if item.reason else item.state
+        state = item_state(item.state) + (f": {item.reason}" if item.reason else "")
         if item.status:
             state = item.status if item.state == "queued" else f"{state}, {item.status}"
         if item.change:
@@ -208,10 +225,10 @@ def _columns(item: "ChannelItem | ListedItem") -> tuple[str, str, str]:
     )
 
 
-def moment(at: datetime | None) -> str:
-    """On this machine's clock."""
+def local_time(at: datetime | None) -> str:
+    """Return a time in this machine's time zone, to the minute."""
     return "" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _numbers(numbers: Mapping[Any, int]) -> str:
-    return ", ".join(f"{number:,} {name}" for name, number in numbers.items()) or "none"
+def _counts_text(counts: Mapping[Any, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"

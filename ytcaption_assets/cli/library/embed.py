@@ -1,4 +1,4 @@
-"""`ytcaption embed`: passages of transcripts that semantic search does not know yet."""
+"""`ytcaption embed`: embed transcripts that semantic search cannot find yet."""
 
 from typing import Annotated
 
@@ -9,13 +9,13 @@ from ytcaption_assets.cli.database import opened_database
 
 def embed(
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Most transcripts; without it, all.")
+        int | None, typer.Option(min=1, help="Transcripts at most; default: all.")
     ] = None,
 ) -> None:
-    """Embeds what is not embedded by the model that is set: docs/search.md.
+    """Embed all transcripts that the configured model has not embedded yet (docs/search.md).
 
-    `ytcaption up` does so by itself, bit by bit: this does it now, and tries again what could not
-    be embedded. It may be stopped at any time, and goes on where it was.
+    `ytcaption up` does this in the background; this command does it now and retries transcripts
+    that failed. It can be stopped at any time and continues where it stopped.
     """
     from itertools import islice
 
@@ -31,12 +31,12 @@ def embed(
         embedder = warm_embedder_of(settings)
         with console.status("Loading the model") as status:
             waiting = embed_waiting(EmbeddingStore(postgres), embedder, again=True)
-            for made in islice(waiting, limit):
-                transcripts += made.passage_count is not None
-                passages += made.passage_count or 0
-                if made.problem is not None:
+            for result in islice(waiting, limit):
+                transcripts += result.passage_count is not None
+                passages += result.passage_count or 0
+                if result.problem is not None:
                     failed += 1
-                    console.print(f"{made.transcription_id}: {made.problem}", markup=False)
+                    console.print(f"{result.transcription_id}: {result.problem}", markup=False)
                 status.update(f"{transcripts:,} transcripts, {passages:,} passages")
     console.print(f"{transcripts:,} transcripts, {passages:,} passages embedded.")
     if failed:

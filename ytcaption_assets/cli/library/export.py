@@ -1,4 +1,4 @@
-"""`ytcaption export`: the library, or a part of it, in a folder."""
+"""`ytcaption export`: write transcripts to a folder."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,8 +25,8 @@ _MOST_IDS = 10_000_000
 _LEAST_RATE, _MOST_RATE = 8_000, 48_000
 
 
-class Form(StrEnum):
-    """What a folder is filled with."""
+class ExportKind(StrEnum):
+    """What an export writes."""
 
     CAPTIONS = "captions"
     PARQUET = "parquet"
@@ -35,29 +35,29 @@ class Form(StrEnum):
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="A new one, or one that was exported to before.")],
-    form: Annotated[
-        Form,
+    folder: Annotated[Path, typer.Argument(help="A new folder, or one with an earlier export.")],
+    kind: Annotated[
+        ExportKind,
         typer.Option(
             "--as",
-            help="Files for people; tables; or clips of speech with their text, as Hugging Face's "
-            "datasets or LJSpeech have them.",
+            help="Caption files, Parquet tables, or clips of speech with their text as a Hugging "
+            "Face (audiofolder) or LJSpeech data set.",
         ),
-    ] = Form.CAPTIONS,
+    ] = ExportKind.CAPTIONS,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="Of captions: srt, vtt, txt, md, json, tsv or ass."),
+        typer.Option("--format", help="Caption formats: srt, vtt, txt, md, json, tsv or ass."),
     ] = None,
-    channel: Annotated[str | None, typer.Option(help="Its name or id.")] = None,
-    language: Annotated[str | None, typer.Option(help="A code, such as en.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Name or id of a channel.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language code, such as en.")] = None,
     since: Annotated[str | None, typer.Option(help="First day of publication.")] = None,
     until: Annotated[str | None, typer.Option(help="Last day of publication.")] = None,
     query: Annotated[
         str | None,
-        typer.Option(help="A SELECT (docs/lake.md) whose first column is transcription ids."),
+        typer.Option(help="SELECT (docs/lake.md) whose first column is transcription ids."),
     ] = None,
     versions: Annotated[
-        bool, typer.Option("--versions", help="All of a media, not the newest alone.")
+        bool, typer.Option("--versions", help="All versions of a media, not only the newest.")
     ] = False,
     min_s: Annotated[float, typer.Option(min=0.1, help="Shortest clip, in seconds.")] = 1.0,
     max_s: Annotated[float, typer.Option(min=0.5, help="Longest clip, in seconds.")] = 20.0,
@@ -66,18 +66,20 @@ def export(
         typer.Option(
             min=_LEAST_RATE,
             max=_MOST_RATE,
-            help="Of clips, in Hz.",
+            help="Sample rate of the clips, in Hz.",
             show_default="16000; ljspeech: 22050",
         ),
     ] = None,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Remove what the folder holds of others.")
+        bool, typer.Option("--prune", help="Remove exported files that no longer match.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be written.")
+    ] = False,
 ) -> None:
-    """Writes what was transcribed to a folder; again, only what is new or has changed.
+    """Write transcripts to a folder; a repeated export writes only new and changed ones.
 
-    Exit status: 0 all is there, 1 some could not be exported, each with its reason, 2 wrong usage.
+    Exit status: 0 everything is exported, 1 some failed, each with its reason, 2 wrong usage.
     """
     from rich.console import Console
 
@@ -95,7 +97,7 @@ def export(
         wanted = ExportFilter(channel, language, *days, ids=ids, versions=versions)
         found = select_transcriptions(Postgres.from_settings(settings, "api"), wanted)
         items, exporter = _exporting(
-            form,
+            kind,
             found,
             settings,
             catalog,
@@ -108,11 +110,11 @@ def export(
             result = export_all(
                 items, exporter, folder, dry_run=dry_run, prune=prune, on_progress=on_progress
             )
-    _tell(
+    _print_result(
         result,
         found,
         ids,
-        "files" if form is Form.PARQUET else "transcriptions",
+        "files" if kind is ExportKind.PARQUET else "transcriptions",
         console,
         dry_run=dry_run,
     )
@@ -120,7 +122,7 @@ def export(
 
 
 def _exporting(
-    form: Form,
+    kind: ExportKind,
     found: "Sequence[SelectedTranscription]",
     settings: "Settings",
     catalog: "TranscriptCatalog",
@@ -130,10 +132,10 @@ def _exporting(
     max_s: float,
     sample_rate: int | None,
 ) -> "tuple[Sequence[Any], Exporter[Any]]":
-    """What is written one after the other, and what writes it.
+    """Return the items to export, and the exporter that writes each of them.
 
     Raises:
-        InvalidOption: options that do not fit together.
+        InvalidOption: options contradict each other.
     """
     from resources.export.captions import CaptionExport
     from resources.export.dataset import DatasetExport
@@ -141,16 +143,16 @@ def _exporting(
     from ytcaption.domain.captions.formats import caption_formats
     from ytcaption.domain.errors import InvalidOption
 
-    if formats and form is not Form.CAPTIONS:
-        raise InvalidOption("--format is of --as captions.")
-    if form is Form.PARQUET:
+    if formats and kind is not ExportKind.CAPTIONS:
+        raise InvalidOption("--format applies to --as captions only.")
+    if kind is ExportKind.PARQUET:
         return parts(found), ParquetExport(catalog)
-    if form is Form.CAPTIONS:
+    if kind is ExportKind.CAPTIONS:
         return found, CaptionExport(settings, caption_formats(formats or ["srt", "vtt", "txt"]))
     if min_s > max_s:
-        raise InvalidOption("--min-s is more than --max-s.")
+        raise InvalidOption("--min-s is greater than --max-s.")
     exporter = DatasetExport(
-        settings, form.value, min_s=min_s, max_s=max_s, sample_rate_hz=sample_rate
+        settings, kind.value, min_s=min_s, max_s=max_s, sample_rate_hz=sample_rate
     )
     return found, exporter
 
@@ -161,7 +163,7 @@ def _ids(catalog: "TranscriptCatalog", query: str) -> list[str]:
     result = catalog.query(query, limit=_MOST_IDS)
     ids = result.table.column(0).to_pylist() if result.table.num_columns else []
     if not all(isinstance(id, str) for id in ids):
-        raise QueryError("The first column of the query is no transcription_id.")
+        raise QueryError("The first column of the query is not a transcription_id.")
     return ids
 
 
@@ -171,7 +173,7 @@ def _day(text: str | None) -> str | None:
     try:
         return date.fromisoformat(text).isoformat() if text else None
     except ValueError as error:
-        raise InvalidOption(f"{text!r} is no day. Write it such as 2026-11-24.") from error
+        raise InvalidOption(f"{text!r} is not a date. Write it as 2026-11-24.") from error
 
 
 @contextmanager
@@ -197,7 +199,7 @@ def _bar(console: "Console") -> "Iterator[OnProgress]":
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _tell(
+def _print_result(
     result: "ExportResult",
     found: "Sequence[SelectedTranscription]",
     ids: Sequence[str] | None,
@@ -206,22 +208,22 @@ def _tell(
     *,
     dry_run: bool,
 ) -> None:
-    """How many of what; on standard error, each that failed with its reason."""
+    """Print the counts and each failure with its reason on standard error."""
     titles = {one.id: one.title or one.media_id for one in found}
     say = partial(console.print, markup=False, soft_wrap=True)
     for id, why in list(result.failed.items())[:_SHOWN]:
-        say(f"Left out: {printable(titles[id])} ({id}): {why}")
+        say(f"Not exported: {printable(titles[id])} ({id}): {why}")
     if len(result.failed) > _SHOWN:
         say(f"... and {len(result.failed) - _SHOWN:,} more.")
     missing = len(set(ids or ()) - titles.keys())
     if missing:
-        say(f"{missing:,} ids of the query are of nothing that fits and is completed.")
+        say(f"{missing:,} ids of the query match no completed transcription.")
     verb = "would be written" if dry_run else "written"
     say(
         f"{result.new:,} new and {result.changed:,} changed {unit} {verb}, {result.same:,} "
-        f"were there already, {len(result.failed):,} left out."
+        f"unchanged, {len(result.failed):,} failed."
     )
     if result.removed:
-        say(f"{result.removed:,} others were removed.")
+        say(f"{result.removed:,} no longer match and were removed.")
     elif result.other:
-        say(f"{result.other:,} others are in the folder; --prune removes them.")
+        say(f"{result.other:,} in the folder no longer match; --prune removes them.")

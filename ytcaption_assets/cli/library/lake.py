@@ -1,4 +1,4 @@
-"""`ytcaption lake verify | compact | view | attach`: is it sound, and what is in it?"""
+"""`ytcaption lake verify|compact|view|attach`: maintain and read the lake."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from ytcaption_assets.cli.library.sql import AsCsv, MostRows, ParquetFile, give, wanted
+from ytcaption_assets.cli.library.sql import (
+    AsCsv,
+    MaxRows,
+    ParquetFile,
+    chosen_output,
+    write_result,
+)
 
 app = typer.Typer(help="The Parquet tables behind `ytcaption sql`.", no_args_is_help=True)
 
@@ -23,10 +29,10 @@ def lake() -> None:
 def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Rebuild what is wrong.")] = False,
 ) -> None:
-    """Reads every file of the lake and compares every row with the transcript documents.
+    """Read every file of the lake and compare every row with the transcript documents.
 
-    --repair rebuilds what is missing, damaged or different and removes what has no document.
-    Exit status: 0 all is well or has been repaired, 1 something is wrong.
+    --repair rebuilds what is missing, damaged or different and removes rows without a document.
+    Exit status: 0 nothing is wrong or everything was repaired, 1 something is wrong.
     """
     from rich.console import Console
 
@@ -52,9 +58,9 @@ def verify(
     console.print(f"{report.file_count} files, {report.transcription_count} transcriptions")
     wrong = {
         "damaged files": report.damaged_files,
-        "different from their document": report.different,
-        "without a document": report.orphaned,
-        "whose document cannot be read": tuple(report.unreadable),
+        "transcriptions that differ from their document": report.different,
+        "transcriptions without a document": report.orphaned,
+        "transcriptions whose document cannot be read": tuple(report.unreadable),
     }
     for what, names in wrong.items():
         if names:
@@ -64,15 +70,15 @@ def verify(
     if report.is_repaired and (report.damaged_files or report.different or report.orphaned):
         console.print("Repaired.")
     if not any(wrong.values()):
-        console.print("All is as the documents say.")
+        console.print("The lake agrees with the documents.")
     raise typer.Exit(0 if report.is_sound else 1)
 
 
 @app.command()
 def compact() -> None:
-    """Merges the lake's files, one a transcription and table, into few; queries open fewer then.
+    """Merge the lake's files, one per transcription and table, so that queries open fewer.
 
-    Also removes the bytes of deleted and replaced rows. Appends wait meanwhile.
+    Also frees the space of deleted and replaced rows. New transcripts wait until it is done.
     """
     from rich.console import Console
 
@@ -83,26 +89,26 @@ def compact() -> None:
     settings = load_settings()
     console = Console(highlight=False)
     with migrated_postgres(settings), console.status("Merging the lake's files"):
-        done = TranscriptCatalog.from_settings(settings).compact()
-    console.print(f"{done.files_before:,} files have become {done.files_after:,}.")
+        result = TranscriptCatalog.from_settings(settings).compact()
+    console.print(f"Merged {result.files_before:,} files into {result.files_after:,}.")
 
 
 @app.command()
 def view(
     name: Annotated[
-        str | None, typer.Argument(help="Left out: lists them all.", show_default=False)
+        str | None, typer.Argument(help="Name of a view; default: list all.", show_default=False)
     ] = None,
-    given: Annotated[
+    parameters: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PARAMETER=VALUE]...", help="What it is to be of."),
+        typer.Argument(metavar="[PARAMETER=VALUE]...", help="Parameters of the view."),
     ] = None,
     as_csv: AsCsv = False,
     parquet: ParquetFile = None,
-    limit: MostRows = None,
+    limit: MaxRows = None,
 ) -> None:
-    """Answers a question that is asked again and again (docs/lake.md).
+    """Query one of the prepared views (docs/lake.md).
 
-    Such as: ytcaption lake view term_trend terms=climate,coal since=2026-01-01
+    Example: ytcaption lake view term_trend terms=climate,coal since=2026-01-01
     """
     from resources.lake.catalog import TranscriptCatalog
     from resources.postgres.migrate import migrated_postgres
@@ -114,17 +120,17 @@ def view(
     settings = load_settings()
     with migrated_postgres(settings):
         result = TranscriptCatalog.from_settings(settings).view(
-            name, _values(given or ()), limit=limit
+            name, _values(parameters or ()), limit=limit
         )
-    give(result, *wanted(None, None, as_csv=as_csv, parquet=parquet))
+    write_result(result, *chosen_output(None, None, as_csv=as_csv, parquet=parquet))
 
 
 @app.command()
 def attach() -> None:
-    """Prints the statements by which a `duckdb` shell has the lake, to read and not to write.
+    """Print the statements that attach the lake to a `duckdb` shell, read-only.
 
-    Such as: duckdb -init <(ytcaption lake attach). The first call makes a Postgres role that can
-    read the lake's catalog and nothing else. The database must run: keep `ytcaption up` running.
+    Example: duckdb -init <(ytcaption lake attach). The first call creates a Postgres role that can
+    only read the lake's catalog. The database must be running: keep `ytcaption up` running.
     """
     from resources.lake.external_reader import attach_statements, create_reader
     from resources.postgres.migrate import migrated_postgres
@@ -143,19 +149,21 @@ def _list_views() -> None:
 
     from resources.lake.views import VIEWS
 
-    table = Table("view", "answers", "parameters")
+    table = Table("view", "content", "parameters")
     for view in VIEWS.values():
         table.add_row(view.name, view.summary, " ".join(each.name for each in view.parameters))
     Console().print(table)
 
 
-def _values(given: Sequence[str]) -> dict[str, str]:
+def _values(parameters: Sequence[str]) -> dict[str, str]:
     from ytcaption.domain.errors import InvalidOption
 
     values: dict[str, str] = {}
-    for each in given:
+    for each in parameters:
         name, sign, value = each.partition("=")
         if not sign or name in values:
-            raise InvalidOption(f"{each!r} is no parameter. Give each once, as PARAMETER=VALUE.")
+            raise InvalidOption(
+                f"{each!r} is not a parameter. Write each one once, as PARAMETER=VALUE."
+            )
         values[name] = value
     return values

@@ -1,4 +1,4 @@
-"""`ytcaption report`: the library in numbers and pictures, now."""
+"""`ytcaption report`: write today's report on the library."""
 
 import sys
 from pathlib import Path
@@ -8,11 +8,14 @@ import typer
 
 
 def report(
-    output: Annotated[Path | None, typer.Option(help="A file for it, too.", dir_okay=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Also write it to this file.", dir_okay=False)
+    ] = None,
 ) -> None:
-    """Writes today's report: growth, languages, delays, failures, what is said most.
+    """Write today's report: growth, languages, delays, failures and the most frequent words.
 
-    It is kept in the object store, as the nightly ones, and read at /api/v1/admin/reports/latest.
+    It is stored in the object store like the nightly ones; read it at
+    /api/v1/admin/reports/latest.
     """
     from resources.lake.catalog import TranscriptCatalog
     from resources.object_store.store import ObjectStore
@@ -26,12 +29,12 @@ def report(
     objects = ObjectStore.from_settings(settings)
     with migrated_postgres(settings):
         catalog = TranscriptCatalog.from_settings(settings)
-        made = make_report(catalog, Postgres.from_settings(settings, "dagster"))
-        place = objects.uri(store_report(objects, made))
+        today = make_report(catalog, Postgres.from_settings(settings, "dagster"))
+        location = objects.uri(store_report(objects, today))
     if output is not None:
         try:
-            output.write_bytes(made.page)
+            output.write_bytes(today.page)
         except OSError as error:
             raise FileUnreadable(f"{output} cannot be written: {error.strerror}.") from error
-        place = str(output)
-    sys.stderr.write(f"The report is in {place}\n")
+        location = str(output)
+    sys.stderr.write(f"The report is in {location}\n")

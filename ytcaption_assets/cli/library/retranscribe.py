@@ -1,4 +1,4 @@
-"""`ytcaption retranscribe`: the same media with other options, many at once."""
+"""`ytcaption retranscribe`: transcribe many media again with other options."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,27 +17,29 @@ def retranscribe(
         str | None,
         typer.Option(
             metavar="EXPRESSION",
-            help="Which, such as \"model = 'base' and created_at < '2026-06-01'\".",
+            help="Condition, such as \"model = 'base' and created_at < '2026-06-01'\".",
             show_default=False,
         ),
     ] = None,
     changed: Annotated[
-        bool, typer.Option("--changed", help="Those whose source has other audio since.")
+        bool, typer.Option("--changed", help="Only if the source's audio has been replaced.")
     ] = False,
-    model: Annotated[str | None, typer.Option(help="Left out: as it was.")] = None,
+    model: Annotated[str | None, typer.Option(help="Default: unchanged.")] = None,
     language: Annotated[
-        str | None, typer.Option(help="Left out: as it was; auto: detected.")
+        str | None, typer.Option(help="Default: unchanged; auto: detected.")
     ] = None,
     captions: Annotated[
-        str | None, typer.Option(help="prefer, prefer_any, never or only; left out: as it was.")
+        str | None, typer.Option(help="prefer, prefer_any, never or only; default: unchanged.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Most that are made.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Transcriptions at most.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be queued.")
+    ] = False,
 ) -> None:
-    """Has transcriptions made anew with another model, language or captions.
+    """Transcribe media again with another model, language or use of captions.
 
-    Each is a version more of its media, made when nothing interactive waits; the newest is served,
-    the others stay. Called again, it asks for what is not there yet.
+    Each result is another version of its media; the newest is served and the others stay.
+    Interactive requests go first. Repeating the command queues only what is still missing.
     """
     from rich.console import Console
 
@@ -56,36 +58,37 @@ def retranscribe(
         limit=limit,
     )
     console = Console(highlight=False)
-    with opened_database() as (_, postgres), Console(stderr=True).status("Looking") as status:
+    with opened_database() as (_, postgres), Console(stderr=True).status("Searching") as status:
 
-        def show(found: "RetranscriptionResult") -> None:
-            status.update(f"{found.examined:,} looked at, {found.number:,} to be made")
+        def show(result: "RetranscriptionResult") -> None:
+            status.update(f"{result.examined:,} examined, {result.number:,} to transcribe")
 
-        found = enqueue_retranscriptions(postgres, models, wanted, dry_run=dry_run, on_batch=show)
-    print_anew(found, console, dry_run=dry_run)
+        result = enqueue_retranscriptions(postgres, models, wanted, dry_run=dry_run, on_batch=show)
+    print_retranscription(result, console, dry_run=dry_run)
 
 
-def print_anew(found: "RetranscriptionResult", console: "Console", *, dry_run: bool) -> None:
-    """What becomes what, how many and how long; what is left out, and why."""
+def print_retranscription(
+    result: "RetranscriptionResult", console: "Console", *, dry_run: bool
+) -> None:
+    """Print each group's models, number and hours, and why others were excluded."""
     from rich.table import Table
 
-    if found.groups:
-        table = Table("made by", "becomes", "language", "transcriptions", "hours of audio")
+    if result.groups:
+        table = Table("made by", "new model", "language", "transcriptions", "hours of audio")
         for column in table.columns[3:]:
             column.justify = "right"
-        for kind, number in found.groups.most_common():
-            hours = found.audio_s_by_group[kind] / 3600
+        for kind, number in result.groups.most_common():
+            hours = result.audio_s_by_group[kind] / 3600
             made_by, language = kind.made_by or "captions", kind.language or ""
             table.add_row(made_by, kind.model, language, f"{number:,}", f"{hours:,.1f}")
         console.print(table)
-    said = "would be made" if dry_run else "are queued"
+    verb = "would be" if dry_run else "are"
     console.print(
-        f"{found.number:,} transcriptions {said}, {found.audio_s / 3600:,.1f} hours of audio; "
-        f"{found.examined:,} fit.",
+        f"{result.number:,} transcriptions {verb} queued, {result.audio_s / 3600:,.1f} hours of "
+        f"audio; {result.examined:,} match.",
         soft_wrap=True,
     )
-    if found.joined:
-        said = "would be shared" if dry_run else "are shared"
-        console.print(f"{found.joined:,} are there already, and {said}.")
-    for reason, number in found.excluded.most_common():
-        console.print(f"{number:,} left out: {reason}", markup=False, soft_wrap=True)
+    if result.joined:
+        console.print(f"{result.joined:,} exist already and {verb} shared.")
+    for reason, number in result.excluded.most_common():
+        console.print(f"{number:,} excluded: {reason}", markup=False, soft_wrap=True)

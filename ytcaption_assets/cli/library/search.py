@@ -1,4 +1,4 @@
-"""`ytcaption search`: what was said, and where."""
+"""`ytcaption search`: full-text and semantic search in all transcripts."""
 
 import json
 import sys
@@ -29,13 +29,13 @@ def search(
     words: Annotated[
         list[str],
         typer.Argument(
-            help='Words; "next to each other", this OR that, -not this (after --), begin*.'
+            help='Words; also "an exact phrase", one OR other, -without (after --), prefix*.'
         ),
     ],
-    channel: Annotated[str | None, typer.Option(help="Its id, or its whole name.")] = None,
-    media: Annotated[str | None, typer.Option(help="The id of one media.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Id or full name of a channel.")] = None,
+    media: Annotated[str | None, typer.Option(help="Id of one media.")] = None,
     language: Annotated[
-        str | None, typer.Option(help="That the text is written in, such as en or German.")
+        str | None, typer.Option(help="Language of the text, such as en or German.")
     ] = None,
     published_from: Annotated[
         datetime | None,
@@ -47,32 +47,34 @@ def search(
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option(help="asr, manual_captions or automatic_captions; may be repeated."),
+        typer.Option(help="asr, manual_captions or automatic_captions; can be repeated."),
     ] = None,
     mode: Annotated[
-        str, typer.Option(help="keyword, semantic (by what is meant), or hybrid (both).")
+        str, typer.Option(help="keyword, semantic (by meaning) or hybrid (both).")
     ] = "keyword",
     sort: Annotated[
-        str, typer.Option(help="relevance, recency (the newest first) or time (the oldest first).")
+        str, typer.Option(help="relevance, recency (newest first) or time (oldest first).")
     ] = "relevance",
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Most media.")] = 10,
-    hits: Annotated[int, typer.Option(min=1, max=100, help="Most places shown of each.")] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each media.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Media at most.")] = 10,
+    hits: Annotated[int, typer.Option(min=1, max=100, help="Hits shown per media at most.")] = 3,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON per media.")
+    ] = False,
 ) -> None:
-    """Finds what was said in all transcripts of this installation: docs/search.md.
+    """Search the text of all transcripts of this installation (docs/search.md).
 
-    Exit status: 0 something was found, 1 nothing was, 2 the search asks for nothing.
+    Exit status: 0 there are results, 1 there are none, 2 the query is invalid.
     """
     from resources.search.scope import SearchFilter, Source
     from resources.search.service import Search
     from resources.worker.embedder import warm_embedder_of
 
     if unknown := [kind for kind in source or () if kind not in _SOURCES]:
-        raise InvalidOption(f"No such source: {unknown[0]}. Give one of {', '.join(_SOURCES)}.")
+        raise InvalidOption(f"Unknown source: {unknown[0]}. Use one of {', '.join(_SOURCES)}.")
     if sort not in _ORDERS:
-        raise InvalidOption(f"No such order: {sort}. Give one of {', '.join(_ORDERS)}.")
+        raise InvalidOption(f"Unknown order: {sort}. Use one of {', '.join(_ORDERS)}.")
     if mode not in _MODES:
-        raise InvalidOption(f"No such mode: {mode}. Give one of {', '.join(_MODES)}.")
+        raise InvalidOption(f"Unknown mode: {mode}. Use one of {', '.join(_MODES)}.")
     code = language.strip().lower() if language else None
     wanted = SearchFilter(
         channel=channel,
@@ -92,8 +94,8 @@ def search(
             segments=hits,
         )
     if as_json:
-        for found in page.items:
-            sys.stdout.write(json.dumps(_as_json(found), ensure_ascii=False) + "\n")
+        for result in page.items:
+            sys.stdout.write(json.dumps(_document(result), ensure_ascii=False) + "\n")
     else:
         _print(page)
     if not page.items:
@@ -111,7 +113,7 @@ def _print(page: "SearchResults") -> None:
         if media.source.url is not None and found.segments:
             at = link_at(media.source, found.segments[0].segment.start_s)
             title.stylize(f"link {at}")
-        facts = [media.info.channel, found.published_on, found.language, _places(found.hit_count)]
+        facts = [media.info.channel, found.published_on, found.language, _hits(found.hit_count)]
         console.print(title)
         console.print(
             Text("  " + " · ".join(printable(fact) for fact in facts if fact), style="dim")
@@ -119,17 +121,17 @@ def _print(page: "SearchResults") -> None:
         for segment in found.segments:
             console.print(_line(found, segment.segment))
         console.print()
-    said = Console(stderr=True, highlight=False)
+    stderr = Console(stderr=True, highlight=False)
     more = "" if page.is_complete else "more than "
-    said.print(
-        f"{more}{_places(page.hit_count)} in {page.media_count:,} media", markup=False, style="dim"
+    stderr.print(
+        f"{more}{_hits(page.hit_count)} in {page.media_count:,} media", markup=False, style="dim"
     )
     for note in page.notes:
-        said.print(printable(note), markup=False)
+        stderr.print(printable(note), markup=False)
 
 
 def _line(found: "MediaResult", spoken: "ShownSegment") -> "Text":
-    """A time that is a link where a terminal knows such, and the text with its marks."""
+    """Return the time, as a link where the terminal supports links, and the highlighted text."""
     from rich.text import Text
 
     from ytcaption_assets.cli.progress import clock
@@ -142,11 +144,11 @@ def _line(found: "MediaResult", spoken: "ShownSegment") -> "Text":
     return Text.assemble(line, "  ", text)
 
 
-def _places(count: int) -> str:
-    return f"{count:,} place" + ("s" if count != 1 else "")
+def _hits(count: int) -> str:
+    return f"{count:,} hit" + ("s" if count != 1 else "")
 
 
-def _as_json(found: "MediaResult") -> dict[str, object]:
+def _document(found: "MediaResult") -> dict[str, object]:
     return {
         "transcription_id": found.transcription_id,
         "media_id": found.media.source.media_id,

@@ -1,4 +1,4 @@
-"""`ytcaption sql`: one SELECT over the library."""
+"""`ytcaption sql`: run one SELECT on the lake's tables."""
 
 import sys
 from enum import StrEnum
@@ -13,17 +13,17 @@ from ytcaption_assets.cli.terminal_text import printable
 if TYPE_CHECKING:
     from resources.lake.query import QueryResult
 
-AsCsv = Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 ParquetFile = Annotated[
-    Path | None, typer.Option(help="A Parquet file instead of a table.", dir_okay=False)
+    Path | None, typer.Option(help="Write a Parquet file instead of a table.", dir_okay=False)
 ]
-MostRows = Annotated[
-    int | None, typer.Option(min=1, help="Most rows.", show_default="YTCAPTION_QUERY_ROWS")
+MaxRows = Annotated[
+    int | None, typer.Option(min=1, help="Rows at most.", show_default="YTCAPTION_QUERY_ROWS")
 ]
 
 
 class RowsFormat(StrEnum):
-    """What rows are given as."""
+    """Output format of rows."""
 
     TABLE = "table"
     CSV = "csv"
@@ -33,7 +33,7 @@ class RowsFormat(StrEnum):
 
     @property
     def is_binary(self) -> bool:
-        """Nothing for a terminal."""
+        """Whether the format is unreadable on a terminal."""
         return self in (RowsFormat.PARQUET, RowsFormat.ARROW)
 
 
@@ -41,81 +41,81 @@ def sql(
     query: Annotated[
         str | None,
         typer.Argument(
-            help="One SELECT; DuckDB's dialect. Left out, or -: from standard input.",
+            help="One SELECT in DuckDB's dialect; - or none: read it from standard input.",
             show_default=False,
         ),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="A file with the SELECT.", dir_okay=False)
+        Path | None, typer.Option("--file", "-f", help="File with the SELECT.", dir_okay=False)
     ] = None,
     format: Annotated[
-        RowsFormat | None, typer.Option(help="Of the rows.", show_default="table")
+        RowsFormat | None, typer.Option(help="Output format.", show_default="table")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file for the rows.", dir_okay=False)
+        Path | None, typer.Option("--output", "-o", help="File for the rows.", dir_okay=False)
     ] = None,
     as_csv: AsCsv = False,
     parquet: ParquetFile = None,
-    limit: MostRows = None,
+    limit: MaxRows = None,
     timeout: Annotated[
         float | None,
         typer.Option(
-            min=0.1, help="Longest time, in seconds.", show_default="YTCAPTION_QUERY_TIMEOUT_S"
+            min=0.1, help="Time limit in seconds.", show_default="YTCAPTION_QUERY_TIMEOUT_S"
         ),
     ] = None,
 ) -> None:
-    """Asks the library: tables transcripts, segments, words, media and library (docs/lake.md).
+    """Query the tables transcripts, segments, words, media and library (docs/lake.md).
 
-    Runs in a process of its own that can read these tables and nothing else, within limits of time,
-    memory and rows (settings YTCAPTION_QUERY_*). Exit status: 0 the rows are given, 1 the library
-    cannot be read, 2 the query is wrong, refused or needs more than it may have.
+    The query runs in a separate process that can only read these tables, within limits of time,
+    memory and rows (settings YTCAPTION_QUERY_*). Exit status: 0 success, 1 the tables cannot be
+    read, 2 the query is invalid, refused or exceeds a limit.
     """
     from resources.lake.catalog import TranscriptCatalog
     from resources.postgres.migrate import migrated_postgres
     from ytcaption.settings import load_settings
 
-    chosen, path = wanted(format, output, as_csv=as_csv, parquet=parquet)
+    output_format, path = chosen_output(format, output, as_csv=as_csv, parquet=parquet)
     statement = _statement(query, file)
     settings = load_settings()
     with migrated_postgres(settings):
         result = TranscriptCatalog.from_settings(settings).query(
             statement, limit=limit, timeout_s=timeout
         )
-    give(result, chosen, path)
+    write_result(result, output_format, path)
 
 
-def wanted(
+def chosen_output(
     format: RowsFormat | None, output: Path | None, *, as_csv: bool, parquet: Path | None
 ) -> tuple[RowsFormat, Path | None]:
-    """The form, and the file where it is not standard output.
+    """Return the output format, and the file unless it is standard output.
 
     Raises:
-        InvalidOption: options that say two things, or bytes for a terminal.
+        InvalidOption: options contradict each other, or a binary format would go to a terminal.
     """
     short = [RowsFormat.CSV] * as_csv + [RowsFormat.PARQUET] * (parquet is not None)
     if len({*short, *([format] if format else [])}) > 1 or (parquet and output):
-        raise InvalidOption("Name one format and one file: by --format and --output.")
-    chosen = format or next(iter(short), RowsFormat.TABLE)
+        raise InvalidOption("Choose one format and one file, with --format and --output.")
+    output_format = format or next(iter(short), RowsFormat.TABLE)
     path = parquet or output
-    if path is None and chosen.is_binary and sys.stdout.isatty():
-        raise InvalidOption(f"A terminal shows no {chosen}. Name a file by --output.")
-    return chosen, path
+    if path is None and output_format.is_binary and sys.stdout.isatty():
+        raise InvalidOption(f"A terminal cannot show {output_format}. Name a file with --output.")
+    return output_format, path
 
 
 def _statement(query: str | None, file: Path | None) -> str:
-    """From where it is given.
+    """Return the query from the argument, the file or standard input.
 
     Raises:
-        InvalidOption: nowhere, or in two places.
-        FileUnreadable.
+        InvalidOption: there is none, or there are two.
+        FileUnreadable: the file cannot be read.
     """
     if query not in (None, "-") and file is not None:
-        raise InvalidOption("Give one query: as an argument or by --file.")
+        raise InvalidOption("Give one query, as an argument or with --file.")
     if file is not None:
         try:
             return file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+            why = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise FileUnreadable(f"{file} cannot be read: {why}.") from error
     if query not in (None, "-"):
         return query or ""
@@ -126,15 +126,15 @@ def _statement(query: str | None, file: Path | None) -> str:
     return sys.stdin.read()
 
 
-def give(result: "QueryResult", format: RowsFormat, path: Path | None = None) -> None:
-    """To a file, or to standard output; and whether there are more.
+def write_result(result: "QueryResult", format: RowsFormat, path: Path | None = None) -> None:
+    """Write the rows to a file or to standard output; say on standard error if rows were cut off.
 
     Raises:
         QueryError: the rows cannot be written in the format.
         FileUnreadable: the file cannot be written.
     """
     if format is RowsFormat.TABLE and path is not None:
-        raise InvalidOption("A table is for people. Name another --format for a file.")
+        raise InvalidOption("A file cannot have the format table. Choose another --format.")
     if format is RowsFormat.TABLE:
         _print_table(result)
     else:
@@ -143,12 +143,12 @@ def give(result: "QueryResult", format: RowsFormat, path: Path | None = None) ->
         data = encoded(result, format.value)
         if path is not None:
             _write(data, path)
-            sys.stderr.write(f"{result.table.num_rows:,} rows are in {path}\n")
+            sys.stderr.write(f"{result.table.num_rows:,} rows written to {path}\n")
         else:
             sys.stdout.buffer.write(data if format.is_binary else data.rstrip(b"\n") + b"\n")
     if result.is_truncated:
         sys.stderr.write(
-            f"Only the first {result.table.num_rows:,} rows are shown. Ask for more by --limit.\n"
+            f"Only the first {result.table.num_rows:,} rows are shown. Raise --limit for more.\n"
         )
 
 

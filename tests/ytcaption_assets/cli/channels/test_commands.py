@@ -1,4 +1,4 @@
-"""`ytcaption channels ...`, on the database itself."""
+"""`ytcaption channels ...` on a real database."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def channels(settings: Settings) -> Run:
-    """Runs `ytcaption channels ...`; errors come as exceptions."""
+    """Return a function that runs `ytcaption channels ...` and raises its errors."""
 
     def run(*arguments: object) -> Result:
         result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["channels", *map(str, arguments)])
@@ -40,12 +40,12 @@ def channels(settings: Settings) -> Run:
 
 @pytest.fixture
 def store(settings: Settings) -> ChannelStore:
-    """What the commands change."""
+    """The store that the commands change."""
     return ChannelStore.from_settings(settings, "admin")
 
 
 def listed(settings: Settings, id: str, numbers: range, **changes: Any) -> None:
-    """A run has listed these items."""
+    """Do what a run does that lists these items."""
     store = ChannelStore.from_settings(settings)
     ChannelRuns(postgres=store.postgres).claim(id, "run")
     ChannelIntake(postgres=store.postgres).add_page(
@@ -57,13 +57,13 @@ def listed(settings: Settings, id: str, numbers: range, **changes: Any) -> None:
 def test_a_channel_is_added_watched_and_removed(
     channels: Run, store: ChannelStore, settings: Settings
 ) -> None:
-    """By its id, the beginning of that, any form of its link, or its title."""
-    added = channels("add", URL, "--every", "6h", "--title-exclude", "Part 1$", "--max-new", "9")
+    """It is found by its id, the beginning of the id, any form of its URL, or its title."""
+    added = channels("add", URL, "--every", "6h", "--title-exclude", "Part 1$", "--max-items", "9")
     [row] = store.channels()
     assert row.id in added.stdout and "is added" in added.stdout
     assert (row.plan.schedule.text, row.plan.filters.title_exclude) == ("every 6h", "Part 1$")
     assert (row.owner, row.plan.max_new, row.plan.priority) == ("local", 9, "bulk")
-    assert "known already" in channels("add", f"{URL}/", "--every", "1h").stdout
+    assert "already subscribed" in channels("add", f"{URL}/", "--every", "1h").stdout
     assert store.get(row.id) == row
 
     listed(settings, row.id, range(4, 0, -1))
@@ -93,8 +93,39 @@ def test_a_channel_is_added_watched_and_removed(
     assert "channels add URL" in channels("list").stdout
 
 
-def test_for_programs(channels: Run, store: ChannelStore, settings: Settings) -> None:
-    """The same as JSON, of one and of all, with what would have to be asked for."""
+@pytest.mark.parametrize("option", ["--max-items", "--max-new"])
+def test_the_old_name_of_max_items_is_accepted(
+    channels: Run, store: ChannelStore, option: str
+) -> None:
+    """The help shows the new name only; the JSON has both."""
+    id = json.loads(channels("add", URL, option, "7", "--json").stdout)["id"]
+    assert store.get(id).plan.max_new == 7
+    settings = json.loads(channels("show", id, "--json").stdout)["settings"]
+    assert (settings["max_items"], settings["max_new"]) == (7, 7)
+    help_text = channels("add", "--help").stdout
+    assert "--max-items" in help_text and "--max-new" not in help_text
+
+
+def test_missing_items_are_found_by_their_old_name(
+    channels: Run, store: ChannelStore, settings: Settings
+) -> None:
+    """The database calls them `gone`; people read `missing`."""
+    id = json.loads(channels("add", URL, "--json").stdout)["id"]
+    listed(settings, id, range(2))
+    with store.postgres.transaction() as connection:
+        connection.execute("update ytcaption.channel_item set state = 'gone'")
+    for name in ("missing", "gone"):
+        items = json.loads(channels("items", id, "--state", name, "--json").stdout)
+        assert [each["state"] for each in items] == ["missing", "missing"]
+    assert "2 missing" in channels("show", id).stdout
+    counts = json.loads(channels("show", id, "--json").stdout)["items"]
+    assert counts == {"missing": 2, "gone": 2}
+    with pytest.raises(InvalidOption, match="refused, missing, erased"):
+        channels("items", id, "--state", "lost")
+
+
+def test_json_output(channels: Run, store: ChannelStore, settings: Settings) -> None:
+    """`show` and `list` print the same document, with the settings that would recreate it."""
     id = json.loads(channels("add", URL, "--language", "German", "--json").stdout)["id"]
     listed(settings, id, range(2))
     shown = json.loads(channels("show", id, "--json").stdout)
@@ -110,8 +141,8 @@ def test_for_programs(channels: Run, store: ChannelStore, settings: Settings) ->
     assert json.loads(channels("list", "--json").stdout) == [shown]
 
 
-def test_wrong_usage_says_what_is_right(channels: Run, store: ChannelStore) -> None:
-    """A sentence, and nothing is kept."""
+def test_wrong_usage_is_refused(channels: Run, store: ChannelStore) -> None:
+    """The error is a sentence, and nothing is stored."""
     for error, *arguments in (
         (InvalidOption, "add", URL, "--every", "soon"),
         (InvalidOption, "add", URL, "--title-include", "("),
@@ -127,14 +158,14 @@ def test_wrong_usage_says_what_is_right(channels: Run, store: ChannelStore) -> N
     with pytest.raises(InvalidOption, match="Nothing to change"):
         channels("change", URL)
     channels("add", f"{URL}/shorts")
-    with pytest.raises(ChannelNotFound, match="2 channels"):
+    with pytest.raises(ChannelNotFound, match="2 channels match"):
         channels("pause", "youtube-")
 
 
 def test_a_list_with_bad_lines_is_imported(
     channels: Run, store: ChannelStore, tmp_path: Path
 ) -> None:
-    """Each line is told of; the 400th takes nothing from the others."""
+    """Each line is reported; a refused one does not stop the others."""
     lines = [f"https://example.org/{number}.xml" for number in range(1, 501)]
     lines[399] = "http://127.0.0.1/feed.xml"
     lines[401] = "not a link"
@@ -145,22 +176,22 @@ def test_a_list_with_bad_lines_is_imported(
 
     result = channels("import", file, "--paused", "--language", "en", "--json")
 
-    told = json.loads(result.stdout)
+    report = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert [each["line"] for each in told] == list(range(1, 501))
-    refused = {each["line"]: each["reason"] for each in told if each["outcome"] == "refused"}
+    assert [each["line"] for each in report] == list(range(1, 501))
+    refused = {each["line"]: each["reason"] for each in report if each["outcome"] == "refused"}
     assert set(refused) == {400, 402, 403}
     assert "private address" in refused[400] and "one video" in refused[403]
-    assert [each["line"] for each in told if each["outcome"] == "known"] == [404]
+    assert [each["line"] for each in report if each["outcome"] == "known"] == [404]
     rows = store.channels(limit=1_000)
     assert len(rows) == 496
     assert {(row.paused_at is None, row.plan.options.language) for row in rows} == {(False, "en")}
 
 
-def test_what_was_exported_is_imported_as_it_was(
+def test_an_export_is_imported_unchanged(
     channels: Run, store: ChannelStore, tmp_path: Path
 ) -> None:
-    """OPML there and back: links, filters, schedules, options; then all of it is known."""
+    """URLs, filters, schedules and options survive; importing again finds all of them known."""
     channels("add", URL, "--title-include", 'a "b" <&>', "--cron", "0 6 * * *", "--keep-days", "9")
     channels("add", "https://example.org/feed.xml?a=1&b=2", "--captions", "never")
     before = {row.id: (row.source, row.plan) for row in store.channels()}
@@ -169,17 +200,17 @@ def test_what_was_exported_is_imported_as_it_was(
     for id in before:
         store.delete(id)
 
-    would = channels("import", file, "--dry-run")
-    assert "2 would be added, 0 known already, 0 refused" in would.stdout
+    trial = channels("import", file, "--dry-run")
+    assert "2 would be added, 0 already known, 0 refused" in trial.stdout
     assert store.channels() == []
     result = channels("import", file)
     assert (result.exit_code, result.stdout.count("added")) == (0, 3)
     assert {row.id: (row.source, row.plan) for row in store.channels()} == before
-    assert "0 added, 2 known already, 0 refused." in channels("import", file).stdout
+    assert "0 added, 2 already known, 0 refused." in channels("import", file).stdout
 
 
 def test_export_as_csv(channels: Run, store: ChannelStore, settings: Settings) -> None:
-    """A channel a line, which is read again, too; what a spreadsheet would run is quoted."""
+    """One row per channel, which can be imported; text that a spreadsheet would run is quoted."""
     channels("add", URL)
     id = store.channels()[0].id
     title = '=HYPERLINK("https://evil.example")'
@@ -193,10 +224,10 @@ def test_export_as_csv(channels: Run, store: ChannelStore, settings: Settings) -
     assert [each.url for each in read_channels(text.encode())] == [row["url"]]
 
 
-def test_settings_of_a_list_that_are_none(
+def test_invalid_settings_in_a_list_are_refused(
     channels: Run, store: ChannelStore, tmp_path: Path
 ) -> None:
-    """Whoever has written them: the line is refused with a sentence."""
+    """The line is refused with a sentence."""
     outlines = []
     for number, value in enumerate(
         (
@@ -222,18 +253,17 @@ def test_settings_of_a_list_that_are_none(
     file = tmp_path / "channels.opml"
     file.write_text("\n".join(outlines))
 
-    told = json.loads(channels("import", file, "--json").stdout)
+    report = json.loads(channels("import", file, "--json").stdout)
 
-    assert {each["outcome"] for each in told} == {"refused"}, told
-    assert all(each["reason"].endswith(".") for each in told)
+    assert {each["outcome"] for each in report} == {"refused"}, report
+    assert all(each["reason"].endswith(".") for each in report)
     assert store.channels() == []
 
 
-def test_titles_do_not_take_the_terminal_over(
+def test_titles_cannot_control_the_terminal(
     channels: Run, settings: Settings, tmp_path: Path
 ) -> None:
-    """Neither a channel's nor an imported one's: control characters are not written, markup is
-    text."""
+    """Control characters in a title are replaced, and markup is printed as text."""
     evil = "[red]\x1b]0;owned\x07\x1b[2J"
     channels("add", URL)
     id = json.loads(channels("list", "--json").stdout)[0]["id"]
@@ -246,8 +276,8 @@ def test_titles_do_not_take_the_terminal_over(
         assert "\x1b]" not in text and "\x1b[2J" not in text and "[red]" in text, command
 
 
-def test_pinchflats_own_feeds_are_told(channels: Run, tmp_path: Path) -> None:
-    """Its OPML names feeds on its own host: the refusal says what to list instead."""
+def test_pinchflats_own_feeds_are_explained(channels: Run, tmp_path: Path) -> None:
+    """Its OPML has feeds on its own host: the refusal says what to list instead."""
     file = tmp_path / "pinchflat.opml"
     file.write_text(
         '<opml><body><outline type="rss" text="A" xmlUrl="http://192.168.1.5:8945/sources/'
@@ -260,8 +290,8 @@ def test_pinchflats_own_feeds_are_told(channels: Run, tmp_path: Path) -> None:
     assert "a feed that Pinchflat makes" in result.stdout
 
 
-def test_a_file_that_is_no_list(channels: Run, tmp_path: Path) -> None:
-    """One that is not there, and one that is no text."""
+def test_an_unreadable_list_is_refused(channels: Run, tmp_path: Path) -> None:
+    """The file is missing, or is not text."""
     for name, content in (("missing", None), ("binary", b"\x00\x01")):
         if content is not None:
             (tmp_path / name).write_bytes(content)
@@ -269,20 +299,21 @@ def test_a_file_that_is_no_list(channels: Run, tmp_path: Path) -> None:
             channels("import", tmp_path / name)
 
 
-def test_a_dry_run_keeps_nothing(
+def test_a_dry_run_stores_nothing(
     channels: Run, store: ChannelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a link that is not added yet, and of a channel as it is, with what options change."""
+    """It works for a new URL, and for an added channel with changed options."""
     monkeypatch.setenv("YTCAPTION_ALLOWED_NETWORKS", "127.0.0.0/8")
     with ChannelHost() as host:
         url = host.podcast("news", 3)
-        told = channels("dry-run", url, "--title-exclude", "Episode 1").stdout
+        text = channels("dry-run", url, "--title-exclude", "Episode 1").stdout
         assert store.channels() == []
         channels("add", url, "--title-exclude", "Episode 2")
-        seen = json.loads(channels("dry-run", url, "--max-new", "1", "--json").stdout)
+        result = json.loads(channels("dry-run", url, "--max-items", "1", "--json").stdout)
 
-    assert "2 would be taken, 1 left out" in told and "filtered: title_excluded" in told
-    assert [(each["title"], each["state"], each["reason"]) for each in seen["items"]] == [
+    assert "2 would be included, 1 excluded" in text and "filtered: title_excluded" in text
+    assert result["is_complete"] is result["whole"] is True
+    assert [(each["title"], each["state"], each["reason"]) for each in result["items"]] == [
         ("Episode 2", "filtered", "title_excluded"),
         ("Episode 1", "new", None),
         ("Episode 0", "new", "max_new"),

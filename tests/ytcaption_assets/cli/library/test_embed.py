@@ -1,4 +1,4 @@
-"""`ytcaption embed`, and `ytcaption search` by what is meant."""
+"""`ytcaption embed`, and `ytcaption search` by meaning."""
 
 import numpy as np
 import pytest
@@ -13,29 +13,29 @@ from ytcaption_assets.cli.main import app
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch: pytest.MonkeyPatch) -> ToyEmbedder:
-    """Instead of the model."""
+    """Replaces the model."""
     embedder = ToyEmbedder({"dog": (1, 0, 0), "puppy": (0.9, 0.1, 0), "sea": (0, 0, 1)})
     monkeypatch.setattr("resources.worker.embedder.warm_embedder_of", lambda settings: embedder)
     return embedder
 
 
-def test_what_is_not_embedded_is(request_store: RequestStore) -> None:
-    """As many as are asked for, then the rest, then nothing; and is found then."""
-    for name, said in (("a", "a puppy"), ("b", "the sea"), ("c", "money")):
-        add_said(request_store, name, said)
-    for arguments, told in ((["--limit", "2"], "2 transcripts"), ([], "1 tr"), ([], "0 tr")):
+def test_waiting_transcripts_are_embedded(request_store: RequestStore) -> None:
+    """Up to the limit, then the others, then none; semantic search finds them."""
+    for name, text in (("a", "a puppy"), ("b", "the sea"), ("c", "money")):
+        add_said(request_store, name, text)
+    for arguments, message in ((["--limit", "2"], "2 transcripts"), ([], "1 tr"), ([], "0 tr")):
         result = CliRunner().invoke(app, ["embed", *arguments])
         assert result.exit_code == 0
-        assert told in result.stderr
+        assert message in result.stderr
     result = CliRunner().invoke(app, ["search", "dog", "--mode", "semantic", "--limit", "1"])
     assert result.exit_code == 0
     assert "a puppy" in result.stdout
 
 
-def test_what_could_not_be_embedded_is_tried_again(
+def test_a_transcript_that_failed_is_retried(
     request_store: RequestStore, toy: ToyEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is named, and the exit status says so; what the model can by now it does."""
+    """It is named and the exit status is 1; the next call embeds it."""
     id = add_said(request_store, "a", "a puppy")
     add_said(request_store, "b", "the sea")
     with monkeypatch.context() as patch:
@@ -51,17 +51,17 @@ def test_what_could_not_be_embedded_is_tried_again(
 
 
 def odd(toy: ToyEmbedder, texts):
-    """No numbers for puppies."""
+    """Return vectors, invalid ones for puppies."""
     model, vectors = ToyEmbedder.encode(toy, texts)
     for row, text in enumerate(texts):
         vectors[row] *= np.nan if "puppy" in text else 1
     return model, vectors
 
 
-def test_a_search_by_meaning_of_nothing_embedded_says_what_to_do(
+def test_a_semantic_search_without_embeddings_is_refused(
     request_store: RequestStore,
 ) -> None:
-    """As an error of usage; so does a mode that there is not."""
+    """So is an unknown mode."""
     result = CliRunner().invoke(app, ["search", "dog", "--mode", "hybrid"])
     assert isinstance(result.exception, SemanticUnavailable)
     result = CliRunner().invoke(app, ["search", "dog", "--mode", "magic"])

@@ -1,4 +1,4 @@
-"""`ytcaption export`: what is in the folder, what is written again, and under which names."""
+"""`ytcaption export`: the folder's content, repeated exports, and file names."""
 
 import csv
 import io
@@ -31,13 +31,13 @@ from ytcaption_assets.cli.main import app
 
 @pytest.fixture
 def library(settings: Settings, request_store: RequestStore, object_store: ObjectStore) -> Library:
-    """An empty one."""
+    """An empty library."""
     return Library(settings, request_store, object_store)
 
 
 @pytest.fixture
 def export(settings: Settings, tmp_path: Path) -> Callable[..., Result]:
-    """Runs the command on the folder `out`; errors come as exceptions."""
+    """Return a function that runs the command on the folder `out` and raises its errors."""
 
     def run(*arguments: str, status: int = 0) -> Result:
         runner = CliRunner(env={"COLUMNS": "200"})
@@ -51,46 +51,46 @@ def export(settings: Settings, tmp_path: Path) -> Callable[..., Result]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All of it but the index."""
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    """Return the folder's files without the index."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     return {
         name: path.read_bytes()
-        for name, path in sorted(found.items())
+        for name, path in sorted(paths.items())
         if path.is_file() and name != INDEX
     }
 
 
 def test_captions_by_channel_and_title(library: Library, export, tmp_path: Path):
-    """Three formats, and an index that says what each is of."""
+    """The folder has three formats, and an index with the transcription of each file."""
     id = library.add()
-    told = export()
-    assert "1 new and 0 changed transcriptions written" in told.stderr
-    found = files(tmp_path / "out")
+    result = export()
+    assert "1 new and 0 changed transcriptions written" in result.stderr
+    exported = files(tmp_path / "out")
     stem = "JFK Library/Ask not [youtube-jfk]"
-    assert list(found) == [f"{stem}.srt", f"{stem}.txt", f"{stem}.vtt"]
-    assert b"ask what you can do for your country" in found[f"{stem}.txt"]
+    assert list(exported) == [f"{stem}.srt", f"{stem}.txt", f"{stem}.vtt"]
+    assert b"ask what you can do for your country" in exported[f"{stem}.txt"]
     [line] = (tmp_path / "out" / INDEX).read_text().splitlines()
     entry = json.loads(line)
     assert (entry["id"], entry["title"], entry["published_on"]) == (id, "Ask not", "2026-01-02")
     assert entry["files"] == [f"{stem}.srt", f"{stem}.vtt", f"{stem}.txt"]
 
 
-def test_again_only_what_is_new_or_changed_is_written(library: Library, export, tmp_path: Path):
-    """Nothing else is touched; a file that is gone is made again."""
+def test_a_repeated_export_writes_new_and_changed_ones(library: Library, export, tmp_path: Path):
+    """Other files are not touched; a missing one is written again."""
     first = library.add(title="First", media="a")
     library.add(title="Second", media="b")
     folder = tmp_path / "out"
     export("--format", "txt")
     before = {name: os.stat(folder / name).st_mtime_ns for name in files(folder)}
     again = export("--format", "txt")
-    assert "0 new and 0 changed" in again.stderr and "2 were there already" in again.stderr
+    assert "0 new and 0 changed" in again.stderr and "2 unchanged" in again.stderr
     library.add(title="Third", media="c")
     library.change(first, "Something else.")
     dry = export("--format", "txt", "--dry-run")
-    assert "1 new and 1 changed transcriptions would be written, 1 were there" in dry.stderr
+    assert "1 new and 1 changed transcriptions would be written, 1 unchanged" in dry.stderr
     assert {name: os.stat(folder / name).st_mtime_ns for name in files(folder)} == before
-    told = export("--format", "txt")
-    assert "1 new and 1 changed transcriptions written, 1 were there already" in told.stderr
+    third = export("--format", "txt")
+    assert "1 new and 1 changed transcriptions written, 1 unchanged" in third.stderr
     changed = {name for name in before if os.stat(folder / name).st_mtime_ns != before[name]}
     assert changed == {"JFK Library/First [youtube-a].txt"}
     assert b"Something else." in files(folder)["JFK Library/First [youtube-a].txt"]
@@ -116,7 +116,7 @@ HOSTILE = {
 
 
 def test_no_title_is_a_path(library: Library, export, tmp_path: Path):
-    """Of titles and channels stay what every file system takes (rule 7)."""
+    """Names keep the characters of titles and channels that every file system takes (rule 7)."""
     for number, title in enumerate(HOSTILE):
         library.add(media=f"m{number}", title=title, channel=title)
     export("--format", "txt")
@@ -135,8 +135,8 @@ def test_no_title_is_a_path(library: Library, export, tmp_path: Path):
         assert not set(name) & set('<>:"\\|?*\x00\n\x1b')
 
 
-def test_names_that_some_file_systems_take_for_one(library: Library, export, tmp_path: Path):
-    """Ids that differ in upper and lower case alone: each has its name, and keeps it."""
+def test_names_differ_on_case_insensitive_file_systems(library: Library, export, tmp_path: Path):
+    """Two ids that differ only in case get two names, and keep them."""
     library.add(media="abcDEF", title="Same")
     library.add(media="ABCdef", title="same")
     for _ in range(2):
@@ -146,8 +146,8 @@ def test_names_that_some_file_systems_take_for_one(library: Library, export, tmp
         assert names[0].endswith("same [youtube-abcdef] (2).txt")
 
 
-def test_a_part_of_the_library(library: Library, export, tmp_path: Path):
-    """By channel, language, days, or a query; the newest version of each, or all."""
+def test_a_part_of_the_library_is_chosen(library: Library, export, tmp_path: Path):
+    """It is chosen by channel, language, days or a query; with the newest version of each or all."""
     library.add(media="a", title="A", channel="One", published="2026-01-01")
     old = library.add(media="b", title="B", channel="Two", published="2026-03-01")
     library.add(media="b", title="B", channel="Two", published="2026-03-01", model="small")
@@ -165,25 +165,25 @@ def test_a_part_of_the_library(library: Library, export, tmp_path: Path):
     query = f"select transcription_id from transcripts where transcription_id = '{old}'"
     assert chosen("--query", query) == ["1"]
     assert not (tmp_path / "out").exists()
-    with pytest.raises(InvalidOption, match="no day"):
+    with pytest.raises(InvalidOption, match="not a date"):
         export("--since", "yesterday")
 
 
-def test_what_is_no_longer_wanted_goes_when_asked(library: Library, export, tmp_path: Path):
-    """`--prune` removes files of the export, and nothing of anybody else's."""
+def test_prune_removes_files_that_no_longer_match(library: Library, export, tmp_path: Path):
+    """Files that are not of the export stay."""
     library.add(media="a", title="A", channel="One")
     library.add(media="b", title="B", channel="Two")
     export("--format", "txt")
     folder = tmp_path / "out"
     (folder / "Two" / "mine.txt").write_text("mine")
-    told = export("--format", "txt", "--channel", "One")
-    assert "1 others are in the folder" in told.stderr
+    result = export("--format", "txt", "--channel", "One")
+    assert "1 in the folder no longer match" in result.stderr
     export("--format", "txt", "--channel", "One", "--prune")
     assert sorted(files(folder)) == ["One/A [youtube-a].txt", "Two/mine.txt"]
 
 
-def test_a_killed_export_goes_on(library: Library, export, tmp_path: Path):
-    """What has its line is not made again; a torn line is as none."""
+def test_an_interrupted_export_continues(library: Library, export, tmp_path: Path):
+    """Items with a line in the index are not written again; an incomplete line is ignored."""
     for media in "abc":
         library.add(media=media, title=media)
     export("--format", "txt")
@@ -191,15 +191,15 @@ def test_a_killed_export_goes_on(library: Library, export, tmp_path: Path):
     lines = (folder / INDEX).read_text().splitlines()
     (folder / INDEX).write_text(f"{lines[0]}\n{lines[1][:40]}")
     (folder / ".unfinished").write_text("half of a fi")
-    told = export("--format", "txt")
-    assert "1 were there already" in told.stderr
+    result = export("--format", "txt")
+    assert "1 unchanged" in result.stderr
     assert len(files(folder)) == 3
     assert len((folder / INDEX).read_text().splitlines()) == 3
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_leaves_whole_files(library: Library, export, tmp_path: Path):
-    """At whatever file; what it leaves is gone on with, and comes out as if it had not been."""
+def test_a_killed_process_leaves_complete_files(library: Library, export, tmp_path: Path):
+    """The next export continues from them, and the result is that of an undisturbed export."""
     for media in "abcd":
         library.add(media=media)
     folder, whole = tmp_path / "out", tmp_path / "whole"
@@ -217,8 +217,8 @@ def test_a_process_that_is_killed_leaves_whole_files(library: Library, export, t
     assert files(folder) == files(whole)
 
 
-def test_folders_that_are_none_of_ours(library: Library, export, tmp_path: Path):
-    """Somebody's files are not mixed with, nor two kinds of export."""
+def test_other_folders_are_refused(library: Library, export, tmp_path: Path):
+    """An export is mixed neither with other files nor with another kind of export."""
     library.add()
     folder = tmp_path / "out"
     folder.mkdir()
@@ -235,7 +235,7 @@ def test_folders_that_are_none_of_ours(library: Library, export, tmp_path: Path)
 
 
 def test_a_changed_index_leads_nowhere_else(library: Library, export, tmp_path: Path):
-    """Files outside of the folder are not removed, whatever the index says."""
+    """Files outside the folder are not removed, even if the index has them."""
     library.add()
     export("--format", "txt")
     victim = tmp_path / "victim.txt"
@@ -249,15 +249,15 @@ def test_a_changed_index_leads_nowhere_else(library: Library, export, tmp_path: 
 
 
 def test_parquet_is_read_by_any_tool(library: Library, export, tmp_path: Path, settings: Settings):
-    """Tables as folders of files, with the rows that the lake has, of what was chosen."""
+    """Each table is a folder of files with the lake's rows of the chosen transcriptions."""
     library.add(media="a")
     library.add(media="b", channel="Two")
     export("--as", "parquet")
     folder = tmp_path / "out"
     catalog = TranscriptCatalog.from_settings(settings)
     for table in ("transcripts", "segments", "words", "media"):
-        found = pyarrow.dataset.dataset(folder / table, format="parquet").to_table()
-        assert found.num_rows == catalog.query(f"select count(*) from {table}").rows[0][0] > 0
+        rows = pyarrow.dataset.dataset(folder / table, format="parquet").to_table()
+        assert rows.num_rows == catalog.query(f"select count(*) from {table}").rows[0][0] > 0
     words = pyarrow.dataset.dataset(folder / "words").to_table().to_pandas()
     assert words["word"][0] == "and"
     assert str(words.dtypes["start_s"]) == "float64"
@@ -270,34 +270,34 @@ def test_parquet_is_read_by_any_tool(library: Library, export, tmp_path: Path, s
 
 
 def clip(data: bytes) -> tuple[int, float]:
-    """Rate and seconds of a WAV file."""
+    """Return the sample rate in Hz and the duration in seconds of a WAV file."""
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
         return file.getframerate(), file.getnframes() / file.getframerate()
 
 
 def test_ljspeech_folder(library: Library, export, tmp_path: Path):
-    """Clips of at most the length asked for, each with its text."""
+    """It has clips of at most the given length, each with its text."""
     library.add()
     export("--as", "ljspeech", "--max-s", "5")
-    found = files(tmp_path / "out")
+    exported = files(tmp_path / "out")
     rows = list(
         csv.reader(
-            io.StringIO(found["metadata.csv"].decode()), delimiter="|", quoting=csv.QUOTE_NONE
+            io.StringIO(exported["metadata.csv"].decode()), delimiter="|", quoting=csv.QUOTE_NONE
         )
     )
-    wavs = {name for name in found if name.endswith(".wav")}
+    wavs = {name for name in exported if name.endswith(".wav")}
     assert wavs == {f"wavs/{name}.wav" for name, _, _ in rows} and len(rows) >= 3
     assert all(text == again for _, text, again in rows)
     spoken = " ".join(text for _, text, _ in rows)
     assert spoken.startswith("And so my fellow Americans, ask not what your country")
     for name in wavs:
-        rate, duration_s = clip(found[name])
+        rate, duration_s = clip(exported[name])
         assert rate == 22_050 and 1.0 <= duration_s <= 5.0
 
 
 def test_audiofolder_of_hugging_face(library: Library, export, tmp_path: Path):
-    """`metadata.jsonl` beside the files, with what each is of."""
+    """`metadata.jsonl` beside the files has the transcription and text of each."""
     id = library.add()
     export("--as", "audiofolder", "--sample-rate", "8000")
     folder = tmp_path / "out" / "train"
@@ -310,8 +310,8 @@ def test_audiofolder_of_hugging_face(library: Library, export, tmp_path: Path):
     assert "ask not" in rows[0]["transcription"]
 
 
-def test_clips_hold_what_is_said_then(library: Library, export, tmp_path: Path):
-    """The samples are those of the recording at that time."""
+def test_clips_have_the_samples_of_their_time(library: Library, export, tmp_path: Path):
+    """They are those of the recording, to the millisecond."""
     import numpy as np
 
     from resources.audio.decoder import decode
@@ -337,10 +337,10 @@ def test_clips_hold_what_is_said_then(library: Library, export, tmp_path: Path):
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_a_model_hears_in_each_clip_what_its_text_says(
+def test_a_model_transcribes_each_clip_as_its_text(
     library: Library, export, tmp_path: Path, model_home: Path
 ):
-    """Cut between words, and none of them is cut off."""
+    """Clips are cut between words, and no word is cut off."""
     from resources.audio.decoder import decode
     from resources.transcribe.whisper_transcriber import WhisperTranscriber
     from tests.support.clip_errors import TINY_EN, text
@@ -356,28 +356,29 @@ def test_a_model_hears_in_each_clip_what_its_text_says(
     assert len(rows) >= 3
     for row in rows:
         samples = decode(folder / row["file_name"], max_audio_s=60, memory_bytes=1 << 30)
-        heard = text(transcriber.transcribe(samples, TINY_EN, lambda *_: None))
-        assert word_errors("en", row["transcription"], heard).rate <= 0.2, (row, heard)
+        transcript = text(transcriber.transcribe(samples, TINY_EN, lambda *_: None))
+        assert word_errors("en", row["transcription"], transcript).rate <= 0.2, (row, transcript)
 
 
-def test_audio_that_is_not_kept_is_said(library: Library, export, tmp_path: Path):
-    """Left out by its title; the rest is there, and the exit status tells."""
+def test_audio_that_is_no_longer_stored_is_reported(library: Library, export, tmp_path: Path):
+    """The others are exported, and the exit status is 1."""
     library.add(media="a", title="Kept")
     gone = library.add(media="b", title="Gone\x1b[2J")
     library.retire_audio(gone)
-    told = export("--as", "ljspeech", status=1)
-    assert "Left out: Gone\ufffd[2J" in told.stderr and "Its audio is not stored" in told.stderr
-    assert "1 new" in told.stderr and "1 left out" in told.stderr
-    assert "1 left out" in export("--as", "ljspeech", "--dry-run", status=1).stderr
+    result = export("--as", "ljspeech", status=1)
+    assert "Not exported: Gone\ufffd[2J" in result.stderr
+    assert "Its audio is not stored" in result.stderr
+    assert "1 new" in result.stderr and "1 failed" in result.stderr
+    assert "1 failed" in export("--as", "ljspeech", "--dry-run", status=1).stderr
 
 
-def test_a_damaged_document_is_said(
+def test_a_damaged_document_is_reported(
     library: Library, export, object_store: ObjectStore, tmp_path: Path
 ):
     """The others are exported all the same."""
     library.add(media="a", title="Good")
     bad = library.add(media="b", title="Bad")
     object_store.write_bytes(document_key(bad), b"{}")
-    told = export("--format", "txt", status=1)
-    assert "Left out: Bad" in told.stderr
+    result = export("--format", "txt", status=1)
+    assert "Not exported: Bad" in result.stderr
     assert list(files(tmp_path / "out")) == ["JFK Library/Good [youtube-a].txt"]

@@ -35,7 +35,7 @@ RUN_ID = "9f1b"
 
 @pytest.fixture
 def catalog(settings: Settings) -> TranscriptCatalog:
-    """A lake with one transcript, of a title that means no good."""
+    """A lake with one transcript, whose title is hostile."""
     catalog = TranscriptCatalog.from_settings(settings)
     catalog.append(*make_document(title="=1+1\x1b[2J[red]"))
     return catalog
@@ -43,7 +43,7 @@ def catalog(settings: Settings) -> TranscriptCatalog:
 
 @pytest.fixture
 def ytcaption(settings: Settings, catalog: TranscriptCatalog) -> Callable[..., Result]:
-    """Runs the command on that lake; errors come as exceptions."""
+    """Return a function that runs the command on that lake and raises its errors."""
 
     def run(*arguments: str, input: str | None = None) -> Result:
         runner = CliRunner(env={"COLUMNS": "200"})
@@ -56,7 +56,7 @@ def ytcaption(settings: Settings, catalog: TranscriptCatalog) -> Callable[..., R
 
 
 def test_sql_prints_a_table(ytcaption):
-    """Names and values, and neither markup nor control characters of a stranger's."""
+    """It has names and values, without markup or control characters of untrusted text."""
     result = ytcaption("sql", "select title, 30 as words from media")
     assert result.exit_code == 0
     assert "words" in result.stdout
@@ -64,8 +64,8 @@ def test_sql_prints_a_table(ytcaption):
     assert "\x1b[2J" not in result.stdout
 
 
-def test_sql_prints_csv_that_no_spreadsheet_runs(ytcaption):
-    """RFC 4180, numbers as they are, a text that looks like a formula quoted (rule 22)."""
+def test_sql_prints_csv_that_is_safe_in_a_spreadsheet(ytcaption):
+    """It is RFC 4180 with plain numbers; text that looks like a formula is quoted (rule 22)."""
     result = ytcaption("sql", "--csv", "select title, -1 as n, null as nothing from media")
     assert list(csv.reader(io.StringIO(result.stdout))) == [
         ["title", "n", "nothing"],
@@ -74,7 +74,7 @@ def test_sql_prints_csv_that_no_spreadsheet_runs(ytcaption):
 
 
 def test_sql_writes_parquet(ytcaption, tmp_path: Path):
-    """The rows with their types, and nothing else is left beside them."""
+    """The file has the rows with their types, and no other file is left."""
     path = tmp_path / "out" / "words.parquet"
     path.parent.mkdir()
     result = ytcaption("sql", "from words", "--parquet", str(path))
@@ -84,7 +84,7 @@ def test_sql_writes_parquet(ytcaption, tmp_path: Path):
 
 
 def test_sql_reads_a_statement_from_a_file_or_its_input(ytcaption, tmp_path: Path):
-    """In one of these places; else that is said."""
+    """Two queries, or an unreadable file, are an error."""
     path = tmp_path / "question.sql"
     path.write_text("select count(*) as n\nfrom words -- all\n")
     assert ytcaption("sql", "--file", str(path), "--csv").stdout == "n\n30\n"
@@ -97,24 +97,24 @@ def test_sql_reads_a_statement_from_a_file_or_its_input(ytcaption, tmp_path: Pat
 
 
 def test_sql_gives_rows_in_each_format(ytcaption, tmp_path: Path):
-    """To standard output, or to a file."""
+    """They go to standard output or to a file."""
     query = "select word_index as n from words order by n limit 2"
     assert json.loads(ytcaption("sql", query, "--format", "json").stdout) == [{"n": 0}, {"n": 1}]
     path = tmp_path / "rows"
     for form in ("csv", "json", "parquet", "arrow"):
-        assert "2 rows are in" in ytcaption("sql", query, "--format", form, "-o", str(path)).stderr
+        assert "2 rows written" in ytcaption("sql", query, "--format", form, "-o", str(path)).stderr
         assert ytcaption("sql", query, "--format", form).stdout_bytes.strip() == (
             path.read_bytes().strip()
         )
     with pyarrow.ipc.open_stream(path.read_bytes()) as stream:
         assert stream.read_all().to_pylist() == [{"n": 0}, {"n": 1}]
     for options in (("--csv", "--format", "json"), ("--parquet", "x", "--output", "y")):
-        with pytest.raises(InvalidOption, match="Name one format and one file"):
+        with pytest.raises(InvalidOption, match="Choose one format and one file"):
             ytcaption("sql", query, *options)
 
 
 def test_lake_attach_prints_statements(ytcaption, settings: Settings):
-    """One a line, for `duckdb -init`; the role is there."""
+    """There is one per line, for `duckdb -init`, and the role exists."""
     lines = ytcaption("lake", "attach").stdout.splitlines()
     assert lines[:2] == ["install ducklake;", "install postgres;"]
     assert "read_only" in lines[2] and lines[3] == "use lake;"
@@ -122,14 +122,14 @@ def test_lake_attach_prints_statements(ytcaption, settings: Settings):
 
 
 def test_sql_says_when_there_are_more_rows(ytcaption):
-    """Rows that are left out are never left out silently."""
+    """Rows are never cut off silently."""
     result = ytcaption("sql", "from words", "--limit", "3")
     assert "Only the first 3 rows" in result.stderr
     assert "Only" not in ytcaption("sql", "from words").stderr
 
 
 def test_sql_that_fails_is_one_sentence(ytcaption):
-    """A wrong query, one that takes too long, and a file that cannot be written."""
+    """The query is invalid or takes too long, or the file cannot be written."""
     with pytest.raises(QueryError, match="nowhere does not exist"):
         ytcaption("sql", "from nowhere")
     with pytest.raises(QueryError, match=r"longer than 0\.5 s"):
@@ -142,7 +142,7 @@ def test_sql_that_fails_is_one_sentence(ytcaption):
 
 
 def exit_status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
-    """What the whole command ends with, errors included."""
+    """Return the exit status of the whole command, errors included."""
     monkeypatch.setattr("sys.argv", ["ytcaption", *arguments])
     with pytest.raises(SystemExit) as ended:
         run()
@@ -152,10 +152,10 @@ def exit_status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
 @pytest.mark.parametrize(
     "query", ["from nowhere", "drop table words", "", "from words; from media"]
 )
-def test_sql_that_is_wrong_is_wrong_usage(
+def test_invalid_sql_is_wrong_usage(
     catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch, capsys, query: str
 ):
-    """Exit status 2 and one sentence, as for a wrong option."""
+    """The exit status is 2 with one sentence, as for a wrong option."""
     assert exit_status(monkeypatch, "sql", query) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -163,7 +163,7 @@ def test_sql_that_is_wrong_is_wrong_usage(
 def test_sql_on_a_damaged_library_is_a_failure(
     settings: Settings, catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
 ):
-    """Exit status 1: the query is right."""
+    """The exit status is 1, because the query is valid."""
     for path in (settings.home / "objects").rglob("*.parquet"):
         path.write_bytes(b"")
     assert exit_status(monkeypatch, "sql", "from words") == 1
@@ -172,14 +172,13 @@ def test_sql_on_a_damaged_library_is_a_failure(
 def test_verify_repairs_from_documents(
     ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):
-    """Exit status 1 while something is wrong; --repair makes the lake what Postgres and the
-    documents say."""
+    """The exit status is 1 while the lake differs from the documents; --repair corrects it."""
     transcript, source, info = make_document("second")
     _complete(request_store, object_store, source.media_id, info)
-    found = ytcaption("lake", "verify")
-    assert found.exit_code == 1
-    assert "1 different from their document" in found.stdout
-    assert "1 without a document" in found.stdout
+    before = ytcaption("lake", "verify")
+    assert before.exit_code == 1
+    assert "1 transcriptions that differ from their document" in before.stdout
+    assert "1 transcriptions without a document" in before.stdout
     assert ytcaption("lake", "verify", "--repair").exit_code == 0
     sound = ytcaption("lake", "verify")
     assert sound.exit_code == 0
@@ -191,39 +190,40 @@ def test_verify_repairs_from_documents(
 def test_verify_names_a_damaged_document(
     ytcaption, settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):
-    """A document that is not what was written is told, and cannot be repaired from itself."""
+    """A document with other bytes is reported and cannot be repaired."""
     transcript, source, info = make_document("second")
     _complete(request_store, object_store, source.media_id, info)
     object_store.write_bytes(document_key(transcript.id), b"{}")
     result = ytcaption("lake", "verify", "--repair")
     assert result.exit_code == 1
-    assert f"1 whose document cannot be read: {transcript.id}" in result.stdout
+    wrong = f"1 transcriptions whose document cannot be read: {transcript.id}"
+    assert wrong in result.stdout
 
 
-def test_compact_says_what_it_did(ytcaption, catalog: TranscriptCatalog):
-    """Two transcriptions are eight files, and four afterwards."""
+def test_compact_reports_the_number_of_files(ytcaption, catalog: TranscriptCatalog):
+    """Two transcriptions are eight files before and four after."""
     catalog.append(*make_document("second"))
-    assert "8 files have become 4." in ytcaption("lake", "compact").stdout
+    assert "Merged 8 files into 4." in ytcaption("lake", "compact").stdout
     assert len(transcript_ids(catalog)) == 2
 
 
-def test_view_answers_and_lists(ytcaption, tmp_path: Path):
-    """A question with its parameters, as a table, CSV or Parquet; without a name, all of them."""
+def test_view_prints_a_view_or_lists_all(ytcaption, tmp_path: Path):
+    """A view takes parameters and is printed as a table, CSV or Parquet."""
     listed = ytcaption("lake", "view")
     assert all(name in listed.stdout for name in VIEWS)
-    given = ("lake", "view", "term_trend", "terms=hello1", "since=2026-01-01")
-    answer = list(csv.DictReader(io.StringIO(ytcaption(*given, "--csv").stdout)))
-    assert [(row["month"], row["term"], row["times"]) for row in answer] == [
+    arguments = ("lake", "view", "term_trend", "terms=hello1", "since=2026-01-01")
+    rows = list(csv.DictReader(io.StringIO(ytcaption(*arguments, "--csv").stdout)))
+    assert [(row["month"], row["term"], row["times"]) for row in rows] == [
         ("2026-01-01", "hello1", "1")
     ]
-    assert "hello1" in ytcaption(*given).stdout
+    assert "hello1" in ytcaption(*arguments).stdout
     path = tmp_path / "terms.parquet"
     ytcaption("lake", "view", "top_terms", "--parquet", str(path), "--limit", "7")
     assert pyarrow.parquet.read_table(path).num_rows == 7
 
 
-def test_wrong_view_says_what_would_be_right(ytcaption):
-    """Which views there are, which parameters, and how one is given."""
+def test_a_wrong_view_is_refused_with_the_right_ones(ytcaption):
+    """The error lists the views or the parameters, or shows how to write one."""
     with pytest.raises(QueryError, match="The views are: growth"):
         ytcaption("lake", "view", "nothing")
     with pytest.raises(InputError, match="Its parameters: since, until"):
@@ -232,8 +232,8 @@ def test_wrong_view_says_what_would_be_right(ytcaption):
         ytcaption("lake", "view", "growth", "since")
 
 
-def test_report_is_written_and_kept(ytcaption, tmp_path: Path, object_store: ObjectStore):
-    """To a file, and where the API finds it."""
+def test_report_is_written_and_stored(ytcaption, tmp_path: Path, object_store: ObjectStore):
+    """It goes to the file and to the object store, where the API reads it."""
     path = tmp_path / "report.html"
     assert str(path) in ytcaption("report", "--output", str(path)).stderr
     assert read_report(object_store, None) == path.read_bytes()
@@ -257,13 +257,13 @@ def test_examples_of_the_page_on_the_lake_run(ytcaption):
             assert ytcaption(*command.split(), *given).exit_code == 0
 
 
-def test_query_errors_are_no_wrong_usage():
-    """Exit status 1, not 2: the command was given right."""
+def test_query_errors_are_not_input_errors():
+    """The command line itself was right."""
     assert not issubclass(QueryError, InputError)
 
 
 def _complete(store: RequestStore, objects: ObjectStore, media_id: str, info: MediaInfo) -> None:
-    """What a run does: claim, store the audio and the document, complete."""
+    """Do what a run does: claim, store the audio and the document, complete."""
     from ytcaption.domain.media.media import StoredAudio
 
     transcript, source, _ = make_document("second")

@@ -1,4 +1,4 @@
-"""`ytcaption retranscribe`, on a real database."""
+"""`ytcaption retranscribe` on a real database."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from ytcaption_assets.cli.main import app
 
 @pytest.fixture
 def ytcaption(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Runs the command; errors come as exceptions."""
+    """Return a function that runs the command and raises its errors."""
     monkeypatch.setenv("YTCAPTION_MODELS", "base,small")
 
     def run(*arguments: str) -> Result:
@@ -28,25 +28,25 @@ def ytcaption(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     return run
 
 
-def test_what_an_older_model_made_is_made_anew(ytcaption, request_store: RequestStore):
-    """A dry run tells it and changes nothing; the command asks for it; again, for nothing."""
+def test_transcriptions_of_an_older_model_are_queued_again(ytcaption, request_store: RequestStore):
+    """A dry run changes nothing; the command queues them; repeated, it queues nothing."""
     for name in ("youtube-one", "youtube-two"):
         completed(request_store, name)
     where = ("--where", "model = 'base' and created_at > '2026-01-01'", "--model", "small")
     before = everything(request_store)
-    told = ytcaption(*where, "--dry-run").stdout
-    assert "2 transcriptions would be made" in told and "small" in told
+    trial = ytcaption(*where, "--dry-run").stdout
+    assert "2 transcriptions would be queued" in trial and "small" in trial
     assert everything(request_store) == before
     assert "1 transcriptions are queued" in ytcaption(*where, "--limit", "1").stdout
-    done = ytcaption(*where).stdout
-    assert "1 transcriptions are queued" in done and "1 left out: are there already" in done
+    second = ytcaption(*where).stdout
+    assert "1 transcriptions are queued" in second and "1 excluded: are there already" in second
     assert get_transcription(request_store.postgres, small("youtube-two")).priority == "bulk"
     assert "0 transcriptions are queued" in ytcaption(*where).stdout
-    assert "0 fit" in ytcaption("--changed", "--dry-run").stdout
+    assert "0 match" in ytcaption("--changed", "--dry-run").stdout
 
 
-def test_what_is_asked_wrongly_is_one_sentence(ytcaption):
-    """Wrong usage, before a database is opened."""
+def test_wrong_usage_is_one_sentence(ytcaption):
+    """It is reported before a database is opened."""
     with pytest.raises(InvalidOption, match="Say which"):
         ytcaption("--model", "small")
     with pytest.raises(InvalidOption, match="not a column"):

@@ -13,23 +13,23 @@ from ytcaption_assets.cli.main import app
 
 
 def run(*arguments: str):
-    """The command."""
+    """Run the command."""
     return CliRunner().invoke(app, ["search", *arguments])
 
 
-def test_what_was_said_is_shown_with_its_time(request_store: RequestStore) -> None:
-    """A line a place; the counts go to standard error."""
+def test_hits_are_shown_with_their_time(request_store: RequestStore) -> None:
+    """Each hit is a line; the counts go to standard error."""
     add_said(request_store, "one", SPOKEN[1], *SPOKEN, title="\x1b[31mone")
     result = run("your", "country")
     assert result.exit_code == 0
-    assert "2026-11-24 · en · 3 places" in result.stdout
+    assert "2026-11-24 · en · 3 hits" in result.stdout
     assert "0:10  ask what you can do for your country." in result.stdout
     assert "\x1b[31mone" not in result.stdout
-    assert "3 places in 1 media" in result.stderr
+    assert "3 hits in 1 media" in result.stderr
 
 
-def test_json_is_a_line_a_media(request_store: RequestStore) -> None:
-    """With the link that opens each place."""
+def test_json_is_one_line_per_media(request_store: RequestStore) -> None:
+    """Each hit has the URL that opens it."""
     add_said(request_store, "one", *SPOKEN)
     result = run('"do for your country"', "--json", "--channel", "jfk library")
     [line] = result.stdout.splitlines()
@@ -37,12 +37,12 @@ def test_json_is_a_line_a_media(request_store: RequestStore) -> None:
     assert hit["url"] == "https://example.org/one.mp3#t=5"
 
 
-def test_nothing_found_is_status_1(request_store: RequestStore) -> None:
-    """And says how many."""
+def test_no_results_is_status_1(request_store: RequestStore) -> None:
+    """The counts are printed all the same."""
     add_said(request_store, "one", *SPOKEN)
     result = run("elephants", "--from", "2026-01-01", "--sort", "recency")
     assert result.exit_code == 1
-    assert "0 places in 0 media" in result.stderr
+    assert "0 hits in 0 media" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_nothing_found_is_status_1(request_store: RequestStore) -> None:
         (("country", "--sort", "size"), InvalidOption),
     ],
 )
-def test_what_cannot_be_asked_is_refused(
+def test_an_invalid_search_is_refused(
     request_store: RequestStore, arguments: tuple[str, ...], error: type[Exception]
 ) -> None:
-    """By a sentence."""
+    """The error is a sentence."""
     assert isinstance(run(*arguments).exception, error)
