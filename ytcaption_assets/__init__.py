@@ -1,1 +1,1 @@
-"""The Dagster code location (`definitions`), its assets, the run server and the command line."""
+"""The Dagster code location (assets, definitions, run server) and the `ytcaption` command."""

@@ -43,7 +43,7 @@ def old_home(model_home: Path) -> Iterator[tuple[Up, OldWork]]:
 
 def get(up: Up, path: str):
     status, text = ask(up, "GET", path)
-    assert status == 200, text + "".join(up.lines)
+    assert status == 200, text
     return json.loads(text) if text.startswith(("{", "[")) else text
 
 
@@ -71,7 +71,7 @@ def test_an_old_home_goes_on(old_home: tuple[Up, OldWork]):
     assert get(up, f"/api/v1/transcriptions/{work.canceled}")["status"] == "canceled"
     assert [hit["transcription_id"] for hit in search(up, "dinosaurs")] == [work.finished]
     assert [hit["transcription_id"] for hit in search(up, "cabbage")] == [work.unfinished[0]]
-    assert get(up, f"/api/v1/channels/{work.channel}")["paused_at"] is not None
+    assert get(up, f"/api/v1/channels/{work.channel}")["paused"] is True
     secret = get(up, f"/api/v1/webhooks/{work.webhook}/secret")["secret"]
     assert secret == work.webhook_secret
     doctor = up.run("doctor")

@@ -135,4 +135,4 @@ def test_status_names_no_password(settings: Settings, postgres: Postgres, tmp_pa
     record_failed(postgres, A, "it answers 407")
     print_proxies(proxy_health(postgres, ALL), Console(width=200))
     shown = capsys.readouterr().out
-    assert "rests until" in shown and "it answers 407" in shown and shown.count("ok") == 2
+    assert "cooling down until" in shown and "it answers 407" in shown and shown.count("ok") == 2

@@ -1,4 +1,4 @@
-"""`ytcaption bench-model`: what this machine does with each model."""
+"""`ytcaption bench-model`: measure the speed and memory of models on this machine."""
 
 import json
 import os
@@ -25,14 +25,14 @@ ENGINES = ("sequential", "batched")
 
 @dataclass(frozen=True)
 class Measured:
-    """One engine with one model, in a process of its own.
+    """Measurements of one engine with one model, in a separate process.
 
     Attributes:
         device: `cpu` or `cuda`.
         compute_type: CTranslate2's, such as `int8`.
-        load_s: from nothing to a model that is ready.
-        audio_s, took_s: what was heard, and in which time, voice detection included.
-        peak_bytes: most memory that the process had at a time; a GPU's is not in it.
+        load_s: time to load the model.
+        audio_s, took_s: duration of the audio, and time to transcribe it, with speech detection.
+        peak_bytes: peak memory of the process, without GPU memory.
     """
 
     device: str
@@ -44,7 +44,7 @@ class Measured:
 
     @property
     def times_real_time(self) -> float:
-        """Seconds of audio a second."""
+        """Seconds of audio transcribed per second."""
         return self.audio_s / self.took_s
 
 
@@ -53,17 +53,17 @@ def bench_model(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL]...",
-            help="All that are on this machine if none; those that are not are fetched.",
+            help="Models, downloaded if needed; default: all on this machine.",
             show_default=False,
         ),
     ] = None,
     seconds: Annotated[
-        int, typer.Option(min=5, max=3600, help="Speech that each of them hears.")
+        int, typer.Option(min=5, max=3600, help="Seconds of speech to transcribe with each.")
     ] = 60,
 ) -> None:
-    """How fast each model is here, with either engine, and the memory it takes.
+    """Measure the speed and memory of each model on this machine, with both engines.
 
-    Each hears the bundled sample, over and over with a pause in between, in a process of its own.
+    Each one transcribes the bundled sample repeatedly, in a separate process.
     """
     from rich.console import Console
 
@@ -72,10 +72,10 @@ def bench_model(
     settings = load_settings()
     console = Console(stderr=True, highlight=False)
     table, errors = _table(), []
-    for name in models or _at_hand(settings):
+    for name in models or _local_models(settings):
         for engine in ENGINES:
             try:
-                row = _row(_measured(name, engine, seconds, settings, console))
+                row = _row(_measure(name, engine, seconds, settings, console))
             except YtcaptionError as error:
                 errors.append(f"{name}: {error.message}")
                 break
@@ -88,15 +88,15 @@ def bench_model(
         raise typer.Exit(1)
 
 
-def _at_hand(settings: "Settings") -> Sequence[str]:
-    """Models that are here and may be asked for; the default one where there are none."""
+def _local_models(settings: "Settings") -> Sequence[str]:
+    """Return the allowed models on this machine, or the default one if there are none."""
     from resources.models.store import model_states
 
-    here = [each.name for each in model_states(settings.models_home) if each.is_installed]
-    return [name for name in here if name in settings.models] or [settings.model]
+    names = [each.name for each in model_states(settings.models_home) if each.is_installed]
+    return [name for name in names if name in settings.models] or [settings.model]
 
 
-def _measured(
+def _measure(
     name: str, engine: str, seconds: int, settings: "Settings", console: "Console"
 ) -> Measured:
     from resources.models.store import ensure_model
@@ -116,7 +116,7 @@ def _measured(
 def _child(
     name: str, engine: str, seconds: int, on_progress: Callable[[float, float], None]
 ) -> Measured:
-    """What a process of its own finds: what one model leaves in memory, the next does not pay."""
+    """Measure in a separate process, so that no memory is left of an earlier model."""
     child = subprocess.Popen(
         [
             sys.executable,
@@ -126,7 +126,7 @@ def _child(
             engine,
             str(seconds),
         ],
-        stdin=subprocess.PIPE,  # it ends when this closes
+        stdin=subprocess.PIPE,  # the process ends when this closes
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -134,33 +134,34 @@ def _child(
     )
     assert child.stdout is not None
     try:
-        found = _last_line(child.stdout, on_progress)
+        answer = _last_line(child.stdout, on_progress)
         code = child.wait()
     finally:
         child.kill()
         child.wait()
-    if "error" in found:
-        raise SetupError(found["error"])
-    if "measured" not in found:
-        why = "it was killed, probably for memory" if code == -signal.SIGKILL else f"status {code}"
-        raise SetupError(f"The process that measures ended by itself ({why}).")
-    return Measured(**found["measured"])
+    if "error" in answer:
+        raise SetupError(answer["error"])
+    if "measured" not in answer:
+        killed = code == -signal.SIGKILL
+        reason = "it was killed, probably for lack of memory" if killed else f"status {code}"
+        raise SetupError(f"The measuring process ended unexpectedly ({reason}).")
+    return Measured(**answer["measured"])
 
 
 def _last_line(lines: IO[str], on_progress: Callable[[float, float], None]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    message: dict[str, Any] = {}
     for line in lines:
-        found = json.loads(line)
-        if "progress" in found:
-            on_progress(*found["progress"])
-    return found
+        message = json.loads(line)
+        if "progress" in message:
+            on_progress(*message["progress"])
+    return message
 
 
 def _table() -> "Table":
     from rich.table import Table
 
-    table = Table("model", "engine", "device", "numbers")
-    for title in ("load", "times real time", "an hour takes", "memory"):
+    table = Table("model", "engine", "device", "compute type")
+    for title in ("load", "times real time", "one hour takes", "memory"):
         table.add_column(title, justify="right")
     return table
 

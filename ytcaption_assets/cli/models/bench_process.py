@@ -1,7 +1,7 @@
 """One measurement of `ytcaption bench-model`: `python -m ... MODEL ENGINE SECONDS`.
 
-Prints a line of JSON for each step, and one at the end: what was measured, or the error. It ends
-when its standard input does.
+Prints a line of JSON for each step, and one at the end with the measurement or the error. It ends
+when its standard input is closed.
 """
 
 import json
@@ -23,31 +23,31 @@ from ytcaption_assets.cli.models.bench_model import Measured
 from ytcaption_assets.cli.transcribe.source_argument import SAMPLE
 
 _PAUSE_S = 3.0
-"""Long enough that each time stands alone: the decoder takes what is said again for a loop."""
+"""Separates the repetitions: without a pause the decoder takes them for a repetition loop."""
 
 _RATE_HZ = 16_000
 _KILO = 1 if sys.platform == "darwin" else 1024
 
 
 def measure(model: str, engine: str, seconds: int) -> Measured:
-    """Loads the model, then hears about `seconds` of speech with it."""
+    """Load the model, transcribe about `seconds` of speech with it, and return the measurements."""
     settings = load_settings().model_copy(update={"engine": engine})
     transcriber = WhisperTranscriber.from_settings(settings)
     options = TranscriptionOptions(model=model, language="en")
     sample = _sample(settings)
-    # First a short one: it loads the model, and what is made on first use is not measured.
+    # The first call loads the model and initializes it, which is not to be measured.
     first = transcriber.transcribe(sample, options, lambda *_: None)
     pause = np.zeros(int(_PAUSE_S * _RATE_HZ), np.float32)
     once = np.concatenate([sample, pause])
     waveform = np.tile(once, ceil(seconds * _RATE_HZ / len(once)))
-    heard = transcriber.transcribe(waveform, options, lambda *at: _say(progress=at))
+    transcript = transcriber.transcribe(waveform, options, lambda *at: _send(progress=at))
     info = transcriber.describe(model)
     return Measured(
         device=info.device,
         compute_type=info.compute_type,
         load_s=first.timings_s["load"],
-        audio_s=heard.duration_s,
-        took_s=sum(heard.timings_s.values()),
+        audio_s=transcript.duration_s,
+        took_s=sum(transcript.timings_s.values()),
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KILO,
     )
 
@@ -56,8 +56,8 @@ def _sample(settings: Settings) -> np.ndarray:
     return AudioDecoder.from_settings(settings).decode(SAMPLE)
 
 
-def _say(**found: Any) -> None:
-    print(json.dumps(found), flush=True)  # noqa: T201 - for the parent
+def _send(**message: Any) -> None:
+    print(json.dumps(message), flush=True)  # noqa: T201 - for the parent
 
 
 def _end_with_parent() -> None:
@@ -66,16 +66,16 @@ def _end_with_parent() -> None:
 
 
 def main(model: str, engine: str, seconds: str) -> None:
-    """The measurement, or its error in a sentence."""
+    """Print the measurements, or the error as a sentence."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        found = measure(model, engine, int(seconds))
+        measured = measure(model, engine, int(seconds))
     except YtcaptionError as error:
-        _say(error=error.message)
+        _send(error=error.message)
     except Exception as error:
-        _say(error=f"It failed with this model ({type(error).__name__}: {str(error)[:200]}).")
+        _send(error=f"It failed with this model ({type(error).__name__}: {str(error)[:200]}).")
     else:
-        _say(measured=vars(found))
+        _send(measured=vars(measured))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
-"""`ytcaption models list|fetch`: the weights on this machine."""
+"""`ytcaption models list|fetch`: the model weights on this machine."""
 
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    help="The Whisper models: which there are, and fetching them.", no_args_is_help=True
-)
+app = typer.Typer(help="Whisper models: list them, download them.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_models() -> None:
-    """Every model that may be asked for: its size, its sources, whether it is here."""
+    """List all models with their size, their sources, and whether they are on this machine."""
     from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table
@@ -20,7 +18,7 @@ def list_models() -> None:
     from ytcaption.settings import load_settings
 
     settings = load_settings()
-    table = Table("model", "size", "languages", "here", "sources")
+    table = Table("model", "size", "languages", "local", "sources")
     for state in model_states(settings.models_home):
         name = f"{state.name} (default)" if state.name == settings.model else state.name
         allowed = state.name in settings.models
@@ -29,7 +27,7 @@ def list_models() -> None:
             decimal(state.size_bytes),
             "many" if state.multilingual else "English",
             "yes" if state.is_installed else "no",
-            ", ".join(state.sources) if allowed else "not on the list YTCAPTION_MODELS",
+            ", ".join(state.sources) if allowed else "not in YTCAPTION_MODELS",
         )
     Console().print(table)
 
@@ -37,10 +35,10 @@ def list_models() -> None:
 @app.command("fetch")
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="The default one if none.")
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Default: the default model.")
     ] = None,
 ) -> None:
-    """Downloads models, compares them with their pinned hashes, and keeps them under the home."""
+    """Download models, verify them against their pinned hashes, and store them under the home."""
     from rich.console import Console
 
     from resources.models.store import ensure_model

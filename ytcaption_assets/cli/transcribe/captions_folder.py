@@ -1,4 +1,4 @@
-"""Captions on disk, under names that a person recognises and every file system takes."""
+"""Caption files on disk, with readable names that every file system accepts."""
 
 import re
 import unicodedata
@@ -22,7 +22,9 @@ def write_captions(
     directory: Path,
     style: CaptionStyle,
 ) -> list[Path]:
-    """One file a format, `<title> [<media id>].<ext>`, replaced if there.
+    """Write one file per format, `<title> [<media id>].<ext>`, and return their paths.
+
+    Existing files are replaced.
 
     Raises:
         FileUnreadable: the folder cannot be written.
@@ -40,13 +42,13 @@ def write_captions(
         if is_disk_full(error):
             raise DiskFull(f"The disk is full: {directory} could not be written.") from error
         raise FileUnreadable(
-            f"{directory} cannot be written: {error.strerror}. Name another folder by --output."
+            f"{directory} cannot be written: {error.strerror}. Choose another folder with --output."
         ) from error
     return written
 
 
 def safe_title(title: str) -> str:
-    """A file name part: no separator, control or reserved character, at most 150 bytes."""
+    """Return the title without separators, control or reserved characters, at most 150 bytes."""
     text = _UNSAFE.sub("_", unicodedata.normalize("NFC", title)).strip(" .")
     cut = text.encode()[:MAX_TITLE_BYTES].decode(errors="ignore").strip(" .")
     return cut or "untitled"

@@ -1,4 +1,4 @@
-"""`ytcaption transcribe`: sources in, captions out, with a progress bar that is true."""
+"""`ytcaption transcribe` on this machine: sources in, caption files out, with progress bars."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -22,8 +22,12 @@ from ytcaption.domain.transcripts.transcript import Transcript
 from ytcaption.settings import Settings
 from ytcaption_assets.cli.progress import Bars
 from ytcaption_assets.cli.transcribe.captions_folder import write_captions
-from ytcaption_assets.cli.transcribe.output import Asked, print_failure, print_transcript
-from ytcaption_assets.cli.transcribe.run_process_client import WorkerProcess
+from ytcaption_assets.cli.transcribe.output import (
+    SourceResult,
+    print_failure,
+    print_transcript,
+)
+from ytcaption_assets.cli.transcribe.run_process_client import TranscriptionProcess
 from ytcaption_assets.cli.transcribe.source import source_named
 from ytcaption_assets.cli.transcribe.source_argument import SAMPLE
 from ytcaption_assets.cli.up.home_lock import is_up
@@ -40,28 +44,28 @@ def transcribe_sources(
     settings: Settings,
     force: bool,
 ) -> int:
-    """Captions of every source; 0, or 1 where some failed, each with its reason.
+    """Write the captions of every source; return 0, or 1 if some failed, each with its reason.
 
     Raises:
-        YtcaptionError: nothing could be done at all: no home, no database, no model.
+        YtcaptionError: nothing could be done at all, for lack of a home, a database or a model.
     """
     console = Console(stderr=True, highlight=False)
     with _prepared(settings, console), Bars(console) as bars:
         store = RequestStore.from_settings(settings, role="api")
         object_store = ObjectStore.from_settings(settings)
-        asked = [
-            _submitted(name, options, settings, store, object_store, bars, force=force)
+        results = [
+            _submit(name, options, settings, store, object_store, bars, force=force)
             for name in names or [str(SAMPLE)]
         ]
-        waiting = {each.id for each in asked if each.id and not each.answered_from_store}
+        waiting = {each.id for each in results if each.id and not each.is_from_store}
         if waiting:
             for part in sorted(paused_parts(store.postgres) - {"intake"}):
                 console.print(f"An operator has paused {part}: `ytcaption admin resume {part}`.")
-            _carry_out(sorted(waiting), options.model, settings, store, bars)
+            _complete(sorted(waiting), options.model, settings, store, bars)
         bars.stop()
-        for each in asked:
-            _answer(each, formats, directory, settings, store, object_store, console)
-    return 1 if any(each.error for each in asked) else 0
+        for each in results:
+            _write_result(each, formats, directory, settings, store, object_store, console)
+    return 1 if any(each.error for each in results) else 0
 
 
 @contextmanager
@@ -72,7 +76,7 @@ def _prepared(settings: Settings, console: Console) -> Iterator[None]:
         yield
 
 
-def _submitted(
+def _submit(
     name: str,
     options: TranscriptionOptions,
     settings: Settings,
@@ -81,29 +85,29 @@ def _submitted(
     bars: Bars,
     *,
     force: bool,
-) -> Asked:
+) -> SourceResult:
     try:
         with bars.reading(name) as on_progress:
             source = source_named(name, settings, object_store, on_progress)
         row = store.submit(source, options, force=force).transcription
     except YtcaptionError as error:
-        return Asked(name, error=error.message)
-    done = row.status is TranscriptionStatus.COMPLETED
-    return Asked(name, id=row.id, answered_from_store=done)
+        return SourceResult(name, error=error.message)
+    is_completed = row.status is TranscriptionStatus.COMPLETED
+    return SourceResult(name, id=row.id, is_from_store=is_completed)
 
 
-def _carry_out(
+def _complete(
     ids: Sequence[str], model: str, settings: Settings, store: RequestStore, bars: Bars
 ) -> None:
-    """Waits until each is over: `ytcaption up` works on them, or a process of our own."""
+    """Wait until each has ended; start a process for them unless `ytcaption up` runs."""
     try:
         if is_up(settings):
-            _watch(ids, store, bars, worker=None)
+            _watch(ids, store, bars, process=None)
             return
         with bars.downloading(f"model {model}") as on_progress:
             ensure_model(model, settings.models_home, on_progress, settings.pip_index_url)
-        with WorkerProcess(ids, settings) as worker:
-            _watch(ids, store, bars, worker)
+        with TranscriptionProcess(ids, settings) as process:
+            _watch(ids, store, bars, process)
     except BaseException:
         for key in ids:
             store.cancel(key)
@@ -111,7 +115,7 @@ def _carry_out(
 
 
 def _watch(
-    ids: Sequence[str], store: RequestStore, bars: Bars, worker: WorkerProcess | None
+    ids: Sequence[str], store: RequestStore, bars: Bars, process: TranscriptionProcess | None
 ) -> None:
     titles: dict[str, str] = {}
     while True:
@@ -122,17 +126,17 @@ def _watch(
         for row in rows:
             if row.id not in titles or row.stage == "transcription":
                 titles[row.id] = get_media(store.postgres, row.media_id).name
-            why = waiting.get(row.id)
-            bars.show(row, titles[row.id], why.message if why else None)
+            reason = waiting.get(row.id)
+            bars.show(row, titles[row.id], reason.message if reason else None)
         if all(row.status.is_final for row in rows):
             return
-        if worker is not None:
-            worker.check()
+        if process is not None:
+            process.check()
         time.sleep(_POLL_S)
 
 
-def _answer(
-    asked: Asked,
+def _write_result(
+    result: SourceResult,
     formats: Sequence[CaptionFormat],
     directory: Path,
     settings: Settings,
@@ -140,22 +144,22 @@ def _answer(
     object_store: ObjectStore,
     console: Console,
 ) -> None:
-    """Prints the transcript to standard output, everything else to standard error."""
-    if asked.id is not None and asked.error is None:
+    """Print the transcript to standard output, everything else to standard error."""
+    if result.id is not None and result.error is None:
         try:
-            row = get_transcription(store.postgres, asked.id)
+            row = get_transcription(store.postgres, result.id)
             if row.status is TranscriptionStatus.COMPLETED:
                 transcript = _document(row, object_store)
                 style = settings.caption_style(transcript.text_language)
                 title = get_media(store.postgres, row.media_id).name
-                asked.files = write_captions(transcript, title, formats, directory, style)
-                print_transcript(asked, transcript, title, console)
+                result.files = write_captions(transcript, title, formats, directory, style)
+                print_transcript(result, transcript, title, console)
             else:
-                asked.error = row.error_message or f"It was {row.status.value}."
+                result.error = row.error_message or f"It was {row.status.value}."
         except YtcaptionError as error:
-            asked.error = error.message
-    if asked.error is not None:
-        print_failure(asked, console)
+            result.error = error.message
+    if result.error is not None:
+        print_failure(result, console)
 
 
 def _document(row: TranscriptionRow, object_store: ObjectStore) -> Transcript:

@@ -1,4 +1,4 @@
-"""What a person is given: the transcript on standard output, all else on standard error."""
+"""Output of `ytcaption transcribe`: transcripts on standard output, the rest on standard error."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,27 +10,36 @@ from ytcaption.domain.transcripts.transcript import Transcript
 
 
 @dataclass
-class Asked:
-    """One source that a person named, and what became of it."""
+class SourceResult:
+    """One source from the command line and its result.
+
+    Attributes:
+        name: as given on the command line.
+        id: of its transcription.
+        is_from_store: it was completed before.
+        files: caption files written.
+    """
 
     name: str
     id: str | None = None
     error: str | None = None
-    answered_from_store: bool = False
+    is_from_store: bool = False
     files: list[Path] = field(default_factory=list)
 
 
-def print_transcript(asked: Asked, transcript: Transcript, title: str, console: Console) -> None:
-    """The text, and where its files are."""
-    came = " (from the store)" if asked.answered_from_store else ""
+def print_transcript(
+    result: SourceResult, transcript: Transcript, title: str, console: Console
+) -> None:
+    """Print the text and the paths of its files."""
+    origin = " (from the store)" if result.is_from_store else ""
     language = transcript.language or "no speech"
-    console.print(f"[green]done[/green] {escape(title)} · {language}{came}", soft_wrap=True)
-    print(transcript.text or "(nobody speaks)")  # noqa: T201 - the result itself
-    for path in asked.files:
+    console.print(f"[green]done[/green] {escape(title)} · {language}{origin}", soft_wrap=True)
+    print(transcript.text or "(no speech)")  # noqa: T201 - the result itself
+    for path in result.files:
         console.print(f"  {escape(str(path))}", soft_wrap=True)
 
 
-def print_failure(asked: Asked, console: Console) -> None:
-    """What failed, and why."""
-    console.print(f"[red]failed[/red] {escape(asked.name)}", soft_wrap=True)
-    console.print(f"  {escape(asked.error or '')}", soft_wrap=True)
+def print_failure(result: SourceResult, console: Console) -> None:
+    """Print the source that failed, and why."""
+    console.print(f"[red]failed[/red] {escape(result.name)}", soft_wrap=True)
+    console.print(f"  {escape(result.error or '')}", soft_wrap=True)

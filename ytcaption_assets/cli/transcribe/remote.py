@@ -1,4 +1,4 @@
-"""`ytcaption transcribe --server`: the same, made by a server; nothing is started here."""
+"""`ytcaption transcribe --server`: transcribe on a server; nothing is started on this machine."""
 
 import queue
 import threading
@@ -19,25 +19,28 @@ from ytcaption.domain.transcripts.transcript import Transcript
 from ytcaption.settings import Settings
 from ytcaption_assets.cli.progress import Bars
 from ytcaption_assets.cli.transcribe.captions_folder import write_captions
-from ytcaption_assets.cli.transcribe.output import Asked as Source
-from ytcaption_assets.cli.transcribe.output import print_failure, print_transcript
+from ytcaption_assets.cli.transcribe.output import (
+    SourceResult,
+    print_failure,
+    print_transcript,
+)
 from ytcaption_assets.cli.transcribe.source_argument import SAMPLE, file_named
 
 EXIT_INTERRUPTED = 130
 
 WATCHED_AT_ONCE = 8
-"""Streams of events that are open; the others wait for their turn, at the server they run."""
+"""Event streams open at a time; other transcriptions run at the server but are watched later."""
 
-_LOOK_S = 0.5
+_POLL_S = 0.5
 
 
-Ended = Transcription | ApiError
-"""How it ended, or why the server no longer tells of it: it was erased, the key was revoked."""
+FinalState = Transcription | ApiError
+"""A final state, or the error that ended watching: it was erased, or the key was revoked."""
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """An answer as the bars want it."""
+class _BarState:
+    """State of a transcription in the form that the progress bars take."""
 
     id: str
     status: TranscriptionStatus
@@ -50,65 +53,65 @@ class _Shown:
 def transcribe_at_server(
     server: str,
     names: Sequence[str],
-    asked: Asked,
+    request: Asked,
     formats: Sequence[CaptionFormat],
     directory: Path,
     *,
     settings: Settings,
     force: bool,
 ) -> int:
-    """Captions of every source; 0, or 1 where some failed, each with its reason.
+    """Write the captions of every source; return 0, or 1 if some failed, each with its reason.
 
-    Ctrl-C ends the waiting alone: the server goes on, and gives its answer to who asks again.
+    Ctrl-C only ends the waiting: the server continues, and the same command reads its result.
 
     Raises:
-        InvalidUrl: `server` is no address.
-        ServerUnreachable, UnexpectedAnswer: no ytcaption answers there.
+        InvalidUrl: `server` is not a URL.
+        ServerUnreachable, UnexpectedAnswer: no ytcaption server answers there.
     """
     console = Console(stderr=True, highlight=False)
     key = settings.api_key.get_secret_value() if settings.api_key else None
     with Client(server, key) as client:
-        sources: list[Source] = []
-        ended: dict[str, Ended] = {}
+        results: list[SourceResult] = []
+        states: dict[str, FinalState] = {}
         try:
             with Bars(console) as bars:
                 for name in names or [str(SAMPLE)]:
-                    # One by one: Ctrl-C must find those before it.
-                    sources.append(_submitted(client, name, asked, bars, force=force))  # noqa: PERF401
-                ids = list(dict.fromkeys(each.id for each in sources if each.id))
-                ended = _watched(client, ids, bars)
+                    # One by one, so that Ctrl-C prints those submitted so far.
+                    results.append(_submit(client, name, request, bars, force=force))  # noqa: PERF401
+                ids = list(dict.fromkeys(each.id for each in results if each.id))
+                states = _watch(client, ids, bars)
         except KeyboardInterrupt:
-            _say_how_to_look_again(sources, server, console)
+            _print_where_to_look(results, server, console)
             return EXIT_INTERRUPTED
-        for each in sources:
-            _answer(client, each, ended, formats, directory, settings, console)
-    return 1 if any(each.error for each in sources) else 0
+        for each in results:
+            _write_result(client, each, states, formats, directory, settings, console)
+    return 1 if any(each.error for each in results) else 0
 
 
-def _submitted(client: Client, name: str, asked: Asked, bars: Bars, *, force: bool) -> Source:
+def _submit(client: Client, name: str, request: Asked, bars: Bars, *, force: bool) -> SourceResult:
     try:
         with bars.uploading(name) as on_progress:
             source = file_named(name) or name
-            accepted = client.submit(source, on_progress=on_progress, **asked)
+            accepted = client.submit(source, on_progress=on_progress, **request)
         if not is_partition_key(accepted.id):
             raise UnexpectedAnswer("The server's answer has no id. Check the server's address.")
         if force and accepted.status is TranscriptionStatus.COMPLETED:
             client.retry(accepted.id, force=True)
     except (ServerUnreachable, UnexpectedAnswer):
-        raise  # for the next source it is no better
+        raise  # the next source would fail, too
     except YtcaptionError as error:
-        return Source(name, error=error.message)
-    done = accepted.status is TranscriptionStatus.COMPLETED
-    return Source(name, id=accepted.id, answered_from_store=done and not force)
+        return SourceResult(name, error=error.message)
+    is_completed = accepted.status is TranscriptionStatus.COMPLETED
+    return SourceResult(name, id=accepted.id, is_from_store=is_completed and not force)
 
 
-def _watched(client: Client, ids: Sequence[str], bars: Bars) -> dict[str, Ended]:
-    """Shows each until it is over, or until the server no longer tells of it.
+def _watch(client: Client, ids: Sequence[str], bars: Bars) -> dict[str, FinalState]:
+    """Show each transcription until it has ended or the server refuses to report on it.
 
     Raises:
-        ServerUnreachable, UnexpectedAnswer: the server is gone.
+        ServerUnreachable, UnexpectedAnswer: the server does not answer any more.
     """
-    seen: queue.Queue[tuple[str, Transcription | Exception]] = queue.Queue()
+    updates: queue.Queue[tuple[str, Transcription | Exception]] = queue.Queue()
     waiting: queue.Queue[str] = queue.Queue()
     for id in ids:
         waiting.put(id)
@@ -120,33 +123,33 @@ def _watched(client: Client, ids: Sequence[str], bars: Bars) -> dict[str, Ended]
             except queue.Empty:
                 return
             try:
-                client.wait(id, on_change=lambda now, id=id: seen.put((id, now)))
-            except Exception as error:  # handed to the one who waits below
-                seen.put((id, error))
+                client.wait(id, on_change=lambda now, id=id: updates.put((id, now)))
+            except Exception as error:  # raised in the main thread below
+                updates.put((id, error))
 
     for n in range(min(len(ids), WATCHED_AT_ONCE)):
         threading.Thread(target=watch, name=f"watch-{n}", daemon=True).start()
-    ended: dict[str, Ended] = {}
-    while len(ended) < len(ids):
+    states: dict[str, FinalState] = {}
+    while len(states) < len(ids):
         try:
-            id, now = seen.get(timeout=_LOOK_S)  # with a timeout Ctrl-C gets through
+            id, now = updates.get(timeout=_POLL_S)  # without a timeout Ctrl-C would not interrupt
         except queue.Empty:
             continue
         if isinstance(now, ApiError):
-            ended[id] = now
+            states[id] = now
         elif isinstance(now, Exception):
             raise now
         else:
-            why = now.waiting_for
-            bars.show(_shown(now), now.media.name, why.message if why else None)
+            reason = now.waiting_for
+            bars.show(_bar_state(now), now.media.name, reason.message if reason else None)
             if now.status.is_final:
-                ended[id] = now
-    return ended
+                states[id] = now
+    return states
 
 
-def _shown(now: Transcription) -> _Shown:
+def _bar_state(now: Transcription) -> _BarState:
     progress = now.progress
-    return _Shown(
+    return _BarState(
         now.id,
         now.status,
         now.stage,
@@ -156,52 +159,52 @@ def _shown(now: Transcription) -> _Shown:
     )
 
 
-def _answer(
+def _write_result(
     client: Client,
-    source: Source,
-    ended: dict[str, Ended],
+    result: SourceResult,
+    states: dict[str, FinalState],
     formats: Sequence[CaptionFormat],
     directory: Path,
     settings: Settings,
     console: Console,
 ) -> None:
-    if source.id is not None:
-        now = ended[source.id]
+    if result.id is not None:
+        now = states[result.id]
         try:
             if isinstance(now, ApiError):
                 raise now
             if now.status is TranscriptionStatus.COMPLETED:
-                transcript = _transcript(client, source.id)
+                transcript = _transcript(client, result.id)
                 style = settings.caption_style(transcript.text_language)
-                source.files = write_captions(transcript, now.media.name, formats, directory, style)
-                print_transcript(source, transcript, now.media.name, console)
+                result.files = write_captions(transcript, now.media.name, formats, directory, style)
+                print_transcript(result, transcript, now.media.name, console)
             else:
-                source.error = now.error.message if now.error else f"It was {now.status.value}."
+                result.error = now.error.message if now.error else f"It was {now.status.value}."
         except YtcaptionError as error:
-            source.error = error.message
-    if source.error is not None:
-        print_failure(source, console)
+            result.error = error.message
+    if result.error is not None:
+        print_failure(result, console)
 
 
 def _transcript(client: Client, id: str) -> Transcript:
-    """The document that was asked for: its media's id becomes part of a file's name."""
+    """Return the transcript; check its media id, which becomes part of a file name."""
     try:
         transcript = client.transcript(id)
     except (ValueError, KeyError, TypeError):
         raise UnexpectedAnswer("The server's transcript cannot be read.") from None
     if transcript.media_id != id.rpartition(".")[0]:
-        raise UnexpectedAnswer("The server's transcript is another one than was asked for.")
+        raise UnexpectedAnswer("The server returned another transcript than the requested one.")
     return transcript
 
 
-def _say_how_to_look_again(sources: Sequence[Source], server: str, console: Console) -> None:
-    ids = [each.id for each in sources if each.id]
+def _print_where_to_look(results: Sequence[SourceResult], server: str, console: Console) -> None:
+    ids = [each.id for each in results if each.id]
     if not ids:
-        console.print("ytcaption: stopped. The server was asked for nothing.", soft_wrap=True)
+        console.print("ytcaption: stopped before anything was submitted.", soft_wrap=True)
         return
     console.print(
-        "ytcaption: stopped waiting; the server goes on. The same command gives its answer, and so "
-        "do:",
+        "ytcaption: stopped waiting; the server continues. Run the same command again for the "
+        "result, or read:",
         soft_wrap=True,
     )
     for id in ids:

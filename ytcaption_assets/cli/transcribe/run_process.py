@@ -1,8 +1,7 @@
-"""A process that runs transcriptions through Dagster on this machine: `python -m ... ID...`.
+"""A process that runs transcriptions through Dagster: `python -m ... ID...`.
 
-`ytcaption transcribe` starts one where no `ytcaption up` serves the same home. It imports Dagster
-and loads the model once for all ids, writes to Dagster's persistent instance, and ends with its
-parent.
+`ytcaption transcribe` starts it if no `ytcaption up` runs on the same home. It imports Dagster and
+loads the model once for all ids, writes to Dagster's persistent instance, and ends with its parent.
 """
 
 import os
@@ -30,18 +29,18 @@ from ytcaption_assets.cli.up.state import ProcessState, created_at
 from ytcaption_assets.definitions import build_definitions
 
 WORKER_TAG = "ytcaption/worker"
-"""Run tag `<pid>-<start time>`: tells whether the process of a run that never ended still lives."""
+"""Run tag `<pid>-<start time>`: shows whether the process of an unfinished run is still alive."""
 
 _POLL_S = 0.2
 
 
 def run_transcriptions(ids: Sequence[str]) -> None:
-    """Runs each until it is completed, failed or canceled, in the order given."""
+    """Run each transcription, in the order given, until it is completed, failed or canceled."""
     settings = load_settings()
     postgres = Postgres.from_settings(settings, "dagster")
-    # Nobody is to wait for embeddings: `up` makes them later, or `ytcaption embed`.
-    without = settings.model_copy(update={"embeddings": "off"})
-    job = build_definitions(without).resolve_job_def(transcribe_job.name)
+    # The user should not wait for embeddings: `up` or `ytcaption embed` makes them later.
+    without_embeddings = settings.model_copy(update={"embeddings": "off"})
+    job = build_definitions(without_embeddings).resolve_job_def(transcribe_job.name)
     with dagster_instance(settings) as instance:
         end_stale_runs(instance, postgres)
         instance.add_dynamic_partitions(transcription_partitions.name or "", list(ids))
@@ -57,7 +56,7 @@ def run_transcriptions(ids: Sequence[str]) -> None:
 
 
 def end_stale_runs(instance: dg.DagsterInstance, postgres: Postgres) -> None:
-    """Ends what a killed worker left: its runs never end by themselves and keep their slots."""
+    """End the runs of a killed process: they would never end and would keep their pool slots."""
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(unfinished):
         worker = run.tags.get(WORKER_TAG)
@@ -69,8 +68,8 @@ def end_stale_runs(instance: dg.DagsterInstance, postgres: Postgres) -> None:
 
 def _is_due(postgres: Postgres, row: TranscriptionRow) -> bool:
     now = datetime.now(UTC)
-    held = waiting_for(postgres, [row.id]).get(row.id)
-    if held is not None and (held.until is None or held.until > now):
+    reason = waiting_for(postgres, [row.id]).get(row.id)
+    if reason is not None and (reason.until is None or reason.until > now):
         return False
     return row.next_attempt_at <= now
 
@@ -96,8 +95,8 @@ def _lives(worker: str) -> bool:
 
 
 def _end_with_parent() -> None:
-    """The parent holds our standard input open: its end is ours."""
-    while os.read(sys.stdin.fileno(), 1):  # not sys.stdin: its lock would be held at exit
+    """End this process when the parent, which holds our standard input open, has ended."""
+    while os.read(sys.stdin.fileno(), 1):  # sys.stdin would hold its lock at exit
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(10)
@@ -105,7 +104,7 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    # Inherited as ignored from a shell's `&`, and Dagster would ignore SIGTERM like it (rule 38).
+    # A shell's `&` leaves SIGINT ignored, and Dagster would then ignore SIGTERM, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     run_transcriptions(sys.argv[1:])

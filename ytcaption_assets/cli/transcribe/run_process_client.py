@@ -1,4 +1,4 @@
-"""The handle on a `run_worker` process."""
+"""Starts and stops the process of `run_process`."""
 
 import os
 import signal
@@ -18,8 +18,8 @@ STOP_S = 10
 SEND_S = 5
 
 
-class WorkerProcess:
-    """Runs transcriptions in a process of its own; its log is kept under the home."""
+class TranscriptionProcess:
+    """A process that runs transcriptions, with a log under the home."""
 
     def __init__(self, ids: Sequence[str], settings: Settings) -> None:
         self._ids = ids
@@ -29,7 +29,7 @@ class WorkerProcess:
 
     @property
     def log_path(self) -> Path:
-        """Where Dagster's log of these runs goes."""
+        """File of Dagster's log of these runs."""
         return self._settings.home / "logs" / f"transcribe-{os.getpid()}.log"
 
     def __enter__(self) -> Self:
@@ -41,14 +41,14 @@ class WorkerProcess:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env=decoding_environment(dagster_environment(self._settings)),
-            start_new_session=True,  # Ctrl-C is for the parent, which ends this in order
+            start_new_session=True,  # Ctrl-C goes to the parent, which ends this process
         )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         assert self._process is not None and self._log is not None
         if kind is None and self._settings.otlp_endpoint is not None:
-            with suppress(subprocess.TimeoutExpired):  # it sends the spans of its last steps
+            with suppress(subprocess.TimeoutExpired):  # it still sends its last spans
                 self._process.wait(SEND_S)
         if self._process.poll() is None:
             self._process.terminate()
@@ -62,7 +62,7 @@ class WorkerProcess:
         self._log.close()
 
     def check(self) -> None:
-        """Nothing while it works.
+        """Check that the process runs or has succeeded.
 
         Raises:
             SetupError: it ended before its work was done.
@@ -70,5 +70,5 @@ class WorkerProcess:
         assert self._process is not None
         if self._process.poll() not in (None, 0):
             raise SetupError(
-                f"The process that transcribes ended by itself. Its log: {self.log_path}"
+                f"The transcription process ended unexpectedly. Its log: {self.log_path}"
             )

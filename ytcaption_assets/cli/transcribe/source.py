@@ -1,4 +1,4 @@
-"""What a person names on the command line -> a source the store can take."""
+"""Turns a URL or file from the command line into a source for the store."""
 
 import hashlib
 from collections.abc import Callable
@@ -20,15 +20,15 @@ def source_named(
     object_store: ObjectStore,
     on_progress: Callable[[int, int], None],
 ) -> MediaSource:
-    """The media behind a URL or a local file. A file is copied into the object store first.
+    """Return the source of a URL or a local file, which is copied into the object store.
 
     Args:
         name: a URL, or a path.
-        on_progress: bytes read of all, for a file.
+        on_progress: called with the bytes read and the total, for a file.
 
     Raises:
-        InputError: neither, or not allowed; with what to do.
-        EmptyFile: a file of zero bytes.
+        InputError: it is neither, or is not allowed.
+        EmptyFile: the file has zero bytes.
     """
     path = file_named(name)
     if path is not None:

@@ -1,4 +1,4 @@
-"""What a person names on the command line: a file of theirs, or a link."""
+"""Tells files from URLs on the command line."""
 
 import re
 from pathlib import Path
@@ -11,10 +11,10 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def file_named(name: str) -> Path | None:
-    """The file, or None where it is a link.
+    """Return the path of the file, or None for a URL.
 
     Raises:
-        FileUnreadable: it looks like a path, and no file is there.
+        FileUnreadable: it looks like a path, but there is no such file.
     """
     path = Path(name).expanduser()
     if path.is_file():
@@ -23,7 +23,7 @@ def file_named(name: str) -> Path | None:
         return None
     if path.is_dir():
         raise FileUnreadable(f"{name} is a folder. Name the files in it, such as {name}/*.mp4.")
-    raise FileUnreadable(f"There is no file {name}. A link begins with https://.")
+    raise FileUnreadable(f"There is no file {name}. A URL begins with https://.")
 
 
 def _looks_like_path(name: str) -> bool:

@@ -1,8 +1,8 @@
-"""Dagster's daemon, at work as soon as there is some: `python -m ... WORKSPACE_YAML`.
+"""Dagster's daemon without its delays: `python -m ... WORKSPACE_YAML`.
 
-Dagster's own sleeps up to 5 s before a sensor's next tick, and 1 to 1.5 s before it looks into the
-run queue again. Here the end of a tick wakes both loops: the runs it has asked for start at once,
-and the sensor that listens for requests listens again at once.
+Dagster's own daemon sleeps up to 5 s before a sensor's next tick and 1 to 1.5 s before it checks
+the run queue again. Here the end of a tick wakes both loops: the runs it has requested start at
+once, and so does the next tick of the sensor that waits for requests.
 """
 
 import sys
@@ -31,71 +31,71 @@ from resources.orchestration.dagster_internals import (
 )
 
 IDLE_S = 1.0
-"""How long a loop sleeps that nobody wakes: runs come from Dagster's page, too."""
+"""Longest sleep of a loop that is not woken: runs are also requested on Dagster's page."""
 
 
-class Bell:
-    """Rung by whoever has made work for the daemon's loops."""
+class WakeUp:
+    """Wakes the daemon's loops when there is new work."""
 
     def __init__(self) -> None:
-        self._sleepers: list[Sleep] = []
+        self._sleeps: list[Sleep] = []
 
     def sleep(self, shutdown: threading.Event) -> "Sleep":
-        """The sleep of one more loop."""
-        self._sleepers.append(Sleep(shutdown))
-        return self._sleepers[-1]
+        """Return the sleep for another loop."""
+        self._sleeps.append(Sleep(shutdown))
+        return self._sleeps[-1]
 
-    def ring(self, *_: object) -> None:
-        """Wakes every loop, or keeps it from falling asleep next."""
-        for sleeper in self._sleepers:
-            sleeper.set()
+    def wake(self, *_: object) -> None:
+        """Wake every loop, or skip the next sleep of a loop that is awake."""
+        for sleep in self._sleeps:
+            sleep.set()
 
 
 class Sleep(threading.Event):
-    """Stands in for the daemon's shutdown event, which Dagster's loops sleep on."""
+    """Replaces the daemon's shutdown event, on which Dagster's loops sleep."""
 
     def __init__(self, shutdown: threading.Event) -> None:
         super().__init__()
         self._shutdown = shutdown
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Whether the daemon ends; after IDLE_S at the latest, or once the bell has been rung."""
+        """Sleep until woken, for at most IDLE_S, and return whether the daemon should end."""
         super().wait(IDLE_S if timeout is None else min(timeout, IDLE_S))
         self.clear()
         return self._shutdown.is_set()
 
 
-class RingingExecutor:
-    """Runs ticks in another executor's threads; rings at the end of each."""
+class WakingExecutor:
+    """Runs ticks in another executor's threads and wakes the loops at the end of each."""
 
-    def __init__(self, executor: ThreadPoolExecutor, bell: Bell) -> None:
+    def __init__(self, executor: ThreadPoolExecutor, wake_up: WakeUp) -> None:
         self._executor = executor
-        self._bell = bell
+        self._wake_up = wake_up
 
     def submit(self, *work: Any) -> Future[Any]:
-        """As the other executor does."""
+        """Submit work to the other executor."""
         future = self._executor.submit(*work)
-        future.add_done_callback(self._bell.ring)
+        future.add_done_callback(self._wake_up.wake)
         return future
 
 
 class PromptSensorDaemon(SensorDaemon):
-    """Comes back to a sensor as soon as its tick has ended, once its interval has passed."""
+    """Evaluates a sensor again as soon as its tick has ended and its interval has passed."""
 
-    def __init__(self, instance: dg.DagsterInstance, bell: Bell) -> None:
+    def __init__(self, instance: dg.DagsterInstance, wake_up: WakeUp) -> None:
         super().__init__(settings=instance.get_sensor_settings())
-        self._bell = bell
+        self._wake_up = wake_up
 
     def core_loop(
         self, workspace_process_context: IWorkspaceProcessContext, shutdown_event: threading.Event
     ) -> DaemonIterator:
-        """Dagster's loop with another sleep."""
-        assert self._threadpool_executor is not None, "our dagster.yaml says so"
-        executor = RingingExecutor(self._threadpool_executor, self._bell)
+        """Run Dagster's loop with a shorter sleep."""
+        assert self._threadpool_executor is not None, "our dagster.yaml sets use_threads"
+        executor = WakingExecutor(self._threadpool_executor, self._wake_up)
         yield from execute_sensor_iteration_loop(
             workspace_process_context,
             self._logger,
-            self._bell.sleep(shutdown_event),
+            self._wake_up.sleep(shutdown_event),
             threadpool_executor=cast(ThreadPoolExecutor, executor),
             submit_threadpool_executor=self._submit_threadpool_executor,
             instrument_elapsed=self.instrument_elapsed,
@@ -103,17 +103,17 @@ class PromptSensorDaemon(SensorDaemon):
 
 
 class PromptQueueDaemon(QueuedRunCoordinatorDaemon):
-    """Looks into the run queue when a tick has ended, and each second."""
+    """Checks the run queue when a tick has ended, and every second."""
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, wake_up: WakeUp) -> None:
         super().__init__(interval_seconds=IDLE_S)
-        self._bell = bell
+        self._wake_up = wake_up
 
     def core_loop(
         self, workspace_process_context: IWorkspaceProcessContext, shutdown_event: threading.Event
     ) -> DaemonIterator:
-        """Dagster's loop with another sleep."""
-        sleep = self._bell.sleep(shutdown_event)
+        """Run Dagster's loop with a shorter sleep."""
+        sleep = self._wake_up.sleep(shutdown_event)
         while True:
             yield SpanMarker.START_SPAN
             try:
@@ -122,7 +122,7 @@ class PromptQueueDaemon(QueuedRunCoordinatorDaemon):
                 yield DaemonErrorCapture.process_exception(
                     exc_info=sys.exc_info(),
                     logger=self._logger,
-                    log_message="The run queue could not be worked off",
+                    log_message="The run queue could not be processed",
                 )
             yield SpanMarker.END_SPAN
             sleep.wait()
@@ -130,19 +130,19 @@ class PromptQueueDaemon(QueuedRunCoordinatorDaemon):
 
 
 def prompt_daemons(instance: dg.DagsterInstance) -> Iterator[DagsterDaemon]:
-    """Dagster's daemons, two of them prompt."""
-    bell = Bell()
+    """Yield Dagster's daemons; the sensor and run queue daemons have shorter sleeps."""
+    wake_up = WakeUp()
     for kind in instance.get_required_daemon_types():
         if kind == SensorDaemon.daemon_type():
-            yield PromptSensorDaemon(instance, bell)
+            yield PromptSensorDaemon(instance, wake_up)
         elif kind == QueuedRunCoordinatorDaemon.daemon_type():
-            yield PromptQueueDaemon(bell)
+            yield PromptQueueDaemon(wake_up)
         else:
             yield create_daemon_of_type(kind, instance)
 
 
 def main(workspace: str) -> None:
-    """Until SIGTERM or SIGINT; what `dagster-daemon run` does."""
+    """Do what `dagster-daemon run` does, until SIGTERM or SIGINT."""
     setup_interrupt_handlers()
     with (
         capture_interrupts(),
@@ -151,7 +151,7 @@ def main(workspace: str) -> None:
             instance,
             workspace_load_target=WorkspaceFileTarget([workspace]),
             gen_daemons=prompt_daemons,
-            # At `info` it tells of every tick of every sensor, some ten lines each five seconds.
+            # At `info` it logs every tick of every sensor, about ten lines every five seconds.
             log_level="warning",
             code_server_log_level="warning",
         ) as controller,

@@ -1,4 +1,4 @@
-"""Dagster's home under ours: configuration, the environment of its processes, its instance."""
+"""Dagster's home: its configuration, the environment of its processes, and its instance."""
 
 import json
 import os
@@ -25,27 +25,27 @@ STORAGE_URL_VARIABLE = "YTCAPTION_DAGSTER_STORAGE_URL"
 
 
 def dagster_home(settings: Settings) -> Path:
-    """DAGSTER_HOME of this installation."""
+    """Return DAGSTER_HOME of this installation."""
     return settings.home / "dagster"
 
 
 def code_server_socket(settings: Settings) -> Path:
-    """The Unix socket of the one code server, in a folder that nobody else can enter."""
+    """Return the Unix socket of the code server, in a folder closed to other users."""
     return runtime_directory(settings.home) / "code.sock"
 
 
 def run_server_socket(settings: Settings) -> Path:
-    """The Unix socket of the process that runs are forked from."""
+    """Return the Unix socket of the process that forks runs."""
     return runtime_directory(settings.home) / "runs.sock"
 
 
 def has_run_server(settings: Settings) -> bool:
-    """Whether runs are forked. macOS has libraries that do not survive a fork."""
+    """Return whether runs are forked; on macOS some libraries do not survive a fork."""
     return settings.run_launcher == "warm" and sys.platform == "linux"
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """DAGSTER_HOME, with `dagster.yaml` and `workspace.yaml` as the settings want them.
+    """Write `dagster.yaml` and `workspace.yaml` for the settings, and return DAGSTER_HOME.
 
     Raises:
         SetupError: the home cannot be written.
@@ -64,19 +64,19 @@ def prepare_dagster_home(settings: Settings) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write_if_changed(home / "dagster.yaml", _instance_yaml(settings, home))
-        # JSON is YAML: quoting stays json's concern.
+        # JSON is valid YAML, and json does the quoting.
         _write_if_changed(home / "workspace.yaml", json.dumps(workspace, indent=2) + "\n")
     except OSError as error:
         raise SetupError(
-            f"{home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a folder that can."
+            f"{home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a writable folder."
         ) from error
     return home
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """The whole environment of a daemon, webserver, code server, API or worker.
+    """Return the whole environment of a daemon, webserver, code server, API or worker.
 
-    The settings travel with it, so that an option of the command line reaches every process.
+    It contains the settings, so that options of the command line reach every process.
     """
     return {
         **os.environ,
@@ -89,9 +89,9 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Dagster's persistent instance, for use in this process; `os.environ` stays as it is.
+    """Yield Dagster's persistent instance for this process, without changing `os.environ`.
 
-    Postgres must run. The first use creates Dagster's tables.
+    Postgres must be running. The first use creates Dagster's tables.
 
     Raises:
         DatabaseUnavailable: Dagster's database does not answer.
@@ -113,7 +113,7 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     )
     try:
         instance = dg.DagsterInstance.from_ref(reference)
-    except Exception as error:  # psycopg2's and SQLAlchemy's errors share no root
+    except Exception as error:  # psycopg2's and SQLAlchemy's errors share no base class
         raise DatabaseUnavailable("Dagster's database does not answer.") from error
     try:
         yield instance
@@ -124,13 +124,13 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 def set_pool_limits(
     instance: dg.DagsterInstance, settings: Settings, paused: Collection[str] = ()
 ) -> None:
-    """Gives each pool as many slots as the settings say, and none to those that are paused."""
+    """Set each pool's slots to the number in the settings, and to none if it is paused."""
     for pool, slots in pool_slots(settings, paused).items():
         instance.event_log_storage.set_concurrency_slots(pool, slots)
 
 
 def _require_answer(settings: Settings) -> None:
-    # Asked first: Dagster tries again for 11 s, and its error quotes the address.
+    # Checked first, because Dagster retries for 11 s and its error contains the address.
     try:
         psycopg.connect(
             libpq_url(database_urls(settings).dagster_storage), connect_timeout=10

@@ -1,4 +1,4 @@
-"""Does a process of ours answer? Each check takes at most its timeout and never raises."""
+"""Health checks of our processes: each takes at most its timeout and never raises."""
 
 import http.client
 import socket
@@ -17,8 +17,8 @@ _DAGSTER_SERVICE = "DagsterApi"
 
 
 def http_answers(host: str, port: int, path: str, timeout_s: float = 2.0) -> bool:
-    """Whether a server of this machine answers `path` with 200."""
-    connection = http.client.HTTPConnection(  # noqa: TID251 - to a process of our own
+    """Return whether a server on this machine answers `path` with 200."""
+    connection = http.client.HTTPConnection(  # noqa: TID251 - one of our own processes
         host, port, timeout=timeout_s
     )
     try:
@@ -31,7 +31,7 @@ def http_answers(host: str, port: int, path: str, timeout_s: float = 2.0) -> boo
 
 
 def touched_since(path: Path, started_at: float) -> bool:
-    """Whether somebody has touched the file since then (seconds since 1970)."""
+    """Return whether the file was touched after `started_at` (seconds since 1970)."""
     try:
         return path.stat().st_mtime >= started_at
     except OSError:
@@ -39,7 +39,7 @@ def touched_since(path: Path, started_at: float) -> bool:
 
 
 def code_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
-    """Whether the code server on this Unix socket has loaded the definitions and serves them."""
+    """Return whether the code server on this Unix socket has loaded the definitions."""
     if not path.exists():
         return False
     with grpc.insecure_channel(f"unix:{path}") as channel:
@@ -58,36 +58,36 @@ def code_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
 
 
 def run_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
-    """Whether the run server on this Unix socket holds the code and may be asked for runs."""
+    """Return whether the run server on this Unix socket is ready to fork runs."""
     return "runs" in _answer(path, asdict(LaunchRequest()), timeout_s)
 
 
 def child_server_answers(path: Path, timeout_s: float = 2.0) -> bool:
-    """Whether the child server on this Unix socket may be asked for children."""
+    """Return whether the child server on this Unix socket is ready to fork processes."""
     return "children" in _answer(path, {}, timeout_s)
 
 
-def _answer(path: Path, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+def _answer(path: Path, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
         try:
             connection.connect(str(path))
-            send_line(connection, question)
+            send_line(connection, request)
             return read_line(connection)
         except (OSError, ValueError):
             return {}
 
 
 def daemon_beats_since(instance: dg.DagsterInstance, started_at: float) -> bool:
-    """Whether every thread of the daemon that this instance needs has beaten since then.
+    """Return whether each required daemon thread has sent a heartbeat after `started_at`.
 
     Args:
-        instance: knows the threads and keeps their beats.
+        instance: stores the heartbeats.
         started_at: seconds since 1970.
     """
     try:
-        beats = instance.get_daemon_heartbeats()
-        needed = instance.get_required_daemon_types()
-    except Exception:  # psycopg2's, SQLAlchemy's and Dagster's errors share no root
+        heartbeats = instance.get_daemon_heartbeats()
+        required = instance.get_required_daemon_types()
+    except Exception:  # psycopg2's, SQLAlchemy's and Dagster's errors share no base class
         return False
-    return all(kind in beats and beats[kind].timestamp >= started_at for kind in needed)
+    return all(kind in heartbeats and heartbeats[kind].timestamp >= started_at for kind in required)

@@ -1,4 +1,4 @@
-"""One `ytcaption up` a home."""
+"""The lock that allows one `ytcaption up` per home."""
 
 import fcntl
 import os
@@ -13,19 +13,19 @@ from ytcaption.settings import Settings
 
 LOCK_NAME = "up.lock"
 
-_PATIENCE_S = 0.5  # `is_up` holds the lock while it looks
+_PATIENCE_S = 0.5  # `is_up` briefly holds the lock
 
 
 @contextmanager
 def home_lock(home: Path) -> Iterator[None]:
-    """Holds the home, which is created if need be. The kernel lets go of it when this process dies.
+    """Lock the home, and create it if needed. The kernel releases the lock when this process dies.
 
     Raises:
         SetupError: the home cannot be written, or another `ytcaption up` holds it.
     """
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A lock file that was written by an earlier start says nothing of the disk as it is now.
+        # That the lock file exists does not show that the disk can be written now.
         probe = home / f".writable.{os.getpid()}"
         probe.write_bytes(b"\0")
         probe.unlink()
@@ -34,7 +34,7 @@ def home_lock(home: Path) -> Iterator[None]:
         if is_disk_full(error):
             raise SetupError(f"The disk that holds {home} is full. Free some space.") from error
         raise SetupError(
-            f"{home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a folder that can."
+            f"{home} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a writable folder."
         ) from error
     try:
         try:
@@ -54,7 +54,7 @@ def home_lock(home: Path) -> Iterator[None]:
 
 
 def is_up(settings: Settings) -> bool:
-    """Whether a `ytcaption up` holds the home. Changes nothing."""
+    """Return whether a `ytcaption up` has locked the home."""
     try:
         descriptor = os.open(settings.home / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

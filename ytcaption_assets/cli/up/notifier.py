@@ -2,9 +2,9 @@
 
 
 def notifier() -> None:
-    """Sends webhooks, and tells operators what only they can mend.
+    """Send webhooks, and alerts about problems that only operators can solve.
 
-    `ytcaption up` runs one by itself; any number may run side by side, on any machine. SIGTERM and
+    `ytcaption up` starts one itself; any number can run in parallel, on any machine. SIGTERM and
     Ctrl-C stop it. Exit status: 0 stopped, 1 it could not start.
     """
     import asyncio
@@ -29,6 +29,6 @@ def notifier() -> None:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         await asyncio.wait([task])
         if not task.cancelled():
-            task.result()  # which raises why it ended
+            task.result()  # raises its exception
 
     asyncio.run(work())

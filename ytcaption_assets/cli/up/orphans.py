@@ -1,4 +1,4 @@
-"""Processes of an `up` that was killed, and of runs in sessions of their own."""
+"""Finding and ending processes left by an `up` that was killed."""
 
 import os
 import time
@@ -7,19 +7,19 @@ from pathlib import Path
 import psutil
 
 MARK = "YTCAPTION_UP"
-"""Variable that every process below an `up` inherits; its value is the home."""
+"""Environment variable that every descendant of an `up` inherits; its value is the home."""
 
 _POLL_S = 0.1
 
 
 def orphan_processes(home: Path) -> list[psutil.Process]:
-    """Every process that descends from an `up` on this home, but for this one.
+    """Return every other process that descends from an `up` on this home.
 
-    The environment is inherited through whatever sessions, forks and deaths of parents lie between,
-    and no other process has it, however often process numbers are used again. The embedded Postgres
-    does not inherit it: it may serve others, too, and is stopped by its own rules.
+    They are found by their environment, which is inherited across sessions, forks and deaths of
+    parents, and which no reused process number has. The embedded Postgres does not inherit it: it
+    may serve others, too, and has its own rules for stopping.
     """
-    found = []
+    orphans = []
     for process in psutil.process_iter():
         try:
             if (
@@ -27,29 +27,29 @@ def orphan_processes(home: Path) -> list[psutil.Process]:
                 and process.status() != psutil.STATUS_ZOMBIE
                 and process.environ().get(MARK) == str(home)
             ):
-                found.append(process)
+                orphans.append(process)
         except (psutil.Error, OSError):
             continue  # it has ended, or is another user's
-    return found
+    return orphans
 
 
 def end_orphans(home: Path, patience_s: float = 5.0) -> int:
-    """Ends them, SIGTERM first; gives their number."""
-    found = orphan_processes(home)
-    _signal(found, kill=False)
+    """End the orphans, first by SIGTERM, and return their number."""
+    orphans = orphan_processes(home)
+    _signal(orphans, kill=False)
     give_up_at = time.monotonic() + patience_s
     while (alive := orphan_processes(home)) and time.monotonic() < give_up_at:
         time.sleep(_POLL_S)
-    while alive:  # anew each time: one may have been forking while it was looked at
+    while alive:  # list them again each time: one may have forked meanwhile
         _signal(alive, kill=True)
         time.sleep(_POLL_S)
         alive = orphan_processes(home)
-    return len(found)
+    return len(orphans)
 
 
 def group_members(leader_pid: int) -> list[psutil.Process]:
-    """The processes of a group that do its work: not its leader nor multiprocessing's helper."""
-    found = []
+    """Return a group's processes without its leader and multiprocessing's resource tracker."""
+    members = []
     for process in psutil.process_iter():
         try:
             if (
@@ -58,10 +58,10 @@ def group_members(leader_pid: int) -> list[psutil.Process]:
                 and process.status() != psutil.STATUS_ZOMBIE
                 and "resource_tracker" not in " ".join(process.cmdline())
             ):
-                found.append(process)
+                members.append(process)
         except (psutil.Error, OSError):
             continue  # it has ended
-    return found
+    return members
 
 
 def _signal(processes: list[psutil.Process], *, kill: bool) -> None:

@@ -1,4 +1,4 @@
-"""Is a port free, and who holds it if not."""
+"""Checking that a port is free, and finding the process that uses it."""
 
 import errno
 import socket
@@ -9,25 +9,25 @@ import psutil
 from ytcaption.domain.errors import SetupError
 
 
-def take_port(host: str, port: int, setting: str) -> int:
-    """The port, when nothing listens on it; with 0, any free one.
+def free_port(host: str, port: int, setting: str) -> int:
+    """Return the port if nothing listens on it; for 0, any free port.
 
     Args:
         host: a name or address of this machine.
         port: 0 to 65,535.
-        setting: what to change when it is taken, such as `YTCAPTION_API_PORT`.
+        setting: the variable to change if the port is in use, such as `YTCAPTION_API_PORT`.
 
     Raises:
-        SetupError: naming the port, who holds it where that can be seen, and the setting.
+        SetupError: it is in use; the message has the port, the process if known, and the setting.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise SetupError(f"{host} is no address of this machine. Change {setting}.") from error
+        raise SetupError(f"{host} is not an address of this machine. Change {setting}.") from error
     with socket.socket(family, kind, protocol) as listener:
-        # As the servers do: connections in TIME_WAIT after a restart are no reason to refuse.
+        # As the servers do, so that connections in TIME_WAIT after a restart do not matter.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
@@ -36,7 +36,7 @@ def take_port(host: str, port: int, setting: str) -> int:
             if error.errno == errno.EADDRINUSE:
                 raise SetupError(
                     f"Port {port} is in use{_by(port)}. "
-                    f"Stop that, or set {setting} to another port."
+                    f"Stop that process, or set {setting} to another port."
                 ) from error
             raise SetupError(
                 f"Cannot listen on {host}:{port}: {error.strerror}. Change {setting}."
@@ -44,7 +44,7 @@ def take_port(host: str, port: int, setting: str) -> int:
 
 
 def in_url(host: str) -> str:
-    """The host as a URL has it: an IPv6 address in brackets."""
+    """Return the host for use in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -58,8 +58,8 @@ def _by(port: int) -> str:
                 and connection.pid
             ):
                 command = psutil.Process(connection.pid).cmdline()
-                shown = " ".join([Path(command[0]).name, *command[1:]]) if command else "?"
-                return f" by process {connection.pid} ({shown[:80]})"
+                text = " ".join([Path(command[0]).name, *command[1:]]) if command else "?"
+                return f" by process {connection.pid} ({text[:80]})"
     except psutil.Error:
-        pass  # another user's process: the port alone must do
+        pass  # another user's process
     return ""

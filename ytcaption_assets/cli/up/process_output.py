@@ -1,4 +1,4 @@
-"""What child processes write, line by line, each line marked by its process."""
+"""Output of child processes, line by line, each line prefixed with its process's name."""
 
 import re
 import threading
@@ -13,22 +13,22 @@ _LONGEST_LINE = 16 * 1024
 _KEPT_LINES = 15
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
-# Titles and URLs of strangers reach the logs: of control characters only tabs and CSI colours stay.
+# Logs may contain untrusted titles and URLs: of control characters only tabs and colours are kept.
 _CONTROL = re.compile(r"\x1b(?!\[)|[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]")
 
 
 class ProcessOutput:
-    """Writes whole lines of many processes to one console; threads may share it."""
+    """Writes complete lines of many processes to one console; safe for threads."""
 
     def __init__(
         self, console: Console, names: list[str], on_broken: Callable[[], None] = lambda: None
     ) -> None:
-        """A colour a name.
+        """Give each process a colour.
 
         Args:
-            console: where lines go.
-            names: of the processes, all of them: they make the column's width.
-            on_broken: called when nobody reads our output any more.
+            console: receives the lines.
+            names: of all processes; they determine the width of the first column.
+            on_broken: called when the console's reader is gone.
         """
         self._console = console
         self._width = max(map(len, names))
@@ -39,7 +39,7 @@ class ProcessOutput:
         self._lock = threading.Lock()
 
     def follow(self, name: str, pipe: IO[bytes]) -> threading.Thread:
-        """Writes what comes through the pipe until its last writer has closed it."""
+        """Write the lines from the pipe until its last writer has closed it."""
         thread = threading.Thread(
             target=self._copy, args=(name, pipe), name=f"output of {name}", daemon=True
         )
@@ -47,7 +47,7 @@ class ProcessOutput:
         return thread
 
     def write(self, name: str, line: str) -> None:
-        """One line, which may hold colours."""
+        """Write one line, which may contain colours."""
         text = Text.from_ansi(_CONTROL.sub("", line))
         marked = Text(f"{name:<{self._width}} │ ", style=self._colours[name]).append_text(text)
         with self._lock:
@@ -56,13 +56,13 @@ class ProcessOutput:
                 return
             try:
                 self._console.print(marked, soft_wrap=True, highlight=False)
-            except (OSError, SystemExit):  # the latter is rich's answer to a closed pipe
-                # The children must be read on, or they stop in their next write.
+            except (OSError, SystemExit):  # rich raises the latter for a closed pipe
+                # Keep reading, or the children would block in their next write.
                 self._broken = True
                 self._on_broken()
 
     def last_lines(self, name: str) -> list[str]:
-        """The newest lines of a process, without colours."""
+        """Return the newest lines of a process, without colours."""
         with self._lock:
             return list(self._tails[name])
 

@@ -1,4 +1,4 @@
-"""What `ytcaption up` keeps running: the programs, in the order to start them."""
+"""The programs that `ytcaption up` keeps running, in the order to start them."""
 
 import sys
 
@@ -26,17 +26,17 @@ from ytcaption_assets.cli.up.health import (
     touched_since,
 )
 from ytcaption_assets.cli.up.orphans import group_members
-from ytcaption_assets.cli.up.programs import Program
+from ytcaption_assets.cli.up.supervisor import Program
 
-WEBSERVER_HOST = "127.0.0.1"  # Dagster's page has no authentication (rule 47)
+WEBSERVER_HOST = "127.0.0.1"  # Dagster's page has no authentication
 
 
 def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: bool) -> list[Program]:
-    """All but the workers, in the order to start.
+    """Return all programs except the workers, in the order to start them.
 
     Args:
-        instance: knows whether the daemon beats.
-        webserver: whether Dagster's page is among them.
+        instance: stores the daemon's heartbeats.
+        webserver: include Dagster's web page.
     """
     socket = code_server_socket(settings)
     workspace = str(prepare_dagster_home(settings) / "workspace.yaml")
@@ -48,14 +48,14 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
                 *_python("dagster", "api", "grpc", "--socket", str(socket)),
                 *("--module-name", "ytcaption_assets.definitions"),
                 *("--location-name", LOCATION_NAME),
-                # Runs are started by this interpreter, from what is installed in it.
+                # Runs use this interpreter and its installed packages.
                 *("--use-python-environment-entry-point", "--empty-working-directory"),
             ),
             lambda _: code_server_answers(socket),
-            # Without runs it only waits for a sensor's tick, which may listen for work for long.
+            # Without runs it only waits for a sensor's tick, which can take long.
             stop_s=1.5,
             has_work=lambda pid: bool(group_members(pid)),
-            is_needed=False,  # requests are taken and answered while Dagster is dead (rule 15)
+            is_needed=False,  # the API works without Dagster
         ),
         Program(
             "daemon",
@@ -63,7 +63,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
             lambda started_at: daemon_beats_since(instance, started_at),
             after=("code",),
             stop_s=1.5,
-            has_work=lambda _: False,  # each of its steps is a transaction of Dagster's
+            has_work=lambda _: False,  # each of its steps is a database transaction
             is_needed=False,
         ),
         Program(
@@ -82,11 +82,11 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
                 *("uvicorn", "api.app:create_app", "--factory"),
                 *("--host", host, "--port", str(port)),
                 *("--workers", str(settings.api_workers)),
-                # Put before all other places to import from; by default it is the current folder.
+                # First on the import path; the default is the current folder.
                 *("--app-dir", str(socket.parent)),
                 *("--timeout-graceful-shutdown", "2", "--no-server-header"),
                 *("--http", "api.http.uvicorn_protocol:BoundedHeads"),
-                # api.http.client_address decides whose X-Forwarded-For is believed.
+                # api.http.client_address decides which proxies' X-Forwarded-For is trusted.
                 "--no-proxy-headers",
             ),
             lambda _: http_answers(host, port, "/healthz"),
@@ -105,10 +105,10 @@ def _run_server(settings: Settings) -> Program:
         "runs",
         _python("ytcaption_assets.run_server.server", str(socket)),
         lambda _: run_server_answers(socket),
-        after=("code",),  # which others wait for, and the machine is busy
+        after=("code",),  # the machine is busy, and other programs wait for the code server
         stop_s=1.5,
         has_work=lambda pid: bool(group_members(pid)),
-        is_needed=False,  # runs start in fresh interpreters while it is dead
+        is_needed=False,  # without it runs start in new interpreters
     )
 
 
@@ -119,8 +119,8 @@ def _child_server(settings: Settings) -> Program:
         _python("resources.child_server", str(socket)),
         lambda _: child_server_answers(socket),
         stop_s=1.5,
-        has_work=lambda _: False,  # whose runs have ended
-        is_needed=False,  # downloaders and decoders start in fresh interpreters while it is dead
+        has_work=lambda _: False,  # the runs that use it have ended
+        is_needed=False,  # without it downloaders and decoders start in new interpreters
     )
 
 
@@ -130,13 +130,16 @@ def _notifier(settings: Settings) -> Program:
         "notifier",
         _python("ytcaption_assets.cli.main", "notifier"),
         lambda started_at: touched_since(mark, started_at),
-        has_work=lambda _: False,  # what it has claimed is sent by the next one
-        is_needed=False,  # the outbox waits for it
+        has_work=lambda _: False,  # the next notifier sends what this one has claimed
+        is_needed=False,  # without it the outbox waits
     )
 
 
 def worker_programs(settings: Settings) -> list[Program]:
-    """One a GPU, or one on the CPU. First of all, so that the last run ends before they do."""
+    """Return a worker per GPU, or one for the CPU.
+
+    They are started first, so that they are stopped after the last run has ended.
+    """
     if settings.worker == "off":
         return []
     gpus = gpu_count() if settings.device != "cpu" else 0
@@ -151,11 +154,11 @@ def _worker(settings: Settings, number: int, *, has_gpu: bool) -> Program:
         _python("ytcaption_assets.cli.main", "worker", "--number", str(number), *gpu),
         lambda _: worker_at(socket).health() is not None,
         stop_s=1.5,
-        has_work=lambda _: False,  # whose runs have ended
-        is_needed=False,  # runs then load the model themselves
+        has_work=lambda _: False,  # the runs that use it have ended
+        is_needed=False,  # without it runs load the model themselves
     )
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
-    # -P: a folder `api` or `resources` where `up` was called is not ours to import.
+    # -P: do not import a folder `api` or `resources` from the current folder.
     return (sys.executable, "-P", "-m", module, *arguments)

@@ -1,4 +1,4 @@
-"""What `ytcaption up` does: everything on this machine, in one terminal."""
+"""Implementation of `ytcaption up`: all programs on this machine, in one terminal."""
 
 import os
 import shutil
@@ -30,24 +30,23 @@ from ytcaption_assets.cli.up.dagster_home import (
 )
 from ytcaption_assets.cli.up.home_lock import home_lock
 from ytcaption_assets.cli.up.orphans import MARK, end_orphans
-from ytcaption_assets.cli.up.ports import in_url, take_port
+from ytcaption_assets.cli.up.ports import free_port, in_url
 from ytcaption_assets.cli.up.process_output import ProcessOutput
 from ytcaption_assets.cli.up.program_list import WEBSERVER_HOST, programs, worker_programs
-from ytcaption_assets.cli.up.state import remove_state
-from ytcaption_assets.cli.up.state_file import StateFile
+from ytcaption_assets.cli.up.state import StateFile, remove_state
 from ytcaption_assets.cli.up.supervisor import Supervisor
 
 NAMES = ["up", "code", "runs", "children", "daemon", "webserver", "api", "notifier"]
 
 
 def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
-    """Runs everything until SIGINT, SIGTERM or SIGHUP.
+    """Run all programs until SIGINT, SIGTERM or SIGHUP.
 
     Raises:
-        SetupError: the home, a port or Postgres cannot be had, or a listed site is unknown.
-        ProcessGaveUp: a process that cannot be kept running.
+        SetupError: the home, a port or Postgres is not available, or a listed site is unknown.
+        ProcessGaveUp: a needed process cannot be kept running.
     """
-    JwtTokens.from_settings(settings)  # what is wrong with the settings is said before all else
+    JwtTokens.from_settings(settings)  # invalid settings are reported before anything starts
     check_sites(settings.sites)
     check_egress_settings(settings)
     with _stop_signals() as signals, home_lock(settings.home):
@@ -56,8 +55,8 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
         output = ProcessOutput(
             console, names, on_broken=lambda: os.kill(os.getpid(), signal.SIGTERM)
         )
-        if ended := end_orphans(settings.home):
-            output.write("up", f"ended {ended} processes that an earlier `ytcaption up` left")
+        if count := end_orphans(settings.home):
+            output.write("up", f"ended {count} processes left by an earlier `ytcaption up`")
         settings = with_log_format(_with_ports(settings, webserver=webserver), console)
         output.write("up", f"starting in {settings.home}; Ctrl-C stops everything")
         make_runtime_directory(settings.home)
@@ -74,14 +73,14 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
 
                 def watch() -> None:
                     _keep_postgres(output, settings)
-                    state.try_again()
+                    state.retry()
 
                 supervisor = Supervisor(
                     [*workers, *programs(settings, instance, webserver=webserver)],
                     environment=_environment(settings),
                     output=output,
                     on_change=state.save,
-                    on_ready=lambda took_s: _say_ready(output, settings, took_s, webserver),
+                    on_ready=lambda took_s: _print_ready(output, settings, took_s, webserver),
                     watch=watch,
                 )
                 signals.on_signal = supervisor.request_stop
@@ -94,16 +93,16 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
 
 
 def with_log_format(settings: Settings, console: Console) -> Settings:
-    """Text where a person reads: the processes themselves see a pipe, and would write JSON."""
+    """Choose the text format for a terminal; the processes see a pipe and would choose JSON."""
     if settings.log_format != "auto" or not console.is_terminal:
         return settings
     return settings.model_copy(update={"log_format": "text"})
 
 
 def _with_ports(settings: Settings, *, webserver: bool) -> Settings:
-    ports = {"api_port": take_port(settings.api_host, settings.api_port, "YTCAPTION_API_PORT")}
+    ports = {"api_port": free_port(settings.api_host, settings.api_port, "YTCAPTION_API_PORT")}
     if webserver:
-        ports["webserver_port"] = take_port(
+        ports["webserver_port"] = free_port(
             WEBSERVER_HOST, settings.webserver_port, "YTCAPTION_WEBSERVER_PORT"
         )
     return settings.model_copy(update=ports)
@@ -111,12 +110,12 @@ def _with_ports(settings: Settings, *, webserver: bool) -> Settings:
 
 def _environment(settings: Settings) -> dict[str, str]:
     environment = decoding_environment(dagster_environment(settings)) | {MARK: str(settings.home)}
-    # Dagster drops the first place to import from, which it takes for the script's folder. That
-    # must not be one of the caller's: the socket's folder holds nothing to import.
-    places = [str(code_server_socket(settings).parent), environment.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, places))
+    # Dagster removes the first entry of the import path, which it takes for the script's folder. So
+    # that it removes no entry of the user's, put the socket's folder, which has no modules, first.
+    entries = [str(code_server_socket(settings).parent), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, entries))
     if settings.api_workers > 1:
-        # Where prometheus-client adds up what several processes count; counters begin with `up`.
+        # In this folder prometheus-client adds the counters of several processes, from 0 at start.
         folder = code_server_socket(settings).parent / "metrics"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
@@ -127,12 +126,12 @@ def _environment(settings: Settings) -> dict[str, str]:
 def _keep_postgres(output: ProcessOutput, settings: Settings) -> None:
     try:
         ensure_postgres(settings)
-    # The next look may find it; all others wait for it meanwhile.
+    # The next call may succeed; all other processes wait for Postgres meanwhile.
     except (YtcaptionError, OSError) as error:
         output.write("up", str(error))
 
 
-def _say_ready(output: ProcessOutput, settings: Settings, took_s: float, webserver: bool) -> None:
+def _print_ready(output: ProcessOutput, settings: Settings, took_s: float, webserver: bool) -> None:
     api = f"http://{in_url(settings.api_host)}:{settings.api_port}"
     output.write("up", f"everything is ready ({took_s:.1f} s)")
     output.write("up", f"  Page     {api}")
@@ -142,7 +141,7 @@ def _say_ready(output: ProcessOutput, settings: Settings, took_s: float, webserv
 
 
 class _Signals:
-    """What a signal does: ends the preparations, or asks the supervisor."""
+    """Signal handler: interrupts the preparations, or asks the supervisor to stop."""
 
     on_signal: Callable[[], None] | None = None
 

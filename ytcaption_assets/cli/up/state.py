@@ -1,15 +1,23 @@
-"""`<home>/up.json`: what an `ytcaption up` runs, for `ytcaption status` and whoever else asks."""
+"""`<home>/up.json`: the processes of a running `ytcaption up`, for `ytcaption status`."""
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
+from ytcaption.settings import Settings
+
+if TYPE_CHECKING:
+    from ytcaption_assets.cli.up.process_output import ProcessOutput
+    from ytcaption_assets.cli.up.supervisor import Child
+
 STATE_NAME = "up.json"
 
-# Linux tells a start relative to the boot, whose wall-clock time moves when the clock is corrected.
+# Linux measures a process's start from the boot, and clock corrections move the boot's time.
 _CLOCK_SHIFT_S = 2.0
 
 
@@ -18,11 +26,9 @@ class ProcessState:
     """One process.
 
     Attributes:
-        name: `api`, `webserver`, `daemon`, `runs`, `code`, `worker-0` and on, or `up`.
-        pid: process number.
-        created_at: start in seconds since 1970, as the system tells it: with the number it names a
-            process for good.
-        restarts: how often it died and was started again.
+        name: `api`, `webserver`, `daemon`, `runs`, `code`, `worker-0` and so on, or `up`.
+        created_at: start in seconds since 1970, from the system; unique together with the pid.
+        restarts: how often it died and was restarted.
     """
 
     name: str
@@ -32,20 +38,20 @@ class ProcessState:
 
     @property
     def is_alive(self) -> bool:
-        """Whether that very process still runs."""
-        found = created_at(self.pid)
-        return found is not None and abs(found - self.created_at) < _CLOCK_SHIFT_S
+        """Whether this process, and not another one with the same pid, is still running."""
+        current = created_at(self.pid)
+        return current is not None and abs(current - self.created_at) < _CLOCK_SHIFT_S
 
 
 @dataclass(frozen=True)
 class UpState:
-    """An `up` and what it has started.
+    """An `up` and its child processes.
 
     Attributes:
-        up: the `up` itself.
+        up: the `up` process itself.
         processes: its children.
-        api_host, api_port: where the API listens.
-        webserver_port: of Dagster's web page on 127.0.0.1; None with --no-webserver.
+        api_host, api_port: address of the API.
+        webserver_port: port of Dagster's web page on 127.0.0.1; None with --no-webserver.
     """
 
     up: ProcessState
@@ -56,7 +62,7 @@ class UpState:
 
 
 def created_at(pid: int) -> float | None:
-    """When the process started, in seconds since 1970; None when there is none."""
+    """Return when the process started, in seconds since 1970, or None if there is none."""
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
@@ -65,19 +71,19 @@ def created_at(pid: int) -> float | None:
 
 
 def write_state(home: Path, state: UpState) -> None:
-    """Replaces the file at once, so that no reader sees half of it."""
+    """Replace the file atomically, so that no reader sees a part of it."""
     temporary = home / f".{STATE_NAME}.{os.getpid()}"
     temporary.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
     temporary.replace(home / STATE_NAME)
 
 
 def remove_state(home: Path) -> None:
-    """Nothing runs."""
+    """Remove the file: nothing runs any more."""
     (home / STATE_NAME).unlink(missing_ok=True)
 
 
 def read_state(home: Path) -> UpState | None:
-    """What runs on this home; None when no `up` does, a killed one's file notwithstanding."""
+    """Return the state of the `up` on this home, or None if none runs, whatever the file says."""
     try:
         saved = json.loads((home / STATE_NAME).read_text(encoding="utf-8"))
         state = UpState(
@@ -88,3 +94,50 @@ def read_state(home: Path) -> UpState | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if state.up.is_alive else None
+
+
+class StateFile:
+    """Keeps `up.json` current; an error, such as a full disk, is logged and retried."""
+
+    def __init__(self, output: "ProcessOutput", settings: Settings, *, webserver: bool) -> None:
+        self._output, self._settings, self._webserver = output, settings, webserver
+        self._children: Sequence[Child] = ()
+        self._is_due = False
+
+    def save(self, children: "Sequence[Child]") -> None:
+        """Write the state of the current processes."""
+        self._children, self._is_due = children, True
+        self.retry()
+
+    def retry(self) -> None:
+        """Write the state if it could not be written before."""
+        if not self._is_due:
+            return
+        try:
+            write_state(self._settings.home, self._state())
+        except OSError as error:
+            self._output.write(
+                "up", f"{STATE_NAME} cannot be written; trying again: {error.strerror}"
+            )
+        else:
+            self._is_due = False
+
+    def _state(self) -> UpState:
+        processes = tuple(
+            ProcessState(
+                name=child.program.name,
+                pid=child.process.pid,
+                created_at=created_at(child.process.pid) or child.started_at,
+                restarts=child.restarts,
+            )
+            for child in self._children
+            if child.process is not None
+        )
+        settings = self._settings
+        return UpState(
+            up=ProcessState("up", os.getpid(), created_at(os.getpid()) or 0.0),
+            processes=processes,
+            api_host=settings.api_host,
+            api_port=settings.api_port,
+            webserver_port=settings.webserver_port if self._webserver else None,
+        )

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from resources.network.proxy_health import ProxyHealth
     from ytcaption_assets.cli.up.status_report import StatusReport
 
-EXIT_UNHEALTHY, EXIT_NOT_RUNNING = 1, 3  # as `systemctl status` and the LSB have it
+EXIT_UNHEALTHY, EXIT_NOT_RUNNING = 1, 3  # as in `systemctl status` and the LSB
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """What runs on this home, and how many transcriptions are in which state.
+    """Show the processes on this home and the number of transcriptions in each state.
 
-    Exit status: 0 all runs and answers, 1 some of it does not, 3 `ytcaption up` does not run.
-    Without it the embedded Postgres is started for a moment, to be read.
+    If `ytcaption up` does not run, the embedded Postgres is started briefly. Exit status: 0 all
+    processes run and answer, 1 some do not, 3 `ytcaption up` does not run.
     """
     from rich.console import Console
 
@@ -41,13 +41,17 @@ def status(
 
 
 def status_json(report: "StatusReport") -> str:
-    """The report as a JSON object; times in seconds, dates by RFC 3339."""
-    document = asdict(report) | {"runs": report.runs, "healthy": report.is_healthy}
+    """Return the report as a JSON object, with durations in seconds and times by RFC 3339."""
+    document = asdict(report) | {
+        "runs": report.runs,
+        "healthy": report.is_healthy,
+        "leftovers": report.orphans,  # its name before 0.2
+    }
     return json.dumps(document, indent=2, default=lambda date: date.isoformat())
 
 
 def print_status(report: "StatusReport", console: "Console") -> None:
-    """The report as tables."""
+    """Print the report as tables."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -75,40 +79,40 @@ def print_status(report: "StatusReport", console: "Console") -> None:
             )
             if health.embedding is not None and health.embedding.memory_bytes:
                 console.print(
-                    f"{name}: {health.embedding.model} in a process of "
+                    f"{name}: {health.embedding.model} for embeddings, "
                     f"{health.embedding.memory_bytes >> 20} MB",
                     highlight=False,
                 )
     else:
-        postgres = "runs" if report.postgres_runs else "does not run"
-        console.print(f"`ytcaption up` does not run; Postgres ({report.postgres}) {postgres}.")
-        if report.leftovers:
+        postgres = "is running" if report.postgres_runs else "is not running"
+        console.print(f"`ytcaption up` is not running; Postgres ({report.postgres}) {postgres}.")
+        if report.orphans:
             console.print(
-                f"{report.leftovers} processes are left of an `up` that was killed; "
-                "the next one ends them."
+                f"{report.orphans} processes are left from an `up` that was killed; "
+                "the next `ytcaption up` ends them."
             )
     if report.problem:
         console.print(report.problem, markup=False)
     if report.counts is not None:
         table = Table("transcriptions", "number")
         table.columns[1].justify = "right"
-        for state, number in report.counts.items():
-            table.add_row(state.value, str(number))
+        for state, count in report.counts.items():
+            table.add_row(state.value, str(count))
         console.print(table)
     if report.embeddings and (report.embeddings.waiting or report.embeddings.failed):
         console.print(
-            f"{report.embeddings.waiting:,} completed wait to be found by meaning; "
+            f"{report.embeddings.waiting:,} completed transcriptions wait for embeddings; "
             f"{report.embeddings.failed:,} could not be embedded.",
             highlight=False,
         )
     if report.queue and report.queue.oldest_waiting_s is not None:
-        console.print(f"The oldest has waited {duration(report.queue.oldest_waiting_s)}.")
+        console.print(f"The longest wait is {duration(report.queue.oldest_waiting_s)}.")
     for site in report.queue.throttled if report.queue else ():
-        console.print(f"{site.waiting:,} wait. {site.message}", markup=False, soft_wrap=True)
+        console.print(f"{site.waiting:,} waiting. {site.message}", markup=False, soft_wrap=True)
     if report.queue and report.queue.proxies:
         print_proxies(report.queue.proxies, console)
     if report.queue and report.queue.failures:
-        table = Table("failed with", "number", "last", "what was said")
+        table = Table("failed with", "number", "last at", "last message")
         for failure in report.queue.failures:
             last = failure.last_at.astimezone().strftime("%Y-%m-%d %H:%M")
             table.add_row(failure.code, str(failure.number), last, escape(failure.last_message))
@@ -116,27 +120,27 @@ def print_status(report: "StatusReport", console: "Console") -> None:
 
 
 def print_proxies(proxies: "Sequence[ProxyHealth]", console: "Console") -> None:
-    """A row a proxy."""
+    """Print a row per proxy."""
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("proxy", "health", "failures", "last used", "what is wrong")
+    table = Table("proxy", "health", "failures", "last used", "error")
     for each in proxies:
         health = "[green]ok"
         if each.cooling_until is not None:
-            health = f"[red]rests until {each.cooling_until.astimezone():%H:%M:%S}"
+            health = f"[red]cooling down until {each.cooling_until.astimezone():%H:%M:%S}"
         used = f"{each.used_at.astimezone():%Y-%m-%d %H:%M}" if each.used_at else ""
-        wrong = escape(each.error or "")
-        table.add_row(escape(each.name), health, str(each.failures or ""), used, wrong)
+        error = escape(each.error or "")
+        table.add_row(escape(each.name), health, str(each.failures or ""), used, error)
     console.print(table)
 
 
 def duration(seconds: float) -> str:
-    """`42 s`, `3 min 5 s`, `2 h 7 min`, `5 d 3 h`."""
+    """Return a duration such as `42 s`, `3 min 5 s`, `2 h 7 min` or `5 d 3 h`."""
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    whole, parts = max(int(seconds), 0), []
-    for name, size in units:
-        number, whole = divmod(whole, size)
-        if number or parts or size == 1:
+    remaining_s, parts = max(int(seconds), 0), []
+    for name, size_s in units:
+        number, remaining_s = divmod(remaining_s, size_s)
+        if number or parts or size_s == 1:
             parts.append(f"{number} {name}")
     return " ".join(parts[:2])

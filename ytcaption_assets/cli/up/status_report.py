@@ -1,4 +1,4 @@
-"""What runs on this home, and where its transcriptions stand."""
+"""The state of the processes and transcriptions of a home."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -39,8 +39,8 @@ from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.ports import in_url
 from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
 
-_LOOKS_WITHIN_S = 15.0  # a notifier looks every 5 s
-_BEAT_WITHIN_S = 120.0  # each thread beats every 30 s
+_NOTIFIER_POLL_S = 15.0  # a notifier polls every 5 s
+_HEARTBEAT_S = 120.0  # each daemon thread sends a heartbeat every 30 s
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class ProcessReport:
     Attributes:
         health: `ok`, `no answer` or `not running`.
         uptime_s: seconds since its start; None when it does not run.
-        address: where it listens, if anywhere.
+        address: socket or URL on which it listens, if any.
     """
 
     name: str
@@ -63,23 +63,23 @@ class ProcessReport:
 
 @dataclass(frozen=True)
 class StatusReport:
-    """One reading.
+    """State of a home.
 
     Attributes:
-        processes: of a running `up`; empty when there is none.
-        leftovers: processes that a killed `up` left.
-        workers: how those that answer are, by name.
-        postgres_runs: whether the database answered before this was asked.
-        counts: transcriptions by status; None when they cannot be read.
+        processes: of a running `up`; empty if none runs.
+        orphans: number of processes left by a killed `up`.
+        workers: health of the workers that answer, by name.
+        postgres_runs: whether the database answered before this report started it.
+        counts: transcriptions by status; None if the database cannot be read.
         queue: None likewise.
-        embeddings: None likewise, and where nothing is embedded.
-        problem: why not, in a sentence.
+        embeddings: None likewise, and if embeddings are off.
+        problem: why the database cannot be read, in a sentence.
     """
 
     home: str
     processes: tuple[ProcessReport, ...]
     workers: Mapping[str, Health]
-    leftovers: int
+    orphans: int
     postgres: str
     postgres_runs: bool
     counts: Mapping[TranscriptionStatus, int] | None
@@ -94,14 +94,14 @@ class StatusReport:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether it runs and all of it answers."""
+        """Whether an `up` runs and all of its processes answer."""
         return (
             self.runs and self.postgres_runs and all(each.health == "ok" for each in self.processes)
         )
 
 
 def read_status(settings: Settings) -> StatusReport:
-    """Asks each part. With no `up`, the embedded Postgres is started for a moment, to be read."""
+    """Read the state of each part. Without an `up`, the embedded Postgres is started briefly."""
     state = read_state(settings.home)
     postgres_runs = is_postgres_running(settings)
     counts, queue, embeddings, problem = None, None, None, None
@@ -129,7 +129,7 @@ def read_status(settings: Settings) -> StatusReport:
         home=str(settings.home),
         processes=processes,
         workers=workers,
-        leftovers=0 if state else len(orphan_processes(settings.home)),
+        orphans=0 if state else len(orphan_processes(settings.home)),
         postgres="embedded" if settings.database_url is None else "server",
         postgres_runs=postgres_runs,
         counts=counts,
@@ -144,8 +144,8 @@ def _has_data(settings: Settings) -> bool:
 
 
 def _workers(settings: Settings) -> dict[str, Health]:
-    found = local_workers(runtime_directory(settings.home))
-    health = ((each.name, each.health()) for each in found)
+    workers = local_workers(runtime_directory(settings.home))
+    health = ((each.name, each.health()) for each in workers)
     return {name: each for name, each in health if each is not None}
 
 
@@ -164,7 +164,7 @@ def _processes(
         ),
         "api": lambda: http_answers(state.api_host, state.api_port, "/healthz"),
         "notifier": lambda: touched_since(
-            runtime_directory(settings.home) / NOTIFIER_MARK, time.time() - _LOOKS_WITHIN_S
+            runtime_directory(settings.home) / NOTIFIER_MARK, time.time() - _NOTIFIER_POLL_S
         ),
     }
     addresses = {
@@ -199,6 +199,6 @@ def _report(name: str, process: ProcessState | None, answers, address: str | Non
 def _daemon_beats(settings: Settings) -> bool:
     try:
         with dagster_instance(settings) as instance:
-            return daemon_beats_since(instance, time.time() - _BEAT_WITHIN_S)
+            return daemon_beats_since(instance, time.time() - _HEARTBEAT_S)
     except YtcaptionError:
         return False

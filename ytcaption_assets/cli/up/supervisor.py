@@ -1,4 +1,4 @@
-"""Keeps a few processes running: starts them in order, restarts what dies, stops them all."""
+"""Keeps processes running: starts them in order, restarts those that die, stops them all."""
 
 import os
 import signal
@@ -10,18 +10,76 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ytcaption.domain.errors import YtcaptionError
 from ytcaption_assets.cli.up.process_output import ProcessOutput
-from ytcaption_assets.cli.up.programs import DEFAULT_POLICY, Policy, ProcessGaveUp, Program
 
-_LIFELINE = Path(__file__).with_name("die_with_parent.py")
+_DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 _TICK_S = 0.1
 _CHECK_EVERY_S = 0.5
 _WATCH_EVERY_S = 5.0
 
 
+@dataclass(frozen=True)
+class Program:
+    """A process to keep running.
+
+    Attributes:
+        name: prefix of its lines.
+        arguments: the command; the first is an absolute path.
+        is_ready: returns whether it answers, given its start in seconds since 1970.
+        after: programs that must have been ready once before this one starts.
+        stop_s: time to stop before the next program is stopped.
+        has_work: returns whether killing the process with this pid after `stop_s` would interrupt
+            work; if so it has until the end of the policy's `stop_s`.
+        is_needed: if it cannot be kept running after having been ready, everything ends. Otherwise
+            the others continue, and it is restarted for as long as it takes.
+        ends_group: kill the processes that it has started when it ends, because they would occupy
+            its port.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    is_ready: Callable[[float], bool]
+    after: tuple[str, ...] = ()
+    stop_s: float = 3.0
+    has_work: Callable[[int], bool] = lambda pid: True
+    ends_group: bool = False
+    is_needed: bool = True
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Times and counts of the supervision.
+
+    Attributes:
+        backoff_s: pauses before restarts of a process that keeps dying; the last one repeats.
+        patience_s: longer pauses after `max_failures` of a program that is not needed.
+        max_failures: deaths in a row that end everything, or lead to longer pauses.
+        steady_s: a process that has run this long has no failures in a row.
+        start_s: longest time until a process is ready.
+        stop_s: time to stop before all processes are killed.
+    """
+
+    backoff_s: tuple[float, ...] = (1.0, 3.0, 7.0)
+    patience_s: float = 30.0
+    max_failures: int = 5
+    steady_s: float = 60.0
+    start_s: float = 180.0
+    stop_s: float = 10.0
+
+
+DEFAULT_POLICY = Policy()
+
+
+class ProcessGaveUp(YtcaptionError):
+    """A process cannot be kept running; the message contains its last lines."""
+
+    code = "process_gave_up"
+
+
 @dataclass
 class Child:
-    """A program and its process."""
+    """A program and the state of its process."""
 
     program: Program
     process: subprocess.Popen[bytes] | None = None
@@ -37,7 +95,8 @@ class Child:
 
 
 class Supervisor:
-    """Runs in the main thread: a child ends with its starter's thread (see die_with_parent.py)."""
+    """Supervises programs; runs in the main thread, because children end with the thread that
+    started them (see die_with_parent.py)."""
 
     def __init__(
         self,
@@ -50,14 +109,14 @@ class Supervisor:
         watch: Callable[[], None] = lambda: None,
         policy: Policy = DEFAULT_POLICY,
     ) -> None:
-        """Starts nothing yet.
+        """Start nothing yet.
 
         Args:
-            programs: in the order to start; they are stopped from the last to the first.
-            environment: of every process, whole.
-            output: gets their lines, and ours as `up`.
+            programs: in the order to start; they are stopped in the reverse order.
+            environment: complete environment of every process.
+            output: receives their lines, and our own as `up`.
             on_change: called after each start and death.
-            on_ready: called once, with the seconds it took, when all are ready.
+            on_ready: called once when all are ready, with the seconds that it took.
             watch: called every 5 s.
             policy: times and counts.
         """
@@ -71,11 +130,11 @@ class Supervisor:
         self._stop_requests = 0
 
     def request_stop(self) -> None:
-        """Ends `run`; asked again while it stops, kills. For signal handlers and other threads."""
+        """End `run`; a second request kills. Can be called by signal handlers and other threads."""
         self._stop_requests += 1
 
     def run(self) -> None:
-        """Until a stop is requested. No process is left when it returns or raises.
+        """Supervise until a stop is requested. No process is left when it returns or raises.
 
         Raises:
             ProcessGaveUp: a process died too often, or did not start.
@@ -108,7 +167,7 @@ class Supervisor:
             if child.program.is_ready(child.started_at):
                 child.ready_at, child.was_ready = now, True
                 took_s = time.time() - child.started_at
-                self._say(f"{child.program.name} is ready ({took_s:.1f} s)")
+                self._print(f"{child.program.name} is ready ({took_s:.1f} s)")
             elif time.time() - child.started_at > self._policy.start_s:
                 if child.was_ready and not child.program.is_needed:
                     _signal_group(child.process, signal.SIGKILL)
@@ -118,15 +177,15 @@ class Supervisor:
                 child.check_at = time.monotonic() + _CHECK_EVERY_S
 
     def _start(self, child: Child) -> None:
-        lifeline = (sys.executable, "-I", "-S", str(_LIFELINE), str(os.getpid()))
+        launcher = (sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()))
         child.started_at = time.time()
         child.process = subprocess.Popen(
-            [*lifeline, *child.program.arguments],
+            [*launcher, *child.program.arguments],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in a terminal is ours to pass on, in order
+            start_new_session=True,  # Ctrl-C must reach `up` only, which stops them in order
         )
         assert child.process.stdout is not None
         child.readers.append(self._output.follow(child.program.name, child.process.stdout))
@@ -135,29 +194,29 @@ class Supervisor:
 
     def _reap(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         lived_s = time.time() - child.started_at
-        how = _ending(process.returncode)
+        ending = _ending(process.returncode)
         if child.program.ends_group:
             _signal_group(process, signal.SIGKILL)
         if not child.was_ready and process.returncode > 0:
-            # A wrong installation: the same would happen again, only with more lines to read.
-            raise self._gave_up(child, f"did not start: it {how}")
+            # The installation is wrong, and a restart would fail in the same way.
+            raise self._gave_up(child, f"did not start: it {ending}")
         child.failures = 1 if lived_s >= self._policy.steady_s else child.failures + 1
         step = min(child.failures, len(self._policy.backoff_s)) - 1
         pause_s = self._policy.backoff_s[step]
         if child.failures >= self._policy.max_failures:
             if child.program.is_needed or not child.was_ready:
                 raise self._gave_up(
-                    child, f"died {child.failures} times in a row; at last it {how}"
+                    child, f"died {child.failures} times in a row; the last time it {ending}"
                 )
             pause_s = self._policy.patience_s
-        self._say(f"{child.program.name} {how}; it is started again in {pause_s:g} s")
+        self._print(f"{child.program.name} {ending}; restarting in {pause_s:g} s")
         child.process, child.ready_at = None, None
         child.restarts += 1
         child.start_at = time.monotonic() + pause_s
         self._on_change(self._children)
 
     def _stop(self) -> None:
-        self._say("stopping")
+        self._print("stopping")
         force_at = self._stop_requests + 1
         kill_at = time.monotonic() + self._policy.stop_s
         running = [child for child in self._children if child.process is not None]
@@ -171,7 +230,7 @@ class Supervisor:
                 time.sleep(_TICK_S / 2)
 
         for child in reversed(running):
-            # The whole group: runs are children of the code server, in its session.
+            # Signal the whole group: runs are children of the code server, in its session.
             _signal_group(child.process, signal.SIGTERM)
             child.stopping_at = time.monotonic()
             remaining.append(child)
@@ -193,7 +252,7 @@ class Supervisor:
         return _signal_group(child.process, 0)
 
     def _reap_orphans(self) -> None:
-        # As process 1 of a container we inherit orphans, and nobody else would bury them.
+        # As process 1 of a container we inherit orphans, which nobody else would reap.
         ours = {child.process.pid for child in self._children if child.process is not None}
         while True:
             try:
@@ -206,11 +265,11 @@ class Supervisor:
 
     def _gave_up(self, child: Child, what: str) -> ProcessGaveUp:
         for reader in child.readers:
-            reader.join(timeout=0.5)  # its last words may still be in the pipe
+            reader.join(timeout=0.5)  # its last lines may still be in the pipe
         lines = "\n".join(f"  {line}" for line in self._output.last_lines(child.program.name))
         return ProcessGaveUp(f"{child.program.name} {what}. Its last lines:\n{lines or '  (none)'}")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._output.write("up", line)
 
 
@@ -224,12 +283,12 @@ def _ending(returncode: int) -> str:
 
 
 def _signal_group(process: subprocess.Popen[bytes] | None, number: int) -> bool:
-    """Whether the group still has a member; 0 only asks."""
+    """Signal a process group and return whether it has members; signal 0 only checks."""
     if process is None:
         return False
     process.poll()  # a zombie counts as a member
     try:
         os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):  # macOS gives the latter for a group of zombies
+    except (ProcessLookupError, PermissionError):  # macOS raises the latter for a group of zombies
         return False
     return True

@@ -8,20 +8,20 @@ import typer
 def up(
     host: Annotated[
         str | None,
-        typer.Option(help="Address of the API, of this machine only.", show_default=False),
+        typer.Option(help="Address on which the API listens.", show_default=False),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port of the API; 0 is any.", show_default=False),
+        typer.Option(min=0, max=65535, help="Port of the API; 0: any.", show_default=False),
     ] = None,
     webserver: Annotated[
-        bool, typer.Option("--webserver/--no-webserver", help="Dagster's web page, too.")
+        bool, typer.Option("--webserver/--no-webserver", help="Also run Dagster's web page.")
     ] = True,
 ) -> None:
-    """Runs everything: Postgres, Dagster's code server, daemon and web page, and the API.
+    """Run everything: Postgres, Dagster's code server, daemon and web page, workers and the API.
 
-    Ctrl-C stops it all, a second Ctrl-C at once. Exit status: 0 stopped, 1 something could not run.
-    Without options YTCAPTION_API_HOST and YTCAPTION_API_PORT hold.
+    Ctrl-C stops all processes, a second Ctrl-C kills them. The defaults of the options are
+    YTCAPTION_API_HOST and YTCAPTION_API_PORT. Exit status: 0 stopped, 1 a process could not run.
     """
     from rich.console import Console
 

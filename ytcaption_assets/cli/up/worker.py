@@ -10,20 +10,20 @@ import typer
 def worker(
     host: Annotated[
         str | None,
-        typer.Option(help="Address, for runs of other machines; else a socket of this one."),
+        typer.Option(help="Listen on this address for other machines; default: a Unix socket."),
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="With --host; 0 is any.")] = 8100,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="For --host; 0: any.")] = 8100,
     number: Annotated[
-        int, typer.Option(min=0, max=999, help="Of several workers with sockets on this machine.")
+        int, typer.Option(min=0, max=999, help="Number among the workers of this machine.")
     ] = 0,
     gpu: Annotated[
-        int | None, typer.Option(min=0, help="Use this GPU alone, counted from 0.")
+        int | None, typer.Option(min=0, help="Use only this GPU, counted from 0.")
     ] = None,
 ) -> None:
-    """Holds the models and hears for runs: those of this machine, or with --host of any.
+    """Load the models and transcribe for runs on this machine, or with --host on any machine.
 
-    `ytcaption up` starts one a GPU, or one, by itself. SIGTERM and Ctrl-C stop it: what it hears
-    is finished within YTCAPTION_WORKER_DRAIN_S. Exit status: 0 stopped, 1 it could not start.
+    `ytcaption up` starts one per GPU, or one. SIGTERM and Ctrl-C stop it; work in progress has
+    YTCAPTION_WORKER_DRAIN_S to finish. Exit status: 0 stopped, 1 it could not start.
     """
     from resources.processes.native_threads import restart_for_decoding
 
@@ -47,6 +47,6 @@ def worker(
 
 
 def visible_gpu(number: int) -> str:
-    """CUDA's name of one of the GPUs that this process may use."""
-    seen = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
-    return seen[number].strip() if number < len(seen) else str(number)
+    """Return CUDA's name of one of the GPUs that this process may use."""
+    names = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+    return names[number].strip() if number < len(names) else str(number)

@@ -147,7 +147,7 @@ def test_names_differ_on_case_insensitive_file_systems(library: Library, export,
 
 
 def test_a_part_of_the_library_is_chosen(library: Library, export, tmp_path: Path):
-    """It is chosen by channel, language, days or a query; with the newest version of each or all."""
+    """It is chosen by channel, language, dates or a query, with the newest or all versions."""
     library.add(media="a", title="A", channel="One", published="2026-01-01")
     old = library.add(media="b", title="B", channel="Two", published="2026-03-01")
     library.add(media="b", title="B", channel="Two", published="2026-03-01", model="small")

@@ -1,4 +1,4 @@
-"""`ytcaption bench-model`: a table of what was measured, or one sentence."""
+"""`ytcaption bench-model`: a table of measurements, or an error sentence."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.model
 
 @pytest.fixture
 def ytcaption(model_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Runs the command; no database is needed."""
+    """Return a function that runs the command; no database is needed."""
     monkeypatch.setenv("YTCAPTION_HOME", str(tmp_path))
     monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
     monkeypatch.chdir(tmp_path)
@@ -27,15 +27,15 @@ def ytcaption(model_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_both_engines_are_measured(ytcaption):
-    """Load, speed and memory of each, with the device they ran on."""
+    """The table has load time, speed and memory of each, and the device."""
     result = ytcaption("tiny.en", "--seconds", "5")
     assert result.exit_code == 0, result.output
     rows = [re.split(r"\s*[│┃]\s*", line)[1:-1] for line in result.stdout.splitlines()]
-    found = {row[1]: row for row in rows if row and row[0] == "tiny.en"}
-    assert set(found) == {"sequential", "batched"}
-    for row in found.values():
-        _, _, device, numbers, load, speed, hour, memory = row
-        assert device == "cpu" and numbers
+    by_engine = {row[1]: row for row in rows if row and row[0] == "tiny.en"}
+    assert set(by_engine) == {"sequential", "batched"}
+    for row in by_engine.values():
+        _, _, device, compute_type, load, speed, hour, memory = row
+        assert device == "cpu" and compute_type
         assert 0 < float(load.removesuffix(" s")) < 60
         assert float(speed) > 0.5
         assert re.fullmatch(r"\d+:\d\d min", hour)
@@ -43,8 +43,8 @@ def test_both_engines_are_measured(ytcaption):
     assert "transcribing: tiny.en, batched" in result.stderr
 
 
-def test_a_model_that_cannot_be_measured_is_said(ytcaption, monkeypatch):
-    """In a sentence, while the others are measured; the status tells it."""
+def test_a_model_that_cannot_be_measured_is_reported(ytcaption, monkeypatch):
+    """The error is a sentence and the exit status is 1; the others are measured."""
     monkeypatch.setenv("YTCAPTION_COMPUTE_TYPE", "float3")
     result = ytcaption("tiny.en", "no-such-model", "--seconds", "5")
     assert result.exit_code == 1
@@ -53,8 +53,8 @@ def test_a_model_that_cannot_be_measured_is_said(ytcaption, monkeypatch):
     assert "Traceback" not in result.output
 
 
-def test_a_measuring_process_that_dies_is_said(monkeypatch):
-    """Killed for its memory, say."""
+def test_a_measuring_process_that_dies_is_reported(monkeypatch):
+    """The kernel may kill it for lack of memory."""
     monkeypatch.setattr(bench_model.sys, "executable", "/bin/false")
     with pytest.raises(SetupError, match="status 1"):
         bench_model._child("tiny.en", "batched", 5, lambda *_: None)

@@ -1,4 +1,4 @@
-"""Names that every file system takes."""
+"""File names that every file system accepts."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from ytcaption_assets.cli.transcribe.captions_folder import MAX_TITLE_BYTES, saf
 
 @given(st.text())
 def test_any_title_becomes_a_safe_name(title):
-    """No separator, control character, trailing dot or space; never empty, never too long."""
+    """It has no separator, control character, trailing dot or space, and a bounded length."""
     name = safe_title(title)
     assert name and len(name.encode()) <= MAX_TITLE_BYTES
     assert not set(name) & set('<>:"/\\|?*\x00\n')

@@ -1,4 +1,4 @@
-"""`ytcaption transcribe` as a person runs it: the real command, in a home of its own."""
+"""`ytcaption transcribe` as users run it: the real command, in its own home."""
 
 import json
 import os
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.model
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory, model_home: Path):
-    """Runs the command; one home for all tests of this file."""
+    """Return a function that runs the command; all tests of this file share one home."""
     folder = tmp_path_factory.mktemp("transcribe")
     environment = {name: v for name, v in os.environ.items() if not name.startswith("YTCAPTION_")}
     environment |= {
@@ -45,8 +45,8 @@ def command(tmp_path_factory: pytest.TempPathFactory, model_home: Path):
     return run
 
 
-def test_the_sample_becomes_captions_and_is_answered_from_the_store(command):
-    """Without a source: transcript on standard output, files said on standard error; then again."""
+def test_the_sample_is_transcribed_and_then_read_from_the_store(command):
+    """The transcript goes to standard output, the files' names to standard error."""
     first = command("transcribe")
     assert first.returncode == 0, first.stderr
     assert "your country" in first.stdout
@@ -61,8 +61,8 @@ def test_the_sample_becomes_captions_and_is_answered_from_the_store(command):
     assert [path.suffix for path in (command.folder / "elsewhere").iterdir()] == [".txt"]
 
 
-def test_what_fails_is_told_and_the_rest_is_done(command):
-    """Status 1; each failure with its reason, no traceback, and the good one transcribed."""
+def test_failures_are_reported_and_other_sources_transcribed(command):
+    """The exit status is 1; each failure has its reason and no traceback."""
     with MediaServer() as server:
         result = command(
             "transcribe",
@@ -78,7 +78,7 @@ def test_what_fails_is_told_and_the_rest_is_done(command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("transcribe", "--model", "huge"), "Unknown model 'huge'"),
         (("transcribe", "--language", "klingon"), "Unknown language"),
@@ -88,15 +88,15 @@ def test_what_fails_is_told_and_the_rest_is_done(command):
         (("models", "fetch", "huge"), "Unknown model"),
     ],
 )
-def test_wrong_usage_is_status_2_and_one_sentence(command, arguments, told):
-    """Before anything is started."""
+def test_wrong_usage_is_status_2_and_one_sentence(command, arguments, message):
+    """It is reported before anything is started."""
     result = command(*arguments)
     assert result.returncode == 2
-    assert told in result.stderr and "Traceback" not in result.stderr
+    assert message in result.stderr and "Traceback" not in result.stderr
 
 
-def test_the_library_answers_sql(command):
-    """What was transcribed above is in the lake, once."""
+def test_transcripts_can_be_queried_by_sql(command):
+    """The transcript of the test above is in the lake once."""
     result = command("sql", "--csv", "select count(*) as n from transcripts where word_count > 15")
     assert (result.returncode, result.stdout) == (0, "n\n1\n"), result.stderr
     refused = command("sql", "drop table transcripts")
@@ -104,8 +104,8 @@ def test_the_library_answers_sql(command):
     assert command("lake", "verify").returncode == 0
 
 
-def test_traces_of_a_process_of_its_own_arrive(command):
-    """The last spans are sent before the process ends; all are of one trace."""
+def test_spans_of_the_transcription_process_arrive(command):
+    """The last ones are sent before the process ends; all belong to one trace."""
     with OtlpReceiver() as receiver:
         command.environment["YTCAPTION_OTLP_ENDPOINT"] = receiver.endpoint
         try:

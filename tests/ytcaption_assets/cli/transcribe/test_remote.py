@@ -1,4 +1,4 @@
-"""`ytcaption transcribe --server` as a person runs it, against a real server."""
+"""`ytcaption transcribe --server` as users run it, against a real server."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the command is run."""
+    """The working directory of the command."""
     folder = tmp_path / "person"
     folder.mkdir()
     return folder
@@ -36,14 +36,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(folder: Path) -> dict[str, str]:
-    """Of a person whose own home has nothing of ytcaption."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("YTCAPTION_")}
-    return kept | {"YTCAPTION_HOME": str(folder / "home"), "COLUMNS": "200"}
+    """The environment of a user without a ytcaption home."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("YTCAPTION_")}
+    return usual | {"YTCAPTION_HOME": str(folder / "home"), "COLUMNS": "200"}
 
 
 @pytest.fixture
 def run(folder: Path, environment: dict[str, str]) -> Run:
-    """Runs the command."""
+    """Return a function that runs the command."""
 
     def command(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -58,13 +58,13 @@ def run(folder: Path, environment: dict[str, str]) -> Run:
     return command
 
 
-def test_links_and_files_become_captions_and_nothing_is_started_here(
+def test_urls_and_files_are_transcribed_and_nothing_is_started_locally(
     run: Run,
     server_url: str,
     world: World,
     folder: Path,
 ) -> None:
-    """The same texts, files and exit status as without a server; no database, no home."""
+    """Texts, files and exit status are those without a server; no database or home is made."""
     with Finisher(world):
         done = run("--server", server_url, URL, str(DATA / "jfk.flac"), "--language", "en")
 
@@ -90,13 +90,13 @@ def test_links_and_files_become_captions_and_nothing_is_started_here(
     assert time.monotonic() - began < 6
 
 
-def test_what_fails_is_told_and_the_rest_is_done(
+def test_failures_are_reported_and_other_sources_transcribed(
     run: Run,
     server_url: str,
     world: World,
     folder: Path,
 ) -> None:
-    """Status 1, each failure with the server's reason and none with a traceback."""
+    """The exit status is 1; each failure has the server's reason and no traceback."""
     (folder / "empty.mp3").touch()
     with Finisher(world):
         failed = run("--server", server_url, URL, "--hotwords", "fail")
@@ -111,7 +111,7 @@ def test_what_fails_is_told_and_the_rest_is_done(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (("--server", "http://127.0.0.1:9", URL), 1, "There is no answer from http://127.0.0.1:9"),
         (("--server", "127.0.0.1:9", URL), 2, "Write http://host:8000"),
@@ -122,22 +122,22 @@ def test_what_fails_is_told_and_the_rest_is_done(
         (("--server", "http://127.0.0.1:9", "--format", "doc", URL), 2, "doc"),
     ],
 )
-def test_a_wrong_call_is_one_sentence(
-    run: Run, arguments: tuple[str, ...], status: int, said: str
+def test_an_error_is_one_sentence(
+    run: Run, arguments: tuple[str, ...], status: int, message: str
 ) -> None:
-    """With the exit status of wrong usage, or of a failure."""
+    """The exit status is that of wrong usage or of a failure."""
     done = run(*arguments)
     assert done.returncode == status
-    assert said in done.stderr and "Traceback" not in done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
 
 
-def test_the_key_is_the_settings(
+def test_the_api_key_comes_from_the_settings(
     run: Run,
     settings: Settings,
     keys: Keys,
     world: World,
 ) -> None:
-    """With it, captions; without, what to do. It is in no output."""
+    """Without it the error says what to do. It is in no output."""
     token = keys.header("anna")["Authorization"].removeprefix("Bearer ")
     with serving(settings) as url, Finisher(world):
         without = run("--server", url, URL)
@@ -148,12 +148,12 @@ def test_the_key_is_the_settings(
     assert token not in with_key.stdout + with_key.stderr
 
 
-def test_force_has_it_made_anew(
+def test_force_transcribes_again(
     run: Run,
     server_url: str,
     world: World,
 ) -> None:
-    """Another attempt of what was completed."""
+    """A completed transcription gets another attempt."""
     with Finisher(world):
         assert run("--server", server_url, URL).returncode == 0
         (before,) = recent_transcriptions(world.request_store.postgres)
@@ -163,13 +163,13 @@ def test_force_has_it_made_anew(
     assert after.attempt == before.attempt + 1
 
 
-def test_ctrl_c_leaves_it_to_the_server(
+def test_ctrl_c_leaves_the_work_to_the_server(
     server_url: str,
     world: World,
     folder: Path,
     environment: dict[str, str],
 ) -> None:
-    """Status 130, and how to look again; the transcription is still queued."""
+    """The exit status is 130 and the URL is printed; the transcription is still queued."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -190,31 +190,31 @@ def test_ctrl_c_leaves_it_to_the_server(
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, output = process.communicate(timeout=20)
 
     (row,) = recent_transcriptions(world.request_store.postgres)
-    assert process.returncode == 130 and "Traceback" not in said
-    assert f"{server_url}/api/v1/transcriptions/{row.id}" in said
+    assert process.returncode == 130 and "Traceback" not in output
+    assert f"{server_url}/api/v1/transcriptions/{row.id}" in output
     with Client(server_url) as client:
         assert client.get(row.id).status is TranscriptionStatus.QUEUED
 
 
 @pytest.mark.slow
-def test_what_is_erased_meanwhile_fails_and_the_rest_is_done(
+def test_a_transcription_erased_meanwhile_fails_and_others_complete(
     run: Run,
     server_url: str,
     world: World,
     dagster_home: Path,
 ) -> None:
-    """The server no longer tells of it; the other one is waited for."""
+    """The server refuses to report on the first; the other one is waited for."""
 
     def erase_the_first() -> None:
         with Client(server_url) as client:
             while True:
                 time.sleep(0.2)
-                found = {each.media.url: each.id for each in client.list()}
-                if len(found) == 2:
-                    client.delete(found["https://www.youtube.com/watch?v=dQw4w9WgXcQ"])
+                ids = {each.media.url: each.id for each in client.list()}
+                if len(ids) == 2:
+                    client.delete(ids["https://www.youtube.com/watch?v=dQw4w9WgXcQ"])
                     return
 
     eraser = threading.Thread(target=erase_the_first)

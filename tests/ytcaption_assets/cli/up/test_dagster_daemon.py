@@ -1,4 +1,4 @@
-"""The daemon that `up` starts: Dagster's, awake when there is something to do."""
+"""The daemon that `up` starts wakes as soon as there is work."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ytcaption_assets.cli.up import dagster_daemon
-from ytcaption_assets.cli.up.dagster_daemon import Bell, RingingExecutor, prompt_daemons
+from ytcaption_assets.cli.up.dagster_daemon import WakeUp, WakingExecutor, prompt_daemons
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
 
 @pytest.mark.postgres
-def test_every_daemon_that_dagster_needs_is_there(settings):
+def test_every_daemon_that_dagster_requires_exists(settings):
     """Two of them are ours."""
     with dagster_instance(settings) as instance:
         daemons = list(prompt_daemons(instance))
@@ -21,27 +21,27 @@ def test_every_daemon_that_dagster_needs_is_there(settings):
 
 
 def test_the_end_of_a_tick_wakes_every_loop(monkeypatch):
-    """Long before they would wake by themselves."""
+    """They wake long before their own timeout."""
     monkeypatch.setattr(dagster_daemon, "IDLE_S", 60.0)
-    bell, shutdown = Bell(), threading.Event()
-    loops = [threading.Thread(target=bell.sleep(shutdown).wait, daemon=True) for _ in range(2)]
+    wake_up, shutdown = WakeUp(), threading.Event()
+    loops = [threading.Thread(target=wake_up.sleep(shutdown).wait, daemon=True) for _ in range(2)]
     for loop in loops:
         loop.start()
     with ThreadPoolExecutor() as executor:
-        assert RingingExecutor(executor, bell).submit(lambda: "a tick").result() == "a tick"
+        assert WakingExecutor(executor, wake_up).submit(lambda: "a tick").result() == "a tick"
     for loop in loops:
         loop.join(20)
     assert not any(loop.is_alive() for loop in loops)
 
 
-def test_a_ring_while_a_loop_works_is_not_lost(monkeypatch):
-    """It does not fall asleep then. The end of the daemon is seen, too."""
+def test_a_wake_up_while_a_loop_works_is_not_lost(monkeypatch):
+    """The loop skips its next sleep. It also sees that the daemon should end."""
     monkeypatch.setattr(dagster_daemon, "IDLE_S", 60.0)
-    bell, shutdown = Bell(), threading.Event()
-    sleep = bell.sleep(shutdown)
+    wake_up, shutdown = WakeUp(), threading.Event()
+    sleep = wake_up.sleep(shutdown)
     ended = []
     loop = threading.Thread(target=lambda: ended.append(sleep.wait()), daemon=True)
-    bell.ring()
+    wake_up.wake()
     shutdown.set()
     loop.start()
     loop.join(20)

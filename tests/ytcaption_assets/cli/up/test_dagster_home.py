@@ -1,4 +1,4 @@
-"""Dagster's configuration, environment and instance, on a real Postgres."""
+"""Dagster's configuration, environment and instance on a real Postgres."""
 
 import os
 import subprocess
@@ -25,8 +25,8 @@ def changed(settings: Settings, **values) -> Settings:
     return settings.model_copy(update=values)
 
 
-def test_the_instance_is_what_the_settings_say(settings):
-    """Dagster itself reads back storage, pools, queue, monitoring, threads, no telemetry."""
+def test_the_instance_has_the_settings(settings):
+    """Dagster reads storage, pools, queue, monitoring, threads and telemetry from them."""
     from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
 
     settings = changed(settings, download_slots=3, transcription_slots=2, max_runtime_s=1800)
@@ -65,8 +65,8 @@ def test_the_instance_is_what_the_settings_say(settings):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS does not fork runs")
-def test_runs_are_forked_or_start_anew(settings):
-    """By one setting, in the instance of every process."""
+def test_one_setting_chooses_the_run_launcher(settings):
+    """It applies to the instance of every process."""
     from dagster import DefaultRunLauncher
 
     from resources.orchestration.launcher import WarmRunLauncher
@@ -76,8 +76,8 @@ def test_runs_are_forked_or_start_anew(settings):
             assert type(instance.run_launcher) is expected
 
 
-def test_a_pool_limit_follows_the_settings_down_too(settings):
-    """A restart with fewer slots leaves no old ones behind."""
+def test_a_pool_limit_can_be_lowered(settings):
+    """A restart with fewer slots removes the others."""
     with dagster_instance(settings) as instance:
         for slots in (4, 1):
             set_pool_limits(instance, changed(settings, download_slots=slots))
@@ -85,8 +85,8 @@ def test_a_pool_limit_follows_the_settings_down_too(settings):
             assert info.slot_count == slots
 
 
-def test_a_restart_keeps_to_what_is_paused(settings):
-    """The paused pool has no slots, the other as many as ever."""
+def test_a_restart_keeps_pauses(settings):
+    """The paused pool has no slots, the other one has its usual number."""
     with dagster_instance(settings) as instance:
         set_pool_limits(instance, settings)
         set_pool_limits(instance, settings, {"transcription", "intake"})
@@ -99,8 +99,8 @@ def test_a_restart_keeps_to_what_is_paused(settings):
         set_pool_limits(instance, settings)
 
 
-def test_the_instance_keeps_what_it_is_given_and_leaves_the_environment_alone(settings):
-    """Partitions outlive the handle; os.environ is not touched."""
+def test_the_instance_is_persistent_and_does_not_change_the_environment(settings):
+    """Partitions are still there when it is opened again; os.environ is not changed."""
     before = dict(os.environ)
     with dagster_instance(settings) as instance:
         instance.add_dynamic_partitions("transcriptions", ["a.b"])
@@ -110,8 +110,8 @@ def test_the_instance_keeps_what_it_is_given_and_leaves_the_environment_alone(se
     assert dict(os.environ) == before
 
 
-def test_a_child_process_comes_to_the_same_instance(settings):
-    """The environment is all a Dagster process needs, changed settings included."""
+def test_a_child_process_opens_the_same_instance(settings):
+    """A Dagster process only needs the environment, which has the changed settings, too."""
     settings = changed(settings, api_port=8123, sites=("vimeo", "youtube"))
     prepare_dagster_home(settings)
     code = (
@@ -132,22 +132,22 @@ def test_a_child_process_comes_to_the_same_instance(settings):
     assert result.stdout == f"{settings.home}/dagster 0 8123 ('vimeo', 'youtube')\n"
 
 
-def test_every_setting_travels_in_the_environment(settings, monkeypatch):
-    """What one process was told, its children are told."""
-    told = changed(
+def test_the_environment_contains_every_setting(settings, monkeypatch):
+    """Child processes have the settings of their parent."""
+    parents = changed(
         settings,
         allowed_networks=("127.0.0.0/8", "10.0.0.0/8"),
         model_directory=settings.home / "weights",
         device="cpu",
         max_audio_s=12.5,
     )
-    for name, value in dagster_environment(told).items():
+    for name, value in dagster_environment(parents).items():
         monkeypatch.setenv(name, value)
-    assert load_settings() == told
+    assert load_settings() == parents
 
 
-def test_files_are_written_when_they_change_only(settings):
-    """Dagster reloads a workspace file that changes; nobody else may enter the folder."""
+def test_files_are_only_written_when_they_change(settings):
+    """Dagster reloads a workspace file that changes. The folder is closed to other users."""
     home = prepare_dagster_home(settings)
     assert home.stat().st_mode & 0o777 == 0o700
     files = [home / "dagster.yaml", home / "workspace.yaml"]
@@ -161,7 +161,7 @@ def test_files_are_written_when_they_change_only(settings):
 
 @pytest.mark.parametrize("name", ['quo\'te "and" $dollar: #1', "ünïcode", "x" * 120])
 def test_homes_with_odd_and_long_names_work(tmp_path, name):
-    """A path is quoted in YAML, and a socket's path stays within the system's 107 bytes."""
+    """Paths are quoted in YAML, and a socket's path stays within the system's 107 bytes."""
     settings = Settings(home=tmp_path / name)
     home = prepare_dagster_home(settings)
     instance = yaml.safe_load((home / "dagster.yaml").read_text())
@@ -173,13 +173,13 @@ def test_homes_with_odd_and_long_names_work(tmp_path, name):
 
 
 def test_an_unwritable_home_is_one_sentence():
-    """Naming the setting to change."""
+    """It names the setting to change."""
     with pytest.raises(SetupError, match="Set YTCAPTION_HOME"):
         prepare_dagster_home(Settings(home=Path("/proc/self/ytcaption")))
 
 
-def test_a_database_that_is_gone_is_one_sentence(tmp_path):
-    """No traceback of a driver, no address."""
+def test_an_unavailable_database_is_one_sentence(tmp_path):
+    """The error has no driver's traceback and no address."""
     settings = Settings(home=tmp_path, dagster_database_url="postgresql://u:secret@127.0.0.1:9/d")
     with (
         pytest.raises(DatabaseUnavailable, match="Dagster's database does not answer") as caught,

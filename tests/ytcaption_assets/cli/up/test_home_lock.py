@@ -1,4 +1,4 @@
-"""One `up` a home, and a home that can be used."""
+"""One `up` per home, and checks that the home is usable."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ HOLD = (
 )
 
 
-def test_a_second_holder_is_told_who_the_first_is(tmp_path):
-    """Two `up` on one home would be two daemons and two code servers."""
+def test_a_second_up_is_refused_with_the_first_ones_pid(tmp_path):
+    """Two `up` on one home would start two daemons and two code servers."""
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -35,12 +35,12 @@ def test_a_second_holder_is_told_who_the_first_is(tmp_path):
         holder.kill()
         holder.communicate()
     assert not is_up(Settings(home=tmp_path))
-    with home_lock(tmp_path):  # the kernel let go of it
+    with home_lock(tmp_path):  # the kernel has released it
         pass
 
 
 def test_the_lock_does_not_outlive_its_holder_in_a_child(tmp_path):
-    """A child that survives a killed `up` must not keep the next one out."""
+    """A child that survives a killed `up` must not block the next one."""
     code = "import time; print('started', flush=True); time.sleep(60)"
     with home_lock(tmp_path):
         child = subprocess.Popen(
@@ -56,8 +56,8 @@ def test_the_lock_does_not_outlive_its_holder_in_a_child(tmp_path):
         child.communicate()
 
 
-def test_the_home_is_made_for_its_owner_alone(tmp_path):
-    """It holds audio, transcripts and the database."""
+def test_the_home_is_closed_to_other_users(tmp_path):
+    """It contains audio, transcripts and the database."""
     home = tmp_path / "new" / "home"
     with home_lock(home):
         assert home.stat().st_mode & 0o777 == 0o700
@@ -65,7 +65,7 @@ def test_the_home_is_made_for_its_owner_alone(tmp_path):
 
 
 def test_a_home_that_is_a_file_is_refused(tmp_path):
-    """One sentence, with the setting to change."""
+    """The error is one sentence with the setting to change."""
     home = tmp_path / "file"
     home.write_text("")
     with (
@@ -75,8 +75,8 @@ def test_a_home_that_is_a_file_is_refused(tmp_path):
         pass
 
 
-def test_a_home_on_a_file_system_that_takes_no_files_is_refused():
-    """/proc takes none, whoever asks: the same as a read-only disk, for root too."""
+def test_a_home_on_a_read_only_file_system_is_refused():
+    """/proc stands in for a read-only disk, for root, too."""
     home = Path("/proc/self/ytcaption")
     with (
         pytest.raises(SetupError, match=r"cannot be written: .*Set YTCAPTION_HOME"),

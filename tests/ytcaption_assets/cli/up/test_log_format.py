@@ -1,4 +1,4 @@
-"""What the processes of `up` write where a person reads."""
+"""The log format of the processes of `up`."""
 
 import io
 
@@ -11,16 +11,16 @@ from ytcaption_assets.cli.up.serve import with_log_format
 
 
 @pytest.mark.parametrize(
-    ("is_terminal", "asked", "written"),
+    ("is_terminal", "setting", "expected"),
     [(True, "auto", "text"), (False, "auto", None), (True, "json", "json")],
 )
 def test_a_terminal_gets_text(
-    settings: Settings, is_terminal: bool, asked: str, written: str | None
+    settings: Settings, is_terminal: bool, setting: str, expected: str | None
 ) -> None:
-    """The pipes of its processes are none; a service manager gets JSON, and the setting wins."""
-    if asked != "auto":
-        settings = settings.model_copy(update={"log_format": asked})
+    """The processes write to pipes and cannot tell; a service manager gets JSON; a setting wins."""
+    if setting != "auto":
+        settings = settings.model_copy(update={"log_format": setting})
     console = Console(file=io.StringIO(), force_terminal=is_terminal)
 
     environment = dagster_environment(with_log_format(settings, console))
-    assert environment.get("YTCAPTION_LOG_FORMAT") == written
+    assert environment.get("YTCAPTION_LOG_FORMAT") == expected

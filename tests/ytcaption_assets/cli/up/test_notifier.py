@@ -27,7 +27,7 @@ from ytcaption_assets.cli.up.health import touched_since
 
 @pytest.fixture
 def box(settings: Settings, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch) -> Box:
-    """Empty; loopback may be reached."""
+    """An empty outbox whose webhooks may be on loopback."""
     monkeypatch.setenv("YTCAPTION_ALLOWED_NETWORKS", "127.0.0.0/8")
     here = settings.model_copy(update={"allowed_networks": ("127.0.0.0/8",)})
     return Box(here, request_store, Postgres.from_settings(here, "api"))
@@ -35,7 +35,7 @@ def box(settings: Settings, request_store: RequestStore, monkeypatch: pytest.Mon
 
 @contextmanager
 def notifier(settings: Settings) -> Iterator[subprocess.Popen[str]]:
-    """At work."""
+    """Run the command until it polls."""
     began = time.time()
     process = subprocess.Popen(
         [sys.executable, "-m", "ytcaption_assets.cli.main", "notifier"],
@@ -53,8 +53,8 @@ def notifier(settings: Settings) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def test_it_sends_until_it_is_told_to_stop(box: Box) -> None:
-    """SIGTERM ends it with 0."""
+def test_it_sends_until_sigterm(box: Box) -> None:
+    """The exit status is 0."""
     with WebhookReceiver() as receiver, notifier(box.settings) as process:
         id = box.asked(callback=receiver.url())
         box.store.cancel(id)
@@ -63,8 +63,8 @@ def test_it_sends_until_it_is_told_to_stop(box: Box) -> None:
         assert process.wait(20) == 0
 
 
-def test_what_a_killed_one_was_sending_is_sent_again(box: Box) -> None:
-    """SIGKILL between sending and writing that down: another one, the same id."""
+def test_a_delivery_of_a_killed_notifier_is_sent_again(box: Box) -> None:
+    """After SIGKILL before the result is stored, the next one sends it with the same id."""
     with WebhookReceiver() as receiver:
         receiver.answers["/hook"] = Answer(act=lambda connection: time.sleep(30))
         with notifier(box.settings):
@@ -77,8 +77,8 @@ def test_what_a_killed_one_was_sending_is_sent_again(box: Box) -> None:
         assert first.id == second.id
 
 
-def test_a_wrong_key_is_one_sentence(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So is a wrong Apprise URL; exit status 1, nothing of it is shown."""
+def test_a_wrong_apprise_url_is_one_sentence(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit status is 1, and the URL is not printed."""
     monkeypatch.setenv("YTCAPTION_NOTIFY_URLS", "nonsense://s3cret")
     done = subprocess.run(
         [sys.executable, "-m", "ytcaption_assets.cli.main", "notifier"],
@@ -92,8 +92,8 @@ def test_a_wrong_key_is_one_sentence(box: Box, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_dead_letters_are_seen_and_sent_again(box: Box) -> None:
-    """With the attempts that were made; URLs without their queries."""
+def test_dead_letters_are_listed_and_sent_again(box: Box) -> None:
+    """The list has their attempts, and URLs without their queries."""
     box.failed(callback="https://example.org/hook?token=s3cret")
     with box.store.postgres.transaction() as connection:
         connection.execute(
@@ -101,11 +101,11 @@ def test_dead_letters_are_seen_and_sent_again(box: Box) -> None:
             "last_outcome = 'server_error'"
         )
     environment = {"COLUMNS": "200"}
-    shown = CliRunner().invoke(app, ["admin", "deliveries", "dead"], env=environment)
-    assert "https://example.org/hook" in shown.output and "server_error" in shown.output
-    assert "s3cret" not in shown.output
+    listed = CliRunner().invoke(app, ["admin", "deliveries", "dead"], env=environment)
+    assert "https://example.org/hook" in listed.output and "server_error" in listed.output
+    assert "s3cret" not in listed.output
     other = CliRunner().invoke(app, ["admin", "deliveries", "replay", "--outcome", "timeout"])
-    assert other.stdout == "0 deliveries are sent again.\n"
-    again = CliRunner().invoke(app, ["admin", "deliveries", "replay"])
-    assert again.stdout == "1 deliveries are sent again.\n"
+    assert other.stdout == "0 deliveries will be sent again.\n"
+    replayed = CliRunner().invoke(app, ["admin", "deliveries", "replay"])
+    assert replayed.stdout == "1 deliveries will be sent again.\n"
     assert box.rows()[0]["status"] == "waiting"

@@ -1,4 +1,4 @@
-"""Lines of many processes on one console."""
+"""Output of many processes on one console."""
 
 import io
 import os
@@ -21,35 +21,33 @@ def written(lines: bytes, **options) -> str:
     return text.getvalue()
 
 
-def test_each_line_is_marked_and_whole():
-    """Every line, an unfinished last one too, starts with its process's name."""
+def test_each_line_has_its_process_as_prefix():
+    """So has an incomplete last line."""
     assert written(b"one\ntwo [x]") == "daemon │ one\ndaemon │ two [x]\n"
 
 
-def test_colours_of_the_process_stay_in_a_terminal_only():
-    """A file gets plain text, a terminal what the process wrote."""
+def test_colours_are_kept_on_a_terminal_only():
+    """A file gets plain text."""
     coloured = b"\x1b[31mred\x1b[0m\n"
     assert written(coloured) == "daemon │ red\n"
     assert "\x1b[31mred" in written(coloured, force_terminal=True, color_system="standard")
 
 
-def test_control_sequences_of_strangers_do_nothing():
+def test_untrusted_control_sequences_are_removed():
     """A title with terminal escapes in a log line cannot reset, retitle or move in the terminal."""
-    shown = written(
-        b"a\x1bc\x1b]0;t\x07b\x1b[2Jc\rd\x9be\n", force_terminal=True, color_system=None
-    )
-    assert shown == "daemon │ a" + "c]0;tbcd�e\n"
+    text = written(b"a\x1bc\x1b]0;t\x07b\x1b[2Jc\rd\x9be\n", force_terminal=True, color_system=None)
+    assert text == "daemon │ a" + "c]0;tbcd�e\n"
 
 
-def test_long_lines_are_cut_not_kept():
-    """A line without end does not grow in memory: it is written in pieces."""
+def test_long_lines_are_written_in_pieces():
+    """A line without end does not grow in memory."""
     lines = written(b"x" * 40_000 + b"\n").splitlines()
     assert len(lines) == 3
     assert all(line.startswith("daemon │ x") for line in lines)
 
 
-def test_nobody_reads_any_more():
-    """A closed output is reported once; the processes are read on."""
+def test_a_closed_output_is_reported_once():
+    """The output of the processes is still read."""
     code = """
 import sys
 from rich.console import Console

@@ -1,4 +1,4 @@
-"""What runs, as `up` writes it and others read it."""
+"""The state that `up` writes and other commands read."""
 
 import io
 import os
@@ -13,13 +13,13 @@ from ytcaption.settings import Settings
 from ytcaption_assets.cli.up.process_output import ProcessOutput
 from ytcaption_assets.cli.up.state import (
     ProcessState,
+    StateFile,
     UpState,
     created_at,
     read_state,
     remove_state,
     write_state,
 )
-from ytcaption_assets.cli.up.state_file import StateFile
 
 
 def state_of(pid: int) -> UpState:
@@ -27,8 +27,8 @@ def state_of(pid: int) -> UpState:
     return UpState(up, (replace(up, name="api", restarts=2),), "127.0.0.1", 8000, None)
 
 
-def test_it_is_read_as_it_was_written(tmp_path):
-    """Processes, ports and restarts come back."""
+def test_it_is_read_as_written(tmp_path):
+    """Processes, ports and restarts are the same."""
     state = state_of(os.getpid())
     write_state(tmp_path, state)
     assert read_state(tmp_path) == state
@@ -37,8 +37,8 @@ def test_it_is_read_as_it_was_written(tmp_path):
     assert read_state(tmp_path) is None
 
 
-def test_a_killed_up_does_not_run(tmp_path):
-    """Its file is still there, but its process is not."""
+def test_a_killed_up_has_no_state(tmp_path):
+    """Its file still exists, but its process does not."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     write_state(tmp_path, state_of(process.pid))
     assert read_state(tmp_path) is not None
@@ -47,21 +47,21 @@ def test_a_killed_up_does_not_run(tmp_path):
     assert read_state(tmp_path) is None
 
 
-def test_a_process_number_that_is_used_again_is_another_process(tmp_path):
-    """The start time tells them apart."""
+def test_a_reused_pid_is_another_process(tmp_path):
+    """They differ in their start time."""
     state = state_of(os.getpid())
     write_state(tmp_path, replace(state, up=replace(state.up, created_at=state.up.created_at - 60)))
     assert read_state(tmp_path) is None
 
 
-def test_a_torn_file_is_no_state(tmp_path):
-    """Written by a machine that lost its power, say."""
+def test_an_incomplete_file_is_no_state(tmp_path):
+    """A power failure can leave one."""
     (tmp_path / "up.json").write_text('{"up": {"name"')
     assert read_state(tmp_path) is None
 
 
-def test_a_full_disk_ends_nothing(tmp_path):
-    """It is said, and what could not be written is written once there is space."""
+def test_a_full_disk_is_reported_and_the_file_written_later(tmp_path):
+    """The state is written as soon as there is space."""
     text = io.StringIO()
     settings = Settings(_env_file=None, home=tmp_path)
     state = StateFile(ProcessOutput(Console(file=text), ["up"]), settings, webserver=False)
@@ -74,7 +74,7 @@ def test_a_full_disk_ends_nothing(tmp_path):
     assert "up.json cannot be written" in text.getvalue()
     assert read_state(tmp_path) is None
 
-    state.try_again()
+    state.retry()
 
-    found = read_state(tmp_path)
-    assert found is not None and found.up.pid == os.getpid()
+    written = read_state(tmp_path)
+    assert written is not None and written.up.pid == os.getpid()

@@ -1,4 +1,4 @@
-"""What `ytcaption status` says, of a real database and real processes."""
+"""`ytcaption status` with a real database and real processes."""
 
 import json
 import os
@@ -53,8 +53,8 @@ def text_of(report) -> str:
     return text.getvalue()
 
 
-def test_why_bulk_work_waits_and_which_proxies_work(settings, request_store, monkeypatch):
-    """In words, with the time; for programs, too. No password of a proxy is shown."""
+def test_reasons_for_waiting_and_health_of_proxies(settings, request_store, monkeypatch):
+    """Both outputs have them, without a proxy's password."""
     proxies = "http://me:hunter2@a.example:3128,socks5://b.example"
     settings = settings.model_copy(update={"proxies": SecretStr(proxies)})
     source = MediaSource("youtube-x", "site", "https://youtu.be/x", "youtube", None)
@@ -63,18 +63,18 @@ def test_why_bulk_work_waits_and_which_proxies_work(settings, request_store, mon
     record_bytes(request_store.postgres, "youtube.com", UNPACED, 100)
     request_store.due(10, pacing=Pacing(bytes_per_day=PerSite(100.0)))
     report = read_status(settings)
-    shown = text_of(report)
-    assert "1 wait. As many bytes as allowed came from youtube.com today: bulk work" in shown
-    assert "http://a.example:3128" in shown and "rests until" in shown
-    assert "it does not answer" in shown
+    text = text_of(report)
+    assert "1 waiting. As many bytes as allowed came from youtube.com today: bulk work" in text
+    assert "http://a.example:3128" in text and "cooling down until" in text
+    assert "it does not answer" in text
     queue = json.loads(status_json(report))["queue"]
     assert queue["resting"][0]["code"] == "bytes_a_day"
     assert [each["failures"] for each in queue["proxies"]] == [0, 1]
-    assert "hunter2" not in shown + status_json(report)
+    assert "hunter2" not in text + status_json(report)
 
 
 def test_counts_waiting_time_and_failures(settings, request_store, run_store):
-    """Each state with its number, the oldest in the queue, and the newest failures by code."""
+    """The report has the number in each state, the longest wait, and recent failures by code."""
     waiting, failing = submit(request_store, "waiting0001"), submit(request_store, "failing0001")
     run_store.claim(failing, "run-1", None)
     run_store.fail(failing, "run-1", "media_private", "It is [b]private[/b].", False, 4)
@@ -90,7 +90,7 @@ def test_counts_waiting_time_and_failures(settings, request_store, run_store):
     assert [(each.code, each.number) for each in report.queue.failures] == [("media_private", 1)]
     text = text_of(report)
     assert "It is [b]private[/b]." in text
-    assert "The oldest has waited" in text
+    assert "The longest wait is" in text
     document = json.loads(status_json(report))
     assert document["counts"]["queued"] == 1
     assert document["queue"]["failures"][0]["code"] == "media_private"
@@ -98,8 +98,8 @@ def test_counts_waiting_time_and_failures(settings, request_store, run_store):
     assert waiting != failing
 
 
-def test_what_waits_for_search_by_meaning_is_told(settings, request_store):
-    """Where anything is to be embedded; nothing is loaded for it."""
+def test_transcriptions_without_embeddings_are_counted(settings, request_store):
+    """The count appears if embeddings are on; no model is loaded for it."""
     settings = settings.model_copy(update={"embedding_model": TOY.name})
     id = add_said(request_store, "a", "a puppy")
     add_said(request_store, "b", "the sea")
@@ -108,19 +108,20 @@ def test_what_waits_for_search_by_meaning_is_told(settings, request_store):
     assert read_status(settings).embeddings is None
     report = read_status(settings.model_copy(update={"embeddings": "on"}))
     assert report.embeddings == EmbeddingCounts(waiting=1, failed=1)
-    assert "1 completed wait to be found by meaning; 1 could not be embedded." in text_of(report)
+    message = "1 completed transcriptions wait for embeddings; 1 could not be embedded."
+    assert message in text_of(report)
     assert json.loads(status_json(report))["embeddings"] == {"waiting": 1, "failed": 1}
 
 
-def test_an_empty_queue_has_no_oldest(postgres):
-    """Nobody waits, nothing failed."""
+def test_an_empty_queue_has_no_longest_wait(postgres):
+    """Nothing waits and nothing failed."""
     report = queue_report(postgres)
     assert report.oldest_waiting_s is None
     assert report.failures == ()
 
 
 def test_processes_that_answer_that_hang_and_that_died(settings):
-    """Each of an `up`'s processes is asked; a number that is used again is not taken for it."""
+    """Each of an `up`'s processes is checked; a reused pid counts as another process."""
     with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as hanging:
         api = stack.enter_context(
             subprocess.Popen([sys.executable, "-c", HEALTHY], stdout=subprocess.PIPE, text=True)
@@ -156,19 +157,22 @@ def test_processes_that_answer_that_hang_and_that_died(settings):
     assert "no answer" in text_of(report)
 
 
-def test_leftovers_of_a_killed_up_are_counted(settings):
-    """They would surprise whoever reads `does not run`."""
-    left = subprocess.Popen(
+def test_orphans_of_a_killed_up_are_counted(settings):
+    """The JSON has the number under its old name, `leftovers`, too."""
+    orphan = subprocess.Popen(
         [sys.executable, "-c", "print('started', flush=True); import time; time.sleep(60)"],
         env={**os.environ, MARK: str(settings.home)},
         stdout=subprocess.PIPE,
     )
     try:
-        assert left.stdout.readline()
-        assert "1 processes are left of an `up` that was killed" in text_of(read_status(settings))
+        assert orphan.stdout.readline()
+        report = read_status(settings)
+        assert "1 processes are left from an `up` that was killed" in text_of(report)
+        document = json.loads(status_json(report))
+        assert (document["orphans"], document["leftovers"]) == (1, 1)
     finally:
-        left.kill()
-        left.communicate()
+        orphan.kill()
+        orphan.communicate()
 
 
 @pytest.fixture
@@ -183,16 +187,16 @@ def run_status(monkeypatch):
     return run
 
 
-def test_a_home_that_nobody_used_is_left_alone(tmp_path, run_status):
-    """Status 3, a sentence, and no file made."""
+def test_an_unused_home_is_not_created(tmp_path, run_status):
+    """The exit status is 3 with a sentence."""
     result = run_status(tmp_path / "home")
     assert result.exit_code == 3
     assert "Nothing has been transcribed on this home yet." in result.output
     assert not (tmp_path / "home").exists()
 
 
-def test_a_database_at_rest_is_read_and_left_at_rest(tmp_path, run_status):
-    """The counts are told although nothing runs, and nothing runs afterwards."""
+def test_a_stopped_database_is_read_and_stopped_again(tmp_path, run_status):
+    """The counts are reported although nothing runs, and nothing runs afterwards."""
     with embedded_server(tmp_path):
         pass
     result = run_status(tmp_path, "--json")
@@ -203,8 +207,8 @@ def test_a_database_at_rest_is_read_and_left_at_rest(tmp_path, run_status):
     assert not read_status(Settings(home=tmp_path)).postgres_runs
 
 
-def test_a_database_that_is_gone_is_said(tmp_path):
-    """The rest of the report still comes."""
+def test_an_unavailable_database_is_reported(tmp_path):
+    """The report has everything else."""
     report = read_status(
         Settings(home=tmp_path, database_url="postgresql://u:secret@127.0.0.1:9/ytcaption")
     )
@@ -218,5 +222,5 @@ def test_a_database_that_is_gone_is_said(tmp_path):
     [(0.4, "0 s"), (42, "42 s"), (185, "3 min 5 s"), (7620, "2 h 7 min"), (442_800, "5 d 3 h")],
 )
 def test_durations_are_short(seconds, expected):
-    """Two units at most."""
+    """They have at most two units."""
     assert duration(seconds) == expected

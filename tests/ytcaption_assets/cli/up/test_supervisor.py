@@ -1,4 +1,4 @@
-"""Processes are kept running, and none is left."""
+"""The supervisor keeps processes running and leaves none behind."""
 
 import dataclasses
 import io
@@ -17,8 +17,7 @@ from rich.console import Console
 
 from ytcaption_assets.cli.up.orphans import MARK, end_orphans, group_members, orphan_processes
 from ytcaption_assets.cli.up.process_output import ProcessOutput
-from ytcaption_assets.cli.up.programs import Policy, ProcessGaveUp, Program
-from ytcaption_assets.cli.up.supervisor import Supervisor
+from ytcaption_assets.cli.up.supervisor import Policy, ProcessGaveUp, Program, Supervisor
 
 QUICK = Policy(backoff_s=(0.05,), max_failures=3, steady_s=30, start_s=5, stop_s=1)
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
@@ -50,7 +49,7 @@ class Harness:
                     pids.append(child.process.pid)
 
     def run(self, act) -> float:
-        """Runs, and when all are ready `act` in another thread; gives the seconds of the stop."""
+        """Run, call `act` in another thread when all are ready, and return the seconds to stop."""
         stopped_at = []
 
         def helper() -> None:
@@ -79,8 +78,8 @@ def python(name: str, code: str, **options) -> Program:
     return Program(name, (sys.executable, "-c", code), lambda started_at: True, **options)
 
 
-def test_a_killed_process_is_started_again(tmp_path):
-    """SIGKILL of a child brings a new one with a new pid, and says so."""
+def test_a_killed_process_is_restarted(tmp_path):
+    """After SIGKILL there is a new process with a new pid, and a message."""
     harness = Harness(tmp_path, [python("one", SLEEP)])
 
     def act() -> None:
@@ -88,12 +87,12 @@ def test_a_killed_process_is_started_again(tmp_path):
         harness.wait_for(lambda: len(harness.pids["one"]) == 2)
 
     harness.run(act)
-    assert "one was ended by SIGKILL; it is started again in 0.05 s" in harness.text.getvalue()
+    assert "one was ended by SIGKILL; restarting in 0.05 s" in harness.text.getvalue()
     assert not orphan_processes(tmp_path)
 
 
-def test_what_a_killed_process_had_started_ends_with_it_where_that_is_asked(tmp_path):
-    """Workers of a server would hold its port; runs of the code server go on."""
+def test_children_of_a_killed_process_are_killed_if_the_program_says_so(tmp_path):
+    """Workers of a server would occupy its port; runs of the code server continue."""
     code = (
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
@@ -106,9 +105,9 @@ def test_what_a_killed_process_had_started_ends_with_it_where_that_is_asked(tmp_
     def act() -> None:
         harness.wait_for(lambda: len(re.findall(r"│ \d+$", harness.text.getvalue(), re.M)) == 2)
         for name in ("server", "keeper"):
-            found = re.search(rf"{name} +│ (\d+)", harness.text.getvalue())
-            assert found
-            workers[name] = int(found[1])
+            match = re.search(rf"{name} +│ (\d+)", harness.text.getvalue())
+            assert match
+            workers[name] = int(match[1])
             os.kill(harness.pids[name][0], signal.SIGKILL)
             harness.wait_for(lambda name=name: len(harness.pids[name]) == 2)
 
@@ -123,19 +122,19 @@ def test_what_a_killed_process_had_started_ends_with_it_where_that_is_asked(tmp_
         process.kill()
 
 
-def test_the_others_go_on_without_one_that_is_not_needed(tmp_path):
-    """Once it was ready it is tried again for as long as it takes, with longer pauses."""
+def test_others_continue_without_a_program_that_is_not_needed(tmp_path):
+    """It is restarted for as long as it takes, with longer pauses."""
     dying = python("dying", "import os, time; time.sleep(.2); os.abort()", is_needed=False)
     harness = Harness(
         tmp_path, [python("one", SLEEP), dying], dataclasses.replace(QUICK, patience_s=0.3)
     )
     harness.run(lambda: harness.wait_for(lambda: len(harness.pids["dying"]) == 6))
     assert len(harness.pids["one"]) == 1
-    assert "it is started again in 0.3 s" in harness.text.getvalue()
+    assert "restarting in 0.3 s" in harness.text.getvalue()
 
 
 def test_a_process_that_keeps_dying_ends_everything_with_its_last_lines(tmp_path):
-    """After the allowed failures in a row the others are stopped and the reason is told."""
+    """After the allowed failures in a row the others are stopped; the error has the reason."""
     dying = python(
         "dying", "import os, time; print('no luck', flush=True); time.sleep(.3); os.abort()"
     )
@@ -146,8 +145,8 @@ def test_a_process_that_keeps_dying_ends_everything_with_its_last_lines(tmp_path
     assert not orphan_processes(tmp_path)
 
 
-def test_a_process_that_cannot_start_is_not_tried_again(tmp_path):
-    """An exit status before it was ever ready is a wrong installation, not an accident."""
+def test_a_process_that_cannot_start_is_not_restarted(tmp_path):
+    """If it exits before it was ever ready, the installation is wrong."""
     broken = Program(
         "broken", (sys.executable, "-c", "import no_such_module"), lambda started_at: False
     )
@@ -168,7 +167,7 @@ def test_a_process_that_never_answers_ends_everything(tmp_path):
 
 
 def test_processes_start_in_order_and_stop_in_reverse(tmp_path):
-    """What depends on another starts after it and is stopped before it."""
+    """A program that depends on another starts after it and is stopped before it."""
     log = tmp_path / "order"
     code = (
         "import signal, sys, time\n"
@@ -191,7 +190,7 @@ def test_processes_start_in_order_and_stop_in_reverse(tmp_path):
 
 
 def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path):
-    """After the patience SIGKILL goes to the process group."""
+    """After the time to stop SIGKILL goes to the process group."""
     code = (
         "import signal, subprocess, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -205,7 +204,7 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path):
 
 
 def test_a_process_without_work_is_not_waited_for(tmp_path):
-    """What only waits, such as a server for a call that listens, is killed after its own time."""
+    """A process that only waits, such as an idle server, is killed after its own time to stop."""
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
     idle = python("idle", code, stop_s=0.3, has_work=lambda pid: bool(group_members(pid)))
     assert Harness(tmp_path, [idle], Policy(stop_s=30)).run(lambda: time.sleep(0.5)) < 3
@@ -213,7 +212,7 @@ def test_a_process_without_work_is_not_waited_for(tmp_path):
 
 
 def test_work_in_the_group_gets_the_whole_time_to_end(tmp_path):
-    """A run that is still writing is not cut short with the server it belongs to."""
+    """A run that is still writing is not interrupted with its server."""
     done = tmp_path / "done"
     run = (
         "import signal, time\n"
@@ -238,7 +237,7 @@ def test_work_in_the_group_gets_the_whole_time_to_end(tmp_path):
 
 
 def test_a_second_stop_request_does_not_wait(tmp_path):
-    """The second Ctrl-C kills at once."""
+    """The second Ctrl-C kills immediately."""
     deaf = f"import signal; signal.signal(15, signal.SIG_IGN); {SLEEP}"
     harness = Harness(tmp_path, [python("deaf", deaf)], Policy(stop_s=30))
 
@@ -249,8 +248,8 @@ def test_a_second_stop_request_does_not_wait(tmp_path):
     assert harness.run(act) < 3
 
 
-def test_children_heed_sigint_even_when_ours_is_ignored(tmp_path):
-    """A shell's `&` ignores SIGINT; inherited, Dagster would ignore SIGTERM too (rule 38)."""
+def test_children_handle_sigint_even_if_the_supervisor_ignores_it(tmp_path):
+    """A shell's `&` ignores SIGINT; if that were inherited, Dagster would ignore SIGTERM, too."""
     code = "import signal, time; print(signal.getsignal(signal.SIGINT), flush=True); time.sleep(60)"
     harness = Harness(tmp_path, [python("one", code)])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -262,13 +261,12 @@ def test_children_heed_sigint_even_when_ours_is_ignored(tmp_path):
 
 
 def test_children_end_when_the_supervisor_is_killed(tmp_path):
-    """SIGKILL of the supervisor leaves its children a SIGTERM."""
+    """They receive SIGTERM when the supervisor dies."""
     code = f"""
 import os, sys
 from rich.console import Console
 from ytcaption_assets.cli.up.process_output import ProcessOutput
-from ytcaption_assets.cli.up.programs import Program
-from ytcaption_assets.cli.up.supervisor import Supervisor
+from ytcaption_assets.cli.up.supervisor import Program, Supervisor
 sleep = "print('runs', flush=True); import time; time.sleep(60)"
 one = Program("one", (sys.executable, "-c", sleep), lambda _: False)
 Supervisor([one], environment=dict(os.environ, {MARK}={str(tmp_path)!r}),
@@ -276,7 +274,9 @@ Supervisor([one], environment=dict(os.environ, {MARK}={str(tmp_path)!r}),
 """
     supervisor = psutil.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert supervisor.stdout is not None
-    assert supervisor.stdout.readline() == "one │ runs\n"  # past the program that starts it
+    assert (
+        supervisor.stdout.readline() == "one │ runs\n"
+    )  # die_with_parent.py has become the program
     assert orphan_processes(tmp_path)
     supervisor.kill()
     supervisor.communicate()
@@ -286,8 +286,8 @@ Supervisor([one], environment=dict(os.environ, {MARK}={str(tmp_path)!r}),
     assert not orphan_processes(tmp_path)
 
 
-def test_leftovers_in_sessions_of_their_own_are_ended(tmp_path):
-    """Whatever inherits the mark is found, wherever it has gone, and nothing else is."""
+def test_orphans_in_other_sessions_are_ended(tmp_path):
+    """Every process with the mark is found, in any session, and no other process."""
     ignore = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
     marked = [
         psutil.Popen(

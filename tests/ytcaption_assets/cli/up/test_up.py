@@ -28,17 +28,17 @@ COMMAND = (sys.executable, "-m", "ytcaption_assets.cli.main")
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
-    """The usual one, without settings of whoever runs the tests."""
+    """Return the environment without the tester's own settings."""
     usual = {name: value for name, value in os.environ.items() if not name.startswith("YTCAPTION_")}
     ports = {"YTCAPTION_API_PORT": "0", "YTCAPTION_WEBSERVER_PORT": "0"}
     return {**usual, **ports, "YTCAPTION_HOME": str(home), **settings}
 
 
 class Up:
-    """An `up` on a home of its own, which can be started again; with settings of one's own.
+    """An `up` on its own home with its own settings, which can be restarted.
 
     Attributes:
-        options: of the command.
+        options: options of the command.
     """
 
     options: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class Up:
             time.sleep(0.1)
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Another command on the same home."""
+        """Run another command on the same home."""
         return subprocess.run(
             [*COMMAND, *arguments],
             env=environment(self.home, **self.more, **settings),
@@ -98,15 +98,15 @@ class Up:
         )
 
     def processes(self) -> list[psutil.Process]:
-        """All that have to do with this home: by their environment or their command line."""
-        found = set(orphan_processes(self.home))
+        """Return all processes of this home, found by their environment or command line."""
+        processes = set(orphan_processes(self.home))
         for process in psutil.process_iter():
             try:
                 if str(self.home) in " ".join(process.cmdline()):
-                    found.add(process)
+                    processes.add(process)
             except psutil.Error:
                 continue
-        return sorted(found, key=lambda process: process.pid)
+        return sorted(processes, key=lambda process: process.pid)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def installation() -> Iterator[Up]:
 
 @pytest.fixture
 def up(installation: Up) -> Up:
-    """A running `up`; an earlier test may have ended it."""
+    """A running `up`, started again if an earlier test has ended it."""
     if not installation.alive:
         installation.start()
     return installation
@@ -146,13 +146,13 @@ def get(host: str, port: int | None, path: str, headers: dict[str, str] | None =
         connection.close()
 
 
-def test_everything_answers_and_status_says_so(up: Up):
-    """All of its processes and Postgres run; each line is marked by its process."""
+def test_all_processes_answer_and_status_reports_it(up: Up):
+    """Postgres runs, too; each line of output has its process as prefix."""
     assert get(up.state.api_host, up.state.api_port, "/healthz") == 200
     assert get(up.state.api_host, up.state.api_port, "/readyz") == 200
     assert get("127.0.0.1", up.state.webserver_port, "/server_info") == 200
-    marks = {line.partition(" │ ")[0].strip() for line in up.lines}
-    assert {"up", "code", "webserver", "api"} <= marks
+    prefixes = {line.partition(" │ ")[0].strip() for line in up.lines}
+    assert {"up", "code", "webserver", "api"} <= prefixes
     result = up.run("status", "--json")
     report = json.loads(result.stdout)
     assert {each["name"]: each["health"] for each in report["processes"]} == dict.fromkeys(
@@ -168,7 +168,7 @@ def test_everything_answers_and_status_says_so(up: Up):
 
 
 def test_nothing_listens_beyond_this_machine(up: Up):
-    """Neither page asks who is calling (rules 21 and 47)."""
+    """Neither page requires authentication (rules 21 and 47)."""
     listening = [
         connection
         for process in orphan_processes(up.home)
@@ -182,7 +182,7 @@ def test_nothing_listens_beyond_this_machine(up: Up):
 
 
 def test_a_second_up_on_the_home_is_refused(up: Up):
-    """One sentence, exit status 1, and the first is not disturbed."""
+    """It prints one sentence with exit status 1, and the first is not disturbed."""
     assert up.process is not None
     result = up.run("up")
     assert result.returncode == 1
@@ -191,8 +191,8 @@ def test_a_second_up_on_the_home_is_refused(up: Up):
     assert up.alive
 
 
-def test_a_killed_daemon_is_started_again(up: Up):
-    """A new one beats within seconds; the others go on."""
+def test_a_killed_daemon_is_restarted(up: Up):
+    """A new one sends heartbeats within seconds; the others continue."""
     before, code = up.child("daemon"), up.child("code")
     os.kill(before.pid, signal.SIGKILL)
     up.wait_for(lambda: any("daemon was ended by SIGKILL" in line for line in up.lines))
@@ -202,8 +202,8 @@ def test_a_killed_daemon_is_started_again(up: Up):
     assert up.child("code") == code
 
 
-def test_a_killed_worker_is_started_again(up: Up):
-    """Its socket answers again, and the others went on meanwhile."""
+def test_a_killed_worker_is_restarted(up: Up):
+    """Its socket answers again; the others continue."""
     before, code = up.child("worker-0"), up.child("code")
     os.kill(before.pid, signal.SIGKILL)
     up.wait_for(lambda: sum("worker-0 is ready" in line for line in up.lines) == 2)
@@ -213,8 +213,8 @@ def test_a_killed_worker_is_started_again(up: Up):
     assert "worker-0: 0 of 8 slots, " in up.run("status").stdout
 
 
-def test_a_killed_postgres_is_started_again(up: Up):
-    """It answers soon, and so does what stands on it."""
+def test_a_killed_postgres_is_restarted(up: Up):
+    """It answers soon, and so does the API."""
     pid_file = up.home / "postgres" / "data" / "postmaster.pid"
     os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
 
@@ -230,24 +230,24 @@ def test_a_killed_postgres_is_started_again(up: Up):
 
 
 @pytest.mark.slow
-def test_the_next_up_ends_what_a_killed_one_left(up: Up):
-    """A suspended process heeds no SIGTERM, so it survives its parent until the next start."""
+def test_the_next_up_ends_orphans_of_a_killed_one(up: Up):
+    """A suspended process does not handle SIGTERM, so it survives until the next start."""
     assert up.process is not None
-    left = psutil.Process(up.child("daemon").pid)
-    left.suspend()
+    orphan = psutil.Process(up.child("daemon").pid)
+    orphan.suspend()
     up.process.kill()
     up.process.wait()
     time.sleep(1)
-    assert left.is_running()
-    assert "left of an `up` that was killed" in up.run("status").stdout
+    assert orphan.is_running()
+    assert "left from an `up` that was killed" in up.run("status").stdout
     up.start()
-    assert any("that an earlier `ytcaption up` left" in line for line in up.lines)
-    assert not left.is_running()
+    assert any("left by an earlier `ytcaption up`" in line for line in up.lines)
+    assert not orphan.is_running()
     assert up.run("status").returncode == 0
 
 
 def test_ctrl_c_leaves_no_process(up: Up):
-    """All end in order, in some 5 s, or 15 s on a busy machine; exit status 0."""
+    """All end in about 5 s, or 15 s on a busy machine; the exit status is 0."""
     assert up.process is not None
     assert len(up.processes()) >= 5
     began = time.monotonic()
@@ -260,8 +260,8 @@ def test_ctrl_c_leaves_no_process(up: Up):
 
 
 @pytest.mark.slow
-def test_with_a_key_up_answers_beyond_this_machine(installation: Up):
-    """Who has the key, nobody else; the key was made with nothing running."""
+def test_with_a_key_the_api_answers_other_machines(installation: Up):
+    """Only requests with the key are answered; it was created while nothing ran."""
     key = installation.run("keys", "create", "laptop").stdout.strip()
     installation.more = {"YTCAPTION_API_HOST": "0.0.0.0"}
     installation.start()
@@ -277,7 +277,7 @@ def test_with_a_key_up_answers_beyond_this_machine(installation: Up):
 
 
 def refused(tmp_path: Path, *arguments: str, asks_database: bool = False, **settings: str) -> str:
-    """The one sentence of an `up` that does not start."""
+    """Return the one sentence of an `up` that does not start."""
     home = Path(settings.setdefault("YTCAPTION_HOME", str(tmp_path / "home")))
     result = subprocess.run(
         [*COMMAND, "up", *arguments],
@@ -293,46 +293,46 @@ def refused(tmp_path: Path, *arguments: str, asks_database: bool = False, **sett
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path):
-    """With the holder and the setting, before anything is started."""
+    """It names the process and the setting before anything is started."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        said = refused(tmp_path, "--port", str(port))
-    assert f"Port {port} is in use by process {os.getpid()}" in said
-    assert "YTCAPTION_API_PORT" in said
+        message = refused(tmp_path, "--port", str(port))
+    assert f"Port {port} is in use by process {os.getpid()}" in message
+    assert "YTCAPTION_API_PORT" in message
 
 
 def test_an_address_beyond_this_machine_needs_keys(tmp_path):
-    """Rule 21: one sentence, which says how."""
-    said = refused(tmp_path, "--host", "0.0.0.0", asks_database=True)
-    assert "does not bind to 0.0.0.0: no API keys exist" in said
-    assert "`ytcaption keys create NAME`" in said
+    """The sentence says how to create one (rule 21)."""
+    message = refused(tmp_path, "--host", "0.0.0.0", asks_database=True)
+    assert "does not bind to 0.0.0.0: no API keys exist" in message
+    assert "`ytcaption keys create NAME`" in message
 
 
-def test_settings_of_jwt_that_do_not_fit_are_one_sentence(tmp_path):
-    """A secret that can be guessed opens nothing."""
-    said = refused(
+def test_invalid_jwt_settings_are_one_sentence(tmp_path):
+    """A short secret could be guessed."""
+    message = refused(
         tmp_path,
         YTCAPTION_JWT_SECRET="short",
         YTCAPTION_JWT_ISSUER="i",
         YTCAPTION_JWT_AUDIENCE="a",
     )
-    assert "YTCAPTION_JWT_SECRET is shorter than 32 characters" in said
+    assert "YTCAPTION_JWT_SECRET is shorter than 32 characters" in message
 
 
 def test_an_unknown_site_is_one_sentence(tmp_path):
-    """The API would refuse it, again and again, after all the rest has started."""
-    said = refused(tmp_path, YTCAPTION_SITES="youtube,yuotube")
-    assert "YTCAPTION_SITES names sites that yt-dlp does not know: yuotube" in said
+    """Otherwise the API would fail repeatedly after everything else has started."""
+    message = refused(tmp_path, YTCAPTION_SITES="youtube,yuotube")
+    assert "YTCAPTION_SITES names sites that yt-dlp does not know: yuotube" in message
 
 
 def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path):
-    """With the setting to change."""
+    """It names the setting to change."""
     assert "Set YTCAPTION_HOME" in refused(tmp_path, YTCAPTION_HOME="/proc/self/ytcaption")
 
 
 def test_a_database_that_does_not_answer_is_one_sentence(tmp_path):
-    """Without its address and password."""
+    """It has neither the address nor the password."""
     url = "postgresql://captioner:secret@127.0.0.1:9/ytcaption"
-    said = refused(tmp_path, YTCAPTION_DATABASE_URL=url)
-    assert "does not answer" in said
-    assert "secret" not in said
+    message = refused(tmp_path, YTCAPTION_DATABASE_URL=url)
+    assert "does not answer" in message
+    assert "secret" not in message

@@ -1,4 +1,4 @@
-"""Workers that `ytcaption up` starts."""
+"""The workers that `ytcaption up` starts."""
 
 import sys
 
@@ -7,8 +7,8 @@ from ytcaption_assets.cli.up import program_list as up_programs
 from ytcaption_assets.cli.up.worker import visible_gpu
 
 
-def test_one_a_gpu(tmp_path, monkeypatch):
-    """Each with its own; one on the CPU; none where they are turned off."""
+def test_one_worker_per_gpu(tmp_path, monkeypatch):
+    """Each has its own GPU; there is one on the CPU, and none if workers are off."""
     settings = Settings(home=tmp_path, _env_file=None)  # pyright: ignore[reportCallIssue]
     monkeypatch.setattr(up_programs, "gpu_count", lambda: 2)
     first, second = up_programs.worker_programs(settings)
@@ -22,8 +22,8 @@ def test_one_a_gpu(tmp_path, monkeypatch):
     assert up_programs.worker_programs(settings.model_copy(update={"worker": "off"})) == []
 
 
-def test_a_gpu_is_one_of_those_that_may_be_used(monkeypatch):
-    """Where the operator has left only some of them visible."""
+def test_a_gpu_is_one_of_the_visible_ones(monkeypatch):
+    """An operator may have hidden others."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert visible_gpu(1) == "1"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
