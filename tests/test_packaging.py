@@ -1,4 +1,4 @@
-"""What `pip install` puts where."""
+"""The content of the wheel, and where packages are imported from."""
 
 import importlib
 import subprocess
@@ -25,18 +25,18 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return zipfile.ZipFile(wheel).namelist()
 
 
-def test_a_wheel_takes_no_common_top_level_name(wheel_names):
-    """`api`, `resources` and `sensors` of other projects are not overwritten."""
-    tops = {name.split("/")[0] for name in wheel_names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {
+def test_the_wheel_has_no_common_top_level_names(wheel_names):
+    """It does not overwrite `api`, `resources` and `sensors` of other projects."""
+    folders = {name.split("/")[0] for name in wheel_names}
+    assert {name for name in folders if not name.endswith(".dist-info")} == {
         "ytcaption",
         "ytcaption_assets",
         "ytcaption.pth",
     }
 
 
-def test_a_wheel_carries_what_is_read_at_run_time(wheel_names):
-    """Migrations, Dagster's configuration, the pages and the sample are inside."""
+def test_the_wheel_contains_files_read_at_run_time(wheel_names):
+    """It has the migrations, Dagster's configuration, the pages and the sample."""
     for name in (
         "ytcaption_assets/dagster.yaml",
         "ytcaption_assets/sample/jfk.flac",
@@ -53,7 +53,7 @@ def test_a_wheel_carries_what_is_read_at_run_time(wheel_names):
     "package", ["ytcaption", "ytcaption_assets", "api", "resources", "sensors"]
 )
 def test_each_package_comes_from_this_project(package):
-    """No installed stranger shadows ours."""
+    """No installed package of the same name shadows it."""
     module = importlib.import_module(package)
     assert module.__file__ is not None
     assert Path(module.__file__).parent == ROOT / package

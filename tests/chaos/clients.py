@@ -1,4 +1,4 @@
-"""Those who ask: each request until it is accepted, whatever dies meanwhile."""
+"""Clients that repeat each request until it is accepted, whatever is killed meanwhile."""
 
 import threading
 import time
@@ -7,31 +7,31 @@ from collections.abc import Callable
 import httpx
 
 from tests.chaos.clips import OPTIONS
-from tests.chaos.source import Asked
+from tests.chaos.source import ChaosRequest
 from tests.ytcaption_assets.cli.up.test_up import Up
 from ytcaption_assets.cli.up.state import read_state
 
 PATH = "/api/v1/transcriptions"
-LOOK_EVERY_S = 0.5
+POLL_EVERY_S = 0.5
 
 
 class Clients:
-    """A thread that makes the requests, so many seconds in all; a context manager.
+    """A thread that makes the requests over `span_s` seconds; a context manager.
 
     Args:
-        callback: where each is told of its end, if anywhere.
-        when: nothing is asked for before this holds.
+        callback: returns the callback URL of a request, if any.
+        when: no request is made before this returns true.
 
     Attributes:
-        accepted: id by request number.
-        refused: answers that are neither an acceptance nor worth another try, by request number.
+        accepted: ids by request number.
+        refused: texts of final refusals, by request number.
         repeats: how often a request was sent again.
     """
 
     def __init__(
         self,
         up: Up,
-        requests: list[Asked],
+        requests: list[ChaosRequest],
         span_s: float,
         callback: Callable[[int], str | None],
         when: Callable[[], bool] = lambda: True,
@@ -54,46 +54,49 @@ class Clients:
 
     @property
     def is_done(self) -> bool:
-        """Whether every request has its answer."""
+        """Whether every request was accepted or refused."""
         return len(self.accepted) + len(self.refused) == len(self._requests)
 
     def _work(self) -> None:
         while not self._when():
-            if self._ended.wait(LOOK_EVERY_S):
+            if self._ended.wait(POLL_EVERY_S):
                 return
         began = time.monotonic()
-        for place, asked in enumerate(self._requests):
-            if self._ended.wait(max(0.0, began + place * self._apart_s - time.monotonic())):
+        for index, request in enumerate(self._requests):
+            if self._ended.wait(max(0.0, began + index * self._apart_s - time.monotonic())):
                 return
-            while not self._ask(asked):
+            while not self._send(request):
                 self.repeats += 1
                 if self._ended.wait(1.0):
                     return
 
-    def _ask(self, asked: Asked) -> bool:
-        """Whether it is settled. The Idempotency-Key makes the repetitions one request."""
+    def _send(self, request: ChaosRequest) -> bool:
+        """Return whether the request was accepted or refused.
+
+        The Idempotency-Key makes all repetitions one request.
+        """
         state = read_state(self._up.home)
         if state is None:
             return False
         body = {
-            "url": asked.url,
+            "url": request.url,
             "model": OPTIONS.model,
             "language": OPTIONS.language,
-            "callback_url": self._callback(asked.number),
+            "callback_url": self._callback(request.number),
         }
         try:
-            answer = httpx.post(
+            response = httpx.post(
                 f"http://{state.api_host}:{state.api_port}{PATH}",
                 json=body,
-                headers={"Idempotency-Key": f"chaos-{asked.number}"},
+                headers={"Idempotency-Key": f"chaos-{request.number}"},
                 timeout=20,
             )
         except httpx.HTTPError:
             return False
-        if answer.status_code == 202:
-            self.accepted[asked.number] = answer.json()["id"]
-        elif answer.status_code in (409, 429) or answer.status_code >= 500:
+        if response.status_code == 202:
+            self.accepted[request.number] = response.json()["id"]
+        elif response.status_code in (409, 429) or response.status_code >= 500:
             return False
         else:
-            self.refused[asked.number] = answer.text
+            self.refused[request.number] = response.text
         return True

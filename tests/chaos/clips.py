@@ -1,4 +1,4 @@
-"""Short recordings cut out of the tests' English ones, and what an undisturbed engine hears."""
+"""Short recordings cut out of the test data, and their transcripts by an undisturbed engine."""
 
 import random
 from dataclasses import asdict, dataclass
@@ -17,24 +17,24 @@ from ytcaption.settings import Settings
 OPTIONS = TranscriptionOptions(model="tiny.en", language="en")
 LENGTH_S = (2.0, 5.0)
 _TRIES = 3
-"""Pieces that are cut for each one that is wanted, at most."""
+"""Most pieces cut for each recording."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording and its one true transcript.
+    """A recording and its expected transcript.
 
     Attributes:
         name: of its file.
-        heard: segments as `said` gives them.
+        segments: as `texts_and_times` returns them.
     """
 
     name: str
-    heard: list[tuple]
+    segments: list[tuple]
 
 
-def said(segments: list[dict]) -> list[tuple]:
-    """Texts and times of a document's segments and words: what must be the same."""
+def texts_and_times(segments: list[dict]) -> list[tuple]:
+    """Return texts and times of a document's segments and words, which must be equal."""
     return [
         (
             segment["text"],
@@ -50,17 +50,17 @@ def said(segments: list[dict]) -> list[tuple]:
 
 
 def make_clips(folder: Path, count: int, seed: int, settings: Settings) -> list[Clip]:
-    """So many, no two alike, the same ones for a seed.
+    """Write `count` different recordings, the same ones for a seed, and return them.
 
-    Where a text is doubtful the engine tries again with chance in it: such pieces are left out,
-    since no two runs hear the same in them, disturbed or not.
+    Pieces with an uncertain text are left out: there the engine samples at random, so that no two
+    runs give the same transcript.
     """
     from faster_whisper.audio import decode_audio
 
     choose = random.Random(seed)
     waveforms = [np.asarray(decode_audio(str(clip.path))) for clip in spoken(TEST_DATA)]
     transcriber = WhisperTranscriber.from_settings(settings)
-    made: list[Clip] = []
+    clips: list[Clip] = []
     for number in range(_TRIES * count):
         waveform = choose.choice(waveforms)
         length = int(choose.uniform(*LENGTH_S) * SAMPLE_RATE_HZ)
@@ -68,16 +68,17 @@ def make_clips(folder: Path, count: int, seed: int, settings: Settings) -> list[
         path = folder / f"clip-{number:04d}.flac"
         write_flac([waveform[start : start + length]], path)
         samples = np.asarray(decode_audio(str(path)))
-        found = transcriber.transcribe(samples, OPTIONS, lambda *_: None)
-        if _is_certain(found):
-            made.append(Clip(path.name, said([asdict(segment) for segment in found.segments])))
-        if len(made) == count:
+        recognition = transcriber.transcribe(samples, OPTIONS, lambda *_: None)
+        if _is_certain(recognition):
+            segments = texts_and_times([asdict(segment) for segment in recognition.segments])
+            clips.append(Clip(path.name, segments))
+        if len(clips) == count:
             break
     drop_batch_engines()
-    assert len(made) == count, f"only {len(made)} pieces are heard without doubt"
-    return made
+    assert len(clips) == count, f"only {len(clips)} pieces have a certain text"
+    return clips
 
 
-def _is_certain(found: Recognition) -> bool:
-    certain = all(segment.temperature == 0.0 for segment in found.segments)
-    return bool(found.segments) and certain and not found.dropped
+def _is_certain(recognition: Recognition) -> bool:
+    certain = all(segment.temperature == 0.0 for segment in recognition.segments)
+    return bool(recognition.segments) and certain and not recognition.dropped

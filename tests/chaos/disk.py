@@ -1,4 +1,4 @@
-"""A disk that gets full: a small file system of its own for the home, or limits in its place."""
+"""A disk that becomes full: a small file system for the home, or else limits of file sizes."""
 
 import contextlib
 import errno
@@ -16,15 +16,15 @@ from ytcaption_assets.cli.up.orphans import orphan_processes
 SIZE = "800m"
 _BLOCK = bytes(1024**2)
 _LIMIT_BYTES = 2_000
-"""Of any file, where nothing can be mounted: less than a recording or a transcript has."""
+"""Limit of any file's size if nothing can be mounted: less than a recording or a transcript."""
 
 
 class Disk:
     """A folder for a home.
 
     Attributes:
-        kind: what fills it, for people.
-        folder: where the home may be.
+        kind: description for the log.
+        folder: folder on this disk.
     """
 
     def __init__(self, folder: Path, *, is_mounted: bool) -> None:
@@ -38,7 +38,7 @@ class Disk:
 
     @contextmanager
     def full(self, home: Path) -> Iterator[None]:
-        """No space, for as long as the block takes."""
+        """Leave no space during the block."""
         if self.is_mounted:
             with self._filled():
                 yield
@@ -64,20 +64,20 @@ class Disk:
 
 @contextmanager
 def disk(folder: Path) -> Iterator[Disk]:
-    """Mounted on the folder where this may be done, which takes root; gone afterwards."""
+    """Mount a file system on the folder if permitted, which takes root; unmount it afterwards."""
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "chaos", str(folder)]
-    found = shutil.which("mount")
-    done = found and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    program = shutil.which("mount")
+    is_mounted = program and subprocess.run(mount, capture_output=True).returncode == 0
     try:
-        yield Disk(folder, is_mounted=bool(done))
+        yield Disk(folder, is_mounted=bool(is_mounted))
     finally:
-        if done:
+        if is_mounted:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextmanager
 def _limited(home: Path) -> Iterator[None]:
-    """A write beyond it fails by EFBIG, which the product takes for a full disk."""
+    """Limit file sizes: larger writes fail with EFBIG, which the product treats as a full disk."""
     before = {}
     for process in orphan_processes(home):
         with contextlib.suppress(psutil.Error):
@@ -86,7 +86,7 @@ def _limited(home: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Those that were begun meanwhile have it from their parents.
+        # Processes started meanwhile have inherited the limit from their parents.
         usual = next(iter(before.values()), (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         for process in orphan_processes(home):
             with contextlib.suppress(psutil.Error):

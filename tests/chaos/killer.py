@@ -1,4 +1,4 @@
-"""Kills the processes of an `up` by SIGKILL, in an order and at times that a seed gives."""
+"""Kills processes of an `up` by SIGKILL, in an order and at times that a seed determines."""
 
 import os
 import random
@@ -22,18 +22,18 @@ VICTIMS = ("daemon", "code", "runs", "children", "api", "notifier", "worker-0", 
 RUN = "run"
 LISTING = "listing"
 _RUNS_EACH = 2
-"""So many runs die between two others."""
+"""Number of runs killed before each other process."""
 
-_CHASE_S = 8.0
-_LOOK_EVERY_S = 0.1
+_WAIT_FOR_LISTING_S = 8.0
+_POLL_EVERY_S = 0.1
 
 _PAUSE_S = (2.0, 5.0)
 API_APART_S = 61.0
-"""`up` ends when the API dies five times in a row, less than a minute after each start."""
+"""`up` ends when the API dies five times in a row within a minute of each start."""
 
 
 def plan(seed: int, victims: Sequence[str] = VICTIMS) -> Iterator[tuple[float, str, float]]:
-    """Pause, victim, and which of several, 0 to 1: for ever, the same for a seed."""
+    """Yield pause, victim and choice among several (0 to 1) forever, the same for a seed."""
     choose = random.Random(seed)
     while True:
         for victim in choose.sample(victims, len(victims)):
@@ -45,8 +45,8 @@ class Killer:
     """A loop in a thread; a context manager that ends it.
 
     Attributes:
-        killed: how often each.
-        log: seconds since the start, victim and process number.
+        killed: number of kills by victim.
+        log: seconds since the start, victim and pid of each kill.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Killer:
         self.killed: Counter[str] = Counter()
         self.log: list[tuple[float, str, int]] = []
         self._up, self._plan, self._say = up, plan(seed, victims), say
-        self._held = threading.Lock()
+        self._paused = threading.Lock()
         self._ended = threading.Event()
         self._began = time.monotonic()
         self._api_at = -API_APART_S
@@ -70,9 +70,9 @@ class Killer:
         self._thread.join()
 
     @property
-    def held(self) -> threading.Lock:
-        """Who has it is safe from it for so long."""
-        return self._held
+    def paused(self) -> threading.Lock:
+        """Lock that stops the killing while it is held."""
+        return self._paused
 
     def _work(self) -> None:
         for pause_s, victim, which in self._plan:
@@ -81,11 +81,11 @@ class Killer:
             if victim == "api" and time.monotonic() - self._api_at < API_APART_S:
                 continue
             if victim == LISTING:
-                self._await_listing()
-            with self._held:
+                self._wait_for_listing()
+            with self._paused:
                 pid = self._find(victim, which)
                 if pid is not None and self._kill(pid):
-                    self._note(victim, pid)
+                    self._record(victim, pid)
 
     def _find(self, victim: str, which: float) -> int | None:
         if victim == RUN:
@@ -98,13 +98,13 @@ class Killer:
             try:
                 return int(lock.read_text().split("\n")[0])
             except (OSError, ValueError):
-                return None  # it is being started
+                return None  # it is starting
         return self._child(victim)
 
     def _runs(self) -> list[int]:
-        """Runs, forked by `runs` or begun by `code`."""
+        """Return the pids of runs, forked by `runs` or started by `code`."""
         server = self._child("runs")
-        found = []
+        pids = []
         for process in orphan_processes(self._up.home):
             try:
                 line = " ".join(process.cmdline())
@@ -112,38 +112,38 @@ class Killer:
                 continue
             forked = "ytcaption_assets.run_server.server" in line and process.pid != server
             if forked or "execute_run" in line:
-                found.append(process.pid)
-        return sorted(found)
+                pids.append(process.pid)
+        return sorted(pids)
 
-    def _await_listing(self) -> None:
-        """Until a run lists a channel: it does for a moment only, once all is known."""
-        deadline = time.monotonic() + _CHASE_S
+    def _wait_for_listing(self) -> None:
+        """Wait until a run lists a channel, which is short once all items are known."""
+        deadline = time.monotonic() + _WAIT_FOR_LISTING_S
         while self._listing() is None and time.monotonic() < deadline:
-            if self._ended.wait(_LOOK_EVERY_S):
+            if self._ended.wait(_POLL_EVERY_S):
                 return
 
     def _listing(self) -> int | None:
-        """The run that lists a channel now."""
+        """Return the pid of the run that lists a channel now."""
         urls = database_urls(self._up.settings)
         try:
             with psycopg.connect(urls.admin, connect_timeout=5) as connection:
-                found = connection.execute(
+                row = connection.execute(
                     "select run_id from ytcaption.channel where run_id is not null"
                 ).fetchone()
-            if found is None:
+            if row is None:
                 return None
             storage = urls.dagster_storage.replace("+psycopg2", "")
             with psycopg.connect(storage, connect_timeout=5) as connection:
                 tags = connection.execute(
-                    "select key, value from run_tags where run_id = %s", found
+                    "select key, value from run_tags where run_id = %s", row
                 ).fetchall()
         except psycopg.Error:
-            return None  # Postgres is away
+            return None  # Postgres is not available
         process = RunProcess.of_run(dict(tags))
         return process.pid if process is not None and process.is_alive else None
 
     def _child(self, name: str) -> int | None:
-        """None where it has just died."""
+        """Return the pid of a child of `up`; None if it has just died."""
         state = read_state(self._up.home)
         children = state.processes if state is not None else ()
         return next((each.pid for each in children if each.name == name and each.is_alive), None)
@@ -155,7 +155,7 @@ class Killer:
             return False
         return True
 
-    def _note(self, victim: str, pid: int) -> None:
+    def _record(self, victim: str, pid: int) -> None:
         after_s = time.monotonic() - self._began
         self.killed[victim] += 1
         self.log.append((after_s, victim, pid))

@@ -1,4 +1,4 @@
-"""What came of a storm, and how it is told."""
+"""The result of a storm, and its report."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ from ytcaption.domain.events import EventType
 
 @dataclass
 class Outcome:
-    """What came of it.
+    """The result of a storm.
 
     Attributes:
-        wrong: sentences, by check.
-        counts: for people.
+        wrong: sentences about what is wrong, by check.
+        counts: numbers for the report.
     """
 
     wrong: dict[str, list[str]] = field(default_factory=dict)
@@ -26,12 +26,12 @@ class Outcome:
 
     @property
     def is_sound(self) -> bool:
-        """Nothing is wrong."""
+        """Whether no check found anything wrong."""
         return not any(self.wrong.values())
 
 
 def counts_of(facts: Facts, received: list[Received]) -> dict[str, object]:
-    """How many of what there were."""
+    """Return the numbers for the report."""
     statuses = Counter(
         row["status"] if row["error_code"] is None else f"{row['status']}: {row['error_code']}"
         for row in facts.rows.values()
@@ -48,16 +48,16 @@ def counts_of(facts: Facts, received: list[Received]) -> dict[str, object]:
 
 
 def print_outcome(outcome: Outcome, log: Path, console: Console) -> None:
-    """The counts, the checks, and what is wrong."""
+    """Print the counts, the checks, and what is wrong."""
     table = Table("count", "")
     for name, value in outcome.counts.items():
         table.add_row(name, str(value))
     console.print(table)
     checks = Table("check", "")
-    for name, found in outcome.wrong.items():
-        checks.add_row(name, f"{len(found)} wrong" if found else "holds")
+    for name, sentences in outcome.wrong.items():
+        checks.add_row(name, f"{len(sentences)} wrong" if sentences else "holds")
     console.print(checks)
-    for name, found in outcome.wrong.items():
-        for sentence in found[:10]:
+    for name, sentences in outcome.wrong.items():
+        for sentence in sentences[:10]:
             console.print(f"{name}: {sentence}", markup=False, soft_wrap=True)
-    console.print(f"What `up` said is in {log}", soft_wrap=True)
+    console.print(f"The output of `up` is in {log}", soft_wrap=True)

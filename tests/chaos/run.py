@@ -1,9 +1,9 @@
-"""`make chaos`: many requests while everything is killed, and what holds afterwards.
+"""`make chaos`: many requests while processes are killed, and checks of what must hold afterwards.
 
     python -m tests.chaos.run [--seed 7] [--count 200] [--storm 300] [--limit 840] [--channel]
 
-A seed repeats the recordings, what each site does, whom the loop kills and after how long. What a
-machine does in between is its own: two runs of one seed are alike, not equal.
+A seed determines the recordings, the faults of each site, the killed processes and the pauses. The
+timing of everything else depends on the machine: two runs of one seed are similar, not equal.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from tests.chaos.clients import Clients
 from tests.chaos.disk import Disk
 from tests.chaos.killer import Killer
 from tests.chaos.outcome import Outcome, counts_of, print_outcome
-from tests.chaos.source import Asked, Sources
-from tests.chaos.storm import FREE_WITHIN_S, House, Storm
+from tests.chaos.source import ChaosRequest, Sources
+from tests.chaos.storm import FREE_WITHIN_S, Installation, Storm
 from tests.support.servers.webhook_receiver import (
     Answer,
     WebhookReceiver,
@@ -36,27 +36,29 @@ FULL_S = 12.0
 """How long the disk is full."""
 
 BUSY_S = 3.0
-"""How long the receiver of webhooks refuses: less than the pause before a second attempt."""
+"""How long the webhook receiver refuses: less than the pause before a second attempt."""
 
 DELIVERED_WITHIN_S = 60.0
 
 
 class RequestStorm(Storm):
-    """Requests by POST, in the first half of it, of sites that fail in every way."""
+    """Makes requests by POST, in its first half, to sites that fail in every way."""
 
-    def rage(self, stack: ExitStack, house: House) -> Outcome:
-        """A disk gets full meanwhile, and the receiver of webhooks refuses for a while."""
-        sources = stack.enter_context(Sources(house.folder / "clips"))
+    def cause_chaos(self, stack: ExitStack, installation: Installation) -> Outcome:
+        """Kill processes, fill the disk, and let the webhook receiver refuse for a while."""
+        sources = stack.enter_context(Sources(installation.folder / "clips"))
         receiver = stack.enter_context(WebhookReceiver())
-        asked = sources.requests(house.clips, self.seed)
-        return self._with(house.up, house.place, house.settings, asked, receiver)
+        requests = sources.requests(installation.clips, self.seed)
+        return self._with(
+            installation.up, installation.disk, installation.settings, requests, receiver
+        )
 
     def _with(
         self,
         up: Up,
-        place: Disk,
+        disk: Disk,
         settings: Settings,
-        asked: list[Asked],
+        requests: list[ChaosRequest],
         receiver: WebhookReceiver,
     ) -> Outcome:
         api = f"http://127.0.0.1:{up.state.api_port}/api/v1"
@@ -67,10 +69,10 @@ class RequestStorm(Storm):
         def callback(number: int) -> str:
             return receiver.url(paths[number % len(paths)])
 
-        with Clients(up, asked, self.storm_s / 2, callback) as clients:
+        with Clients(up, requests, self.storm_s / 2, callback) as clients:
             with Killer(up, self.seed, self.say) as killer:
                 self.wait(up, settings, self.storm_s / 2)
-                with killer.held, place.full(up.home):
+                with killer.paused, disk.full(up.home):
                     self.say("the disk is full")
                     self.wait(up, settings, FULL_S)
                 self.say("the disk has space again")
@@ -80,22 +82,22 @@ class RequestStorm(Storm):
                 for path in paths:
                     receiver.answers[path] = Answer(204)
                 self.wait(up, settings, self.storm_s / 2 - FULL_S - BUSY_S)
-            self.say("nobody is killed any more")
+            self.say("no process is killed any more")
             while not (clients.is_done and self.is_over(settings)) and not self.is_late:
                 self.wait(up, settings, 5.0)
             outcome = Outcome()
-            self._check(settings, asked, clients, receiver, outcome)
+            self._check(settings, requests, clients, receiver, outcome)
             outcome.counts |= {
-                "requests": len(asked),
+                "requests": len(requests),
                 "repeated by clients": clients.repeats,
-                **{f"killed: {name}": number for name, number in sorted(killer.killed.items())},
+                **{f"killed: {name}": count for name, count in sorted(killer.killed.items())},
             }
         return outcome
 
     def _check(
         self,
         settings: Settings,
-        asked: list[Asked],
+        requests: list[ChaosRequest],
         clients: Clients,
         receiver: WebhookReceiver,
         outcome: Outcome,
@@ -105,9 +107,9 @@ class RequestStorm(Storm):
         facts, accepted = verify.Facts.read(settings), clients.accepted
         outcome.wrong |= {
             "refused": list(clients.refused.values()),
-            "ended with their true cause": verify.requests_ended_truly(facts, accepted, asked),
+            "ended with their true cause": verify.requests_ended_truly(facts, accepted, requests),
             "transcripts as undisturbed": verify.transcripts_are_undisturbed(
-                facts, accepted, asked
+                facts, accepted, requests
             ),
             "nothing done twice": verify.work_was_done_once(facts),
             "lake and Postgres agree": verify.lake_and_postgres_agree(facts),
@@ -127,14 +129,14 @@ def _undelivered(settings: Settings) -> list[str]:
 
 
 def main() -> None:
-    """Exit status 1 where something is wrong."""
+    """Run a storm; the exit status is 1 if a check fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--storm", type=float, default=300, help="seconds of killing")
-    parser.add_argument("--limit", type=float, default=840, help="seconds for all of it")
+    parser.add_argument("--limit", type=float, default=840, help="time limit in seconds")
     parser.add_argument(
-        "--channel", action="store_true", help="the items of one channel in place of requests"
+        "--channel", action="store_true", help="the items of one channel instead of requests"
     )
     parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()) / "chaos.log")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Where the recordings come from: sites on loopback that fail in every way, each in its own."""
+"""Sites on loopback that serve the recordings and fail in various ways."""
 
 import random
 from contextlib import ExitStack
@@ -19,13 +19,13 @@ NO_MEDIA = "broken-not-audio.mp3"
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What a site does to those who ask.
+class Fault:
+    """A site's fault.
 
     Attributes:
         path: of tests.support.servers.media_server, with the file's name in it.
-        ends_as: the code of the failure; `COMPLETED` where the site relents.
-        share: of all requests; what is left is whole.
+        ends_as: code of the failure; `COMPLETED` if the fault passes.
+        share: of all requests; the others have none.
     """
 
     name: str
@@ -35,35 +35,35 @@ class Fate:
     share: float = 0.05
 
 
-WHOLE = Fate("whole", "{}", {})
-FATES = [
-    Fate("403 twice", "status/403/{}", {"times": 2}),
-    Fate("429 once", "status/429/{}", {"times": 1, "retry_after": 2}),
-    Fate("500 twice", "status/500/{}", {"times": 2}),
-    Fate("stalls once", "stall/{}", {"after": 4_000, "times": 1}, share=0.03),
-    Fate("cut off twice", "cut/{}", {"after": 4_000, "times": 2}),
-    Fate("slow", "slow/{}", {"rate": 20_000}),
-    Fate("gone", "status/404", {}, "media_not_found"),
-    Fate("no media", NO_MEDIA, {}, "not_media", share=0.03),
+SOUND = Fault("sound", "{}", {})
+FAULTS = [
+    Fault("403 twice", "status/403/{}", {"times": 2}),
+    Fault("429 once", "status/429/{}", {"times": 1, "retry_after": 2}),
+    Fault("500 twice", "status/500/{}", {"times": 2}),
+    Fault("stalls once", "stall/{}", {"after": 4_000, "times": 1}, share=0.03),
+    Fault("cut off twice", "cut/{}", {"after": 4_000, "times": 2}),
+    Fault("slow", "slow/{}", {"rate": 20_000}),
+    Fault("gone", "status/404", {}, "media_not_found"),
+    Fault("no media", NO_MEDIA, {}, "not_media", share=0.03),
 ]
-REFUSES = Fate("403 for ever", "status/403/{}", {}, "source_blocked")
-"""One request alone has it, on a site of its own: its breaker opens, which takes a minute."""
+REFUSES = Fault("403 forever", "status/403/{}", {}, "source_blocked")
+"""Fault of one request, on its own site, whose circuit breaker opens, which takes a minute."""
 
 MANY = 100
-"""With fewer requests nobody waits for that."""
+"""With fewer requests this fault is left out, because it takes too long."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request as it will be made.
+class ChaosRequest:
+    """One request to be made.
 
     Attributes:
-        clip: None where no audio comes.
+        clip: None if the site serves no audio.
     """
 
     number: int
     url: str
-    fate: Fate
+    fault: Fault
     clip: Clip | None
 
 
@@ -87,18 +87,19 @@ class Sources:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def requests(self, clips: list[Clip], seed: int) -> list[Asked]:
-        """One a clip, each fate with its share, in an order that the seed gives."""
+    def requests(self, clips: list[Clip], seed: int) -> list[ChaosRequest]:
+        """Return one request per clip with the faults in their shares, in an order by the seed."""
         choose = random.Random(seed)
-        fates = [REFUSES] if len(clips) >= MANY else []
-        for fate in FATES:
-            fates += [fate] * max(1, round(fate.share * len(clips)))
-        fates += [WHOLE] * (len(clips) - len(fates))
-        choose.shuffle(fates)
-        asked = []
-        for number, (clip, fate) in enumerate(zip(clips, fates, strict=False)):
-            host = REFUSING_HOST if fate is REFUSES else choose.choice(HOSTS)
-            path = fate.path.format(clip.name)
-            url = self._servers[host].url(path, n=number, **fate.query)
-            asked.append(Asked(number, url, fate, clip if fate.ends_as == COMPLETED else None))
-        return asked
+        faults = [REFUSES] if len(clips) >= MANY else []
+        for fault in FAULTS:
+            faults += [fault] * max(1, round(fault.share * len(clips)))
+        faults += [SOUND] * (len(clips) - len(faults))
+        choose.shuffle(faults)
+        requests = []
+        for number, (clip, fault) in enumerate(zip(clips, faults, strict=False)):
+            host = REFUSING_HOST if fault is REFUSES else choose.choice(HOSTS)
+            path = fault.path.format(clip.name)
+            url = self._servers[host].url(path, n=number, **fault.query)
+            expected = clip if fault.ends_as == COMPLETED else None
+            requests.append(ChaosRequest(number, url, fault, expected))
+        return requests

@@ -1,4 +1,4 @@
-"""What every storm has: the product on a home of its own, and how one waits for it and ends it."""
+"""The common part of all storms: start the product on its own home, wait for it and stop it."""
 
 import shutil
 import signal
@@ -27,39 +27,39 @@ from ytcaption.settings import Settings, load_settings
 SETTINGS = {
     "YTCAPTION_ALLOWED_NETWORKS": "127.0.0.0/8",
     "YTCAPTION_MODEL": OPTIONS.model,
-    # A run that is killed costs an attempt: enough of them, so that one sees what a site did.
+    # A killed run costs an attempt; there must be enough of them to see each site's fault.
     "YTCAPTION_MAX_ATTEMPTS": "6",
     "YTCAPTION_DOWNLOADS_PER_SITE": "4",
-    # In a batch with others words move by 20 ms, and at times another one is heard.
+    # In a batch with others times of words move by 20 ms, and rarely a word differs.
     "YTCAPTION_WORKER_JOBS": "1",
 }
-TELL_EVERY_S = 15.0
+REPORT_EVERY_S = 15.0
 FREE_WITHIN_S = 120.0
-"""After the last end all slots are free (rule 48)."""
+"""Time after the last transcription has ended in which all slots become free (rule 48)."""
 
 
 @dataclass(frozen=True)
-class House:
-    """The product at work.
+class Installation:
+    """The running product.
 
     Attributes:
-        folder: with the recordings in `clips`.
+        folder: has the recordings in `clips`.
     """
 
     folder: Path
     up: Up
-    place: Disk
+    disk: Disk
     settings: Settings
     clips: list[Clip]
 
 
 class Storm(ABC):
-    """One run of it.
+    """One run.
 
     Args:
-        count: what is asked for.
+        count: number of requests or items.
         storm_s: how long processes are killed.
-        limit_s: for all of it, the making of recordings included.
+        limit_s: time limit of everything, with the making of the recordings.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class Storm(ABC):
 
     @property
     def recordings(self) -> int:
-        """How many different ones are made."""
+        """Number of different recordings to make."""
         return self.count
 
     @abstractmethod
-    def rage(self, stack: ExitStack, house: House) -> Outcome:
-        """What is asked for, who is killed, and what came of it."""
+    def cause_chaos(self, stack: ExitStack, installation: Installation) -> Outcome:
+        """Make requests, kill processes, and return the result of the checks."""
 
     def run(self, log: Path) -> Outcome:
-        """All of it; `log` gets what `up` says."""
+        """Run everything and write the output of `up` to `log`."""
         with ExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="ytch", dir="/tmp"))  # short, for sockets
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -95,57 +95,57 @@ class Storm(ABC):
                 model_directory=models,
                 max_attempts=int(SETTINGS["YTCAPTION_MAX_ATTEMPTS"]),
             )
-            place = stack.enter_context(disk(folder / "disk"))
-            self.say(f"seed {self.seed}; the disk: {place.kind}")
+            mounted = stack.enter_context(disk(folder / "disk"))
+            self.say(f"seed {self.seed}; the disk: {mounted.kind}")
             clips = make_clips(folder / "clips", self.recordings, self.seed, settings)
-            self.say(f"{len(clips)} recordings, heard once undisturbed")
+            self.say(f"{len(clips)} recordings, transcribed once undisturbed")
             up = Up(home, folder, YTCAPTION_MODEL_DIRECTORY=str(models), **SETTINGS)
             up.options = ("--no-webserver",)
             stack.callback(_end, up)
             stack.callback(lambda: log.write_text("".join(up.lines)))
             up.start()
             self.say("everything is ready")
-            outcome = self.rage(stack, House(folder, up, place, settings, clips))
+            outcome = self.cause_chaos(stack, Installation(folder, up, mounted, settings, clips))
             for command in (("replay", "--check"), ("doctor",)):
-                outcome.wrong[f"ytcaption {' '.join(command)}"] = _said_wrong(up, *command)
+                outcome.wrong[f"ytcaption {' '.join(command)}"] = _errors(up, *command)
             outcome.wrong["`up` ends well"] = _stop(up)
             outcome.counts["seconds"] = round(time.monotonic() - self.began)
             return outcome
 
-    def until(self, wrong: Callable[[], list[str]], within_s: float) -> list[str]:
-        """What is still wrong when the time is over."""
+    def until(self, check: Callable[[], list[str]], within_s: float) -> list[str]:
+        """Repeat a check until it finds nothing or the time is over; return its last errors."""
         deadline = time.monotonic() + within_s
-        while (found := wrong()) and time.monotonic() < deadline:
+        while (errors := check()) and time.monotonic() < deadline:
             time.sleep(2)
-        return found
+        return errors
 
     @property
     def is_late(self) -> bool:
-        """Whether the limit is over."""
+        """Whether the time limit is over."""
         return time.monotonic() > self._ends_at
 
     def is_over(self, settings: Settings) -> bool:
-        """Whether every transcription has ended."""
+        """Return whether every transcription has ended."""
         return not any(status not in verify.FINAL for status in statuses(settings))
 
     def wait(self, up: Up, settings: Settings, seconds: float) -> None:
-        """So long, saying how it goes."""
+        """Wait, and report the progress."""
         deadline = time.monotonic() + max(0.0, seconds)
         while (left_s := deadline - time.monotonic()) > 0 and not self.is_late:
-            time.sleep(min(TELL_EVERY_S, left_s))
-            found = statuses(settings)
-            told = "  ".join(f"{status} {number}" for status, number in sorted(found.items()))
-            self.say(told or "Postgres does not answer")
+            time.sleep(min(REPORT_EVERY_S, left_s))
+            counts = sorted(statuses(settings).items())
+            text = "  ".join(f"{status} {count}" for status, count in counts)
+            self.say(text or "Postgres does not answer")
             if not up.alive:
                 raise RuntimeError(f"`ytcaption up` has ended: {''.join(up.lines[-20:])}")
 
     def say(self, text: str) -> None:
-        """Tell people, with the time."""
+        """Print a line with the time since the start."""
         self._console.print(f"{time.monotonic() - self.began:6.1f} s  {text}", highlight=False)
 
 
 def statuses(settings: Settings) -> Counter[str]:
-    """How many transcriptions are in each; nothing while Postgres is away."""
+    """Return the number of transcriptions by status; none while Postgres is not available."""
     try:
         with psycopg.connect(database_urls(settings).admin, connect_timeout=5) as connection:
             rows = connection.execute(
@@ -156,22 +156,22 @@ def statuses(settings: Settings) -> Counter[str]:
         return Counter()
 
 
-def _said_wrong(up: Up, *command: str) -> list[str]:
-    """What a command of the product's finds: nothing where it ends with 0."""
+def _errors(up: Up, *command: str) -> list[str]:
+    """Return the output of a command of the product that does not end with 0."""
     done = up.run(*command)
     return [] if done.returncode == 0 else (done.stdout + done.stderr).splitlines()
 
 
 def _stop(up: Up) -> list[str]:
-    """What is wrong with its end by Ctrl-C."""
+    """Stop `up` by Ctrl-C and return what is wrong with its end."""
     assert up.process is not None
     up.process.send_signal(signal.SIGINT)
     try:
         status = up.process.wait(60)
     except subprocess.TimeoutExpired:
         return ["it did not end"]
-    left = [str(process.pid) for process in up.processes()]
-    return ([f"exit status {status}"] if status else []) + [f"{pid} was left" for pid in left]
+    pids = [str(process.pid) for process in up.processes()]
+    return ([f"exit status {status}"] if status else []) + [f"{pid} was left" for pid in pids]
 
 
 def _end(up: Up) -> None:

@@ -1,4 +1,4 @@
-"""The short storm of CI, and that the checks would see what is wrong."""
+"""A short storm for CI, and tests that the checks detect what is wrong."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.chaos.clips import Clip
 from tests.chaos.killer import RUN, VICTIMS, plan
 from tests.chaos.outcome import print_outcome
 from tests.chaos.run import RequestStorm
-from tests.chaos.source import WHOLE, Asked
+from tests.chaos.source import SOUND, ChaosRequest
 from tests.chaos.verify import Facts
 from tests.support.servers.webhook_receiver import Received
 from ytcaption.domain.events import EventType
@@ -29,7 +29,7 @@ COMPLETED = EventType.TRANSCRIPTION_COMPLETED
 def test_a_short_storm_loses_nothing(
     model_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sixteen requests, half a minute of killing, a full disk: all checks hold."""
+    """All checks hold after sixteen requests, half a minute of kills and a full disk."""
     monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
     storm = RequestStorm(seed=5, count=16, storm_s=30, limit_s=600, console=Console())
     outcome = storm.run(tmp_path / "up.log")
@@ -41,10 +41,10 @@ def test_a_short_storm_loses_nothing(
 @pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(600)
-def test_a_channel_in_a_storm_loses_and_doubles_nothing(
+def test_a_channel_in_a_storm_loses_and_duplicates_nothing(
     model_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Thirty items, some published while listings, runs and processes die: each is taken once."""
+    """Each of thirty items is queued once while listings, runs and other processes die."""
     monkeypatch.setenv("YTCAPTION_MODEL_DIRECTORY", str(model_home))
     storm = ChannelStorm(seed=6, count=30, storm_s=15, limit_s=400, console=Console())
     outcome = storm.run(tmp_path / "up.log")
@@ -53,8 +53,8 @@ def test_a_channel_in_a_storm_loses_and_doubles_nothing(
     assert any(name.startswith("killed") for name in outcome.counts)
 
 
-def test_a_seed_repeats_whom_it_kills_and_when() -> None:
-    """And everybody's turn comes before anybody's comes twice, but for runs."""
+def test_a_seed_determines_victims_and_times() -> None:
+    """Except for runs, each victim is killed once before any is killed twice."""
 
     def first(seed: int) -> list[tuple[float, str, float]]:
         steps = plan(seed)
@@ -66,7 +66,7 @@ def test_a_seed_repeats_whom_it_kills_and_when() -> None:
 
 
 def row(id: str, **more: object) -> dict:
-    """A transcription as Postgres has it."""
+    """Return a row of the table transcription."""
     return {"id": id, "status": "completed", "error_code": None, "error_message": None} | more
 
 
@@ -75,68 +75,71 @@ def event(kind: EventType, **data: object) -> dict:
 
 
 def facts(rows: list[dict], *events: dict) -> Facts:
-    """An installation's, in which the first transcription has these events."""
+    """Return the state of an installation whose first transcription has these events."""
     by_id = {each["id"]: each for each in rows}
     settings = Settings(_env_file=None)  # pyright: ignore[reportCallIssue]
     return Facts(settings, by_id, {rows[0]["id"]: list(events)}, [], {}, set(), 0)
 
 
-ONE = Asked(0, "http://127.0.1.1/a.flac", WHOLE, Clip("a.flac", []))
+ONE = ChaosRequest(0, "http://127.0.1.1/a.flac", SOUND, Clip("a.flac", []))
 
 
 @pytest.mark.parametrize(
-    ("found", "says"),
+    ("stored", "expected"),
     [
         (row("a", status="queued"), "still queued"),
         (row("a", status="failed", error_code="source_blocked"), "ended as source_blocked"),
         (row("a", status="failed", error_code="run_lost"), "ended as run_lost"),
         (row("b"), "lost"),
     ],
-    ids=["not ended", "another cause", "lost at the first attempt", "gone"],
+    ids=["not ended", "another cause", "lost at the first attempt", "missing"],
 )
-def test_a_wrong_ending_is_seen(found: dict, says: str) -> None:
-    """One that has not ended, that failed by nothing its site did, that is not there."""
-    told = facts([found], event(FAILED, code=found["error_code"]))
-    assert any(says in wrong for wrong in verify.requests_ended_truly(told, {0: "a"}, [ONE]))
+def test_a_wrong_ending_is_detected(stored: dict, expected: str) -> None:
+    """It has not ended, failed without a fault of its site, or is missing."""
+    state = facts([stored], event(FAILED, code=stored["error_code"]))
+    wrong = verify.requests_ended_truly(state, {0: "a"}, [ONE])
+    assert any(expected in sentence for sentence in wrong)
 
 
-def test_what_was_lost_each_time_is_a_true_cause() -> None:
-    """As many attempts as there may be, all of them to SIGKILL."""
-    told = facts(
+def test_a_transcription_that_lost_all_its_runs_may_fail() -> None:
+    """All of its attempts were killed."""
+    state = facts(
         [row("a", status="failed", error_code="run_lost")],
         *[event(EventType.RETRIED, code="run_lost")] * 3,
         event(FAILED, code="run_lost"),
     )
-    assert verify.requests_ended_truly(told, {0: "a"}, [ONE]) == []
+    assert verify.requests_ended_truly(state, {0: "a"}, [ONE]) == []
 
 
 @pytest.mark.parametrize(
-    ("events", "says"),
+    ("events", "expected"),
     [
         ([event(COMPLETED), event(COMPLETED)], "completed 2 times"),
         ([event(STARTED, attempt=1), event(STARTED, attempt=1), event(COMPLETED)], "twice"),
-        ([event(COMPLETED), event(STARTED, attempt=2)], "went on"),
+        ([event(COMPLETED), event(STARTED, attempt=2)], "continued after its end"),
     ],
     ids=["two ends", "two starts", "work after the end"],
 )
-def test_work_that_was_done_twice_is_seen(events: list[dict], says: str) -> None:
-    """By its events."""
-    assert any(says in wrong for wrong in verify.work_was_done_once(facts([row("a")], *events)))
+def test_work_that_was_done_twice_is_detected(events: list[dict], expected: str) -> None:
+    """The events show it."""
+    wrong = verify.work_was_done_once(facts([row("a")], *events))
+    assert any(expected in sentence for sentence in wrong)
 
 
-def test_webhooks_that_are_wrong_are_seen() -> None:
-    """Missing, under another id, unsigned, with two bodies, undelivered."""
-    ended = event(COMPLETED)
-    told = facts([row("a")], ended)
-    right = Received("/", {"webhook-id": str(ended["event_id"])}, b"{}", 0.0, (0,))
-    assert verify.webhooks_arrived(told, [right]) == []
-    assert verify.webhooks_arrived(told, [right, right]) == []
-    for received, says in (
-        ([], "nobody was told"),
-        ([right, replace(right, headers={"webhook-id": "x"})], "no event"),
+def test_wrong_webhooks_are_detected() -> None:
+    """They are missing, under another id, unsigned, with two bodies, or undelivered."""
+    final = event(COMPLETED)
+    state = facts([row("a")], final)
+    right = Received("/", {"webhook-id": str(final["event_id"])}, b"{}", 0.0, (0,))
+    assert verify.webhooks_arrived(state, [right]) == []
+    assert verify.webhooks_arrived(state, [right, right]) == []
+    for received, expected in (
+        ([], "no webhook about"),
+        ([right, replace(right, headers={"webhook-id": "x"})], "is not an event"),
         ([replace(right, verified_by=())], "signature"),
         ([right, replace(right, body=b"[]")], "2 bodies"),
     ):
-        assert any(says in wrong for wrong in verify.webhooks_arrived(told, received)), says
-    told.deliveries.append({"status": "dead"})
-    assert verify.webhooks_arrived(told, [right]) == ["1 deliveries are not delivered"]
+        wrong = verify.webhooks_arrived(state, received)
+        assert any(expected in sentence for sentence in wrong), expected
+    state.deliveries.append({"status": "dead"})
+    assert verify.webhooks_arrived(state, [right]) == ["1 deliveries are not delivered"]

@@ -1,4 +1,4 @@
-"""What must hold once all is over: each check gives sentences of what is wrong, if anything is."""
+"""Checks after a storm; each returns sentences about what is wrong."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from resources.lake.documents import stored_document
 from resources.object_store.store import ObjectStore
 from resources.postgres.urls import database_urls
 from resources.transcriptions.store import RequestStore
-from tests.chaos.clips import said
-from tests.chaos.source import COMPLETED, Asked
+from tests.chaos.clips import texts_and_times
+from tests.chaos.source import COMPLETED, ChaosRequest
 from tests.support.servers.webhook_receiver import Received
 from ytcaption.domain.errors import ObjectCorrupt, ObjectNotFound
 from ytcaption.domain.events import EventType
@@ -23,21 +23,21 @@ from ytcaption.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
 FINAL = {"completed", "failed", "canceled"}
-_ENDINGS = (
+_FINAL_EVENTS = (
     EventType.TRANSCRIPTION_COMPLETED,
     EventType.TRANSCRIPTION_FAILED,
     EventType.CANCELED,
 )
-_ASKED = (EventType.REQUESTED, EventType.REQUEST_WITHDRAWN)
+_REQUEST_EVENTS = (EventType.REQUESTED, EventType.REQUEST_WITHDRAWN)
 
 
 @dataclass
 class Facts:
-    """Everything that is known of the installation, read once.
+    """The state of the installation, read once.
 
     Attributes:
-        rows: of the table transcription, by id.
-        events: of all transcriptions, by id, in their order.
+        rows: rows of the table transcription, by id.
+        events: events of each transcription in their order, by id.
     """
 
     settings: Settings
@@ -50,7 +50,7 @@ class Facts:
 
     @classmethod
     def read(cls, settings: Settings) -> "Facts":
-        """From Postgres, with all rights."""
+        """Read the state from Postgres, with all rights."""
         with psycopg.connect(database_urls(settings).admin, row_factory=dict_row) as connection:
 
             def all_of(table: str, order: str) -> list[dict[str, Any]]:
@@ -70,35 +70,37 @@ class Facts:
             )
 
     def document(self, id: str) -> Transcript:
-        """The transcript as it is stored.
+        """Return the stored transcript.
 
         Raises:
-            ObjectNotFound, ObjectCorrupt: it is not what the row says.
+            ObjectNotFound, ObjectCorrupt: it is missing or differs from the row's checksum.
         """
         row = self.rows[id]
         store = ObjectStore.from_settings(self.settings)
         return Transcript.from_json(store.read_bytes(row["document_key"], row["document_sha256"]))
 
 
-def requests_ended_truly(facts: Facts, accepted: dict[int, str], asked: list[Asked]) -> list[str]:
-    """Each accepted one is completed, or failed by what its site does, or by what was killed.
+def requests_ended_truly(
+    facts: Facts, accepted: dict[int, str], requests: list[ChaosRequest]
+) -> list[str]:
+    """Check that each request is completed, or failed because of its site's fault or of kills.
 
-    A run that was killed costs an attempt: one that has lost them all in this way says so.
+    A killed run costs an attempt; a request whose attempts were all killed may fail with that.
     """
     wrong = []
-    for each in asked:
+    for each in requests:
         id = accepted.get(each.number)
         if id is None:
-            wrong.append(f"request {each.number} ({each.fate.name}) was never accepted")
+            wrong.append(f"request {each.number} ({each.fault.name}) was never accepted")
             continue
         row = facts.rows.get(id)
         if row is None:
             wrong.append(f"{id} was accepted and is lost")
         elif row["status"] not in FINAL:
-            wrong.append(f"{id} ({each.fate.name}) is still {row['status']}")
-        elif _ending(row) != each.fate.ends_as and not _died_each_time(facts, row):
+            wrong.append(f"{id} ({each.fault.name}) is still {row['status']}")
+        elif _ending(row) != each.fault.ends_as and not _died_each_time(facts, row):
             wrong.append(
-                f"{id} ({each.fate.name}) ended as {_ending(row) or 'completed'}: "
+                f"{id} ({each.fault.name}) ended as {_ending(row) or 'completed'}: "
                 f"{row['error_message']}"
             )
     if len(set(accepted.values())) != len(accepted):
@@ -109,11 +111,11 @@ def requests_ended_truly(facts: Facts, accepted: dict[int, str], asked: list[Ask
 
 
 def transcripts_are_undisturbed(
-    facts: Facts, accepted: dict[int, str], asked: list[Asked]
+    facts: Facts, accepted: dict[int, str], requests: list[ChaosRequest]
 ) -> list[str]:
-    """The same segments and words as the engine hears when nobody disturbs it."""
+    """Check that segments and words are those of an undisturbed engine."""
     wrong = []
-    for each in asked:
+    for each in requests:
         id = accepted.get(each.number)
         if each.clip is None or id is None or facts.rows[id]["status"] != "completed":
             continue
@@ -122,13 +124,13 @@ def transcripts_are_undisturbed(
         except (ObjectNotFound, ObjectCorrupt) as error:
             wrong.append(f"{id}: {error.message}")
             continue
-        if said(document.to_dict()["segments"]) != each.clip.heard:
-            wrong.append(f"{id} is not what is heard in {each.clip.name}: {document.text!r}")
+        if texts_and_times(document.to_dict()["segments"]) != each.clip.segments:
+            wrong.append(f"{id} is not the transcript of {each.clip.name}: {document.text!r}")
     return wrong
 
 
 def work_was_done_once(facts: Facts) -> list[str]:
-    """One completion at most, one start an attempt, nothing after the end."""
+    """Check for at most one completion, one start per attempt, and nothing after the end."""
     wrong = []
     for id, events in facts.events.items():
         names = Counter(event["event_type"] for event in events)
@@ -139,14 +141,16 @@ def work_was_done_once(facts: Facts) -> list[str]:
             wrong.append(f"{id} was completed {times} times")
         if len(set(attempts)) != len(attempts):
             wrong.append(f"{id} began an attempt twice: {attempts}")
-        last = [event["event_type"] for event in events if event["event_type"] not in _ASKED][-1]
-        if last not in _ENDINGS and facts.rows[id]["status"] in FINAL:
-            wrong.append(f"{id} is {facts.rows[id]['status']} and went on after its end")
+        last = [
+            event["event_type"] for event in events if event["event_type"] not in _REQUEST_EVENTS
+        ][-1]
+        if last not in _FINAL_EVENTS and facts.rows[id]["status"] in FINAL:
+            wrong.append(f"{id} is {facts.rows[id]['status']} and continued after its end")
     return wrong
 
 
 def lake_and_postgres_agree(facts: Facts) -> list[str]:
-    """Row for row: lake, documents and the table segment say the same."""
+    """Check that lake, documents and the table segment agree row by row."""
     store = RequestStore.from_settings(facts.settings, "admin")
     completed = {id for id, row in facts.rows.items() if row["status"] == "completed"}
 
@@ -154,33 +158,35 @@ def lake_and_postgres_agree(facts: Facts) -> list[str]:
     find = partial(stored_document, store.postgres, objects)
     report = TranscriptCatalog.from_settings(facts.settings).verify(lambda: completed, find)
     wrong = [f"the lake's file {path} is damaged" for path in report.damaged_files]
-    wrong += [f"{id} is not in the lake as its document says" for id in report.different]
+    wrong += [f"{id} differs between the lake and its document" for id in report.different]
     wrong += [f"{id} is in the lake and has no document" for id in report.orphaned]
-    wrong += [f"{id}: {why}" for id, why in report.unreadable.items()]
+    wrong += [f"{id}: {reason}" for id, reason in report.unreadable.items()]
     for id in completed:
         stored = [(row["text"], row["start_s"], row["end_s"]) for row in facts.segments.get(id, [])]
-        heard = [(each.text, each.start_s, each.end_s) for each in facts.document(id).segments]
-        if stored != heard:
-            wrong.append(f"{id}: the table segment is not what its document says")
+        expected = [(each.text, each.start_s, each.end_s) for each in facts.document(id).segments]
+        if stored != expected:
+            wrong.append(f"{id}: the table segment differs from its document")
     return wrong
 
 
 def webhooks_arrived(facts: Facts, received: list[Received]) -> list[str]:
-    """Each ending at least once, with a signature that holds, under the id of its event."""
+    """Check that each final event arrived with a valid signature under the event's id."""
     wrong = []
     bodies: dict[str, set[bytes]] = {}
     for each in received:
         bodies.setdefault(each.id, set()).add(each.body)
         if not each.verified_by:
-            wrong.append(f"{each.id} came with a signature that does not hold")
+            wrong.append(f"{each.id} came with an invalid signature")
     wrong += [
-        f"{id} came with {len(found)} bodies" for id, found in bodies.items() if len(found) > 1
+        f"{id} came with {len(variants)} bodies"
+        for id, variants in bodies.items()
+        if len(variants) > 1
     ]
     for id, events in facts.events.items():
-        ended = [str(event["event_id"]) for event in events if event["event_type"] in _ENDINGS]
-        wrong += [f"nobody was told how {id} ended" for event in ended if event not in bodies]
+        final = [str(event["event_id"]) for event in events if event["event_type"] in _FINAL_EVENTS]
+        wrong += [f"no webhook about the end of {id}" for event in final if event not in bodies]
     known = {str(event["event_id"]) for events in facts.events.values() for event in events}
-    wrong += [f"{id} is no event" for id in bodies if id not in known]
+    wrong += [f"{id} is not an event" for id in bodies if id not in known]
     waiting = sum(row["status"] != "delivered" for row in facts.deliveries)
     if waiting:
         wrong.append(f"{waiting} deliveries are not delivered")
@@ -188,22 +194,22 @@ def webhooks_arrived(facts: Facts, received: list[Received]) -> list[str]:
 
 
 def nothing_is_held(settings: Settings) -> list[str]:
-    """No slot of a pool, no run of Dagster's, no place at a site."""
+    """Check that no pool slot is occupied and that Dagster has no unfinished run."""
     wrong = []
     with dagster_instance(settings) as instance:
         for pool in ("download", "transcription", "listing"):
-            found = instance.event_log_storage.get_concurrency_info(pool)
-            if found.claimed_slots:
-                wrong.append(f"{len(found.claimed_slots)} slots of the pool {pool} are held")
-            if found.pending_steps:
-                wrong.append(f"{len(found.pending_steps)} steps wait for the pool {pool}")
+            info = instance.event_log_storage.get_concurrency_info(pool)
+            if info.claimed_slots:
+                wrong.append(f"{len(info.claimed_slots)} slots of the pool {pool} are occupied")
+            if info.pending_steps:
+                wrong.append(f"{len(info.pending_steps)} steps wait for the pool {pool}")
         unfinished = [run for run in instance.get_runs() if not run.is_finished]
         wrong += [f"Dagster's run {run.run_id} is {run.status.value}" for run in unfinished]
     return wrong
 
 
 def no_orphan_files(facts: Facts) -> list[str]:
-    """Every stored object has its row, every row its object; nothing half-written lies about."""
+    """Check that stored objects and rows match, and that no temporary file is left."""
     store = ObjectStore.from_settings(facts.settings)
     documents = {row["document_key"] for row in facts.rows.values() if row["document_key"]}
     wrong = []
@@ -215,17 +221,17 @@ def no_orphan_files(facts: Facts) -> list[str]:
     for pattern in ("objects/**/.*", "uploads/*", "downloads/*/*", ".*.part"):
         wrong += [f"{path.relative_to(home)} was left" for path in home.glob(pattern)]
     if facts.downloading:
-        wrong.append(f"{facts.downloading} transcriptions are said to download still")
+        wrong.append(f"{facts.downloading} transcriptions are still marked as downloading")
     return wrong
 
 
 def _by_id(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Without those of no transcription, such as a breaker's events."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """Group rows by transcription; skip those of none, such as a circuit breaker's events."""
+    groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if row["transcription_id"] is not None:
-            found.setdefault(row["transcription_id"], []).append(row)
-    return found
+            groups.setdefault(row["transcription_id"], []).append(row)
+    return groups
 
 
 def _ending(row: dict[str, Any]) -> str:
@@ -233,15 +239,15 @@ def _ending(row: dict[str, Any]) -> str:
 
 
 def _died_each_time(facts: Facts, row: dict[str, Any]) -> bool:
-    """Whether every attempt was lost to what was killed, and the row says so."""
+    """Return whether every attempt failed because of kills, and the row has such a code."""
     codes = [
         event["data"].get("code")
         for event in facts.events[row["id"]]
         if event["event_type"] in (EventType.RETRIED, EventType.TRANSCRIPTION_FAILED)
     ]
-    ours = {"run_lost", "run_not_started", "disk_full", "database_unavailable"}
+    expected = {"run_lost", "run_not_started", "disk_full", "database_unavailable"}
     return (
         len(codes) >= facts.settings.max_attempts
-        and set(codes) <= ours
-        and row["error_code"] in ours
+        and set(codes) <= expected
+        and row["error_code"] in expected
     )

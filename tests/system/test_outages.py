@@ -35,7 +35,7 @@ def media_server() -> Iterator[MediaServer]:
 
 @pytest.fixture(scope="module")
 def up(model_home: Path) -> Iterator[Up]:
-    """A running `up` that downloads from loopback and hears with tiny.en."""
+    """A running `up` that downloads from loopback and transcribes with tiny.en."""
     root = Path(tempfile.mkdtemp(prefix="ytcup", dir="/tmp"))  # short, as socket paths must be
     up = Up(
         root / "home",
@@ -58,13 +58,13 @@ def up(model_home: Path) -> Iterator[Up]:
 
 
 def ask(up: Up, method: str, path: str, body: object = None) -> tuple[int, str]:
-    """Status and text, on a connection of its own, so that any worker may answer."""
+    """Return status and text, from a new connection, so that any worker may answer."""
     connection = http.client.HTTPConnection(up.state.api_host, up.state.api_port, timeout=20)
     try:
         headers = {"Content-Type": "application/json"}
         connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        response = connection.getresponse()
+        return response.status, response.read().decode()
     finally:
         connection.close()
 
@@ -95,13 +95,13 @@ def wait_until_completed(up: Up, *ids: str, seconds: float = 180) -> None:
 
 
 def workers(up: Up) -> list[psutil.Process]:
-    """The API's processes below the one that `up` started."""
-    found = []
+    """Return the API's worker processes, children of the one that `up` started."""
+    processes = []
     for process in psutil.Process(up.child("api").pid).children():
-        with contextlib.suppress(psutil.Error):  # it ends right now
+        with contextlib.suppress(psutil.Error):  # it has just ended
             if "spawn_main" in " ".join(process.cmdline()):
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
 def signal_group(up: Up, name: str, number: int) -> None:
@@ -110,16 +110,16 @@ def signal_group(up: Up, name: str, number: int) -> None:
 
 @pytest.mark.slow
 def test_several_workers_answer_as_one(up: Up, media_server: MediaServer):
-    """Each worker's requests are in the metrics, whichever is asked; `status` says all is well."""
+    """The metrics of each worker include the requests of all; `status` reports no problem."""
     assert len(workers(up)) == 2
     for _ in range(40):
         assert ask(up, "GET", "/healthz")[0] == 200
-    found = 0.0
+    count = 0.0
     for family in text_string_to_metric_families(ask(up, "GET", "/metrics")[1]):
         for sample in family.samples:
             if sample.name == "ytcaption_http_requests_total":
-                found += sample.value if sample.labels["route"] == "/healthz" else 0
-    assert found >= 40
+                count += sample.value if sample.labels["route"] == "/healthz" else 0
+    assert count >= 40
     id = submit(up, media_server)
     wait_until_completed(up, id)
     assert ask(up, "GET", f"/api/v1/transcriptions/{id}/result?format=txt")[0] == 200
@@ -129,7 +129,7 @@ def test_several_workers_answer_as_one(up: Up, media_server: MediaServer):
 
 
 def test_a_killed_worker_is_replaced(up: Up):
-    """The other one answers meanwhile."""
+    """The other worker answers meanwhile."""
     before = {process.pid for process in workers(up)}
     os.kill(min(before), signal.SIGKILL)
     up.wait_for(lambda: ask(up, "GET", "/healthz")[0] == 200, 10)
@@ -138,7 +138,7 @@ def test_a_killed_worker_is_replaced(up: Up):
 
 @pytest.mark.slow
 def test_a_killed_api_leaves_no_worker_behind(up: Up):
-    """Or the next one could not have its port."""
+    """Otherwise the next API could not use its port."""
 
     def starts() -> int:
         return sum("api is ready" in line for line in up.lines)
@@ -152,8 +152,8 @@ def test_a_killed_api_leaves_no_worker_behind(up: Up):
 
 
 @pytest.mark.slow
-def test_a_paused_transcription_waits_and_goes_on(up: Up, media_server: MediaServer):
-    """Nothing is started while a pool has no slots; all is done once it has them again."""
+def test_a_paused_transcription_waits_and_continues(up: Up, media_server: MediaServer):
+    """No step starts while its pool has no slots; all complete once it has slots again."""
     assert ask(up, "POST", "/api/v1/admin/pause", {"part": "transcription"})[0] == 200
     ids = [submit(up, media_server) for _ in range(3)]
     time.sleep(8)
@@ -163,9 +163,13 @@ def test_a_paused_transcription_waits_and_goes_on(up: Up, media_server: MediaSer
     wait_until_completed(up, *ids)
 
 
-def test_with_dagster_dead_all_is_taken_and_done_later(up: Up, media_server: MediaServer):
-    """Daemon and code server hang (suspended, so nobody starts them anew), then are killed, and
-    what took their place finds the work. Nothing is done twice."""
+def test_without_dagster_requests_are_accepted_and_completed_later(
+    up: Up, media_server: MediaServer
+):
+    """Daemon and code server hang (suspended, so that they are not restarted) and are then killed.
+
+    Their successors find the work, and nothing is done twice.
+    """
     known = submit(up, media_server)
     wait_until_completed(up, known)
     for name in ("daemon", "code"):
@@ -187,9 +191,13 @@ def test_with_dagster_dead_all_is_taken_and_done_later(up: Up, media_server: Med
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_with_dagsters_database_away_all_is_taken_and_done_later(up: Up, media_server: MediaServer):
-    """Nobody is let into it, and the daemon that is killed meanwhile dies at each start: the API
-    goes on all the same, and so does Dagster once its database is back."""
+def test_without_dagsters_database_requests_are_accepted_and_completed_later(
+    up: Up, media_server: MediaServer
+):
+    """The database refuses connections, and the daemon, killed meanwhile, dies at each start.
+
+    The API continues, and so does Dagster once its database accepts connections again.
+    """
     connections = "alter database dagster allow_connections = {}"
     up.lines.clear()
     with psycopg.connect(database_urls(up.settings).admin, autocommit=True) as connection:
@@ -203,12 +211,12 @@ def test_with_dagsters_database_away_all_is_taken_and_done_later(up: Up, media_s
             ids = [submit(up, media_server) for _ in range(2)]
             assert time.monotonic() - began < 5
 
-            def gave_up_hurrying() -> bool:
+            def has_longer_pauses() -> bool:
                 time.sleep(1)
                 assert {status_of(up, id) for id in ids} == {"queued"}
-                return any("daemon" in line and "again in 30 s" in line for line in up.lines)
+                return any("daemon" in line and "restarting in 30 s" in line for line in up.lines)
 
-            up.wait_for(gave_up_hurrying, 300)
+            up.wait_for(has_longer_pauses, 300)
             status, text = ask(up, "GET", "/readyz")
             assert status == 200, text
             dagster = json.loads(text)["dependencies"]["dagster_storage"]
@@ -224,7 +232,7 @@ def test_with_dagsters_database_away_all_is_taken_and_done_later(up: Up, media_s
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_no_worker(up: Up):
-    """The whole tree ends, exit status 0."""
+    """All processes end, and the exit status is 0."""
     assert up.process is not None
     assert len(workers(up)) == 2
     up.process.send_signal(signal.SIGINT)

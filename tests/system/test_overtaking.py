@@ -1,4 +1,4 @@
-"""A person asks by POST while a channel of hundreds is at work, with real processes."""
+"""An interactive request overtakes a channel's hundreds of items, with real processes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ LONGEST_S = 60.0
 
 @pytest.fixture
 def host() -> Iterator[ChannelHost]:
-    """A podcast's."""
+    """The host of a podcast."""
     with ChannelHost() as host:
         yield host
 
@@ -31,13 +31,13 @@ def host() -> Iterator[ChannelHost]:
 @pytest.mark.slow
 @pytest.mark.model
 @pytest.mark.timeout(600)
-def test_a_person_is_next_while_a_channel_is_at_work(
+def test_an_interactive_request_overtakes_a_channel(
     installation: Up,
     host: ChannelHost,
     model_home: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Of hundreds that wait no more begin before than had a run already, from the same host."""
+    """Of hundreds of waiting items of the same host, only those that already have runs go first."""
     installation.options = ("--no-webserver",)
     installation.more = {
         "YTCAPTION_ALLOWED_NETWORKS": "127.0.0.0/8",
@@ -50,32 +50,32 @@ def test_a_person_is_next_while_a_channel_is_at_work(
     settings = installation.settings
     with psycopg.connect(database_urls(settings).admin, autocommit=True) as connection:
 
-        def number(which: str) -> int:
+        def count(condition: str) -> int:
             row = connection.execute(
-                f"select count(*) from ytcaption.transcription where {which}"  # pyright: ignore
+                f"select count(*) from ytcaption.transcription where {condition}"  # pyright: ignore
             ).fetchone()
             assert row is not None
             return row[0]
 
         installation.wait_for(
-            lambda: number("true") == ITEMS and number("status = 'completed'") >= 2, 300
+            lambda: count("true") == ITEMS and count("status = 'completed'") >= 2, 300
         )
-        asked_at = time.time()
-        answer = httpx.post(
+        requested_at = time.time()
+        response = httpx.post(
             f"http://127.0.0.1:{installation.state.api_port}/api/v1/transcriptions",
-            json={"url": host.url(f"episodes/of-a-person/{SPEECH}"), "model": "tiny.en"},
+            json={"url": host.url(f"episodes/interactive/{SPEECH}"), "model": "tiny.en"},
             timeout=LONGEST_S,
         )
-        assert answer.status_code == 202, answer.text
-        id = answer.json()["id"]
+        assert response.status_code == 202, response.text
+        id = response.json()["id"]
         installation.wait_for(
-            lambda: number(f"id = '{id}' and (stage = 'transcription' or status = 'completed')"),
+            lambda: count(f"id = '{id}' and (stage = 'transcription' or status = 'completed')"),
             LONGEST_S,
         )
-        record_property("seconds_until_transcribing", round(time.time() - asked_at, 1))
-        found = overtaken_by(Facts.read(settings), id)
-        assert found is not None
-        assert len(found.waited) > ITEMS / 2
-        record_property("began_before", len(found.began))
-        assert len(found.began) <= settings.transcriptions_at_once
-        assert number("status = 'queued' and priority = 'bulk'") > ITEMS / 2
+        record_property("seconds_until_transcribing", round(time.time() - requested_at, 1))
+        overtaken = overtaken_by(Facts.read(settings), id)
+        assert overtaken is not None
+        assert len(overtaken.waited) > ITEMS / 2
+        record_property("began_before", len(overtaken.began))
+        assert len(overtaken.began) <= settings.transcriptions_at_once
+        assert count("status = 'queued' and priority = 'bulk'") > ITEMS / 2
