@@ -43,12 +43,15 @@ def overview(
 ) -> None:
     """Show counts by state, the longest wait, running work, failures, pauses and disk space."""
     from resources.admin.service import overview as read_overview
+    from ytcaption_assets.cli.up.status import name_throttled_sites
 
     with opened_database() as (settings, postgres):
         state = read_overview(postgres, settings.home)
     if as_json:
-        document = json.dumps(asdict(state), indent=2, default=lambda date: date.isoformat())
-        sys.stdout.write(document + "\n")
+        document = asdict(state)
+        name_throttled_sites(document)
+        sys.stdout.write(json.dumps(document, indent=2, default=lambda date: date.isoformat()))
+        sys.stdout.write("\n")
     else:
         print_overview(state, _console())
 

@@ -3,7 +3,7 @@
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -47,7 +47,16 @@ def status_json(report: "StatusReport") -> str:
         "healthy": report.is_healthy,
         "leftovers": report.orphans,  # its name before 0.2
     }
+    if queue := document["queue"]:
+        name_throttled_sites(queue)
+        for proxy in queue["proxies"]:
+            proxy["rests_until"] = proxy["cooling_until"]  # its name before 0.2
     return json.dumps(document, indent=2, default=lambda date: date.isoformat())
+
+
+def name_throttled_sites(document: dict[str, Any]) -> None:
+    """Name the throttled sites as the API does, and also as before 0.2."""
+    document["throttled_sites"] = document["resting"] = document.pop("throttled")
 
 
 def print_status(report: "StatusReport", console: "Console") -> None:

@@ -57,6 +57,7 @@ def test_the_overview_is_tables_or_json(run, request_store: RequestStore, run_st
     document = json.loads(run("overview", "--json"))
     assert document["counts"]["failed"] == document["counts"]["running"] == 1
     assert document["pauses"][0]["part"] == "intake"
+    assert document["resting"] == document["throttled_sites"] == []
 
 
 def test_failed_transcriptions_are_queued_again(run, request_store: RequestStore):

@@ -68,7 +68,11 @@ def test_reasons_for_waiting_and_health_of_proxies(settings, request_store, monk
     assert "http://a.example:3128" in text and "cooling down until" in text
     assert "it does not answer" in text
     queue = json.loads(status_json(report))["queue"]
-    assert queue["resting"][0]["code"] == "bytes_a_day"
+    assert queue["throttled_sites"][0]["code"] == "bytes_a_day"
+    assert queue["resting"] == queue["throttled_sites"]
+    assert [each["rests_until"] for each in queue["proxies"]] == [
+        each["cooling_until"] for each in queue["proxies"]
+    ]
     assert [each["failures"] for each in queue["proxies"]] == [0, 1]
     assert "hunter2" not in text + status_json(report)
 
