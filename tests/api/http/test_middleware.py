@@ -124,7 +124,7 @@ def test_what_nobody_foresaw_is_a_500_without_a_trace(
     def broken(*_: object) -> None:
         raise RuntimeError("select secret from table at /srv/secret")
 
-    monkeypatch.setattr(usage, "use_of", broken)
+    monkeypatch.setattr(usage, "usage_of", broken)
 
     answer = client.get("/api/v1/usage")
 
