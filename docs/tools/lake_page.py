@@ -1,8 +1,7 @@
 """The page of the lake: tables and views, made of the schema in the code."""
 
 from docs.tools.markdown import filled, item
-from resources.lake.view import Parameter
-from resources.lake.views import VIEWS
+from resources.lake.views import VIEWS, Parameter
 from ytcaption.domain.transcripts.lake_schema import TABLES, Column
 
 HEAD = """# Lake: tables and views

@@ -19,7 +19,9 @@ from tests.api.pages.test_routes import Page, browser  # noqa: F401 - fixture
 from tests.support.documents import pages
 from tests.support.paths import ROOT
 
-MAX_WIDTH, MAX_TABLE_WIDTH = 100, 160
+MAX_WIDTH = 100
+MAX_TABLE_WIDTH = {"README.md": 160, "tutorial": 160, "how-to": 160, "reference": 160}
+"""Of tables and blocks. Elsewhere tables are as wide as what they compare."""
 
 
 class _Silent(SimpleHTTPRequestHandler):
@@ -59,7 +61,7 @@ def site_url(site: Path) -> Iterator[str]:
 def test_every_page_is_in_the_site(site: Path) -> None:
     """And those that are generated from docstrings have them."""
     assert (site / "index.html").exists()
-    assert "Idempotency" in (site / "reference" / "python-client.html").read_text()
+    assert "ServerUnreachable" in (site / "reference" / "python-client.html").read_text()
 
 
 @pytest.mark.browser
@@ -94,13 +96,15 @@ def test_no_page_loads_files_of_another_server(site: Path) -> None:
 
 
 def test_lines_have_a_length_that_can_be_read() -> None:
-    """100 characters, and 160 in tables and blocks."""
+    """100 characters, and 160 in tables and blocks of what users read."""
     long = []
     for page in pages():
         is_block = False
+        folder = page.relative_to(ROOT / "docs").parts[0] if page.parent != ROOT else page.name
+        table_width = MAX_TABLE_WIDTH.get(folder, 1_000)
         for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
             is_block ^= line.strip().startswith("```")
-            limit = MAX_TABLE_WIDTH if is_block or line.startswith("|") else MAX_WIDTH
+            limit = table_width if is_block or line.startswith("|") else MAX_WIDTH
             if len(line) > limit and "<!--" not in line:
                 long.append(f"{page.relative_to(ROOT)}:{number}: {len(line)}")
     assert long == []
