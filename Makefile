@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
+DOCUMENTED := $(VENV)/.documented
 # Other speech recognition engines, for bench-peers: torch and transformers of their own releases,
 # which nothing of the product may be found to depend on.
 PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
 .DEFAULT_GOAL := transcribe
-.PHONY: help transcribe up status test test-slow chaos lint words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
+.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-slow chaos lint words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +24,22 @@ up: $(INSTALLED)  ## Run everything: Postgres, Dagster, API and pages
 
 status: $(INSTALLED)  ## Show what runs, and the queue
 	@$(BIN)/ytcaption status
+
+# The site in site/: a broken link, a page that nothing leads to or a wrong anchor fails.
+docs: $(DOCUMENTED)  ## Build the documentation in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The site on http://127.0.0.1:8001, made again whenever a page changes.
+docs-serve: $(DOCUMENTED)  ## Show the documentation on 127.0.0.1:8001
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001
+
+# The pages of docs/reference that follow from the code. A test compares them.
+docs-reference: $(DEVELOPED)  ## Write the generated pages of the reference
+	$(BIN)/python -m docs.tools.reference
+
+# The pictures in docs/images, of a real installation; needs Chromium.
+docs-screenshots: $(DOCUMENTED)  ## Take the pictures of the documentation
+	$(BIN)/python -m docs.tools.screenshots
 
 # By file on a few processes: much of a test's time is a server's start.
 test: $(DEVELOPED)  ## Run the tests
@@ -98,6 +115,10 @@ $(DEVELOPED): $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+$(DOCUMENTED): $(DEVELOPED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
 # One by one where all at once does not go: an engine that cannot be had is named in the table.
 $(PEERS_INSTALLED): benchmarks/peers.txt
 	@echo "Installing other engines into $(PEERS), once; this takes some minutes."
@@ -107,4 +128,4 @@ $(PEERS_INSTALLED): benchmarks/peers.txt
 	@touch $@
 
 clean:  ## Remove virtual environments and build outputs
-	rm -rf $(VENV) $(PEERS) dist build .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) dist build site .pytest_cache .ruff_cache .hypothesis

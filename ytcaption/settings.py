@@ -89,7 +89,8 @@ class Settings(DownloadChecks):
     cookies_file: Path | None = Field(
         None,
         description="Cookies of an account, as browsers' extensions write them (Netscape format), "
-        "readable by you alone (0600). Each goes to its own site only; see docs/being_blocked.md.",
+        "readable by you alone (0600). Each goes to its own site only: see "
+        "docs/how-to/avoid-being-blocked.md.",
     )
     cookies_from_browser: str | None = Field(
         None,

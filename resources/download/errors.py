@@ -40,7 +40,7 @@ from ytcaption.domain.errors import (
     YtcaptionError,
 )
 
-_MORE = "docs/being_blocked.md says more."
+_MORE = "docs/how-to/avoid-being-blocked.md says more."
 _ACCOUNT = f"Who runs this installation can give it cookies of an account {{}}. {_MORE}"
 _BY_CLASS: dict[type[YtcaptionError], str] = {
     MediaAgeRestricted: _ACCOUNT.format("of an adult (YTCAPTION_COOKIES_FILE)"),

@@ -2,7 +2,7 @@
 
 In a small library, and if a filter or the caller's rights leave few passages, all of them are
 compared. Otherwise the vector index is searched, the nearest first, until enough are in scope. It
-may miss passages unlike any others: see docs/search.md.
+may miss passages unlike any others: see docs/explanation/search.md.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What docs/client.md says is true."""
+"""What the guide to the Python client says is true."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from ytcaption.client import errors
 from ytcaption.client.channels import Channels
 from ytcaption.client.client import Client
 
-PAGE = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "use-the-python-client.md").read_text(encoding="utf-8")
 
 
 def test_each_example_runs(

@@ -19,8 +19,10 @@ _PATH = "/api/v1/channels"
 
 
 class ChannelAsked(TypedDict, total=False):
-    """How a channel is wanted, as docs/channels.md lists it; what is left out is the server's to
-    choose."""
+    """How a channel is wanted; what is left out is the server's to choose.
+
+    docs/reference/channels.md lists the options.
+    """
 
     schedule: Mapping[str, str] | None
     filters: Mapping[str, Any] | None

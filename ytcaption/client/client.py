@@ -246,7 +246,9 @@ class Client:
         Args:
             where: such as `model = 'base' and created_at < '2026-06-01'`.
             changed: only what has other audio at its source since.
-            model, language, captions: what is to be other.
+            model: another one.
+            language: another one.
+            captions: another policy.
             dry_run: only tell what would be made.
         """
         asked: dict[str, Any] = {
@@ -325,7 +327,7 @@ class Client:
         return read_as(Usage, self._transport.send(Call("GET", "/api/v1/usage")))
 
     def view(self, name: str, **given: str | int | float | date) -> Sequence[dict[str, Any]]:
-        """The rows of one of the lake's views, such as `growth`; `docs/lake.md` lists them.
+        """Return the rows of one of the lake's views; docs/reference/lake.md lists them.
 
         Args:
             given: the view's parameters; `limit` is the most rows.

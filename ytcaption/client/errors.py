@@ -37,7 +37,7 @@ class ApiError(ClientError):
 
     Attributes:
         status: of HTTP.
-        code: stable; docs/api.md lists them.
+        code: stable; docs/reference/errors.md lists them.
         detail: what happened and what to do.
         request_id: finds the server's log lines.
         retry_after_s: when asking again is worth it; None where the server says nothing.

@@ -211,7 +211,7 @@ class Event(Answer):
     Attributes:
         id: to go on after, as `Last-Event-ID`.
         type: such as `state`, `progress` or `segment`.
-        data: as docs/api.md has it for the type.
+        data: as docs/reference/events.md has it for the type.
     """
 
     id: str
@@ -223,10 +223,10 @@ class HistoryEvent(Answer):
     """Something that happened to a transcription, as its history keeps it.
 
     Attributes:
-        event_type: such as `Queued`; docs/api.md lists them.
+        event_type: such as `Queued`; docs/reference/events.md lists them.
         run_id: of the run that did it, or that it hit.
         trace_id: of W3C trace context.
-        data: ids, codes and numbers, as docs/api.md has it for the type.
+        data: ids, codes and numbers, as docs/reference/events.md has it for the type.
     """
 
     event_id: UUID

@@ -173,7 +173,7 @@ def migrate() -> None:
 @app.command()
 def settings(
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the page docs/settings.md.")
+        bool, typer.Option("--markdown", help="Print the page docs/reference/settings.md.")
     ] = False,
 ) -> None:
     """Show all settings with their current values."""

@@ -91,15 +91,17 @@ class YouTubeHost(MediaServer):
         captions: of a video, by its id; all have the same speech.
     """
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
-        super().__init__(tls=tls)
+    def __init__(self, tls: ssl.SSLContext, host: str = "127.0.0.1") -> None:
+        super().__init__(host=host, tls=tls)
         self.lists = Lists()
         self.fail: dict[int, int] = {}
         self.continuations = 0
         self.captions: dict[str, Captions] = {}
 
 
-class _Handler(MediaHandler):
+class YouTubeHandler(MediaHandler):
+    """Answers for one connection."""
+
     def answer(self, path: list[str], query: dict[str, str]) -> None:
         lists = self.host.lists
         match path:
@@ -123,7 +125,7 @@ class _Handler(MediaHandler):
                 self.page(_playlist_page(lists))
             case ["channel" | "c" | "user", _, "videos" | "streams" | "shorts" as tab]:
                 self.page(_channel_page(lists, tab))
-            case [name, "videos" | "streams" | "shorts" as tab] if name == "@achannel":
+            case [name, "videos" | "streams" | "shorts" as tab] if name.startswith("@"):
                 self.page(_channel_page(lists, tab))
             case _:
                 self.error(404, query)
@@ -160,7 +162,7 @@ class _Handler(MediaHandler):
         return self.media
 
 
-YouTubeHost.handler_class = _Handler
+YouTubeHost.handler_class = YouTubeHandler
 
 
 @pytest.fixture(scope="session")

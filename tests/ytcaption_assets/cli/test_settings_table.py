@@ -11,11 +11,11 @@ from ytcaption.domain.errors import SetupError
 from ytcaption.settings import Settings, load_settings
 from ytcaption_assets.cli.settings_table import print_settings, settings_markdown
 
-DOCUMENT = ROOT / "docs" / "settings.md"
+DOCUMENT = ROOT / "docs" / "reference" / "settings.md"
 
 
 def test_the_documentation_is_current():
-    """docs/settings.md is what `ytcaption settings --markdown` prints."""
+    """docs/reference/settings.md is what `ytcaption settings --markdown` prints."""
     assert DOCUMENT.read_text(encoding="utf-8") == settings_markdown()
 
 

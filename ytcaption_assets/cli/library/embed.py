@@ -12,7 +12,7 @@ def embed(
         int | None, typer.Option(min=1, help="Transcripts at most; default: all.")
     ] = None,
 ) -> None:
-    """Embed all transcripts that the configured model has not embedded yet (docs/search.md).
+    """Embed all transcripts that the configured model has not embedded yet.
 
     `ytcaption up` does this in the background; this command does it now and retries transcripts
     that failed. It can be stopped at any time and continues where it stopped.

@@ -54,7 +54,9 @@ def export(
     until: Annotated[str | None, typer.Option(help="Last day of publication.")] = None,
     query: Annotated[
         str | None,
-        typer.Option(help="SELECT (docs/lake.md) whose first column is transcription ids."),
+        typer.Option(
+            help="SELECT (docs/reference/lake.md) whose first column is transcription ids."
+        ),
     ] = None,
     versions: Annotated[
         bool, typer.Option("--versions", help="All versions of a media, not only the newest.")

@@ -106,7 +106,7 @@ def view(
     parquet: ParquetFile = None,
     limit: MaxRows = None,
 ) -> None:
-    """Query one of the prepared views (docs/lake.md).
+    """Query one of the prepared views (docs/reference/lake.md).
 
     Example: ytcaption lake view term_trend terms=climate,coal since=2026-01-01
     """

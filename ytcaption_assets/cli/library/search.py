@@ -61,7 +61,7 @@ def search(
         bool, typer.Option("--json", help="Print one line of JSON per media.")
     ] = False,
 ) -> None:
-    """Search the text of all transcripts of this installation (docs/search.md).
+    """Search the text of all transcripts of this installation (docs/reference/search.md).
 
     Exit status: 0 there are results, 1 there are none, 2 the query is invalid.
     """

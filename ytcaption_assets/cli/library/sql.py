@@ -64,7 +64,9 @@ def sql(
         ),
     ] = None,
 ) -> None:
-    """Query the tables transcripts, segments, words, media and library (docs/lake.md).
+    """Query the tables transcripts, segments, words, media and library.
+
+    docs/reference/lake.md lists their columns.
 
     The query runs in a separate process that can only read these tables, within limits of time,
     memory and rows (settings YTCAPTION_QUERY_*). Exit status: 0 success, 1 the tables cannot be

@@ -12,7 +12,7 @@ from ytcaption.domain.media.media import MediaInfo, MediaSource
 from ytcaption.domain.transcripts.lake_rows import counted_word, lake_rows
 from ytcaption.domain.transcripts.lake_schema import TABLES, arrow_schema
 
-LAKE_PAGE = ROOT / "docs" / "lake.md"
+LAKE_PAGE = ROOT / "docs" / "reference" / "lake.md"
 
 
 def test_every_segment_and_word_is_a_row_in_time_order():
@@ -130,7 +130,7 @@ def test_every_field_says_what_it_is_and_in_which_unit(table: str):
 
 
 def test_page_on_the_lake_lists_every_column():
-    """docs/lake.md is what the schema says, column by column, with its description."""
+    """docs/reference/lake.md is what the schema says, column by column, with its description."""
     page = LAKE_PAGE.read_text(encoding="utf-8")
     for table, columns in TABLES.items():
         section = page.split(f"### {table}\n")[1].split("\n#")[0]

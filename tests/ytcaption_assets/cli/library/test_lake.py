@@ -242,8 +242,8 @@ def test_report_is_written_and_stored(ytcaption, tmp_path: Path, object_store: O
 
 
 def test_examples_of_the_page_on_the_lake_run(ytcaption):
-    """Every SQL example and every command of docs/lake.md that asks."""
-    page = (ROOT / "docs" / "lake.md").read_text(encoding="utf-8")
+    """Every SQL example and every command of the guide on SQL that asks."""
+    page = (ROOT / "docs" / "how-to" / "analyse-with-sql.md").read_text(encoding="utf-8")
     [examples] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     asked = [each for each in examples.split(";") if each.strip()]
     assert len(asked) >= 5

@@ -1,0 +1,110 @@
+"""The documentation as a site: whole, within itself, and loading nothing from elsewhere."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.api.pages.test_routes import Page, browser  # noqa: F401 - fixture
+from tests.support.documents import pages
+from tests.support.paths import ROOT
+
+MAX_WIDTH = 100
+MAX_TABLE_WIDTH = {"README.md": 160, "tutorial": 160, "how-to": 160, "reference": 160}
+"""Of tables and blocks. Elsewhere tables are as wide as what they compare."""
+
+
+class _Silent(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built as `make docs` does: a broken link, an orphan or a wrong anchor fails."""
+    pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
+    done = subprocess.run(
+        build,
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def site_url(site: Path) -> Iterator[str]:
+    """Where it is served."""
+    handler = partial(_Silent, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_every_page_is_in_the_site(site: Path) -> None:
+    """And those that are generated from docstrings have them."""
+    assert (site / "index.html").exists()
+    assert "ServerUnreachable" in (site / "reference" / "python-client.html").read_text()
+
+
+@pytest.mark.browser
+def test_a_page_loads_nothing_from_elsewhere(
+    browser: webdriver.Chrome,
+    site_url: str,
+) -> None:
+    """Its diagram is drawn, its search is there, and each request goes to the site itself."""
+    page = Page(browser, f"{site_url}/index.html")
+    WebDriverWait(browser, 30).until(
+        lambda _: browser.find_elements(By.CSS_SELECTOR, "div.mermaid")
+    )
+    loaded = browser.execute_script(
+        "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+    )
+    assert any(name.endswith("mermaid.min.js") for name in loaded)
+    assert [name for name in loaded if not name.startswith(site_url)] == []
+    assert page.complaints() == []
+
+
+def test_no_page_loads_files_of_another_server(site: Path) -> None:
+    """No script, style, font or picture of any page."""
+    found = {
+        (page.name, part)
+        for page in site.rglob("*.html")
+        for part in page.read_text(encoding="utf-8").split("<")
+        if part.startswith(("script", "link", "img", "iframe"))
+        and ("//" in part.partition(">")[0].replace("https://www.w3.org", ""))
+        and not part.startswith('link rel="canonical"')
+    }
+    assert found == set()
+
+
+def test_lines_have_a_length_that_can_be_read() -> None:
+    """100 characters, and 160 in tables and blocks of what users read."""
+    long = []
+    for page in pages():
+        is_block = False
+        folder = page.relative_to(ROOT / "docs").parts[0] if page.parent != ROOT else page.name
+        table_width = MAX_TABLE_WIDTH.get(folder, 1_000)
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+            is_block ^= line.strip().startswith("```")
+            limit = table_width if is_block or line.startswith("|") else MAX_WIDTH
+            if len(line) > limit and "<!--" not in line:
+                long.append(f"{page.relative_to(ROOT)}:{number}: {len(line)}")
+    assert long == []
