@@ -48,7 +48,6 @@ _MODULES = (
     "resources.download.errors",
     "resources.channels.listing.feed_items",
     "resources.channels.listing.ytdlp_lists",
-    "resources.channels.listing.entries",
     "resources.download.media_downloader",
     "deno",
     "encodings.idna",

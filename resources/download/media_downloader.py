@@ -19,8 +19,9 @@ from yt_dlp.networking.exceptions import HTTPError  # noqa: TID253
 from resources.download.bounded_ytdlp import BoundedYoutubeDL
 from resources.download.description import seconds
 from resources.download.extensions import EXTENSIONS
+from resources.download.protocol import DownloadJob
 from resources.download.resume import MEDIA_FILE, TRACK_FILE, ResumeState, version_of
-from resources.download.ytdlp_options import DownloadJob, ytdlp_options
+from resources.download.ytdlp_options import ytdlp_options
 from ytcaption.domain.captions.track_parsing import MAX_TRACK_BYTES
 from ytcaption.domain.errors import (
     DrmProtected,

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from resources.download.download_child import deno_path
-from resources.download.ytdlp_options import DownloadJob, ytdlp_options
+from resources.download.protocol import DownloadJob
+from resources.download.ytdlp_options import ytdlp_options
 from resources.download.ytdlp_process import child_environment
 from resources.network import egress_proxy
-from tests.resources.download.downloads import downloader, fetch
+from tests.resources.download.downloads import download_audio, downloader, fetch
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.errors import (
     BlockedAddress,
@@ -126,7 +127,7 @@ def test_private_addresses_are_closed_without_a_setting(
         source = MediaSource("url-x", "direct", url, "Generic")
         with pytest.raises(BlockedAddress):
             closed = downloader(allowed_networks=[])
-            closed.download(source, tmp_path, lambda done, total: None)
+            download_audio(closed, source, tmp_path, lambda done, total: None)
     assert not server.requests
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from resources.download.downloader import Downloader
-from tests.resources.download.downloads import children, direct, downloader, fetch
+from tests.resources.download.downloads import children, direct, download_audio, downloader, fetch
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.errors import (
     ClaimLost,
@@ -46,7 +46,7 @@ def test_a_media_file_is_stored_as_it_came(server: MediaServer, tmp_path: Path) 
     """The bytes are the server's, the name is ours, the title is the file's name."""
     told: list[tuple[int, int | None]] = []
     url = server.url("jfk.flac")
-    download = downloader().download(direct(url), tmp_path, lambda *now: told.append(now))
+    download = download_audio(downloader(), direct(url), tmp_path, lambda *now: told.append(now))
     assert download.path == tmp_path / "media"
     assert download.path.read_bytes() == server.read("jfk.flac")
     assert (download.extension, download.size_bytes) == ("flac", 196_348)
@@ -59,7 +59,7 @@ def test_progress_tells_the_bytes_as_they_come(server: MediaServer, tmp_path: Pa
     """Progress rises, and the total is the server's."""
     told: list[tuple[int, int | None]] = []
     url = server.url("slow/jfk.flac", rate=200_000)
-    downloader().download(direct(url), tmp_path, lambda *now: told.append(now))
+    download_audio(downloader(), direct(url), tmp_path, lambda *now: told.append(now))
     assert len(told) >= 3
     assert told == sorted(told)
     assert {total for _, total in told} == {196_348}
@@ -196,7 +196,7 @@ def test_a_full_disk_is_told_as_such(server: MediaServer, tmp_path: Path) -> Non
     )
     (tmp_path / "media.part").symlink_to("/dev/full")
     with pytest.raises(DiskFull) as caught:
-        downloader().download(source, tmp_path, lambda done, total: None)
+        download_audio(downloader(), source, tmp_path, lambda done, total: None)
     assert caught.value.retryable
 
 
@@ -214,7 +214,8 @@ def test_a_stop_ends_the_process_group(server: MediaServer, tmp_path: Path) -> N
     threading.Timer(1, stop.set).start()
     started = time.monotonic()
     with pytest.raises(ClaimLost):
-        downloader().download(
+        download_audio(
+            downloader(),
             direct(server.url("stall/jfk.flac", after=1000)),
             tmp_path,
             lambda done, total: None,
@@ -231,7 +232,9 @@ def test_an_error_of_the_caller_ends_the_process_too(server: MediaServer, tmp_pa
         raise ClaimLost("Another run has taken over.")
 
     with pytest.raises(ClaimLost, match="taken over"):
-        downloader().download(direct(server.url("slow/jfk.flac", rate=50_000)), tmp_path, lost)
+        download_audio(
+            downloader(), direct(server.url("slow/jfk.flac", rate=50_000)), tmp_path, lost
+        )
     assert not children()
 
 
@@ -243,7 +246,9 @@ def test_a_child_that_dies_is_worth_another_attempt(server: MediaServer, tmp_pat
             child.kill()
 
     with pytest.raises(DownloadCrashed, match="ended unexpectedly"):
-        downloader().download(direct(server.url("slow/jfk.flac", rate=50_000)), tmp_path, kill)
+        download_audio(
+            downloader(), direct(server.url("slow/jfk.flac", rate=50_000)), tmp_path, kill
+        )
 
 
 def test_the_child_gets_none_of_our_environment(
@@ -259,7 +264,7 @@ def test_the_child_gets_none_of_our_environment(
         with contextlib.suppress(psutil.NoSuchProcess):
             seen.extend((child.environ(), " ".join(child.cmdline())) for child in children())
 
-    downloader().download(direct(server.url("slow/jfk.flac", rate=400_000)), tmp_path, look)
+    download_audio(downloader(), direct(server.url("slow/jfk.flac", rate=400_000)), tmp_path, look)
     environment, command = seen[0]
     assert not {name for name in environment if name.startswith(("YTCAPTION", "AWS", "HTTP"))}
     assert environment["YTDLP_NO_PLUGINS"] == "1"

@@ -113,12 +113,12 @@ def test_what_a_download_saw_is_noted(
     turn(postgres)
     with (
         pytest.raises(SourceBlocked),
-        egress_route(known, postgres, SOURCE, (A, B)) as way,
+        egress_route(known, postgres, SOURCE, (A, B)) as route,
     ):
-        assert [each.name for each in way.upstreams] == [A, B]
-        way.traffic.bytes_received = 1234
-        way.traffic.upstream.errors[A] = "it answers 407"
-        way.traffic.upstream.works = B
+        assert [each.name for each in route.upstreams] == [A, B]
+        route.traffic.bytes_received = 1234
+        route.traffic.upstream.errors[A] = "it answers 407"
+        route.traffic.upstream.works = B
         raise SourceBlocked("It refuses.")
     assert turn(postgres) == (C,)
     assert health(postgres, A).failures == 1 and health(postgres, B).error
