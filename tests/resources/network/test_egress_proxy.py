@@ -161,12 +161,17 @@ def test_a_second_request_on_the_same_connection_is_not_served() -> None:
         ("TRACE http://example.com/ HTTP/1.1", (), 405),
         ("GET http://example.com/ HTTP/2.0", (), 400),
         ("POST http://example.com/ HTTP/1.1", ("Content-Length: 1", "Content-Length: 2"), 400),
+        ("POST http://example.com/ HTTP/1.1", ("Content-Length: 1", "Content-Length: 1"), 400),
+        ("POST http://example.com/ HTTP/1.1", ("Content-Length: 1, 1",), 400),
         ("POST http://example.com/ HTTP/1.1", ("Content-Length: +1",), 400),
         ("POST http://example.com/ HTTP/1.1", ("Transfer-Encoding: chunked",), 411),
         ("POST http://example.com/ HTTP/1.1", ("Content-Length: 99999999999",), 413),
         ("GET http://example.com/ HTTP/1.1", ("A : b",), 400),
         ("GET http://example.com/ HTTP/1.1", ("A: b\r\n folded",), 400),
         ("GET http://example.com/ HTTP/1.1", ("A: b\nX: y",), 400),
+        ("GET http://example.com/ HTTP/1.1", ("A: b\n",), 400),
+        ("GET http://example.com/ HTTP/1.1", ("A: b\x01",), 400),
+        ("GET http://example.com/ HTTP/1.1", ("Host: a", "Host: b"), 400),
     ],
 )
 def test_ambiguous_requests_are_refused(line: str, headers: tuple[str, ...], status: int) -> None:
