@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # else numpy starts threads when it is imported
     "PYTHONDONTWRITEBYTECODE": "1",
     "YTDLP_NO_PLUGINS": "1",
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
     "LANG": "C.UTF-8",
     "PATH": os.defpath,
 }

@@ -1,9 +1,12 @@
 """The operator's cookies: which of them go to a download, and what is refused."""
 
+import io
 import sqlite3
+from http.cookiejar import Cookie
 from pathlib import Path
 
 import pytest
+from yt_dlp.cookies import YoutubeDLCookieJar
 
 from resources.download.cookies import check_cookies, cookies_for
 from ytcaption.domain.errors import SetupError
@@ -75,6 +78,52 @@ def test_a_file_that_is_none_is_refused(file: Path):
     file.unlink()
     with pytest.raises(SetupError, match="cannot be read: No such file"):
         check_cookies(known)
+
+
+def test_an_extensions_export_is_read(file: Path):
+    """Without a header, with CRLF, fractions and sessions; contradictory and useless lines do not
+    spoil the others, and no cookie reaches more hosts than it says."""
+    file.write_text(
+        "\r\n".join(
+            [
+                "#HttpOnly_.youtube.com\tTRUE\t/\tTRUE\t1893456000.123\tfraction\ta",
+                ".youtube.com\tTRUE\t/\tFALSE\t\tsession\tb",
+                ".youtube.com\tTRUE\t/\tFALSE\t0\tzero\tc",
+                "www.youtube.com\tTRUE\t/\tTRUE\t4102444800\thost\td",
+                ".m.youtube.com\tFALSE\t/\tTRUE\t4102444800\tdotted\te",
+                ".youtube.com\tTRUE\t/\tTRUE\t-1\tnever\tf",
+                ".YouTube.com\tTRUE\t/\tTRUE\t4102444800\t\tnameless",
+            ]
+        )
+    )
+    known = settings(cookies_file=file)
+    check_cookies(known)
+    text = cookies_for(known, VIDEO)
+    assert text is not None
+    jar = YoutubeDLCookieJar(io.StringIO(text))
+    jar.load()
+    assert {(each.domain, each.name, each.value, each.expires) for each in jar} == {
+        (".youtube.com", "fraction", "a", 1893456000),
+        (".youtube.com", "session", "b", None),
+        (".youtube.com", "zero", "c", None),
+        ("www.youtube.com", "host", "d", 4102444800),
+        ("m.youtube.com", "dotted", "e", 4102444800),
+        (".youtube.com", "nameless", None, 4102444800),
+    }
+    assert text.count("#HttpOnly_") == 1
+
+
+def test_a_value_cannot_be_read_as_another_cookie(monkeypatch: pytest.MonkeyPatch):
+    """A browser's cookie with the end of a line in it is left out."""
+    jar = YoutubeDLCookieJar()
+    forged = "x\n" + LINE.format(".bank.example", "forged")
+    for name, value in (("good", "1"), ("line", forged), ("tab", "a\tb")):
+        fields = (False, ".youtube.com", True, True, "/", False, True, None, True, None, None, {})
+        jar.set_cookie(Cookie(0, name, value, None, *fields))
+    monkeypatch.setattr("yt_dlp.cookies.extract_cookies_from_browser", lambda *_, **__: jar)
+    text = cookies_for(settings(cookies_from_browser="firefox"), VIDEO)
+    assert text is not None
+    assert [line.split("\t")[5] for line in text.splitlines()[1:]] == ["good"]
 
 
 def test_a_browsers_profile_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
