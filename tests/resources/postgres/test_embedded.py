@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from resources.postgres import postmaster
+from resources.postgres import embedded
 from resources.postgres.connection import Postgres
 from resources.postgres.embedded import ensure_postgres, is_postgres_running, running_postgres
 from resources.postgres.migrate import migrate
@@ -264,7 +264,7 @@ def test_a_stopped_server_is_gone_until_it_is_back(home: Path):
         migrate(settings)
         store = RequestStore.from_settings(settings, "api")
         id = store.submit(SOURCE, TranscriptionOptions("base")).transcription.id
-        postmaster.Postmaster.of(settings).stop()
+        embedded.EmbeddedServer.of(settings).stop()
         for use in (lambda: get_transcription(store.postgres, id), lambda: store.wait_for_work(10)):
             began = time.monotonic()
             with pytest.raises(DatabaseUnavailable):
@@ -356,7 +356,7 @@ def test_a_socket_folder_that_is_not_ours_is_refused(new_home: Path, tmp_path: P
     folder.symlink_to(tmp_path)
     try:
         with (
-            pytest.raises(SetupError, match="belongs to somebody else"),
+            pytest.raises(SetupError, match="belongs to another user"),
             running_postgres(settings),
         ):
             pass
@@ -409,7 +409,7 @@ def test_a_disk_that_is_full_at_the_first_start(new_home: Path, monkeypatch: pyt
         )
 
     with monkeypatch.context() as patch:
-        patch.setattr(postmaster, "run_program", full)
+        patch.setattr(embedded, "run_program", full)
         with pytest.raises(DiskFull), running_postgres(settings_of(new_home)):
             pass
     with running_postgres(settings_of(new_home)):
