@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 from resources.audio.decoder import AudioDecoder
 from resources.disk import is_disk_full
 from resources.object_store.store import ObjectStore, upload_key
-from resources.postgres.advisory_locks import storing
+from resources.postgres.advisory_locks import upload_lock
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import DiskFull, MediaTooLong, SetupError, StorageError, UploadTooLarge
 from ytcaption.domain.media.media import MediaSource, upload_media_id
@@ -136,7 +136,7 @@ class Uploads:
             )
         media_id = upload_media_id(incoming.sha256)
         key = upload_key(media_id)
-        with storing(self._postgres, media_id):
+        with upload_lock(self._postgres, media_id):
             is_new = not self._object_store.exists(key)
             if is_new:
                 self._object_store.write_file(key, incoming.path)

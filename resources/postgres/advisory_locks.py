@@ -20,7 +20,7 @@ _ALL = 0
 
 
 @contextmanager
-def at_work(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
+def work_lock(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
     """Beside all others who work on it; waits while it is being erased."""
     with postgres.own_connection() as connection:
         for name in (id, media_id):
@@ -31,7 +31,7 @@ def at_work(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def storing(postgres: Postgres, media_id: str) -> Iterator[None]:
+def upload_lock(postgres: Postgres, media_id: str) -> Iterator[None]:
     """Alone with the file of an upload, from the look whether it is stored to the request for it:
     neither an equal upload nor an erasure comes in between. Runs do not wait for it."""
     with postgres.own_connection() as connection:
@@ -40,7 +40,7 @@ def storing(postgres: Postgres, media_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def alone(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
+def exclusive_work_lock(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
     """With nobody at work on the transcription, or on the media, of this id.
 
     Raises:
@@ -58,7 +58,7 @@ def alone(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def removing(postgres: Postgres) -> Iterator[None]:
+def removal_lock(postgres: Postgres) -> Iterator[None]:
     """Beside all others who remove files for good, and not while a backup copies them (rule 45).
 
     Raises:
@@ -77,7 +77,7 @@ def removing(postgres: Postgres) -> Iterator[None]:
 
 
 @contextmanager
-def nothing_removed(postgres: Postgres, wait_s: float = 60.0) -> Iterator[None]:
+def block_removals(postgres: Postgres, wait_s: float = 60.0) -> Iterator[None]:
     """While this lasts nobody removes a file for good; those who do so already are waited for.
 
     Raises:
