@@ -1,8 +1,8 @@
 """Creates databases, roles and schemas, and updates them.
 
-The numbered files of `migrations/` are applied once, in order, each in one transaction, and recorded
-in `ytcaption.migration`; there are no down migrations. `grants.sql` is applied again whenever it has
-changed, and recorded under number 0.
+The numbered files of `migrations/` are applied once, in order, each in one transaction, and
+recorded in `ytcaption.migration`; there are no down migrations. `grants.sql` is applied again
+whenever it has changed, and recorded under number 0.
 """
 
 import hashlib

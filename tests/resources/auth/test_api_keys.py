@@ -67,21 +67,21 @@ def test_a_key_of_no_use_is_refused(keys: ApiKeys, name: str, scopes: list[str])
     """A name that people can read, and scopes that there are."""
     with pytest.raises(InvalidOption):
         keys.create(name, scopes)
-    assert not keys.exist()
+    assert not keys.any_exist()
 
 
 def test_a_key_ends(keys: ApiKeys) -> None:
     """Revoked for good; revoking again keeps the time, and its row still counts as a key."""
     row = keys.create("newsroom", ["read"]).row
-    assert row.holds_at(datetime.now(UTC))
+    assert row.is_valid_at(datetime.now(UTC))
 
     revoked = keys.revoke(row.id)
 
-    assert not revoked.holds_at(datetime.now(UTC))
+    assert not revoked.is_valid_at(datetime.now(UTC))
     assert keys.revoke(row.id) == revoked
-    assert keys.exist()
-    keys.forget(row.id)
-    assert not keys.exist()
+    assert keys.any_exist()
+    keys.delete(row.id)
+    assert not keys.any_exist()
     with pytest.raises(ApiKeyNotFound, match="keys list"):
         keys.revoke(row.id)
 
@@ -97,7 +97,7 @@ def test_a_key_that_ends_pauses_its_channels(keys: ApiKeys, settings: Settings) 
     store.resume(id)
     keys.revoke(mine.id)
     assert store.get(id).paused_at is None
-    keys.forget(other.id)
+    keys.delete(other.id)
     assert store.get(others).paused_at is not None
 
 
@@ -121,8 +121,8 @@ def test_a_key_expires(keys: ApiKeys) -> None:
     row = keys.create("newsroom", ["read"], expires_in=timedelta(hours=1)).row
 
     assert row.expires_at is not None
-    assert row.holds_at(row.expires_at - timedelta(seconds=1))
-    assert not row.holds_at(row.expires_at)
+    assert row.is_valid_at(row.expires_at - timedelta(seconds=1))
+    assert not row.is_valid_at(row.expires_at)
 
 
 def test_use_is_written_once_a_minute(keys: ApiKeys, settings: Settings) -> None:
@@ -130,16 +130,16 @@ def test_use_is_written_once_a_minute(keys: ApiKeys, settings: Settings) -> None
     id = keys.create("newsroom", ["read"]).row.id
     assert keys.all()[0].last_used_at is None
 
-    keys.used([id])
+    keys.record_use([id])
     first = keys.all()[0].last_used_at
-    keys.used([id])
+    keys.record_use([id])
     assert keys.all()[0].last_used_at == first is not None
 
     with Postgres.from_settings(settings, "admin").transaction() as connection:
         connection.execute(
             "update ytcaption.api_key set last_used_at = now() - interval '61 seconds'"
         )
-    keys.used([id])
+    keys.record_use([id])
     assert keys.all()[0].last_used_at >= first  # pyright: ignore[reportOptionalOperand]
 
 

@@ -172,7 +172,7 @@ def test_a_public_key_is_no_shared_secret() -> None:
         signed(PRIVATE_KEY, "RS512", "one"),
         signed(PRIVATE_KEY, "PS256", "one"),
     ):
-        with pytest.raises(Unauthenticated, match="not taken here"):
+        with pytest.raises(Unauthenticated, match="not accepted here"):
             check(tokens, token)
 
 
@@ -269,7 +269,10 @@ def test_a_key_that_was_withdrawn_is_noticed() -> None:
         ),
         ({"jwt_secret": SecretStr(SECRET), "jwt_jwks_url": "https://a.example/k"}, "two ways"),
         *(
-            ({"jwt_jwks_url": url, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE}, "Change it")
+            (
+                {"jwt_jwks_url": url, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE},
+                "must be an https URL",
+            )
             for url in ("file:///etc/passwd", "https://", "https://u:p@a.example/k", "https://[")
         ),
         (

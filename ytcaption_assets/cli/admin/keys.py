@@ -10,7 +10,7 @@ from ytcaption.domain.caller import Limits
 from ytcaption_assets.cli.database import opened_database
 
 if TYPE_CHECKING:
-    from resources.auth.api_key_rows import ApiKeyRow
+    from resources.auth.api_keys import ApiKeyRow
 
 app = typer.Typer(help="The API keys: making, listing and ending them.", no_args_is_help=True)
 
@@ -127,7 +127,7 @@ def revoke(
 
     with opened_database() as (_, postgres):
         keys = ApiKeys(postgres)
-        row = keys.forget(_id_of(id)) if forget else keys.revoke(_id_of(id))
+        row = keys.delete(_id_of(id)) if forget else keys.revoke(_id_of(id))
     Console(highlight=False).print(
         f"The key {row.id} of {row.name} opens nothing any more.", markup=False, soft_wrap=True
     )
@@ -152,6 +152,6 @@ def state_text(row: "ApiKeyRow") -> str:
     """Whether it opens the door, and until when."""
     if row.revoked_at is not None:
         return f"revoked {row.revoked_at:%Y-%m-%d}"
-    if not row.holds_at(datetime.now(UTC)):
+    if not row.is_valid_at(datetime.now(UTC)):
         return f"expired {row.expires_at:%Y-%m-%d}"
     return f"until {row.expires_at:%Y-%m-%d}" if row.expires_at else "good"
