@@ -193,7 +193,7 @@ def _old_deliveries(installation: Installation) -> list[str]:
 
 
 def _remove_deliveries(installation: Installation, ids: Sequence[str]) -> Repaired:
-    Outbox(installation.postgres).forget_old(installation.settings.delivery_days)
+    Outbox(installation.postgres).delete_old(installation.settings.delivery_days)
     return Repaired(done=list(ids))
 
 

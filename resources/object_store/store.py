@@ -78,8 +78,8 @@ def document_key(id: str) -> str:
 class ObjectStore(dg.ConfigurableResource):
     """Bytes by key. A write is durable and complete when the call returns.
 
-    A reader sees the old bytes or the new ones, even after a crash. Every method raises
-    ObjectStoreUnavailable (the folder or bucket cannot be reached) or SetupError (access is denied).
+    A reader sees the old bytes or the new ones, even after a crash. Every method may raise
+    ObjectStoreUnavailable (the folder or bucket cannot be reached) and SetupError (no access).
     """
 
     url: str = Field(description="A folder, `file:///...` or `s3://bucket/prefix`.")

@@ -42,7 +42,7 @@ def notifying(settings: Settings) -> Iterator[None]:
     loop = asyncio.new_event_loop()
 
     async def work() -> None:
-        await Notifier(settings, on_look=looked.set).run()
+        await Notifier(settings, on_poll=looked.set).run()
 
     task = loop.create_task(work())
 

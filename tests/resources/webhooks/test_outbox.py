@@ -251,7 +251,7 @@ def test_settled_deliveries_have_an_age_limit(box: Box) -> None:
     box.outbox.settle(claimed, Attempt("delivered", 0.1, 204))
     box.completed("b", callback=CALLBACK)
     box.pass_time(29 * 24 * 3600)
-    assert box.outbox.forget_old(30) == 0
+    assert box.outbox.delete_old(30) == 0
     box.pass_time(2 * 24 * 3600)
-    assert box.outbox.forget_old(30) == 1
+    assert box.outbox.delete_old(30) == 1
     assert [row["status"] for row in box.rows()] == ["waiting"]
