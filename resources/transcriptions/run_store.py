@@ -17,7 +17,7 @@ from resources.postgres.connection import Postgres, Role
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
 from resources.sites.circuit_breaker import (
-    BLAMED,
+    SITE_ERRORS,
     admit,
     lock_site,
     record_failure,
@@ -438,7 +438,7 @@ class RunStore(dg.ConfigurableResource):
             row = claimed_row(connection, id, run_id)
             if row["is_downloading"]:
                 record_download_end(connection, row["source_site"])
-            if row["is_downloading"] and code in BLAMED:
+            if row["is_downloading"] and code in SITE_ERRORS:
                 probe_in_s = record_failure(
                     connection, row["source_site"], row["run_id"], code, retry_after_s, row["id"]
                 )

@@ -153,7 +153,7 @@ def test_quiet_hours_hold_bulk_work_until_they_end(
     (most, other) = throttled_sites(request_store.postgres)
     assert (most.site, most.waiting, most.code) == (SITE, 2, "quiet_hours")
     assert other.site == "vimeo.com"
-    assert "quiet hours of youtube.com: bulk work goes on at" in most.message
+    assert "quiet hours of youtube.com: bulk work continues at" in most.message
     waiting = waiting_for(request_store.postgres, [*bulk, urgent])
     assert set(waiting) == set(bulk) and waiting[bulk[0]].until == most.until
     run_store.claim(bulk[0], "run")  # by hand, say

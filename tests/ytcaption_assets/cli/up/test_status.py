@@ -64,7 +64,7 @@ def test_why_bulk_work_waits_and_which_proxies_work(settings, request_store, mon
     request_store.due(10, pacing=Pacing(bytes_per_day=PerSite(100.0)))
     report = read_status(settings)
     shown = text_of(report)
-    assert "1 wait. As many bytes as allowed came from youtube.com today: bulk work" in shown
+    assert "1 wait. The bytes allowed from youtube.com today are used up: bulk work" in shown
     assert "http://a.example:3128" in shown and "rests until" in shown
     assert "it does not answer" in shown
     queue = json.loads(status_json(report))["queue"]
