@@ -8,7 +8,7 @@ from typing import Any
 from resources.channels.listing.lister import ChannelLister
 from resources.channels.poll import Lister
 from resources.download.egress import egress_route
-from resources.network.proxy_health import all_cooling_until, proxies_in_turn
+from resources.network.proxy_health import all_cooling_until, available_proxies
 from resources.postgres.connection import Postgres
 from resources.sites.domains import site_of
 from resources.sites.pacing import may_list, moment, record_listing
@@ -93,6 +93,6 @@ class OutgoingLister:
                 )
                 error.retry_after_s = seconds_until(until, moment(connection))
                 raise error
-            proxies = proxies_in_turn(connection, names)
+            proxies = available_proxies(connection, names)
         with egress_route(self._settings, self._postgres, source, proxies) as route:
             yield self._lister.through(route)

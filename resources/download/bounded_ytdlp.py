@@ -12,7 +12,7 @@ from yt_dlp import YoutubeDL  # noqa: TID253
 from yt_dlp.networking import Request  # noqa: TID253
 from yt_dlp.networking.exceptions import HTTPError  # noqa: TID253
 
-from resources.network.http_errors import LONGEST_WAIT_S
+from resources.network.http_errors import MAX_RETRY_AFTER_S
 from ytcaption.domain.errors import MediaTooLarge
 from ytcaption.domain.retry_after import retry_after_s
 
@@ -37,7 +37,7 @@ class BoundedYoutubeDL(YoutubeDL):
             return self.open(req)
         except HTTPError as error:
             wait_s = retry_after_s(error.response.headers.get("Retry-After"), datetime.now(UTC))
-            self.retry_after_s = None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
+            self.retry_after_s = None if wait_s is None else min(wait_s, MAX_RETRY_AFTER_S)
             raise
 
     def open(self, req: Any) -> Any:

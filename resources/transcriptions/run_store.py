@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from resources.embeddings.store import forget_embeddings
 from resources.events import add_event
-from resources.network.proxy_health import all_cooling_until, proxies_in_turn
+from resources.network.proxy_health import all_cooling_until, available_proxies
 from resources.postgres.connection import Postgres, Role
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
@@ -232,7 +232,7 @@ class RunStore(dg.ConfigurableResource):
                     "where id = %s",
                     (site is not None, site, id),
                 )
-                return proxies_in_turn(connection, pacing.proxies)
+                return available_proxies(connection, pacing.proxies)
             give_back(connection, row, refusal.retry_after_s or 0.0)
         raise refusal
 

@@ -15,7 +15,7 @@ from resources.download.protocol import NO_IDENTITY
 from resources.download.ytdlp_process import known_better
 from resources.network.egress_proxy import Traffic
 from resources.network.guarded_client import client_through
-from resources.network.http_errors import LONGEST_WAIT_S, refusal_of_status
+from resources.network.http_errors import MAX_RETRY_AFTER_S, refusal_of_status
 from resources.sites.resolve import check_target
 from ytcaption.domain.errors import (
     InvalidUrl,
@@ -190,7 +190,7 @@ async def _read(
 def _refused(response: httpx.Response) -> Exception:
     error = refusal_of_status(response.status_code, "list", "")
     wait_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
-    error.retry_after_s = None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
+    error.retry_after_s = None if wait_s is None else min(wait_s, MAX_RETRY_AFTER_S)
     return error
 
 

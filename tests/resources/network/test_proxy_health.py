@@ -7,7 +7,7 @@ import pytest
 from resources.download.egress import egress_route
 from resources.network.proxy_health import (
     ProxyHealth,
-    proxies_in_turn,
+    available_proxies,
     proxy_health,
     record_failed,
     record_refused,
@@ -31,7 +31,7 @@ SOURCE = MediaSource("url-x", "site", "https://www.youtube.com/x", "Youtube")
 
 def turn(postgres: Postgres, names: tuple[str, ...] = ALL) -> tuple[str, ...]:
     with postgres.transaction() as connection:
-        return proxies_in_turn(connection, names)
+        return available_proxies(connection, names)
 
 
 def health(postgres: Postgres, name: str) -> ProxyHealth:
