@@ -94,8 +94,8 @@ def test_the_setting_that_helps_is_named(said: str, kind: type, settings: tuple[
         (NO_FORMAT, UNSOLVED, JsRuntimeMissing, "the package deno"),
         (NO_FORMAT, DRM, DrmProtected, "encrypted"),
         (NO_FORMAT, SABR, SourceError, "YTCAPTION_YOUTUBE_CLIENTS"),
-        (BOT, OLD_COOKIES, SourceBlocked, "exports them anew (YTCAPTION_COOKIES_FILE)"),
-        (AGE, OLD_COOKIES, MediaAgeRestricted, "exports them anew (YTCAPTION_COOKIES_FILE)"),
+        (BOT, OLD_COOKIES, SourceBlocked, "export them again (YTCAPTION_COOKIES_FILE)"),
+        (AGE, OLD_COOKIES, MediaAgeRestricted, "export them again (YTCAPTION_COOKIES_FILE)"),
     ],
 )
 def test_warnings_tell_why_there_is_nothing_to_take(said: str, warned: str, kind: type, told: str):
