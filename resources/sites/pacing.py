@@ -1,7 +1,7 @@
 """Pacing: when bulk work may download from a site or list it again, shared through Postgres.
 
 Every admitted download is recorded, interactive ones too, but only bulk ones wait. Listings of
-channels call `may_list` and `record_listing` in one transaction.
+channels call `listing_wait_s` and `record_listing` in one transaction.
 """
 
 from collections.abc import Iterable
@@ -75,22 +75,22 @@ def check_pacing(settings: Settings) -> None:
                 raise SetupError(f"YTCAPTION_{name} names {site}: write {meant}.")
 
 
-def moment(connection: Connection[DictRow]) -> datetime:
+def database_now(connection: Connection[DictRow]) -> datetime:
     """Return the current time of the database's clock."""
     row = connection.execute("select now() as now").fetchone()
     assert row is not None
     return row["now"]
 
 
-def rests(
+def cool_downs(
     connection: Connection[DictRow], pacing: Pacing, sites: Iterable[str], now: datetime
 ) -> dict[str, CoolDown]:
     """Return why bulk downloads from these sites wait, for those that do; store it for readers."""
-    cool_downs: dict[str, CoolDown] = {}
+    by_site: dict[str, CoolDown] = {}
     for row in _uses(connection, pacing, list(sites), now):
         cool_down = pacing.cool_down(row["site"], _use(row), now)
         if cool_down is not None:
-            cool_downs[row["site"]] = cool_down
+            by_site[row["site"]] = cool_down
         state = (cool_down.code, cool_down.until) if cool_down else (None, None)
         if state != (row["rest_code"], row["rests_until"]):
             connection.execute(
@@ -101,7 +101,7 @@ def rests(
                 """,
                 (row["site"], *state),
             )
-    return cool_downs
+    return by_site
 
 
 def why_bulk_waits(
@@ -113,7 +113,7 @@ def why_bulk_waits(
         row: a running transcription, whose row the caller has locked, and the site by
             `circuit_breaker.lock_site`.
     """
-    now = moment(connection)
+    now = database_now(connection)
     (use,) = _uses(connection, pacing, [site], now, except_id=row["id"], only_downloads=True)
     cool_down = pacing.cool_down(site, _use(use), now)
     if cool_down is None:
@@ -154,7 +154,7 @@ def record_bytes(postgres: Postgres, site: str, pacing: Pacing, number: int) -> 
         _add(connection, site, pacing, bytes_=number)
 
 
-def may_list(
+def listing_wait_s(
     connection: Connection[DictRow],
     site: str,
     now: datetime | None = None,
@@ -177,7 +177,7 @@ def may_list(
     row = connection.execute(
         "select lists_next_at from ytcaption.pace where site = %s for update", (site,)
     ).fetchone()
-    return seconds_until(row["lists_next_at"] if row else None, now or moment(connection))
+    return seconds_until(row["lists_next_at"] if row else None, now or database_now(connection))
 
 
 def record_listing(
@@ -200,7 +200,7 @@ def record_listing(
         on conflict (site) do update set updated_at = now(), lists_next_at
             = greatest(known.lists_next_at, %(now)s) + make_interval(secs => %(step_s)s)
         """,
-        {"site": site, "now": now or moment(connection), "step_s": 60.0 * requests / rate},
+        {"site": site, "now": now or database_now(connection), "step_s": 60.0 * requests / rate},
     )
 
 
@@ -275,7 +275,7 @@ def _add(
     lists: int = 0,
     bytes_: int = 0,
 ) -> None:
-    day = pacing.day(moment(connection)).date()
+    day = pacing.day(database_now(connection)).date()
     known = connection.execute(
         """
         insert into ytcaption.site_day as known (site, day, downloads, lists, bytes)

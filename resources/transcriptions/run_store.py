@@ -24,7 +24,7 @@ from resources.sites.circuit_breaker import (
     record_success,
 )
 from resources.sites.pacing import (
-    moment,
+    database_now,
     record_download_end,
     record_download_start,
     why_bulk_waits,
@@ -458,7 +458,7 @@ def _refusal(
     proxies_until = all_cooling_until(connection, pacing.proxies)
     if proxies_until is not None:
         refusal = SourcePaused("No proxy of this installation works. It waits until one is tried.")
-        refusal.retry_after_s = seconds_until(proxies_until, moment(connection))
+        refusal.retry_after_s = seconds_until(proxies_until, database_now(connection))
         return refusal
     if row["priority"] == "bulk":
         refusal = why_bulk_waits(connection, row, site, pacing)

@@ -10,7 +10,7 @@ import pytest
 from resources.postgres.connection import Postgres
 from resources.sites.pacing import (
     check_pacing,
-    may_list,
+    listing_wait_s,
     record_bytes,
     record_listing,
     throttled_sites,
@@ -206,16 +206,16 @@ def test_lists_are_asked_for_so_often_a_minute(postgres: Postgres):
     pacing = Pacing(lists_per_minute=PerSite(0.0, {SITE: 12.0}))
     now = datetime(2026, 11, 26, 12, tzinfo=UTC)
     with postgres.transaction() as connection:
-        assert may_list(connection, SITE, now, pacing) == 0
+        assert listing_wait_s(connection, SITE, now, pacing) == 0
         record_listing(connection, SITE, now, pacing)
-        assert may_list(connection, SITE, now, pacing) == 5
-        assert may_list(connection, "vimeo.com", now, pacing) == 0
+        assert listing_wait_s(connection, SITE, now, pacing) == 5
+        assert listing_wait_s(connection, "vimeo.com", now, pacing) == 0
         now += timedelta(seconds=5)
-        assert may_list(connection, SITE, now, pacing) == 0
+        assert listing_wait_s(connection, SITE, now, pacing) == 0
         record_listing(connection, SITE, now, pacing, requests=3)
-        assert may_list(connection, SITE, now, pacing) == 15
+        assert listing_wait_s(connection, SITE, now, pacing) == 15
         record_listing(connection, "vimeo.com", now, pacing)
-        assert may_list(connection, "vimeo.com", now, pacing) == 0, "there is no limit"
+        assert listing_wait_s(connection, "vimeo.com", now, pacing) == 0, "there is no limit"
 
 
 def test_of_many_that_would_list_at_once_one_may(postgres: Postgres):
@@ -224,7 +224,7 @@ def test_of_many_that_would_list_at_once_one_may(postgres: Postgres):
 
     def asks(_: int) -> float:
         with postgres.transaction() as connection:
-            wait_s = may_list(connection, SITE, pacing=pacing)
+            wait_s = listing_wait_s(connection, SITE, pacing=pacing)
             if not wait_s:
                 record_listing(connection, SITE, pacing=pacing)
             return wait_s
