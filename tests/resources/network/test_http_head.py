@@ -31,7 +31,7 @@ def test_a_request_keeps_its_headers_as_they_were_sent():
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 def test_a_client_may_leave_out_the_host(version: str):
-    """The proxy takes it from the URL; http.client of Python 3.11 sends none with CONNECT."""
+    """The proxy takes the host from the URL; http.client of Python 3.11 sends no header."""
     parsed = parse_request(
         request(f"CONNECT example.com:443 HTTP/{version}"), authorization=AUTHORIZATION
     )
@@ -50,7 +50,7 @@ def test_a_client_may_leave_out_the_host(version: str):
     ],
 )
 def test_a_response_keeps_how_its_body_is_framed(framing: str):
-    """The client judges it: odd servers work as they do without a proxy."""
+    """The client judges the framing: unusual servers work as they do without a proxy."""
     head = f"HTTP/1.1 200 All  good\r\nServer: x\r\n{framing}\r\nKeep-Alive: timeout=5\r\n\r\n"
     parsed = parse_response(head.encode())
     assert parsed.to_client().decode() == (
