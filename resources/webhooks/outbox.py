@@ -181,7 +181,7 @@ class Outbox:
         return row["due_in_s"] if row else None
 
     def delete_old(self, days: float) -> int:
-        """Delete deliveries that ended more than so many days ago; return their number."""
+        """Delete deliveries that ended more than `days` ago; return their number."""
         with self._postgres.transaction() as connection:
             return connection.execute(
                 "delete from ytcaption.delivery where status <> 'waiting' "

@@ -51,7 +51,7 @@ def server() -> Iterator[MediaServer]:
 
 
 def refused(server: MediaServer, url: str, folder: Path) -> str:
-    """The error's message; no more was asked of anybody."""
+    """Return the error's message; no server got a further request."""
     with pytest.raises(BlockedAddress) as caught:
         fetch(url, folder, allowed_networks=ALLOWED)
     assert not (folder / "media").exists()
@@ -108,11 +108,11 @@ def test_a_name_that_turns_private_is_refused(
     server: MediaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second look at the same name is checked again (DNS rebinding)."""
-    asked: list[str] = []
+    resolved: list[str] = []
 
     async def rebind(host: str, port: int) -> list[str]:
-        asked.append(host)
-        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.9"]
+        resolved.append(host)
+        return ["127.0.0.1"] if len(resolved) == 1 else ["10.0.0.9"]
 
     monkeypatch.setattr(egress_proxy, "resolve", rebind)
     refused(server, f"http://rebind.example:{server.port}/jfk.flac", tmp_path)

@@ -41,7 +41,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_download_gets_the_cookies_of_its_own_site(file: Path):
-    """Of all its domains, and of no other that ends alike; those of Google, say, stay here."""
+    """It gets those of all its domains, and none of another domain with the same ending."""
     text = cookies_for(settings(cookies_file=file), VIDEO)
     assert text is not None and text.startswith("# Netscape HTTP Cookie File\n")
     assert [line.rpartition("\t")[2] for line in text.splitlines()[1:]] == [
@@ -57,15 +57,15 @@ def test_a_download_gets_the_cookies_of_its_own_site(file: Path):
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_file_that_others_may_read_is_refused(file: Path, mode: int):
-    """And its place is told to nobody."""
+    """The message does not state its path."""
     file.chmod(mode)
     with pytest.raises(SetupError, match=r"may be read by others.*chmod 600") as caught:
         cookies_for(settings(cookies_file=file), VIDEO)
     assert str(file) not in caught.value.message
 
 
-def test_a_file_that_is_none_is_refused(file: Path):
-    """Missing, of another format, or far too large."""
+def test_an_unusable_file_is_refused(file: Path):
+    """It is missing, of another format, or much too large."""
     known = settings(cookies_file=file)
     check_cookies(known)
     for content in (FILE.replace("\t", " "), '{"cookies": []}'):
@@ -127,7 +127,7 @@ def test_a_value_cannot_be_read_as_another_cookie(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_browsers_profile_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A Firefox profile, as Firefox keeps it; nothing of it is left lying about."""
+    """A Firefox profile, as Firefox keeps it; no temporary file is left."""
     profile = tmp_path / "profile"
     profile.mkdir()
     with sqlite3.connect(profile / "cookies.sqlite") as database:
@@ -150,8 +150,8 @@ def test_a_browsers_profile_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list(temporary.iterdir())
 
 
-def test_a_browser_without_a_profile_is_told(tmp_path: Path):
-    """Without its path."""
+def test_a_missing_browser_profile_is_an_error(tmp_path: Path):
+    """The message does not state its path."""
     known = settings(cookies_from_browser=f"firefox:{tmp_path}/none")
     with pytest.raises(SetupError, match="no cookies of firefox can be read") as caught:
         check_cookies(known)

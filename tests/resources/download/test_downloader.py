@@ -44,25 +44,25 @@ def server() -> Iterator[MediaServer]:
 
 def test_a_media_file_is_stored_as_it_came(server: MediaServer, tmp_path: Path) -> None:
     """The bytes are the server's, the name is ours, the title is the file's name."""
-    told: list[tuple[int, int | None]] = []
+    reports: list[tuple[int, int | None]] = []
     url = server.url("jfk.flac")
-    download = download_audio(downloader(), direct(url), tmp_path, lambda *now: told.append(now))
+    download = download_audio(downloader(), direct(url), tmp_path, lambda *now: reports.append(now))
     assert download.path == tmp_path / "media"
     assert download.path.read_bytes() == server.read("jfk.flac")
     assert (download.extension, download.size_bytes) == ("flac", 196_348)
     assert (download.info.title, download.info.webpage_url) == ("jfk", url)
-    assert told[-1] == (196_348, 196_348)
+    assert reports[-1] == (196_348, 196_348)
     assert not children()
 
 
 def test_progress_tells_the_bytes_as_they_come(server: MediaServer, tmp_path: Path) -> None:
     """Progress rises, and the total is the server's."""
-    told: list[tuple[int, int | None]] = []
+    reports: list[tuple[int, int | None]] = []
     url = server.url("slow/jfk.flac", rate=200_000)
-    download_audio(downloader(), direct(url), tmp_path, lambda *now: told.append(now))
-    assert len(told) >= 3
-    assert told == sorted(told)
-    assert {total for _, total in told} == {196_348}
+    download_audio(downloader(), direct(url), tmp_path, lambda *now: reports.append(now))
+    assert len(reports) >= 3
+    assert reports == sorted(reports)
+    assert {total for _, total in reports} == {196_348}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_names_from_the_internet_become_no_path(server: MediaServer, tmp_path: P
 def test_each_failure_has_its_error_and_sentence(
     server: MediaServer, tmp_path: Path, path: str, error: type[YtcaptionError], says: str
 ) -> None:
-    """What the server does is told in one sentence, without a trace, a path or yt-dlp's advice."""
+    """The error is one sentence, without a traceback, a path or yt-dlp's advice."""
     server.serve("empty.mp3", b"")
     segment = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n%s#EXTINF:2,\n{server.url('missing.ts')}\n"
     key = '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="skd://key"\n'
@@ -188,7 +188,7 @@ def test_a_stream_longer_than_allowed_is_not_begun(server: MediaServer, tmp_path
     assert not any(served.path.endswith(".ts") for served in server.requests)
 
 
-def test_a_full_disk_is_told_as_such(server: MediaServer, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(server: MediaServer, tmp_path: Path) -> None:
     """ENOSPC while writing is DiskFull, which is retryable."""
     source = direct(server.url("jfk.flac"))
     (tmp_path / "media.json").write_text(
@@ -201,7 +201,7 @@ def test_a_full_disk_is_told_as_such(server: MediaServer, tmp_path: Path) -> Non
 
 
 def test_unreachable_servers_are_named(server: MediaServer, tmp_path: Path) -> None:
-    """No such name and no answer are told apart; both may be better later."""
+    """A missing name and a silent server have different messages; both may be retried."""
     with pytest.raises(SourceUnavailable, match=r"nowhere\.invalid has no address"):
         fetch("http://nowhere.invalid/a.mp3", tmp_path)
     with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1 does not answer"):
@@ -239,7 +239,7 @@ def test_an_error_of_the_caller_ends_the_process_too(server: MediaServer, tmp_pa
 
 
 def test_a_child_that_dies_is_worth_another_attempt(server: MediaServer, tmp_path: Path) -> None:
-    """SIGKILL from outside, as by the kernel out of memory, is told in a sentence."""
+    """SIGKILL from outside, as by the kernel out of memory, is an error with a sentence."""
 
     def kill(done: int, total: int | None) -> None:
         for child in children():

@@ -86,7 +86,7 @@ def test_everything_goes_through_the_proxy(kind: str, site: MediaServer, tmp_pat
         )
         found = fetch(tmp_path / "a", route)
     assert found.size_bytes == SIZE
-    assert set(proxy.asked) == {(PUBLIC, 443)}
+    assert set(proxy.targets) == {(PUBLIC, 443)}
     assert route.traffic.upstream.works == proxy.name
     assert route.traffic.bytes_received > SIZE
 
@@ -113,8 +113,8 @@ def test_the_first_proxy_that_works_is_used(site: MediaServer, tmp_path: Path):
             locked.name: "it answers 407",
             empty.name: "it answers 402",
         }
-        assert len(locked.asked) == 1, "it is not tried again"
-        assert not dead.asked
+        assert len(locked.targets) == 1, "it is not tried again"
+        assert not dead.targets
 
 
 def test_a_proxy_that_dies_midway_ends_the_attempt(site: MediaServer, tmp_path: Path):
@@ -127,7 +127,7 @@ def test_a_proxy_that_dies_midway_ends_the_attempt(site: MediaServer, tmp_path: 
         route = through(dies, good)
         with pytest.raises(ProxyUnavailable, match="does not work"):
             fetch(tmp_path / "a", route)
-        assert not good.asked
+        assert not good.targets
         assert route.traffic.upstream.errors == {dies.name: "it cannot be connected to"}
         assert fetch(tmp_path / "a", through(good)).size_bytes == SIZE
     ranges = [each.range for each in site.requests if each.path == "/jfk.flac"]
@@ -135,12 +135,12 @@ def test_a_proxy_that_dies_midway_ends_the_attempt(site: MediaServer, tmp_path: 
 
 
 def test_a_server_that_a_proxy_cannot_reach_is_the_servers_fault(site: MediaServer, tmp_path: Path):
-    """Else a stranger's dead link would put every proxy to rest."""
+    """Otherwise one dead link would make every proxy cool down."""
     with UpstreamProxy(routes(site), answer=502) as proxy:
         route = through(proxy)
         with pytest.raises(SourceUnavailable, match="does not answer"):
             fetch(tmp_path / "a", route)
-        assert route.traffic.upstream.errors == {} and proxy.asked
+        assert route.traffic.upstream.errors == {} and proxy.targets
 
 
 def test_private_addresses_stay_closed_behind_a_proxy(site: MediaServer, tmp_path: Path):
@@ -148,7 +148,7 @@ def test_private_addresses_stay_closed_behind_a_proxy(site: MediaServer, tmp_pat
     describe(site, 3710, "https://cdn.media.ccc.de/redirect?to=https://inside.example/a")
     with UpstreamProxy(routes(site)) as proxy, pytest.raises(BlockedAddress):
         fetch(tmp_path / "a", through(proxy))
-    assert {host for host, _ in proxy.asked} == {PUBLIC}
+    assert {host for host, _ in proxy.targets} == {PUBLIC}
 
 
 def test_allowed_networks_are_reached_without_the_proxy(tmp_path: Path):
@@ -162,7 +162,7 @@ def test_allowed_networks_are_reached_without_the_proxy(tmp_path: Path):
             route=through(proxy),
         )
         assert isinstance(found, Download) and found.size_bytes == SIZE
-        assert not proxy.asked
+        assert not proxy.targets
 
 
 def test_cookies_arrive_at_their_own_site_only(

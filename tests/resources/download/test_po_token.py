@@ -18,7 +18,7 @@ from ytcaption.domain.errors import SetupError
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.settings import Settings
 
-# As bgutil-ytdlp-pot-provider 2.0: its server is asked without any proxy.
+# As bgutil-ytdlp-pot-provider 2.0: it sends requests to its server without a proxy.
 PLUGIN = """
 import json
 from yt_dlp.extractor.youtube.pot.provider import (
@@ -80,7 +80,7 @@ def install(folder: Path, package: str, module: str, content: str) -> None:
     (about / "RECORD").write_text(f"yt_dlp_plugins/extractor/{module}.py,,\n")
 
 
-def test_the_named_package_is_asked_and_no_other(tmp_path: Path):
+def test_only_the_named_package_is_used(tmp_path: Path):
     """Its server is reached through the egress proxy, at that host and port alone; another plugin
     that is installed is not loaded."""
     install(tmp_path, "wanted-provider", "getpot_wanted", PLUGIN)
@@ -92,10 +92,10 @@ def test_the_named_package_is_asked_and_no_other(tmp_path: Path):
             po_token_provider="wanted-provider", po_token_url=f"http://127.0.0.1:{server.port}"
         )
         route = EgressRoute(identity=identity)
-        for asked in (server, other):
+        for target in (server, other):
             opening = route.proxy(allowed_networks=(), max_bytes=1_000_000, idle_timeout_s=60)
             with opening as proxy:
-                url = f"http://127.0.0.1:{asked.port}"
+                url = f"http://127.0.0.1:{target.port}"
                 job = DownloadJob(
                     media_id="youtube-x",
                     url="https://www.youtube.com/watch?v=dQw4w9WgXcQ",
@@ -108,7 +108,7 @@ def test_the_named_package_is_asked_and_no_other(tmp_path: Path):
                     identity=replace(identity, po_token_url=url),
                 )
                 answer = _ask(job, tmp_path)
-            is_right = asked is server
+            is_right = target is server
             assert answer["token"] == (TOKEN if is_right else None)
             assert answer["keys"] == ["LocalHTTP"]
             assert "yt_dlp_plugins.extractor.getpot_wanted" in answer["plugins"]
@@ -135,15 +135,15 @@ def _ask(job: DownloadJob, folder: Path) -> dict:
 
 
 @pytest.mark.parametrize("package", ["no-such-provider", "yt-dlp"])
-def test_a_package_that_is_none_is_told(package: str):
-    """With what to do."""
+def test_a_package_that_is_no_plugin_is_refused(package: str):
+    """The message states what to do."""
     check_provider(None)
     with pytest.raises(SetupError, match=f"pip install {package}"):
         check_provider(package)
 
 
 def test_only_downloads_from_youtube_know_of_it():
-    """A stranger's link elsewhere reaches no server inside by it."""
+    """A link to another site cannot reach the operator's server through it."""
     settings = Settings(  # pyright: ignore[reportCallIssue]
         po_token_provider="a",
         po_token_url="http://127.0.0.1:4416",

@@ -70,7 +70,7 @@ def test_a_killed_download_goes_on_with_a_range(
 @pytest.mark.parametrize(
     ("mode", "size"), [("slow", 1_000_004), ("slow", 150_000), ("noetag", 1_200_000), ("noetag", 9)]
 )
-def test_other_bytes_at_the_same_link_are_fetched_anew(
+def test_other_bytes_at_the_same_link_are_fetched_again(
     server: MediaServer, tmp_path: Path, mode: str, size: int
 ) -> None:
     """A changed file is never joined to the old part: by ETag, or by size where there is none."""

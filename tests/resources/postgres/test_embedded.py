@@ -292,15 +292,15 @@ def left_by(home: Path, pid: int) -> None:
 
 def test_somebody_elses_process_number_does_not_stop_it(home: Path):
     """After a restart of the machine, the number in a lock file may be another process's."""
-    stranger = subprocess.Popen(["sleep", "60"], cwd="/", **as_server_user(home))
+    other = subprocess.Popen(["sleep", "60"], cwd="/", **as_server_user(home))
     try:
-        left_by(home, stranger.pid)
+        left_by(home, other.pid)
         with running_postgres(settings_of(home)):
-            assert postmaster_pid(home) != stranger.pid
-        assert stranger.poll() is None
+            assert postmaster_pid(home) != other.pid
+        assert other.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        other.kill()
+        other.wait()
 
 
 def test_a_dead_process_nobody_waited_for_does_not_stop_it(home: Path):
@@ -416,7 +416,7 @@ def test_a_disk_that_is_full_at_the_first_start(new_home: Path, monkeypatch: pyt
         assert is_postgres_running(settings_of(new_home))
 
 
-def test_a_first_start_that_was_killed_is_begun_anew(new_home: Path):
+def test_a_first_start_that_was_killed_is_repeated(new_home: Path):
     """A data directory that was being made is not taken for one."""
     (new_home / "postgres" / "new" / "base").mkdir(parents=True)
     with running_postgres(settings_of(new_home)):

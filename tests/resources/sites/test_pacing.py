@@ -110,7 +110,7 @@ def test_an_interactive_download_makes_bulk_work_wait_too(clock: Clock, request_
 
 def test_who_comes_too_late_gives_back(request_store, run_store, bulk):
     """Two were claimed before the first began: the other waits with all its tries, and why is
-    told to whoever asks."""
+    shown to callers."""
     run_store.claim(bulk[1], "late")
     begun(request_store, bulk[0], "one")
     with pytest.raises(SourceThrottled, match=r"pause between downloads from youtube\.com"):
@@ -165,7 +165,7 @@ def test_quiet_hours_hold_bulk_work_until_they_end(
     assert waiting_for(request_store.postgres, bulk) == {}
 
 
-def test_so_many_bytes_a_day(clock: Clock, request_store, bulk):
+def test_bytes_a_day_are_limited(clock: Clock, request_store, bulk):
     """Everybody's count, only bulk work waits, and tomorrow it goes on; other sites do now."""
     pacing = Pacing(bytes_per_day=PerSite(0.0, {SITE: 1_000_000.0}))
     store = request_store.postgres
@@ -200,7 +200,7 @@ def test_a_breaker_is_not_probed_in_quiet_hours(
     assert due(request_store, pacing) == {bulk}
 
 
-def test_lists_are_asked_for_so_often_a_minute(postgres: Postgres):
+def test_lists_a_minute_are_limited(postgres: Postgres):
     """With the rights of a run. Twelve a minute are one each 5 s, and three at once are paid for
     by 15; each site for itself."""
     pacing = Pacing(lists_per_minute=PerSite(0.0, {SITE: 12.0}))
@@ -219,7 +219,7 @@ def test_lists_are_asked_for_so_often_a_minute(postgres: Postgres):
 
 
 def test_of_many_that_would_list_at_once_one_may(postgres: Postgres):
-    """The others hear how long to wait."""
+    """The others get the time to wait."""
     pacing = Pacing(lists_per_minute=PerSite(6.0))
 
     def asks(_: int) -> float:

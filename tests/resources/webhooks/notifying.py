@@ -63,7 +63,7 @@ def notifying(settings: Settings) -> Iterator[None]:
 
 
 def settled(box: Box, number: int, timeout_s: float = 30) -> list:
-    """The deliveries, once so many attempts were made."""
+    """Return the deliveries once `number` attempts were made."""
     deadline = time.monotonic() + timeout_s
     while True:
         rows = box.rows()
