@@ -45,6 +45,7 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # otherwise numpy starts threads when it is imported
     "PYTHONDONTWRITEBYTECODE": "1",
     "YTDLP_NO_PLUGINS": "1",
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
     "LANG": "C.UTF-8",
     "PATH": os.defpath,
 }
@@ -54,7 +55,6 @@ _MODULES = (
     "resources.download.errors",
     "resources.channels.listing.feed_items",
     "resources.channels.listing.ytdlp_lists",
-    "resources.channels.listing.entries",
     "resources.download.media_downloader",
     "deno",
     "encodings.idna",

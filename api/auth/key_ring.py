@@ -8,8 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from resources.auth.api_key_rows import ApiKeyRow
-from resources.auth.api_keys import ApiKeys, parse_token, secret_sha256
+from resources.auth.api_keys import ApiKeyRow, ApiKeys, parse_token, secret_sha256
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import Unauthenticated, YtcaptionError
 
@@ -75,7 +74,7 @@ class KeyRing:
         expected = row.secret_sha256 if row else _NO_SECRET
         if not hmac.compare_digest(secret_sha256(secret), expected) or row is None:
             raise Unauthenticated("This is no key of this installation.")
-        if not row.holds_at(datetime.now(UTC)):
+        if not row.is_valid_at(datetime.now(UTC)):
             ended = "was revoked" if row.revoked_at else "has expired"
             raise Unauthenticated(f"The key {row.prefix} {ended}. Ask the operator for another.")
         self._note_use(id)
@@ -135,6 +134,6 @@ class KeyRing:
 
     async def _write_use(self, id: str) -> None:
         try:
-            await asyncio.to_thread(self._keys.used, [id])
+            await asyncio.to_thread(self._keys.record_use, [id])
         except YtcaptionError as error:
             logger.warning("the use of a key was not written: %s", error)

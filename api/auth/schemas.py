@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from resources.auth.api_key_rows import ApiKeyRow
+from resources.auth.api_keys import ApiKeyRow
 from ytcaption.domain.caller import Limits, Scope
 
 _RequestsPerMinute = Annotated[

@@ -10,7 +10,7 @@ from api.transcriptions.watch import Watcher
 from resources.transcriptions.listing import TranscriptionDetail
 from ytcaption.domain.caller import Caller
 
-LONGEST_WAIT_S = 60
+MAX_RETRY_AFTER_S = 60
 
 
 async def settled(

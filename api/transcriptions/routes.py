@@ -35,7 +35,7 @@ from api.transcriptions.examples import (
 from api.transcriptions.idempotency import IdempotencyHeader, idempotency
 from api.transcriptions.list_parameters import FilterDep, Limit, PositionDep
 from api.transcriptions.list_view import TranscriptionPage, page_view
-from api.transcriptions.long_poll import LONGEST_WAIT_S, settled
+from api.transcriptions.long_poll import MAX_RETRY_AFTER_S, settled
 from api.transcriptions.request_schemas import TranscriptionCreate
 from api.transcriptions.schemas import TranscriptionAccepted, TranscriptionRead
 from api.transcriptions.view import Links, status_view
@@ -164,7 +164,7 @@ async def read_transcription(
         int,
         Query(
             ge=0,
-            le=LONGEST_WAIT_S,
+            le=MAX_RETRY_AFTER_S,
             description="Seconds to wait for the end; the answer comes with it, or after them.",
             examples=[30],
         ),

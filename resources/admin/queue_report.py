@@ -6,7 +6,7 @@ from datetime import datetime
 
 from resources.network.proxy_health import ProxyHealth, proxy_health
 from resources.postgres.connection import Postgres
-from resources.sites.pacing import RestingSite, throttled_sites
+from resources.sites.pacing import ThrottledSite, throttled_sites
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class QueueReport:
 
     oldest_waiting_s: float | None
     failures: tuple[FailureCount, ...]
-    throttled: tuple[RestingSite, ...]
+    throttled: tuple[ThrottledSite, ...]
     proxies: tuple[ProxyHealth, ...]
 
 

@@ -18,7 +18,7 @@ from resources.postgres.connection import Postgres
 from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
 from resources.postgres.predicates import is_erased
 from resources.sites.circuit_breaker import Breaker, breakers
-from resources.sites.pacing import RestingSite
+from resources.sites.pacing import ThrottledSite
 from resources.transcriptions.reads import status_counts
 from resources.transcriptions.rows import LISTED
 from resources.transcriptions.state import REQUEUE
@@ -71,7 +71,7 @@ class Overview:
     failures: tuple[FailureCount, ...]
     pauses: tuple[Pause, ...]
     breakers: tuple[Breaker, ...]
-    throttled: tuple[RestingSite, ...]
+    throttled: tuple[ThrottledSite, ...]
     media_count: int
     audio_bytes: int
     disk_free_bytes: int

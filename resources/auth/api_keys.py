@@ -1,4 +1,4 @@
-"""API keys: `ytc_<id>_<secret>`. Of the secret its SHA-256 is kept, so nobody can read it back."""
+"""API keys: `ytc_<id>_<secret>`. Only the SHA-256 of a secret is stored."""
 
 import base64
 import hashlib
@@ -6,14 +6,13 @@ import re
 import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import LiteralString, cast
 
 from psycopg.rows import DictRow
 
-from resources.auth.api_key_rows import ApiKeyRow, api_key_row
 from resources.postgres.connection import Postgres, Role
-from ytcaption.domain.caller import SCOPES, Limits
+from ytcaption.domain.caller import SCOPES, Caller, Limits, Scope
 from ytcaption.domain.errors import ApiKeyNotFound, InvalidOption
 from ytcaption.settings import Settings
 
@@ -23,11 +22,47 @@ _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 
 
 @dataclass(frozen=True)
-class NewApiKey:
-    """A key that was just made.
+class ApiKeyRow:
+    """One stored key.
 
     Attributes:
-        token: what its holder sends. Nobody can read it again.
+        secret_sha256: hex; never shown.
+        scopes: in the order read, write, admin.
+        expires_at: None: never.
+        last_used_at: to the minute; None: never.
+    """
+
+    id: str
+    name: str
+    secret_sha256: str
+    scopes: tuple[Scope, ...]
+    limits: Limits
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    @property
+    def prefix(self) -> str:
+        """Return the beginning of the key, for recognition."""
+        return f"ytc_{self.id}"
+
+    @property
+    def caller(self) -> Caller:
+        """Return the caller who sends this key."""
+        return Caller(f"key:{self.id}", frozenset(self.scopes), self.limits, self.id)
+
+    def is_valid_at(self, now: datetime) -> bool:
+        """Return whether the key is accepted: neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True)
+class NewApiKey:
+    """A key with a new secret.
+
+    Attributes:
+        token: the whole key; it cannot be read again.
     """
 
     row: ApiKeyRow
@@ -42,7 +77,7 @@ class ApiKeys:
 
     @classmethod
     def from_settings(cls, settings: Settings, role: Role = "admin") -> "ApiKeys":
-        """With the rights of one part."""
+        """Return the store, with the rights of one part."""
         return cls(Postgres.from_settings(settings, role))
 
     def create(
@@ -53,16 +88,16 @@ class ApiKeys:
         expires_in: timedelta | None = None,
         limits: Limits | None = None,
     ) -> NewApiKey:
-        """A new key.
+        """Create a key.
 
         Args:
             name: for people, 1 to 100 printable characters.
             scopes: one or more of `SCOPES`.
-            expires_in: from now on; None is never.
-            limits: None is the settings' numbers, each.
+            expires_in: from now; None: never.
+            limits: each that is None is the settings'.
 
         Raises:
-            InvalidOption: the name or the scopes cannot be used.
+            InvalidOption: the name or the scopes are not valid.
         """
         limits = limits or Limits()
         name, known = name.strip(), [scope for scope in SCOPES if scope in scopes]
@@ -70,7 +105,7 @@ class ApiKeys:
             raise InvalidOption("A key's name has 1 to 100 printable characters.")
         if not known or set(scopes) - set(SCOPES):
             raise InvalidOption(f"A key has one or more of the scopes {', '.join(SCOPES)}.")
-        # 80 and 160 bits: the id is written into logs and lists, the secret nowhere.
+        # 80 and 160 bits: the id appears in logs and lists, the secret nowhere.
         id, secret = _base32(10), _base32(20)
         with self._postgres.transaction() as connection:
             row = connection.execute(
@@ -90,19 +125,20 @@ class ApiKeys:
                     expires_in,
                 ),
             ).fetchone()
-        return NewApiKey(api_key_row(cast(DictRow, row)), f"ytc_{id}_{secret}")
+        return NewApiKey(_api_key_row(cast(DictRow, row)), f"ytc_{id}_{secret}")
 
     def all(self) -> list[ApiKeyRow]:
-        """All of them, revoked and expired ones too, the newest first."""
+        """Return all keys, also revoked and expired ones, the newest first."""
         with self._postgres.transaction() as connection:
             rows = connection.execute(
                 "select * from ytcaption.api_key order by created_at desc, id"
             ).fetchall()
-        return [api_key_row(row) for row in rows]
+        return [_api_key_row(row) for row in rows]
 
     def revoke(self, id: str) -> ApiKeyRow:
-        """Ends a key; servers notice within seconds. Its channels are paused, and an operator may
-        resume them. Revoking again changes nothing.
+        """Revoke a key and pause its channels, which an operator may resume.
+
+        Servers refuse the key within seconds. Revoking it again changes nothing.
 
         Raises:
             ApiKeyNotFound: no such id.
@@ -114,7 +150,7 @@ class ApiKeys:
         )
 
     def rotate(self, id: str) -> NewApiKey:
-        """Another secret for the same key: what was asked for with it stays its own.
+        """Give a key another secret; its requests stay its own.
 
         Raises:
             ApiKeyNotFound: no such id, or it was revoked.
@@ -128,24 +164,23 @@ class ApiKeys:
         )
         return NewApiKey(row, f"{row.prefix}_{secret}")
 
-    def forget(self, id: str) -> ApiKeyRow:
-        """Ends a key, as `revoke`, and takes its row away. With no row left the API is open on
-        loopback again.
+    def delete(self, id: str) -> ApiKeyRow:
+        """Revoke a key and delete its row. Without any row the API is open on loopback again.
 
         Raises:
             ApiKeyNotFound: no such id.
         """
         return self._ended("delete from ytcaption.api_key where id = %s returning *", id)
 
-    def exist(self) -> bool:
-        """Whether any was ever made: one that was revoked or has expired opens no door again."""
-        # Asked before anything starts, perhaps in vain: a pool would try on for seconds.
+    def any_exist(self) -> bool:
+        """Return whether there is any key: even a revoked or expired one keeps the API closed."""
+        # Called before the database may have started: a pool would retry for seconds.
         with self._postgres.own_connection() as connection:
             row = connection.execute("select exists (select from ytcaption.api_key) as found")
             return bool(cast(DictRow, row.fetchone())["found"])
 
-    def used(self, ids: Iterable[str]) -> None:
-        """These were used now; written at most once a minute each, whoever asks."""
+    def record_use(self, ids: Iterable[str]) -> None:
+        """Record that these keys are used now, at most once a minute each."""
         with self._postgres.transaction() as connection:
             connection.execute(
                 """
@@ -161,7 +196,7 @@ class ApiKeys:
             before = connection.execute(
                 "select revoked_at from ytcaption.api_key where id = %s for update", (id,)
             ).fetchone()
-            row = _found(connection.execute(statement, (id,)).fetchone())
+            row = _existing(connection.execute(statement, (id,)).fetchone())
             if before is not None and before["revoked_at"] is None:
                 connection.execute(
                     "update ytcaption.channel set paused_at = now(), updated_at = now() "
@@ -172,40 +207,49 @@ class ApiKeys:
 
     def _changed(self, statement: LiteralString, *values: str) -> ApiKeyRow:
         with self._postgres.transaction() as connection:
-            return _found(connection.execute(statement, values).fetchone())
+            return _existing(connection.execute(statement, values).fetchone())
 
 
-def _found(row: DictRow | None) -> ApiKeyRow:
+def _existing(row: DictRow | None) -> ApiKeyRow:
     if row is None:
         raise ApiKeyNotFound(
             "There is no such key, or it was revoked. `ytcaption keys list` shows their ids."
         )
-    return api_key_row(row)
+    return _api_key_row(row)
+
+
+def _api_key_row(row: DictRow) -> ApiKeyRow:
+    limits = Limits(
+        row.pop("requests_per_minute"),
+        row.pop("concurrent_transcriptions"),
+        row.pop("audio_minutes_per_day"),
+    )
+    return ApiKeyRow(scopes=tuple(row.pop("scopes")), limits=limits, **row)
 
 
 def parse_token(token: str) -> tuple[str, str] | None:
-    """Id and secret of `ytc_<id>_<secret>`; None where it is no key of ours."""
+    """Return id and secret of `ytc_<id>_<secret>`; None for any other text."""
     match = _TOKEN.fullmatch(token)
     return None if match is None else (match[1], match[2])
 
 
 def secret_sha256(secret: str) -> str:
-    """What is kept of a secret. 160 random bits need no salt and no slow hash."""
+    """Return the hash to store: 160 random bits need no salt and no slow hash."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def parse_span(text: str) -> timedelta:
-    """`12h`, `90d` or `2w`.
+    """Parse `12h`, `90d` or `2w`.
 
     Raises:
-        InvalidOption: none of these.
+        InvalidOption: the text has another form.
     """
     match = _SPAN.fullmatch(text.strip().lower())
     if match is None:
-        raise InvalidOption(f"'{text[:20]}' is no span of time. Write 12h, 90d or 4w.")
+        raise InvalidOption(f"'{text[:20]}' is not a time span. Write 12h, 90d or 4w.")
     return timedelta(hours=int(match[1]) * _HOURS[match[2]])
 
 
 def _base32(size_bytes: int) -> str:
-    """Random letters and digits; `size_bytes` is a multiple of five."""
+    """Return random letters and digits; `size_bytes` is a multiple of five."""
     return base64.b32encode(secrets.token_bytes(size_bytes)).decode().lower()

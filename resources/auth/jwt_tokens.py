@@ -1,4 +1,4 @@
-"""JWT bearer tokens: whom they name, checked as RFC 8725 says (rule 20)."""
+"""JWT bearer tokens, checked as RFC 8725 recommends (docs/adr/security-rules.md#rule-20)."""
 
 import logging
 import threading
@@ -19,23 +19,27 @@ logger = logging.getLogger(__name__)
 SIGNATURES = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
-"""With a JWKS: public keys only, so that nobody signs with what is published."""
+"""Algorithms accepted with a JWKS: all use public keys, so that nobody can sign with them."""
 
 MAX_AGE_S = 600.0
-"""After which the published keys are fetched again."""
+"""Age of the published keys after which they are fetched again."""
 
-LOST_AFTER_S = 3600.0
-"""After which keys that cannot be fetched again count no more."""
+EXPIRES_AFTER_S = 3600.0
+"""Age of the published keys after which they are no longer used."""
 
-ASK_AGAIN_S = 60.0
-"""Between two fetches at least, whatever tokens come."""
+REFETCH_AFTER_S = 60.0
+"""Shortest time between two fetches."""
 
 LEEWAY_S = 30
-"""By which clocks may differ."""
+"""Difference of clocks that is tolerated."""
 
 
 class PublishedKeys:
-    """An issuer's public keys (RFC 7517), fetched when they are first needed."""
+    """An issuer's public keys (RFC 7517), fetched when first needed.
+
+    Args:
+        fetch: returns the JWKS document, or raises SourceError.
+    """
 
     def __init__(
         self, fetch: Callable[[], Any], clock: Callable[[], float] = time.monotonic
@@ -46,17 +50,17 @@ class PublishedKeys:
         self._fetched_at = self._tried_at = float("-inf")
 
     def needs_fetch(self, kid: str | None) -> bool:
-        """Whether a token with this `kid` is worth a fetch now."""
+        """Return whether a token with this `kid` justifies a fetch now."""
         now = self._clock()
-        if now - self._tried_at < ASK_AGAIN_S:
+        if now - self._tried_at < REFETCH_AFTER_S:
             return False
         return kid not in self._keys or now - self._fetched_at > MAX_AGE_S
 
     def refresh(self, kid: str | None) -> None:
-        """Fetches, if that is worth it; blocks. What was known stays if it fails."""
+        """Fetch the keys if `needs_fetch`; block meanwhile. A failure keeps the earlier keys."""
         with self._lock:
             if not self.needs_fetch(kid):
-                return  # somebody else has just done it
+                return  # another thread has just fetched them
             self._tried_at = self._clock()
             try:
                 self._keys = _usable(self._fetch())
@@ -65,8 +69,8 @@ class PublishedKeys:
                 logger.warning("the keys of JWT bearer tokens were not fetched: %s", error)
 
     def get(self, kid: str | None) -> jwt.PyJWK | None:
-        """The key of that name."""
-        if self._clock() - self._fetched_at > LOST_AFTER_S:
+        """Return the key of this name."""
+        if self._clock() - self._fetched_at > EXPIRES_AFTER_S:
             return None
         return self._keys.get(kid)
 
@@ -83,17 +87,17 @@ class JwtTokens:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "JwtTokens | None":
-        """As the settings say; None where they name neither a secret nor a JWKS URL.
+        """Return the checker; None if the settings name neither a secret nor a JWKS URL.
 
         Raises:
-            SetupError: settings that do not fit together.
+            SetupError: the settings contradict each other.
         """
         secret, url = settings.jwt_secret, settings.jwt_jwks_url
         if not is_set_up(settings):
             if settings.jwt_issuer or settings.jwt_audience:
                 raise SetupError(
                     "YTCAPTION_JWT_ISSUER and YTCAPTION_JWT_AUDIENCE need YTCAPTION_JWT_SECRET or "
-                    "YTCAPTION_JWT_JWKS_URL beside them. Set one of these, or none of the four."
+                    "YTCAPTION_JWT_JWKS_URL as well. Set one of these, or none of the four."
                 )
             return None
         if secret is not None and url:
@@ -104,36 +108,37 @@ class JwtTokens:
         if not settings.jwt_issuer or not settings.jwt_audience:
             raise SetupError(
                 "JWT bearer tokens need YTCAPTION_JWT_ISSUER and YTCAPTION_JWT_AUDIENCE: a token "
-                "that was made for somebody else must not open this API. Set both."
+                "that was issued for another service must not be accepted here. Set both."
             )
         names = {"issuer": settings.jwt_issuer, "audience": settings.jwt_audience}
         if secret is not None:
             if len(secret.get_secret_value()) < 32:
                 raise SetupError(
-                    "YTCAPTION_JWT_SECRET is shorter than 32 characters. Make one with "
+                    "YTCAPTION_JWT_SECRET is shorter than 32 characters. Create one with "
                     "`openssl rand -base64 48`."
                 )
             return cls(secret.get_secret_value(), **names)
-        return cls(PublishedKeys(_fetching(url or "", settings)), **names)
+        return cls(PublishedKeys(_fetcher(url or "", settings)), **names)
 
     def has_key_of(self, token: str) -> bool:
-        """Whether `caller` can tell without a fetch."""
+        """Return whether `caller` can check the token without a fetch."""
         return not isinstance(self._key, PublishedKeys) or self._key.get(_kid(token)) is not None
 
     def needs_fetch(self, token: str) -> bool:
-        """Whether it is time for `refresh`."""
+        """Return whether `refresh` should be called for the token."""
         return isinstance(self._key, PublishedKeys) and self._key.needs_fetch(_kid(token))
 
     def refresh(self, token: str) -> None:
-        """Fetches the keys that a token needs; blocks, never raises."""
+        """Fetch the keys that a token needs; block meanwhile, never raise."""
         if isinstance(self._key, PublishedKeys):
             self._key.refresh(_kid(token))
 
     def caller(self, token: str) -> Caller:
-        """Whom a token names, and what it lets them do.
+        """Return the caller that a token names, with its scopes.
 
         Raises:
-            Unauthenticated: it does not hold; says why, and nothing of what it holds.
+            Unauthenticated: the token is not valid. The message gives the reason and quotes nothing
+                of the token.
         """
         key, algorithms = self._checked_with(token)
         try:
@@ -147,52 +152,52 @@ class JwtTokens:
                 options={"require": ["iss", "aud", "exp", "sub"]},
             )
         except jwt.PyJWTError as error:
-            raise Unauthenticated(f"The token does not hold: {_reason(error)}.") from None
+            raise Unauthenticated(f"The token is not valid: {_reason(error)}.") from None
         return _caller(claims)
 
     def _checked_with(self, token: str) -> tuple[str | jwt.PyJWK, list[str]]:
         if isinstance(self._key, str):
             return self._key, ["HS256"]
-        # Names of keys inside the token (jku, x5u, jwk) are never looked at.
+        # Keys that the token itself names (jku, x5u, jwk) are never used.
         key = self._key.get(_kid(token))
         if key is None:
-            raise Unauthenticated("The token does not hold: no key of the issuer's is its own.")
+            raise Unauthenticated("The token is not valid: the issuer has no key of its name.")
         return key, [key.algorithm_name]
 
 
 def is_set_up(settings: Settings) -> bool:
-    """Whether tokens are asked for."""
+    """Return whether the settings enable tokens."""
     return settings.jwt_secret is not None or bool(settings.jwt_jwks_url)
 
 
-def _fetching(url: str, settings: Settings) -> Callable[[], Any]:
+def _fetcher(url: str, settings: Settings) -> Callable[[], Any]:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.username is None
     except ValueError:
         usable = False
     if not usable:
-        raise SetupError("YTCAPTION_JWT_JWKS_URL is no https URL without a user name. Change it.")
+        raise SetupError("YTCAPTION_JWT_JWKS_URL must be an https URL without a user name.")
     if url.startswith("http:") and not settings.allowed_networks:
         raise SetupError(
-            "YTCAPTION_JWT_JWKS_URL is not https, so that others could put their keys into it. "
+            "YTCAPTION_JWT_JWKS_URL is not https: others could replace the keys on the network. "
             "Use https."
         )
     return lambda: fetch_json(url, allowed_networks=settings.allowed_networks)
 
 
 def _usable(document: Any) -> dict[str | None, jwt.PyJWK]:
-    """Public keys for signatures, by name."""
+    """Return the public keys for signatures, by name."""
     listed = document.get("keys") if isinstance(document, dict) else None
-    found: dict[str | None, jwt.PyJWK] = {}
+    keys: dict[str | None, jwt.PyJWK] = {}
     for data in listed if isinstance(listed, list) else []:
         try:
             key = jwt.PyJWK(data)
         except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
-            continue  # of a kind we do not know
+            continue  # of an unknown kind
         if key.algorithm_name in SIGNATURES and data.get("use", "sig") == "sig":
-            found[key.key_id] = key
-    return found
+            keys[key.key_id] = key
+    return keys
 
 
 def _kid(token: str) -> str | None:
@@ -205,21 +210,21 @@ def _kid(token: str) -> str | None:
 def _caller(claims: Mapping[str, Any]) -> Caller:
     issuer, subject, scope = str(claims["iss"]), claims["sub"], claims.get("scope", "")
     if not isinstance(subject, str) or not 1 <= len(subject) <= 255 or not subject.isprintable():
-        raise Unauthenticated("The token does not hold: its `sub` has no 1 to 255 characters.")
-    asked = scope.split(" ") if isinstance(scope, str) else []
-    scopes: frozenset[Scope] = frozenset(name for name in SCOPES if name in asked)
+        raise Unauthenticated("The token is not valid: its `sub` must have 1 to 255 characters.")
+    granted = scope.split(" ") if isinstance(scope, str) else []
+    scopes: frozenset[Scope] = frozenset(name for name in SCOPES if name in granted)
     return Caller(f"jwt:{issuer}:{subject}", scopes)
 
 
 def _reason(error: jwt.PyJWTError) -> str:
-    """In our words: PyJWT's name claims and their values."""
+    """Return the reason without PyJWT's message, which quotes claims and their values."""
     reasons: dict[type[jwt.PyJWTError], str] = {
         jwt.ExpiredSignatureError: "it has expired",
         jwt.ImmatureSignatureError: "it is not valid yet",
         jwt.InvalidAudienceError: "it is for another audience",
-        jwt.InvalidIssuerError: "it is of another issuer",
+        jwt.InvalidIssuerError: "it is from another issuer",
         jwt.MissingRequiredClaimError: "it needs `iss`, `aud`, `exp` and `sub`",
         jwt.InvalidSignatureError: "its signature is wrong",
-        jwt.InvalidAlgorithmError: "it is signed in a way that is not taken here",
+        jwt.InvalidAlgorithmError: "its signature algorithm is not accepted here",
     }
-    return next((said for kind, said in reasons.items() if isinstance(error, kind)), "it is no JWT")
+    return next((text for kind, text in reasons.items() if isinstance(error, kind)), "it is no JWT")

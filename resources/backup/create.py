@@ -34,7 +34,7 @@ from resources.backup.manifest import (
 )
 from resources.disk import fsync
 from resources.object_store.store import ObjectStore
-from resources.postgres.advisory_locks import nothing_removed
+from resources.postgres.advisory_locks import block_removals
 from resources.postgres.connection import Postgres
 from resources.postgres.urls import database_urls
 from ytcaption.domain.errors import InputError, ObjectNotFound, SetupError
@@ -75,7 +75,7 @@ def make_backup(
         raise InputError(f"{folder} is not empty. Name a folder that does not exist.")
     objects = ObjectStore.from_settings(settings)
     admin = Postgres.from_settings(settings, "admin")
-    with _unfinished_folder(folder) as unfinished, nothing_removed(admin):
+    with _unfinished_folder(folder) as unfinished, block_removals(admin):
         copier = _Copier(objects, unfinished, progress)
         snapshot, mismatches = _dump_and_copy(settings, copier, unfinished / DATABASES, progress)
         copier.remove_others()

@@ -10,8 +10,8 @@ from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
 from resources.object_store.store import upload_key
-from resources.postgres.client_programs import dump, restore
 from resources.postgres.connection import database_errors
+from resources.postgres.programs import dump, restore
 from resources.postgres.urls import DatabaseUrls, libpq_url
 
 SCHEMAS = ("ytcaption", "lake")

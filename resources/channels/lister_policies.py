@@ -8,10 +8,10 @@ from typing import Any
 from resources.channels.listing.lister import ChannelLister
 from resources.channels.poll import Lister
 from resources.download.egress import egress_route
-from resources.network.proxy_health import all_cooling_until, proxies_in_turn
+from resources.network.proxy_health import all_cooling_until, available_proxies
 from resources.postgres.connection import Postgres
 from resources.sites.domains import site_of
-from resources.sites.pacing import may_list, moment, record_listing
+from resources.sites.pacing import database_now, listing_wait_s, record_listing
 from ytcaption.domain.channels.channel import ChannelSource, ListingPage
 from ytcaption.domain.errors import ProxyUnavailable
 from ytcaption.domain.media.pacing import seconds_until
@@ -50,7 +50,7 @@ class PacedLister:
         site = site_of(source.url)
         while True:
             with self._postgres.transaction() as connection:
-                wait_s = may_list(connection, site)
+                wait_s = listing_wait_s(connection, site)
                 if wait_s <= 0:
                     record_listing(connection, site, requests=requests)
                     return
@@ -91,8 +91,8 @@ class OutgoingLister:
                 error = ProxyUnavailable(
                     "No proxy of this installation works. It is listed once one is retried."
                 )
-                error.retry_after_s = seconds_until(until, moment(connection))
+                error.retry_after_s = seconds_until(until, database_now(connection))
                 raise error
-            proxies = proxies_in_turn(connection, names)
+            proxies = available_proxies(connection, names)
         with egress_route(self._settings, self._postgres, source, proxies) as route:
             yield self._lister.through(route)

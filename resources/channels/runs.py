@@ -20,7 +20,7 @@ from resources.channels.store import CHANNELS_CHANNEL
 from resources.postgres.connection import Postgres
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import notify
-from resources.sites.circuit_breaker import BLAMED, probe_if_due, record_failure, record_listed
+from resources.sites.circuit_breaker import SITE_ERRORS, probe_if_due, record_failure, record_listed
 from resources.telemetry.spans import traced
 from resources.transcriptions.rows import LostRun
 from ytcaption.domain.errors import ChannelBusy, ChannelNotFound, ClaimLost
@@ -160,7 +160,7 @@ class ChannelRuns(dg.ConfigurableResource):
         """
         with self.postgres.transaction() as connection:
             row = claimed_channel(connection, id, run_id)
-            if code in BLAMED:
+            if code in SITE_ERRORS:
                 record_failure(connection, row["site"], run_id, code, retry_after_s, id)
             return _fail(connection, row, code, message, retryable, retry_after_s)
 

@@ -1,4 +1,4 @@
-"""The caption tracks in yt-dlp's `info_dict`: what there is, and how each can be fetched."""
+"""The caption tracks in yt-dlp's `info_dict`, and the formats of each."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from ytcaption.domain.languages import WHISPER_LANGUAGES
 
 MAX_TRACKS = 500
 READABLE = ("json3", "vtt", "srt", *TTML)
-"""Extensions that are read, best first: json3 has word times and rolls nothing."""
+"""Extensions that can be read, best first: json3 has times of words and does not roll."""
 
 _PROTOCOLS = (None, "", "http", "https", "m3u8", "m3u8_native")
 _CODE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,16}){0,4}")
@@ -19,30 +19,31 @@ _TRANSLATED_NAME = re.compile(r"\w from \w")
 _KNOWN = frozenset(WHISPER_LANGUAGES.values())
 
 
-def caption_offers(found: Mapping[str, Any]) -> CaptionOffers:
-    """Tracks of a media that can be read. Chats and comments, which some sites list, are none."""
+def caption_offers(info_dict: Mapping[str, Any]) -> CaptionOffers:
+    """Return the readable tracks of a media; the chats that some sites list are left out."""
     manual: list[str] = []
     automatic: list[str] = []
     translated: list[str] = []
-    for code, formats in _tracks(found, "subtitles"):
+    for code, formats in _tracks(info_dict, "subtitles"):
         (translated if _has_target(formats) else manual).append(code)
-    for code, formats in _tracks(found, "automatic_captions"):
+    for code, formats in _tracks(info_dict, "automatic_captions"):
         (translated if _is_translated(code, formats) else automatic).append(code)
     return CaptionOffers(tuple(manual), tuple(automatic), tuple(translated))
 
 
-def track_formats(found: Mapping[str, Any], choice: CaptionChoice) -> list[dict[str, Any]]:
-    """How the chosen track can be fetched, best first; empty where it is not there."""
+def track_formats(info_dict: Mapping[str, Any], choice: CaptionChoice) -> list[dict[str, Any]]:
+    """Return the formats of the chosen track, best first; empty if there is no such track."""
     name = "subtitles" if choice.list_name == "manual" else "automatic_captions"
-    formats = next((known for code, known in _tracks(found, name) if code == choice.track), [])
+    tracks = _tracks(info_dict, name)
+    formats = next((formats for code, formats in tracks if code == choice.track), [])
     return sorted(formats, key=lambda each: READABLE.index(each["ext"]))
 
 
-def _tracks(found: Mapping[str, Any], name: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    listed = found.get(name)
+def _tracks(info_dict: Mapping[str, Any], name: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    listed = info_dict.get(name)
     for code, formats in list(listed.items())[:MAX_TRACKS] if isinstance(listed, dict) else ():
-        known = formats if isinstance(formats, list) else []
-        readable = [each for each in known if _is_readable(each)]
+        offered = formats if isinstance(formats, list) else []
+        readable = [each for each in offered if _is_readable(each)]
         if isinstance(code, str) and _CODE.fullmatch(code) and readable:
             yield code, readable
 
@@ -57,12 +58,15 @@ def _is_readable(track: Any) -> bool:
 
 
 def _is_translated(code: str, formats: list[dict[str, Any]]) -> bool:
-    """YouTube translates a track where the URL says `tlang`; yt-dlp calls it `German`, of a track
-    that people have made `German from English`, with `de-en` for a code."""
+    """Return whether a machine has translated the track.
+
+    YouTube translates a track if its URL has `tlang`; yt-dlp names it `German`, and if people made
+    the original, `German from English` with the code `de-en`.
+    """
     parts = code.split("-")
-    of_two = len(parts) == 2 and code.islower() and all(part in _KNOWN for part in parts)
-    named = any(_TRANSLATED_NAME.search(str(each.get("name") or "")) for each in formats)
-    return of_two or named or _has_target(formats)
+    has_two = len(parts) == 2 and code.islower() and all(part in _KNOWN for part in parts)
+    is_named = any(_TRANSLATED_NAME.search(str(each.get("name") or "")) for each in formats)
+    return has_two or is_named or _has_target(formats)
 
 
 def _has_target(formats: list[dict[str, Any]]) -> bool:

@@ -1,6 +1,6 @@
-"""The captions of a media by yt-dlp, before its audio: chosen, fetched and looked into.
+"""Chooses and fetches the captions of a media with yt-dlp, before its audio.
 
-Only the download's own process (`youtube_child`) imports this module.
+Only the download's own process (`download_child`) imports this module.
 """
 
 import signal
@@ -17,36 +17,36 @@ from ytcaption.domain.errors import CaptionsUnavailable, YtcaptionError
 from ytcaption.domain.media.media import MediaInfo
 
 REFERENCE_S = 30.0
-"""Longest time that captions are fetched for, where nobody waits for them."""
+"""Longest time to fetch captions that nobody has requested."""
 
 
 def fetch_captions(
-    downloader: MediaDownloader, found: Any, info: MediaInfo, wanted: CaptionsWanted
+    downloader: MediaDownloader, info_dict: Any, info: MediaInfo, wanted: CaptionsWanted
 ) -> tuple[CaptionChoice, CaptionTrack | None]:
-    """The captions to use instead of the audio; without a track, why there are none.
+    """Return the captions to use instead of the audio; without a track, the reason.
 
     Args:
-        found: yt-dlp's `info_dict`.
+        info_dict: yt-dlp's.
         info: the same, cleaned.
 
     Raises:
-        CaptionsUnavailable: nothing else will do, and there are none.
-        YtcaptionError: nothing else will do, and they cannot be fetched.
+        CaptionsUnavailable: only captions were requested, and there are none.
+        YtcaptionError: only captions were requested, and they cannot be fetched.
     """
     choice = choose_captions(wanted, info.language, info.captions)
     if choice.kind is None:
         return _none(choice, wanted), None
     failure: YtcaptionError | None = None
-    for each in track_formats(found, choice):
+    for each in track_formats(info_dict, choice):
         try:
             track = CaptionTrack(each["ext"], downloader.fetch_track(each))
             if track.segments(choice.kind):
                 return choice, track
         except (ValueError, RecursionError):
-            continue  # damaged, or deeper than anything that says something
+            continue  # damaged, or nested too deeply to be captions
         except Exception as error:
             failure = error if isinstance(error, YtcaptionError) else error_of(error)
-            break  # the other formats come from the same place
+            break  # the other formats come from the same server
     if failure is not None and wanted.policy == "only":
         raise failure
     why = f"cannot be fetched ({failure.code})" if failure else "hold no text that can be read"
@@ -55,31 +55,31 @@ def fetch_captions(
 
 
 def fetch_reference(
-    downloader: MediaDownloader, found: Any, info: MediaInfo, wanted: CaptionsWanted
+    downloader: MediaDownloader, info_dict: Any, info: MediaInfo, wanted: CaptionsWanted
 ) -> CaptionReference | None:
-    """Captions that people made in the language that is spoken, to measure by what is heard.
+    """Return captions that people made in the spoken language, to compare the transcript with.
 
-    None where there are none, or they cannot be had within `REFERENCE_S`: nobody has asked for
-    them, so nothing fails for want of them.
+    None if there are none, or they cannot be fetched within `REFERENCE_S`: they are optional, so a
+    download does not fail without them.
     """
     choice = choose_captions(wanted, info.language, info.captions)
     if choice.kind != "manual" or choice.language is None:
         return None
     try:
         with _within(REFERENCE_S):
-            _, track = fetch_captions(downloader, found, info, wanted)
+            _, track = fetch_captions(downloader, info_dict, info, wanted)
     except TimeIsOver:
         return None
     return CaptionReference(choice.language, track) if track is not None else None
 
 
 class TimeIsOver(BaseException):
-    """No Exception: yt-dlp would take it for one of the network's, and try again."""
+    """The time limit. Not an Exception: yt-dlp would take it for a network error and retry."""
 
 
 @contextmanager
 def _within(time_s: float) -> Iterator[None]:
-    """Ends the block by TimeIsOver; in a process's main thread."""
+    """Raise TimeIsOver in the block after `time_s`; only in a process's main thread."""
 
     def end(*_: object) -> None:
         raise TimeIsOver
@@ -95,5 +95,7 @@ def _within(time_s: float) -> Iterator[None]:
 
 def _none(choice: CaptionChoice, wanted: CaptionsWanted) -> CaptionChoice:
     if wanted.policy == "only":
-        raise CaptionsUnavailable(f"{choice.reason} Ask without captions=only to have it heard.")
+        raise CaptionsUnavailable(
+            f"{choice.reason} Request it without captions=only to have the audio transcribed."
+        )
     return choice

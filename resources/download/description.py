@@ -1,4 +1,4 @@
-"""What yt-dlp found out about a media as a MediaInfo: a stranger's text, cleaned and cut."""
+"""Turns yt-dlp's description of a media into a MediaInfo: untrusted text, cleaned and cut."""
 
 import math
 import re
@@ -17,38 +17,38 @@ MAX_NAME = 200
 MAX_CHAPTERS = 1_000
 MAX_SECONDS = 10 * 365 * 24 * 3600
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}")
-# File names that say nothing; the folder's name says more.
+# File names without meaning; the folder's name is used instead.
 _NAMELESS = frozenset({"index", "master", "playlist", "manifest", "chunklist", "video", "audio"})
 
 
-def media_info(found: Mapping[str, Any], page: str, *, direct: bool) -> MediaInfo:
-    """MediaInfo of yt-dlp's `info_dict`.
+def media_info(info_dict: Mapping[str, Any], page: str, *, direct: bool) -> MediaInfo:
+    """Return the MediaInfo of yt-dlp's `info_dict`.
 
     Args:
-        page: the canonical URL that was asked for.
+        page: the canonical URL that was requested.
         direct: a media URL: its title is its file name, and little else is known of it.
     """
-    duration_s = seconds(found.get("duration"))
-    language = text(found.get("language"), MAX_NAME)
+    duration_s = seconds(info_dict.get("duration"))
+    language = text(info_dict.get("language"), MAX_NAME)
     language = language if language and _LANGUAGE.fullmatch(language) else None
     if direct:
         title = file_title(page)
         return MediaInfo(title=title, duration_s=duration_s, language=language, webpage_url=page)
     return MediaInfo(
-        title=text(found.get("title"), MAX_TITLE),
-        channel=_first_text(found, "channel", "uploader", "creator", "artist"),
-        channel_id=_first_text(found, "channel_id", "uploader_id"),
-        upload_date=_iso_date(found.get("upload_date") or found.get("release_date")),
+        title=text(info_dict.get("title"), MAX_TITLE),
+        channel=_first_text(info_dict, "channel", "uploader", "creator", "artist"),
+        channel_id=_first_text(info_dict, "channel_id", "uploader_id"),
+        upload_date=_iso_date(info_dict.get("upload_date") or info_dict.get("release_date")),
         duration_s=duration_s,
         language=language,
-        thumbnail_url=_web_url(found.get("thumbnail")),
-        webpage_url=_web_url(found.get("webpage_url")) or page,
-        chapters=_chapters(found.get("chapters")),
+        thumbnail_url=_web_url(info_dict.get("thumbnail")),
+        webpage_url=_web_url(info_dict.get("webpage_url")) or page,
+        chapters=_chapters(info_dict.get("chapters")),
     )
 
 
 def text(value: object, limit: int) -> str | None:
-    """One line without control and formatting characters, cut; None when nothing is left."""
+    """Return one line without control and formatting characters, cut; None if nothing is left."""
     if not isinstance(value, str):
         return None
     # Formatting characters (Cf) include bidi overrides, which reorder the text around them.
@@ -61,14 +61,14 @@ def text(value: object, limit: int) -> str | None:
 
 
 def seconds(value: object) -> float | None:
-    """A positive finite number of seconds; None for all else."""
+    """Return a positive finite number of seconds; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) and 0 < value < MAX_SECONDS else None
 
 
 def file_title(url: str) -> str | None:
-    """The file's name without its extension, or its folder's where that says nothing."""
+    """Return the file's name without its extension; the folder's if that has no meaning."""
     parts = urlsplit(url)
     for segment in reversed(parts.path.split("/")):
         stem, _, extension = unquote(segment).rpartition(".")
@@ -78,8 +78,8 @@ def file_title(url: str) -> str | None:
     return text(parts.hostname, MAX_TITLE)
 
 
-def _first_text(found: Mapping[str, Any], *names: str) -> str | None:
-    return next((value for name in names if (value := text(found.get(name), MAX_NAME))), None)
+def _first_text(info_dict: Mapping[str, Any], *names: str) -> str | None:
+    return next((value for name in names if (value := text(info_dict.get(name), MAX_NAME))), None)
 
 
 def _iso_date(value: object) -> str | None:

@@ -1,10 +1,10 @@
-"""The process that runs yt-dlp: a job on stdin, JSON lines on stdout.
+"""The process that runs yt-dlp: one job on its standard input, events on its standard output.
 
-It does one download into the working folder and ends when its parent does. All it can reach is the
-egress proxy, all it can start is deno, and memory and file size are limited by the kernel.
+It does one download into its working folder and ends when its parent does. It can reach nothing
+but the egress proxy and start nothing but deno; the kernel limits its memory and the size of its
+files.
 """
 
-import json
 import os
 import resource
 import signal
@@ -14,9 +14,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from resources.download.protocol import (
+    AudioDone,
+    CaptionsDone,
+    DownloadEvent,
+    DownloadJob,
+    Failed,
+    MediaFound,
+    Message,
+    Progress,
+    ReferenceFile,
+    encode,
+    read_download_job,
+)
 from resources.download.resume import REFERENCE_FILE, TRACK_FILE
 from ytcaption.domain.errors import YtcaptionError
 
@@ -27,49 +40,64 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 2 * 1024**3
 REPORT_EVERY_S = 0.2
-DENO_FILE_BYTES = 16 * 1024**2  # its own cache
+DENO_FILE_BYTES = 16 * 1024**2  # deno's own cache
 _PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn", "os.startfile")
+
+Report = Callable[[Message], None]
+"""Sends one event to the parent."""
+
+
+class Job(Protocol):
+    """What every job states."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Size of the largest file that the process may write."""
+        ...
+
+
+JobT = TypeVar("JobT", bound=Job)
 
 
 def main() -> None:
-    """One download."""
-    serve(run)
+    """Carry out one download."""
+    serve(read_download_job, run)
 
 
-def serve(work: Callable[[dict[str, Any], Callable[..., None]], dict[str, Any]]) -> None:
+def serve(read_job: Callable[[bytes], JobT], work: Callable[[JobT, Report], Message]) -> None:
     """Read the job, carry it out, and report each step and the outcome.
 
     Args:
-        work: is given the job and a function that reports a step; gives the final event.
+        read_job: parses the line that the parent wrote.
+        work: gets the job and a function that reports a step; returns the final event.
     """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-    # What yt-dlp or a library prints must not mix with the report.
-    report = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    # The report gets a descriptor of its own: yt-dlp and libraries may print to standard output.
+    output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    order = json.loads(sys.stdin.buffer.readline())
+    job = read_job(sys.stdin.buffer.readline())
     threading.Thread(target=end_with_parent, daemon=True).start()
-    limit_resources(order["max_bytes"])
+    limit_resources(job.max_bytes)
     lock = threading.Lock()
 
-    def tell(**event: Any) -> None:
+    def report(event: Message) -> None:
         with lock:
-            report.write(json.dumps(event) + "\n")
+            output.write(encode(event))
+            output.flush()
 
     try:
-        tell(**work(order, tell))
-    except BaseException as failure:  # the parent hears of everything, out of memory too
+        report(work(job, report))
+    except BaseException as failure:  # the parent learns of every failure, of MemoryError too
         error = known_error(failure)
-        wait_s = error.retry_after_s
-        tell(event="failed", code=error.code, message=str(error), retry_after_s=wait_s)
-    report.flush()
-    os._exit(0)  # no waiting for threads of a library
+        report(Failed(error.code, str(error), error.retry_after_s))
+    os._exit(0)  # without waiting for the threads of a library
 
 
-def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
-    """Carry out one job; the final event."""
+def run(job: DownloadJob, report: Report) -> DownloadEvent:
+    """Carry out one job and return the final event."""
     deno = deno_path()
-    only_proxy_and_deno(urlsplit(order["proxy"]).port or 0, deno)
+    only_proxy_and_deno(urlsplit(job.proxy).port or 0, deno)
 
     from resources.download.caption_tracks import caption_offers
     from resources.download.captions import fetch_captions, fetch_reference
@@ -77,77 +105,65 @@ def run(order: dict[str, Any], tell: Callable[..., None]) -> dict[str, Any]:
     from resources.download.extensions import extension_of
     from resources.download.media_downloader import MediaDownloader, progress_hook
     from resources.download.po_token import load_provider
-    from resources.download.ytdlp_options import DownloadJob
-    from ytcaption.domain.caption_choice import CaptionsWanted
 
-    wanted, measured_by = (
-        CaptionsWanted(**order[name]) if order[name] is not None else None
-        for name in ("captions", "reference")
-    )
-    job = DownloadJob(**{**order, "captions": wanted, "reference": measured_by})
-    told_at = 0.0
+    reported_at = 0.0
 
     def progress(done: int, total: int | None) -> None:
-        nonlocal told_at
+        nonlocal reported_at
         now = time.monotonic()
-        if now - told_at >= REPORT_EVERY_S or done == total:
-            told_at = now
-            tell(event="progress", done=done, total=total)
+        if now - reported_at >= REPORT_EVERY_S or done == total:
+            reported_at = now
+            report(Progress(done, total))
 
-    keys = load_provider(job.po_token_provider) if job.po_token_provider else []
-    with MediaDownloader(job, deno, keys) as downloader:
+    provider = job.identity.po_token_provider
+    provider_keys = load_provider(provider) if provider else []
+    with MediaDownloader(job, deno, provider_keys) as downloader:
         downloader.add_progress_hook(progress_hook(progress, downloader))
         try:
-            found = downloader.find()
-            stated = found.get("ext")
-            info = media_info(found, job.url, direct=job.kind == "direct")
+            info_dict = downloader.find()
+            stated = info_dict.get("ext")
+            info = media_info(info_dict, job.url, direct=job.kind == "direct")
             choice = reference = None
-            if wanted is not None or measured_by is not None:
-                info = replace(info, captions=caption_offers(found))
-            if wanted is not None:
-                choice, track = fetch_captions(downloader, found, info, wanted)
+            if job.captions is not None or job.reference is not None:
+                info = replace(info, captions=caption_offers(info_dict))
+            if job.captions is not None:
+                choice, track = fetch_captions(downloader, info_dict, info, job.captions)
                 if track is not None or not job.with_audio:
-                    return _captions(info, choice, track)
-            if measured_by is not None:
-                reference = fetch_reference(downloader, found, info, measured_by)
-            tell(event="found")
-            path = downloader.fetch(found)
+                    return _captions_done(info, choice, track)
+            if job.reference is not None:
+                reference = fetch_reference(downloader, info_dict, info, job.reference)
+            report(MediaFound())
+            path = downloader.fetch(info_dict)
         except Exception as failure:
             error = known_error(failure, downloader.warnings)
             error.retry_after_s = downloader.retry_after_s
             raise error from failure
-    return {
-        "event": "done",
-        "extension": extension_of(path, stated),
-        "info": info.to_dict(),
-        "choice": choice.to_dict() if choice is not None else None,
-        "size_bytes": path.stat().st_size,
-        "reference": _kept(reference) if reference is not None else None,
-    }
+    return AudioDone(
+        extension_of(path, stated),
+        info,
+        path.stat().st_size,
+        choice,
+        _written_reference(reference) if reference is not None else None,
+    )
 
 
-def _captions(
+def _captions_done(
     info: "MediaInfo", choice: "CaptionChoice", track: "CaptionTrack | None"
-) -> dict[str, Any]:
-    """The final event without audio; the track lies in the working folder."""
+) -> CaptionsDone:
+    """Write the track into the working folder and return the final event."""
     if track is not None:
         Path(TRACK_FILE).write_bytes(track.data)
-    return {
-        "event": "captions",
-        "extension": track.extension if track is not None else None,
-        "info": info.to_dict(),
-        "choice": choice.to_dict(),
-    }
+    return CaptionsDone(info, choice, track.extension if track is not None else None)
 
 
-def _kept(reference: "CaptionReference") -> dict[str, str]:
-    """What is told of captions beside the audio; they lie in the working folder."""
+def _written_reference(reference: "CaptionReference") -> ReferenceFile:
+    """Write the captions beside the audio into the working folder."""
     Path(REFERENCE_FILE).write_bytes(reference.track.data)
-    return {"extension": reference.track.extension, "language": reference.language}
+    return ReferenceFile(reference.track.extension, reference.language)
 
 
 def deno_path() -> str | None:
-    """The binary of the wheel `deno`; None where the wheel is missing."""
+    """Return the path of the binary in the wheel `deno`; None without the wheel."""
     try:
         from deno import find_deno_bin
 
@@ -157,26 +173,26 @@ def deno_path() -> str | None:
 
 
 def end_with_parent() -> None:
-    """Wait for the end of stdin, then end this process and all it started."""
+    """Wait until standard input ends, then kill this process and all it started."""
     while sys.stdin.buffer.read(1):
         pass
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def limit_resources(max_bytes: int) -> None:
-    """Cap memory (a page can unpack to gigabytes) and the size of every file written."""
+    """Limit memory (a page can unpack to gigabytes) and the size of every file written."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    # The byte after the last allowed one fails the write with EFBIG; its signal would kill us.
+    # A write past the limit fails with EFBIG; by default its signal would kill the process.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     file_bytes = max(max_bytes, DENO_FILE_BYTES)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 
 
 def only_proxy_and_deno(proxy_port: int, deno: str | None) -> None:
-    """From here on this interpreter connects to the proxy and starts deno, nothing else.
+    """Let this interpreter connect to the proxy and start deno, and nothing else.
 
-    yt-dlp goes by its options; this holds when an option, a handler or a downloader does not.
+    yt-dlp keeps to its options; this holds even if an option, a handler or a downloader does not.
     """
 
     def check(event: str, arguments: tuple[Any, ...]) -> None:
@@ -197,7 +213,11 @@ def only_proxy_and_deno(proxy_port: int, deno: str | None) -> None:
 
 
 def known_error(failure: BaseException, warnings: Sequence[str] = ()) -> YtcaptionError:
-    """What a person is told of a failure."""
+    """Return the failure as an error that can be shown to a person.
+
+    Args:
+        warnings: that yt-dlp gave before it.
+    """
     if isinstance(failure, YtcaptionError):
         return failure
     from resources.download.errors import error_of

@@ -1,15 +1,25 @@
-"""What a download or listing goes out with, as the operator has set it, and what came of it."""
+"""Egress: how downloads and listings leave this machine.
+
+The parts, in the order of one download:
+
+- `ytcaption.domain.media.egress` parses the operator's proxies and browser profile.
+- `resources.network.proxy_health.available_proxies` chooses the proxies that may be used now.
+- `EgressRoute` combines these proxies with the source address and the client's identity.
+- `resources.network.egress_proxy` checks every connection, and opens it directly or through one of
+  the proxies (`resources.network.upstream`).
+- `egress_route` records the bytes of the site and how the proxies did.
+"""
 
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from resources.download.cookies import check_cookies, cookies_for
 from resources.download.po_token import check_provider
-from resources.network.egress_proxy import Traffic
+from resources.download.protocol import NO_IDENTITY, ClientIdentity
+from resources.network.egress_proxy import EgressProxy, Traffic
 from resources.network.proxy_health import record_failed, record_refused, record_worked
 from resources.postgres.connection import Postgres
 from resources.sites.domains import site_of
@@ -23,84 +33,74 @@ from ytcaption.settings import Settings
 
 @dataclass(frozen=True)
 class EgressRoute:
-    """Of one download or listing.
+    """How one download or listing leaves this machine.
 
     Attributes:
-        upstreams: proxies, the first of which that works is used.
-        cookies: of the source's site alone, as a Netscape file.
-        clients: yt-dlp's names of YouTube's players; empty: as it chooses.
-        po_token_provider: package of the one plugin that is loaded.
-        traffic: filled by it.
+        upstreams: proxies, of which the first that works is used; empty: a direct connection.
+        source_address: address of this machine that connections come from.
+        identity: what yt-dlp shows the site.
+        traffic: filled by `proxy`.
     """
 
     upstreams: tuple[Upstream, ...] = ()
     source_address: str | None = None
-    cookies: str | None = field(default=None, repr=False)
-    user_agent: str | None = None
-    clients: tuple[str, ...] = ()
-    po_token_provider: str | None = None
-    po_token_url: str | None = None
+    identity: ClientIdentity = NO_IDENTITY
     traffic: Traffic = field(default_factory=Traffic)
 
     @classmethod
     def of(
         cls, settings: Settings, source: MediaSource | ChannelSource, proxies: Sequence[str] = ()
     ) -> "EgressRoute":
-        """Of an installation.
+        """Return the route to a source.
 
         Args:
             proxies: names of those that may be used now, in order.
 
         Raises:
-            SetupError: the settings name cookies that cannot be had.
+            SetupError: the settings name cookies that cannot be read.
         """
-        known = {each.name: each for each in settings.upstreams}
+        by_name = {each.name: each for each in settings.upstreams}
         is_youtube = (source.extractor or "").startswith("Youtube")
         return cls(
-            upstreams=tuple(known[name] for name in proxies),
+            upstreams=tuple(by_name[name] for name in proxies),
             source_address=settings.source_address or None,
-            cookies=cookies_for(settings, source.url or ""),
-            user_agent=settings.user_agent or None,
-            clients=settings.youtube_clients if is_youtube else (),
-            po_token_provider=settings.po_token_provider if is_youtube else None,
-            po_token_url=settings.po_token_url if is_youtube else None,
+            identity=ClientIdentity(
+                cookies=cookies_for(settings, source.url or ""),
+                user_agent=settings.user_agent or None,
+                clients=settings.youtube_clients if is_youtube else (),
+                po_token_provider=settings.po_token_provider if is_youtube else None,
+                po_token_url=settings.po_token_url if is_youtube else None,
+            ),
         )
 
     @property
-    def proxy_options(self) -> dict[str, Any]:
-        """Arguments of the EgressProxy."""
-        return {
-            "upstreams": self.upstreams,
-            "source_address": self.source_address,
-            "open_targets": _target(self.po_token_url) if self.po_token_provider else (),
-            "traffic": self.traffic,
-        }
+    def open_targets(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of the operator's PO token server, whose address is not checked."""
+        url = self.identity.po_token_url
+        if url is None or not self.identity.po_token_provider:
+            return ()
+        parts = urlsplit(url)
+        return ((parts.hostname or "", parts.port or 80),)
 
-    @property
-    def order(self) -> dict[str, Any]:
-        """Fields of the job, as `ytdlp_options.GoingOut` names them."""
-        return {
-            "cookies": self.cookies,
-            "user_agent": self.user_agent,
-            "clients": self.clients,
-            "po_token_provider": self.po_token_provider,
-            "po_token_url": self.po_token_url,
-        }
-
-
-def check_egress_settings(settings: Settings) -> None:
-    """Nothing for settings that downloads can go out with.
-
-    Raises:
-        SetupError: cookies cannot be had, a package or player is unknown, a site goes by another
-            name, or no connection can come from the source address.
-    """
-    check_cookies(settings)
-    check_provider(settings.po_token_provider)
-    check_pacing(settings)
-    _check_clients(settings.youtube_clients)
-    if settings.source_address:
-        _check_source_address(settings.source_address)
+    def proxy(
+        self,
+        *,
+        allowed_networks: Sequence[str],
+        max_bytes: int,
+        idle_timeout_s: float,
+        connect_timeout_s: float = 15,
+    ) -> EgressProxy:
+        """Return the egress proxy of this route. Arguments: see `EgressProxy`."""
+        return EgressProxy(
+            allowed_networks=allowed_networks,
+            max_bytes=max_bytes,
+            connect_timeout_s=connect_timeout_s,
+            idle_timeout_s=idle_timeout_s,
+            upstreams=self.upstreams,
+            source_address=self.source_address,
+            open_targets=self.open_targets,
+            traffic=self.traffic,
+        )
 
 
 @contextmanager
@@ -110,41 +110,55 @@ def egress_route(
     source: MediaSource | ChannelSource,
     proxies: Sequence[str],
 ) -> Iterator[EgressRoute]:
-    """What a download or listing goes out with. What it took, and how its proxies did, is noted at
-    its end.
+    """Yield the route to a source; at the end record its traffic and how its proxies did.
 
     Raises:
-        SetupError: the settings name cookies that cannot be had.
+        SetupError: the settings name cookies that cannot be read.
     """
-    way = EgressRoute.of(settings, source, proxies)
+    route = EgressRoute.of(settings, source, proxies)
     is_refused = False
     try:
-        yield way
+        yield route
     except SourceBlocked:
         is_refused = True
         raise
     finally:
-        with suppress(StorageError):  # of a database that is away more is heard elsewhere
-            _note(settings, postgres, source, way, is_refused)
+        with suppress(StorageError):  # the run itself reports a database that does not answer
+            _record_outcome(settings, postgres, source, route, is_refused)
 
 
-def _note(
+def _record_outcome(
     settings: Settings,
     postgres: Postgres,
     source: MediaSource | ChannelSource,
-    way: EgressRoute,
+    route: EgressRoute,
     is_refused: bool,
 ) -> None:
     site = site_of(source.url or "")
-    if way.traffic.bytes_received:
-        record_bytes(postgres, site, settings.pacing, way.traffic.bytes_received)
-    use = way.traffic.upstream
+    if route.traffic.bytes_received:
+        record_bytes(postgres, site, settings.pacing, route.traffic.bytes_received)
+    use = route.traffic.upstream
     if use.works is not None and use.works not in use.errors:
         record_worked(postgres, use.works)
         if is_refused:
             record_refused(postgres, use.works, settings.pacing.proxies, site)
     for name, error in use.errors.items():
         record_failed(postgres, name, error)
+
+
+def check_egress_settings(settings: Settings) -> None:
+    """Check that downloads can use the settings of proxies, cookies, players and pacing.
+
+    Raises:
+        SetupError: cookies cannot be read, a package or player is unknown, a site is not named by
+            its first domain, or no connection can come from the source address.
+    """
+    check_cookies(settings)
+    check_provider(settings.po_token_provider)
+    check_pacing(settings)
+    _check_clients(settings.youtube_clients)
+    if settings.source_address:
+        _check_source_address(settings.source_address)
 
 
 def _check_clients(names: Sequence[str]) -> None:
@@ -169,10 +183,3 @@ def _check_source_address(address: str) -> None:
         raise SetupError(
             f"YTCAPTION_SOURCE_ADDRESS: {address} is no address of this machine ({error.strerror})."
         ) from None
-
-
-def _target(url: str | None) -> tuple[tuple[str, int], ...]:
-    if url is None:
-        return ()
-    parts = urlsplit(url)
-    return ((parts.hostname or "", parts.port or 80),)

@@ -1,4 +1,7 @@
-"""What an operator can do where a site refuses: the setting that helps, after what happened."""
+"""Maps failures of yt-dlp to our errors, with the setting that helps the operator.
+
+Only the processes of downloads and listings import this module: it needs yt-dlp at once.
+"""
 
 import errno
 import re
@@ -40,94 +43,6 @@ from ytcaption.domain.errors import (
     YtcaptionError,
 )
 
-_MORE = "docs/how-to/avoid-being-blocked.md says more."
-_ACCOUNT = f"Who runs this installation can give it cookies of an account {{}}. {_MORE}"
-_BY_CLASS: dict[type[YtcaptionError], str] = {
-    MediaAgeRestricted: _ACCOUNT.format("of an adult (YTCAPTION_COOKIES_FILE)"),
-    MediaMembersOnly: _ACCOUNT.format("that is a member (YTCAPTION_COOKIES_FILE)"),
-    MediaPrivate: _ACCOUNT.format("that may see it (YTCAPTION_COOKIES_FILE)"),
-    MediaRegionRestricted: "Who runs this installation can go out through a proxy in another "
-    f"country (YTCAPTION_PROXIES). {_MORE}",
-}
-_ROBOT = re.compile(r"not a bot|as a bot|captcha|unusual traffic|requests automated", re.I)
-_ROBOT_HELP = (
-    "What helps, in this order: longer pauses (YTCAPTION_BULK_PAUSE_S), PO tokens "
-    "(YTCAPTION_PO_TOKEN_PROVIDER), another way out (YTCAPTION_PROXIES), an account's cookies "
-    f"(YTCAPTION_COOKIES_FILE). {_MORE}"
-)
-_TOO_MUCH_HELP = (
-    "What helps: longer pauses (YTCAPTION_BULK_PAUSE_S, YTCAPTION_LISTS_PER_MINUTE), else another "
-    f"way out (YTCAPTION_PROXIES). {_MORE}"
-)
-_NOTHING_TO_TAKE = re.compile(
-    r"requested format is not available|no video formats|no formats|HTTP Error 403", re.I
-)
-_JS_MISSING = re.compile(r"no supported javascript runtime|challenge solving failed|"
-                         r"signature solving failed", re.I)  # fmt: skip
-_PO_TOKEN = re.compile(r"PO Token", re.I)
-_DRM = re.compile(r"DRM protected", re.I)
-_SABR = re.compile(r"SABR|missing a URL", re.I)
-_OLD_COOKIES = re.compile(r"cookies are no longer valid", re.I)
-
-
-def advised(error: YtcaptionError, said: str, warnings: Sequence[str]) -> YtcaptionError:
-    """The error with what helps against it; another one where yt-dlp's warnings tell more.
-
-    Args:
-        said: by yt-dlp, as the failure.
-        warnings: its warnings on the way there.
-    """
-    warned = " ".join(warnings)
-    if isinstance(error, SourceError) and _NOTHING_TO_TAKE.search(said):
-        better = _of_warnings(error, warned)
-        if better is not None:
-            return better
-    help_ = _help(error, said, warned)
-    return error if help_ is None else type(error)(f"{error} {help_}")
-
-
-def _of_warnings(error: SourceError, warned: str) -> YtcaptionError | None:
-    """Why there is nothing to take, where yt-dlp has said so before."""
-    if _JS_MISSING.search(warned):
-        return JsRuntimeMissing(
-            "The site's player could not be run, so there is nothing to download. Who runs this "
-            "installation reinstalls the package deno and updates yt-dlp."
-        )
-    if _PO_TOKEN.search(warned):
-        help_ = (
-            "Who runs this installation sets YTCAPTION_PO_TOKEN_PROVIDER, or other players by "
-            f"YTCAPTION_YOUTUBE_CLIENTS. {_MORE}"
-        )
-        if isinstance(error, SourceBlocked):
-            return SourceBlocked(f"{error} The site wants a PO token. {help_}")
-        return PoTokenMissing(f"The site gives its media with a PO token only. {help_}")
-    if isinstance(error, SourceBlocked):
-        return None
-    if _DRM.search(warned):
-        return DrmProtected("All that the site offers is encrypted (DRM). Upload the file.")
-    if _SABR.search(warned):
-        return type(error)(
-            f"{error} The site gives this player streams only that cannot be stored. Who runs this "
-            f"installation sets other players by YTCAPTION_YOUTUBE_CLIENTS. {_MORE}"
-        )
-    return None
-
-
-def _help(error: YtcaptionError, said: str, warned: str) -> str | None:
-    needs_account = isinstance(error, SourceBlocked | MediaAgeRestricted | MediaPrivate)
-    if needs_account and _OLD_COOKIES.search(warned):
-        return (
-            "The cookies of this installation are not valid any more: who runs it exports them "
-            f"anew (YTCAPTION_COOKIES_FILE). {_MORE}"
-        )
-    if type(error) is SourceBlocked:
-        return _ROBOT_HELP if _ROBOT.search(said) else _TOO_MUCH_HELP
-    return _BY_CLASS.get(type(error))
-
-
-# Only the download's own process imports this module, and it needs yt-dlp at once.
-
-
 NO_MEDIA_FILE = (
     "This link is a web page on no site of the list, and no media file. Give the link of the audio "
     "or video itself, or add the site to YTCAPTION_SITES."
@@ -136,16 +51,16 @@ NO_MEDIA_FILE = (
 _REGION = f"The site does not show this media in the country of this machine. {UPLOAD_IT}"
 _NO_MEDIA = "There is no audio or video at this link. Give the link of the media itself."
 
-# What sites say, in yt-dlp's words (2026.10: all that its extractors raise as expected), the most
-# telling first.
-_SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
+# Patterns of yt-dlp's messages (2026.10: all that its extractors raise as expected), the most
+# specific first.
+_BY_MESSAGE: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), error, sentence)
     for pattern, error, sentence in (
         (
             r"error on server-side|temporarily unavailable|service unavailable|network error has"
             r"|error occurred while receiving data|incomplete data received",
             SourceUnavailable,
-            "The site is in trouble. Try again later.",
+            "The site has a problem. Try again later.",
         ),
         (
             r"not a bot|as a bot|captcha|rate.?limit|try again later|cloudflare|tls fingerprint"
@@ -166,7 +81,7 @@ _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
             r"|offline and will start|upcoming|is still live|live stream is currently"
             r"|ended but not downloadable yet|archive will be available",
             LiveNotOver,
-            "The live stream or premiere is not over. Ask again when its recording is there.",
+            "The live stream or premiere is not over. Try again when its recording is available.",
         ),
         (
             r"age[- ](restrict|verified)|confirm your age|inappropriate (for some|or offensive)"
@@ -255,9 +170,7 @@ _SAID: tuple[tuple[re.Pattern[str], type[YtcaptionError], str], ...] = tuple(
     )
 )  # fmt: skip
 
-_PARTS_FOR_YTDLP = re.compile(
-    r"(;|\.)? *(please report|use --|see +http|confirm you are on).*", re.S | re.I
-)
+_ADVICE = re.compile(r"(;|\.)? *(please report|use --|see +http|confirm you are on).*", re.S | re.I)
 _GAVE_UP = re.compile(r"giving up after [0-9]+ retr", re.IGNORECASE)
 _HTTP_ERROR = re.compile(r"HTTP Error ([1-5][0-9]{2})\b")
 _PREFIX = re.compile(r"^(ERROR: *)?(\[[^\]]{1,40}\] *)?([\w-]{6,20}: )?")
@@ -265,17 +178,47 @@ _URL = re.compile(r"\w+://\S+")
 _CONTROL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x1f\x7f]")
 
 
+_MORE = "See docs/how-to/avoid-being-blocked.md."
+_ACCOUNT = f"The operator of this installation can set the cookies of an account {{}}. {_MORE}"
+_HELP_BY_ERROR: dict[type[YtcaptionError], str] = {
+    MediaAgeRestricted: _ACCOUNT.format("of an adult (YTCAPTION_COOKIES_FILE)"),
+    MediaMembersOnly: _ACCOUNT.format("that is a member (YTCAPTION_COOKIES_FILE)"),
+    MediaPrivate: _ACCOUNT.format("that may see it (YTCAPTION_COOKIES_FILE)"),
+    MediaRegionRestricted: "The operator of this installation can set a proxy in another country "
+    f"(YTCAPTION_PROXIES). {_MORE}",
+}
+_ROBOT = re.compile(r"not a bot|as a bot|captcha|unusual traffic|requests automated", re.I)
+_ROBOT_HELP = (
+    "What helps, in this order: longer pauses (YTCAPTION_BULK_PAUSE_S), PO tokens "
+    "(YTCAPTION_PO_TOKEN_PROVIDER), a proxy (YTCAPTION_PROXIES), an account's cookies "
+    f"(YTCAPTION_COOKIES_FILE). {_MORE}"
+)
+_TOO_MANY_HELP = (
+    "What helps: longer pauses (YTCAPTION_BULK_PAUSE_S, YTCAPTION_LISTS_PER_MINUTE), else a "
+    f"proxy (YTCAPTION_PROXIES). {_MORE}"
+)
+_NO_FORMATS = re.compile(
+    r"requested format is not available|no video formats|no formats|HTTP Error 403", re.I
+)
+_JS_MISSING = re.compile(r"no supported javascript runtime|challenge solving failed|"
+                         r"signature solving failed", re.I)  # fmt: skip
+_PO_TOKEN = re.compile(r"PO Token", re.I)
+_DRM = re.compile(r"DRM protected", re.I)
+_SABR = re.compile(r"SABR|missing a URL", re.I)
+_OLD_COOKIES = re.compile(r"cookies are no longer valid", re.I)
+
+
 def error_of(failure: BaseException, warnings: Sequence[str] = ()) -> YtcaptionError:
-    """The error of ours that tells of this failure best, with what helps against it.
+    """Return the error that describes a failure best, with advice.
 
     Args:
-        warnings: yt-dlp's, on the way there.
+        warnings: that yt-dlp gave before it.
     """
     chain = list(_chain(failure))
     if any(isinstance(error, YtcaptionError) for error in chain):
         return _error_of(failure, chain)
-    said = " ".join(str(error) for error in chain)
-    return advised(_error_of(failure, chain), said, warnings)
+    message = " ".join(str(error) for error in chain)
+    return _with_help(_error_of(failure, chain), message, warnings)
 
 
 def _error_of(failure: BaseException, chain: Sequence[BaseException]) -> YtcaptionError:
@@ -283,9 +226,9 @@ def _error_of(failure: BaseException, chain: Sequence[BaseException]) -> Ytcapti
         if isinstance(error, YtcaptionError):
             return error
         if isinstance(error, MemoryError):
-            return MediaTooLarge("The server's answer takes more memory than a download may.")
+            return MediaTooLarge("The server's response needs more memory than a download may use.")
         if isinstance(error, OSError) and is_disk_full(error):
-            return DiskFull("The disk is full. Free some space; the download goes on where it was.")
+            return DiskFull("The disk is full. Free some space; the download is resumed.")
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             return MediaTooLarge("The media has more bytes than this installation allows.")
     for error in chain:
@@ -295,15 +238,15 @@ def _error_of(failure: BaseException, chain: Sequence[BaseException]) -> Ytcapti
             return MediaRegionRestricted(_REGION)
         if isinstance(error, UserNotLive):
             return MediaNotFound("The channel is not live. Give the link of a recording.")
-    answer = next((error for error in chain if isinstance(error, HTTPError)), None)
-    if answer is not None and answer.redirect_loop:
+    response = next((error for error in chain if isinstance(error, HTTPError)), None)
+    if response is not None and response.redirect_loop:
         return SourceError("The server redirects in a circle.")
     text = " ".join(str(error) for error in chain)
-    status = _status_of(text) if answer is None else answer.status
-    for pattern, said, sentence in _SAID:
-        # An HTTP error's own words ("Not Found", "Too Many Requests") are told by its number.
-        if pattern.search(text) and (status is None or said in (SourceBlocked, DrmProtected)):
-            return said(sentence)
+    status = _status_of(text) if response is None else response.status
+    for pattern, kind, sentence in _BY_MESSAGE:
+        # The reason phrase of an HTTP error ("Not Found") says no more than its status.
+        if pattern.search(text) and (status is None or kind in (SourceBlocked, DrmProtected)):
+            return kind(sentence)
     if status is not None:
         return refusal_of_status(status)
     if any(isinstance(error, CertificateVerifyError) for error in chain):
@@ -315,13 +258,13 @@ def _error_of(failure: BaseException, chain: Sequence[BaseException]) -> Ytcapti
 
 
 def _status_of(text: str) -> int | None:
-    """After its last retry yt-dlp raises a text without the exception."""
+    """Return the status in a message: after its last retry yt-dlp raises no exception with it."""
     match = _HTTP_ERROR.search(text)
     return int(match[1]) if match else None
 
 
 def _chain(failure: BaseException | None) -> Iterator[BaseException]:
-    """The failure and everything that led to it, once each."""
+    """Yield the failure and all its causes, once each."""
     seen: set[int] = set()
     waiting = [failure]
     while waiting:
@@ -337,8 +280,64 @@ def _chain(failure: BaseException | None) -> Iterator[BaseException]:
 
 
 def _readable(text: str) -> str:
-    """One line of what yt-dlp said, without its advice, its prefixes, colours and URLs."""
+    """Return yt-dlp's message in one line, without its advice, prefixes, colours and URLs."""
     text = _CONTROL.sub(" ", text)
-    text = _PARTS_FOR_YTDLP.sub("", _PREFIX.sub("", text.strip()))
+    text = _ADVICE.sub("", _PREFIX.sub("", text.strip()))
     text = " ".join(_URL.sub("(link)", text).split())
     return (text[:200].rstrip(" .") or "no reason given") + "."
+
+
+def _with_help(error: YtcaptionError, message: str, warnings: Sequence[str]) -> YtcaptionError:
+    """Return the error with advice; another error if yt-dlp's warnings state the cause.
+
+    Args:
+        message: of yt-dlp's failure.
+        warnings: that yt-dlp gave before it.
+    """
+    warned = " ".join(warnings)
+    if isinstance(error, SourceError) and _NO_FORMATS.search(message):
+        cause = _cause_in_warnings(error, warned)
+        if cause is not None:
+            return cause
+    help_ = _help(error, message, warned)
+    return error if help_ is None else type(error)(f"{error} {help_}")
+
+
+def _cause_in_warnings(error: SourceError, warned: str) -> YtcaptionError | None:
+    """Return why there are no formats, if yt-dlp's warnings state it."""
+    if _JS_MISSING.search(warned):
+        return JsRuntimeMissing(
+            "The site's player could not be run, so there is nothing to download. The operator of "
+            "this installation must reinstall the package deno and update yt-dlp."
+        )
+    if _PO_TOKEN.search(warned):
+        help_ = (
+            "The operator of this installation can set YTCAPTION_PO_TOKEN_PROVIDER, or other "
+            f"players in YTCAPTION_YOUTUBE_CLIENTS. {_MORE}"
+        )
+        if isinstance(error, SourceBlocked):
+            return SourceBlocked(f"{error} The site requires a PO token. {help_}")
+        return PoTokenMissing(f"The site gives its media only with a PO token. {help_}")
+    if isinstance(error, SourceBlocked):
+        return None
+    if _DRM.search(warned):
+        return DrmProtected("All that the site offers is encrypted (DRM). Upload the file.")
+    if _SABR.search(warned):
+        return type(error)(
+            f"{error} The site gives this player only streams that cannot be stored. The operator "
+            "of this installation can set other players in YTCAPTION_YOUTUBE_CLIENTS. "
+            f"{_MORE}"
+        )
+    return None
+
+
+def _help(error: YtcaptionError, message: str, warned: str) -> str | None:
+    needs_account = isinstance(error, SourceBlocked | MediaAgeRestricted | MediaPrivate)
+    if needs_account and _OLD_COOKIES.search(warned):
+        return (
+            "The cookies of this installation are no longer valid: its operator must export them "
+            f"again (YTCAPTION_COOKIES_FILE). {_MORE}"
+        )
+    if type(error) is SourceBlocked:
+        return _ROBOT_HELP if _ROBOT.search(message) else _TOO_MANY_HELP
+    return _HELP_BY_ERROR.get(type(error))

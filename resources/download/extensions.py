@@ -1,4 +1,4 @@
-"""The extension under which a download is kept: of our list, by what the bytes are."""
+"""The file extension of a download: one of a fixed list, by its first bytes."""
 
 from pathlib import Path
 
@@ -28,10 +28,10 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 
 
 def extension_of(path: Path, stated: object) -> str:
-    """Extension of a file by its first bytes, else the stated one if it is listed, else `bin`.
+    """Return the extension by the first bytes, else the stated one if it is listed, else `bin`.
 
     Args:
-        stated: what the site says; only ever compared with our list.
+        stated: by the site; it is only compared with the list.
     """
     with path.open("rb") as file:
         head = file.read(1024)

@@ -1,7 +1,7 @@
 """The one plugin of yt-dlp that an operator may name: a package that gets YouTube's PO tokens.
 
-yt-dlp's own search for plugins stays off (rule 4): what else is installed is not loaded. Only the
-download's own process (`youtube_child`) loads one.
+yt-dlp's own search for plugins stays off (docs/adr/security-rules.md#rule-4), so that no other
+installed plugin is loaded. Only the processes of downloads and listings load the plugin.
 """
 
 import importlib
@@ -13,24 +13,26 @@ _FOLDER = ("yt_dlp_plugins", "extractor")
 
 
 def check_provider(package: str | None) -> None:
-    """Nothing for a package that is installed and a plugin of yt-dlp's, or none.
+    """Check that a package is installed and is a plugin of yt-dlp; None is valid.
 
     Raises:
         SetupError: it is not.
     """
     if package is not None and not _modules(package):
         raise SetupError(
-            f"YTCAPTION_PO_TOKEN_PROVIDER: {package} is not installed here, or no plugin of "
-            f"yt-dlp's. Install it beside ytcaption: pip install {package}"
+            f"YTCAPTION_PO_TOKEN_PROVIDER: {package} is not installed here, or is no plugin of "
+            f"yt-dlp. Install it beside ytcaption: pip install {package}"
         )
 
 
 def load_provider(package: str) -> list[str]:
-    """Import the package's modules, which makes yt-dlp ask it for tokens; the keys of its
-    providers.
+    """Import the package's modules, so that yt-dlp asks it for tokens.
+
+    Returns:
+        the keys of its providers.
 
     Raises:
-        SetupError: it is not installed, no plugin of yt-dlp's, or does not fit this yt-dlp.
+        SetupError: it is not installed, no plugin of yt-dlp, or does not work with this yt-dlp.
     """
     check_provider(package)
     from yt_dlp.extractor.youtube.pot._registry import _pot_providers
@@ -41,7 +43,7 @@ def load_provider(package: str) -> list[str]:
             importlib.import_module(name)
     except Exception:
         raise SetupError(
-            f"YTCAPTION_PO_TOKEN_PROVIDER: {package} does not fit this version of yt-dlp. "
+            f"YTCAPTION_PO_TOKEN_PROVIDER: {package} does not work with this version of yt-dlp. "
             "Update both."
         ) from None
     return sorted(set(_pot_providers.value) - before)
@@ -49,11 +51,11 @@ def load_provider(package: str) -> list[str]:
 
 def _modules(package: str) -> list[str]:
     try:
-        found = files(package) or ()
+        installed = files(package) or ()
     except PackageNotFoundError:
         return []
     return sorted(
         ".".join(file.with_suffix("").parts)
-        for file in found
+        for file in installed
         if file.parts[:-1] == _FOLDER and file.suffix == ".py" and file.stem != "__init__"
     )

@@ -1,4 +1,4 @@
-"""Whether a partial file may be continued: the server still has the same bytes."""
+"""Decides whether a partial file may be continued: only if the server has the same bytes."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -14,14 +14,14 @@ REFERENCE_FILE = "reference"
 
 @dataclass(frozen=True)
 class Version:
-    """What a server says of the bytes behind a URL. None: not said."""
+    """What a server states about the bytes of a URL. None: not stated."""
 
     etag: str | None = None
     last_modified: str | None = None
     total_bytes: int | None = None
 
     def differs_from(self, other: "Version") -> bool:
-        """Whether something that both say is not the same."""
+        """Return whether a value that both versions state differs."""
         mine, theirs = asdict(self), asdict(other)
         return any(
             mine[name] != theirs[name]
@@ -31,22 +31,22 @@ class Version:
 
     @property
     def condition(self) -> str | None:
-        """Value of If-Range (RFC 9110 13.1.5): a strong ETag, else the date."""
+        """Return the value of If-Range (RFC 9110 13.1.5): a strong ETag, else the date."""
         if self.etag is not None and not self.etag.startswith("W/"):
             return self.etag
         return self.last_modified
 
 
 class Headers(Protocol):
-    """Of an answer; names in any case."""
+    """Headers of a response, whose names may be in any case."""
 
     def get(self, name: str, /) -> str | None:
-        """Value of a header."""
+        """Return the value of a header."""
         ...
 
 
 def version_of(status: int, headers: Headers) -> Version:
-    """Version that a 200 or 206 answer tells of."""
+    """Return the version of the bytes in a response with status 200 or 206."""
     total = headers.get("Content-Length")
     if status == 206:
         total = (headers.get("Content-Range") or "").rpartition("/")[2]
@@ -65,11 +65,11 @@ class _State:
 
 
 class ResumeState:
-    """What lies in a folder of an earlier download, and what it is a part of.
+    """The state of a partial download in a folder. Parts of another version are removed.
 
     Args:
-        format_id: of yt-dlp; for a stream with the hash of its list of parts.
-        in_parts: a stream, whose whole parts are kept; else one file that grows.
+        format_id: yt-dlp's, for a stream with the hash of its list of parts.
+        in_parts: a stream, whose complete parts are kept; else one file that grows.
     """
 
     def __init__(self, folder: Path, media_id: str, format_id: str, *, in_parts: bool) -> None:
@@ -87,17 +87,17 @@ class ResumeState:
 
     @property
     def version(self) -> Version:
-        """Of the bytes in the partial file."""
+        """Return the version of the bytes in the partial file."""
         return self._state.version
 
     def begin(self, version: Version) -> None:
-        """The file's first byte is of this version."""
+        """Record the version of a file that begins now."""
         if version != self._state.version:
             self._state = replace(self._state, version=version)
             self._write()
 
     def finish(self) -> None:
-        """The media is whole: remove its parts."""
+        """Remove the parts of a complete media."""
         self._remove(f"{PARTIAL_FILE}-Frag*")
 
     def _remove(self, *patterns: str) -> None:

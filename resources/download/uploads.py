@@ -1,4 +1,4 @@
-"""Files on their way in: received under a temporary name, stored once, or gone without a trace."""
+"""Uploads: files that are received under a temporary name, and then stored or removed."""
 
 import errno
 import hashlib
@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 from resources.audio.decoder import AudioDecoder
 from resources.disk import is_disk_full
 from resources.object_store.store import ObjectStore, upload_key
-from resources.postgres.advisory_locks import storing
+from resources.postgres.advisory_locks import upload_lock
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import DiskFull, MediaTooLong, SetupError, StorageError, UploadTooLarge
 from ytcaption.domain.media.media import MediaSource, upload_media_id
@@ -23,14 +23,14 @@ from ytcaption.settings import Settings
 T = TypeVar("T")
 
 _STALE_S = 3_600
-"""A file nobody has written to for this long is what a killed process left."""
+"""Time without a write after which a file counts as left by a killed process."""
 
 
 class IncomingFile:
     """A file that is being received.
 
     Attributes:
-        path: where it lies for the time being.
+        path: of the temporary file.
         size_bytes: received so far.
     """
 
@@ -43,27 +43,27 @@ class IncomingFile:
 
     @property
     def sha256(self) -> str:
-        """Hex, of what was received."""
+        """Return the hex SHA-256 of the bytes received so far."""
         return self._digest.hexdigest()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Takes more of it.
+        """Append bytes.
 
         Raises:
             UploadTooLarge: more than is allowed.
-            DiskFull: no space.
+            DiskFull: no space left.
         """
         self.size_bytes += len(data)
         check_size(self.size_bytes, self._max_bytes)
         self._digest.update(data)
-        left = memoryview(data)
+        remaining = memoryview(data)
         with _disk_errors():
-            while left:
-                left = left[os.write(self._descriptor, left) :]
+            while remaining:
+                remaining = remaining[os.write(self._descriptor, remaining) :]
 
 
 class Uploads:
-    """What callers send, from the first byte to the stored media (rule 16)."""
+    """Receives and stores callers' files (docs/adr/security-rules.md#rule-16)."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Uploads:
     def from_settings(
         cls, settings: Settings, object_store: ObjectStore, postgres: Postgres
     ) -> Self:
-        """Temporary files lie under the home."""
+        """Return the uploads of an installation, with temporary files under its home."""
         return cls(
             settings.home / "uploads",
             object_store,
@@ -94,17 +94,17 @@ class Uploads:
 
     @contextmanager
     def incoming(self, announced_bytes: int = 0) -> Iterator[IncomingFile]:
-        """An empty file, gone when the context ends.
+        """Yield an empty temporary file, which is removed at the end.
 
         Raises:
-            DiskFull: no space for as much as is announced.
+            DiskFull: no space left for the announced size.
             SetupError: the home cannot be written.
         """
         with _disk_errors():
             self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._sweep()
             if shutil.disk_usage(self._root).free < announced_bytes:
-                raise OSError(errno.ENOSPC, "no space for what is announced")
+                raise OSError(errno.ENOSPC, "no space for the announced size")
             descriptor, name = tempfile.mkstemp(dir=self._root, suffix=".part")
         try:
             yield IncomingFile(Path(name), descriptor, self.max_bytes)
@@ -115,18 +115,18 @@ class Uploads:
     def keep(
         self, incoming: IncomingFile, title: str | None, then: Callable[[MediaSource], T]
     ) -> T:
-        """Looks at a received file, stores it unless it is stored already, and does what is next.
+        """Check a received file, store it unless it is stored already, and call `then`.
 
-        Where that fails, what was stored here is taken out again. Equal files wait for each other
-        and for an erasure, so that none is taken out from under another's request.
+        If `then` fails, a file that this call has stored is removed again. Equal files wait for
+        each other and for an erasure, so that no file is removed while another request needs it.
 
         Args:
-            then: makes the request for it.
+            then: creates the request for the media.
 
         Raises:
-            AudioError: no sound that can be heard: nothing is stored.
-            MediaTooLong: more than is allowed, as the file's headers say.
-            DiskFull, ObjectStoreUnavailable, DatabaseUnavailable, and what `then` raises.
+            AudioError: the file has no readable audio: nothing is stored.
+            MediaTooLong: longer than allowed, by the file's headers.
+            DiskFull, ObjectStoreUnavailable, DatabaseUnavailable: and whatever `then` raises.
         """
         probe = self._decoder.probe(incoming.path)
         if (probe.duration_s or 0.0) > self._decoder.max_audio_s:
@@ -136,7 +136,7 @@ class Uploads:
             )
         media_id = upload_media_id(incoming.sha256)
         key = upload_key(media_id)
-        with storing(self._postgres, media_id):
+        with upload_lock(self._postgres, media_id):
             is_new = not self._object_store.exists(key)
             if is_new:
                 self._object_store.write_file(key, incoming.path)
@@ -144,7 +144,7 @@ class Uploads:
                 return then(MediaSource(media_id, "upload", title=title))
             except BaseException:
                 if is_new:
-                    with suppress(StorageError):  # what happened first is what is told
+                    with suppress(StorageError):  # the first error is the one to report
                         self._object_store.delete(key)
                 raise
 
@@ -157,12 +157,14 @@ class Uploads:
 
 
 def check_size(size_bytes: int, max_bytes: int) -> None:
-    """Raises:
-    UploadTooLarge: more than is allowed.
+    """Check the size of an upload.
+
+    Raises:
+        UploadTooLarge: it is larger than allowed.
     """
     if size_bytes > max_bytes:
         raise UploadTooLarge(
-            f"The file is over the {max_bytes / 1024**2:,.10g} MiB that are taken here. Compress "
+            f"The file is over the {max_bytes / 1024**2:,.10g} MiB that are allowed here. Compress "
             "it, as Opus or MP3 for example, or cut it."
         )
 
@@ -175,6 +177,6 @@ def _disk_errors() -> Iterator[None]:
         if is_disk_full(error) or error.errno == errno.EFBIG:
             raise DiskFull("No space is left for uploads. Free some and try again.") from error
         raise SetupError(
-            f"Uploads cannot be received: {error.strerror}. Set YTCAPTION_HOME to a folder that "
-            "can be written."
+            f"Uploads cannot be received: {error.strerror}. Set YTCAPTION_HOME to a writable "
+            "folder."
         ) from error

@@ -1,4 +1,4 @@
-"""Scratch space on this machine: partial downloads, one folder a media, one run a folder."""
+"""Scratch space for partial downloads: one folder a media, used by one run at a time."""
 
 import fcntl
 import shutil
@@ -18,27 +18,27 @@ from ytcaption.settings import Settings
 _POLL_S = 0.2
 
 _held: set[str] = set()
-"""Media whose folders this process has."""
+"""Media whose folders this process has locked."""
 
 
 class Workspace(dg.ConfigurableResource):
-    """Folders that survive a killed run, so that the next one resumes."""
+    """Folders that survive a killed run, so that the next run resumes."""
 
     root: str = Field(description="A folder on a local disk.")
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Under the home."""
+        """Return the workspace under the home."""
         return cls(root=str(settings.home / "downloads"))
 
     @contextmanager
     def download_directory(
         self, media_id: str, should_stop: Callable[[], bool] = lambda: False
     ) -> Iterator[Path]:
-        """The media's folder, for this run alone: a second run waits until the first is done.
+        """Yield the media's folder, locked for this run: a second run waits for the first.
 
         Raises:
-            ClaimLost: `should_stop` said so while waiting.
+            ClaimLost: `should_stop` returned True while waiting.
             SetupError: the home cannot be written.
         """
         root = Path(self.root)
@@ -56,14 +56,14 @@ class Workspace(dg.ConfigurableResource):
                 _held.discard(media_id)
 
     def clear(self, media_id: str) -> None:
-        """Forgets the media's partial download; call it inside `download_directory`."""
+        """Remove the media's partial download. Call it inside `download_directory`."""
         shutil.rmtree(Path(self.root) / media_id, ignore_errors=True)
 
     def remove(self, media_id: str, *, is_ending: bool = False) -> bool:
-        """Forgets all of the media, lock and all, unless somebody downloads it; whether it did.
+        """Remove the media's folder and lock unless a run uses them; return whether they went.
 
         Args:
-            is_ending: this process may be the one who downloads it; it ends with that.
+            is_ending: this process ends next, so that its own use does not count.
         """
         if is_ending and media_id in _held:
             self.clear(media_id)
@@ -77,8 +77,9 @@ class Workspace(dg.ConfigurableResource):
         return True
 
     def _lock(self, media_id: str) -> IO[bytes] | None:
-        """The media's lock, held until it is closed; None where another holds it, or has removed
-        it since it was opened.
+        """Return the media's lock, held until it is closed; None if another process holds it.
+
+        None also if another process has removed it since it was opened.
 
         Raises:
             SetupError, DiskFull: the home cannot be written.
@@ -106,7 +107,7 @@ def _locked(descriptor: int) -> bool:
 
 def _unwritable(error: OSError, root: Path) -> DiskFull | SetupError:
     if is_disk_full(error):
-        return DiskFull("The disk is full. Free some space; the transcription is tried again.")
+        return DiskFull("The disk is full. Free some space; the transcription is retried.")
     return SetupError(
-        f"{root} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a folder that can."
+        f"{root} cannot be written: {error.strerror}. Set YTCAPTION_HOME to a writable folder."
     )

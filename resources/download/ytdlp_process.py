@@ -1,24 +1,26 @@
-"""A process that runs yt-dlp or reads what a stranger wrote: started, listened to, ended."""
+"""The processes that run yt-dlp or parse a feed: start one, read its events, end it."""
 
 import contextlib
-import json
+import logging
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal, TypeVar
 
 import resources
 import ytcaption
+from resources.download.protocol import DownloadJob, Failed, FeedJob, ListingJob, encode
 from resources.network.egress_proxy import Traffic
 from resources.processes.forked_child import Child, ForkedChild
 from ytcaption.domain.errors import (
     BlockedAddress,
     ClaimLost,
+    DownloadCrashed,
     InputError,
     MediaTooLarge,
     ProxyUnavailable,
@@ -28,6 +30,7 @@ from ytcaption.domain.errors import (
 )
 
 Program = Literal["download", "listing"]
+Event = TypeVar("Event")
 
 _MODULES = {
     "download": "resources.download.download_child",
@@ -35,31 +38,35 @@ _MODULES = {
 }
 
 STOP_S = 10.0
+"""Time that a process gets after SIGTERM, before SIGKILL."""
+
 POLL_S = 0.2
+
+_log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def ytdlp_process(
     program: Program,
     directory: Path,
-    order: Mapping[str, Any],
+    job: DownloadJob | ListingJob | FeedJob,
     errors: IO[bytes],
     child_server: str | None,
 ) -> Iterator[Child]:
-    """The process at work, in a group of its own; ended and gone afterwards.
+    """Run the process in a group of its own, and end it with all it started at the end.
 
     Args:
-        program: reads the order.
+        program: reads the job.
         directory: its working folder and home.
-        errors: what it prints.
-        child_server: socket of the child server, where there may be one.
+        errors: receives what it prints.
+        child_server: socket of the child server; None: start a fresh interpreter.
     """
     child = _started(program, directory, errors.fileno(), child_server)
     assert child.stdin is not None and child.stdout is not None
     try:
-        # stdin stays open: its end tells the child that we are gone.
+        # Standard input stays open: its end tells the child that this process is gone.
         with contextlib.suppress(BrokenPipeError):
-            child.stdin.write(json.dumps(order).encode() + b"\n")
+            child.stdin.write(encode(job))
             child.stdin.flush()
         yield child
     finally:
@@ -90,7 +97,7 @@ def _started(program: Program, directory: Path, errors: int, child_server: str |
 
 
 def _end(child: Child) -> None:
-    """SIGTERM, ten seconds, SIGKILL, to the whole group."""
+    """Send SIGTERM and after `STOP_S` SIGKILL to the whole group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if child.poll() is None:
             with contextlib.suppress(ProcessLookupError):
@@ -98,11 +105,11 @@ def _end(child: Child) -> None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(STOP_S)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)  # what the child had started
+        os.killpg(child.pid, signal.SIGKILL)  # processes that the child has started
 
 
 def child_environment(directory: Path) -> dict[str, str]:
-    """What the child needs and no more: no proxy, password or configuration of ours."""
+    """Return the child's whole environment: no proxy, password or setting of this process."""
     packages = (resources, ytcaption)
     roots = dict.fromkeys(str(Path(str(module.__file__)).parents[1]) for module in packages)
     kept = ("SSL_CERT_FILE", "SSL_CERT_DIR", "LANG", "TZ")
@@ -113,22 +120,33 @@ def child_environment(directory: Path) -> dict[str, str]:
         "HOME": str(directory),
         "TMPDIR": str(directory),
         "YTDLP_NO_PLUGINS": "1",
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",  # no other package's code runs in the child
         "DENO_NO_UPDATE_CHECK": "1",
         **{name: os.environ[name] for name in kept if name in os.environ},
     }
 
 
 def events_of(
-    child: Child, should_stop: Callable[[], bool], deadline: float, late: str
-) -> Iterator[dict[str, Any]]:
-    """What the child reports, until it ends.
+    child: Child,
+    read_event: Callable[[bytes], Event],
+    should_stop: Callable[[], bool],
+    deadline: float,
+    late: str,
+) -> Iterator[Event]:
+    """Yield the child's events until it ends.
+
+    Args:
+        read_event: parses one line; raises ValueError for a line that is no event.
+        deadline: by `time.monotonic`.
+        late: message of the error after the deadline.
 
     Raises:
-        ClaimLost: asked to stop.
-        SourceUnavailable: the time is over; `late` says so to a person.
+        ClaimLost: `should_stop` returned True.
+        SourceUnavailable: the deadline has passed.
+        DownloadCrashed: the child wrote something else than events.
     """
     assert child.stdout is not None
-    descriptor, waiting = child.stdout.fileno(), b""
+    descriptor, incomplete = child.stdout.fileno(), b""
     while True:
         if should_stop():
             raise ClaimLost("The download was stopped.")
@@ -140,16 +158,21 @@ def events_of(
         data = os.read(descriptor, 1 << 16)
         if not data:
             return
-        *lines, waiting = (waiting + data).split(b"\n")
+        *lines, incomplete = (incomplete + data).split(b"\n")
         for line in lines:
-            yield json.loads(line)
+            try:
+                event = read_event(line)
+            except ValueError as error:
+                _log.error("a yt-dlp process wrote a line that is no event: %s", error)
+                raise DownloadCrashed("The download ended unexpectedly. Try again.") from None
+            yield event
 
 
-def failure_of(event: dict[str, Any], traffic: Traffic) -> YtcaptionError:
-    """The child's error, or what the proxy knows better."""
+def failure_of(event: Failed, traffic: Traffic) -> YtcaptionError:
+    """Return the child's error, or a better one where the egress proxy knows the cause."""
     kinds = {kind.code: kind for kind in YtcaptionError.kinds()}
-    error = kinds.get(event["code"], SourceError)(event["message"])
-    error.retry_after_s = event["retry_after_s"]
+    error = kinds.get(event.code, SourceError)(event.message)
+    error.retry_after_s = event.retry_after_s
     if not isinstance(error, SourceError | InputError):
         return error
     if traffic.too_many_bytes:
@@ -158,15 +181,15 @@ def failure_of(event: dict[str, Any], traffic: Traffic) -> YtcaptionError:
 
 
 def known_better(error: YtcaptionError, traffic: Traffic) -> YtcaptionError:
-    """Why nothing came, where the egress proxy knows; else the error."""
+    """Return the cause of the failure as the egress proxy saw it; else the error itself."""
     if traffic.refused:
-        return BlockedAddress(f"The link leads where it may not: {traffic.refused[-1]}.")
+        return BlockedAddress(f"The link leads to a refused address: {traffic.refused[-1]}.")
     if not isinstance(error, SourceUnavailable):
         return error
     if traffic.upstream.errors:
         return ProxyUnavailable(
-            "A proxy that goes out of this installation does not work. The next attempt takes "
-            "another one, where there is one."
+            "A proxy of this installation does not work. The next attempt uses another one, if "
+            "there is one."
         )
     if traffic.unreachable:
         return SourceUnavailable(f"The server cannot be reached: {traffic.unreachable[-1]}.")

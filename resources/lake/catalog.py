@@ -26,7 +26,7 @@ from resources.lake.query import QueryResult, QueryStop, run_query
 from resources.lake.reconcile import Agreement, agreement
 from resources.lake.verify import Document, LakeReport, compare, read_stored
 from resources.lake.views import OPTIMIZERS_OFF, view_named
-from resources.postgres.advisory_locks import removing
+from resources.postgres.advisory_locks import removal_lock
 from resources.postgres.connection import Postgres
 from ytcaption.domain.media.media import MediaInfo, MediaSource
 from ytcaption.domain.transcripts.accuracy import CaptionAccuracy
@@ -143,7 +143,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
         Raises:
             BackupRunning.
         """
-        with removing(self._postgres), self._connection.locked(exclusive=True) as connection:
+        with removal_lock(self._postgres), self._connection.locked(exclusive=True) as connection:
             files_before, snapshots_before = self._size(), snapshot_count(connection)
             merge_files(self._connection)
             purge_deleted(self._connection, connection)
@@ -172,7 +172,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
         Raises:
             BackupRunning.
         """
-        with removing(self._postgres), self._connection.locked(exclusive=True) as connection:
+        with removal_lock(self._postgres), self._connection.locked(exclusive=True) as connection:
             purge_deleted(self._connection, connection)
 
     def verify(
@@ -378,7 +378,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
         orphaned: list[str],
         document: Callable[[str], Document | None],
     ) -> None:
-        with removing(self._postgres):
+        with removal_lock(self._postgres):
             if damaged:
                 with self._connection.locked(exclusive=True) as connection:
                     forget_files(connection, damaged)

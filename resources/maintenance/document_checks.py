@@ -9,7 +9,7 @@ from resources.lake.documents import document_from_rows, stored_document
 from resources.lake.verify import LakeReport
 from resources.maintenance.check import Check, Installation, Repaired, one_by_one
 from resources.maintenance.file_checks import IN_USE_S
-from resources.postgres.advisory_locks import alone
+from resources.postgres.advisory_locks import exclusive_work_lock
 from resources.transcriptions.reads import completed_ids, get_transcription
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.state import locked_row
@@ -51,7 +51,7 @@ def _documented(installation: Installation) -> list[tuple[str, str, str]]:
 
 
 def _rebuild(installation: Installation, id: str) -> bool:
-    with alone(installation.postgres, id, IN_USE_S):
+    with exclusive_work_lock(installation.postgres, id, IN_USE_S):
         try:
             row = get_transcription(installation.postgres, id)
         except (TranscriptionNotFound, TranscriptionErased):

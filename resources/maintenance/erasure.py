@@ -34,7 +34,7 @@ from resources.events import add_event
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore, audio_key, document_key, upload_key
 from resources.orchestration.orchestrator import Orchestrator
-from resources.postgres.advisory_locks import alone, removing, storing
+from resources.postgres.advisory_locks import exclusive_work_lock, removal_lock, upload_lock
 from resources.postgres.connection import Postgres, Role
 from resources.postgres.notify import PROGRESS_CHANNEL, notify
 from resources.postgres.predicates import is_erased
@@ -108,7 +108,7 @@ class Erasure:
             ObjectStoreUnavailable, LakeUnavailable, DagsterUnavailable, DatabaseUnavailable: not
                 all of it is deleted; try again.
         """
-        with removing(self._postgres):
+        with removal_lock(self._postgres):
             return self._erase(id, owner, force)
 
     def _erase(self, id: str, owner: str | None, force: bool) -> bool:
@@ -120,7 +120,7 @@ class Erasure:
             stays = False
         if stays:
             return False
-        with alone(self._postgres, id, RUN_STOPS_S):
+        with exclusive_work_lock(self._postgres, id, RUN_STOPS_S):
             emptied = self._empty(id)
             if emptied is None:
                 return True
@@ -128,8 +128,8 @@ class Erasure:
             delete_reports(self._objects)
             if emptied.has_media:
                 with (
-                    alone(self._postgres, emptied.media_id, RUN_STOPS_S),
-                    storing(self._postgres, emptied.media_id),
+                    exclusive_work_lock(self._postgres, emptied.media_id, RUN_STOPS_S),
+                    upload_lock(self._postgres, emptied.media_id),
                 ):
                     # An upload of the same bytes may have been requested since, and its file
                     # could not be downloaded again.

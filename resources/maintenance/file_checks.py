@@ -11,7 +11,7 @@ from pathlib import Path
 from resources.maintenance.check import GRACE_S, Check, Installation, one_by_one
 from resources.object_store.s3 import COPY_PREFIX
 from resources.object_store.store import name_in, upload_key
-from resources.postgres.advisory_locks import alone, removing, storing
+from resources.postgres.advisory_locks import exclusive_work_lock, removal_lock, upload_lock
 from resources.transcriptions.accuracy import delete_reference
 from resources.transcriptions.reads import get_media
 from resources.transcriptions.state import NO_AUDIO
@@ -55,7 +55,7 @@ def _files_without_row(installation: Installation) -> list[str]:
 
 
 def _remove_file(installation: Installation, key: str) -> bool:
-    with removing(installation.postgres), _nobody_at_work(installation, key):
+    with removal_lock(installation.postgres), _nobody_at_work(installation, key):
         if known_keys(installation, [key]):
             return False
         installation.objects.delete(key)
@@ -66,8 +66,8 @@ def _remove_file(installation: Installation, key: str) -> bool:
 def _nobody_at_work(installation: Installation, key: str) -> Iterator[None]:
     """Lock out runs that may be about to write the row of this file."""
     with (
-        alone(installation.postgres, name_in(key), IN_USE_S),
-        storing(installation.postgres, name_in(key)),
+        exclusive_work_lock(installation.postgres, name_in(key), IN_USE_S),
+        upload_lock(installation.postgres, name_in(key)),
     ):
         yield
 
@@ -85,7 +85,10 @@ def _audio_without_file(installation: Installation) -> list[str]:
 
 
 def _forget_audio(installation: Installation, media_id: str) -> bool:
-    with removing(installation.postgres), alone(installation.postgres, media_id, IN_USE_S):
+    with (
+        removal_lock(installation.postgres),
+        exclusive_work_lock(installation.postgres, media_id, IN_USE_S),
+    ):
         audio = get_media(installation.postgres, media_id).audio
         if audio is None:
             return False

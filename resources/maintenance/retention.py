@@ -24,7 +24,7 @@ from resources.orchestration.runs import (
     delete_run,
 )
 from resources.orchestration.tags import PARTITION_TAG
-from resources.postgres.advisory_locks import alone, removing, storing
+from resources.postgres.advisory_locks import exclusive_work_lock, removal_lock, upload_lock
 from resources.postgres.predicates import FINISHED, TOUCHED, is_pinned
 from resources.reports.report import old_reports
 from resources.transcriptions.checkpoints import CHECKPOINT_DAYS
@@ -68,9 +68,9 @@ def _old_audio(installation: Installation, id: str | None = None) -> list[str]:
 
 def _remove_audio(installation: Installation, media_id: str) -> bool:
     with (
-        removing(installation.postgres),
-        alone(installation.postgres, media_id, IN_USE_S),
-        storing(installation.postgres, media_id),
+        removal_lock(installation.postgres),
+        exclusive_work_lock(installation.postgres, media_id, IN_USE_S),
+        upload_lock(installation.postgres, media_id),
     ):
         if not _old_audio(installation, media_id):
             return False
@@ -193,7 +193,7 @@ def _old_deliveries(installation: Installation) -> list[str]:
 
 
 def _remove_deliveries(installation: Installation, ids: Sequence[str]) -> Repaired:
-    Outbox(installation.postgres).forget_old(installation.settings.delivery_days)
+    Outbox(installation.postgres).delete_old(installation.settings.delivery_days)
     return Repaired(done=list(ids))
 
 

@@ -1,7 +1,7 @@
-"""The door all of yt-dlp's traffic goes through: a proxy on loopback that checks addresses.
+"""The egress proxy: a proxy on loopback for all traffic of yt-dlp, which checks every address.
 
-yt-dlp follows redirects, manifests and embeds, so a check of the submitted URL proves nothing: with
-the generic extractor an internal server was reached in five ways. Here every hop is seen.
+yt-dlp follows redirects, manifests and embeds, so a check of the submitted URL alone is not enough:
+the generic extractor could reach an internal server in five ways. The proxy checks every hop.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ _USER = "ytcaption"
 
 @dataclass
 class Traffic:
-    """What one proxy saw.
+    """What passed through one egress proxy.
 
     Attributes:
-        refused: why connections were refused, for a person.
+        refused: reasons of refused connections, for a person.
         unreachable: hosts that have no address or did not answer.
         bytes_received: from servers, manifests and encryption included.
-        too_many_bytes: whether the limit ended it.
+        too_many_bytes: whether the limit has been reached.
         upstream: how the operator's proxies did.
     """
 
@@ -52,31 +52,31 @@ class Traffic:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Addresses of a host name or literal, best first. `0x7f.1` is 127.0.0.1 here as everywhere.
+    """Return the addresses of a host name or literal, best first; `0x7f.1` is 127.0.0.1, too.
 
     Raises:
-        OSError: no address.
+        OSError: there is no address.
     """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
 class EgressProxy:
-    """A proxy for one download; a context manager.
+    """The proxy of one download; a context manager.
 
-    A name is resolved once, every address is checked, and the connection goes to a checked one, so
-    a name that changes its address gains nothing. A plain HTTP connection carries one request; a
-    second one is never read.
+    A name is resolved once, all its addresses are checked, and the connection goes to a checked
+    one, so that a name cannot change its address after the check. A plain HTTP connection carries
+    one request; a second one is never read.
 
     Args:
         allowed_networks: private CIDRs that may be reached, on any port.
-        max_bytes: the connections end when servers have sent more. May be raised while it runs.
-        upstreams: proxies of the operator's that public addresses are reached through, the first
-            that works; empty: none.
-        source_address: of this machine, that connections come from.
-        open_targets: hosts and ports that may be reached, whatever their addresses: the operator's.
-        traffic: filled while it runs.
+        max_bytes: connections end when servers have sent more. It may be raised meanwhile.
+        upstreams: proxies of the operator for public addresses, of which the first that works is
+            used; empty: a direct connection.
+        source_address: address of this machine that connections come from.
+        open_targets: hosts and ports of the operator, whose addresses are not checked.
+        traffic: filled while the proxy runs.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class EgressProxy:
 
     @property
     def url(self) -> str:
-        """URL with the token that only this download knows."""
+        """Return the URL, with a token that only this download knows."""
         return f"http://{_USER}:{self._token}@127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
@@ -152,7 +152,7 @@ class EgressProxy:
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             _reset(writer)
         except asyncio.CancelledError:
-            pass  # the proxy ends; Python 3.11 would log a canceled connection as a fault
+            pass  # the proxy ends; Python 3.11 would log the canceled connection as an error
         finally:
             self._connections.discard(task)
             writer.close()
@@ -176,10 +176,10 @@ class EgressProxy:
     async def _connect(
         self, request: RequestHead
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to a checked address.
+        """Open a connection to a checked address.
 
         Raises:
-            BadHead: 403 refused, 502 not reached.
+            BadHead: 403: the address is refused; 502: it cannot be reached.
         """
         host, port = request.host, request.port
         try:
@@ -188,37 +188,37 @@ class EgressProxy:
         except (OSError, UnicodeError):
             self.traffic.unreachable.append(f"{host} has no address")
             raise BadHead(502, "no address") from None
-        is_ours = (host.lower(), port) in self._open_targets
+        is_open = (host.lower(), port) in self._open_targets
         for address in addresses:
-            reason = None if is_ours else refusal(address, port, self._allowed_networks)
+            reason = None if is_open else refusal(address, port, self._allowed_networks)
             if reason is not None:
                 self.traffic.refused.append(f"{host}:{port}: {reason}")
                 raise BadHead(403, reason)
-        for address in addresses if is_ours else self._usable(addresses):
+        for address in addresses if is_open else self._usable(addresses):
             with contextlib.suppress(OSError):
-                return await self._open(address, port, is_ours=is_ours)
+                return await self._open(address, port, is_open=is_open)
         self.traffic.unreachable.append(f"{host} does not answer")
         raise BadHead(502, "no answer")
 
     def _usable(self, addresses: Sequence[str]) -> list[str]:
-        """Those of the source address' family."""
+        """Return the addresses of the source address' family."""
         if self._source_address is None or self._upstream is not None:
             return list(addresses)
         version = parse_address(self._source_address).version
         return [each for each in addresses if parse_address(each).version == version]
 
     async def _open(
-        self, address: str, port: int, *, is_ours: bool
+        self, address: str, port: int, *, is_open: bool
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to a checked address, through a proxy where it is a public one.
+        """Open a connection to a checked address: a public one through the operator's proxy.
 
         Raises:
-            OSError: the address is not reached.
-            BadHead: 502, the proxies do not work.
+            OSError: the address cannot be reached.
+            BadHead: 502: no proxy works.
         """
         if (
             self._upstream is not None
-            and not is_ours
+            and not is_open
             and not is_in_networks(address, self._allowed_networks)
         ):
             try:
@@ -227,7 +227,7 @@ class EgressProxy:
                 raise BadHead(502, "no proxy works") from None
             return await asyncio.open_connection(sock=connection, limit=MAX_HEAD_BYTES)
         options: dict[str, Any] = {}
-        if self._source_address is not None and not is_ours:
+        if self._source_address is not None and not is_open:
             options["local_addr"] = (self._source_address, 0)
         async with asyncio.timeout(self._connect_timeout_s):
             return await asyncio.open_connection(address, port, limit=MAX_HEAD_BYTES, **options)
@@ -248,7 +248,7 @@ class EgressProxy:
 
         uploading = asyncio.create_task(upload())
         try:
-            await self._pass_on(server_reader, writer)
+            await self._relay(server_reader, writer)
         finally:
             uploading.cancel()
 
@@ -263,17 +263,17 @@ class EgressProxy:
             while response.status < 200:  # 100 Continue, 103 Early Hints
                 response = parse_response(await server_reader.readuntil(b"\r\n\r\n"))
         writer.write(response.to_client())
-        # A server that keeps the connection open would hold us after the client is content.
-        passing = asyncio.create_task(self._pass_on(server_reader, writer))
-        gone = asyncio.create_task(_end_of(reader))
-        await asyncio.wait((passing, gone), return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
-        passing.cancel()
-        ended, _ = await asyncio.gather(passing, gone, return_exceptions=True)
-        if ended is not None:
+        # The client's end counts as well: a server may keep the connection open for longer.
+        relaying = asyncio.create_task(self._relay(server_reader, writer))
+        hang_up = asyncio.create_task(_end_of(reader))
+        await asyncio.wait((relaying, hang_up), return_when=asyncio.FIRST_COMPLETED)
+        hang_up.cancel()
+        relaying.cancel()
+        error, _ = await asyncio.gather(relaying, hang_up, return_exceptions=True)
+        if error is not None:
             _reset(writer)
 
-    async def _pass_on(self, source: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _relay(self, source: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             async with asyncio.timeout(self._idle_timeout_s):
                 data = await source.read(CHUNK_BYTES)
@@ -289,14 +289,14 @@ class EgressProxy:
 
 
 async def _end_of(reader: asyncio.StreamReader) -> None:
-    """Wait for the client to hang up; what it sends after its one request is dropped."""
+    """Wait until the client hangs up; drop all that it sends after its one request."""
     with contextlib.suppress(OSError):
         while await reader.read(CHUNK_BYTES):
             pass
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Hang up with RST: an orderly end of an answer without a length would pass for the whole."""
+    """Hang up with RST: after an orderly end, a response without length would look complete."""
     connection = writer.get_extra_info("socket")
     if connection is not None and not writer.transport.is_closing():
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -305,9 +305,9 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 async def _answer(writer: asyncio.StreamWriter, status: int, reason: str) -> None:
     body = f"{reason}\n".encode()
-    ask = f"Proxy-Authenticate: Basic realm={_USER}\r\n" if status == 407 else ""
+    challenge = f"Proxy-Authenticate: Basic realm={_USER}\r\n" if status == 407 else ""
     head = (
-        f"HTTP/1.1 {status} Egress proxy\r\nContent-Type: text/plain\r\n{ask}"
+        f"HTTP/1.1 {status} Egress proxy\r\nContent-Type: text/plain\r\n{challenge}"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     with contextlib.suppress(OSError):

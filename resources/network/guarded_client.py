@@ -1,8 +1,9 @@
-"""httpx clients that a stranger's URL may be given to (rules 1 to 3).
+"""httpx clients for untrusted URLs (docs/adr/security-rules.md#rule-1 and the next two).
 
-A host is resolved once, every address is checked, and the connection goes to a checked one, so a
-name that changes its address gains nothing. No redirect is followed, no proxy used, no cookie kept.
-Each exchange has a connection of its own, on which no more than `max_bytes` are read.
+A host is resolved once, all its addresses are checked, and the connection goes to a checked one, so
+that a name cannot change its address after the check. Clients follow no redirect, use no proxy of
+the environment and keep no cookie. Each exchange has its own connection, on which at most
+`max_bytes` are read.
 """
 
 import json
@@ -24,33 +25,32 @@ from ytcaption.domain.media.addresses import refusal
 def guarded_client(
     *, allowed_networks: Sequence[str] = (), max_bytes: int, timeout_s: float
 ) -> httpx.AsyncClient:  # noqa: TID251 - this is the guarded one
-    """A client; close it. Besides httpx's errors its requests raise BlockedAddress.
+    """Return a client to close. Besides httpx's errors its requests raise BlockedAddress.
 
     Args:
         allowed_networks: private CIDRs that may be reached, on any port.
-        max_bytes: of one answer, its head included.
-        timeout_s: of each step. What they all take together is bounded by the caller.
+        max_bytes: largest response, its head included.
+        timeout_s: of each step; the caller must limit the whole.
     """
     return httpx.AsyncClient(  # noqa: TID251
         transport=_Transport(_Network(tuple(allowed_networks), max_bytes)),
         trust_env=False,
         follow_redirects=False,
-        # What one owner's server sets would be sent to another's on the same host.
+        # A cookie that one owner's server sets would be sent to another's on the same host.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=timeout_s,
     )
 
 
 def client_through(proxy: EgressProxy, *, timeout_s: float) -> httpx.AsyncClient:  # noqa: TID251
-    """A client whose every connection goes through the proxy, which checks addresses, counts bytes
-    and knows the operator's way out; close it. No redirect is followed, no cookie kept.
+    """Return a client to close, all of whose connections go through an egress proxy.
 
     Args:
         timeout_s: of each step.
     """
     return httpx.AsyncClient(  # noqa: TID251
         proxy=proxy.url,
-        verify=httpx.create_ssl_context(),  # SSL_CERT_FILE: an authority of the operator's own
+        verify=httpx.create_ssl_context(),  # SSL_CERT_FILE: the operator's own authority
         trust_env=False,
         follow_redirects=False,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -60,10 +60,10 @@ def client_through(proxy: EgressProxy, *, timeout_s: float) -> httpx.AsyncClient
 
 
 class _Transport(httpx.AsyncHTTPTransport):
-    """httpx's own, with connections of ours: it has no option for them."""
+    """httpx's transport with another network backend, for which it has no option."""
 
     def __init__(self, network: httpcore.AsyncNetworkBackend) -> None:
-        context = httpx.create_ssl_context()  # SSL_CERT_FILE: an authority of the operator's own
+        context = httpx.create_ssl_context()  # SSL_CERT_FILE: the operator's own authority
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
@@ -74,7 +74,7 @@ class _Transport(httpx.AsyncHTTPTransport):
 
 
 class _Network(httpcore.AsyncNetworkBackend):
-    """Connections to checked addresses only."""
+    """Connects to checked addresses only."""
 
     def __init__(self, allowed_networks: tuple[str, ...], max_bytes: int) -> None:
         self._allowed_networks = allowed_networks
@@ -89,11 +89,11 @@ class _Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """The best address that answers.
+        """Connect to the first address that answers.
 
         Raises:
-            BlockedAddress: one of the host's addresses is not public, or the port is closed.
-            httpcore.ConnectError: no address, or no answer from any.
+            BlockedAddress: one of the host's addresses is not public, or the port is not allowed.
+            httpcore.ConnectError: no address, or none answers.
         """
         try:
             addresses = await resolve(host, port)
@@ -103,44 +103,44 @@ class _Network(httpcore.AsyncNetworkBackend):
             reason = refusal(address, port, self._allowed_networks)
             if reason is not None:
                 raise BlockedAddress(f"{host} is not opened: {reason}.")
-        failed: Exception = httpcore.ConnectError("the host has no address")
+        failure: Exception = httpcore.ConnectError("the host has no address")
         for address in addresses:
             try:
                 stream = await self._inner.connect_tcp(
                     address, port, timeout, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failed = error
+                failure = error
             else:
-                return _Counted(stream, self._max_bytes)
-        raise failed
+                return _LimitedStream(stream, self._max_bytes)
+        raise failure
 
     async def connect_unix_socket(self, path: str, *_: Any, **__: Any) -> Any:
-        """Never."""
+        """Refuse the connection."""
         raise BlockedAddress("Unix sockets are not opened.")
 
 
-class _Counted(httpcore.AsyncNetworkStream):
-    """A stream that ends with an error once too much was read."""
+class _LimitedStream(httpcore.AsyncNetworkStream):
+    """A stream that raises an error once more than the limit has been read."""
 
-    def __init__(self, inner: httpcore.AsyncNetworkStream, left: int) -> None:
+    def __init__(self, inner: httpcore.AsyncNetworkStream, remaining: int) -> None:
         self._inner = inner
-        self._left = left
+        self._remaining = remaining
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What comes next."""
-        data = await self._inner.read(min(max_bytes, self._left + 1), timeout)
-        self._left -= len(data)
-        if self._left < 0:
-            raise httpcore.RemoteProtocolError("the answer is too long")
+        """Return the next bytes."""
+        data = await self._inner.read(min(max_bytes, self._remaining + 1), timeout)
+        self._remaining -= len(data)
+        if self._remaining < 0:
+            raise httpcore.RemoteProtocolError("the response is too long")
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Sends all of it."""
+        """Send all bytes."""
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         await self._inner.aclose()
 
     async def start_tls(
@@ -149,12 +149,12 @@ class _Counted(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """The same stream, encrypted; the handshake does not count."""
+        """Return the same stream encrypted; the handshake does not count."""
         inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
-        return _Counted(inner, self._left)
+        return _LimitedStream(inner, self._remaining)
 
     def get_extra_info(self, info: str) -> Any:
-        """Of the socket."""
+        """Return a detail of the socket."""
         return self._inner.get_extra_info(info)
 
 
@@ -165,20 +165,20 @@ def fetch_json(
     max_bytes: int = 256 * 1024,
     timeout_s: float = 5.0,
 ) -> Any:
-    """The document behind an http(s) URL. No redirect is followed, nothing of the environment used.
+    """Return the JSON document at an http(s) URL, without redirects and the environment's proxies.
 
     Args:
-        allowed_networks: private CIDRs that may be reached; all others are refused.
-        max_bytes: of the body.
-        timeout_s: of each step; twice that is all that the body may take.
+        allowed_networks: private CIDRs that may be reached.
+        max_bytes: largest body.
+        timeout_s: of each step; the body may take twice as long.
 
     Raises:
-        SourceUnavailable: not reached, refused, another status than 200, too long, or no JSON.
-            Names the host, nothing else of the URL.
+        SourceUnavailable: not reached, refused, a status other than 200, too long, or no JSON. The
+            message names the host and nothing else of the URL.
     """
     host = urlsplit(url).hostname or "?"
     ends_at = time.monotonic() + 2 * timeout_s
-    # Handshake and headers come through it, too.
+    # Handshake and headers count as well.
     proxy = EgressProxy(
         allowed_networks=allowed_networks,
         max_bytes=max_bytes + 256 * 1024,
@@ -191,12 +191,12 @@ def fetch_json(
             httpx.Client(  # noqa: TID251 - this is the guarded one
                 proxy=proxy.url, trust_env=False, follow_redirects=False, timeout=timeout_s
             ) as client,
-            client.stream("GET", url, headers={"Accept": "application/json"}) as answer,
+            client.stream("GET", url, headers={"Accept": "application/json"}) as response,
         ):
-            if answer.status_code != 200:
-                raise ValueError(f"status {answer.status_code}")
+            if response.status_code != 200:
+                raise ValueError(f"status {response.status_code}")
             body = bytearray()
-            for block in answer.iter_bytes():
+            for block in response.iter_bytes():
                 body += block
                 if len(body) > max_bytes:
                     raise ValueError(f"over {max_bytes} bytes")
@@ -204,7 +204,7 @@ def fetch_json(
                     raise ValueError("too slow")
         return json.loads(body)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        # The proxy's own refusals look like answers. A parser's message would quote the body.
+        # The proxy's refusals look like responses. A JSON parser's message would quote the body.
         causes = [*proxy.traffic.refused, *proxy.traffic.unreachable]
         if proxy.traffic.too_many_bytes:
             causes.append(f"over {max_bytes} bytes")

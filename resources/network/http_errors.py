@@ -1,4 +1,4 @@
-"""A server's status as an error of ours, with a sentence for a person."""
+"""Maps a server's status to an error with a sentence for a person."""
 
 from ytcaption.domain.errors import (
     MediaNotFound,
@@ -12,30 +12,30 @@ from ytcaption.domain.errors import (
 )
 
 UPLOAD_IT = "If you have the file, upload it."
-LONGEST_WAIT_S = 3600.0
-"""As long a `Retry-After` is heeded."""
+MAX_RETRY_AFTER_S = 3600.0
+"""Longest wait that a `Retry-After` may impose."""
 
 
 def refusal_of_status(
     status: int, what: str = "media", instead: str = f" {UPLOAD_IT}"
 ) -> YtcaptionError:
-    """The error that a status other than success means.
+    """Return the error for a status other than success.
 
     Args:
-        what: was asked for.
-        instead: what a person can do where it is not given.
+        what: the kind of thing that was requested.
+        instead: what a person can do if the server refuses it.
     """
-    told = f"The server answered {status}"
+    answered = f"The server answered {status}"
     if status == 404:
-        return MediaNotFound(f"{told}: there is nothing at this link. Check it.")
+        return MediaNotFound(f"{answered}: there is nothing at this link. Check it.")
     if status == 410:
-        return MediaRemoved(f"{told}: the {what} was removed.{instead}")
+        return MediaRemoved(f"{answered}: the {what} was removed.{instead}")
     if status in (401, 402, 407):
-        return MediaPrivate(f"{told}: the {what} is shown after a login or payment.{instead}")
+        return MediaPrivate(f"{answered}: the {what} is shown after a login or payment.{instead}")
     if status == 451:
-        return MediaRestricted(f"{told}: the {what} is withheld for legal reasons.{instead}")
+        return MediaRestricted(f"{answered}: the {what} is withheld for legal reasons.{instead}")
     if status in (403, 429):
-        return SourceBlocked(f"{told}: it refuses this machine for now. Try again later.")
+        return SourceBlocked(f"{answered}: it refuses this machine for now. Try again later.")
     if status in (408, 425) or status >= 500:
-        return SourceUnavailable(f"{told}: it is in trouble. Try again later.")
-    return SourceError(f"{told} and gave no {what}.")
+        return SourceUnavailable(f"{answered}: it has a problem. Try again later.")
+    return SourceError(f"{answered} and gave no {what}.")

@@ -1,7 +1,7 @@
-"""Health of the proxies that downloads go out through, in Postgres and so for all processes.
+"""Health of the operator's proxies, shared by all processes through Postgres.
 
-One that fails rests for a minute, twice as long with each failure in a row, an hour at most; then
-it is taken again. Those that were not used for longest come first.
+A proxy that fails cools down for a minute, twice as long with each failure in a row, at most for an
+hour; then it is used again. The least recently used proxy comes first.
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,23 @@ from psycopg.rows import DictRow
 from resources.postgres.connection import Postgres
 from resources.postgres.jsonb import clean
 
-REST_S = 60.0
+COOL_DOWN_S = 60.0
 MAX_COOL_DOWN_S = 3600.0
 REFUSED_S = 600.0
-"""Rest of a proxy that a site has refused, where there is another one."""
+"""Cool-down of a proxy that a site has refused, if there is another one."""
 
 
 @dataclass(frozen=True)
 class ProxyHealth:
-    """One proxy.
+    """How one proxy does.
 
     Attributes:
         name: its address, without user and password.
         failures: in a row.
-        rests_until: None: it is taken.
-        error: of its last failure, while it fails.
-        used_at: when a download took it last.
-        worked_at: when it last did what it should.
+        cooling_until: None: it may be used.
+        error: of its last failure, while it cools down.
+        used_at: when a download last used it.
+        worked_at: when it last worked.
     """
 
     name: str
@@ -41,8 +41,8 @@ class ProxyHealth:
     worked_at: datetime | None
 
 
-def proxies_in_turn(connection: Connection[DictRow], names: Sequence[str]) -> tuple[str, ...]:
-    """Those that do not rest, the one unused for longest first, which is used from now on."""
+def available_proxies(connection: Connection[DictRow], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the proxies that may be used, the least recently used first; record its use."""
     if not names:
         return ()
     rows = connection.execute(
@@ -54,19 +54,21 @@ def proxies_in_turn(connection: Connection[DictRow], names: Sequence[str]) -> tu
         """,
         (list(names),),
     ).fetchall()
-    found = tuple(row["name"] for row in rows)
-    if found:
+    available = tuple(row["name"] for row in rows)
+    if available:
         connection.execute(
             "insert into ytcaption.upstream_proxy (name, used_at) values (%s, clock_timestamp()) "
             "on conflict (name) do update set used_at = excluded.used_at",
-            (found[0],),
+            (available[0],),
         )
-    return found
+    return available
 
 
 def all_cooling_until(connection: Connection[DictRow], names: Sequence[str]) -> datetime | None:
-    """When the first of them is taken again, where all rest; None where one does not, or none are
-    set."""
+    """Return when the first proxy may be used again if all cool down; None if one is available.
+
+    Also None without any proxy.
+    """
     if not names:
         return None
     row = connection.execute(
@@ -78,7 +80,7 @@ def all_cooling_until(connection: Connection[DictRow], names: Sequence[str]) -> 
 
 
 def record_worked(postgres: Postgres, name: str) -> None:
-    """A download came through it."""
+    """Record that a download came through the proxy."""
     with postgres.transaction() as connection:
         connection.execute(
             """
@@ -91,32 +93,32 @@ def record_worked(postgres: Postgres, name: str) -> None:
 
 
 def record_failed(postgres: Postgres, name: str, error: str) -> None:
-    """It does not work: it rests."""
+    """Record that the proxy does not work, and let it cool down."""
     with postgres.transaction() as connection:
         connection.execute(
             """
             insert into ytcaption.upstream_proxy as known (name, failures, error, rests_until)
-            values (%(name)s, 1, %(error)s, now() + make_interval(secs => %(rest_s)s))
+            values (%(name)s, 1, %(error)s, now() + make_interval(secs => %(cool_down_s)s))
             on conflict (name) do update set failures = known.failures + 1, error = excluded.error,
                 rests_until = now() + make_interval(
-                    secs => least(%(rest_s)s * 2 ^ least(known.failures, 20), %(longest_s)s))
+                    secs => least(%(cool_down_s)s * 2 ^ least(known.failures, 20), %(max_s)s))
             """,
             {
                 "name": name,
                 "error": clean(error)[:200],
-                "rest_s": REST_S,
-                "longest_s": MAX_COOL_DOWN_S,
+                "cool_down_s": COOL_DOWN_S,
+                "max_s": MAX_COOL_DOWN_S,
             },
         )
 
 
 def record_refused(postgres: Postgres, name: str, names: Sequence[str], site: str) -> None:
-    """A site refuses whoever comes through it: it rests, unless there is no other one."""
+    """Record that a site refuses the proxy; it cools down unless no other proxy is available."""
     with postgres.transaction() as connection:
         connection.execute(
             """
             update ytcaption.upstream_proxy
-            set rests_until = greatest(rests_until, now() + make_interval(secs => %(rest_s)s)),
+            set rests_until = greatest(rests_until, now() + make_interval(secs => %(cool_down_s)s)),
                 error = %(error)s
             where name = %(name)s and exists (
                 select from unnest(%(names)s::text[]) as other (name)
@@ -128,14 +130,14 @@ def record_refused(postgres: Postgres, name: str, names: Sequence[str], site: st
             {
                 "name": name,
                 "names": list(names),
-                "rest_s": REFUSED_S,
+                "cool_down_s": REFUSED_S,
                 "error": f"{site} refuses it",
             },
         )
 
 
 def proxy_health(postgres: Postgres, names: Sequence[str]) -> list[ProxyHealth]:
-    """Of these, in their order.
+    """Return the health of these proxies, in their order.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.

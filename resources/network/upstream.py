@@ -1,6 +1,6 @@
-"""Connections through an operator's proxy, HTTP or SOCKS5, to addresses that were checked before.
+"""Connections through an operator's proxy, HTTP or SOCKS5, to checked addresses.
 
-The proxy is given the address, never the name: it resolves nothing, so it leads nowhere else.
+The proxy gets the address, never the name: it resolves nothing, so it cannot lead elsewhere.
 """
 
 import socket
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from ytcaption.domain.media.egress import Upstream
 
-# What a proxy says of its own account; anything else it says of the server.
-_OF_ITS_OWN = frozenset({401, 402, 407, 429})
+# Statuses about the proxy itself; any other one is about the server.
+_PROXY_STATUSES = frozenset({401, 402, 407, 429})
 
 
 class ProxyDown(Exception):
-    """No proxy that may be used works."""
+    """No available proxy works."""
 
 
 @dataclass
@@ -22,8 +22,8 @@ class UpstreamUse:
     """How the proxies of one download or listing did.
 
     Attributes:
-        works: name of the one that the download goes through; None: none has worked yet.
-        errors: by name, why one was given up.
+        works: name of the proxy in use; None: none has worked yet.
+        errors: by name, why a proxy was given up.
     """
 
     works: str | None = None
@@ -31,13 +31,15 @@ class UpstreamUse:
 
 
 class UpstreamConnector:
-    """Connects through the first proxy that works, and from then on through that one alone: sites
-    bind the addresses of media to the address that asked for them.
+    """Connects through the first proxy that works, and from then on through that one only.
+
+    Sites bind the URLs of media to the address that requested them.
 
     Args:
         upstreams: not empty.
-        source_address: of this machine; None: any.
-        use: how they did so far: goes on with the one that has worked, without those that failed.
+        source_address: address of this machine that connections come from; None: any.
+        use: how the proxies did so far: only the one that has worked, or those that have not
+            failed, are used.
     """
 
     def __init__(
@@ -57,10 +59,10 @@ class UpstreamConnector:
         self._timeout_s = timeout_s
 
     async def connect(self, address: str, port: int) -> socket.socket:
-        """A connection to the address.
+        """Return a connection to the address.
 
         Raises:
-            ProxyDown: the proxy that has worked does not any more, or none ever did.
+            ProxyDown: the proxy that has worked no longer does, or none ever did.
             OSError: the proxy works and cannot reach the address.
         """
         while self._upstreams:
@@ -77,7 +79,7 @@ class UpstreamConnector:
         raise ProxyDown
 
     async def _try(self, upstream: Upstream, address: str, port: int) -> socket.socket | str:
-        """The connection, or what is wrong with the proxy."""
+        """Return the connection, or what is wrong with the proxy."""
         from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError, ProxyType
         from python_socks.async_.asyncio import Proxy
 
@@ -100,7 +102,7 @@ class UpstreamConnector:
             code = error.error_code
             if code is None:
                 return "it refuses the user and password, or speaks another protocol"
-            if upstream.kind == "http" and code in _OF_ITS_OWN:
+            if upstream.kind == "http" and code in _PROXY_STATUSES:
                 return f"it answers {code}"
             raise ConnectionError("the proxy does not reach the server") from None
         except OSError:

@@ -1,4 +1,4 @@
-"""The object store in a folder."""
+"""The backend of the object store in a folder."""
 
 import errno
 import fcntl
@@ -15,7 +15,7 @@ from resources.disk import fsync, is_at
 from ytcaption.domain.errors import DiskFull, ObjectNotFound, ObjectStoreUnavailable
 
 BLOCK_BYTES = 256 * 1024
-"""Most that is read at once for somebody who is sent a range."""
+"""Largest block of a range that is read at once."""
 
 _CHUNK_BYTES = 1024 * 1024
 _TEMPORARY = ".tmp"
@@ -23,7 +23,7 @@ _TEMPORARY = ".tmp"
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One key as a list has it.
+    """One key of a list.
 
     Attributes:
         modified_at: seconds since 1970.
@@ -36,44 +36,44 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class DirectoryStore:
-    """Keys are paths below `root`."""
+    """Stores each key as a path below `root`."""
 
     root: Path
 
     def write_file(self, key: str, path: Path) -> tuple[str, int]:
-        """Publish a file's bytes; their hex SHA-256 and size."""
+        """Publish a file's bytes; return their hex SHA-256 and size."""
         with path.open("rb") as source:
             return self._publish(key, source)
 
     def write_bytes(self, key: str, data: bytes) -> tuple[str, int]:
-        """Publish bytes; their hex SHA-256 and size."""
+        """Publish bytes; return their hex SHA-256 and size."""
         return self._publish(key, io.BytesIO(data))
 
     def read_bytes(self, key: str) -> bytes:
-        """All of it."""
+        """Return the whole object."""
         with folder_errors(key):
             return (self.root / key).read_bytes()
 
     @contextmanager
     def local_file(self, key: str) -> Iterator[Path]:
-        """The file itself."""
+        """Yield the path of the stored file itself."""
         path = self.root / key
         if not self.exists(key):
             raise not_found(key)
         yield path
 
     def exists(self, key: str) -> bool:
-        """Whether it is a file."""
+        """Return whether the key is a file."""
         with folder_errors(key):
             return (self.root / key).is_file()
 
     def size(self, key: str) -> int:
-        """Of the file, in bytes."""
+        """Return the file's size in bytes."""
         with folder_errors(key):
             return (self.root / key).stat().st_size
 
     def read_range(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """Part of the file: of the one that is there now, even if another replaces it."""
+        """Yield a part of the file that exists now, even if another one replaces it meanwhile."""
         with folder_errors(key), (self.root / key).open("rb") as file:
             file.seek(start)
             while start < end and (block := file.read(min(BLOCK_BYTES, end - start))):
@@ -81,7 +81,7 @@ class DirectoryStore:
                 yield block
 
     def delete(self, key: str) -> None:
-        """Remove the file, and what an interrupted write of it has left."""
+        """Remove the file, and the temporary one of an interrupted write."""
         with folder_errors(key):
             path = self.root / key
             for file in (path, _temporary(path)):
@@ -90,26 +90,26 @@ class DirectoryStore:
                 fsync(path.parent)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """What starts with `prefix`, which is a folder's or empty."""
+        """Yield the keys that start with `prefix`, which is a folder's or empty."""
         for path in self._files(prefix):
             if not path.name.startswith("."):  # being written
-                with suppress(FileNotFoundError):  # removed meanwhile
+                with suppress(FileNotFoundError):  # removed since it was listed
                     stat = path.stat()
                     key = path.relative_to(self.root).as_posix()
                     yield StoredObject(key, stat.st_size, stat.st_mtime)
 
     def unfinished(self, prefix: str) -> Iterator[StoredObject]:
-        """Files that are being written to such keys, or that a killed process was writing."""
-        folder, _, name = prefix.rpartition("/")
+        """Yield the files of writes to such keys, in progress or interrupted by a kill."""
+        folder, _, start = prefix.rpartition("/")
         for path in self._files(folder):
-            if path.name.startswith(f".{name}") and path.name.endswith(_TEMPORARY):
+            if path.name.startswith(f".{start}") and path.name.endswith(_TEMPORARY):
                 with suppress(FileNotFoundError):
                     stat = path.stat()
-                    left = path.relative_to(self.root).as_posix()
-                    yield StoredObject(left, stat.st_size, stat.st_mtime)
+                    name = path.relative_to(self.root).as_posix()
+                    yield StoredObject(name, stat.st_size, stat.st_mtime)
 
     def discard(self, name: str) -> bool:
-        """Remove a file that nobody is writing any more; whether it was so."""
+        """Remove an interrupted write; return False if it is missing or still in progress."""
         path = self.root / name
         with folder_errors(name):
             try:
@@ -135,11 +135,12 @@ class DirectoryStore:
                     yield Path(folder) / name
 
     def uri(self, key: str) -> str:
-        """`file:///...`"""
+        """Return `file:///...`"""
         return (self.root / key).as_uri()
 
     def _publish(self, key: str, source: BinaryIO) -> tuple[str, int]:
-        # Rule 39: beside the target, fsync, rename, fsync of the folder.
+        # A temporary file beside the target, fsync, rename, fsync of the folder
+        # (docs/adr/security-rules.md#rule-39).
         path = self.root / key
         digest, size_bytes = hashlib.sha256(), 0
         with folder_errors(key):
@@ -162,7 +163,7 @@ class DirectoryStore:
 
 @contextmanager
 def folder_errors(key: str) -> Iterator[None]:
-    """Maps OSError to ours."""
+    """Map OSError to ours."""
     try:
         yield
     except FileNotFoundError as error:
@@ -178,23 +179,23 @@ def folder_errors(key: str) -> Iterator[None]:
 
 
 def not_found(key: str) -> ObjectNotFound:
-    """The error for a key that is not there."""
+    """Return the error for a missing key."""
     return ObjectNotFound(f"The object store holds nothing under {key}.")
 
 
 def _temporary(path: Path) -> Path:
-    # One name a key: what a crash leaves is taken over by the next write, and does not pile up.
+    # One name a key: the next write reuses the file of a crashed one, so that none accumulate.
     return path.with_name(f".{path.name}{_TEMPORARY}")
 
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[BinaryIO]:
-    """The file, empty, and no other process's or thread's until it is renamed or removed."""
+    """Yield the file, emptied and locked for this thread until it is renamed or removed."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Who held it may have published it: then this is that file, and not ours to empty.
+            # The holder before may have published it: then the name belongs to another file.
             if is_at(file.fileno(), path):
                 file.truncate(0)
                 yield file
@@ -210,5 +211,5 @@ def _make_folder(folder: Path) -> None:
 
 
 def _raise(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):  # nothing was written there yet
+    if not isinstance(error, FileNotFoundError):  # nothing has been written there yet
         raise error

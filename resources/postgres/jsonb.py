@@ -1,11 +1,11 @@
-"""Text and JSON of strangers as Postgres can hold them."""
+"""Untrusted text and JSON in the form that Postgres can store."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def clean(value: Any) -> Any:
-    """A stranger's JSON value as Postgres can hold it: no NUL, no half of a surrogate pair."""
+    """Return a JSON value without what Postgres refuses: NUL, and halves of surrogate pairs."""
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, Mapping):

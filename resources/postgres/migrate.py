@@ -1,8 +1,8 @@
-"""Databases, roles and schemas: made, and brought up to date.
+"""Creates databases, roles and schemas, and updates them.
 
-Numbered files of `migrations/` are applied once, in order, each in one transaction, and recorded
-in `ytcaption.migration`; there is no way back. `grants.sql` is applied again whenever it changed,
-recorded under number 0.
+The numbered files of `migrations/` are applied once, in order, each in one transaction, and
+recorded in `ytcaption.migration`; there are no down migrations. `grants.sql` is applied again
+whenever it has changed, and recorded under number 0.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ from resources.postgres.urls import (
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption.settings import Settings
 
-_LOCK = 0x797463617074  # any number that nobody else takes
-_GRANTS = 0  # its number in the ledger
+_LOCK = 0x797463617074  # any number that no other program uses
+_GRANTS = 0  # the number of grants.sql in the ledger
 
 _LEDGER = """
 create table if not exists ytcaption.migration (
@@ -44,7 +44,7 @@ create table if not exists ytcaption.migration (
 
 @dataclass(frozen=True)
 class Migration:
-    """One file."""
+    """One file of SQL."""
 
     number: int
     name: str
@@ -52,29 +52,28 @@ class Migration:
 
     @property
     def sha256(self) -> str:
-        """Of its text, hex."""
+        """Return the hex SHA-256 of its text."""
         return hashlib.sha256(self.statements.encode()).hexdigest()
 
 
 def migrations() -> list[Migration]:
-    """All of them, by number."""
-    found = []
+    """Return all numbered files, in order."""
+    numbered = []
     for file in files("resources.postgres").joinpath("migrations").iterdir():
         number, _, _ = file.name.partition("_")
         if number.isdigit() and file.name.endswith(".sql"):
-            found.append(Migration(int(number), file.name, file.read_text(encoding="utf-8")))
-    return sorted(found, key=lambda migration: migration.number)
+            numbered.append(Migration(int(number), file.name, file.read_text(encoding="utf-8")))
+    return sorted(numbered, key=lambda migration: migration.number)
 
 
 def migrate(settings: Settings) -> None:
-    """Make what is missing; safe to run again, and by two processes at once.
+    """Create what is missing; safe to repeat, and to run in two processes at once.
 
-    Where the user of the server may not make roles, all parts work with that user's own rights.
+    If the server's user may not create roles, all parts work with that user's own rights.
 
     Raises:
         DatabaseUnavailable: no answer.
-        SetupError: a right that cannot be done without is missing, or the database was made by a
-            later version.
+        SetupError: a required right is missing, or a later version created the database.
     """
     urls = database_urls(settings)
     embedded = settings.database_url is None
@@ -101,10 +100,10 @@ def migrate(settings: Settings) -> None:
 
 @contextmanager
 def migrated_postgres(settings: Settings) -> Iterator[None]:
-    """A database that answers and is up to date, while the context lasts.
+    """Keep a database with the current schema running while the context lasts.
 
     Raises:
-        as `running_postgres` and `migrate`.
+        SetupError, DiskFull, DatabaseUnavailable: as `running_postgres` and `migrate`.
     """
     with running_postgres(settings):
         migrate(settings)
@@ -112,7 +111,7 @@ def migrated_postgres(settings: Settings) -> Iterator[None]:
 
 
 def _make_roles(connection: Connection, *, can_login: bool) -> bool:
-    """Whether all of them are there for this user to give rights to and to take."""
+    """Create the roles; return whether this user may grant them rights and take theirs."""
     for role in ROLES.values():
         name = sql.Identifier(role)
         try:
@@ -131,7 +130,7 @@ def _make_roles(connection: Connection, *, can_login: bool) -> bool:
         except psycopg.errors.InsufficientPrivilege:
             return False
         except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-            continue  # roles are the whole server's: another database's `migrate` made it just now
+            continue  # roles belong to the server: another database's `migrate` has just made it
     return True
 
 
@@ -145,7 +144,7 @@ def _make_schema(connection: Connection, has_roles: bool) -> None:
     known = migrations()
     if max(applied, default=0) > known[-1].number:
         raise SetupError(
-            "The database was made by a later version of ytcaption. Update ytcaption to use it."
+            "The database was created by a later version of ytcaption. Update ytcaption to use it."
         )
     fresh = [migration for migration in known if migration.number not in applied]
     for migration in fresh:
@@ -162,12 +161,12 @@ def _make_schema(connection: Connection, has_roles: bool) -> None:
         with connection.transaction():
             _apply(connection, grants)
     if any(migration.name == "0014_embedding.sql" for migration in known):
-        with connection.transaction():  # each time: pgvector may have been installed meanwhile
+        with connection.transaction():  # each time: pgvector may have been installed since
             connection.execute("select ytcaption.make_embeddings()")
 
 
 def _apply(connection: Connection, migration: Migration) -> None:
-    # A file of ours, of several statements: sent as it is, without parameters.
+    # Our own file of several statements, sent without parameters.
     connection.execute(cast(LiteralString, migration.statements))
     connection.execute(
         "insert into ytcaption.migration (number, name, sha256) values (%s, %s, %s) "
@@ -190,7 +189,7 @@ def _make_lake_schema(connection: Connection, has_roles: bool) -> None:
 
 
 def _close_to_others(connection: Connection) -> None:
-    """The embedded server's database: the three roles only."""
+    """Let only the three roles connect to the embedded server's database."""
     database = sql.Identifier(connection.info.dbname)
     roles = sql.SQL(", ").join(sql.Identifier(role) for role in ROLES.values())
     with connection.transaction():
@@ -207,7 +206,7 @@ def _exclusive(url: str) -> Iterator[Connection]:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    """A connection in autocommit to a database that is made if need be."""
+    """Yield a connection in autocommit to a database, which is created if it is missing."""
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError:
@@ -237,11 +236,11 @@ def _make_database(url: str) -> None:
                 )
             )
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            return  # made meanwhile, by another process
+            return  # another process has created it meanwhile
         except psycopg.errors.InsufficientPrivilege as error:
             raise SetupError(
-                f"There is no database {name} and the user may not make it. "
-                f"Have it made: create database {name} owner {connection.info.user};"
+                f"There is no database {name}, and the user may not create it. "
+                f"Have it created: create database {name} owner {connection.info.user};"
             ) from error
 
 

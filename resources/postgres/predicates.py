@@ -1,23 +1,25 @@
-"""SQL: what age counts from, and what no age takes."""
+"""SQL expressions about a transcription: its age, and who may see or delete it."""
 
 from typing import LiteralString
 
 FINISHED: LiteralString = "t.status in ('completed', 'failed', 'canceled')"
-"""Whether the transcription `t` is at rest."""
+"""Whether the transcription `t` has finished."""
 
 TOUCHED: LiteralString = """greatest(t.updated_at, (
     select max(created_at) from ytcaption.request where transcription_id = t.id))"""
-"""When the transcription `t` last changed, or was last asked for."""
+"""When the transcription `t` last changed or was last requested."""
 
 
 def is_pinned(id: LiteralString) -> LiteralString:
-    """Whether somebody who has asked for the transcription of this id wants it kept."""
+    """Return SQL: whether a request pins the transcription of this id."""
     return f"exists (select from ytcaption.request where transcription_id = {id} and keep)"
 
 
 def is_erased(id: LiteralString) -> LiteralString:
-    """SQL: whether the transcription of this id was erased. Its row may outlive its text for as
-    long as the erasure lasts."""
+    """Return SQL: whether the transcription of this id was erased.
+
+    During an erasure its row may outlive its text.
+    """
     return (
         "exists (select from ytcaption.tombstone "
         f"where id_sha256 = encode(sha256(convert_to({id}, 'UTF8')), 'hex'))"
@@ -25,8 +27,10 @@ def is_erased(id: LiteralString) -> LiteralString:
 
 
 def is_visible_to_owner(id: LiteralString) -> LiteralString:
-    """SQL: whether `owner` may see the transcription of this id, as `Caller.sees_only` says: they
-    have asked for it, or see everything (rule 12)."""
+    """Return SQL: whether `owner` (`Caller.sees_only`) may see the transcription of this id.
+
+    An owner sees what they have requested; None sees everything.
+    """
     return (
         "(%(owner)s::text is null or exists (select from ytcaption.request "
         f"where transcription_id = {id} and owner = %(owner)s))"

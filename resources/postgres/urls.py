@@ -1,4 +1,4 @@
-"""Where each part finds its database. Computed from settings alone; nothing is started or asked."""
+"""URLs of the databases for each part of the system, computed from the settings alone."""
 
 import hashlib
 import os
@@ -16,21 +16,21 @@ DATABASE = "ytcaption"
 DAGSTER_DATABASE = "dagster"
 ROLES = {"api": "ytcaption_api", "dagster": "ytcaption_dagster", "lake": "ytcaption_lake"}
 SUPERUSER = "postgres"
-PORT = "5432"  # in the socket's name; said everywhere, since libpq heeds PGPORT
+PORT = "5432"  # in the socket's name; stated everywhere, since libpq reads PGPORT
 
 SOCKET_NAME = f".s.PGSQL.{PORT}"
-_LONGEST_SOCKET_PATH = 103  # macOS; Linux takes 107
+_MAX_SOCKET_PATH = 103  # macOS; Linux allows 107
 
 
 @dataclass(frozen=True)
 class DatabaseUrls:
-    """libpq URLs, with passwords: never logged, never in run config.
+    """URLs for libpq, with passwords: never logged, never in run config.
 
     Attributes:
-        admin: owns everything; for `migrate` alone.
+        admin: of the owner of everything; only for `migrate`.
         api, dagster, lake: with the rights of that part.
-        dagster_storage: SQLAlchemy's, for dagster-postgres, naming psycopg2: with SQLAlchemy 2.1 a
-            bare `postgresql://` picks psycopg 3, and every Dagster run stays NOT_STARTED.
+        dagster_storage: for SQLAlchemy in dagster-postgres. It names psycopg2: with SQLAlchemy 2.1
+            a bare `postgresql://` selects psycopg 3, and every Dagster run stays NOT_STARTED.
     """
 
     admin: str
@@ -41,16 +41,19 @@ class DatabaseUrls:
 
 
 def postgres_folder(settings: Settings) -> Path:
-    """All of the embedded server's files."""
+    """Return the folder of all files of the embedded server."""
     return settings.home / "postgres"
 
 
 def socket_folder(settings: Settings) -> Path:
-    """The embedded server's socket: under the home, or where that path is none for a socket, in a
-    folder of this user's own below /tmp, named by the home."""
+    """Return the folder of the embedded server's socket.
+
+    It is under the home; if that path cannot be a socket's, in this user's own folder below /tmp,
+    named after the home.
+    """
     folder = postgres_folder(settings) / "run"
-    # A comma separates hosts for libpq.
-    if len(os.fsencode(folder / SOCKET_NAME)) <= _LONGEST_SOCKET_PATH and "," not in str(folder):
+    # libpq reads a comma as the end of a host.
+    if len(os.fsencode(folder / SOCKET_NAME)) <= _MAX_SOCKET_PATH and "," not in str(folder):
         return folder
     digest = hashlib.sha256(os.fsencode(settings.home)).hexdigest()[:16]
     # /tmp by name: TMPDIR may differ between two processes of one installation.
@@ -58,10 +61,10 @@ def socket_folder(settings: Settings) -> Path:
 
 
 def database_urls(settings: Settings) -> DatabaseUrls:
-    """The URLs of the embedded server, or of the one that is set.
+    """Return the URLs of the embedded server, or of the one that the settings name.
 
     Raises:
-        SetupError: a URL in the settings cannot be read.
+        SetupError: a URL in the settings cannot be parsed.
     """
     if settings.database_url is None:
         host = {"host": str(socket_folder(settings)), "port": PORT}
@@ -88,18 +91,18 @@ def database_urls(settings: Settings) -> DatabaseUrls:
 
 
 def with_database(url: str, database: str) -> str:
-    """The same server and user, another database."""
+    """Return the URL with another database on the same server."""
     return _url({**_parameters(url), "dbname": database})
 
 
 def database_name(url: str) -> str:
-    """The database that the URL leads to; libpq's default is the user's name."""
+    """Return the name of the URL's database; libpq's default is the user's name."""
     parameters = _parameters(url)
     return parameters.get("dbname") or parameters.get("user") or DATABASE
 
 
 def libpq_url(url: str) -> str:
-    """A SQLAlchemy URL as libpq's."""
+    """Return a SQLAlchemy URL in the form for libpq."""
     return url.replace("postgresql+psycopg2://", "postgresql://", 1)
 
 
@@ -109,9 +112,9 @@ def _parsed(text: str, name: str) -> dict[str, str]:
     try:
         return {"dbname": DATABASE, **_parameters(text)}
     except ProgrammingError:
-        # `from None`: libpq's message quotes the URL, password and all.
+        # `from None`: libpq's message quotes the URL with its password.
         raise SetupError(
-            f"YTCAPTION_{name} cannot be read. Write "
+            f"YTCAPTION_{name} cannot be parsed. Write "
             "postgresql://user:password@host:5432/database, with special characters of the "
             "password percent-encoded."
         ) from None
@@ -122,14 +125,14 @@ def _parameters(url: str) -> dict[str, str]:
 
 
 def _url(parameters: dict[str, str], scheme: str = "postgresql") -> str:
-    rest = dict(parameters)
-    user, password = rest.pop("user", ""), rest.pop("password", "")
-    host, port, dbname = rest.pop("host", ""), rest.pop("port", ""), rest.pop("dbname", "")
-    who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    options = dict(parameters)
+    user, password = options.pop("user", ""), options.pop("password", "")
+    host, port, dbname = (options.pop(name, "") for name in ("host", "port", "dbname"))
+    login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
     if "/" in host or "," in host or "," in port:  # a socket folder, or several hosts
-        rest = {"host": host, **({"port": port} if port else {}), **rest}
-        where = ""
+        options = {"host": host, **({"port": port} if port else {}), **options}
+        address = ""
     else:
-        where = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
-    query = f"?{urlencode(rest, quote_via=quote, safe='/')}" if rest else ""
-    return f"{scheme}://{f'{who}@' if who else ''}{where}/{quote(dbname, safe='')}{query}"
+        address = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    query = f"?{urlencode(options, quote_via=quote, safe='/')}" if options else ""
+    return f"{scheme}://{f'{login}@' if login else ''}{address}/{quote(dbname, safe='')}{query}"

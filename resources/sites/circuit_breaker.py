@@ -1,9 +1,10 @@
-"""Sites that refuse or fail: after five failures in a row no download starts there for a while.
+"""Circuit breaker: after five failures in a row no download starts from a site for a while.
 
-A row a site in Postgres, for all processes. No row: all is well. A row counts failures and is
-*closed*; with `opened_at` it is *open*, and from `probe_at` on one run may try: it *probes*. Its
-success closes, its failure opens again, and where it ends with neither, the next one tries. Rows
-are locked after the transcription's or channel's own. Looks at channels count as downloads do.
+Its state is a row for each site in Postgres, shared by all processes. A site without a row works. A
+row counts failures; the breaker is *closed* until `opened_at` is set, then *open*. From `probe_at`
+on one run may try (*probing*): its success closes the breaker, its failure opens it again, and if
+it ends with neither, the next run tries. Rows are locked after the row of the transcription or
+channel. Polls of channels count as downloads do.
 """
 
 import logging
@@ -28,26 +29,26 @@ from ytcaption.domain.events import EventType
 logger = logging.getLogger(__name__)
 
 FAILURES = 5
-"""In a row."""
+"""Failures in a row that open the breaker."""
 
-COOL_S = 60.0
-"""From the last failure to the probe; longer where the site says so by `Retry-After`."""
+COOL_DOWN_S = 60.0
+"""Time from the last failure to the probe; longer if the site sends `Retry-After`."""
 
-BLAMED = frozenset({SourceBlocked.code, SourceUnavailable.code})
-"""Errors that are the site's; a media that is private or gone is none, nor is a full disk."""
+SITE_ERRORS = frozenset({SourceBlocked.code, SourceUnavailable.code})
+"""Errors that count against a site; a private or removed media does not, nor does a full disk."""
 
 
 @dataclass(frozen=True)
 class Breaker:
-    """One site that has failed since its last success, or that an operator has closed off.
+    """The breaker of a site that has failed since its last success, or that an operator opened.
 
     Attributes:
         failures: in a row.
         code: of the last failure.
-        probe_at: when one may try, while it is open; None: an operator closes it.
+        probe_at: when a run may try; None while only an operator can close it.
         is_probed: a run is trying.
         opened_by: the operator: `local`, `key:<id>` or `jwt:<issuer>:<subject>`.
-        waiting: transcriptions in the queue whose audio is to come from there.
+        waiting: number of queued transcriptions whose audio comes from the site.
     """
 
     site: str
@@ -62,29 +63,29 @@ class Breaker:
 
     @property
     def state(self) -> Literal["closed", "open", "probing"]:
-        """As one word."""
+        """Return the state in one word."""
         if self.opened_at is None:
             return "closed"
         return "probing" if self.is_probed else "open"
 
     @property
     def message(self) -> str:
-        """Why nothing is downloaded from it, while it is open."""
+        """Return, for a person, why no download starts while the breaker is open."""
         return waiting_message(self.site, self.failures, self.probe_at)
 
 
 def lock_site(connection: Connection[DictRow], site: str) -> None:
-    """Until the transaction ends: who counts the downloads of a site does so alone."""
+    """Lock a site until the transaction ends, so that its downloads are counted one at a time."""
     connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"site {site}",))
 
 
 def admit(
     connection: Connection[DictRow], row: DictRow, site: str, per_site: int
 ) -> SourcePaused | None:
-    """Nothing where the run of this row may download from the site now, else why not.
+    """Return None if the run of this row may download from the site now, else the reason.
 
     Args:
-        row: a running transcription, held; so is the site, by `lock_site`.
+        row: a running transcription, whose row the caller has locked, and the site by `lock_site`.
         per_site: most downloads from one site at a time.
     """
     breaker = connection.execute(
@@ -92,8 +93,8 @@ def admit(
         (site,),
     ).fetchone()
     if breaker is None or breaker["opened_at"] is None:
-        return _without_place(connection, row, site, per_site)
-    # Seen by a statement of its own, after the lock: who probes now is seen.
+        return _over_limit(connection, row, site, per_site)
+    # A statement of its own after the lock, so that it sees a run that has begun to probe.
     busy = connection.execute(
         "select is_probed from ytcaption.busy_site where site = %s", (site,)
     ).fetchone()
@@ -104,7 +105,7 @@ def admit(
 
 
 def probe_if_due(connection: Connection[DictRow], site: str, run_id: str) -> None:
-    """A look at one of the site's channels begins: it is the probe where one is due."""
+    """Make a poll of one of the site's channels the probe if one is due."""
     breaker = connection.execute(
         "select * from ytcaption.breaker where site = %s and probe_at <= now() for update", (site,)
     ).fetchone()
@@ -124,7 +125,7 @@ def _probe(connection: Connection[DictRow], breaker: DictRow, run_id: str) -> No
     add_site_event(connection, EventType.BREAKER_PROBED, data, run_id)
 
 
-def _without_place(
+def _over_limit(
     connection: Connection[DictRow], row: DictRow, site: str, per_site: int
 ) -> SourcePaused | None:
     others = connection.execute(
@@ -136,7 +137,7 @@ def _without_place(
     ).fetchone()
     if others is None or others["number"] < per_site:
         return None
-    return SourcePaused(f"{per_site} downloads from {site} are under way. It waits for its turn.")
+    return SourcePaused(f"{per_site} downloads from {site} are in progress. This one waits.")
 
 
 def record_failure(
@@ -147,11 +148,13 @@ def record_failure(
     retry_after_s: float | None,
     example: str,
 ) -> float | None:
-    """The download or listing of this run, which was let through, has failed by the site's fault.
-    Seconds until the next one may try where it was the probe, else None.
+    """Count a failure that is the site's fault, of a download or listing that was admitted.
 
     Args:
-        example: id of what failed, for whom it is told to.
+        example: id of the transcription or channel, for the alert.
+
+    Returns:
+        seconds until the next probe if this run was the probe, else None.
     """
     breaker = connection.execute(
         """
@@ -163,10 +166,10 @@ def record_failure(
     ).fetchone()
     assert breaker is not None
     is_probe = breaker["opened_at"] is not None and breaker["probe_run_id"] == run_id
-    # Others than the probe began before it was open.
+    # Runs other than the probe began before the breaker opened.
     if not is_probe and (breaker["opened_at"] is not None or breaker["failures"] < FAILURES):
         return None
-    cool_s = max(COOL_S, retry_after_s or 0.0)
+    cool_s = max(COOL_DOWN_S, retry_after_s or 0.0)
     connection.execute(
         """
         update ytcaption.breaker
@@ -184,8 +187,10 @@ def record_failure(
 
 
 def record_success(connection: Connection[DictRow], site: str, run_id: str) -> None:
-    """The download or listing of this run has succeeded. Of those that began before the breaker
-    opened it proves nothing."""
+    """Count a success of a download or listing: close the breaker.
+
+    A run that began before the breaker opened does not close it.
+    """
     closed = connection.execute(
         "delete from ytcaption.breaker "
         "where site = %s and (opened_at is null or probe_run_id = %s) returning opened_at",
@@ -194,12 +199,14 @@ def record_success(connection: Connection[DictRow], site: str, run_id: str) -> N
     if closed is not None and closed["opened_at"] is not None:
         data = {"site": site_code(site)}
         add_site_event(connection, EventType.BREAKER_CLOSED, data, run_id)
-        logger.warning("downloads from %s go on", site)
+        logger.warning("downloads from %s continue", site)
 
 
 def record_listed(connection: Connection[DictRow], site: str, run_id: str) -> None:
-    """The look of this run has succeeded. Where downloads from the site have failed and wait, it
-    proves nothing: sites that refuse their media give their lists and feeds all the same."""
+    """Count a success of a poll, unless downloads from the site wait.
+
+    A site that refuses its media often still serves its lists and feeds.
+    """
     waits = connection.execute(
         "select from ytcaption.transcription "
         "where status in ('queued', 'running') and source_site = %s limit 1",
@@ -210,7 +217,7 @@ def record_listed(connection: Connection[DictRow], site: str, run_id: str) -> No
 
 
 def breakers(postgres: Postgres) -> list[Breaker]:
-    """All that have failed or are open, the open ones first.
+    """Return the breakers of all sites that have failed or are open, the open ones first.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -230,16 +237,16 @@ def breakers(postgres: Postgres) -> list[Breaker]:
 
 
 def site_named(text: str) -> str:
-    """The site that an operator means by its name, a host or a URL.
+    """Return the site that an operator has named, by its name, a host or a URL.
 
     Raises:
-        InvalidUrl: it is none of them.
+        InvalidUrl: the text is none of them.
     """
     return site_of(text if "://" in text else f"https://{text}")
 
 
 def open_breaker(postgres: Postgres, site: str, reason: str, by: str) -> None:
-    """Let no download start from a site until `close_breaker`. What runs is not disturbed.
+    """Let no download start from a site until `close_breaker`; running ones continue.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -261,7 +268,7 @@ def open_breaker(postgres: Postgres, site: str, reason: str, by: str) -> None:
 
 
 def close_breaker(postgres: Postgres, site: str, by: str) -> bool:
-    """Let downloads from a site start again, its failures forgotten; whether it was open.
+    """Let downloads from a site start again and reset its failures; return whether it was open.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -274,6 +281,6 @@ def close_breaker(postgres: Postgres, site: str, by: str) -> bool:
         if was_open:
             data = {"site": site_code(site), "by": owner_code(by)}
             add_site_event(connection, EventType.BREAKER_CLOSED, data)
-            notify(connection, WORK_CHANNEL, "")  # what has waited is due: the sensor wakes up
+            notify(connection, WORK_CHANNEL, "")  # waiting transcriptions are due: wake the sensor
     logger.warning("downloads from %s resumed by %s", site, by)
     return was_open

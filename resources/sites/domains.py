@@ -1,9 +1,8 @@
-"""Which domains belong to the sites of the site list.
+"""The domains of the sites of the site list, and the site of a URL.
 
-yt-dlp's extractors say what a URL is, but not whose: `http://10.0.0.1/x.lemonde.fr/a/b.html` is
-Lemonde to them. So the host must be within one of these domains too.
-
-Also which site a URL is of: the one that a download bothers, and that refuses or fails as one.
+yt-dlp's extractors recognise the form of a URL, not its owner: they take
+`http://10.0.0.1/x.lemonde.fr/a/b.html` for Lemonde. So the host must be within one of these domains
+as well. A site is also the unit of pacing and of the circuit breaker.
 """
 
 from ytcaption.domain.media.urls import parse_url
@@ -70,11 +69,13 @@ _SITES = {domain: domains[0] for domains in SITE_DOMAINS.values() for domain in 
 
 
 def site_of(url: str) -> str:
-    """`youtube.com` for each address of YouTube, and so for each site of the table: its first
-    domain. Of other URLs the host without `www.`, with its port where it is none of the scheme's.
+    """Return the site of a URL: the first of its domains, such as `youtube.com` for youtu.be.
+
+    For a site that is not in the table it is the host without `www.`, with a port that is not the
+    scheme's default.
 
     Raises:
-        InvalidUrl: no http(s) URL.
+        InvalidUrl: not an http(s) URL.
     """
     parsed = parse_url(url)
     parents = parsed.host.split(".")
@@ -86,10 +87,10 @@ def site_of(url: str) -> str:
 
 
 def domains_of(url: str) -> tuple[str, ...]:
-    """Domains that belong to the site of a URL: those of the table, else its host.
+    """Return the domains of a URL's site: those of the table, else its host.
 
     Raises:
-        InvalidUrl: no http(s) URL.
+        InvalidUrl: not an http(s) URL.
     """
     site = site_of(url)
     listed = tuple(domain for domain, first in _SITES.items() if first == site)
@@ -97,5 +98,5 @@ def domains_of(url: str) -> tuple[str, ...]:
 
 
 def site_code(site: str) -> str:
-    """A site as events may name it, for ever: a host that is on no list, by its hash."""
+    """Return the name of a site for the permanent log of events: the hash of an unlisted host."""
     return site if site in _SITES else f"host-{short_hash(site.encode())}"

@@ -1,7 +1,7 @@
-"""Pacing of sites, in Postgres and so for all processes: when bulk work may take more of one.
+"""Pacing: when bulk work may download from a site or list it again, shared through Postgres.
 
-Whoever is let through notes it, interactive ones too; only bulk ones are held. Lists of channels
-ask `may_list` and note what they have asked by `record_listing`, both in one transaction.
+Every admitted download is recorded, interactive ones too, but only bulk ones wait. Listings of
+channels call `listing_wait_s` and `record_listing` in one transaction.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from ytcaption.domain.media.pacing import CoolDown, Pacing, SiteUse, seconds_unt
 from ytcaption.settings import Settings, load_settings
 
 KEPT_DAYS = 60
-"""Days that what a site has given is known."""
+"""Days for which the daily counts of a site are stored."""
 
 _USE = """
 select wanted.site, pace.next_at, pace.rest_code, pace.rests_until,
@@ -27,7 +27,7 @@ select wanted.site, pace.next_at, pace.rest_code, pace.rests_until,
     exists (
         select from ytcaption.transcription
         where status = 'running' and priority = 'bulk' and source_site = wanted.site
-            and id <> %(but)s and (is_downloading or not %(only_downloads)s)
+            and id <> %(except_id)s and (is_downloading or not %(only_downloads)s)
     ) as is_busy
 from unnest(%(sites)s::text[]) as wanted (site)
 left join ytcaption.pace on pace.site = wanted.site
@@ -36,14 +36,14 @@ left join ytcaption.site_day on site_day.site = wanted.site and site_day.day = %
 
 
 @dataclass(frozen=True)
-class RestingSite:
-    """A site that bulk work leaves alone.
+class ThrottledSite:
+    """A site from which bulk downloads wait.
 
     Attributes:
         code: `quiet_hours`, `bytes_a_day` or `pause`.
-        message: why, in words.
-        until: None: until the download that is under way has ended.
-        waiting: bulk transcriptions in the queue whose audio is to come from there.
+        message: the reason, for a person.
+        until: None: until the download in progress ends.
+        waiting: number of queued bulk transcriptions whose audio comes from the site.
     """
 
     site: str
@@ -54,10 +54,10 @@ class RestingSite:
 
 
 def check_pacing(settings: Settings) -> None:
-    """Nothing for settings whose sites are sites.
+    """Check the names of sites in the settings.
 
     Raises:
-        SetupError: one goes by another name.
+        SetupError: a site is not named by its first domain.
     """
     pacing = settings.pacing
     for name, value in (
@@ -75,51 +75,54 @@ def check_pacing(settings: Settings) -> None:
                 raise SetupError(f"YTCAPTION_{name} names {site}: write {meant}.")
 
 
-def moment(connection: Connection[DictRow]) -> datetime:
-    """Now, by the database's clock."""
+def database_now(connection: Connection[DictRow]) -> datetime:
+    """Return the current time of the database's clock."""
     row = connection.execute("select now() as now").fetchone()
     assert row is not None
     return row["now"]
 
 
-def rests(
+def cool_downs(
     connection: Connection[DictRow], pacing: Pacing, sites: Iterable[str], now: datetime
 ) -> dict[str, CoolDown]:
-    """Why bulk work leaves these sites alone, those that it does; kept for readers."""
-    found: dict[str, CoolDown] = {}
+    """Return why bulk downloads from these sites wait, for those that do; store it for readers."""
+    by_site: dict[str, CoolDown] = {}
     for row in _uses(connection, pacing, list(sites), now):
-        rest = pacing.cool_down(row["site"], _use(row), now)
-        if rest is not None:
-            found[row["site"]] = rest
-        told = (rest.code, rest.until) if rest else (None, None)
-        if told != (row["rest_code"], row["rests_until"]):
+        cool_down = pacing.cool_down(row["site"], _use(row), now)
+        if cool_down is not None:
+            by_site[row["site"]] = cool_down
+        state = (cool_down.code, cool_down.until) if cool_down else (None, None)
+        if state != (row["rest_code"], row["rests_until"]):
             connection.execute(
                 """
                 insert into ytcaption.pace (site, rest_code, rests_until) values (%s, %s, %s)
                 on conflict (site) do update set rest_code = excluded.rest_code,
                     rests_until = excluded.rests_until, updated_at = now()
                 """,
-                (row["site"], *told),
+                (row["site"], *state),
             )
-    return found
+    return by_site
 
 
 def why_bulk_waits(
     connection: Connection[DictRow], row: DictRow, site: str, pacing: Pacing
 ) -> SourceThrottled | None:
-    """Nothing where the run of this row, a bulk one, may download from the site now.
+    """Return None if the bulk run of this row may download from the site now, else the reason.
 
     Args:
-        row: a running transcription, held; so is the site (`breaker.lock_site`).
+        row: a running transcription, whose row the caller has locked, and the site by
+            `circuit_breaker.lock_site`.
     """
-    now = moment(connection)
-    (use,) = _uses(connection, pacing, [site], now, but=row["id"], only_downloads=True)
-    rest = pacing.cool_down(site, _use(use), now)
-    return SourceThrottled(throttle_message(site, rest.code, rest.until)) if rest else None
+    now = database_now(connection)
+    (use,) = _uses(connection, pacing, [site], now, except_id=row["id"], only_downloads=True)
+    cool_down = pacing.cool_down(site, _use(use), now)
+    if cool_down is None:
+        return None
+    return SourceThrottled(throttle_message(site, cool_down.code, cool_down.until))
 
 
 def record_download_start(connection: Connection[DictRow], site: str, pacing: Pacing) -> None:
-    """A download from the site begins: bulk ones wait from now on."""
+    """Record that a download from the site begins: bulk ones wait from now on."""
     connection.execute(
         """
         insert into ytcaption.pace as known (site, pause_s, next_at)
@@ -133,7 +136,7 @@ def record_download_start(connection: Connection[DictRow], site: str, pacing: Pa
 
 
 def record_download_end(connection: Connection[DictRow], site: str) -> None:
-    """A download from the site has ended, well or not: the pause begins."""
+    """Record that a download from the site has ended or failed: the pause begins."""
     connection.execute(
         "update ytcaption.pace set next_at = now() + make_interval(secs => pause_s), "
         "updated_at = now() where site = %s and pause_s > 0",
@@ -142,7 +145,7 @@ def record_download_end(connection: Connection[DictRow], site: str) -> None:
 
 
 def record_bytes(postgres: Postgres, site: str, pacing: Pacing, number: int) -> None:
-    """So many bytes came from the site.
+    """Add bytes that came from the site to today's count.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -151,17 +154,18 @@ def record_bytes(postgres: Postgres, site: str, pacing: Pacing, number: int) -> 
         _add(connection, site, pacing, bytes_=number)
 
 
-def may_list(
+def listing_wait_s(
     connection: Connection[DictRow],
     site: str,
     now: datetime | None = None,
     pacing: Pacing | None = None,
 ) -> float:
-    """Seconds to wait before a list may be asked of the site; 0: it may be now. The site is held
-    until the transaction ends, so that no two are let through for one.
+    """Return the seconds to wait before the site may be listed; 0: it may be listed now.
+
+    The site stays locked until the transaction ends, so that only one listing is admitted.
 
     Args:
-        now: None: by the database's clock.
+        now: None: the time of the database's clock.
         pacing: None: the settings'.
     """
     pacing = pacing or load_settings().pacing
@@ -173,7 +177,7 @@ def may_list(
     row = connection.execute(
         "select lists_next_at from ytcaption.pace where site = %s for update", (site,)
     ).fetchone()
-    return seconds_until(row["lists_next_at"] if row else None, now or moment(connection))
+    return seconds_until(row["lists_next_at"] if row else None, now or database_now(connection))
 
 
 def record_listing(
@@ -183,7 +187,7 @@ def record_listing(
     pacing: Pacing | None = None,
     requests: int = 1,
 ) -> None:
-    """So many requests for lists are made of the site, from now on."""
+    """Record requests for lists of the site, which start now."""
     pacing = pacing or load_settings().pacing
     _add(connection, site, pacing, lists=requests)
     rate = pacing.lists_per_minute.of(site)
@@ -196,12 +200,12 @@ def record_listing(
         on conflict (site) do update set updated_at = now(), lists_next_at
             = greatest(known.lists_next_at, %(now)s) + make_interval(secs => %(step_s)s)
         """,
-        {"site": site, "now": now or moment(connection), "step_s": 60.0 * requests / rate},
+        {"site": site, "now": now or database_now(connection), "step_s": 60.0 * requests / rate},
     )
 
 
 def quiet_sites(postgres: Postgres, pacing: Pacing) -> list[str]:
-    """Sites of channels that are left alone at this hour, by the database's clock.
+    """Return the sites of channels whose quiet hours are now, by the database's clock.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.rows`.
@@ -210,8 +214,8 @@ def quiet_sites(postgres: Postgres, pacing: Pacing) -> list[str]:
     return [row["site"] for row in rows if pacing.is_quiet(row["site"], row["now"])]
 
 
-def throttled_sites(postgres: Postgres) -> list[RestingSite]:
-    """Sites that bulk work waits for, those that hold up most first.
+def throttled_sites(postgres: Postgres) -> list[ThrottledSite]:
+    """Return the sites for which bulk downloads wait, those with the most waiting ones first.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -227,7 +231,7 @@ def throttled_sites(postgres: Postgres) -> list[RestingSite]:
         {},
     )
     return [
-        RestingSite(
+        ThrottledSite(
             row["site"],
             row["rest_code"],
             throttle_message(row["site"], row["rest_code"], row["rests_until"]),
@@ -244,7 +248,7 @@ def _uses(
     sites: list[str],
     now: datetime,
     *,
-    but: str = "",
+    except_id: str = "",
     only_downloads: bool = False,
 ) -> list[DictRow]:
     return connection.execute(
@@ -252,7 +256,7 @@ def _uses(
         {
             "sites": sites,
             "day": pacing.day(now).date(),
-            "but": but,
+            "except_id": except_id,
             "only_downloads": only_downloads,
         },
     ).fetchall()
@@ -271,7 +275,7 @@ def _add(
     lists: int = 0,
     bytes_: int = 0,
 ) -> None:
-    day = pacing.day(moment(connection)).date()
+    day = pacing.day(database_now(connection)).date()
     known = connection.execute(
         """
         insert into ytcaption.site_day as known (site, day, downloads, lists, bytes)
@@ -282,7 +286,7 @@ def _add(
         """,
         (site, day, downloads, lists, bytes_),
     ).fetchone()
-    if known is not None and known["is_new"]:  # the first of its day takes away what is old
+    if known is not None and known["is_new"]:  # the first of a day deletes old counts
         connection.execute(
             "delete from ytcaption.site_day where site = %s and day < %s::date - %s::int",
             (site, day, KEPT_DAYS),

@@ -1,4 +1,4 @@
-"""A submitted URL as a MediaSource, offline: what it is, is asked of yt-dlp's own extractors."""
+"""Turns a submitted URL into a MediaSource, offline, with the patterns of yt-dlp's extractors."""
 
 import re
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ from ytcaption.settings import Settings
 ANY_SITE = "any"
 GENERIC = "Generic"
 
-# Extractors whose ids are unique on their site, and the canonical page of an id. Checked against
-# yt-dlp 2026.10: the id is in the URL and names one media, whatever else the URL holds.
+# Extractors whose ids are unique on their site, and the canonical page of an id. Checked with
+# yt-dlp 2026.10: the id is in the URL and alone names the media.
 _UNIQUE = {
     "Dailymotion": ("dailymotion", "https://www.dailymotion.com/video/{}"),
     "TwitchVod": ("twitch", "https://www.twitch.tv/videos/{}"),
@@ -37,18 +37,18 @@ _VIMEO_ID = re.compile(r"https?://(?:www\.)?vimeo\.com/([0-9]+)/?")
 def resolve_source(
     url: str, *, sites: Sequence[str], allowed_networks: Sequence[str] = ()
 ) -> MediaSource:
-    """What to fetch for a submitted URL; nothing is fetched.
+    """Return the source that a submitted URL names; fetch nothing.
 
     Args:
         url: as a person typed it.
         sites: extractor names (`bbc`) and hosts (`media.ccc.de`) that yt-dlp may be used for, or
-            `any`. A URL of no such site must be a media file: kind `direct`.
+            `any`. Any other URL must be a media file: kind `direct`.
         allowed_networks: private CIDRs that may be reached, on any port.
 
     Raises:
         InvalidUrl: not one http(s) URL.
         BlockedAddress: a private address, or a port other than 80 and 443.
-        PlaylistUrl: many media.
+        PlaylistUrl: a list of media.
         UnsupportedSite: a page of a listed site that is no media.
     """
     parsed = without_counters(parse_url(url))
@@ -58,8 +58,8 @@ def resolve_source(
         return _youtube(site)
     extractor = find_extractor(site, tuple(sites))
     if extractor is None:
-        named = str(without_signature(parsed))
-        return MediaSource(url_media_id(named), "direct", str(parsed), GENERIC)
+        identity = str(without_signature(parsed))
+        return MediaSource(url_media_id(identity), "direct", str(parsed), GENERIC)
     key = extractor.ie_key()
     if key == "Youtube":  # one of the other front ends to YouTube, with `any`
         return _youtube_video(extractor.get_temp_id(str(site)))
@@ -77,7 +77,7 @@ def resolve_source(
 
 
 def check_sites(sites: Sequence[str]) -> None:
-    """Nothing for a list of sites that can be used; it loads yt-dlp's extractors (0.3 s).
+    """Check a list of sites. This loads yt-dlp's extractors (0.3 s).
 
     Raises:
         SetupError: an entry of the list is neither an extractor nor a host.
@@ -91,7 +91,7 @@ def check_sites(sites: Sequence[str]) -> None:
 
 
 def warm_up(sites: Sequence[str]) -> None:
-    """Load all that `resolve_source` needs, so that the first one is fast (0.5 s).
+    """Load all that `resolve_source` needs (0.5 s), so that its first call is fast.
 
     Raises:
         SetupError: as `check_sites`.
@@ -102,7 +102,7 @@ def warm_up(sites: Sequence[str]) -> None:
 
 
 def check_target(url: WebUrl, allowed_networks: Sequence[str]) -> None:
-    """Nothing for a URL that may be opened, as far as that is known before its host is looked up.
+    """Check whether a URL may be opened, as far as that is known before its host is resolved.
 
     Raises:
         BlockedAddress: a private address, or a port other than 80 and 443.
@@ -121,10 +121,10 @@ def check_target(url: WebUrl, allowed_networks: Sequence[str]) -> None:
 
 
 def _youtube(url: WebUrl) -> MediaSource:
-    """One media for every form of link to a video.
+    """Return the same media for every form of link to a video of YouTube.
 
     Raises:
-        PlaylistUrl, InvalidUrl, UnsupportedSite: no link to one video.
+        PlaylistUrl, InvalidUrl, UnsupportedSite: the link is not to one video.
     """
     import yt_dlp.extractor
 
@@ -137,7 +137,7 @@ def _youtube(url: WebUrl) -> MediaSource:
     if inner:
         path = inner if inner.startswith("/") else "/" + inner.partition("://")[2].partition("/")[2]
         return _youtube(parse_url(f"https://www.youtube.com{path}").without_tracking())
-    # A list, a start time and the rest say nothing of which video it is.
+    # Other parameters, such as a list or a start time, do not identify the video.
     query = f"?v={parameters['v']}" if parameters.get("v") else ""
     bare = f"https://{url.host}{url.path}{query}"
     video: Any = yt_dlp.extractor.get_info_extractor("Youtube")
@@ -146,7 +146,7 @@ def _youtube(url: WebUrl) -> MediaSource:
     matching = next((ie for ie in _extractors() if ie.suitable(str(url))), None)
     key = matching.ie_key() if matching is not None else ""
     if key == "YoutubeTruncatedID" or url.path in ("/watch", "/watch/"):
-        raise InvalidUrl("The link holds no whole YouTube video id, which has 11 characters.")
+        raise InvalidUrl("The link has no complete YouTube video id, which has 11 characters.")
     if key == "YoutubeClip":
         raise UnsupportedSite("Clips are not supported. Give the link of the whole video.")
     if key:
@@ -162,14 +162,14 @@ def _youtube_video(video_id: str) -> MediaSource:
 
 
 def is_listed(url: WebUrl, sites: Sequence[str]) -> bool:
-    """Whether the URL's host is one of a site of the list."""
+    """Return whether the URL's host belongs to a site of the list."""
     return ANY_SITE in sites or any(
         url.is_within(domain) for entry in sites for domain in _domains(entry.lower())
     )
 
 
 def find_extractor(url: WebUrl, sites: tuple[str, ...]) -> Any | None:
-    """The class of yt-dlp's extractor that the URL is allowed to use; None for a direct URL."""
+    """Return the class of the extractor that the URL may use; None for a direct URL."""
     text = str(url)
     if ANY_SITE in sites:
         return next((ie for ie in _extractors() if ie.suitable(text)), None)
@@ -179,8 +179,7 @@ def find_extractor(url: WebUrl, sites: tuple[str, ...]) -> Any | None:
         if domain is None:
             continue
         for ie in _extractors():
-            # A host that the settings name is trusted with any extractor; elsewhere the extractor
-            # must be one of the site's own.
+            # A host that the settings name may use any extractor; another host only its site's own.
             trusted = domain == entry and entry not in SITE_DOMAINS
             if ie.suitable(text) and (trusted or _is_of(ie, domain)):
                 return ie
@@ -189,7 +188,7 @@ def find_extractor(url: WebUrl, sites: tuple[str, ...]) -> Any | None:
 
 @lru_cache(maxsize=1)
 def _extractors() -> tuple[Any, ...]:
-    """All of yt-dlp's extractor classes in its order, without the generic one."""
+    """Return yt-dlp's extractor classes in its order, without the generic one."""
     from yt_dlp.extractor import gen_extractor_classes
 
     return tuple(ie for ie in gen_extractor_classes() if ie.ie_key() != GENERIC)
@@ -197,11 +196,11 @@ def _extractors() -> tuple[Any, ...]:
 
 @lru_cache(maxsize=512)
 def _domains(entry: str) -> tuple[str, ...]:
-    """Domains of an entry of the site list, in lower case; empty when nothing is known by it."""
+    """Return the domains of an entry of the site list in lower case; empty for an unknown one."""
     if entry in SITE_DOMAINS:
         return SITE_DOMAINS[entry]
-    named = [ie for ie in _extractors() if _is_named(ie, entry)]
-    hosts = {host for ie in named for host in _hosts(ie)}
+    matching = [ie for ie in _extractors() if _is_named(ie, entry)]
+    hosts = {host for ie in matching for host in _hosts(ie)}
     return (*sorted(hosts), *((entry,) if "." in entry else ()))
 
 
@@ -216,7 +215,7 @@ def _is_of(extractor: Any, domain: str) -> bool:
 
 @lru_cache(maxsize=2048)
 def _hosts(extractor: Any) -> tuple[str, ...]:
-    """Hosts of the URLs that yt-dlp tests the extractor with, without `www.`."""
+    """Return the hosts of the extractor's own test URLs, without `www.`."""
     hosts = set()
     for case in extractor.get_testcases(include_onlymatching=True):
         try:
@@ -227,10 +226,10 @@ def _hosts(extractor: Any) -> tuple[str, ...]:
 
 
 def checked_url(text: str, settings: Settings) -> str:
-    """A URL that deliveries may go to, as far as that is known before its host is looked up.
+    """Return the URL if deliveries may go there, as far as that is known before it is resolved.
 
     Raises:
-        InvalidUrl, BlockedAddress.
+        InvalidUrl, BlockedAddress: they may not.
     """
     url = parse_url(text)
     check_target(url, settings.allowed_networks)

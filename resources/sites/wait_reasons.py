@@ -1,4 +1,4 @@
-"""Why a queued transcription waits, where it is not for its turn alone."""
+"""Why a queued transcription waits for its site, and not only for its turn in the queue."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ WAITING_FOR: LiteralString = """
             and rest_code is not null and (rests_until is null or rests_until > now())
     )) end
 """
-"""SQL: what `waiting_of` reads, of a row of `ytcaption.transcription`."""
+"""SQL: the value that `waiting_of` reads, for a row of `ytcaption.transcription`."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """What it waits for.
+    """The reason why a transcription waits.
 
     Attributes:
-        code: stable, `source_paused` or `source_resting`.
-        message: in words, for whoever asked.
-        until: when it may go on; None: when an operator says so, or another one has ended.
+        code: stable: `source_paused` or `source_resting`.
+        message: for a person.
+        until: when it may start; None: when an operator resumes the site, or another download ends.
     """
 
     code: str
@@ -37,9 +37,9 @@ class Waiting:
 
 
 def waiting_message(site: str, failures: int, probe_at: datetime | None) -> str:
-    """Why nothing is downloaded from a site."""
+    """Return, for a person, why no download from a site starts."""
     if probe_at is None:
-        return f"An operator has stopped downloads from {site}. It goes on once they are resumed."
+        return f"An operator has stopped downloads from {site}. They continue once it is resumed."
     return (
         f"{site} has refused or failed {failures} times in a row, so downloads from it wait. "
         f"The next try is at {probe_at:%H:%M:%S} UTC or soon after."
@@ -47,23 +47,23 @@ def waiting_message(site: str, failures: int, probe_at: datetime | None) -> str:
 
 
 def throttle_message(site: str, code: str, until: datetime | None) -> str:
-    """Why bulk work leaves a site alone.
+    """Return, for a person, why bulk downloads from a site wait.
 
     Args:
         code: a `CoolDownCode`.
     """
     if until is None:
-        return f"Bulk downloads from {site} are made one after the other, and one is under way."
+        return f"Bulk downloads from {site} run one after the other, and one is in progress."
     reason = {
         "quiet_hours": f"These are the quiet hours of {site}",
-        "bytes_a_day": f"As many bytes as allowed came from {site} today",
+        "bytes_a_day": f"The bytes allowed from {site} today are used up",
         "pause": f"There is a pause between downloads from {site}",
     }[code]
-    return f"{reason}: bulk work goes on at {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC."
+    return f"{reason}: bulk work continues at {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC."
 
 
 def waiting_of(value: Mapping[str, Any] | None) -> Waiting | None:
-    """From `WAITING_FOR`."""
+    """Return the reason that a value of `WAITING_FOR` states."""
     if value is None:
         return None
     if "rest" in value:
@@ -76,7 +76,7 @@ def waiting_of(value: Mapping[str, Any] | None) -> Waiting | None:
 
 
 def waiting_for(postgres: Postgres, ids: Sequence[str]) -> dict[str, Waiting]:
-    """Of those that wait for more than their turn, by id.
+    """Return the reasons of those transcriptions that wait for their site, by id.
 
     Raises:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
@@ -86,5 +86,5 @@ def waiting_for(postgres: Postgres, ids: Sequence[str]) -> dict[str, Waiting]:
         "where id = any(%(ids)s) and status = 'queued'",
         {"ids": list(ids)},
     )
-    found = {row["id"]: waiting_of(row["waiting_for"]) for row in rows}
-    return {id: waiting for id, waiting in found.items() if waiting is not None}
+    reasons = {row["id"]: waiting_of(row["waiting_for"]) for row in rows}
+    return {id: waiting for id, waiting in reasons.items() if waiting is not None}

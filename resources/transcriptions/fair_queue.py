@@ -16,7 +16,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from resources.network.proxy_health import all_cooling_until
-from resources.sites.pacing import moment, rests
+from resources.sites.pacing import cool_downs, database_now
 from resources.transcriptions.rows import DueTranscription
 from ytcaption.domain.media.pacing import UNPACED, Pacing
 
@@ -158,7 +158,7 @@ def _due(
 def _limits(connection: Connection[DictRow], pacing: Pacing) -> dict[str, Any]:
     """Return what delays downloads besides failing sites, as parameters of the statements."""
     sites = [row["site"] for row in connection.execute(_BULK_SITES).fetchall()]
-    throttled = rests(connection, pacing, sites, moment(connection)) if sites else {}
+    throttled = cool_downs(connection, pacing, sites, database_now(connection)) if sites else {}
     egress_at = all_cooling_until(connection, pacing.proxies)
     return {
         "throttled": list(throttled),

@@ -12,19 +12,19 @@ from psycopg.types.json import Jsonb
 
 from resources.embeddings.store import forget_embeddings
 from resources.events import add_event
-from resources.network.proxy_health import all_cooling_until, proxies_in_turn
+from resources.network.proxy_health import all_cooling_until, available_proxies
 from resources.postgres.connection import Postgres, Role
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import PROGRESS_CHANNEL, WORK_CHANNEL, notify
 from resources.sites.circuit_breaker import (
-    BLAMED,
+    SITE_ERRORS,
     admit,
     lock_site,
     record_failure,
     record_success,
 )
 from resources.sites.pacing import (
-    moment,
+    database_now,
     record_download_end,
     record_download_start,
     why_bulk_waits,
@@ -232,7 +232,7 @@ class RunStore(dg.ConfigurableResource):
                     "where id = %s",
                     (site is not None, site, id),
                 )
-                return proxies_in_turn(connection, pacing.proxies)
+                return available_proxies(connection, pacing.proxies)
             give_back(connection, row, refusal.retry_after_s or 0.0)
         raise refusal
 
@@ -438,7 +438,7 @@ class RunStore(dg.ConfigurableResource):
             row = claimed_row(connection, id, run_id)
             if row["is_downloading"]:
                 record_download_end(connection, row["source_site"])
-            if row["is_downloading"] and code in BLAMED:
+            if row["is_downloading"] and code in SITE_ERRORS:
                 probe_in_s = record_failure(
                     connection, row["source_site"], row["run_id"], code, retry_after_s, row["id"]
                 )
@@ -458,7 +458,7 @@ def _refusal(
     proxies_until = all_cooling_until(connection, pacing.proxies)
     if proxies_until is not None:
         refusal = SourcePaused("No proxy of this installation works. It waits until one is tried.")
-        refusal.retry_after_s = seconds_until(proxies_until, moment(connection))
+        refusal.retry_after_s = seconds_until(proxies_until, database_now(connection))
         return refusal
     if row["priority"] == "bulk":
         refusal = why_bulk_waits(connection, row, site, pacing)

@@ -1,4 +1,4 @@
-"""The log of deliveries: what was sent, what waits, what is dead, and sending it again."""
+"""The log of deliveries: sent, waiting and dead ones, and sending them again."""
 
 import logging
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ select delivery.*, coalesce((
 from ytcaption.delivery
 """
 
-_AGAIN = """
+_REQUEUE = """
 update ytcaption.delivery
 set status = 'waiting', series_start = attempt, next_attempt_at = now(), settled_at = null,
     lease = null, leased_until = null
@@ -39,12 +39,12 @@ set status = 'waiting', series_start = attempt, next_attempt_at = now(), settled
 
 @dataclass(frozen=True)
 class SentAttempt:
-    """One attempt.
+    """One attempt to send.
 
     Attributes:
         number: from 1.
         outcome: `delivered`, or why not.
-        answer: the beginning of the answer's body.
+        answer: the beginning of the response's body.
     """
 
     number: int
@@ -57,12 +57,12 @@ class SentAttempt:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One event on its way to one receiver.
+    """One event for one receiver.
 
     Attributes:
         event_id: the `webhook-id`.
-        attempt: how many were made.
-        next_attempt_at: while it waits.
+        attempt: number of attempts so far.
+        next_attempt_at: None unless it waits.
         attempts: the last ten, the latest first.
     """
 
@@ -84,7 +84,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class DeadFilter:
-    """Which dead letters; what is None does not matter."""
+    """Conditions on dead letters; None matches all."""
 
     webhook_id: UUID | None = None
     owner: str | None = None
@@ -92,7 +92,7 @@ class DeadFilter:
 
 
 class Deliveries:
-    """What people read of deliveries, and have done again."""
+    """Reads deliveries and sends them again."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
@@ -100,10 +100,10 @@ class Deliveries:
     def of_webhook(
         self, webhook_id: UUID, *, status: Status | None, before: UUID | None, limit: int
     ) -> list[Delivery]:
-        """The latest first.
+        """Return a webhook's deliveries, the latest first.
 
         Args:
-            before: the last one of the page before; ids come in time order.
+            before: id of the last one on the previous page; ids are in order of time.
         """
         rows = self._postgres.rows(
             _SELECT
@@ -118,10 +118,10 @@ class Deliveries:
         return [_delivery(row) for row in rows]
 
     def one(self, webhook_id: UUID, id: UUID) -> Delivery:
-        """One of a webhook.
+        """Return one delivery of a webhook.
 
         Raises:
-            DeliveryNotFound: it has none of this id.
+            DeliveryNotFound: the webhook has no delivery of this id.
         """
         rows = self._postgres.rows(
             _SELECT + "where id = %(id)s and webhook_id = %(webhook_id)s",
@@ -132,12 +132,11 @@ class Deliveries:
         return _delivery(rows[0])
 
     def redeliver(self, webhook_id: UUID, id: UUID) -> None:
-        """Send it again now, whatever came of it, with the same `webhook-id`, in a new series of
-        attempts.
+        """Send a delivery again now, whatever its status: the same `webhook-id`, new attempts.
 
         Raises:
-            DeliveryNotFound: the webhook has none of this id.
-            WebhookDisabled: nothing is sent to it.
+            DeliveryNotFound: the webhook has no delivery of this id.
+            WebhookDisabled: the webhook is disabled.
         """
         with self._postgres.transaction() as connection:
             webhook = connection.execute(
@@ -146,15 +145,15 @@ class Deliveries:
             ).fetchone()
             if webhook is not None and webhook["disabled_at"] is not None:
                 raise WebhookDisabled("The webhook is disabled. Enable it first: enabled = true.")
-            found = connection.execute(
-                _AGAIN + "where id = %s and webhook_id = %s", (id, webhook_id)
+            queued = connection.execute(
+                _REQUEUE + "where id = %s and webhook_id = %s", (id, webhook_id)
             )
-            if found.rowcount == 0:
+            if queued.rowcount == 0:
                 raise DeliveryNotFound("The webhook has no such delivery.")
             wake_notifiers(connection)
 
-    def dead(self, chosen: DeadFilter, *, before: UUID | None, limit: int) -> list[Delivery]:
-        """Dead letters of everybody, the latest first."""
+    def dead(self, matching: DeadFilter, *, before: UUID | None, limit: int) -> list[Delivery]:
+        """Return the dead letters of all owners, the latest first."""
         rows = self._postgres.rows(
             _SELECT
             + """
@@ -164,22 +163,26 @@ class Deliveries:
                 and (%(outcome)s::text is null or last_outcome = %(outcome)s)
             order by id desc limit %(limit)s
             """,
-            {**chosen.__dict__, "before": before, "limit": limit},
+            {**matching.__dict__, "before": before, "limit": limit},
         )
         return [_delivery(row) for row in rows]
 
-    def replay(self, chosen: DeadFilter, by: str) -> int:
-        """Send all dead letters that fit again; how many. Those of disabled webhooks stay."""
+    def replay(self, matching: DeadFilter, by: str) -> int:
+        """Send the matching dead letters again, except those of disabled webhooks.
+
+        Returns:
+            their number.
+        """
         with self._postgres.transaction() as connection:
-            number = _replayed(connection, chosen)
+            number = _replayed(connection, matching)
             wake_notifiers(connection)
-        logger.warning("%d dead letters sent again by %s: %s", number, by, chosen)
+        logger.warning("%d dead letters sent again by %s: %s", number, by, matching)
         return number
 
 
-def _replayed(connection: Connection[DictRow], chosen: DeadFilter) -> int:
+def _replayed(connection: Connection[DictRow], matching: DeadFilter) -> int:
     return connection.execute(
-        _AGAIN  # noqa: S608 - of literals only
+        _REQUEUE  # noqa: S608 - of literals only
         + """
         where status = 'dead'
             and (%(webhook_id)s::uuid is null or webhook_id = %(webhook_id)s)
@@ -187,7 +190,7 @@ def _replayed(connection: Connection[DictRow], chosen: DeadFilter) -> int:
             and (%(outcome)s::text is null or last_outcome = %(outcome)s)
             and webhook_id in (select id from ytcaption.webhook where disabled_at is null)
         """,
-        chosen.__dict__,
+        matching.__dict__,
     ).rowcount
 
 

@@ -1,4 +1,4 @@
-"""What a delivery says, and the bytes and headers that are sent (Standard Webhooks 1.0.0)."""
+"""The body, headers and signatures of a delivery (Standard Webhooks 1.0.0)."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _STATUS = {
     "transcription.retry_queued": "queued",
     "transcription.completed": "completed",
 }
-"""Of the others the event says it: a failure leaves completed what has an earlier result."""
+"""Other events state it: a failure leaves a transcription with an earlier result completed."""
 
 _EVENT = 'select "timestamp", media_id, data from ytcaption.event where event_id = %s'
 _RESULT = """
@@ -39,12 +39,12 @@ from ytcaption.transcription where id = %(id)s and status = 'completed'
 
 @dataclass(frozen=True)
 class Message:
-    """One thing that is told to one receiver.
+    """One event for one receiver.
 
     Attributes:
-        event_id: the `webhook-id`, the same on every attempt.
-        transcription_id: None of a ping.
-        request_ids: the owner's that asked for it, the latest first.
+        event_id: the `webhook-id`, the same in every attempt.
+        transcription_id: None for a ping.
+        request_ids: the owner's requests for the transcription, the latest first.
     """
 
     webhook_id: UUID
@@ -57,7 +57,7 @@ class Message:
 
     @classmethod
     def of_delivery(cls, row: Mapping[str, Any]) -> Self:
-        """From its row."""
+        """Return the message of a delivery's row."""
         values: dict[str, Any] = {name: row[name] for name in cls.__dataclass_fields__}
         values["request_ids"] = tuple(values["request_ids"])
         return cls(**values)
@@ -65,10 +65,10 @@ class Message:
 
 @dataclass(frozen=True)
 class DeliveryRequest:
-    """What goes out.
+    """A body to send, and the secrets that sign it.
 
     Attributes:
-        secrets: each signs; the one in force first.
+        secrets: the current one first.
     """
 
     event_id: UUID
@@ -76,7 +76,7 @@ class DeliveryRequest:
     secrets: tuple[str, ...]
 
     def headers(self, at: datetime) -> dict[str, str]:
-        """Of an attempt at this time: id, time and signatures over exactly `body`."""
+        """Return the headers of an attempt: id, time and signatures over exactly `body`."""
         from standardwebhooks import Webhook
 
         id, text = str(self.event_id), self.body.decode()
@@ -89,19 +89,19 @@ class DeliveryRequest:
         }
 
 
-class Writer:
-    """Makes letters of messages."""
+class Signer:
+    """Builds and signs the requests of messages."""
 
     def __init__(self, settings: Settings, postgres: Postgres) -> None:
         self._base = settings.public_url or ""
         self._postgres = postgres
         self._box = SecretBox(settings)
 
-    def write(self, message: Message) -> DeliveryRequest:
-        """The letter.
+    def sign(self, message: Message) -> DeliveryRequest:
+        """Return the request to send.
 
         Raises:
-            SecretUnreadable, SetupError: there is nothing to sign with.
+            SecretUnreadable, SetupError: no secret can be read.
             DatabaseUnavailable: as `Postgres.transaction`.
         """
         with self._postgres.transaction() as connection:
@@ -113,7 +113,7 @@ class Writer:
         if message.event_type == PING:
             return _encoded(PING, message.created_at, {"webhook_id": str(message.webhook_id)})
         event = connection.execute(_EVENT, (message.event_id,)).fetchone()
-        assert event is not None, "events are for ever"
+        assert event is not None, "events are never deleted"
         data = self._data(message, event)
         if message.include == "result" and message.event_type == "transcription.completed":
             values = {"id": message.transcription_id, "most": MAX_BODY_BYTES}
@@ -129,13 +129,13 @@ class Writer:
 
     def _data(self, message: Message, event: DictRow) -> dict[str, Any]:
         link = f"{self._base}/api/v1/transcriptions/{message.transcription_id}"
-        said = event["data"]
+        event_data = event["data"]
         return {
             "id": message.transcription_id,
             "media_id": event["media_id"],
-            "status": _STATUS.get(message.event_type) or said.get("status"),
-            "attempt": said.get("attempt"),
-            "error": {"code": said["code"]} if "code" in said else None,
+            "status": _STATUS.get(message.event_type) or event_data.get("status"),
+            "attempt": event_data.get("attempt"),
+            "error": {"code": event_data["code"]} if "code" in event_data else None,
             "request_ids": [str(id) for id in message.request_ids],
             "status_url": link,
             "result_url": f"{link}/result",
@@ -143,6 +143,6 @@ class Writer:
 
 
 def _encoded(event_type: str, at: datetime, data: Mapping[str, Any]) -> bytes:
-    stamp = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    message = {"type": event_type, "timestamp": stamp, "data": data}
+    timestamp = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    message = {"type": event_type, "timestamp": timestamp, "data": data}
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()

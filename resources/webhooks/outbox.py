@@ -1,8 +1,9 @@
-"""The outbox of webhooks: claims deliveries, which `resources.webhooks.notifier` sends.
+"""The outbox of webhooks: deliveries to send, which `resources.webhooks.notifier` claims.
 
-Rows come from a trigger on `ytcaption.event`, in the transaction of what they tell (rule 24). A
-claim holds a lease: whoever dies with it leaves the delivery to the next one, so that each is sent
-at least once. Rows are locked in the order webhook, delivery.
+A trigger on `ytcaption.event` adds the rows in the transaction of their event
+(docs/adr/security-rules.md#rule-24). A claim holds a lease: if its notifier dies, another one
+claims the delivery after the lease, so that each is sent at least once. Rows are locked in the
+order webhook, delivery.
 """
 
 import random
@@ -21,19 +22,20 @@ from ytcaption.domain.webhook import next_delay_s
 DELIVERY_CHANNEL = "ytcaption_delivery"
 
 LEASE_S = 30.0
-"""Twice what an attempt may take."""
+"""Twice the longest time of an attempt."""
 
 PER_LANE = 4
-"""Deliveries under way to one host of one webhook, by all notifiers together."""
+"""Most deliveries in progress to one host of one webhook, over all notifiers."""
 
 PER_OWNER = 16
+"""Most deliveries in progress for one owner, over all notifiers."""
 
 Outcome = Literal[
     "delivered", "gone", "redirected", "refused", "server_error", "timeout", "unreachable",
     "blocked_address", "bad_answer", "secret_unreadable",
 ]  # fmt: skip
 
-# The first of each lane by a walk along the index: a lane's length costs nothing.
+# The first delivery of each lane, by a walk along the index: a lane's length costs nothing.
 _CLAIM = """
 with recursive lane as (
     (select lane as name from ytcaption.delivery where status = 'waiting' order by lane limit 1)
@@ -56,14 +58,14 @@ with recursive lane as (
     ) as due where lane.name is not null
 ), by_owner as (
     select *, row_number() over (partition by owner order by next_attempt_at, id)
-        + coalesce((select sum(number) from busy where busy.owner = by_lane.owner), 0) as place
+        + coalesce((select sum(number) from busy where busy.owner = by_lane.owner), 0) as rank
     from by_lane
 ), claimed as (
     select delivery.id from ytcaption.delivery join by_owner using (id)
-    where place <= %(per_owner)s and status = 'waiting'
+    where rank <= %(per_owner)s and status = 'waiting'
         and (leased_until is null or leased_until <= now())
     order by by_owner.next_attempt_at, id
-    limit %(places)s
+    limit %(slots)s
     for update of delivery skip locked
 )
 update ytcaption.delivery
@@ -74,8 +76,8 @@ returning delivery.*
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """A delivery that is this notifier's to send, until its lease ends."""
+class ClaimedDelivery:
+    """A delivery that this notifier must send before its lease ends."""
 
     id: UUID
     lease: UUID
@@ -85,11 +87,11 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of sending.
+    """The outcome of one attempt to send.
 
     Attributes:
-        answer: the beginning of the body.
-        retry_after_s: as the receiver asked for.
+        answer: the beginning of the response's body.
+        retry_after_s: as the receiver asks.
     """
 
     outcome: Outcome
@@ -100,15 +102,19 @@ class Attempt:
 
 
 class Outbox:
-    """Every statement of a notifier on deliveries."""
+    """The statements of a notifier on deliveries."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    def claim(self, places: int) -> list[Claimed]:
-        """Up to so many that are due, of no lane and no owner more than their share."""
+    def claim(self, slots: int) -> list[ClaimedDelivery]:
+        """Claim due deliveries, within the limits for each lane and owner.
+
+        Args:
+            slots: most deliveries to claim.
+        """
         values = {
-            "places": places,
+            "slots": slots,
             "per_lane": PER_LANE,
             "per_owner": PER_OWNER,
             "lease_s": LEASE_S,
@@ -116,12 +122,15 @@ class Outbox:
         with self._postgres.transaction() as connection:
             rows = connection.execute(_CLAIM, values).fetchall()
         return [
-            Claimed(row["id"], row["lease"], row["url"], Message.of_delivery(row)) for row in rows
+            ClaimedDelivery(row["id"], row["lease"], row["url"], Message.of_delivery(row))
+            for row in rows
         ]
 
-    def settle(self, claimed: Claimed, attempt: Attempt) -> None:
-        """Write down an attempt and what follows: done, the next one, dead; with `gone` the webhook
-        is off, too. Nothing where the lease is another's by now, or the delivery was erased.
+    def settle(self, claimed: ClaimedDelivery, attempt: Attempt) -> None:
+        """Record an attempt and set the delivery to delivered, waiting or dead.
+
+        The outcome `gone` also disables the webhook. Do nothing if the lease has passed to another
+        notifier, or the delivery was erased.
         """
         with self._postgres.transaction() as connection:
             if attempt.outcome == "gone":
@@ -146,12 +155,12 @@ class Outbox:
                     *(attempt.status_code, clean(attempt.answer)),
                 ),
             )
-            self._follow(connection, row, attempt)
+            self._set_status(connection, row, attempt)
             if attempt.outcome == "gone":
                 _disable(connection, row)
 
-    def release(self, claimed: list[Claimed]) -> None:
-        """Give back what was not sent: others may claim it at once."""
+    def release(self, claimed: list[ClaimedDelivery]) -> None:
+        """Release deliveries that were not sent, for other notifiers to claim at once."""
         with self._postgres.transaction() as connection:
             connection.execute(
                 "update ytcaption.delivery set lease = null, leased_until = null "
@@ -161,7 +170,7 @@ class Outbox:
             wake_notifiers(connection)
 
     def next_due_in_s(self) -> float | None:
-        """Seconds until the next attempt that is not due yet; None without any."""
+        """Return the seconds until the next attempt that is not due yet; None without any."""
         with self._postgres.transaction() as connection:
             row = connection.execute(
                 """
@@ -171,8 +180,8 @@ class Outbox:
             ).fetchone()
         return row["due_in_s"] if row else None
 
-    def forget_old(self, days: float) -> int:
-        """Takes away what was settled so long ago; how many."""
+    def delete_old(self, days: float) -> int:
+        """Delete deliveries that ended more than `days` ago; return their number."""
         with self._postgres.transaction() as connection:
             return connection.execute(
                 "delete from ytcaption.delivery where status <> 'waiting' "
@@ -181,10 +190,10 @@ class Outbox:
             ).rowcount
 
     @staticmethod
-    def _follow(connection: Connection[DictRow], row: DictRow, attempt: Attempt) -> None:
+    def _set_status(connection: Connection[DictRow], row: DictRow, attempt: Attempt) -> None:
         chance = random.random()  # noqa: S311 - no secret
-        made = row["attempt"] + 1 - row["series_start"]
-        delay_s = next_delay_s(made, chance, attempt.retry_after_s)
+        attempts = row["attempt"] + 1 - row["series_start"]
+        delay_s = next_delay_s(attempts, chance, attempt.retry_after_s)
         if attempt.outcome == "delivered":
             status = "delivered"
         else:
@@ -208,14 +217,14 @@ class Outbox:
 
 
 def wake_notifiers(connection: Connection[DictRow]) -> None:
-    """Tell them that something is due, once the transaction is committed."""
+    """Notify notifiers, once the transaction is committed, that a delivery is due."""
     connection.execute("select pg_notify(%s, '')", (DELIVERY_CHANNEL,))
 
 
 def end_waiting(
     connection: Connection[DictRow], webhook_id: UUID | str, url: str | None = None
 ) -> None:
-    """What waits for a webhook, or one URL of it, is dead: nothing is sent there."""
+    """Set the waiting deliveries of a webhook, or of one of its URLs, to dead."""
     connection.execute(
         """
         update ytcaption.delivery
@@ -229,7 +238,7 @@ def end_waiting(
 
 
 def _disable(connection: Connection[DictRow], delivery: dict[str, Any]) -> None:
-    """The receiver wants no more (410): of a webhook nothing, of callbacks nothing to this URL."""
+    """Send nothing more to a receiver that answered 410: to a webhook, or to a callback's URL."""
     disabled = connection.execute(
         """
         update ytcaption.webhook

@@ -1,6 +1,6 @@
-"""Secrets that must be read again, as they are kept in the database: encrypted (rule 23).
+"""Encryption of the webhooks' secrets in the database (docs/adr/security-rules.md#rule-23).
 
-The key is not in the database: it is a setting, or a file of the home that is made when it is first
+The key is not in the database: it is a setting, or a file of the home that is created when first
 needed. With several keys the first encrypts and all decrypt, so that a key can be replaced.
 """
 
@@ -24,44 +24,44 @@ class SecretBox:
         self._keys: MultiFernet | None = None
 
     def seal(self, secret: str) -> str:
-        """What may be kept.
+        """Return the secret encrypted.
 
         Raises:
-            SetupError: the key cannot be used, or its file not be made.
+            SetupError: the key is not valid, or its file cannot be created.
         """
-        return self._opened().encrypt(secret.encode()).decode()
+        return self._fernet().encrypt(secret.encode()).decode()
 
     def open(self, sealed: str) -> str:
-        """The secret.
+        """Return the secret.
 
         Raises:
-            SecretUnreadable: it was sealed with another key.
+            SecretUnreadable: it was encrypted with another key.
             SetupError: as `seal`.
         """
         try:
-            return self._opened().decrypt(sealed.encode()).decode()
+            return self._fernet().decrypt(sealed.encode()).decode()
         except InvalidToken:
             raise SecretUnreadable(
-                "A webhook's secret was encrypted with another key. Bring back webhook.key, or the "
+                "A webhook's secret was encrypted with another key. Restore webhook.key, or the "
                 "value of YTCAPTION_WEBHOOK_KEY, or rotate the secret."
             ) from None
 
-    def _opened(self) -> MultiFernet:
+    def _fernet(self) -> MultiFernet:
         if self._keys is None:
-            given = self._settings.webhook_key
-            text = key_file(self._settings.home) if given is None else given.get_secret_value()
+            setting = self._settings.webhook_key
+            text = key_file(self._settings.home) if setting is None else setting.get_secret_value()
             try:
                 self._keys = MultiFernet([Fernet(key) for key in text.replace(",", " ").split()])
             except ValueError:
                 raise SetupError(
-                    "The key of webhooks' secrets is none: YTCAPTION_WEBHOOK_KEY, or webhook.key "
-                    "under the home, is 32 bytes in URL-safe base64."
+                    "The key of webhooks' secrets is not valid: YTCAPTION_WEBHOOK_KEY, or "
+                    "webhook.key under the home, must be 32 bytes in URL-safe base64."
                 ) from None
         return self._keys
 
 
 def key_file(home: Path) -> str:
-    """The key that a home has; made once, whoever asks first, for this user alone.
+    """Return the key in the home's file, which is created if missing, for this user alone.
 
     Raises:
         SetupError: it cannot be read or written.
@@ -75,7 +75,7 @@ def key_file(home: Path) -> str:
                 draft.touch(mode=0o600)
                 draft.write_bytes(Fernet.generate_key() + b"\n")
                 fsync(draft)
-                with suppress(FileExistsError):  # another process has made it meanwhile
+                with suppress(FileExistsError):  # another process has created it meanwhile
                     os.link(draft, path)
                 fsync(home)
             finally:

@@ -1,5 +1,7 @@
-"""The secrets that a webhook's deliveries are signed with: one in force, and after a rotation those
-before it for a day (rule 23)."""
+"""The secrets that sign a webhook's deliveries: the current one, and earlier ones for a day.
+
+See docs/adr/security-rules.md#rule-23.
+"""
 
 from uuid import UUID
 
@@ -10,10 +12,11 @@ from resources.webhooks.secret_box import SecretBox
 from ytcaption.domain.webhook import new_secret
 
 OVERLAP_H = 24
+"""Time after a rotation in which the earlier secret signs as well."""
 
 
 def signing_secrets(connection: Connection[DictRow], box: SecretBox, webhook_id: UUID) -> list[str]:
-    """All that sign now, the one in force first. It is made with the first use.
+    """Return the secrets that sign now, the current one first; create it at the first use.
 
     Raises:
         SecretUnreadable, SetupError: as `SecretBox.open`.
@@ -28,7 +31,7 @@ def signing_secrets(connection: Connection[DictRow], box: SecretBox, webhook_id:
 def put_secret(
     connection: Connection[DictRow], box: SecretBox, webhook_id: UUID, secret: str
 ) -> None:
-    """Makes this the one in force, unless there is one: of two at once the first one's stays."""
+    """Make this the current secret unless there is one: of two concurrent calls the first wins."""
     connection.execute(
         """
         insert into ytcaption.webhook_secret (webhook_id, sealed) values (%s, %s)
@@ -41,8 +44,10 @@ def put_secret(
 def rotate_secret(
     connection: Connection[DictRow], box: SecretBox, webhook_id: UUID, secret: str
 ) -> None:
-    """Makes this the one in force; the one before signs, too, for `OVERLAP_H`. The webhook's row is
-    held by the caller."""
+    """Make this the current secret; the one before signs as well for `OVERLAP_H`.
+
+    The caller must hold the webhook's row.
+    """
     connection.execute(
         "delete from ytcaption.webhook_secret where webhook_id = %s and ends_at <= now()",
         (webhook_id,),

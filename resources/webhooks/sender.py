@@ -1,4 +1,4 @@
-"""One attempt at a delivery: an HTTP request to a stranger's server, and what came of it."""
+"""One attempt at a delivery: an HTTP request to an untrusted server, and its outcome."""
 
 import asyncio
 import time
@@ -16,22 +16,22 @@ from ytcaption.domain.errors import BlockedAddress
 from ytcaption.domain.retry_after import retry_after_s
 
 LIMIT_S = 15.0
-"""For all of it, the look-up of the host included (rule 25)."""
+"""Longest attempt, the lookup of the host included (docs/adr/security-rules.md#rule-25)."""
 
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024
 KEPT_BYTES = 4 * 1024
-"""Of an answer's body; no more is read."""
+"""Most bytes of a response's body that are read and stored."""
 
 USER_AGENT = f"ytcaption/{metadata.version('ytcaption')}"
 
 
 class Sender:
-    """Sends letters; an async context manager."""
+    """Sends requests; an async context manager."""
 
     def __init__(self, allowed_networks: Sequence[str], limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
         self._client = guarded_client(
-            allowed_networks=allowed_networks, max_bytes=MAX_ANSWER_BYTES, timeout_s=limit_s
+            allowed_networks=allowed_networks, max_bytes=MAX_RESPONSE_BYTES, timeout_s=limit_s
         )
 
     async def __aenter__(self) -> Self:
@@ -40,12 +40,12 @@ class Sender:
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
-    async def send(self, url: str, letter: DeliveryRequest) -> Attempt:
-        """What came of it. Never raises, except when it is canceled."""
+    async def send(self, url: str, request: DeliveryRequest) -> Attempt:
+        """Send a request and return the outcome. It raises only if it is canceled."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._limit_s):
-                return await self._exchange(url, letter, began)
+                return await self._exchange(url, request, began)
         except (TimeoutError, httpx.TimeoutException):
             return Attempt("timeout", time.monotonic() - began)
         except BlockedAddress as error:
@@ -55,24 +55,25 @@ class Sender:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             return Attempt("bad_answer", time.monotonic() - began)
 
-    async def _exchange(self, url: str, letter: DeliveryRequest, began: float) -> Attempt:
-        headers = letter.headers(datetime.now(UTC)) | {
+    async def _exchange(self, url: str, request: DeliveryRequest, began: float) -> Attempt:
+        headers = request.headers(datetime.now(UTC)) | {
             "user-agent": USER_AGENT,
-            "accept-encoding": "identity",  # an answer is kept as it comes, not unpacked
+            "accept-encoding": "identity",  # the body is stored as it is sent, not unpacked
         }
-        async with self._client.stream("POST", url, content=letter.body, headers=headers) as answer:
-            status = answer.status_code
-            wait_s = retry_after_s(answer.headers.get("retry-after"), datetime.now(UTC))
+        sending = self._client.stream("POST", url, content=request.body, headers=headers)
+        async with sending as response:
+            status = response.status_code
+            wait_s = retry_after_s(response.headers.get("retry-after"), datetime.now(UTC))
             try:
-                text = (await _beginning(answer)).decode("utf-8", "replace")
-            except httpx.HTTPError:  # the status has said all that counts
+                text = (await _beginning(response)).decode("utf-8", "replace")
+            except httpx.HTTPError:  # the status is enough
                 text = ""
         took_s = time.monotonic() - began
         return Attempt(outcome_of(status), took_s, status, text, wait_s)
 
 
 def outcome_of(status: int) -> Outcome:
-    """What an answer's status means to a delivery."""
+    """Return the outcome that a response's status means."""
     if 200 <= status < 300:
         return "delivered"
     if 300 <= status < 400:
@@ -82,9 +83,9 @@ def outcome_of(status: int) -> Outcome:
     return "server_error" if status >= 500 else "refused"
 
 
-async def _beginning(answer: httpx.Response) -> bytes:
+async def _beginning(response: httpx.Response) -> bytes:
     kept = bytearray()
-    async for block in answer.aiter_raw():
+    async for block in response.aiter_raw():
         kept += block
         if len(kept) >= KEPT_BYTES:
             break

@@ -1,7 +1,7 @@
-"""Webhooks: where owners are told of their transcriptions, and with which secrets.
+"""Webhooks: the URLs to which owners have events of their transcriptions sent.
 
-Everywhere `owner` is `Caller.sees_only`: None acts for everybody. An owner's callbacks, the
-`callback_url` of their requests, share one webhook without a URL, and so one secret.
+`owner` is always `Caller.sees_only`: None acts for all owners. The callbacks of an owner (the
+`callback_url` of requests) share one webhook without a URL, and so one secret.
 """
 
 from collections.abc import Sequence
@@ -23,20 +23,21 @@ from ytcaption.domain.errors import InvalidOption, TooManyWebhooks, WebhookDisab
 from ytcaption.domain.webhook import EVENT_TYPES, PING, checked_secret, new_secret
 from ytcaption.settings import Settings
 
-MOST = 20
-"""Webhooks of one owner."""
+MAX_WEBHOOKS = 20
+"""Most webhooks of one owner."""
 
 Include = Literal["result"]
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """One of them.
+    """One webhook.
 
     Attributes:
-        url: None of an owner's callbacks.
-        include: `result`: the text, too, where it is short.
-        disabled_reason: `owner`; `gone`: the receiver has answered 410; `revoked`: its key was.
+        url: None for an owner's callbacks.
+        include: `result`: events carry the text as well if it is short.
+        disabled_reason: `owner`; `gone`: the receiver answered 410; `revoked`: the owner's key was
+            revoked.
     """
 
     id: UUID
@@ -52,16 +53,16 @@ class Webhook:
 
     @classmethod
     def of_row(cls, row: DictRow) -> "Webhook":
-        """From `select *`."""
+        """Return the webhook of a row with all columns."""
         return cls(**cast(Any, row | {"event_types": tuple(row["event_types"])}))
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What a webhook's deliveries are signed with.
+    """The secrets that sign a webhook's deliveries.
 
     Attributes:
-        earlier: those that sign, too, until a day after they were replaced.
+        earlier: these sign as well until a day after they were replaced.
     """
 
     secret: str
@@ -69,8 +70,11 @@ class Secrets:
 
 
 class Webhooks:
-    """Every statement on webhooks that people change. Methods raise WebhookNotFound for an id that
-    is not there or another's, and DatabaseUnavailable."""
+    """Creates, reads and changes webhooks.
+
+    Methods raise WebhookNotFound for an id that does not exist or is another owner's, and
+    DatabaseUnavailable.
+    """
 
     def __init__(self, settings: Settings, postgres: Postgres) -> None:
         self._settings = settings
@@ -87,12 +91,12 @@ class Webhooks:
         description: str = "",
         secret: str | None = None,
     ) -> tuple[Webhook, str]:
-        """A new one, and its secret.
+        """Create a webhook; return it and its secret.
 
         Raises:
-            InvalidUrl, BlockedAddress: nothing is sent to this URL.
-            InvalidOption: an event that there is not, or a secret that is none.
-            TooManyWebhooks: the owner has `MOST` already.
+            InvalidUrl, BlockedAddress: the URL is not allowed.
+            InvalidOption: an event is unknown, or the secret has another form.
+            TooManyWebhooks: the owner has `MAX_WEBHOOKS` already.
         """
         url = checked_url(url, self._settings)
         secret = new_secret() if secret is None else checked_secret(secret)
@@ -103,8 +107,10 @@ class Webhooks:
                 "where owner = %s and url is not null",
                 (owner,),
             ).fetchone()
-            if number is not None and number["number"] >= MOST:
-                raise TooManyWebhooks(f"{MOST} webhooks are all that one key may have. Delete one.")
+            if number is not None and number["number"] >= MAX_WEBHOOKS:
+                raise TooManyWebhooks(
+                    f"One key may have at most {MAX_WEBHOOKS} webhooks. Delete one."
+                )
             row = connection.execute(
                 """
                 insert into ytcaption.webhook (owner, url, description, event_types, include)
@@ -117,7 +123,7 @@ class Webhooks:
         return Webhook.of_row(row), secret
 
     def all(self, owner: str | None) -> list[Webhook]:
-        """The owner's, the oldest first, without their callbacks'."""
+        """Return the owner's webhooks, the oldest first, without the one of callbacks."""
         rows = self._postgres.rows(
             "select * from ytcaption.webhook where url is not null "
             "and (%(owner)s::text is null or owner = %(owner)s) order by id",
@@ -126,12 +132,12 @@ class Webhooks:
         return [Webhook.of_row(row) for row in rows]
 
     def get(self, id: UUID, owner: str | None) -> Webhook:
-        """One."""
+        """Return one webhook."""
         with self._postgres.transaction() as connection:
             return Webhook.of_row(_row(connection, id, owner))
 
     def callbacks_of(self, owner: str) -> UUID:
-        """The id of an owner's callbacks, which there are from the first use on."""
+        """Return the id of the webhook of an owner's callbacks; create it at the first use."""
         with self._postgres.transaction() as connection:
             connection.execute(
                 "insert into ytcaption.webhook (owner) values (%s) "
@@ -145,11 +151,12 @@ class Webhooks:
             return row["id"]
 
     def change(self, id: UUID, owner: str | None, changes: dict[str, Any]) -> Webhook:
-        """With another `url`, `event_types`, `include`, `description` or `enabled`. What waits ends
-        when it is disabled; once enabled, it is sent what comes from then on.
+        """Change `url`, `event_types`, `include`, `description` or `enabled`.
+
+        Disabling ends the waiting deliveries; an enabled webhook gets later events only.
 
         Raises:
-            as `create`.
+            InvalidUrl, BlockedAddress, InvalidOption: as `create`.
         """
         values = dict(changes)
         if "url" in values:
@@ -179,26 +186,26 @@ class Webhooks:
         return Webhook.of_row(changed)
 
     def delete(self, id: UUID, owner: str | None) -> None:
-        """With its secrets and deliveries."""
+        """Delete a webhook with its secrets and deliveries."""
         with self._postgres.transaction() as connection:
             _has_url(_row(connection, id, owner, lock="for update"))
             connection.execute("delete from ytcaption.webhook where id = %s", (id,))
 
     def secrets(self, id: UUID, owner: str | None) -> Secrets:
-        """What signs.
+        """Return the secrets that sign now.
 
         Raises:
-            SecretUnreadable: the key of this installation is another one by now.
+            SecretUnreadable: the installation's key has changed since they were stored.
         """
         with self._postgres.transaction() as connection:
             _row(connection, id, owner)
             return _secrets(signing_secrets(connection, self._box, id))
 
     def rotate(self, id: UUID, owner: str | None, secret: str | None = None) -> Secrets:
-        """Another secret; the one before signs beside it for a day.
+        """Replace the secret; the earlier one signs as well for a day.
 
         Raises:
-            InvalidOption: the secret is none.
+            InvalidOption: the secret has another form.
         """
         secret = new_secret() if secret is None else checked_secret(secret)
         with self._postgres.transaction() as connection:
@@ -207,10 +214,10 @@ class Webhooks:
             return _secrets(signing_secrets(connection, self._box, id))
 
     def ping(self, id: UUID, owner: str | None) -> UUID:
-        """Have it told that it is there; the delivery's id.
+        """Send a test event; return the delivery's id.
 
         Raises:
-            WebhookDisabled: nothing is sent to it.
+            WebhookDisabled: the webhook is disabled.
         """
         with self._postgres.transaction() as connection:
             webhook = Webhook.of_row(_row(connection, id, owner))
@@ -228,10 +235,10 @@ class Webhooks:
 
 
 def checked_events(event_types: Sequence[str]) -> list[str]:
-    """Those, each once, in our order.
+    """Return the events, each once, in the order of `EVENT_TYPES`.
 
     Raises:
-        InvalidOption: none, or one that there is not.
+        InvalidOption: no event, or an unknown one.
     """
     if not event_types or set(event_types) - set(EVENT_TYPES):
         raise InvalidOption(f"Give one or more of the events {', '.join(EVENT_TYPES)}.")
@@ -257,8 +264,10 @@ def _row(
 
 def _has_url(row: dict[str, Any]) -> None:
     if row["url"] is None:
-        raise WebhookNotFound("Callbacks are made by requests: they have secrets and deliveries.")
+        raise WebhookNotFound(
+            "This webhook belongs to callbacks of requests, and has only secrets and deliveries."
+        )
 
 
-def _secrets(found: list[str]) -> Secrets:
-    return Secrets(found[0], tuple(found[1:]))
+def _secrets(signing: list[str]) -> Secrets:
+    return Secrets(signing[0], tuple(signing[1:]))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import psutil
 import psycopg
 
-from resources.postgres.postmaster import Postmaster
+from resources.postgres.embedded import EmbeddedServer
 from resources.postgres.urls import database_urls
 from resources.processes.process_identity import RunProcess
 from tests.ytcaption_assets.cli.up.test_up import Up
@@ -94,7 +94,7 @@ class Killer:
         if victim == LISTING:
             return self._listing()
         if victim == "postgres":
-            lock = Postmaster.of(self._up.settings).data / "postmaster.pid"
+            lock = EmbeddedServer.of(self._up.settings).data / "postmaster.pid"
             try:
                 return int(lock.read_text().split("\n")[0])
             except (OSError, ValueError):

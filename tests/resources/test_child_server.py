@@ -21,7 +21,7 @@ from resources.audio.samples import mapped_path
 from resources.processes import forked_child
 from resources.processes.forked_child import ForkedChild
 from tests.resources.channels.listings import lister
-from tests.resources.download.downloads import direct, downloader
+from tests.resources.download.downloads import direct, download_audio, downloader
 from tests.support.paths import DATA, ROOT
 from tests.support.servers.channel_host import ChannelHost
 from tests.support.servers.media_server import MediaServer
@@ -142,8 +142,11 @@ def test_a_listing(server, request):
 def test_a_download(server, tmp_path):
     """The real yt-dlp downloads through the proxy."""
     with MediaServer(DATA) as media:
-        download = downloader(child_server=str(server.socket)).download(
-            direct(media.url("jfk.flac")), tmp_path, lambda *_: None
+        download = download_audio(
+            downloader(child_server=str(server.socket)),
+            direct(media.url("jfk.flac")),
+            tmp_path,
+            lambda *_: None,
         )
     assert download.path.read_bytes() == (DATA / "jfk.flac").read_bytes()
 
@@ -156,8 +159,12 @@ def stalled(server, media, folder, during):
             during()
         return False
 
-    downloader(child_server=str(server.socket), download_timeout_s=30).download(
-        direct(media.url("stall/jfk.flac")), folder, lambda *_: None, stop
+    download_audio(
+        downloader(child_server=str(server.socket), download_timeout_s=30),
+        direct(media.url("stall/jfk.flac")),
+        folder,
+        lambda *_: None,
+        stop,
     )
 
 

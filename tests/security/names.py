@@ -10,11 +10,11 @@ class Names:
     """In place of `socket.getaddrinfo`, below everything of ours that resolves a name.
 
     Attributes:
-        asked: how often each name was looked up.
+        lookups: number of lookups of each name.
     """
 
     def __init__(self, real: Callable[..., Any]) -> None:
-        self.asked: Counter[str] = Counter()
+        self.lookups: Counter[str] = Counter()
         self._real = real
         self._answers: dict[str, list[list[str]]] = {}
 
@@ -27,8 +27,8 @@ class Names:
         looks = self._answers.get(host)
         if looks is None:
             return self._real(host, port, *more, **options)
-        addresses = looks[min(self.asked[host], len(looks) - 1)]
-        self.asked[host] += 1
+        addresses = looks[min(self.lookups[host], len(looks) - 1)]
+        self.lookups[host] += 1
         return [
             (
                 socket.AF_INET6 if ":" in address else socket.AF_INET,

@@ -1,11 +1,11 @@
-"""Two doors lead out (rule 1): lint refuses a third."""
+"""Two modules open connections to the network (rule 1): lint refuses others."""
 
 import subprocess
 import sys
 
 import pytest
 
-WAYS_OUT = [
+CLIENTS = [
     "import requests\n\nrequests.get('https://example.org/')",
     "import urllib.request\n\nurllib.request.urlopen('https://example.org/')",
     "from urllib.request import urlopen\n\nurlopen('https://example.org/')",
@@ -22,9 +22,9 @@ WAYS_OUT = [
 @pytest.mark.parametrize(
     "package", ["api", "resources", "sensors", "ytcaption", "ytcaption_assets"]
 )
-@pytest.mark.parametrize("code", WAYS_OUT)
-def test_no_package_opens_another_door(code: str, package: str) -> None:
-    """Whichever library it takes."""
+@pytest.mark.parametrize("code", CLIENTS)
+def test_no_package_opens_other_connections(code: str, package: str) -> None:
+    """Lint refuses every HTTP library."""
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--stdin-filename", f"{package}/new.py", "-"],
         input=f'"""A module."""\n\n{code}\n',

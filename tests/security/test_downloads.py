@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from resources.download.download_child import deno_path
-from resources.download.ytdlp_options import DownloadJob, ytdlp_options
+from resources.download.protocol import DownloadJob
+from resources.download.ytdlp_options import ytdlp_options
 from resources.download.ytdlp_process import child_environment
 from resources.network import egress_proxy
-from tests.resources.download.downloads import downloader, fetch
+from tests.resources.download.downloads import download_audio, downloader, fetch
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.errors import (
     BlockedAddress,
@@ -50,7 +51,7 @@ def server() -> Iterator[MediaServer]:
 
 
 def refused(server: MediaServer, url: str, folder: Path) -> str:
-    """The error's message; no more was asked of anybody."""
+    """Return the error's message; no server got a further request."""
     with pytest.raises(BlockedAddress) as caught:
         fetch(url, folder, allowed_networks=ALLOWED)
     assert not (folder / "media").exists()
@@ -107,11 +108,11 @@ def test_a_name_that_turns_private_is_refused(
     server: MediaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second look at the same name is checked again (DNS rebinding)."""
-    asked: list[str] = []
+    resolved: list[str] = []
 
     async def rebind(host: str, port: int) -> list[str]:
-        asked.append(host)
-        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.9"]
+        resolved.append(host)
+        return ["127.0.0.1"] if len(resolved) == 1 else ["10.0.0.9"]
 
     monkeypatch.setattr(egress_proxy, "resolve", rebind)
     refused(server, f"http://rebind.example:{server.port}/jfk.flac", tmp_path)
@@ -126,7 +127,7 @@ def test_private_addresses_are_closed_without_a_setting(
         source = MediaSource("url-x", "direct", url, "Generic")
         with pytest.raises(BlockedAddress):
             closed = downloader(allowed_networks=[])
-            closed.download(source, tmp_path, lambda done, total: None)
+            download_audio(closed, source, tmp_path, lambda done, total: None)
     assert not server.requests
 
 

@@ -103,8 +103,10 @@ def test_a_link_is_refused_when_it_is_given(client: TestClient, url: str, code: 
 
 
 @pytest.mark.parametrize(("url", "code"), [row[1:] for row in LINKS], ids=ids(LINKS))
-def test_nothing_is_told_to_a_link_either(client: TestClient, url: str, code: str) -> None:
-    """A callback's URL and a webhook's keep the same rules."""
+def test_callbacks_and_webhooks_follow_the_same_rules(
+    client: TestClient, url: str, code: str
+) -> None:
+    """Their URLs are refused as links are."""
     callback = client.post(PATH, json={"url": YOUTUBE, "callback_url": url})
     webhook = client.post("/api/v1/webhooks", json={"url": url})
 
@@ -159,11 +161,11 @@ def test_a_link_that_leads_inside_fails_with_its_code(
 
     id = client.post(PATH, json=body).json()["id"]
     graph.run(id, attempt=1)
-    told = client.get(f"{PATH}/{id}").json()
+    body = client.get(f"{PATH}/{id}").json()
 
-    assert (told["status"], told["attempt"]) == ("failed", 1)
-    assert told["error"]["code"] == BLOCKED
+    assert (body["status"], body["attempt"]) == ("failed", 1)
+    assert body["error"]["code"] == BLOCKED
     if "name" in way:  # what a name leads to inside is nobody's business
-        assert inside.host not in told["error"]["message"]
+        assert inside.host not in body["error"]["message"]
     assert inside.requests == []
     assert list(graph.objects.list()) == []

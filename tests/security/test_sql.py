@@ -1,4 +1,4 @@
-"""What strangers try with a SELECT (rules 27 to 30): nothing gets out, and all of it ends."""
+"""Attacks by SELECT (rules 27 to 30): nothing leaks, and every query ends."""
 
 import os
 import subprocess
@@ -204,7 +204,7 @@ def test_bomb_ends_within_its_limits(files: LakeFiles, sql: str):
     assert _children() == []
 
 
-def test_limits_are_told(files: LakeFiles):
+def test_limits_are_reported(files: LakeFiles):
     """Each limit has its own sentence."""
     with pytest.raises(QueryError, match=r"longer than 0\.5 s and was stopped"):
         run(files, BOMBS[0])
@@ -335,7 +335,7 @@ def test_duckdb_itself_bars_everything_else(files: LakeFiles):
     )
 
 
-def test_query_is_bound_and_ends_with_the_server_that_asked(files: LakeFiles):
+def test_query_is_confined_and_ends_with_its_server(files: LakeFiles):
     """Its process has its limits set, and dies with the one that started it."""
     script = f"""
         import os

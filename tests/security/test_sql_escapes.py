@@ -1,4 +1,4 @@
-"""Ways out of DuckDB that are known from its documentation, advisories and issues, one by one.
+"""Escapes from DuckDB that are known from its documentation, advisories and issues, one by one.
 
 Sources: duckdb.org "Securing DuckDB"; GHSA-w2gf-jxc9-pf2q (`sniff_csv` read files though external
 access was off); CVE-2026-47735 (functions that read files, left out of a list of forbidden ones);
@@ -138,7 +138,7 @@ def refused(folder: Path, files: LakeFiles, sql: str) -> None:
 
 
 @pytest.mark.parametrize("sql", WAYS, ids=lambda sql: sql[:60])
-def test_way_out_is_closed(folder: Path, files: LakeFiles, sql: str):
+def test_escape_is_closed(folder: Path, files: LakeFiles, sql: str):
     """Files, memory, other systems and writing are out of reach."""
     refused(folder, files, sql)
 

@@ -22,9 +22,9 @@ def test_a_filter_finds_only_what_is_called_so(
 ) -> None:
     """Whatever is written into it: nothing is found, nothing is lost."""
     id = world.completed(title="Ask not")
-    asked = f"ticket:{value}" if name == "metadata" else value
+    parameter = f"ticket:{value}" if name == "metadata" else value
 
-    found = client.get(PATH, params={name: asked})
+    found = client.get(PATH, params={name: parameter})
 
     assert found.status_code == 200, found.text
     assert found.json()["items"] == []
@@ -41,9 +41,9 @@ def test_what_is_stored_comes_back_as_it_was(client: TestClient, value: str) -> 
         "/api/v1/webhooks", json={"url": "https://example.org/", "description": value}
     )
 
-    told = client.get(f"{PATH}/{id}").json()
-    assert told["metadata"] == {"ticket": value}
-    assert told["options"]["hotwords"] == f"x {value}"
+    body_of_id = client.get(f"{PATH}/{id}").json()
+    assert body_of_id["metadata"] == {"ticket": value}
+    assert body_of_id["options"]["hotwords"] == f"x {value}"
     assert made.json()["description"] == value
     found = client.get(PATH, params={"metadata": f"ticket:{value}"}).json()["items"]
     assert [item["id"] for item in found] == [id]

@@ -79,7 +79,7 @@ def zipped(data: bytes) -> bytes:
         "a playlist of a part",
     ],
 )
-def test_what_cannot_be_heard_is_refused(
+def test_files_without_audio_are_refused(
     client: TestClient,
     settings: Settings,
     object_store: ObjectStore,
@@ -249,9 +249,9 @@ def test_a_file_that_lies_about_its_length_fails_in_its_run(
     answer = client.post(f"{UPLOADS}?model=tiny.en", content=lying_flac(tmp_path / "a.flac"))
     assert answer.status_code == 202, answer.text
     graph.run(answer.json()["id"], attempt=1)
-    told = client.get(answer.json()["status_url"]).json()
+    body = client.get(answer.json()["status_url"]).json()
 
-    assert (told["status"], told["error"]["code"]) == ("failed", "media_too_long")
+    assert (body["status"], body["error"]["code"]) == ("failed", "media_too_long")
 
 
 @pytest.mark.parametrize(

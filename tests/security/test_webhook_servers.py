@@ -212,7 +212,7 @@ def test_private_addresses_are_not_reached(
         rows = settled(box, len(urls) + 1)
     assert {row["last_outcome"] for row in rows} == {"blocked_address"}
     assert receiver.received == []
-    assert names.asked["mixed.example.org"] == 1
+    assert names.lookups["mixed.example.org"] == 1
 
 
 def test_a_name_that_changes_between_check_and_connection_gains_nothing(
@@ -231,5 +231,5 @@ def test_a_name_that_changes_between_check_and_connection_gains_nothing(
         rows = {row["url"].rpartition("/")[2]: row["last_outcome"] for row in settled(box, 3)}
     assert rows == {"first": "delivered", "second": "blocked_address", "third": "blocked_address"}
     assert received.headers["host"].startswith("rebind.example.org:")
-    assert (names.asked["rebind.example.org"], names.asked["late.example.org"]) == (2, 1)
+    assert (names.lookups["rebind.example.org"], names.lookups["late.example.org"]) == (2, 1)
     assert len(receiver.received) == 1

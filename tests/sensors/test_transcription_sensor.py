@@ -223,7 +223,9 @@ def test_bulk_work_in_quiet_hours_starts_no_run_and_the_tick_says_why(
     skipped = tick(instance, request_store)
     assert isinstance(skipped, dg.SkipReason)
     said = str(skipped.skip_message)
-    assert said.startswith("1 wait: These are the quiet hours of youtube.com: bulk work goes on at")
+    assert said.startswith(
+        "1 wait: These are the quiet hours of youtube.com: bulk work continues at"
+    )
     urgent = submit(request_store, "urgent")
     result = tick(instance, request_store)
     assert isinstance(result, dg.SensorResult)

@@ -136,8 +136,8 @@ class _Steps:
         proxies = self.run_store.begin_download(
             work.id, work.run_id, settings.downloads_per_site, settings.pacing
         )
-        route = egress_route(settings, self.run_store.postgres, media.source, proxies)
-        with span("download"), route as way:
+        opening = egress_route(settings, self.run_store.postgres, media.source, proxies)
+        with span("download"), opening as route:
             return self.downloader.captions_or_audio(
                 media.source,
                 folder,
@@ -145,7 +145,7 @@ class _Steps:
                 work.progress,
                 should_stop=work.should_stop,
                 with_audio=with_audio,
-                way=way,
+                route=route,
                 reference=reference_to_request(work),
             )
 

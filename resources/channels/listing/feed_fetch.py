@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
@@ -11,10 +11,11 @@ from urllib.parse import urljoin
 import httpx
 
 from resources.download.egress import EgressRoute
+from resources.download.protocol import NO_IDENTITY
 from resources.download.ytdlp_process import known_better
-from resources.network.egress_proxy import EgressProxy, Traffic
+from resources.network.egress_proxy import Traffic
 from resources.network.guarded_client import client_through
-from resources.network.http_errors import LONGEST_WAIT_S, refusal_of_status
+from resources.network.http_errors import MAX_RETRY_AFTER_S, refusal_of_status
 from resources.sites.resolve import check_target
 from ytcaption.domain.errors import (
     InvalidUrl,
@@ -68,7 +69,7 @@ def fetch_feed(
         max_bytes: maximum size of the body, both compressed and decompressed.
         timeout_s: time limit of the whole fetch.
         idle_timeout_s: longest time without data from the server.
-        route: proxies and source address to use; its traffic is increased.
+        route: proxies and source address to use, without its identity; its traffic is increased.
 
     Raises:
         SourceError: not reached, refused or too slow; the kinds are those of downloads.
@@ -77,13 +78,12 @@ def fetch_feed(
     """
     request = _Request(url, state, max_bytes)
     traffic = Traffic(upstream=route.traffic.upstream)
-    options = {**route.proxy_options, "open_targets": (), "traffic": traffic}
-    with EgressProxy(
+    anonymous = replace(route, identity=NO_IDENTITY, traffic=traffic)
+    with anonymous.proxy(
         allowed_networks=allowed_networks,
         max_bytes=max_bytes + _HEADER_BYTES,
         connect_timeout_s=idle_timeout_s,
         idle_timeout_s=idle_timeout_s,
-        **options,
     ) as proxy:
 
         async def bounded() -> Fetched:
@@ -190,7 +190,7 @@ async def _read(
 def _refused(response: httpx.Response) -> Exception:
     error = refusal_of_status(response.status_code, "list", "")
     wait_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
-    error.retry_after_s = None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
+    error.retry_after_s = None if wait_s is None else min(wait_s, MAX_RETRY_AFTER_S)
     return error
 
 

@@ -13,6 +13,8 @@ from urllib.parse import urljoin
 
 import feedparser
 
+from resources.download.protocol import FeedRead, ListEntry
+
 MAX_ITEMS = 100_000
 _MEDIA_TYPE = re.compile(r"(audio|video)/.+|application/(ogg|octet-stream|.*mpegurl|x-.*audio.*)|")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
@@ -33,40 +35,39 @@ def read_feed(body: bytes, url: str) -> Any:
     )
 
 
-def about_feed(feed: Any, url: str) -> dict[str, Any]:
-    """Return the feed's title and its next part (RFC 5005)."""
+def feed_event(feed: Any, url: str) -> FeedRead:
+    """Return the feed's items that may have media, its title and its next part (RFC 5005)."""
     links = feed.feed.get("links") or []
     next_href = next((link.get("href") for link in links if link.get("rel") == "next"), None)
-    return {
-        "title": feed.feed.get("title"),
-        "next_url": urljoin(url, next_href) if next_href else None,
-    }
+    title = feed.feed.get("title")
+    return FeedRead(
+        tuple(feed_items(feed, url)),
+        title if isinstance(title, str) else None,
+        urljoin(url, next_href) if next_href else None,
+    )
 
 
-def feed_items(feed: Any, url: str) -> list[dict[str, Any]]:
-    """Return the feed's items that may have media, newest first.
-
-    Each has `url`, `maybe` (the URL is the item's page, which may have media), `title`,
-    `timestamp`, `duration_s` and `audio_bytes`.
-    """
+def feed_items(feed: Any, url: str) -> list[ListEntry]:
+    """Return the feed's items that may have media, newest first."""
     items = []
     for entry in feed.entries[:MAX_ITEMS]:
         media = next(_media_of(entry), {})
         link = media.get("href") or media.get("url") or entry.get("link")
         if not link:
             continue
-        item = {
-            "url": urljoin(url, link.strip()),
-            "maybe": not media,
-            "title": entry.get("title"),
-            "timestamp": _timestamp(entry),
-            "duration_s": _seconds(entry.get("itunes_duration") or media.get("duration")),
-            "audio_bytes": _count(media.get("length") or media.get("filesize")),
-        }
+        title = entry.get("title")
+        item = ListEntry(
+            urljoin(url, link.strip()),
+            is_page=not media,
+            title=title if isinstance(title, str) else None,
+            timestamp=_timestamp(entry),
+            duration_s=_seconds(entry.get("itunes_duration") or media.get("duration")),
+            audio_bytes=_count(media.get("length") or media.get("filesize")),
+        )
         items.append(item)
     # Some feeds begin with the oldest. If an item has no date, the order of the feed is kept.
-    if all(item["timestamp"] is not None for item in items):
-        items.sort(key=lambda item: item["timestamp"], reverse=True)
+    if all(item.timestamp is not None for item in items):
+        items.sort(key=lambda item: item.timestamp, reverse=True)
     return items
 
 

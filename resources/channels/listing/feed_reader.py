@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 from resources.channels.listing.feed_fetch import Fetched
 from resources.channels.listing.items import ItemMaker
+from resources.download.protocol import FeedRead
 from ytcaption.domain.channels.channel import ListedItem
 from ytcaption.domain.errors import SingleMedia
 
@@ -66,7 +67,7 @@ class FeedReader:
     url: str
     state: Mapping[str, Any]
     fetch: Callable[[str, Mapping[str, Any]], Fetched]
-    parse: Callable[[str, bytes], dict[str, Any] | None]
+    parse: Callable[[str, bytes], FeedRead | None]
     make: ItemMaker
     title: str | None = None
     unchanged: bool = False
@@ -89,7 +90,7 @@ class FeedReader:
         event = self.parse(fetched.url, fetched.body)
         if event is None:
             raise NoFeed(fetched)
-        self.title = event["title"]
+        self.title = event.title
         return self._items(event)
 
     def items(self, items: list[ListedItem]) -> Iterator[ListedItem]:
@@ -115,6 +116,6 @@ class FeedReader:
                 return
             items = self._items(event)
 
-    def _items(self, event: Mapping[str, Any]) -> list[ListedItem]:
-        self.next_url = event["next_url"]
-        return [item for item in map(self.make, event["items"]) if item is not None]
+    def _items(self, event: FeedRead) -> list[ListedItem]:
+        self.next_url = event.next_url
+        return [item for item in map(self.make, event.items) if item is not None]

@@ -1,11 +1,12 @@
 """Listed items as ListedItem, with the source that a request for their URL would have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from resources.download.description import MAX_TITLE, seconds, text
+from resources.download.protocol import ListEntry
 from resources.sites.resolve import GENERIC, resolve_source
 from ytcaption.domain.channels.channel import ChannelSource, ListedItem
 from ytcaption.domain.errors import InputError
@@ -29,29 +30,30 @@ class ItemMaker:
         self._sites = tuple(sites)
         self._allowed_networks = tuple(allowed_networks)
 
-    def __call__(self, entry: Mapping[str, Any]) -> ListedItem | None:
-        """Return the item of an entry in the form of `feed_items`; None: it has no media.
+    def __call__(self, entry: ListEntry) -> ListedItem | None:
+        """Return the item of an entry; None: it has no media.
 
-        The page of a feed's item (`maybe`) counts only if its site is known to have media.
+        The page of a feed's item counts only if its site is known to have media.
         """
-        resolved = self._resolved(entry["url"])
-        if entry["maybe"] and not (isinstance(resolved, MediaSource) and resolved.kind == "site"):
+        resolved = self._resolved(entry.url)
+        is_site = isinstance(resolved, MediaSource) and resolved.kind == "site"
+        if entry.is_page and not is_site:
             return None
-        title = text(entry["title"], MAX_TITLE)
+        title = text(entry.title, MAX_TITLE)
         if isinstance(resolved, MediaSource):
             source, refused = replace(resolved, title=title), None
         else:
             # A refused link is not shown: it may not be a link at all.
-            media_id, page = url_media_id(entry["url"]), self._channel.url
+            media_id, page = url_media_id(entry.url), self._channel.url
             source, refused = MediaSource(media_id, "direct", page, GENERIC, title), resolved.code
         return ListedItem(
             source,
-            published_at=_time(entry["timestamp"]),
-            duration_s=seconds(entry["duration_s"]),
-            is_short="/shorts/" in entry["url"],
-            live=entry.get("live"),
-            unavailable=entry.get("unavailable") or refused,
-            audio_bytes=entry["audio_bytes"],
+            published_at=_time(entry.timestamp),
+            duration_s=seconds(entry.duration_s),
+            is_short="/shorts/" in entry.url,
+            live=entry.live,
+            unavailable=entry.unavailable or refused,
+            audio_bytes=entry.audio_bytes,
         )
 
     def _resolved(self, url: str) -> MediaSource | InputError:

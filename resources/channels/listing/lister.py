@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -26,8 +26,18 @@ from resources.channels.listing.source import (
 )
 from resources.download.description import MAX_TITLE, text
 from resources.download.egress import EgressRoute
+from resources.download.protocol import (
+    Failed,
+    FeedJob,
+    FeedRead,
+    ListAbout,
+    ListDone,
+    ListingJob,
+    ListPage,
+    NotAFeed,
+    read_listing_event,
+)
 from resources.download.ytdlp_process import events_of, failure_of, ytdlp_process
-from resources.network.egress_proxy import EgressProxy
 from resources.processes.forked_child import child_server_socket
 from ytcaption.domain.channels.channel import ChannelSource, ListedItem, ListingPage
 from ytcaption.domain.errors import DownloadCrashed, MediaNotFound, SourceUnavailable
@@ -112,8 +122,10 @@ class ChannelLister(dg.ConfigurableResource):
                         unchanged=reader.unchanged,
                     )
                 source = listed_source
-        job = {"start": 0, "size": NEWEST_ITEMS, "each_list": True, "one_is_a_list": known_list}
-        with closing(self._site_pages(source, job)) as pages:
+        listing = self._site_pages(
+            source, 0, NEWEST_ITEMS, each_list=True, one_is_a_list=known_list
+        )
+        with closing(listing) as pages:
             page = next(pages)
         return replace(page, next_start=len(page.items) or None)
 
@@ -132,13 +144,13 @@ class ChannelLister(dg.ConfigurableResource):
             InputError: the link is not a list, or leads to a forbidden address.
             DownloadCrashed: the process that reads it died.
         """
-        job = {"start": start, "size": size, "one_is_a_list": source.kind == "playlist"}
+        one_is_a_list = source.kind == "playlist"
         if source.kind == "feed":
             source, reader, items = self._open_feed(source, {})
             if reader is not None:
                 yield from self._feed_pages(source, reader, items, start, size)
                 return
-        yield from self._site_pages(source, job)
+        yield from self._site_pages(source, start, size, one_is_a_list=one_is_a_list)
 
     def _open_feed(
         self, source: ChannelSource, state: Mapping[str, Any]
@@ -186,28 +198,42 @@ class ChannelLister(dg.ConfigurableResource):
             yield ListingPage(source, tuple(page), position, next_start, total, reader.state)
 
     def _site_pages(
-        self, source: ChannelSource, wanted: Mapping[str, Any]
+        self,
+        source: ChannelSource,
+        start: int,
+        size: int,
+        *,
+        each_list: bool = False,
+        one_is_a_list: bool,
     ) -> Generator[ListingPage]:
-        job = {
-            "url": source.url,
-            "kind": source.kind,
-            "extractor": source.extractor,
-            "socket_timeout_s": self.socket_timeout_s,
-            "max_items": self.max_channel_items,
-            **self._route.order,
-            **wanted,
-        }
+        if source.kind == "feed":
+            raise ValueError("yt-dlp reads no feeds")
+
+        def job(proxy: str) -> ListingJob:
+            return ListingJob(
+                url=source.url,
+                kind="site" if source.kind == "site" else "playlist",
+                extractor=source.extractor,
+                proxy=proxy,
+                socket_timeout_s=self.socket_timeout_s,
+                max_items=self.max_channel_items,
+                start=start,
+                size=size,
+                each_list=each_list,
+                one_is_a_list=one_is_a_list,
+                identity=self._route.identity,
+            )
+
         make = ItemMaker(source, self.sites, self.allowed_networks)
-        total: int | None = None
+        described, total = source, None
         with tempfile.TemporaryDirectory(prefix="listing-") as folder:
             for event in self._events(Path(folder), job, self._route):
-                if event["event"] == "about":
-                    source, total = _described_source(source, event), event["total"]
-                elif event["event"] == "page":
-                    items = tuple(item for entry in event["items"] if (item := make(entry)))
-                    position = event["start"]
-                    next_start = position + len(event["items"]) if event["more"] else None
-                    yield ListingPage(source, items, position, next_start, total)
+                if isinstance(event, ListAbout):
+                    described, total = _described_source(source, event), event.total
+                elif isinstance(event, ListPage):
+                    items = tuple(item for entry in event.items if (item := make(entry)))
+                    next_start = event.start + len(event.items) if event.has_more else None
+                    yield ListingPage(described, items, event.start, next_start, total)
 
     def _fetch(self, url: str, state: Mapping[str, Any]) -> Fetched:
         return fetch_feed(
@@ -220,44 +246,41 @@ class ChannelLister(dg.ConfigurableResource):
             route=self._route,
         )
 
-    def _parse(self, url: str, body: bytes) -> dict[str, Any] | None:
+    def _parse(self, url: str, body: bytes) -> FeedRead | None:
         """Return the listing process's event for a feed's bytes; None: it is not a feed."""
         with tempfile.TemporaryDirectory(prefix="listing-") as folder:
             (Path(folder) / FEED_FILE).write_bytes(body)
-            job = {"url": url, "kind": "feed"}
-            with closing(self._events(Path(folder), job, EgressRoute())) as events:
+            parsing = self._events(Path(folder), lambda _: FeedJob(url), EgressRoute())
+            with closing(parsing) as events:
                 event = next(events)
-        return event if event["event"] == "feed" else None
+        return event if isinstance(event, FeedRead) else None
 
     def _events(
-        self, folder: Path, job: Mapping[str, Any], route: EgressRoute
-    ) -> Generator[dict[str, Any]]:
+        self, folder: Path, job: Callable[[str], ListingJob | FeedJob], route: EgressRoute
+    ) -> Generator[ListAbout | ListPage | FeedRead | NotAFeed]:
         """Yield the events of the listing process until it is done.
+
+        Args:
+            job: makes the job from the URL of the egress proxy.
 
         Raises:
             YtcaptionError: it failed, or died.
         """
         deadline = time.monotonic() + self.listing_timeout_s
         with (
-            EgressProxy(
+            route.proxy(
                 allowed_networks=self.allowed_networks,
                 max_bytes=MAX_LIST_BYTES,
                 idle_timeout_s=3 * self.socket_timeout_s,
-                **route.proxy_options,
             ) as proxy,
             tempfile.TemporaryFile() as errors,
-            ytdlp_process(
-                "listing",
-                folder,
-                {**job, "proxy": proxy.url, "max_bytes": 0},
-                errors,
-                self.child_server,
-            ) as child,
+            ytdlp_process("listing", folder, job(proxy.url), errors, self.child_server) as child,
         ):
-            for event in events_of(child, lambda: False, deadline, _TIMEOUT_MESSAGE):
-                if event["event"] == "done":
+            events = events_of(child, read_listing_event, lambda: False, deadline, _TIMEOUT_MESSAGE)
+            for event in events:
+                if isinstance(event, ListDone):
                     return
-                if event["event"] == "failed":
+                if isinstance(event, Failed):
                     raise failure_of(event, proxy.traffic)
                 yield event
             errors.seek(0)
@@ -266,14 +289,14 @@ class ChannelLister(dg.ConfigurableResource):
             raise DownloadCrashed("The listing ended unexpectedly. Try again.")
 
 
-def _described_source(source: ChannelSource, about: Mapping[str, Any]) -> ChannelSource:
+def _described_source(source: ChannelSource, about: ListAbout) -> ChannelSource:
     """Return the source with its list's title, and with the channel id of a name."""
-    title = text(about["title"], MAX_TITLE) or source.title
+    title = text(about.title, MAX_TITLE) or source.title
     if source.extractor != YOUTUBE_LIST or "list=" in source.url:
         return replace(source, title=title)
     tab = youtube_tab(source.url)
     if not tab:  # a channel without other tabs is listed as its tab `videos`
-        title = text(about["channel"], MAX_TITLE) or title
-    if source.feed_url is None and about["channel_id"]:
-        return youtube_channel(about["channel_id"], tab, title)
+        title = text(about.channel, MAX_TITLE) or title
+    if source.feed_url is None and about.channel_id:
+        return youtube_channel(about.channel_id, tab, title)
     return replace(source, title=title)

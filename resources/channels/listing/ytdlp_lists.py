@@ -1,9 +1,9 @@
-"""yt-dlp for lists: their entries one by one, unopened, and each entry as a plain item.
+"""yt-dlp for lists: their entries one by one, unopened, and each entry as a message.
 
 Only the listing process (`child`) imports this module.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,9 @@ from yt_dlp.utils import PagedList, unsmuggle_url  # noqa: TID253
 
 from resources.download.bounded_ytdlp import BoundedYoutubeDL
 from resources.download.description import seconds
-from resources.download.ytdlp_options import ListingJob, ytdlp_options
+from resources.download.protocol import ListAbout, ListEntry, ListingJob
+from resources.download.ytdlp_options import ytdlp_options
+from ytcaption.domain.channels.channel import LiveStatus
 from ytcaption.domain.errors import SourceError
 
 MAX_REFERENCES = 5
@@ -30,7 +32,12 @@ _AVAILABILITY = {
     "needs_auth": "login",
 }
 # A stream that has just ended has no complete recording yet.
-_LIVE = {"is_upcoming": "upcoming", "is_live": "live", "post_live": "live", "was_live": "over"}
+_LIVE: Mapping[str, LiveStatus] = {
+    "is_upcoming": "upcoming",
+    "is_live": "live",
+    "post_live": "live",
+    "was_live": "over",
+}
 
 
 class ListReader(BoundedYoutubeDL):
@@ -101,32 +108,35 @@ def _from_page(pages: Any, start: int) -> Iterator[dict[str, Any]]:
         at += len(batch)
 
 
-def about_list(result: Any) -> dict[str, Any]:
+def about_list(result: Any) -> ListAbout:
     """Return what a list says about itself."""
     total = result.get("playlist_count")
-    return {
-        "title": result.get("title") or result.get("channel"),
-        "channel": result.get("channel"),
-        "channel_id": result.get("channel_id"),
-        "total": total if isinstance(total, int) else None,
-    }
+    return ListAbout(
+        _text(result.get("title")) or _text(result.get("channel")),
+        _text(result.get("channel")),
+        _text(result.get("channel_id")),
+        total if isinstance(total, int) else None,
+    )
 
 
-def entry_item(entry: Any) -> dict[str, Any]:
-    """Return an entry in the form of `feed_items`, with `live` and `unavailable`."""
+def list_entry(entry: Any) -> ListEntry:
+    """Return one of yt-dlp's entries as a message."""
     title = entry.get("title")
     unavailable = _AVAILABILITY.get(entry.get("availability") or "")
     size = entry.get("filesize")
-    return {
-        "url": _url(entry),
-        "maybe": False,
-        "title": title if isinstance(title, str) else None,
-        "timestamp": _timestamp(entry),
-        "duration_s": seconds(entry.get("duration")),
-        "live": _LIVE.get(entry.get("live_status") or ""),
-        "unavailable": _UNAVAILABLE.get(str(title), unavailable),
-        "audio_bytes": size if isinstance(size, int) else None,
-    }
+    return ListEntry(
+        _url(entry),
+        title=_text(title),
+        timestamp=_timestamp(entry),
+        duration_s=seconds(entry.get("duration")),
+        live=_LIVE.get(entry.get("live_status") or ""),
+        unavailable=_UNAVAILABLE.get(str(title), unavailable),
+        audio_bytes=size if isinstance(size, int) else None,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _url(entry: Any) -> str:

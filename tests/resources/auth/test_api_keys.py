@@ -1,4 +1,4 @@
-"""API keys in the database: what is kept, what is not, and when they end."""
+"""API keys: what is stored, and when they end."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,12 +16,12 @@ from ytcaption.settings import Settings
 
 @pytest.fixture
 def keys(settings: Settings) -> ApiKeys:
-    """With the rights of the API: none of another part is needed."""
+    """The store with the rights of the API, which are enough."""
     return ApiKeys.from_settings(settings, "api")
 
 
 def test_a_key_is_an_id_and_160_random_bits(keys: ApiKeys) -> None:
-    """`ytc_<id>_<secret>`, the beginning for recognition."""
+    """It is `ytc_<id>_<secret>`; the beginning is for recognition."""
     made, other = keys.create("newsroom", ["read"]), keys.create("newsroom", ["read"])
 
     parsed = parse_token(made.token)
@@ -31,8 +31,8 @@ def test_a_key_is_an_id_and_160_random_bits(keys: ApiKeys) -> None:
     assert made.token != other.token
 
 
-def test_the_secret_is_nowhere(keys: ApiKeys, postgres: Postgres, settings: Settings) -> None:
-    """Its SHA-256 is kept; no column of any row holds the secret."""
+def test_the_secret_is_not_stored(keys: ApiKeys, postgres: Postgres, settings: Settings) -> None:
+    """Only its SHA-256 is; no column holds the secret."""
     made = keys.create("newsroom", ["write", "read"])
     parsed = parse_token(made.token)
     assert parsed is not None
@@ -44,8 +44,8 @@ def test_the_secret_is_nowhere(keys: ApiKeys, postgres: Postgres, settings: Sett
     assert parsed[1] not in str(row)
 
 
-def test_what_was_asked_for_is_kept(keys: ApiKeys) -> None:
-    """Scopes in one order, limits, an end."""
+def test_a_key_has_the_requested_properties(keys: ApiKeys) -> None:
+    """It has the scopes in their fixed order, the limits and the end."""
     limits = Limits(60, 5, 600)
     row = keys.create(
         " newsroom ", ["admin", "read"], expires_in=timedelta(days=90), limits=limits
@@ -63,31 +63,31 @@ def test_what_was_asked_for_is_kept(keys: ApiKeys) -> None:
     [("", ["read"]), (" ", ["read"]), ("a" * 101, ["read"]), ("a\nb", ["read"]), ("a\0", ["read"]),
      ("a", []), ("a", ["root"]), ("a", ["read", "root"])],
 )  # fmt: skip
-def test_a_key_of_no_use_is_refused(keys: ApiKeys, name: str, scopes: list[str]) -> None:
-    """A name that people can read, and scopes that there are."""
+def test_invalid_names_and_scopes_are_refused(keys: ApiKeys, name: str, scopes: list[str]) -> None:
+    """A name must be readable, and there must be at least one known scope."""
     with pytest.raises(InvalidOption):
         keys.create(name, scopes)
-    assert not keys.exist()
+    assert not keys.any_exist()
 
 
-def test_a_key_ends(keys: ApiKeys) -> None:
-    """Revoked for good; revoking again keeps the time, and its row still counts as a key."""
+def test_a_key_is_revoked_for_good(keys: ApiKeys) -> None:
+    """Revoking it again keeps the time, and its row still counts as a key."""
     row = keys.create("newsroom", ["read"]).row
-    assert row.holds_at(datetime.now(UTC))
+    assert row.is_valid_at(datetime.now(UTC))
 
     revoked = keys.revoke(row.id)
 
-    assert not revoked.holds_at(datetime.now(UTC))
+    assert not revoked.is_valid_at(datetime.now(UTC))
     assert keys.revoke(row.id) == revoked
-    assert keys.exist()
-    keys.forget(row.id)
-    assert not keys.exist()
+    assert keys.any_exist()
+    keys.delete(row.id)
+    assert not keys.any_exist()
     with pytest.raises(ApiKeyNotFound, match="keys list"):
         keys.revoke(row.id)
 
 
-def test_a_key_that_ends_pauses_its_channels(keys: ApiKeys, settings: Settings) -> None:
-    """Nobody is left who wants them; an operator may resume one, which stays so."""
+def test_revoking_a_key_pauses_its_channels(keys: ApiKeys, settings: Settings) -> None:
+    """An operator may resume one, and revoking the key again does not pause it."""
     store = ChannelStore.from_settings(settings, "admin")
     mine, other = keys.create("mine", ["write"]).row, keys.create("other", ["write"]).row
     id, others = (store.create(source(), plan(), each.caller.owner)[0].id for each in (mine, other))
@@ -97,12 +97,12 @@ def test_a_key_that_ends_pauses_its_channels(keys: ApiKeys, settings: Settings) 
     store.resume(id)
     keys.revoke(mine.id)
     assert store.get(id).paused_at is None
-    keys.forget(other.id)
+    keys.delete(other.id)
     assert store.get(others).paused_at is not None
 
 
 def test_a_key_gets_another_secret(keys: ApiKeys) -> None:
-    """The same key for all that belongs to it; one that was revoked stays dead."""
+    """Its requests stay its own; a revoked key gets none."""
     made = keys.create("newsroom", ["read"])
     rotated = keys.rotate(made.row.id)
 
@@ -117,29 +117,29 @@ def test_a_key_gets_another_secret(keys: ApiKeys) -> None:
 
 
 def test_a_key_expires(keys: ApiKeys) -> None:
-    """At its time, not a moment later."""
+    """It is valid until a second before its end, and refused from then on."""
     row = keys.create("newsroom", ["read"], expires_in=timedelta(hours=1)).row
 
     assert row.expires_at is not None
-    assert row.holds_at(row.expires_at - timedelta(seconds=1))
-    assert not row.holds_at(row.expires_at)
+    assert row.is_valid_at(row.expires_at - timedelta(seconds=1))
+    assert not row.is_valid_at(row.expires_at)
 
 
-def test_use_is_written_once_a_minute(keys: ApiKeys, settings: Settings) -> None:
-    """However often, and by however many processes."""
+def test_use_is_recorded_once_a_minute(keys: ApiKeys, settings: Settings) -> None:
+    """A second use within a minute changes nothing."""
     id = keys.create("newsroom", ["read"]).row.id
     assert keys.all()[0].last_used_at is None
 
-    keys.used([id])
+    keys.record_use([id])
     first = keys.all()[0].last_used_at
-    keys.used([id])
+    keys.record_use([id])
     assert keys.all()[0].last_used_at == first is not None
 
     with Postgres.from_settings(settings, "admin").transaction() as connection:
         connection.execute(
             "update ytcaption.api_key set last_used_at = now() - interval '61 seconds'"
         )
-    keys.used([id])
+    keys.record_use([id])
     assert keys.all()[0].last_used_at >= first  # pyright: ignore[reportOptionalOperand]
 
 
@@ -148,13 +148,13 @@ def test_use_is_written_once_a_minute(keys: ApiKeys, settings: Settings) -> None
     ["", "ytc_", "ytc__", "sk-123", f"ytc_{'a' * 16}_{'A' * 32}", f"ytc_{'a' * 16}_{'a' * 33}",
      f" ytc_{'a' * 16}_{'a' * 32}", f"ytc_{'a' * 16}_{'a' * 32}\n", f"ytc_{'é' * 16}_{'a' * 32}"],
 )  # fmt: skip
-def test_what_is_no_key_is_not_looked_up(text: str) -> None:
-    """Only the exact form is one."""
+def test_other_texts_are_no_keys(text: str) -> None:
+    """Only the exact form is parsed."""
     assert parse_token(text) is None
 
 
-def test_spans_of_time() -> None:
-    """Hours, days and weeks; nothing else."""
+def test_time_spans() -> None:
+    """They are hours, days or weeks, and nothing else."""
     assert parse_span("12h") == timedelta(hours=12)
     assert parse_span("90d") == timedelta(days=90)
     assert parse_span(" 2W ") == timedelta(weeks=2)
@@ -164,16 +164,16 @@ def test_spans_of_time() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "[::1]", "::ffff:127.0.0.1"])
-def test_loopback_may_be_bound(settings: Settings, host: str) -> None:
-    """However it is written, keys or none."""
+def test_loopback_needs_no_keys(settings: Settings, host: str) -> None:
+    """The API may bind to loopback in every spelling."""
     check_bind(settings.model_copy(update={"api_host": host}))
 
 
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "", "192.0.2.7", "example.org", "10.0.0.1", "::ffff:1.2.3.4"]
 )
-def test_beyond_loopback_keys_are_needed(settings: Settings, keys: ApiKeys, host: str) -> None:
-    """Rule 21: refused in one sentence that says what to do; with a key it may be."""
+def test_other_addresses_need_keys(settings: Settings, keys: ApiKeys, host: str) -> None:
+    """Without a key the refusal states what to do (rule 21)."""
     elsewhere = settings.model_copy(update={"api_host": host})
     with pytest.raises(SetupError, match=r"no API keys exist.*`ytcaption keys create NAME`"):
         check_bind(elsewhere)

@@ -1,4 +1,4 @@
-"""JWT bearer tokens: which hold, which do not (rule 20, RFC 8725)."""
+"""JWT bearer tokens: which are accepted and which are refused (rule 20, RFC 8725)."""
 
 import base64
 import hmac
@@ -27,47 +27,47 @@ CURVE_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 def claims(**changes: object) -> dict[str, Any]:
-    """Good ones, changed; None takes one away."""
-    good = {
+    """Return valid claims with changes; None removes one."""
+    valid = {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": "ada",
         "exp": int(time.time()) + 300,
         "scope": "read write",
     }
-    return {name: value for name, value in (good | changes).items() if value is not None}
+    return {name: value for name, value in (valid | changes).items() if value is not None}
 
 
 def signed(key: Any = SECRET, algorithm: str = "HS256", kid: str | None = None, **changes: object):
-    """A token."""
+    """Return a signed token."""
     headers = {} if kid is None else {"kid": kid}
     return jwt.encode(claims(**changes), key, algorithm=algorithm, headers=headers)
 
 
 def jwks(**keys: Any) -> dict[str, Any]:
-    """The document of an issuer with these keys."""
-    found = []
+    """Return the JWKS document of an issuer with these keys."""
+    published = []
     for kid, key in keys.items():
         maker = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
-        found.append(json.loads(maker.to_jwk(key.public_key())) | {"kid": kid, "use": "sig"})
-    return {"keys": found}
+        published.append(json.loads(maker.to_jwk(key.public_key())) | {"kid": kid, "use": "sig"})
+    return {"keys": published}
 
 
 @pytest.fixture
 def by_secret() -> JwtTokens:
-    """Tokens that are signed with the shared secret."""
+    """A checker of tokens that are signed with the shared secret."""
     return JwtTokens(SECRET, issuer=ISSUER, audience=AUDIENCE)
 
 
 class Issuer:
-    """Publishes keys, and can be away."""
+    """Publishes keys, and can be unavailable."""
 
     def __init__(self, **keys: Any) -> None:
-        self.keys, self.fetches, self.away, self.now = keys, 0, False, 1000.0
+        self.keys, self.fetches, self.is_down, self.now = keys, 0, False, 1000.0
 
     def fetch(self) -> Mapping[str, Any]:
         self.fetches += 1
-        if self.away:
+        if self.is_down:
             raise SourceUnavailable("issuer.example does not answer.")
         return jwks(**self.keys)
 
@@ -77,14 +77,14 @@ class Issuer:
 
 
 def check(tokens: JwtTokens, token: str):
-    """As the API does."""
+    """Check a token as the API does."""
     if tokens.needs_fetch(token):
         tokens.refresh(token)
     return tokens.caller(token)
 
 
 def test_a_token_names_owner_and_scopes(by_secret: JwtTokens) -> None:
-    """Scopes that we do not know are left out."""
+    """Unknown scopes are ignored."""
     caller = by_secret.caller(signed(scope="openid read  admin email"))
 
     assert caller.owner == f"jwt:{ISSUER}:ada"
@@ -112,10 +112,8 @@ def test_a_token_names_owner_and_scopes(by_secret: JwtTokens) -> None:
         ({"exp": "soon"}, "no JWT"),
     ],
 )
-def test_claims_that_do_not_hold(
-    by_secret: JwtTokens, changes: dict[str, object], says: str
-) -> None:
-    """Each is refused, with a reason that quotes nothing of the token."""
+def test_invalid_claims(by_secret: JwtTokens, changes: dict[str, object], says: str) -> None:
+    """They are refused with a reason that quotes nothing of the token."""
     with pytest.raises(Unauthenticated, match=says) as error:
         by_secret.caller(signed(**changes))
     assert "evil.example" not in str(error.value)
@@ -139,14 +137,14 @@ def _unsigned() -> str:
         "", "a.b.c", "....", "é.é.é", "ytc.a.b",
     ],
 )  # fmt: skip
-def test_signatures_that_do_not_hold(by_secret: JwtTokens, token: str) -> None:
-    """Another secret, another algorithm, none at all, and what is no token."""
+def test_invalid_signatures(by_secret: JwtTokens, token: str) -> None:
+    """Another secret or algorithm, no signature, and texts that are no token, are refused."""
     with pytest.raises(Unauthenticated):
         by_secret.caller(token)
 
 
 def test_public_keys_are_fetched_once() -> None:
-    """RSA and elliptic curves; one fetch serves all tokens."""
+    """One fetch serves all tokens, with RSA and elliptic curves."""
     issuer = Issuer(one=PRIVATE_KEY, two=CURVE_KEY)
     tokens = issuer.tokens()
 
@@ -157,12 +155,12 @@ def test_public_keys_are_fetched_once() -> None:
 
 
 def test_a_public_key_is_no_shared_secret() -> None:
-    """The old confusion: HS256 with the published key as the secret (CVE-2022-29217)."""
+    """HS256 with the published key as the secret is refused (CVE-2022-29217)."""
     tokens = Issuer(one=PRIVATE_KEY).tokens()
     public = PRIVATE_KEY.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    # By hand: PyJWT itself does not sign with a public key.
+    # Without PyJWT, which does not sign with a public key.
     body, _, _ = signed(kid="one").rpartition(".")
     mac = base64.urlsafe_b64encode(hmac.digest(public, body.encode(), "sha256")).rstrip(b"=")
     confused = f"{body}.{mac.decode()}"
@@ -172,12 +170,12 @@ def test_a_public_key_is_no_shared_secret() -> None:
         signed(PRIVATE_KEY, "RS512", "one"),
         signed(PRIVATE_KEY, "PS256", "one"),
     ):
-        with pytest.raises(Unauthenticated, match="not taken here"):
+        with pytest.raises(Unauthenticated, match="not accepted here"):
             check(tokens, token)
 
 
-def test_secrets_that_are_published_are_no_keys() -> None:
-    """An `oct` key, one for encryption and one of an unknown kind are left out."""
+def test_published_secrets_are_not_used() -> None:
+    """An `oct` key, one for encryption and one of an unknown kind are ignored."""
     octet = {"kty": "oct", "k": base64.urlsafe_b64encode(SECRET.encode()).decode(), "kid": "o"}
     encryption = jwks(e=PRIVATE_KEY)["keys"][0] | {"use": "enc"}
     documents = [{"keys": [octet, encryption, {"kty": "?"}, 7, None]}, {"keys": 7}, [], None, "x"]
@@ -185,7 +183,7 @@ def test_secrets_that_are_published_are_no_keys() -> None:
         published = PublishedKeys(lambda document=document: document)
         tokens = JwtTokens(published, issuer=ISSUER, audience=AUDIENCE)
         for token in (signed(kid="o"), signed(PRIVATE_KEY, "RS256", "e")):
-            with pytest.raises(Unauthenticated, match="no key of the issuer's"):
+            with pytest.raises(Unauthenticated, match="the issuer has no key"):
                 check(tokens, token)
 
 
@@ -231,7 +229,7 @@ def test_an_issuer_that_is_away_does_not_lock_everybody_out(
     tokens = issuer.tokens()
     token = signed(PRIVATE_KEY, "RS256", "one")
     check(tokens, token)
-    issuer.away = True
+    issuer.is_down = True
 
     issuer.now += 1200
     assert check(tokens, token).owner == f"jwt:{ISSUER}:ada"
@@ -242,8 +240,8 @@ def test_an_issuer_that_is_away_does_not_lock_everybody_out(
         check(tokens, token)
 
 
-def test_a_key_that_was_withdrawn_is_noticed() -> None:
-    """Within ten minutes."""
+def test_a_withdrawn_key_is_refused() -> None:
+    """It is refused within ten minutes."""
     issuer = Issuer(one=PRIVATE_KEY, two=CURVE_KEY)
     tokens = issuer.tokens()
     token = signed(PRIVATE_KEY, "RS256", "one")
@@ -269,7 +267,10 @@ def test_a_key_that_was_withdrawn_is_noticed() -> None:
         ),
         ({"jwt_secret": SecretStr(SECRET), "jwt_jwks_url": "https://a.example/k"}, "two ways"),
         *(
-            ({"jwt_jwks_url": url, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE}, "Change it")
+            (
+                {"jwt_jwks_url": url, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE},
+                "must be an https URL",
+            )
             for url in ("file:///etc/passwd", "https://", "https://u:p@a.example/k", "https://[")
         ),
         (
@@ -279,7 +280,7 @@ def test_a_key_that_was_withdrawn_is_noticed() -> None:
     ],
 )
 def test_settings_that_do_not_fit(changes: dict[str, object], says: str) -> None:
-    """One sentence at the start, which names the variable and never the secret."""
+    """They fail at the start with a sentence that names the variable and never the secret."""
     settings = Settings(_env_file=None).model_copy(update=changes)  # pyright: ignore
     with pytest.raises(SetupError, match=says) as error:
         JwtTokens.from_settings(settings)
@@ -288,12 +289,12 @@ def test_settings_that_do_not_fit(changes: dict[str, object], says: str) -> None
 
 
 def test_without_settings_there_are_no_tokens() -> None:
-    """The four are unset."""
+    """There is no checker if all four settings are unset."""
     assert JwtTokens.from_settings(Settings(_env_file=None)) is None  # pyright: ignore
 
 
-def test_published_keys_come_through_the_guarded_door(caplog: pytest.LogCaptureFixture) -> None:
-    """A private address is not asked unless the settings allow it, and no redirect is followed."""
+def test_published_keys_are_fetched_by_the_guarded_client(caplog: pytest.LogCaptureFixture) -> None:
+    """A private address needs a setting, and no redirect is followed."""
     token = signed(PRIVATE_KEY, "RS256", "one")
 
     def caller(url: str, networks: tuple[str, ...]) -> Callable[[], object]:
@@ -325,6 +326,6 @@ def test_published_keys_come_through_the_guarded_door(caplog: pytest.LogCaptureF
             ),
         ):
             caplog.clear()
-            with pytest.raises(Unauthenticated, match="no key of the issuer's"):
+            with pytest.raises(Unauthenticated, match="the issuer has no key"):
                 caller(url, networks)()
             assert says in caplog.text

@@ -121,7 +121,7 @@ def test_unsent_digest_is_sent_later(
     assert digests.send_due_alerts() == 1
     assert message(receiver.received[-1])[0].endswith("2 transcribed")
     channel.store.change(channel.id, {"digest": "never"})
-    channel.fail(box.asked("other"))
+    channel.fail(box.queued("other"))
     channel.pass_time(7 * 24 + 0.1)
     assert digests.send_due_alerts() == 0
 

@@ -65,7 +65,7 @@ def test_lists_and_feeds_go_through_the_proxy(lists: MediaServer, postgres: Post
         source = public_lister().source_of(CONFERENCE)
         assert len(ids(out.newest(source, {}))) == 3
         listed = bytes_of(postgres)["media.ccc.de"]
-        assert listed > 500 and set(good.asked) == {(PUBLIC, 443)}
+        assert listed > 500 and set(good.targets) == {(PUBLIC, 443)}
         health = {each.name: each for each in proxy_health(postgres, [dead.name, good.name])}
         assert health[good.name].worked_at and health[dead.name].failures == 1
         feed = public_lister().source_of(FEED)
@@ -122,5 +122,5 @@ def test_dry_run_uses_the_same_egress(
         source = public_lister().source_of(FEED)
         preview = dry_run(api, proxied, public_lister(), source, plan())
         assert len(preview.included) == 4 and preview.is_complete
-        assert set(proxy.asked) == {(PUBLIC, 443)}
+        assert set(proxy.targets) == {(PUBLIC, 443)}
         assert proxy_health(postgres, [proxy.name])[0].worked_at

@@ -1,6 +1,7 @@
 """Downloads from loopback, for the tests of the downloader."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -27,8 +28,21 @@ def direct(url: str) -> MediaSource:
     return resolve_source(url, sites=("youtube",), allowed_networks=LOOPBACK)
 
 
+def download_audio(
+    downloader: Downloader,
+    source: MediaSource,
+    folder: Path,
+    on_progress: Callable[[int, int | None], None],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Download:
+    """Download a media's audio without looking for captions."""
+    download = downloader.captions_or_audio(source, folder, None, on_progress, should_stop)
+    assert isinstance(download, Download)
+    return download
+
+
 def fetch(url: str, folder: Path, **overrides: object) -> Download:
-    return downloader(**overrides).download(direct(url), folder, lambda done, total: None)
+    return download_audio(downloader(**overrides), direct(url), folder, lambda done, total: None)
 
 
 def children() -> list[psutil.Process]:

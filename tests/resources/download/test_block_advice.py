@@ -1,4 +1,4 @@
-"""What helps where a site refuses, after yt-dlp's recorded words and warnings."""
+"""The advice after a refusal, for recorded messages and warnings of yt-dlp."""
 
 import pytest
 from yt_dlp.utils import DownloadError, ExtractorError
@@ -77,7 +77,7 @@ def error_after(said: str, *warnings: str) -> YtcaptionError:
     ],
 )  # fmt: skip
 def test_the_setting_that_helps_is_named(said: str, kind: type, settings: tuple[str, ...]):
-    """Beside what happened, and where more is to be read."""
+    """The message names it beside the cause, and where to read more."""
     error = error_after(said)
     assert type(error) is kind
     for name in settings:
@@ -86,7 +86,7 @@ def test_the_setting_that_helps_is_named(said: str, kind: type, settings: tuple[
 
 
 @pytest.mark.parametrize(
-    ("said", "warned", "kind", "told"),
+    ("said", "warned", "kind", "text"),
     [
         (NO_FORMAT, PO_TOKEN, PoTokenMissing, "YTCAPTION_PO_TOKEN_PROVIDER"),
         (FORBIDDEN, PO_TOKEN, SourceBlocked, "YTCAPTION_PO_TOKEN_PROVIDER"),
@@ -94,21 +94,21 @@ def test_the_setting_that_helps_is_named(said: str, kind: type, settings: tuple[
         (NO_FORMAT, UNSOLVED, JsRuntimeMissing, "the package deno"),
         (NO_FORMAT, DRM, DrmProtected, "encrypted"),
         (NO_FORMAT, SABR, SourceError, "YTCAPTION_YOUTUBE_CLIENTS"),
-        (BOT, OLD_COOKIES, SourceBlocked, "exports them anew (YTCAPTION_COOKIES_FILE)"),
-        (AGE, OLD_COOKIES, MediaAgeRestricted, "exports them anew (YTCAPTION_COOKIES_FILE)"),
+        (BOT, OLD_COOKIES, SourceBlocked, "export them again (YTCAPTION_COOKIES_FILE)"),
+        (AGE, OLD_COOKIES, MediaAgeRestricted, "export them again (YTCAPTION_COOKIES_FILE)"),
     ],
 )
-def test_warnings_tell_why_there_is_nothing_to_take(said: str, warned: str, kind: type, told: str):
+def test_warnings_state_why_there_is_no_format(said: str, warned: str, kind: type, text: str):
     """Also between other warnings, and without yt-dlp's own advice."""
     error = error_after(said, "[youtube] Something else.", warned)
     assert type(error) is kind
-    assert told in error.message
+    assert text in error.message
     for leak in ("--", "http", "github", ID):
         assert leak not in error.message
 
 
-def test_warnings_of_what_was_no_matter_change_nothing():
-    """A media that is gone is gone, whatever formats were missing."""
+def test_irrelevant_warnings_change_nothing():
+    """A removed media is removed, even if formats were missing."""
     said = "Video unavailable. This video has been removed by the uploader"
     assert error_after(said, PO_TOKEN, NO_RUNTIME).message == error_after(said).message
     assert type(error_after(NO_FORMAT)) is SourceError

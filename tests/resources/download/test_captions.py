@@ -34,8 +34,8 @@ def fetch(
     )
 
 
-def test_captions_are_taken_and_no_audio(server: MediaServer, tmp_path: Path) -> None:
-    """The track in the spoken language comes, with the reason; not a byte of audio does."""
+def test_captions_are_fetched_and_no_audio(server: MediaServer, tmp_path: Path) -> None:
+    """The track in the spoken language is fetched, with the reason, and no byte of audio."""
     url = serve_stream(server, {"de": TRACK, "en-US": TRACK})
     found = fetch(url, tmp_path, CaptionsWanted("prefer"))
     assert isinstance(found, CaptionsFound) and found.track is not None
@@ -65,7 +65,7 @@ def test_captions_are_taken_and_no_audio(server: MediaServer, tmp_path: Path) ->
 def test_without_captions_the_audio_comes(
     server: MediaServer, tmp_path: Path, tracks: dict[str, str | None], spoken: str, reason: str
 ) -> None:
-    """Whatever keeps captions from being used is told, and the audio is downloaded."""
+    """The reason is reported, and the audio is downloaded."""
     found = fetch(serve_stream(server, tracks, spoken), tmp_path, CaptionsWanted("prefer"))
     assert isinstance(found, Download) and found.path.stat().st_size > 10_000
     assert list(tmp_path.glob("captions*")) == []
@@ -122,8 +122,8 @@ def test_without_captions_beside_it_the_audio_comes(
     assert [path for path in tmp_path.iterdir() if path.name.startswith("reference")] == []
 
 
-def test_captions_that_nobody_asked_for_have_a_limit_of_time() -> None:
-    """Nobody waits for what nobody asked for."""
+def test_optional_captions_have_a_time_limit() -> None:
+    """The download does not wait for longer."""
     caught: list[str] = []
     with pytest.raises(TimeIsOver), _within(0.05):
         time.sleep(5)

@@ -1,4 +1,4 @@
-"""A stranger's description of a media, cleaned."""
+"""The untrusted description of a media, cleaned."""
 
 from resources.download.description import file_title, media_info
 from ytcaption.domain.media.media import Chapter

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from resources.download.downloader import Downloader
-from tests.resources.download.downloads import children, direct, downloader, fetch
+from tests.resources.download.downloads import children, direct, download_audio, downloader, fetch
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.errors import (
     ClaimLost,
@@ -44,25 +44,25 @@ def server() -> Iterator[MediaServer]:
 
 def test_a_media_file_is_stored_as_it_came(server: MediaServer, tmp_path: Path) -> None:
     """The bytes are the server's, the name is ours, the title is the file's name."""
-    told: list[tuple[int, int | None]] = []
+    reports: list[tuple[int, int | None]] = []
     url = server.url("jfk.flac")
-    download = downloader().download(direct(url), tmp_path, lambda *now: told.append(now))
+    download = download_audio(downloader(), direct(url), tmp_path, lambda *now: reports.append(now))
     assert download.path == tmp_path / "media"
     assert download.path.read_bytes() == server.read("jfk.flac")
     assert (download.extension, download.size_bytes) == ("flac", 196_348)
     assert (download.info.title, download.info.webpage_url) == ("jfk", url)
-    assert told[-1] == (196_348, 196_348)
+    assert reports[-1] == (196_348, 196_348)
     assert not children()
 
 
 def test_progress_tells_the_bytes_as_they_come(server: MediaServer, tmp_path: Path) -> None:
     """Progress rises, and the total is the server's."""
-    told: list[tuple[int, int | None]] = []
+    reports: list[tuple[int, int | None]] = []
     url = server.url("slow/jfk.flac", rate=200_000)
-    downloader().download(direct(url), tmp_path, lambda *now: told.append(now))
-    assert len(told) >= 3
-    assert told == sorted(told)
-    assert {total for _, total in told} == {196_348}
+    download_audio(downloader(), direct(url), tmp_path, lambda *now: reports.append(now))
+    assert len(reports) >= 3
+    assert reports == sorted(reports)
+    assert {total for _, total in reports} == {196_348}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_names_from_the_internet_become_no_path(server: MediaServer, tmp_path: P
 def test_each_failure_has_its_error_and_sentence(
     server: MediaServer, tmp_path: Path, path: str, error: type[YtcaptionError], says: str
 ) -> None:
-    """What the server does is told in one sentence, without a trace, a path or yt-dlp's advice."""
+    """The error is one sentence, without a traceback, a path or yt-dlp's advice."""
     server.serve("empty.mp3", b"")
     segment = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n%s#EXTINF:2,\n{server.url('missing.ts')}\n"
     key = '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="skd://key"\n'
@@ -188,7 +188,7 @@ def test_a_stream_longer_than_allowed_is_not_begun(server: MediaServer, tmp_path
     assert not any(served.path.endswith(".ts") for served in server.requests)
 
 
-def test_a_full_disk_is_told_as_such(server: MediaServer, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(server: MediaServer, tmp_path: Path) -> None:
     """ENOSPC while writing is DiskFull, which is retryable."""
     source = direct(server.url("jfk.flac"))
     (tmp_path / "media.json").write_text(
@@ -196,12 +196,12 @@ def test_a_full_disk_is_told_as_such(server: MediaServer, tmp_path: Path) -> Non
     )
     (tmp_path / "media.part").symlink_to("/dev/full")
     with pytest.raises(DiskFull) as caught:
-        downloader().download(source, tmp_path, lambda done, total: None)
+        download_audio(downloader(), source, tmp_path, lambda done, total: None)
     assert caught.value.retryable
 
 
 def test_unreachable_servers_are_named(server: MediaServer, tmp_path: Path) -> None:
-    """No such name and no answer are told apart; both may be better later."""
+    """A missing name and a silent server have different messages; both may be retried."""
     with pytest.raises(SourceUnavailable, match=r"nowhere\.invalid has no address"):
         fetch("http://nowhere.invalid/a.mp3", tmp_path)
     with pytest.raises(SourceUnavailable, match=r"127\.0\.0\.1 does not answer"):
@@ -214,7 +214,8 @@ def test_a_stop_ends_the_process_group(server: MediaServer, tmp_path: Path) -> N
     threading.Timer(1, stop.set).start()
     started = time.monotonic()
     with pytest.raises(ClaimLost):
-        downloader().download(
+        download_audio(
+            downloader(),
             direct(server.url("stall/jfk.flac", after=1000)),
             tmp_path,
             lambda done, total: None,
@@ -231,19 +232,23 @@ def test_an_error_of_the_caller_ends_the_process_too(server: MediaServer, tmp_pa
         raise ClaimLost("Another run has taken over.")
 
     with pytest.raises(ClaimLost, match="taken over"):
-        downloader().download(direct(server.url("slow/jfk.flac", rate=50_000)), tmp_path, lost)
+        download_audio(
+            downloader(), direct(server.url("slow/jfk.flac", rate=50_000)), tmp_path, lost
+        )
     assert not children()
 
 
 def test_a_child_that_dies_is_worth_another_attempt(server: MediaServer, tmp_path: Path) -> None:
-    """SIGKILL from outside, as by the kernel out of memory, is told in a sentence."""
+    """SIGKILL from outside, as by the kernel out of memory, is an error with a sentence."""
 
     def kill(done: int, total: int | None) -> None:
         for child in children():
             child.kill()
 
     with pytest.raises(DownloadCrashed, match="ended unexpectedly"):
-        downloader().download(direct(server.url("slow/jfk.flac", rate=50_000)), tmp_path, kill)
+        download_audio(
+            downloader(), direct(server.url("slow/jfk.flac", rate=50_000)), tmp_path, kill
+        )
 
 
 def test_the_child_gets_none_of_our_environment(
@@ -259,7 +264,7 @@ def test_the_child_gets_none_of_our_environment(
         with contextlib.suppress(psutil.NoSuchProcess):
             seen.extend((child.environ(), " ".join(child.cmdline())) for child in children())
 
-    downloader().download(direct(server.url("slow/jfk.flac", rate=400_000)), tmp_path, look)
+    download_audio(downloader(), direct(server.url("slow/jfk.flac", rate=400_000)), tmp_path, look)
     environment, command = seen[0]
     assert not {name for name in environment if name.startswith(("YTCAPTION", "AWS", "HTTP"))}
     assert environment["YTDLP_NO_PLUGINS"] == "1"

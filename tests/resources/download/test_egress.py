@@ -13,6 +13,7 @@ import trustme
 
 from resources.download.downloader import Download
 from resources.download.egress import EgressRoute
+from resources.download.protocol import NO_IDENTITY, ClientIdentity
 from resources.network import egress_proxy
 from resources.network.egress_proxy import EgressProxy
 from resources.sites.resolve import resolve_source
@@ -60,17 +61,17 @@ def routes(site: MediaServer) -> dict[int, tuple[str, int]]:
     return {443: ("127.0.0.1", site.port)}
 
 
-def through(*proxies: UpstreamProxy, **more: object) -> EgressRoute:
+def through(*proxies: UpstreamProxy, identity: ClientIdentity = NO_IDENTITY) -> EgressRoute:
     upstreams = Upstream.parse_all(",".join(each.url for each in proxies))
-    return EgressRoute(upstreams=upstreams, **more)  # pyright: ignore[reportArgumentType]
+    return EgressRoute(upstreams=upstreams, identity=identity)
 
 
-def fetch(folder: Path, way: EgressRoute, **overrides: object) -> Download:
+def fetch(folder: Path, route: EgressRoute, **overrides: object) -> Download:
     source = resolve_source(TALK, sites=("media.ccc.de",))
     folder.mkdir(exist_ok=True)
     overrides = {"max_audio_s": 4000, **overrides}
     found = downloader(**overrides).captions_or_audio(
-        source, folder, None, lambda done, total: None, way=way
+        source, folder, None, lambda done, total: None, route=route
     )
     assert isinstance(found, Download)
     return found
@@ -80,14 +81,14 @@ def fetch(folder: Path, way: EgressRoute, **overrides: object) -> Download:
 def test_everything_goes_through_the_proxy(kind: str, site: MediaServer, tmp_path: Path):
     """With its password, and it is told addresses, never names: it resolves nothing."""
     with UpstreamProxy(routes(site), kind=kind, user="me", password="s3cret/") as proxy:
-        way = EgressRoute(
+        route = EgressRoute(
             upstreams=Upstream.parse_all(f"{kind}://me:s3cret%2F@127.0.0.1:{proxy.port}")
         )
-        found = fetch(tmp_path / "a", way)
+        found = fetch(tmp_path / "a", route)
     assert found.size_bytes == SIZE
-    assert set(proxy.asked) == {(PUBLIC, 443)}
-    assert way.traffic.upstream.works == proxy.name
-    assert way.traffic.bytes_received > SIZE
+    assert set(proxy.targets) == {(PUBLIC, 443)}
+    assert route.traffic.upstream.works == proxy.name
+    assert route.traffic.bytes_received > SIZE
 
 
 def test_the_first_proxy_that_works_is_used(site: MediaServer, tmp_path: Path):
@@ -100,20 +101,20 @@ def test_the_first_proxy_that_works_is_used(site: MediaServer, tmp_path: Path):
         )
         dead.die()
         locked.password = "changed"
-        way = EgressRoute(
+        route = EgressRoute(
             upstreams=Upstream.parse_all(
                 f"{dead.url},http://me:mine@127.0.0.1:{locked.port},{empty.url},{good.url}"
             )
         )
-        assert fetch(tmp_path / "a", way).size_bytes == SIZE
-        assert way.traffic.upstream.works == good.name
-        assert way.traffic.upstream.errors == {
+        assert fetch(tmp_path / "a", route).size_bytes == SIZE
+        assert route.traffic.upstream.works == good.name
+        assert route.traffic.upstream.errors == {
             dead.name: "it cannot be connected to",
             locked.name: "it answers 407",
             empty.name: "it answers 402",
         }
-        assert len(locked.asked) == 1, "it is not tried again"
-        assert not dead.asked
+        assert len(locked.targets) == 1, "it is not tried again"
+        assert not dead.targets
 
 
 def test_a_proxy_that_dies_midway_ends_the_attempt(site: MediaServer, tmp_path: Path):
@@ -123,23 +124,23 @@ def test_a_proxy_that_dies_midway_ends_the_attempt(site: MediaServer, tmp_path: 
         UpstreamProxy(routes(site), die_after=120_000) as dies,
         UpstreamProxy(routes(site)) as good,
     ):
-        way = through(dies, good)
+        route = through(dies, good)
         with pytest.raises(ProxyUnavailable, match="does not work"):
-            fetch(tmp_path / "a", way)
-        assert not good.asked
-        assert way.traffic.upstream.errors == {dies.name: "it cannot be connected to"}
+            fetch(tmp_path / "a", route)
+        assert not good.targets
+        assert route.traffic.upstream.errors == {dies.name: "it cannot be connected to"}
         assert fetch(tmp_path / "a", through(good)).size_bytes == SIZE
     ranges = [each.range for each in site.requests if each.path == "/jfk.flac"]
     assert ranges[-1] and not ranges[-1].startswith("bytes=0-"), "the rest alone"
 
 
 def test_a_server_that_a_proxy_cannot_reach_is_the_servers_fault(site: MediaServer, tmp_path: Path):
-    """Else a stranger's dead link would put every proxy to rest."""
+    """Otherwise one dead link would make every proxy cool down."""
     with UpstreamProxy(routes(site), answer=502) as proxy:
-        way = through(proxy)
+        route = through(proxy)
         with pytest.raises(SourceUnavailable, match="does not answer"):
-            fetch(tmp_path / "a", way)
-        assert way.traffic.upstream.errors == {} and proxy.asked
+            fetch(tmp_path / "a", route)
+        assert route.traffic.upstream.errors == {} and proxy.targets
 
 
 def test_private_addresses_stay_closed_behind_a_proxy(site: MediaServer, tmp_path: Path):
@@ -147,7 +148,7 @@ def test_private_addresses_stay_closed_behind_a_proxy(site: MediaServer, tmp_pat
     describe(site, 3710, "https://cdn.media.ccc.de/redirect?to=https://inside.example/a")
     with UpstreamProxy(routes(site)) as proxy, pytest.raises(BlockedAddress):
         fetch(tmp_path / "a", through(proxy))
-    assert {host for host, _ in proxy.asked} == {PUBLIC}
+    assert {host for host, _ in proxy.targets} == {PUBLIC}
 
 
 def test_allowed_networks_are_reached_without_the_proxy(tmp_path: Path):
@@ -158,10 +159,10 @@ def test_allowed_networks_are_reached_without_the_proxy(tmp_path: Path):
             tmp_path,
             None,
             lambda done, total: None,
-            way=through(proxy),
+            route=through(proxy),
         )
         assert isinstance(found, Download) and found.size_bytes == SIZE
-        assert not proxy.asked
+        assert not proxy.targets
 
 
 def test_cookies_arrive_at_their_own_site_only(
@@ -172,7 +173,8 @@ def test_cookies_arrive_at_their_own_site_only(
     describe(site, 3710, "https://cdn.media.ccc.de/redirect?to=https://other.example/jfk.flac")
     caplog.set_level(logging.DEBUG)
     with UpstreamProxy(routes(site)) as proxy:
-        fetch(tmp_path / "a", through(proxy, cookies=COOKIES, user_agent="Captioner/1"))
+        identity = ClientIdentity(cookies=COOKIES, user_agent="Captioner/1")
+        fetch(tmp_path / "a", through(proxy, identity=identity))
     sent = {(each.headers["Host"], each.headers.get("Cookie")) for each in site.requests}
     assert sent == {
         ("media.ccc.de", "session=mine-alone"),
@@ -183,7 +185,7 @@ def test_cookies_arrive_at_their_own_site_only(
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert kept and not any(b"mine-alone" in path.read_bytes() for path in kept)
     assert "mine-alone" not in caplog.text
-    assert "mine-alone" not in repr(through(proxy, cookies=COOKIES))
+    assert "mine-alone" not in repr(through(proxy, identity=identity))
 
 
 def test_connections_come_from_the_source_address():

@@ -152,7 +152,7 @@ SAID: dict[type[YtcaptionError], tuple[str, ...]] = {
     ("said", "expected"),
     [(said, expected) for expected, messages in SAID.items() for said in messages],
 )
-def test_what_sites_say_is_told_by_our_errors(said: str, expected: type[YtcaptionError]) -> None:
+def test_messages_of_sites_have_their_errors(said: str, expected: type[YtcaptionError]) -> None:
     """Each recorded message has its class, and a sentence without yt-dlp's advice."""
     cause = ExtractorError(said, expected=True, video_id=ID)
     error = error_of(DownloadError(f"ERROR: [youtube] {ID}: {said}", (type(cause), cause, None)))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,13 @@ import pytest
 import resources
 from resources.download.egress import EgressRoute
 from resources.download.po_token import check_provider
-from resources.network.egress_proxy import EgressProxy
+from resources.download.protocol import ClientIdentity, DownloadJob, encode
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.errors import SetupError
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.settings import Settings
 
-# As bgutil-ytdlp-pot-provider 2.0: its server is asked without any proxy.
+# As bgutil-ytdlp-pot-provider 2.0: it sends requests to its server without a proxy.
 PLUGIN = """
 import json
 from yt_dlp.extractor.youtube.pot.provider import (
@@ -47,16 +48,16 @@ class LocalHTTPPTP(PoTokenProvider):
 ASK = """
 import json, sys
 from resources.download.po_token import load_provider
-order = json.loads(sys.argv[1])
+from resources.download.protocol import read_download_job
+job = read_download_job(sys.argv[1])
 from resources.download.download_child import only_proxy_and_deno
 from urllib.parse import urlsplit
-only_proxy_and_deno(urlsplit(order["proxy"]).port, None)
+only_proxy_and_deno(urlsplit(job.proxy).port, None)
 keys = load_provider("wanted-provider")
 from resources.download.media_downloader import MediaDownloader
-from resources.download.ytdlp_options import DownloadJob
 from yt_dlp.extractor.youtube.pot._director import initialize_pot_director
 from yt_dlp.extractor.youtube.pot.provider import PoTokenContext, PoTokenRequest
-with MediaDownloader(DownloadJob(**order), None, keys) as downloader:
+with MediaDownloader(job, None, keys) as downloader:
     director = initialize_pot_director(downloader.get_info_extractor("Youtube"))
     token = director.get_po_token(PoTokenRequest(
         PoTokenContext.GVS, {"client": {"clientName": "WEB"}},
@@ -79,7 +80,7 @@ def install(folder: Path, package: str, module: str, content: str) -> None:
     (about / "RECORD").write_text(f"yt_dlp_plugins/extractor/{module}.py,,\n")
 
 
-def test_the_named_package_is_asked_and_no_other(tmp_path: Path):
+def test_only_the_named_package_is_used(tmp_path: Path):
     """Its server is reached through the egress proxy, at that host and port alone; another plugin
     that is installed is not loaded."""
     install(tmp_path, "wanted-provider", "getpot_wanted", PLUGIN)
@@ -87,24 +88,27 @@ def test_the_named_package_is_asked_and_no_other(tmp_path: Path):
     with MediaServer() as server, MediaServer() as other:
         server.serve("get_pot", json.dumps({"poToken": TOKEN}).encode())
         other.serve("get_pot", json.dumps({"poToken": TOKEN}).encode())
-        way = EgressRoute(
+        identity = ClientIdentity(
             po_token_provider="wanted-provider", po_token_url=f"http://127.0.0.1:{server.port}"
         )
-        for asked in (server, other):
-            with EgressProxy(max_bytes=1_000_000, **way.proxy_options) as proxy:
-                order = way.order | {
-                    "media_id": "youtube-x",
-                    "url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
-                    "kind": "site",
-                    "extractor": "Youtube",
-                    "proxy": proxy.url,
-                    "max_bytes": 1000,
-                    "max_audio_s": 10,
-                    "socket_timeout_s": 5,
-                    "po_token_url": f"http://127.0.0.1:{asked.port}",
-                }
-                answer = _ask(order, tmp_path)
-            is_right = asked is server
+        route = EgressRoute(identity=identity)
+        for target in (server, other):
+            opening = route.proxy(allowed_networks=(), max_bytes=1_000_000, idle_timeout_s=60)
+            with opening as proxy:
+                url = f"http://127.0.0.1:{target.port}"
+                job = DownloadJob(
+                    media_id="youtube-x",
+                    url="https://www.youtube.com/watch?v=dQw4w9WgXcQ",
+                    kind="site",
+                    extractor="Youtube",
+                    proxy=proxy.url,
+                    max_bytes=1000,
+                    max_audio_s=10,
+                    socket_timeout_s=5,
+                    identity=replace(identity, po_token_url=url),
+                )
+                answer = _ask(job, tmp_path)
+            is_right = target is server
             assert answer["token"] == (TOKEN if is_right else None)
             assert answer["keys"] == ["LocalHTTP"]
             assert "yt_dlp_plugins.extractor.getpot_wanted" in answer["plugins"]
@@ -113,10 +117,10 @@ def test_the_named_package_is_asked_and_no_other(tmp_path: Path):
         assert not other.requests
 
 
-def _ask(order: dict, folder: Path) -> dict:
+def _ask(job: DownloadJob, folder: Path) -> dict:
     root = str(Path(str(resources.__file__)).parents[1])
     done = subprocess.run(
-        [sys.executable, "-c", ASK, json.dumps(order)],
+        [sys.executable, "-c", ASK, encode(job).decode()],
         capture_output=True,
         cwd=folder,
         check=False,
@@ -131,15 +135,15 @@ def _ask(order: dict, folder: Path) -> dict:
 
 
 @pytest.mark.parametrize("package", ["no-such-provider", "yt-dlp"])
-def test_a_package_that_is_none_is_told(package: str):
-    """With what to do."""
+def test_a_package_that_is_no_plugin_is_refused(package: str):
+    """The message states what to do."""
     check_provider(None)
     with pytest.raises(SetupError, match=f"pip install {package}"):
         check_provider(package)
 
 
 def test_only_downloads_from_youtube_know_of_it():
-    """A stranger's link elsewhere reaches no server inside by it."""
+    """A link to another site cannot reach the operator's server through it."""
     settings = Settings(  # pyright: ignore[reportCallIssue]
         po_token_provider="a",
         po_token_url="http://127.0.0.1:4416",
@@ -147,9 +151,9 @@ def test_only_downloads_from_youtube_know_of_it():
         _env_file=None,
     )
     elsewhere = MediaSource("url-x", "direct", "https://example.org/a.mp3", "Generic")
-    way = EgressRoute.of(settings, elsewhere)
-    assert way.proxy_options["open_targets"] == () and not way.order["clients"]
+    route = EgressRoute.of(settings, elsewhere)
+    assert route.open_targets == () and not route.identity.clients
     video = MediaSource("youtube-x", "site", "https://www.youtube.com/watch?v=x", "Youtube")
-    way = EgressRoute.of(settings, video)
-    assert way.proxy_options["open_targets"] == (("127.0.0.1", 4416),)
-    assert way.order["clients"] == ("mweb",)
+    route = EgressRoute.of(settings, video)
+    assert route.open_targets == (("127.0.0.1", 4416),)
+    assert route.identity.clients == ("mweb",)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.resources.download.downloads import children, direct, downloader, fetch
+from tests.resources.download.downloads import children, direct, download_audio, downloader, fetch
 from tests.support.servers.media_server import (
     MediaServer,
     Served,
@@ -43,7 +43,7 @@ def interrupt(url: str, folder: Path) -> int:
                 child.kill()
 
     with pytest.raises(DownloadCrashed):
-        downloader().download(direct(url), folder, kill)
+        download_audio(downloader(), direct(url), folder, kill)
     left = (folder / "media.part").stat().st_size
     assert left > 100_000
     return left
@@ -70,7 +70,7 @@ def test_a_killed_download_goes_on_with_a_range(
 @pytest.mark.parametrize(
     ("mode", "size"), [("slow", 1_000_004), ("slow", 150_000), ("noetag", 1_200_000), ("noetag", 9)]
 )
-def test_other_bytes_at_the_same_link_are_fetched_anew(
+def test_other_bytes_at_the_same_link_are_fetched_again(
     server: MediaServer, tmp_path: Path, mode: str, size: int
 ) -> None:
     """A changed file is never joined to the old part: by ETag, or by size where there is none."""
@@ -129,7 +129,7 @@ def test_a_killed_stream_goes_on_with_the_next_part(server: MediaServer, tmp_pat
                 child.kill()
 
     with pytest.raises(DownloadCrashed):
-        downloader().download(direct(server.url("slow.m3u8")), folder, kill)
+        download_audio(downloader(), direct(server.url("slow.m3u8")), folder, kill)
     # As if it had been killed between joining a part and taking note of it.
     joined = folder / "media.part"
     joined.write_bytes(complete[:60_000])
@@ -161,8 +161,8 @@ def test_the_child_ends_with_its_parent(server: MediaServer, tmp_path: Path) -> 
     url = server.url("stall/talk.flac", after=1000)
     code = (
         "from pathlib import Path\n"
-        "from tests.resources.download.downloads import downloader, direct\n"
-        f"downloader().download(direct({url!r}), Path({str(tmp_path)!r}), lambda done, total: None)"
+        "from tests.resources.download.downloads import fetch\n"
+        f"fetch({url!r}, Path({str(tmp_path)!r}))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", code], env=environment) as parent:

@@ -100,16 +100,16 @@ def test_who_waited_for_a_folder_that_was_removed_has_a_new_one(
     workspace: Workspace, holder: subprocess.Popen[bytes]
 ):
     """Not the lock of a file that is gone: two would download into one folder."""
-    asked: list[bool] = []
+    removals: list[bool] = []
 
     def end_holder() -> bool:
-        if not asked:
+        if not removals:
             holder.kill()
             holder.wait()
-            asked.append(workspace.remove(MEDIA))
+            removals.append(workspace.remove(MEDIA))
         return False
 
     with workspace.download_directory(MEDIA, end_holder) as folder:
-        assert asked == [True]
+        assert removals == [True]
         assert list(folder.iterdir()) == []
         assert not removed_by_another(workspace)

@@ -7,7 +7,7 @@ import pytest
 
 from resources.download.downloader import Download
 from resources.sites.resolve import resolve_source
-from tests.resources.download.downloads import downloader
+from tests.resources.download.downloads import download_audio, downloader
 from tests.support.servers.media_server import MediaServer
 from tests.support.servers.site_tls import (
     certificate_of,
@@ -63,7 +63,7 @@ def fetch(url: str, folder: Path, **overrides: object) -> Download:
     source = resolve_source(url, sites=("media.ccc.de",))
     assert (source.kind, source.extractor) == ("site", "CCC")
     overrides = {"max_audio_s": 4000, **overrides}
-    return downloader(**overrides).download(source, folder, lambda done, total: None)
+    return download_audio(downloader(**overrides), source, folder, lambda done, total: None)
 
 
 def test_the_best_audio_and_what_the_site_says_of_it(site: MediaServer, tmp_path: Path) -> None:

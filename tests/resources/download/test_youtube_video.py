@@ -47,7 +47,7 @@ def test_captions_as_the_site_serves_them(
 
 
 def test_manual_captions_are_taken(youtube: YouTubeHost, tmp_path: Path) -> None:
-    """In the language that YouTube has heard, and no byte of audio is asked for."""
+    """In the language that YouTube has recognised, and no byte of audio is requested."""
     youtube.captions[VIDEO] = Captions(["en", "fr"], "en")
     found = fetch(tmp_path, CaptionsWanted("prefer"))
     assert isinstance(found, CaptionsFound) and found.track is not None
@@ -64,8 +64,8 @@ def test_rolling_captions_hold_each_word_once(youtube: YouTubeHost, tmp_path: Pa
     assert isinstance(found, CaptionsFound) and found.track is not None
     assert found.choice.kind == "automatic"
     words = [word for each in found.track.segments("automatic") for word in each.words]
-    told = [(word.text.strip(), round(word.start_s * 1000)) for word in words]
-    assert told == [word for line in SAID for word in line]
+    spoken = [(word.text.strip(), round(word.start_s * 1000)) for word in words]
+    assert spoken == [word for line in SAID for word in line]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_rolling_captions_hold_each_word_once(youtube: YouTubeHost, tmp_path: Pa
 def test_else_the_audio_comes(
     youtube: YouTubeHost, tmp_path: Path, captions: Captions, wanted: CaptionsWanted, reason: str
 ) -> None:
-    """What a machine has heard is taken on request only, what it has translated never."""
+    """Automatic ones are used only on request, machine translations never."""
     youtube.captions[VIDEO] = captions
     found = fetch(tmp_path, wanted)
     assert isinstance(found, Download) and found.choice is not None

@@ -11,7 +11,7 @@ from resources.maintenance.check import examine
 from resources.maintenance.check_registry import ALL_CHECKS
 from resources.object_store.s3 import COPY_PREFIX
 from resources.object_store.store import ObjectStore, audio_key, document_key, upload_key
-from resources.postgres.advisory_locks import at_work, nothing_removed
+from resources.postgres.advisory_locks import block_removals, work_lock
 from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import get_media, get_transcription
 from resources.transcriptions.replay import check_replay
@@ -142,7 +142,7 @@ def test_a_file_of_a_working_run_is_not_removed(house: House):
     key = audio_key("youtube-busy", "webm")
     house.objects.write_bytes(key, b"x")
     age_files(house)
-    with at_work(house.installation.postgres, "youtube-busy.x", "youtube-busy"):
+    with work_lock(house.installation.postgres, "youtube-busy.x", "youtube-busy"):
         finding = house.repair(CHECKS["file_without_row"])
     assert finding.repaired is not None and list(finding.repaired.left) == [key]
     assert finding.is_wrong and house.objects.exists(key)
@@ -154,7 +154,7 @@ def test_nothing_is_removed_while_a_backup_is_made(house: House):
     key = audio_key("youtube-gone", "webm")
     house.objects.write_bytes(key, b"x")
     age_files(house)
-    with nothing_removed(house.installation.postgres):
+    with block_removals(house.installation.postgres):
         finding = house.repair(CHECKS["file_without_row"])
     assert finding.repaired is not None and "backup" in finding.repaired.left[key]
     assert house.objects.exists(key)

@@ -16,7 +16,7 @@ from resources.maintenance.erasure import Erasure
 from resources.object_store.store import ObjectStore, audio_key, document_key
 from resources.orchestration.orchestrator import Orchestrator
 from resources.orchestration.partitions import transcription_partitions
-from resources.postgres.advisory_locks import at_work
+from resources.postgres.advisory_locks import work_lock
 from resources.postgres.connection import Postgres
 from resources.transcriptions.captions import store_captions
 from resources.transcriptions.history import transcription_events
@@ -288,7 +288,7 @@ def test_a_new_request_during_the_erasure(
     began = threading.Event()
 
     def work() -> None:
-        with at_work(here.store.postgres, id, MEDIA.media_id):
+        with work_lock(here.store.postgres, id, MEDIA.media_id):
             began.set()
 
     def meanwhile(self: Orchestrator, *args) -> None:
@@ -332,7 +332,7 @@ def test_it_waits_for_a_run_that_is_still_writing(
     repeated."""
     id = here.running()
     monkeypatch.setattr(erasure_module, "RUN_STOPS_S", 0.3)
-    with at_work(here.store.postgres, id, MEDIA.media_id):
+    with work_lock(here.store.postgres, id, MEDIA.media_id):
         with pytest.raises(TranscriptionBusy, match="Repeat"):
             erasure.erase(id, force=True)
         assert get_transcription(here.store.postgres, id).status is TranscriptionStatus.CANCELED
@@ -340,7 +340,7 @@ def test_it_waits_for_a_run_that_is_still_writing(
 
     monkeypatch.setattr(erasure_module, "RUN_STOPS_S", 20.0)
     done = threading.Event()
-    with at_work(here.store.postgres, id, MEDIA.media_id):
+    with work_lock(here.store.postgres, id, MEDIA.media_id):
         eraser = threading.Thread(target=lambda: erasure.erase(id) and done.set())
         eraser.start()
         here.objects.write_bytes(document_key(id), b"late")

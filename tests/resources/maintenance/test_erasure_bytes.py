@@ -12,7 +12,7 @@ from psycopg import sql
 
 from resources.maintenance.erasure import Erasure
 from resources.orchestration.dagster_internals import LocalComputeLogManager
-from resources.postgres.client_programs import dump
+from resources.postgres.programs import dump
 from resources.postgres.urls import database_urls, libpq_url
 from resources.transcribe.checkpoint import Part
 from resources.transcribe.transcriber import EngineInfo, Transcriber

@@ -1,4 +1,4 @@
-"""The egress proxy refuses what is not public, and passes on the rest unchanged."""
+"""The egress proxy refuses addresses that are not public, and passes on the rest unchanged."""
 
 import socket
 import threading
@@ -42,7 +42,7 @@ def authorization(proxy: EgressProxy) -> str:
 
 
 def raw(proxy: EgressProxy, data: bytes, wait_s: float = 5) -> bytes:
-    """Everything the proxy answers to these bytes until it hangs up."""
+    """Return all that the proxy answers to these bytes until it hangs up."""
     split = urlsplit(proxy.url)
     received = b""
     with socket.create_connection(
@@ -63,7 +63,7 @@ def request(proxy: EgressProxy, line: str, *headers: str, body: bytes = b"") -> 
 
 
 def test_an_allowed_server_is_reached_by_plain_http_and_by_tunnel() -> None:
-    """Bytes, status, headers and Range pass unchanged; the proxy counts what came."""
+    """Bytes, status, headers and Range pass unchanged; the proxy counts the bytes."""
     with MediaServer() as server, proxy(allowed_networks=LOOPBACK) as running:
         whole = get(running, server.url("jfk.flac"))
         part = get(running, server.url("jfk.flac"), headers={"Range": "bytes=10-19"})
@@ -117,25 +117,25 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused(
 def test_a_name_is_resolved_once_and_the_checked_address_is_connected_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A name that answers with a private address the second time gains nothing."""
-    asked: list[str] = []
+    """A name cannot change to a private address between check and connection."""
+    resolved: list[str] = []
 
     async def rebind(host: str, port: int) -> list[str]:
-        asked.append(host)
-        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.7"]
+        resolved.append(host)
+        return ["127.0.0.1"] if len(resolved) == 1 else ["10.0.0.7"]
 
     monkeypatch.setattr(egress_proxy, "resolve", rebind)
     with MediaServer() as server, proxy(allowed_networks=LOOPBACK) as running:
         url = f"http://rebind.example:{server.port}/jfk.flac"
         first, second = get(running, url), get(running, url)
         assert (first.status_code, second.status_code) == (200, 403)
-        assert asked == ["rebind.example"] * 2
+        assert resolved == ["rebind.example"] * 2
         assert server.requests[0].headers["Host"] == f"rebind.example:{server.port}"
         assert len(server.requests) == 1
 
 
 def test_a_second_request_on_the_same_connection_is_not_served() -> None:
-    """Keep-alive and pipelining carry no unchecked request: a connection is one request."""
+    """A connection carries one request, so that none passes unchecked by keep-alive."""
     with MediaServer() as server, proxy(allowed_networks=LOOPBACK) as running:
         one = request(running, f"GET {server.url('status/200')} HTTP/1.1", "Connection: keep-alive")
         two = request(running, f"GET {server.url('jfk.flac')} HTTP/1.1")
@@ -161,23 +161,28 @@ def test_a_second_request_on_the_same_connection_is_not_served() -> None:
         ("TRACE http://example.com/ HTTP/1.1", (), 405),
         ("GET http://example.com/ HTTP/2.0", (), 400),
         ("POST http://example.com/ HTTP/1.1", ("Content-Length: 1", "Content-Length: 2"), 400),
+        ("POST http://example.com/ HTTP/1.1", ("Content-Length: 1", "Content-Length: 1"), 400),
+        ("POST http://example.com/ HTTP/1.1", ("Content-Length: 1, 1",), 400),
         ("POST http://example.com/ HTTP/1.1", ("Content-Length: +1",), 400),
         ("POST http://example.com/ HTTP/1.1", ("Transfer-Encoding: chunked",), 411),
         ("POST http://example.com/ HTTP/1.1", ("Content-Length: 99999999999",), 413),
         ("GET http://example.com/ HTTP/1.1", ("A : b",), 400),
         ("GET http://example.com/ HTTP/1.1", ("A: b\r\n folded",), 400),
         ("GET http://example.com/ HTTP/1.1", ("A: b\nX: y",), 400),
+        ("GET http://example.com/ HTTP/1.1", ("A: b\n",), 400),
+        ("GET http://example.com/ HTTP/1.1", ("A: b\x01",), 400),
+        ("GET http://example.com/ HTTP/1.1", ("Host: a", "Host: b"), 400),
     ],
 )
 def test_ambiguous_requests_are_refused(line: str, headers: tuple[str, ...], status: int) -> None:
-    """What two parsers could read in two ways goes nowhere."""
+    """A request that two parsers could read in two ways is not passed on."""
     with proxy() as running:
         answer = raw(running, request(running, line, *headers))
         assert answer.startswith(f"HTTP/1.1 {status} ".encode())
 
 
 def test_the_host_header_is_that_of_the_url() -> None:
-    """A Host header that says otherwise, and headers about the proxy, do not pass."""
+    """Another Host header, and headers about the proxy, are not passed on."""
     with MediaServer() as server, proxy(allowed_networks=LOOPBACK) as running:
         headers = ("Host: 10.0.0.1", "Connection: close, X-Secret", "X-Secret: 1", "X-Kept: 2")
         raw(running, request(running, f"GET {server.url('jfk.flac')} HTTP/1.1", *headers))
@@ -187,7 +192,7 @@ def test_the_host_header_is_that_of_the_url() -> None:
         assert seen["X-Kept"] == "2"
 
 
-def test_nobody_else_may_use_the_proxy() -> None:
+def test_only_its_own_download_may_use_the_proxy() -> None:
     """Without this download's token every request is refused with 407."""
     with MediaServer() as server, proxy(allowed_networks=LOOPBACK) as running:
         bare = f"GET {server.url('jfk.flac')} HTTP/1.1\r\n"
@@ -198,7 +203,7 @@ def test_nobody_else_may_use_the_proxy() -> None:
 
 
 def test_a_body_is_passed_on_in_full_and_nothing_after_it() -> None:
-    """POST works, and bytes beyond Content-Length reach nobody."""
+    """POST works, and bytes beyond Content-Length are not passed on."""
     with MediaServer() as server, proxy(allowed_networks=LOOPBACK) as running:
         line = f"POST {server.url('status/200')} HTTP/1.1"
         smuggled = b"GET /jfk.flac HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -207,8 +212,8 @@ def test_a_body_is_passed_on_in_full_and_nothing_after_it() -> None:
         assert [served.method for served in server.requests] == ["POST"]
 
 
-def test_the_byte_limit_ends_an_endless_answer() -> None:
-    """A server without end is cut off with an error, in a tunnel too, and that is on record."""
+def test_the_byte_limit_ends_an_endless_response() -> None:
+    """It ends with an error, also in a tunnel, and is recorded."""
     with MediaServer() as server:
         with proxy(allowed_networks=LOOPBACK, max_bytes=1_000_000) as running:
             with pytest.raises(requests.RequestException):
@@ -222,8 +227,8 @@ def test_the_byte_limit_ends_an_endless_answer() -> None:
             assert running.traffic.too_many_bytes
 
 
-def test_a_cut_answer_does_not_look_whole() -> None:
-    """When the server hangs up in the middle the client sees an error."""
+def test_a_truncated_response_does_not_look_complete() -> None:
+    """If the server hangs up early, the client gets an error."""
     with (
         MediaServer() as server,
         proxy(allowed_networks=LOOPBACK) as running,
@@ -232,8 +237,8 @@ def test_a_cut_answer_does_not_look_whole() -> None:
         get(running, server.url("cut/jfk.flac", after=1000))
 
 
-def test_unknown_names_and_dead_servers_are_on_record() -> None:
-    """502 for both, and the record says which."""
+def test_unknown_names_and_dead_servers_are_recorded() -> None:
+    """Both give 502, and the record tells them apart."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with proxy(allowed_networks=LOOPBACK) as running:
@@ -245,8 +250,8 @@ def test_unknown_names_and_dead_servers_are_on_record() -> None:
         ]
 
 
-def test_a_silent_server_is_given_up() -> None:
-    """No byte for the idle time ends the connection with an error."""
+def test_a_silent_server_times_out() -> None:
+    """The connection ends with an error after the idle time without a byte."""
     with (
         MediaServer() as server,
         proxy(allowed_networks=LOOPBACK, idle_timeout_s=0.3) as running,
@@ -256,7 +261,7 @@ def test_a_silent_server_is_given_up() -> None:
 
 
 def test_leaving_ends_open_connections_and_the_thread() -> None:
-    """The proxy leaves no thread and no connection behind, whatever is still running."""
+    """The proxy leaves no thread and no connection, even if transfers are in progress."""
     before = threading.active_count()
     with MediaServer() as server:
         with proxy(allowed_networks=LOOPBACK) as running:
@@ -276,7 +281,7 @@ def test_leaving_ends_open_connections_and_the_thread() -> None:
     assert threading.active_count() <= before + 1
 
 
-def test_leaving_an_open_tunnel_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+def test_leaving_an_open_tunnel_logs_no_error(caplog: pytest.LogCaptureFixture) -> None:
     """yt-dlp keeps its connections open until it ends."""
     with MediaServer() as server, proxy(allowed_networks=LOOPBACK) as running:
         port = int(urlsplit(running.url).port or 0)

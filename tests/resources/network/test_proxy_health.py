@@ -1,4 +1,4 @@
-"""Health of the operator's proxies: those that fail rest, and are taken again later."""
+"""Health of the operator's proxies: failing ones cool down and are used again later."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from resources.download.egress import egress_route
 from resources.network.proxy_health import (
     ProxyHealth,
-    proxies_in_turn,
+    available_proxies,
     proxy_health,
     record_failed,
     record_refused,
@@ -29,47 +29,46 @@ ALL = (A, B, C)
 SOURCE = MediaSource("url-x", "site", "https://www.youtube.com/x", "Youtube")
 
 
-def turn(postgres: Postgres, names: tuple[str, ...] = ALL) -> tuple[str, ...]:
+def available(postgres: Postgres, names: tuple[str, ...] = ALL) -> tuple[str, ...]:
     with postgres.transaction() as connection:
-        return proxies_in_turn(connection, names)
+        return available_proxies(connection, names)
 
 
 def health(postgres: Postgres, name: str) -> ProxyHealth:
     return {each.name: each for each in proxy_health(postgres, ALL)}[name]
 
 
-def test_they_take_turns(postgres: Postgres):
-    """The one that has not been used for longest is first; the others stand behind it."""
-    assert [turn(postgres)[0] for _ in range(5)] == [A, B, C, A, B]
-    assert turn(postgres) == (C, A, B)
-    assert turn(postgres, ()) == ()
+def test_the_least_recently_used_comes_first(postgres: Postgres):
+    """The others follow in the same order."""
+    assert [available(postgres)[0] for _ in range(5)] == [A, B, C, A, B]
+    assert available(postgres) == (C, A, B)
+    assert available(postgres, ()) == ()
 
 
-def test_one_that_fails_rests_longer_each_time(clock: Clock, postgres: Postgres):
-    """A minute, two, four ..., an hour at most; once it works all is forgotten."""
-    for number, rest_s in enumerate((60, 120, 240), start=1):
+def test_a_failing_proxy_cools_down_longer_each_time(clock: Clock, postgres: Postgres):
+    """For 1, 2, 4 ... minutes, at most an hour; a success resets the count."""
+    for number, cool_down_s in enumerate((60, 120, 240), start=1):
         record_failed(postgres, A, "it does not answer")
-        assert A not in turn(postgres)
+        assert A not in available(postgres)
         seen = health(postgres, A)
         assert (seen.failures, seen.error) == (number, "it does not answer")
-        clock.forward(rest_s - 2)
-        assert A not in turn(postgres)
+        clock.forward(cool_down_s - 2)
+        assert A not in available(postgres)
         clock.forward(3)
-        assert A in turn(postgres)
+        assert A in available(postgres)
         assert health(postgres, A).cooling_until is None
     for _ in range(30):
         record_failed(postgres, A, "it does not answer")
     clock.forward(3601)
-    assert A in turn(postgres)
+    assert A in available(postgres)
     record_worked(postgres, A)
     assert health(postgres, A).failures == 0
 
 
-def test_while_all_rest_nothing_is_downloaded(
+def test_nothing_is_downloaded_while_all_cool_down(
     clock: Clock, request_store: RequestStore, run_store: RunStore
 ):
-    """Never without a proxy: whatever waits is due when the first of them is taken again, with as
-    many tries as it had."""
+    """No download goes without a proxy: all wait until the first is available, and lose no try."""
     pacing = Pacing(proxies=(A, B))
     late = submit(request_store, "late")
     run_store.claim(late, "late")
@@ -92,42 +91,42 @@ def test_while_all_rest_nothing_is_downloaded(
     assert run_store.begin_download(waits, "run", 9, pacing) == (A,)
 
 
-def test_one_that_a_site_refuses_rests_where_there_is_another(postgres: Postgres):
-    """The last one goes on: then it is the breaker's to wait."""
-    turn(postgres)
-    turn(postgres)
+def test_a_refused_proxy_cools_down_if_there_is_another(postgres: Postgres):
+    """The last available one stays in use: then the circuit breaker decides."""
+    available(postgres)
+    available(postgres)
     record_refused(postgres, A, (A, B), "youtube.com")
-    assert turn(postgres, (A, B)) == (B,)
+    assert available(postgres, (A, B)) == (B,)
     assert health(postgres, A).error == "youtube.com refuses it"
     record_refused(postgres, B, (A, B), "youtube.com")
-    assert turn(postgres, (A, B)) == (B,)
+    assert available(postgres, (A, B)) == (B,)
 
 
-def test_what_a_download_saw_is_noted(
+def test_the_outcome_of_a_download_is_recorded(
     postgres: Postgres, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    """Bytes count, the proxy that failed rests, the one that worked and was refused does, too."""
+    """Bytes count; a proxy that failed or was refused cools down."""
     monkeypatch.setenv("YTCAPTION_PROXIES", ",".join(ALL))
     known = Settings(_env_file=None)  # pyright: ignore[reportCallIssue]
-    turn(postgres)
-    turn(postgres)
+    available(postgres)
+    available(postgres)
     with (
         pytest.raises(SourceBlocked),
-        egress_route(known, postgres, SOURCE, (A, B)) as way,
+        egress_route(known, postgres, SOURCE, (A, B)) as route,
     ):
-        assert [each.name for each in way.upstreams] == [A, B]
-        way.traffic.bytes_received = 1234
-        way.traffic.upstream.errors[A] = "it answers 407"
-        way.traffic.upstream.works = B
+        assert [each.name for each in route.upstreams] == [A, B]
+        route.traffic.bytes_received = 1234
+        route.traffic.upstream.errors[A] = "it answers 407"
+        route.traffic.upstream.works = B
         raise SourceBlocked("It refuses.")
-    assert turn(postgres) == (C,)
+    assert available(postgres) == (C,)
     assert health(postgres, A).failures == 1 and health(postgres, B).error
     (row,) = postgres.rows("select site, bytes from ytcaption.site_day", {})
     assert (row["site"], row["bytes"]) == ("youtube.com", 1234)
 
 
 def test_status_names_no_password(settings: Settings, postgres: Postgres, tmp_path: Path, capsys):
-    """Of each proxy its address, and how it is."""
+    """It shows each proxy's address and health."""
     from rich.console import Console
 
     from ytcaption_assets.cli.up.status import print_proxies

@@ -74,7 +74,7 @@ def test_other_bytes_are_refused(store: ObjectStore):
 
 
 def test_a_range_is_read_in_blocks(store: ObjectStore):
-    """The bytes asked for, those at both ends included, never many at once."""
+    """The requested bytes, both ends included, and never many at once."""
     store.write_bytes("audio/a.m4a", DATA)
     assert store.size("audio/a.m4a") == len(DATA)
     for start, end in ((0, len(DATA)), (0, 1), (5, 700_001), (len(DATA) - 1, len(DATA)), (7, 7)):
@@ -84,19 +84,19 @@ def test_a_range_is_read_in_blocks(store: ObjectStore):
 
 
 def test_only_the_range_leaves_s3(s3_object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch):
-    """S3 itself is asked for the range, not for the object."""
+    """The request to S3 is for the range, not for the object."""
     s3_object_store.write_bytes("audio/a.m4a", DATA)
-    asked = []
+    ranges = []
     send = URLLib3Session.send
 
     def seen(self: URLLib3Session, request: Any) -> Any:
         response = send(self, request)
-        asked.append((request.headers["Range"], response.headers["Content-Length"]))
+        ranges.append((request.headers["Range"], response.headers["Content-Length"]))
         return response
 
     monkeypatch.setattr(URLLib3Session, "send", seen)
     assert b"".join(s3_object_store.read_range("audio/a.m4a", 10, 20)) == DATA[10:20]
-    assert [(_text(sent), got) for sent, got in asked] == [("bytes=10-19", "10")]
+    assert [(_text(sent), got) for sent, got in ranges] == [("bytes=10-19", "10")]
 
 
 def test_a_range_beyond_the_end_is_no_range(store: ObjectStore):

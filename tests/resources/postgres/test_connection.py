@@ -53,7 +53,7 @@ def test_settings_come_from_the_environment(settings: Settings):
     assert settings.database_url.get_secret_value() not in repr(postgres.model_dump())
 
 
-def test_a_refused_statement_is_told_without_its_text(postgres: Postgres):
+def test_the_error_of_a_refused_statement_has_no_text_of_it(postgres: Postgres):
     """Neither SQL nor values nor Postgres's own words reach a person."""
     with pytest.raises(StorageError) as caught, postgres.transaction() as connection:
         connection.execute("select 1 / (%s - 1)", (1,))

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from resources.postgres import postmaster
+from resources.postgres import embedded
 from resources.postgres.connection import Postgres
 from resources.postgres.embedded import ensure_postgres, is_postgres_running, running_postgres
 from resources.postgres.migrate import migrate
@@ -264,7 +264,7 @@ def test_a_stopped_server_is_gone_until_it_is_back(home: Path):
         migrate(settings)
         store = RequestStore.from_settings(settings, "api")
         id = store.submit(SOURCE, TranscriptionOptions("base")).transcription.id
-        postmaster.Postmaster.of(settings).stop()
+        embedded.EmbeddedServer.of(settings).stop()
         for use in (lambda: get_transcription(store.postgres, id), lambda: store.wait_for_work(10)):
             began = time.monotonic()
             with pytest.raises(DatabaseUnavailable):
@@ -292,15 +292,15 @@ def left_by(home: Path, pid: int) -> None:
 
 def test_somebody_elses_process_number_does_not_stop_it(home: Path):
     """After a restart of the machine, the number in a lock file may be another process's."""
-    stranger = subprocess.Popen(["sleep", "60"], cwd="/", **as_server_user(home))
+    other = subprocess.Popen(["sleep", "60"], cwd="/", **as_server_user(home))
     try:
-        left_by(home, stranger.pid)
+        left_by(home, other.pid)
         with running_postgres(settings_of(home)):
-            assert postmaster_pid(home) != stranger.pid
-        assert stranger.poll() is None
+            assert postmaster_pid(home) != other.pid
+        assert other.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        other.kill()
+        other.wait()
 
 
 def test_a_dead_process_nobody_waited_for_does_not_stop_it(home: Path):
@@ -356,7 +356,7 @@ def test_a_socket_folder_that_is_not_ours_is_refused(new_home: Path, tmp_path: P
     folder.symlink_to(tmp_path)
     try:
         with (
-            pytest.raises(SetupError, match="belongs to somebody else"),
+            pytest.raises(SetupError, match="belongs to another user"),
             running_postgres(settings),
         ):
             pass
@@ -409,14 +409,14 @@ def test_a_disk_that_is_full_at_the_first_start(new_home: Path, monkeypatch: pyt
         )
 
     with monkeypatch.context() as patch:
-        patch.setattr(postmaster, "run_program", full)
+        patch.setattr(embedded, "run_program", full)
         with pytest.raises(DiskFull), running_postgres(settings_of(new_home)):
             pass
     with running_postgres(settings_of(new_home)):
         assert is_postgres_running(settings_of(new_home))
 
 
-def test_a_first_start_that_was_killed_is_begun_anew(new_home: Path):
+def test_a_first_start_that_was_killed_is_repeated(new_home: Path):
     """A data directory that was being made is not taken for one."""
     (new_home / "postgres" / "new" / "base").mkdir(parents=True)
     with running_postgres(settings_of(new_home)):

@@ -76,7 +76,7 @@ def poor(database_server: DatabaseServer) -> Iterator[Settings]:
 
 
 def drop(server: DatabaseServer, *databases: str) -> None:
-    """Drop them, whoever is connected."""
+    """Drop them, even if clients are connected."""
     with psycopg.connect(server.superuser_url, autocommit=True) as connection:
         for name in databases:
             connection.execute(
@@ -226,7 +226,7 @@ def test_a_database_that_may_not_be_made(poor: Settings):
 
 
 def test_a_schema_that_may_not_be_made(poor: Settings, database_server: DatabaseServer):
-    """A user who does not own the database is told so."""
+    """The error tells a user to own the database."""
     with psycopg.connect(database_server.superuser_url, autocommit=True) as connection:
         connection.execute("alter database poor owner to current_user")
     with pytest.raises(SetupError, match="owner"):
@@ -234,7 +234,7 @@ def test_a_schema_that_may_not_be_made(poor: Settings, database_server: Database
 
 
 def test_a_server_that_is_not_there(database_server: DatabaseServer):
-    """No answer is told as retryable, without the password."""
+    """No answer is a retryable error without the password."""
     with pytest.raises(DatabaseUnavailable) as caught:
         migrate(settings_with("postgresql://ada:hunter2@127.0.0.1:1/captions"))
     assert "hunter2" not in str(caught.value)
@@ -349,7 +349,7 @@ def test_events_of_old_get_their_names_and_rows_a_snapshot(
     empty: Settings, monkeypatch: pytest.MonkeyPatch
 ):
     """In the order in which they happened; the rows of before follow from events, too, and go on.
-    Sums and webhooks do not begin anew."""
+    Sums and webhooks do not start again."""
     known = migrations()
     with monkeypatch.context() as patch:
         older = [item for item in known if item.number < 6]
@@ -382,8 +382,8 @@ def test_events_of_old_get_their_names_and_rows_a_snapshot(
         EventType.CAPTIONS_DOWNLOADED,
     }  # fmt: skip
     assert rows(admin, "select * from ytcaption.total order by 1, 2") == totals
-    told = "select event_type from ytcaption.delivery order by id"
-    deliveries = rows(admin, told)
+    statement = "select event_type from ytcaption.delivery order by id"
+    deliveries = rows(admin, statement)
     with psycopg.connect(admin) as connection, pytest.raises(psycopg.Error, match="append-only"):
         connection.execute("update ytcaption.event set event_type = 'x'")
 
@@ -397,13 +397,13 @@ def test_events_of_old_get_their_names_and_rows_a_snapshot(
     )
     RunStore(postgres=store.postgres).complete("b", "run-2")
     assert check_replay(postgres).differences == ()
-    assert rows(admin, told)[len(deliveries) :] == [
+    assert rows(admin, statement)[len(deliveries) :] == [
         ("transcription.started",),
         ("transcription.completed",),
     ]
 
 
-def test_webhooks_are_told_of_the_events_that_they_may_choose(settings: Settings):
+def test_webhooks_receive_the_events_that_they_may_choose(settings: Settings):
     """The names in the database are those of the API."""
     admin = database_urls(settings).admin
     with psycopg.connect(admin) as connection:

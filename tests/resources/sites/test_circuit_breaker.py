@@ -193,7 +193,7 @@ def begin_as(id: str, run_id: str) -> bool:
 def test_of_eight_probers_one_is_let_through(
     clock: Clock, request_store: RequestStore, database_server, of: str
 ):
-    """Whoever they are; the seven others wait and have lost no try."""
+    """The other seven wait and have lost no try."""
     opened(request_store)
     ids = probers(request_store, 8)
     clock.forward(61)
@@ -307,7 +307,7 @@ def test_retry_after_holds_for_the_site_too(
 def test_an_operator_opens_and_closes_it(
     clock: Clock, request_store: RequestStore, run_store: RunStore, database_server
 ):
-    """It stays so for as long as they want, whoever succeeds or fails meanwhile."""
+    """It stays open or closed until they change it, whatever succeeds or fails meanwhile."""
     early = began(request_store, "early")
     open_breaker(request_store.postgres, "youtube.com", "They asked us to.", "key:abc")
     run_store.audio_stored(early, "early", INFO, AUDIO)

@@ -10,7 +10,7 @@ import pytest
 from resources.postgres.connection import Postgres
 from resources.sites.pacing import (
     check_pacing,
-    may_list,
+    listing_wait_s,
     record_bytes,
     record_listing,
     throttled_sites,
@@ -110,7 +110,7 @@ def test_an_interactive_download_makes_bulk_work_wait_too(clock: Clock, request_
 
 def test_who_comes_too_late_gives_back(request_store, run_store, bulk):
     """Two were claimed before the first began: the other waits with all its tries, and why is
-    told to whoever asks."""
+    shown to callers."""
     run_store.claim(bulk[1], "late")
     begun(request_store, bulk[0], "one")
     with pytest.raises(SourceThrottled, match=r"pause between downloads from youtube\.com"):
@@ -153,7 +153,7 @@ def test_quiet_hours_hold_bulk_work_until_they_end(
     (most, other) = throttled_sites(request_store.postgres)
     assert (most.site, most.waiting, most.code) == (SITE, 2, "quiet_hours")
     assert other.site == "vimeo.com"
-    assert "quiet hours of youtube.com: bulk work goes on at" in most.message
+    assert "quiet hours of youtube.com: bulk work continues at" in most.message
     waiting = waiting_for(request_store.postgres, [*bulk, urgent])
     assert set(waiting) == set(bulk) and waiting[bulk[0]].until == most.until
     run_store.claim(bulk[0], "run")  # by hand, say
@@ -165,7 +165,7 @@ def test_quiet_hours_hold_bulk_work_until_they_end(
     assert waiting_for(request_store.postgres, bulk) == {}
 
 
-def test_so_many_bytes_a_day(clock: Clock, request_store, bulk):
+def test_bytes_a_day_are_limited(clock: Clock, request_store, bulk):
     """Everybody's count, only bulk work waits, and tomorrow it goes on; other sites do now."""
     pacing = Pacing(bytes_per_day=PerSite(0.0, {SITE: 1_000_000.0}))
     store = request_store.postgres
@@ -200,31 +200,31 @@ def test_a_breaker_is_not_probed_in_quiet_hours(
     assert due(request_store, pacing) == {bulk}
 
 
-def test_lists_are_asked_for_so_often_a_minute(postgres: Postgres):
+def test_lists_a_minute_are_limited(postgres: Postgres):
     """With the rights of a run. Twelve a minute are one each 5 s, and three at once are paid for
     by 15; each site for itself."""
     pacing = Pacing(lists_per_minute=PerSite(0.0, {SITE: 12.0}))
     now = datetime(2026, 11, 26, 12, tzinfo=UTC)
     with postgres.transaction() as connection:
-        assert may_list(connection, SITE, now, pacing) == 0
+        assert listing_wait_s(connection, SITE, now, pacing) == 0
         record_listing(connection, SITE, now, pacing)
-        assert may_list(connection, SITE, now, pacing) == 5
-        assert may_list(connection, "vimeo.com", now, pacing) == 0
+        assert listing_wait_s(connection, SITE, now, pacing) == 5
+        assert listing_wait_s(connection, "vimeo.com", now, pacing) == 0
         now += timedelta(seconds=5)
-        assert may_list(connection, SITE, now, pacing) == 0
+        assert listing_wait_s(connection, SITE, now, pacing) == 0
         record_listing(connection, SITE, now, pacing, requests=3)
-        assert may_list(connection, SITE, now, pacing) == 15
+        assert listing_wait_s(connection, SITE, now, pacing) == 15
         record_listing(connection, "vimeo.com", now, pacing)
-        assert may_list(connection, "vimeo.com", now, pacing) == 0, "there is no limit"
+        assert listing_wait_s(connection, "vimeo.com", now, pacing) == 0, "there is no limit"
 
 
 def test_of_many_that_would_list_at_once_one_may(postgres: Postgres):
-    """The others hear how long to wait."""
+    """The others get the time to wait."""
     pacing = Pacing(lists_per_minute=PerSite(6.0))
 
     def asks(_: int) -> float:
         with postgres.transaction() as connection:
-            wait_s = may_list(connection, SITE, pacing=pacing)
+            wait_s = listing_wait_s(connection, SITE, pacing=pacing)
             if not wait_s:
                 record_listing(connection, SITE, pacing=pacing)
             return wait_s

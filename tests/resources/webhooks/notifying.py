@@ -42,7 +42,7 @@ def notifying(settings: Settings) -> Iterator[None]:
     loop = asyncio.new_event_loop()
 
     async def work() -> None:
-        await Notifier(settings, on_look=looked.set).run()
+        await Notifier(settings, on_poll=looked.set).run()
 
     task = loop.create_task(work())
 
@@ -63,7 +63,7 @@ def notifying(settings: Settings) -> Iterator[None]:
 
 
 def settled(box: Box, number: int, timeout_s: float = 30) -> list:
-    """The deliveries, once so many attempts were made."""
+    """Return the deliveries once `number` attempts were made."""
     deadline = time.monotonic() + timeout_s
     while True:
         rows = box.rows()

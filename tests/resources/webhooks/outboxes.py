@@ -41,7 +41,7 @@ class Box:
         """A new one."""
         return self.webhooks.create(owner, url, **{"event_types": DEFAULT_WEBHOOK_EVENTS} | more)[0]
 
-    def asked(
+    def queued(
         self, media: str = "abc", *, owner: str = LOCAL_OWNER, callback: str | None = None, **more
     ) -> str:
         """The id of a queued transcription."""
@@ -58,7 +58,7 @@ class Box:
 
     def completed(self, media: str = "abc", *, text: str = "Ask not.", **more: Any) -> str:
         """The id of one that has a result."""
-        id = self.asked(media, **more)
+        id = self.queued(media, **more)
         self.complete(id, text)
         return id
 
@@ -70,7 +70,7 @@ class Box:
 
     def failed(self, media: str = "abc", code: str = "media_private", **more: Any) -> str:
         """The id of one that nobody tries again."""
-        id = self.asked(media, **more)
+        id = self.queued(media, **more)
         self.run_store.claim(id, RUN)
         self.run_store.fail(id, RUN, code, "It is private.", retryable=False, max_attempts=4)
         return id
@@ -79,7 +79,7 @@ class Box:
         """All deliveries, or what else is asked for."""
         return self.store.postgres.rows(statement, {})  # pyright: ignore[reportArgumentType]
 
-    def told(self) -> list[tuple[str, str]]:
+    def deliveries(self) -> list[tuple[str, str]]:
         """Event and URL of each delivery."""
         return [(row["event_type"], row["url"]) for row in self.rows()]
 

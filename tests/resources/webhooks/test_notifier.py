@@ -29,7 +29,9 @@ from ytcaption.settings import Settings
 EXAMPLE = ROOT / "examples" / "webhook_receiver.py"
 
 
-def test_an_event_is_told_and_verified(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
+def test_an_event_is_delivered_and_verified(
+    box: Box, here: Settings, receiver: WebhookReceiver
+) -> None:
     """Signed, within a moment, with ids and links and not the text; again only where it failed."""
     webhook = box.webhook(receiver.url(), event_types=DEFAULT_WEBHOOK_EVENTS)
     receiver.secrets.append(box.webhooks.secrets(webhook.id, "local").secret)
@@ -74,7 +76,7 @@ def test_what_nobody_tells_of_is_found(
         receiver.wait(1)
 
 
-def test_the_text_comes_along_where_it_is_asked_for(
+def test_the_text_is_included_on_request(
     box: Box, settings: Settings, here: Settings, receiver: WebhookReceiver
 ) -> None:
     """While the whole has 20 kB at most; links begin with the public address."""
@@ -196,7 +198,7 @@ def test_two_notifiers_send_each_once(box: Box, here: Settings, receiver: Webhoo
 
 
 def test_the_example_receiver_takes_it(box: Box, here: Settings) -> None:
-    """`examples/webhook_receiver.py` verifies what comes, and refuses a stranger's."""
+    """`examples/webhook_receiver.py` accepts a delivery, and refuses one with another secret."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -214,8 +216,8 @@ def test_the_example_receiver_takes_it(box: Box, here: Settings) -> None:
         box.failed("a")
         with notifying(here):
             assert settled(box, 1)[0]["last_outcome"] == "delivered"
-            box.webhook(f"http://127.0.0.1:{port}/", owner="key:stranger")
-            box.failed("b", owner="key:stranger")
+            box.webhook(f"http://127.0.0.1:{port}/", owner="key:other")
+            box.failed("b", owner="key:other")
             assert settled(box, 2)[1]["last_outcome"] == "refused"
     finally:
         process.kill()

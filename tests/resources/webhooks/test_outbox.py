@@ -28,15 +28,15 @@ def box(settings: Settings, request_store: RequestStore) -> Box:
     return Box(settings, request_store, Postgres.from_settings(settings, "api"))
 
 
-def test_an_ending_is_told_to_whom_it_concerns(box: Box) -> None:
+def test_an_end_is_delivered_to_its_owners(box: Box) -> None:
     """Webhooks of those who asked, by event, and their callbacks; nobody else's."""
     box.webhook()
     box.webhook("https://example.org/failures", event_types=["transcription.failed"])
     box.webhook("https://example.org/all", event_types=EVENT_TYPES)
-    box.webhook("https://stranger.example.org/", owner="key:stranger", event_types=EVENT_TYPES)
+    box.webhook("https://unrelated.example.org/", owner="key:unrelated", event_types=EVENT_TYPES)
     box.completed(callback=CALLBACK)
 
-    assert sorted(box.told()) == sorted(
+    assert sorted(box.deliveries()) == sorted(
         [
             ("transcription.queued", "https://example.org/all"),
             ("transcription.started", "https://example.org/all"),
@@ -49,49 +49,49 @@ def test_an_ending_is_told_to_whom_it_concerns(box: Box) -> None:
 
 def test_runs_need_no_right_on_the_outbox(box: Box, settings: Settings) -> None:
     """With the rights of Dagster's part a run tells of its end all the same."""
-    id = box.asked(callback=CALLBACK)
+    id = box.queued(callback=CALLBACK)
     runs = RequestStore.from_settings(settings, "dagster")
     RunStore(postgres=runs.postgres).claim(id, RUN)
     RunStore(postgres=runs.postgres).fail(
         id, RUN, "disk_full", "Full.", retryable=False, max_attempts=4
     )
-    assert box.told() == [("transcription.failed", CALLBACK)]
+    assert box.deliveries() == [("transcription.failed", CALLBACK)]
     assert [row["subject"] for row in box.rows("select * from ytcaption.alert")] == ["disk_full"]
 
 
 def test_state_and_outbox_change_together(box: Box) -> None:
     """What is rolled back is told to nobody."""
-    id = box.asked(callback=CALLBACK)
+    id = box.queued(callback=CALLBACK)
     with (
         pytest.raises(ZeroDivisionError),
         box.store.postgres.transaction() as connection,
     ):
         cancel_row(connection, locked_row(connection, id))
         raise ZeroDivisionError
-    assert box.told() == []
+    assert box.deliveries() == []
     box.store.cancel(id)
-    assert box.told() == [("transcription.canceled", CALLBACK)]
+    assert box.deliveries() == [("transcription.canceled", CALLBACK)]
 
 
 def test_who_asks_for_what_is_completed_is_called_back_at_once(box: Box) -> None:
     """By the event of the request; those who were told before are not told again."""
     box.completed(callback=CALLBACK)
-    box.asked(owner="key:late", callback="https://late.example.org/")
-    assert box.told() == [
+    box.queued(owner="key:late", callback="https://late.example.org/")
+    assert box.deliveries() == [
         ("transcription.completed", CALLBACK),
         ("transcription.completed", "https://late.example.org/"),
     ]
 
 
-def test_one_url_is_told_once_of_an_event(box: Box) -> None:
+def test_one_url_gets_an_event_once(box: Box) -> None:
     """Two requests with one callback: one delivery that names both."""
-    box.asked(callback=CALLBACK)
+    box.queued(callback=CALLBACK)
     box.failed(callback=CALLBACK)
     [row] = box.rows()
     assert len(row["request_ids"]) == 2
 
 
-def test_what_is_erased_is_told_to_nobody(
+def test_erased_events_are_not_delivered(
     box: Box, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its deliveries and their attempts go with it, at once: Dagster is away."""
@@ -104,20 +104,20 @@ def test_what_is_erased_is_told_to_nobody(
     with pytest.raises(DagsterUnavailable):
         Erasure(settings, box.postgres, orchestrator).erase(id)
     orchestrator.close()
-    assert [row["transcription_id"] for row in box.rows()] == [box.asked("other")]
+    assert [row["transcription_id"] for row in box.rows()] == [box.queued("other")]
     assert len(box.rows("select * from ytcaption.delivery_attempt")) == 1
 
 
-def test_who_withdraws_is_told_no_more(box: Box) -> None:
+def test_a_withdrawn_request_gets_no_more_events(box: Box) -> None:
     """What waits for them goes; others are told."""
     box.webhook(event_types=EVENT_TYPES)
-    id = box.asked()
-    box.asked(owner="key:other", callback=CALLBACK)
-    assert box.told() == [("transcription.queued", URL)]
+    id = box.queued()
+    box.queued(owner="key:other", callback=CALLBACK)
+    assert box.deliveries() == [("transcription.queued", URL)]
     assert TranscriptionActions(box.postgres).cancel(id, "local").effect == "withdrawn"
-    assert box.told() == []
+    assert box.deliveries() == []
     TranscriptionActions(box.postgres).cancel(id, "key:other")
-    assert box.told() == [("transcription.canceled", CALLBACK)]
+    assert box.deliveries() == [("transcription.canceled", CALLBACK)]
 
 
 def test_a_delivery_is_claimed_once_until_its_lease_ends(box: Box) -> None:
@@ -226,14 +226,14 @@ def test_a_receiver_that_is_gone_is_left_alone(box: Box) -> None:
     ]
 
 
-def test_a_revoked_key_hears_nothing_more(box: Box, settings: Settings) -> None:
+def test_a_revoked_key_gets_no_more_events(box: Box, settings: Settings) -> None:
     """Neither its webhooks nor its callbacks, nor of what waits."""
     keys = ApiKeys.from_settings(settings, "api")
     key, other = (keys.create(name, ["read", "write"]).row for name in ("gone", "other"))
     webhook = box.webhook(owner=f"key:{key.id}")
     box.webhook(owner=f"key:{other.id}")
     box.failed("a", owner=f"key:{key.id}", callback=CALLBACK)
-    box.asked("b", owner=f"key:{key.id}", callback=CALLBACK)
+    box.queued("b", owner=f"key:{key.id}", callback=CALLBACK)
     keys.revoke(key.id)
     box.failed("b", owner=f"key:{other.id}")
     assert sorted((row["owner"] == f"key:{key.id}", row["status"]) for row in box.rows()) == [
@@ -251,7 +251,7 @@ def test_settled_deliveries_have_an_age_limit(box: Box) -> None:
     box.outbox.settle(claimed, Attempt("delivered", 0.1, 204))
     box.completed("b", callback=CALLBACK)
     box.pass_time(29 * 24 * 3600)
-    assert box.outbox.forget_old(30) == 0
+    assert box.outbox.delete_old(30) == 0
     box.pass_time(2 * 24 * 3600)
-    assert box.outbox.forget_old(30) == 1
+    assert box.outbox.delete_old(30) == 1
     assert [row["status"] for row in box.rows()] == ["waiting"]

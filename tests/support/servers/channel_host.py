@@ -32,13 +32,13 @@ class ChannelHost(MediaServer):
         super().__init__()
         self.changed_at: dict[str, str] = {}
 
-    def episode(self, number: int, **told: object) -> Episode:
+    def episode(self, number: int, **fields: object) -> Episode:
         """An episode with audio of its own."""
-        values = {"url": self.url(f"episodes/{number}/{SPEECH}"), **told}
+        values = {"url": self.url(f"episodes/{number}/{SPEECH}"), **fields}
         return Episode(number, **values)  # pyright: ignore[reportArgumentType]
 
     def podcast(self, name: str, episodes: int, gone: Collection[int] = ()) -> str:
-        """Publish a feed of so many episodes, without those that are gone; its URL."""
+        """Publish a feed of this number of episodes, without removed ones; return its URL."""
         kept = [self.episode(n) for n in reversed(range(episodes)) if n not in gone]
         return self.publish(name, rss(name, kept))
 
@@ -48,7 +48,7 @@ class ChannelHost(MediaServer):
         self.changed_at[name] = formatdate(1_700_000_000 + len(self.requests), usegmt=True)
         return self.url(f"feeds/{name}.xml")
 
-    def asked(self, path: str) -> list[int]:
+    def statuses(self, path: str) -> list[int]:
         """The status of each answer to a path, in order."""
         return [served.status for served in self.requests if served.path.strip("/") == path]
 
@@ -75,8 +75,8 @@ class _Handler(MediaHandler):
         assert isinstance(self.media, ChannelHost)
         etag = f'W/"{hash(data):x}"'
         changed_at = self.media.changed_at[name.removesuffix(".xml")]
-        told = (self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since"))
-        if told[0] == etag or (told[0] is None and told[1] == changed_at):
+        conditions = (self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since"))
+        if conditions[0] == etag or (conditions[0] is None and conditions[1] == changed_at):
             self.whole(b"", "application/rss+xml", 304)
         else:
             headers = {"ETag": etag, "Last-Modified": changed_at}

@@ -96,8 +96,10 @@ class Lively:
 
     def _ask_many(self, which: int, _: str, first: bool, second: bool) -> None:
         source, options, _ = self._request(which)
-        asked = [TranscriptionRequest(source, options, "bulk", force) for force in (False, first)]
-        self.store.submit_many(asked, owner=OWNERS[second])
+        requests = [
+            TranscriptionRequest(source, options, "bulk", force) for force in (False, first)
+        ]
+        self.store.submit_many(requests, owner=OWNERS[second])
 
     def _claim(self, which: int, id: str, first: bool, _: bool) -> None:
         attempt = get_transcription(self.store.postgres, id).attempt if first else None

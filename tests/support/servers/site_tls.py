@@ -63,8 +63,8 @@ def lead_to_loopback(
         here = any(host == known or host.endswith(f".{known}") for known in hosts)
         return ["127.0.0.1"] if here else ["10.0.0.1"]
 
-    async def open_connection(host: str, asked: int, **options: Any) -> Any:
-        return await connect(host, port if asked == 443 else asked, **options)
+    async def open_connection(host: str, wanted_port: int, **options: Any) -> Any:
+        return await connect(host, port if wanted_port == 443 else wanted_port, **options)
 
     monkeypatch.setattr(egress_proxy, "resolve", resolve)
     monkeypatch.setattr(asyncio, "open_connection", open_connection)

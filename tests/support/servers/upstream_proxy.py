@@ -2,7 +2,7 @@
 
     with UpstreamProxy(routes={443: ("127.0.0.1", site.port)}) as proxy:
         download(proxies=proxy.url)
-        assert proxy.asked == [("93.184.216.34", 443)]
+        assert proxy.targets == [("93.184.216.34", 443)]
 
 It takes connections for any address, and leads them by their port to a server of the test.
 """
@@ -36,7 +36,7 @@ class UpstreamProxy:
         answer: int = 200,
         die_after: int | None = None,
     ) -> None:
-        self.asked: list[tuple[str, int]] = []
+        self.targets: list[tuple[str, int]] = []
         self.kind, self.routes, self.answer, self.die_after = kind, routes, answer, die_after
         self.user, self.password = user, password
         self.passed = 0
@@ -99,7 +99,7 @@ class UpstreamProxy:
             if b"Basic " + wanted not in head:
                 status = 407
         client.sendall(f"HTTP/1.1 {status} Said\r\n\r\n".encode())
-        self.asked.append((host, int(port)))
+        self.targets.append((host, int(port)))
         return (host, int(port)) if status == 200 else None
 
     def _socks(self, client: socket.socket) -> tuple[str, int] | None:
@@ -117,7 +117,7 @@ class UpstreamProxy:
         assert kind == 1, "a name, or IPv6: it is to be given the address that was checked"
         host = socket.inet_ntoa(_exactly(client, 4))
         (port,) = struct.unpack(">H", _exactly(client, 2))
-        self.asked.append((host, port))
+        self.targets.append((host, port))
         client.sendall(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
         return host, port
 

@@ -103,7 +103,7 @@ class WebhookReceiver:
             return [each for each in self.received if each.path == path]
 
     def wait(self, number: int, path: str | None = None, timeout_s: float = 20) -> list[Received]:
-        """As soon as so many came, to a path or to all."""
+        """Wait for this number of requests to a path or to all, and return them."""
 
         def those() -> list[Received]:
             return [each for each in self.received if path in (None, each.path)]

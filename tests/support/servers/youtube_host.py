@@ -56,12 +56,12 @@ class Video:
     style: str = "THUMBNAIL_OVERLAY_BADGE_STYLE_DEFAULT"
 
     def as_item(self, shape: str) -> Any:
-        told = {"id": self.id, "title": self.title, "badge": self.badge, "when": self.when}
-        return json.loads(_SHAPES[shape].substitute(told, badge_style=self.style))
+        values = {"id": self.id, "title": self.title, "badge": self.badge, "when": self.when}
+        return json.loads(_SHAPES[shape].substitute(values, badge_style=self.style))
 
 
 def videos(count: int, prefix: str = "v") -> list[Video]:
-    """So many ordinary ones, the newest first."""
+    """Return this number of ordinary videos, the newest first."""
     return [Video(f"{prefix}{n:010d}", f"Video {n}") for n in reversed(range(count))]
 
 
@@ -86,7 +86,7 @@ class YouTubeHost(MediaServer):
     """www.youtube.com; a context manager.
 
     Attributes:
-        continuations: pages asked for beyond the first ones.
+        continuations: pages that were requested after the first ones.
         fail: status by the number of such a page, from 1; 200: a page with nothing in it.
         captions: of a video, by its id; all have the same speech.
     """
@@ -113,9 +113,11 @@ class YouTubeHandler(MediaHandler):
             case ["youtubei", "v1", "browse"]:
                 self.browse(json.loads(self.body))
             case ["watch"]:
-                self.whole(watch_page(self.told(query["v"])).encode(), "text/html; charset=utf-8")
+                self.whole(
+                    watch_page(self.player_of(query["v"])).encode(), "text/html; charset=utf-8"
+                )
             case ["youtubei", "v1", "player"]:
-                answer = self.told(json.loads(self.body)["videoId"])
+                answer = self.player_of(json.loads(self.body)["videoId"])
                 self.whole(json.dumps(answer).encode(), "application/json")
             case ["api", "timedtext"] if query.get("fmt") in ("vtt", "json3"):
                 self.whole(timed_text(query), "text/plain")
@@ -130,7 +132,7 @@ class YouTubeHandler(MediaHandler):
             case _:
                 self.error(404, query)
 
-    def told(self, video_id: str) -> dict[str, Any]:
+    def player_of(self, video_id: str) -> dict[str, Any]:
         speech = self.media.read(SPEECH)
         assert speech is not None
         return player(video_id, self.host.captions.get(video_id, Captions()), len(speech))
@@ -139,8 +141,8 @@ class YouTubeHandler(MediaHandler):
         text = f"<!doctype html><script>var ytInitialData = {json.dumps(data)};</script>"
         self.whole(text.encode(), "text/html; charset=utf-8")
 
-    def browse(self, asked: dict[str, Any]) -> None:
-        if "continuation" not in asked:  # the playlist, with what is unavailable
+    def browse(self, request: dict[str, Any]) -> None:
+        if "continuation" not in request:  # the playlist, with what is unavailable
             self.whole(json.dumps(_playlist_page(self.host.lists)).encode(), "application/json")
             return
         self.host.continuations += 1
@@ -151,7 +153,7 @@ class YouTubeHandler(MediaHandler):
         if status is not None:
             self.error(status, {"retry_after": "9"})
             return
-        name, _, start = asked["continuation"].partition("|")
+        name, _, start = request["continuation"].partition("|")
         items = _items(self.host.lists, name, int(start))
         action = {"appendContinuationItemsAction": {"continuationItems": items}}
         self.whole(json.dumps({"onResponseReceivedActions": [action]}).encode(), "application/json")
@@ -203,11 +205,11 @@ def _channel_page(lists: Lists, selected: str) -> Any:
         if tab != "videos" and not getattr(lists, tab):
             continue
         url = {"commandMetadata": {"webCommandMetadata": {"url": f"/@achannel/{tab}"}}}
-        told: dict[str, Any] = {"endpoint": url, "title": tab.capitalize()}
+        values: dict[str, Any] = {"endpoint": url, "title": tab.capitalize()}
         if tab == selected:
             content = {"richGridRenderer": {"contents": _items(lists, tab, 0)}}
-            told |= {"selected": True, "content": content}
-        tabs.append({"tabRenderer": told})
+            values |= {"selected": True, "content": content}
+        tabs.append({"tabRenderer": values})
     return {
         "contents": {"twoColumnBrowseResultsRenderer": {"tabs": tabs}},
         "metadata": {
@@ -242,8 +244,8 @@ def _feed(listed: list[Video]) -> bytes:
     for at, video in enumerate(listed[:15]):
         page = f"shorts/{video.id}" if video.badge == "SHORTS" else f"watch?v={video.id}"
         when = (datetime(2026, 1, 31, tzinfo=UTC) - timedelta(days=at)).isoformat()
-        told = {"id": video.id, "title": video.title, "page": page, "when": when}
-        entries.append(_SHAPES["feed_entry.xml"].substitute(told))
+        values = {"id": video.id, "title": video.title, "page": page, "when": when}
+        entries.append(_SHAPES["feed_entry.xml"].substitute(values))
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
         '<feed xmlns:yt="http://www.youtube.com/xml/schemas/2015"'

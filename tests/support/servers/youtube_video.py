@@ -20,7 +20,7 @@ AUDIO_HOST = "rr1---sn-abc.googlevideo.com"
 
 @dataclass
 class Captions:
-    """The tracks of a video: codes of manual ones, the code of what YouTube has heard."""
+    """The tracks of a video: codes of manual ones, the code of the automatic one."""
 
     manual: list[str] = field(default_factory=list)
     automatic: str | None = None
@@ -73,7 +73,7 @@ def player(video_id: str, captions: Captions, size_bytes: int) -> dict[str, Any]
 
 def watch_page(answer: dict[str, Any]) -> str:
     """The page of a video."""
-    first = json.dumps({name: told for name, told in answer.items() if name != "streamingData"})
+    first = json.dumps({name: value for name, value in answer.items() if name != "streamingData"})
     data = json.dumps({"contents": {"twoColumnWatchNextResults": {}}})
     return (
         f"<!doctype html><script>var ytInitialPlayerResponse = {first};</script>"

@@ -96,9 +96,9 @@ def test_maintenance_does_nothing_during_a_backup(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
     """A message says so, and nothing is changed."""
-    from resources.postgres.advisory_locks import nothing_removed
+    from resources.postgres.advisory_locks import block_removals
 
-    with nothing_removed(request_store.postgres):
+    with block_removals(request_store.postgres):
         result = materialize(request_store, object_store, catalog, lake_maintenance, raises=False)
     assert not result.success
     [event] = [each for each in result.all_events if each.is_step_failure]

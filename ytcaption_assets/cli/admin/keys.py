@@ -10,7 +10,7 @@ from ytcaption.domain.caller import Limits
 from ytcaption_assets.cli.database import opened_database
 
 if TYPE_CHECKING:
-    from resources.auth.api_key_rows import ApiKeyRow
+    from resources.auth.api_keys import ApiKeyRow
 
 app = typer.Typer(help="API keys: create, list, rotate and revoke them.", no_args_is_help=True)
 
@@ -128,7 +128,7 @@ def revoke(
 
     with opened_database() as (_, postgres):
         keys = ApiKeys(postgres)
-        row = keys.forget(_key_id(id)) if forget else keys.revoke(_key_id(id))
+        row = keys.delete(_key_id(id)) if forget else keys.revoke(_key_id(id))
     Console(highlight=False).print(
         f"The key {row.id} of {row.name} is revoked.", markup=False, soft_wrap=True
     )
@@ -153,6 +153,6 @@ def state_text(row: "ApiKeyRow") -> str:
     """Return whether the key is valid, and until when."""
     if row.revoked_at is not None:
         return f"revoked {row.revoked_at:%Y-%m-%d}"
-    if not row.holds_at(datetime.now(UTC)):
+    if not row.is_valid_at(datetime.now(UTC)):
         return f"expired {row.expires_at:%Y-%m-%d}"
     return f"until {row.expires_at:%Y-%m-%d}" if row.expires_at else "valid"

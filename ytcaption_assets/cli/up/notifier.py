@@ -24,7 +24,7 @@ def notifier() -> None:
     mark = runtime_directory(settings.home) / MARK
 
     async def work() -> None:
-        task = asyncio.create_task(Notifier(settings, on_look=mark.touch).run())
+        task = asyncio.create_task(Notifier(settings, on_poll=mark.touch).run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         await asyncio.wait([task])

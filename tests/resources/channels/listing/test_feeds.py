@@ -53,7 +53,7 @@ def test_an_unchanged_feed_is_not_read_again(host):
     host.podcast("news", 4, gone={0})
     third = lister().newest(first.channel, second.state)
     assert titles(third) == ["Episode 3", "Episode 2", "Episode 1"]
-    assert host.asked("feeds/news.xml") == [200, 304, 200]
+    assert host.statuses("feeds/news.xml") == [200, 304, 200]
 
 
 def test_feed_of_a_server_without_validators_is_compared(host):

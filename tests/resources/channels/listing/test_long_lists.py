@@ -57,4 +57,4 @@ def test_a_feed_of_ten_thousand_episodes(record_property: Record) -> None:
         record_property("items_per_s", round(ITEM_COUNT / (time.monotonic() - started)))
         assert len({each for page in pages for each in ids(page)}) == ITEM_COUNT
         assert [len(page.items) for page in pages] == [500] * 20
-        assert host.asked("feeds/news.xml") == [200]
+        assert host.statuses("feeds/news.xml") == [200]

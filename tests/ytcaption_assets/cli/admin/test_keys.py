@@ -73,7 +73,7 @@ def test_wrong_usage_is_refused(ytcaption, keys: ApiKeys):
             ytcaption("keys", "create", "x", *arguments)
     assert issubclass(InvalidOption, InputError)
     assert ytcaption("keys", "create", "x", "--requests-per-minute", "0").exit_code == 2
-    assert not keys.exist()
+    assert not keys.any_exist()
 
 
 def test_rotate_shows_another_secret(ytcaption, keys: ApiKeys):
@@ -95,7 +95,7 @@ def test_revoke_ends_a_key(ytcaption, keys: ApiKeys):
     assert all(row.revoked_at for row in keys.all())
     for row in keys.all():
         ytcaption("keys", "revoke", row.id, "--forget")
-    assert not keys.exist()
+    assert not keys.any_exist()
     assert "open to everyone on this machine" in ytcaption("keys", "list").stdout
     with pytest.raises(ApiKeyNotFound, match="keys list"):
         ytcaption("keys", "revoke", "nobody")

@@ -56,7 +56,7 @@ def notifier(settings: Settings) -> Iterator[subprocess.Popen[str]]:
 def test_it_sends_until_sigterm(box: Box) -> None:
     """The exit status is 0."""
     with WebhookReceiver() as receiver, notifier(box.settings) as process:
-        id = box.asked(callback=receiver.url())
+        id = box.queued(callback=receiver.url())
         box.store.cancel(id)
         receiver.wait(1)
         process.send_signal(signal.SIGTERM)

@@ -64,7 +64,7 @@ def test_reasons_for_waiting_and_health_of_proxies(settings, request_store, monk
     request_store.due(10, pacing=Pacing(bytes_per_day=PerSite(100.0)))
     report = read_status(settings)
     text = text_of(report)
-    assert "1 waiting. As many bytes as allowed came from youtube.com today: bulk work" in text
+    assert "1 waiting. The bytes allowed from youtube.com today are used up: bulk work" in text
     assert "http://a.example:3128" in text and "cooling down until" in text
     assert "it does not answer" in text
     queue = json.loads(status_json(report))["queue"]
