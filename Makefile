@@ -11,7 +11,7 @@ PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
 .DEFAULT_GOAL := transcribe
-.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-slow chaos lint words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
+.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow chaos lint words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,16 @@ docs-screenshots: $(DOCUMENTED)  ## Take the pictures of the documentation
 	$(BIN)/python -m docs.tools.screenshots
 
 # By file on a few processes: much of a test's time is a server's start.
-test: $(DEVELOPED)  ## Run the tests
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 3 --dist loadfile --no-loadscope-reorder
+
+test-unit: $(DEVELOPED)  ## Run the tests that need no Postgres, Dagster, model or process: seconds
+	$(PYTEST) -m unit
+
+test: $(DEVELOPED)  ## Run the tests but the long ones: five minutes
+	$(PYTEST) -m 'not long and not slow and not network'
+
+test-all: $(DEVELOPED)  ## Run the tests with the long ones, as CI does
+	$(PYTEST)
 
 # Load, servers that are killed, runs that are ended in each stage, databases that are unavailable.
 test-slow: $(DEVELOPED)  ## Run the tests that take long
@@ -106,18 +114,27 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "No virtual environment: install your system's python3-venv package."; exit 1; }
 
+# uv installs several times as fast as pip, which steps in where uv cannot be had or fails. uv does
+# not read pip's configuration, so the package index that pip uses is passed on.
+define install
+@index="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}"; \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$$index"; \
+	pip="$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt"; \
+	{ [ -x $(BIN)/uv ] || $$pip uv >/dev/null 2>&1; } \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.$(1)' 2>/dev/null \
+		|| $$pip -e '.$(1)'
+@touch $@
+endef
+
 $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing into $(VENV), once; this takes some minutes."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
-	@touch $@
+	@echo "Installing into $(VENV), once; this takes a minute."
+	$(call install,)
 
 $(DEVELOPED): $(INSTALLED)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+	$(call install,[dev])
 
 $(DOCUMENTED): $(DEVELOPED)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	@touch $@
+	$(call install,[docs])
 
 # One by one where all at once does not go: an engine that cannot be had is named in the table.
 $(PEERS_INSTALLED): benchmarks/peers.txt
