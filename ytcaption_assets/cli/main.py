@@ -113,10 +113,10 @@ def transcribe(
     settings = load_settings()
     chosen = caption_formats(formats or ["srt", "vtt", "json"])
     if server is not None:
-        from ytcaption.client.client import Asked
+        from ytcaption.client.options import RequestOptions
         from ytcaption_assets.cli.transcribe.remote import transcribe_at_server
 
-        asked = Asked(
+        asked = RequestOptions(
             language=language,
             model=model,
             task=checked_task(task),

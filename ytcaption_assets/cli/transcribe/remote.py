@@ -9,9 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ytcaption.client.client import Asked, Client
+from ytcaption.client.client import Client
 from ytcaption.client.errors import ApiError, ServerUnreachable, UnexpectedAnswer
 from ytcaption.client.models import Transcription
+from ytcaption.client.options import RequestOptions
 from ytcaption.domain.captions.formats import CaptionFormat
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionStatus, is_partition_key
@@ -50,7 +51,7 @@ class _Shown:
 def transcribe_at_server(
     server: str,
     names: Sequence[str],
-    asked: Asked,
+    asked: RequestOptions,
     formats: Sequence[CaptionFormat],
     directory: Path,
     *,
@@ -85,7 +86,9 @@ def transcribe_at_server(
     return 1 if any(each.error for each in sources) else 0
 
 
-def _submitted(client: Client, name: str, asked: Asked, bars: Bars, *, force: bool) -> Source:
+def _submitted(
+    client: Client, name: str, asked: RequestOptions, bars: Bars, *, force: bool
+) -> Source:
     try:
         with bars.sending(name) as on_progress:
             source = file_named(name) or name
