@@ -1,4 +1,4 @@
-"""What is written about the API is true."""
+"""The documentation of the API is true."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def test_every_code_is_documented() -> None:
 
 
 def test_every_route_and_format_is_documented(client: TestClient) -> None:
-    """The page lists what the OpenAPI document has."""
+    """The page lists every operation of the OpenAPI document."""
     for path, item in client.get("/openapi.json").json()["paths"].items():
         for method in item:
             assert f"`{method.upper()} {path}`" in PAGE
@@ -39,7 +39,7 @@ def test_every_route_and_format_is_documented(client: TestClient) -> None:
 
 
 def test_every_kind_of_event_is_documented() -> None:
-    """Here; and operators are told which columns follow from them, and which do not."""
+    """Here; and operators find which columns follow from them, and which do not."""
     assert {each.value for each in EventType if f"`{each.value}`" not in PAGE} == set()
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     _, compared, other = re.split(r"Compared are|Not compared", page)
@@ -48,7 +48,7 @@ def test_every_kind_of_event_is_documented() -> None:
 
 
 def test_the_curl_example_prints_captions(server_url: str, world: World) -> None:
-    """`examples/api.sh` asks, watches and reads, over real HTTP."""
+    """`examples/api.sh` requests, polls and downloads over real HTTP."""
     id = world.completed()
 
     done = subprocess.run(

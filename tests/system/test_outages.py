@@ -213,7 +213,7 @@ def test_with_dagsters_database_away_all_is_taken_and_done_later(up: Up, media_s
             assert status == 200, text
             dagster = json.loads(text)["dependencies"]["dagster_storage"]
             assert (dagster["ready"], dagster["required"]) == (False, False)
-            assert dagster["cause"]
+            assert dagster["reason"]
             assert up.run("status").returncode == 1
         finally:
             connection.execute(connections.format("true"))

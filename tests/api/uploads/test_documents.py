@@ -1,4 +1,4 @@
-"""What is written about uploads and OpenAI's clients is true."""
+"""The documented examples of uploads and of OpenAI's clients work."""
 
 import re
 import shlex
@@ -21,7 +21,7 @@ SERVER = "http://127.0.0.1:8000"
 def test_the_python_example_prints_the_text(
     server_url: str, world: World, request_store: RequestStore, tmp_path: Path
 ) -> None:
-    """It is run as it is written, with another address."""
+    """It runs as written, with another address."""
     (example,) = re.findall(r"```python\n(from openai.*?)```", PAGE, re.DOTALL)
     (tmp_path / "talk.mp3").write_bytes(JFK)
 
