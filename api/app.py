@@ -15,20 +15,20 @@ from api.analytics import routes as analytics
 from api.analytics.service import Analytics
 from api.auth import routes as keys
 from api.auth import usage_routes as usage
-from api.auth.identity import Authenticator, Identity
-from api.auth.key_ring import KeyRing
+from api.auth.api_key_cache import ApiKeyCache
+from api.auth.authentication import Authentication, Authenticator
 from api.auth.rate_limit import rate_limiter
 from api.channels import routes as channels
-from api.channels.service import CallersChannels
+from api.channels.service import ChannelService
 from api.events import routes as events
 from api.http import error_handlers
 from api.http.cors import Cors
 from api.http.logs import configure_logging
 from api.http.middleware import BodyLimit, RequestEnvelope
-from api.http.tracing import Traced
+from api.http.tracing import RequestTracing
 from api.monitoring import health_routes as health
 from api.monitoring import metrics_routes as metrics
-from api.monitoring.metrics import Measured, Metrics, StateCollector
+from api.monitoring.metrics import Metrics, RequestMetrics, StateCollector
 from api.monitoring.probes import probes
 from api.monitoring.readiness import Readiness
 from api.openai import routes as openai_audio
@@ -36,27 +36,15 @@ from api.openai.audio import OpenAIAudio
 from api.pages import routes as pages
 from api.parts import Parts
 from api.search import routes as search
-from api.transcriptions import (
-    action_routes as endings,
-)
-from api.transcriptions import (
-    audio_routes as audio,
-)
-from api.transcriptions import (
-    history_routes as history,
-)
-from api.transcriptions import (
-    option_routes as options,
-)
-from api.transcriptions import (
-    result_routes as results,
-)
-from api.transcriptions import (
-    routes as transcriptions,
-)
+from api.transcriptions import action_routes as actions
+from api.transcriptions import audio_routes as audio
+from api.transcriptions import history_routes as history
+from api.transcriptions import option_routes as options
+from api.transcriptions import result_routes as results
+from api.transcriptions import routes as transcriptions
 from api.transcriptions.actions import CallerActions
 from api.transcriptions.partition_queue import PartitionQueue
-from api.transcriptions.pauses import Operating
+from api.transcriptions.pauses import PauseControl
 from api.transcriptions.submission import Submitter
 from api.transcriptions.watch import Watcher
 from api.uploads import routes as uploads
@@ -89,23 +77,24 @@ logger = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The API of one installation; nothing is opened before it starts.
+    """Build the API of one installation; connections are opened when the app starts.
 
     Args:
-        settings: those of the environment when None, as uvicorn calls it.
+        settings: read from the environment when None, as uvicorn calls it.
 
     Raises:
-        SetupError: settings that cannot be used, or an address that others can reach (rule 21).
-        SystemExit: the same without `settings`: uvicorn would add a traceback to the sentence.
+        SetupError: the settings cannot be used, or would open the API to other machines without
+            authentication (see docs/adr/security-rules.md#rule-21).
+        SystemExit: the same, when called without `settings`: uvicorn would add a traceback.
     """
     if settings is None:
         try:
             settings = load_settings()
-            configure_logging(settings.log_format)  # uvicorn's first lines, too
+            configure_logging(settings.log_format)  # before uvicorn logs its first lines
             return create_app(settings)
         except SetupError as error:
             raise SystemExit(f"ytcaption: {error.message}") from None
-    rate_limiter(settings)  # its URL can be used
+    rate_limiter(settings)  # raises when its URL cannot be used
     check_bind(settings)
     check_sites(settings.sites)
     app = FastAPI(
@@ -113,10 +102,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=VERSION,
         lifespan=_lifespan,
         openapi_url="/openapi.json",
-        docs_url=None,  # FastAPI's page comes from a CDN; pages.py has ours
+        docs_url=None,  # FastAPI's page loads from a CDN; `api.pages` serves a local one
         redoc_url=None,
         redirect_slashes=False,
-        # tracing.py has ours: FastAPI's would record bodies and the messages of exceptions.
+        # `api.http.tracing` traces instead: FastAPI would record bodies and exception messages.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
@@ -130,7 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         history.router,
         audio.router,
         versions.router,
-        endings.router,
+        actions.router,
         channels.router,
         search.router,
         options.router,
@@ -146,17 +135,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     for router in routers:
         app.include_router(router)
-    app.webhooks.include_router(webhooks.received)
+    app.webhooks.include_router(webhooks.receiver)
     pages.install(app)
     error_handlers.install(app)
     openapi.install(app, routers)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Identity)
+    app.add_middleware(Authentication)
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins)
-    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(RequestMetrics, metrics=app.state.metrics)
     app.add_middleware(RequestEnvelope)
-    app.add_middleware(Traced)  # added last, so outermost
+    app.add_middleware(RequestTracing)  # added last, so outermost
     return app
 
 
@@ -172,16 +161,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     postgres = Postgres.from_settings(settings, "api")
     partitions = PartitionQueue(orchestrator)
     api_keys = ApiKeys(postgres)
-    door = Authenticator(
-        settings, KeyRing(api_keys), JwtTokens.from_settings(settings), rate_limiter(settings)
+    authenticator = Authenticator(
+        settings, ApiKeyCache(api_keys), JwtTokens.from_settings(settings), rate_limiter(settings)
     )
     watcher = Watcher(postgres, settings.streams_per_caller)
-    readiness = Readiness(probes(postgres, object_store, orchestrator) | door.limiter.probes())
+    readiness = Readiness(
+        probes(postgres, object_store, orchestrator) | authenticator.limiter.probes()
+    )
     app.state.metrics.show(StateCollector(postgres, readiness))
     channel_store = ChannelStore(postgres=postgres)
     lister = ChannelLister.from_settings(settings)
-    operating = Operating(settings, postgres, orchestrator)
-    submitter = Submitter(settings, RequestStore(postgres=postgres), partitions, operating)
+    pause_control = PauseControl(settings, postgres, orchestrator)
+    submitter = Submitter(settings, RequestStore(postgres=postgres), partitions, pause_control)
     upload_intake = UploadIntake(Uploads.from_settings(settings, object_store, postgres), submitter)
     app.state.parts = Parts(
         settings=settings,
@@ -190,9 +181,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         readiness=readiness,
         watcher=watcher,
         submitter=submitter,
-        operating=operating,
-        endings=CallerActions(settings, postgres, partitions, operating, orchestrator),
-        channels=CallersChannels(settings, channel_store, lister),
+        pause_control=pause_control,
+        actions=CallerActions(settings, postgres, partitions, pause_control, orchestrator),
+        channels=ChannelService(settings, channel_store, lister),
         channel_store=channel_store,
         uploads=upload_intake,
         openai_audio=OpenAIAudio(settings, upload_intake, watcher, postgres, object_store),
@@ -200,22 +191,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         webhooks=Webhooks(settings, postgres),
         deliveries=Deliveries(postgres),
         search=Search(postgres, warm_embedder_of(settings)),
-        door=door,
+        authenticator=authenticator,
         analytics=Analytics(settings),
     )
-    # Opening Dagster's instance takes a second: not in the first request's way, nor in the start's.
+    # Opening Dagster's instance takes a second: neither the start nor the first request waits.
     threading.Thread(target=orchestrator.problem, name="open-dagster", daemon=True).start()
     partitions.start()
-    await door.key_ring.start()
+    await authenticator.key_cache.start()
     watcher.start()
     logger.info("API %s started in %.2f s", VERSION, time.perf_counter() - started_at)
     try:
         yield
     finally:
         await watcher.close()
-        await door.close()
+        await authenticator.close()
         partitions.close()
-        operating.close()
+        pause_control.close()
         orchestrator.close()
         close_pools(database_urls(settings))
         stop_telemetry()

@@ -1,4 +1,4 @@
-"""What routes are given: the installation's parts, opened and closed with the app."""
+"""Dependencies that routes of several features share: parts of the app, and the caller."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
@@ -13,25 +13,27 @@ from ytcaption.domain.errors import Forbidden, Unauthenticated
 from ytcaption.settings import Settings
 
 
-def _part(name: str) -> Any:
-    # A coroutine, since FastAPI runs each dependency that is none in a thread of its own; and flat,
-    # since it solves those of each anew.
-    async def part(request: Request) -> Any:
+def part(name: str) -> Any:
+    """Return the dependency on one field of `api.parts.Parts`."""
+
+    # A coroutine, because FastAPI runs a plain function on a thread of its own; and without
+    # dependencies of its own, because FastAPI would solve those again for each part.
+    async def read_part(request: Request) -> Any:
         return getattr(request.app.state.parts, name)
 
-    return Depends(part)
+    return Depends(read_part)
 
 
-SettingsDep = Annotated[Settings, _part("settings")]
-PostgresDep = Annotated[Postgres, _part("postgres")]
-ObjectStoreDep = Annotated[ObjectStore, _part("object_store")]
-ApiKeysDep = Annotated[ApiKeys, _part("api_keys")]
+SettingsDep = Annotated[Settings, part("settings")]
+PostgresDep = Annotated[Postgres, part("postgres")]
+ObjectStoreDep = Annotated[ObjectStore, part("object_store")]
+ApiKeysDep = Annotated[ApiKeys, part("api_keys")]
 
 
 async def _caller(request: Request) -> Caller:
-    """Who asks, as `api.auth.identity` found out before any route."""
+    """Return the caller that `api.auth.authentication` identified before routing."""
     caller = request.scope.get("ytcaption.caller")
-    if caller is None:  # a path that is open to all must not lead to a route that is not
+    if caller is None:  # a public path must never lead to a route that needs a caller
         raise Unauthenticated("This needs a key. Send it as `Authorization: Bearer <key>`.")
     return caller
 

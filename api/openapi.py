@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives, and the schemas that are sent without its help."""
+"""The OpenAPI document: what FastAPI derives, plus the schemas it cannot see."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,31 +9,32 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from api.auth.identity import is_open_path
+from api.auth.authentication import is_public_path
 from api.http.schemas import Problem
 from api.responses import AUTH_ERRORS
 from ytcaption.domain.transcripts.transcript import Transcript
 
 DESCRIPTION = """
-Give it a link; it gives back captions and a transcript with the time of every word.
+Send a link; get captions and a transcript with the time of every word.
 
-1. `POST /api/v1/transcriptions` with a `url`. The answer is 202 with an `id`; the same media with
-   the same options has the same `id`, always, and is transcribed once.
+1. `POST /api/v1/transcriptions` with a `url`. The answer is 202 with an `id`. The same media with
+   the same options always has the same `id` and is transcribed once.
 2. `GET /api/v1/transcriptions/{id}` until `status` is `completed` (or `failed`, with the reason).
-   `Retry-After` says when to look again.
+   `Retry-After` says when to ask again.
 3. `GET /api/v1/transcriptions/{id}/result?format=srt`, or `vtt`, `txt`, `json`, `tsv`, `ass`, `md`.
 
-Errors are `application/problem+json` (RFC 9457) with a stable `code`.
+Errors are `application/problem+json` (RFC 9457) with a stable `code`. Fields and routes that are
+marked deprecated still work and will be removed in the next release.
 """
 
 TAGS = [
-    {"name": "transcriptions", "description": "Ask, watch, read."},
-    {"name": "analytics", "description": "Questions to the library as a whole."},
-    {"name": "channels", "description": "Subscribe to all that a channel or podcast publishes."},
-    {"name": "webhooks", "description": "Be told, instead of asking again and again."},
+    {"name": "transcriptions", "description": "Request, follow, read and search transcriptions."},
+    {"name": "analytics", "description": "Queries over all your transcriptions."},
+    {"name": "channels", "description": "Subscribe to everything a channel or podcast publishes."},
+    {"name": "webhooks", "description": "Receive events instead of polling."},
     {"name": "openai", "description": "For OpenAI's clients; set their `base_url` to `/v1` here."},
-    {"name": "operation", "description": "For operators: everything here needs the scope `admin`."},
-    {"name": "health", "description": "For whoever runs it."},
+    {"name": "operation", "description": "For operators; every route needs the scope `admin`."},
+    {"name": "health", "description": "Probes for load balancers and orchestrators."},
 ]
 
 SECURITY = {
@@ -41,13 +42,13 @@ SECURITY = {
         "type": "http",
         "scheme": "bearer",
         "description": "An API key (`ytcaption keys create`), or a JWT where the installation "
-        "takes them. On loopback nothing is asked for as long as no keys exist.",
+        "accepts them. On loopback no key is needed until the first one is created.",
     }
 }
 
 
 def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
-    """Makes `app.openapi()` give the whole document, built once."""
+    """Make `app.openapi()` return the complete document, built once."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -73,30 +74,30 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas.update(problems["$defs"])
     schemas.update(transcript.pop("$defs"))
-    schemas["Segment"]["required"].remove("words")  # left out by words=false
+    schemas["Segment"]["required"].remove("words")  # absent with words=false
     schemas["Transcript"] = transcript
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute):
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
-                _finish(operation, route)
-                if not is_open_path(route.path_format):
-                    _guard(operation)
+                _complete(operation, route)
+                if not is_public_path(route.path_format):
+                    _require_key(operation)
     document["components"]["securitySchemes"] = SECURITY
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
 
 
-def _guard(operation: dict[str, Any]) -> None:
-    """Says that it needs a key, and what is answered without one."""
-    operation["security"] = [{"bearer": []}, {}]  # none on loopback, as long as no keys exist
+def _require_key(operation: dict[str, Any]) -> None:
+    """Add the key and the errors of requests without a valid one."""
+    operation["security"] = [{"bearer": []}, {}]  # no key on loopback until one is created
     for status, response in AUTH_ERRORS.items():
         operation["responses"].setdefault(str(status), response)
 
 
-def _finish(operation: dict[str, Any], route: APIRoute) -> None:
-    """Gives examples their nulls back, and takes away FastAPI's own 422, which is never sent."""
+def _complete(operation: dict[str, Any], route: APIRoute) -> None:
+    """Restore the nulls of examples, and remove FastAPI's own 422, which is never sent."""
     for status, response in route.responses.items():
         for media_type, content in response.get("content", {}).items():
             shown = {name: content[name] for name in ("example", "examples") if name in content}

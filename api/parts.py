@@ -1,14 +1,14 @@
-"""Parts."""
+"""The objects that live as long as the app and that routes use."""
 
 from typing import NamedTuple
 
 from api.analytics.service import Analytics
-from api.auth.identity import Authenticator
-from api.channels.service import CallersChannels
+from api.auth.authentication import Authenticator
+from api.channels.service import ChannelService
 from api.monitoring.readiness import Readiness
 from api.openai.audio import OpenAIAudio
 from api.transcriptions.actions import CallerActions
-from api.transcriptions.pauses import Operating
+from api.transcriptions.pauses import PauseControl
 from api.transcriptions.submission import Submitter
 from api.transcriptions.watch import Watcher
 from api.uploads.intake import UploadIntake
@@ -23,7 +23,7 @@ from ytcaption.settings import Settings
 
 
 class Parts(NamedTuple):
-    """Everything a route may need."""
+    """Everything a route may depend on; built when the app starts."""
 
     settings: Settings
     postgres: Postgres
@@ -32,14 +32,14 @@ class Parts(NamedTuple):
     api_keys: ApiKeys
     webhooks: Webhooks
     deliveries: Deliveries
-    door: Authenticator
+    authenticator: Authenticator
     watcher: Watcher
     submitter: Submitter
     uploads: UploadIntake
     openai_audio: OpenAIAudio
-    operating: Operating
-    endings: CallerActions
+    pause_control: PauseControl
+    actions: CallerActions
     analytics: Analytics
-    channels: CallersChannels
+    channels: ChannelService
     channel_store: ChannelStore
     search: Search

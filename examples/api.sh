@@ -12,14 +12,14 @@ field() { python3 -c 'import json, sys; print(json.load(sys.stdin).get(sys.argv[
 # JSON is made by a program: a link may hold quotes.
 body=$(python3 -c 'import json, sys; print(json.dumps({"url": sys.argv[1]}))' "$link")
 
-# Ask. 202: it is kept. The same link and options give the same id, always.
+# Request. 202: it is stored. The same link and options always give the same id.
 accepted=$(curl --silent --show-error --fail-with-body \
   --header 'Content-Type: application/json' --data "$body" "$api/api/v1/transcriptions") \
   || { echo "$accepted" >&2; exit 1; }
 status_url=$api$(field status_url <<<"$accepted")
 result_url=$api$(field result_url <<<"$accepted")
 
-# Watch. `progress` has bytes while downloading and seconds of audio while transcribing.
+# Poll. `progress` has bytes while downloading and seconds of audio while transcribing.
 while :; do
   now=$(curl --silent --show-error --fail-with-body "$status_url")
   state=$(field status <<<"$now")
@@ -31,5 +31,5 @@ while :; do
   sleep 2
 done
 
-# Read. The ETag saves the second transfer: --etag-compare answers 304 and keeps the file.
+# Download. The ETag saves a second transfer: --etag-compare answers 304 and keeps the file.
 curl --silent --show-error --fail-with-body "$result_url?format=$format&max_line_length=42"

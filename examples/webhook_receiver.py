@@ -2,7 +2,7 @@
 
     YTCAPTION_WEBHOOK_SECRET=whsec_... python webhook_receiver.py 9000
 
-Takes each event once, though it may come several times, and answers at once.
+Accepts each event once, although it may arrive several times, and answers at once.
 """
 
 import json
@@ -14,22 +14,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from standardwebhooks import Webhook, WebhookVerificationError
 
 LARGEST = 20_000
-seen: set[str] = set()  # keep it with what you do, in one transaction
+seen: set[str] = set()  # store it together with your own work, in one transaction
 logger = logging.getLogger("receiver")
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Verifies a delivery and takes it."""
+    """Verifies and accepts deliveries."""
 
     webhook = Webhook(os.environ["YTCAPTION_WEBHOOK_SECRET"])
 
     def do_POST(self) -> None:
-        """204 taken, 400 not from ytcaption, 413 too long."""
+        """Answer 204 (accepted), 400 (not from ytcaption) or 413 (too long)."""
         size = int(self.headers.get("Content-Length", 0))
         if size > LARGEST:
             self._answer(413)
             return
-        body = self.rfile.read(size)  # as it came: the signature is over these bytes
+        body = self.rfile.read(size)  # unchanged: the signature covers these bytes
         try:
             self.webhook.verify(body, dict(self.headers))
         except WebhookVerificationError:

@@ -1,186 +1,264 @@
-"""What operators do: look, have things done again, stop and go on, erase."""
+"""Routes of operators: overview, retry, pause and resume, circuit breakers, purge."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
-from api.admin.examples import BREAKERS, OVERVIEW, PAUSED
 from api.admin.schemas import (
-    AffectedRead,
-    BreakerAsked,
-    BreakerOpenAsked,
-    BreakerRead,
-    BreakersRead,
-    OverviewRead,
-    PauseAsked,
-    PauseRead,
-    PausesRead,
-    PurgeAsked,
-    PurgeRead,
-    ResumeAsked,
-    RetryAsked,
+    AffectedResponse,
+    Breaker,
+    BreakerOpenRequest,
+    BreakerRequest,
+    BreakersResponse,
+    OverviewResponse,
+    Pause,
+    PauseRequest,
+    PausesResponse,
+    PurgeRequest,
+    PurgeResponse,
+    ResumeRequest,
+    RetryRequest,
 )
 from api.dependencies import Admin, PostgresDep, SettingsDep
-from api.responses import ADMIN_INVALID, BODY_ERRORS, DATABASE_UNAVAILABLE, SITE_INVALID
-from api.transcriptions.action_responses import PURGE_UNAVAILABLE
-from api.transcriptions.dependencies import ActionsDep, OperatingDep
+from api.responses import (
+    ADMIN_INVALID,
+    BODY_ERRORS,
+    DATABASE_UNAVAILABLE,
+    ERASURE_UNAVAILABLE,
+    NO_STORE,
+    json_example,
+    problem_response,
+)
+from api.transcriptions.dependencies import ActionsDep, PauseControlDep
+from api.transcriptions.examples import EXAMPLE_ID
 from resources.admin.service import RetryFilter, overview, retry_all
 from resources.maintenance.purge import PurgeFilter
 from resources.sites.circuit_breaker import breakers, close_breaker, open_breaker, site_named
 
 router = APIRouter(prefix="/api/v1/admin", tags=["operation"])
 
-_IDS = ["youtube-dQw4w9WgXcQ.k3zt5mxnq7ka2c6vpo4wy2jdhe"]
 _ERRORS = BODY_ERRORS | ADMIN_INVALID | DATABASE_UNAVAILABLE
+_SITE_INVALID = problem_response(
+    422,
+    ("invalid_request", "The request is not valid: #/site.", "A field is wrong"),
+    ("invalid_url", "The link's host is not a valid name.", "The site is not valid"),
+)
+_PAUSED = {
+    "paused": [
+        {
+            "part": "download",
+            "reason": "Requested by the network team.",
+            "paused_by": "key:mfrggzdfmztwq2lk",
+            "paused_at": "2026-11-24T10:00:00Z",
+        }
+    ],
+    "applied": True,
+}
+_BREAKERS = {
+    "breakers": [
+        {
+            "site": "youtube.com",
+            "state": "open",
+            "failures": 5,
+            "code": "source_blocked",
+            "opened_at": "2026-11-24T10:00:00Z",
+            "probe_at": "2026-11-24T10:01:00Z",
+            "reason": "",
+            "opened_by": None,
+            "waiting": 3,
+        }
+    ]
+}
+_THROTTLED_SITES = [
+    {
+        "site": "youtube.com",
+        "code": "pause",
+        "message": "There is a pause between downloads from youtube.com: bulk work continues at "
+        "2026-11-24 10:00:12 UTC.",
+        "until": "2026-11-24T10:00:12Z",
+        "waiting": 211,
+    }
+]
+_OVERVIEW = {
+    "counts": {"queued": 3, "running": 1, "completed": 812, "failed": 4, "canceled": 0},
+    "oldest_waiting_s": 12.5,
+    "running": [
+        {
+            "id": EXAMPLE_ID,
+            "title": "Never Gonna Give You Up",
+            "stage": "transcription",
+            "progress_done": 61.0,
+            "progress_total": 212.0,
+            "attempt": 1,
+            "run_id": "3f0d8f4e-8a43-4b6c-9a55-5d3f1c2b7a10",
+            "age_s": 21.4,
+            "silent_s": 0.4,
+        }
+    ],
+    "failures": [
+        {
+            "code": "media_private",
+            "number": 4,
+            "last_at": "2026-11-24T09:58:00Z",
+            "last_message": "The video is private.",
+        }
+    ],
+    "pauses": [],
+    "breakers": [],
+    "throttled_sites": _THROTTLED_SITES,
+    "resting": _THROTTLED_SITES,
+    "media_count": 820,
+    "audio_bytes": 4_100_000_000,
+    "disk_free_bytes": 90_000_000_000,
+    "disk_total_bytes": 250_000_000_000,
+}
 
 
 @router.get(
     "/overview",
     operation_id="getOverview",
-    summary="The queue at a glance",
-    responses={200: {"content": {"application/json": {"example": OVERVIEW}}}}
-    | DATABASE_UNAVAILABLE,
+    summary="Get the queue at a read_live_state",
+    responses=json_example(200, _OVERVIEW) | DATABASE_UNAVAILABLE,
 )
 def read_overview(
     caller: Admin, settings: SettingsDep, postgres: PostgresDep, response: Response
-) -> OverviewRead:
-    """States, who waits longest, what runs, failures by cause, pauses, how much room is left."""
-    response.headers["Cache-Control"] = "no-store"
-    return OverviewRead.of(overview(postgres, settings.home))
+) -> OverviewResponse:
+    """Return the counts by state, the longest wait, what is running, failures by cause, pauses and
+    free disk space."""
+    response.headers.update(NO_STORE)
+    return OverviewResponse.of(overview(postgres, settings.home))
 
 
 @router.post(
     "/retry",
     operation_id="retryMany",
-    summary="Have all that failed done again",
-    responses={200: {"content": {"application/json": {"example": {"number": 1, "ids": _IDS}}}}}
-    | _ERRORS,
+    summary="Retry failed transcriptions",
+    responses=json_example(200, {"number": 1, "ids": [EXAMPLE_ID]}) | _ERRORS,
 )
 def retry_many(
-    asked: Annotated[
-        RetryAsked,
+    body: Annotated[
+        RetryRequest,
         Body(openapi_examples={"code": {"value": {"code": "source_blocked"}}}),
     ],
     caller: Admin,
     postgres: PostgresDep,
-) -> AffectedRead:
-    """Queues everything that fits the filter for a new series of attempts."""
-    chosen = RetryFilter(**asked.model_dump())
-    return AffectedRead.of(retry_all(postgres, chosen, caller.owner))
+) -> AffectedResponse:
+    """Queue everything that matches for a new series of attempts."""
+    filter = RetryFilter(**body.model_dump())
+    return AffectedResponse.of(retry_all(postgres, filter, caller.owner))
 
 
 @router.post(
     "/pause",
     operation_id="pausePart",
-    summary="Stop intake, downloads or transcriptions",
-    responses={200: {"content": {"application/json": {"example": PAUSED}}}} | _ERRORS,
+    summary="Pause intake, downloads or transcriptions",
+    responses=json_example(200, _PAUSED) | _ERRORS,
 )
 def pause_part(
-    asked: Annotated[
-        PauseAsked,
-        Body(openapi_examples={"download": {"value": {"part": "download", "reason": "Asked to."}}}),
+    body: Annotated[
+        PauseRequest,
+        Body(
+            openapi_examples={
+                "download": {
+                    "value": {"part": "download", "reason": "Requested by the network team."}
+                }
+            }
+        ),
     ],
     caller: Admin,
-    operating: OperatingDep,
-) -> PausesRead:
-    """Holds until it is resumed, restarts included. What runs is not disturbed."""
-    applied = operating.pause(asked.part, asked.reason, caller.owner)
-    return _paused(operating, applied)
+    pause_control: PauseControlDep,
+) -> PausesResponse:
+    """Pause a part until it is resumed, also across restarts. Running work continues."""
+    applied = pause_control.pause(body.part, body.reason, caller.owner)
+    return _paused(pause_control, applied)
 
 
 @router.post(
     "/resume",
     operation_id="resumePart",
-    summary="Let it go on",
-    responses={200: {"content": {"application/json": {"example": {"paused": [], "applied": True}}}}}
-    | _ERRORS,
+    summary="Resume a paused part",
+    responses=json_example(200, {"paused": [], "applied": True}) | _ERRORS,
 )
 def resume_part(
-    asked: Annotated[
-        ResumeAsked, Body(openapi_examples={"download": {"value": {"part": "download"}}})
+    body: Annotated[
+        ResumeRequest, Body(openapi_examples={"download": {"value": {"part": "download"}}})
     ],
     caller: Admin,
-    operating: OperatingDep,
-) -> PausesRead:
-    """What has waited goes on at once; resuming what is not paused changes nothing."""
-    applied = operating.resume(asked.part, caller.owner)
-    return _paused(operating, applied)
+    pause_control: PauseControlDep,
+) -> PausesResponse:
+    """Resume a part at once. Resuming a part that is not paused changes nothing."""
+    applied = pause_control.resume(body.part, caller.owner)
+    return _paused(pause_control, applied)
 
 
 @router.get(
     "/breakers",
     operation_id="listBreakers",
-    summary="Sites that fail, or are closed off",
-    responses={200: {"content": {"application/json": {"example": BREAKERS}}}}
-    | DATABASE_UNAVAILABLE,
+    summary="List sites that fail or are closed",
+    responses=json_example(200, _BREAKERS) | DATABASE_UNAVAILABLE,
 )
-def read_breakers(caller: Admin, postgres: PostgresDep, response: Response) -> BreakersRead:
-    """After five failures in a row no download starts from a site until one that tries succeeds."""
-    response.headers["Cache-Control"] = "no-store"
+def read_breakers(caller: Admin, postgres: PostgresDep, response: Response) -> BreakersResponse:
+    """Return the circuit breakers. After five consecutive failures no download starts from a site
+    until a probe succeeds."""
+    response.headers.update(NO_STORE)
     return _breakers(postgres)
 
 
 @router.post(
     "/breakers/open",
     operation_id="openBreaker",
-    summary="Stop downloads from one site",
-    responses={200: {"content": {"application/json": {"example": BREAKERS}}}}
-    | _ERRORS
-    | SITE_INVALID,
+    summary="Stop downloads from a site",
+    responses=json_example(200, _BREAKERS) | _ERRORS | _SITE_INVALID,
 )
 def open_site(
-    asked: Annotated[
-        BreakerOpenAsked,
-        Body(openapi_examples={"site": {"value": {"site": "youtube.com", "reason": "Asked to."}}}),
+    body: Annotated[
+        BreakerOpenRequest,
+        Body(
+            openapi_examples={
+                "site": {
+                    "value": {"site": "youtube.com", "reason": "Requested by the network team."}
+                }
+            }
+        ),
     ],
     caller: Admin,
     postgres: PostgresDep,
-) -> BreakersRead:
-    """Holds until it is closed, restarts included. What runs is not disturbed."""
-    open_breaker(postgres, site_named(asked.site), asked.reason, caller.owner)
+) -> BreakersResponse:
+    """Open the breaker until it is closed, also across restarts. Running downloads continue."""
+    open_breaker(postgres, site_named(body.site), body.reason, caller.owner)
     return _breakers(postgres)
 
 
 @router.post(
     "/breakers/close",
     operation_id="closeBreaker",
-    summary="Let downloads from one site start",
-    responses={200: {"content": {"application/json": {"example": {"breakers": []}}}}}
-    | _ERRORS
-    | SITE_INVALID,
+    summary="Allow downloads from a site",
+    responses=json_example(200, {"breakers": []}) | _ERRORS | _SITE_INVALID,
 )
 def close_site(
-    asked: Annotated[
-        BreakerAsked, Body(openapi_examples={"site": {"value": {"site": "youtube.com"}}})
+    body: Annotated[
+        BreakerRequest, Body(openapi_examples={"site": {"value": {"site": "youtube.com"}}})
     ],
     caller: Admin,
     postgres: PostgresDep,
-) -> BreakersRead:
-    """Its failures are forgotten, and what has waited goes on at once."""
-    close_breaker(postgres, site_named(asked.site), caller.owner)
+) -> BreakersResponse:
+    """Close the breaker and reset its failures; waiting downloads start at once."""
+    close_breaker(postgres, site_named(body.site), caller.owner)
     return _breakers(postgres)
 
 
 @router.post(
     "/purge",
     operation_id="purgeMany",
-    summary="Erase what is old, or failed",
-    responses={
-        200: {
-            "content": {
-                "application/json": {
-                    "example": {"dry_run": True, "number": 1, "ids": _IDS, "erased": 0}
-                }
-            }
-        }
-    }
+    summary="Erase old or failed transcriptions",
+    responses=json_example(200, {"dry_run": True, "number": 1, "ids": [EXAMPLE_ID], "erased": 0})
     | BODY_ERRORS
     | ADMIN_INVALID
-    | PURGE_UNAVAILABLE,
+    | ERASURE_UNAVAILABLE,
 )
 def purge_many(
-    asked: Annotated[
-        PurgeAsked,
+    body: Annotated[
+        PurgeRequest,
         Body(
             openapi_examples={
                 "look": {"value": {"older_than_days": 90}},
@@ -189,20 +267,23 @@ def purge_many(
         ),
     ],
     caller: Admin,
-    endings: ActionsDep,
-) -> PurgeRead:
-    """Erases transcriptions at rest as DELETE does, whoever asked for them; the oldest first.
+    actions: ActionsDep,
+) -> PurgeResponse:
+    """Erase finished transcriptions as DELETE does, for everybody who requested them, the oldest
+    first.
 
-    A dry run, unless `dry_run` is false. One answer takes 20 s of erasing at most.
+    It is a dry run unless `dry_run` is false. One request erases for at most 20 s.
     """
-    chosen = PurgeFilter(asked.older_than_days, asked.status)
-    purged = endings.purge(caller, chosen, dry_run=asked.dry_run)
-    return PurgeRead.of(purged, dry_run=asked.dry_run)
+    filter = PurgeFilter(body.older_than_days, body.status)
+    purged = actions.purge(caller, filter, dry_run=body.dry_run)
+    return PurgeResponse.of(purged, dry_run=body.dry_run)
 
 
-def _breakers(postgres: PostgresDep) -> BreakersRead:
-    return BreakersRead(breakers=[BreakerRead.of(each) for each in breakers(postgres)])
+def _breakers(postgres: PostgresDep) -> BreakersResponse:
+    return BreakersResponse(breakers=[Breaker.of(each) for each in breakers(postgres)])
 
 
-def _paused(operating: OperatingDep, applied: bool) -> PausesRead:
-    return PausesRead(paused=[PauseRead.of(each) for each in operating.paused()], applied=applied)
+def _paused(pause_control: PauseControlDep, applied: bool) -> PausesResponse:
+    return PausesResponse(
+        paused=[Pause.of(each) for each in pause_control.paused()], applied=applied
+    )

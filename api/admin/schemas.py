@@ -1,81 +1,84 @@
-"""What operators send and are answered."""
+"""Bodies that operators send and receive."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from api.http.storable import StorableBody
-from api.http.timestamps import Moment
+from api.http.fields import StorableBody, Timestamp, old_name
 from resources.admin.service import Affected, Overview
 from resources.maintenance.purge import Purged
-from resources.orchestration.pauses import Part, Pause
-from resources.sites.circuit_breaker import Breaker
+from resources.orchestration import pauses
+from resources.orchestration.pauses import Part
+from resources.sites import circuit_breaker
 
 FinalStatus = Literal["completed", "failed", "canceled"]
 
 
-class RetryAsked(StorableBody):
-    """Which transcriptions; what is left out does not matter."""
+class RetryRequest(StorableBody):
+    """Which transcriptions to retry; a field that is left out matches all."""
 
-    status: Annotated[
-        Literal["failed", "canceled"], Field(description="What they are at the moment.")
-    ] = "failed"
+    status: Annotated[Literal["failed", "canceled"], Field(description="Their current status.")] = (
+        "failed"
+    )
     code: Annotated[
         str | None,
-        Field(
-            max_length=60, description="Of the error they failed with.", examples=["source_blocked"]
-        ),
+        Field(max_length=60, description="Their error code.", examples=["source_blocked"]),
     ] = None
     channel: Annotated[
-        str | None, Field(max_length=200, description="Its name or id, as the source states it.")
+        str | None, Field(max_length=200, description="Name or id of the source's channel.")
     ] = None
-    created_after: Annotated[Moment | None, Field(description="First asked for then or later.")] = (
-        None
-    )
-    created_before: Annotated[Moment | None, Field(description="First asked for before.")] = None
+    created_after: Annotated[
+        Timestamp | None, Field(description="First requested at this time or later.")
+    ] = None
+    created_before: Annotated[
+        Timestamp | None, Field(description="First requested before this time.")
+    ] = None
 
 
-class PauseAsked(StorableBody):
-    """What is to stop."""
+class PauseRequest(StorableBody):
+    """What to pause."""
 
     part: Annotated[
         Part,
         Field(
-            description="`intake`: requests are answered 503. `download`, `transcription`: no run "
-            "begins that asset; those that have begun go on."
+            description="`intake`: requests are answered with 503. `download`, `transcription`: no "
+            "run starts that asset; running ones continue."
         ),
     ]
     reason: Annotated[str, Field(max_length=500, description="For other operators.")] = ""
 
 
-class ResumeAsked(StorableBody):
-    """What is to go on."""
+class ResumeRequest(StorableBody):
+    """What to resume."""
 
     part: Part
 
 
-class PurgeAsked(StorableBody):
-    """Which transcriptions at rest are to be erased: by age, by status, or both."""
+class PurgeRequest(StorableBody):
+    """Which finished transcriptions to erase: by age, by status, or both."""
 
     older_than_days: Annotated[
         float | None,
-        Field(strict=True, ge=0, le=36_500, description="Since it last changed or was asked for."),
+        Field(
+            strict=True,
+            ge=0,
+            le=36_500,
+            description="Days since the last change or request.",
+        ),
     ] = None
-    status: Annotated[FinalStatus | None, Field(description="Left out: any that is at rest.")] = (
-        None
-    )
-    dry_run: Annotated[bool, Field(description="Only tell which they are.")] = True
+    status: Annotated[FinalStatus | None, Field(description="Default: any finished one.")] = None
+    dry_run: Annotated[bool, Field(description="Only list them.")] = True
 
     @model_validator(mode="after")
     def _is_limited(self) -> Self:
         if self.older_than_days is None and self.status is None:
-            raise ValueError("give older_than_days, status or both: all would be erased")
+            raise ValueError("give older_than_days, status or both: otherwise all would be erased")
         return self
 
 
-class BreakerAsked(StorableBody):
-    """A site that downloads come from."""
+class BreakerRequest(StorableBody):
+    """A site that media is downloaded from."""
 
     site: Annotated[
         str,
@@ -86,26 +89,26 @@ class BreakerAsked(StorableBody):
     ]
 
 
-class BreakerOpenAsked(BreakerAsked):
-    """A site from which nothing is to be downloaded."""
+class BreakerOpenRequest(BreakerRequest):
+    """A site from which downloads must stop."""
 
     reason: Annotated[str, Field(max_length=500, description="For other operators.")] = ""
 
 
-class BreakerRead(BaseModel):
-    """A site that has failed since its last success, or that an operator has closed off."""
+class Breaker(BaseModel):
+    """A site that has failed since its last success, or that an operator has closed."""
 
     site: str
     state: Annotated[
         Literal["closed", "open", "probing"],
-        Field(description="`closed`: downloads start. `probing`: one of them tries."),
+        Field(description="`closed`: downloads start. `probing`: one download tries."),
     ]
-    failures: Annotated[int, Field(description="In a row.")]
-    code: Annotated[str | None, Field(description="Of the last failure.")]
+    failures: Annotated[int, Field(description="Consecutive failures.")]
+    code: Annotated[str | None, Field(description="Error code of the last failure.")]
     opened_at: datetime | None
     probe_at: Annotated[
         datetime | None,
-        Field(description="When one may try, while it is open; null: an operator closes it."),
+        Field(description="When one download may try; null: when an operator closes it."),
     ]
     reason: str
     opened_by: Annotated[
@@ -114,21 +117,21 @@ class BreakerRead(BaseModel):
     waiting: Annotated[int, Field(description="Queued transcriptions that need this site.")]
 
     @classmethod
-    def of(cls, breaker: Breaker) -> Self:
-        """From the row."""
+    def of(cls, breaker: circuit_breaker.Breaker) -> Self:
+        """Return the schema of a row."""
         return cls(
             **{name: getattr(breaker, name) for name in cls.model_fields},
         )
 
 
-class BreakersRead(BaseModel):
-    """All such sites, the open ones first. Where all is well there is none."""
+class BreakersResponse(BaseModel):
+    """All such sites, the open ones first. Healthy sites are not listed."""
 
-    breakers: list[BreakerRead]
+    breakers: list[Breaker]
 
 
-class PauseRead(BaseModel):
-    """One part that is stopped."""
+class Pause(BaseModel):
+    """A paused part."""
 
     part: Part
     reason: str
@@ -136,60 +139,60 @@ class PauseRead(BaseModel):
     paused_at: datetime
 
     @classmethod
-    def of(cls, pause: Pause) -> Self:
-        """From the row."""
+    def of(cls, pause: pauses.Pause) -> Self:
+        """Return the schema of a row."""
         return cls(**pause.__dict__)
 
 
-class PausesRead(BaseModel):
-    """What is stopped now."""
+class PausesResponse(BaseModel):
+    """What is paused now."""
 
-    paused: list[PauseRead]
+    paused: list[Pause]
     applied: Annotated[
         bool,
         Field(
-            description="Whether Dagster's pools keep to it already. If not, its storage does not "
-            "answer, and the sensor sees to it once it does."
+            description="Whether Dagster's pools apply it already. If not, Dagster's storage does "
+            "not answer, and the sensor applies it once it does."
         ),
     ]
 
 
-class AffectedRead(BaseModel):
-    """How many transcriptions, and which."""
+class AffectedResponse(BaseModel):
+    """How many transcriptions are affected, and which."""
 
     number: int
-    ids: Annotated[list[str], Field(description="The first 1,000 of them.")]
+    ids: Annotated[list[str], Field(description="At most 1,000 of them.")]
 
     @classmethod
     def of(cls, affected: Affected) -> Self:
-        """From what was done."""
+        """Return the schema of what was done."""
         return cls(number=affected.number, ids=list(affected.ids))
 
 
-class PurgeRead(BaseModel):
+class PurgeResponse(BaseModel):
     """What was erased, or would be."""
 
     dry_run: bool
-    number: Annotated[int, Field(description="How many fitted.")]
-    ids: Annotated[list[str], Field(description="The first 1,000 of them.")]
+    number: Annotated[int, Field(description="How many match.")]
+    ids: Annotated[list[str], Field(description="At most 1,000 of them.")]
     erased: Annotated[
         int,
         Field(
-            description="Of them. Less than `number` where the time for one answer was up: send it "
-            "again."
+            description="How many were erased. Less than `number` if the time limit of one request "
+            "was reached: repeat the request."
         ),
     ]
 
     @classmethod
     def of(cls, purged: Purged, *, dry_run: bool) -> Self:
-        """From what was done."""
+        """Return the schema of what was done."""
         return cls(
             dry_run=dry_run, number=purged.number, ids=list(purged.ids), erased=purged.erased
         )
 
 
-class RunningRead(BaseModel):
-    """One that a run works on. The title is the source's own: escape it."""
+class RunningTranscription(BaseModel):
+    """A transcription that a run works on. Its title is untrusted: escape it."""
 
     id: str
     title: str | None
@@ -198,13 +201,13 @@ class RunningRead(BaseModel):
     progress_total: float | None
     attempt: int
     run_id: str
-    age_s: Annotated[float, Field(description="Since this attempt began.")]
+    age_s: Annotated[float, Field(description="Seconds since this attempt started.")]
     silent_s: Annotated[
-        float, Field(description="Since its run last gave a sign of life; 60 is the most.")
+        float, Field(description="Seconds since its run's last heartbeat; 60 at most.")
     ]
 
 
-class FailureRead(BaseModel):
+class FailureCount(BaseModel):
     """Failed transcriptions of one error code."""
 
     code: str | None
@@ -213,46 +216,57 @@ class FailureRead(BaseModel):
     last_message: str | None
 
 
-class RestingRead(BaseModel):
-    """A site that bulk work leaves alone for now."""
+class ThrottledSite(BaseModel):
+    """A site from which bulk downloads are held back at the moment."""
 
     site: str
     code: Literal["quiet_hours", "bytes_a_day", "pause"]
     message: str
     until: Annotated[
         datetime | None,
-        Field(description="None: until the download that is under way has ended."),
+        Field(description="Null: until the current download has ended."),
     ]
     waiting: Annotated[int, Field(description="Bulk transcriptions that wait for it.")]
 
 
-class OverviewRead(BaseModel):
-    """Everything at a glance."""
+class OverviewResponse(BaseModel):
+    """The queue at a read_live_state."""
 
     counts: dict[str, int]
-    oldest_waiting_s: Annotated[float | None, Field(description="None with an empty queue.")]
-    running: Annotated[list[RunningRead], Field(description="The longest first, 100 at most.")]
-    failures: Annotated[list[FailureRead], Field(description="By code, the latest first.")]
-    pauses: list[PauseRead]
-    breakers: Annotated[list[BreakerRead], Field(description="Sites that fail.")]
-    resting: Annotated[
-        list[RestingRead], Field(description="Sites that bulk work leaves alone for now.")
+    oldest_waiting_s: Annotated[float | None, Field(description="Null if the queue is empty.")]
+    running: Annotated[
+        list[RunningTranscription], Field(description="The longest first, 100 at most.")
+    ]
+    failures: Annotated[list[FailureCount], Field(description="By code, the latest first.")]
+    pauses: list[Pause]
+    breakers: Annotated[list[Breaker], Field(description="Sites that fail.")]
+    throttled_sites: Annotated[
+        list[ThrottledSite],
+        Field(description="Sites from which bulk downloads are held back at the moment."),
     ]
     media_count: int
-    audio_bytes: Annotated[int, Field(description="Of all stored audio.")]
+    audio_bytes: Annotated[int, Field(description="Size of all stored audio.")]
     disk_free_bytes: int
     disk_total_bytes: int
 
+    @old_name
+    @property
+    def resting(self) -> list[ThrottledSite]:
+        """Old name of `throttled_sites`."""
+        return self.throttled_sites
+
     @classmethod
-    def of(cls, seen: Overview) -> Self:
-        """From the reading."""
+    def of(cls, overview: Overview) -> Self:
+        """Return the schema of an overview."""
+        values = dict(overview.__dict__)
+        throttled = values.pop("throttled")
         return cls(
-            **seen.__dict__
+            **values
             | {
-                "running": [RunningRead(**each.__dict__) for each in seen.running],
-                "failures": [FailureRead(**each.__dict__) for each in seen.failures],
-                "pauses": [PauseRead.of(each) for each in seen.pauses],
-                "breakers": [BreakerRead.of(each) for each in seen.breakers],
-                "resting": [RestingRead(**each.__dict__) for each in seen.throttled],
+                "running": [RunningTranscription(**each.__dict__) for each in overview.running],
+                "failures": [FailureCount(**each.__dict__) for each in overview.failures],
+                "pauses": [Pause.of(each) for each in overview.pauses],
+                "breakers": [Breaker.of(each) for each in overview.breakers],
+                "throttled_sites": [ThrottledSite(**each.__dict__) for each in throttled],
             }
         )

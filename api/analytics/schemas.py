@@ -1,20 +1,24 @@
-"""The lake's views as the API shows them."""
+"""Bodies of requests and responses about the lake's views and queries."""
 
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.analytics.examples import ANALYTICS_QUERY
 from resources.lake.query import QueryResult
 from resources.lake.query_output import json_rows
 from resources.lake.views import Kind, LakeView
 
 MAX_QUERY_LENGTH = 16_000
-"""Of characters; a body may have 64 KiB."""
+"""In characters; a body may have 64 KiB."""
+
+_QUERY_EXAMPLE = {
+    "sql": "select language, count(*) as media from library where month >= $since::date group by 1",
+    "parameters": {"since": "2026-01-01"},
+}
 
 
 class ViewParameter(BaseModel):
-    """What a view takes, as a query parameter."""
+    """A parameter of a view, sent as a query parameter."""
 
     name: str
     kind: Kind = Field(description="`date` is a day, such as 2026-11-24.")
@@ -23,27 +27,27 @@ class ViewParameter(BaseModel):
     is_required: bool
 
 
-class ViewColumnRead(BaseModel):
-    """What a view gives."""
+class ViewColumn(BaseModel):
+    """A column of a view."""
 
     name: str
-    type: str = Field(description="DuckDB's name of it.")
+    type: str = Field(description="DuckDB's name of the type.")
     description: str
     unit: str | None
 
 
-class ViewRead(BaseModel):
-    """One view."""
+class View(BaseModel):
+    """A view of the lake."""
 
     name: str
     summary: str
     parameters: list[ViewParameter]
-    columns: list[ViewColumnRead]
+    columns: list[ViewColumn]
     url: str
 
     @classmethod
     def of(cls, view: LakeView) -> Self:
-        """As it is listed."""
+        """Return the schema of a view."""
         return cls(
             name=view.name,
             summary=view.summary,
@@ -58,7 +62,7 @@ class ViewRead(BaseModel):
                 for each in view.parameters
             ],
             columns=[
-                ViewColumnRead(
+                ViewColumn(
                     name=each.name, type=each.type, description=each.description, unit=each.unit
                 )
                 for each in view.columns
@@ -67,41 +71,41 @@ class ViewRead(BaseModel):
         )
 
 
-class ViewsRead(BaseModel):
-    """All of them."""
+class ViewsResponse(BaseModel):
+    """All views."""
 
-    views: list[ViewRead]
+    views: list[View]
 
 
-class QueryAsked(BaseModel):
-    """A question in SQL."""
+class QueryRequest(BaseModel):
+    """A query in SQL."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [ANALYTICS_QUERY]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_QUERY_EXAMPLE]})
 
     sql: str = Field(min_length=1, max_length=MAX_QUERY_LENGTH, description="One SELECT.")
     parameters: dict[str, str | int | float | bool | None] = Field(
-        default_factory=dict, description="Values of `$name` in it."
+        default_factory=dict, description="Values of the query's `$name` parameters."
     )
 
 
 class ResultColumn(BaseModel):
-    """A column of an answer."""
+    """A column of a result."""
 
     name: str
     type: str
 
 
-class RowsRead(BaseModel):
-    """An answer."""
+class RowsResponse(BaseModel):
+    """The rows of a view or a query."""
 
-    view: str | None = Field(description="Its name; null for a query of your own.")
+    view: str | None = Field(description="Name of the view; null for a query.")
     columns: list[ResultColumn]
     rows: list[dict[str, Any]]
     is_truncated: bool = Field(description="There are more rows than `limit`.")
 
     @classmethod
     def of(cls, view: str | None, result: QueryResult) -> Self:
-        """Times as ISO 8601, numbers that JSON has none of as null."""
+        """Return the schema of a result: times as ISO 8601, numbers unknown to JSON as null."""
         return cls(
             view=view,
             columns=[

@@ -1,4 +1,4 @@
-"""Questions to the lake, a few at a time: each has a process of its own."""
+"""Queries of the lake, a few at a time: each runs in its own process."""
 
 import threading
 from collections import Counter
@@ -13,36 +13,38 @@ from ytcaption.domain.errors import RateLimited
 from ytcaption.settings import Settings
 
 WAIT_S = 5.0
-"""How long a question waits for its turn; Retry-After, too."""
+"""How long a query waits for a slot; also its `Retry-After`."""
 
 
 class Analytics:
-    """The lake as callers see it: whoever is no admin, what they have asked for (rules 12, 30)."""
+    """The lake as callers see it: an admin sees everything, others what they have requested."""
 
     def __init__(self, settings: Settings) -> None:
         self._catalog = TranscriptCatalog.from_settings(settings)
         self._slots = settings.query_slots
         self._free = threading.BoundedSemaphore(self._slots)
-        self._asking: Counter[str] = Counter()
-        self._changing = threading.Lock()
+        self._running: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     def view(
         self,
         caller: Caller,
         name: str,
-        given: Mapping[str, str],
+        parameters: Mapping[str, str],
         limit: int | None,
         stop: QueryStop,
     ) -> QueryResult:
-        """The rows of one view.
+        """Return the rows of a view.
 
         Raises:
             ViewNotFound, InvalidOption: as `TranscriptCatalog.view`.
-            RateLimited: others are being answered; ask again.
+            RateLimited: no slot is free.
             QueryError, LakeUnavailable, DatabaseUnavailable.
         """
-        with self._turn(caller):
-            return self._catalog.view(name, given, owner=caller.sees_only, limit=limit, stop=stop)
+        with self._slot(caller):
+            return self._catalog.view(
+                name, parameters, owner=caller.sees_only, limit=limit, stop=stop
+            )
 
     def query(
         self,
@@ -52,37 +54,38 @@ class Analytics:
         limit: int | None,
         stop: QueryStop,
     ) -> QueryResult:
-        """The rows of a SELECT of the caller's own.
+        """Return the rows of a SELECT.
 
         Raises:
-            RateLimited: others are being answered; ask again.
+            RateLimited: no slot is free.
             QueryError, LakeUnavailable, DatabaseUnavailable.
         """
-        with self._turn(caller):
+        with self._slot(caller):
             return self._catalog.query(
                 sql, parameters=parameters, owner=caller.sees_only, limit=limit, stop=stop
             )
 
     @contextmanager
-    def _turn(self, caller: Caller) -> Iterator[None]:
-        """One caller's questions leave a slot to the others, where there are several."""
-        with self._changing:
-            if self._asking[caller.owner] >= max(1, self._slots - 1):
+    def _slot(self, caller: Caller) -> Iterator[None]:
+        """Occupy a slot. If there are several, one caller cannot take all of them."""
+        with self._lock:
+            if self._running[caller.owner] >= max(1, self._slots - 1):
                 raise RateLimited(
-                    "Another question of yours is being answered. Ask again when it is.", WAIT_S
+                    "Another query of yours is running. Send this one again when it has ended.",
+                    WAIT_S,
                 )
-            self._asking[caller.owner] += 1
+            self._running[caller.owner] += 1
         try:
             if not self._free.acquire(timeout=WAIT_S):
                 raise RateLimited(
-                    "Others' questions are being answered. Ask again in some seconds.", WAIT_S
+                    "Queries of others are running. Send this one again in a few seconds.", WAIT_S
                 )
             try:
                 yield
             finally:
                 self._free.release()
         finally:
-            with self._changing:
-                self._asking[caller.owner] -= 1
-                if not self._asking[caller.owner]:
-                    del self._asking[caller.owner]
+            with self._lock:
+                self._running[caller.owner] -= 1
+                if not self._running[caller.owner]:
+                    del self._running[caller.owner]

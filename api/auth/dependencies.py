@@ -1,8 +1,8 @@
-"""Dependencies."""
+"""Dependencies of routes that need the authenticator."""
 
 from typing import Annotated
 
-from api.auth.identity import Authenticator
-from api.dependencies import _part
+from api.auth.authentication import Authenticator
+from api.dependencies import part
 
-AuthenticatorDep = Annotated[Authenticator, _part("door")]
+AuthenticatorDep = Annotated[Authenticator, part("authenticator")]

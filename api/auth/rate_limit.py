@@ -1,4 +1,4 @@
-"""How many requests a minute somebody may send; told in RateLimit and RateLimit-Policy
+"""Rate limits: requests a minute, reported in RateLimit and RateLimit-Policy
 (draft-ietf-httpapi-ratelimit-headers-11)."""
 
 import logging
@@ -16,27 +16,27 @@ from limits.errors import StorageError
 from ytcaption.settings import Settings
 
 if TYPE_CHECKING:
-    from api.auth.redis_counters import SharedCounts
+    from api.auth.redis_counters import RedisCounters
 
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 60
 POLICY = "requests"
 
-AWAY_S = 5.0
-"""For which a Redis that did not answer is left alone."""
+REDIS_COOLDOWN_S = 5.0
+"""How long Redis is skipped after it did not answer."""
 
-TOLD_EVERY_S = 60.0
+WARN_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What one caller has left.
+    """What one caller may still send.
 
     Attributes:
         allowed: whether this request may pass.
         limit: requests a minute.
-        reset_s: until some of the limit is free again.
+        reset_s: seconds until some of the limit is available again.
     """
 
     allowed: bool
@@ -46,7 +46,7 @@ class Allowance:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As structured fields (RFC 9651)."""
+        """The headers, as structured fields (RFC 9651)."""
         return {
             "RateLimit-Policy": f'"{POLICY}";q={self.limit};w={WINDOW_S}',
             "RateLimit": f'"{POLICY}";r={self.remaining};t={self.reset_s}',
@@ -54,79 +54,79 @@ class Allowance:
 
 
 class RateLimiter:
-    """Counts requests, over a sliding minute, in Redis or Valkey or else in this process.
+    """Counts requests over a sliding minute: in Redis or Valkey if configured, else in memory.
 
-    A Redis that is away takes nothing down: each process counts for itself until it is back.
+    If Redis does not answer, each process counts alone until it does.
 
     Args:
         url: `redis://...`; None: in memory.
 
     Raises:
-        SetupError: no such URL.
+        SetupError: the URL is not valid.
     """
 
     def __init__(self, url: str | None) -> None:
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._redis = None if url is None else _shared_counts(url)
+        self._redis = None if url is None else _redis_counters(url)
         self._shared = self._redis and SlidingWindowCounterRateLimiter(self._redis.storage)
-        self._away_until = self._told_at = float("-inf")
+        self._retry_at = self._warned_at = float("-inf")
 
-    async def hit(self, who: str, per_minute: int) -> Allowance:
-        """Counts one request of somebody's."""
-        return await self._ask(who, per_minute, count=True)
+    async def hit(self, owner: str, per_minute: int) -> Allowance:
+        """Count one request."""
+        return await self._allowance(owner, per_minute, count=True)
 
-    async def peek(self, who: str, per_minute: int) -> Allowance:
-        """What they have left; counts nothing."""
-        return await self._ask(who, per_minute, count=False)
+    async def peek(self, owner: str, per_minute: int) -> Allowance:
+        """Return what is left, without counting."""
+        return await self._allowance(owner, per_minute, count=False)
 
     def probes(self) -> dict[str, Callable[[], str | None]]:
-        """For readiness: whether Redis answers; nothing where none is set."""
+        """Return the readiness probe of Redis; none if it is not configured."""
         return {} if self._redis is None else {"rate_limits": self._redis.problem}
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Close the connections."""
         if self._redis is not None:
             await self._redis.close()
 
-    async def _ask(self, who: str, per_minute: int, *, count: bool) -> Allowance:
-        if self._shared is not None and time.monotonic() >= self._away_until:
+    async def _allowance(self, owner: str, per_minute: int, *, count: bool) -> Allowance:
+        if self._shared is not None and time.monotonic() >= self._retry_at:
             try:
-                return await _allowance(self._shared, who, per_minute, count=count)
+                return await _allowance(self._shared, owner, per_minute, count=count)
             except StorageError as error:
-                self._is_away(error)
-        return await _allowance(self._local, who, per_minute, count=count)
+                self._pause_redis(error)
+        return await _allowance(self._local, owner, per_minute, count=count)
 
-    def _is_away(self, error: StorageError) -> None:
+    def _pause_redis(self, error: StorageError) -> None:
         now = time.monotonic()
-        self._away_until = now + AWAY_S
-        if now - self._told_at >= TOLD_EVERY_S:
-            self._told_at = now
-            # Only its kind: the message may quote the URL.
+        self._retry_at = now + REDIS_COOLDOWN_S
+        if now - self._warned_at >= WARN_EVERY_S:
+            self._warned_at = now
+            # Only its class: the message may quote the URL.
             kind = type(error.storage_error).__name__
             logger.warning("rate limits are not shared: Redis does not answer (%s)", kind)
 
 
 def rate_limiter(settings: Settings) -> RateLimiter:
-    """As the settings say.
+    """Return the limiter that the settings describe.
 
     Raises:
-        SetupError: the URL is no Redis'.
+        SetupError: the URL is not one of Redis or Valkey.
     """
     url = settings.rate_limit_url
     return RateLimiter(None if url is None else url.get_secret_value())
 
 
 async def _allowance(
-    limiter: SlidingWindowCounterRateLimiter, who: str, per_minute: int, *, count: bool
+    limiter: SlidingWindowCounterRateLimiter, owner: str, per_minute: int, *, count: bool
 ) -> Allowance:
     item = RateLimitItemPerMinute(per_minute)
-    allowed = await (limiter.hit(item, who) if count else limiter.test(item, who))
-    stats = await limiter.get_window_stats(item, who)
+    allowed = await (limiter.hit(item, owner) if count else limiter.test(item, owner))
+    stats = await limiter.get_window_stats(item, owner)
     reset_s = max(0, math.ceil(stats.reset_time - time.time()))
     return Allowance(allowed, per_minute, stats.remaining, reset_s)
 
 
-def _shared_counts(url: str) -> "SharedCounts":
-    from api.auth.redis_counters import SharedCounts
+def _redis_counters(url: str) -> "RedisCounters":
+    from api.auth.redis_counters import RedisCounters
 
-    return SharedCounts(url)
+    return RedisCounters(url)

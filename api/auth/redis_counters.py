@@ -1,6 +1,7 @@
-"""Redis or Valkey as the place where replicas count together.
+"""Redis or Valkey as the counter that replicas share.
 
-Imported only where one is set: redis takes half a second, with OpenTelemetry's whole SDK in it.
+Imported only if one is configured: importing redis takes half a second, because it loads
+OpenTelemetry's SDK.
 """
 
 from typing import Any
@@ -17,29 +18,29 @@ _SCHEMES = ("redis://", "rediss://", "valkey://", "valkeys://")
 _TIMEOUTS: dict[str, Any] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
 
 
-class SharedCounts:
-    """One Redis; nothing is opened before it is asked.
+class RedisCounters:
+    """One Redis; connects on first use.
 
     Raises:
-        SetupError: the URL is none of a Redis or Valkey.
+        SetupError: the URL is not one of Redis or Valkey.
     """
 
     def __init__(self, url: str) -> None:
         if not url.startswith(_SCHEMES):
             raise SetupError(
-                "YTCAPTION_RATE_LIMIT_URL is no address of a Redis or Valkey. Write "
+                "YTCAPTION_RATE_LIMIT_URL is not a URL of Redis or Valkey. Write "
                 "redis://host:6379, or rediss:// for TLS."
             )
-        self._url = url.replace("valkey", "redis", 1)  # they speak the same
+        self._url = url.replace("valkey", "redis", 1)  # the same protocol
         try:
-            # No second try: who waits is a request.
+            # No retries: a request is waiting.
             self._pool = ConnectionPool.from_url(
                 self._url, retry=Retry(NoBackoff(), 0), **_TIMEOUTS
             )
-        except ValueError:  # a port that is no number; the message may quote the password
-            raise SetupError("YTCAPTION_RATE_LIMIT_URL cannot be read. Change it.") from None
+        except ValueError:  # an invalid port; the message may quote the password
+            raise SetupError("YTCAPTION_RATE_LIMIT_URL cannot be parsed. Change it.") from None
         self.storage = RedisStorage(
-            "async+redis://",  # all that it says is in the pool
+            "async+redis://",  # the pool holds the address
             implementation="redispy",
             wrap_exceptions=True,
             key_prefix="ytcaption",
@@ -47,7 +48,7 @@ class SharedCounts:
         )
 
     def problem(self) -> str | None:
-        """Why it cannot be used, for readiness; blocks for a second at most."""
+        """Return why it cannot be used, for readiness; blocks for a second at most."""
         try:
             with redis.Redis.from_url(self._url, **_TIMEOUTS) as client:
                 client.ping()
@@ -56,5 +57,5 @@ class SharedCounts:
         return None
 
     async def close(self) -> None:
-        """Ends the connections."""
+        """Close the connections."""
         await self._pool.aclose()

@@ -1,4 +1,4 @@
-"""Making, listing and ending API keys."""
+"""Create, list, rotate and revoke API keys."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -6,16 +6,22 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Response
 
 from api.auth.dependencies import AuthenticatorDep
-from api.auth.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyList, ApiKeyRead
+from api.auth.schemas import ApiKeyCreatedResponse, ApiKeyList, ApiKeyRequest, ApiKeyResponse
 from api.dependencies import Admin, ApiKeysDep
-from api.responses import BODY_ERRORS, DATABASE_UNAVAILABLE, problem_response
+from api.responses import (
+    BODY_ERRORS,
+    DATABASE_UNAVAILABLE,
+    NO_STORE,
+    json_example,
+    problem_response,
+)
 
 router = APIRouter(prefix="/api/v1/admin", tags=["operation"])
 
 KeyId = Annotated[
     str,
     Path(
-        description="As the list has it.",
+        description="From the list of keys.",
         pattern=r"^[a-z2-7]{1,32}$",
         examples=["mfrggzdfmztwq2lk"],
     ),
@@ -40,7 +46,7 @@ _CREATED = _KEY | {
     "key": "ytc_mfrggzdfmztwq2lk_gezdgnbvgy3tqojqgezdgnbvgy3tqojq",
     "last_used_at": None,
 }
-_CREATE = {
+_REQUEST = {
     "name": "newsroom",
     "scopes": ["read", "write"],
     "expires_in_days": 90,
@@ -51,44 +57,46 @@ _NOT_FOUND = problem_response(
     (
         "api_key_not_found",
         "There is no such key, or it was revoked. `ytcaption keys list` shows their ids.",
-        "No such key, or a revoked one",
+        "Unknown or revoked key",
     ),
 )
-_WRONG_ID = problem_response(
+_INVALID_ID = problem_response(
     422,
     (
         "invalid_request",
-        "The request is not valid. path id: String should have at most 100 characters.",
-        "An id that no key has",
+        "The request is not valid. path id: String should match pattern '^[a-z2-7]{1,32}$'.",
+        "The id is not of a key",
     ),
 )
-_NO_STORE = {"Cache-Control": "no-store"}
 
 
 @router.get(
     "/keys",
     operation_id="listApiKeys",
-    summary="All API keys",
-    responses={200: {"content": {"application/json": {"example": {"keys": [_KEY]}}}}}
-    | DATABASE_UNAVAILABLE,
+    summary="List all API keys",
+    responses=json_example(200, {"keys": [_KEY]}) | DATABASE_UNAVAILABLE,
 )
 def list_keys(caller: Admin, api_keys: ApiKeysDep, response: Response) -> ApiKeyList:
-    """Who may use the API: names, scopes, limits, last use. No secret is among it."""
-    response.headers.update(_NO_STORE)
-    return ApiKeyList(keys=[ApiKeyRead.of(row) for row in api_keys.all()])
+    """Return the names, scopes, limits and last use of all keys, without their secrets."""
+    response.headers.update(NO_STORE)
+    return ApiKeyList(keys=[ApiKeyResponse.of(row) for row in api_keys.all()])
 
 
 @router.post(
     "/keys",
     status_code=201,
     operation_id="createApiKey",
-    summary="Make an API key",
-    response_description="Made. `key` is shown this once.",
-    responses={201: {"content": {"application/json": {"example": _CREATED}}}}
+    summary="Create an API key",
+    response_description="Created. `key` is shown only this once.",
+    responses=json_example(201, _CREATED)
     | BODY_ERRORS
     | problem_response(
         422,
-        ("invalid_option", "A key's name has 1 to 100 printable characters.", "A name of no use"),
+        (
+            "invalid_option",
+            "A key's name has 1 to 100 printable characters.",
+            "The name cannot be used",
+        ),
         (
             "invalid_request",
             "The request is not valid. #/scopes/0: Input should be 'read', 'write' or 'admin'.",
@@ -98,66 +106,65 @@ def list_keys(caller: Admin, api_keys: ApiKeysDep, response: Response) -> ApiKey
     | DATABASE_UNAVAILABLE,
 )
 async def create_key(
-    asked: Annotated[
-        ApiKeyCreate, Body(openapi_examples={"newsroom": {"value": _CREATE, "summary": "A key"}})
+    body: Annotated[
+        ApiKeyRequest, Body(openapi_examples={"newsroom": {"value": _REQUEST, "summary": "A key"}})
     ],
     caller: Admin,
     api_keys: ApiKeysDep,
-    door: AuthenticatorDep,
+    authenticator: AuthenticatorDep,
     response: Response,
-) -> ApiKeyCreated:
-    """A new key. From the first one on every request needs one."""
-    days = asked.expires_in_days
-    made = await door.key_ring.changed_by(
+) -> ApiKeyCreatedResponse:
+    """Create a key. Once the first one exists, every request needs one."""
+    days = body.expires_in_days
+    created = await authenticator.key_cache.changed_by(
         lambda: api_keys.create(
-            asked.name,
-            asked.scopes,
+            body.name,
+            body.scopes,
             expires_in=None if days is None else timedelta(days=days),
-            limits=asked.limits.to_limits(),
+            limits=body.limits.to_limits(),
         )
     )
-    response.headers.update(_NO_STORE)
-    return ApiKeyCreated(**ApiKeyRead.of(made.row).model_dump(), key=made.token)
+    response.headers.update(NO_STORE)
+    return ApiKeyCreatedResponse(**ApiKeyResponse.of(created.row).model_dump(), key=created.token)
 
 
 @router.post(
     "/keys/{id}/rotate",
     operation_id="rotateApiKey",
-    summary="Give an API key another secret",
-    response_description="`key` is shown this once; the one before is refused.",
-    responses={200: {"content": {"application/json": {"example": _CREATED}}}}
-    | _NOT_FOUND
-    | _WRONG_ID
-    | DATABASE_UNAVAILABLE,
+    summary="Replace the secret of an API key",
+    response_description="`key` is shown only this once; the previous one is refused.",
+    responses=json_example(200, _CREATED) | _NOT_FOUND | _INVALID_ID | DATABASE_UNAVAILABLE,
 )
 async def rotate_key(
-    id: KeyId, caller: Admin, api_keys: ApiKeysDep, door: AuthenticatorDep, response: Response
-) -> ApiKeyCreated:
-    """The key stays the same for all that was asked for with it, and keeps scopes, limits, end."""
-    made = await door.key_ring.changed_by(lambda: api_keys.rotate(id))
-    response.headers.update(_NO_STORE)
-    return ApiKeyCreated(**ApiKeyRead.of(made.row).model_dump(), key=made.token)
+    id: KeyId,
+    caller: Admin,
+    api_keys: ApiKeysDep,
+    authenticator: AuthenticatorDep,
+    response: Response,
+) -> ApiKeyCreatedResponse:
+    """Replace the secret. The key keeps its id, its transcriptions, scopes, limits and expiry."""
+    rotated = await authenticator.key_cache.changed_by(lambda: api_keys.rotate(id))
+    response.headers.update(NO_STORE)
+    return ApiKeyCreatedResponse(**ApiKeyResponse.of(rotated.row).model_dump(), key=rotated.token)
 
 
 @router.delete(
     "/keys/{id}",
     operation_id="revokeApiKey",
-    summary="End an API key",
-    responses={
-        200: {
-            "content": {
-                "application/json": {"example": _KEY | {"revoked_at": "2026-11-24T13:00:00Z"}}
-            }
-        }
-    }
+    summary="Revoke an API key",
+    responses=json_example(200, _KEY | {"revoked_at": "2026-11-24T13:00:00Z"})
     | _NOT_FOUND
-    | _WRONG_ID
+    | _INVALID_ID
     | DATABASE_UNAVAILABLE,
 )
 async def revoke_key(
-    id: KeyId, caller: Admin, api_keys: ApiKeysDep, door: AuthenticatorDep, response: Response
-) -> ApiKeyRead:
-    """Here it is refused at once, by other processes within seconds. Its row stays on the list."""
-    row = await door.key_ring.changed_by(lambda: api_keys.revoke(id))
-    response.headers.update(_NO_STORE)
-    return ApiKeyRead.of(row)
+    id: KeyId,
+    caller: Admin,
+    api_keys: ApiKeysDep,
+    authenticator: AuthenticatorDep,
+    response: Response,
+) -> ApiKeyResponse:
+    """Revoke a key. This process refuses it at once, others within seconds. It stays listed."""
+    row = await authenticator.key_cache.changed_by(lambda: api_keys.revoke(id))
+    response.headers.update(NO_STORE)
+    return ApiKeyResponse.of(row)

@@ -1,4 +1,4 @@
-"""Keys and limits, as they are asked for and come back."""
+"""Schemas of API keys, limits and usage."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,7 +12,8 @@ _RequestsPerMinute = Annotated[
     int, Field(strict=True, ge=1, le=1_000_000, description="Requests a minute.")
 ]
 _Concurrent = Annotated[
-    int, Field(strict=True, ge=1, le=1_000_000, description="Unfinished transcriptions at a time.")
+    int,
+    Field(strict=True, ge=1, le=1_000_000, description="Unfinished transcriptions at a time."),
 ]
 _AudioMinutes = Annotated[
     int, Field(strict=True, ge=1, le=1_000_000, description="Minutes of audio in any 24 hours.")
@@ -20,7 +21,7 @@ _AudioMinutes = Annotated[
 
 
 class KeyLimits(BaseModel):
-    """What a key may take; null, each: as the installation's settings say."""
+    """The limits of a key; null: the installation's default."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,34 +30,34 @@ class KeyLimits(BaseModel):
     audio_minutes_per_day: _AudioMinutes | None = None
 
     def to_limits(self) -> Limits:
-        """As the domain has them."""
+        """Return the limits as the domain has them."""
         return Limits(**self.model_dump())
 
 
-class ApiKeyCreate(BaseModel):
-    """A key that is to be made."""
+class ApiKeyRequest(BaseModel):
+    """A key to create."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[
         str,
-        Field(min_length=1, max_length=100, description="For people: who or what it is for."),
+        Field(min_length=1, max_length=100, description="Who or what it is for."),
     ]
     scopes: Annotated[
         list[Scope], Field(min_length=1, max_length=3, description="What it may do.")
     ] = ["read", "write"]
     expires_in_days: Annotated[
-        int | None, Field(strict=True, ge=1, le=36_500, description="From now on; null: never.")
+        int | None, Field(strict=True, ge=1, le=36_500, description="Null: it never expires.")
     ] = None
     limits: KeyLimits = KeyLimits()
 
 
-class ApiKeyRead(BaseModel):
-    """A key without its secret, which is kept nowhere."""
+class ApiKeyResponse(BaseModel):
+    """A key without its secret, which is not stored."""
 
     id: str
     name: str
-    prefix: Annotated[str, Field(description="How the key begins.")]
+    prefix: Annotated[str, Field(description="The beginning of the key.")]
     scopes: list[Scope]
     limits: KeyLimits
     created_at: datetime
@@ -65,8 +66,8 @@ class ApiKeyRead(BaseModel):
     last_used_at: Annotated[datetime | None, Field(description="To the minute.")]
 
     @classmethod
-    def of(cls, row: ApiKeyRow) -> "ApiKeyRead":
-        """The row, as far as it is shown."""
+    def of(cls, row: ApiKeyRow) -> "ApiKeyResponse":
+        """Return the schema of a row."""
         return cls(
             id=row.id,
             name=row.name,
@@ -80,32 +81,32 @@ class ApiKeyRead(BaseModel):
         )
 
 
-class ApiKeyCreated(ApiKeyRead):
-    """A key that was just made."""
+class ApiKeyCreatedResponse(ApiKeyResponse):
+    """A new key or a new secret."""
 
-    key: Annotated[str, Field(description="What its holder sends. It is shown this once.")]
+    key: Annotated[str, Field(description="To be sent with requests. Shown only this once.")]
 
 
 class ApiKeyList(BaseModel):
-    """All keys, the newest first, those that have ended too."""
+    """All keys, the newest first, including revoked and expired ones."""
 
-    keys: list[ApiKeyRead]
+    keys: list[ApiKeyResponse]
 
 
 class RemainingRequests(BaseModel):
-    """Requests of the last minute."""
+    """The requests of the last minute."""
 
     limit: Annotated[int, Field(description="A minute.")]
     remaining: int
-    reset_s: Annotated[int, Field(description="Seconds until some of them are free again.")]
+    reset_s: Annotated[int, Field(description="Seconds until some of them are available again.")]
 
 
-class UsageRead(BaseModel):
-    """What the caller has taken, and what they may take."""
+class UsageResponse(BaseModel):
+    """What the caller has used, and their limits."""
 
     owner: Annotated[str, Field(description="`local`, `key:<id>` or `jwt:<issuer>:<subject>`.")]
     scopes: list[Scope]
-    requests: Annotated[RemainingRequests | None, Field(description="Null: they are not counted.")]
+    requests: Annotated[RemainingRequests | None, Field(description="Null: not counted.")]
     unfinished_transcriptions: Annotated[int, Field(description="Queued and running.")]
     audio_minutes_last_24_h: Annotated[float, Field(description="Transcribed for the caller.")]
-    limits: Annotated[KeyLimits, Field(description="In force; null, each: none.")]
+    limits: Annotated[KeyLimits, Field(description="In force; null: no limit.")]

@@ -1,13 +1,13 @@
-"""What a caller has taken, and what they may."""
+"""`GET /api/v1/usage`: what a caller has used, and their limits."""
 
 import asyncio
 
 from fastapi import APIRouter, Response
 
 from api.auth.dependencies import AuthenticatorDep
-from api.auth.schemas import KeyLimits, RemainingRequests, UsageRead
+from api.auth.schemas import KeyLimits, RemainingRequests, UsageResponse
 from api.dependencies import PostgresDep, Reader, SettingsDep
-from api.responses import DATABASE_UNAVAILABLE
+from api.responses import DATABASE_UNAVAILABLE, NO_STORE, json_example
 from resources.transcriptions.quotas import limits_of, usage_of
 from ytcaption.domain.caller import SCOPES
 
@@ -30,26 +30,26 @@ _EXAMPLE = {
 @router.get(
     "/usage",
     operation_id="getUsage",
-    summary="What you have used of what you may",
-    responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}}
-    | DATABASE_UNAVAILABLE,
+    summary="Get your usage and limits",
+    responses=json_example(200, _EXAMPLE) | DATABASE_UNAVAILABLE,
 )
 async def read_usage(
     caller: Reader,
     settings: SettingsDep,
-    door: AuthenticatorDep,
+    authenticator: AuthenticatorDep,
     postgres: PostgresDep,
     response: Response,
-) -> UsageRead:
-    """Requests left this minute, unfinished transcriptions, audio of the last 24 hours, limits.
+) -> UsageResponse:
+    """Return the requests left this minute, the unfinished transcriptions, the audio of the last 24
+    hours, and the limits.
 
     On an installation without keys nothing is limited.
     """
     limits = limits_of(caller, settings)
-    left = None if limits is None else await door.left(caller)
+    left = None if limits is None else await authenticator.left(caller)
     use = await asyncio.to_thread(usage_of, postgres, caller.owner)
-    response.headers["Cache-Control"] = "no-store"
-    return UsageRead(
+    response.headers.update(NO_STORE)
+    return UsageResponse(
         owner=caller.owner,
         scopes=[scope for scope in SCOPES if scope in caller.scopes],
         requests=left

@@ -1,4 +1,4 @@
-"""Channels as the documentation shows them, and their refusals."""
+"""Examples and errors of the channel routes for the OpenAPI document."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ _ID = "youtube-UC5NOEUbkLheQcaaRldYW5GA.u2hzmy3d5pq7ka2c6vpo4wy2jd"
 _PATH = f"/api/v1/channels/{_ID}"
 _URL = "https://www.youtube.com/@tagesschau"
 
-CREATE: dict[str, Any] = {
-    "whole": {"summary": "All of it, from now on", "value": {"url": _URL}},
+CREATE_EXAMPLES: dict[str, Any] = {
+    "whole": {"summary": "Everything, from now on", "value": {"url": _URL}},
     "choosy": {
-        "summary": "Some of it, in the morning",
+        "summary": "A selection, in the morning",
         "value": {
             "url": _URL,
             "schedule": {"cron": "30 6 * * 1-5", "time_zone": "Europe/Berlin"},
@@ -24,12 +24,12 @@ CREATE: dict[str, Any] = {
             },
             "language": "de",
             "model": "base",
-            "max_new": 20,
+            "max_items": 20,
             "keep_days": 90,
         },
     },
 }
-CHANGE: dict[str, Any] = {
+UPDATE_EXAMPLES: dict[str, Any] = {
     "pause": {"summary": "Pause", "value": {"paused": True}},
     "filters": {
         "summary": "Other filters",
@@ -55,6 +55,7 @@ CHANNEL: dict[str, Any] = {
         "filtered": 85,
         "waiting": 1,
         "refused": 0,
+        "missing": 2,
         "gone": 2,
         "erased": 0,
         "changed": 0,
@@ -82,6 +83,7 @@ CHANNEL: dict[str, Any] = {
         "captions": "prefer",
     },
     "priority": "bulk",
+    "max_items": None,
     "max_new": None,
     "keep_days": None,
     "callback_url": None,
@@ -120,20 +122,25 @@ _LISTED = {
     name: ITEM[name]
     for name in ("media_id", "url", "title", "published_at", "duration_s", "is_short", "live")
 }
+_INCLUDED = _LISTED | {"state": "new", "reason": None}
+_EXCLUDED = _LISTED | {"duration_s": 31.0, "state": "filtered", "reason": "too_short"}
 DRY_RUN = {
     "url": CHANNEL["url"],
     "title": "tagesschau",
     "kind": "site",
     "total": 10_000,
+    "is_complete": False,
+    "included": [_INCLUDED],
+    "excluded": [_EXCLUDED],
     "whole": False,
-    "taken": [_LISTED | {"state": "new", "reason": None}],
-    "left_out": [_LISTED | {"duration_s": 31.0, "state": "filtered", "reason": "too_short"}],
+    "taken": [_INCLUDED],
+    "left_out": [_EXCLUDED],
 }
 
-NOT_FOUND = problem_response(
-    404, ("channel_not_found", "There is no such channel.", "No such id, or another's")
+CHANNEL_NOT_FOUND = problem_response(
+    404, ("channel_not_found", "There is no such channel.", "Unknown id, or another caller's")
 )
-BUSY = problem_response(
+CHANNEL_BUSY = problem_response(
     409,
     (
         "channel_busy",
@@ -141,13 +148,13 @@ BUSY = problem_response(
         "It is being removed",
     ),
 )
-_OPTIONS_REFUSED = (
-    ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "No such model"),
-    ("unknown_language", "Unknown language 'xx'.", "No such language"),
+_OPTION_ERRORS = (
+    ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
+    ("unknown_language", "Unknown language 'xx'.", "Unknown language"),
     (
         "invalid_option",
         "'soon' is no interval from 1m to 366d. Write a number and its unit: 15m, 6h or 1d.",
-        "A schedule, filter or option of no use",
+        "A schedule, filter or option is wrong",
     ),
     ("blocked_address", "The link leads to a private address.", "A private address"),
     (
@@ -156,31 +163,31 @@ _OPTIONS_REFUSED = (
         "A field is wrong",
     ),
 )
-CHANGE_REFUSED = problem_response(
+UPDATE_ERRORS = problem_response(
     422,
-    ("invalid_url", "This is not an http or https URL.", "No URL to call back"),
-    *_OPTIONS_REFUSED,
+    ("invalid_url", "This is not an http or https URL.", "The callback URL is not valid"),
+    *_OPTION_ERRORS,
 )
-_LINK_REFUSED = (
-    ("invalid_url", "This is no http or https link.", "Not a link"),
+_LINK_ERRORS = (
+    ("invalid_url", "This is not an http or https URL.", "Not a link"),
     (
         "single_media",
-        "This is one video: ask for it as a transcription.",
-        "One video and no channel",
+        "This is one video: request it as a transcription.",
+        "The link is a single video",
     ),
     (
         "unsupported_site",
         "This page of YouTube is no channel or playlist. Give a link such as "
         "https://www.youtube.com/@name.",
-        "A page that is no list",
+        "The page is not a channel or playlist",
     ),
-    *_OPTIONS_REFUSED,
+    *_OPTION_ERRORS,
 )
-CREATE_REFUSED = problem_response(422, *_LINK_REFUSED)
-DRY_RUN_REFUSED = problem_response(
+CREATE_ERRORS = problem_response(422, *_LINK_ERRORS)
+DRY_RUN_ERRORS = problem_response(
     422,
-    *_LINK_REFUSED,
-    ("media_not_found", "There is nothing at this link.", "No list"),
+    *_LINK_ERRORS,
+    ("media_not_found", "There is nothing at this link.", "Nothing at this link"),
     ("source_blocked", "The site refuses this machine.", "The site refuses"),
-    ("source_unavailable", "The site does not answer. Try later.", "The site fails"),
+    ("source_unavailable", "The site does not answer. Try later.", "The site does not answer"),
 )

@@ -1,61 +1,78 @@
-"""Channels: subscribing to all that a source publishes."""
+"""Routes of channels: subscribe, list, dry run, read, change, poll, unsubscribe, items."""
 
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 
-from api.channels.dependencies import ChannelsDep, ChannelStoreDep
 from api.channels.examples import (
-    BUSY,
-    CHANGE,
-    CHANGE_REFUSED,
     CHANNEL,
-    CREATE,
-    CREATE_REFUSED,
+    CHANNEL_BUSY,
+    CHANNEL_NOT_FOUND,
+    CREATE_ERRORS,
+    CREATE_EXAMPLES,
     DRY_RUN,
-    DRY_RUN_REFUSED,
+    DRY_RUN_ERRORS,
     ITEMS,
-    NOT_FOUND,
     PAGE,
+    UPDATE_ERRORS,
+    UPDATE_EXAMPLES,
 )
-from api.channels.items import ItemPlaceDep, item_page
-from api.channels.schemas import ChannelChange, ChannelCreate
-from api.channels.service import ChannelDetail
-from api.channels.view import CHANNELS_PATH, ChannelItemPage, ChannelPage, ChannelRead, DryRunRead
-from api.dependencies import Reader, Writer
-from api.http.cursors import next_page
+from api.channels.schemas import ChannelRequest, ChannelUpdate
+from api.channels.service import ChannelDetail, ChannelService
+from api.channels.view import (
+    CHANNELS_PATH,
+    ChannelItem,
+    ChannelItemPage,
+    ChannelPage,
+    ChannelResponse,
+    DryRunResponse,
+    StateFilter,
+    stored_state,
+)
+from api.dependencies import Reader, Writer, part
+from api.http.pagination import (
+    CursorParameter,
+    Limit,
+    decode_cursor,
+    encode_cursor,
+    invalid_cursor,
+    paginate,
+)
 from api.responses import (
     BODY_ERRORS,
     DATABASE_UNAVAILABLE,
     LINK_HEADER,
     LIST_ERRORS,
     LOCATION_HEADER,
-    shown,
+    NO_STORE,
+    json_example,
 )
 from api.transcriptions.dependencies import HOLDS_STREAM_SLOT
-from api.transcriptions.list_parameters import Limit, PositionDep, cursor_of
+from api.transcriptions.listing import PositionDep, position_cursor
+from resources.channels import rows
 from resources.channels.dry_run import MAX_ITEMS
-from resources.channels.store import ChannelPosition
+from resources.channels.store import ChannelPosition, ChannelStore, ItemPosition
 from resources.transcriptions.listing import Position
-from ytcaption.domain.channels.filters import ItemState
 from ytcaption.domain.errors import ChannelNotFound
 from ytcaption.domain.request import is_partition_key
 
 router = APIRouter(prefix=CHANNELS_PATH, tags=["channels"])
 
-_NO_STORE = {"Cache-Control": "no-store"}
+ChannelsDep = Annotated[ChannelService, part("channels")]
+ChannelStoreDep = Annotated[ChannelStore, part("channel_store")]
 
 
 async def _channel_id(
     id: Annotated[
         str,
         Path(
-            description="As it was answered: `<source>.<26 characters>`.",
+            description="From the response to the subscription: `<source>.<26 characters>`.",
             examples=[CHANNEL["id"]],
         ),
     ],
 ) -> str:
-    """An id that can exist, of the same alphabet as a transcription's; no other is looked up."""
+    """Return the id if one of this form can exist; no other is looked up."""
     if not is_partition_key(id):
         raise ChannelNotFound("There is no such channel.")
     return id
@@ -64,9 +81,32 @@ async def _channel_id(
 ChannelId = Annotated[str, Depends(_channel_id)]
 
 
-def _read(request: Request, response: Response, detail: ChannelDetail) -> ChannelRead:
-    response.headers.update(_NO_STORE)
-    return ChannelRead.of(request, *detail)
+def _item_position(
+    cursor: CursorParameter = None,
+) -> ItemPosition | None:
+    if cursor is None:
+        return None
+    match decode_cursor(cursor):
+        case [float(place), str(media_id)] if math.isfinite(place):
+            if (
+                encode_cursor([place, media_id]) == cursor
+                and media_id.isascii()
+                and media_id.isprintable()
+            ):
+                return ItemPosition(place, media_id)
+    raise invalid_cursor()
+
+
+def _item_cursor(item: rows.ChannelItem) -> str:
+    return encode_cursor([item.position, item.source.media_id])
+
+
+ItemPositionDep = Annotated[ItemPosition | None, Depends(_item_position)]
+
+
+def _view(request: Request, response: Response, detail: ChannelDetail) -> ChannelResponse:
+    response.headers.update(NO_STORE)
+    return ChannelResponse.of(request, *detail)
 
 
 @router.post(
@@ -74,43 +114,43 @@ def _read(request: Request, response: Response, detail: ChannelDetail) -> Channe
     status_code=201,
     operation_id="createChannel",
     summary="Subscribe to a channel",
-    response_description="Known from now on, and looked at within seconds.",
-    responses=shown(201, CHANNEL, headers=LOCATION_HEADER)
-    | shown(
+    response_description="Subscribed; it is polled within seconds.",
+    responses=json_example(201, CHANNEL, headers=LOCATION_HEADER)
+    | json_example(
         200,
         CHANNEL,
-        model=ChannelRead,
-        description="You have this channel already; it stays as it is.",
+        model=ChannelResponse,
+        description="You have this channel already; it is not changed.",
     )
     | BODY_ERRORS
-    | BUSY
-    | CREATE_REFUSED
+    | CHANNEL_BUSY
+    | CREATE_ERRORS
     | DATABASE_UNAVAILABLE,
 )
 def create_channel(
     request: Request,
     response: Response,
-    asked: Annotated[ChannelCreate, Body(openapi_examples=CREATE)],
+    body: Annotated[ChannelRequest, Body(openapi_examples=CREATE_EXAMPLES)],
     caller: Writer,
     channels: ChannelsDep,
-) -> ChannelRead:
-    """Everything in it, and everything that comes, is transcribed, without anybody asking.
+) -> ChannelResponse:
+    """Transcribe everything in it, and everything it publishes from now on.
 
-    The same source again, in whatever form of its link, is the same channel: it is answered with
-    200 and stays as it is.
+    The same source again, whatever the form of its link, is the same channel: it is answered with
+    200 and not changed.
     """
-    detail, created = channels.create(caller, asked)
-    read = _read(request, response, detail)
+    detail, created = channels.create(caller, body)
+    view = _view(request, response, detail)
     response.status_code = 201 if created else 200
-    response.headers["Location"] = read.channel_url
-    return read
+    response.headers["Location"] = view.channel_url
+    return view
 
 
 @router.get(
     "",
     operation_id="listChannels",
-    summary="Your channels, those added last first",
-    responses=shown(200, PAGE, headers=LINK_HEADER) | LIST_ERRORS | DATABASE_UNAVAILABLE,
+    summary="List your channels",
+    responses=json_example(200, PAGE, headers=LINK_HEADER) | LIST_ERRORS | DATABASE_UNAVAILABLE,
 )
 def list_channels(
     request: Request,
@@ -120,81 +160,92 @@ def list_channels(
     after: PositionDep,
     limit: Limit = 50,
 ) -> ChannelPage:
-    """Page by page: `next_url` leads to the next one. An admin's list is everybody's."""
+    """Return your channels, the latest added first, page by page: `next_url` leads to the next
+    page. An admin sees everybody's."""
     details = channels.page(caller, ChannelPosition(*after) if after else None, limit + 1)
-    cursor = url = None
-    if len(details) > limit:
-        last = details[limit - 1].row
-        cursor = cursor_of(Position(last.created_at, last.id))
-        url = next_page(request, response, CHANNELS_PATH, cursor)
-    items = [_read(request, response, detail) for detail in details[:limit]]
-    response.headers.update(_NO_STORE)
-    return ChannelPage(items=items, next_cursor=cursor, next_url=url)
+    page = paginate(
+        details,
+        limit,
+        lambda detail: position_cursor(Position(detail.row.created_at, detail.row.id)),
+        request=request,
+        response=response,
+        path=CHANNELS_PATH,
+    )
+    response.headers.update(NO_STORE)
+    return ChannelPage(
+        items=[ChannelResponse.of(request, *detail) for detail in page.items],
+        next_cursor=page.next_cursor,
+        next_url=page.next_url,
+    )
 
 
 @router.post(
     "/dry-run",
     operation_id="dryRunChannel",
-    summary="See what a channel would take",
-    responses=shown(200, DRY_RUN) | BODY_ERRORS | DRY_RUN_REFUSED | DATABASE_UNAVAILABLE,
+    summary="Preview what a channel would transcribe",
+    responses=json_example(200, DRY_RUN) | BODY_ERRORS | DRY_RUN_ERRORS | DATABASE_UNAVAILABLE,
     dependencies=[HOLDS_STREAM_SLOT],
 )
 def dry_run_channel(
     response: Response,
-    asked: Annotated[ChannelCreate, Body(openapi_examples=CREATE)],
+    body: Annotated[ChannelRequest, Body(openapi_examples=CREATE_EXAMPLES)],
     caller: Writer,
     channels: ChannelsDep,
     items: Annotated[
-        int, Query(ge=1, le=MAX_ITEMS, description="Most items looked at, the newest ones.")
+        int, Query(ge=1, le=MAX_ITEMS, description="Maximum items to list, the newest ones.")
     ] = 50,
-) -> DryRunRead:
-    """Lists it right now, for half a minute at most, and says what would be taken and what left
-    out, with the reason. Nothing is kept, neither channel nor items."""
-    response.headers.update(_NO_STORE)
-    return DryRunRead.of(channels.dry_run(asked, items))
+) -> DryRunResponse:
+    """List the source now, for at most half a minute, and return what would be included and what
+    excluded, with the reason. Nothing is stored."""
+    response.headers.update(NO_STORE)
+    return DryRunResponse.of(channels.dry_run(body, items))
 
 
 @router.get(
     "/{id}",
     operation_id="getChannel",
-    summary="Where a channel stands",
-    responses=shown(200, CHANNEL) | NOT_FOUND | DATABASE_UNAVAILABLE,
+    summary="Get a channel",
+    responses=json_example(200, CHANNEL) | CHANNEL_NOT_FOUND | DATABASE_UNAVAILABLE,
 )
 def read_channel(
     id: ChannelId, request: Request, response: Response, caller: Reader, channels: ChannelsDep
-) -> ChannelRead:
-    """What is wanted of it, when it was and will be looked at, what went wrong, how many of its
-    items are in which state."""
-    return _read(request, response, channels.get(caller, id))
+) -> ChannelResponse:
+    """Return its settings, its last and next poll, its last error, and the number of its items by
+    state."""
+    return _view(request, response, channels.get(caller, id))
 
 
 @router.patch(
     "/{id}",
     operation_id="changeChannel",
     summary="Change, pause or resume a channel",
-    responses=shown(200, CHANNEL) | BODY_ERRORS | NOT_FOUND | CHANGE_REFUSED | DATABASE_UNAVAILABLE,
+    responses=json_example(200, CHANNEL)
+    | BODY_ERRORS
+    | CHANNEL_NOT_FOUND
+    | UPDATE_ERRORS
+    | DATABASE_UNAVAILABLE,
 )
 def change_channel(
     id: ChannelId,
     request: Request,
     response: Response,
-    asked: Annotated[ChannelChange, Body(openapi_examples=CHANGE)],
+    body: Annotated[ChannelUpdate, Body(openapi_examples=UPDATE_EXAMPLES)],
     caller: Writer,
     channels: ChannelsDep,
-) -> ChannelRead:
-    """What is left out stays. What is asked for already is not asked for anew: other options are
-    those of the items to come, and other filters are applied to all that is not taken."""
-    return _read(request, response, channels.change(caller, id, asked))
+) -> ChannelResponse:
+    """Change the fields that are sent. Items that were requested already are not requested again:
+    new options apply to later items, and new filters to all items not yet requested."""
+    return _view(request, response, channels.change(caller, id, body))
 
 
 @router.delete(
     "/{id}",
     status_code=204,
     operation_id="deleteChannel",
-    summary="Leave a channel",
-    responses={204: {"description": "Gone, with the list of its items."}}
-    | NOT_FOUND
-    | CHANGE_REFUSED
+    summary="Unsubscribe from a channel",
+    responses={204: {"description": "Removed, with the list of its items."}}
+    | CHANNEL_NOT_FOUND
+    | UPDATE_ERRORS
     | DATABASE_UNAVAILABLE,
 )
 def delete_channel(
@@ -203,10 +254,10 @@ def delete_channel(
     channels: ChannelsDep,
     transcriptions: Annotated[
         bool,
-        Query(description="True: those of its items are erased, too, as far as you alone asked."),
+        Query(description="Also erase the transcriptions of its items that only you requested."),
     ] = False,
 ) -> Response:
-    """Nothing of it is taken any more. Its transcriptions stay unless you say otherwise."""
+    """Stop polling it. Its transcriptions stay unless `transcriptions` is true."""
     channels.delete(caller, id, with_transcriptions=transcriptions)
     return Response(status_code=204)
 
@@ -215,22 +266,22 @@ def delete_channel(
     "/{id}/run",
     status_code=202,
     operation_id="runChannel",
-    summary="Have a channel looked at now",
-    responses=shown(202, CHANNEL) | NOT_FOUND | DATABASE_UNAVAILABLE,
+    summary="Poll a channel now",
+    responses=json_example(202, CHANNEL) | CHANNEL_NOT_FOUND | DATABASE_UNAVAILABLE,
 )
 def run_channel(
     id: ChannelId, request: Request, response: Response, caller: Writer, channels: ChannelsDep
-) -> ChannelRead:
-    """Within seconds, once also where it is paused."""
-    return _read(request, response, channels.run_now(caller, id))
+) -> ChannelResponse:
+    """Poll it within seconds, once even while it is paused."""
+    return _view(request, response, channels.run_now(caller, id))
 
 
 @router.get(
     "/{id}/items",
     operation_id="listChannelItems",
-    summary="What a channel's list shows, and what became of it",
-    responses=shown(200, ITEMS, headers=LINK_HEADER)
-    | NOT_FOUND
+    summary="List the items of a channel",
+    responses=json_example(200, ITEMS, headers=LINK_HEADER)
+    | CHANNEL_NOT_FOUND
     | LIST_ERRORS
     | DATABASE_UNAVAILABLE,
 )
@@ -240,23 +291,38 @@ def list_items(
     response: Response,
     caller: Reader,
     channel_store: ChannelStoreDep,
-    after: ItemPlaceDep,
+    after: ItemPositionDep,
     state: Annotated[
-        list[ItemState] | None, Query(description="Any of these; may be repeated.")
+        list[StateFilter] | None,
+        Query(description="Any of these; may be repeated. `gone`: old name of `missing`."),
     ] = None,
     changed: Annotated[
         bool,
-        Query(description="True: only those whose audio seems to be another one by now."),
+        Query(description="Only items whose audio seems to differ from what was transcribed."),
     ] = False,
     limit: Limit = 50,
 ) -> ChannelItemPage:
-    """The newest first, with the transcription of each that was taken, and why others are not."""
+    """Return the items, the newest first, each with its transcription or the reason why it has
+    none."""
     items = channel_store.items(
         id,
         caller.sees_only,
-        states=state or (),
+        states=[stored_state(each) for each in state or ()],
         changed=changed,
         after=after,
         limit=limit + 1,
     )
-    return item_page(request, response, id, items, limit)
+    page = paginate(
+        items,
+        limit,
+        _item_cursor,
+        request=request,
+        response=response,
+        path=f"{CHANNELS_PATH}/{id}/items",
+    )
+    response.headers.update(NO_STORE)
+    return ChannelItemPage(
+        items=[ChannelItem.of(request, item) for item in page.items],
+        next_cursor=page.next_cursor,
+        next_url=page.next_url,
+    )

@@ -1,9 +1,9 @@
-"""Channels, as they are asked for."""
+"""Bodies of requests about channels."""
 
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from api.transcriptions.request_schemas import MAX_URL_LENGTH, TextOptions
 from ytcaption.domain.channels.channel import Digest
@@ -14,8 +14,8 @@ _Seconds = Annotated[float, Field(ge=0, lt=1e9)]
 _Expression = Annotated[str, Field(max_length=LONGEST_EXPRESSION)]
 
 
-class ScheduleAsked(BaseModel):
-    """When it is looked at: each so often, or by cron."""
+class Schedule(BaseModel):
+    """When a channel is polled: at an interval, or by cron."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,61 +31,65 @@ class ScheduleAsked(BaseModel):
         str | None,
         Field(
             max_length=60,
-            description="IANA name, in which `cron` is read. Left out: UTC.",
+            description="IANA name of the zone in which `cron` is read. Default: UTC.",
             examples=["Europe/Berlin"],
         ),
     ] = None
 
 
-class FiltersAsked(BaseModel):
-    """Which of its items are taken; all of it must be so. What is not known of an item passes."""
+class ChannelFilters(BaseModel):
+    """Which items are transcribed; all filters must match. An unknown property always matches."""
 
     model_config = ConfigDict(extra="forbid")
 
     title_include: Annotated[
         _Expression | None,
         Field(
-            description="Regular expression (RE2) that the title matches somewhere, in any case.",
+            description="Regular expression (RE2) to find in the title, ignoring case.",
             examples=["interview|talk"],
         ),
     ] = None
     title_exclude: Annotated[
-        _Expression | None, Field(description="One that it does not match.", examples=["trailer"])
+        _Expression | None,
+        Field(description="Regular expression that must not match.", examples=["trailer"]),
     ] = None
     min_duration_s: _Seconds | None = None
     max_duration_s: _Seconds | None = None
     from_date: Annotated[
-        date | None, Field(description="Published that day or later.", examples=["2026-01-01"])
+        date | None, Field(description="Published on this day or later.", examples=["2026-01-01"])
     ] = None
     newest: Annotated[
         int | None,
-        Field(ge=1, le=1_000_000, description="Of all, so many, the newest ones.", examples=[50]),
+        Field(ge=1, le=1_000_000, description="Only this many, the newest ones.", examples=[50]),
     ] = None
     skip_shorts: bool | None = None
-    skip_live: Annotated[bool | None, Field(description="Also what was live, once it is over.")] = (
-        None
-    )
+    skip_live: Annotated[
+        bool | None, Field(description="Skip live streams, even after they have ended.")
+    ] = None
 
 
-class ChannelWanted(TextOptions):
-    """What is wanted of a channel, beside its items' text."""
+class ChannelSettings(TextOptions):
+    """How a channel is polled and transcribed."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
 
     schedule: Annotated[
-        ScheduleAsked | None,
-        Field(description="When it is looked at. Left out: each 15 minutes."),
+        Schedule | None,
+        Field(description="When it is polled. Default: every 15 minutes."),
     ] = None
-    filters: Annotated[FiltersAsked | None, Field(description="Left out: all is taken.")] = None
+    filters: Annotated[
+        ChannelFilters | None, Field(description="Default: all items are transcribed.")
+    ] = None
     priority: Annotated[
-        Priority, Field(description="`bulk` waits until nothing interactive does.")
+        Priority, Field(description="`bulk` runs only when nothing interactive waits.")
     ] = "bulk"
-    max_new: Annotated[
+    max_items: Annotated[
         int | None,
         Field(
+            validation_alias=AliasChoices("max_items", "max_new"),
             ge=1,
             le=1_000_000,
-            description="Most items that are taken each time it is due; the others come next time.",
+            description="Maximum new items per poll of the schedule; the others follow later.",
             examples=[20],
         ),
     ] = None
@@ -94,24 +98,27 @@ class ChannelWanted(TextOptions):
         Field(
             ge=0,
             le=36_500,
-            description="Days that its transcripts are kept, 0: for ever. Left out: as all others.",
+            description="Days to keep its transcripts; 0: for ever. Default: as all others.",
             examples=[90],
         ),
     ] = None
     digest: Annotated[
         Digest,
         Field(
-            description="How often the operators are told what became of its items; the scope "
-            "`admin` is needed for any but `never`."
+            description="How often operators get a summary of its items; any value but `never` "
+            "needs the scope `admin`."
         ),
     ] = "never"
 
-    def asked(self) -> dict[str, Any]:
-        """What was given, as `resources.channels.plan` takes it."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude={"url", "paused"})
+    def plan(self) -> dict[str, Any]:
+        """Return the fields that were given, as `resources.channels.plan` takes them."""
+        fields = self.model_dump(mode="json", exclude_unset=True, exclude={"url", "paused"})
+        if "max_items" in fields:
+            fields["max_new"] = fields.pop("max_items")
+        return fields
 
 
-class ChannelCreate(ChannelWanted):
+class ChannelRequest(ChannelSettings):
     """A channel to subscribe to, and how."""
 
     url: Annotated[
@@ -119,21 +126,19 @@ class ChannelCreate(ChannelWanted):
         Field(
             min_length=1,
             max_length=MAX_URL_LENGTH,
-            description="A channel or playlist of a known site, or an RSS or Atom feed.",
+            description="A channel or playlist of a supported site, or an RSS or Atom feed.",
             examples=["https://www.youtube.com/@tagesschau"],
         ),
     ]
     paused: Annotated[
-        bool, Field(strict=True, description="Known, but not looked at until it is resumed.")
+        bool, Field(strict=True, description="Subscribe, but do not poll until it is resumed.")
     ] = False
 
 
-class ChannelChange(ChannelWanted):
-    """What is to be different; what is left out stays, and null is as if it had never been given.
+class ChannelUpdate(ChannelSettings):
+    """Changes to a channel: a field that is left out stays; null restores its default.
 
-    `filters` changes those that it names, `schedule` is taken whole.
+    `filters` changes the filters it names; `schedule` is replaced as a whole.
     """
 
-    paused: Annotated[bool | None, Field(strict=True, description="True: it is not looked at.")] = (
-        None
-    )
+    paused: Annotated[bool | None, Field(strict=True, description="True: it is not polled.")] = None

@@ -1,4 +1,4 @@
-"""Channels and their items as they are shown."""
+"""Channels and their items as HTTP shows them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,40 +7,56 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from api.channels.schemas import FiltersAsked, ScheduleAsked
+from api.channels.schemas import ChannelFilters, Schedule
+from api.http.fields import old_name
 from api.http.schemas import Failure
-from api.transcriptions.schemas import OptionsRead
+from api.transcriptions.schemas import TranscriptionOptions
 from api.transcriptions.view import Links
+from resources.channels import rows
 from resources.channels.dry_run import DryRun, JudgedItem
 from resources.channels.plan import schedule_request
-from resources.channels.rows import ChannelCounts, ChannelItem, ChannelRow
-from ytcaption.domain.channels.channel import ChannelKind, Digest, ListedItem, LiveStatus
-from ytcaption.domain.channels.filters import ItemState
+from resources.channels.rows import ChannelCounts, ChannelRow
+from ytcaption.domain.channels import channel as domain
+from ytcaption.domain.channels.channel import ChannelKind, Digest, LiveStatus
+from ytcaption.domain.channels.filters import ItemState as StoredState
 from ytcaption.domain.request import Priority, TranscriptionStatus
 
 CHANNELS_PATH = "/api/v1/channels"
 
-_STATES = "`new`: to be taken; `queued`: asked for; `filtered`: left out; `waiting`: not over yet; "
-_STATES += "`refused`: cannot be had; `gone`: private or deleted since; `erased`: never again."
+ItemState = Literal["new", "queued", "filtered", "waiting", "refused", "missing", "erased"]
+StateFilter = ItemState | Literal["gone"]
+"""`gone` is the old name of `missing`, which the database still uses."""
+
+_STATES = (
+    "`new`: to be transcribed; `queued`: requested; `filtered`: excluded by a filter; `waiting`: "
+    "still live or upcoming; `refused`: not available; `missing`: made private or deleted; "
+    "`erased`: erased, and not requested again."
+)
 
 
 class ChannelItemCounts(BaseModel):
-    """Its items by state; those of no state are 0."""
+    """The number of items by state."""
 
     new: int = 0
     queued: int = 0
     filtered: int = 0
     waiting: int = 0
     refused: int = 0
-    gone: int = 0
+    missing: int = 0
     erased: int = 0
     changed: Annotated[
-        int, Field(description="Whose audio seems to be another than the one transcribed.")
+        int, Field(description="Items whose audio seems to differ from what was transcribed.")
     ] = 0
+
+    @old_name
+    @property
+    def gone(self) -> int:
+        """Old name of `missing`."""
+        return self.missing
 
 
 class TranscriptionCounts(BaseModel):
-    """Transcriptions of its items by status."""
+    """The number of transcriptions of its items, by status."""
 
     queued: int = 0
     running: int = 0
@@ -50,64 +66,72 @@ class TranscriptionCounts(BaseModel):
 
 
 class ChannelProgress(BaseModel):
-    """How much of what is wanted has a transcript."""
+    """How many of the selected items have a transcript."""
 
     done: int
-    total: Annotated[int, Field(description="To be taken, or taken; grows while it is listed.")]
-    fraction: Annotated[float | None, Field(ge=0, le=1, description="Null where there is none.")]
+    total: Annotated[int, Field(description="Selected items; grows while the list is read.")]
+    fraction: Annotated[float | None, Field(ge=0, le=1, description="Null if there are none.")]
 
 
-class HistoryRead(BaseModel):
-    """How far the listing of all that it ever published is."""
+class ChannelHistory(BaseModel):
+    """Progress of listing everything the channel ever published."""
 
     listed: Annotated[
         int | None,
-        Field(description="Items so far, the newest first; null where it is not going on."),
+        Field(description="Items so far, the newest first; null if it is not in progress."),
     ]
-    total: Annotated[int | None, Field(description="As the source says.")]
+    total: Annotated[int | None, Field(description="As the source states it.")]
     done_at: Annotated[
-        datetime | None, Field(description="When it last came to its end; null before it has.")
+        datetime | None, Field(description="When it was last completed; null before the first.")
     ]
 
 
-class ChannelRead(BaseModel):
-    """A channel, what is wanted of it, and how far it is. Titles are a stranger's: escape them."""
+class ChannelResponse(BaseModel):
+    """A channel, its settings and its state. Its title is untrusted: escape it."""
 
     id: str
     url: str
-    title: Annotated[str | None, Field(description="Null until it was looked at.")]
+    title: Annotated[str | None, Field(description="Null until it was first polled.")]
     kind: Annotated[
         ChannelKind,
-        Field(description="`site`: of a known site; `feed`: RSS or Atom; `playlist`: a page."),
+        Field(description="`site`: of a supported site; `feed`: RSS or Atom; `playlist`: a page."),
     ]
-    feed_url: Annotated[str | None, Field(description="The cheap way to what is new.")]
+    feed_url: Annotated[
+        str | None, Field(description="A feed of its newest items, which is cheap to poll.")
+    ]
     paused: bool
-    listing: Annotated[bool, Field(description="A run looks at it right now.")]
-    listed_at: Annotated[datetime | None, Field(description="When a look last succeeded.")]
+    listing: Annotated[bool, Field(description="A run polls it at the moment.")]
+    listed_at: Annotated[datetime | None, Field(description="Time of the last successful poll.")]
     next_listing_at: Annotated[datetime | None, Field(description="Null while it is paused.")]
-    error: Annotated[Failure | None, Field(description="Of the last look, where it failed.")]
-    failures: Annotated[int, Field(description="Looks that failed, in a row.")]
-    history: HistoryRead
+    error: Annotated[Failure | None, Field(description="Of the last poll, if it failed.")]
+    failures: Annotated[int, Field(description="Consecutive failed polls.")]
+    history: ChannelHistory
     items: ChannelItemCounts
     transcriptions: TranscriptionCounts
     progress: ChannelProgress
-    schedule: ScheduleAsked
-    filters: FiltersAsked
-    options: OptionsRead
+    schedule: Schedule
+    filters: ChannelFilters
+    options: TranscriptionOptions
     priority: Priority
-    max_new: int | None
+    max_items: int | None
     keep_days: float | None
     callback_url: str | None
     callback_include: Literal["result"] | None
     digest: Digest
     created_at: datetime
     updated_at: datetime
-    channel_url: Annotated[str, Field(description="Of this answer.")]
+    channel_url: Annotated[str, Field(description="Of this resource.")]
     items_url: str
+
+    @old_name
+    @property
+    def max_new(self) -> int | None:
+        """Old name of `max_items`."""
+        return self.max_items
 
     @classmethod
     def of(cls, request: Request, row: ChannelRow, counts: ChannelCounts) -> Self:
-        """From its row and the numbers of its items."""
+        """Return the schema of a row and the counts of its items."""
         plan, source = row.plan, row.source
         url = channel_url(request, row.id)
         error = None
@@ -123,22 +147,22 @@ class ChannelRead(BaseModel):
             paused=row.paused_at is not None,
             listing=row.run_id is not None,
             listed_at=row.listed_at,
-            next_listing_at=None if _rests(row) else row.next_listing_at,
+            next_listing_at=None if _is_idle(row) else row.next_listing_at,
             error=error,
             failures=row.failures,
-            history=HistoryRead(
+            history=ChannelHistory(
                 listed=row.history_next, total=row.history_total, done_at=row.history_done_at
             ),
-            items=ChannelItemCounts(**_named(counts.states), changed=counts.changed),
+            items=_item_counts(counts),
             transcriptions=TranscriptionCounts(**_named(counts.statuses)),
             progress=ChannelProgress(
                 done=counts.done, total=total, fraction=counts.done / total if total else None
             ),
-            schedule=ScheduleAsked(**schedule_request(plan.schedule)),
-            filters=FiltersAsked(**plan.filters.to_dict()),
-            options=OptionsRead(**plan.options.to_dict()),
+            schedule=Schedule(**schedule_request(plan.schedule)),
+            filters=ChannelFilters(**plan.filters.to_dict()),
+            options=TranscriptionOptions(**plan.options.to_dict()),
             priority=plan.priority,
-            max_new=plan.max_new,
+            max_items=plan.max_new,
             keep_days=plan.keep_days,
             callback_url=plan.callback.url if plan.callback else None,
             callback_include=plan.callback.include if plan.callback else None,
@@ -151,15 +175,15 @@ class ChannelRead(BaseModel):
 
 
 class ChannelPage(BaseModel):
-    """Some channels, those added last first."""
+    """One page of channels, the latest added first."""
 
-    items: list[ChannelRead]
+    items: list[ChannelResponse]
     next_cursor: Annotated[str | None, Field(description="Null on the last page.")]
     next_url: Annotated[str | None, Field(description="The next page; also as `Link`.")]
 
 
 class ItemTranscription(BaseModel):
-    """What became of an item that was asked for."""
+    """The transcription of an item."""
 
     id: str
     status: TranscriptionStatus
@@ -167,76 +191,95 @@ class ItemTranscription(BaseModel):
     result_url: str
 
 
-class ListedItemRead(BaseModel):
-    """Something that a channel's list shows. Its title is a stranger's: escape it."""
+class ListedItem(BaseModel):
+    """An item of a channel's list. Its title is untrusted: escape it."""
 
     media_id: str
     url: str | None
     title: str | None
     published_at: datetime | None
-    duration_s: Annotated[float | None, Field(description="As the list says.")]
+    duration_s: Annotated[float | None, Field(description="As the list states it.")]
     is_short: bool
-    live: Annotated[LiveStatus | None, Field(description="Null of what is no live stream.")]
+    live: Annotated[LiveStatus | None, Field(description="Null: not a live stream.")]
     state: Annotated[ItemState, Field(description=_STATES)]
     reason: Annotated[
-        str | None, Field(description="Why it is not taken: `title`, `too_short`, `private` ...")
+        str | None,
+        Field(description="Why it is not transcribed: `title`, `too_short`, `private` ..."),
     ]
 
     @classmethod
     def judged(cls, judged: JudgedItem) -> Self:
-        """From a dry run."""
+        """Return the schema of an item of a dry run."""
         return cls(
-            **_said(judged.item),
+            **_listed_fields(judged.item),
             live=judged.item.live,
-            state=judged.state,
+            state=public_state(judged.state),
             reason=judged.reason,
         )
 
 
-class DryRunRead(BaseModel):
-    """What would be taken of a channel now."""
+class DryRunResponse(BaseModel):
+    """What would be transcribed of a channel now."""
 
     url: str
     title: str | None
     kind: ChannelKind
-    total: Annotated[int | None, Field(description="Items of the source, as it says.")]
-    whole: Annotated[bool, Field(description="False: it has more items than were looked at.")]
-    taken: Annotated[list[ListedItemRead], Field(description="The newest first.")]
-    left_out: Annotated[
-        list[ListedItemRead],
-        Field(description="With the reason; `max_new`: it passes, and would be taken next time."),
+    total: Annotated[int | None, Field(description="Items of the source, as it states them.")]
+    is_complete: Annotated[
+        bool, Field(description="False: the source has more items than were listed.")
     ]
+    included: Annotated[list[ListedItem], Field(description="The newest first.")]
+    excluded: Annotated[
+        list[ListedItem],
+        Field(description="With the reason; `max_new`: it matches, but would follow later."),
+    ]
+
+    @old_name
+    @property
+    def whole(self) -> bool:
+        """Old name of `is_complete`."""
+        return self.is_complete
+
+    @old_name
+    @property
+    def taken(self) -> list[ListedItem]:
+        """Old name of `included`."""
+        return self.included
+
+    @old_name
+    @property
+    def left_out(self) -> list[ListedItem]:
+        """Old name of `excluded`."""
+        return self.excluded
 
     @classmethod
     def of(cls, run: DryRun) -> Self:
-        """From the result."""
+        """Return the schema of a dry run."""
         return cls(
             url=run.channel.url,
             title=run.channel.title,
             kind=run.channel.kind,
             total=run.total,
-            whole=run.is_complete,
-            taken=[ListedItemRead.judged(each) for each in run.included],
-            left_out=[ListedItemRead.judged(each) for each in run.excluded],
+            is_complete=run.is_complete,
+            included=[ListedItem.judged(each) for each in run.included],
+            excluded=[ListedItem.judged(each) for each in run.excluded],
         )
 
 
-class ChannelItemRead(ListedItemRead):
-    """Something that a channel's list has shown, and what became of it."""
+class ChannelItem(ListedItem):
+    """An item of a channel, and its transcription."""
 
     transcription: Annotated[
-        ItemTranscription | None, Field(description="Null where there is none, or no more.")
+        ItemTranscription | None, Field(description="Null if there is none, or none any more.")
     ]
-    changed_at: Annotated[
-        datetime | None, Field(description="When its audio was seen to be another one.")
-    ]
+    changed_at: Annotated[datetime | None, Field(description="When its audio was seen to differ.")]
     change: Annotated[str | None, Field(description="What differed, in words.")]
     first_seen_at: datetime
     queued_at: datetime | None
 
     @classmethod
-    def of(cls, request: Request, item: ChannelItem) -> Self:
-        """From its row."""
+    def of(cls, request: Request, item: rows.ChannelItem) -> Self:
+        """Return the schema of a row."""
         transcription = None
         if item.transcription_id is not None and item.status is not None:
             links = Links.of(request, item.transcription_id)
@@ -247,26 +290,42 @@ class ChannelItemRead(ListedItemRead):
                 result_url=links.result_url,
             )
         return cls(
-            **_said(item),
+            **_listed_fields(item),
             transcription=transcription,
-            **{name: getattr(item, name) for name in _KEPT},
+            live=item.live,
+            state=public_state(item.state),
+            reason=item.reason,
+            changed_at=item.changed_at,
+            change=item.change,
+            first_seen_at=item.first_seen_at,
+            queued_at=item.queued_at,
         )
 
 
-_KEPT = (
-    "live", "state", "reason", "changed_at", "change", "first_seen_at", "queued_at",
-)  # fmt: skip
-
-
 class ChannelItemPage(BaseModel):
-    """Some items, the newest first."""
+    """One page of a channel's items, the newest first."""
 
-    items: list[ChannelItemRead]
+    items: list[ChannelItem]
     next_cursor: Annotated[str | None, Field(description="Null on the last page.")]
     next_url: Annotated[str | None, Field(description="The next page; also as `Link`.")]
 
 
-def _said(item: ChannelItem | ListedItem) -> dict[str, Any]:
+def public_state(state: StoredState) -> ItemState:
+    """Return the public name of an item's state."""
+    return "missing" if state == "gone" else state
+
+
+def stored_state(state: StateFilter) -> StoredState:
+    """Return the state as the database names it."""
+    return "gone" if state == "missing" else state
+
+
+def _item_counts(counts: ChannelCounts) -> ChannelItemCounts:
+    numbers = {public_state(state): number for state, number in counts.states.items()}
+    return ChannelItemCounts(**_named(numbers), changed=counts.changed)
+
+
+def _listed_fields(item: rows.ChannelItem | domain.ListedItem) -> dict[str, Any]:
     return {
         "media_id": item.source.media_id,
         "url": item.source.url,
@@ -278,11 +337,12 @@ def _said(item: ChannelItem | ListedItem) -> dict[str, Any]:
 
 
 def channel_url(request: Request, id: str) -> str:
-    """Where a channel is read; ids need no quoting."""
+    """Return the path of a channel; its id needs no quoting."""
     return f"{request.scope.get('root_path', '')}{CHANNELS_PATH}/{id}"
 
 
-def _rests(row: ChannelRow) -> bool:
+def _is_idle(row: ChannelRow) -> bool:
+    """Return whether it is paused and no poll is requested."""
     return row.paused_at is not None and row.run_requested_at is None
 
 

@@ -1,11 +1,11 @@
-"""What the events of a stream hold."""
+"""The data of server-sent events."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from api.http.schemas import Failure
-from api.transcriptions.schemas import Progress, WaitingRead
+from api.transcriptions.schemas import Progress, WaitReason
 from ytcaption.domain.request import TranscriptionStatus
 
 
@@ -17,16 +17,16 @@ class StateEvent(BaseModel):
     attempt: Annotated[int, Field(description="From 1.")]
     error: Annotated[Failure | None, Field(description="Of the last attempt that failed.")]
     waiting_for: Annotated[
-        WaitingRead | None, Field(description="While it waits for more than its turn.")
+        WaitReason | None, Field(description="Set while it waits for more than its position.")
     ] = None
 
 
 class ProgressEvent(Progress):
-    """`progress`: how far the stage is, while one works."""
+    """`progress`: how far the current stage is."""
 
 
 class SegmentEvent(BaseModel):
-    """`segment`: as it is in the result. It comes while the audio is decoded."""
+    """`segment`: as in the result. Sent while the audio is transcribed."""
 
     index: int
     start_s: float
@@ -35,13 +35,13 @@ class SegmentEvent(BaseModel):
 
 
 class ResetEvent(BaseModel):
-    """`reset`: the segments so far are void; what follows begins at index 0."""
+    """`reset`: the segments so far are void; the following ones start at index 0."""
 
     attempt: int
 
 
 class EndEvent(BaseModel):
-    """`completed`, `failed` or `canceled`: nothing comes after it."""
+    """`completed`, `failed` or `canceled`: the last event."""
 
     id: str
     status: TranscriptionStatus

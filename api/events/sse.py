@@ -1,4 +1,4 @@
-"""An answer of server-sent events, whoever reads them."""
+"""A response of server-sent events."""
 
 from collections.abc import AsyncIterable, Mapping
 from contextlib import suppress
@@ -9,12 +9,12 @@ from starlette.types import Receive, Scope, Send
 
 PING_S = 15
 SEND_TIMEOUT_S = 30
-"""A reader that takes nothing for so long is gone."""
+"""A reader that receives nothing for this long is disconnected."""
 
 
-class EventAnswer(EventSourceResponse):
-    """Sends events, and a sign of life between them. It is given up, and its place with it, where
-    the reader takes nothing any more."""
+class EventStreamResponse(EventSourceResponse):
+    """Sends events, and comments between them. It ends, and frees its slot, if the reader stops
+    receiving."""
 
     def __init__(
         self, events: AsyncIterable[ServerSentEvent], headers: Mapping[str, str] | None = None
@@ -29,6 +29,6 @@ class EventAnswer(EventSourceResponse):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends until one of the two ends it."""
+        """Send until either side ends it."""
         with suppress(SendTimeoutError):
             await super().__call__(scope, receive, send)

@@ -1,4 +1,4 @@
-"""One byte range of a stored object as an HTTP answer (RFC 9110 section 14)."""
+"""One byte range of a stored object as an HTTP response (RFC 9110 section 14)."""
 
 import hashlib
 import re
@@ -13,33 +13,35 @@ from ytcaption.domain.errors import ObjectCorrupt
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.IGNORECASE)
 
 ReadRange = Callable[[int, int], Iterator[bytes]]
-"""The bytes from a first one up to, not including, another."""
+"""Returns the bytes from the first offset up to, but not including, the second."""
 
 
-class Unsatisfiable(Exception):
-    """A range that begins where there is nothing."""
+class RangeNotSatisfiable(Exception):
+    """A range that starts after the end."""
 
 
-def wanted_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
-    """First byte and the one after the last; None where all of it is sent: no range is asked for,
-    several are, or none that can be read (section 14.2 lets a server leave them aside).
+def parse_range(header: str | None, size_bytes: int) -> tuple[int, int] | None:
+    """Return the first byte of a `Range` header and the one after its last.
+
+    None stands for the whole object: the header is absent, asks for several ranges or cannot be
+    parsed, which section 14.2 lets a server ignore.
 
     Raises:
-        Unsatisfiable: it lies behind the end.
+        RangeNotSatisfiable: it starts after the end.
     """
-    found = _RANGE.fullmatch(header or "")
-    if found is None or found.groups() == ("", ""):
+    match = _RANGE.fullmatch(header or "")
+    if match is None or match.groups() == ("", ""):
         return None
-    first, last = found.groups()
+    first, last = match.groups()
     if not first:
         length = min(int(last), size_bytes)
         if length == 0:
-            raise Unsatisfiable
+            raise RangeNotSatisfiable
         return size_bytes - length, size_bytes
     if last and int(last) < int(first):
         return None
     if int(first) >= size_bytes:
-        raise Unsatisfiable
+        raise RangeNotSatisfiable
     return int(first), min(int(last) + 1, size_bytes) if last else size_bytes
 
 
@@ -53,22 +55,22 @@ def range_response(
     if_range: str | None,
     is_head: bool,
 ) -> Response:
-    """200 with all bytes, 206 with some, or 416.
+    """Return all bytes (200), a part of them (206), or 416.
 
     Args:
-        sha256: hex, of all bytes; also the strong ETag. All of them are checked against it on their
-            way out, and the last block is held back from who would get wrong ones.
-        headers: of both answers, `ETag` among them.
+        sha256: hex, of all bytes; also the strong ETag. A whole object is checked against it while
+            it is sent, and its last block is held back if it does not match.
+        headers: of 200 and 206, including `ETag`.
     """
     headers = headers | {"Accept-Ranges": "bytes"}
     part = None
-    # If-Range: a range of other bytes than those the client has begun with is of no use to it; a
-    # date is compared with no Last-Modified of ours, so it never matches (section 13.1.5).
+    # If-Range with another tag: the client has begun with other bytes, so it gets all of them. We
+    # send no Last-Modified, so a date never matches (section 13.1.5).
     if if_range is None or if_range.strip() == headers["ETag"]:
         try:
-            part = wanted_range(range_header, size_bytes)
-        except Unsatisfiable:
-            detail = f"The range begins behind the end: there are {size_bytes} bytes."
+            part = parse_range(range_header, size_bytes)
+        except RangeNotSatisfiable:
+            detail = f"The range starts after the end: there are {size_bytes} bytes."
             extra = {"Content-Range": f"bytes */{size_bytes}", "Accept-Ranges": "bytes"}
             return problem(416, "range_not_satisfiable", detail, headers=extra)
     start, end = part or (0, size_bytes)
@@ -83,15 +85,15 @@ def range_response(
 
 
 def _first_read(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same blocks, the first read already: what fails there is an error, not half an answer."""
+    """Read the first block now, so that a failure there is an error and not half a response."""
     first = next(blocks, b"")
 
-    def rest() -> Iterator[bytes]:
+    def all_blocks() -> Iterator[bytes]:
         with closing(blocks):  # pyright: ignore[reportArgumentType] - a generator
             yield first
             yield from blocks
 
-    return rest()
+    return all_blocks()
 
 
 def _checked(blocks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
@@ -104,5 +106,5 @@ def _checked(blocks: Iterator[bytes], sha256: str) -> Iterator[bytes]:
                 yield held
             held = block
     if digest.hexdigest() != sha256:
-        raise ObjectCorrupt("The stored audio is not the one that was written.")
+        raise ObjectCorrupt("The stored audio is not what was written.")
     yield held or b""

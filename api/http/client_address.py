@@ -1,4 +1,4 @@
-"""Where a request comes from, and whether it comes over loopback."""
+"""The address a request comes from, and whether it arrives over loopback."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from ytcaption.domain.media.addresses import is_in_networks, is_loopback, parse_
 
 
 def client_address(scope: Scope, trusted_proxies: Sequence[str]) -> str:
-    """The client's address: the socket's, or what a trusted proxy says of it.
+    """Return the client's address: the socket's, or the one a trusted proxy reports.
 
-    `X-Forwarded-For` is read from its end, as far as the addresses are proxies that are trusted:
-    what stands before the first other one may be anybody's invention.
+    `X-Forwarded-For` is read from its end for as long as the addresses are trusted proxies: what
+    precedes the first other address may be forged.
     """
     address = (scope.get("client") or ("", 0))[0]
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
@@ -24,8 +24,8 @@ def client_address(scope: Scope, trusted_proxies: Sequence[str]) -> str:
     return address
 
 
-def neighbourhood(address: str) -> str:
-    """What one client has to itself: an IPv4 address, of IPv6 a /64."""
+def client_network(address: str) -> str:
+    """Return what one client has to itself: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         ip = parse_address(address)
     except ValueError:
@@ -34,10 +34,10 @@ def neighbourhood(address: str) -> str:
 
 
 def is_over_loopback(scope: Scope) -> bool:
-    """Whether a request came in over loopback, and by a loopback name.
+    """Return whether a request arrived over loopback and names a loopback host.
 
-    The address of the socket is checked, so a server that was bound elsewhere by hand stays shut,
-    and the Host header, so a web page that rebinds its name to 127.0.0.1 stays out.
+    The socket's address is checked so that a server bound elsewhere by hand stays closed, and the
+    Host header so that a page that rebinds its name to 127.0.0.1 is refused.
     """
     address, port = scope.get("server") or (None, None)
     if address is not None and port is not None and not is_loopback(address):

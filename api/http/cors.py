@@ -1,4 +1,4 @@
-"""Which other sites' pages may call the API: those of `YTCAPTION_CORS_ORIGINS`, exactly."""
+"""Cross-origin requests: exactly the origins of `YTCAPTION_CORS_ORIGINS` may call the API."""
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -18,7 +18,7 @@ ALLOWED = (
 
 
 class Cors(CORSMiddleware):
-    """Starlette's, whose refusals are problems like all others. No cookies: there are none."""
+    """Starlette's middleware with problems as errors, and without cookies, which are not used."""
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
         super().__init__(
@@ -31,9 +31,9 @@ class Cors(CORSMiddleware):
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The answer to a preflight."""
-        answer = super().preflight_response(request_headers)
-        if answer.status_code != 400:
-            return answer
+        """Return the response to a preflight request."""
+        response = super().preflight_response(request_headers)
+        if response.status_code != 400:
+            return response
         headers = {"Vary": "Origin"}
-        return problem(400, "cors_refused", "This origin may not ask so.", headers=headers)
+        return problem(400, "cors_refused", "This origin may not call the API.", headers=headers)

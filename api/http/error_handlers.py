@@ -1,4 +1,4 @@
-"""Makes `api.http.errors` the answers of an app, those of the framework's own errors among them."""
+"""Installs `api.http.errors` on an app, for the framework's own errors, too."""
 
 import http
 
@@ -14,7 +14,7 @@ from ytcaption.domain import errors
 
 
 def install(app: FastAPI) -> None:
-    """Install the error handlers on `app`; `api.http.middleware` answers unexpected errors."""
+    """Install the error handlers on `app`; `api.http.middleware` handles unexpected errors."""
 
     async def on_ytcaption(request: Request, error: Exception) -> Response:
         assert isinstance(error, errors.YtcaptionError)
@@ -34,20 +34,20 @@ def install(app: FastAPI) -> None:
 
 
 def _http_problem(request: Request, error: HTTPException) -> Response:
-    """The answer to what the framework refuses: no route, no such method, no JSON."""
+    """Return the problem of what the framework refuses: no route, wrong method, no JSON."""
     status = error.status_code
     phrase = http.HTTPStatus(status).phrase
     headers = dict(error.headers or {})
     detail = HTTP_DETAILS.get(status) or str(error.detail)
     if status == 405:
         headers["Allow"] = _allowed_methods(request)
-        detail = f"This address knows {headers['Allow']} only."
+        detail = f"This address supports {headers['Allow']} only."
     code = HTTP_CODES.get(status, phrase.lower().replace(" ", "_"))
     return problem(status, code, detail, headers=headers)
 
 
 def _allowed_methods(request: Request) -> str:
-    """All methods of an address; the framework names those of its first route only."""
+    """Return all methods of an address; the framework names those of its first route only."""
     routes = [route for route in request.app.routes if not isinstance(route, Mount)]
     allowed = [
         method
@@ -55,7 +55,7 @@ def _allowed_methods(request: Request) -> str:
         if any(
             route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
         )
-    ] or ["GET"]  # a file in a folder
+    ] or ["GET"]  # a static file
     if "GET" in allowed:
         allowed.insert(1, "HEAD")
     return ", ".join(allowed)

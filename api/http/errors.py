@@ -1,4 +1,4 @@
-"""Every error as an RFC 9457 `application/problem+json` body, and the one table of statuses."""
+"""Errors as RFC 9457 `application/problem+json` bodies, and the one table of HTTP statuses."""
 
 import http
 import json
@@ -19,18 +19,18 @@ logger = logging.getLogger(__name__)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
-"""Seconds after which asking again is worth it when a part of the installation is away."""
+"""Seconds after which to retry when a part of the installation does not answer."""
 
 POLL_AFTER_S = 2
-"""Seconds after which a transcription that is being worked on may have moved."""
+"""Seconds after which an unfinished transcription may have changed."""
 
 
 class NotCompleted(errors.ResultNotReady):
-    """No result yet, or never.
+    """There is no result yet, or there never will be one.
 
     Attributes:
         status: of the transcription.
-        failure: `{code, message}` of the attempt that failed; None unless it failed.
+        failure: `{code, message}` of the failed attempt; None unless it failed.
     """
 
     def __init__(self, message: str, status: TranscriptionStatus, failure: dict[str, str] | None):
@@ -72,22 +72,22 @@ STATUS_BY_ERROR: dict[type[errors.YtcaptionError], int] = {
     errors.SetupError: 503,
     errors.YtcaptionError: 500,
 }
-"""Error class -> status; a class that is not listed has its parent's."""
+"""Error class -> status; a class that is not listed has the status of its parent."""
 
 SERVER_DETAIL: dict[type[errors.YtcaptionError], str] = {
-    errors.DiskFull: "The disk is full. Nothing was stored; ask again when there is space.",
-    errors.ObjectStoreUnavailable: "The object store does not answer. Ask again in a few seconds.",
-    errors.DatabaseUnavailable: "The database does not answer. Ask again in a few seconds.",
-    errors.LakeUnavailable: "The lake does not answer. Ask again in a few seconds.",
-    errors.DagsterUnavailable: "Dagster's storage does not answer. Ask again in a few seconds.",
-    errors.IntakePaused: "The operator takes no new requests at the moment. Ask again later.",
-    errors.BackupRunning: "A backup is being made, and nothing is erased meanwhile. Ask later.",
+    errors.DiskFull: "The disk is full. Nothing was stored; retry when there is space.",
+    errors.ObjectStoreUnavailable: "The object store does not answer. Retry in a few seconds.",
+    errors.DatabaseUnavailable: "The database does not answer. Retry in a few seconds.",
+    errors.LakeUnavailable: "The lake does not answer. Retry in a few seconds.",
+    errors.DagsterUnavailable: "Dagster's storage does not answer. Retry in a few seconds.",
+    errors.IntakePaused: "An operator has paused new requests. Retry later.",
+    errors.BackupRunning: "A backup is running; nothing is erased until it ends. Retry later.",
     errors.ObjectNotFound: "The stored document is missing. Ask the operator to restore it.",
-    errors.SecretUnreadable: "The webhook's secret cannot be read here. Rotate it, or ask the "
-    "operator to bring back the key it was encrypted with.",
+    errors.SecretUnreadable: "The webhook's secret cannot be decrypted. Rotate it, or ask the "
+    "operator to restore the key it was encrypted with.",
     errors.ObjectCorrupt: "The stored document is damaged. Ask the operator to restore it.",
 }
-"""What a client is told of a fault of ours: nothing of hosts, paths or keys (rule 13)."""
+"""Details of server faults: they never name hosts, paths or keys."""
 
 HTTP_CODES = {
     400: "malformed_request",
@@ -101,19 +101,19 @@ HTTP_CODES = {
     500: "internal_error",
 }
 HTTP_DETAILS = {
-    400: "The body is not JSON that can be read: UTF-8, finite numbers, sensible nesting.",
+    400: "The body is not valid JSON: use UTF-8, finite numbers and moderate nesting.",
     404: "There is nothing at this address.",
-    500: "Something went wrong here. The request id finds it in the server's log.",
+    500: "Something went wrong on the server. Its log lists the error under the request id.",
 }
 
 
 def status_of(error: errors.YtcaptionError) -> int:
-    """The HTTP status of an error, by the nearest class in `STATUS_BY_ERROR`."""
+    """Return the HTTP status of an error, by the nearest class in `STATUS_BY_ERROR`."""
     return _status_of_kind(type(error))
 
 
 def status_of_code(code: str) -> int | None:
-    """The same of an error that only its code is left of; None of a code that is none of ours."""
+    """Return the HTTP status of an error code; None of a code that is not ours."""
     return _statuses().get(code)
 
 
@@ -135,9 +135,9 @@ def problem(
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> Response:
-    """An RFC 9457 answer; `members` are our extensions (RFC 9457 section 3.2)."""
-    status, body = openai_errors.shaped(status, problem_body(status, code, detail) | members)
-    # ensure_ascii: a lone surrogate that a client sent must not break the answer's encoding.
+    """Return an RFC 9457 response; `members` are extensions (RFC 9457 section 3.2)."""
+    status, body = openai_errors.adapted(status, problem_body(status, code, detail) | members)
+    # ensure_ascii: a lone surrogate from a client must not break the encoding of the response.
     return Response(
         json.dumps(body),
         status,
@@ -147,7 +147,7 @@ def problem(
 
 
 def problem_body(status: int, code: str, detail: str) -> dict[str, Any]:
-    """What every problem says."""
+    """Return the members of every problem."""
     return {
         "type": f"urn:ytcaption:problem:{code}",
         "title": http.HTTPStatus(status).phrase,
@@ -159,7 +159,7 @@ def problem_body(status: int, code: str, detail: str) -> dict[str, Any]:
 
 
 def ytcaption_problem(error: errors.YtcaptionError) -> Response:
-    """The answer to one of our own errors."""
+    """Return the response to one of our own errors."""
     status = status_of(error)
     members: dict[str, Any] = {}
     headers: dict[str, str] = {}
@@ -177,7 +177,7 @@ def ytcaption_problem(error: errors.YtcaptionError) -> Response:
     if isinstance(error, errors.RateLimited):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 1)))
     if isinstance(error, errors.UploadTooLarge | errors.MalformedUpload):
-        headers["Connection"] = "close"  # what is still to come is not wanted
+        headers["Connection"] = "close"  # the rest of the body is not read
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="ytcaption"'
     if isinstance(error, errors.Forbidden):

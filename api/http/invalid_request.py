@@ -1,4 +1,4 @@
-"""Requests with fields or parameters that are wrong, as problems that say which and why."""
+"""Validation errors as problems that say which fields or parameters are wrong, and why."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,20 +9,20 @@ from starlette.responses import Response
 
 from api.http.errors import HTTP_CODES, HTTP_DETAILS, problem
 
-MOST_FIELDS = 20
-"""Of a request's wrong fields, those that its answer lists."""
+MAX_FIELDS = 20
+"""Wrong fields that a response lists."""
 
-_FIELDS_TOLD = 3
+_FIELDS_IN_DETAIL = 3
 
 
 def validation_problem(request: Request, error: RequestValidationError) -> Response:
-    """Fields that are wrong, each with where it is; nothing of what was sent is given back."""
-    found = error.errors()
-    if any(item["type"] == "json_invalid" and isinstance(item["loc"][-1], int) for item in found):
+    """Return a problem that locates each wrong field; it repeats no value of the request."""
+    items = error.errors()
+    if any(item["type"] == "json_invalid" and isinstance(item["loc"][-1], int) for item in items):
         return problem(400, HTTP_CODES[400], HTTP_DETAILS[400])
-    if not _is_json(request) and any(_is_no_object(item) for item in found):
+    if not _is_json(request) and any(_is_no_object(item) for item in items):
         return problem(415, HTTP_CODES[415], "Send the body as application/json.")
-    fields = [field_error(item) for item in found[:MOST_FIELDS]]
+    fields = [field_error(item) for item in items[:MAX_FIELDS]]
     return problem(422, HTTP_CODES[422], fields_detail(fields), errors=fields)
 
 
@@ -38,32 +38,32 @@ def _is_json(request: Request) -> bool:
 
 
 def fields_detail(fields: Sequence[Mapping[str, Any]]) -> str:
-    """What is wrong with a request, in a sentence: of the first three of its `FieldError`s."""
+    """Return a sentence that names the first three wrong `FieldError`s."""
     wrong = []
-    for field in fields[:_FIELDS_TOLD]:
-        where = field["parameter"] or field["pointer"]
-        wrong.append(field["detail"] if where == "#" else f"{where}: {field['detail']}")
+    for field in fields[:_FIELDS_IN_DETAIL]:
+        location = field["parameter"] or field["pointer"]
+        wrong.append(field["detail"] if location == "#" else f"{location}: {field['detail']}")
     more = len(fields) - len(wrong)
     return f"The request is not valid. {'; '.join(wrong)}{f'; and {more} more' if more else ''}."
 
 
 def field_error(item: Mapping[str, Any]) -> dict[str, Any]:
-    """One of pydantic's errors as `FieldError`; its `loc` begins with `body` or `query`."""
-    place, *path = item["loc"]
+    """Return a pydantic error as a `FieldError`; its `loc` starts with `body` or `query`."""
+    section, *path = item["loc"]
     message = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "too_long" and isinstance(item.get("input"), str):
-        # pydantic counts what a validator gives, and calls all that has a length a list of items.
+        # pydantic counts the validated value, and calls everything with a length a list of items.
         message = f"Text should have at most {item['ctx']['max_length']} characters"
     return {
         "detail": f"{message[:1].upper()}{message[1:300]}",
         "code": str(item["type"]),
-        "pointer": _pointer(path) if place == "body" else None,
-        "parameter": None if place == "body" else f"{place} {'.'.join(map(_printable, path))}",
+        "pointer": _pointer(path) if section == "body" else None,
+        "parameter": None if section == "body" else f"{section} {'.'.join(map(_printable, path))}",
     }
 
 
 def _pointer(path: Sequence[object]) -> str:
-    """A JSON pointer as a URI fragment (RFC 6901 section 6)."""
+    """Return a JSON pointer as a URI fragment (RFC 6901 section 6)."""
     steps = (_printable(step).replace("~", "~0").replace("/", "~1") for step in path)
     return "#" + "".join(f"/{step}" for step in steps)
 

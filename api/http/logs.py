@@ -1,4 +1,4 @@
-"""The API's log lines: all of the process, in one format, each with its request's ids."""
+"""The API's logging: all lines of the process in one format, with the ids of their request."""
 
 import logging
 
@@ -7,15 +7,15 @@ from resources.telemetry.logs import LogFormat, log_handler
 _NOISY = {
     "uvicorn.access": logging.CRITICAL,
     "httpx": logging.WARNING,
-    "alembic": logging.WARNING,  # ten lines of plug-ins when Dagster's instance is opened
+    "alembic": logging.WARNING,  # ten lines about plug-ins when Dagster's instance is opened
 }
-"""`api.access` has its own line a request; uvicorn's holds the query string."""
+"""`api.access` logs one line a request; uvicorn's own line would hold the query string."""
 
 
 def configure_logging(format: LogFormat = "auto") -> None:
-    """Sends every logger of this process to standard error; safe to call again.
+    """Send every logger of this process to standard error; safe to call again.
 
-    A logger that already writes elsewhere (uvicorn's own set-up) writes here instead.
+    A logger that already writes elsewhere (uvicorn configures its own) writes here instead.
     """
     root = logging.getLogger()
     root.handlers = [kept for kept in root.handlers if kept.get_name() != "ytcaption"]

@@ -1,4 +1,4 @@
-"""What holds for every request, before any route: id, log, headers, body limit."""
+"""Middleware for every request, before routing: request id, log line, headers, body limit."""
 
 import logging
 import time
@@ -19,12 +19,13 @@ access_log = logging.getLogger("api.access")
 MAX_BODY_BYTES = 64 * 1024
 
 BODY_LIMITS: dict[str, int | None] = {
+    "/api/v1/transcriptions/batch": 4 * 1024 * 1024,
     "/api/v1/transcriptions:batch": 4 * 1024 * 1024,
     "/api/v1/uploads": None,
     "/v1/audio/transcriptions": None,
     "/v1/audio/translations": None,
 }
-"""Path -> its own limit; None: the route counts itself as it stores what comes (rule 16)."""
+"""Path -> its own limit in bytes; None: the route enforces its limit while it stores the body."""
 
 PAGE_POLICY = (
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -42,28 +43,28 @@ SECURITY_HEADERS = {
 
 
 def client_of(scope: Scope) -> str:
-    """Where the request comes from, as trusted proxies say it."""
+    """Return the client's address, as trusted proxies report it."""
     return client_address(scope, scope["app"].state.settings.trusted_proxies)
 
 
 def caller_of(scope: Scope) -> str | None:
-    """Whose key or token it has: never a secret; None where nobody had to say."""
+    """Return the owner of the request's key or token, never a secret; None without a caller."""
     caller = scope.get("ytcaption.caller")
     return None if caller is None else caller.owner
 
 
 class RequestEnvelope:
-    """Outermost: request id in and out, security headers, HEAD, one log line, no trace in a 500."""
+    """Adds the request id and security headers, answers HEAD, logs one line, hides tracebacks."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request; what nobody foresaw becomes a 500 without a word of its cause."""
+        """Handle one request; an unexpected error becomes a 500 that says nothing of its cause."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        openai_errors.expect(route_path(scope))
+        openai_errors.begin_request(route_path(scope))
         request_id = accept_request_id(Headers(scope=scope).get(HEADER))
         started_at = time.perf_counter()
         status = 0
@@ -78,23 +79,25 @@ class RequestEnvelope:
                     headers.setdefault(name, value)
             await send(message)
 
-        # Every GET route answers HEAD; the server, which sees the true method, sends no body.
-        # A route that would send much of it looks at `ytcaption.is_head`.
+        # Every GET route answers HEAD; the server, which sees the real method, sends no body.
+        # A route that would send a large body checks `ytcaption.is_head`.
         is_head = scope["method"] == "HEAD"
         inner = {**scope, "method": "GET", "ytcaption.is_head": True} if is_head else scope
         try:
             await self.app(inner, receive, send_enveloped)
         except Exception:
             logger.exception("request %s failed", request_id)
-            if status:  # half an answer is out: the server must break the connection
+            if status:  # the response has begun: the server must break the connection
                 raise
             await problem(500, "internal_error", HTTP_DETAILS[500])(scope, receive, send_enveloped)
         finally:
-            scope.setdefault("route", inner.get("route"))  # HEAD's is a copy; the span names it
+            scope.setdefault(
+                "route", inner.get("route")
+            )  # HEAD's scope is a copy; tracing reads it
             access_log.info(
                 "%s %s %d",
                 scope["method"],
-                ascii(scope["path"])[1:-1][:200],  # no line break of a client's making
+                ascii(scope["path"])[1:-1][:200],  # a client must not inject line breaks
                 status,
                 extra={
                     "request_id": request_id,
@@ -107,37 +110,37 @@ class RequestEnvelope:
 
 
 class BodyLimit:
-    """413 for a body over its path's limit, by its Content-Length or as its bytes come in."""
+    """Answers 413 to a body over its path's limit, by Content-Length or while it arrives."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses what says it is too long, counts the rest."""
+        """Refuse a body that announces too much, and count the bytes of all others."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isascii() or not length.isdigit() or len(length) > 18:
-            answer = problem(400, "malformed_request", "The Content-Length is no number.")
-            await answer(scope, receive, send)
+            response = problem(400, "malformed_request", "The Content-Length is not a number.")
+            await response(scope, receive, send)
             return
         max_bytes = BODY_LIMITS.get(route_path(scope), MAX_BODY_BYTES)
         if max_bytes is None:
             await self.app(scope, receive, send)
             return
-        detail = f"The body is over {max_bytes // 1024:,} KiB."
+        detail = f"The body is larger than {max_bytes // 1024:,} KiB."
         if int(length) > max_bytes:
-            answer = problem(413, "body_too_large", detail, headers={"Connection": "close"})
-            await answer(scope, receive, send)
+            response = problem(413, "body_too_large", detail, headers={"Connection": "close"})
+            await response(scope, receive, send)
             return
-        seen = 0
+        received_bytes = 0
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal received_bytes
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > max_bytes:
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > max_bytes:
                 raise HTTPException(413, detail, headers={"Connection": "close"})
             return message
 

@@ -1,4 +1,4 @@
-"""Problems under `/v1/` as OpenAI's clients read them: they still are RFC 9457 problems."""
+"""Problems under `/v1/` in the form that OpenAI's clients expect; they remain RFC 9457 problems."""
 
 from contextvars import ContextVar
 from http import HTTPStatus
@@ -6,7 +6,7 @@ from typing import Any
 
 PREFIX = "/v1/"
 
-_expected: ContextVar[bool] = ContextVar("openai_errors", default=False)
+_is_openai: ContextVar[bool] = ContextVar("openai_errors", default=False)
 
 _STATUS_BY_CODE = {"unknown_model": 404}
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -23,16 +23,18 @@ _PARAMS = {
 }
 
 
-def expect(path: str) -> None:
-    """Starts a request: whether its problems are for OpenAI's clients."""
-    _expected.set(path.startswith(PREFIX))
+def begin_request(path: str) -> None:
+    """Record whether the request is for OpenAI's routes."""
+    _is_openai.set(path.startswith(PREFIX))
 
 
-def shaped(status: int, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """A problem with OpenAI's member `error`, and its status: theirs is 400 where ours is 422, and
-    404 for a model that is not there, so that the client raises the class that is expected of it.
+def adapted(status: int, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Return the status and a problem with OpenAI's member `error`, under `/v1/` only.
+
+    OpenAI's API answers 400 where ours answers 422, and 404 for an unknown model; its clients
+    choose the exception class by the status.
     """
-    if not _expected.get():
+    if not _is_openai.get():
         return status, body
     code = body["code"]
     status = _STATUS_BY_CODE.get(code, 400 if status == 422 else status)

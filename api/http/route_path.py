@@ -1,9 +1,9 @@
-"""The path that routes are found by."""
+"""The path that routes are matched by."""
 
 from starlette.types import Scope
 
 
 def route_path(scope: Scope) -> str:
-    """A request's path, without what a proxy has put before it."""
+    """Return a request's path without the prefix that a proxy added."""
     path, root = scope["path"], scope.get("root_path", "").rstrip("/")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path

@@ -1,4 +1,4 @@
-"""Schemas."""
+"""Schemas of errors."""
 
 from typing import Annotated
 
@@ -10,19 +10,21 @@ from ytcaption.domain.request import TranscriptionStatus
 class Failure(BaseModel):
     """Why the last attempt failed."""
 
-    code: Annotated[str, Field(description="Stable; listed in the documentation.")]
+    code: Annotated[str, Field(description="Stable; the documentation lists the codes.")]
     message: Annotated[str, Field(description="What happened and what to do.")]
 
 
 class FieldError(BaseModel):
-    """One thing that is wrong with a request."""
+    """One error in a request."""
 
     detail: str
     code: str
     pointer: Annotated[
-        str | None, Field(description="Into the body, as a JSON pointer: `#/metadata`.")
+        str | None, Field(description="Location in the body, as a JSON pointer: `#/metadata`.")
     ]
-    parameter: Annotated[str | None, Field(description="Outside the body: `query format`.")]
+    parameter: Annotated[
+        str | None, Field(description="Location outside the body: `query format`.")
+    ]
 
 
 class Problem(BaseModel):
@@ -34,8 +36,10 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    code: Annotated[str, Field(description="Stable: match on this one.")]
-    request_id: Annotated[str, Field(description="Also in `X-Request-Id`; finds the log lines.")]
+    code: Annotated[str, Field(description="Stable: match on this field.")]
+    request_id: Annotated[
+        str, Field(description="Also in `X-Request-Id`; identifies the log lines.")
+    ]
     errors: Annotated[list[FieldError], Field(description="With `invalid_request`.")] = []
     transcription_status: Annotated[
         TranscriptionStatus | None, Field(description="With `result_not_ready`.")

@@ -1,80 +1,128 @@
-"""Whether the process lives, and whether what it stands on answers."""
+"""Liveness and readiness probes: `/healthz` and `/readyz`."""
+
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
 
+from api.dependencies import part
 from api.http.errors import RETRY_AFTER_S
-from api.monitoring.dependencies import ReadinessDep
-from api.monitoring.schemas import DependencyRead, Health, Ready
-from api.responses import RETRY_AFTER_HEADER
+from api.http.fields import old_name
+from api.monitoring.readiness import Readiness
+from api.responses import NO_STORE, RETRY_AFTER_HEADER, json_example
 from api.version import VERSION
 
 router = APIRouter(tags=["health"])
 
-REQUIRED = ("postgres", "object_store")
-"""Parts without which no request can be taken or answered (rule 15: Dagster is none of them)."""
+ReadinessDep = Annotated[Readiness, part("readiness")]
 
-_LIVES = {"status": "ok", "version": "0.1.0"}
-_ALL_WELL = {
-    "postgres": {"ready": True, "took_ms": 1.2, "cause": None, "required": True},
-    "object_store": {"ready": True, "took_ms": 0.3, "cause": None, "required": True},
-    "dagster_storage": {"ready": True, "took_ms": 4.1, "cause": None, "required": False},
+REQUIRED = ("postgres", "object_store")
+"""Dependencies without which no request can be accepted or answered; Dagster is not one of them."""
+
+
+class HealthResponse(BaseModel):
+    """The process is alive."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class DependencyStatus(BaseModel):
+    """The state of one dependency of the API."""
+
+    ready: bool
+    took_s: Annotated[float, Field(description="Seconds that the check took.")]
+    reason: Annotated[str | None, Field(description="Why it is not ready.")]
+    required: Annotated[bool, Field(description="Whether nothing works without it.")]
+
+    @old_name
+    @property
+    def took_ms(self) -> float:
+        """Old form of `took_s`, in milliseconds."""
+        return round(self.took_s * 1000, 1)
+
+    @old_name
+    @property
+    def cause(self) -> str | None:
+        """Old name of `reason`."""
+        return self.reason
+
+
+class ReadinessResponse(BaseModel):
+    """Whether the API can work, by dependency."""
+
+    ready: bool
+    dependencies: dict[str, DependencyStatus]
+
+
+def _status(took_s: float, reason: str | None = None, *, required: bool = True) -> dict[str, Any]:
+    return {
+        "ready": reason is None,
+        "took_s": took_s,
+        "reason": reason,
+        "required": required,
+        "took_ms": took_s * 1000,
+        "cause": reason,
+    }
+
+
+_READY = {
+    "postgres": _status(0.0012),
+    "object_store": _status(0.0003),
+    "dagster_storage": _status(0.0041, required=False),
 }
-_AWAY = {"ready": False, "took_ms": 2000.0, "cause": "no answer within 2 s", "required": True}
+_NOT_READY = _READY | {"postgres": _status(2.0, "no answer within 2 s")}
 _READY_RESPONSE = {
-    "description": "Every part that is needed answers.",
-    "content": {"application/json": {"example": {"ready": True, "dependencies": _ALL_WELL}}},
+    "description": "Every required dependency answers.",
+    "content": {"application/json": {"example": {"ready": True, "dependencies": _READY}}},
 }
 _NOT_READY_RESPONSE = {
-    "description": "A part that is needed does not answer; `cause` says why.",
-    "model": Ready,
+    "description": "A required dependency does not answer; `reason` says why.",
+    "model": ReadinessResponse,
     "headers": RETRY_AFTER_HEADER,
-    "content": {
-        "application/json": {
-            "example": {"ready": False, "dependencies": _ALL_WELL | {"postgres": _AWAY}}
-        }
-    },
+    "content": {"application/json": {"example": {"ready": False, "dependencies": _NOT_READY}}},
 }
 
 
 @router.get(
     "/healthz",
     operation_id="getHealth",
-    summary="Does the process live?",
-    responses={200: {"content": {"application/json": {"example": _LIVES}}}},
+    summary="Check that the process is alive",
+    responses=json_example(200, {"status": "ok", "version": "0.1.0"}),
 )
-async def health(response: Response) -> Health:
-    """Answers as long as the process does; asks nobody else. For liveness probes."""
-    response.headers["Cache-Control"] = "no-store"
-    return Health(version=VERSION)
+async def health(response: Response) -> HealthResponse:
+    """Answer without checking anything else. For liveness probes."""
+    response.headers.update(NO_STORE)
+    return HealthResponse(version=VERSION)
 
 
 @router.get(
     "/readyz",
     operation_id="getReadiness",
-    summary="Can work be done?",
+    summary="Check that the API can work",
     responses={200: _READY_RESPONSE, 503: _NOT_READY_RESPONSE},
 )
-def readiness(response: Response, readiness: ReadinessDep) -> Ready:
-    """Asks Postgres, the object store and Dagster's storage at once, for 2 s at most.
+def readiness(response: Response, readiness: ReadinessDep) -> ReadinessResponse:
+    """Check Postgres, the object store and Dagster's storage in parallel, for 2 s at most.
 
-    For readiness probes. Without Dagster's storage requests are still taken and answered, and run
-    once it is back: it is `required: false`, and the answer stays 200.
+    For readiness probes. Without Dagster's storage requests are still accepted and answered, and
+    run once it is back: it is `required: false`, and the status stays 200.
     """
     checks = readiness.check()
-    ready = all(check.ready for part, check in checks.items() if part in REQUIRED)
-    response.headers["Cache-Control"] = "no-store"
+    ready = all(check.ready for name, check in checks.items() if name in REQUIRED)
+    response.headers.update(NO_STORE)
     if not ready:
         response.status_code = 503
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return Ready(
+    return ReadinessResponse(
         ready=ready,
         dependencies={
-            part: DependencyRead(
+            name: DependencyStatus(
                 ready=check.ready,
-                took_ms=check.took_ms,
-                cause=check.cause,
-                required=part in REQUIRED,
+                took_s=check.took_s,
+                reason=check.reason,
+                required=name in REQUIRED,
             )
-            for part, check in checks.items()
+            for name, check in checks.items()
         },
     )

@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests as they were answered here, and the queue as Postgres has it."""
+"""Metrics for Prometheus: requests answered by this process, and the queue as Postgres has it."""
 
 import logging
 import threading
@@ -25,23 +25,23 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 _COUNTERS = (
-    ("audio_in_seconds", "audio_in_s", "Audio stored to be transcribed."),
+    ("audio_in_seconds", "audio_in_s", "Audio stored for transcription."),
     ("audio_done_seconds", "audio_done_s", "Audio that was transcribed."),
-    ("processing_seconds", "processing_s", "Spent decoding and hearing `audio_done`."),
+    ("processing_seconds", "processing_s", "Time spent decoding and transcribing `audio_done`."),
     ("downloads", "downloads", "Media that were downloaded."),
-    ("download_bytes", "download_bytes", "Their bytes."),
+    ("download_bytes", "download_bytes", "Bytes of the downloaded media."),
     ("completed", "completed", "Transcriptions completed."),
     ("canceled", "canceled", "Transcriptions canceled."),
 )
-"""Metric, row of `ytcaption.total`, help."""
+"""Metric, name in `ytcaption.total`, help."""
 
 
 class Metrics:
-    """The counters of one app. Where several processes serve it, they add up in files."""
+    """The metrics of one app. If several processes serve it, they add up in shared files."""
 
     def __init__(self, *, workers: int = 1) -> None:
-        """Takes the number of processes: with more than one `PROMETHEUS_MULTIPROC_DIR`, which
-        prometheus-client reads, names the folder of those files."""
+        """With more than one worker, `PROMETHEUS_MULTIPROC_DIR`, which prometheus-client reads,
+        names the folder of those files."""
         self._state: StateCollector | None = None
         self._registry = CollectorRegistry()
         self._requests = Counter(
@@ -52,7 +52,7 @@ class Metrics:
         )
         self._latency = Histogram(
             "ytcaption_http_request_duration_seconds",
-            "Until the answer begins: a stream's length does not count.",
+            "Time until the response starts; the length of a stream does not count.",
             ("method", "route"),
             buckets=_BUCKETS_S,
             registry=self._registry,
@@ -63,34 +63,36 @@ class Metrics:
                 MultiProcessCollector(shared)
                 self._registry = shared
             except ValueError:
-                logger.warning("PROMETHEUS_MULTIPROC_DIR is no folder: each process counts alone")
+                logger.warning(
+                    "PROMETHEUS_MULTIPROC_DIR is not a folder: each process counts alone"
+                )
 
     def observe(self, method: str, route: str, status: int, took_s: float) -> None:
-        """Counts one answer."""
+        """Count one response."""
         self._requests.labels(method, route, str(status)).inc()
         self._latency.labels(method, route).observe(took_s)
 
     def show(self, collector: "StateCollector") -> None:
-        """Shows these numbers, too, in place of an earlier start's."""
+        """Add a collector, in place of the one of an earlier start."""
         if self._state is not None:
             self._registry.unregister(self._state)
         self._registry.register(collector)
         self._state = collector
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
-class Measured:
-    """Counts and times every request, by the template of its route: ids make no new series."""
+class RequestMetrics:
+    """Counts and times requests by the template of their route, so that ids make no new series."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hands on, and looks at the answer's first line."""
+        """Pass the request on and observe the start of its response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -118,9 +120,9 @@ class Measured:
 
 
 class StateCollector:
-    """The queue, read when it is asked for and kept for `CACHED_S`.
+    """Collects the metrics of the queue, cached for `CACHED_S`.
 
-    Where the database is away its numbers are absent, `ytcaption_up` says so, and the rest answers.
+    If the database does not answer its metrics are absent and `ytcaption_up` says so.
     """
 
     def __init__(self, postgres: Postgres, readiness: Readiness) -> None:
@@ -131,7 +133,7 @@ class StateCollector:
         self._families: list[Metric] = []
 
     def collect(self) -> Iterator[Metric]:
-        """What prometheus-client asks for."""
+        """Yield the metrics, as prometheus-client calls it."""
         with self._lock:
             if time.monotonic() - self._read_at >= CACHED_S:
                 self._families = self._read()
@@ -146,19 +148,19 @@ class StateCollector:
             try:
                 queue = queue_metrics(self._postgres)
             except YtcaptionError as error:
-                logger.warning("the queue's numbers are left out: %s", error.code)
+                logger.warning("metrics of the queue are not available: %s", error.code)
                 parts["postgres"] = False
-        up = _gauge("up", "Whether a part answers.", "part", parts)
+        up = _gauge("up", "Whether a dependency answers.", "part", parts)
         return [up, *(_families(queue) if queue else ())]
 
 
 def _families(queue: QueueMetrics) -> Iterator[Metric]:
     waiting = queue.waiting | {"failed": sum(queue.failed.values())}
-    yield _gauge("transcriptions", "Queued, running, and failed for good.", "status", waiting)
+    yield _gauge("transcriptions", "Queued, running and permanently failed.", "status", waiting)
     yield _gauge("oldest_seconds", "Age of the oldest queued or running.", "status", queue.oldest_s)
-    yield _gauge("failed", "Failed for good and not asked for again.", "code", queue.failed)
+    yield _gauge("failed", "Permanently failed and not requested again.", "code", queue.failed)
     paused = {part: part in queue.paused for part in PARTS}
-    yield _gauge("paused", "Whether an operator has stopped a part.", "part", paused)
+    yield _gauge("paused", "Whether an operator has paused a part.", "part", paused)
     sites = GaugeMetricFamily(
         "ytcaption_breaker", "Sites from which no download starts.", labels=("site", "state")
     )
@@ -166,18 +168,18 @@ def _families(queue: QueueMetrics) -> Iterator[Metric]:
         sites.add_metric(site, 1.0)
     yield sites
     yield _counter(queue, "failures", "Attempts that failed.", "code")
-    yield _counter(queue, "delivery_attempts", "Of webhooks, by what came of them.", "outcome")
-    yield _gauge("deliveries", "Of webhooks, that wait or are dead.", "status", queue.deliveries)
+    yield _counter(queue, "delivery_attempts", "Webhook deliveries, by outcome.", "outcome")
+    yield _gauge("deliveries", "Waiting and dead webhook deliveries.", "status", queue.deliveries)
     yield GaugeMetricFamily(
         "ytcaption_delivery_oldest_seconds",
-        "Age of the oldest delivery that waits.",
+        "Age of the oldest waiting delivery.",
         value=queue.oldest_delivery_s,
     )
     for metric, name, help in _COUNTERS:
         yield CounterMetricFamily(f"ytcaption_{metric}", help, value=queue.total(name))
     if done_s := queue.total("audio_done_s"):
         ratio = queue.total("processing_s") / done_s
-        yield GaugeMetricFamily("ytcaption_rtf", "Processing / audio seconds, of all.", value=ratio)
+        yield GaugeMetricFamily("ytcaption_rtf", "Processing time / audio time.", value=ratio)
 
 
 def _counter(queue: QueueMetrics, total: str, help: str, label: str) -> CounterMetricFamily:

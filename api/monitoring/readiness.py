@@ -1,4 +1,4 @@
-"""Which of the parts the API stands on answer, asked all at once and never for long."""
+"""Readiness: all dependencies are checked in parallel, within a time limit."""
 
 import threading
 import time
@@ -11,27 +11,27 @@ CHECK_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True)
 class Check:
-    """One part's answer. `cause` says in words why it is not ready."""
+    """The state of one dependency; `reason` says why it is not ready."""
 
     ready: bool
-    took_ms: float
-    cause: str | None = None
+    took_s: float
+    reason: str | None = None
 
 
 class Readiness:
-    """Runs one probe a part, each on a thread; a probe that hangs is not started a second time."""
+    """Runs one probe per dependency, each on a thread; a hanging probe is not started again."""
 
     def __init__(self, probes: Mapping[str, Callable[[], str | None]]) -> None:
-        """Takes `{part: probe}`; a probe gives the cause in words, or None when all is well."""
+        """Take `{dependency: probe}`; a probe returns why it is not ready, or None."""
         self._probes = dict(probes)
         self._running: dict[str, Future[Check]] = {}
         self._lock = threading.Lock()
 
     def check(self) -> dict[str, Check]:
-        """Each part's answer within `CHECK_TIMEOUT_S`, all together."""
+        """Return the state of each dependency, within `CHECK_TIMEOUT_S` in total."""
         deadline = time.monotonic() + CHECK_TIMEOUT_S
         futures = {part: self._started(part) for part in self._probes}
-        return {part: self._answer(future, deadline) for part, future in futures.items()}
+        return {part: self._result(future, deadline) for part, future in futures.items()}
 
     def _started(self, part: str) -> Future[Check]:
         with self._lock:
@@ -46,15 +46,15 @@ class Readiness:
     def _run(self, part: str, future: Future[Check]) -> None:
         started_at = time.perf_counter()
         try:
-            cause = self._probes[part]()
-        except Exception as error:  # whatever it is, the part is not ready
-            cause = f"it failed with {type(error).__name__}"
-        took_ms = round((time.perf_counter() - started_at) * 1000, 1)
-        future.set_result(Check(cause is None, took_ms, cause))
+            reason = self._probes[part]()
+        except Exception as error:  # whatever it is, the dependency is not ready
+            reason = f"it failed with {type(error).__name__}"
+        took_s = round(time.perf_counter() - started_at, 4)
+        future.set_result(Check(reason is None, took_s, reason))
 
     @staticmethod
-    def _answer(future: Future[Check], deadline: float) -> Check:
+    def _result(future: Future[Check], deadline: float) -> Check:
         try:
             return future.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
-            return Check(False, CHECK_TIMEOUT_S * 1000, f"no answer within {CHECK_TIMEOUT_S:g} s")
+            return Check(False, CHECK_TIMEOUT_S, f"no answer within {CHECK_TIMEOUT_S:g} s")

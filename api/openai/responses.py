@@ -1,10 +1,11 @@
-"""What OpenAI's routes take and answer, as the OpenAPI document lists it."""
+"""OpenAPI descriptions of OpenAI's routes: their bodies, responses and errors."""
 
 from typing import Any
 
 from api.openai.schemas import AudioForm, AudioText, VerboseText
-from api.responses import DATABASE_UNAVAILABLE, SRT, Responses, problem_response
-from api.uploads.responses import UPLOAD_ERRORS, form_body
+from api.responses import DATABASE_UNAVAILABLE, Responses, problem_response
+from api.transcriptions.result import SRT_EXAMPLE
+from api.uploads.responses import MALFORMED_UPLOAD, UPLOAD_ERRORS, form_body
 
 _FIELDS: dict[str, Any] = AudioForm.model_json_schema()["properties"]
 
@@ -32,15 +33,15 @@ data: {"type": "transcript.text.done", "text": "And so, my fellow Americans, ask
 """
 
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
-_REFUSED = UPLOAD_ERRORS[422]["content"]["application/problem+json"]["examples"]
+_UPLOAD_CASES = UPLOAD_ERRORS[422]["content"]["application/problem+json"]["examples"]
 
 MODEL_NOT_FOUND = problem_response(
-    404, ("unknown_model", "There is no model 'huge'. Look at /v1/models.", "No such model")
+    404, ("unknown_model", "There is no model 'huge'. Look at /v1/models.", "Unknown model")
 )
 
 AUDIO_RESPONSES: Responses = {
     200: {
-        "description": "The text, in the form that `response_format` and `stream` ask for.",
+        "description": "The text, in the form that `response_format` and `stream` select.",
         "model": AudioText | VerboseText,
         "content": {
             "application/json": {
@@ -55,13 +56,13 @@ AUDIO_RESPONSES: Responses = {
                 }
             },
             "text/plain; charset=utf-8": _TEXT,
-            "application/x-subrip; charset=utf-8": _TEXT | {"example": SRT},
+            "application/x-subrip; charset=utf-8": _TEXT | {"example": SRT_EXAMPLE},
             "text/vtt; charset=utf-8": _TEXT,
             "text/event-stream; charset=utf-8": _TEXT | {"example": _EVENTS},
         },
         "headers": {
             "X-Transcription-Id": {
-                "description": "Under which it is at `/api/v1/transcriptions`.",
+                "description": "Its id at `/api/v1/transcriptions`.",
                 "schema": {"type": "string"},
             }
         },
@@ -69,28 +70,32 @@ AUDIO_RESPONSES: Responses = {
     **problem_response(
         400,
         *(
-            (code, shown["value"]["detail"], shown["summary"])
-            for code, shown in _REFUSED.items()
+            (code, case["value"]["detail"], case["summary"])
+            for code, case in _UPLOAD_CASES.items()
             if code not in ("unknown_model", "idempotency_mismatch")
         ),
-        ("malformed_upload", "The body is no complete multipart form.", "No form"),
+        MALFORMED_UPLOAD,
     ),
     **MODEL_NOT_FOUND,
     408: UPLOAD_ERRORS[408],
     **problem_response(
-        409, ("result_not_ready", "The transcription was canceled.", "Canceled by somebody")
+        409, ("result_not_ready", "The transcription was canceled.", "It was canceled")
     ),
     **problem_response(
-        410, ("transcription_erased", "The transcription was erased.", "Erased by somebody")
+        410, ("transcription_erased", "The transcription was erased.", "It was erased")
     ),
     413: UPLOAD_ERRORS[413],
     **problem_response(
         415,
-        ("unsupported_media_type", "Send the body as multipart/form-data.", "Not sent as a form"),
+        (
+            "unsupported_media_type",
+            "Send the body as multipart/form-data.",
+            "The body is not a form",
+        ),
     ),
     **problem_response(
-        500, ("internal_error", "Something went wrong here.", "A fault here; the log has it")
+        500, ("internal_error", "Something went wrong here.", "A server fault; see its log")
     ),
     **DATABASE_UNAVAILABLE,
 }
-"""Where our own routes answer 422, these answer 400 (404 for a model), as OpenAI's do."""
+"""These routes answer 400 (404 for a model) where ours answer 422, as OpenAI's do."""

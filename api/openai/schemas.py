@@ -1,24 +1,24 @@
-"""What OpenAI's clients send and read."""
+"""Bodies that OpenAI's clients send and receive."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from api.http.storable import refuse_unstorable
-from api.transcriptions.request_schemas import OptionsAsked
+from api.http.fields import refuse_unstorable
+from api.transcriptions.request_schemas import RequestOptions
 from api.uploads.form import form_error
 from ytcaption.domain.request import MAX_PROMPT_LENGTH, Task
 from ytcaption.settings import Settings
 
-STAND_INS = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
-"""OpenAI's own names, which stand for the installation's default model."""
+MODEL_ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
+"""OpenAI's model names, which stand for the installation's default model."""
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 
 
 class AudioForm(BaseModel):
-    """The fields of a form beside its file. Others are ignored, so that a client which knows more
-    than this server works all the same."""
+    """The fields of a form beside its file. Unknown fields are ignored, so that newer clients
+    work, too."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
@@ -29,15 +29,15 @@ class AudioForm(BaseModel):
             description="One of `/v1/models`. OpenAI's names stand for the default model.",
             examples=["whisper-1"],
         ),
-    ] = STAND_INS[0]
+    ] = MODEL_ALIASES[0]
     language: Annotated[
-        str | None, Field(max_length=40, description="A code. Left out: detected.")
+        str | None, Field(max_length=40, description="A code. Default: detected.")
     ] = None
     prompt: Annotated[
         str | None,
         Field(
-            description="Text that sets the style: names, spelling, punctuation. Of a longer one "
-            f"the last {MAX_PROMPT_LENGTH:,} characters count."
+            description="Text that sets the style: names, spelling, punctuation. Only the last "
+            f"{MAX_PROMPT_LENGTH:,} characters are used."
         ),
     ] = None
     response_format: ResponseFormat = "json"
@@ -46,18 +46,16 @@ class AudioForm(BaseModel):
         list[Literal["word", "segment"]],
         Field(
             alias="timestamp_granularities[]",
-            description="What `verbose_json` has the times of; segments unless said.",
+            description="What `verbose_json` has times of. Default: segments.",
         ),
     ] = []
     stream: Annotated[
-        bool, Field(description="Server-sent events while it is heard, instead of an answer.")
+        bool, Field(description="Send server-sent events while the audio is transcribed.")
     ] = False
     keywords: Annotated[
         list[str], Field(alias="keywords[]", description="Words to expect, as `hotwords`.")
     ] = []
-    include: Annotated[
-        list[str], Field(alias="include[]", description="Nothing that is offered here.")
-    ] = []
+    include: Annotated[list[str], Field(alias="include[]", description="Not supported.")] = []
 
     @model_validator(mode="before")
     @classmethod
@@ -68,36 +66,36 @@ class AudioForm(BaseModel):
     @model_validator(mode="after")
     def _offered(self) -> Self:
         if self.include:
-            raise ValueError("include offers nothing here: log probabilities are not kept")
+            raise ValueError("include is not supported: log probabilities are not stored")
         return self
 
     @classmethod
     def of(cls, fields: list[tuple[str, str]]) -> Self:
-        """From a form's fields; empty ones are left out.
+        """Return the form of these fields; empty ones are ignored.
 
         Raises:
-            RequestValidationError: one of them is wrong.
+            RequestValidationError: a field is wrong.
         """
-        given: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, value in fields:
             name = name.removesuffix("[]")
             known = cls.model_fields.get(name)
             if known is None or not value:
                 continue
             if known.annotation is not None and getattr(known.annotation, "__origin__", 0) is list:
-                given.setdefault(name, []).append(value)
+                values.setdefault(name, []).append(value)
             else:
-                given[name] = value
+                values[name] = value
         try:
-            return cls.model_validate(given)
+            return cls.model_validate(values)
         except ValidationError as error:
             raise form_error(error) from None
 
-    def options(self, task: Task, settings: Settings) -> OptionsAsked:
-        """The same in our own words."""
-        stands_in = self.model in STAND_INS and self.model not in settings.models
-        return OptionsAsked(
-            model=settings.model if stands_in else self.model,
+    def options(self, task: Task, settings: Settings) -> RequestOptions:
+        """Return the form as options of a transcription."""
+        is_alias = self.model in MODEL_ALIASES and self.model not in settings.models
+        return RequestOptions(
+            model=settings.model if is_alias else self.model,
             language=self.language,
             task=task,
             initial_prompt=self.prompt[-MAX_PROMPT_LENGTH:] if self.prompt else None,
@@ -107,7 +105,7 @@ class AudioForm(BaseModel):
 
 
 class Usage(BaseModel):
-    """Of audio."""
+    """Billed audio, in OpenAI's form."""
 
     type: Literal["duration"] = "duration"
     seconds: float
@@ -121,7 +119,7 @@ class AudioText(BaseModel):
 
 
 class VerboseSegment(BaseModel):
-    """A segment. `seek` and `tokens` are the decoder's own affairs and not kept."""
+    """A segment. `seek` and `tokens` are internals of the decoder and not stored."""
 
     id: int
     seek: int = 0
@@ -147,7 +145,7 @@ class VerboseText(BaseModel):
     """`response_format=verbose_json`."""
 
     task: Task
-    language: Annotated[str, Field(description="Its English name; empty where nobody speaks.")]
+    language: Annotated[str, Field(description="Its English name; empty without speech.")]
     duration: float
     text: str
     segments: list[VerboseSegment] | None = None
@@ -155,7 +153,7 @@ class VerboseText(BaseModel):
     usage: Usage
 
 
-class ModelRead(BaseModel):
+class ModelResponse(BaseModel):
     """A model, as OpenAI's clients list it."""
 
     id: str
@@ -165,7 +163,7 @@ class ModelRead(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All of them."""
+    """All models."""
 
     object: Literal["list"] = "list"
-    data: list[ModelRead]
+    data: list[ModelResponse]

@@ -1,4 +1,4 @@
-"""A transcript as OpenAI answers it."""
+"""Renders transcripts in OpenAI's response formats."""
 
 import math
 
@@ -6,8 +6,7 @@ from fastapi import Response
 from pydantic import BaseModel
 
 from api.openai.schemas import AudioForm, AudioText, Usage, VerboseSegment, VerboseText, VerboseWord
-from api.responses import content_type
-from api.transcriptions.view import CaptionLayout
+from api.transcriptions.result import CaptionLayout, content_type
 from ytcaption.domain.captions.formats import CaptionFormat, render
 from ytcaption.domain.languages import WHISPER_LANGUAGES
 from ytcaption.domain.transcripts.plain_text import running_text, with_space
@@ -18,7 +17,7 @@ _NAMES = {code: name for name, code in WHISPER_LANGUAGES.items()}
 
 
 def audio_response(transcript: Transcript, form: AudioForm, settings: Settings) -> Response:
-    """In the format that was asked for."""
+    """Return the transcript in the format that the form selects."""
     text = running_text([segment.text for segment in transcript.segments])
     match form.response_format:
         case "json":
@@ -29,7 +28,7 @@ def audio_response(transcript: Transcript, form: AudioForm, settings: Settings) 
             return _json(_verbose(transcript, text, form))
         case "srt" | "vtt":
             format = CaptionFormat(form.response_format)
-            style = CaptionLayout.asked(settings, None, None).style(transcript.text_language)
+            style = CaptionLayout.requested(settings, None, None).style(transcript.text_language)
             captions = render(transcript, format, style)
             return Response(captions.encode(), headers={"Content-Type": content_type(format)})
 

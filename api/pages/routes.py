@@ -1,4 +1,4 @@
-"""Our pages, served as they are: `/` and `/channels` for people, the documentation at `/docs`."""
+"""Serves the static web pages, and the API documentation at `/docs`."""
 
 import importlib.util
 from pathlib import Path
@@ -16,30 +16,30 @@ FOLDER = Path(__file__).parent.parent / "static"
 _DOCS_POLICY = f"{PAGE_POLICY}; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
 """Swagger UI writes style elements and has its icons inside its style sheet."""
 
-_ASK_FIRST = {"Cache-Control": "no-cache"}
+_REVALIDATE = {"Cache-Control": "no-cache"}
 
 
 class _Files(StaticFiles):
-    """Asked for anew each time, answered by 304: a new version is seen at once."""
+    """Revalidated on each request and answered with 304, so that a new version shows at once."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """The file, or that it has not changed."""
+        """Return the file, or 304."""
         response = super().file_response(*args, **kwargs)
-        response.headers.update(_ASK_FIRST)
+        response.headers.update(_REVALIDATE)
         return response
 
 
 def install(app: FastAPI) -> None:
-    """Adds the pages to `app`; none of them is in the OpenAPI document."""
+    """Add the pages to `app`; none of them is in the OpenAPI document."""
 
     def read_page() -> FileResponse:
-        return FileResponse(FOLDER / "index.html", headers=_ASK_FIRST)
+        return FileResponse(FOLDER / "index.html", headers=_REVALIDATE)
 
     def read_channels() -> FileResponse:
-        return FileResponse(FOLDER / "channels.html", headers=_ASK_FIRST)
+        return FileResponse(FOLDER / "channels.html", headers=_REVALIDATE)
 
     def read_documentation() -> FileResponse:
-        headers = _ASK_FIRST | {"Content-Security-Policy": _DOCS_POLICY}
+        headers = _REVALIDATE | {"Content-Security-Policy": _DOCS_POLICY}
         return FileResponse(FOLDER / "docs.html", headers=headers)
 
     app.add_api_route("/", read_page, include_in_schema=False)
@@ -50,8 +50,8 @@ def install(app: FastAPI) -> None:
 
 
 def _swagger_ui() -> Path:
-    """The folder of Swagger UI's files, which the wheel `fastapi-offline` carries: no CDN."""
-    found = importlib.util.find_spec("fastapi_offline")
-    if found is None or found.origin is None:
+    """Return the folder of Swagger UI's files, which `fastapi-offline` ships: no CDN is needed."""
+    spec = importlib.util.find_spec("fastapi_offline")
+    if spec is None or spec.origin is None:
         raise SetupError("The package fastapi-offline is missing. Install ytcaption again.")
-    return Path(found.origin).with_name("static")
+    return Path(spec.origin).with_name("static")

@@ -1,12 +1,12 @@
-"""What a search is asked by: its words, filters, order, and the cursor of its page."""
+"""Query parameters of a search: words, filters, order, and the cursor of its page."""
 
 from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query
 
-from api.http.cursors import values_of, written
-from api.transcriptions.list_parameters import Text
+from api.http.fields import Text
+from api.http.pagination import CURSOR_DESCRIPTION, decode_cursor, encode_cursor
 from resources.search.results import ResultPosition
 from resources.search.retriever import Mode, Order
 from resources.search.scope import SearchFilter, Source
@@ -14,53 +14,53 @@ from ytcaption.domain.errors import InvalidCursor
 from ytcaption.domain.languages import WHISPER_LANGUAGES
 from ytcaption.domain.search_query import LONGEST_SEARCH
 
-LARGEST_PAGE = 50
-MOST_HITS = 20
+MAX_PAGE_SIZE = 50
+MAX_HITS = 20
 
 SearchText = Annotated[
     Text,
     Query(
         max_length=LONGEST_SEARCH,
-        description='Words; `"next to each other"`, `this OR that`, `-not this`, `begin*`.',
+        description='Words; `"exact phrase"`, `this OR that`, `-excluded`, `prefix*`.',
         examples=['"your country" ask'],
     ),
 ]
 SearchMode = Annotated[
     Literal["keyword", "semantic", "hybrid"],
     Query(
-        description="By the words; by what they mean (where the server has it installed); by both."
+        description="By words; by meaning (if the server has a model installed for it); by both."
     ),
 ]
 SearchOrder = Annotated[
     Literal["relevance", "recency", "time"],
     Query(description="The best first, the newest first, or the oldest first."),
 ]
-MediaLimit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Most media of a page.")]
-HitLimit = Annotated[int, Query(ge=1, le=MOST_HITS, description="Most hits shown of a media.")]
-Facets = Annotated[bool, Query(description="Whether to count by channel and month.")]
+MediaLimit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="Maximum media on a page.")]
+HitLimit = Annotated[int, Query(ge=1, le=MAX_HITS, description="Maximum hits per media.")]
+Facets = Annotated[bool, Query(description="Count by channel and month.")]
 
 
-def cursor_of(order: Order, place: ResultPosition, mode: Mode = "keyword") -> str:
-    """A place among what was found as text that says nothing to a client."""
+def position_cursor(order: Order, position: ResultPosition, mode: Mode = "keyword") -> str:
+    """Return the cursor of a position among the results of one order and mode."""
     kind = order if mode == "keyword" else f"{mode} {order}"
-    return written([kind, *place])
+    return encode_cursor([kind, *position])
 
 
-def place_of(cursor: str, order: Order, mode: Mode = "keyword") -> ResultPosition:
-    """The place that a cursor names.
+def position_of(cursor: str, order: Order, mode: Mode = "keyword") -> ResultPosition:
+    """Return the position that a cursor names.
 
     Raises:
-        InvalidCursor: `cursor_of` has not made it, or of another order or mode.
+        InvalidCursor: `position_cursor` did not make it, or for another order or mode.
     """
     try:
-        _, score, day, media_id = values_of(cursor)
-        place = (float(score), int(day), str(media_id))
-        if cursor_of(order, place, mode) == cursor:
-            return place
+        _, score, day, media_id = decode_cursor(cursor)
+        position = (float(score), int(day), str(media_id))
+        if position_cursor(order, position, mode) == cursor:
+            return position
     except (InvalidCursor, ValueError, TypeError, OverflowError):
         pass
     raise InvalidCursor(
-        "This cursor is none that this search gave. Take `next_url` of a page, or begin without "
+        "This cursor was not issued by this search. Use `next_url` of a page, or start without a "
         "cursor."
     )
 
@@ -70,7 +70,7 @@ def _filter(
         Text | None,
         Query(
             max_length=200,
-            description="The id of a channel, its whole name, or the id of a subscribed channel.",
+            description="The id or whole name of a channel, or the id of a subscribed channel.",
         ),
     ] = None,
     media: Annotated[Text | None, Query(max_length=120, description="The id of a media.")] = None,
@@ -78,7 +78,7 @@ def _filter(
         Text | None,
         Query(
             max_length=40,
-            description="That the text is written in, as a code or an English name.",
+            description="Language of the text, as a code or an English name.",
         ),
     ] = None,
     published_from: Annotated[
@@ -89,7 +89,7 @@ def _filter(
     ] = None,
     source: Annotated[
         list[Source] | None,
-        Query(description="How the text came about; may be repeated: any of these."),
+        Query(description="How the text was made; may be repeated: any of these."),
     ] = None,
 ) -> SearchFilter:
     code = language.strip().lower() if language else None
@@ -104,10 +104,4 @@ def _filter(
 
 
 SearchFilterDep = Annotated[SearchFilter, Depends(_filter)]
-Cursor = Annotated[
-    str | None,
-    Query(
-        max_length=600,
-        description="`next_cursor` of the page before. Left out: the first page.",
-    ),
-]
+Cursor = Annotated[str | None, Query(max_length=600, description=CURSOR_DESCRIPTION)]

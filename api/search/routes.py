@@ -1,14 +1,13 @@
-"""Finding what was said."""
+"""`GET /api/v1/search`: find what was said."""
 
 from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.dependencies import Reader
-from api.responses import DATABASE_UNAVAILABLE, LINK_HEADER, SEARCH_ERRORS
-from api.search.dependencies import SearchDep
-from api.search.examples import SEARCH_EXAMPLE
+from api.dependencies import Reader, part
+from api.responses import DATABASE_UNAVAILABLE, LINK_HEADER, json_example, problem_response
 from api.search.parameters import (
     Cursor,
     Facets,
@@ -18,25 +17,98 @@ from api.search.parameters import (
     SearchMode,
     SearchOrder,
     SearchText,
-    place_of,
+    position_of,
 )
 from api.search.schemas import SearchPage
 from api.search.view import search_view
+from api.transcriptions.examples import EXAMPLE_ID, EXAMPLE_PATH
+from resources.search.service import Search
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
+
+SearchDep = Annotated[Search, part("search")]
+
+_EXAMPLE = {
+    "items": [
+        {
+            "transcription_id": EXAMPLE_ID,
+            "media_id": "youtube-dQw4w9WgXcQ",
+            "title": "Ask not",
+            "channel": "JFK Library",
+            "channel_id": "UC3SMWL3Q1SjLMZ5c0Ygl0iA",
+            "url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
+            "published_on": "2026-11-24",
+            "language": "en",
+            "source": "asr",
+            "duration_s": 11.0,
+            "score": 0.62,
+            "hit_count": 1,
+            "hits": [
+                {
+                    "start_s": 0.0,
+                    "end_s": 7.6,
+                    "text": "And so, my fellow Americans, ask not",
+                    "index": 0,
+                    "marks": [[29, 32]],
+                    "score": 0.62,
+                    "before": None,
+                    "after": {"start_s": 7.6, "end_s": 11.0, "text": "what your country can do"},
+                    "page_url": f"/#{EXAMPLE_ID}&t=0",
+                    "media_url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ&t=0s",
+                }
+            ],
+            "status_url": EXAMPLE_PATH,
+            "result_url": f"{EXAMPLE_PATH}/result",
+        }
+    ],
+    "media_count": 1,
+    "hit_count": 1,
+    "is_complete": True,
+    "notes": [],
+    "facets": {
+        "channels": [
+            {
+                "channel": "JFK Library",
+                "channel_id": "UC3SMWL3Q1SjLMZ5c0Ygl0iA",
+                "media_count": 1,
+                "hit_count": 1,
+            }
+        ],
+        "months": [{"month": "2026-11", "media_count": 1, "hit_count": 1}],
+    },
+    "next_cursor": None,
+    "next_url": None,
+}
+_ERRORS = problem_response(
+    400,
+    ("invalid_cursor", "This cursor was not issued by this search.", "The cursor is not valid"),
+) | problem_response(
+    422,
+    (
+        "invalid_search",
+        "The search only excludes words. Add a word to find.",
+        "The search has nothing to find",
+    ),
+    (
+        "search_too_broad",
+        "This search matches too much to finish in time. Add a word.",
+        "The search matches too much",
+    ),
+    (
+        "invalid_request",
+        "The request is not valid. query limit: Input should be less than or equal to 50.",
+        "A parameter is wrong",
+    ),
+)
 
 
 @router.get(
     "/search",
     operation_id="search",
-    summary="Find what was said",
-    responses={
-        200: {"content": {"application/json": {"example": SEARCH_EXAMPLE}}, "headers": LINK_HEADER},
-        **SEARCH_ERRORS,
-        **DATABASE_UNAVAILABLE,
-    },
+    summary="Search what was said",
+    responses=json_example(200, _EXAMPLE, headers=LINK_HEADER) | _ERRORS | DATABASE_UNAVAILABLE,
 )
-async def find(
+async def search_transcripts(
     request: Request,
     response: Response,
     caller: Reader,
@@ -50,14 +122,14 @@ async def find(
     hits: HitLimit = 3,
     cursor: Cursor = None,
 ) -> SearchPage:
-    """In all completed transcriptions that you have asked for (an admin: everybody's), whatever
-    their language: the media in which it was said, each with its best hits.
+    """Search all completed transcriptions that you requested (an admin: everybody's), in any
+    language. Returns the media that match, each with its best hits.
 
-    Words are found in all their forms, with and without accents; of Chinese, Japanese, Korean, Thai
-    and the like each run of characters is found. Filters hold together. With `mode=semantic`
-    passages of half a minute are found that mean something near to `q`, whatever their words.
+    Words match in all their forms, with and without accents. In Chinese, Japanese, Korean, Thai and
+    similar scripts any run of characters matches. All filters must match. With `mode=semantic`
+    passages of half a minute match that mean something similar to `q`, whatever their words.
     """
-    after = None if cursor is None else place_of(cursor, sort, mode)
+    after = None if cursor is None else position_of(cursor, sort, mode)
     page = partial(
         search.page,
         q,
@@ -70,5 +142,5 @@ async def find(
         segments=hits,
         facets=facets,
     )
-    found = await run_in_threadpool(page)
-    return search_view(request, response, found, sort, mode=mode, facets=facets)
+    results = await run_in_threadpool(page)
+    return search_view(request, response, results, sort, mode=mode, facets=facets)

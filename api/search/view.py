@@ -1,17 +1,18 @@
-"""A page of what a search has found."""
+"""Builds the response to a search."""
 
 from fastapi import Request, Response
 
-from api.http.cursors import next_page
-from api.search.parameters import cursor_of
+from api.http.pagination import next_page
+from api.responses import NO_STORE
+from api.search.parameters import position_cursor
 from api.search.schemas import (
     ChannelFacet,
-    HitRead,
-    MediaResultRead,
     MonthFacet,
     SearchFacets,
+    SearchHit,
     SearchPage,
-    SpokenRead,
+    SearchResult,
+    SpokenSegment,
 )
 from api.transcriptions.view import Links
 from resources.search.results import MediaResult, SearchResults, SegmentHit, ShownSegment
@@ -28,14 +29,14 @@ def search_view(
     mode: Mode = "keyword",
     facets: bool,
 ) -> SearchPage:
-    """A page and where the next one is."""
+    """Return a page of results and where the next one is."""
     cursor = url = None
     if page.last is not None:
-        cursor = cursor_of(order, page.last, mode)
+        cursor = position_cursor(order, page.last, mode)
         url = next_page(request, response, "/api/v1/search", cursor)
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(NO_STORE)
     return SearchPage(
-        items=[_media(request, found) for found in page.items],
+        items=[_result(request, result) for result in page.items],
         media_count=page.media_count,
         hit_count=page.hit_count,
         is_complete=page.is_complete,
@@ -46,33 +47,33 @@ def search_view(
     )
 
 
-def _media(request: Request, found: MediaResult) -> MediaResultRead:
-    media = found.media
+def _result(request: Request, result: MediaResult) -> SearchResult:
+    media = result.media
     duration_s = media.info.duration_s
-    links = Links.of(request, found.transcription_id)
-    return MediaResultRead(
-        transcription_id=found.transcription_id,
+    links = Links.of(request, result.transcription_id)
+    return SearchResult(
+        transcription_id=result.transcription_id,
         media_id=media.source.media_id,
         title=media.title,
         channel=media.info.channel,
         channel_id=media.info.channel_id,
         url=media.source.url,
-        published_on=found.published_on,
-        language=found.language,
-        source=found.source,
+        published_on=result.published_on,
+        language=result.language,
+        source=result.source,
         duration_s=duration_s if media.audio is None else media.audio.duration_s,
-        score=found.score,
-        hit_count=found.hit_count,
-        hits=[_hit(request, found, segment) for segment in found.segments],
+        score=result.score,
+        hit_count=result.hit_count,
+        hits=[_hit(request, result, segment) for segment in result.segments],
         status_url=links.status_url,
         result_url=links.result_url,
     )
 
 
-def _hit(request: Request, found: MediaResult, segment: SegmentHit) -> HitRead:
+def _hit(request: Request, result: MediaResult, segment: SegmentHit) -> SearchHit:
     spoken = segment.segment
     root = request.scope.get("root_path", "")
-    return HitRead(
+    return SearchHit(
         index=spoken.index,
         start_s=spoken.start_s,
         end_s=spoken.end_s,
@@ -81,15 +82,15 @@ def _hit(request: Request, found: MediaResult, segment: SegmentHit) -> HitRead:
         score=segment.score,
         before=_spoken(segment.before),
         after=_spoken(segment.after),
-        page_url=f"{root}/#{found.transcription_id}&t={int(spoken.start_s)}",
-        media_url=link_at(found.media.source, spoken.start_s),
+        page_url=f"{root}/#{result.transcription_id}&t={int(spoken.start_s)}",
+        media_url=link_at(result.media.source, spoken.start_s),
     )
 
 
-def _spoken(spoken: ShownSegment | None) -> SpokenRead | None:
+def _spoken(spoken: ShownSegment | None) -> SpokenSegment | None:
     if spoken is None:
         return None
-    return SpokenRead(start_s=spoken.start_s, end_s=spoken.end_s, text=spoken.text)
+    return SpokenSegment(start_s=spoken.start_s, end_s=spoken.end_s, text=spoken.text)
 
 
 def _facets(page: SearchResults) -> SearchFacets:

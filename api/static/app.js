@@ -16,7 +16,7 @@ const STEPS = {
 const $ = (id) => document.getElementById(id);
 
 let watched = null; // id of the transcription on the page
-let second = null; // of it, that the address names
+let second = null; // the second of it that the address names
 let timer = 0;
 let stopFollowing = () => {};
 const transcript = new TranscriptView({
@@ -36,17 +36,17 @@ new SearchView({
   more: $("more-found"), close: $("close-search"), read: (url) => call(url),
 });
 
-async function ask(choices) {
+async function request(options) {
   show($("ask-error"), "");
   $("send").disabled = true;
   try {
     const accepted = await call(`${API}/transcriptions`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(choices),
+      body: JSON.stringify(options),
     });
     if (location.hash === `#${accepted.id}`) open();
-    else location.hash = accepted.id; // which opens it
+    else location.hash = accepted.id; // its handler opens it
   } catch (error) {
     show($("ask-error"), error.message);
     $("url").focus();
@@ -55,7 +55,7 @@ async function ask(choices) {
   }
 }
 
-/** What the address names: `#<id>`, and `&t=83` behind it for a second of it. */
+/** Opens what the address names: `#<id>`, optionally followed by `&t=83` for a second of it. */
 function open() {
   const [id, at] = decodeURIComponent(location.hash.slice(1)).split("&t=");
   clearTimeout(timer);
@@ -70,18 +70,18 @@ function open() {
   $("result").hidden = true;
   $("work").hidden = true;
   document.title = "ytcaption";
-  if (watched) look(watched);
+  if (watched) load(watched);
 }
 
-async function look(id) {
+async function load(id) {
   stopFollowing();
   const status = await refresh(id);
   if (!status) return;
   if (status.status === "completed") await drawResult(status);
-  else if (isMoving(status)) stopFollowing = followed(status);
+  else if (isActive(status)) stopFollowing = followed(status);
 }
 
-/** Reads and draws the status: what was read, or null where another look is or none will be taken. */
+/** Reads and draws the status. Returns it, or null if it could not be read (a retry may follow). */
 async function refresh(id) {
   let status;
   try {
@@ -89,7 +89,7 @@ async function refresh(id) {
   } catch (error) {
     if (id !== watched) return null;
     show($("ask-error"), error.message);
-    if (error.passing) timer = setTimeout(look, 3 * POLL_MS, id);
+    if (error.transient) timer = setTimeout(load, 3 * POLL_MS, id);
     return null;
   }
   if (id !== watched) return null;
@@ -100,9 +100,9 @@ async function refresh(id) {
   return status;
 }
 
-const isMoving = ({ status }) => ["queued", "running"].includes(status);
+const isActive = ({ status }) => ["queued", "running"].includes(status);
 
-/** Shows what happens as it does; where the server tells of nothing, it is asked again and again. */
+/** Shows changes as they happen; polls if the server sends no events. Returns what stops it. */
 function followed(status) {
   const { id } = status;
   transcript.clear();
@@ -112,7 +112,7 @@ function followed(status) {
       if (name === "state") {
         const isNew = ["status", "stage", "attempt"].some((field) => status[field] !== data[field])
           || status.waiting_for?.message !== data.waiting_for?.message;
-        if (isNew && isMoving(data)) status = (await refresh(id)) || status;
+        if (isNew && isActive(data)) status = (await refresh(id)) || status;
       } else if (name === "progress") {
         status = { ...status, status: "running", progress: data };
         drawProgress(status);
@@ -121,11 +121,11 @@ function followed(status) {
       } else if (name === "segment") {
         drawDraft(data, status);
       } else {
-        look(id);
+        load(id);
       }
     },
     onLost() {
-      if (id === watched) timer = setTimeout(look, POLL_MS, id);
+      if (id === watched) timer = setTimeout(load, POLL_MS, id);
     },
   });
 }
@@ -143,12 +143,12 @@ function languageName(code) {
   try {
     return new Intl.DisplayNames(["en"], { type: "language" }).of(code);
   } catch {
-    return code; // a code of Whisper's that is none of BCP 47
+    return code; // a code of Whisper's that is not in BCP 47
   }
 }
 
-/** The source's own captions and their kind, else the model that hears the audio. */
-function madeOf({ provenance, options }) {
+/** The kind of the source's captions, else the model that transcribes the audio. */
+function origin({ provenance, options }) {
   const kind = provenance?.captions?.kind;
   return kind ? `${kind} captions of the source` : options.model;
 }
@@ -157,7 +157,7 @@ const titleOf = (status) => status.media.title || status.media.url || status.id;
 
 function draw(status) {
   const { media } = status;
-  const moving = isMoving(status);
+  const active = isActive(status);
   $("work").hidden = false;
   $("work-title").textContent = titleOf(status);
   $("badge").textContent = status.status;
@@ -165,15 +165,15 @@ function draw(status) {
   const length = status.duration_s ?? media.duration_s;
   $("source").textContent = [
     media.channel, media.upload_date, length && duration(length),
-    status.language && languageName(status.language), madeOf(status),
+    status.language && languageName(status.language), origin(status),
     status.options.task === "translate" && "translated",
   ].filter(Boolean).join(" · ");
-  $("moving").hidden = !moving;
-  if (moving) drawProgress(status);
+  $("active").hidden = !active;
+  if (active) drawProgress(status);
   const failed = status.status === "failed" || status.status === "canceled";
   show($("failure"), failed ? status.error?.message || "It was canceled." : "");
   $("again").hidden = !failed || !media.url;
-  $("again").onclick = () => ask({ url: media.url, ...status.options });
+  $("again").onclick = () => request({ url: media.url, ...status.options });
   timeline.show(status.id);
   document.title = `${titleOf(status)} – ytcaption`;
 }
@@ -189,7 +189,7 @@ function drawProgress(status) {
   if (status.status === "queued") {
     step = status.waiting_for ? status.waiting_for.message : status.attempt > 1
       ? `Trying again, ${status.attempt} of ${status.max_attempts}: ${status.error?.message || ""}`
-      : "Waiting for its turn";
+      : "Waiting in the queue";
   }
   if ($("step").textContent !== step) $("step").textContent = step;
   $("numbers").textContent = numbers(progress);
@@ -205,9 +205,9 @@ function numbers(progress) {
 }
 
 async function drawResult(status) {
-  let document_;
+  let result;
   try {
-    document_ = await call(`${status.result_url}?format=json`);
+    result = await call(`${status.result_url}?format=json`);
   } catch (error) {
     show($("failure"), error.message);
     return;
@@ -226,7 +226,7 @@ async function drawResult(status) {
     return link;
   }));
   $("result-title").textContent = "Transcript";
-  transcript.draw(document_, status.media);
+  transcript.draw(result, status.media);
   $("result").hidden = false;
   if (second !== null) transcript.showAt(second);
   second = null;
@@ -253,11 +253,11 @@ $("ask").addEventListener("submit", (event) => {
     $("url").focus();
     return;
   }
-  const choices = { url, task: $("task").value };
-  if ($("language").value) choices.language = $("language").value;
-  if ($("model").value) choices.model = $("model").value;
-  if ($("captions").value) choices.captions = $("captions").value;
-  ask(choices);
+  const options = { url, task: $("task").value };
+  if ($("language").value) options.language = $("language").value;
+  if ($("model").value) options.model = $("model").value;
+  if ($("captions").value) options.captions = $("captions").value;
+  request(options);
 });
 addEventListener("hashchange", open);
 function start() {

@@ -2,7 +2,7 @@ import { apiKey, askForKey, withKey } from "./key.js";
 
 export const API = "/api/v1";
 
-/** An answer's JSON, or an Error with words for a person. */
+/** Returns a response's JSON, or throws an Error with words for people. */
 export async function call(path, options = {}) {
   const sent = apiKey();
   let response;
@@ -11,27 +11,27 @@ export async function call(path, options = {}) {
       ...options, headers: withKey({ Accept: "application/json", ...options.headers }),
     });
   } catch {
-    throw Object.assign(new Error("The server does not answer. Is it running?"), { passing: true });
+    throw Object.assign(new Error("The server does not answer. Is it running?"), { transient: true });
   }
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
   if (response.status === 401) {
     askForKey(sent);
-    throw new Error(""); // the field for the key says it all
+    throw new Error(""); // the form for the key is shown instead
   }
   const fields = (body.errors || []).map((field) => field.detail).join("; ");
   const error = new Error(fields || body.detail || `The server answered ${response.status}.`);
-  error.passing = response.status >= 500;
+  error.transient = response.status >= 500;
   throw error;
 }
 
-/** A text in its place, which is not there without one. */
+/** Shows a text in an element, which is hidden without one. */
 export function show(element, text) {
   element.textContent = text || "";
   element.hidden = !text;
 }
 
-/** The models and languages of this installation, in two lists to choose from. */
+/** Fills two lists with the models and languages of this installation. */
 export async function fillChoices(model, language) {
   const options = await call(`${API}/options`);
   model.replaceChildren(...options.models.map((name) => new Option(name, name)));
@@ -42,15 +42,15 @@ export async function fillChoices(model, language) {
   );
 }
 
-/** The same as JSON in the body of a request. */
+/** Calls with a JSON body. */
 export const send = (method, path, body) => call(path, {
   method,
   ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
 });
 
-/** A new element with these properties and children; texts are texts, whatever they hold. */
+/** Creates an element with these properties and children; text stays text, whatever it holds. */
 export function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
+  const created = Object.assign(document.createElement(name), properties);
+  created.append(...children);
+  return created;
 }

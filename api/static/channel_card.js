@@ -2,9 +2,9 @@ import { element, show } from "./call.js";
 import { duration, percent } from "./format.js";
 import { ChannelItems } from "./channel_items.js";
 
-/** One channel of the list: what it is, how far it is, what can be done with it. */
+/** One channel of the list: its state, its progress, and its actions. */
 export class ChannelCard {
-  /** @param act `(id, what)` does "pause", "resume", "run" or "remove". */
+  /** @param act `(id, action)` performs "pause", "resume", "run" or "remove". */
   constructor(channel, act) {
     const id = channel.id;
     this.title = element("h2");
@@ -19,7 +19,7 @@ export class ChannelCard {
     this.failure = element("p", { className: "error", hidden: true });
     this.pause = element("button", { type: "button", className: "quiet" });
     this.pause.addEventListener("click", () => act(id, this.channel.paused ? "resume" : "pause"));
-    const run = element("button", { type: "button", className: "quiet", textContent: "Look now" });
+    const run = element("button", { type: "button", className: "quiet", textContent: "Check now" });
     run.addEventListener("click", () => act(id, "run"));
     const remove = element("button", { type: "button", className: "quiet", textContent: "Remove" });
     remove.addEventListener("click", () => act(id, "remove"));
@@ -47,28 +47,28 @@ export class ChannelCard {
     this.bar.setAttribute("aria-valuenow", Math.floor(100 * (progress.fraction || 0)));
     this.numbers.textContent = numbers(channel);
     this.times.textContent = times(channel);
-    show(this.failure, error && `The last look failed: ${error.message}`);
+    show(this.failure, error && `The last check failed: ${error.message}`);
     this.pause.textContent = channel.paused ? "Resume" : "Pause";
   }
 }
 
 function state({ paused, listing, error, listed_at: listedAt, history }) {
-  if (listing) return ["being listed", ""];
+  if (listing) return ["being checked", ""];
   if (paused) return ["paused", ""];
   if (error) return ["failing", "failed"];
-  if (!listedAt) return ["not looked at yet", ""];
+  if (!listedAt) return ["not checked yet", ""];
   return history.listed == null ? ["up to date", "completed"] : ["listing its history", ""];
 }
 
 function numbers({ progress, transcriptions, items, history }) {
   const count = (number) => number.toLocaleString("en");
-  const leftOut = items.filtered + items.refused + items.gone + items.erased;
+  const excluded = items.filtered + items.refused + items.missing + items.erased;
   return [
     progress.total ? `${count(progress.done)} of ${count(progress.total)} transcribed` : "nothing to transcribe yet",
-    transcriptions.running && `${count(transcriptions.running)} at work`,
+    transcriptions.running && `${count(transcriptions.running)} in progress`,
     transcriptions.failed && `${count(transcriptions.failed)} failed`,
-    items.waiting && `${count(items.waiting)} not over yet`,
-    leftOut && `${count(leftOut)} left out`,
+    items.waiting && `${count(items.waiting)} still live or upcoming`,
+    excluded && `${count(excluded)} excluded`,
     items.changed && `${count(items.changed)} changed since`,
     history.listed != null && history.total && `${count(history.listed)} of ${count(history.total)} listed`,
   ].filter(Boolean).join(" · ");
@@ -79,7 +79,7 @@ function times({ listed_at: listedAt, next_listing_at: nextAt, schedule }) {
   const ago = (at) => duration(Math.max(0, now - new Date(at)) / 1000);
   const inS = nextAt && (new Date(nextAt) - now) / 1000;
   return [
-    listedAt ? `last listed ${ago(listedAt)} ago` : "never listed",
+    listedAt ? `last checked ${ago(listedAt)} ago` : "never checked",
     nextAt && (inS > 1 ? `next in ${duration(inS)}` : "next now"),
     schedule.every ? `every ${schedule.every}` : `${schedule.cron} (${schedule.time_zone})`,
   ].filter(Boolean).join(" · ");

@@ -3,30 +3,30 @@ import { clock } from "./format.js";
 
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const REASONS = {
-  title: "its title has not what is wanted",
-  title_excluded: "its title has what is not wanted",
+  title: "title does not match",
+  title_excluded: "excluded by its title",
   too_short: "too short",
   too_long: "too long",
   too_old: "too old",
   not_newest: "not among the newest",
   short: "a short",
   live: "live",
-  upcoming: "only announced",
+  upcoming: "upcoming",
   private: "private",
   deleted: "deleted",
   missing: "no longer in the list",
   members_only: "for members only",
-  max_new: "next time: as many as are wanted at once are taken",
+  max_new: "later: the maximum per check is reached",
 };
 const STATES = {
-  new: "to be taken", queued: "asked for", filtered: "left out", waiting: "not over yet",
-  refused: "cannot be had", gone: "gone", erased: "erased",
+  new: "to be transcribed", queued: "requested", filtered: "excluded", waiting: "live or upcoming",
+  refused: "not available", missing: "missing", erased: "erased",
 };
 
-/** One line of a channel's list; a title is a text, whatever it holds. */
+/** Returns the line of an item; its title stays text, whatever it holds. */
 export function itemLine(item) {
   const { transcription, reason, state } = item;
-  const said = transcription ? transcription.status : STATES[state] || state;
+  const label = transcription ? transcription.status : STATES[state] || state;
   const title = element(transcription || item.url ? "a" : "span", {
     textContent: item.title || item.url || item.media_id,
   });
@@ -38,31 +38,31 @@ export function itemLine(item) {
     reason && (REASONS[reason] || reason.replaceAll("_", " ")),
     item.change && `changed since: ${item.change}`,
   ].filter(Boolean).join(" · ");
-  const kind = ["completed", "failed"].includes(said) ? said : "";
+  const kind = ["completed", "failed"].includes(label) ? label : "";
   return element(
     "li", {},
     element("span", { className: "item-title" }, title),
-    element("span", { className: `badge ${kind}`, textContent: said }),
+    element("span", { className: `badge ${kind}`, textContent: label }),
     element("span", { className: "dim", textContent: facts }),
   );
 }
 
-/** What a channel's list shows, read while somebody looks, page by page. */
+/** The items of a channel, read when they are opened, page by page. */
 export class ChannelItems {
   constructor(url) {
     Object.assign(this, { url, next: null, reading: 0 });
     this.list = element("ul", { className: "items" });
-    this.said = element("p", { className: "dim", hidden: true });
+    this.message = element("p", { className: "dim", hidden: true });
     this.more = element("button", {
       type: "button", className: "quiet", textContent: "More", hidden: true,
     });
     this.state = element(
-      "select", { ariaLabel: "Which of them" }, new Option("All", ""),
+      "select", { ariaLabel: "State" }, new Option("All", ""),
       ...Object.entries(STATES).map(([value, text]) => new Option(text, value)),
     );
     this.element = element(
-      "details", { className: "more" }, element("summary", { textContent: "What is in it" }),
-      this.state, this.list, this.said, this.more,
+      "details", { className: "more" }, element("summary", { textContent: "Items" }),
+      this.state, this.list, this.message, this.more,
     );
     this.element.addEventListener("toggle", () => this.element.open && this.read());
     this.state.addEventListener("change", () => this.read());
@@ -71,12 +71,12 @@ export class ChannelItems {
 
   async read(from = null) {
     const reading = ++this.reading;
-    const wanted = this.state.value ? `&state=${this.state.value}` : "";
+    const filter = this.state.value ? `&state=${this.state.value}` : "";
     let page;
     try {
-      page = await call(from || `${this.url}?limit=50${wanted}`);
+      page = await call(from || `${this.url}?limit=50${filter}`);
     } catch (error) {
-      if (reading === this.reading) this.say(error.message);
+      if (reading === this.reading) this.showMessage(error.message);
       return;
     }
     if (reading !== this.reading) return;
@@ -85,11 +85,11 @@ export class ChannelItems {
     else this.list.replaceChildren(...lines);
     this.next = page.next_url;
     this.more.hidden = !this.next;
-    this.say(this.list.children.length ? "" : "Nothing here.");
+    this.showMessage(this.list.children.length ? "" : "No items.");
   }
 
-  say(text) {
-    this.said.textContent = text;
-    this.said.hidden = !text;
+  showMessage(text) {
+    this.message.textContent = text;
+    this.message.hidden = !text;
   }
 }

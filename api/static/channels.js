@@ -4,7 +4,7 @@ import { itemLine } from "./channel_items.js";
 import { onKey } from "./key.js";
 
 const PATH = `${API}/channels`;
-const LOOK_AGAIN_MS = 4000;
+const REFRESH_MS = 4000;
 const SHOWN = 50;
 const $ = (id) => document.getElementById(id);
 
@@ -13,8 +13,8 @@ let shown = SHOWN;
 let timer = 0;
 let reading = 0;
 
-/** All that the form says, as the API takes it. */
-function asked() {
+/** Returns the form's values as the API takes them. */
+function formValues() {
   const number = (id) => ($(id).value === "" ? undefined : Number($(id).value));
   const minutes = (id) => (number(id) === undefined ? undefined : number(id) * 60);
   const text = (id) => $(id).value.trim() || undefined;
@@ -24,7 +24,7 @@ function asked() {
     language: text("language"),
     model: text("model"),
     captions: text("captions"),
-    max_new: number("max_new"),
+    max_items: number("max_items"),
     filters: {
       title_include: text("title_include"),
       title_exclude: text("title_exclude"),
@@ -38,10 +38,10 @@ function asked() {
   };
 }
 
-/** Does it with the form's values, unless they are none; says what went wrong beside the field. */
+/** Calls `work` with the form's values if there is a link; shows errors beside the field. */
 async function withForm(button, work) {
   show($("add-error"), "");
-  show($("add-said"), "");
+  show($("add-message"), "");
   if (!$("url").value.trim()) {
     show($("add-error"), "Paste a channel's link first.");
     $("url").focus();
@@ -49,7 +49,7 @@ async function withForm(button, work) {
   }
   button.disabled = true;
   try {
-    await work(asked());
+    await work(formValues());
   } catch (error) {
     show($("add-error"), error.message);
   } finally {
@@ -60,48 +60,49 @@ async function withForm(button, work) {
 async function subscribe(values) {
   const known = new Set(cards.keys());
   const channel = await send("POST", PATH, values);
-  const said = known.has(channel.id) ? "is known already, and stays as it is." : "is added.";
-  show($("add-said"), `${channel.title || channel.url} ${said}`);
+  const outcome = known.has(channel.id) ? "is subscribed already and was not changed." : "was added.";
+  show($("add-message"), `${channel.title || channel.url} ${outcome}`);
   $("url").value = "";
   $("preview").hidden = true;
   await refresh();
 }
 
-async function lookFirst(values) {
-  show($("add-said"), "Looking at it …");
-  let seen;
+async function preview(values) {
+  show($("add-message"), "Reading its list …");
+  let dryRun;
   try {
-    seen = await send("POST", `${PATH}/dry-run`, values);
+    dryRun = await send("POST", `${PATH}/dry-run`, values);
   } finally {
-    show($("add-said"), "");
+    show($("add-message"), "");
   }
-  $("preview-title").textContent = seen.title || seen.url;
-  const rest = seen.whole ? "" : " There is more than was looked at.";
-  $("preview-said").textContent = `${seen.taken.length} would be taken now, ${seen.left_out.length} `
-    + `left out.${rest}`;
-  $("preview-items").replaceChildren(...[...seen.taken, ...seen.left_out].map(itemLine));
+  const { included, excluded } = dryRun;
+  $("preview-title").textContent = dryRun.title || dryRun.url;
+  const more = dryRun.is_complete ? "" : " The source has more items than were read.";
+  $("preview-message").textContent = `${included.length} would be included now, ${excluded.length} `
+    + `excluded.${more}`;
+  $("preview-items").replaceChildren(...[...included, ...excluded].map(itemLine));
   $("preview").hidden = false;
 }
 
-async function act(id, what) {
+async function act(id, action) {
   const { channel } = cards.get(id);
   const name = channel.title || channel.url;
-  if (what === "remove" && !confirm(`Leave ${name}? What was transcribed stays.`)) return;
+  if (action === "remove" && !confirm(`Unsubscribe from ${name}? Its transcripts stay.`)) return;
   show($("list-error"), "");
   try {
-    if (what === "remove") await send("DELETE", channel.channel_url);
-    else if (what === "run") await send("POST", `${channel.channel_url}/run`);
-    else await send("PATCH", channel.channel_url, { paused: what === "pause" });
+    if (action === "remove") await send("DELETE", channel.channel_url);
+    else if (action === "run") await send("POST", `${channel.channel_url}/run`);
+    else await send("PATCH", channel.channel_url, { paused: action === "pause" });
   } catch (error) {
     show($("list-error"), error.message);
   }
   await refresh();
 }
 
-/** Reads and draws the list; cards that are there stay, with what is open in them. */
+/** Reads and draws the list; existing cards stay, with what is open in them. */
 async function refresh() {
   clearTimeout(timer);
-  const mine = ++reading;
+  const thisReading = ++reading;
   const channels = [];
   let next = `${PATH}?limit=${SHOWN}`;
   try {
@@ -112,29 +113,29 @@ async function refresh() {
     }
     show($("list-error"), "");
   } catch (error) {
-    if (mine !== reading) return;
+    if (thisReading !== reading) return;
     show($("list-error"), error.message);
-    if (error.passing) timer = setTimeout(refresh, 3 * LOOK_AGAIN_MS);
+    if (error.transient) timer = setTimeout(refresh, 3 * REFRESH_MS);
     return;
   }
-  if (mine !== reading) return;
+  if (thisReading !== reading) return;
   draw(channels);
   $("more-channels").hidden = !next;
-  timer = setTimeout(refresh, document.hidden ? 15 * LOOK_AGAIN_MS : LOOK_AGAIN_MS);
+  timer = setTimeout(refresh, document.hidden ? 15 * REFRESH_MS : REFRESH_MS);
 }
 
 function draw(channels) {
-  const gone = new Set(cards.keys());
-  channels.forEach((channel, place) => {
-    gone.delete(channel.id);
+  const removed = new Set(cards.keys());
+  channels.forEach((channel, index) => {
+    removed.delete(channel.id);
     const card = cards.get(channel.id) || new ChannelCard(channel, act);
     card.draw(channel);
     cards.set(channel.id, card);
-    if ($("channels").children[place] !== card.element) {
-      $("channels").insertBefore(card.element, $("channels").children[place] || null);
+    if ($("channels").children[index] !== card.element) {
+      $("channels").insertBefore(card.element, $("channels").children[index] || null);
     }
   });
-  for (const id of gone) {
+  for (const id of removed) {
     cards.get(id).element.remove();
     cards.delete(id);
   }
@@ -145,7 +146,7 @@ $("add").addEventListener("submit", (event) => {
   event.preventDefault();
   withForm($("send"), subscribe);
 });
-$("look").addEventListener("click", () => withForm($("look"), lookFirst));
+$("preview-button").addEventListener("click", () => withForm($("preview-button"), preview));
 $("more-channels").addEventListener("click", () => {
   shown += SHOWN;
   refresh();

@@ -5,8 +5,8 @@ const NAMES = ["state", "progress", "segment", "reset", ...ENDS];
 const RETRY_MS = 2000;
 
 /**
- * Calls `onEvent(name, data)` with each event until the last one, whatever breaks in between, and
- * `onLost()` once where the server gives none. Returns what ends it.
+ * Calls `onEvent(name, data)` with each event until the last one, across reconnections, and
+ * `onLost()` once if the server sends none. Returns a function that stops it.
  */
 export function follow(url, { onEvent, onLost }) {
   return apiKey() ? followByFetch(url, onEvent, onLost) : followByEventSource(url, onEvent, onLost);
@@ -20,20 +20,20 @@ function followByEventSource(url, onEvent, onLost) {
       onEvent(name, JSON.parse(event.data));
     });
   }
-  // A connection that breaks is taken up by the browser; an answer that is no stream is not.
+  // The browser reconnects after lost connections, but not if the response is not a stream.
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) onLost();
   });
   return () => source.close();
 }
 
-/** The same with the key, which EventSource cannot send. */
+/** The same with fetch, which can send the key; EventSource cannot. */
 function followByFetch(url, onEvent, onLost) {
   const abort = new AbortController();
   let lastId = "";
   let ended = false;
 
-  const take = (block) => {
+  const handle = (block) => {
     const fields = Object.fromEntries(block.split("\n").map((line) => {
       const at = line.indexOf(": ");
       return [line.slice(0, at), line.slice(at + 2)];
@@ -49,16 +49,16 @@ function followByFetch(url, onEvent, onLost) {
     if (response.status !== 200) return onLost();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     try {
-      let rest = "";
+      let pending = "";
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
-        const blocks = (rest + part.value).split("\n\n");
-        rest = blocks.pop();
-        blocks.forEach(take);
+        const blocks = (pending + part.value).split("\n\n");
+        pending = blocks.pop();
+        blocks.forEach(handle);
       }
     } finally {
       reader.cancel().catch(() => {});
     }
-    if (!ended) throw new Error("The stream broke.");
+    if (!ended) throw new Error("The stream broke off.");
   };
   const keepReading = () => read().catch(() => {
     if (!abort.signal.aborted) setTimeout(keepReading, RETRY_MS);

@@ -1,22 +1,22 @@
 const KEY = "ytcaption.recent";
-const KEPT = 10;
+const MAX_ITEMS = 10;
 
-/** What was asked for in this browser: [{id, title}], newest first. */
+/** Returns what was requested in this browser: [{id, title}], newest first. */
 export function recents() {
   try {
     const known = JSON.parse(localStorage.getItem(KEY) || "[]");
     return Array.isArray(known) ? known.filter((item) => item?.id && item?.title) : [];
   } catch {
-    return []; // no storage, or somebody else's value in it
+    return []; // storage is off, or holds another value
   }
 }
 
 export function remember(id, title) {
   const known = recents();
   if (known[0]?.id === id && known[0]?.title === title) return;
-  const kept = [{ id, title }, ...known.filter((item) => item.id !== id)].slice(0, KEPT);
+  const items = [{ id, title }, ...known.filter((item) => item.id !== id)].slice(0, MAX_ITEMS);
   try {
-    localStorage.setItem(KEY, JSON.stringify(kept));
+    localStorage.setItem(KEY, JSON.stringify(items));
   } catch {
     // storage is off or full: the page works without it
   }

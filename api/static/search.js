@@ -1,31 +1,31 @@
 import { clock } from "./format.js";
 
-/** The search box: media in which something was said, with its marks; a hit opens the transcript there. */
+/** The search box and its results: media with marked matches; a hit opens the transcript there. */
 export class SearchView {
   constructor({ form, words, mode, sort, error, box, title, notes, facets, list, more, close, read }) {
     Object.assign(this, { form, words, mode, sort, error, box, title, notes, facets, list, more, close, read });
     this.channel = "";
-    this.asked = 0;
+    this.requests = 0;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.channel = "";
-      this.begin();
+      this.start();
     });
     for (const choice of [mode, sort]) {
-      choice.addEventListener("change", () => this.words.value.trim() && this.begin());
+      choice.addEventListener("change", () => this.words.value.trim() && this.start());
     }
     close.addEventListener("click", () => this.clear());
     more.addEventListener("click", () => this.page(this.nextUrl));
   }
 
   clear() {
-    this.asked += 1;
+    this.requests += 1;
     this.box.hidden = true;
     this.list.replaceChildren();
     this.error.hidden = true;
   }
 
-  begin() {
+  start() {
     const query = new URLSearchParams({ q: this.words.value.trim(), mode: this.mode.value, sort: this.sort.value });
     if (this.channel) query.set("channel", this.channel);
     this.clear();
@@ -34,24 +34,24 @@ export class SearchView {
   }
 
   async page(url) {
-    const turn = (this.asked += 1);
+    const request = (this.requests += 1);
     this.more.disabled = true;
     let page;
     try {
       page = await this.read(url);
     } catch (error) {
-      if (turn !== this.asked) return;
+      if (request !== this.requests) return;
       this.error.textContent = error.message;
       this.error.hidden = !error.message;
       return;
     } finally {
       this.more.disabled = false;
     }
-    if (turn !== this.asked) return;
+    if (request !== this.requests) return;
     const number = page.hit_count.toLocaleString("en");
     this.title.textContent = page.hit_count
-      ? `${page.is_complete ? "" : "More than "}${number} ${page.hit_count === 1 ? "place" : "places"} in ${page.media_count.toLocaleString("en")} media`
-      : "Nothing was found";
+      ? `${page.is_complete ? "" : "More than "}${number} ${page.hit_count === 1 ? "match" : "matches"} in ${page.media_count.toLocaleString("en")} media`
+      : "No matches";
     this.notes.textContent = page.notes.join(" ");
     this.notes.hidden = !page.notes.length;
     this.drawFacets(page.facets.channels);
@@ -71,7 +71,7 @@ export class SearchView {
       button.textContent = this.channel ? `${channel} ×` : `${channel} ${count}`;
       button.addEventListener("click", () => {
         this.channel = this.channel ? "" : id || channel;
-        this.begin();
+        this.start();
       });
       return button;
     }));
@@ -79,26 +79,26 @@ export class SearchView {
 }
 
 function element(name, className, text = "") {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = text;
-  return made;
+  const created = document.createElement(name);
+  created.className = className;
+  created.textContent = text;
+  return created;
 }
 
-/** A media with its hits. All texts are strangers': they become text, never markup. */
-function media(found) {
+/** Returns a media with its hits. All texts are untrusted: they become text, never markup. */
+function media(result) {
   const item = element("li", "found");
-  const title = element("a", "found-title", found.title || found.url || found.media_id);
-  title.href = `#${found.transcription_id}`;
-  const facts = [found.channel, found.published_on, `${found.hit_count} ${found.hit_count === 1 ? "place" : "places"}`];
+  const title = element("a", "found-title", result.title || result.url || result.media_id);
+  title.href = `#${result.transcription_id}`;
+  const facts = [result.channel, result.published_on, `${result.hit_count} ${result.hit_count === 1 ? "match" : "matches"}`];
   const hits = element("ol", "hits");
-  hits.append(...found.hits.map((hit) => {
+  hits.append(...result.hits.map((hit) => {
     const row = element("li", "hit");
     const link = element("a", "at", clock(hit.start_s));
     link.href = hit.page_url.slice(hit.page_url.indexOf("#"));
     const text = element("span", "text");
     text.dir = "auto";
-    text.lang = found.language || "";
+    text.lang = result.language || "";
     text.append(
       element("span", "around", hit.before ? `${hit.before.text} ` : ""),
       ...marked(hit),
@@ -120,7 +120,7 @@ function media(found) {
   return item;
 }
 
-/** The text in pieces, those that were looked for as marks; places count code points. */
+/** Splits the text into plain parts and marks; positions count code points. */
 function marked({ text, marks }) {
   const chars = Array.from(text);
   const parts = [];

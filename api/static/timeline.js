@@ -1,31 +1,31 @@
 import { duration, percent, size } from "./format.js";
 
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
-const tried = (data) => (data.attempt > 1 ? `, attempt ${data.attempt}` : "");
+const attemptOf = (data) => (data.attempt > 1 ? `, attempt ${data.attempt}` : "");
 const WORDS = {
   TranscriptionCreated: () => "Created",
-  SnapshotTaken: () => "Taken over from before events told all",
-  Requested: (data) => (data.force ? "Asked for, to be made anew" : "Asked for"),
-  RequestWithdrawn: () => "One who asked has withdrawn",
+  SnapshotTaken: () => "Imported from a version without history",
+  Requested: (data) => (data.force ? "Requested again, with force" : "Requested"),
+  RequestWithdrawn: () => "A request was withdrawn",
   ResultDiscarded: () => "The earlier result was discarded",
   Queued: () => "Queued",
-  Started: (data) => `Started${tried(data)}`,
+  Started: (data) => `Started${attemptOf(data)}`,
   AudioDownloaded: (data) => `${data.kind === "upload" ? "File examined" : "Audio downloaded"}: `
     + `${size(data.size_bytes)}, ${duration(data.duration_s)}`,
-  CaptionsDownloaded: (data) => `Captions of the source taken: ${data.kind}, ${size(data.size_bytes)}`,
+  CaptionsDownloaded: (data) => `Captions of the source downloaded: ${data.kind}, ${size(data.size_bytes)}`,
   Progress: (data) => `${data.stage === "transcription" ? "Transcribed" : "Downloaded"} `
     + percent(data.done / data.total),
   TranscriptStored: (data) => `Transcript stored: ${data.word_count} words`,
-  DocumentRebuilt: () => "Its lost document was made again from the database",
+  DocumentRebuilt: () => "The lost document was rebuilt from the database",
   TranscriptionCompleted: () => "Completed",
   TranscriptionFailed: (data) => `Failed: ${data.code}`,
-  Retried: (data) => `Failed: ${data.code}; the next try after ${duration(data.delay_s)}`,
-  GivenBack: () => "Back in the queue: its site is left alone for now",
-  Released: () => "The run ended before all was done",
+  Retried: (data) => `Failed: ${data.code}; next attempt after ${duration(data.delay_s)}`,
+  GivenBack: () => "Back in the queue: its site is throttled at the moment",
+  Released: () => "The run ended before it was finished",
   Canceled: () => "Canceled",
 };
 
-/** What happened to the transcription on the page, read while somebody looks. */
+/** The history of the transcription on the page, read when it is opened. */
 export class Timeline {
   constructor({ box, list, read }) {
     Object.assign(this, { box, list, read, id: null, reading: 0 });
@@ -53,9 +53,9 @@ export class Timeline {
         items.push(...page.items.map(item));
       }
     } catch (error) {
-      const said = document.createElement("li");
-      said.textContent = error.message;
-      items.push(said);
+      const message = document.createElement("li");
+      message.textContent = error.message;
+      items.push(message);
     }
     if (id === this.id && reading === this.reading) this.list.replaceChildren(...items);
   }
@@ -66,8 +66,8 @@ function item({ event_type: type, timestamp, data }) {
   const at = document.createElement("time");
   at.dateTime = timestamp;
   at.textContent = clock.format(new Date(timestamp));
-  const what = document.createElement("span");
-  what.textContent = WORDS[type] ? WORDS[type](data) : type;
-  row.append(at, what);
+  const text = document.createElement("span");
+  text.textContent = WORDS[type] ? WORDS[type](data) : type;
+  row.append(at, text);
   return row;
 }

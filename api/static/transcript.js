@@ -3,7 +3,7 @@ import { clock } from "./format.js";
 const YOUTUBE = "https://www.youtube.com/watch?v=";
 const fold = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
-/** The transcript as a list of segments that can be searched and copied. */
+/** The transcript: a list of segments that can be searched and copied. */
 export class TranscriptView {
   constructor({ list, filter, found, nothing, copy }) {
     Object.assign(this, { list, filter, found, nothing, copy });
@@ -21,7 +21,7 @@ export class TranscriptView {
   }
 
   draw(transcript, media) {
-    const wanted = this.filter.value;
+    const filter = this.filter.value;
     const at = this.list.scrollTop;
     this.clear();
     this.rows = transcript.segments.map((segment) => row(segment, media));
@@ -29,12 +29,12 @@ export class TranscriptView {
     this.list.replaceChildren(...this.rows.map(({ item }) => item));
     this.nothing.hidden = this.rows.length > 0;
     this.nothing.textContent = this.rows.length ? "" : "No speech was found.";
-    this.filter.value = wanted; // what somebody does while it is heard, stays
+    this.filter.value = filter; // what was entered while the draft was shown
     this.search();
     this.list.scrollTop = at;
   }
 
-  /** One more segment, while the text is still heard. Who reads at the end stays there. */
+  /** Appends a segment of the draft. A reader at the end of the list stays at its end. */
   add(segment, media) {
     if (segment.index < this.rows.length) return;
     const { list } = this;
@@ -46,7 +46,7 @@ export class TranscriptView {
     if (atEnd) list.scrollTop = list.scrollHeight;
   }
 
-  /** Scrolls to the segment that is said at a second, and marks it. */
+  /** Scrolls to the segment at a second, and highlights it. */
   showAt(second) {
     const later = this.rows.findIndex(({ start }) => start > second + 0.5);
     const row = this.rows[Math.max(0, (later < 0 ? this.rows.length : later) - 1)];
@@ -71,7 +71,7 @@ export class TranscriptView {
   }
 
   async copyText() {
-    const text = this.rows.map((row) => row.said).join("\n");
+    const text = this.rows.map((row) => row.original).join("\n");
     try {
       await navigator.clipboard.writeText(text);
       this.copy.textContent = "Copied";
@@ -82,7 +82,7 @@ export class TranscriptView {
   }
 }
 
-/** A segment as an item of the list; its time leads into the video where that is possible. */
+/** Creates the item of a segment; its time links to the video if that is possible. */
 function row(segment, media) {
   const page = media.url?.startsWith(YOUTUBE) ? media.url : null;
   const item = document.createElement("li");
@@ -99,23 +99,23 @@ function row(segment, media) {
   text.dir = "auto";
   text.textContent = segment.text;
   item.append(at, text);
-  return { item, text, start: segment.start_s, said: segment.text, folded: fold(segment.text) };
+  return { item, text, start: segment.start_s, original: segment.text, folded: fold(segment.text) };
 }
 
-/** Marks each place where the folded text has `wanted`, where folding kept the length. */
+/** Marks the occurrences of `wanted` in the folded text, if folding did not change its length. */
 function mark(row, wanted) {
-  if (!wanted || row.folded.length !== row.said.length) {
-    row.text.textContent = row.said;
+  if (!wanted || row.folded.length !== row.original.length) {
+    row.text.textContent = row.original;
     return;
   }
   const parts = [];
   let from = 0;
   for (let at = row.folded.indexOf(wanted); at >= 0; at = row.folded.indexOf(wanted, from)) {
-    parts.push(row.said.slice(from, at));
+    parts.push(row.original.slice(from, at));
     const hit = document.createElement("mark");
-    hit.textContent = row.said.slice(at, at + wanted.length);
+    hit.textContent = row.original.slice(at, at + wanted.length);
     parts.push(hit);
     from = at + wanted.length;
   }
-  row.text.replaceChildren(...parts, row.said.slice(from));
+  row.text.replaceChildren(...parts, row.original.slice(from));
 }

@@ -1,48 +1,86 @@
-"""Cancel, retry, keep and erase a transcription."""
+"""Cancel, retry, pin and erase a transcription."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from api.dependencies import SettingsDep, Writer
-from api.http.parameters import TranscriptionId
 from api.responses import (
     BODY_ERRORS,
     DATABASE_UNAVAILABLE,
+    ERASURE_UNAVAILABLE,
     INTAKE_UNAVAILABLE,
     LOCATION_HEADER,
-    NOT_FOUND,
+    NO_STORE,
     RETRY_AFTER_HEADER,
+    TRANSCRIPTION_ERASED,
+    TRANSCRIPTION_NOT_FOUND,
+    json_example,
+    problem_response,
 )
-from api.transcriptions.accepted import poll_again
-from api.transcriptions.action_responses import (
-    CANCELED,
-    ERASE_ERRORS,
-    ERASED,
-    KEPT,
-    RETRIED,
-    RETRY_ERRORS,
-    WRONG_KEEP,
-)
-from api.transcriptions.dependencies import ActionsDep
-from api.transcriptions.request_schemas import TranscriptionChange
-from api.transcriptions.schemas import TranscriptionCanceled, TranscriptionRead
-from api.transcriptions.view import Links, status_view
+from api.transcriptions.dependencies import ActionsDep, TranscriptionId
+from api.transcriptions.examples import STATUS_EXAMPLES, status_example
+from api.transcriptions.request_schemas import TranscriptionUpdate
+from api.transcriptions.schemas import CancelResponse, TranscriptionResponse
+from api.transcriptions.view import Links, poll_again, status_view
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
-_NO_STORE = {"Cache-Control": "no-store"}
+_CANCELED = status_example(status="canceled", stage=None, progress=None) | {"effect": "canceled"}
+_RETRIED = status_example(status="queued", stage=None, progress=None, queue_position=1, attempt=1)
+_PINNED = STATUS_EXAMPLES["completed"]["value"] | {"pinned": True, "keep": True}
+_INVALID_UPDATE = problem_response(
+    422,
+    (
+        "invalid_request",
+        "The request is not valid. #/pinned: Input should be a valid boolean.",
+        "A field is wrong",
+    ),
+)
+_INVALID_FORCE = problem_response(
+    422,
+    (
+        "invalid_request",
+        "The request is not valid. query force: Input should be a valid boolean.",
+        "A parameter is wrong",
+    ),
+)
+_RETRY_ERRORS = _INVALID_FORCE | problem_response(
+    409,
+    (
+        "transcription_busy",
+        "A run is working on it. Wait for it to end, or cancel it, then retry.",
+        "A run is working on it",
+    ),
+    (
+        "already_completed",
+        "It is completed. Send force=true to transcribe it again.",
+        "There is a result already",
+    ),
+)
+_ERASE_ERRORS = (
+    _INVALID_FORCE
+    | problem_response(
+        409,
+        (
+            "transcription_busy",
+            "A run is working on it. Cancel it first, or send force=true.",
+            "A run is working on it, or has not ended yet",
+        ),
+    )
+    | ERASURE_UNAVAILABLE
+)
 
 
 @router.post(
     "/transcriptions/{id}/cancel",
     operation_id="cancelTranscription",
     summary="Cancel a transcription",
-    response_description="Canceled, withdrawn, or at rest already: `effect` says which.",
+    response_description="Canceled, withdrawn or unchanged: `effect` says which.",
     responses={
-        200: {"content": {"application/json": {"example": CANCELED}}},
-        **NOT_FOUND,
-        **ERASED,
+        **json_example(200, _CANCELED),
+        **TRANSCRIPTION_NOT_FOUND,
+        **TRANSCRIPTION_ERASED,
         **DATABASE_UNAVAILABLE,
     },
 )
@@ -52,34 +90,31 @@ def cancel_transcription(
     response: Response,
     caller: Writer,
     settings: SettingsDep,
-    endings: ActionsDep,
-) -> TranscriptionCanceled:
-    """Stops what is queued or running; its run ends within seconds and publishes nothing more. What
-    is at rest stays as it is, and where an earlier result stands, that counts again.
+    actions: ActionsDep,
+) -> CancelResponse:
+    """Stop a queued or running transcription; its run ends within seconds and publishes nothing
+    more. A finished one stays as it is, and an earlier result becomes valid again.
 
-    Where others asked for it, too, only your own requests are taken back: it goes on for them, and
-    you no longer see it. An admin's cancel is everybody's.
+    If others requested it, too, only your own requests are withdrawn: it continues for them, and
+    you no longer see it. An admin cancels it for everybody.
     """
-    detail, effect = endings.cancel(caller, id)
-    response.headers.update(_NO_STORE)
+    detail, effect = actions.cancel(caller, id)
+    response.headers.update(NO_STORE)
     view = status_view(detail, Links.of(request, id), settings.max_attempts)
-    return TranscriptionCanceled(**view.model_dump(), effect=effect)
+    return CancelResponse(**view.model_dump(), effect=effect)
 
 
 @router.post(
     "/transcriptions/{id}/retry",
     status_code=202,
     operation_id="retryTranscription",
-    summary="Queue a transcription anew",
-    response_description="Queued. Look at `status_url` after `Retry-After` seconds.",
+    summary="Queue a transcription again",
+    response_description="Queued. Poll `status_url` after `Retry-After` seconds.",
     responses={
-        202: {
-            "content": {"application/json": {"example": RETRIED}},
-            "headers": LOCATION_HEADER | RETRY_AFTER_HEADER,
-        },
-        **NOT_FOUND,
-        **ERASED,
-        **RETRY_ERRORS,
+        **json_example(202, _RETRIED, headers=LOCATION_HEADER | RETRY_AFTER_HEADER),
+        **TRANSCRIPTION_NOT_FOUND,
+        **TRANSCRIPTION_ERASED,
+        **_RETRY_ERRORS,
         **INTAKE_UNAVAILABLE,
     },
 )
@@ -89,18 +124,20 @@ def retry_transcription(
     response: Response,
     caller: Writer,
     settings: SettingsDep,
-    endings: ActionsDep,
+    actions: ActionsDep,
     force: Annotated[
-        bool, Query(description="Make a completed one anew, too: downloaded and transcribed.")
+        bool, Query(description="Download and transcribe a completed one again, too.")
     ] = False,
-) -> TranscriptionRead:
-    """What failed or was canceled begins a new series of attempts. What is queued stays so.
+) -> TranscriptionResponse:
+    """Start a new series of attempts for a failed or canceled transcription. A queued one stays
+    queued.
 
-    With `force` a completed one is made anew, unless others asked for it, too: that takes an admin.
+    With `force` a completed one is transcribed again. If others requested it, too, that takes an
+    admin.
     """
-    detail = endings.retry(caller, id, force=force)
+    detail = actions.retry(caller, id, force=force)
     links = Links.of(request, id)
-    response.headers.update(_NO_STORE | {"Location": links.status_url})
+    response.headers.update(NO_STORE | {"Location": links.status_url})
     poll_again(response, detail.transcription)
     return status_view(detail, links, settings.max_attempts)
 
@@ -108,13 +145,13 @@ def retry_transcription(
 @router.patch(
     "/transcriptions/{id}",
     operation_id="changeTranscription",
-    summary="Keep a transcription, or no longer",
+    summary="Pin or unpin a transcription",
     responses={
-        200: {"content": {"application/json": {"example": KEPT}}},
+        **json_example(200, _PINNED),
         **BODY_ERRORS,
-        **WRONG_KEEP,
-        **NOT_FOUND,
-        **ERASED,
+        **_INVALID_UPDATE,
+        **TRANSCRIPTION_NOT_FOUND,
+        **TRANSCRIPTION_ERASED,
         **DATABASE_UNAVAILABLE,
     },
 )
@@ -122,16 +159,17 @@ def change_transcription(
     id: TranscriptionId,
     request: Request,
     response: Response,
-    asked: Annotated[TranscriptionChange, Body(examples=[{"keep": True}])],
+    body: Annotated[TranscriptionUpdate, Body(examples=[{"pinned": True}])],
     caller: Writer,
     settings: SettingsDep,
-    endings: ActionsDep,
-) -> TranscriptionRead:
-    """With `keep` no age takes it away, nor its audio, for as long as anybody who asked for it
-    wants so. You speak for your own requests; an admin for everybody's. Erasing still erases.
+    actions: ActionsDep,
+) -> TranscriptionResponse:
+    """While `pinned`, the transcription and its audio are exempt from retention by age. Each caller
+    pins for their own requests, an admin for everybody's; it is exempt while any of them pins it.
+    Erasing it still works.
     """
-    detail = endings.set_keep(caller, id, asked.keep)
-    response.headers.update(_NO_STORE)
+    detail = actions.set_pinned(caller, id, body.pinned)
+    response.headers.update(NO_STORE)
     return status_view(detail, Links.of(request, id), settings.max_attempts)
 
 
@@ -140,21 +178,22 @@ def change_transcription(
     status_code=204,
     operation_id="deleteTranscription",
     summary="Erase a transcription",
-    response_description="Erased, also where it was before.",
-    responses={**NOT_FOUND, **ERASE_ERRORS},
+    response_description="Erased, or erased before.",
+    responses={**TRANSCRIPTION_NOT_FOUND, **_ERASE_ERRORS},
 )
 def delete_transcription(
     id: TranscriptionId,
     caller: Writer,
-    endings: ActionsDep,
+    actions: ActionsDep,
     force: Annotated[
         bool, Query(description="Cancel the run that works on it, if there is one.")
     ] = False,
 ) -> None:
-    """Its rows, document, rows in the lake, runs and partition in Dagster, and its audio where no
-    other transcription uses it. From then on it is 410; asking for the media again makes it anew.
+    """Erase its rows, its document, its rows in the lake, its runs and partition in Dagster, and
+    its audio unless another transcription uses it. From then on it answers 410; requesting the
+    media again transcribes it again.
 
-    A 503 says that a part was away, so that not all is gone: repeat it until it is 204. Where
-    others asked for it, too, only your own requests are taken back, and to you it is 404.
+    After a 503 some of it remains: repeat the request until it answers 204. If others requested it,
+    too, only your own requests are withdrawn, and it answers 404 to you.
     """
-    endings.erase(caller, id, force=force)
+    actions.erase(caller, id, force=force)

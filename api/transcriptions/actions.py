@@ -1,9 +1,9 @@
-"""What callers do to their transcriptions after asking."""
+"""The actions of callers on their transcriptions: cancel, retry, pin, erase, purge."""
 
 import threading
 
 from api.transcriptions.partition_queue import PartitionQueue
-from api.transcriptions.pauses import Operating
+from api.transcriptions.pauses import PauseControl
 from resources.maintenance.erasure import Erasure
 from resources.maintenance.purge import Purged, PurgeFilter, purge
 from resources.orchestration.orchestrator import Orchestrator
@@ -16,54 +16,57 @@ from ytcaption.domain.caller import Caller
 from ytcaption.settings import Settings
 
 PURGE_S = 20.0
-"""A purge begins no erasure after so long: nobody waits for an answer for minutes."""
+"""A purge starts no erasure after this time, so that its HTTP request ends in reasonable time."""
 
-_MOST_ENDING = 8
-"""Runs that are told at once to end. Others hear of it themselves, some seconds later."""
+_MAX_ENDING_RUNS = 8
+"""Runs that are signalled to stop at once; the others notice the cancellation within seconds."""
 
 
 class CallerActions:
-    """Cancel, retry and erase, each with what Dagster must be told."""
+    """Performs the actions and informs Dagster of each."""
 
     def __init__(
         self,
         settings: Settings,
         postgres: Postgres,
         partitions: PartitionQueue,
-        operating: Operating,
+        pause_control: PauseControl,
         orchestrator: Orchestrator,
     ) -> None:
         self._settings = settings
         self._postgres = postgres
         self._partitions = partitions
-        self._operating = operating
+        self._pause_control = pause_control
         self._orchestrator = orchestrator
-        self._endings = TranscriptionActions(postgres)
+        self._actions = TranscriptionActions(postgres)
         self._erasure = Erasure(settings, postgres, orchestrator)
-        self._free = threading.BoundedSemaphore(_MOST_ENDING)
+        self._ending_slots = threading.BoundedSemaphore(_MAX_ENDING_RUNS)
 
     def cancel(self, caller: Caller, id: str) -> tuple[TranscriptionDetail, Effect]:
-        """Cancel it, or withdraw from what others asked for, too; how it stands now.
+        """Cancel it, or withdraw the caller's requests if others requested it, too.
+
+        Returns:
+            how it stands now, and what the call did.
 
         Raises:
             TranscriptionNotFound, TranscriptionErased, DatabaseUnavailable.
         """
         before = transcription_detail(self._postgres, id, caller)
-        row, effect = self._endings.cancel(id, caller.sees_only)
+        row, effect = self._actions.cancel(id, caller.sees_only)
         if effect == "canceled":
             self._end_runs(id, row.attempt, row.run_id)
-        if effect == "withdrawn":  # which the caller no longer sees
+        if effect == "withdrawn":  # the caller no longer sees it
             return before, effect
         return transcription_detail(self._postgres, id, caller), effect
 
     def retry(self, caller: Caller, id: str, *, force: bool) -> TranscriptionDetail:
-        """Queue it anew.
+        """Queue it again.
 
         Raises:
             as `TranscriptionActions.retry`; IntakePaused.
         """
-        self._operating.check_intake()
-        row = self._endings.retry(
+        self._pause_control.check_intake()
+        row = self._actions.retry(
             id,
             caller.sees_only,
             force=force,
@@ -74,25 +77,25 @@ class CallerActions:
         self._partitions.add(row.id)
         return transcription_detail(self._postgres, id, caller)
 
-    def set_keep(self, caller: Caller, id: str, keep: bool) -> TranscriptionDetail:
-        """Keep it whatever its age, or no longer; how it stands now.
+    def set_pinned(self, caller: Caller, id: str, pinned: bool) -> TranscriptionDetail:
+        """Exempt it from retention by age, or no longer; return how it stands now.
 
         Raises:
             TranscriptionNotFound, TranscriptionErased, DatabaseUnavailable.
         """
-        set_pinned(self._postgres, id, caller.sees_only, keep)
+        set_pinned(self._postgres, id, caller.sees_only, pinned)
         return transcription_detail(self._postgres, id, caller)
 
     def erase(self, caller: Caller, id: str, *, force: bool) -> None:
-        """Erase it, or withdraw from what others asked for, too.
+        """Erase it, or withdraw the caller's requests if others requested it, too.
 
         Raises:
             as `Erasure.erase`.
         """
         self._erasure.erase(id, caller.sees_only, force=force)
 
-    def purge(self, caller: Caller, chosen: PurgeFilter, *, dry_run: bool) -> Purged:
-        """Erase many, or tell which they are; some seconds at a time.
+    def purge(self, caller: Caller, filter: PurgeFilter, *, dry_run: bool) -> Purged:
+        """Erase all that match, for at most `PURGE_S`, or list them.
 
         Raises:
             as `resources.maintenance.purge.purge`.
@@ -101,21 +104,21 @@ class CallerActions:
         return purge(
             postgres,
             self._erasure,
-            chosen,
+            filter,
             caller.owner,
             dry_run=dry_run,
             within_s=PURGE_S,
         )
 
     def _end_runs(self, id: str, attempt: int, run_id: str | None) -> None:
-        """Beside the request: Dagster never runs inside one, and its storage may hang."""
-        if not self._free.acquire(blocking=False):
+        """Ask Dagster to end the runs on a thread: its storage may hang and no request may wait."""
+        if not self._ending_slots.acquire(blocking=False):
             return
 
         def end() -> None:
             try:
                 self._orchestrator.end_runs(id, attempt, run_id)
             finally:
-                self._free.release()
+                self._ending_slots.release()
 
         threading.Thread(target=end, name="end-runs", daemon=True).start()

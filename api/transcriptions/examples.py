@@ -1,4 +1,4 @@
-"""Requests and answers as the documentation shows them."""
+"""Examples of requests and responses for the OpenAPI document."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ PROVENANCE = {
 
 
 def status_example(**changes: Any) -> dict[str, Any]:
-    """A running transcription, or what `changes` make of it."""
+    """Return the status of a running transcription with these changes."""
     return {
         "id": EXAMPLE_ID,
         "status": "running",
@@ -77,6 +77,7 @@ def status_example(**changes: Any) -> dict[str, Any]:
         "updated_at": "2026-11-24T10:00:21Z",
         "completed_at": None,
         "metadata": {"ticket": 4711},
+        "pinned": False,
         "keep": False,
         "provenance": None,
         "status_url": EXAMPLE_PATH,
@@ -103,7 +104,7 @@ CREATE_EXAMPLES: dict[str, Any] = {
             "captions": "never",
             "priority": "bulk",
             "metadata": {"ticket": 4711},
-            "keep": True,
+            "pinned": True,
         },
     },
 }

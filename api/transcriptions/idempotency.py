@@ -16,23 +16,28 @@ IdempotencyHeader = Annotated[
         min_length=1,
         max_length=255,
         pattern="^[ -~]*$",
-        description="Your name for this request, such as a UUID. The same again within 24 hours is "
-        "answered the same and adds nothing; with another body it is refused.",
+        description="Your name for this request, such as a UUID. The same request within 24 hours "
+        "gets the same answer and adds nothing; another body with the same key is refused.",
         examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
     ),
 ]
 
 
-def idempotency(key: str | None, asked: BaseModel, *more: Any) -> IdempotencyKey | None:
-    """The key with the hash of what is asked for; None without a key.
+def idempotency(key: str | None, body: BaseModel, *more: Any) -> IdempotencyKey | None:
+    """Return the key with the hash of the request; None without a key.
+
+    Hashes are stored for 24 hours, so a release must compute the same ones as the release before:
+    the schema's name and the name of `pinned` are the old ones.
 
     Args:
-        asked: the body as it was read, so that spaces and the order of fields make no difference.
-        more: what else makes the request another one, such as an upload's checksum.
+        body: the parsed body, so that spaces and the order of fields make no difference.
+        more: what else identifies the request, such as an upload's checksum.
     """
     if key is None:
         return None
-    body = [type(asked).__name__, asked.model_dump(mode="json"), *more]
-    return IdempotencyKey(
-        key, hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    )
+    fields = body.model_dump(mode="json")
+    if "pinned" in fields:
+        fields["keep"] = fields.pop("pinned")
+    name = getattr(body, "idempotency_name", type(body).__name__)
+    content = json.dumps([name, fields, *more], sort_keys=True)
+    return IdempotencyKey(key, hashlib.sha256(content.encode()).hexdigest())

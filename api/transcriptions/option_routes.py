@@ -1,9 +1,9 @@
-"""What can be asked for."""
+"""`GET /api/v1/options`: the models, languages and formats of this installation."""
 
 from fastapi import APIRouter
 
 from api.dependencies import SettingsDep
-from api.transcriptions.schemas import LanguageRead, OptionsOffered
+from api.transcriptions.schemas import Language, OptionsResponse
 from ytcaption.domain.captions.formats import CaptionFormat
 from ytcaption.domain.languages import WHISPER_LANGUAGES
 
@@ -22,16 +22,16 @@ _EXAMPLE = {
 @router.get(
     "/options",
     operation_id="getOptions",
-    summary="What can be asked for",
+    summary="List models, languages and formats",
     responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}},
 )
-async def read_options(settings: SettingsDep) -> OptionsOffered:
-    """Models, languages and caption formats of this installation."""
-    return OptionsOffered(
+async def read_options(settings: SettingsDep) -> OptionsResponse:
+    """Return the models, languages and caption formats of this installation."""
+    return OptionsResponse(
         models=list(settings.models),
         default_model=settings.model,
         languages=[
-            LanguageRead(code=code, name=name.title()) for name, code in WHISPER_LANGUAGES.items()
+            Language(code=code, name=name.title()) for name, code in WHISPER_LANGUAGES.items()
         ],
         formats=[format.value for format in CaptionFormat],
         default_line_length=settings.caption_line_length,

@@ -1,4 +1,4 @@
-"""Partitions on their way to Dagster, added beside the requests and never inside one."""
+"""A queue of partitions for Dagster, emptied outside of the requests that fill it."""
 
 import logging
 import queue
@@ -9,56 +9,56 @@ from typing import Protocol
 
 logger = logging.getLogger(__name__)
 
-MAX_WAITING = 10_000
+MAX_QUEUED = 10_000
 
 GATHER_S = 0.25
-"""For which the first of several waits for the others: a partition alone takes Dagster 8 ms of the
-processor, a hundred at once hardly more."""
+"""Keys are collected this long: one partition takes Dagster 8 ms of processor time, and a hundred
+at once hardly more."""
 
 
-class AddsPartitions(Protocol):
-    """What `resources.orchestration.orchestrator.Orchestrator` is to this queue."""
+class PartitionTarget(Protocol):
+    """What this queue needs of `resources.orchestration.orchestrator.Orchestrator`."""
 
     def add_partitions(self, keys: Sequence[str]) -> bool:
-        """Whether Dagster knows the partitions now."""
+        """Return whether Dagster has the partitions now."""
         ...
 
 
 class PartitionQueue:
-    """Hands keys to Dagster, those of a moment together, on a thread of its own.
+    """Adds keys to Dagster on a thread of its own, those of a short time together.
 
-    Where Dagster's storage hangs, one thread hangs with it and no request does (rule 15). What does
-    not fit or is lost with the process is added by the sensor, which reads the rows.
+    If Dagster's storage hangs, this thread hangs with it and no request does. Keys that do not fit
+    or are lost with the process are added by the sensor, which reads the rows.
     """
 
-    def __init__(self, orchestrator: AddsPartitions) -> None:
+    def __init__(self, orchestrator: PartitionTarget) -> None:
         self._orchestrator = orchestrator
-        self._keys: queue.Queue[str] = queue.Queue(MAX_WAITING)
+        self._keys: queue.Queue[str] = queue.Queue(MAX_QUEUED)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="partition-queue", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Start the thread."""
         self._thread.start()
 
     def add(self, key: str) -> None:
-        """Takes a key on; never waits and never raises."""
+        """Enqueue a key; never waits and never raises."""
         try:
             self._keys.put_nowait(key)
         except queue.Full:
-            logger.warning("partition %s left to the sensor: %d wait", key, MAX_WAITING)
+            logger.warning("partition %s is left to the sensor: %d are queued", key, MAX_QUEUED)
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Ends after what is queued, or after `timeout_s` where Dagster's storage hangs."""
+        """Stop when the queue is empty, or after `timeout_s` if Dagster's storage hangs."""
         self._closing.set()
         self._thread.join(timeout_s)
 
     def _work(self) -> None:
         while not self._closing.wait(GATHER_S):
-            self._hand_over()
-        self._hand_over()
+            self._flush()
+        self._flush()
 
-    def _hand_over(self) -> None:
+    def _flush(self) -> None:
         keys: dict[str, None] = {}
         with suppress(queue.Empty):
             while True:

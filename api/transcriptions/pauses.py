@@ -1,4 +1,4 @@
-"""Pauses as the API keeps to them and makes them."""
+"""Pauses: the API observes them when it accepts requests, and sets them for operators."""
 
 import logging
 import time
@@ -14,56 +14,56 @@ from ytcaption.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-KNOWN_S = 1.0
-"""For so long a process does not ask again whether requests are taken."""
+CACHED_S = 1.0
+"""A process trusts what it last read of the pauses for this long."""
 
-APPLY_S = 5.0
+APPLY_TIMEOUT_S = 5.0
 
 
-class Operating:
-    """What an operator has stopped, on this installation."""
+class PauseControl:
+    """Reads and sets what operators have paused on this installation."""
 
     def __init__(self, settings: Settings, postgres: Postgres, orchestrator: Orchestrator) -> None:
         self._settings = settings
         self._postgres = postgres
         self._orchestrator = orchestrator
         self._paused: frozenset[str] = frozenset()
-        self._read_at = -KNOWN_S
-        # One: where Dagster's storage hangs, one thread hangs with it.
+        self._read_at = -CACHED_S
+        # One thread: if Dagster's storage hangs, only this one hangs with it.
         self._applying = ThreadPoolExecutor(1, thread_name_prefix="pools")
 
     def check_intake(self) -> None:
-        """Passes while requests are taken. Another process's pause is heeded within `KNOWN_S`.
+        """Check that requests are accepted; another process's pause is seen within `CACHED_S`.
 
         Raises:
-            IntakePaused: they are not.
+            IntakePaused: the intake is paused.
         """
         now = time.monotonic()
-        if now - self._read_at >= KNOWN_S:
-            self._read_at = now  # first: all others go on with what was known meanwhile
+        if now - self._read_at >= CACHED_S:
+            self._read_at = now  # set first: other requests use the old state meanwhile
             try:
                 self._paused = pauses.paused_parts(self._postgres)
             except DatabaseUnavailable:
-                return  # whoever asks is told so by what comes next
+                return  # the query that follows raises it to the caller
         if "intake" in self._paused:
             raise IntakePaused("Intake is paused by an operator.")
 
     def paused(self) -> list[Pause]:
-        """All that is stopped."""
+        """Return everything that is paused."""
         return pauses.pauses(self._postgres)
 
     def pause(self, part: Part, reason: str, by: str) -> bool:
-        """Stop a part; whether Dagster's pools keep to it already. Else the sensor sees to it."""
+        """Pause a part; return whether Dagster's pools apply it already, else the sensor will."""
         pauses.pause(self._postgres, part, reason, by)
         return self._apply()
 
     def resume(self, part: Part, by: str) -> bool:
-        """Let a part go on; whether Dagster's pools do already."""
+        """Resume a part; return whether Dagster's pools apply it already."""
         pauses.resume(self._postgres, part, by)
         return self._apply()
 
     def close(self) -> None:
-        """Waits for nothing."""
+        """Shut down without waiting."""
         self._applying.shutdown(wait=False, cancel_futures=True)
 
     def _apply(self) -> bool:
@@ -71,7 +71,7 @@ class Operating:
         self._read_at = time.monotonic()
         applied = self._applying.submit(self._orchestrator.follow_pauses, self._settings, paused)
         try:
-            return applied.result(APPLY_S)
+            return applied.result(APPLY_TIMEOUT_S)
         except TooLate:
-            logger.warning("Dagster's storage hangs: its pools are left to the sensor")
+            logger.warning("Dagster's storage hangs: the sensor will apply the pause to its pools")
             return False

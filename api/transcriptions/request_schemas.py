@@ -1,11 +1,20 @@
-"""What is sent."""
+"""Bodies and options of requests for transcriptions."""
 
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Json, JsonValue, WithJsonSchema, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    JsonValue,
+    WithJsonSchema,
+    model_validator,
+)
 
-from api.http.storable import refuse_unstorable
+from api.http.fields import refuse_unstorable
 from ytcaption.domain.caption_choice import CaptionsPolicy
 from ytcaption.domain.request import MAX_PROMPT_LENGTH, Priority, Task
 
@@ -17,22 +26,28 @@ def _without_default(schema: dict[str, JsonValue]) -> None:
     schema.pop("default", None)
 
 
+def _deprecated(schema: dict[str, JsonValue]) -> None:
+    schema.pop("default", None)
+    schema["deprecated"] = True
+
+
 _Temperature = Annotated[float, Field(ge=0, le=1)]
-_WARMER = (
-    "Where decoding starts; it goes up where the text is doubtful. Left out: 0, the most exact."
+_TEMPERATURE = (
+    "Where decoding starts; it rises where the text is doubtful. Default: 0, the most accurate."
 )
+_Pinned = Field(validation_alias=AliasChoices("pinned", "keep"))
 
 
 class TextOptions(BaseModel):
-    """How the text of media is to be made, one of them or all of a channel, and who is told."""
+    """How text is made from media, of one or of a whole channel, and which URL is notified."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
 
     language: Annotated[
         str | None,
         Field(
             max_length=40,
-            description="A code such as `en` or `de`, or an English name. Left out: detected.",
+            description="A code such as `en` or `de`, or an English name. Default: detected.",
             examples=["en"],
         ),
     ] = None
@@ -40,7 +55,7 @@ class TextOptions(BaseModel):
         str | None,
         Field(
             max_length=60,
-            description="One of the models under `/api/v1/options`. Left out: the default.",
+            description="One of the models in `/api/v1/options`. Default: the installation's.",
             examples=["base"],
         ),
     ] = None
@@ -64,15 +79,15 @@ class TextOptions(BaseModel):
         ),
     ] = None
     temperature: Annotated[
-        _Temperature | None, Field(strict=True, description=_WARMER, examples=[0.2])
+        _Temperature | None, Field(strict=True, description=_TEMPERATURE, examples=[0.2])
     ] = None
     captions: Annotated[
         CaptionsPolicy,
         Field(
-            description="What is made of captions that the source has. `prefer`: those that people "
-            "made are taken, else the audio is heard; `prefer_any`: automatic ones, too; `never`: "
-            "the audio is heard; `only`: captions of either kind, or it fails. They are taken in "
-            "`language`, or left out, in the language that is spoken."
+            description="Whether captions of the source are used. `prefer`: captions made by "
+            "people are used, else the audio is transcribed; `prefer_any`: automatic ones are "
+            "used, too; `never`: the audio is transcribed; `only`: captions of either kind, or the "
+            "transcription fails. Their language is `language`, by default the spoken one."
         ),
     ] = "prefer"
     callback_url: Annotated[
@@ -80,13 +95,13 @@ class TextOptions(BaseModel):
         Field(
             min_length=1,
             max_length=MAX_URL_LENGTH,
-            description="Where you are told of the end, by a signed POST: see `/api/v1/webhooks`.",
+            description="Receives a signed POST when it ends: see `/api/v1/webhooks`.",
             examples=["https://example.org/hooks/captions"],
         ),
     ] = None
     callback_include: Annotated[
         Literal["result"] | None,
-        Field(description="`result`: the text, too, where the whole message has 20 kB at most."),
+        Field(description="`result`: includes the text if the whole message has at most 20 kB."),
     ] = None
 
     @model_validator(mode="before")
@@ -96,69 +111,82 @@ class TextOptions(BaseModel):
         return value
 
 
-class OptionsAsked(TextOptions):
-    """How a media is to be transcribed, whatever way it comes in."""
+class RequestOptions(TextOptions):
+    """How media is transcribed, from a link, an upload or OpenAI's clients."""
+
+    idempotency_name: ClassVar[str] = "OptionsAsked"
 
     priority: Annotated[
-        Priority, Field(description="`bulk` waits until nothing interactive does.")
+        Priority, Field(description="`bulk` runs only when nothing interactive waits.")
     ] = "interactive"
     metadata: Annotated[
         dict[str, JsonValue] | None,
         Field(
-            description=f"Your own JSON object, at most {MAX_METADATA_BYTES:,} bytes. It is kept "
-            "with this request and changes nothing.",
+            description=f"Your own JSON object, at most {MAX_METADATA_BYTES:,} bytes. It is "
+            "returned with the status and has no effect.",
             examples=[{"ticket": 4711}],
         ),
     ] = None
 
-    keep: Annotated[
+    pinned: Annotated[
         bool,
-        Field(description="Neither it nor its audio is taken away by its age; yours to change."),
+        _Pinned,
+        Field(description="Exempt it and its audio from retention by age; can be changed later."),
     ] = False
 
     @model_validator(mode="after")
     def _short_metadata(self) -> Self:
         if self.metadata is not None:
-            refuse_unstorable(self.metadata)  # where it came as text, it was one until now
+            refuse_unstorable(self.metadata)  # in a form it arrived as text
             size = len(json.dumps(self.metadata, ensure_ascii=False).encode())
             if size > MAX_METADATA_BYTES:
                 raise ValueError(f"metadata has {size:,} bytes; {MAX_METADATA_BYTES:,} are kept")
         return self
 
 
-class TranscriptionChange(BaseModel):
-    """What can be changed of a transcription."""
+class TranscriptionUpdate(BaseModel):
+    """Changes to a transcription."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    keep: Annotated[bool, Field(description="Whatever its age, until you say otherwise.")]
+    pinned: Annotated[
+        bool, _Pinned, Field(description="Exempt it from retention by age until this is false.")
+    ]
 
 
-class UploadOptions(OptionsAsked):
-    """How a file that is sent is to be transcribed: in its query, or in fields of its form."""
+class UploadOptions(RequestOptions):
+    """How an uploaded file is transcribed: parameters of the query or fields of the form."""
+
+    idempotency_name: ClassVar[str] = "UploadOptions"
 
     metadata: Annotated[
         Json[dict[str, JsonValue]] | None,
-        Field(description=f"A JSON object, at most {MAX_METADATA_BYTES:,} bytes; given back."),
+        Field(description=f"A JSON object, at most {MAX_METADATA_BYTES:,} bytes; returned."),
         WithJsonSchema({"type": "string", "contentMediaType": "application/json"}),
     ] = None
     # Not strict: a form's values are texts.
-    temperature: Annotated[_Temperature | None, Field(description=_WARMER, examples=[0.2])] = None
+    temperature: Annotated[_Temperature | None, Field(description=_TEMPERATURE, examples=[0.2])] = (
+        None
+    )
     filename: Annotated[
         str | None,
         Field(
             max_length=10_000,
-            description="Of a file that is the whole body: its title. A form's file has its own.",
+            description="Name of a file that is the whole body; becomes its title. A form's file "
+            "has its own.",
             examples=["talk.mp3"],
         ),
     ] = None
 
 
-class TranscriptionCreate(OptionsAsked):
-    """A media to transcribe, and how."""
+class TranscriptionRequest(RequestOptions):
+    """Media to transcribe, and how."""
+
+    idempotency_name: ClassVar[str] = "TranscriptionCreate"
 
     model_config = ConfigDict(
         extra="forbid",
+        validate_by_name=True,
         json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["youtube_url"]}]},
     )
 
@@ -167,7 +195,7 @@ class TranscriptionCreate(OptionsAsked):
         Field(
             min_length=1,
             max_length=MAX_URL_LENGTH,
-            description="A page of a known site, or a media file, by http or https.",
+            description="A page of a supported site, or a media file, by http or https.",
             examples=["https://www.youtube.com/watch?v=dQw4w9WgXcQ"],
             json_schema_extra=_without_default,
         ),
@@ -177,9 +205,9 @@ class TranscriptionCreate(OptionsAsked):
         Field(
             min_length=1,
             max_length=MAX_URL_LENGTH,
-            description="The same as `url`. Give exactly one of the two.",
+            description="Old name of `url`. Give exactly one of the two.",
             examples=["https://youtu.be/dQw4w9WgXcQ"],
-            json_schema_extra=_without_default,
+            json_schema_extra=_deprecated,
         ),
     ] = ""
 
@@ -191,5 +219,5 @@ class TranscriptionCreate(OptionsAsked):
 
     @property
     def source_url(self) -> str:
-        """The one URL."""
+        """Return the URL, whichever field holds it."""
         return self.url or self.youtube_url

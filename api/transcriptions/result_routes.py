@@ -1,18 +1,17 @@
-"""The captions and the transcript."""
+"""`GET /api/v1/transcriptions/{id}/result`: captions and transcripts."""
 
 from fastapi import APIRouter, Response
 
 from api.dependencies import ObjectStoreDep, PostgresDep, Reader, SettingsDep
-from api.http.parameters import TranscriptionId
-from api.responses import (
-    DATABASE_UNAVAILABLE,
-    ENTITY_HEADERS,
-    NOT_FOUND,
+from api.responses import DATABASE_UNAVAILABLE, TRANSCRIPTION_ERASED, TRANSCRIPTION_NOT_FOUND
+from api.transcriptions.dependencies import TranscriptionId
+from api.transcriptions.result import (
+    NOT_MODIFIED,
     RESULT_ERRORS,
+    ResultOptionsDep,
+    result_documentation,
     result_response,
 )
-from api.transcriptions.action_responses import ERASED
-from api.transcriptions.result import ResultAsked, result_answer
 from resources.transcriptions.reads import get_transcription
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
@@ -21,13 +20,13 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 @router.get(
     "/transcriptions/{id}/result",
     operation_id="getTranscriptionResult",
-    summary="Captions or transcript",
+    summary="Get captions or the transcript",
     response_class=Response,
     responses={
-        200: result_response(),
-        304: {"description": "You have it already.", "headers": ENTITY_HEADERS},
-        **NOT_FOUND,
-        **ERASED,
+        200: result_documentation(),
+        304: NOT_MODIFIED,
+        **TRANSCRIPTION_NOT_FOUND,
+        **TRANSCRIPTION_ERASED,
         **RESULT_ERRORS,
         **DATABASE_UNAVAILABLE,
     },
@@ -38,12 +37,12 @@ def read_result(
     settings: SettingsDep,
     postgres: PostgresDep,
     object_store: ObjectStoreDep,
-    asked: ResultAsked,
+    options: ResultOptionsDep,
 ) -> Response:
-    """The transcript in one of seven formats, as soon as `status` is `completed`.
+    """Return the result in one of seven formats, once `status` is `completed`.
 
-    `json` is the whole document: segments, words with times and probabilities, provenance. Cells of
-    `tsv` that a spreadsheet would take for a formula begin with an apostrophe.
+    `json` is the complete document: segments, words with times and probabilities, provenance. Cells
+    of `tsv` that a spreadsheet would take for a formula start with an apostrophe.
     """
     row = get_transcription(postgres, id, caller.sees_only)
-    return result_answer(row, asked, settings, postgres, object_store)
+    return result_response(row, options, settings, postgres, object_store)

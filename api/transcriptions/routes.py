@@ -1,4 +1,4 @@
-"""Asking for transcriptions, and watching them."""
+"""Request transcriptions, list them and read their status."""
 
 from functools import partial
 from typing import Annotated
@@ -7,23 +7,24 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.dependencies import PostgresDep, Reader, SettingsDep, Writer
-from api.http.parameters import TranscriptionId
+from api.http.pagination import Limit
 from api.responses import (
-    BATCH_ERRORS,
-    CREATE_ERRORS,
+    BODY_ERRORS,
     DATABASE_UNAVAILABLE,
     INTAKE_UNAVAILABLE,
     LINK_HEADER,
     LIST_ERRORS,
     LOCATION_HEADER,
-    NOT_FOUND,
+    NO_STORE,
+    OPTIONS_MISMATCH,
     RETRY_AFTER_HEADER,
-    WAIT_ERRORS,
+    TRANSCRIPTION_ERASED,
+    TRANSCRIPTION_NOT_FOUND,
+    json_example,
+    problem_response,
 )
-from api.transcriptions.accepted import accepted, poll_again
-from api.transcriptions.action_responses import ERASED
-from api.transcriptions.batch import BatchAnswer, TranscriptionBatch, batch_view, read_items
-from api.transcriptions.dependencies import SubmitterDep, WatcherDep
+from api.transcriptions.batch import BatchRequest, BatchResponse, batch_view, parse_items
+from api.transcriptions.dependencies import SubmitterDep, TranscriptionId, WatcherDep
 from api.transcriptions.examples import (
     ACCEPTED,
     BATCH_EXAMPLE,
@@ -33,89 +34,156 @@ from api.transcriptions.examples import (
     STATUS_EXAMPLES,
 )
 from api.transcriptions.idempotency import IdempotencyHeader, idempotency
-from api.transcriptions.list_parameters import FilterDep, Limit, PositionDep
-from api.transcriptions.list_view import TranscriptionPage, page_view
-from api.transcriptions.long_poll import MAX_RETRY_AFTER_S, settled
-from api.transcriptions.request_schemas import TranscriptionCreate
-from api.transcriptions.schemas import TranscriptionAccepted, TranscriptionRead
-from api.transcriptions.view import Links, status_view
+from api.transcriptions.listing import FilterDep, PositionDep, TranscriptionPage, page_view
+from api.transcriptions.request_schemas import TranscriptionRequest
+from api.transcriptions.schemas import AcceptedResponse, TranscriptionResponse
+from api.transcriptions.view import Links, accepted, poll_again, status_view
+from api.transcriptions.watch import MAX_WAIT_S, wait_until_final
 from resources.transcriptions.listing import transcription_detail, transcription_page
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
+
+_IDEMPOTENCY_MISMATCH = (
+    "idempotency_mismatch",
+    "This key was sent with another body.",
+    "The key was used for another body",
+)
+_CREATE_ERRORS = (
+    BODY_ERRORS
+    | OPTIONS_MISMATCH
+    | problem_response(
+        422,
+        (
+            "unsupported_site",
+            "This page of YouTube is no video. Give a link such as youtu.be/<id>.",
+            "The page holds no media",
+        ),
+        ("invalid_url", "This is not an http or https URL.", "Not a link"),
+        (
+            "playlist_url",
+            "This link is a list of media. Give the link of one of them.",
+            "The link is a list",
+        ),
+        ("blocked_address", "The link leads to a private address.", "A private address"),
+        ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
+        ("unknown_language", "Unknown language 'xx'.", "Unknown language"),
+        (
+            "invalid_option",
+            "The model tiny.en supports English only.",
+            "The options do not fit together",
+        ),
+        (
+            "invalid_request",
+            "The request is not valid. #/colour: Extra inputs are not permitted.",
+            "A field is wrong",
+        ),
+        _IDEMPOTENCY_MISMATCH,
+    )
+)
+_BATCH_ERRORS = (
+    BODY_ERRORS
+    | problem_response(
+        413, ("body_too_large", "The body is larger than 4,096 KiB.", "The body is too large")
+    )
+    | problem_response(
+        422,
+        (
+            "invalid_request",
+            "The request is not valid. #/items: Field required.",
+            "No items, or too many",
+        ),
+        _IDEMPOTENCY_MISMATCH,
+    )
+)
+_WAIT_ERRORS = problem_response(
+    422,
+    (
+        "invalid_request",
+        "The request is not valid. query wait: Input should be less than or equal to 60.",
+        "The wait is too long",
+    ),
+)
 
 
 @router.post(
     "/transcriptions",
     status_code=202,
     operation_id="createTranscription",
-    summary="Ask for a transcription",
-    response_description="Kept. Look at `status_url` after `Retry-After` seconds.",
+    summary="Request a transcription",
+    response_description="Accepted. Poll `status_url` after `Retry-After` seconds.",
     responses={
-        202: {
-            "content": {"application/json": {"example": ACCEPTED}},
-            "headers": LOCATION_HEADER | RETRY_AFTER_HEADER,
-        },
-        **CREATE_ERRORS,
+        **json_example(202, ACCEPTED, headers=LOCATION_HEADER | RETRY_AFTER_HEADER),
+        **_CREATE_ERRORS,
         **INTAKE_UNAVAILABLE,
     },
 )
 async def create_transcription(
     request: Request,
     response: Response,
-    asked: Annotated[TranscriptionCreate, Body(openapi_examples=CREATE_EXAMPLES)],
+    body: Annotated[TranscriptionRequest, Body(openapi_examples=CREATE_EXAMPLES)],
     caller: Writer,
     submitter: SubmitterDep,
     key: IdempotencyHeader = None,
-) -> TranscriptionAccepted:
-    """Keeps the request and answers at once; downloading and transcribing come after.
+) -> AcceptedResponse:
+    """Store the request and answer at once; the media is downloaded and transcribed afterwards.
 
-    Asking again for the same media with the same options gives the same `id` and shares the work;
-    what failed or was canceled is queued anew.
+    The same media with the same options gets the same `id` and is transcribed once. A failed or
+    canceled transcription is queued again.
     """
-    submit = partial(submitter.submit, caller, asked, idempotency=idempotency(key, asked))
+    submit = partial(submitter.submit, caller, body, idempotency=idempotency(key, body))
     return accepted(request, response, await run_in_threadpool(submit))
 
 
 @router.post(
-    "/transcriptions:batch",
+    "/transcriptions/batch",
     status_code=207,
     operation_id="createTranscriptions",
-    summary="Ask for up to 1,000 transcriptions",
-    response_description="What became of each item, in their order.",
-    responses={
-        207: {"content": {"application/json": {"example": BATCHED}}},
-        **BATCH_ERRORS,
-        **INTAKE_UNAVAILABLE,
-    },
+    summary="Request up to 1,000 transcriptions",
+    response_description="The outcome of each item, in their order.",
+    responses=json_example(207, BATCHED) | _BATCH_ERRORS | INTAKE_UNAVAILABLE,
 )
 async def create_transcriptions(
     request: Request,
-    asked: Annotated[TranscriptionBatch, Body(examples=[BATCH_EXAMPLE])],
+    body: Annotated[BatchRequest, Body(examples=[BATCH_EXAMPLE])],
     caller: Writer,
     submitter: SubmitterDep,
     key: IdempotencyHeader = None,
-) -> BatchAnswer:
-    """Each item is as the body of a request of its own, and is answered for itself: one that is
-    wrong takes nothing from the others. `status` of an item is 202, or its `problem`'s.
+) -> BatchResponse:
+    """Each item is like the body of a single request and is answered separately: a wrong item does
+    not affect the others. The `status` of an item is 202, or that of its `problem`.
 
-    An `Idempotency-Key` is the whole batch's, with its refusals.
+    An `Idempotency-Key` covers the whole batch, including its refusals.
     """
 
-    def submit() -> BatchAnswer:
-        answers = submitter.submit_many(
-            caller, read_items(asked), idempotency=idempotency(key, asked)
+    def submit() -> BatchResponse:
+        outcomes = submitter.submit_many(
+            caller, parse_items(body), idempotency=idempotency(key, body)
         )
-        return batch_view(request, answers)
+        return batch_view(request, outcomes)
 
     return await run_in_threadpool(submit)
+
+
+router.add_api_route(
+    "/transcriptions:batch",
+    create_transcriptions,
+    methods=["POST"],
+    status_code=207,
+    operation_id="createTranscriptionsOldPath",
+    summary="Request up to 1,000 transcriptions (old path)",
+    description="Old path of `/api/v1/transcriptions/batch`.",
+    response_description="The outcome of each item, in their order.",
+    responses=json_example(207, BATCHED) | _BATCH_ERRORS | INTAKE_UNAVAILABLE,
+    deprecated=True,
+)
 
 
 @router.get(
     "/transcriptions",
     operation_id="listTranscriptions",
-    summary="Your transcriptions, the newest first",
+    summary="List your transcriptions",
     responses={
-        200: {"content": {"application/json": {"example": PAGE_EXAMPLE}}, "headers": LINK_HEADER},
+        **json_example(200, PAGE_EXAMPLE, headers=LINK_HEADER),
         **LIST_ERRORS,
         **DATABASE_UNAVAILABLE,
     },
@@ -130,8 +198,9 @@ async def list_transcriptions(
     after: PositionDep,
     limit: Limit = 50,
 ) -> TranscriptionPage:
-    """Page by page: `next_url` leads to the next one, and is null on the last. What is asked for
-    meanwhile moves no page. Filters hold together; an admin's list is everybody's.
+    """Return your transcriptions, the newest first, page by page: `next_url` leads to the next page
+    and is null on the last. New requests do not shift the pages. All filters must match. An admin
+    sees everybody's.
     """
     page = partial(transcription_page, postgres, caller, filter, after=after, limit=limit + 1)
     return page_view(request, response, await run_in_threadpool(page), limit, settings.max_attempts)
@@ -140,15 +209,15 @@ async def list_transcriptions(
 @router.get(
     "/transcriptions/{id}",
     operation_id="getTranscription",
-    summary="Where a transcription stands",
+    summary="Get the status of a transcription",
     responses={
         200: {
             "content": {"application/json": {"examples": STATUS_EXAMPLES}},
             "headers": RETRY_AFTER_HEADER,
         },
-        **NOT_FOUND,
-        **ERASED,
-        **WAIT_ERRORS,
+        **TRANSCRIPTION_NOT_FOUND,
+        **TRANSCRIPTION_ERASED,
+        **_WAIT_ERRORS,
         **DATABASE_UNAVAILABLE,
     },
 )
@@ -164,19 +233,19 @@ async def read_transcription(
         int,
         Query(
             ge=0,
-            le=MAX_RETRY_AFTER_S,
-            description="Seconds to wait for the end; the answer comes with it, or after them.",
+            le=MAX_WAIT_S,
+            description="Seconds to wait for it to end before the response is sent.",
             examples=[30],
         ),
     ] = 0,
-) -> TranscriptionRead:
-    """State, place in the queue, progress in bytes or seconds of audio, and why it failed if it
-    did.
+) -> TranscriptionResponse:
+    """Return its state, its position in the queue, its progress in bytes or seconds of audio, and
+    why it failed if it did.
 
-    `Retry-After` is sent as long as something may still change.
+    `Retry-After` is present for as long as something may still change.
     """
-    look = partial(transcription_detail, postgres, id, caller)
-    detail = await settled(request, watcher, caller, look, wait)
-    response.headers["Cache-Control"] = "no-store"
+    read = partial(transcription_detail, postgres, id, caller)
+    detail = await wait_until_final(request, watcher, caller, read, wait)
+    response.headers.update(NO_STORE)
     poll_again(response, detail.transcription)
     return status_view(detail, Links.of(request, id), settings.max_attempts)

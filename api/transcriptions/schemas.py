@@ -1,4 +1,4 @@
-"""What comes back."""
+"""Responses about transcriptions."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from api.http.fields import old_name
 from api.http.schemas import Failure
 from resources.sites.wait_reasons import Waiting
 from resources.transcriptions.actions import Effect
@@ -18,26 +19,26 @@ Unit = Literal["bytes", "seconds"]
 _UNIT_BY_STAGE: dict[str, Unit] = {"audio_download": "bytes", "transcription": "seconds"}
 
 
-class TranscriptionAccepted(BaseModel):
-    """The request is kept; where to look for what becomes of it."""
+class AcceptedResponse(BaseModel):
+    """A stored request, and where to follow it."""
 
     id: Annotated[
         str,
         Field(description="Of the transcription: the same media and options give the same id."),
     ]
-    request_id: Annotated[UUID, Field(description="Of this request for it.")]
+    request_id: Annotated[UUID, Field(description="Of this request.")]
     status: TranscriptionStatus
     status_url: str
     result_url: str
     events_url: Annotated[str, Field(description="Server-sent events.")]
-    created_at: Annotated[datetime, Field(description="When it was first asked for.")]
+    created_at: Annotated[datetime, Field(description="When it was first requested.")]
 
 
 class Progress(BaseModel):
-    """How far the stage is."""
+    """Progress of the current stage."""
 
     done: float
-    total: Annotated[float | None, Field(description="Where it is known.")]
+    total: Annotated[float | None, Field(description="Null if it is not known.")]
     unit: Annotated[
         Unit | None,
         Field(description="`bytes` while downloading, `seconds` of audio while transcribing."),
@@ -45,39 +46,39 @@ class Progress(BaseModel):
     fraction: Annotated[float | None, Field(ge=0, le=1, description="`done / total`.")]
     eta_s: Annotated[
         float | None,
-        Field(description="Seconds until this stage ends, at the speed that it had until now."),
+        Field(description="Seconds until this stage ends, at its speed so far."),
     ] = None
 
 
-class WaitingRead(BaseModel):
-    """What a queued transcription waits for, beside its turn."""
+class WaitReason(BaseModel):
+    """Why a queued transcription waits, apart from its position in the queue."""
 
     code: Annotated[
         str,
         Field(
             description="Stable. `source_paused`: no download starts from its site at the moment; "
-            "`source_resting`: bulk work leaves it alone."
+            "`source_resting`: bulk downloads from its site are throttled."
         ),
     ]
-    message: Annotated[str, Field(description="Why, for a person.")]
+    message: Annotated[str, Field(description="The reason in words.")]
     until: Annotated[
         datetime | None,
-        Field(description="When it may go on; null: when an operator says so."),
+        Field(description="When it may continue; null: when an operator resumes it."),
     ]
 
     @classmethod
-    def of(cls, waiting: Waiting | None) -> "WaitingRead | None":
-        """From the reading."""
+    def of(cls, waiting: Waiting | None) -> "WaitReason | None":
+        """Return the reason as a schema."""
         return None if waiting is None else cls(**waiting.__dict__)
 
 
-class MediaRead(BaseModel):
-    """The source, as far as it is known. Texts are the source's own: escape them."""
+class Media(BaseModel):
+    """The source, as far as it is known. Its texts are untrusted: escape them."""
 
     id: str
     kind: Annotated[
         Literal["site", "direct", "upload"],
-        Field(description="A page of a known site, a media file, or a file of one's own."),
+        Field(description="A page of a supported site, a media file, or an uploaded file."),
     ]
     url: str | None
     title: str | None
@@ -92,8 +93,8 @@ class MediaRead(BaseModel):
     webpage_url: str | None
 
     @classmethod
-    def of(cls, media: MediaRow) -> "MediaRead":
-        """From its row."""
+    def of(cls, media: MediaRow) -> "Media":
+        """Return the schema of a row."""
         duration_s = media.info.duration_s
         if duration_s is None and media.audio is not None:
             duration_s = media.audio.duration_s
@@ -112,33 +113,33 @@ class MediaRead(BaseModel):
         )
 
 
-class OptionsRead(BaseModel):
-    """The options that make the text."""
+class TranscriptionOptions(BaseModel):
+    """The options that determine the text."""
 
     model: str
-    language: Annotated[str | None, Field(description="None: detected.")] = None
+    language: Annotated[str | None, Field(description="Null: detected.")] = None
     task: Task = "transcribe"
     initial_prompt: str | None = None
     hotwords: str | None = None
-    temperature: Annotated[float | None, Field(description="None: from 0 on.")] = None
+    temperature: Annotated[float | None, Field(description="Null: 0, rising if needed.")] = None
     captions: CaptionsPolicy = "prefer"
 
 
-class CaptionsRead(BaseModel):
-    """What came of looking for captions of the source."""
+class CaptionSelection(BaseModel):
+    """Which captions of the source were used, and why."""
 
-    reason: Annotated[str, Field(description="Why they are taken, or why not.")]
+    reason: Annotated[str, Field(description="Why they were used, or why none were.")]
     kind: Annotated[
         TrackKind | None,
-        Field(description="`translated`: by people. Null: the audio was heard."),
+        Field(description="`translated`: by people. Null: the audio was transcribed."),
     ] = None
     track: Annotated[str | None, Field(description="The source's code for it: `en-US`.")] = None
     language: Annotated[str | None, Field(description="Of the captions.")] = None
-    spoken_language: Annotated[str | None, Field(description="As the source tells.")] = None
+    spoken_language: Annotated[str | None, Field(description="As the source states it.")] = None
 
 
-class ProvenanceRead(BaseModel):
-    """How the text came about."""
+class TranscriptionProvenance(BaseModel):
+    """How the text was made."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -150,16 +151,16 @@ class ProvenanceRead(BaseModel):
     device: str
     compute_type: str
     audio_sha256: Annotated[
-        str, Field(description="Of captions it is empty, and so is all that a model has.")
+        str, Field(description="Empty for captions, like every field about the model.")
     ]
     created_at: datetime
-    captions: Annotated[CaptionsRead | None, Field(description="Null: nobody looked for any.")] = (
-        None
-    )
+    captions: Annotated[
+        CaptionSelection | None, Field(description="Null: captions were not considered.")
+    ] = None
 
 
-class TranscriptionRead(BaseModel):
-    """Where a transcription stands."""
+class TranscriptionResponse(BaseModel):
+    """The status of a transcription."""
 
     id: str
     status: TranscriptionStatus
@@ -174,65 +175,73 @@ class TranscriptionRead(BaseModel):
     queue_position: Annotated[
         int | None,
         Field(
-            description="Among those queued, from 1; behind the first 1,000 it stays 1,001. Null "
+            description="Among the queued ones, from 1; 1,001 stands for any later position. Null "
             "unless it is queued."
         ),
     ]
     attempt: Annotated[int, Field(description="From 1.")]
     max_attempts: int
     next_attempt_at: Annotated[
-        datetime | None, Field(description="Set while it waits to be tried again.")
+        datetime | None, Field(description="Set while it waits for its next attempt.")
     ]
     waiting_for: Annotated[
-        WaitingRead | None,
-        Field(description="Set while it is queued and waits for more than its turn."),
+        WaitReason | None,
+        Field(description="Set while it is queued for more than its position in the queue."),
     ]
     error: Annotated[Failure | None, Field(description="Of the last attempt that failed.")]
     priority: Priority
-    media: MediaRead
-    options: OptionsRead
-    language: Annotated[str | None, Field(description="That is spoken; None until it is known.")]
+    media: Media
+    options: TranscriptionOptions
+    language: Annotated[str | None, Field(description="Spoken language; null until it is known.")]
     duration_s: Annotated[float | None, Field(description="Of the audio.")]
     word_count: int | None
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
     metadata: Annotated[
-        dict[str, JsonValue], Field(description="Your own, of your latest request for it.")
+        dict[str, JsonValue], Field(description="Your own, from your latest request.")
     ]
-    keep: Annotated[bool, Field(description="You keep it, and its audio, whatever their age.")]
-    provenance: Annotated[ProvenanceRead | None, Field(description="With `completed`.")]
+    pinned: Annotated[
+        bool, Field(description="You have exempted it and its audio from retention by age.")
+    ]
+    provenance: Annotated[TranscriptionProvenance | None, Field(description="With `completed`.")]
     status_url: str
     result_url: str
     events_url: str
     audio_url: str
 
+    @old_name
+    @property
+    def keep(self) -> bool:
+        """Old name of `pinned`."""
+        return self.pinned
 
-class TranscriptionCanceled(TranscriptionRead):
-    """Where a transcription stands after a cancel, and what that did."""
+
+class CancelResponse(TranscriptionResponse):
+    """The status of a transcription after a cancel, and what the cancel did."""
 
     effect: Annotated[
         Effect,
         Field(
-            description="`canceled`; `withdrawn`: others asked for it, too, so it goes on for them "
-            "and you no longer see it; `unchanged`: it was at rest."
+            description="`canceled`; `withdrawn`: others requested it, too, so it continues for "
+            "them and you no longer see it; `unchanged`: it had ended."
         ),
     ]
 
 
-class LanguageRead(BaseModel):
-    """A language that can be asked for."""
+class Language(BaseModel):
+    """A language that can be requested."""
 
     code: str
     name: Annotated[str, Field(description="In English.")]
 
 
-class OptionsOffered(BaseModel):
+class OptionsResponse(BaseModel):
     """What this installation offers."""
 
     models: list[str]
     default_model: str
-    languages: list[LanguageRead]
+    languages: list[Language]
     formats: list[str]
     default_line_length: int
     default_lines: int
@@ -241,7 +250,7 @@ class OptionsOffered(BaseModel):
 def progress_of(
     stage: str | None, done: float | None, total: float | None, eta_s: float | None = None
 ) -> Progress | None:
-    """A row's progress in the unit of its stage."""
+    """Return a row's progress in the unit of its stage; None before it has any."""
     if stage is None or done is None:
         return None
     fraction = min(1.0, max(0.0, done / total)) if total else None

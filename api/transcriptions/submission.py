@@ -1,15 +1,16 @@
-"""How anybody asks for a transcription: one link, many, an upload, OpenAI's clients."""
+"""Submission: the one way in which requests are accepted, of links, batches and uploads."""
 
 from collections.abc import Sequence
 
 from api.transcriptions.partition_queue import PartitionQueue
-from api.transcriptions.pauses import Operating
-from api.transcriptions.request_schemas import OptionsAsked, TranscriptionCreate
+from api.transcriptions.pauses import PauseControl
+from api.transcriptions.request_schemas import RequestOptions, TranscriptionRequest
 from resources.sites.resolve import checked_url, resolve_source
 from resources.telemetry.trace_context import current_traceparent
 from resources.transcriptions.idempotency import IdempotencyKey
 from resources.transcriptions.quotas import limits_of
-from resources.transcriptions.rows import Callback, Refusal, Submission, TranscriptionRequest
+from resources.transcriptions.rows import Callback, Refusal, Submission
+from resources.transcriptions.rows import TranscriptionRequest as StoredRequest
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import YtcaptionError
@@ -19,47 +20,48 @@ from ytcaption.settings import Settings
 
 
 class Submitter:
-    """Checks what is asked for, keeps it, and tells Dagster's partitions of it."""
+    """Validates requests, stores them, and adds their partitions to Dagster."""
 
     def __init__(
         self,
         settings: Settings,
         request_store: RequestStore,
         partitions: PartitionQueue,
-        operating: Operating,
+        pause_control: PauseControl,
     ) -> None:
         self._settings = settings
         self._request_store = request_store
         self._partitions = partitions
-        self._operating = operating
+        self._pause_control = pause_control
 
     def submit(
         self,
         caller: Caller,
-        asked: OptionsAsked,
+        options: RequestOptions,
         *,
         source: MediaSource | None = None,
         idempotency: IdempotencyKey | None = None,
     ) -> Submission:
-        """Keep one request.
+        """Store one request.
 
         Args:
-            asked: with a link, unless `source` is given.
-            source: of bytes that are here already, such as an upload's.
-            idempotency: the same again gives the first answer, whatever is paused or used up since.
+            options: a `TranscriptionRequest`, unless `source` is given.
+            source: of media that is stored already, such as an upload.
+            idempotency: a repeated request gets the first answer, even if the intake is paused or
+                a quota is used up by then.
 
         Raises:
-            InputError: what is asked for cannot be done.
-            AccessError: the caller may not have more.
-            IntakePaused: the operator takes nothing at the moment.
-            DatabaseUnavailable: nothing was kept; ask again.
+            InputError: the request cannot be carried out.
+            AccessError: the caller's quota is used up.
+            IntakePaused: the intake is paused.
+            DatabaseUnavailable: nothing was stored.
         """
         if idempotency is not None:
             earlier = self._request_store.stored_answer(caller.owner, idempotency)
             if earlier and isinstance(earlier[0], Submission):
                 return earlier[0]
-        request = self.checked(asked, source)
-        self._operating.check_intake()
+        request = self.checked(options, source)
+        self._pause_control.check_intake()
         submission = self._request_store.submit(
             request.source,
             request.options,
@@ -77,86 +79,87 @@ class Submitter:
         return submission
 
     def check_intake(self) -> None:
-        """Before a file is received: whether anything is taken in at the moment.
+        """Check, before a file is received, that requests are accepted at the moment.
 
         Raises:
-            IntakePaused: the operator takes nothing.
-            DatabaseUnavailable: that cannot be known, nor anything kept.
+            IntakePaused: the intake is paused.
+            DatabaseUnavailable: nothing could be stored.
         """
-        self._operating.check_intake()
+        self._pause_control.check_intake()
 
     def submit_many(
         self,
         caller: Caller,
-        asked: Sequence[OptionsAsked | Refusal],
+        items: Sequence[TranscriptionRequest | Refusal],
         *,
         idempotency: IdempotencyKey | None = None,
     ) -> list[Submission | Refusal]:
-        """Keep many requests in one transaction, each answered for itself, in their order.
+        """Store many requests in one transaction, each answered separately, in their order.
 
         Args:
-            asked: with links; a refusal stands for what could not be read.
-            idempotency: as `submit`.
+            items: a refusal stands for an item that is not valid.
+            idempotency: as for `submit`.
 
         Raises:
-            IntakePaused, DatabaseUnavailable, IdempotencyMismatch: of all of them.
+            IntakePaused, DatabaseUnavailable, IdempotencyMismatch: for the whole batch.
         """
         if idempotency is not None:
             earlier = self._request_store.stored_answer(caller.owner, idempotency)
             if earlier is not None:
                 return earlier
-        requests = [it if isinstance(it, Refusal) else self._checked_or_refused(it) for it in asked]
-        self._operating.check_intake()
-        answers = self._request_store.submit_many(
+        requests = [
+            item if isinstance(item, Refusal) else self._checked_or_refused(item) for item in items
+        ]
+        self._pause_control.check_intake()
+        outcomes = self._request_store.submit_many(
             requests,
             owner=caller.owner,
             traceparent=current_traceparent(),
             idempotency=idempotency,
             limits=limits_of(caller, self._settings),
         )
-        for answer in answers:
-            if isinstance(answer, Submission) and answer.queued:
-                self._partitions.add(answer.transcription.id)
-        return answers
+        for outcome in outcomes:
+            if isinstance(outcome, Submission) and outcome.queued:
+                self._partitions.add(outcome.transcription.id)
+        return outcomes
 
-    def _checked_or_refused(self, asked: OptionsAsked) -> TranscriptionRequest | Refusal:
+    def _checked_or_refused(self, request: TranscriptionRequest) -> StoredRequest | Refusal:
         try:
-            return self.checked(asked)
+            return self.checked(request)
         except YtcaptionError as error:
             return Refusal.of(error)
 
-    def checked(
-        self, asked: OptionsAsked, source: MediaSource | None = None
-    ) -> TranscriptionRequest:
-        """What is asked for, in a form that can be carried out.
+    def checked(self, options: RequestOptions, source: MediaSource | None = None) -> StoredRequest:
+        """Return the request as the store takes it.
 
         Raises:
-            InputError: it cannot.
+            InputError: it cannot be carried out.
         """
         settings = self._settings
-        options = checked_options(
-            model=settings.model if asked.model is None else asked.model,
+        transcription_options = checked_options(
+            model=settings.model if options.model is None else options.model,
             allowed_models=settings.models,
-            language=asked.language,
-            task=asked.task,
-            initial_prompt=asked.initial_prompt,
-            hotwords=asked.hotwords,
-            temperature=asked.temperature,
-            captions=asked.captions,
+            language=options.language,
+            task=options.task,
+            initial_prompt=options.initial_prompt,
+            hotwords=options.hotwords,
+            temperature=options.temperature,
+            captions=options.captions,
         )
         if source is None:
-            assert isinstance(asked, TranscriptionCreate), "no link and no source"
+            assert isinstance(options, TranscriptionRequest), "neither a link nor a source"
             source = resolve_source(
-                asked.source_url, sites=settings.sites, allowed_networks=settings.allowed_networks
+                options.source_url, sites=settings.sites, allowed_networks=settings.allowed_networks
             )
         callback = None
-        if asked.callback_url is not None:
-            callback = Callback(checked_url(asked.callback_url, settings), asked.callback_include)
-        return TranscriptionRequest(
+        if options.callback_url is not None:
+            url = checked_url(options.callback_url, settings)
+            callback = Callback(url, options.callback_include)
+        return StoredRequest(
             source,
-            options,
-            asked.priority,
-            metadata=asked.metadata,
+            transcription_options,
+            options.priority,
+            metadata=options.metadata,
             callback=callback,
-            pinned=asked.keep,
+            pinned=options.pinned,
         )

@@ -1,42 +1,31 @@
-"""A transcription's row as its status, its captions, and the reason why there are none yet."""
+"""A transcription's row as HTTP shows it: its links, its status, an accepted request."""
 
-import hashlib
-import inspect
-import re
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple, Self
 
-from fastapi import Request
+from fastapi import Request, Response
 
-from api.http.errors import NotCompleted
+from api.http.errors import POLL_AFTER_S
 from api.http.schemas import Failure
 from api.transcriptions.schemas import (
-    MediaRead,
-    OptionsRead,
-    ProvenanceRead,
-    TranscriptionRead,
-    WaitingRead,
+    AcceptedResponse,
+    Media,
+    TranscriptionOptions,
+    TranscriptionProvenance,
+    TranscriptionResponse,
+    WaitReason,
     progress_of,
 )
-from api.version import VERSION
 from resources.transcriptions.listing import TranscriptionDetail
-from resources.transcriptions.rows import TranscriptionRow
-from ytcaption.domain.captions.formats import CaptionFormat
-from ytcaption.domain.captions.style import CaptionStyle
+from resources.transcriptions.rows import Submission, TranscriptionRow
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
 
-_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
-
-
-_MEASURED_S = 1.0
-"""Of a stage before its speed says anything."""
+_MIN_ELAPSED_S = 1.0
+"""A stage must run this long before its speed gives a remaining time."""
 
 
 class Links(NamedTuple):
-    """Where a transcription is found: as paths, so that they hold behind any name of the server."""
+    """The paths of a transcription; without a host, so they work behind any name of the server."""
 
     status_url: str
     result_url: str
@@ -45,17 +34,48 @@ class Links(NamedTuple):
 
     @classmethod
     def of(cls, request: Request, id: str) -> Self:
-        """Those of an id; a test checks that the routes are there."""
+        """Return the links of an id; a test checks that the routes exist."""
         path = f"{request.scope.get('root_path', '')}/api/v1/transcriptions/{id}"
         return cls(path, f"{path}/result", f"{path}/events", f"{path}/audio")
 
 
-def status_view(detail: TranscriptionDetail, links: Links, max_attempts: int) -> TranscriptionRead:
-    """All that a caller is told of a transcription."""
+def accepted(request: Request, response: Response, submission: Submission) -> AcceptedResponse:
+    """Return the response to a stored request; set `Location` and `Retry-After`, too."""
+    body = accepted_view(request, submission)
+    response.headers["Location"] = body.status_url
+    poll_again(response, submission.transcription)
+    return body
+
+
+def accepted_view(request: Request, submission: Submission) -> AcceptedResponse:
+    """Return the ids and links of a stored request."""
+    row = submission.transcription
+    links = Links.of(request, row.id)
+    return AcceptedResponse(
+        id=row.id,
+        request_id=submission.request_id,
+        status=row.status,
+        status_url=links.status_url,
+        result_url=links.result_url,
+        events_url=links.events_url,
+        created_at=row.created_at,
+    )
+
+
+def poll_again(response: Response, row: TranscriptionRow) -> None:
+    """Set `Retry-After` for as long as the transcription may still change."""
+    if not row.status.is_final:
+        response.headers["Retry-After"] = str(POLL_AFTER_S)
+
+
+def status_view(
+    detail: TranscriptionDetail, links: Links, max_attempts: int
+) -> TranscriptionResponse:
+    """Return a transcription as its caller sees it."""
     row, media = detail.transcription, detail.media
     completed = row.status is TranscriptionStatus.COMPLETED
     is_retry = row.status is TranscriptionStatus.QUEUED and row.try_number > 1
-    return TranscriptionRead(
+    return TranscriptionResponse(
         id=row.id,
         status=row.status,
         stage=row.stage,
@@ -66,11 +86,11 @@ def status_view(detail: TranscriptionDetail, links: Links, max_attempts: int) ->
         attempt=row.try_number,
         max_attempts=max_attempts,
         next_attempt_at=row.next_attempt_at if is_retry else None,
-        waiting_for=WaitingRead.of(detail.waiting_for),
+        waiting_for=WaitReason.of(detail.waiting_for),
         error=failure_of(row),
         priority=row.priority,
-        media=MediaRead.of(media),
-        options=OptionsRead.model_validate(row.options.to_dict()),
+        media=Media.of(media),
+        options=TranscriptionOptions.model_validate(row.options.to_dict()),
         language=row.language,
         duration_s=row.duration_s,
         word_count=row.word_count,
@@ -78,9 +98,9 @@ def status_view(detail: TranscriptionDetail, links: Links, max_attempts: int) ->
         updated_at=row.updated_at,
         completed_at=row.completed_at,
         metadata=detail.metadata,
-        keep=detail.pinned,
+        pinned=detail.pinned,
         provenance=(
-            ProvenanceRead.model_validate(row.provenance.__dict__)
+            TranscriptionProvenance.model_validate(row.provenance.__dict__)
             if completed and row.provenance
             else None
         ),
@@ -89,79 +109,19 @@ def status_view(detail: TranscriptionDetail, links: Links, max_attempts: int) ->
 
 
 def eta_of(row: TranscriptionRow, at: datetime) -> float | None:
-    """Seconds from `at` until the stage ends, at the speed that it had until its last report."""
+    """Return the seconds from `at` until the stage ends, at its speed until its last report."""
     done, total, started_at = row.progress_done, row.progress_total, row.stage_started_at
     if not done or not total or started_at is None:
         return None
-    took_s = (row.updated_at - started_at).total_seconds()
-    if took_s < _MEASURED_S:
+    elapsed_s = (row.updated_at - started_at).total_seconds()
+    if elapsed_s < _MIN_ELAPSED_S:
         return None
-    left_s = (total - done) * took_s / done - (at - row.updated_at).total_seconds()
+    left_s = (total - done) * elapsed_s / done - (at - row.updated_at).total_seconds()
     return round(max(0.0, left_s), 1)
 
 
 def failure_of(row: TranscriptionRow) -> Failure | None:
-    """Why the last attempt failed."""
+    """Return why the last attempt failed; None if it did not."""
     if row.error_code is None:
         return None
     return Failure(code=row.error_code, message=row.error_message or "")
-
-
-def not_completed(row: TranscriptionRow) -> NotCompleted:
-    """Why there is no result, for a row that is not completed."""
-    failure = failure_of(row)
-    if row.status is TranscriptionStatus.FAILED and failure:
-        message = f"The transcription failed ({failure.code}): {failure.message}"
-    elif row.status.is_final:
-        message = "The transcription was canceled. Ask for it again to start it anew."
-    else:
-        message = f"The transcription is {row.status.value}. Ask again when it is completed."
-    return NotCompleted(message, row.status, failure.model_dump() if failure else None)
-
-
-class CaptionLayout(NamedTuple):
-    """The numbers that lay captions out: the caller's, else the settings'."""
-
-    line_length: int
-    cjk_line_length: int
-    max_lines: int
-
-    @classmethod
-    def asked(cls, settings: Settings, line_length: int | None, max_lines: int | None) -> Self:
-        """A line length that is asked for holds for every language."""
-        return cls(
-            line_length or settings.caption_line_length,
-            line_length or settings.caption_cjk_line_length,
-            max_lines or settings.caption_lines,
-        )
-
-    def style(self, language: str | None) -> CaptionStyle:
-        """For a text in this language."""
-        return CaptionStyle.for_language(language, **self._asdict())
-
-
-def entity_tag(
-    document_sha256: str, format: CaptionFormat, layout: CaptionLayout, words: bool | None
-) -> str:
-    """Strong (RFC 9110 section 8.8.3): equal tags, equal bytes.
-
-    The document, the format, the layout, the words and the code that renders make the bytes.
-    """
-    parts = (document_sha256, format.value, *map(str, layout), str(words), _renderer_sha256())
-    return f'"{hashlib.sha256("|".join(parts).encode()).hexdigest()[:40]}"'
-
-
-@cache
-def _renderer_sha256() -> str:
-    folder = Path(inspect.getfile(CaptionFormat)).parent
-    digest = hashlib.sha256(VERSION.encode())
-    for path in sorted(folder.glob("caption*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def is_known(if_none_match: str | None, tag: str) -> bool:
-    """Whether the caller has the bytes already (RFC 9110 section 13.1.2)."""
-    if if_none_match is None:
-        return False
-    return if_none_match.strip() == "*" or tag in _ENTITY_TAG.findall(if_none_match)

@@ -1,9 +1,10 @@
-"""Waiting for a transcription to change: one LISTEN connection a process, any number of waiters."""
+"""Waiting for transcriptions to change: one LISTEN connection a process, any number of waiters."""
 
 import asyncio
 import logging
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
@@ -12,64 +13,72 @@ from typing import TypeVar
 
 import anyio
 import anyio.to_thread
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 
 from resources.postgres.connection import Postgres
 from resources.postgres.notify import PROGRESS_CHANNEL
+from resources.transcriptions.listing import TranscriptionDetail
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import RateLimited, YtcaptionError
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 5.0
-"""A look of one's own while the database tells of changes: NOTIFY is a hint (rule 31)."""
+MAX_WAIT_S = 60
+"""The longest long poll."""
 
-AWAY_POLL_S = 1.0
-"""The same while it does not."""
+POLL_S = 5.0
+"""Between two polls while notifications arrive: NOTIFY is a hint, not a guarantee."""
+
+DISCONNECTED_POLL_S = 1.0
+"""Between two polls while the LISTEN connection is down."""
 
 RECONNECT_S = 1.0
 BUSY_RETRY_S = 5.0
-LOOKS = 8
-"""Looks at the same time: a pool has ten connections."""
+MAX_QUERIES = 8
+"""Queries at the same time: a connection pool has ten connections."""
 
 T = TypeVar("T")
 
 
 class Changes:
-    """What happens to one transcription from the moment on that this was made."""
+    """The changes of one transcription from now on."""
 
     def __init__(self, watcher: "Watcher") -> None:
         self._watcher = watcher
-        self._told = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def next(self, timeout_s: float) -> bool:
-        """True: something may have changed, look again. False: the time is up, or the server stops.
+        """Wait for a change.
 
-        A change between two calls is told by the second one.
+        Returns:
+            True: something may have changed, so read again. False: the time is up, or the server
+            is stopping. A change between two calls is reported by the second one.
         """
         watcher = self._watcher
         if watcher.closing:
             return False
-        wait_s = min(timeout_s, POLL_S if watcher.listening else AWAY_POLL_S)
+        wait_s = min(timeout_s, POLL_S if watcher.listening else DISCONNECTED_POLL_S)
         try:
             async with asyncio.timeout(wait_s):
-                await self._told.wait()
+                await self._changed.wait()
         except TimeoutError:
             return wait_s < timeout_s
-        self._told.clear()
+        self._changed.clear()
         return not watcher.closing
 
-    def tell(self) -> None:
-        """Wakes who waits in `next`, or lets their next call return at once."""
-        self._told.set()
+    def notify(self) -> None:
+        """Wake the waiter in `next`, or let its following call return at once."""
+        self._changed.set()
 
 
 class Watcher:
-    """Hands each NOTIFY of progress to those who wait for that transcription. Waiters are no
-    threads and no connections, only events of the app's loop, which is the one that starts this.
+    """Passes each NOTIFY of progress to those who wait for that transcription. A waiter occupies no
+    thread and no connection, only an event of the loop that started the watcher.
 
     Attributes:
-        listening: the database tells of changes; otherwise waiters look about each second.
-        closing: the server stops, so nobody waits any longer.
+        listening: notifications arrive; otherwise waiters poll about once a second.
+        closing: the server is stopping, so waiting ends.
     """
 
     def __init__(self, postgres: Postgres, streams_per_caller: int) -> None:
@@ -78,25 +87,25 @@ class Watcher:
         self._postgres = postgres
         self._streams_per_caller = streams_per_caller
         self._waiting: dict[str, set[Changes]] = {}
-        self._open: Counter[str] = Counter()
+        self._open_streams: Counter[str] = Counter()
         self._task: asyncio.Task[None] | None = None
         self._unhook = ExitStack()
-        self._looking = anyio.CapacityLimiter(LOOKS)
+        self._query_limiter = anyio.CapacityLimiter(MAX_QUERIES)
 
     def start(self) -> None:
-        """Listens from now on, and notices a signal to stop as soon as the server does."""
+        """Start to listen, and end all waiting as soon as the process gets a signal to stop."""
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._listen(), name="watcher")
         if threading.current_thread() is threading.main_thread():
-            self._hear_signals(loop)
+            self._hook_signals(loop)
 
     def stop_waiting(self) -> None:
-        """Ends all waiting, now and from now on."""
+        """End all waiting, now and in future."""
         self.closing = True
-        self._tell_all()
+        self._notify_all()
 
     async def close(self) -> None:
-        """Ends all waiting and gives the connection back."""
+        """End all waiting and release the connection."""
         self.stop_waiting()
         self._unhook.close()
         if self._task is not None:
@@ -106,7 +115,7 @@ class Watcher:
 
     @asynccontextmanager
     async def changes(self, id: str) -> AsyncIterator[Changes]:
-        """What happens to a transcription. Enter first, then read its row: no change is missed."""
+        """Yield the changes of a transcription. Read its row inside, so that none is missed."""
         changes = Changes(self)
         waiting = self._waiting.setdefault(id, set())
         waiting.add(changes)
@@ -118,67 +127,98 @@ class Watcher:
                 del self._waiting[id]
 
     @contextmanager
-    def place(self, caller: Caller) -> Iterator[None]:
-        """One of the streams and long polls that a caller may have open in this process.
+    def stream_slot(self, caller: Caller) -> Iterator[None]:
+        """Occupy one of the streams and long polls that a caller may have open in this process.
 
         Raises:
             RateLimited: all of them are open.
         """
-        if self._open[caller.owner] >= self._streams_per_caller:
+        if self._open_streams[caller.owner] >= self._streams_per_caller:
             raise RateLimited(
                 f"{self._streams_per_caller} event streams and long polls are open already. "
-                "Close one, or look without waiting.",
+                "Close one, or ask without waiting.",
                 BUSY_RETRY_S,
             )
-        self._open[caller.owner] += 1
+        self._open_streams[caller.owner] += 1
         try:
             yield
         finally:
-            self._open[caller.owner] -= 1
-            if not self._open[caller.owner]:
-                del self._open[caller.owner]
+            self._open_streams[caller.owner] -= 1
+            if not self._open_streams[caller.owner]:
+                del self._open_streams[caller.owner]
 
-    async def look(self, function: Callable[[], T]) -> T:
-        """What a function gives that asks the database. All who wait share a few threads: should
-        the database be away, other requests still find free ones."""
-        return await anyio.to_thread.run_sync(function, limiter=self._looking)
+    async def query(self, function: Callable[[], T]) -> T:
+        """Return the result of a function that queries the database. All waiters share a few
+        threads: if the database hangs, other requests still find free ones."""
+        return await anyio.to_thread.run_sync(function, limiter=self._query_limiter)
 
     async def _listen(self) -> None:
         while True:
             try:
                 async with aclosing(self._postgres.notifications(PROGRESS_CHANNEL)) as ids:
                     async for id in ids:
-                        if id is None:  # connected: what was missed meanwhile is looked up
+                        if id is None:  # connected: waiters read what they may have missed
                             self.listening = True
-                            self._tell_all()
+                            self._notify_all()
                         for changes in self._waiting.get(id or "", ()):
-                            changes.tell()
+                            changes.notify()
             except YtcaptionError as error:
                 if self.listening:
-                    logger.warning("watching by polling: %s", error)
+                    logger.warning("notifications stopped, polling instead: %s", error)
             except Exception:
-                logger.exception("watching by polling")
+                logger.exception("notifications stopped, polling instead")
             self.listening = False
-            self._tell_all()
+            self._notify_all()
             await asyncio.sleep(RECONNECT_S)
 
-    def _tell_all(self) -> None:
+    def _notify_all(self) -> None:
         for waiting in self._waiting.values():
             for changes in waiting:
-                changes.tell()
+                changes.notify()
 
-    def _hear_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The server waits for open answers before it tells the app that it stops: too late for
-        those that wait themselves. So its signal handlers are ours first."""
+    def _hook_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End all waiting before the server handles a signal to stop: it waits for open responses
+        before it shuts the app down, so responses that wait for the app would never end."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            before = signal.getsignal(number)
-            if not callable(before):
+            previous = signal.getsignal(number)
+            if not callable(previous):
                 continue
 
-            def handle(number: int, frame: FrameType | None, before=before) -> None:
+            def handle(number: int, frame: FrameType | None, previous=previous) -> None:
                 if not loop.is_closed():
                     loop.call_soon_threadsafe(self.stop_waiting)
-                before(number, frame)
+                previous(number, frame)
 
             signal.signal(number, handle)
-            self._unhook.callback(signal.signal, number, before)
+            self._unhook.callback(signal.signal, number, previous)
+
+
+async def wait_until_final(
+    request: Request,
+    watcher: Watcher,
+    caller: Caller,
+    read: Callable[[], TranscriptionDetail],
+    wait_s: float,
+) -> TranscriptionDetail:
+    """Return a transcription once it has ended, or as it is after `wait_s`.
+
+    Args:
+        read: queries the transcription.
+
+    Raises:
+        RateLimited: the caller has too many streams and long polls open.
+        and as `read`.
+    """
+    detail = await run_in_threadpool(read)
+    if not wait_s or detail.transcription.status.is_final:
+        return detail
+    deadline = time.monotonic() + wait_s
+    with watcher.stream_slot(caller):
+        async with watcher.changes(detail.transcription.id) as changes:
+            while True:
+                detail = await watcher.query(read)
+                if detail.transcription.status.is_final:
+                    return detail
+                left_s = deadline - time.monotonic()
+                if left_s <= 0 or not await changes.next(left_s) or await request.is_disconnected():
+                    return detail

@@ -1,4 +1,4 @@
-"""The parts of a `multipart/form-data` body as they come in: one file, and short text fields."""
+"""Parses a `multipart/form-data` body while it arrives: one file, and short text fields."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,21 +13,21 @@ from ytcaption.domain.errors import MalformedUpload
 FILE_FIELD = "file"
 MAX_FIELDS = 32
 MAX_FIELD_BYTES = 64 * 1024
-"""Of all text fields together, as of a JSON body."""
+"""Limit of all text fields together, the same as for a JSON body."""
 
-_MAX_HEADER_BYTES = 64 * 1024  # a file name may be long; it is cut later
+_MAX_HEADER_BYTES = 64 * 1024  # a file name may be long; it is shortened later
 
 _ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}
-"""What browsers and httpx write for these three in a name (HTML standard, multipart/form-data)."""
+"""Escapes of browsers and httpx in a name (HTML standard, multipart/form-data)."""
 
 
 class FormReader:
-    """Takes a multipart body piece by piece; holds no more of it than its text fields.
+    """Parses a multipart body piece by piece; keeps only its text fields in memory.
 
     Attributes:
         fields: name and value in the order sent.
         file_name: as the sender calls it.
-        has_file: a part named `file` has begun.
+        has_file: a part named `file` has started.
     """
 
     def __init__(self, content_type: str, write_file: Callable[[memoryview], None]) -> None:
@@ -38,7 +38,7 @@ class FormReader:
         self.file_name: str | None = None
         self.has_file = False
         self._write_file = write_file
-        self._field: str | None = None  # None: in the file
+        self._field: str | None = None  # None: inside the file
         self._value = bytearray()
         self._field_bytes = 0
         self._header, self._header_value = bytearray(), bytearray()
@@ -46,7 +46,7 @@ class FormReader:
         self._ended = False
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
-            raise MalformedUpload("The Content-Type names no boundary. Let your client set it.")
+            raise MalformedUpload("The Content-Type has no boundary. Let your client set it.")
         callbacks: Any = {
             "on_part_begin": self._on_part_begin,
             "on_header_field": self._on_header_field,
@@ -63,11 +63,11 @@ class FormReader:
             raise _malformed() from error
 
     def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the body.
+        """Parse the next bytes of the body.
 
         Raises:
-            MalformedUpload: they are no multipart body with this boundary.
-            RequestValidationError: a second file, or more text than is taken.
+            MalformedUpload: they are not a multipart body with this boundary.
+            RequestValidationError: a second file, or too much text.
             and what `write_file` raises.
         """
         try:
@@ -76,7 +76,7 @@ class FormReader:
             raise _malformed() from error
 
     def finish(self) -> None:
-        """After the last byte.
+        """Check, after the last byte, that the body is complete.
 
         Raises:
             MalformedUpload: the body ends before its last boundary.
@@ -112,7 +112,7 @@ class FormReader:
             self._count(len(name))
             return
         if self.has_file:
-            raise field_error(FILE_FIELD, "Send one file a request")
+            raise field_error(FILE_FIELD, "Send one file per request")
         self.has_file = True
         if b"filename" in options:
             self.file_name = options[b"filename"].decode("utf-8", "replace")
@@ -150,12 +150,12 @@ class FormReader:
 
 
 def field_error(name: str, message: str, code: str = "value_error") -> RequestValidationError:
-    """A refusal of one field, in the shape of a JSON body's."""
+    """Return the error of one field, as of a JSON body."""
     return RequestValidationError([{"type": code, "loc": ("body", name), "msg": message}])
 
 
 def form_error(error: ValidationError) -> RequestValidationError:
-    """The same refusal as of a JSON body."""
+    """Return a validation error in the form of a JSON body's."""
     return RequestValidationError(
         [
             {"type": item["type"], "loc": ("body", *item["loc"]), "msg": item["msg"]}
@@ -166,6 +166,6 @@ def form_error(error: ValidationError) -> RequestValidationError:
 
 def _malformed() -> MalformedUpload:
     return MalformedUpload(
-        "The body is no complete multipart form: a wrong boundary, or it ends too soon. Let your "
-        "client make the form, or send the file alone as the body."
+        "The body is not a complete multipart form: a wrong boundary, or it ends too soon. Let "
+        "your client make the form, or send the file alone as the body."
     )

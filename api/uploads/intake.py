@@ -1,69 +1,72 @@
-"""A file that has come in -> a request for its transcription, like any other."""
+"""Turns a received file into a request for its transcription."""
 
 import anyio
 from fastapi import Request
 from pydantic import ValidationError
 
 from api.transcriptions.idempotency import idempotency
-from api.transcriptions.request_schemas import OptionsAsked, UploadOptions
+from api.transcriptions.request_schemas import RequestOptions, UploadOptions
 from api.transcriptions.submission import Submitter
 from api.uploads.form import field_error, form_error
-from api.uploads.stream import Received, title_of
+from api.uploads.stream import ReceivedBody, title_of
 from resources.download.uploads import Uploads
 from resources.transcriptions.rows import Submission
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.media.media import MediaSource
 
-MOST_AT_ONCE = 8
-"""Files that are looked at and stored at the same time, so that routes keep their threads."""
+MAX_CONCURRENT = 8
+"""Files that are inspected and stored at the same time, so that routes keep their threads."""
 
-_NO_SOURCE_YET = MediaSource("upload-unknown", "upload")
+_PLACEHOLDER_SOURCE = MediaSource("upload-unknown", "upload")
 
 
 class UploadIntake:
-    """Takes uploads on, one process's.
+    """Accepts uploads in this process.
 
     Attributes:
-        uploads: where they are received.
+        uploads: receives and stores the files.
     """
 
     def __init__(self, uploads: Uploads, submitter: Submitter) -> None:
         self.uploads = uploads
         self._submitter = submitter
-        self._limiter = anyio.CapacityLimiter(MOST_AT_ONCE)
+        self._limiter = anyio.CapacityLimiter(MAX_CONCURRENT)
 
-    async def check(self, asked: OptionsAsked, key: str | None = None) -> None:
-        """Before the file: whether it is worth receiving.
+    async def check(self, options: RequestOptions, key: str | None = None) -> None:
+        """Check, before the file is received, that the request can be accepted.
 
         Args:
-            asked: as far as it is known by then.
-            key: with an Idempotency-Key, who repeats is answered even when nothing new is taken.
+            options: as far as they are known by then.
+            key: with an Idempotency-Key a repeated request is answered even while the intake is
+                paused.
 
         Raises:
             InputError: these options cannot be carried out.
-            IntakePaused, DatabaseUnavailable: not now.
+            IntakePaused, DatabaseUnavailable: not at the moment.
         """
-        self._submitter.checked(asked, _NO_SOURCE_YET)
+        self._submitter.checked(options, _PLACEHOLDER_SOURCE)
         if key is None:
             await anyio.to_thread.run_sync(self._submitter.check_intake)
 
-    async def take(
-        self, caller: Caller, body: Received, asked: OptionsAsked, key: str | None = None
+    async def submit(
+        self, caller: Caller, body: ReceivedBody, options: RequestOptions, key: str | None = None
     ) -> Submission:
-        """Look at the file, store it, and ask for its transcription.
+        """Inspect the file, store it, and submit the request for its transcription.
 
         Args:
-            key: the request's Idempotency-Key; the file's checksum is a part of what it stands for.
+            key: the request's Idempotency-Key; it covers the file's checksum, too.
 
         Raises:
-            AudioError: nothing that can be heard.
+            AudioError: the file has no audio that can be transcribed.
             and as `Uploads.keep` and `Submitter.submit`.
         """
-        self._submitter.checked(asked, _NO_SOURCE_YET)  # before its file is looked at
-        kept = idempotency(key, asked, body.file.sha256)
+        self._submitter.checked(options, _PLACEHOLDER_SOURCE)  # before its file is inspected
+        idempotency_key = idempotency(key, options, body.file.sha256)
 
         def submit(source: MediaSource) -> Submission:
-            return self._submitter.submit(caller, asked, source=source, idempotency=kept)
+            return self._submitter.submit(
+                caller, options, source=source, idempotency=idempotency_key
+            )
 
         return await anyio.to_thread.run_sync(
             self.uploads.keep, body.file, title_of(body.name), submit, limiter=self._limiter
@@ -71,20 +74,20 @@ class UploadIntake:
 
 
 def options_of(request: Request, fields: list[tuple[str, str]]) -> UploadOptions:
-    """The options in the query and in a form's fields; empty fields are left out.
+    """Return the options from the query and the form's fields; empty fields are ignored.
 
     Raises:
-        RequestValidationError: a field is wrong, unknown, or there twice.
+        RequestValidationError: a field is wrong, unknown or repeated.
     """
-    given: dict[str, str] = dict(request.query_params)
+    values: dict[str, str] = dict(request.query_params)
     seen: set[str] = set()
     for name, value in fields:
         if name in seen:
-            raise field_error(name, "Give this field once")
+            raise field_error(name, "Send this field once")
         seen.add(name)
         if value:
-            given[name] = value
+            values[name] = value
     try:
-        return UploadOptions.model_validate(given)
+        return UploadOptions.model_validate(values)
     except ValidationError as error:
         raise form_error(error) from None

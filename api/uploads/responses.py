@@ -1,19 +1,19 @@
-"""What is sent with a file and what is answered, as the OpenAPI document lists it."""
+"""OpenAPI descriptions of upload bodies and of their errors."""
 
 from typing import Any
 
-from api.responses import CREATE_ERRORS, Responses, problem_response
+from api.responses import OPTIONS_MISMATCH, Responses, problem_response
 from api.transcriptions.request_schemas import UploadOptions
 
 _FILE = {
     "type": "string",
     "format": "binary",
-    "description": "Audio or video that FFmpeg reads: mp3, m4a, wav, flac, ogg, mp4, mkv, webm ...",
+    "description": "Audio or video in any format of FFmpeg: mp3, m4a, wav, flac, ogg, mp4, mkv ...",
 }
 
 
 def form_body(fields: dict[str, Any], *required: str, **more: Any) -> dict[str, Any]:
-    """A `requestBody` that is a form with a file."""
+    """Return a `requestBody` that is a form with a file."""
     schema = {
         "type": "object",
         "properties": {"file": _FILE, **fields},
@@ -32,32 +32,68 @@ UPLOAD_BODY = form_body(
 )
 
 AUDIO_ERRORS: tuple[tuple[str, str, str], ...] = (
-    ("not_media", "This is no media that can be read. Give an audio file.", "No media"),
-    ("empty_file", "The file is empty (0 bytes). Get it again.", "No bytes"),
-    ("no_audio_track", "There is no sound in this file: it has no audio track.", "No sound"),
-    ("audio_truncated", "The file ends before its audio does. Get it again.", "Cut off"),
-    ("media_too_long", "The audio is longer than the 12 hours that are allowed here.", "Too long"),
+    (
+        "not_media",
+        "This is not media that can be read. Give an audio file.",
+        "The file is not media",
+    ),
+    ("empty_file", "The file is empty (0 bytes). Get it again.", "The file is empty"),
+    (
+        "no_audio_track",
+        "There is no sound in this file: it has no audio track.",
+        "The file has no audio",
+    ),
+    (
+        "audio_truncated",
+        "The file ends before its audio does. Get it again.",
+        "The file is truncated",
+    ),
+    (
+        "media_too_long",
+        "The audio is longer than the 12 hours that are allowed here.",
+        "The audio is too long",
+    ),
+)
+MALFORMED_UPLOAD = (
+    "malformed_upload",
+    "The body is not a complete multipart form.",
+    "The form cannot be parsed",
 )
 
 UPLOAD_ERRORS: Responses = {
+    **problem_response(400, MALFORMED_UPLOAD),
     **problem_response(
-        400, ("malformed_upload", "The body is no complete multipart form.", "No form")
+        408,
+        (
+            "request_timeout",
+            "Nothing arrived for 60 s. Send the file again.",
+            "The upload stalled",
+        ),
     ),
-    **problem_response(
-        408, ("request_timeout", "Nothing came for 60 s. Send the file again.", "It stood still")
-    ),
-    409: CREATE_ERRORS[409],
+    **OPTIONS_MISMATCH,
     **problem_response(
         413,
-        ("upload_too_large", "The file is over the 2,048 MiB taken here.", "Too large"),
+        (
+            "upload_too_large",
+            "The file is larger than the 2,048 MiB allowed here.",
+            "The file is too large",
+        ),
     ),
     **problem_response(
         422,
         *AUDIO_ERRORS,
-        ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "No such model"),
-        ("unknown_language", "Unknown language 'xx'.", "No such language"),
-        ("invalid_option", "The model tiny.en hears English only.", "Options that do not fit"),
-        ("idempotency_mismatch", "This Idempotency-Key came with another body.", "A used key"),
+        ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
+        ("unknown_language", "Unknown language 'xx'.", "Unknown language"),
+        (
+            "invalid_option",
+            "The model tiny.en supports English only.",
+            "The options do not fit together",
+        ),
+        (
+            "idempotency_mismatch",
+            "This Idempotency-Key was sent with another body.",
+            "The key was used for another body",
+        ),
         (
             "invalid_request",
             "The request is not valid. #/file: Send the file in a part of this name.",

@@ -1,35 +1,33 @@
-"""Sending a file of one's own."""
+"""`POST /api/v1/uploads`: transcribe an uploaded file."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies import Writer
-from api.responses import DATABASE_UNAVAILABLE, LOCATION_HEADER, RETRY_AFTER_HEADER
-from api.transcriptions.accepted import accepted
+from api.dependencies import Writer, part
+from api.responses import DATABASE_UNAVAILABLE, LOCATION_HEADER, RETRY_AFTER_HEADER, json_example
 from api.transcriptions.examples import ACCEPTED
 from api.transcriptions.idempotency import IdempotencyHeader
 from api.transcriptions.request_schemas import UploadOptions
-from api.transcriptions.schemas import TranscriptionAccepted
-from api.uploads.dependencies import UploadIntakeDep
-from api.uploads.intake import options_of
+from api.transcriptions.schemas import AcceptedResponse
+from api.transcriptions.view import accepted
+from api.uploads.intake import UploadIntake, options_of
 from api.uploads.responses import UPLOAD_BODY, UPLOAD_ERRORS
-from api.uploads.stream import received
+from api.uploads.stream import receive_body
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
+
+UploadIntakeDep = Annotated[UploadIntake, part("uploads")]
 
 
 @router.post(
     "/uploads",
     status_code=202,
     operation_id="createUpload",
-    summary="Send a file to transcribe",
-    response_description="Stored and asked for. Look at `status_url` after `Retry-After` seconds.",
+    summary="Upload a file to transcribe",
+    response_description="Stored and queued. Poll `status_url` after `Retry-After` seconds.",
     responses={
-        202: {
-            "content": {"application/json": {"example": ACCEPTED}},
-            "headers": LOCATION_HEADER | RETRY_AFTER_HEADER,
-        },
+        **json_example(202, ACCEPTED, headers=LOCATION_HEADER | RETRY_AFTER_HEADER),
         **UPLOAD_ERRORS,
         **DATABASE_UNAVAILABLE,
     },
@@ -40,16 +38,16 @@ async def create_upload(
     response: Response,
     caller: Writer,
     uploads: UploadIntakeDep,
-    asked: Annotated[UploadOptions, Query()],
+    options: Annotated[UploadOptions, Query()],
     key: IdempotencyHeader = None,
-) -> TranscriptionAccepted:
-    """Takes an audio or video file as a form's part `file`, or as the whole body, whatever its
-    `Content-Type`. Options are fields of the form or parameters of the query.
+) -> AcceptedResponse:
+    """Transcribe an audio or video file, sent as the part `file` of a form or as the whole body,
+    whatever its `Content-Type`. Options are fields of the form or parameters of the query.
 
-    The file is looked at as soon as it is here: what is no media, has no sound or was cut off is
-    refused, and nothing of it stays. The same bytes with the same options give the same `id`.
+    The file is inspected as soon as it has arrived: a file that is not media, has no audio or is
+    truncated is refused and not stored. The same bytes with the same options give the same `id`.
     """
-    await uploads.check(asked, key)
-    async with received(request, uploads.uploads) as body:
-        asked = options_of(request, body.fields)
-        return accepted(request, response, await uploads.take(caller, body, asked, key))
+    await uploads.check(options, key)
+    async with receive_body(request, uploads.uploads) as body:
+        options = options_of(request, body.fields)
+        return accepted(request, response, await uploads.submit(caller, body, options, key))

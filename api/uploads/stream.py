@@ -1,4 +1,4 @@
-"""A request's body as a file on the disk, whatever its size, in bounded memory."""
+"""Receives a request's body into a file on disk, whatever its size, in bounded memory."""
 
 import asyncio
 import unicodedata
@@ -17,25 +17,25 @@ from api.uploads.form import MAX_FIELD_BYTES, FormReader
 from resources.download.uploads import IncomingFile, Uploads, check_size
 
 IDLE_S = 60.0
-"""A client that sends nothing for this long is gone."""
+"""A client that sends nothing for this long is disconnected."""
 
 _BATCH_BYTES = 1024 * 1024
-"""What one step on a thread takes on: parsing, counting and writing never stop the event loop."""
+"""Bytes handled by one step on a thread, so that parsing and writing never block the event loop."""
 
 _FORM_BYTES = MAX_FIELD_BYTES + 128 * 1024
-"""Of a form beside its file: fields, headers, boundaries, epilogue."""
+"""Bytes that a form may have beside its file: fields, headers, boundaries, epilogue."""
 
 MAX_TITLE_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Received:
-    """A body that has come in whole.
+class ReceivedBody:
+    """A body that has arrived completely.
 
     Attributes:
-        file: there as long as the context of `received` lasts.
+        file: exists as long as the context of `receive_body` lasts.
         name: as the sender calls the file.
-        fields: the form's text fields; none with a bare file.
+        fields: the form's text fields; none for a bare file.
     """
 
     file: IncomingFile
@@ -44,38 +44,38 @@ class Received:
 
 
 @asynccontextmanager
-async def received(
+async def receive_body(
     request: Request, uploads: Uploads, *, form_only: bool = False
-) -> AsyncIterator[Received]:
-    """A multipart form or a bare file. Whatever happens, no file is left when the context ends.
+) -> AsyncIterator[ReceivedBody]:
+    """Yield a multipart form or a bare file. No file remains when the context ends, even on errors.
 
     Raises:
-        UploadTooLarge: before anything is read where Content-Length says so, else as it comes.
-        MalformedUpload, RequestValidationError: no form that can be read.
+        UploadTooLarge: before the body is read if Content-Length says so, else as it arrives.
+        MalformedUpload, RequestValidationError: the form cannot be parsed.
         HTTPException: 408, or 415 for a bare file with `form_only`.
     """
     content_type = request.headers.get("content-type", "")
     is_form = content_type.partition(";")[0].strip().lower() == "multipart/form-data"
     if form_only and not is_form:
         raise HTTPException(415, "Send the body as multipart/form-data, with the file in `file`.")
-    beside_bytes = _FORM_BYTES if is_form else 0
+    overhead_bytes = _FORM_BYTES if is_form else 0
     length = request.headers.get("content-length", "")
     announced_bytes = int(length) if length.isascii() and length.isdigit() else 0
-    check_size(announced_bytes - beside_bytes, uploads.max_bytes)
+    check_size(announced_bytes - overhead_bytes, uploads.max_bytes)
     async with contextmanager_in_threadpool(uploads.incoming(announced_bytes)) as file:
         form = FormReader(content_type, file.write) if is_form else None
-        take = form.feed if form else file.write
-        seen = 0
+        write = form.feed if form else file.write
+        received_bytes = 0
         async with aclosing(_batches(request)) as batches:
             async for batch in batches:
-                seen += len(batch)
-                check_size(seen - beside_bytes, uploads.max_bytes)
-                await anyio.to_thread.run_sync(take, batch)
+                received_bytes += len(batch)
+                check_size(received_bytes - overhead_bytes, uploads.max_bytes)
+                await anyio.to_thread.run_sync(write, batch)
         if form is None:
-            yield Received(file, _name_in(request), [])
+            yield ReceivedBody(file, _name_of(request), [])
         else:
             form.finish()
-            yield Received(file, form.file_name, form.fields)
+            yield ReceivedBody(file, form.file_name, form.fields)
 
 
 async def _batches(request: Request) -> AsyncGenerator[bytes]:
@@ -93,18 +93,18 @@ async def _batches(request: Request) -> AsyncGenerator[bytes]:
                 batch.clear()
     except TimeoutError:
         raise HTTPException(
-            408, f"Nothing came for {IDLE_S:g} s. Send the file again.", {"Connection": "close"}
+            408, f"Nothing arrived for {IDLE_S:g} s. Send the file again.", {"Connection": "close"}
         ) from None
     except ClientDisconnect:
-        raise HTTPException(400, "The client broke off.") from None  # nobody reads it
+        raise HTTPException(400, "The client disconnected.") from None  # nobody reads it
     if batch:
         yield bytes(batch)
 
 
-def _name_in(request: Request) -> str | None:
-    """`filename` of the query, else of `Content-Disposition` (RFC 6266, with RFC 8187's form)."""
-    if asked := request.query_params.get("filename"):
-        return asked
+def _name_of(request: Request) -> str | None:
+    """Return the file's name: `filename` of the query, else of `Content-Disposition` (RFC 6266)."""
+    if name := request.query_params.get("filename"):
+        return name
     header = request.headers.get("content-disposition")
     if header is None:
         return None
@@ -114,7 +114,7 @@ def _name_in(request: Request) -> str | None:
 
 
 def title_of(name: str | None) -> str | None:
-    """What a person reads of a file's name: no folder, no extension, no control characters."""
+    """Return a title from a file's name: without folder, extension and control characters."""
     last = (name or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
     shown = "".join(
         char if unicodedata.category(char)[0] != "C" else " "

@@ -1,1 +1,5 @@
-"""Versions."""
+"""Versions: all transcriptions of one media, and transcribing many again.
+
+Routes and schemas only. Versions are read with `resources.transcriptions`; retranscription is done
+by `resources.retranscribe`.
+"""

@@ -1,34 +1,40 @@
-"""All transcriptions of one media, and having many made anew."""
+"""Versions of a media, and transcribing many transcriptions again."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 
 from api.dependencies import ObjectStoreDep, PostgresDep, Reader, SettingsDep, Writer
+from api.http.errors import HTTP_DETAILS
+from api.http.pagination import Limit
 from api.responses import (
+    BODY_ERRORS,
     DATABASE_UNAVAILABLE,
-    ENTITY_HEADERS,
     INTAKE_UNAVAILABLE,
     LINK_HEADER,
     LIST_ERRORS,
-    NOT_FOUND,
-    RESULT_ERRORS,
-    result_response,
+    NO_STORE,
+    TRANSCRIPTION_NOT_FOUND,
+    json_example,
+    problem_response,
 )
 from api.transcriptions.dependencies import SubmitterDep
-from api.transcriptions.list_parameters import Limit, PositionDep
-from api.transcriptions.list_view import TranscriptionPage, page_view
-from api.transcriptions.result import ResultAsked, result_answer
-from api.transcriptions.view import Links
-from api.versions.responses import (
-    ANEW_ERRORS,
-    ANEW_EXAMPLE,
-    CONTENT_LOCATION,
-    MEDIA_EXAMPLE,
-    VERSIONS_EXAMPLE,
+from api.transcriptions.examples import EXAMPLE_ID, status_example
+from api.transcriptions.listing import PositionDep, TranscriptionPage, page_view
+from api.transcriptions.result import (
+    NOT_MODIFIED,
+    RESULT_ERRORS,
+    ResultOptionsDep,
+    result_documentation,
+    result_response,
 )
-from api.versions.schemas import MediaVersionsRead, RetranscriptionAsked, RetranscriptionRead
+from api.transcriptions.view import Links
+from api.versions.schemas import (
+    MediaVersionsResponse,
+    RetranscriptionRequest,
+    RetranscriptionResponse,
+)
 from resources.retranscribe.plan import parse_retranscription
 from resources.retranscribe.service import enqueue_retranscriptions
 from resources.transcriptions.listing import ListFilter, transcription_page
@@ -39,15 +45,88 @@ from ytcaption.domain.request import is_media_id, is_partition_key
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
-ANEW_S = 20.0
-"""In which one answer looks for what is to be made anew."""
+TIME_LIMIT_S = 20.0
+"""One request examines transcriptions for at most this long."""
+
+_MEDIA_PATH = "/api/v1/media/youtube-dQw4w9WgXcQ"
+_MEDIA: dict[str, Any] = {
+    "media": status_example()["media"],
+    "versions": 2,
+    "completed": 1,
+    "latest": EXAMPLE_ID,
+    "versions_url": f"{_MEDIA_PATH}/versions",
+    "latest_url": f"{_MEDIA_PATH}/versions/latest",
+}
+_VERSIONS: dict[str, Any] = {
+    "items": [status_example()],
+    "next_cursor": None,
+    "next_url": None,
+}
+_EXCLUDED = [{"reason": "are there already", "number": 1}]
+_RETRANSCRIPTION: dict[str, Any] = {
+    "dry_run": False,
+    "examined": 3,
+    "number": 2,
+    "audio_s": 5400.0,
+    "ids": [EXAMPLE_ID],
+    "kinds": [
+        {"made_by": "base", "model": "small", "language": "en", "number": 2, "audio_s": 5400.0}
+    ],
+    "joined": 0,
+    "excluded": _EXCLUDED,
+    "next_cursor": None,
+    "looked_at": 3,
+    "left_out": _EXCLUDED,
+}
+_CONTENT_LOCATION = {
+    "Content-Location": {
+        "description": "`result_url` of this version.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
+_RETRANSCRIPTION_ERRORS = (
+    BODY_ERRORS
+    | problem_response(
+        400,
+        ("malformed_request", HTTP_DETAILS[400], "The body is not JSON"),
+        (
+            "invalid_cursor",
+            "This cursor was not issued by a response.",
+            "The cursor is not valid",
+        ),
+    )
+    | problem_response(
+        422,
+        (
+            "invalid_option",
+            "`colour` is no column. There are: model, ...",
+            "The expression is not valid",
+        ),
+        ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
+        ("unknown_language", "Unknown language 'xx'.", "Unknown language"),
+        ("invalid_request", "The request is not valid. #/limit.", "A field is wrong"),
+    )
+)
+_LIST_RESPONSES = {
+    **json_example(200, _VERSIONS, headers=LINK_HEADER),
+    **LIST_ERRORS,
+    **TRANSCRIPTION_NOT_FOUND,
+    **DATABASE_UNAVAILABLE,
+}
+_RESULT_RESPONSES = {
+    200: result_documentation(_CONTENT_LOCATION),
+    304: NOT_MODIFIED,
+    **TRANSCRIPTION_NOT_FOUND,
+    **RESULT_ERRORS,
+    **DATABASE_UNAVAILABLE,
+}
 
 
 async def _media_id(
     media_id: Annotated[
         str,
         Path(
-            description="What stands before the dot in a transcription's id.",
+            description="The part of a transcription's id before the dot.",
             examples=["youtube-dQw4w9WgXcQ"],
         ),
     ],
@@ -63,10 +142,8 @@ MediaId = Annotated[str, Depends(_media_id)]
 @router.get(
     "/media/{media_id}",
     operation_id="getMedia",
-    summary="A media and its newest transcription",
-    responses={200: {"content": {"application/json": {"example": MEDIA_EXAMPLE}}}}
-    | NOT_FOUND
-    | DATABASE_UNAVAILABLE,
+    summary="Get a media and its latest transcription",
+    responses=json_example(200, _MEDIA) | TRANSCRIPTION_NOT_FOUND | DATABASE_UNAVAILABLE,
 )
 def read_media(
     media_id: MediaId,
@@ -74,26 +151,19 @@ def read_media(
     response: Response,
     caller: Reader,
     postgres: PostgresDep,
-) -> MediaVersionsRead:
-    """What is known of it, how many transcriptions you have of it, and which was completed last."""
-    response.headers["Cache-Control"] = "no-store"
-    found = media_versions(postgres, media_id, caller.sees_only)
-    return MediaVersionsRead.of(found, _path(request, media_id))
+) -> MediaVersionsResponse:
+    """Return what is known of a media, how many transcriptions you have of it, and which was
+    completed last."""
+    response.headers.update(NO_STORE)
+    versions = media_versions(postgres, media_id, caller.sees_only)
+    return MediaVersionsResponse.of(versions, _path(request, media_id))
 
 
 @router.get(
-    "/media/{media_id}/transcripts",
+    "/media/{media_id}/versions",
     operation_id="listVersions",
-    summary="All transcriptions of a media, the newest first",
-    responses={
-        200: {
-            "content": {"application/json": {"example": VERSIONS_EXAMPLE}},
-            "headers": LINK_HEADER,
-        },
-        **LIST_ERRORS,
-        **NOT_FOUND,
-        **DATABASE_UNAVAILABLE,
-    },
+    summary="List the transcriptions of a media",
+    responses=_LIST_RESPONSES,
 )
 def list_versions(
     media_id: MediaId,
@@ -105,28 +175,23 @@ def list_versions(
     after: PositionDep,
     limit: Limit = 50,
 ) -> TranscriptionPage:
-    """With other models, languages, hints, from captions or from the audio: each is a transcription
-    of its own, and stays where it is when a newer one comes.
+    """Return your transcriptions of a media, the newest first. Other models, languages or hints,
+    captions or audio: each combination is a transcription of its own and stays when a newer one is
+    made.
     """
     media_versions(postgres, media_id, caller.sees_only)
-    chosen = ListFilter(media_id=media_id)
-    details = transcription_page(postgres, caller, chosen, after=after, limit=limit + 1)
-    path = f"/api/v1/media/{media_id}/transcripts"
+    filter = ListFilter(media_id=media_id)
+    details = transcription_page(postgres, caller, filter, after=after, limit=limit + 1)
+    path = f"/api/v1/media/{media_id}/versions"
     return page_view(request, response, details, limit, settings.max_attempts, path)
 
 
 @router.get(
-    "/media/{media_id}/transcripts/latest",
+    "/media/{media_id}/versions/latest",
     operation_id="getLatestResult",
-    summary="Captions or transcript, of the newest version",
+    summary="Get captions or the transcript of the latest version",
     response_class=Response,
-    responses={
-        200: result_response(CONTENT_LOCATION),
-        304: {"description": "You have it already.", "headers": ENTITY_HEADERS},
-        **NOT_FOUND,
-        **RESULT_ERRORS,
-        **DATABASE_UNAVAILABLE,
-    },
+    responses=_RESULT_RESPONSES,
 )
 def read_latest(
     media_id: MediaId,
@@ -135,31 +200,51 @@ def read_latest(
     settings: SettingsDep,
     postgres: PostgresDep,
     object_store: ObjectStoreDep,
-    asked: ResultAsked,
+    options: ResultOptionsDep,
 ) -> Response:
-    """The result of what was completed last of all that you have asked for of this media.
+    """Return the result of the transcription of this media that was completed last, of those you
+    requested.
 
-    `Content-Location` names it; its `ETag` is that of the same result there.
+    `Content-Location` names it; the `ETag` is that of the same result there.
     """
     latest = media_versions(postgres, media_id, caller.sees_only).latest
     if latest is None:
         raise ResultNotReady("No transcription of this media is completed yet. Ask again later.")
-    answer = result_answer(latest, asked, settings, postgres, object_store)
-    answer.headers["Content-Location"] = Links.of(request, latest.id).result_url
-    return answer
+    result = result_response(latest, options, settings, postgres, object_store)
+    result.headers["Content-Location"] = Links.of(request, latest.id).result_url
+    return result
+
+
+router.add_api_route(
+    "/media/{media_id}/transcripts",
+    list_versions,
+    operation_id="listVersionsOldPath",
+    summary="List the transcriptions of a media (old path)",
+    description="Old path of `/api/v1/media/{media_id}/versions`.",
+    responses=_LIST_RESPONSES,
+    deprecated=True,
+)
+router.add_api_route(
+    "/media/{media_id}/transcripts/latest",
+    read_latest,
+    operation_id="getLatestResultOldPath",
+    summary="Get captions or the transcript of the latest version (old path)",
+    description="Old path of `/api/v1/media/{media_id}/versions/latest`.",
+    response_class=Response,
+    responses=_RESULT_RESPONSES,
+    deprecated=True,
+)
 
 
 @router.post(
     "/retranscriptions",
     operation_id="createRetranscriptions",
-    summary="Have many transcriptions made anew",
-    responses={200: {"content": {"application/json": {"example": ANEW_EXAMPLE}}}}
-    | ANEW_ERRORS
-    | INTAKE_UNAVAILABLE,
+    summary="Transcribe many again",
+    responses=json_example(200, _RETRANSCRIPTION) | _RETRANSCRIPTION_ERRORS | INTAKE_UNAVAILABLE,
 )
 def create_retranscriptions(
-    asked: Annotated[
-        RetranscriptionAsked,
+    body: Annotated[
+        RetranscriptionRequest,
         Body(
             openapi_examples={
                 "look": {"value": {"where": "model = 'base'", "language": "en", "dry_run": True}},
@@ -171,38 +256,38 @@ def create_retranscriptions(
     settings: SettingsDep,
     submitter: SubmitterDep,
     postgres: PostgresDep,
-) -> RetranscriptionRead:
-    """Asks for another version of everything that fits, with priority `bulk`. Of yours; with the
-    scope `admin`, of everybody's, for each who asked for the version before.
+) -> RetranscriptionResponse:
+    """Request another version of every transcription of yours that matches, with priority `bulk`.
+    With the scope `admin`: of everybody's, for each who requested the previous version.
 
-    Sent again, it asks for what is not there yet. One answer takes 20 s at most: while
-    `next_cursor` is not null, send it again as `cursor`.
+    A repeated request queues only versions that do not exist yet. One request takes at most 20 s:
+    while `next_cursor` is not null, send it again as `cursor`.
     """
-    wanted = parse_retranscription(
+    retranscription = parse_retranscription(
         settings.models,
-        asked.where,
-        changed=asked.changed,
-        model=asked.model,
-        language=asked.language,
-        captions=asked.captions,
-        limit=asked.limit,
+        body.where,
+        changed=body.changed,
+        model=body.model,
+        language=body.language,
+        captions=body.captions,
+        limit=body.limit,
         owner=caller.sees_only,
         limits=limits_of(caller, settings) if caller.sees_only else None,
     )
-    if asked.cursor is not None and not is_partition_key(asked.cursor):
-        raise InvalidCursor("This cursor is none that an answer gave. Begin without one.")
-    if not asked.dry_run:
+    if body.cursor is not None and not is_partition_key(body.cursor):
+        raise InvalidCursor("This cursor was not issued by a response. Start without a cursor.")
+    if not body.dry_run:
         submitter.check_intake()
-    deadline = time.monotonic() + ANEW_S
-    found = enqueue_retranscriptions(
+    deadline = time.monotonic() + TIME_LIMIT_S
+    result = enqueue_retranscriptions(
         postgres,
         settings.models,
-        wanted,
-        dry_run=asked.dry_run,
-        after=asked.cursor or "",
+        retranscription,
+        dry_run=body.dry_run,
+        after=body.cursor or "",
         is_over=lambda: time.monotonic() > deadline,
     )
-    return RetranscriptionRead.of(found, dry_run=asked.dry_run)
+    return RetranscriptionResponse.of(result, dry_run=body.dry_run)
 
 
 def _path(request: Request, media_id: str) -> str:

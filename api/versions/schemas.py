@@ -1,25 +1,25 @@
-"""Versions of a media's transcription, and making many anew."""
+"""Bodies of requests and responses about versions of a media and about retranscription."""
 
 from typing import Annotated, Self
 
 from pydantic import BaseModel, Field
 
-from api.http.storable import StorableBody
-from api.transcriptions.schemas import MediaRead
+from api.http.fields import StorableBody, old_name
+from api.transcriptions.schemas import Media
 from resources.retranscribe.filter import MAX_LENGTH
 from resources.retranscribe.plan import RetranscriptionResult
 from resources.transcriptions.rows import MediaVersions
 from ytcaption.domain.caption_choice import CaptionsPolicy
 
-MOST_ANEW = 1_000
+MAX_RETRANSCRIPTIONS = 1_000
 
 
-class MediaVersionsRead(BaseModel):
-    """A media and its transcriptions, as far as you have asked for them."""
+class MediaVersionsResponse(BaseModel):
+    """A media and its transcriptions, as far as you have requested them."""
 
-    media: MediaRead
-    versions: Annotated[int, Field(description="In whatever status.")]
-    completed: Annotated[int, Field(description="Of these.")]
+    media: Media
+    versions: Annotated[int, Field(description="Number of transcriptions, in any status.")]
+    completed: Annotated[int, Field(description="How many of them are completed.")]
     latest: Annotated[
         str | None, Field(description="Id of the one that was completed last; null: none is.")
     ]
@@ -27,32 +27,36 @@ class MediaVersionsRead(BaseModel):
     latest_url: Annotated[str, Field(description="The result of `latest`, whichever that is.")]
 
     @classmethod
-    def of(cls, found: MediaVersions, path: str) -> Self:
-        """From the reading, below the path of the media."""
+    def of(cls, versions: MediaVersions, path: str) -> Self:
+        """Return the schema of the versions of a media.
+
+        Args:
+            path: of the media.
+        """
         return cls(
-            media=MediaRead.of(found.media),
-            versions=found.number,
-            completed=found.completed,
-            latest=found.latest.id if found.latest else None,
-            versions_url=f"{path}/transcripts",
-            latest_url=f"{path}/transcripts/latest",
+            media=Media.of(versions.media),
+            versions=versions.number,
+            completed=versions.completed,
+            latest=versions.latest.id if versions.latest else None,
+            versions_url=f"{path}/versions",
+            latest_url=f"{path}/versions/latest",
         )
 
 
-class RetranscriptionAsked(StorableBody):
-    """Which transcriptions are to be made anew, and how; what is left out stays as it was."""
+class RetranscriptionRequest(StorableBody):
+    """Which transcriptions to make again, and how; a field that is left out stays as it was."""
 
     where: Annotated[
         str | None,
         Field(
             max_length=MAX_LENGTH,
             description="An expression over columns, such as `model = 'base'`; the documentation "
-            "lists them. Left out with `changed`: all that have changed.",
+            "lists them. Optional with `changed`: all that have changed.",
             examples=["model = 'base' and created_at < '2026-06-01'"],
         ),
     ] = None
     changed: Annotated[
-        bool, Field(description="Only those whose source has other audio since.")
+        bool, Field(description="Only those whose source has other audio by now.")
     ] = False
     model: Annotated[
         str | None, Field(max_length=60, description="One of `/api/v1/options`.", examples=["base"])
@@ -61,71 +65,85 @@ class RetranscriptionAsked(StorableBody):
         str | None, Field(max_length=40, description="A code or a name; `auto`: detected.")
     ] = None
     captions: Annotated[
-        CaptionsPolicy | None, Field(description="As with a request for a transcription.")
+        CaptionsPolicy | None, Field(description="As in a request for a transcription.")
     ] = None
-    dry_run: Annotated[bool, Field(description="Only tell what would be made.")] = False
-    limit: Annotated[int, Field(ge=1, le=MOST_ANEW, description="Most that are made.")] = MOST_ANEW
+    dry_run: Annotated[bool, Field(description="Only report what would be queued.")] = False
+    limit: Annotated[
+        int, Field(ge=1, le=MAX_RETRANSCRIPTIONS, description="Maximum versions to queue.")
+    ] = MAX_RETRANSCRIPTIONS
     cursor: Annotated[
         str | None,
-        Field(max_length=200, description="`next_cursor` of the answer before, to go on."),
+        Field(max_length=200, description="`next_cursor` of the previous response, to continue."),
     ] = None
 
 
-class AnewKind(BaseModel):
-    """Which becomes what."""
+class RetranscriptionGroup(BaseModel):
+    """New versions with the same model and language, of versions made by the same model."""
 
     made_by: Annotated[
-        str | None, Field(description="Model of the version before; null: captions.")
+        str | None, Field(description="Model of the previous version; null: captions.")
     ]
-    model: Annotated[str, Field(description="That is asked for.")]
+    model: Annotated[str, Field(description="Model of the new version.")]
     language: str | None
     number: int
     audio_s: float
 
 
-class AnewLeftOut(BaseModel):
-    """What is not made, and why."""
+class RetranscriptionExclusion(BaseModel):
+    """Transcriptions that are not made again, and why."""
 
-    reason: Annotated[str, Field(description="For a person.")]
+    reason: Annotated[str, Field(description="In words.")]
     number: int
 
 
-class RetranscriptionRead(BaseModel):
-    """What is made, or would be."""
+class RetranscriptionResponse(BaseModel):
+    """What is queued, or would be."""
 
     dry_run: bool
-    looked_at: Annotated[int, Field(description="Transcriptions that fit.")]
+    examined: Annotated[int, Field(description="Transcriptions that match.")]
     number: Annotated[int, Field(description="Versions that are queued.")]
     audio_s: Annotated[float, Field(description="Seconds of audio of all of them.")]
-    ids: Annotated[list[str], Field(description="Theirs, 1,000 at most.")]
-    kinds: list[AnewKind]
+    ids: Annotated[list[str], Field(description="Their ids, at most 1,000.")]
+    kinds: list[RetranscriptionGroup]
     joined: Annotated[
-        int, Field(description="Versions that are there already, and now yours, too.")
+        int, Field(description="Versions that existed already and are now yours, too.")
     ]
-    left_out: list[AnewLeftOut]
-    next_cursor: Annotated[str | None, Field(description="Null: all were looked at.")]
+    excluded: list[RetranscriptionExclusion]
+    next_cursor: Annotated[str | None, Field(description="Null: all were examined.")]
+
+    @old_name
+    @property
+    def looked_at(self) -> int:
+        """Old name of `examined`."""
+        return self.examined
+
+    @old_name
+    @property
+    def left_out(self) -> list[RetranscriptionExclusion]:
+        """Old name of `excluded`."""
+        return self.excluded
 
     @classmethod
-    def of(cls, found: RetranscriptionResult, *, dry_run: bool) -> Self:
-        """From what came of it."""
+    def of(cls, result: RetranscriptionResult, *, dry_run: bool) -> Self:
+        """Return the schema of a retranscription."""
         return cls(
             dry_run=dry_run,
-            looked_at=found.examined,
-            number=found.number,
-            audio_s=round(found.audio_s, 3),
-            ids=found.ids,
+            examined=result.examined,
+            number=result.number,
+            audio_s=round(result.audio_s, 3),
+            ids=result.ids,
             kinds=[
-                AnewKind(
-                    **group.__dict__,
+                RetranscriptionGroup(
+                    **kind.__dict__,
                     number=number,
-                    audio_s=round(found.audio_s_by_group[group], 3),
+                    audio_s=round(result.audio_s_by_group[kind], 3),
                 )
-                for group, number in found.groups.most_common()
+                for kind, number in result.groups.most_common()
             ],
-            joined=found.joined,
-            left_out=[
-                AnewLeftOut(reason=reason, number=number)
-                for reason, number in found.excluded.most_common()
+            joined=result.joined,
+            excluded=[
+                RetranscriptionExclusion(reason=reason, number=number)
+                for reason, number in result.excluded.most_common()
             ],
-            next_cursor=found.after,
+            next_cursor=result.after,
         )

@@ -1,4 +1,4 @@
-"""Webhooks as the documentation shows them, and their refusals."""
+"""Examples and errors of the webhook routes for the OpenAPI document."""
 
 from api.http.errors import SERVER_DETAIL
 from api.responses import problem_response
@@ -46,7 +46,7 @@ DELIVERY = {
             "took_s": 0.12,
             "outcome": "server_error",
             "status_code": 503,
-            "answer": "try later",
+            "answer": "try again later",
         }
     ],
 }
@@ -65,28 +65,40 @@ MESSAGE = {
     },
 }
 
-NOT_FOUND = problem_response(
-    404, ("webhook_not_found", "There is no such webhook.", "No such id, or another's")
+_NO_WEBHOOK = (
+    "webhook_not_found",
+    "There is no such webhook.",
+    "Unknown id, or another caller's",
 )
-NO_DELIVERY = problem_response(
+WEBHOOK_NOT_FOUND = problem_response(404, _NO_WEBHOOK)
+DELIVERY_NOT_FOUND = problem_response(
     404,
-    ("webhook_not_found", "There is no such webhook.", "No such id, or another's"),
-    ("delivery_not_found", "The webhook has no such delivery.", "No such delivery of it"),
+    _NO_WEBHOOK,
+    ("delivery_not_found", "The webhook has no such delivery.", "Unknown delivery"),
 )
 DISABLED = problem_response(
-    409, ("webhook_disabled", "The webhook is disabled. Enable it first.", "It is disabled")
+    409,
+    ("webhook_disabled", "The webhook is disabled. Enable it first.", "The webhook is disabled"),
 )
 INVALID = problem_response(
     422,
-    ("invalid_request", "The request is not valid: #/url.", "A field, or the id, is wrong"),
-    ("invalid_url", "This is not an http or https URL.", "No URL"),
+    ("invalid_request", "The request is not valid: #/url.", "A field or the id is wrong"),
+    ("invalid_url", "This is not an http or https URL.", "Not a URL"),
     ("blocked_address", "The link leads to a private address.", "A private address"),
-    ("invalid_option", "A secret is whsec_ and 24 to 64 bytes in base64.", "A secret of no use"),
+    (
+        "invalid_option",
+        "A secret is whsec_ and 24 to 64 bytes in base64.",
+        "The secret is not valid",
+    ),
 )
-CURSOR_REFUSED = problem_response(
-    400, ("invalid_cursor", "This cursor is none that a list gave.", "No cursor of ours")
+CURSOR_ERRORS = problem_response(
+    400, ("invalid_cursor", "This cursor was not issued by a list.", "The cursor is not valid")
 )
 SECRET_UNAVAILABLE = problem_response(
     500,
-    ("secret_unreadable", SERVER_DETAIL[SecretUnreadable], "It was encrypted with another key"),
+    (
+        "secret_unreadable",
+        SERVER_DETAIL[SecretUnreadable],
+        "The secret was encrypted with another key",
+    ),
 )

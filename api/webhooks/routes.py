@@ -1,4 +1,4 @@
-"""Being told of one's transcriptions: webhooks, their secrets, what was sent."""
+"""Webhooks: their settings, their secrets, and the log of their deliveries."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -7,47 +7,54 @@ from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.dependencies import Reader, Writer
-from api.http.uuid_cursor import PlaceDep
-from api.responses import BODY_ERRORS, DATABASE_UNAVAILABLE, problem_response, shown
-from api.transcriptions.list_parameters import Limit
-from api.webhooks.delivery_page import page_of
+from api.http.pagination import Limit, UuidCursorDep
+from api.responses import (
+    BODY_ERRORS,
+    DATABASE_UNAVAILABLE,
+    NO_STORE,
+    json_example,
+    problem_response,
+)
 from api.webhooks.dependencies import DeliveriesDep, WebhooksDep
 from api.webhooks.examples import (
     CREATE,
     CREATED,
-    CURSOR_REFUSED,
+    CURSOR_ERRORS,
     DELIVERY,
+    DELIVERY_NOT_FOUND,
     DISABLED,
     INVALID,
     MESSAGE,
-    NO_DELIVERY,
-    NOT_FOUND,
     SECRET,
     SECRET_UNAVAILABLE,
     WEBHOOK,
+    WEBHOOK_NOT_FOUND,
 )
 from api.webhooks.schemas import (
     DeliveryPage,
-    DeliveryRead,
+    DeliveryResponse,
     EventMessage,
-    SecretRead,
-    SecretRotate,
-    WebhookChange,
-    WebhookCreate,
-    WebhookCreated,
+    SecretRequest,
+    SecretResponse,
+    WebhookCreatedResponse,
     WebhookList,
-    WebhookRead,
+    WebhookRequest,
+    WebhookResponse,
+    WebhookUpdate,
 )
 from resources.webhooks.deliveries import Status
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
-received = APIRouter()
-"""What receivers implement: the `webhooks` of the OpenAPI document."""
+receiver = APIRouter()
+"""The route that receivers implement: the `webhooks` of the OpenAPI document."""
 
-_NO_STORE = {"Cache-Control": "no-store"}
 _TOO_MANY = problem_response(
     409,
-    ("too_many_webhooks", "20 webhooks are all that one key may have.", "As many as one may have"),
+    (
+        "too_many_webhooks",
+        "One key may have 20 webhooks at most.",
+        "The maximum number of webhooks",
+    ),
 )
 
 
@@ -55,7 +62,8 @@ async def _webhook_id(
     id: Annotated[
         UUID | Literal["callbacks"],
         Path(
-            description="As it was answered; `callbacks`: of your requests' `callback_url`.",
+            description="From the response to its creation; `callbacks` stands for the "
+            "`callback_url` of your requests.",
             examples=["0198f3f2-9a43-7c1e-8f5d-3b0f6a1f2d11"],
         ),
     ],
@@ -68,76 +76,82 @@ async def _webhook_id(
 
 
 WebhookId = Annotated[UUID, Depends(_webhook_id)]
-DeliveryId = Annotated[UUID, Path(description="As the list of deliveries has it.")]
+DeliveryId = Annotated[UUID, Path(description="From the list of deliveries.")]
 
 
 @router.get(
     "",
     operation_id="listWebhooks",
-    summary="Your webhooks",
-    responses=shown(200, {"webhooks": [WEBHOOK]}) | DATABASE_UNAVAILABLE,
+    summary="List your webhooks",
+    responses=json_example(200, {"webhooks": [WEBHOOK]}) | DATABASE_UNAVAILABLE,
 )
 def list_webhooks(caller: Reader, webhooks: WebhooksDep, response: Response) -> WebhookList:
-    """The oldest first; an admin's list is everybody's."""
-    response.headers.update(_NO_STORE)
-    return WebhookList(webhooks=[WebhookRead.of(each) for each in webhooks.all(caller.sees_only)])
+    """Return your webhooks, the oldest first; an admin sees everybody's."""
+    response.headers.update(NO_STORE)
+    rows = webhooks.all(caller.sees_only)
+    return WebhookList(webhooks=[WebhookResponse.of(row) for row in rows])
 
 
 @router.post(
     "",
     status_code=201,
     operation_id="createWebhook",
-    summary="Be told of what happens to your transcriptions",
-    responses=shown(201, CREATED) | BODY_ERRORS | _TOO_MANY | INVALID | DATABASE_UNAVAILABLE,
+    summary="Create a webhook",
+    responses=json_example(201, CREATED) | BODY_ERRORS | _TOO_MANY | INVALID | DATABASE_UNAVAILABLE,
 )
 def create_webhook(
-    asked: Annotated[WebhookCreate, Body(openapi_examples={"all": {"value": CREATE}})],
+    body: Annotated[WebhookRequest, Body(openapi_examples={"all": {"value": CREATE}})],
     caller: Writer,
     webhooks: WebhooksDep,
     response: Response,
-) -> WebhookCreated:
-    """Each event is sent as a signed POST (Standard Webhooks), at least once, within a second, and
-    again for three days where it is not taken. `secret` verifies them."""
+) -> WebhookCreatedResponse:
+    """Receive events of your transcriptions. Each is sent as a signed POST (Standard Webhooks), at
+    least once, within a second, and retried for three days. `secret` verifies the signatures."""
     webhook, secret = webhooks.create(
         caller.owner,
-        asked.url,
-        event_types=asked.events,
-        include=asked.include,
-        description=asked.description,
-        secret=asked.secret,
+        body.url,
+        event_types=body.events,
+        include=body.include,
+        description=body.description,
+        secret=body.secret,
     )
-    response.headers.update(_NO_STORE)
-    return WebhookCreated(**WebhookRead.of(webhook).model_dump(), secret=secret)
+    response.headers.update(NO_STORE)
+    return WebhookCreatedResponse(**WebhookResponse.of(webhook).model_dump(), secret=secret)
 
 
 @router.get(
     "/{id}",
     operation_id="getWebhook",
-    summary="One webhook",
-    responses=shown(200, WEBHOOK) | NOT_FOUND | INVALID | DATABASE_UNAVAILABLE,
+    summary="Get a webhook",
+    responses=json_example(200, WEBHOOK) | WEBHOOK_NOT_FOUND | INVALID | DATABASE_UNAVAILABLE,
 )
 def read_webhook(
     id: WebhookId, caller: Reader, webhooks: WebhooksDep, response: Response
-) -> WebhookRead:
-    """Where it goes, what is told, whether it is enabled."""
-    response.headers.update(_NO_STORE)
-    return WebhookRead.of(webhooks.get(id, caller.sees_only))
+) -> WebhookResponse:
+    """Return its URL, its events and whether it is enabled."""
+    response.headers.update(NO_STORE)
+    return WebhookResponse.of(webhooks.get(id, caller.sees_only))
 
 
 @router.patch(
     "/{id}",
     operation_id="changeWebhook",
     summary="Change a webhook",
-    responses=shown(200, WEBHOOK) | BODY_ERRORS | NOT_FOUND | INVALID | DATABASE_UNAVAILABLE,
+    responses=json_example(200, WEBHOOK)
+    | BODY_ERRORS
+    | WEBHOOK_NOT_FOUND
+    | INVALID
+    | DATABASE_UNAVAILABLE,
 )
 def change_webhook(
     id: WebhookId,
-    asked: Annotated[WebhookChange, Body(openapi_examples={"off": {"value": {"enabled": False}}})],
+    body: Annotated[WebhookUpdate, Body(openapi_examples={"off": {"value": {"enabled": False}}})],
     caller: Writer,
     webhooks: WebhooksDep,
-) -> WebhookRead:
-    """What is left out stays. Disabled, it is sent nothing; what waited can be redelivered."""
-    return WebhookRead.of(webhooks.change(id, caller.sees_only, asked.changes()))
+) -> WebhookResponse:
+    """Change the fields that are sent. A disabled webhook receives nothing; its waiting deliveries
+    can be redelivered later."""
+    return WebhookResponse.of(webhooks.change(id, caller.sees_only, body.changes()))
 
 
 @router.delete(
@@ -145,13 +159,13 @@ def change_webhook(
     status_code=204,
     operation_id="deleteWebhook",
     summary="Delete a webhook",
-    responses={204: {"description": "Gone, with its secrets and deliveries."}}
-    | NOT_FOUND
+    responses={204: {"description": "Deleted, with its secrets and deliveries."}}
+    | WEBHOOK_NOT_FOUND
     | INVALID
     | DATABASE_UNAVAILABLE,
 )
 def delete_webhook(id: WebhookId, caller: Writer, webhooks: WebhooksDep) -> Response:
-    """Nothing is sent to it any more."""
+    """Delete it; nothing more is sent to it."""
     webhooks.delete(id, caller.sees_only)
     return Response(status_code=204)
 
@@ -159,61 +173,70 @@ def delete_webhook(id: WebhookId, caller: Writer, webhooks: WebhooksDep) -> Resp
 @router.get(
     "/{id}/secret",
     operation_id="getWebhookSecret",
-    summary="What its deliveries are signed with",
-    responses=shown(200, SECRET) | NOT_FOUND | INVALID | SECRET_UNAVAILABLE | DATABASE_UNAVAILABLE,
+    summary="Get the secret of a webhook",
+    responses=json_example(200, SECRET)
+    | WEBHOOK_NOT_FOUND
+    | INVALID
+    | SECRET_UNAVAILABLE
+    | DATABASE_UNAVAILABLE,
 )
 def read_secret(
     id: WebhookId, caller: Writer, webhooks: WebhooksDep, response: Response
-) -> SecretRead:
-    """With the scope `write`. `callbacks` has one, too, made when it is first asked for or used."""
-    response.headers.update(_NO_STORE)
-    return SecretRead.of(webhooks.secrets(id, caller.sees_only))
+) -> SecretResponse:
+    """Return the secret that signs its deliveries; needs the scope `write`. `callbacks` has one,
+    too, created when it is first read or used."""
+    response.headers.update(NO_STORE)
+    return SecretResponse.of(webhooks.secrets(id, caller.sees_only))
 
 
 @router.post(
     "/{id}/secret/rotate",
     operation_id="rotateWebhookSecret",
-    summary="Give it another secret",
-    responses=shown(200, SECRET)
+    summary="Rotate the secret of a webhook",
+    responses=json_example(200, SECRET)
     | BODY_ERRORS
-    | NOT_FOUND
+    | WEBHOOK_NOT_FOUND
     | INVALID
     | SECRET_UNAVAILABLE
     | DATABASE_UNAVAILABLE,
 )
 def rotate_secret(
     id: WebhookId,
-    asked: Annotated[SecretRotate, Body(openapi_examples={"made": {"value": {}}})],
+    body: Annotated[SecretRequest, Body(openapi_examples={"made": {"value": {}}})],
     caller: Writer,
     webhooks: WebhooksDep,
     response: Response,
-) -> SecretRead:
-    """For 24 h the one before signs as well, so that receivers can change over."""
-    response.headers.update(_NO_STORE)
-    return SecretRead.of(webhooks.rotate(id, caller.sees_only, asked.secret))
+) -> SecretResponse:
+    """Replace the secret. For 24 h the previous one signs as well, so that receivers can switch."""
+    response.headers.update(NO_STORE)
+    return SecretResponse.of(webhooks.rotate(id, caller.sees_only, body.secret))
 
 
 @router.post(
     "/{id}/ping",
     status_code=202,
     operation_id="pingWebhook",
-    summary="Have it told that it is there",
-    responses=shown(202, DELIVERY) | NOT_FOUND | DISABLED | INVALID | DATABASE_UNAVAILABLE,
+    summary="Test a webhook",
+    responses=json_example(202, DELIVERY)
+    | WEBHOOK_NOT_FOUND
+    | DISABLED
+    | INVALID
+    | DATABASE_UNAVAILABLE,
 )
 def ping_webhook(
     id: WebhookId, caller: Writer, webhooks: WebhooksDep, deliveries: DeliveriesDep
-) -> DeliveryRead:
-    """Sends `webhook.ping`; what came of it is among its deliveries."""
-    return DeliveryRead.of(deliveries.one(id, webhooks.ping(id, caller.sees_only)))
+) -> DeliveryResponse:
+    """Send `webhook.ping`; the outcome is among its deliveries."""
+    return DeliveryResponse.of(deliveries.one(id, webhooks.ping(id, caller.sees_only)))
 
 
 @router.get(
     "/{id}/deliveries",
     operation_id="listDeliveries",
-    summary="What was sent, and what came of it",
-    responses=shown(200, {"items": [DELIVERY], "next_cursor": None})
-    | CURSOR_REFUSED
-    | NOT_FOUND
+    summary="List the deliveries of a webhook",
+    responses=json_example(200, {"items": [DELIVERY], "next_cursor": None})
+    | CURSOR_ERRORS
+    | WEBHOOK_NOT_FOUND
     | INVALID
     | DATABASE_UNAVAILABLE,
 )
@@ -223,22 +246,28 @@ def list_deliveries(
     webhooks: WebhooksDep,
     deliveries: DeliveriesDep,
     response: Response,
-    before: PlaceDep,
-    status: Annotated[Status | None, Query(description="Left out: all.")] = None,
+    before: UuidCursorDep,
+    status: Annotated[Status | None, Query(description="Default: all.")] = None,
     limit: Limit = 50,
 ) -> DeliveryPage:
-    """The latest first, with their attempts and the beginning of each answer."""
-    response.headers.update(_NO_STORE)
+    """Return the deliveries, the latest first, with their attempts and the start of each response
+    body."""
+    response.headers.update(NO_STORE)
     webhooks.get(id, caller.sees_only)
-    return page_of(deliveries.of_webhook(id, status=status, before=before, limit=limit + 1), limit)
+    rows = deliveries.of_webhook(id, status=status, before=before, limit=limit + 1)
+    return DeliveryPage.of(rows, limit)
 
 
 @router.post(
     "/{id}/deliveries/{delivery_id}/redeliver",
     status_code=202,
     operation_id="redeliver",
-    summary="Send one again",
-    responses=shown(202, DELIVERY) | NO_DELIVERY | DISABLED | INVALID | DATABASE_UNAVAILABLE,
+    summary="Send a delivery again",
+    responses=json_example(202, DELIVERY)
+    | DELIVERY_NOT_FOUND
+    | DISABLED
+    | INVALID
+    | DATABASE_UNAVAILABLE,
 )
 def redeliver(
     id: WebhookId,
@@ -246,35 +275,37 @@ def redeliver(
     caller: Writer,
     webhooks: WebhooksDep,
     deliveries: DeliveriesDep,
-) -> DeliveryRead:
-    """Now, whatever came of it, with the same `webhook-id`, and again on the schedule."""
+) -> DeliveryResponse:
+    """Send it now, whatever its outcome, with the same `webhook-id`, and retry as usual."""
     webhooks.get(id, caller.sees_only)
     deliveries.redeliver(id, delivery_id)
-    return DeliveryRead.of(deliveries.one(id, delivery_id))
+    return DeliveryResponse.of(deliveries.one(id, delivery_id))
 
 
-@received.post(
+@receiver.post(
     "transcription",
     status_code=204,
     operation_id="receiveTranscriptionEvent",
-    summary="Something happened to one of your transcriptions",
-    responses={204: {"description": "Taken. Any other status but 2xx is tried again."}},
+    summary="An event of one of your transcriptions",
+    responses={204: {"description": "Received. Any other status than 2xx is retried."}},
 )
 def receive_event(
     message: Annotated[EventMessage, Body(openapi_examples={"done": {"value": MESSAGE}})],
     webhook_id: Annotated[
-        str, Header(alias="webhook-id", description="Of the event, the same on every attempt.")
+        str, Header(alias="webhook-id", description="Id of the event, equal for every attempt.")
     ],
     webhook_timestamp: Annotated[
-        int, Header(alias="webhook-timestamp", description="Of the attempt, seconds since 1970.")
+        int,
+        Header(alias="webhook-timestamp", description="Time of the attempt in seconds since 1970."),
     ],
     webhook_signature: Annotated[
         str,
         Header(
             alias="webhook-signature",
-            description="`v1,` and HMAC-SHA256 of `id.timestamp.body` in base64; of each live "
-            "secret, separated by spaces.",
+            description="`v1,` and HMAC-SHA256 of `id.timestamp.body` in base64; one for each "
+            "valid secret, separated by spaces.",
         ),
     ],
 ) -> None:
-    """Verify the signature over the bytes as they came, keep `webhook-id`, answer 2xx in 15 s."""
+    """Verify the signature over the bytes as received, remember `webhook-id`, and answer 2xx within
+    15 s."""

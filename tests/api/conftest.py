@@ -37,7 +37,7 @@ AUDIO_SHA256 = hashlib.sha256(AUDIO).hexdigest()
 
 @pytest.fixture
 def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """The app, started; Dagster is away."""
+    """Return the app, started, without Dagster."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
         yield client
@@ -48,7 +48,7 @@ Start = Callable[..., TestClient]
 
 @pytest.fixture
 def start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Starts the app with changed settings, as often as asked; Dagster is away."""
+    """Start the app with changed settings, as often as needed, without Dagster."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with ExitStack() as stack:
 
@@ -61,7 +61,7 @@ def start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
 
 @pytest.fixture
 def dagster_home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A DAGSTER_HOME whose storage is the tests' Postgres, database `dagster`."""
+    """Return a DAGSTER_HOME whose storage is the tests' Postgres, database `dagster`."""
     home = tmp_path / "dagster"
     home.mkdir()
     url = database_urls(settings).dagster_storage
@@ -73,11 +73,8 @@ def dagster_home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 class DatabaseSwitch:
-    """The tests' Postgres behind a socket of its own, which can be taken away and put back.
-
-    Attributes:
-        settings: those that go through it.
-    """
+    """The tests' Postgres behind a socket of its own, which can be removed and restored.
+    Attributes: `settings` connect through it."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         assert settings.database_url is not None
@@ -95,11 +92,11 @@ class DatabaseSwitch:
         self.on()
 
     def on(self) -> None:
-        """Postgres answers."""
+        """Let Postgres answer."""
         self._link.symlink_to(self._there)
 
     def off(self) -> None:
-        """Postgres is gone: no new connection, and those there were are cut."""
+        """Stop Postgres from answering: no new connections, and existing ones are cut."""
         self._link.unlink()
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(
@@ -110,13 +107,13 @@ class DatabaseSwitch:
 
 @pytest.fixture
 def database_switch(settings: Settings) -> Iterator[DatabaseSwitch]:
-    """Switched on."""
+    """Yield a switch that is on."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # short, as socket paths must be
         yield DatabaseSwitch(settings, Path(folder))
 
 
 class World:
-    """Puts transcriptions into the state a test is about, through the store that runs use."""
+    """Brings transcriptions into the state that a test needs, through the store that runs use."""
 
     def __init__(self, request_store: RequestStore, object_store: ObjectStore) -> None:
         self.request_store = request_store
@@ -124,7 +121,7 @@ class World:
         self.object_store = object_store
 
     def queued(self, media_id: str = "youtube-dQw4w9WgXcQ", title: str | None = None) -> str:
-        """An id that somebody asked for."""
+        """Return an id that was requested."""
         source = MediaSource(
             media_id, "site", f"https://www.youtube.com/watch?v={media_id[-11:]}", "Youtube", title
         )
@@ -133,19 +130,19 @@ class World:
         return partition_key(media_id, options)
 
     def running(self, **values: str) -> str:
-        """An id that a run works on."""
+        """Return an id that a run works on."""
         id = self.queued(**values)
         self.run_store.claim(id, RUN_ID)
         return id
 
     def failed(self, code: str = "media_private", message: str = "The video is private.") -> str:
-        """An id that nobody tries again."""
+        """Return an id that failed permanently."""
         id = self.running()
         self.run_store.fail(id, RUN_ID, code, message, retryable=False, max_attempts=4)
         return id
 
     def completed(self, *, title: str | None = "Ask not", spoken: tuple[str, ...] = SPOKEN) -> str:
-        """An id with a result."""
+        """Return an id with a result."""
         id = self.running()
         self.describe(id, title=title)
         transcript = transcript_of(id, spoken)
@@ -155,7 +152,7 @@ class World:
         return id
 
     def describe(self, id: str, *, title: str | None, stated_s: float | None = 11.0) -> None:
-        """The media's audio is known, and its source states this title and this duration."""
+        """Store the audio of the media, with the title and duration that its source states."""
         audio = StoredAudio(
             AUDIO_KEY, AUDIO_SHA256, len(AUDIO), 11.0, "opus", "matroska,webm", 48_000, 2
         )
@@ -165,19 +162,19 @@ class World:
 
 @pytest.fixture
 def world(request_store: RequestStore, object_store: ObjectStore) -> World:
-    """An empty one."""
+    """Return an empty world."""
     return World(request_store, object_store)
 
 
 @pytest.fixture
 def keys(settings: Settings) -> Keys:
-    """Keys of several callers. Ask for it before the client, so that the app knows of them."""
+    """Return keys of several callers. Request it before the client, so that the app knows them."""
     return Keys(settings)
 
 
 @contextmanager
 def serving(settings: Settings, port: int = 0) -> Iterator[str]:
-    """The app behind a real HTTP server on loopback."""
+    """Serve the app over real HTTP on loopback."""
     config = uvicorn.Config(
         create_app(settings),
         host="127.0.0.1",
@@ -202,14 +199,14 @@ def serving(settings: Settings, port: int = 0) -> Iterator[str]:
 
 @pytest.fixture
 def server_url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server; Dagster is away."""
+    """Yield the URL of a server without Dagster."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with serving(settings) as url:
         yield url
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the browser's tests out where there is no Chromium; pytest says how many."""
+    """Deselect browser tests if there is no Chromium; pytest reports how many."""
     if shutil.which("chromium") and shutil.which("chromedriver"):
         return
     kept = [item for item in items if item.get_closest_marker("browser") is None]

@@ -1,4 +1,4 @@
-"""How the API starts, and how it does not."""
+"""How the API starts, and how it refuses to start."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ UVICORN = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "
 def test_a_server_that_may_not_start_says_so_in_one_line(
     tmp_path: Path, setting: str, value: str, says: str
 ) -> None:
-    """No traceback, and nothing is opened."""
+    """There is no traceback, and nothing is created."""
     home = tmp_path / "home"
     done = subprocess.run(
         UVICORN,
@@ -41,7 +41,7 @@ def test_a_server_that_may_not_start_says_so_in_one_line(
     assert not home.exists()
 
 
-def test_an_unknown_site_is_an_error_for_who_gives_the_settings(settings: Settings) -> None:
-    """Before the app starts, so that no request meets it."""
+def test_an_unknown_site_is_refused_before_the_app_starts(settings: Settings) -> None:
+    """No request ever meets it."""
     with pytest.raises(SetupError, match="yuotube"):
         create_app(settings.model_copy(update={"sites": ("yuotube",)}))

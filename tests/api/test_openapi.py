@@ -1,4 +1,4 @@
-"""The OpenAPI document, and whether the API does what it says."""
+"""The OpenAPI document, and whether the API behaves as documented."""
 
 import uuid
 from collections import Counter
@@ -27,7 +27,7 @@ from ytcaption.settings import Settings
 
 
 def test_the_document_is_valid_openapi(client: TestClient) -> None:
-    """OpenAPI 3.1, every reference resolved."""
+    """It is OpenAPI 3.1, and every reference resolves."""
     validate(client.get("/openapi.json").json())
 
 
@@ -50,6 +50,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "createRetranscriptions",
         "createTranscription",
         "createTranscriptions",
+        "createTranscriptionsOldPath",
         "createUpload",
         "createWebhook",
         "deleteChannel",
@@ -59,6 +60,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "getChannel",
         "getHealth",
         "getLatestResult",
+        "getLatestResultOldPath",
         "getMedia",
         "getMetrics",
         "getOpenAIModel",
@@ -82,6 +84,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
         "listReports",
         "listTranscriptions",
         "listVersions",
+        "listVersionsOldPath",
         "listViews",
         "listWebhooks",
         "openBreaker",
@@ -115,7 +118,7 @@ def test_operations_are_named_and_described(client: TestClient) -> None:
 
 
 def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Every example with the schema it is of."""
+    """Yield every example with its schema."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             bodies = [(operation.get("requestBody", {}), "request")]
@@ -128,8 +131,8 @@ def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any
                         yield f"{method} {path} {name} {media_type}", value, content["schema"]
 
 
-def test_examples_are_of_their_schemas(client: TestClient) -> None:
-    """What the documentation shows is what the schemas say."""
+def test_examples_match_their_schemas(client: TestClient) -> None:
+    """The documentation shows what the schemas allow."""
     document = client.get("/openapi.json").json()
     found = list(examples(document))
 
@@ -149,14 +152,12 @@ CHANNEL = "https://www.youtube.com/channel/UC5NOEUbkLheQcaaRldYW5GA"
 
 @pytest.fixture
 def server_with_dagster(dagster_home: Path, settings: Settings) -> Iterator[str]:
-    """Its address. Dagster's storage is there, so that what is erased goes from it, too."""
+    """Yield the URL of a server with Dagster's storage, so that erasures complete."""
     with serving(settings.model_copy(update={"requests_per_minute": 1_000_000})) as url:
         yield url
 
 
-def test_the_api_keeps_what_its_document_says(
-    keys: Keys, server_with_dagster: str, world: World
-) -> None:
+def test_the_api_behaves_as_documented(keys: Keys, server_with_dagster: str, world: World) -> None:
     """Generated requests, valid and not: no 5xx, every answer of its status, type and schema.
 
     Over real HTTP, two thirds of the ids being ones that exist. Not by schemathesis' own pytest
@@ -192,20 +193,20 @@ def test_the_api_keeps_what_its_document_says(
 
 
 def subscribed(world: World) -> str:
-    """The id of a channel that is there: another one each time, since they are removed."""
+    """Return the id of a new channel; each call creates another, because they are removed."""
     store = ChannelStore(postgres=world.request_store.postgres)
     return store.create(source(uuid.uuid4().hex), plan())[0].id
 
 
 def is_no_http(response: Any) -> bool:
-    """Whether uvicorn itself has refused it: a header that no server would parse."""
+    """Return whether uvicorn refused the request itself: a header that no server would parse."""
     return response.status_code == 400 and response.content == b"Invalid HTTP request received."
 
 
 def send_generated(
     operation: APIOperation, mode: GenerationMode, ids: list[str], answers: Counter[tuple[str, int]]
 ) -> None:
-    """Sends cases of one operation and validates the answers."""
+    """Send generated cases of one operation and validate the responses."""
 
     @hypothesis_settings(
         max_examples=CASES,

@@ -1,4 +1,4 @@
-"""A server that is told to stop does not wait for those who watch, and cuts none of them off."""
+"""A server that is told to stop ends streams and long polls at once, and completely."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ import pytest
 
 from tests.api.conftest import World
 from tests.support.servers.live_api import (
-    Hearing,
+    FakeRun,
     Reader,
 )
 from ytcaption.settings import Settings
@@ -23,7 +23,7 @@ from ytcaption.settings import Settings
 
 @contextmanager
 def uvicorn_process(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """As `ytcaption up` starts it, and its address."""
+    """Run the server as `ytcaption up` does; yield it and its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -53,11 +53,12 @@ def uvicorn_process(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes
 def test_a_signal_ends_streams_and_long_polls_at_once(
     settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """Whole answers, before the server would cut them off after two seconds; ids still hold."""
+    """Responses are complete before the server would cut them off after two seconds, and event ids
+    stay valid."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     id = world.running()
-    hearing = Hearing(world, id)
-    hearing.draft(0, 2)
+    fake_run = FakeRun(world, id)
+    fake_run.draft(0, 2)
     polled: list[httpx.Response] = []
 
     with uvicorn_process(settings) as (server, url):
@@ -78,7 +79,7 @@ def test_a_signal_ends_streams_and_long_polls_at_once(
         server.wait(10)
         assert time.monotonic() - stopped_at < 5
 
-    hearing.draft(2, 3)
+    fake_run.draft(2, 3)
     with uvicorn_process(settings) as (_, url):
-        resumed = Reader(url, id, after=readers[0].told[-1].id).until(lambda it: it.indexes)
+        resumed = Reader(url, id, after=readers[0].events[-1].id).until(lambda it: it.indexes)
         assert resumed.indexes == [2]

@@ -1,4 +1,4 @@
-"""Chains of requests, each with what an earlier answer gave: no 5xx, and the document is kept."""
+"""Chains of requests that use earlier responses: no 5xx, and the document holds."""
 
 from collections import Counter
 from contextlib import suppress
@@ -30,7 +30,7 @@ ALONE = {
     "pausePart": "all others would be refused from then on: tests/api/admin/test_routes.py",
     "listOpenAIModels": "it has no state, and would be half of all requests",
     "getOpenAIModel": "the same: tests/api/openai/test_routes.py",
-    "revokeApiKey": "a chain would lock itself out: test_identity.py",
+    "revokeApiKey": "a chain would lock itself out: test_authentication.py",
     "rotateApiKey": "the same",
 }
 """Operations that have tests of their own, and why."""
@@ -40,7 +40,7 @@ CHECKS = {
     "positive_data_acceptance": {
         "expected-statuses": ["2xx", 304, 400, 404, 409, 410, 412, 416, 422]
     },
-    # What was erased may be asked for anew.
+    # What was erased may be requested again.
     "use_after_free": {"enabled": False},
     "ensure_resource_availability": {"enabled": False},
 }
@@ -86,7 +86,7 @@ def test_chains_of_requests_keep_what_the_document_says(
 
             def setup(self) -> None:
                 self.number = 0
-                _begin_anew(world, key.row.id)
+                _reset(world, key.row.id)
 
             def before_call(self, case: schemathesis.Case) -> None:
                 self.number += 1
@@ -122,7 +122,7 @@ def test_chains_of_requests_keep_what_the_document_says(
     assert {status for _, status in answers} >= {200, 202, 204, 404, 409, 422}
 
 
-def _begin_anew(world: World, key_id: str) -> None:
+def _reset(world: World, key_id: str) -> None:
     with world.request_store.postgres.transaction() as connection:
         connection.execute(
             "truncate ytcaption.request, ytcaption.segment, ytcaption.draft_segment, "

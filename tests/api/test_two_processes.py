@@ -17,7 +17,7 @@ from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, World
 from tests.support.servers.live_api import (
-    Hearing,
+    FakeRun,
     Reader,
 )
 from ytcaption.settings import Settings
@@ -28,7 +28,7 @@ READY_S = 30
 
 @contextmanager
 def process(settings: Settings) -> Iterator[str]:
-    """uvicorn as a process of its own; its address. Its variables are those of `settings`."""
+    """Run uvicorn in a process of its own; yield its URL. Its environment is that of `settings`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"]
@@ -58,14 +58,14 @@ def _answers(url: str) -> bool:
 
 @pytest.fixture
 def both(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
-    """The addresses of two; Dagster is away."""
+    """Yield the URLs of two processes, without Dagster."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with ExitStack() as stack:
         yield stack.enter_context(process(settings)), stack.enter_context(process(settings))
 
 
 def test_one_key_at_both_is_one_request(both: tuple[str, str], request_store: RequestStore) -> None:
-    """Ten askers at each, all at once: one answer, one request."""
+    """Ten clients at each send the same request at once: one answer, one request."""
 
     def ask(number: int) -> dict[str, Any]:
         answer = httpx.post(
@@ -90,20 +90,21 @@ def test_one_key_at_both_is_one_request(both: tuple[str, str], request_store: Re
 
 
 def test_events_come_from_either(both: tuple[str, str], world: World) -> None:
-    """Asked for at one, watched at the other, resumed at the first: each segment comes once."""
+    """A transcription is requested at one, streamed at the other, resumed at the first: each
+    segment comes once."""
     url = "https://www.youtube.com/watch?v=aaaaaaaaaaa"
     id = httpx.post(both[0] + ROUTE, json={"url": url}, timeout=30).json()["id"]
-    first = Reader(both[1], id).until(lambda reader: reader.told)
+    first = Reader(both[1], id).until(lambda reader: reader.events)
     world.run_store.claim(id, RUN_ID)
     world.describe(id, title="Two")
-    hearing = Hearing(world, id)
-    hearing.draft(0, 3)
+    fake_run = FakeRun(world, id)
+    fake_run.draft(0, 3)
     first.until(lambda reader: reader.indexes == [0, 1, 2])
 
-    second = Reader(both[0], id, after=first.told[-1].id)
-    hearing.draft(3, 8)
-    hearing.store_text()
-    hearing.complete()
+    second = Reader(both[0], id, after=first.events[-1].id)
+    fake_run.draft(3, 8)
+    fake_run.store_text()
+    fake_run.complete()
 
     assert second.to_the_end().indexes == [3, 4, 5, 6, 7]
     assert first.to_the_end().indexes == list(range(8))

@@ -1,4 +1,4 @@
-"""Who does what was asked for while a test waits for it: real runs, or steps as a test says."""
+"""Workers that do queued work while a test waits for it: real runs, or scripted ones."""
 
 import threading
 import time
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, World
-from tests.support.servers.live_api import Hearing
+from tests.support.servers.live_api import FakeRun
 from tests.support.transcripts import SPOKEN, transcript_of
 
 
 @contextmanager
 def worker(store: RequestStore, work: Callable[[str, int], object]) -> Iterator[None]:
-    """Does `work(id, attempt)` with whatever is due, on a thread, as the daemon has it done."""
+    """Do `work(id, attempt)` for whatever is due, on a thread, as the daemon would."""
     ended = threading.Event()
     failures: list[BaseException] = []
 
@@ -38,31 +38,28 @@ def worker(store: RequestStore, work: Callable[[str, int], object]) -> Iterator[
 
 
 class Scripted:
-    """Runs that hear what a test says.
-
-    Attributes:
-        ids: of the transcriptions that were done.
-    """
+    """Runs that transcribe what a test prescribes. Attributes: `ids` of the finished
+    transcriptions."""
 
     def __init__(self, world: World, texts: Iterable[str] = SPOKEN, **values: object) -> None:
         self._world, self._texts, self._values = world, tuple(texts), values
         self.ids: list[str] = []
 
     def complete(self, id: str, _attempt: int) -> None:
-        """Hears all of it, the first half as a draft."""
+        """Transcribe all of it, the first half as a draft."""
         self.ids.append(id)
         self._world.run_store.claim(id, RUN_ID)
-        hearing = Hearing(self._world, id)
-        hearing.transcript = transcript_of(id, self._texts, **self._values)
-        hearing.draft(0, len(self._texts) // 2)
-        hearing.store_text()
-        hearing.complete()
+        fake_run = FakeRun(self._world, id)
+        fake_run.transcript = transcript_of(id, self._texts, **self._values)
+        fake_run.draft(0, len(self._texts) // 2)
+        fake_run.store_text()
+        fake_run.complete()
 
     def fail(self, code: str, message: str) -> Callable[[str, int], None]:
-        """Ends in this failure."""
+        """Return work that ends in this failure."""
 
         def work(id: str, _attempt: int) -> None:
-            store = self._world.request_store
+            store = self._world.run_store
             store.claim(id, RUN_ID)
             store.fail(id, RUN_ID, code, message, retryable=False, max_attempts=4)
 

@@ -1,4 +1,4 @@
-"""What the guide to the Python client says is true."""
+"""The guide to the Python client is true."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_each_example_runs(
 
 
 def test_every_method_and_error_is_documented() -> None:
-    """The page names all that there is."""
+    """The page names all of them."""
     methods = {name for kind in (Client, Channels) for name in vars(kind) if name[0] != "_"}
     methods -= {"close"}
     assert {name for name in methods if f"`{name}" not in PAGE and f".{name}(" not in PAGE} == set()

@@ -1,4 +1,4 @@
-"""What the reference says is what the code does."""
+"""The reference is true."""
 
 import os
 import re
@@ -48,7 +48,7 @@ def test_every_code_is_documented() -> None:
 
 
 def test_every_route_and_format_is_documented(client: TestClient) -> None:
-    """The page lists what the OpenAPI document has."""
+    """The page lists every operation of the OpenAPI document."""
     routes, captions = page("http-api.md"), page("captions.md")
     for path, item in client.get("/openapi.json").json()["paths"].items():
         for method in item:
@@ -77,7 +77,7 @@ def test_every_metric_is_documented(client: TestClient, world: World) -> None:
 
 
 def test_the_curl_example_prints_captions(server_url: str, world: World) -> None:
-    """`examples/api.sh` asks, watches and reads, over real HTTP."""
+    """`examples/api.sh` requests, polls and downloads over real HTTP."""
     id = world.completed()
 
     done = subprocess.run(

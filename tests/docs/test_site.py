@@ -79,7 +79,7 @@ def test_a_page_loads_nothing_from_elsewhere(
     )
     assert any(name.endswith("mermaid.min.js") for name in loaded)
     assert [name for name in loaded if not name.startswith(site_url)] == []
-    assert page.complaints() == []
+    assert page.errors() == []
 
 
 def test_no_page_loads_files_of_another_server(site: Path) -> None:

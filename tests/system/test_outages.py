@@ -221,7 +221,7 @@ def test_without_dagsters_database_requests_are_accepted_and_completed_later(
             assert status == 200, text
             dagster = json.loads(text)["dependencies"]["dagster_storage"]
             assert (dagster["ready"], dagster["required"]) == (False, False)
-            assert dagster["cause"]
+            assert dagster["reason"]
             assert up.run("status").returncode == 1
         finally:
             connection.execute(connections.format("true"))

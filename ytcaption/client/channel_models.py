@@ -1,26 +1,29 @@
-"""Channels as the server answers them. Titles are a stranger's texts."""
+"""Channels as the server returns them. Titles are untrusted text."""
 
 from datetime import datetime
 from typing import Any
 
-from ytcaption.client.models import Answer, Failure, Options
+from pydantic import AliasChoices, Field
+
+from ytcaption.client.deprecation import old_attribute
+from ytcaption.client.models import Failure, Model, Options
 from ytcaption.domain.request import Priority, TranscriptionStatus
 
 
-class ChannelProgress(Answer):
-    """How much of what is wanted has a transcript."""
+class ChannelProgress(Model):
+    """How many of the selected items have a transcript."""
 
     done: int
     total: int
     fraction: float | None = None
 
 
-class ChannelHistory(Answer):
-    """How far the listing of all that it ever published is.
+class ChannelHistory(Model):
+    """Progress of listing everything the channel ever published.
 
     Attributes:
-        listed: items so far; None where it is not going on.
-        done_at: when it last came to its end.
+        listed: items so far; None if it is not in progress.
+        done_at: when it was last completed.
     """
 
     listed: int | None = None
@@ -28,15 +31,16 @@ class ChannelHistory(Answer):
     done_at: datetime | None = None
 
 
-class Channel(Answer):
-    """A channel, what is wanted of it, and how far it is.
+class Channel(Model):
+    """A channel, its settings and its state.
 
     Attributes:
-        listing: a run looks at it right now.
-        items: number by state: `new`, `queued`, `filtered`, `waiting`, `refused`, `gone`, `erased`;
-            and `changed`.
+        listing: a run polls it at the moment.
+        items: number by state: `new`, `queued`, `filtered`, `waiting`, `refused`, `missing`,
+            `erased`; `changed`; and `gone`, the old name of `missing`.
         transcriptions: number by status.
-        schedule, filters: as they are asked for.
+        schedule, filters: as they were requested.
+        max_items: most new items per poll of the schedule.
     """
 
     id: str
@@ -57,29 +61,33 @@ class Channel(Answer):
     filters: dict[str, Any]
     options: Options
     priority: Priority
-    max_new: int | None = None
+    max_items: int | None = Field(
+        default=None, validation_alias=AliasChoices("max_items", "max_new")
+    )
     keep_days: float | None = None
     digest: str = "never"
     created_at: datetime
 
+    max_new = old_attribute("max_new", "max_items")
+
     @property
     def name(self) -> str:
-        """Its title, or for want of one its address."""
+        """The title, or the URL if there is none."""
         return self.title or self.url
 
 
-class ItemTranscription(Answer):
-    """What became of an item that was asked for."""
+class ItemTranscription(Model):
+    """The transcription of an item."""
 
     id: str
     status: TranscriptionStatus
 
 
-class ListedItem(Answer):
-    """Something that a channel's list shows.
+class ListedItem(Model):
+    """An item of a channel's list.
 
     Attributes:
-        reason: why it is not taken, as a word.
+        reason: why it is not transcribed, as a code.
     """
 
     media_id: str
@@ -92,40 +100,44 @@ class ListedItem(Answer):
 
 
 class ChannelItem(ListedItem):
-    """The same, and what became of it.
+    """An item of a channel, and its transcription.
 
     Attributes:
-        change: what shows that its audio is another one than was transcribed.
+        change: how its audio differs from what was transcribed.
     """
 
     transcription: ItemTranscription | None = None
     change: str | None = None
 
 
-class DryRun(Answer):
-    """What would be taken of a channel now.
+class DryRun(Model):
+    """What would be transcribed of a channel now.
 
     Attributes:
-        whole: False: it has more items than were looked at.
+        is_complete: False: the source has more items than were listed.
     """
 
     url: str
     title: str | None = None
     total: int | None = None
-    whole: bool
-    taken: tuple[ListedItem, ...]
-    left_out: tuple[ListedItem, ...]
+    is_complete: bool = Field(validation_alias=AliasChoices("is_complete", "whole"))
+    included: tuple[ListedItem, ...] = Field(validation_alias=AliasChoices("included", "taken"))
+    excluded: tuple[ListedItem, ...] = Field(validation_alias=AliasChoices("excluded", "left_out"))
+
+    whole = old_attribute("whole", "is_complete")
+    taken = old_attribute("taken", "included")
+    left_out = old_attribute("left_out", "excluded")
 
 
-class ChannelPage(Answer):
-    """Some of a list."""
+class ChannelPage(Model):
+    """One page of channels."""
 
     items: tuple[Channel, ...]
     next_cursor: str | None = None
 
 
-class ItemPage(Answer):
-    """Some of a list."""
+class ItemPage(Model):
+    """One page of items."""
 
     items: tuple[ChannelItem, ...]
     next_cursor: str | None = None

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and its server."""
+"""Errors of the client: the server is unreachable, refused, or is not a ytcaption."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,26 +7,26 @@ from ytcaption.domain.errors import YtcaptionError
 
 
 class ClientError(YtcaptionError):
-    """Root of the client's own errors."""
+    """Base class of the client's errors."""
 
     code = "client_error"
 
 
 class ServerUnreachable(ClientError):
-    """No answer: no such host, nobody listens, the connection broke, no time left."""
+    """No response: unknown host, connection refused or broken, or a timeout."""
 
     code = "server_unreachable"
     retryable = True
 
 
 class UnexpectedAnswer(ClientError):
-    """Something answers at the address, but it is no ytcaption."""
+    """What answers at the address is not a ytcaption."""
 
     code = "unexpected_answer"
 
 
 class WaitTimeout(ClientError):
-    """The transcription is not over yet; it goes on at the server."""
+    """The transcription has not ended yet; the server continues."""
 
     code = "wait_timeout"
     retryable = True
@@ -39,8 +39,8 @@ class ApiError(ClientError):
         status: of HTTP.
         code: stable; docs/reference/errors.md lists them.
         detail: what happened and what to do.
-        request_id: finds the server's log lines.
-        retry_after_s: when asking again is worth it; None where the server says nothing.
+        request_id: identifies the server's log lines.
+        retry_after_s: when to ask again; None if the server does not say.
         problem: the whole body.
     """
 

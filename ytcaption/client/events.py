@@ -1,4 +1,4 @@
-"""Server-sent events, taken up again where they broke off."""
+"""Server-sent events, resumed after lost connections."""
 
 import json
 import time
@@ -14,41 +14,41 @@ from ytcaption.client.transport import RETRY_FOR_S, Call, Transport
 
 END = frozenset({"completed", "failed", "canceled"})
 
-SILENT_S = 45.0
-"""The server sends a sign of life each 15 s: after three that did not come, the line is dead."""
+SILENCE_TIMEOUT_S = 45.0
+"""The server sends a comment each 15 s: after three missing ones the connection is dead."""
 
 MAX_EMPTY = 3
-"""Streams in a row of which not one byte came: something on the way keeps them back."""
+"""Consecutive streams without a single byte: a proxy holds the events back."""
 
 _PAUSE_S = 2.0
 
 
-def followed(transport: Transport, address: str, last_event_id: str | None) -> Iterator[Event]:
-    """Events until the one that ends them; none where all was told up to `last_event_id`.
+def follow_events(transport: Transport, address: str, last_event_id: str | None) -> Iterator[Event]:
+    """Yield events until the one that ends them; none if the end came before `last_event_id`.
 
     Raises:
         ApiError: the server refused.
-        ServerUnreachable: it has not been there for a minute, or lets no event through.
+        ServerUnreachable: it was unreachable for a minute, or no event comes through.
     """
     pause_s, lost_at, empty = _PAUSE_S, None, 0
     while True:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
-        call = Call("GET", address, headers=headers, timeout_s=SILENT_S)
-        opened: httpx.Response | None = None
+        call = Call("GET", address, headers=headers, timeout_s=SILENCE_TIMEOUT_S)
+        response: httpx.Response | None = None
         try:
-            with transport.stream(call) as answer:
-                lost_at, opened = None, answer
-                if answer.status_code == 204:
+            with transport.stream(call) as opened:
+                lost_at, response = None, opened
+                if opened.status_code == 204:
                     return
-                for sent in _sent(answer):
+                for sent in _parsed(opened):
                     if sent.retry is not None:
                         pause_s = min(sent.retry / 1_000, RETRY_FOR_S)
                     last_event_id = sent.id or last_event_id
                     if not sent.data:
                         continue
-                    event = Event(id=sent.id, type=sent.event, data=_read(sent.data))
+                    event = Event(id=sent.id, type=sent.event, data=_json(sent.data))
                     yield event
                     if event.type in END:
                         return
@@ -56,22 +56,22 @@ def followed(transport: Transport, address: str, last_event_id: str | None) -> I
             lost_at = lost_at or time.monotonic()
             if time.monotonic() - lost_at > RETRY_FOR_S:
                 raise
-        if opened is not None:
-            empty = 0 if opened.num_bytes_downloaded else empty + 1
+        if response is not None:
+            empty = 0 if response.num_bytes_downloaded else empty + 1
             if empty == MAX_EMPTY:
-                raise ServerUnreachable("No events come from the server. Ask for its state.")
+                raise ServerUnreachable("No events come from the server. Poll its status instead.")
         time.sleep(pause_s)
 
 
-def _sent(answer: httpx.Response) -> Iterator[ServerSentEvent]:
+def _parsed(response: httpx.Response) -> Iterator[ServerSentEvent]:
     try:
-        yield from EventSource(answer).iter_sse()
+        yield from EventSource(response).iter_sse()
     except SSEError as error:
-        raise UnexpectedAnswer("What the server sends is no stream of events.") from error
+        raise UnexpectedAnswer("The server's response is not a stream of events.") from error
 
 
-def _read(data: str) -> dict[str, Any]:
+def _json(data: str) -> dict[str, Any]:
     try:
         return json.loads(data)
     except ValueError as error:
-        raise UnexpectedAnswer("The server's events cannot be read.") from error
+        raise UnexpectedAnswer("The server's events cannot be parsed.") from error

@@ -1,4 +1,4 @@
-"""Files on their way to and from the server, block by block."""
+"""Uploads and downloads of files, block by block."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -14,14 +14,14 @@ _BLOCK_BYTES = 64 * 1024
 
 
 def file_size(path: Path) -> int:
-    """Bytes of a file that can be sent.
+    """Return the size of a file that can be sent.
 
     Raises:
-        FileUnreadable: there is none, or it is no ordinary file.
-        EmptyFile: of zero bytes.
+        FileUnreadable: there is no such file, or it is not a regular file.
+        EmptyFile: it has zero bytes.
     """
     if not path.is_file():
-        raise FileUnreadable(f"There is no file {path}. A link begins with https://.")
+        raise FileUnreadable(f"There is no file {path}. A link starts with https://.")
     size_bytes = path.stat().st_size
     if size_bytes == 0:
         raise EmptyFile(f"{path.name} is empty.")
@@ -29,10 +29,10 @@ def file_size(path: Path) -> int:
 
 
 def file_blocks(path: Path, size_bytes: int, on_progress: OnProgress | None) -> Iterator[bytes]:
-    """The first `size_bytes` of a file, so many as were announced.
+    """Yield the first `size_bytes` of a file, as many as were announced.
 
     Raises:
-        FileUnreadable: it cannot be read, or has become shorter meanwhile.
+        FileUnreadable: it cannot be read, or has become shorter.
     """
     left = size_bytes
     try:
@@ -45,15 +45,17 @@ def file_blocks(path: Path, size_bytes: int, on_progress: OnProgress | None) -> 
     except OSError as error:
         raise FileUnreadable(f"{path} cannot be read: {error.strerror}.") from error
     if left:
-        raise FileUnreadable(f"{path} has changed while it was sent. Send it again.")
+        raise FileUnreadable(f"{path} changed while it was sent. Send it again.")
 
 
-def saved(transport: Transport, address: str, path: Path, on_progress: OnProgress | None) -> Path:
-    """What is at the address, as a file: whole, or not there.
+def download(
+    transport: Transport, address: str, path: Path, on_progress: OnProgress | None
+) -> Path:
+    """Save what is at the address as a file: complete, or not at all.
 
     Raises:
         FileUnreadable: it cannot be written.
-        ServerUnreachable: the connection broke again and again.
+        ServerUnreachable: the connection broke on every attempt.
     """
     part = path.with_name(f"{path.name}.part-{os.getpid()}")
     try:
@@ -62,14 +64,14 @@ def saved(transport: Transport, address: str, path: Path, on_progress: OnProgres
             for attempt in range(1, MAX_ATTEMPTS + 1):
                 headers = {"Range": f"bytes={file.tell()}-", "If-Range": tag} if tag else {}
                 try:
-                    with transport.stream(Call("GET", address, headers=headers)) as answer:
-                        if answer.status_code != 206:
+                    with transport.stream(Call("GET", address, headers=headers)) as response:
+                        if response.status_code != 206:
                             file.seek(0)
                             file.truncate()
-                        tag = answer.headers.get("ETag", "")
-                        length = answer.headers.get("Content-Length")
+                        tag = response.headers.get("ETag", "")
+                        length = response.headers.get("Content-Length")
                         total = file.tell() + int(length) if length else None
-                        for block in answer.iter_raw():
+                        for block in response.iter_raw():
                             file.write(block)
                             if on_progress is not None:
                                 on_progress(file.tell(), total)

@@ -1,25 +1,26 @@
-"""What the server answers. Fields that a newer server adds are kept as they come."""
+"""What the server returns. Fields that a newer server adds are kept as extra attributes."""
 
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
+from ytcaption.client.deprecation import old_attribute, old_module_names
 from ytcaption.client.errors import UnexpectedAnswer
 from ytcaption.domain.caption_choice import CaptionsPolicy
 from ytcaption.domain.request import Priority, Task, TranscriptionStatus
 
 
-class Answer(BaseModel):
-    """Cannot be changed."""
+class Model(BaseModel):
+    """Base class of everything the server returns; immutable."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", validate_by_name=True)
 
 
-class Accepted(Answer):
-    """A request that the server has kept.
+class Accepted(Model):
+    """A request that the server has stored.
 
     Attributes:
         id: of the transcription, which equal requests share.
@@ -32,8 +33,8 @@ class Accepted(Answer):
     created_at: datetime
 
 
-class Progress(Answer):
-    """How far a stage is: bytes while downloading, seconds of audio while transcribing."""
+class Progress(Model):
+    """Progress of a stage: bytes while downloading, seconds of audio while transcribing."""
 
     done: float
     total: float | None = None
@@ -41,15 +42,15 @@ class Progress(Answer):
     fraction: float | None = None
 
 
-class Failure(Answer):
+class Failure(Model):
     """Why the last attempt failed."""
 
     code: str
     message: str
 
 
-class Media(Answer):
-    """The source, as far as it is known. Its texts are a stranger's."""
+class Media(Model):
+    """The source, as far as it is known. Its texts are untrusted."""
 
     id: str
     kind: str
@@ -60,15 +61,15 @@ class Media(Answer):
 
     @property
     def name(self) -> str:
-        """Its title, or for want of one its id."""
+        """The title, or the id if there is none."""
         return self.title or self.id
 
 
-class WaitingFor(Answer):
-    """What a queued transcription waits for, beside its turn.
+class WaitingFor(Model):
+    """Why a queued transcription waits, apart from its position in the queue.
 
     Attributes:
-        until: when it may go on; None: when an operator says so.
+        until: when it may continue; None: when an operator resumes it.
     """
 
     code: str
@@ -76,8 +77,8 @@ class WaitingFor(Answer):
     until: datetime | None = None
 
 
-class Options(Answer):
-    """The options that make the text."""
+class Options(Model):
+    """The options that determine the text."""
 
     model: str
     language: str | None = None
@@ -88,11 +89,11 @@ class Options(Answer):
     captions: CaptionsPolicy = "prefer"
 
 
-class Captions(Answer):
-    """What came of looking for captions of the source.
+class Captions(Model):
+    """Which captions of the source were used, and why.
 
     Attributes:
-        kind: `manual`, `automatic` or `translated` (by people); None: the audio was heard.
+        kind: `manual`, `automatic` or `translated` (by people); None: the audio was transcribed.
     """
 
     reason: str
@@ -102,12 +103,12 @@ class Captions(Answer):
     spoken_language: str | None = None
 
 
-class Made(Answer):
-    """How the text came about.
+class Provenance(Model):
+    """How the text was made.
 
     Attributes:
         source: `asr`, `manual_captions` or `automatic_captions`.
-        captions: None: nobody looked for any.
+        captions: None: captions were not considered.
     """
 
     source: str
@@ -116,16 +117,16 @@ class Made(Answer):
     captions: Captions | None = None
 
 
-class Transcription(Answer):
-    """Where a transcription stands.
+class Transcription(Model):
+    """The status of a transcription.
 
     Attributes:
         stage: `audio_download`, `transcription` or `transcript_parquet`; None before the first.
-        queue_position: among those queued, from 1.
-        attempt: of this series of retries, from 1.
-        waiting_for: set while it is queued and waits for more than its turn.
-        metadata: what was given with the request.
-        keep: it stays, and its audio, whatever their age.
+        queue_position: among the queued ones, from 1.
+        attempt: of this series of attempts, from 1.
+        waiting_for: set while it is queued for more than its position in the queue.
+        metadata: from the request.
+        pinned: it and its audio are exempt from retention by age.
         provenance: with `completed`.
     """
 
@@ -146,18 +147,20 @@ class Transcription(Answer):
     duration_s: float | None = None
     word_count: int | None = None
     metadata: dict[str, Any] | None = None
-    keep: bool = False
-    provenance: Made | None = None
+    pinned: bool = Field(default=False, validation_alias=AliasChoices("pinned", "keep"))
+    provenance: Provenance | None = None
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None = None
 
+    keep = old_attribute("keep", "pinned")
 
-class MediaVersions(Answer):
-    """A media and one's transcriptions of it.
+
+class MediaVersions(Model):
+    """A media and your transcriptions of it.
 
     Attributes:
-        versions: how many, in whatever status.
+        versions: number of transcriptions, in any status.
         latest: id of the one that was completed last; None: none is.
     """
 
@@ -167,51 +170,54 @@ class MediaVersions(Answer):
     latest: str | None = None
 
 
-class LeftOut(Answer):
-    """What is not made anew, and why."""
+class Exclusion(Model):
+    """Transcriptions that are not made again, and why."""
 
     reason: str
     number: int
 
 
-class Anew(Answer):
-    """What is made anew, or would be.
+class Retranscription(Model):
+    """What is transcribed again, or would be.
 
     Attributes:
-        looked_at: transcriptions that fit.
+        examined: transcriptions that match.
         number: versions that are queued.
         audio_s: of all of them.
-        ids: theirs.
-        joined: versions that are there already, and are one's own now, too.
-        next_cursor: None: all were looked at.
+        ids: of all of them.
+        joined: versions that existed already and are now yours, too.
+        next_cursor: None: all were examined.
     """
 
-    looked_at: int
+    examined: int = Field(validation_alias=AliasChoices("examined", "looked_at"))
     number: int
     audio_s: float
     ids: list[str]
     joined: int
-    left_out: list[LeftOut]
+    excluded: list[Exclusion] = Field(validation_alias=AliasChoices("excluded", "left_out"))
     next_cursor: str | None = None
+
+    looked_at = old_attribute("looked_at", "examined")
+    left_out = old_attribute("left_out", "excluded")
 
 
 class Canceled(Transcription):
-    """Where a transcription stands after a cancel.
+    """The status of a transcription after a cancel.
 
     Attributes:
-        effect: `canceled`, `withdrawn` (it goes on for others) or `unchanged` (it was at rest).
+        effect: `canceled`, `withdrawn` (it continues for others) or `unchanged` (it had ended).
     """
 
     effect: str
 
 
-class Event(Answer):
-    """Something that happened to a transcription.
+class Event(Model):
+    """A server-sent event of a transcription.
 
     Attributes:
-        id: to go on after, as `Last-Event-ID`.
+        id: to resume after, as `Last-Event-ID`.
         type: such as `state`, `progress` or `segment`.
-        data: as docs/reference/events.md has it for the type.
+        data: as docs/reference/events.md describes it for the type.
     """
 
     id: str
@@ -219,14 +225,14 @@ class Event(Answer):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class HistoryEvent(Answer):
-    """Something that happened to a transcription, as its history keeps it.
+class HistoryEvent(Model):
+    """A stored event of a transcription.
 
     Attributes:
         event_type: such as `Queued`; docs/reference/events.md lists them.
-        run_id: of the run that did it, or that it hit.
+        run_id: the run that caused it or was affected by it.
         trace_id: of W3C trace context.
-        data: ids, codes and numbers, as docs/reference/events.md has it for the type.
+        data: ids, codes and numbers, as docs/reference/events.md describes them for the type.
     """
 
     event_id: UUID
@@ -240,18 +246,18 @@ class HistoryEvent(Answer):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class HistoryPage(Answer):
-    """Some of a history."""
+class HistoryPage(Model):
+    """One page of a history."""
 
     items: tuple[HistoryEvent, ...]
     next_cursor: str | None = None
 
 
-class Refusal(Answer):
-    """One of a batch that the server did not take.
+class Refusal(Model):
+    """An item of a batch that the server refused.
 
     Attributes:
-        status: as of a request of its own.
+        status: the HTTP status of a single request.
     """
 
     status: int
@@ -259,41 +265,41 @@ class Refusal(Answer):
     detail: str
 
 
-class BatchItem(Answer):
-    """What became of one of a batch: one of the two."""
+class BatchItem(Model):
+    """The outcome of one item of a batch: one of the two is set."""
 
     transcription: Accepted | None = None
     problem: Refusal | None = None
 
     @property
     def answer(self) -> Accepted | Refusal:
-        """The one that it is."""
+        """The one that is set."""
         return self.transcription or self.problem or Refusal(status=0, code="", detail="")
 
 
-class Batch(Answer):
-    """What became of all, in their order."""
+class Batch(Model):
+    """The outcome of all items, in their order."""
 
     items: tuple[BatchItem, ...]
 
 
-class Page(Answer):
-    """Some of a list."""
+class Page(Model):
+    """One page of transcriptions."""
 
     items: tuple[Transcription, ...]
     next_cursor: str | None = None
 
 
-class UsageLimits(Answer):
-    """What the key may; None is any number."""
+class UsageLimits(Model):
+    """The key's limits; None: unlimited."""
 
     requests_per_minute: int | None = None
     concurrent_transcriptions: int | None = None
     audio_minutes_per_day: int | None = None
 
 
-class Usage(Answer):
-    """What the key has used of what it may."""
+class Usage(Model):
+    """The key's usage and limits."""
 
     owner: str
     scopes: tuple[Literal["read", "write", "admin"], ...]
@@ -302,19 +308,25 @@ class Usage(Answer):
     limits: UsageLimits
 
 
-A = TypeVar("A", bound=Answer)
+M = TypeVar("M", bound=Model)
 
 
-def read_as(model: type[A], answer: httpx.Response) -> A:
-    """A body as what it is to be.
+def read_as(model: type[M], response: httpx.Response) -> M:
+    """Return a response's body as a model.
 
     Raises:
-        UnexpectedAnswer: it is something else.
+        UnexpectedAnswer: the body is something else.
     """
     try:
-        return model.model_validate_json(answer.content)
+        return model.model_validate_json(response.content)
     except ValidationError:
         raise UnexpectedAnswer(
-            f"What answers at {answer.request.url.host} is no ytcaption, or one of another time. "
+            f"What answers at {response.request.url.host} is not a ytcaption, or another version. "
             "Check the server's address."
         ) from None
+
+
+__getattr__ = old_module_names(
+    __name__,
+    {"Answer": Model, "Anew": Retranscription, "LeftOut": Exclusion, "Made": Provenance},
+)

@@ -1,21 +1,22 @@
-"""What is asked for, and how it is written into a request."""
+"""Options of requests, and how they are written into a query."""
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Literal, TypedDict
 
+from ytcaption.client.deprecation import old_module_names
 from ytcaption.domain.caption_choice import CaptionsPolicy
 from ytcaption.domain.request import Priority, Task
 
 PAGE = 200
 
 
-class Asked(TypedDict, total=False):
-    """How a media is to be transcribed; what is left out is the server's to choose.
+class RequestOptions(TypedDict, total=False):
+    """How media is transcribed; the server chooses what is left out.
 
-    `callback_url`: where the server tells of the end, by a signed POST; `callback_include`: with
-    the text, where it is short.
+    `callback_url`: receives a signed POST when it ends; `callback_include`: with the text if it is
+    short; `pinned`: exempt from retention by age; `keep`: its old name.
     """
 
     language: str | None
@@ -30,13 +31,14 @@ class Asked(TypedDict, total=False):
     callback_url: str | None
     callback_include: Literal["result"] | None
     keep: bool | None
+    pinned: bool | None
 
 
-class Wanted(TypedDict, total=False):
-    """What a list is to hold; all of it must be so.
+class ListFilter(TypedDict, total=False):
+    """Which transcriptions a list holds; all filters must match.
 
     `status`: one or several; `channel`: an id or a whole name; `q`: a part of the title;
-    `metadata`: fields of it, at most five; times need a zone.
+    `metadata`: at most five of its fields; times need a zone.
     """
 
     status: str | list[str]
@@ -48,12 +50,12 @@ class Wanted(TypedDict, total=False):
     q: str
 
 
-class Sought(TypedDict, total=False):
-    """What a search keeps to, and how its answer is to be; what is left out is the server's.
+class SearchOptions(TypedDict, total=False):
+    """Filters of a search and the form of its response; the server chooses what is left out.
 
-    `mode`: by words, by what they mean, or by both; `channel`: an id, or a whole name;
-    `published_from`, `published_to`: days, both in; `sort`: the best first, the newest or the
-    oldest; `hits`: shown of each media.
+    `mode`: by words, by meaning, or by both; `channel`: an id, or a whole name; `published_from`,
+    `published_to`: days, inclusive; `sort`: the best first, the newest or the oldest; `hits`: per
+    media.
     """
 
     mode: Literal["keyword", "semantic", "hybrid"] | None
@@ -67,19 +69,19 @@ class Sought(TypedDict, total=False):
     hits: int | None
 
 
-def search_parameters(text: str, sought: Sought) -> dict[str, Any]:
-    """A search's query."""
-    params: dict[str, Any] = {"q": text} | dict(sought)
+def search_parameters(text: str, options: SearchOptions) -> dict[str, Any]:
+    """Return the query of a search."""
+    params: dict[str, Any] = {"q": text} | dict(options)
     for name in ("from", "to"):
         if (day := params.pop(f"published_{name}", None)) is not None:
             params[name] = day.isoformat()
     return params
 
 
-def list_parameters(wanted: Wanted) -> dict[str, Any]:
-    """A list's query."""
-    params: dict[str, Any] = {"limit": PAGE} | dict(wanted)
-    metadata = wanted.get("metadata") or {}
+def list_parameters(filters: ListFilter) -> dict[str, Any]:
+    """Return the query of a list."""
+    params: dict[str, Any] = {"limit": PAGE} | dict(filters)
+    metadata = filters.get("metadata") or {}
     params["metadata"] = [f"{name}:{_text(value)}" for name, value in metadata.items()]
     for name in ("created_after", "created_before"):
         if (at := params.get(name)) is not None:
@@ -87,9 +89,9 @@ def list_parameters(wanted: Wanted) -> dict[str, Any]:
     return params
 
 
-def upload_parameters(asked: Mapping[str, Any], file_name: str) -> dict[str, Any]:
-    """The query of a file that is the whole body."""
-    params = dict(asked) | {"filename": file_name}
+def upload_parameters(options: Mapping[str, Any], file_name: str) -> dict[str, Any]:
+    """Return the query of an upload whose body is the file."""
+    params = dict(options) | {"filename": file_name}
     if "metadata" in params:
         params["metadata"] = json.dumps(params["metadata"])
     return params
@@ -97,3 +99,8 @@ def upload_parameters(asked: Mapping[str, Any], file_name: str) -> dict[str, Any
 
 def _text(value: str | float | bool) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+__getattr__ = old_module_names(
+    __name__, {"Asked": RequestOptions, "Wanted": ListFilter, "Sought": SearchOptions}
+)

@@ -1,4 +1,4 @@
-"""Lists that come page by page."""
+"""Iterates over lists page by page."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ P = TypeVar("P", Page, HistoryPage, ChannelPage, ItemPage, SearchResults)
 def pages(
     transport: Transport, model: type[P], address: str, params: Mapping[str, Any]
 ) -> Iterator[P]:
-    """Each page, asked for when it is read."""
+    """Yield the pages; each is fetched when it is needed."""
     cursor: str | None = None
     while True:
         call = Call("GET", address, params=dict(params) | {"cursor": cursor})

@@ -1,39 +1,40 @@
-"""What the server answers to a search."""
+"""The response to a search."""
 
 from typing import Any
 
-from ytcaption.client.models import Answer
+from ytcaption.client.deprecation import old_module_names
+from ytcaption.client.models import Model
 
 
-class Spoken(Answer):
-    """A stretch of speech, in seconds of the media."""
+class SpokenSegment(Model):
+    """A segment, with its times in seconds of the media."""
 
     start_s: float
     end_s: float
     text: str
 
 
-class Hit(Spoken):
-    """A segment in which something was found.
+class Hit(SpokenSegment):
+    """A segment that matches.
 
     Attributes:
-        marks: where in `text` stands what was looked for: first character, and behind the last.
-        before, after: the segments next to it.
-        page_url: on the server's page, at that second; a path.
-        media_url: the media itself, at that second where it knows such.
+        marks: matches in `text`: the first character and the one after the last.
+        before, after: the adjacent segments.
+        page_url: the server's page at that second; a path.
+        media_url: the media, at that second if its site or file supports it.
     """
 
     index: int
     marks: tuple[tuple[int, int], ...] = ()
     score: float = 0.0
-    before: Spoken | None = None
-    after: Spoken | None = None
+    before: SpokenSegment | None = None
+    after: SpokenSegment | None = None
     page_url: str = ""
     media_url: str | None = None
 
 
-class Found(Answer):
-    """A media in which something was found, with its best hits in their order of time.
+class SearchResult(Model):
+    """A media that matches, with its best hits in order of time.
 
     Attributes:
         hit_count: of all its segments.
@@ -53,24 +54,27 @@ class Found(Answer):
 
     @property
     def name(self) -> str:
-        """Its title, or for want of one its id."""
+        """The title, or the id if there is none."""
         return self.title or self.media_id
 
 
-class SearchResults(Answer):
-    """Some of what was found.
+class SearchResults(Model):
+    """One page of results.
 
     Attributes:
-        media_count, hit_count: on all pages together.
-        is_complete: False: there is more than is ranked.
+        media_count, hit_count: on all pages.
+        is_complete: False: there are more matches than are ranked.
         notes: how the search was understood.
         facets: `channels` and `months`, each with its counts.
     """
 
-    items: tuple[Found, ...]
+    items: tuple[SearchResult, ...]
     media_count: int
     hit_count: int
     is_complete: bool
     notes: tuple[str, ...] = ()
     facets: dict[str, list[dict[str, Any]]] | None = None
     next_cursor: str | None = None
+
+
+__getattr__ = old_module_names(__name__, {"Found": SearchResult, "Spoken": SpokenSegment})

@@ -1,4 +1,4 @@
-"""Requests over HTTP, repeated where that is safe and worth it, and errors as our own."""
+"""HTTP requests: repeated if that is safe and useful; errors as the client's own."""
 
 import random
 import time
@@ -18,14 +18,14 @@ from ytcaption.domain.retry_after import retry_after_s
 
 MAX_ATTEMPTS = 5
 CONNECT_ATTEMPTS = 3
-"""Where nobody listens, as a rule the address is wrong: that is said within two seconds."""
+"""If nobody listens the address is usually wrong: that is reported within two seconds."""
 
 RETRY_FOR_S = 60.0
-"""All pauses between the attempts of one call; a longer `Retry-After` is left to the caller."""
+"""Limit of all pauses between the attempts of one call; a longer `Retry-After` ends it."""
 
 REPEATED_STATUSES = frozenset({429, 503})
 _LONGEST_PAUSE_S = 8.0
-_CONNECT_S, _ANSWER_S = 10.0, 60.0
+_CONNECT_TIMEOUT_S, _RESPONSE_TIMEOUT_S = 10.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Call:
     """One request.
 
     Attributes:
-        repeatable: whether doing it twice is doing it once. What is not is repeated only where the
-            server has said that it did nothing.
-        body: makes the content anew for each attempt.
+        repeatable: doing it twice has the effect of doing it once. Other requests are repeated only
+            if the server says that it did nothing.
+        body: creates the content for each attempt.
     """
 
     method: str
@@ -49,7 +49,7 @@ class Call:
 
 
 class Transport:
-    """One server, with the caller's key."""
+    """Connections to one server, with the caller's key."""
 
     def __init__(self, base_url: str, api_key: str | None, transport: httpx.BaseTransport | None):
         headers = {"User-Agent": f"ytcaption/{metadata.version('ytcaption')}"}
@@ -59,30 +59,30 @@ class Transport:
         self._http = httpx.Client(
             base_url=self.base_url,
             headers=headers,
-            timeout=httpx.Timeout(_ANSWER_S, connect=_CONNECT_S),
+            timeout=httpx.Timeout(_RESPONSE_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
             transport=transport,
-            follow_redirects=False,  # the key is for this server and no other
+            follow_redirects=False,  # the key must not go to another server
         )
 
     def close(self) -> None:
-        """Gives the connections back."""
+        """Close the connections."""
         self._http.close()
 
     def send(self, call: Call) -> httpx.Response:
-        """The answer, 2xx or 3xx, repeated on lost connections, 429 and 503.
+        """Return the response, 2xx or 3xx; repeats after lost connections, 429 and 503.
 
         Raises:
             ApiError: the server refused.
-            ServerUnreachable: no answer, again and again.
+            ServerUnreachable: there was no response on any attempt.
         """
         attempt, deadline = 1, time.monotonic() + RETRY_FOR_S
         while True:
             attempts = MAX_ATTEMPTS
             try:
-                answer = self._http.send(self._request(call))
-                if answer.status_code < 400:
-                    return not_elsewhere(answer)
-                error, again = problem_of(answer), answer.status_code in REPEATED_STATUSES
+                response = self._http.send(self._request(call))
+                if response.status_code < 400:
+                    return refuse_redirect(response)
+                error, again = problem_of(response), response.status_code in REPEATED_STATUSES
             except httpx.TransportError as failure:
                 error = unreachable(self.base_url, failure)
                 again = call.repeatable or isinstance(failure, httpx.ConnectError)
@@ -96,26 +96,26 @@ class Transport:
 
     @contextmanager
     def stream(self, call: Call) -> Iterator[httpx.Response]:
-        """An answer whose body is read as it comes; never repeated.
+        """Yield a response whose body is read as it comes; never repeated.
 
         Raises:
             ApiError: the server refused.
-            ServerUnreachable: no answer, or it broke off.
+            ServerUnreachable: there was no response, or it broke off.
         """
         try:
-            answer = self._http.send(self._request(call), stream=True)
+            response = self._http.send(self._request(call), stream=True)
             try:
-                if answer.status_code >= 400:
-                    answer.read()
-                    raise problem_of(answer)
-                yield not_elsewhere(answer)
+                if response.status_code >= 400:
+                    response.read()
+                    raise problem_of(response)
+                yield refuse_redirect(response)
             finally:
-                answer.close()
+                response.close()
         except httpx.TransportError as failure:
             raise unreachable(self.base_url, failure) from failure
 
     def _request(self, call: Call) -> httpx.Request:
-        timeout = httpx.Timeout(call.timeout_s or _ANSWER_S, connect=_CONNECT_S)
+        timeout = httpx.Timeout(call.timeout_s or _RESPONSE_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
         return self._http.build_request(
             call.method,
             call.path,
@@ -130,71 +130,73 @@ class Transport:
 
 
 def checked_base_url(base_url: str) -> str:
-    """The server's address, without a slash at its end.
+    """Return the server's address without a trailing slash.
 
     Raises:
-        InvalidUrl: it is none, or holds a password.
+        InvalidUrl: it is not a URL, or contains a password.
     """
     try:
         parts = urlsplit(base_url.strip())
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        raise InvalidUrl("This is no server's address. Write http://host:8000.") from None
+        raise InvalidUrl("This is not the address of a server. Write http://host:8000.") from None
     if not usable:
-        raise InvalidUrl("This is no server's address. Write http://host:8000 or https://host.")
+        raise InvalidUrl(
+            "This is not the address of a server. Write http://host:8000 or https://host."
+        )
     if parts.username or parts.password:
-        raise InvalidUrl("The server's address holds a password. Give a key by YTCAPTION_API_KEY.")
+        raise InvalidUrl("The address contains a password. Set the key in YTCAPTION_API_KEY.")
     if parts.query or parts.fragment:
-        raise InvalidUrl("The server's address ends with a query. Write http://host:8000.")
+        raise InvalidUrl("The address ends with a query. Write http://host:8000.")
     return parts._replace(path=parts.path.rstrip("/")).geturl()
 
 
-def not_elsewhere(answer: httpx.Response) -> httpx.Response:
-    """The answer itself.
+def refuse_redirect(response: httpx.Response) -> httpx.Response:
+    """Return the response itself.
 
     Raises:
-        UnexpectedAnswer: it sends elsewhere, where the key must not go unasked.
+        UnexpectedAnswer: it is a redirect, which must not receive the key.
     """
-    if answer.is_redirect:
-        parts = urlsplit(answer.headers.get("Location", ""))
+    if response.is_redirect:
+        parts = urlsplit(response.headers.get("Location", ""))
         raise UnexpectedAnswer(
-            f"The server sends on to {parts.scheme}://{parts.hostname or ''}. "
-            "Name that address if it is right."
+            f"The server redirects to {parts.scheme}://{parts.hostname or ''}. "
+            "Use that address if it is right."
         )
-    return answer
+    return response
 
 
-def problem_of(answer: httpx.Response) -> ApiError | UnexpectedAnswer:
-    """The error that an answer of 400 and more is."""
+def problem_of(response: httpx.Response) -> ApiError | UnexpectedAnswer:
+    """Return the error that a response of 400 or more stands for."""
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
         body = None
     if not isinstance(body, dict) or "code" not in body:
-        if answer.status_code in REPEATED_STATUSES or answer.status_code >= 500:
-            body = {}  # a proxy's, in front of a server that is away
+        if response.status_code in REPEATED_STATUSES or response.status_code >= 500:
+            body = {}  # of a proxy whose server does not answer
         else:
             return UnexpectedAnswer(
-                f"What answers at {answer.request.url.host} ({answer.status_code}) is no "
+                f"What answers at {response.request.url.host} ({response.status_code}) is not a "
                 "ytcaption. Check the server's address."
             )
-    wait_s = retry_after_s(answer.headers.get("Retry-After"), datetime.now(UTC))
-    return ApiError(answer.status_code, body, wait_s)
+    wait_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
+    return ApiError(response.status_code, body, wait_s)
 
 
 def unreachable(base_url: str, failure: httpx.TransportError) -> ServerUnreachable:
-    """What a person is told of a connection that failed."""
+    """Return the error for a connection that failed."""
     if isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout):
         return ServerUnreachable(
-            f"There is no answer from {base_url}. Check the address, and that the server runs."
+            f"There is no answer from {base_url}. Check the address and that the server is running."
         )
     if isinstance(failure, httpx.TimeoutException):
-        return ServerUnreachable(f"{base_url} does not answer in time. Ask again later.")
-    return ServerUnreachable(f"The connection to {base_url} was lost. Ask again.")
+        return ServerUnreachable(f"{base_url} does not answer in time. Try again later.")
+    return ServerUnreachable(f"The connection to {base_url} was lost. Try again.")
 
 
 def pause_before(attempt: int, error: Exception) -> float:
-    """Seconds until the next attempt: as the server says, else longer each time, with jitter."""
+    """Return the seconds until the next attempt: as the server says, else growing, with jitter."""
     if isinstance(error, ApiError) and error.retry_after_s is not None:
         return error.retry_after_s + random.uniform(0, 0.25)  # noqa: S311 - no secret
     longest = min(_LONGEST_PAUSE_S, 0.25 * 2**attempt)

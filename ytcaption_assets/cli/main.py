@@ -118,10 +118,10 @@ def transcribe(
     settings = load_settings()
     chosen_formats = caption_formats(formats or ["srt", "vtt", "json"])
     if server is not None:
-        from ytcaption.client.client import Asked
+        from ytcaption.client.options import RequestOptions
         from ytcaption_assets.cli.transcribe.remote import transcribe_at_server
 
-        request = Asked(
+        request = RequestOptions(
             language=language,
             model=model,
             task=checked_task(task),

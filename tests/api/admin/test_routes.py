@@ -1,4 +1,4 @@
-"""What operators do over HTTP."""
+"""The routes of operators."""
 
 import json
 import time
@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.transcriptions import pauses as operating
+from api.transcriptions import pauses
 from resources.auth.api_keys import ApiKeys
 from resources.postgres.connection import Postgres
 from resources.transcriptions.reads import get_transcription
@@ -25,8 +25,8 @@ def post(client: TestClient, action: str, **body: object):
     return client.post(f"/api/v1/admin/{action}", json=body)
 
 
-def test_the_overview_answers(client: TestClient, world: World) -> None:
-    """With what runs and what failed."""
+def test_the_overview(client: TestClient, world: World) -> None:
+    """It shows what runs and what failed."""
     id = world.running(media_id="youtube-bbbbbbbbbbb")
     world.failed()
     answer = client.get("/api/v1/admin/overview")
@@ -41,7 +41,7 @@ def test_the_overview_answers(client: TestClient, world: World) -> None:
 def test_failed_ones_are_queued_again(
     client: TestClient, world: World, request_store: RequestStore
 ) -> None:
-    """As the filter says; the answer names them."""
+    """Those that match the filter; the response names them."""
     id = world.failed("source_blocked")
     none = post(client, "retry", code="media_private")
     assert (none.status_code, none.json()) == (200, {"number": 0, "ids": []})
@@ -51,10 +51,10 @@ def test_failed_ones_are_queued_again(
     assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
 
 
-def test_paused_intake_takes_nothing_and_answers_everything_else(
+def test_paused_intake_refuses_requests_and_answers_everything_else(
     client: TestClient, world: World
 ) -> None:
-    """503 with when to ask again; what is known can be read; resumed, it takes again."""
+    """503 with Retry-After; existing transcriptions can be read; resumed, it accepts again."""
     id = world.completed()
     paused = post(client, "pause", part="intake", reason="Moving house.")
     assert paused.status_code == 200
@@ -68,7 +68,7 @@ def test_paused_intake_takes_nothing_and_answers_everything_else(
     assert client.post("/api/v1/transcriptions", json=LINK).status_code == 202
 
 
-def test_another_process_heeds_a_pause_within_two_seconds(
+def test_another_process_sees_a_pause_within_two_seconds(
     client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And its end."""
@@ -83,7 +83,7 @@ def test_another_process_heeds_a_pause_within_two_seconds(
 
 
 def test_a_paused_pool_has_no_slots(settings: Settings, dagster_home) -> None:
-    """At once where Dagster's storage answers, and its number again afterwards."""
+    """At once if Dagster's storage answers, and its slots are restored afterwards."""
     with (
         TestClient(create_app(settings), base_url=BASE_URL) as client,
         dg.DagsterInstance.get() as i,
@@ -99,8 +99,10 @@ def test_a_paused_pool_has_no_slots(settings: Settings, dagster_home) -> None:
         assert limits()["download"] == settings.download_slots
 
 
-def test_without_dagsters_storage_the_row_stands(client: TestClient, postgres: Postgres) -> None:
-    """`applied` says that the sensor is to see to it."""
+def test_without_dagsters_storage_the_pause_is_stored(
+    client: TestClient, postgres: Postgres
+) -> None:
+    """`applied` says that the sensor must apply it."""
     answer = post(client, "pause", part="transcription", reason="Cooling.")
     assert answer.status_code == 200
     assert answer.json()["applied"] is False
@@ -110,24 +112,24 @@ def test_without_dagsters_storage_the_row_stands(client: TestClient, postgres: P
     assert (row["part"], row["reason"], row["paused_by"]) == ("transcription", "Cooling.", "local")
 
 
-def test_dagsters_storage_that_hangs_holds_nobody_up(
+def test_a_hanging_dagster_storage_does_not_delay_a_pause(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pause is answered all the same."""
-    monkeypatch.setattr(operating, "APPLY_S", 0.2)
+    """The pause is answered in time."""
+    monkeypatch.setattr(pauses, "APPLY_TIMEOUT_S", 0.2)
     parts = client.app.state.parts  # type: ignore[attr-defined]
     monkeypatch.setattr(
-        parts.operating._orchestrator, "follow_pauses", lambda *_: time.sleep(2) or True
+        parts.pause_control._orchestrator, "follow_pauses", lambda *_: time.sleep(2) or True
     )
     began = time.monotonic()
     assert post(client, "pause", part="download").json()["applied"] is False
     assert time.monotonic() - began < 1.5
 
 
-def test_without_the_database_nothing_is_paused_and_that_is_said(
+def test_without_the_database_a_pause_is_503(
     database_switch: DatabaseSwitch,
 ) -> None:
-    """503, as everywhere."""
+    """As on every route."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:
         database_switch.off()
         answer = post(client, "pause", part="intake")
@@ -147,10 +149,10 @@ def test_without_the_database_nothing_is_paused_and_that_is_said(
         ("retry", {"colour": "red"}),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_invalid_requests_are_refused(
     client: TestClient, action: str, body: dict[str, object]
 ) -> None:
-    """422, and nothing is done."""
+    """They are answered with 422, and nothing is done."""
     content = json.dumps(body)
     headers = {"Content-Type": "application/json"}
     answer = client.post(f"/api/v1/admin/{action}", content=content, headers=headers)
@@ -158,7 +160,7 @@ def test_what_makes_no_sense_is_refused(
 
 
 def test_operators_only(client: TestClient, settings: Settings, world: World) -> None:
-    """Once keys exist: without one 401, with another scope 403, and who did it is kept."""
+    """Once keys exist: 401 without one, 403 with another scope; the owner is recorded."""
     keys = ApiKeys(Postgres.from_settings(settings, "api"))
     secrets = {scope: keys.create(scope, {scope}).token for scope in ("write", "admin")}
 
@@ -186,7 +188,7 @@ def test_operators_only(client: TestClient, settings: Settings, world: World) ->
 
 
 def test_a_purge_over_http(settings: Settings, dagster_home, world: World) -> None:
-    """A dry run first, then what it told; the transcription is 410 afterwards."""
+    """A dry run first, then the same for real; the transcription is 410 afterwards."""
     id = world.failed()
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
         assert post(client, "purge").status_code == 422

@@ -1,4 +1,4 @@
-"""The library's reports over HTTP."""
+"""Reports over HTTP."""
 
 from fastapi.testclient import TestClient
 
@@ -25,23 +25,23 @@ def test_reports_are_listed_and_read(client: TestClient, object_store: ObjectSto
     assert client.get(f"{PATH}/latest").text == "<p>2026-11-26"
 
 
-def test_days_without_a_report_are_told(client: TestClient):
-    """And what is no day."""
+def test_a_day_without_a_report_is_404(client: TestClient):
+    """And an invalid day is 422."""
     missing = client.get(f"{PATH}/2026-11-26")
     assert (missing.status_code, missing.json()["code"]) == (404, "report_not_found")
     assert client.get(f"{PATH}/latest").status_code == 404
     assert client.get(f"{PATH}/yesterday").status_code == 422
 
 
-def test_reports_are_the_operators(keys: Keys, start: Start):
-    """They are of everybody's transcriptions."""
+def test_reports_are_for_operators(keys: Keys, start: Start):
+    """They cover everybody's transcriptions."""
     client = start()
     for path in (PATH, f"{PATH}/latest"):
         assert client.get(path, headers=keys.header("anna")).status_code == 403
 
 
-def test_erasing_takes_the_reports(client: TestClient, world: World, object_store: ObjectStore):
-    """They may hold what was said (rule 43)."""
+def test_erasing_removes_the_reports(client: TestClient, world: World, object_store: ObjectStore):
+    """They may quote what was said."""
     object_store.write_bytes("reports/2026-11-26.html", b"page")
     id = world.completed()
     erased = client.delete(f"/api/v1/transcriptions/{id}")

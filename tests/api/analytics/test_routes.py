@@ -1,4 +1,4 @@
-"""`GET /api/v1/analytics` and its views: what they answer, in which form, and to whom."""
+"""`GET /api/v1/analytics`, its views and queries: their answers, formats and access."""
 
 import contextlib
 import csv
@@ -30,28 +30,28 @@ NEEDED = {"term_trend": {"terms": "anna1"}, "first_mentions": {"term": "hello"}}
 
 
 @pytest.fixture
-def ask(settings: Settings, request_store: RequestStore) -> Callable[..., None]:
-    """Somebody asks for a media, and it is in the lake."""
+def add_media(settings: Settings, request_store: RequestStore) -> Callable[..., None]:
+    """Return a function that requests a media and stores it in the lake."""
     catalog = TranscriptCatalog.from_settings(settings)
 
-    def ask(owner: str, name: str, title: str | None = None) -> None:
+    def add_media(owner: str, name: str, title: str | None = None) -> None:
         document = make_document(name, text=name, title=title)
         request_store.submit(document[1], TranscriptionOptions("base"), owner=owner)
         catalog.append(*document, accuracy=ACCURACY)
 
-    return ask
+    return add_media
 
 
 def terms(client: TestClient, **headers: str) -> set[str]:
-    """All words that a caller's library holds."""
+    """Return all words of a caller's library."""
     found = client.get(f"{PATH}/top_terms", params={"limit": 1_000}, headers=headers)
     assert found.status_code == 200, found.text
     return {row["term"].rstrip("0123456789") for row in found.json()["rows"]}
 
 
-def test_every_view_is_listed_and_answers(ask, client: TestClient):
-    """With the columns, and the types, that the list says."""
-    ask("local", "hello")
+def test_every_view_is_listed_and_answers(add_media, client: TestClient):
+    """With the columns and types of the list."""
+    add_media("local", "hello")
     listed = {view["name"]: view for view in client.get(PATH).json()["views"]}
     assert listed.keys() == VIEWS.keys()
     for name, view in listed.items():
@@ -64,25 +64,27 @@ def test_every_view_is_listed_and_answers(ask, client: TestClient):
         assert name in ("model_speed", "processing_delay") or said["rows"]
 
 
-def test_callers_see_what_they_have_asked_for(ask, keys: Keys, start: Start, settings: Settings):
-    """Also where others' rows are in the same files; an admin sees all (rules 12, 30)."""
+def test_callers_see_what_they_have_requested(
+    add_media, keys: Keys, start: Start, settings: Settings
+):
+    """Also if others' rows are in the same files; an admin sees everything."""
     for name in ("anna", "bert"):
-        ask(keys.owner(name), name)
-    ask(keys.owner("anna"), "both")
-    ask(keys.owner("bert"), "both")
+        add_media(keys.owner(name), name)
+    add_media(keys.owner("anna"), "both")
+    add_media(keys.owner("bert"), "both")
     client = start()
     for _ in range(2):
         assert terms(client, **keys.header("anna")) == {"anna", "both"}
         assert terms(client, **keys.header("bert")) == {"bert", "both"}
-        assert terms(client, **keys.header("stranger")) == set()
+        assert terms(client, **keys.header("clara")) == set()
         assert terms(client, **keys.header("admin")) == {"anna", "bert", "both"}
         TranscriptCatalog.from_settings(settings).compact()  # one file for all
 
 
-def test_files_that_a_query_gets_hold_no_others_rows(ask, keys: Keys, settings: Settings):
-    """Not even for SQL that reads the files themselves."""
-    ask(keys.owner("anna"), "anna")
-    ask(keys.owner("bert"), "bert")
+def test_files_that_a_query_gets_hold_no_others_rows(add_media, keys: Keys, settings: Settings):
+    """Not even SQL that reads the files directly sees them."""
+    add_media(keys.owner("anna"), "anna")
+    add_media(keys.owner("bert"), "bert")
     catalog = TranscriptCatalog.from_settings(settings)
     catalog.compact()
     files = catalog._files_of(keys.owner("anna"))
@@ -93,10 +95,10 @@ def test_files_that_a_query_gets_hold_no_others_rows(ask, keys: Keys, settings: 
             assert set(rows["media_id"].to_pylist()) == {"youtube-anna"}, table
 
 
-def test_copies_go_with_what_they_were_made_of(ask, keys: Keys, settings: Settings):
-    """Erasing leaves no byte in a caller's copies (rule 43)."""
-    ask(keys.owner("anna"), "anna")
-    ask(keys.owner("bert"), "bert")
+def test_copies_are_erased_with_their_source(add_media, keys: Keys, settings: Settings):
+    """Erasing leaves no byte in a caller's copies."""
+    add_media(keys.owner("anna"), "anna")
+    add_media(keys.owner("bert"), "bert")
     catalog = TranscriptCatalog.from_settings(settings)
     catalog.compact()
     catalog.query("select 1", owner=keys.owner("anna"))
@@ -106,9 +108,9 @@ def test_copies_go_with_what_they_were_made_of(ask, keys: Keys, settings: Settin
     assert list(copies.iterdir()) == []
 
 
-def test_answers_come_as_csv_parquet_and_arrow(ask, client: TestClient):
-    """By `format` or by `Accept`; a title that is a formula is text in CSV (rule 22)."""
-    ask("local", "hello", title="=1+1")
+def test_results_come_as_csv_parquet_and_arrow(add_media, client: TestClient):
+    """By `format` or by `Accept`; a title that is a formula is text in CSV."""
+    add_media("local", "hello", title="=1+1")
     given = {"term": "hello"}
 
     as_csv = client.get(f"{PATH}/first_mentions", params=given | {"format": "csv"})
@@ -128,9 +130,9 @@ def test_answers_come_as_csv_parquet_and_arrow(ask, client: TestClient):
         assert stream.read_all()["title"].to_pylist() == ["=1+1"]
 
 
-def test_more_rows_than_the_limit_are_told(ask, client: TestClient):
-    """In the body, and in a header where the form has no place for it."""
-    ask("local", "hello")
+def test_truncation_is_reported(add_media, client: TestClient):
+    """In the body, and in a header for formats that cannot hold it."""
+    add_media("local", "hello")
     answer = client.get(f"{PATH}/top_terms", params={"limit": 3})
     assert len(answer.json()["rows"]) == 3
     assert answer.json()["is_truncated"]
@@ -154,19 +156,19 @@ def test_more_rows_than_the_limit_are_told(ask, client: TestClient):
         ("/first_mentions?term=a%00b", 422, "invalid_option", "must be a text"),
     ],
 )
-def test_wrong_questions_are_told_why(
+def test_wrong_parameters_are_explained(
     client: TestClient, path: str, status: int, code: str, words: str
 ):
-    """A sentence that says what would be right."""
+    """The detail says what would be right."""
     answer = client.get(PATH + path)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert words in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("term", ["'; drop table words; --", "%", "_", "' or 1=1 --", "\\"])
-def test_values_are_values(ask, client: TestClient, term: str):
-    """Nothing of a parameter is read as SQL, nor as a pattern."""
-    ask("local", "hello")
+def test_values_are_values(add_media, client: TestClient, term: str):
+    """No part of a parameter is read as SQL or as a pattern."""
+    add_media("local", "hello")
     answer = client.get(f"{PATH}/first_mentions", params={"term": term})
     assert (answer.status_code, answer.json()["rows"]) == (200, [])
 
@@ -174,13 +176,13 @@ def test_values_are_values(ask, client: TestClient, term: str):
 def test_one_caller_leaves_room_for_others(
     keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
 ):
-    """A second question of the same caller is told to wait; another's is answered."""
-    asked, answered = threading.Event(), threading.Event()
+    """A second query of the same caller is refused; another caller's is answered."""
+    requested, answered = threading.Event(), threading.Event()
     query = TranscriptCatalog.view
 
     def slow(self: TranscriptCatalog, *args, **values):
-        if not asked.is_set():
-            asked.set()
+        if not requested.is_set():
+            requested.set()
             assert answered.wait(60)
         return query(self, *args, **values)
 
@@ -191,7 +193,7 @@ def test_one_caller_leaves_room_for_others(
     )
     first.start()
     try:
-        assert asked.wait(60)
+        assert requested.wait(60)
         refused = client.get(f"{PATH}/growth", headers=keys.header("anna"))
         assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
         assert refused.headers["retry-after"] == "5"
@@ -203,20 +205,20 @@ def test_one_caller_leaves_room_for_others(
 
 
 def test_views_need_the_scope_read(keys: Keys, start: Start):
-    """As every other reading route."""
+    """Like every other reading route."""
     client = start()
     assert client.get(PATH).status_code == 401
     assert client.get(f"{PATH}/growth", headers=keys.header("reader")).status_code == 200
 
 
 def query(client: TestClient, sql: str, headers: dict[str, str] | None = None, **values: object):
-    """What a SELECT is answered."""
+    """Return the response to a SELECT."""
     return client.post(f"{PATH}/query", json={"sql": sql, **values}, headers=headers)
 
 
-def test_a_query_is_answered_in_every_form(ask, client: TestClient):
-    """As a view's answer is: JSON, CSV, Parquet, an Arrow stream; values are bound."""
-    ask("local", "hello", title="=1+1")
+def test_a_query_is_answered_in_every_format(add_media, client: TestClient):
+    """Like a view: JSON, CSV, Parquet, an Arrow stream; values are bound."""
+    add_media("local", "hello", title="=1+1")
     sql = "select title, $n::int as n from media"
     said = query(client, sql, parameters={"n": 3}).json()
     assert said["columns"] == [
@@ -235,10 +237,10 @@ def test_a_query_is_answered_in_every_form(ask, client: TestClient):
     assert "query.arrow" in arrow.headers["content-disposition"]
 
 
-def test_a_query_sees_what_its_caller_has_asked_for(ask, keys: Keys, start: Start):
-    """In every table, and by whatever SQL; an admin sees all (rules 12, 30)."""
-    ask(keys.owner("anna"), "anna")
-    ask(keys.owner("bert"), "bert")
+def test_a_query_sees_what_its_caller_has_requested(add_media, keys: Keys, start: Start):
+    """In every table, whatever the SQL; an admin sees everything."""
+    add_media(keys.owner("anna"), "anna")
+    add_media(keys.owner("bert"), "bert")
     client = start()
     for table in ("transcripts", "segments", "words", "media", "library"):
         sql = f"select distinct media_id from {table}"
@@ -249,7 +251,7 @@ def test_a_query_sees_what_its_caller_has_asked_for(ask, keys: Keys, start: Star
         ):
             rows = query(client, sql, header).json()["rows"]
             assert sorted(row["media_id"] for row in rows) == [f"youtube-{name}" for name in media]
-    assert query(client, "from media", keys.header("stranger")).json()["rows"] == []
+    assert query(client, "from media", keys.header("clara")).json()["rows"] == []
 
 
 @pytest.mark.parametrize(
@@ -268,18 +270,18 @@ def test_a_query_sees_what_its_caller_has_asked_for(ask, keys: Keys, start: Star
         ({}, "invalid_request", "sql"),
     ],
 )
-def test_a_wrong_query_is_told_why(client: TestClient, body: dict, code: str, words: str):
-    """In a sentence, without a path or a trace."""
+def test_a_wrong_query_is_explained(client: TestClient, body: dict, code: str, words: str):
+    """In a sentence, without a path or a traceback."""
     answer = client.post(f"{PATH}/query", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
     assert words in answer.json()["detail"]
     assert "/home" not in answer.json()["detail"]
 
 
-def test_queries_have_as_many_places_as_the_settings_say(
+def test_queries_have_as_many_slots_as_the_settings_say(
     keys: Keys, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    """One caller's leave a place to others'; who finds none is told when to ask again."""
+    """One caller leaves a slot to others; without a free one the response says when to retry."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setattr(analytics, "WAIT_S", 0.5)
     few = settings.model_copy(update={"query_timeout_s": 60.0, "query_slots": 2})
@@ -289,25 +291,25 @@ def test_queries_have_as_many_places_as_the_settings_say(
         ThreadPoolExecutor(2) as pool,
     ):
 
-        def ask(sql: str, header: dict[str, str]) -> httpx.Response:
+        def run_query(sql: str, header: dict[str, str]) -> httpx.Response:
             return client.post(f"{PATH}/query", json={"sql": sql}, headers=header)
 
-        first = pool.submit(ask, ENDLESS, keys.header("anna"))
+        first = pool.submit(run_query, ENDLESS, keys.header("anna"))
         until(lambda: len(query_processes()) == 1)
-        again = ask("select 1", keys.header("anna"))
+        again = run_query("select 1", keys.header("anna"))
         assert (again.status_code, again.json()["code"]) == (429, "rate_limited")
-        second = pool.submit(ask, ENDLESS, keys.header("bert"))
+        second = pool.submit(run_query, ENDLESS, keys.header("bert"))
         until(lambda: len(query_processes()) == 2)
-        other = ask("select 1", keys.header("reader"))
+        other = run_query("select 1", keys.header("reader"))
         assert other.status_code == 429 and int(other.headers["retry-after"]) >= 1
         for process in query_processes():
             process.kill()
         assert first.result().status_code == second.result().status_code == 422
-        assert ask("select 1 as n", keys.header("anna")).json()["rows"] == [{"n": 1}]
+        assert run_query("select 1 as n", keys.header("anna")).json()["rows"] == [{"n": 1}]
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Waits for it."""
+    """Wait until it holds."""
     deadline = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < deadline
@@ -317,8 +319,10 @@ def until(holds: Callable[[], bool]) -> None:
 ENDLESS = "select count(*) from range(100000000000) a, range(100000) b"
 
 
-def test_a_query_ends_when_its_client_goes(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    """Its process is killed long before its time is up, and its place is free again."""
+def test_a_query_ends_when_its_client_disconnects(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    """Its process is killed long before its time limit, and its slot is free again."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     slow = settings.model_copy(update={"query_timeout_s": 60.0, "query_slots": 1})
     with serving(slow) as url, httpx.Client(base_url=url) as client:
@@ -331,7 +335,7 @@ def test_a_query_ends_when_its_client_goes(settings: Settings, monkeypatch: pyte
 
 
 def query_processes() -> list[psutil.Process]:
-    """Queries that run; one that ends while it is looked at does not."""
+    """Return the running query processes."""
     found = []
     for each in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):

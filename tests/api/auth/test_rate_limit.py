@@ -1,4 +1,4 @@
-"""How many requests somebody may send: headers, 429, per key or address, shared by replicas."""
+"""Rate limits: headers, 429, per key or address, shared by replicas."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.auth import rate_limit
 from api.auth.rate_limit import RateLimiter
-from api.http.client_address import client_address, neighbourhood
+from api.http.client_address import client_address, client_network
 from resources.auth.api_keys import ApiKeys
 from tests.api.conftest import Start
 from ytcaption.domain.caller import Limits
@@ -30,7 +30,7 @@ PATH = "/api/v1/options"
 
 @pytest.fixture
 def key(settings: Settings) -> Callable[..., dict[str, str]]:
-    """Makes a key; the header that sends it."""
+    """Return a function that creates a key and returns its header."""
 
     def make(**limits: int) -> dict[str, str]:
         made = ApiKeys.from_settings(settings).create("k", ["read"], limits=Limits(**limits))
@@ -40,7 +40,7 @@ def key(settings: Settings) -> Callable[..., dict[str, str]]:
 
 
 class Redis:
-    """A real server on a port of its own, which can be stopped and started."""
+    """A real server on its own port, which can be stopped and started."""
 
     def __init__(self, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -74,7 +74,7 @@ class Redis:
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Redis]:
-    """Running."""
+    """Yield a running server."""
     if REDIS is None:
         pytest.skip("no redis-server or valkey-server is installed")
     server = Redis(tmp_path)
@@ -84,7 +84,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 
 
 def fields(answer: object) -> tuple[int, int, int, int]:
-    """q and w of RateLimit-Policy, r and t of RateLimit."""
+    """Return q and w of RateLimit-Policy, r and t of RateLimit."""
     headers = answer.headers  # type: ignore[attr-defined]
     policy = re.fullmatch(r'"requests";q=(\d+);w=(\d+)', headers["RateLimit-Policy"])
     left = re.fullmatch(r'"requests";r=(\d+);t=(\d+)', headers["RateLimit"])
@@ -92,7 +92,7 @@ def fields(answer: object) -> tuple[int, int, int, int]:
     return int(policy[1]), int(policy[2]), int(left[1]), int(left[2])
 
 
-def test_each_answer_says_what_is_left(start: Start, key) -> None:
+def test_each_response_says_what_is_left(start: Start, key) -> None:
     """draft-ietf-httpapi-ratelimit-headers-11: the policy and what is left of it; errors, too."""
     headers = key(requests_per_minute=10)
     client = start()
@@ -104,7 +104,7 @@ def test_each_answer_says_what_is_left(start: Start, key) -> None:
 
 
 def test_more_than_the_limit_is_429(start: Start, key) -> None:
-    """With Retry-After; another key is not concerned, and what is open stays so."""
+    """With Retry-After; other keys are not affected, and public paths stay public."""
     headers, other = key(requests_per_minute=3), key(requests_per_minute=3)
     client = start()
 
@@ -121,13 +121,13 @@ def test_more_than_the_limit_is_429(start: Start, key) -> None:
 
 
 def test_a_key_without_a_limit_has_the_settings(start: Start, key) -> None:
-    """Nobody is unlimited but who is alone on the machine."""
+    """Every key has a limit."""
     headers = key()
     assert fields(start(requests_per_minute=7).get(PATH, headers=headers))[:3] == (7, 60, 6)
 
 
 def test_open_on_loopback_nothing_is_counted(start: Start) -> None:
-    """One's own machine."""
+    """Without keys there is only the local user."""
     client = start(requests_per_minute=1)
     answers = [client.get(PATH) for _ in range(5)]
     assert {answer.status_code for answer in answers} == {200}
@@ -147,7 +147,7 @@ def test_guesses_are_counted_by_address(start: Start, key) -> None:
 
 
 def test_the_address_comes_from_trusted_proxies_only(start: Start, key) -> None:
-    """Who invents an X-Forwarded-For gains nothing; behind a trusted proxy each has their own."""
+    """A forged X-Forwarded-For has no effect; behind a trusted proxy each client has its limit."""
     key()
 
     def tries(client: TestClient) -> list[int]:
@@ -161,7 +161,7 @@ def test_the_address_comes_from_trusted_proxies_only(start: Start, key) -> None:
 
 
 def scope(client: str, *forwarded: str) -> dict:
-    """A request from this address with these headers."""
+    """Return a request from this address with these headers."""
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     return {"type": "http", "client": (client, 1), "headers": headers}
 
@@ -182,21 +182,21 @@ def scope(client: str, *forwarded: str) -> dict:
         ("testclient", ("6.6.6.6",), "testclient"),
     ],
 )
-def test_whose_address_it_is(client: str, forwarded: tuple[str, ...], address: str) -> None:
-    """The nearest one that is no trusted proxy's."""
+def test_the_client_address(client: str, forwarded: tuple[str, ...], address: str) -> None:
+    """It is the nearest one that is not a trusted proxy's."""
     assert client_address(scope(client, *forwarded), ("10.0.0.0/8",)) == address
     assert client_address(scope(client, *forwarded), ()) == client
 
 
 def test_an_ipv6_client_has_a_network_to_itself() -> None:
-    """Its /64: whoever has one has 2^64 addresses."""
-    assert neighbourhood("2001:db8::1") == neighbourhood("2001:db8::ffff:1") == "2001:db8::/64"
-    assert neighbourhood("2001:db8:0:1::1") != neighbourhood("2001:db8::1")
-    assert neighbourhood("::ffff:192.0.2.1") == neighbourhood("192.0.2.1") == "192.0.2.1"
+    """Limits apply to its /64, which has 2^64 addresses."""
+    assert client_network("2001:db8::1") == client_network("2001:db8::ffff:1") == "2001:db8::/64"
+    assert client_network("2001:db8:0:1::1") != client_network("2001:db8::1")
+    assert client_network("::ffff:192.0.2.1") == client_network("192.0.2.1") == "192.0.2.1"
 
 
 def test_replicas_share_limits_in_redis(start: Start, key, redis: Redis) -> None:
-    """Two API processes count as one; without Redis each counts for itself."""
+    """Two API processes count as one; without Redis each counts alone."""
     headers = key(requests_per_minute=4)
     shared = [start(rate_limit_url=SecretStr(redis.url)) for _ in range(2)]
     statuses = [shared[n % 2].get(PATH, headers=headers).status_code for n in range(6)]
@@ -207,15 +207,16 @@ def test_replicas_share_limits_in_redis(start: Start, key, redis: Redis) -> None
     assert statuses == [200] * 6
 
 
-def test_a_redis_that_is_away_takes_nothing_down(
+def test_without_redis_requests_still_pass(
     start: Start,
     key,
     redis: Redis,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Requests pass, fast, counted by this process; the log says so once. Back, it counts again."""
-    monkeypatch.setattr(rate_limit, "AWAY_S", 0.3)
+    """They are fast and counted by this process, and the log says so once. Later Redis counts
+    again."""
+    monkeypatch.setattr(rate_limit, "REDIS_COOLDOWN_S", 0.3)
     headers = key(requests_per_minute=5)
     redis.stop()
     client = start(rate_limit_url=SecretStr(redis.url))
@@ -226,8 +227,8 @@ def test_a_redis_that_is_away_takes_nothing_down(
 
     assert time.perf_counter() - started_at < 3
     assert statuses == [200] * 5 + [429] * 2
-    told = [it for it in caplog.records if "Redis does not answer" in it.getMessage()]
-    assert len(told) == 1
+    warnings = [it for it in caplog.records if "Redis does not answer" in it.getMessage()]
+    assert len(warnings) == 1
     assert str(redis.port) not in caplog.text
 
     redis.start()
@@ -235,8 +236,8 @@ def test_a_redis_that_is_away_takes_nothing_down(
     assert client.get(PATH, headers=headers).status_code == 200  # counted there, from the start
 
 
-def test_readiness_names_a_redis_that_is_away(start: Start, redis: Redis) -> None:
-    """Nothing needs it: the answer stays 200."""
+def test_readiness_reports_an_unreachable_redis(start: Start, redis: Redis) -> None:
+    """It is not required: the status stays 200."""
     client = start(rate_limit_url=SecretStr(redis.url))
     assert client.get("/readyz").json()["dependencies"]["rate_limits"]["ready"]
     redis.stop()
@@ -245,12 +246,12 @@ def test_readiness_names_a_redis_that_is_away(start: Start, redis: Redis) -> Non
 
     part = answer.json()["dependencies"]["rate_limits"]
     assert (answer.status_code, part["ready"], part["required"]) == (200, False, False)
-    assert "counts requests for itself" in part["cause"]
+    assert "counts requests for itself" in part["reason"]
     assert str(redis.port) not in answer.text
 
 
-def test_a_redis_that_hangs_is_left_alone(key, redis: Redis, caplog) -> None:
-    """Half a second once, not for every request."""
+def test_a_hanging_redis_is_skipped_for_a_while(key, redis: Redis, caplog) -> None:
+    """It costs half a second once, not for every request."""
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, answers nothing
         limiter = RateLimiter(f"redis://127.0.0.1:{silent.getsockname()[1]}")
 
@@ -266,14 +267,14 @@ def test_a_redis_that_hangs_is_left_alone(key, redis: Redis, caplog) -> None:
     "url", ["http://127.0.0.1:6379", "memcached://x", "", "redis", "redis://:hunter2@host:x"]
 )
 def test_an_address_that_is_no_redis_is_refused_at_the_start(settings: Settings, url: str) -> None:
-    """In one sentence that names the variable, not the URL, which may hold a password."""
+    """The error names the variable, not the URL, which may hold a password."""
     with pytest.raises(SetupError, match="YTCAPTION_RATE_LIMIT_URL") as error:
         create_app(settings.model_copy(update={"rate_limit_url": SecretStr(url)}))
     assert "hunter2" not in str(error.value)
 
 
 def test_the_window_slides() -> None:
-    """What was taken comes free again; asking what is left counts nothing."""
+    """What was used becomes available again; peeking counts nothing."""
 
     async def ask() -> None:
         limiter = RateLimiter(None)

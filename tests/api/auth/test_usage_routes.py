@@ -1,4 +1,4 @@
-"""Quotas, and what `GET /api/v1/usage` says of them."""
+"""Quotas, and how `GET /api/v1/usage` reports them."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Key = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def key(settings: Settings) -> Key:
-    """Makes a key; the header that sends it."""
+    """Return a function that creates a key and returns its header."""
 
     def make(**limits: int) -> dict[str, str]:
         keys = ApiKeys.from_settings(settings)
@@ -30,12 +30,12 @@ def key(settings: Settings) -> Key:
 
 
 def link(n: int) -> dict[str, object]:
-    """Of another video each."""
+    """Return a request for another video for each number."""
     return {"url": f"https://youtu.be/{n:011}", "model": "base"}
 
 
 def finish(world: World, settings: Settings, id: str, minutes: float) -> None:
-    """A run completes it, with so much audio."""
+    """Complete it as a run would, with this much audio."""
     world.run_store.claim(id, "run")
     with Postgres.from_settings(settings, "admin").transaction() as connection:
         connection.execute(
@@ -47,7 +47,7 @@ def finish(world: World, settings: Settings, id: str, minutes: float) -> None:
 
 
 def test_open_on_loopback_nothing_is_limited(start: Start) -> None:
-    """The settings' quotas are of keys."""
+    """The quotas of the settings apply to keys."""
     client = start(concurrent_transcriptions=1, audio_minutes_per_day=1)
     assert [client.post(PATH, json=link(n)).status_code for n in range(3)] == [202] * 3
 
@@ -67,7 +67,8 @@ def test_open_on_loopback_nothing_is_limited(start: Start) -> None:
 
 
 def test_usage_is_the_callers_own(start: Start, key: Key) -> None:
-    """Counts theirs, not another's, and says what is in force: the key's, else the settings'."""
+    """It counts the caller's, not others', and shows the limits in force: the key's, else the
+    settings'."""
     mine, theirs = key(requests_per_minute=50, concurrent_transcriptions=9), key()
     client = start(audio_minutes_per_day=600)
     client.post(PATH, json=link(1), headers=mine)
@@ -91,7 +92,7 @@ def test_usage_is_the_callers_own(start: Start, key: Key) -> None:
 def test_unfinished_transcriptions_are_limited(
     start: Start, key: Key, world: World, settings: Settings
 ) -> None:
-    """The third is 429; what one waits for already, or is made, is given; an end makes room."""
+    """The third is 429; existing ones may be requested again, and a finished one makes room."""
     headers, other = key(concurrent_transcriptions=2), key()
     client = start()
     ids = [client.post(PATH, json=link(n), headers=headers).json()["id"] for n in range(2)]
@@ -111,7 +112,7 @@ def test_unfinished_transcriptions_are_limited(
 
 
 def test_a_refused_request_leaves_nothing(start: Start, key: Key, settings: Settings) -> None:
-    """No row, no event; with its Idempotency-Key it may come again later."""
+    """No row, no event; the same Idempotency-Key may be used later."""
     headers = key(concurrent_transcriptions=1)
     client = start()
     client.post(PATH, json=link(1), headers=headers)
@@ -129,14 +130,14 @@ def test_a_refused_request_leaves_nothing(start: Start, key: Key, settings: Sett
     assert row == {"requests": 1, "transcriptions": 1, "kept": 0}
 
 
-def test_a_batch_is_taken_as_far_as_it_goes(start: Start, key: Key) -> None:
-    """The first ones, each id counted once; the others are refused, each for itself."""
+def test_a_batch_is_accepted_up_to_the_quota(start: Start, key: Key) -> None:
+    """The first items, each id counted once; the others are refused separately."""
     headers = key(concurrent_transcriptions=3)
     client = start()
     client.post(PATH, json=link(0), headers=headers)
 
     batch = {"items": [link(n) for n in (0, 1, 1, 2, 3, 4)]}
-    answer = client.post(f"{PATH}:batch", json=batch, headers=headers)
+    answer = client.post(f"{PATH}/batch", json=batch, headers=headers)
 
     items = answer.json()["items"]
     assert [item["status"] for item in items] == [202] * 4 + [429] * 2
@@ -145,7 +146,7 @@ def test_a_batch_is_taken_as_far_as_it_goes(start: Start, key: Key) -> None:
 
 
 def test_two_at_once_are_counted_as_two(start: Start, key: Key) -> None:
-    """Sixteen requests at the same moment in two processes: as many as allowed, not one more."""
+    """Sixteen concurrent requests in two processes: as many as allowed, and not one more."""
     headers = key(concurrent_transcriptions=5)
     clients = [start(), start()]
     answers: list[int] = []
@@ -162,8 +163,9 @@ def test_two_at_once_are_counted_as_two(start: Start, key: Key) -> None:
     assert sorted(answers) == [202] * 5 + [429] * 11
 
 
-def test_minutes_of_audio_a_day(start: Start, key: Key, world: World, settings: Settings) -> None:
-    """Counted when done, for each who waited; used up is 429 until the first is a day old."""
+def test_minutes_of_audio_per_day(start: Start, key: Key, world: World, settings: Settings) -> None:
+    """Counted on completion, for each who waited; beyond the limit is 429 until the first is a day
+    old."""
     headers, other, free = key(audio_minutes_per_day=10), key(audio_minutes_per_day=10), key()
     client = start()
     first = client.post(PATH, json=link(1), headers=headers).json()["id"]
@@ -194,8 +196,10 @@ def test_minutes_of_audio_a_day(start: Start, key: Key, world: World, settings: 
     assert client.post(PATH, json=link(3), headers=headers).status_code == 202
 
 
-def test_what_is_erased_was_used(start: Start, key: Key, world: World, settings: Settings) -> None:
-    """Else whoever erases what is done would have any number of minutes."""
+def test_erased_audio_still_counts(
+    start: Start, key: Key, world: World, settings: Settings
+) -> None:
+    """Otherwise erasing would give unlimited minutes."""
     headers = key(audio_minutes_per_day=10)
     client = start()
     id = client.post(PATH, json=link(1), headers=headers).json()["id"]

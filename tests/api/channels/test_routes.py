@@ -1,11 +1,11 @@
-"""Channels over the API: each owner's own, from subscribing to leaving."""
+"""Channels over the API: each owner's own, from subscribing to unsubscribing."""
 
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from api.http.cursors import written
+from api.http.pagination import encode_cursor
 from resources.channels.intake import ChannelIntake
 from resources.channels.runs import ChannelRuns
 from resources.postgres.connection import Postgres
@@ -34,7 +34,7 @@ class Listings:
         self.intake = ChannelIntake(postgres=postgres)
 
     def list(self, id: str, numbers: range, **changes: Any) -> None:
-        """A look that shows these items and ends well."""
+        """Poll it: the list shows these items, and the poll succeeds."""
         self.runs.claim(id, RUN_ID)
         channel = changes.pop("channel", None)
         shown = page(numbers, **changes)
@@ -49,8 +49,8 @@ def listings(postgres: Postgres) -> Listings:
     return Listings(postgres)
 
 
-def test_a_channel_from_its_making_to_its_end(client: TestClient, listings: Listings) -> None:
-    """Made, listed, read with its numbers, paused, resumed, asked for, left."""
+def test_the_life_of_a_channel(client: TestClient, listings: Listings) -> None:
+    """Created, listed, read with its counts, paused, resumed, polled, removed."""
     answer = client.post(PATH, json={"url": URL})
     channel = answer.json()
     assert (answer.status_code, answer.headers["Location"]) == (201, channel["channel_url"])
@@ -80,17 +80,17 @@ def test_a_channel_from_its_making_to_its_end(client: TestClient, listings: List
 
 
 def test_adding_again_changes_nothing(client: TestClient) -> None:
-    """The same source in another form of its link is the same channel, and is answered by 200."""
-    first = added(client, max_new=3)
-    again = client.post(PATH, json={"url": f"{URL}/", "max_new": 9})
+    """The same source in another form of its link is the same channel, answered with 200."""
+    first = added(client, max_items=3)
+    again = client.post(PATH, json={"url": f"{URL}/", "max_items": 9})
 
     assert again.status_code == 200
     assert again.json() == first
 
 
-def test_all_options_are_kept_and_changed_one_by_one(client: TestClient) -> None:
-    """What is left out of a change stays, null is the default again, a schedule is taken whole."""
-    asked = {
+def test_all_options_are_stored_and_changed_one_by_one(client: TestClient) -> None:
+    """A field left out of a change stays, null restores the default, a schedule is replaced."""
+    body = {
         "schedule": {"cron": "30 6 * * 1-5", "time_zone": "Europe/Berlin"},
         "filters": {
             "title_include": "talk",
@@ -108,22 +108,29 @@ def test_all_options_are_kept_and_changed_one_by_one(client: TestClient) -> None
         "task": "transcribe",
         "hotwords": "Kubernetes",
         "priority": "interactive",
-        "max_new": 20,
+        "max_items": 20,
         "keep_days": 90,
         "callback_url": "https://example.org/hook",
         "callback_include": "result",
         "digest": "weekly",
         "paused": True,
     }
-    channel = added(client, **asked)
-    assert channel["filters"] == asked["filters"]
-    assert channel["schedule"] == asked["schedule"] | {"every": None}
+    channel = added(client, **body)
+    assert channel["filters"] == body["filters"]
+    assert channel["schedule"] == body["schedule"] | {"every": None}
     assert channel["options"]["language"] == "de"
-    for name in ("priority", "max_new", "keep_days", "callback_url", "callback_include", "digest"):
-        assert channel[name] == asked[name], name
+    for name in (
+        "priority",
+        "max_items",
+        "keep_days",
+        "callback_url",
+        "callback_include",
+        "digest",
+    ):
+        assert channel[name] == body[name], name
     assert channel["paused"]
     for name in ("model", "captions", "task", "hotwords"):
-        assert channel["options"][name] == asked[name], name
+        assert channel["options"][name] == body[name], name
 
     changed = client.patch(
         channel["channel_url"],
@@ -131,14 +138,14 @@ def test_all_options_are_kept_and_changed_one_by_one(client: TestClient) -> None
             "filters": {"title_include": None, "newest": 10},
             "schedule": {"every": "6h"},
             "language": None,
-            "max_new": None,
+            "max_items": None,
             "callback_url": None,
         },
     ).json()
-    assert changed["filters"] == asked["filters"] | {"title_include": None, "newest": 10}
+    assert changed["filters"] == body["filters"] | {"title_include": None, "newest": 10}
     assert changed["schedule"] == {"every": "6h", "cron": None, "time_zone": None}
     assert changed["options"] == channel["options"] | {"language": None}
-    assert (changed["max_new"], changed["callback_url"]) == (None, None)
+    assert (changed["max_items"], changed["callback_url"]) == (None, None)
     assert (changed["keep_days"], changed["priority"]) == (90, "interactive")
     everything = client.patch(channel["channel_url"], json={"filters": None}).json()
     assert set(everything["filters"].values()) == {None}
@@ -162,7 +169,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"filters": {"colour": "red"}}, "invalid_request"),
     ({"model": "huge"}, "unknown_model"),
     ({"language": "xx"}, "unknown_language"),
-    ({"max_new": 0}, "invalid_request"),
+    ({"max_items": 0}, "invalid_request"),
     ({"keep_days": -1}, "invalid_request"),
     ({"priority": "now"}, "invalid_request"),
     ({"callback_url": "http://127.0.0.1/"}, "blocked_address"),
@@ -173,8 +180,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_what_cannot_be_wanted(client: TestClient) -> None:
-    """Refused with its reason when it is added and when it is changed; nothing is kept."""
+def test_invalid_settings_are_refused(client: TestClient) -> None:
+    """On creation and on change, with the reason; nothing is stored."""
     for changes, code in REFUSED:
         answer = client.post(PATH, json={"url": URL} | changes)
         assert (answer.status_code, answer.json()["code"]) == (422, code), (changes, answer.text)
@@ -201,7 +208,7 @@ NO_CHANNELS = [
 
 
 def test_links_that_are_no_channel(client: TestClient) -> None:
-    """Rules 2 and 5 hold for channels; a single video is told from a list."""
+    """Unsafe links are refused as for transcriptions, and so is a single video."""
     for url, code in NO_CHANNELS:
         answer = client.post(PATH, json={"url": url})
 
@@ -209,9 +216,8 @@ def test_links_that_are_no_channel(client: TestClient) -> None:
         assert "secret" not in answer.text
 
 
-def test_others_channels_are_not_there(keys: Keys, start: Start) -> None:
-    """Rule 12: every route answers 404 to another key, and all of it to an admin. A key that may
-    only read changes nothing."""
+def test_others_channels_are_404(keys: Keys, start: Start) -> None:
+    """On every route and for every other key, except an admin's; a read-only key may not write."""
     client = start()
     anna, bert, admin = (keys.header(name) for name in ("anna", "bert", "admin"))
     channel = added(client, anna)
@@ -240,8 +246,8 @@ def test_others_channels_are_not_there(keys: Keys, start: Start) -> None:
     assert client.post(PATH, json={"url": URL}, headers=keys.header("reader")).status_code == 403
 
 
-def test_only_an_operator_has_messages_sent_to_operators(keys: Keys, start: Start) -> None:
-    """A digest of a channel is one."""
+def test_only_an_operator_may_order_digests(keys: Keys, start: Start) -> None:
+    """Digests are sent to the operators."""
     client = start()
     anna, admin = keys.header("anna"), keys.header("admin")
     one = added(client, anna)["channel_url"]
@@ -252,11 +258,11 @@ def test_only_an_operator_has_messages_sent_to_operators(keys: Keys, start: Star
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     changed = client.patch(one, json={"digest": "daily"}, headers=admin)
     assert changed.json()["digest"] == "daily"
-    assert client.patch(one, json={"max_new": 3}, headers=anna).json()["digest"] == "daily"
+    assert client.patch(one, json={"max_items": 3}, headers=anna).json()["digest"] == "daily"
 
 
-def test_a_channel_that_is_not_there(client: TestClient) -> None:
-    """404 with its code, also of an id that can be none."""
+def test_an_unknown_channel_is_404(client: TestClient) -> None:
+    """Also for an id that cannot exist."""
     for id in (UNKNOWN, "x", "a" * 300, "%00", "youtube-a.b", "dry-run"):
         answer = client.get(f"{PATH}/{id}")
 
@@ -264,7 +270,7 @@ def test_a_channel_that_is_not_there(client: TestClient) -> None:
 
 
 def test_channels_page_by_page(client: TestClient) -> None:
-    """Those added last first; each once, whatever is added meanwhile."""
+    """The latest added first; each once, whatever is added meanwhile."""
     urls = [f"https://example.org/{number}.xml" for number in range(5)]
     for url in urls:
         added(client, url=url)
@@ -284,10 +290,10 @@ def test_channels_page_by_page(client: TestClient) -> None:
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor"), cursor
 
 
-def test_items_with_what_became_of_them(
+def test_items_have_a_transcription_or_a_reason(
     client: TestClient, listings: Listings, world: World
 ) -> None:
-    """The newest first, page by page; transcriptions with their links, others with the reason."""
+    """The newest first, page by page."""
     channel = added(client, filters={"title_exclude": "Part [12]$"})
     listings.list(channel["id"], range(6, 0, -1))
     items = f"{channel['channel_url']}/items"
@@ -304,11 +310,11 @@ def test_items_with_what_became_of_them(
     assert (found[5]["state"], found[5]["reason"]) == ("filtered", "title_excluded")
     assert found[5]["transcription"] is None
 
-    left_out = client.get(f"{items}?state=filtered&state=gone").json()["items"]
+    left_out = client.get(f"{items}?state=filtered&state=missing").json()["items"]
     assert [each["title"] for each in left_out] == ["Part 2", "Part 1"]
     assert client.get(f"{items}?changed=true").json()["items"] == []
     assert client.get(f"{items}?state=lost").status_code == 422
-    half = written([1.5, "\ud800"])
+    half = encode_cursor([1.5, "\ud800"])
     for cursor in (
         half,
         "x",
@@ -324,7 +330,7 @@ def test_items_with_what_became_of_them(
 
 
 def test_a_channel_that_fails_says_why(client: TestClient, listings: Listings) -> None:
-    """Code and words, until a look succeeds."""
+    """Code and message, until a poll succeeds."""
     channel = added(client)
     listings.runs.claim(channel["id"], RUN_ID)
     assert client.get(channel["channel_url"]).json()["listing"]
@@ -337,8 +343,11 @@ def test_a_channel_that_fails_says_why(client: TestClient, listings: Listings) -
     assert client.get(channel["channel_url"]).json()["error"] is None
 
 
-def test_one_that_is_being_removed_is_added_later(client: TestClient, listings: Listings) -> None:
-    """With its transcriptions it goes in the background: until then it is neither there nor new."""
+def test_a_channel_being_removed_cannot_be_added_yet(
+    client: TestClient, listings: Listings
+) -> None:
+    """With its transcriptions it is removed in the background: until then it is neither there nor
+    new."""
     channel = added(client)
     listings.list(channel["id"], range(2))
 
@@ -348,36 +357,36 @@ def test_one_that_is_being_removed_is_added_later(client: TestClient, listings: 
     assert (answer.status_code, answer.json()["code"]) == (409, "channel_busy")
 
 
-def test_a_dry_run_says_what_would_be_taken(start: Start) -> None:
-    """Of the source as it is now, with reasons, bounded; nothing is kept."""
+def test_a_dry_run_shows_what_would_be_included(start: Start) -> None:
+    """Of the current list, with reasons, bounded; nothing is stored."""
     client = start(allowed_networks=["127.0.0.0/8"])
     with ChannelHost() as host:
-        asked = {
+        body = {
             "url": host.podcast("news", 6),
             "filters": {"title_exclude": "Episode 4", "from_date": "2024-01-02"},
-            "max_new": 2,
+            "max_items": 2,
         }
-        run = client.post(f"{PATH}/dry-run", json=asked)
+        run = client.post(f"{PATH}/dry-run", json=body)
         assert run.status_code == 200, run.text
         seen = run.json()
-        few = client.post(f"{PATH}/dry-run?items=2", json=asked | {"filters": None}).json()
+        few = client.post(f"{PATH}/dry-run?items=2", json=body | {"filters": None}).json()
         nothing = client.post(f"{PATH}/dry-run", json={"url": host.url("status/404")})
 
-    assert (seen["title"], seen["kind"], seen["whole"]) == ("news", "feed", True)
-    assert [each["title"] for each in seen["taken"]] == ["Episode 5", "Episode 3"]
-    assert [(each["title"], each["reason"]) for each in seen["left_out"]] == [
+    assert (seen["title"], seen["kind"], seen["is_complete"]) == ("news", "feed", True)
+    assert [each["title"] for each in seen["included"]] == ["Episode 5", "Episode 3"]
+    assert [(each["title"], each["reason"]) for each in seen["excluded"]] == [
         ("Episode 4", "title_excluded"),
         ("Episode 2", "max_new"),
         ("Episode 1", "max_new"),
         ("Episode 0", "too_old"),
     ]
-    assert [len(few["taken"]), few["left_out"], few["whole"]] == [2, [], False]
+    assert [len(few["included"]), few["excluded"], few["is_complete"]] == [2, [], False]
     assert (nothing.status_code, nothing.json()["code"]) == (422, "media_not_found")
-    assert client.post(f"{PATH}/dry-run?items=201", json=asked).status_code == 422
+    assert client.post(f"{PATH}/dry-run?items=201", json=body).status_code == 422
     assert client.get(PATH).json()["items"] == []
 
 
-def test_a_dry_run_leaves_a_site_alone_that_is_left_alone(client: TestClient, world: World) -> None:
+def test_a_dry_run_respects_the_circuit_breaker(client: TestClient, world: World) -> None:
     """No list is fetched from a site whose breaker is open."""
     open_breaker(world.request_store.postgres, "youtube.com", "", "local")
 

@@ -1,4 +1,4 @@
-"""Who may read events, how many at once, and what ends a stream before its end."""
+"""Who may read events, how many streams at once, and what ends a stream early."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ from tests.api.conftest import UNKNOWN_ID, DatabaseSwitch, World, serving
 from tests.api.keys import Keys
 from tests.support.servers.live_api import (
     TEXTS,
-    Hearing,
+    FakeRun,
     Reader,
     events_of,
     stream,
@@ -31,21 +31,21 @@ PATH = "/api/v1/transcriptions"
 ALL = list(range(len(TEXTS)))
 
 
-def test_only_who_may_see_it_may_watch(keys: Keys, client: TestClient, world: World) -> None:
-    """For others it is not there; without a key nobody is let in."""
+def test_only_requesters_may_stream(keys: Keys, client: TestClient, world: World) -> None:
+    """To others it does not exist; without a key it is 401."""
     id = world.completed()
     path = f"{PATH}/{id}/events"
     assert client.get(path).status_code == 401
-    assert client.get(path, headers=keys.header("stranger")).status_code == 404
+    assert client.get(path, headers=keys.header("clara")).status_code == 404
     assert client.get(path, headers=keys.header("admin")).status_code == 200
     unknown = client.get(f"{PATH}/{UNKNOWN_ID}/events", headers=keys.header("admin"))
     assert unknown.json()["code"] == "transcription_not_found"
 
 
-def test_a_key_that_is_revoked_ends_its_streams(
+def test_revoking_a_key_ends_its_streams(
     keys: Keys, settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Looked at every 15 s; here faster."""
+    """It is checked every 15 s; here more often."""
     monkeypatch.setattr(event_stream, "CHECK_EVERY_S", 0.2)
     id = world.running()
     token = keys.header("admin")["Authorization"].split()[1]
@@ -53,20 +53,20 @@ def test_a_key_that_is_revoked_ends_its_streams(
         serving(settings) as url,
         stream(f"{url}{PATH}/{id}/events", keys.header("admin")) as source,
     ):
-        told = events_of(source)
-        assert next(told).name == "state"
+        events = events_of(source)
+        assert next(events).name == "state"
         ApiKeys.from_settings(settings).revoke(token.split("_")[1])
-        assert list(told) == []
+        assert list(events) == []
 
 
-def test_only_so_many_streams_are_open_at_once(settings: Settings, world: World) -> None:
-    """The next one is told when to come back; a place that is left is free again."""
+def test_open_streams_are_limited(settings: Settings, world: World) -> None:
+    """The next one is told when to retry; a freed slot can be used."""
     id = world.running()
     with serving(settings.model_copy(update={"streams_per_caller": 2})) as url:
         path = f"{url}{PATH}/{id}/events"
         with stream(path) as first, stream(path) as second:
             open_ones = [events_of(first), events_of(second)]  # which close when they are gone
-            assert [next(told).name for told in open_ones] == ["state", "state"]
+            assert [next(events).name for events in open_ones] == ["state", "state"]
             refused = httpx.get(path)
             assert refused.status_code == 429
             assert refused.json()["code"] == "rate_limited"
@@ -82,15 +82,17 @@ def test_only_so_many_streams_are_open_at_once(settings: Settings, world: World)
 
 
 @pytest.mark.slow
-def test_a_reader_that_takes_nothing_loses_its_place(
+def test_a_reader_that_receives_nothing_loses_its_slot(
     settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its connection is open and never read: after a while another one may come."""
+    """Its connection is open and never read: after a while another one may connect."""
     monkeypatch.setattr(event_answer, "SEND_TIMEOUT_S", 0.5)
     id = world.running()
-    hearing = Hearing(world, id)
-    hearing.transcript = transcript_of(id, [f"{'word ' * 20_000}{number}" for number in range(200)])
-    hearing.draft(0, 200)
+    fake_run = FakeRun(world, id)
+    fake_run.transcript = transcript_of(
+        id, [f"{'word ' * 20_000}{number}" for number in range(200)]
+    )
+    fake_run.draft(0, 200)
     with serving(settings.model_copy(update={"streams_per_caller": 1})) as url:
         path, address = f"{PATH}/{id}/events", urlsplit(url)
         with socket.create_connection((address.hostname, address.port)) as stuck:
@@ -105,11 +107,11 @@ def test_a_reader_that_takes_nothing_loses_its_place(
     assert 429 in seen
 
 
-def test_what_is_erased_ends_its_streams(server_url: str, world: World) -> None:
-    """Without an end that was none."""
+def test_an_erasure_ends_the_streams(server_url: str, world: World) -> None:
+    """Without a final event."""
     id = world.running()
     reader = Reader(server_url, id)
-    Hearing(world, id).draft(0, 2)
+    FakeRun(world, id).draft(0, 2)
     reader.until(lambda it: it.indexes == [0, 1])
     with world.request_store.postgres.transaction() as connection:
         connection.execute("delete from ytcaption.transcription where id = %s", (id,))
@@ -119,10 +121,8 @@ def test_what_is_erased_ends_its_streams(server_url: str, world: World) -> None:
     assert reader.error is None
 
 
-def test_who_withdraws_a_request_sees_no_more_of_it(
-    keys: Keys, settings: Settings, world: World
-) -> None:
-    """Others' transcription goes on without them."""
+def test_a_withdrawal_ends_the_stream(keys: Keys, settings: Settings, world: World) -> None:
+    """The transcription continues for others."""
     id = world.running()
     owner = keys.owner("anna")
     with world.request_store.postgres.transaction() as connection:
@@ -131,44 +131,44 @@ def test_who_withdraws_a_request_sees_no_more_of_it(
         serving(settings) as url,
         stream(f"{url}{PATH}/{id}/events", keys.header("anna")) as source,
     ):
-        told = events_of(source)
-        assert next(told).name == "state"
+        events = events_of(source)
+        assert next(events).name == "state"
         with world.request_store.postgres.transaction() as connection:
             connection.execute("update ytcaption.request set owner = 'key:other'")
-        Hearing(world, id).draft(0, 2)
-        assert list(told) == []
+        FakeRun(world, id).draft(0, 2)
+        assert list(events) == []
 
 
-def test_a_stream_outlives_a_database_that_is_away(
+def test_a_stream_survives_a_database_outage(
     database_switch: DatabaseSwitch, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits, and tells what happened meanwhile, once."""
+    """It waits, and then sends what happened, once."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     id = world.running()
-    hearing = Hearing(world, id)
+    fake_run = FakeRun(world, id)
     with serving(database_switch.settings) as url:
         reader = Reader(url, id)
-        hearing.draft(0, 2)
+        fake_run.draft(0, 2)
         reader.until(lambda it: it.indexes == [0, 1])
         database_switch.off()
         with suppress(DatabaseUnavailable):  # the run's connection is cut, too
-            hearing.draft(2, 3)
-        hearing.draft(2, 4)
+            fake_run.draft(2, 3)
+        fake_run.draft(2, 4)
         time.sleep(1)
         assert reader.indexes == [0, 1]
         database_switch.on()
         reader.until(lambda it: it.indexes == [0, 1, 2, 3], timeout_s=20)
-        hearing.store_text()
-        hearing.complete()
+        fake_run.store_text()
+        fake_run.complete()
         assert reader.to_the_end().indexes == ALL
         assert reader.error is None
 
 
 def test_a_hundred_readers_cost_no_threads(settings: Settings, world: World) -> None:
-    """All are told within two seconds of the end; they share the few threads that look."""
+    """All receive the end within seconds; they share a few query threads."""
     id = world.running()
-    hearing = Hearing(world, id)
-    hearing.draft(0, 4)
+    fake_run = FakeRun(world, id)
+    fake_run.draft(0, 4)
 
     async def read(client: httpx.AsyncClient, url: str) -> list[str]:
         async with client.stream("GET", url) as answer:
@@ -181,12 +181,12 @@ def test_a_hundred_readers_cost_no_threads(settings: Settings, world: World) -> 
             readers = [asyncio.create_task(read(client, url)) for _ in range(100)]
             await asyncio.sleep(2)
             assert threading.active_count() - before < 20
-            await asyncio.to_thread(hearing.store_text)
-            await asyncio.to_thread(hearing.complete)
+            await asyncio.to_thread(fake_run.store_text)
+            await asyncio.to_thread(fake_run.complete)
             ended_at = time.monotonic()
-            told = await asyncio.gather(*readers)
+            received = await asyncio.gather(*readers)
             assert time.monotonic() - ended_at < 5
-        for names in told:
+        for names in received:
             assert names.count("segment") == len(TEXTS)
             assert names[-1] == "completed"
 

@@ -1,4 +1,5 @@
-"""Events in a browser: its own EventSource, and the web page that shows the text as it is heard."""
+"""Events in a browser: its EventSource, and the web page that shows the text while it is
+transcribed."""
 
 import time
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from tests.api.conftest import RUN_ID, World, serving
 from tests.api.pages.test_routes import Page, browser  # noqa: F401 - a fixture
 from tests.support.servers.live_api import (
     TEXTS,
-    Hearing,
+    FakeRun,
 )
 from ytcaption.settings import Settings
 
@@ -22,10 +23,12 @@ PATH = "/api/v1/transcriptions"
 ALL = list(range(len(TEXTS)))
 
 _WATCH = """
-window.told = [];
+window.events = [];
 window.source = new EventSource(arguments[0]);
 for (const name of ["state", "progress", "segment", "reset", "completed"])
-  window.source.addEventListener(name, (event) => window.told.push([name, JSON.parse(event.data)]));
+  window.source.addEventListener(name, (event) => {
+    window.events.push([name, JSON.parse(event.data)]);
+  });
 """
 
 
@@ -33,56 +36,56 @@ def shown(page: Page) -> list[str]:
     return [item.text for item in page.driver.find_elements(By.CSS_SELECTOR, "#segments .text")]
 
 
-def test_event_source_goes_on_at_the_next_server(
+def test_event_source_resumes_at_the_next_server(
     browser: webdriver.Chrome,
     settings: Settings,
     world: World,
 ) -> None:
-    """The server is replaced in the middle: the browser comes back with its Last-Event-ID, misses
+    """The server is replaced in between: the browser reconnects with its Last-Event-ID, misses
     nothing, gets nothing twice, and stays away after the end."""
     id = world.running()
-    hearing = Hearing(world, id)
+    fake_run = FakeRun(world, id)
 
     def indexes() -> list[int]:
-        told = browser.execute_script("return window.told")
-        return [data["index"] for name, data in told if name == "segment"]
+        events = browser.execute_script("return window.events")
+        return [data["index"] for name, data in events if name == "segment"]
 
     with serving(settings) as url:
         page = Page(browser, f"{url}/docs")
         browser.execute_script(_WATCH, f"{PATH}/{id}/events")
-        hearing.draft(0, 3)
+        fake_run.draft(0, 3)
         page.wait(lambda: indexes() == [0, 1, 2])
-    hearing.draft(3, 5)
+    fake_run.draft(3, 5)
     with serving(settings, port=urlsplit(url).port or 0):
         page.wait(lambda: indexes() == [0, 1, 2, 3, 4])
-        hearing.store_text()
-        hearing.complete()
+        fake_run.store_text()
+        fake_run.complete()
         page.wait(lambda: browser.execute_script("return window.source.readyState") == 2)
-        told = browser.execute_script("return window.told")
+        events = browser.execute_script("return window.events")
     assert indexes() == ALL
-    assert [data["text"] for name, data in told if name == "segment"] == list(TEXTS)
-    assert [name for name, _ in told].count("completed") == 1
+    assert [data["text"] for name, data in events if name == "segment"] == list(TEXTS)
+    assert [name for name, _ in events].count("completed") == 1
 
 
 @pytest.mark.parametrize("with_key", [False, True])
-def test_the_page_shows_the_text_as_it_is_heard(
+def test_the_page_shows_the_text_while_it_is_transcribed(
     browser: webdriver.Chrome,
     settings: Settings,
     world: World,
     with_key: bool,
 ) -> None:
-    """Segment by segment, voided by a new attempt, and then the result with its downloads."""
+    """Segment by segment, discarded by a new attempt, then the result with its downloads."""
     key = ApiKeys.from_settings(settings).create("reader", ["admin"]).token if with_key else ""
     id = world.running()
     with serving(settings) as url:
         page = Page(browser, f"{url}/#{id}")
         if with_key:
-            page.wait(lambda: page.find("door").is_displayed())
+            page.wait(lambda: page.find("sign-in").is_displayed())
             page.find("key").send_keys(f"{key}\n")
         page.wait(lambda: page.find("step").text == "Starting")
         world.run_store.progress(id, RUN_ID, "transcription", 3.0, 12.0)
         page.wait(lambda: page.find("numbers").text.startswith("0:03 of 0:12 · 25%"))
-        first = Hearing(world, id)
+        first = FakeRun(world, id)
         first.draft(0, 2)
         page.wait(lambda: len(shown(page)) == 2)
         assert page.find("result-title").text == "Transcript so far"
@@ -95,7 +98,7 @@ def test_the_page_shows_the_text_as_it_is_heard(
         page.wait(lambda: "Trying again, 2 of 4" in page.find("step").text)
         page.wait(lambda: not shown(page))
         world.run_store.claim(id, "run-2")
-        again = Hearing(world, id, "run-2")
+        again = FakeRun(world, id, "run-2")
         again.draft(0, 3)
         page.wait(lambda: len(shown(page)) == 3)
         again.store_text()
@@ -106,44 +109,44 @@ def test_the_page_shows_the_text_as_it_is_heard(
     assert page.find("badge").text == "completed"
 
 
-def test_the_page_looks_for_itself_where_no_events_come(
+def test_the_page_polls_without_events(
     browser: webdriver.Chrome,
     settings: Settings,
     world: World,
 ) -> None:
-    """All places for streams are taken: it polls."""
+    """All stream slots are occupied."""
     id = world.running()
     with serving(settings.model_copy(update={"streams_per_caller": 1})) as url:
         taken = Page(browser, f"{url}/docs")
         browser.execute_script(_WATCH, f"{PATH}/{id}/events")
-        taken.wait(lambda: browser.execute_script("return window.told.length"))
+        taken.wait(lambda: browser.execute_script("return window.events.length"))
         browser.switch_to.new_window("tab")
         page = Page(browser, f"{url}/#{id}")
         page.wait(lambda: page.find("step").text == "Starting")
         world.run_store.progress(id, RUN_ID, "transcription", 3.0, 12.0)
         page.wait(lambda: page.find("numbers").text.startswith("0:03 of 0:12"))
-        hearing = Hearing(world, id)
-        hearing.store_text()
-        hearing.complete()
+        fake_run = FakeRun(world, id)
+        fake_run.store_text()
+        fake_run.complete()
         page.wait(lambda: page.find("badge").text == "completed")
     assert len(shown(page)) == len(TEXTS)
 
 
-def test_a_page_whose_server_comes_back_goes_on(
+def test_the_page_continues_after_a_restart_of_the_server(
     browser: webdriver.Chrome,
     settings: Settings,
     world: World,
 ) -> None:
-    """Nothing needs to be loaded again."""
+    """It does not need to be reloaded."""
     id = world.running()
-    hearing = Hearing(world, id)
+    fake_run = FakeRun(world, id)
     with serving(settings) as url:
         page = Page(browser, f"{url}/#{id}")
-        hearing.draft(0, 2)
+        fake_run.draft(0, 2)
         page.wait(lambda: len(shown(page)) == 2)
     time.sleep(1)
-    hearing.store_text()
-    hearing.complete()
+    fake_run.store_text()
+    fake_run.complete()
     with serving(settings, port=urlsplit(url).port or 0):
         page.wait(lambda: page.find("badge").text == "completed")
         page.wait(lambda: len(shown(page)) == len(TEXTS))

@@ -1,4 +1,4 @@
-"""Which status each error has."""
+"""The HTTP status of each error."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from ytcaption.domain.errors import YtcaptionError
 
 
 def every_error() -> list[type[YtcaptionError]]:
-    """All classes of the tree."""
+    """Return all classes of the tree."""
     return [kind for kind in YtcaptionError.kinds() if kind.__module__ == errors.__name__]
 
 
 @pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status_and_a_safe_body(kind: type[YtcaptionError]) -> None:
-    """The client's doing is a 4xx with our message; what is ours says nothing of its cause."""
+    """A client error is a 4xx with its message; a server error says nothing of its cause."""
     answer = ytcaption_problem(kind("at /srv/secret on db.internal"))
 
     assert answer.status_code == status_of(kind(""))
@@ -26,8 +26,8 @@ def test_every_error_has_a_status_and_a_safe_body(kind: type[YtcaptionError]) ->
         assert answer.headers["Retry-After"] == "5"
 
 
-def test_input_is_the_clients_doing_and_storage_is_ours() -> None:
-    """The families of errors, by status."""
+def test_input_errors_are_4xx_and_storage_errors_5xx() -> None:
+    """Each family of errors has its status."""
     expected = {
         errors.InvalidUrl: 422,
         errors.UnknownModel: 422,

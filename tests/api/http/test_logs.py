@@ -1,4 +1,4 @@
-"""Log lines of the process."""
+"""The log lines of a process."""
 
 import json
 import logging
@@ -35,13 +35,14 @@ except ZeroDivisionError:
 
 @pytest.fixture(autouse=True)
 def no_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that another test's run has set would say each line again."""
+    """Remove handlers that another test's run installed: they would repeat each line."""
     for name in OWN_LOGGERS:
         monkeypatch.setattr(logging.getLogger(name), "handlers", [])
 
 
 def test_each_event_is_one_json_object_on_standard_error() -> None:
-    """Set up twice it is still written once; uvicorn's own access line, with its query, is not."""
+    """Configured twice it still writes once; uvicorn's access line, with its query string, is not
+    written."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60
     )
@@ -68,7 +69,7 @@ SECRETS = (
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_secret_is_left_in_a_line(secret: str) -> None:
-    """Neither a URL's user info or query, nor a key or token; host and path stay (rule 46)."""
+    """Neither user info or query of a URL, nor a key or token remains; host and path stay."""
     line = redact_secrets(f'{{"event": "fetching {secret} failed", "at": "now"}}')
 
     assert "pa55w0rd" not in line
@@ -92,8 +93,7 @@ except ValueError:
 
 @pytest.mark.parametrize("format", ["json", "text", "auto"])
 def test_secrets_are_in_no_field_and_no_traceback(format: str) -> None:
-    """In each format, wherever in the record they stand; what `auto` is without a terminal is
-    JSON."""
+    """In each format and each part of a record; `auto` without a terminal is JSON."""
     done = subprocess.run(
         [sys.executable, "-c", HOSTILE, format],
         capture_output=True,
@@ -132,7 +132,7 @@ def _read(descriptor: int) -> bytes:
 def test_each_line_of_a_request_has_its_ids(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Lines of routes, of the error handler and of the access log share request and trace id."""
+    """Lines of routes, of the error handler and of the access log share request id and trace id."""
     app = create_app(settings.model_copy(update={"log_format": "json"}))
 
     @app.get("/slow-and-broken")
@@ -164,7 +164,7 @@ def test_our_lines_in_a_run_name_the_transcription_and_the_trace(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What the resources log while an asset is made; lines outside of it name nothing."""
+    """This holds for what resources log while an asset is made."""
     monkeypatch.setenv("YTCAPTION_LOG_FORMAT", "json")
     key = graph.submit("http://127.0.0.1:1/nothing.mp3?token=s3cret")
 

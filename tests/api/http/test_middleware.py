@@ -1,4 +1,4 @@
-"""What holds for every request: ids, headers, who may come, what is logged, what is refused."""
+"""What holds for every request: ids, headers, access, logging, limits."""
 
 import logging
 import socket
@@ -16,7 +16,7 @@ PATH = "/api/v1/transcriptions"
 
 
 def test_a_request_has_an_id_everywhere(client: TestClient) -> None:
-    """The client's own id comes back in the header and in the problem."""
+    """The client's id is returned in the header and in the problem."""
     answer = client.get(f"{PATH}/{UNKNOWN_ID}", headers={"X-Request-Id": "ticket-4711.a"})
 
     assert answer.headers["X-Request-Id"] == "ticket-4711.a" == answer.json()["request_id"]
@@ -39,7 +39,7 @@ def test_a_request_has_an_id_everywhere(client: TestClient) -> None:
     ],
 )
 def test_an_id_that_is_not_safe_to_print_is_replaced(client: TestClient, offered: str) -> None:
-    """Anything but letters, digits, dot, dash and underscore gets an id of ours instead."""
+    """Only letters, digits, dot, dash and underscore are accepted."""
     answer = client.get("/healthz", headers={b"X-Request-Id": offered.encode("latin-1")})
 
     assert answer.headers["X-Request-Id"] != offered
@@ -49,8 +49,8 @@ def test_an_id_that_is_not_safe_to_print_is_replaced(client: TestClient, offered
 @pytest.mark.parametrize(
     "path", ["/", "/docs", "/openapi.json", "/healthz", "/nothing", "/pages/app.js", PATH]
 )
-def test_security_headers_are_on_every_answer(client: TestClient, path: str) -> None:
-    """Pages, JSON and errors alike."""
+def test_security_headers_are_on_every_response(client: TestClient, path: str) -> None:
+    """Pages, JSON and errors have them."""
     answer = client.get(path)
 
     assert {name for name in SECURITY_HEADERS if name in answer.headers} == set(SECURITY_HEADERS)
@@ -75,10 +75,10 @@ def test_security_headers_are_on_every_answer(client: TestClient, path: str) -> 
         ("PROPFIND", "/", 405, "method_not_allowed"),
     ],
 )
-def test_what_is_not_there_is_a_problem(
+def test_every_refusal_is_a_problem(
     client: TestClient, method: str, path: str, status: int, code: str
 ) -> None:
-    """Every error has the same shape, whoever finds it."""
+    """Every error has the same form, whichever part of the server raises it."""
     answer = client.send(client.build_request(method, f"{BASE_URL}{path}"))
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -87,8 +87,8 @@ def test_what_is_not_there_is_a_problem(
     assert answer.json()["status"] == status
 
 
-def test_allow_names_what_is_allowed(client: TestClient) -> None:
-    """A 405 says which methods there are, of all routes of an address, HEAD beside GET."""
+def test_allow_lists_all_methods_of_an_address(client: TestClient) -> None:
+    """A 405 lists the methods of all routes, with HEAD beside GET."""
     for method, path, allowed in (
         ("POST", "/api/v1/options", "GET, HEAD"),
         ("GET", "/api/v1/uploads", "POST"),
@@ -98,11 +98,11 @@ def test_allow_names_what_is_allowed(client: TestClient) -> None:
     ):
         answer = client.request(method, path)
         assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
-        assert answer.json()["detail"] == f"This address knows {allowed} only."
+        assert answer.json()["detail"] == f"This address supports {allowed} only."
 
 
 def test_head_has_no_body_anywhere(server_url: str) -> None:
-    """Pages, JSON and errors answer HEAD, and send nothing after the headers."""
+    """Pages, JSON and errors answer HEAD and send nothing after the headers."""
     host, port = server_url.removeprefix("http://").split(":")
     for path, status in (("/", 200), ("/healthz", 200), ("/openapi.json", 200), ("/no", 404)):
         with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -116,7 +116,7 @@ def test_head_has_no_body_anywhere(server_url: str) -> None:
         assert body == b""
 
 
-def test_what_nobody_foresaw_is_a_500_without_a_trace(
+def test_an_unexpected_error_is_a_500_without_a_traceback(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The client gets an id, the log gets the cause."""
@@ -136,10 +136,11 @@ def test_what_nobody_foresaw_is_a_500_without_a_trace(
     assert "select secret" in caplog.text
 
 
-def test_one_log_line_a_request_without_its_query(
+def test_one_log_line_per_request_without_its_query(
     client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Method, path, status, id, time taken; neither query nor body, and no line break of theirs."""
+    """It has method, path, status, id and duration; neither query nor body, and no line break from
+    a client."""
     caplog.set_level(logging.INFO)
     client.get("/nothing%0aforged?token=s3cret", headers={"X-Request-Id": "abc"})
 
@@ -156,8 +157,8 @@ def test_one_log_line_a_request_without_its_query(
     ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8000", "169.254.169.254",
      "[::2]", "", "0.0.0.0", "127.0.0.1@evil.example", "evil.example:127.0.0.1", "2130706433"],
 )  # fmt: skip
-def test_a_page_that_rebinds_its_name_stays_out(client: TestClient, host: str) -> None:
-    """A Host that is not this machine is refused with 421, whatever is asked."""
+def test_a_page_that_rebinds_its_name_is_refused(client: TestClient, host: str) -> None:
+    """A Host that is not this machine is answered with 421."""
     answer = client.get("/healthz", headers={"Host": host})
 
     assert (answer.status_code, answer.json()["code"]) == (421, "misdirected_request")
@@ -166,13 +167,13 @@ def test_a_page_that_rebinds_its_name_stays_out(client: TestClient, host: str) -
 @pytest.mark.parametrize(
     "host", ["localhost", "localhost:8000", "127.0.0.1", "127.9.9.9:1", "[::1]:8000", "LOCALHOST."]
 )
-def test_this_machine_is_let_in(client: TestClient, host: str) -> None:
-    """By any of its loopback names."""
+def test_loopback_hosts_are_accepted(client: TestClient, host: str) -> None:
+    """Any loopback name works."""
     assert client.get("/healthz", headers={"Host": host}).status_code == 200
 
 
-def test_a_server_bound_elsewhere_by_hand_stays_shut(settings: Settings) -> None:
-    """A socket that others can reach is not answered, even if the Host header says localhost."""
+def test_a_server_bound_elsewhere_stays_closed(settings: Settings) -> None:
+    """A socket that others can reach is refused, even if the Host header says localhost."""
     with TestClient(create_app(settings), base_url="http://192.0.2.7:8000") as client:
         answer = client.get("/healthz", headers={"Host": "localhost"})
 
@@ -181,14 +182,14 @@ def test_a_server_bound_elsewhere_by_hand_stays_shut(settings: Settings) -> None
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "0x10", "9" * 40, "a"])
 def test_a_content_length_that_is_no_number_is_refused(client: TestClient, length: str) -> None:
-    """400, before anything is read."""
+    """The status is 400, and nothing is read."""
     answer = client.post(PATH, content=b"{}", headers={"Content-Length": length})
 
     assert answer.status_code == 400
 
 
-def test_a_body_that_says_it_is_too_long_is_not_read(client: TestClient) -> None:
-    """413 by its Content-Length alone, for any address."""
+def test_a_body_that_announces_too_much_is_not_read(client: TestClient) -> None:
+    """The Content-Length alone causes 413, at any address."""
     for path in (PATH, "/nothing"):
         answer = client.post(path, content=b"{}", headers={"Content-Length": "65537"})
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")

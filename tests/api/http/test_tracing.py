@@ -1,4 +1,4 @@
-"""Traces: what a collector is sent, and what it costs where there is none."""
+"""Traces: what a collector receives, and that none costs nothing."""
 
 import logging
 import socket
@@ -35,7 +35,7 @@ SERVER_KIND = 2
 
 @pytest.fixture
 def collector(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpReceiver]:
-    """In the environment, after `settings` has emptied that."""
+    """Set the endpoint after `settings` has cleared the environment."""
     with OtlpReceiver() as receiver:
         monkeypatch.setenv("YTCAPTION_OTLP_ENDPOINT", receiver.endpoint)
         yield receiver
@@ -47,15 +47,15 @@ def traced_app(settings: Settings, endpoint: str) -> TestClient:
     return TestClient(create_app(settings), base_url=BASE_URL)
 
 
-def run_what_is_due(graph: Graph) -> dg.ExecuteInProcessResult:
-    """What the daemon does: a tick of the sensor, and the run that it asks for."""
+def run_due(graph: Graph) -> dg.ExecuteInProcessResult:
+    """Do what the daemon does: one tick of the sensor, and the run it requests."""
     with dg.build_sensor_context(
         instance=graph.instance,
         resources={"request_store": graph.store, "postgres": graph.store.postgres},
     ) as context:
-        asked = transcription_sensor(context)
-    assert isinstance(asked, dg.SensorResult) and asked.run_requests
-    (run,) = asked.run_requests
+        result = transcription_sensor(context)
+    assert isinstance(result, dg.SensorResult) and result.run_requests
+    (run,) = result.run_requests
     assert run.partition_key is not None
     with suppress(IntegrityError):  # the API adds it at the same time
         graph.instance.add_dynamic_partitions(
@@ -76,13 +76,13 @@ def test_one_trace_from_the_post_to_the_parquet(
     graph: Graph,
     media_server: MediaServer,
 ) -> None:
-    """The client's own trace goes on in the request, its statements, the run and its steps."""
+    """The client's trace continues in the request, its statements, the run and its steps."""
     with traced_app(graph.settings, collector.endpoint) as client:
         body = {"url": media_server.url("jfk.flac"), "model": "tiny.en"}
         headers = {"traceparent": TRACEPARENT}
         answer = client.post("/api/v1/transcriptions", json=body, headers=headers)
         assert answer.status_code == 202
-        assert run_what_is_due(graph).success
+        assert run_due(graph).success
 
     assert {span.trace_id for span in collector.spans} == {TRACE_ID}
     post = collector.named("POST /api/v1/transcriptions")
@@ -104,24 +104,24 @@ def test_one_trace_from_the_post_to_the_parquet(
         "dagster.run_id": "",
     }
     assert collector.below(download) >= {"download", "probe", "object_store.write_file"}
-    heard = collector.named("transcription")
+    whole = collector.named("transcription")
     steps = {"decode", "vad", "load", "model", "captions", "object_store.write_bytes"}
-    assert collector.below(heard) >= steps | {"postgres.transcript_stored"}
-    assert heard.start_ns < collector.named("vad").start_ns < collector.named("model").end_ns
-    assert collector.named("model").end_ns < heard.end_ns
+    assert collector.below(whole) >= steps | {"postgres.transcript_stored"}
+    assert whole.start_ns < collector.named("vad").start_ns < collector.named("model").end_ns
+    assert collector.named("model").end_ns < whole.end_ns
     stored = collector.named("transcript_parquet")
     assert collector.below(stored) >= {"object_store.read_bytes", "lake", "postgres.complete"}
-    assert post.start_ns < download.start_ns < heard.start_ns < stored.start_ns
+    assert post.start_ns < download.start_ns < whole.start_ns < stored.start_ns
 
 
-def test_an_asset_that_fails_says_why_and_no_secret(
+def test_the_span_of_a_failed_asset_has_its_code_and_no_secret(
     collector: OtlpReceiver,
     graph: Graph,
     media_server: MediaServer,
 ) -> None:
-    """The span has our code; what the link held stays out of all spans."""
+    """The span has the error code; the link appears in no span."""
     graph.submit(media_server.url("nothing.mp3") + "?token=s3cret")
-    assert not run_what_is_due(graph).success
+    assert not run_due(graph).success
     telemetry.stop_telemetry()
 
     failed = collector.named("audio_download")
@@ -137,7 +137,7 @@ def test_an_asset_that_fails_says_why_and_no_secret(
 def test_each_request_is_a_span_named_by_its_route(
     collector: OtlpReceiver, settings: Settings, world: World
 ) -> None:
-    """HEAD as well; ids are no names; probes make none; what is nowhere has no route."""
+    """HEAD, too; ids are not in names; probes have no spans; an unknown path has no route."""
     id = world.completed()
     with traced_app(settings, collector.endpoint) as client:
         client.get(f"/api/v1/transcriptions/{id}")
@@ -167,10 +167,10 @@ def test_each_request_is_a_span_named_by_its_route(
         (f"00-{TRACE_ID}-{SPAN_ID}-00", False),
     ],
 )
-def test_what_is_no_trace_context_begins_a_trace_and_unsampled_is_left_unrecorded(
+def test_an_invalid_context_starts_a_trace_and_an_unsampled_one_is_not_recorded(
     collector: OtlpReceiver, settings: Settings, header: str | None, recorded: bool
 ) -> None:
-    """W3C: an invalid header counts as none; the client's wish not to record is kept."""
+    """W3C: an invalid header counts as none; the client's flag not to record is respected."""
     with traced_app(settings, collector.endpoint) as client:
         client.get("/api/v1/options", headers={"traceparent": header} if header else {})
 
@@ -179,10 +179,10 @@ def test_what_is_no_trace_context_begins_a_trace_and_unsampled_is_left_unrecorde
     assert TRACE_ID not in found
 
 
-def test_the_trace_is_kept_with_the_work_without_a_collector(
+def test_the_trace_is_stored_with_the_work_without_a_collector(
     client: TestClient, request_store: RequestStore
 ) -> None:
-    """A run's log lines name the client's trace even where nobody records it."""
+    """A run's log lines name the client's trace even if nothing records it."""
     body = {"url": "https://youtu.be/dQw4w9WgXcQ"}
     client.post("/api/v1/transcriptions", json=body, headers={"traceparent": TRACEPARENT})
 
@@ -191,10 +191,10 @@ def test_the_trace_is_kept_with_the_work_without_a_collector(
 
 
 @pytest.mark.parametrize("hangs", [False, True])
-def test_a_collector_that_is_away_slows_nothing_and_is_told_of_once(
+def test_an_unreachable_collector_slows_nothing_and_is_logged_once(
     settings: Settings, caplog: pytest.LogCaptureFixture, hangs: bool
 ) -> None:
-    """Refused or never answered: requests are as fast, the end waits for seconds at most."""
+    """Requests are as fast as before, and the shutdown waits for seconds at most."""
     with socket.socket() as listener, caplog.at_level(logging.DEBUG):
         listener.bind(("127.0.0.1", 0))
         if hangs:
@@ -217,7 +217,7 @@ def test_a_collector_that_is_away_slows_nothing_and_is_told_of_once(
 
 
 def test_spans_cost_nothing_and_import_nothing_without_a_collector() -> None:
-    """The API and a run's modules leave OpenTelemetry out; a span is some microseconds."""
+    """The API and a run do not import OpenTelemetry; a span takes some microseconds."""
     program = """
 import sys, time
 import api.app, ytcaption_assets.definitions
@@ -237,7 +237,7 @@ print(sorted(name for name in sys.modules if name.startswith("opentelemetry.sdk"
 
 
 def test_nothing_is_recorded_outside_of_all_traces(collector: OtlpReceiver) -> None:
-    """A statement of a background thread makes no trace of its own."""
+    """A statement of a background thread starts no trace."""
     telemetry.start_telemetry(collector.endpoint, "test")
     with telemetry.span("alone"):
         assert current_trace() is None
@@ -248,7 +248,7 @@ def test_nothing_is_recorded_outside_of_all_traces(collector: OtlpReceiver) -> N
 
 
 def test_a_collectors_address_gets_the_path_of_traces() -> None:
-    """As other programs' `OTEL_EXPORTER_OTLP_ENDPOINT`; a path of one's own is kept."""
+    """As with `OTEL_EXPORTER_OTLP_ENDPOINT` of other programs; an explicit path stays."""
     assert traces_url("http://127.0.0.1:4318") == "http://127.0.0.1:4318/v1/traces"
     assert traces_url("http://host:4318/") == "http://host:4318/v1/traces"
     assert traces_url("https://host/otlp/v1/traces") == "https://host/otlp/v1/traces"

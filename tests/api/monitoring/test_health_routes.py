@@ -1,4 +1,4 @@
-"""Does the process live, and can work be done."""
+"""Liveness and readiness probes."""
 
 import threading
 import time
@@ -13,14 +13,14 @@ from tests.api.conftest import BASE_URL, DatabaseSwitch
 from ytcaption.settings import Settings
 
 
-def test_the_process_says_that_it_lives(client: TestClient) -> None:
-    """Asks nobody else."""
+def test_the_process_is_alive(client: TestClient) -> None:
+    """Nothing else is checked."""
     answer = client.get("/healthz")
 
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
 
 
-def test_ready_with_every_part(settings: Settings, dagster_home: Path) -> None:
+def test_ready_with_every_dependency(settings: Settings, dagster_home: Path) -> None:
     """Postgres, the object store and Dagster's storage answer."""
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
         deadline = time.monotonic() + 20
@@ -38,17 +38,17 @@ def test_ready_with_every_part(settings: Settings, dagster_home: Path) -> None:
     }
 
 
-def test_dagster_away_is_told_and_no_reason_to_send_nobody(client: TestClient) -> None:
-    """Requests are still taken (rule 15), so the answer stays 200 and names the cause."""
+def test_without_dagster_it_stays_ready(client: TestClient) -> None:
+    """Requests are still accepted, so the status stays 200 and the reason is given."""
     answer = client.get("/readyz")
 
     assert answer.status_code == 200
     assert answer.json()["dependencies"]["dagster_storage"]["ready"] is False
-    assert answer.json()["dependencies"]["dagster_storage"]["cause"]
+    assert answer.json()["dependencies"]["dagster_storage"]["reason"]
 
 
 def test_not_ready_without_postgres(database_switch: DatabaseSwitch) -> None:
-    """503 with the cause in words and no host in them, and 200 again once it is back."""
+    """503 with a reason that names no host, and 200 again once it is back."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:
         assert client.get("/readyz").status_code == 200
         database_switch.off()
@@ -60,13 +60,13 @@ def test_not_ready_without_postgres(database_switch: DatabaseSwitch) -> None:
 
     part = answer.json()["dependencies"]["postgres"]
     assert (answer.status_code, part["ready"], part["required"]) == (503, False, True)
-    assert "database" in part["cause"] or "no answer" in part["cause"]
+    assert "database" in part["reason"] or "no answer" in part["cause"]
     assert "/tmp" not in answer.text
     assert answer.headers["Retry-After"] == "5"
 
 
 def test_not_ready_without_the_object_store(settings: Settings, tmp_path: Path) -> None:
-    """A store that cannot be read is told, with no path in the answer."""
+    """An unreadable store is reported, without its path."""
     (tmp_path / "file").write_text("")
     broken = settings.model_copy(update={"object_store_url": str(tmp_path / "file" / "objects")})
     with TestClient(create_app(broken), base_url=BASE_URL) as client:
@@ -77,10 +77,10 @@ def test_not_ready_without_the_object_store(settings: Settings, tmp_path: Path) 
     assert str(tmp_path) not in answer.text
 
 
-def test_a_part_that_hangs_is_asked_once_and_not_waited_for(
+def test_a_hanging_dependency_is_checked_once_and_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Checks end on time, and a hanging probe is not started a second time."""
+    """Checks end on time, and a hanging probe is not started again."""
     monkeypatch.setattr("api.monitoring.readiness.CHECK_TIMEOUT_S", 0.2)
     started, release = [], threading.Event()
 
@@ -98,6 +98,6 @@ def test_a_part_that_hangs_is_asked_once_and_not_waited_for(
     assert took_s < 3
     assert len(started) == 1
     assert checks["quick"].ready
-    assert checks["slow"].cause == "no answer within 0.2 s"
-    assert checks["broken"].cause == "it failed with ZeroDivisionError"
+    assert checks["slow"].reason == "no answer within 0.2 s"
+    assert checks["broken"].reason == "it failed with ZeroDivisionError"
     assert CHECK_TIMEOUT_S == 2.0

@@ -1,4 +1,4 @@
-"""What Prometheus reads, as its own parser understands it."""
+"""Metrics, as Prometheus' own parser reads them."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every scrape asks anew."""
+    """Make every scrape query the database."""
     monkeypatch.setattr(module, "CACHED_S", 0.0)
 
 
@@ -45,7 +45,7 @@ def scrape(client: TestClient) -> Samples:
 
 
 def test_requests_are_counted_by_route_method_and_status(client: TestClient) -> None:
-    """An id makes no series of its own, nor does an address that is none."""
+    """Neither an id nor an unknown address makes a series of its own."""
     for id in (UNKNOWN_ID, f"{UNKNOWN_ID}2"):
         client.get(f"/api/v1/transcriptions/{id}")
     client.get("/nowhere/at-all")
@@ -64,10 +64,10 @@ def test_requests_are_counted_by_route_method_and_status(client: TestClient) -> 
     assert not any(UNKNOWN_ID in label for _, labels in samples for _, label in labels)
 
 
-def test_the_queue_is_told_by_state_and_age(
+def test_the_queue_is_reported_by_state_and_age(
     client: TestClient, world: World, request_store: RequestStore
 ) -> None:
-    """Queued, running, failed by code; how old the oldest are; what is paused."""
+    """Queued, running, failed by code; the age of the oldest; what is paused."""
     world.queued("youtube-aaaaaaaaaaa")
     world.running(media_id="youtube-bbbbbbbbbbb")
     world.failed("media_private")
@@ -93,7 +93,7 @@ def test_the_queue_is_told_by_state_and_age(
 def test_sums_of_audio_downloads_and_processing_outlive_their_rows(
     client: TestClient, world: World, request_store: RequestStore, run_store: RunStore
 ) -> None:
-    """What was taken in and done, at which RTF; erasing a transcription takes nothing back."""
+    """They stay when a transcription is erased."""
     assert value(scrape(client), "rtf") is None
     id = world.running()
     world.describe(id, title="Ask not")
@@ -112,8 +112,8 @@ def test_sums_of_audio_downloads_and_processing_outlive_their_rows(
     assert value(scrape(client), "audio_done_seconds_total") == 11
 
 
-def test_without_the_database_the_rest_answers(database_switch: DatabaseSwitch) -> None:
-    """The queue's numbers are absent, not 0, and come back with it."""
+def test_without_the_database_the_other_metrics_remain(database_switch: DatabaseSwitch) -> None:
+    """The metrics of the queue are absent, not 0, and return with it."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:
         assert value(scrape(client), "transcriptions", status="queued") == 0
         database_switch.off()
@@ -130,7 +130,7 @@ def test_without_the_database_the_rest_answers(database_switch: DatabaseSwitch) 
             pytest.fail("the numbers did not come back")
 
 
-def test_the_database_is_asked_once_in_five_seconds(
+def test_the_database_is_queried_once_in_five_seconds(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many scrape."""
@@ -151,7 +151,7 @@ print(metrics.text().decode())
 
 
 def test_several_processes_add_up(tmp_path: Path, settings: Settings) -> None:
-    """Whichever is scraped tells of all, those that have ended, too."""
+    """Whichever is scraped reports all, including those that have ended."""
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     for number in (1, 2):
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What OpenAI's clients are answered: shapes, options, errors, streams; runs are scripted."""
+"""Responses to OpenAI's clients: forms, options, errors, streams; runs are scripted."""
 
 import httpx
 import openai
@@ -26,11 +26,11 @@ def client(server_url: str) -> OpenAI:
     return OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=0, timeout=30)
 
 
-def test_options_become_ours(
+def test_options_are_mapped(
     client: OpenAI, world: World, request_store: RequestStore, object_store
 ) -> None:
-    """Prompt, language, temperature and keywords are a transcription's options; the file has its
-    name, and its transcription is found at our own routes."""
+    """Prompt, language, temperature and keywords become the transcription's options; the file has
+    its name, and its transcription is available at the other routes."""
     scripted = Scripted(world)
     with worker(request_store, scripted.complete):
         raw = client.audio.transcriptions.with_raw_response.create(
@@ -62,10 +62,10 @@ def test_options_become_ours(
     ("granularities", "members"),
     [([], {"segments"}), (["word"], {"words"}), (["word", "segment"], {"segments", "words"})],
 )
-def test_verbose_answers_have_what_was_asked_for(
+def test_verbose_responses_have_the_requested_granularities(
     client: OpenAI, world: World, request_store: RequestStore, granularities, members
 ) -> None:
-    """Every field of OpenAI's shape, segments unless words alone are wanted."""
+    """Every field of OpenAI's form, with segments unless only words are requested."""
     with worker(request_store, Scripted(world).complete):
         answer = client.audio.transcriptions.with_raw_response.create(
             model="whisper-1",
@@ -97,7 +97,7 @@ def test_verbose_answers_have_what_was_asked_for(
 def test_scripts_without_spaces_are_joined_without(
     client: OpenAI, world: World, request_store: RequestStore
 ) -> None:
-    """In the answer and in a stream."""
+    """In the response and in a stream."""
     with worker(request_store, Scripted(world, ("我们是朋友。", "你好！"), language="zh").complete):
         answer = client.audio.transcriptions.create(model="whisper-1", file=FILE)
         events = list(client.audio.transcriptions.create(model="base", file=FILE, stream=True))
@@ -133,10 +133,10 @@ def test_silence_is_an_empty_text(
         (("a.mp3", b"no sound"), {}, openai.BadRequestError, "not_media", "file"),
     ],
 )
-def test_refusals_are_the_clients_own_errors(
+def test_refusals_raise_the_clients_own_errors(
     client: OpenAI, request_store: RequestStore, file, fields, kind, code, param
 ) -> None:
-    """The class that is expected, the sentence, the code; nothing is queued."""
+    """The expected class, detail and code; nothing is queued."""
     with pytest.raises(kind) as raised:
         client.audio.transcriptions.create(**{"model": "whisper-1", "file": file} | fields)
 
@@ -161,10 +161,10 @@ def test_refusals_are_the_clients_own_errors(
         ("run_lost", "The run went silent.", openai.InternalServerError),
     ],
 )
-def test_a_failed_run_is_an_error_and_not_tried_again(
+def test_a_failed_run_is_an_error_and_not_retried(
     server_url: str, world: World, request_store: RequestStore, code, message, kind
 ) -> None:
-    """With its own sentence; the client is told not to send the file anew. Streams end so, too."""
+    """With its message; the client must not send the file again. Streams end with it, too."""
     client = OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=2, timeout=30)
     with worker(request_store, Scripted(world).fail(code, message)):
         with pytest.raises(kind, match=message) as raised:
@@ -176,7 +176,9 @@ def test_a_failed_run_is_an_error_and_not_tried_again(
             list(client.audio.transcriptions.create(model="whisper-1", file=FILE, stream=True))
 
 
-def test_canceled_by_somebody_is_a_conflict(client: OpenAI, request_store: RequestStore) -> None:
+def test_a_canceled_transcription_is_a_conflict(
+    client: OpenAI, request_store: RequestStore
+) -> None:
     """409, with what to do."""
     with (
         worker(request_store, lambda id, _: request_store.cancel(id)),
@@ -185,8 +187,8 @@ def test_canceled_by_somebody_is_a_conflict(client: OpenAI, request_store: Reque
         client.audio.transcriptions.create(model="whisper-1", file=FILE)
 
 
-def test_what_is_no_form_is_told_in_openais_words_too(server_url: str) -> None:
-    """415, 400, 404, 405 and 413 below /v1 carry `error`; elsewhere none does."""
+def test_http_errors_have_openais_form_too(server_url: str) -> None:
+    """415, 400, 404 and 405 under /v1 have `error`; elsewhere they do not."""
     url = f"{server_url}/v1/audio/transcriptions"
     answers = [
         (httpx.post(url, json={"model": "base"}), 415, "unsupported_media_type"),
@@ -201,8 +203,8 @@ def test_what_is_no_form_is_told_in_openais_words_too(server_url: str) -> None:
     assert "error" not in httpx.get(f"{server_url}/api/v1/nothing").json()
 
 
-def test_too_large_a_file_is_told(settings: Settings) -> None:
-    """413, by its Content-Length, and read by the client."""
+def test_a_file_that_is_too_large_is_413(settings: Settings) -> None:
+    """By its Content-Length, and the client reads it."""
     small = settings.model_copy(update={"max_upload_bytes": 1024**2})
     with serving(small) as url, pytest.raises(openai.APIStatusError, match="1 MiB") as raised:
         client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
@@ -220,11 +222,11 @@ def test_models_are_listed(client: OpenAI, settings: Settings) -> None:
         client.models.retrieve("gpt-5")
 
 
-def test_keys_open_the_door_for_the_client_too(
+def test_keys_work_as_the_clients_api_key(
     settings: Settings, keys: Keys, world: World, request_store: RequestStore
 ) -> None:
-    """As `api_key`. Wrong ones and ones without `read` and `write` are the client's own errors;
-    what one key asked for is not seen by another."""
+    """Wrong ones and ones without `read` and `write` raise the client's own errors; another key
+    does not see the transcription."""
     writer = ApiKeys.from_settings(settings).create("writer", ["write"]).token
 
     def ask(url: str, key: str) -> str:
@@ -246,10 +248,10 @@ def test_keys_open_the_door_for_the_client_too(
         assert httpx.get(there, headers=keys.header("bert")).status_code == 404
 
 
-def test_translation_is_asked_for(
+def test_translations_are_requested(
     client: OpenAI, world: World, request_store: RequestStore
 ) -> None:
-    """`task` is translate and the text is English; an English model cannot."""
+    """`task` is translate and the text is English; an English model is refused."""
     with worker(request_store, Scripted(world, task="translate", language="de").complete):
         answer = client.audio.translations.create(
             model="whisper-1", file=DATA / "fleurs-de-001.ogg", response_format="verbose_json"

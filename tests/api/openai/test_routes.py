@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 
 @pytest.fixture
 def base_url(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server whose default model is tiny.en, and runs that are made as the daemon makes them."""
+    """Serve with tiny.en as the default model, and run as the daemon would."""
     settings = graph.settings.model_copy(update={"model": "tiny.en"})
     with (
         worker(graph.store, lambda id, attempt: graph.run(id, attempt=attempt)),
@@ -37,12 +37,12 @@ def base_url(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def client(base_url: str) -> OpenAI:
-    """It insists on a key; an installation without keys takes any."""
+    """Return a client; it requires a key, and an installation without keys accepts any."""
     return OpenAI(base_url=base_url, api_key="none", max_retries=0)
 
 
 def test_the_client_transcribes(client: OpenAI) -> None:
-    """A file is heard and its text is the answer; all formats of it say the same."""
+    """The response is the text of the file; all formats contain the same."""
     text = client.audio.transcriptions.create(model="whisper-1", file=JFK)
     assert WORDS in plain(text.text)
 
@@ -82,7 +82,7 @@ def test_the_client_streams(client: OpenAI) -> None:
 
 
 def test_the_asynchronous_client_does_several_at_once(base_url: str) -> None:
-    """A dozen wait on one loop for two transcriptions, which are done once each."""
+    """A dozen requests on one loop wait for two transcriptions, which are made once each."""
 
     async def ask() -> list[str]:
         async with AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
@@ -105,7 +105,7 @@ def multilingual_url(
     base_model_home: Path,
     graph: Graph,
 ) -> Iterator[str]:
-    """The same with the model base."""
+    """Serve with the model base."""
     with (
         worker(graph.store, lambda id, attempt: graph.run(id, attempt=attempt)),
         serving(graph.settings) as url,

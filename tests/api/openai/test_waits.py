@@ -1,4 +1,4 @@
-"""OpenAI's clients waiting: told at once, left, many, while the database or the server goes."""
+"""OpenAI's clients waiting: streamed, disconnected, many, during outages."""
 
 import signal
 import threading
@@ -18,7 +18,7 @@ from tests.api.uploads.bodies import JFK, until
 from tests.api.uploads.test_memory import server_process, store  # noqa: F401 - fixtures
 from tests.api.workers import Scripted, worker
 from tests.support.rows import recent_transcriptions
-from tests.support.servers.live_api import Hearing
+from tests.support.servers.live_api import FakeRun
 from tests.support.transcripts import SPOKEN, transcript_of
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.settings import Settings
@@ -36,20 +36,20 @@ def client(server_url: str) -> OpenAI:
     return client_of(server_url)
 
 
-def test_a_stream_tells_what_is_heard_while_it_is(
+def test_a_stream_sends_segments_before_the_run_ends(
     client: OpenAI, world: World, request_store: RequestStore, run_store: RunStore
 ) -> None:
-    """The first delta is here before the run has ended."""
+    """The first delta arrives while the run works."""
     go_on = threading.Event()
 
     def slowly(id: str, _attempt: int) -> None:
         run_store.claim(id, RUN_ID)
-        hearing = Hearing(world, id)
-        hearing.transcript = transcript_of(id)
-        hearing.draft(0, 1)
+        fake_run = FakeRun(world, id)
+        fake_run.transcript = transcript_of(id)
+        fake_run.draft(0, 1)
         assert go_on.wait(20)
-        hearing.store_text()
-        hearing.complete()
+        fake_run.store_text()
+        fake_run.complete()
 
     with worker(request_store, slowly):
         stream = client.audio.transcriptions.create(model="base", file=FILE, stream=True)
@@ -68,8 +68,8 @@ def test_a_stream_tells_what_is_heard_while_it_is(
 def test_a_client_that_leaves_costs_nothing(
     client: OpenAI, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No thread waits for the text, and soon nobody does; the transcription stays queued."""
-    monkeypatch.setattr(openai_audio, "LOOK_EVERY_S", 0.2)
+    """No thread waits for the text; the transcription stays queued."""
+    monkeypatch.setattr(openai_audio, "RECHECK_EVERY_S", 0.2)
     threads_before = threading.active_count()
     watching: list[int] = []
     changes = openai_audio.Watcher.changes
@@ -92,8 +92,8 @@ def test_a_client_that_leaves_costs_nothing(
 def test_many_wait_without_a_thread_each(
     server_url: str, settings: Settings, world: World, request_store: RequestStore
 ) -> None:
-    """As many as a caller may have; the next one is told so before its file is read; all that wait
-    are answered by one run."""
+    """As many as a caller may have; the next one is refused before its file is read; one run
+    answers all that wait."""
     client = OpenAI(base_url=f"{server_url}/v1", api_key="none", max_retries=0, timeout=60)
     texts: list[str] = []
 
@@ -105,11 +105,11 @@ def test_many_wait_without_a_thread_each(
         asker.start()
     count = "select count(*) as n from ytcaption.request"
 
-    def asked() -> bool:
+    def requests_stored() -> bool:
         (row,) = request_store.postgres.rows(count, {})
         return row["n"] == len(askers)
 
-    assert until(asked, 60)
+    assert until(requests_stored, 60)
     with pytest.raises(openai.RateLimitError):
         client.audio.transcriptions.create(model="base", file=FILE)
     scripted = Scripted(world)
@@ -122,14 +122,14 @@ def test_many_wait_without_a_thread_each(
     assert client.audio.transcriptions.create(model="base", file=FILE).text == TEXT
 
 
-def asked(store: RequestStore, number: int) -> Callable[[], bool]:
-    """Whether so many requests were kept."""
+def requests_stored(store: RequestStore, number: int) -> Callable[[], bool]:
+    """Return a check that this many requests are stored."""
     count = "select count(*) as n from ytcaption.request"
     return lambda: store.postgres.rows(count, {})[0]["n"] == number
 
 
 def both(client: OpenAI) -> tuple[str, str]:
-    """The text as an answer, and as the end of a stream, waited for at the same time."""
+    """Return the text of a response and of the end of a stream, requested at the same time."""
 
     def stream() -> str:
         *_, last = client.audio.transcriptions.create(model="base", file=FILE, stream=True)
@@ -141,43 +141,43 @@ def both(client: OpenAI) -> tuple[str, str]:
         return answer, streamed.result()
 
 
-def test_a_second_attempt_is_not_told_twice(client: OpenAI, world: World) -> None:
-    """What a run had told before it was lost is not told again; the text at the end is whole."""
+def test_a_second_attempt_is_not_sent_twice(client: OpenAI, world: World) -> None:
+    """Segments that a lost run had sent are not repeated; the text at the end is complete."""
     runs = world.request_store
     attempts: list[int] = []
 
     def lost_once(id: str, attempt: int) -> None:
         attempts.append(attempt)
         runs.claim(id, RUN_ID)
-        hearing = Hearing(world, id)
-        hearing.transcript = transcript_of(id, ("One.", "Two.", "Three."))
+        fake_run = FakeRun(world, id)
+        fake_run.transcript = transcript_of(id, ("One.", "Two.", "Three."))
         if attempt == 1:
-            hearing.draft(0, 2)
-            assert until(lambda: len(told) >= 2)
+            fake_run.draft(0, 2)
+            assert until(lambda: len(texts) >= 2)
             runs.fail(id, RUN_ID, "run_lost", "Lost.", retryable=True, max_attempts=4)
             return
-        hearing.draft(0, 1)
-        hearing.store_text()
-        hearing.complete()
+        fake_run.draft(0, 1)
+        fake_run.store_text()
+        fake_run.complete()
 
-    told: list[str] = []
+    texts: list[str] = []
     with worker(runs, lost_once):
         for event in client.audio.transcriptions.create(model="base", file=FILE, stream=True):
-            told.append(  # noqa: PERF401 - looked at meanwhile
+            texts.append(  # noqa: PERF401 - read meanwhile
                 event.delta if event.type == "transcript.text.delta" else event.text
             )
 
-    assert told == ["One.", " Two.", " Three.", "One. Two. Three."]
+    assert texts == ["One.", " Two.", " Three.", "One. Two. Three."]
     assert attempts == [1, 2]
 
 
-def test_the_database_may_go_and_come_back(
+def test_waiting_survives_a_database_outage(
     database_switch: DatabaseSwitch, world: World, request_store: RequestStore
 ) -> None:
-    """Whoever waits goes on waiting, and is answered."""
+    """Waiting clients are answered afterwards."""
     with serving(database_switch.settings) as url, ThreadPoolExecutor() as threads:
         waiting = threads.submit(both, client_of(url))
-        assert until(asked(request_store, 2))
+        assert until(requests_stored(request_store, 2))
         database_switch.off()
         threading.Event().wait(2.5)
         assert not waiting.done()
@@ -190,7 +190,7 @@ def test_a_server_that_stops_says_so(
     server_process: tuple[str, psutil.Process],
     request_store: RequestStore,
 ) -> None:
-    """503 at once, which the client tries again; the server is not held up by who waits."""
+    """503 at once, which the client retries; waiting clients do not delay the server."""
     url, process = server_process
     client = client_of(url)
     with ThreadPoolExecutor() as threads:
@@ -198,7 +198,7 @@ def test_a_server_that_stops_says_so(
         stream = threads.submit(
             lambda: list(client.audio.transcriptions.create(model="tiny", file=FILE, stream=True))
         )
-        assert until(asked(request_store, 2))
+        assert until(requests_stored(request_store, 2))
         process.send_signal(signal.SIGTERM)
         with pytest.raises(openai.InternalServerError, match="server stops"):
             waiting.result(10)

@@ -25,19 +25,19 @@ def podcasts() -> Iterator[ChannelHost]:
 
 @pytest.fixture
 def local_server_url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server that may look at this machine's own feeds; Dagster is away."""
+    """Serve with access to this machine's own feeds, without Dagster."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with serving(settings.model_copy(update={"allowed_networks": ["127.0.0.0/8"]})) as url:
         yield url
 
 
 def card(shown: Page) -> str:
-    """The text of the first channel of the list."""
+    """Return the text of the first channel of the list."""
     return shown.find("channels").find_element(By.CLASS_NAME, "card").text
 
 
 def click(shown: Page, text: str) -> None:
-    """The button of this text in the list."""
+    """Click the button with this text in the list."""
     [button] = [
         each
         for each in shown.find("channels").find_elements(By.TAG_NAME, "button")
@@ -53,7 +53,7 @@ def test_a_person_subscribes_to_a_podcast(
     podcasts: ChannelHost,
     world: World,
 ) -> None:
-    """Look first, subscribe, see it listed, pause it, let it go on, look now, leave it."""
+    """Preview, subscribe, see it listed, pause it, check it now, resume it, remove it."""
     shown = Page(browser, f"{local_server_url}/channels")
     shown.wait(lambda: shown.find("model").get_attribute("value") == "base")
     shown.wait(lambda: shown.find("none").is_displayed())
@@ -61,21 +61,21 @@ def test_a_person_subscribes_to_a_podcast(
     shown.find("url").send_keys(url)
     browser.find_element(By.CLASS_NAME, "more").find_element(By.TAG_NAME, "summary").click()
     shown.find("title_exclude").send_keys("Episode 1")
-    shown.find("look").click()
-    assert shown.text("preview-said") == "2 would be taken now, 1 left out."
+    shown.find("preview-button").click()
+    assert shown.text("preview-message") == "2 would be included now, 1 excluded."
     lines = shown.find("preview-items").text
-    assert "Episode 2" in lines and "its title has what is not wanted" in lines
+    assert "Episode 2" in lines and "excluded by its title" in lines
 
     shown.find("send").click()
-    assert shown.text("add-said").endswith("is added.")
-    shown.wait(lambda: "never listed" in card(shown) and "every 15m" in card(shown))
+    assert shown.text("add-message").endswith("was added.")
+    shown.wait(lambda: "never checked" in card(shown) and "every 15m" in card(shown))
     store = ChannelStore(postgres=world.request_store.postgres)
     [row] = store.channels()
     assert row.plan.filters.title_exclude == "Episode 1" and row.plan.priority == "bulk"
     click(shown, "Pause")
     shown.wait(lambda: "paused" in card(shown))
     assert store.get(row.id).paused_at is not None
-    click(shown, "Look now")
+    click(shown, "Check now")
     shown.wait(lambda: store.get(row.id).run_requested_at is not None)
     shown.wait(lambda: "next now" in card(shown))
     click(shown, "Resume")
@@ -86,11 +86,11 @@ def test_a_person_subscribes_to_a_podcast(
     browser.switch_to.alert.accept()
     shown.wait(lambda: shown.find("none").is_displayed())
     assert store.channels() == []
-    assert shown.complaints() == []
+    assert shown.errors() == []
 
 
 @pytest.mark.browser
-def test_what_is_in_a_channel_and_what_is_wrong(
+def test_the_items_and_errors_of_a_channel(
     browser: webdriver.Chrome,
     server_url: str,
     world: World,
@@ -112,14 +112,14 @@ def test_what_is_in_a_channel_and_what_is_wrong(
     shown = Page(browser, f"{server_url}/channels")
     shown.wait(lambda: "0 of 3 transcribed" in card(shown))
     text = card(shown)
-    assert EVIL in text and "failing" in text and "1 left out" in text
-    assert "The last look failed: The site wants a login: see its settings." in text
+    assert EVIL in text and "failing" in text and "1 excluded" in text
+    assert "The last check failed: The site wants a login: see its settings." in text
     shown.find("channels").find_element(By.TAG_NAME, "summary").click()
     lines = shown.wait(lambda: shown.find("channels").find_elements(By.CSS_SELECTOR, ".items li"))
     assert [line.find_element(By.CLASS_NAME, "item-title").text for line in lines] == [
         EVIL, "Part 3", "Part 2", "Part 1",
     ]  # fmt: skip
-    assert "its title has what is not wanted" in lines[2].text and "left out" in lines[2].text
+    assert "excluded by its title" in lines[2].text and "excluded" in lines[2].text
     link = lines[1].find_element(By.TAG_NAME, "a").get_attribute("href")
     assert "/#youtube-v00003." in link
     choice = shown.find("channels").find_element(By.TAG_NAME, "select")
@@ -127,18 +127,18 @@ def test_what_is_in_a_channel_and_what_is_wrong(
     shown.wait(lambda: len(shown.find("channels").find_elements(By.CSS_SELECTOR, ".items li")) == 1)
 
     browser.get(link)
-    shown.wait(lambda: shown.find("step").text == "Waiting for its turn")
+    shown.wait(lambda: shown.find("step").text == "Waiting in the queue")
     assert browser.title != "owned"
-    assert shown.complaints() == []
+    assert shown.errors() == []
 
 
 @pytest.mark.browser
-def test_the_page_fits_a_phone_and_says_what_is_refused(
+def test_the_page_fits_a_phone_and_shows_refusals(
     browser: webdriver.Chrome,
     server_url: str,
     world: World,
 ) -> None:
-    """Nothing is wider than the screen; a single video is told from a channel."""
+    """Nothing is wider than the screen; a single video is refused."""
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True},

@@ -1,4 +1,4 @@
-"""The web page and the documentation, in a browser."""
+"""The web page and the API documentation, in a browser."""
 
 import shutil
 import time
@@ -13,7 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from api.auth import key_ring
+from api.auth import api_key_cache
 from resources.auth.api_keys import ApiKeys
 from resources.object_store.store import document_key
 from resources.sites.circuit_breaker import close_breaker, open_breaker
@@ -34,19 +34,19 @@ class Page:
         driver.get(url)
 
     def find(self, id: str) -> Any:
-        """The element."""
+        """Return the element of this id."""
         return self.driver.find_element(By.ID, id)
 
     def wait(self, holds: Callable[[], Any]) -> Any:
-        """What `holds` gives, as soon as it is something."""
+        """Return what `holds` returns, as soon as it is truthy."""
         return WebDriverWait(self.driver, 15).until(lambda _: holds())
 
     def text(self, id: str) -> str:
-        """The element's text once it shows some."""
+        """Return the element's text once it has some."""
         return self.wait(lambda: self.find(id).text)
 
-    def complaints(self) -> list[str]:
-        """What the browser's console holds: errors, and all that the policy blocked."""
+    def errors(self) -> list[str]:
+        """Return errors in the browser's console, including what the policy blocked."""
         return [
             line["message"] for line in self.driver.get_log("browser") if line["level"] == "SEVERE"
         ]
@@ -54,7 +54,7 @@ class Page:
 
 @pytest.fixture
 def browser(tmp_path: Any) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium that talks to nobody but us."""
+    """Yield a headless Chromium that can reach only this machine."""
     options = webdriver.ChromeOptions()
     for argument in (
         "--headless=new",
@@ -80,12 +80,12 @@ def browser(tmp_path: Any) -> Iterator[webdriver.Chrome]:
 def test_a_person_gets_captions_from_a_link(
     browser: webdriver.Chrome, server_url: str, world: World
 ) -> None:
-    """Paste, see true progress, search the transcript, find the downloads; titles stay text."""
+    """Paste a link, see progress, search the transcript, find the downloads; titles stay text."""
     page = Page(browser, f"{server_url}/")
     page.wait(lambda: page.find("model").get_attribute("value") == "base")
     page.find("url").send_keys(LINK)
     page.find("send").click()
-    assert page.text("step") == "Waiting for its turn"
+    assert page.text("step") == "Waiting in the queue"
 
     [due] = world.request_store.due(10)
     world.run_store.claim(due.id, RUN_ID)
@@ -113,41 +113,39 @@ def test_a_person_gets_captions_from_a_link(
     assert page.text("found") == "1 of 3"
     assert page.find("segments").find_element(By.TAG_NAME, "mark").text == "Über"
     assert browser.title == f"{EVIL} – ytcaption"
-    assert page.complaints() == []
+    assert page.errors() == []
 
 
 @pytest.mark.browser
-def test_what_happened_can_be_looked_at(
-    browser: webdriver.Chrome, server_url: str, world: World
-) -> None:
-    """The history with its times, on demand, and as it goes on."""
+def test_the_history_is_shown(browser: webdriver.Chrome, server_url: str, world: World) -> None:
+    """With its times, on demand, and updated."""
     id = world.running()
     page = Page(browser, f"{server_url}/#{id}")
     page.text("step")
 
-    def told() -> list[str]:
+    def shown_events() -> list[str]:
         spans = "document.querySelectorAll('#timeline span')"
         return browser.execute_script(f"return [...{spans}].map((each) => each.innerText)")
 
-    assert told() == []
+    assert shown_events() == []
     page.find("history").find_element(By.TAG_NAME, "summary").click()
-    page.wait(lambda: told() == ["Created", "Asked for", "Queued", "Started"])
+    page.wait(lambda: shown_events() == ["Created", "Requested", "Queued", "Started"])
     world.run_store.progress(id, RUN_ID, "transcription", 93.0, 212.0, is_milestone=True)
     world.run_store.fail(id, RUN_ID, "media_private", "It is private.", False, 4)
-    page.wait(lambda: told()[-2:] == ["Transcribed 43%", "Failed: media_private"])
+    page.wait(lambda: shown_events()[-2:] == ["Transcribed 43%", "Failed: media_private"])
     [first, *_] = page.find("timeline").find_elements(By.TAG_NAME, "time")
     created_at = get_transcription(world.request_store.postgres, id).created_at.isoformat(
         timespec="microseconds"
     )
     assert first.get_attribute("datetime") == created_at.replace("+00:00", "Z")
-    assert page.complaints() == []
+    assert page.errors() == []
 
 
 @pytest.mark.browser
-def test_what_waits_for_a_site_says_so(
+def test_waiting_for_a_site_is_explained(
     browser: webdriver.Chrome, server_url: str, world: World
 ) -> None:
-    """Instead of its turn, in words; once it goes on, how far it is."""
+    """Instead of the position in the queue; later the progress is shown."""
     open_breaker(world.request_store.postgres, "youtube.com", "", "local")
     page = Page(browser, f"{server_url}/")
     page.wait(lambda: page.find("model").get_attribute("value") == "base")
@@ -163,7 +161,7 @@ def test_what_waits_for_a_site_says_so(
 
 @pytest.mark.browser
 def test_a_link_that_is_refused_says_why(browser: webdriver.Chrome, server_url: str) -> None:
-    """The problem's own words, beside the field."""
+    """The problem's detail is shown beside the field."""
     page = Page(browser, f"{server_url}/")
     page.find("url").send_keys("https://www.youtube.com/playlist?list=PLx")
     page.find("send").click()
@@ -172,39 +170,39 @@ def test_a_link_that_is_refused_says_why(browser: webdriver.Chrome, server_url: 
 
 
 @pytest.mark.browser
-def test_a_failure_is_told_and_can_be_tried_again(
+def test_a_failure_is_shown_and_can_be_retried(
     browser: webdriver.Chrome, server_url: str, world: World
 ) -> None:
-    """The reason, and a button that asks anew."""
+    """The reason, and a button that requests it again."""
     page = Page(browser, f"{server_url}/#{world.failed()}")
     assert page.text("failure") == "The video is private."
 
     page.find("again").click()
 
-    assert page.text("step") == "Waiting for its turn"
+    assert page.text("step") == "Waiting in the queue"
 
 
 @pytest.mark.browser
 def test_the_page_asks_for_a_key(
     browser: webdriver.Chrome, server_url: str, world: World, settings: Settings, tmp_path: Path
 ) -> None:
-    """Once keys exist: a wrong one is told, a right one opens the page and its downloads, and it is
-    kept in this tab only."""
+    """Once keys exist: a wrong one is refused, a right one opens the page and its downloads, and it
+    is stored in this tab only."""
     keys = ApiKeys.from_settings(settings)
     key = keys.create("reader", ["admin"]).token
     browser.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
     )
-    time.sleep(key_ring.STALE_S)  # the server notices the first key
+    time.sleep(api_key_cache.STALE_S)  # the server notices the first key
     page = Page(browser, f"{server_url}/#{world.completed(title='Ask not')}")
-    page.wait(lambda: page.find("door").is_displayed())
+    page.wait(lambda: page.find("sign-in").is_displayed())
     page.find("key").send_keys("ytc_wrong\n")
     assert "not valid here" in page.text("key-error")
     assert not page.find("forget-key").is_displayed()
 
     page.find("key").send_keys(f"{key}\n")
     page.wait(lambda: page.find("segments").find_elements(By.TAG_NAME, "li"))
-    assert not page.find("door").is_displayed()
+    assert not page.find("sign-in").is_displayed()
     assert page.find("model").get_attribute("value") == "base"
     page.find("downloads").find_elements(By.TAG_NAME, "a")[0].click()
     page.wait(lambda: (tmp_path / "Ask not.srt").exists())
@@ -217,7 +215,7 @@ def test_the_page_asks_for_a_key(
     assert key not in f"{elsewhere} {browser.current_url} {browser.page_source}"
 
     page.find("forget-key").click()
-    page.wait(lambda: page.find("door").is_displayed())
+    page.wait(lambda: page.find("sign-in").is_displayed())
     assert key not in browser.execute_script(stored)[0]
 
 
@@ -238,18 +236,18 @@ def test_the_page_fits_a_phone(browser: webdriver.Chrome, server_url: str, world
 def test_the_documentation_needs_no_other_server(
     browser: webdriver.Chrome, server_url: str
 ) -> None:
-    """Swagger UI draws every operation from our own files, and the policy blocks nothing of it."""
+    """Swagger UI draws every operation from local files, and the policy blocks none of it."""
     page = Page(browser, f"{server_url}/docs")
 
     document = httpx.get(f"{server_url}/openapi.json").json()
     drawn = [*document["paths"].values(), *document["webhooks"].values()]
     count = sum(len(item) for item in drawn)
     page.wait(lambda: len(browser.find_elements(By.CLASS_NAME, "opblock")) == count)
-    assert page.complaints() == []
+    assert page.errors() == []
 
 
-def test_pages_come_with_their_policy_and_from_here_alone(client: TestClient) -> None:
-    """No inline script, no address of another server, and every file that is named is there."""
+def test_pages_have_their_policy_and_load_local_files_only(client: TestClient) -> None:
+    """No inline script, no other server, and every referenced file exists."""
     for path in ("/", "/channels", "/docs"):
         answer = client.get(path)
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -265,7 +263,7 @@ def test_pages_come_with_their_policy_and_from_here_alone(client: TestClient) ->
 
 
 def test_a_new_version_of_a_page_is_seen_at_once(client: TestClient) -> None:
-    """Files are asked for anew, and answered by 304."""
+    """Files are revalidated and answered with 304."""
     first = client.get("/pages/app.js")
     again = client.get("/pages/app.js", headers={"If-None-Match": first.headers["ETag"]})
 

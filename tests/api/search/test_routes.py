@@ -1,4 +1,4 @@
-"""GET /api/v1/search."""
+"""`GET /api/v1/search`."""
 
 from typing import Any
 
@@ -27,17 +27,17 @@ from ytcaption.settings import Settings
 PATH = "/api/v1/search"
 
 
-def found(client: TestClient, q: str, **query: Any) -> dict[str, Any]:
-    """The first page."""
+def search(client: TestClient, q: str, **query: Any) -> dict[str, Any]:
+    """Return the first page of results."""
     answer = client.get(PATH, params={"q": q} | query)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def test_a_hit_has_its_words_its_place_and_its_links(client: TestClient, world: World) -> None:
-    """Marked in code points, with the segments beside it; the video and our page at that second."""
+def test_a_hit_has_its_marks_its_context_and_its_links(client: TestClient, world: World) -> None:
+    """Marks count code points; adjacent segments; the video and the web page at that second."""
     id = world.completed(spoken=("🎓 first of all", "Ask not what your country", "can do"))
-    body = found(client, "country")
+    body = search(client, "country")
     [media] = body["items"]
     assert media["transcription_id"] == id
     assert (media["title"], media["channel"], media["source"]) == ("Ask not", "JFK Library", "asr")
@@ -53,7 +53,7 @@ def test_a_hit_has_its_words_its_place_and_its_links(client: TestClient, world: 
     assert body["next_url"] is None and body["is_complete"] and body["notes"] == []
 
 
-def test_pages_lead_on(client: TestClient, request_store: RequestStore) -> None:
+def test_pages_are_complete(client: TestClient, request_store: RequestStore) -> None:
     """With the same filters, each media once, whatever is added meanwhile."""
     for number in range(1, 6):
         add_said(request_store, f"n{number}", "some words", published=f"2026-0{number}-01")
@@ -72,7 +72,7 @@ def test_pages_lead_on(client: TestClient, request_store: RequestStore) -> None:
     "cursor", ["x", "bm8", "WyJyZWNlbmN5IiwgMC4wLCAwLCAiYSJd", "A" * 300, "é", "W251bGxd"]
 )
 def test_a_bad_cursor_is_refused(client: TestClient, cursor: str) -> None:
-    """Also one of another order (rule 17)."""
+    """Also one of another order."""
     answer = client.get(PATH, params={"q": "words", "cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
@@ -88,8 +88,8 @@ def test_a_bad_cursor_is_refused(client: TestClient, cursor: str) -> None:
         ("a\x00b", "invalid_request"),
     ],
 )
-def test_what_asks_for_nothing_is_422(client: TestClient, q: str, code: str) -> None:
-    """With what to do."""
+def test_a_search_for_nothing_is_422(client: TestClient, q: str, code: str) -> None:
+    """The detail says what to do."""
     answer = client.get(PATH, params={"q": q})
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert "." in answer.json()["detail"]
@@ -110,13 +110,13 @@ def test_what_asks_for_nothing_is_422(client: TestClient, q: str, code: str) -> 
     ],
 )
 def test_a_wrong_parameter_is_422(client: TestClient, query: dict[str, str]) -> None:
-    """And so is no `q`."""
+    """And so is a missing `q`."""
     answer = client.get(PATH, params=query | ({"q": "word"} if query else {}))
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
 @pytest.mark.parametrize(("parameter", "most"), [("q", 500), ("channel", 200)])
-def test_a_text_that_is_too_long_says_how_long_it_may_be(
+def test_a_text_that_is_too_long_is_refused_with_its_limit(
     client: TestClient, parameter: str, most: int
 ) -> None:
     """In characters."""
@@ -127,7 +127,7 @@ def test_a_text_that_is_too_long_says_how_long_it_may_be(
 def test_a_mode_that_is_not_installed_says_what_to_install(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """422 with what to do; by words all is found as before."""
+    """422; the search by words still works."""
     monkeypatch.setattr("resources.embeddings.embedder.is_installed", lambda: False)
     embedder_of.cache_clear()
     world.completed()
@@ -135,13 +135,13 @@ def test_a_mode_that_is_not_installed_says_what_to_install(
         answer = client.get(PATH, params={"q": "country", "mode": mode})
         assert (answer.status_code, answer.json()["code"]) == (422, "semantic_unavailable")
         assert "Install ytcaption[semantic]" in answer.json()["detail"]
-    assert found(client, "country", mode="keyword")["items"]
+    assert search(client, "country", mode="keyword")["items"]
 
 
-def test_pages_by_meaning_lead_on(
+def test_pages_by_meaning_are_complete(
     client: TestClient, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each media once; a cursor of one mode is none of another's."""
+    """Each media once; a cursor of one mode is not valid in another."""
     toy = ToyEmbedder({"dog": (1, 0, 0), "puppy": (0.9, 0.1, 0)})
     monkeypatch.setattr(WorkerEmbedder, "encode", lambda _, texts, wait_s: toy.encode(texts))
     for number in range(1, 5):
@@ -159,10 +159,10 @@ def test_pages_by_meaning_lead_on(
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
-def test_a_worker_embeds_what_is_looked_for(
+def test_a_worker_embeds_the_query(
     start: Start, settings: Settings, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The API needs no extra for it; without the worker it says so."""
+    """The API does not need the extra; without the worker it says so."""
     monkeypatch.setattr("resources.embeddings.embedder.is_installed", lambda: False)
     client = start(embedding_model=TOY.name)
     for name, said in (("dog", "a puppy"), ("sea", "the sea")):
@@ -170,7 +170,7 @@ def test_a_worker_embeds_what_is_looked_for(
     list(embed_waiting(EmbeddingStore(request_store.postgres), ToyEmbedder(TOPICS)))
     with embedding_worker(settings.model_copy(update={"embedding_model": TOY.name})):
         for mode in ("semantic", "hybrid"):
-            titles = [item["title"] for item in found(client, "dog", mode=mode)["items"]]
+            titles = [item["title"] for item in search(client, "dog", mode=mode)["items"]]
             assert titles == ["dog", "sea"]
     answer = client.get(PATH, params={"q": "another", "mode": "semantic"})
     assert (answer.status_code, answer.json()["code"]) == (422, "semantic_unavailable")
@@ -179,14 +179,16 @@ def test_a_worker_embeds_what_is_looked_for(
 def test_stop_words_and_open_quotes_find_nothing_with_a_note(
     client: TestClient, world: World
 ) -> None:
-    """No error: an empty page that says why."""
+    """No error: an empty page with the reason."""
     world.completed()
-    assert "too common" in found(client, "the")["notes"][0]
-    assert found(client, '"your country')["media_count"] == 1
+    assert "too common" in search(client, "the")["notes"][0]
+    assert search(client, '"your country')["media_count"] == 1
 
 
-def test_who_may_find_what(keys: Keys, client: TestClient, request_store: RequestStore) -> None:
-    """Without a key nothing; with one, what its owner has asked for; an admin everything."""
+def test_callers_find_their_own(
+    keys: Keys, client: TestClient, request_store: RequestStore
+) -> None:
+    """Nothing without a key; an admin finds everything."""
     add_said(request_store, "hers", "some words", owner=keys.owner("anna"))
     add_said(request_store, "his", "some words", owner=keys.owner("bert"))
     assert client.get(PATH, params={"q": "words"}).status_code == 401
@@ -200,10 +202,10 @@ def test_who_may_find_what(keys: Keys, client: TestClient, request_store: Reques
     assert titles("admin") == ["hers", "his"]
 
 
-def test_too_much_is_told(
+def test_a_search_that_is_too_broad_is_422(
     client: TestClient, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A search that takes too long is 422, and says what to do."""
+    """After its time limit; the detail says what to do."""
     add_said(request_store, "one", *["words words"] * 400)
     monkeypatch.setattr(search_keyword, "TIMEOUT_MS", 1)
     answers = [client.get(PATH, params={"q": "wor*"}) for _ in range(20)]
@@ -228,7 +230,7 @@ def test_a_person_finds_what_was_said(
     assert object_store.exists(document_key(id))
     page = Page(browser, f"{server_url}/")
     page.find("words").send_keys('"your country"\n')
-    page.wait(lambda: page.find("found-title").text == "3 places in 1 media")
+    page.wait(lambda: page.find("found-title").text == "3 matches in 1 media")
     box = page.find("found-list")
     assert box.find_element(By.CLASS_NAME, "found-title").text == EVIL
     assert box.find_elements(By.TAG_NAME, "b") == []
@@ -247,5 +249,5 @@ def test_a_person_finds_what_was_said(
     assert "only what is not wanted" in page.text("search-error")
     page.find("words").clear()
     page.find("words").send_keys("nowhere\n")
-    page.wait(lambda: page.find("found-title").text == "Nothing was found")
-    assert [line for line in page.complaints() if "422" not in line] == []
+    page.wait(lambda: page.find("found-title").text == "No matches")
+    assert [line for line in page.errors() if "422" not in line] == []

@@ -1,4 +1,4 @@
-"""Cancel, retry and erase over HTTP."""
+"""Cancel, retry, erase and pin over HTTP."""
 
 import time
 from typing import Any
@@ -24,15 +24,15 @@ PATH = "/api/v1/transcriptions"
 
 @pytest.fixture
 def erasable(dagster_home: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dagster's storage is there, and what the lake would do is left out."""
+    """Provide Dagster's storage, and skip the lake."""
     monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: None)
     home = str(dagster_home)
     # The client takes DAGSTER_HOME away; the instance is opened when first needed.
     monkeypatch.setattr(dg.DagsterInstance, "get", lambda: dg.DagsterInstance.from_config(home))
 
 
-def ask(world: World, owner: str = "local") -> str:
-    """An id that this owner asked for."""
+def submit(world: World, owner: str = "local") -> str:
+    """Return an id that this owner requested."""
     source = MediaSource("youtube-dQw4w9WgXcQ", "site", "https://youtu.be/dQw4w9WgXcQ", "Youtube")
     options = TranscriptionOptions(model="base")
     return world.request_store.submit(source, options, owner=owner).transcription.id
@@ -43,7 +43,7 @@ def ask(world: World, owner: str = "local") -> str:
 
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_cancel_stops_it(client: TestClient, world: World, state: str) -> None:
-    """200 with how it stands; a run's late commits are refused; again it is unchanged."""
+    """200 with the new state; late commits of the run are refused; a repetition changes nothing."""
     id = getattr(world, state)()
 
     answer = client.post(f"{PATH}/{id}/cancel")
@@ -58,7 +58,7 @@ def test_cancel_stops_it(client: TestClient, world: World, state: str) -> None:
 
 
 @pytest.mark.parametrize(("state", "status"), [("completed", "completed"), ("failed", "failed")])
-def test_cancel_leaves_what_is_at_rest(
+def test_cancel_leaves_finished_ones(
     client: TestClient, world: World, state: str, status: str
 ) -> None:
     """A result stays readable, a failure keeps its reason."""
@@ -70,25 +70,25 @@ def test_cancel_leaves_what_is_at_rest(
     assert client.get(f"{PATH}/{id}/result").status_code == (200 if state == "completed" else 409)
 
 
-def test_cancel_tells_dagster(
+def test_cancel_ends_the_run_in_dagster(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run that works on it, and none where nothing was stopped."""
-    told: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(Orchestrator, "end_runs", lambda _, *run: told.append(run))
+    """The run that works on it, and none if nothing was stopped."""
+    ended: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(Orchestrator, "end_runs", lambda _, *run: ended.append(run))
     id = world.running()
     client.post(f"{PATH}/{id}/cancel")
     client.post(f"{PATH}/{id}/cancel")
     deadline = time.monotonic() + 5
-    while not told and time.monotonic() < deadline:
+    while not ended and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert told == [(id, 1, RUN_ID)]
+    assert ended == [(id, 1, RUN_ID)]
 
 
-def test_cancel_waits_for_no_dagster(
+def test_cancel_does_not_wait_for_dagster(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A storage that hangs holds no request up, however many are canceled."""
+    """A hanging storage delays no request, however many are canceled."""
     monkeypatch.setattr(Orchestrator, "end_runs", lambda *_: time.sleep(30))
     id = world.running()
     began = time.monotonic()
@@ -98,10 +98,12 @@ def test_cancel_waits_for_no_dagster(
     assert time.monotonic() - began < 10
 
 
-def test_one_of_several_askers_only_withdraws(keys: Keys, client: TestClient, world: World) -> None:
-    """It goes on for the other, who then cancels it; who withdrew no longer sees it."""
-    id = ask(world, keys.owner("anna"))
-    ask(world, keys.owner("bert"))
+def test_one_of_several_requesters_only_withdraws(
+    keys: Keys, client: TestClient, world: World
+) -> None:
+    """It continues for the other, who then cancels it; who withdrew no longer sees it."""
+    id = submit(world, keys.owner("anna"))
+    submit(world, keys.owner("bert"))
     world.run_store.claim(id, RUN_ID)
 
     answer = client.post(f"{PATH}/{id}/cancel", headers=keys.header("anna"))
@@ -115,10 +117,12 @@ def test_one_of_several_askers_only_withdraws(keys: Keys, client: TestClient, wo
     assert (last["status"], last["effect"]) == ("canceled", "canceled")
 
 
-def test_an_admins_cancel_is_everybodys(keys: Keys, client: TestClient, world: World) -> None:
-    """It stops, whoever asked."""
-    id = ask(world, keys.owner("anna"))
-    ask(world, keys.owner("bert"))
+def test_an_admins_cancel_stops_it_for_everybody(
+    keys: Keys, client: TestClient, world: World
+) -> None:
+    """Whichever key requested it."""
+    id = submit(world, keys.owner("anna"))
+    submit(world, keys.owner("bert"))
     answer = client.post(f"{PATH}/{id}/cancel", headers=keys.header("admin")).json()
     assert (answer["status"], answer["effect"]) == ("canceled", "canceled")
 
@@ -127,8 +131,8 @@ def test_an_admins_cancel_is_everybodys(keys: Keys, client: TestClient, world: W
 
 
 @pytest.mark.parametrize("state", ["failed", "canceled"])
-def test_retry_queues_anew(client: TestClient, world: World, state: str) -> None:
-    """202, with a new series of attempts and where to look."""
+def test_retry_queues_again(client: TestClient, world: World, state: str) -> None:
+    """202, with a new series of attempts and the links."""
     id = world.failed() if state == "failed" else world.running()
     client.post(f"{PATH}/{id}/cancel")
 
@@ -157,8 +161,8 @@ def test_retry_of_what_runs_is_refused(client: TestClient, world: World) -> None
         assert (answer.status_code, answer.json()["code"]) == (409, "transcription_busy")
 
 
-def test_a_completed_one_is_made_anew_by_force(client: TestClient, world: World) -> None:
-    """409 without, and its result stays; with force it is downloaded and transcribed again."""
+def test_force_transcribes_a_completed_one_again(client: TestClient, world: World) -> None:
+    """409 without it, and the result stays; with it, it is downloaded and transcribed again."""
     id = world.completed()
     refused = client.post(f"{PATH}/{id}/retry")
     assert (refused.status_code, refused.json()["code"]) == (409, "already_completed")
@@ -171,11 +175,11 @@ def test_a_completed_one_is_made_anew_by_force(client: TestClient, world: World)
     assert client.get(f"{PATH}/{id}/audio").status_code == 409
 
 
-def test_force_takes_no_result_from_others(keys: Keys, client: TestClient, world: World) -> None:
-    """403 for one of two askers; an admin may."""
+def test_force_discards_no_result_of_others(keys: Keys, client: TestClient, world: World) -> None:
+    """403 for one of two requesters; an admin may."""
     id = world.completed()
     for name in ("anna", "bert"):
-        ask(world, keys.owner(name))
+        submit(world, keys.owner(name))
     url = f"{PATH}/{id}/retry?force=true"
     answer = client.post(url, headers=keys.header("anna"))
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
@@ -183,12 +187,12 @@ def test_force_takes_no_result_from_others(keys: Keys, client: TestClient, world
     assert client.post(url, headers=keys.header("admin")).status_code == 202
 
 
-def test_retry_keeps_to_the_quota(
+def test_retry_respects_the_quota(
     keys: Keys, client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """429 like asking for it, and it stays as it is."""
+    """429 as for a request, and nothing changes."""
     monkeypatch.setattr("api.transcriptions.actions.limits_of", lambda *_: Limits(None, 1, None))
-    id = ask(world, keys.owner("anna"))
+    id = submit(world, keys.owner("anna"))
     client.post(f"{PATH}/{id}/cancel", headers=keys.header("anna"))
     other = MediaSource("youtube-other", "site", "https://youtu.be/other", "Youtube")
     world.request_store.submit(other, TranscriptionOptions("base"), owner=keys.owner("anna"))
@@ -201,7 +205,7 @@ def test_retry_keeps_to_the_quota(
 
 
 def test_what_was_erased_is_410(client: TestClient, world: World, erasable: None) -> None:
-    """204 without a body, 410 on every route, 204 again; asking for it makes it anew."""
+    """204 without a body, 410 on every route, 204 again; a new request transcribes it again."""
     id = world.completed()
 
     answer = client.delete(f"{PATH}/{id}")
@@ -225,7 +229,7 @@ def test_what_was_erased_is_410(client: TestClient, world: World, erasable: None
 
 
 def test_a_running_one_is_erased_by_force(client: TestClient, world: World, erasable: None) -> None:
-    """409 without; with it the run has lost it."""
+    """409 without it; with it the run loses its claim."""
     id = world.running()
     refused = client.delete(f"{PATH}/{id}")
     assert (refused.status_code, refused.json()["code"]) == (409, "transcription_busy")
@@ -234,10 +238,10 @@ def test_a_running_one_is_erased_by_force(client: TestClient, world: World, eras
         world.run_store.complete(id, RUN_ID)
 
 
-def test_a_lake_that_is_away_is_503_and_can_be_repeated(
+def test_an_unreachable_lake_is_503_and_the_erasure_can_be_repeated(
     client: TestClient, world: World, erasable: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is promised meanwhile: reads are 410 from the first try on."""
+    """Reads are 410 from the first attempt on."""
     id = world.completed()
 
     def away(*_: object) -> None:
@@ -253,17 +257,17 @@ def test_a_lake_that_is_away_is_503_and_can_be_repeated(
     assert client.delete(f"{PATH}/{id}").status_code == 204
 
 
-def test_without_dagsters_storage_it_is_503(client: TestClient, world: World) -> None:
-    """Its runs hold parts of the text: it is not erased before they are gone."""
+def test_without_dagsters_storage_an_erasure_is_503(client: TestClient, world: World) -> None:
+    """Its runs hold parts of the text, so it is not erased before they are."""
     answer = client.delete(f"{PATH}/{world.completed()}")
     assert (answer.status_code, answer.json()["code"]) == (503, "dagster_unavailable")
 
 
-def test_one_of_several_askers_erases_only_their_own(
+def test_one_of_several_requesters_erases_only_their_own(
     keys: Keys, client: TestClient, world: World, erasable: None
 ) -> None:
-    """204, and to them it is 404; the other's result stays until they erase it."""
-    id = ask(world, keys.owner("anna"))
+    """204, then 404 to them; the other's result stays until they erase it."""
+    id = submit(world, keys.owner("anna"))
     world.completed()
     with world.request_store.postgres.transaction() as connection:
         connection.execute(
@@ -283,13 +287,13 @@ def test_one_of_several_askers_erases_only_their_own(
 @pytest.mark.parametrize(
     ("method", "route"), [("post", "/cancel"), ("post", "/retry"), ("delete", "")]
 )
-def test_only_who_asked_may(
+def test_only_requesters_may(
     keys: Keys, client: TestClient, world: World, method: str, route: str
 ) -> None:
-    """404 to strangers, 403 without the scope, 401 without a key; nothing changes."""
-    id = ask(world, keys.owner("anna"))
+    """404 to others, 403 without the scope, 401 without a key; nothing changes."""
+    id = submit(world, keys.owner("anna"))
     expected: list[tuple[Name, int, str]] = [
-        ("stranger", 404, "transcription_not_found"),
+        ("clara", 404, "transcription_not_found"),
         ("reader", 403, "forbidden"),
     ]
     for name, status, code in expected:
@@ -301,30 +305,30 @@ def test_only_who_asked_may(
     assert (unknown.status_code, unknown.json()["code"]) == (404, "transcription_not_found")
 
 
-# --- keep
+# --- pin
 
 
-def test_keep_is_each_askers_own(keys: Keys, client: TestClient) -> None:
+def test_each_requester_pins_for_themselves(keys: Keys, client: TestClient) -> None:
     """With the request or later; others neither see nor change it."""
-    body = {"url": "https://youtu.be/dQw4w9WgXcQ", "keep": True}
+    body = {"url": "https://youtu.be/dQw4w9WgXcQ", "pinned": True}
     id = client.post(PATH, json=body, headers=keys.header("anna")).json()["id"]
-    client.post(PATH, json=body | {"keep": False}, headers=keys.header("bert"))
+    client.post(PATH, json=body | {"pinned": False}, headers=keys.header("bert"))
 
-    def kept(name: Name) -> bool:
-        return client.get(f"{PATH}/{id}", headers=keys.header(name)).json()["keep"]
+    def pinned(name: Name) -> bool:
+        return client.get(f"{PATH}/{id}", headers=keys.header(name)).json()["pinned"]
 
-    assert (kept("anna"), kept("bert"), kept("admin")) == (True, False, True)
-    answer = client.patch(f"{PATH}/{id}", json={"keep": False}, headers=keys.header("bert"))
-    assert (answer.status_code, answer.json()["keep"]) == (200, False)
-    assert (kept("anna"), kept("admin")) == (True, True)
-    client.patch(f"{PATH}/{id}", json={"keep": False}, headers=keys.header("admin"))
-    assert (kept("anna"), kept("admin")) == (False, False)
+    assert (pinned("anna"), pinned("bert"), pinned("admin")) == (True, False, True)
+    answer = client.patch(f"{PATH}/{id}", json={"pinned": False}, headers=keys.header("bert"))
+    assert (answer.status_code, answer.json()["pinned"]) == (200, False)
+    assert (pinned("anna"), pinned("admin")) == (True, True)
+    client.patch(f"{PATH}/{id}", json={"pinned": False}, headers=keys.header("admin"))
+    assert (pinned("anna"), pinned("admin")) == (False, False)
 
 
-def test_keep_takes_a_boolean_of_ones_own_transcription(client: TestClient, world: World) -> None:
+def test_pinned_is_a_boolean_of_ones_own_transcription(client: TestClient, world: World) -> None:
     """Anything else is refused."""
-    id = ask(world)
-    assert client.patch(f"{PATH}/{id}", json={"keep": "yes"}).status_code == 422
+    id = submit(world)
+    assert client.patch(f"{PATH}/{id}", json={"pinned": "yes"}).status_code == 422
     assert client.patch(f"{PATH}/{id}", json={}).status_code == 422
-    assert client.patch(f"{PATH}/{UNKNOWN_ID}", json={"keep": True}).status_code == 404
-    assert client.patch(f"{PATH}/{id}", json={"keep": True}).json()["keep"] is True
+    assert client.patch(f"{PATH}/{UNKNOWN_ID}", json={"pinned": True}).status_code == 404
+    assert client.patch(f"{PATH}/{id}", json={"pinned": True}).json()["pinned"] is True

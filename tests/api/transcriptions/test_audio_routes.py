@@ -13,7 +13,7 @@ from botocore.httpsession import URLLib3Session
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.transcriptions.audio_file import media_type
+from api.transcriptions.audio_routes import media_type
 from resources.object_store.store import ObjectStore, audio_key, document_key
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, RUN_ID, UNKNOWN_ID, World
@@ -31,7 +31,7 @@ TAG = f'"{hashlib.sha256(DATA).hexdigest()}"'
 
 
 def stored(world: World, data: bytes = DATA, title: str = "Ask not") -> str:
-    """An id whose audio is stored, while a run goes on with it."""
+    """Return an id whose audio is stored while its run continues."""
     id = world.running()
     key = audio_key("youtube-dQw4w9WgXcQ", "webm")
     written = world.object_store.write_bytes(key, data)
@@ -49,7 +49,7 @@ def anywhere(
     request_store: RequestStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[tuple[TestClient, World]]:
-    """The app and a world whose objects lie in a folder, then in S3."""
+    """Yield the app and a world whose objects are in a folder, then in S3."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     if request.param == "s3":
         bucket: ObjectStore = request.getfixturevalue("s3_object_store")
@@ -62,8 +62,8 @@ def anywhere(
         yield client, world
 
 
-def test_all_of_it(anywhere: tuple[TestClient, World]) -> None:
-    """The bytes as they came, with the tag, type and name of what they are."""
+def test_the_whole_audio(anywhere: tuple[TestClient, World]) -> None:
+    """The stored bytes, with their tag, type and file name."""
     client, world = anywhere
     answer = client.get(f"{PATH}/{stored(world)}/audio")
 
@@ -78,7 +78,7 @@ def test_all_of_it(anywhere: tuple[TestClient, World]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "first", "last"),
+    ("header", "first", "last"),
     [
         ("bytes=0-0", 0, 0),
         ("bytes=0-", 0, SIZE - 1),
@@ -90,41 +90,41 @@ def test_all_of_it(anywhere: tuple[TestClient, World]) -> None:
         ("Bytes= 3-7", 3, 7),
     ],
 )
-def test_a_range(anywhere: tuple[TestClient, World], asked: str, first: int, last: int) -> None:
-    """206 with those bytes and where they lie."""
+def test_a_range(anywhere: tuple[TestClient, World], header: str, first: int, last: int) -> None:
+    """206 with those bytes and their position."""
     client, world = anywhere
-    answer = client.get(f"{PATH}/{stored(world)}/audio", headers={"Range": asked})
+    answer = client.get(f"{PATH}/{stored(world)}/audio", headers={"Range": header})
 
     assert (answer.status_code, answer.content) == (206, DATA[first : last + 1])
     assert answer.headers["Content-Range"] == f"bytes {first}-{last}/{SIZE}"
     assert answer.headers["ETag"] == TAG
 
 
-@pytest.mark.parametrize("asked", [f"bytes={SIZE}-", f"bytes={SIZE + 5}-{SIZE + 9}", "bytes=-0"])
-def test_a_range_behind_the_end(client: TestClient, world: World, asked: str) -> None:
+@pytest.mark.parametrize("header", [f"bytes={SIZE}-", f"bytes={SIZE + 5}-{SIZE + 9}", "bytes=-0"])
+def test_a_range_after_the_end(client: TestClient, world: World, header: str) -> None:
     """416 says how many bytes there are."""
-    answer = client.get(f"{PATH}/{stored(world)}/audio", headers={"Range": asked})
+    answer = client.get(f"{PATH}/{stored(world)}/audio", headers={"Range": header})
 
     assert (answer.status_code, answer.json()["code"]) == (416, "range_not_satisfiable")
     assert answer.headers["Content-Range"] == f"bytes */{SIZE}"
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "header",
     [
         "bytes=-", "bytes=", "bytes", "bytes=5-3", "bytes=a-b", "items=0-1", "bytes=0-1,5-6", "",
         "bytes=0x1-0x2", "bytes=١-٢", "bytes=--5", "bytes=0-1-2", "bytes=1e3-", "bytes=" + "9" * 30,
     ],
 )  # fmt: skip
-def test_a_range_that_is_none_is_left_aside(client: TestClient, world: World, asked: str) -> None:
-    """All of it: no client is refused for what it may not ask (RFC 9110 section 14.2)."""
-    answer = client.get(f"{PATH}/{stored(world)}/audio", headers={b"Range": asked.encode()})
+def test_an_invalid_range_is_ignored(client: TestClient, world: World, header: str) -> None:
+    """All bytes are sent (RFC 9110 section 14.2)."""
+    answer = client.get(f"{PATH}/{stored(world)}/audio", headers={b"Range": header.encode()})
 
     assert (answer.status_code, answer.content) == (200, DATA)
 
 
 def test_a_range_of_other_bytes_is_not_sent(client: TestClient, world: World) -> None:
-    """`If-Range` with another tag, a weak one or a date: all of it, so that nothing is glued."""
+    """`If-Range` with another tag, a weak one or a date: all bytes, so that nothing is mixed."""
     url = f"{PATH}/{stored(world)}/audio"
     headers = {"Range": "bytes=0-9"}
     assert client.get(url, headers=headers | {"If-Range": TAG}).status_code == 206
@@ -133,8 +133,8 @@ def test_a_range_of_other_bytes_is_not_sent(client: TestClient, world: World) ->
         assert (answer.status_code, len(answer.content)) == (200, SIZE)
 
 
-def test_what_the_caller_has_is_not_sent_again(client: TestClient, world: World) -> None:
-    """304 for whoever names the tag, with or without a range."""
+def test_known_audio_is_not_sent_again(client: TestClient, world: World) -> None:
+    """304 if the request names the tag, with or without a range."""
     url = f"{PATH}/{stored(world)}/audio"
     for extra in ({}, {"Range": "bytes=0-9"}):
         answer = client.get(url, headers={"If-None-Match": TAG} | extra)
@@ -144,7 +144,7 @@ def test_what_the_caller_has_is_not_sent_again(client: TestClient, world: World)
 def test_head_reads_nothing(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The headers of GET, whole and in part; the object itself is not read."""
+    """The headers of GET, whole and in part; the object is not read."""
     url = f"{PATH}/{stored(world)}/audio"
     got = client.get(url, headers={"Range": "bytes=5-9"})
     monkeypatch.setattr(ObjectStore, "read_range", lambda *_: pytest.fail("it was read"))
@@ -162,7 +162,7 @@ def test_head_reads_nothing(
 def test_a_range_is_read_from_s3_by_range(
     anywhere: tuple[TestClient, World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten bytes asked for are ten bytes read, wherever they lie."""
+    """For ten bytes, ten bytes are read."""
     client, world = anywhere
     id = stored(world)
     read = []
@@ -176,11 +176,11 @@ def test_a_range_is_read_from_s3_by_range(
 
     monkeypatch.setattr(URLLib3Session, "send", seen)
     assert client.get(f"{PATH}/{id}/audio", headers={"Range": "bytes=10-19"}).status_code == 206
-    assert read in ([], [10])  # a folder is asked nothing
+    assert read in ([], [10])  # a folder is not read
 
 
-def test_it_is_there_before_the_text(client: TestClient, world: World) -> None:
-    """409 until it is stored, then 200, while the run goes on."""
+def test_the_audio_is_available_before_the_text(client: TestClient, world: World) -> None:
+    """409 until it is stored, then 200, while the run continues."""
     id = world.queued()
     early = client.get(f"{PATH}/{id}/audio")
     assert (early.status_code, early.json()["code"]) == (409, "result_not_ready")
@@ -189,7 +189,8 @@ def test_it_is_there_before_the_text(client: TestClient, world: World) -> None:
 
 
 def test_captions_need_no_audio(client: TestClient, world: World) -> None:
-    """The text is the source's own: 409 says so, how to have it heard, and no time to wait."""
+    """The text comes from the source: 409 says so and how to have the audio transcribed, without
+    Retry-After."""
     id = world.running()
     choice = CaptionChoice("There are captions.", "manual", "en", "en", "en")
     world.run_store.captions_settled(
@@ -205,13 +206,13 @@ def test_captions_need_no_audio(client: TestClient, world: World) -> None:
     answer = client.get(f"{PATH}/{id}/audio")
     assert (answer.status_code, answer.json()["code"]) == (409, "result_not_ready")
     assert "captions=never" in answer.json()["detail"]
-    told = client.get(f"{PATH}/{id}").json()["provenance"]
-    assert (told["source"], told["captions"]) == ("manual_captions", choice.to_dict())
+    provenance = client.get(f"{PATH}/{id}").json()["provenance"]
+    assert (provenance["source"], provenance["captions"]) == ("manual_captions", choice.to_dict())
     assert client.get(f"{PATH}/{id}/result?format=txt").text == "Good night.\n"
 
 
-def test_audio_that_never_came(client: TestClient, world: World) -> None:
-    """What failed before the download says how to get it, and does not promise it."""
+def test_audio_that_was_never_downloaded(client: TestClient, world: World) -> None:
+    """If the download failed, 409 says how to get it and promises nothing."""
     answer = client.get(f"{PATH}/{world.failed()}/audio")
     assert answer.status_code == 409
     assert "Retry-After" not in answer.headers
@@ -230,8 +231,8 @@ def test_a_file_of_another_length_is_not_sent(
         assert (answer.status_code, answer.json()["code"]) == (500, "object_corrupt")
 
 
-def test_a_lost_file_is_said(client: TestClient, world: World) -> None:
-    """500 with its own code, no path."""
+def test_a_lost_file_is_reported(client: TestClient, world: World) -> None:
+    """500 with its own code, without a path."""
     id = stored(world)
     world.object_store.delete(audio_key("youtube-dQw4w9WgXcQ", "webm"))
     answer = client.get(f"{PATH}/{id}/audio")
@@ -239,7 +240,7 @@ def test_a_lost_file_is_said(client: TestClient, world: World) -> None:
     assert "audio/" not in answer.text
 
 
-def test_other_bytes_never_look_whole(server_url: str, world: World) -> None:
+def test_damaged_audio_is_never_sent_completely(server_url: str, world: World) -> None:
     """A file of the right length with wrong bytes breaks off before its end."""
     id = stored(world)
     damaged = DATA[:500_000] + b"?" + DATA[500_001:]
@@ -251,7 +252,7 @@ def test_other_bytes_never_look_whole(server_url: str, world: World) -> None:
 
 
 def test_a_player_that_leaves_is_no_error(server_url: str, world: World) -> None:
-    """Connections given up in the middle: the next one is answered, and no file stays open."""
+    """After broken connections the next one is answered, and no file stays open."""
     id = stored(world, DATA * 20)
     for _ in range(5):
         connection = http.client.HTTPConnection(urlsplit(server_url).netloc, timeout=10)
@@ -273,18 +274,18 @@ def test_a_player_that_leaves_is_no_error(server_url: str, world: World) -> None
     assert results == [True] * 8
 
 
-def test_only_who_asked_may_listen(keys: Keys, client: TestClient, world: World) -> None:
-    """To anybody else there is no such id, and none to a key without the scope."""
+def test_only_requesters_get_the_audio(keys: Keys, client: TestClient, world: World) -> None:
+    """To others the id does not exist, nor to a key without the scope."""
     url = f"{PATH}/{stored(world)}/audio"
     assert client.get(url, headers=keys.header("admin")).status_code == 200
-    for name in ("stranger", "reader"):
+    for name in ("clara", "reader"):
         answer = client.get(url, headers=keys.header(name))
         assert (answer.status_code, answer.json()["code"]) == (404, "transcription_not_found")
     assert client.get(url).status_code == 401
 
 
 def test_an_unknown_id(client: TestClient) -> None:
-    """404."""
+    """It is 404."""
     assert client.get(f"{PATH}/{UNKNOWN_ID}/audio").status_code == 404
 
 
@@ -301,7 +302,9 @@ def test_an_unknown_id(client: TestClient) -> None:
         ("nsv", "mp3", ("application/octet-stream", ".bin")),
     ],
 )
-def test_the_type_is_the_containers(container: str, codec: str, expected: tuple[str, str]) -> None:
-    """As FFmpeg names them, in a browser's words; never a page."""
+def test_the_type_follows_from_the_container(
+    container: str, codec: str, expected: tuple[str, str]
+) -> None:
+    """As browsers name it; never a page."""
     audio = StoredAudio("audio/a.media", "0" * 64, 1, 1.0, "opus", "ogg", 48_000, 2)
     assert media_type(replace(audio, container=container, codec=codec)) == expected

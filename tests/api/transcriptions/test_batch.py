@@ -1,4 +1,4 @@
-"""Many requests in one body."""
+"""Batches: many requests in one body."""
 
 import time
 from typing import Any
@@ -14,17 +14,17 @@ from tests.api.conftest import BASE_URL, World
 from tests.api.keys import Keys
 from ytcaption.settings import Settings
 
-PATH = "/api/v1/transcriptions:batch"
+PATH = "/api/v1/transcriptions/batch"
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 
 
 def link(number: int) -> str:
-    """A video."""
+    """Return the link of a video."""
     return f"https://www.youtube.com/watch?v={number:011d}"
 
 
-def test_each_item_is_answered_for_itself(client: TestClient, request_store: RequestStore) -> None:
-    """What is wrong is told in its place, and spoils nothing."""
+def test_each_item_is_answered_separately(client: TestClient, request_store: RequestStore) -> None:
+    """A wrong item is reported in its position and does not affect the others."""
     items: list[Any] = [
         {"url": URL, "metadata": {"n": 0}},
         {"url": "ftp://example.org/a.mp3"},
@@ -63,7 +63,7 @@ def test_each_item_is_answered_for_itself(client: TestClient, request_store: Req
 def test_equal_items_share_one_transcription(
     client: TestClient, request_store: RequestStore, world: World
 ) -> None:
-    """Among themselves and with what was there; what had failed is queued once."""
+    """Among themselves and with existing ones; a failed one is queued once."""
     failed = world.failed()
 
     items = client.post(PATH, json={"items": [{"url": URL}, {"url": link(1)}] * 3}).json()["items"]
@@ -81,8 +81,10 @@ def test_equal_items_share_one_transcription(
         ]  # fmt: skip
 
 
-def test_a_thousand_are_taken_at_once(client: TestClient, request_store: RequestStore) -> None:
-    """In well under the time in which a client gives up; the thousand and first is refused."""
+def test_a_thousand_items_are_accepted_at_once(
+    client: TestClient, request_store: RequestStore
+) -> None:
+    """In well under a client's timeout; 1,001 items are refused."""
     items = [{"url": link(number), "metadata": {"n": number}} for number in range(1_000)]
     began = time.monotonic()
     body = client.post(PATH, json={"items": items}).json()
@@ -103,7 +105,7 @@ def test_a_thousand_are_taken_at_once(client: TestClient, request_store: Request
 
 
 def test_a_batch_may_be_larger_than_a_request(client: TestClient) -> None:
-    """Up to 4 MiB; a request of its own stays at 64 KiB."""
+    """Up to 4 MiB; a single request is limited to 64 KiB."""
     items = [{"url": link(number), "metadata": {"x": "y" * 3_000}} for number in range(500)]
     assert client.post(PATH, json={"items": items}).json()["accepted"] == 500
 
@@ -114,7 +116,7 @@ def test_a_batch_may_be_larger_than_a_request(client: TestClient) -> None:
 
 
 def test_a_repeated_batch_adds_nothing(client: TestClient, request_store: RequestStore) -> None:
-    """With a key the answer is the first one, refusals and all; another body is refused."""
+    """With a key the answer is the first one, including refusals; another body is refused."""
     headers = {"Idempotency-Key": "batch-1"}
     items = [{"url": URL}, {"url": "nonsense"}, {"url": link(1), "colour": 1}, {"url": link(1)}]
 
@@ -133,7 +135,7 @@ def test_a_repeated_batch_adds_nothing(client: TestClient, request_store: Reques
 
 
 def test_what_goes_beyond_the_quota_is_refused(settings: Settings, keys: Keys) -> None:
-    """The first ones are taken, as many as the caller may have."""
+    """The first items are accepted, up to the quota."""
     limited = settings.model_copy(update={"concurrent_transcriptions": 3})
     with TestClient(create_app(limited), base_url=BASE_URL) as client:
         items = [{"url": link(number)} for number in range(5)]
@@ -143,7 +145,7 @@ def test_what_goes_beyond_the_quota_is_refused(settings: Settings, keys: Keys) -
     assert body["items"][3]["problem"]["code"] == "quota_exceeded"
 
 
-def test_a_batch_needs_the_right_to_write(settings: Settings, keys: Keys) -> None:
+def test_a_batch_needs_the_scope_write(settings: Settings, keys: Keys) -> None:
     """A reader's key is refused."""
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
         answer = client.post(PATH, json={"items": [{"url": URL}]}, headers=keys.header("reader"))

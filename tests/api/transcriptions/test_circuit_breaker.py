@@ -1,4 +1,4 @@
-"""Sites that fail, as clients and operators see it."""
+"""Failing sites, as clients and operators see them."""
 
 from datetime import UTC, datetime, time, timedelta
 
@@ -18,10 +18,10 @@ def post(client: TestClient, action: str, **body: object):
     return client.post(f"/api/v1/admin/breakers/{action}", json=body)
 
 
-def test_a_request_is_taken_and_says_what_it_waits_for(
+def test_a_request_is_accepted_and_says_what_it_waits_for(
     client: TestClient, request_store: RequestStore
 ) -> None:
-    """202 as ever; the status, the list and the events have the cause in words."""
+    """202 as usual; the status, the list and the events give the reason."""
     assert post(client, "open", site="youtu.be", reason="A secret.").status_code == 200
     accepted = client.post("/api/v1/transcriptions", json=LINK)
     assert accepted.status_code == 202
@@ -38,7 +38,7 @@ def test_a_request_is_taken_and_says_what_it_waits_for(
     assert len(request_store.due(10)) == 1
 
 
-def test_operators_see_what_a_site_did(
+def test_operators_see_a_failing_site(
     client: TestClient, request_store: RequestStore, run_store: RunStore
 ) -> None:
     """In the list, the overview and the metrics."""
@@ -72,8 +72,8 @@ def test_bulk_work_says_why_it_waits_and_until_when(
     assert waiting["code"] == "source_resting"
     assert datetime.fromisoformat(waiting["until"]) == end.replace(second=0, microsecond=0)
     assert waiting["message"].startswith("These are the quiet hours of youtube.com")
-    (resting,) = client.get("/api/v1/admin/overview").json()["resting"]
-    assert resting == {
+    (throttled,) = client.get("/api/v1/admin/overview").json()["throttled_sites"]
+    assert throttled == {
         "site": "youtube.com",
         "code": "quiet_hours",
         "message": waiting["message"],
@@ -84,10 +84,10 @@ def test_bulk_work_says_why_it_waits_and_until_when(
     assert client.get(f"/api/v1/transcriptions/{id}").json()["waiting_for"] is None
 
 
-def test_who_opened_and_closed_it_is_kept(
+def test_who_opened_and_closed_a_breaker_is_recorded(
     client: TestClient, database_server: DatabaseServer
 ) -> None:
-    """As events, for ever; a host that is on no list is named by a hash."""
+    """As events; an unlisted host is recorded as a hash."""
     post(client, "open", site="secret-host.example")
     post(client, "close", site="secret-host.example")
     with psycopg.connect(database_server.superuser_url) as connection:
@@ -102,8 +102,8 @@ def test_who_opened_and_closed_it_is_kept(
 
 @pytest.mark.parametrize("site", ["", "no site", "ftp://a.org", "a\x00b.org", "-"])
 @pytest.mark.parametrize("action", ["open", "close"])
-def test_what_is_no_site_is_refused(client: TestClient, action: str, site: str) -> None:
-    """With what would be right."""
+def test_an_invalid_site_is_refused(client: TestClient, action: str, site: str) -> None:
+    """The detail says what would be right."""
     answer = post(client, action, site=site)
     assert answer.status_code == 422
     assert answer.json()["code"] in ("invalid_url", "invalid_request")

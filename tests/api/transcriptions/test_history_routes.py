@@ -1,4 +1,4 @@
-"""What happened to a transcription, told page by page to those who asked for it."""
+"""The history of a transcription, page by page, for those who requested it."""
 
 from typing import Any
 
@@ -18,17 +18,17 @@ TRACE = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
 
 
 def path(id: str) -> str:
-    """Of an id's history."""
+    """Return the path of an id's history."""
     return f"/api/v1/transcriptions/{id}/history"
 
 
 def types(body: dict[str, Any]) -> list[str]:
-    """Of a page's events."""
+    """Return the event types of a page."""
     return [item["event_type"] for item in body["items"]]
 
 
-def test_a_transcription_tells_its_whole_life(client: TestClient, world: World) -> None:
-    """Each event with its time, run and trace, and what it says in numbers and codes."""
+def test_the_history_has_every_event(client: TestClient, world: World) -> None:
+    """Each with its time, run and trace, and its numbers and codes."""
     id = client.post("/api/v1/transcriptions", json={"url": LINK}, headers=TRACE).json()["id"]
     world.completed()
 
@@ -57,7 +57,7 @@ def test_a_transcription_tells_its_whole_life(client: TestClient, world: World) 
 
 
 def test_pages_hold_each_event_once_and_in_order(client: TestClient, world: World) -> None:
-    """Also where more happens meanwhile."""
+    """Also if more events occur meanwhile."""
     id = world.failed()
     found: list[str] = []
     cursor: str | None = None
@@ -79,7 +79,7 @@ def test_pages_hold_each_event_once_and_in_order(client: TestClient, world: Worl
 
 @pytest.mark.parametrize("cursor", ["x", "é", "AZjz8ppDfB6PXTsPah8tEQ", "A" * 60])
 def test_a_cursor_of_elsewhere_is_refused(client: TestClient, world: World, cursor: str) -> None:
-    """Also one that is a real event's, of another transcription."""
+    """Also one of another transcription's event."""
     id, other = world.failed(), world.queued("youtube-aaaaaaaaaaa")
     theirs = client.get(path(other), params={"limit": 1}).json()["next_cursor"]
     for wrong in (cursor, theirs):
@@ -88,10 +88,10 @@ def test_a_cursor_of_elsewhere_is_refused(client: TestClient, world: World, curs
     assert client.get(path(id), params={"limit": 201}).status_code == 422
 
 
-def test_only_those_who_asked_see_it_and_nobody_elses_requests(
+def test_requesters_see_only_their_own_requests(
     keys: Keys, client: TestClient, request_store: RequestStore, world: World
 ) -> None:
-    """An unknown id and somebody else's are the same; an admin sees all."""
+    """An unknown id and another caller's look the same; an admin sees everything."""
     anna, bert, admin = keys.header("anna"), keys.header("bert"), keys.header("admin")
     id = client.post("/api/v1/transcriptions", json={"url": LINK}, headers=anna).json()["id"]
     assert client.get(path(id), headers=bert).status_code == 404
@@ -115,8 +115,8 @@ def test_only_those_who_asked_see_it_and_nobody_elses_requests(
     ]
 
 
-def test_what_was_erased_is_gone(client: TestClient, world: World) -> None:
-    """410, as everywhere."""
+def test_an_erased_history_is_410(client: TestClient, world: World) -> None:
+    """As on every route."""
     id = world.failed()
     with world.request_store.postgres.transaction() as connection:
         connection.execute(
@@ -128,8 +128,8 @@ def test_what_was_erased_is_gone(client: TestClient, world: World) -> None:
     assert (answer.status_code, answer.json()["code"]) == (410, "transcription_erased")
 
 
-def test_a_cancel_is_of_the_trace_that_asked_for_it(client: TestClient, world: World) -> None:
-    """Not of the one that queued it; outside of all traces it is that one's."""
+def test_a_cancel_belongs_to_the_trace_that_requested_it(client: TestClient, world: World) -> None:
+    """Not to the one that queued it; without a trace it belongs to that one."""
     queued = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
     ids = [
         client.post("/api/v1/transcriptions", json={"url": url}, headers=queued).json()["id"]

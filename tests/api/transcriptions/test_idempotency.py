@@ -1,4 +1,4 @@
-"""Requests with an Idempotency-Key (rule 14)."""
+"""Requests with an Idempotency-Key."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +21,12 @@ KEY = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
 
 
 def number_of_requests(store: RequestStore) -> int:
-    """All rows of them."""
+    """Return the number of stored requests."""
     return store.postgres.rows("select count(*) as n from ytcaption.request", {})[0]["n"]
 
 
 def test_the_same_again_is_answered_the_same(client: TestClient, world: World) -> None:
-    """Nothing is added, and the answer is the first one, whatever has become of it since."""
+    """Nothing is added, and the answer is the first one, whatever has happened since."""
     first = client.post(PATH, json={"url": URL, "metadata": {"a": 1, "b": 2}}, headers=KEY)
     world.run_store.claim(first.json()["id"], RUN_ID)
     # Spaces and the order of fields make no other body.
@@ -50,14 +50,14 @@ def test_another_body_is_refused(client: TestClient, request_store: RequestStore
 
 
 def test_a_key_of_a_request_is_not_one_of_a_batch(client: TestClient) -> None:
-    """The address counts as part of the body."""
+    """The route counts as part of the body."""
     client.post(PATH, json={"url": URL}, headers=KEY)
-    refused = client.post(f"{PATH}:batch", json={"items": [{"url": URL}]}, headers=KEY)
+    refused = client.post(f"{PATH}/batch", json={"items": [{"url": URL}]}, headers=KEY)
     assert refused.json()["code"] == "idempotency_mismatch"
 
 
 def test_what_was_refused_may_be_corrected_under_the_same_key(client: TestClient) -> None:
-    """A refusal stores nothing: there is no work that it would be kept with."""
+    """A refusal stores nothing."""
     refused = client.post(PATH, json={"url": "ftp://example.org/a.mp3"}, headers=KEY)
     assert refused.status_code == 422
     assert client.post(PATH, json={"url": URL}, headers=KEY).status_code == 202
@@ -65,7 +65,7 @@ def test_what_was_refused_may_be_corrected_under_the_same_key(client: TestClient
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", "a\tb"])
 def test_a_key_is_1_to_255_printable_characters(client: TestClient, key: str) -> None:
-    """Others are told which header is wrong."""
+    """The error names the header."""
     answer = client.post(
         PATH, json={"url": URL}, headers={"Idempotency-Key": key.encode("latin-1")}
     )
@@ -73,7 +73,7 @@ def test_a_key_is_1_to_255_printable_characters(client: TestClient, key: str) ->
     assert answer.json()["errors"][0]["parameter"] == "header Idempotency-Key"
 
 
-def test_the_longest_key_is_taken(client: TestClient) -> None:
+def test_the_longest_key_is_accepted(client: TestClient) -> None:
     """255 characters, and each printable one."""
     printable = "".join(map(chr, range(0x21, 0x7F)))
     for key in ("x" * 255, printable, "a b"):
@@ -94,8 +94,10 @@ def test_each_owner_has_keys_of_their_own(settings: Settings, keys: Keys, world:
     assert number_of_requests(world.request_store) == 2
 
 
-def test_two_at_once_run_once(server_url: str, request_store: RequestStore) -> None:
-    """Twelve of the same at the same moment: one request, and twelve times its answer."""
+def test_concurrent_repetitions_are_one_request(
+    server_url: str, request_store: RequestStore
+) -> None:
+    """Twelve at the same time: one request, and twelve times its answer."""
     barrier = threading.Barrier(12)
 
     def post(_: int) -> httpx.Response:
@@ -112,7 +114,7 @@ def test_two_at_once_run_once(server_url: str, request_store: RequestStore) -> N
 
 
 def test_the_second_waits_for_the_first(request_store: RequestStore, client: TestClient) -> None:
-    """While the first one's transaction is open the second has no answer, and then the first's."""
+    """While the first transaction is open the second has no answer, then it has the first's."""
     answers: list[httpx.Response] = []
     thread = threading.Thread(
         target=lambda: answers.append(client.post(PATH, json={"url": URL}, headers=KEY))
@@ -132,7 +134,7 @@ def test_the_second_waits_for_the_first(request_store: RequestStore, client: Tes
 
 
 def age(postgres: Postgres, hours: int) -> None:
-    """All keys are older now."""
+    """Make all keys older."""
     with postgres.transaction() as connection:
         connection.execute(
             "update ytcaption.idempotency set created_at = now() - make_interval(hours => %s)",
@@ -141,7 +143,7 @@ def age(postgres: Postgres, hours: int) -> None:
 
 
 def test_a_key_is_new_again_after_a_day(client: TestClient, request_store: RequestStore) -> None:
-    """23 hours old it is known, 24 hours old it is not; old ones go in passing."""
+    """Known at 23 hours, unknown at 24; old ones are removed along the way."""
     first = client.post(PATH, json={"url": URL}, headers=KEY).json()
     age(request_store.postgres, 23)
     assert client.post(PATH, json={"url": URL}, headers=KEY).json() == first
@@ -155,8 +157,10 @@ def test_a_key_is_new_again_after_a_day(client: TestClient, request_store: Reque
     assert [row["key"] for row in kept] == ["other"]
 
 
-def test_what_was_erased_since_is_told(client: TestClient, request_store: RequestStore) -> None:
-    """The repetition brings nothing back and tells nothing of it: 410."""
+def test_a_repetition_after_an_erasure_is_410(
+    client: TestClient, request_store: RequestStore
+) -> None:
+    """It restores nothing and reveals nothing."""
     id = client.post(PATH, json={"url": URL}, headers=KEY).json()["id"]
     with request_store.postgres.transaction() as connection:
         connection.execute("delete from ytcaption.transcription where id = %s", (id,))
@@ -171,7 +175,7 @@ def test_what_was_erased_since_is_told(client: TestClient, request_store: Reques
 def test_a_repetition_is_answered_while_intake_is_paused(
     settings: Settings, request_store: RequestStore
 ) -> None:
-    """What was taken on stays so; what is new is refused."""
+    """Accepted requests stay accepted; new ones are refused."""
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
         first = client.post(PATH, json={"url": URL}, headers=KEY)
     with request_store.postgres.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Pages of transcriptions."""
+"""Lists of transcriptions."""
 
 import base64
 import json
@@ -22,26 +22,26 @@ AUDIO = StoredAudio("audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "matroska,web
 
 
 def add(store: RequestStore, name: str, *, language: str | None = None, **more: Any) -> str:
-    """A queued one."""
+    """Return a queued one."""
     media_id = f"url-{name.replace(' ', '-').rstrip('%')}"
     source = MediaSource(media_id, "direct", f"https://example.org/{media_id}", title=name)
     return store.submit(source, TranscriptionOptions("base", language), **more).transcription.id
 
 
 def ids(body: dict[str, Any]) -> list[str]:
-    """Of a page."""
+    """Return the ids of a page."""
     return [item["id"] for item in body["items"]]
 
 
 def listed(client: TestClient, **query: Any) -> list[str]:
-    """Of the first page."""
+    """Return the ids of the first page."""
     answer = client.get(PATH, params=query)
     assert answer.status_code == 200, answer.text
     return ids(answer.json())
 
 
 def pages(client: TestClient, url: str) -> Iterator[dict[str, Any]]:
-    """Each one, as long as there is a next."""
+    """Yield each page as long as there is a next one."""
     next_url: str | None = url
     while next_url is not None:
         answer = client.get(next_url)
@@ -55,7 +55,7 @@ def pages(client: TestClient, url: str) -> Iterator[dict[str, Any]]:
 def test_pages_hold_each_once_and_the_newest_first(
     client: TestClient, request_store: RequestStore
 ) -> None:
-    """Also those of one moment, and whatever is asked for meanwhile."""
+    """Also those of the same time, and whatever is requested meanwhile."""
     made = [add(request_store, f"a{number:02d}") for number in range(25)]
     with request_store.postgres.transaction() as connection:
         connection.execute(
@@ -73,7 +73,7 @@ def test_pages_hold_each_once_and_the_newest_first(
     assert found[:5] == made[:-6:-1]
 
 
-def test_an_item_is_as_its_own_address_gives_it(client: TestClient, world: World) -> None:
+def test_an_item_equals_its_status(client: TestClient, world: World) -> None:
     """Field by field, for each status."""
     world.completed()
     world.queued("youtube-aaaaaaaaaaa")
@@ -83,14 +83,14 @@ def test_an_item_is_as_its_own_address_gives_it(client: TestClient, world: World
 
 
 def test_an_empty_list_is_a_page(client: TestClient) -> None:
-    """Without a next one."""
+    """It has no next page."""
     answer = client.get(PATH)
     assert answer.json() == {"items": [], "next_cursor": None, "next_url": None}
     assert answer.headers["Cache-Control"] == "no-store"
 
 
 def made_up(*parts: Any) -> str:
-    """A cursor that no list gave."""
+    """Return a cursor that no list issued."""
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
@@ -116,7 +116,7 @@ ID = f"youtube-aaaaaaaaaaa.{'a' * 26}"
     ],
 )
 def test_a_bad_cursor_is_refused(client: TestClient, cursor: str) -> None:
-    """400, not an empty page, and not the first one (rule 17)."""
+    """400: not an empty page, and not the first one."""
     answer = client.get(PATH, params={"cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
@@ -131,7 +131,7 @@ def test_a_bad_cursor_is_refused(client: TestClient, cursor: str) -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_filter_is_refused(client: TestClient, query: dict[str, Any]) -> None:
-    """422 that names the parameter; a JSON text in metadata is a text."""
+    """422 names the parameter; a JSON text in metadata is a text."""
     answer = client.get(PATH, params=query)
     if query == {"metadata": 'a:"\\u0000"'}:
         assert answer.status_code == 200
@@ -141,7 +141,7 @@ def test_a_wrong_filter_is_refused(client: TestClient, query: dict[str, Any]) ->
 
 
 def test_filter_by_status(client: TestClient, world: World) -> None:
-    """One, several, or those of none."""
+    """One, several, or a status that none has."""
     failed = world.failed()
     queued = add(world.request_store, "queued")
 
@@ -151,7 +151,7 @@ def test_filter_by_status(client: TestClient, world: World) -> None:
 
 
 def describe(store: RequestStore, id: str, **info: Any) -> None:
-    """What the source says of itself."""
+    """Store what the source states."""
     RunStore(postgres=store.postgres).claim(id, RUN_ID)
     RunStore(postgres=store.postgres).audio_stored(id, RUN_ID, MediaInfo(**info), AUDIO)
 
@@ -159,7 +159,7 @@ def describe(store: RequestStore, id: str, **info: Any) -> None:
 def test_filter_by_channel_title_and_language(
     client: TestClient, request_store: RequestStore, world: World
 ) -> None:
-    """A channel by its id or whole name, a title by a part, a language spoken or asked for."""
+    """A channel by its id or whole name, a title by a part, a language spoken or requested."""
     one, two = add(request_store, "one", language="de"), add(request_store, "Two 100%")
     describe(request_store, one, channel="JFK Library", channel_id="UC1", title="Ask Not")
     spoken = world.completed()
@@ -176,7 +176,7 @@ def test_filter_by_channel_title_and_language(
 
 
 def test_filter_by_time(client: TestClient, request_store: RequestStore) -> None:
-    """From the first moment on, up to the second, so that windows leave nothing out."""
+    """The first time is inclusive, the second exclusive, so that windows leave no gaps."""
     made = [add(request_store, name) for name in "abc"]
     times = [client.get(f"{PATH}/{id}").json()["created_at"] for id in made]
 
@@ -187,7 +187,7 @@ def test_filter_by_time(client: TestClient, request_store: RequestStore) -> None
 
 
 def test_filter_by_metadata(client: TestClient, request_store: RequestStore) -> None:
-    """A number, a text or a truth; all fields in one request, whichever of its requests that is."""
+    """A number, a text or a boolean; all fields in one request, whichever that is."""
     one = add(request_store, "one", metadata={"ticket": 4711, "team": "a:b", "ok": True})
     add(request_store, "one", metadata={"ticket": 4712})
     two = add(request_store, "two", metadata={"ticket": "4711", "nothing": None})
@@ -202,7 +202,7 @@ def test_filter_by_metadata(client: TestClient, request_store: RequestStore) -> 
 
 
 def test_filters_go_with_the_page(client: TestClient, request_store: RequestStore) -> None:
-    """`next_url` holds them, whatever their characters."""
+    """`next_url` contains them, whatever their characters."""
     made = [add(request_store, f"n{n}", metadata={"a b&c": "ä=1"}) for n in range(3)]
     add(request_store, "other")
     first = client.get(PATH, params={"metadata": "a b&c:ä=1", "limit": 1, "status": "queued"})
@@ -211,8 +211,8 @@ def test_filters_go_with_the_page(client: TestClient, request_store: RequestStor
     assert found == made[::-1]
 
 
-def test_who_may_see_what(settings: Settings, keys: Keys, request_store: RequestStore) -> None:
-    """Callers see what they have asked for with their own metadata; admins see everything."""
+def test_callers_see_their_own(settings: Settings, keys: Keys, request_store: RequestStore) -> None:
+    """With their own metadata; an admin sees everything."""
     shared = add(request_store, "shared", owner=keys.owner("anna"), metadata={"of": "anna"})
     add(request_store, "shared", owner=keys.owner("bert"), metadata={"of": "bert"})
     bert = add(request_store, "bert", owner=keys.owner("bert"))
@@ -226,7 +226,7 @@ def test_who_may_see_what(settings: Settings, keys: Keys, request_store: Request
         assert seen("anna") == [shared]
         assert seen("bert") == [bert, shared]
         assert seen("admin") == [bert, shared]
-        assert seen("stranger") == seen("reader") == []
+        assert seen("clara") == seen("reader") == []
         # Another's metadata is neither shown nor searched.
         assert seen("anna", metadata="of:bert") == []
         assert client.get(f"{PATH}/{shared}").json()["metadata"] == {"of": "anna"}
@@ -237,7 +237,7 @@ def test_who_may_see_what(settings: Settings, keys: Keys, request_store: Request
 
 @pytest.mark.parametrize("moment", ["0", "0.0", "1764000000", "yesterday", "2026-11-24T10:00:00"])
 def test_a_time_is_written_out(client: TestClient, moment: str) -> None:
-    """With its date and zone; a number is none."""
+    """With its date and zone; a number is refused."""
     answer = client.get("/api/v1/transcriptions", params={"created_after": moment})
 
     assert answer.status_code == 422

@@ -1,4 +1,4 @@
-"""Partitions go to Dagster beside the requests."""
+"""Partitions are added to Dagster outside of requests."""
 
 import threading
 import time
@@ -17,15 +17,15 @@ class Hanging:
         self.release = threading.Event()
 
     def add_partitions(self, keys: Sequence[str]) -> bool:
-        """Waits, then adds."""
+        """Wait, then add."""
         self.release.wait(10)
         self.seen.append(list(keys))
         return True
 
 
-def test_a_storage_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adding never waits; what does not fit is left to the sensor, and closing gives up in time."""
-    monkeypatch.setattr("api.transcriptions.partition_queue.MAX_WAITING", 3)
+def test_a_hanging_storage_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adding never waits; the sensor adds what does not fit, and closing gives up in time."""
+    monkeypatch.setattr("api.transcriptions.partition_queue.MAX_QUEUED", 3)
     orchestrator = Hanging()
     partitions = PartitionQueue(orchestrator)
     partitions.start()
@@ -40,7 +40,7 @@ def test_a_storage_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_keys_are_added_together_in_order_and_before_the_end() -> None:
-    """Closing waits for what is queued; Dagster is asked once, and for each key once."""
+    """Closing waits for queued keys; Dagster is called once, and for each key once."""
     orchestrator = Hanging()
     orchestrator.release.set()
     partitions = PartitionQueue(orchestrator)

@@ -1,4 +1,4 @@
-"""Captions and transcripts as they are handed out."""
+"""Captions and transcripts over HTTP."""
 
 import json
 import re
@@ -7,6 +7,7 @@ import pytest
 import webvtt
 from fastapi.testclient import TestClient
 
+from api.transcriptions.result import renderer_files
 from resources.object_store.store import document_key
 from tests.api.conftest import World
 from tests.api.keys import Keys
@@ -32,7 +33,7 @@ MEDIA_TYPES = {
 def test_every_format_is_what_the_domain_renders(
     client: TestClient, world: World, format: str
 ) -> None:
-    """The bytes are those of `render`, under the right media type and file name."""
+    """The bytes are those of `render`, with the right media type and file name."""
     id = world.completed()
 
     answer = client.get(f"{PATH}/{id}/result", params={"format": format})
@@ -44,7 +45,7 @@ def test_every_format_is_what_the_domain_renders(
 
 
 def test_json_is_the_default_and_the_whole_document(client: TestClient, world: World) -> None:
-    """Without `format` the document comes, words and provenance included."""
+    """Without `format` the document is sent, with words and provenance."""
     id = world.completed()
 
     answer = client.get(f"{PATH}/{id}/result")
@@ -52,7 +53,7 @@ def test_json_is_the_default_and_the_whole_document(client: TestClient, world: W
     assert Transcript.from_json(answer.content) == transcript_of(id)
 
 
-def test_captions_are_laid_out_as_asked(client: TestClient, world: World) -> None:
+def test_captions_are_laid_out_as_requested(client: TestClient, world: World) -> None:
     """`max_line_length` and `max_lines` hold for every caption, and no word is lost."""
     id = world.completed()
 
@@ -66,7 +67,7 @@ def test_captions_are_laid_out_as_asked(client: TestClient, world: World) -> Non
     assert " ".join(caption.text for caption in captions) == spoken
 
 
-def test_the_settings_lay_captions_out_when_nothing_is_asked(
+def test_the_settings_lay_captions_out_by_default(
     client: TestClient, world: World, settings: Settings
 ) -> None:
     """The operator's line length is the default."""
@@ -79,8 +80,8 @@ def test_the_settings_lay_captions_out_when_nothing_is_asked(
     assert max(len(line) for caption in captions for line in caption.lines) <= 15
 
 
-def test_what_the_caller_has_is_not_sent_again(client: TestClient, world: World) -> None:
-    """A strong ETag, and 304 without a body for whoever names it."""
+def test_a_known_result_is_not_sent_again(client: TestClient, world: World) -> None:
+    """A strong ETag, and 304 without a body if the request names it."""
     url = f"{PATH}/{world.completed()}/result?format=srt"
     first = client.get(url)
     tag = first.headers["ETag"]
@@ -92,6 +93,11 @@ def test_what_the_caller_has_is_not_sent_again(client: TestClient, world: World)
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["ETag"] == tag
     assert client.get(url, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_etag_depends_on_rendering_code() -> None:
+    """A release that renders captions differently invalidates the copies of clients."""
+    assert {"formats.py", "cues.py", "ttml.py"} <= {path.name for path in renderer_files()}
 
 
 def test_other_bytes_have_another_tag(client: TestClient, world: World, settings: Settings) -> None:
@@ -157,7 +163,7 @@ def test_head_says_what_get_would_send(client: TestClient, world: World) -> None
 def test_a_title_becomes_a_safe_file_name(
     client: TestClient, world: World, title: str | None, expected: str
 ) -> None:
-    """No path, no header of the title's own, no device name; all of it for who reads UTF-8."""
+    """No path, no injected header, no device name; complete in UTF-8."""
     id = world.completed(title=title)
 
     answer = client.get(f"{PATH}/{id}/result?format=srt&download=true")
@@ -167,7 +173,7 @@ def test_a_title_becomes_a_safe_file_name(
 
 
 def test_a_long_title_is_cut(client: TestClient, world: World) -> None:
-    """A name never gets longer than file systems take, and is not cut inside a character."""
+    """A name fits file systems and is not cut inside a character."""
     id = world.completed(title="ü" * 400)
 
     header = client.get(f"{PATH}/{id}/result?format=srt").headers["Content-Disposition"]
@@ -176,7 +182,7 @@ def test_a_long_title_is_cut(client: TestClient, world: World) -> None:
 
 
 def test_no_result_before_it_is_completed(client: TestClient, world: World) -> None:
-    """While it is worked on: 409, and when to look again."""
+    """While it is in progress: 409 with Retry-After."""
     answer = client.get(f"{PATH}/{world.running()}/result")
 
     assert answer.status_code == 409
@@ -185,8 +191,8 @@ def test_no_result_before_it_is_completed(client: TestClient, world: World) -> N
     assert answer.headers["Retry-After"] == "2"
 
 
-def test_no_result_of_what_failed_with_the_reason(client: TestClient, world: World) -> None:
-    """The failure's code and message, and no Retry-After: nothing will come."""
+def test_a_failed_one_has_no_result_and_says_why(client: TestClient, world: World) -> None:
+    """The failure's code and message, and no Retry-After."""
     answer = client.get(f"{PATH}/{world.failed()}/result")
 
     body = answer.json()
@@ -197,8 +203,8 @@ def test_no_result_of_what_failed_with_the_reason(client: TestClient, world: Wor
     assert "Retry-After" not in answer.headers
 
 
-def test_no_result_of_what_was_canceled(client: TestClient, world: World) -> None:
-    """It says that it was canceled."""
+def test_a_canceled_one_has_no_result(client: TestClient, world: World) -> None:
+    """The status says that it was canceled."""
     id = world.queued()
     world.request_store.cancel(id)
 
@@ -207,8 +213,8 @@ def test_no_result_of_what_was_canceled(client: TestClient, world: World) -> Non
     assert (answer.status_code, answer.json()["transcription_status"]) == (409, "canceled")
 
 
-def test_a_damaged_document_is_never_handed_out(client: TestClient, world: World) -> None:
-    """Other bytes than those that were written are a 500 with its own code, not captions."""
+def test_a_damaged_document_is_never_sent(client: TestClient, world: World) -> None:
+    """Changed bytes are a 500 with its own code, not captions."""
     id = world.completed()
     world.object_store.write_bytes(document_key(id), b'{"schema_version": 1}')
 
@@ -218,8 +224,8 @@ def test_a_damaged_document_is_never_handed_out(client: TestClient, world: World
     assert document_key(id) not in answer.text
 
 
-def test_a_lost_document_is_said(client: TestClient, world: World) -> None:
-    """No file under the key: a 500 with its own code, no path."""
+def test_a_lost_document_is_reported(client: TestClient, world: World) -> None:
+    """500 with its own code, without a path."""
     id = world.completed()
     world.object_store.delete(document_key(id))
 
@@ -229,8 +235,8 @@ def test_a_lost_document_is_said(client: TestClient, world: World) -> None:
     assert "/" not in answer.json()["detail"]
 
 
-def test_nothing_said_is_an_empty_result(client: TestClient, world: World) -> None:
-    """A transcription of silence completes, and its captions are empty."""
+def test_silence_is_an_empty_result(client: TestClient, world: World) -> None:
+    """A transcription of silence completes with empty captions."""
     id = world.completed(spoken=())
 
     assert client.get(f"{PATH}/{id}/result?format=srt").text == ""
@@ -238,7 +244,7 @@ def test_nothing_said_is_an_empty_result(client: TestClient, world: World) -> No
 
 
 def test_hostile_text_stays_text(client: TestClient, world: World) -> None:
-    """Markup that is spoken is escaped in WebVTT and sent as no page."""
+    """Spoken markup is escaped in WebVTT and never sent as a page."""
     id = world.completed(spoken=("<script>alert(1)</script> & --> </v>",))
 
     answer = client.get(f"{PATH}/{id}/result?format=vtt")
@@ -249,7 +255,7 @@ def test_hostile_text_stays_text(client: TestClient, world: World) -> None:
 
 
 def test_words_are_left_out_of_json(client: TestClient, world: World) -> None:
-    """`words=false`: the same document without them; else it has them."""
+    """With `words=false` the document has none; otherwise it has."""
     url = f"{PATH}/{world.completed()}/result"
 
     whole, again, less = (
@@ -263,7 +269,7 @@ def test_words_are_left_out_of_json(client: TestClient, world: World) -> None:
 
 
 def test_words_have_times_in_webvtt_and_rows_in_tsv(client: TestClient, world: World) -> None:
-    """A timestamp before each word after the caption's first; a row a word."""
+    """A timestamp before each word after the caption's first; a row per word."""
     id = world.completed()
 
     vtt = client.get(f"{PATH}/{id}/result", params={"format": "vtt", "words": "true"}).text
@@ -281,10 +287,8 @@ def test_words_have_times_in_webvtt_and_rows_in_tsv(client: TestClient, world: W
 
 
 @pytest.mark.parametrize("format", ["srt", "txt", "ass", "md"])
-def test_words_are_refused_where_there_is_no_place(
-    client: TestClient, world: World, format: str
-) -> None:
-    """422 with the formats that have one; `words=false` is no such wish."""
+def test_words_are_refused_by_other_formats(client: TestClient, world: World, format: str) -> None:
+    """422 names the formats that can hold them; `words=false` is accepted."""
     url = f"{PATH}/{world.completed()}/result?format={format}"
 
     answer = client.get(f"{url}&words=true")
@@ -295,7 +299,7 @@ def test_words_are_refused_where_there_is_no_place(
 
 
 def test_speakers_are_refused_until_there_are_any(client: TestClient, world: World) -> None:
-    """Nobody gets a file that looks as if there were one speaker."""
+    """No file suggests that there is only one speaker."""
     url = f"{PATH}/{world.completed()}/result"
 
     answer = client.get(f"{url}?speakers=true")
@@ -305,7 +309,7 @@ def test_speakers_are_refused_until_there_are_any(client: TestClient, world: Wor
 
 
 def test_words_change_the_tag(client: TestClient, world: World) -> None:
-    """Other bytes, another tag."""
+    """Other bytes have another tag."""
     url = f"{PATH}/{world.completed()}/result"
     tags = {
         client.get(url, params={"format": format, "words": words}).headers["ETag"]
@@ -321,7 +325,7 @@ def test_words_change_the_tag(client: TestClient, world: World) -> None:
     "text", ["=1+1", "+49 30", "-5", "@SUM(A1)", '"=1+1"', '" =1+1', "\t=1+1", "' =1"]
 )
 def test_no_cell_is_a_formula(client: TestClient, world: World, text: str, words: str) -> None:
-    """What a spreadsheet would carry out begins with an apostrophe."""
+    """Cells that a spreadsheet would execute start with an apostrophe."""
     id = world.completed(spoken=(text,))
 
     answer = client.get(f"{PATH}/{id}/result", params={"format": "tsv", "words": words})
@@ -330,11 +334,11 @@ def test_no_cell_is_a_formula(client: TestClient, world: World, text: str, words
         assert not row.split("\t")[2].strip('" ').startswith(("=", "+", "-", "@"))
 
 
-def test_only_who_asked_may_read(keys: Keys, client: TestClient, world: World) -> None:
-    """To anybody else there is no such id; an admin reads all."""
+def test_only_requesters_may_read(keys: Keys, client: TestClient, world: World) -> None:
+    """To others the id does not exist; an admin reads everything."""
     id = world.completed()
 
-    answer = client.get(f"{PATH}/{id}/result", headers=keys.header("stranger"))
+    answer = client.get(f"{PATH}/{id}/result", headers=keys.header("clara"))
 
     assert client.get(f"{PATH}/{id}/result", headers=keys.header("admin")).status_code == 200
     assert (answer.status_code, answer.json()["code"]) == (404, "transcription_not_found")
@@ -350,7 +354,7 @@ HOSTILE_QUERIES = [
 
 @pytest.mark.parametrize("query", HOSTILE_QUERIES)
 def test_hostile_queries_are_refused(client: TestClient, world: World, query: str) -> None:
-    """A value that is not allowed is a 422 that names the parameter."""
+    """422 names the parameter."""
     answer = client.get(f"{PATH}/{world.completed()}/result?{query}")
 
     assert answer.status_code == 422
@@ -361,7 +365,7 @@ def test_hostile_queries_are_refused(client: TestClient, world: World, query: st
     "known", ["x" * 5_000, '"', "W/", ",,,", '"' * 1_000, 'W/"a" "b"', "\t", "**", '"é"', "null"]
 )
 def test_hostile_entity_tags_are_no_error(client: TestClient, world: World, known: str) -> None:
-    """Whatever If-None-Match says, the answer is the file, or 422 where it is far too long."""
+    """Whatever If-None-Match holds, the file is sent, or 422 if it is far too long."""
     answer = client.get(
         f"{PATH}/{world.completed()}/result",
         headers={b"If-None-Match": known.encode("latin-1")},

@@ -1,4 +1,4 @@
-"""Asking for a transcription and watching it."""
+"""Requesting a transcription and reading its status."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +20,8 @@ URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 PATH = "/api/v1/transcriptions"
 
 
-def test_a_link_is_accepted_with_where_to_look_next(client: TestClient) -> None:
-    """The answer is 202 with an id, a Location, and the seconds after which to look again."""
+def test_a_link_is_accepted(client: TestClient) -> None:
+    """202 with an id, a Location, and the seconds after which to poll."""
     answer = client.post(PATH, json={"url": URL})
 
     body = answer.json()
@@ -35,12 +35,12 @@ def test_a_link_is_accepted_with_where_to_look_next(client: TestClient) -> None:
     assert client.get(answer.headers["Location"]).json()["status"] == "queued"
 
 
-def test_what_was_asked_is_stored(client: TestClient, request_store: RequestStore) -> None:
-    """Options, priority and the caller's own metadata are in the rows."""
+def test_the_request_is_stored(client: TestClient, request_store: RequestStore) -> None:
+    """Options, priority and the caller's metadata are in the rows."""
     answer = client.post(
         PATH,
         json={
-            "youtube_url": "https://youtu.be/dQw4w9WgXcQ?t=42",
+            "url": "https://youtu.be/dQw4w9WgXcQ?t=42",
             "language": "German",
             "model": "tiny",
             "task": "translate",
@@ -71,7 +71,7 @@ def test_what_was_asked_is_stored(client: TestClient, request_store: RequestStor
 
 
 def test_equal_requests_share_one_transcription(client: TestClient) -> None:
-    """Every form of a link to one video is the same id, and each request has its own row."""
+    """Every form of a link to one video has the same id, and each request its own row."""
     answers = [
         client.post(PATH, json={"url": url}).json()
         for url in (URL, "https://youtu.be/dQw4w9WgXcQ", f"{URL}&list=PL1&t=3s")
@@ -88,16 +88,16 @@ def test_other_options_are_another_transcription(client: TestClient) -> None:
     assert client.post(PATH, json={"url": URL, "priority": "bulk"}).json()["id"] == plain
 
 
-def test_a_failed_one_is_queued_anew_when_asked_again(client: TestClient, world: World) -> None:
-    """Asking again for what failed starts it once more."""
+def test_a_failed_one_is_queued_again_by_a_new_request(client: TestClient, world: World) -> None:
+    """It starts once more."""
     id = world.failed()
     assert client.get(f"{PATH}/{id}").json()["status"] == "failed"
 
     assert client.post(PATH, json={"url": URL}).json()["status"] == "queued"
 
 
-def test_a_completed_one_needs_no_further_look(client: TestClient, world: World) -> None:
-    """Asking for what is completed answers so, without Retry-After."""
+def test_a_completed_one_needs_no_polling(client: TestClient, world: World) -> None:
+    """A request for it says so, without Retry-After."""
     id = world.completed()
 
     answer = client.post(PATH, json={"url": URL})
@@ -120,7 +120,7 @@ def test_the_partition_is_added_to_dagster(settings: Settings, dagster_home: obj
 def test_a_request_is_accepted_while_dagster_is_down(
     settings: Settings, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With Dagster's storage away the answer is the same, and the row waits for the sensor."""
+    """The answer is the same, and the row waits for the sensor."""
     monkeypatch.setenv("DAGSTER_HOME", "/nonexistent/dagster")
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
         answer = client.post(PATH, json={"url": URL})
@@ -129,8 +129,8 @@ def test_a_request_is_accepted_while_dagster_is_down(
     assert [due.id for due in request_store.due(10)] == [answer.json()["id"]]
 
 
-def test_the_database_gone_is_503_and_back_is_202(database_switch: DatabaseSwitch) -> None:
-    """Without Postgres every route that needs it says so, and when to try again."""
+def test_without_the_database_it_is_503_and_then_202(database_switch: DatabaseSwitch) -> None:
+    """Every route that needs it says so, with Retry-After."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:
         id = client.post(PATH, json={"url": URL}).json()["id"]
         calls = [
@@ -153,10 +153,10 @@ def test_the_database_gone_is_503_and_back_is_202(database_switch: DatabaseSwitc
     assert back.status_code == 202
 
 
-def test_progress_is_told_in_the_unit_of_its_stage(client: TestClient, world: World) -> None:
-    """Bytes while downloading, seconds of audio while transcribing, with the fraction of all."""
+def test_progress_has_the_unit_of_its_stage(client: TestClient, world: World) -> None:
+    """Bytes while downloading, seconds of audio while transcribing, with the fraction."""
     id = world.running()
-    store = world.request_store
+    store = world.run_store
 
     store.progress(id, RUN_ID, "audio_download", 512.0, None)
     assert client.get(f"{PATH}/{id}").json()["progress"] == {
@@ -181,8 +181,8 @@ def test_progress_is_told_in_the_unit_of_its_stage(client: TestClient, world: Wo
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_a_retry_is_told_with_its_cause(client: TestClient, world: World) -> None:
-    """While it waits to be tried again: which attempt comes, when, and why the last one failed."""
+def test_a_retry_is_reported_with_its_cause(client: TestClient, world: World) -> None:
+    """While it waits: the number of the next attempt, its time, and why the last one failed."""
     id = world.running()
     world.run_store.fail(id, RUN_ID, "source_unavailable", "The site is down.", True, 4)
 
@@ -217,17 +217,17 @@ def test_a_completed_one_is_described(client: TestClient, world: World) -> None:
     assert "Retry-After" not in answer.headers
 
 
-@pytest.mark.parametrize(("stated_s", "told_s"), [(12.5, 12.5), (None, 11.0)])
+@pytest.mark.parametrize(("stated_s", "shown_s"), [(12.5, 12.5), (None, 11.0)])
 def test_a_duration_that_the_source_does_not_state_is_the_audios(
-    client: TestClient, world: World, stated_s: float | None, told_s: float
+    client: TestClient, world: World, stated_s: float | None, shown_s: float
 ) -> None:
-    """Known as soon as the audio is stored."""
+    """It is known as soon as the audio is stored."""
     id = world.running()
     assert client.get(f"{PATH}/{id}").json()["media"]["duration_s"] is None
 
     world.describe(id, title=None, stated_s=stated_s)
 
-    assert client.get(f"{PATH}/{id}").json()["media"]["duration_s"] == told_s
+    assert client.get(f"{PATH}/{id}").json()["media"]["duration_s"] == shown_s
 
 
 HOSTILE_BODIES: list[tuple[str, bytes, str, int, str]] = [
@@ -315,7 +315,7 @@ def test_hostile_bodies_are_refused(
 
 
 def test_the_detail_says_what_is_wrong(client: TestClient) -> None:
-    """For people who read no further; of many wrong fields the first three."""
+    """In one sentence; of many wrong fields the first three."""
     colours = {f"colour{n}": "red" for n in range(5)}
     for body, detail in (
         ({}, "The request is not valid. Give exactly one of url and youtube_url."),
@@ -333,8 +333,8 @@ def test_the_detail_says_what_is_wrong(client: TestClient) -> None:
         assert client.post(PATH, json=body).json()["detail"] == detail
 
 
-def test_a_chunked_body_is_counted_as_it_comes(client: TestClient) -> None:
-    """A body that does not say its length is refused at 64 KiB all the same."""
+def test_a_chunked_body_is_counted_as_it_arrives(client: TestClient) -> None:
+    """A body without a length is refused at 64 KiB, too."""
 
     def pieces():
         yield b'{"url":"'
@@ -346,8 +346,8 @@ def test_a_chunked_body_is_counted_as_it_comes(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
-def test_a_wrong_field_is_named_and_its_value_is_not_given_back(client: TestClient) -> None:
-    """The answer points into the body and repeats nothing of it."""
+def test_a_wrong_field_is_named_and_its_value_is_not_repeated(client: TestClient) -> None:
+    """The response points into the body and repeats nothing of it."""
     answer = client.post(PATH, json={"url": URL, "priority": "s3cret", "metadata": []})
 
     errors = answer.json()["errors"]
@@ -364,10 +364,10 @@ def test_a_wrong_field_is_named_and_its_value_is_not_given_back(client: TestClie
         ("-Infinity", "A number is not finite"),
     ],
 )
-def test_what_cannot_be_stored_is_named_in_words(
+def test_unstorable_values_are_explained(
     client: TestClient, field: str, value: str, words: str
 ) -> None:
-    """Text and numbers that neither Postgres nor JSON can hold, wherever they are."""
+    """Text and numbers that neither Postgres nor JSON can hold, at any depth."""
     inside = value if field == "hotwords" else '{"a": [{"b": ' + value + "}]}"
     body = f'{{"url": "{URL}", "{field}": {inside}}}'
 
@@ -386,15 +386,15 @@ HOSTILE_IDS = [
 
 @pytest.mark.parametrize("suffix", ["", "/result"])
 @pytest.mark.parametrize("id", [UNKNOWN_ID, *HOSTILE_IDS])
-def test_ids_that_are_not_there_are_404(client: TestClient, id: str, suffix: str) -> None:
-    """Whatever is written where an id belongs, the answer is a 404 problem."""
+def test_unknown_ids_are_404(client: TestClient, id: str, suffix: str) -> None:
+    """Whatever stands for the id, the answer is a 404 problem."""
     answer = client.get(f"{PATH}/{id}{suffix}")
 
     assert answer.status_code == 404
     assert answer.json()["code"] in ("transcription_not_found", "not_found")
 
 
-def test_options_lists_what_can_be_asked_for(client: TestClient, settings: Settings) -> None:
+def test_options_lists_what_can_be_requested(client: TestClient, settings: Settings) -> None:
     """Models, the default one, a hundred languages, seven formats."""
     body = client.get("/api/v1/options").json()
 

@@ -1,4 +1,4 @@
-"""What a transcription's status tells, and waiting for its end."""
+"""The status of a transcription, and long polls."""
 
 import threading
 import time
@@ -20,11 +20,11 @@ URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 
 
 def link(number: int) -> str:
-    """A video."""
+    """Return the link of a video."""
     return f"https://www.youtube.com/watch?v={number:011d}"
 
 
-def test_every_address_is_there(client: TestClient, world: World) -> None:
+def test_every_link_is_a_route(client: TestClient, world: World) -> None:
     """The links of a status and of an accepted request are routes of this API."""
     accepted = client.post(PATH, json={"url": URL}).json()
     status = client.get(f"{PATH}/{accepted['id']}").json()
@@ -44,8 +44,8 @@ def test_every_address_is_there(client: TestClient, world: World) -> None:
         assert value.replace(accepted["id"], "{id}") in paths
 
 
-def test_the_position_counts_who_comes_before(client: TestClient, world: World) -> None:
-    """Interactive ones by age, then bulk ones; what runs or rests has none."""
+def test_the_position_counts_those_before(client: TestClient, world: World) -> None:
+    """Interactive ones by age, then bulk ones; running and finished ones have none."""
 
     def post(number: int, priority: str) -> str:
         return client.post(PATH, json={"url": link(number), "priority": priority}).json()["id"]
@@ -65,9 +65,9 @@ def test_the_position_counts_who_comes_before(client: TestClient, world: World) 
 
 
 def test_the_position_is_counted_to_a_thousand(client: TestClient) -> None:
-    """Further back it says only that it is further back."""
+    """Any later position is 1,001."""
     items = [{"url": link(number)} for number in range(COUNTED)]
-    client.post(f"{PATH}:batch", json={"items": items})
+    client.post(f"{PATH}/batch", json={"items": items})
     ids = [client.post(PATH, json={"url": link(n), "priority": "bulk"}).json()["id"]
            for n in (2_000, 2_001)]  # fmt: skip
     positions = [client.get(f"{PATH}/{id}").json()["queue_position"] for id in ids]
@@ -76,7 +76,7 @@ def test_the_position_is_counted_to_a_thousand(client: TestClient) -> None:
 
 def test_the_time_left_follows_from_the_stage_s_speed(client: TestClient, world: World) -> None:
     """Of this stage, not of the one before; none before its speed is known."""
-    id, store = world.running(), world.request_store
+    id, store = world.running(), world.run_store
 
     def shift(seconds: int) -> None:
         with store.postgres.transaction() as connection:
@@ -107,7 +107,7 @@ def test_the_time_left_follows_from_the_stage_s_speed(client: TestClient, world:
 
 
 def test_metadata_is_of_the_latest_request(client: TestClient) -> None:
-    """Given back as it was sent."""
+    """It is returned as it was sent."""
     values: dict[str, Any] = {"ticket": 4711, "tags": ["ä", None, 1.5], "deep": {"x": {}}}
     id = client.post(PATH, json={"url": URL, "metadata": {"old": 1}}).json()["id"]
     time.sleep(0.002)  # ids of requests are in the order of milliseconds
@@ -116,7 +116,7 @@ def test_metadata_is_of_the_latest_request(client: TestClient) -> None:
 
 
 def test_provenance_comes_with_the_result(client: TestClient, world: World) -> None:
-    """Engine, model, weights and audio of a completed one; none while it is done anew."""
+    """Engine, model, weights and audio of a completed one; none while it is transcribed again."""
     id = world.completed()
     body = client.get(f"{PATH}/{id}").json()
     assert body["provenance"] == {
@@ -136,7 +136,7 @@ def test_provenance_comes_with_the_result(client: TestClient, world: World) -> N
 
 
 def test_waiting_ends_with_the_transcription(server_url: str, world: World) -> None:
-    """The answer comes when it is completed, well before the time is up."""
+    """The response comes when it ends, well before the time is up."""
     id = world.running()
     with httpx.Client(base_url=server_url, timeout=30) as client:
         threading.Timer(0.5, world.run_store.fail, (id, RUN_ID, "x", "y", False, 1)).start()
@@ -150,7 +150,7 @@ def test_waiting_ends_with_the_transcription(server_url: str, world: World) -> N
 
 
 def test_waiting_ends_in_time(client: TestClient, world: World) -> None:
-    """The answer is the state then, with when to look again; HEAD does the same."""
+    """The response is the state at that time, with Retry-After; HEAD does the same."""
     id = world.running()
     began = time.monotonic()
     answer = client.get(f"{PATH}/{id}?wait=1")
@@ -162,7 +162,7 @@ def test_waiting_ends_in_time(client: TestClient, world: World) -> None:
 
 
 def test_two_hundred_may_wait(settings: Settings, world: World) -> None:
-    """They hold no threads: others are answered meanwhile, and all of them learn the end."""
+    """They occupy no threads: others are answered meanwhile, and all of them see the end."""
     id = world.running()
     limits = httpx.Limits(max_connections=None)
     with (
@@ -180,8 +180,8 @@ def test_two_hundred_may_wait(settings: Settings, world: World) -> None:
     assert {answer["status"] for answer in answers} == {"failed"}
 
 
-def test_who_waits_too_often_is_refused(settings: Settings, keys: Keys, world: World) -> None:
-    """Long polls are counted as streams are; looking without waiting stays free."""
+def test_too_many_long_polls_are_refused(settings: Settings, keys: Keys, world: World) -> None:
+    """They count as streams; requests without waiting are not limited."""
     one = settings.model_copy(update={"streams_per_caller": 1})
     with (
         serving(one) as url,
@@ -198,8 +198,8 @@ def test_who_waits_too_often_is_refused(settings: Settings, keys: Keys, world: W
         assert client.get(f"{PATH}/{id}?wait=1").status_code == 200
 
 
-def test_another_s_transcription_is_not_there(settings: Settings, keys: Keys) -> None:
-    """An id is no secret: who has not asked for it gets 404, waiting or not (rule 12)."""
+def test_another_callers_transcription_is_404(settings: Settings, keys: Keys) -> None:
+    """An id is not a secret: who has not requested it gets 404, waiting or not."""
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
         id = client.post(PATH, json={"url": URL}, headers=keys.header("anna")).json()["id"]
         for query in ("", "?wait=5"):

@@ -1,4 +1,4 @@
-"""Waiting for changes: told at once, polled without the database, ended with the server."""
+"""Waiting for changes: notified at once, polled without the database, ended with the server."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from ytcaption.settings import Settings
 
 @asynccontextmanager
 async def watching(settings: Settings, places: int = 20) -> AsyncIterator[Watcher]:
-    """A watcher that listens."""
+    """Yield a watcher that listens."""
     watcher = Watcher(Postgres.from_settings(settings, "api"), places)
     watcher.start()
     await until(lambda: watcher.listening)
@@ -35,10 +35,8 @@ async def until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_a_change_is_told_at_once_to_those_who_wait_for_it(
-    settings: Settings, world: World
-) -> None:
-    """A hundred waiters hear of it within a fraction of a poll; others' waiters do not."""
+def test_a_change_wakes_those_who_wait_for_it(settings: Settings, world: World) -> None:
+    """A hundred waiters wake within a fraction of a polling interval; others do not."""
     id = world.running()
 
     async def scene() -> None:
@@ -51,16 +49,16 @@ def test_a_change_is_told_at_once_to_those_who_wait_for_it(
 
             waiters = [asyncio.create_task(wait()) for _ in range(100)]
             await asyncio.sleep(0.1)
-            told_at = time.perf_counter()
+            notified_at = time.perf_counter()
             await asyncio.to_thread(world.run_store.progress, id, RUN_ID, "transcription", 1.0, 2.0)
-            assert max(await asyncio.gather(*waiters)) - told_at < 0.5
+            assert max(await asyncio.gather(*waiters)) - notified_at < 0.5
             assert not await others.next(0.1)
 
     asyncio.run(scene())
 
 
-def test_a_change_between_two_looks_is_not_missed(settings: Settings, world: World) -> None:
-    """It is told by the next call, once."""
+def test_a_change_between_two_calls_is_not_missed(settings: Settings, world: World) -> None:
+    """The next call reports it, once."""
     id = world.running()
 
     async def scene() -> None:
@@ -73,8 +71,8 @@ def test_a_change_between_two_looks_is_not_missed(settings: Settings, world: Wor
     asyncio.run(scene())
 
 
-def test_waiters_look_for_themselves(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NOTIFY is a hint: without any, it is time to look again after a while."""
+def test_waiters_poll(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NOTIFY is a hint: without one, `next` returns after a while."""
     monkeypatch.setattr(watch, "POLL_S", 0.1)
 
     async def scene() -> None:
@@ -90,7 +88,7 @@ def test_waiters_look_for_themselves(settings: Settings, monkeypatch: pytest.Mon
 def test_a_database_that_restarts_is_listened_to_again(
     database_switch: DatabaseSwitch, world: World
 ) -> None:
-    """Away: waiters poll about each second. Back: they are woken at once, and told of changes."""
+    """Meanwhile waiters poll about each second; then they are woken at once and notified again."""
     id = world.running()
 
     async def scene() -> None:
@@ -116,7 +114,7 @@ def test_a_database_that_restarts_is_listened_to_again(
 
 
 def test_the_end_of_the_server_ends_all_waiting(settings: Settings) -> None:
-    """Nobody waits for the rest of his time."""
+    """Nobody waits until their timeout."""
 
     async def scene() -> None:
         async with watching(settings) as watcher, watcher.changes(UNKNOWN_ID) as changes:
@@ -129,13 +127,13 @@ def test_the_end_of_the_server_ends_all_waiting(settings: Settings) -> None:
     asyncio.run(scene())
 
 
-def test_one_caller_takes_only_so_many_places(settings: Settings) -> None:
-    """The next one is refused, another caller is not, and a place that is left is free."""
+def test_streams_per_caller_are_limited(settings: Settings) -> None:
+    """The next one is refused, another caller is not, and a freed slot can be used."""
     mine, yours = Caller("key:a", frozenset({"read"})), Caller("key:b", frozenset({"read"}))
     watcher = Watcher(Postgres.from_settings(settings, "api"), 2)
-    with watcher.place(mine), watcher.place(mine), watcher.place(yours):
-        with pytest.raises(RateLimited) as refused, watcher.place(mine):
+    with watcher.stream_slot(mine), watcher.stream_slot(mine), watcher.stream_slot(yours):
+        with pytest.raises(RateLimited) as refused, watcher.stream_slot(mine):
             raise AssertionError
         assert refused.value.retry_after_s > 0
-    with watcher.place(mine), watcher.place(mine):
+    with watcher.stream_slot(mine), watcher.stream_slot(mine):
         pass

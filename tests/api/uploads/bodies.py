@@ -1,4 +1,4 @@
-"""What tests of uploads send."""
+"""Bodies of upload tests."""
 
 import time
 from collections.abc import Callable
@@ -13,17 +13,17 @@ BOUNDARY = "x1"
 
 
 def nothing_is_left(settings: Settings, object_store: ObjectStore) -> bool:
-    """No temporary file and no object."""
+    """Return whether there is no temporary file and no object."""
     return not list((settings.home / "uploads").glob("*.part")) and not list(object_store.list())
 
 
 def media_of(id: str) -> str:
-    """The media that a transcription is of."""
+    """Return the media id of a transcription id."""
     return id.rpartition(".")[0]
 
 
 def form(*parts: tuple[str, bytes], end: bytes = b"--") -> bytes:
-    """A multipart body of `(headers, content)`."""
+    """Return a multipart body of `(headers, content)`."""
     body = b"".join(
         f"--{BOUNDARY}\r\n{headers}\r\n\r\n".encode() + content + b"\r\n"
         for headers, content in parts
@@ -32,7 +32,7 @@ def form(*parts: tuple[str, bytes], end: bytes = b"--") -> bytes:
 
 
 def disposition(name: str, more: str = "") -> str:
-    """The header of a part."""
+    """Return the header of a part."""
     return f'Content-Disposition: form-data; name="{name}"{more}'
 
 
@@ -41,7 +41,7 @@ FILE = disposition("file", '; filename="a.flac"')
 
 
 def until(is_so: Callable[[], bool], within_s: float = 10.0) -> bool:
-    """Whether it becomes so."""
+    """Return whether the condition becomes true in time."""
     deadline = time.monotonic() + within_s
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What is written about uploads and OpenAI's clients is true."""
+"""The documented examples of uploads and of OpenAI's clients work."""
 
 import re
 import shlex
@@ -13,18 +13,20 @@ from resources.transcriptions.store import RequestStore
 from tests.api.conftest import World
 from tests.api.uploads.bodies import JFK
 from tests.api.workers import Scripted, worker
-from tests.docs.test_api_page import PAGE
+from tests.support.paths import ROOT
 from tests.support.rows import recent_transcriptions
 from tests.support.transcripts import SPOKEN
 
 SERVER = "http://127.0.0.1:8000"
+GUIDES = ROOT / "docs" / "how-to"
 
 
 def test_the_python_example_prints_the_text(
     server_url: str, world: World, request_store: RequestStore, tmp_path: Path
 ) -> None:
-    """It is run as it is written, with another address."""
-    (example,) = re.findall(r"```python\n(from openai.*?)```", PAGE, re.DOTALL)
+    """It runs as written, with another address."""
+    page = (GUIDES / "use-openai-clients.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(from openai.*?)```", page, re.DOTALL)
     (tmp_path / "talk.mp3").write_bytes(JFK)
 
     with worker(request_store, Scripted(world).complete):
@@ -46,7 +48,8 @@ def test_the_curl_examples_upload(
     server_url: str, request_store: RequestStore, tmp_path: Path, place: int
 ) -> None:
     """As a form and bare: accepted under the file's name."""
-    lines = re.findall(r"^\$ (curl \S*/api/v1/uploads.*)$", PAGE, re.MULTILINE)
+    page = (GUIDES / "transcribe-by-http.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = re.findall(r"^curl .*/api/v1/uploads.*$", page, re.MULTILINE)
     assert len(lines) == 2
     (tmp_path / "talk.mp3").write_bytes(JFK)
 

@@ -1,4 +1,4 @@
-"""However large a file is, receiving it takes little memory."""
+"""Receiving a file takes little memory, whatever its size."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ MOST_MIB = {"folder": 200, "s3": 250}
 
 
 def silence_wav(size_bytes: int) -> Iterator[bytes]:
-    """A WAV file of silence, block by block."""
+    """Yield a WAV file of silence, block by block."""
     data_bytes = size_bytes - 44
     yield b"RIFF" + struct.pack("<I", data_bytes + 36) + b"WAVEfmt "
     yield struct.pack("<IHHIIHH", 16, 1, 2, 48_000, 192_000, 4, 16) + b"data"
@@ -37,7 +37,7 @@ def silence_wav(size_bytes: int) -> Iterator[bytes]:
 def store(
     request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> ObjectStore:
-    """Where it ends up."""
+    """Return the object store that receives the file."""
     if request.param == "folder":
         return request.getfixturevalue("object_store")
     bucket: ObjectStore = request.getfixturevalue("s3_object_store")
@@ -48,7 +48,7 @@ def store(
 
 @pytest.fixture
 def server_process(store: ObjectStore, tmp_path: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The app in a process of its own, as `ytcaption serve` runs it."""
+    """Run the app in a process of its own, as `ytcaption serve` does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -75,7 +75,7 @@ def answers(url: str) -> bool:
 
 
 def peak_rss(process: psutil.Process) -> int:
-    """Bytes, the most there was since the process began."""
+    """Return the peak memory of a process in bytes."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
@@ -84,7 +84,7 @@ def test_a_large_upload_takes_little_memory(
     server_process: tuple[str, psutil.Process], store: ObjectStore
 ) -> None:
     """300 MiB in a form and bare: the process stays under 200 MiB, or 250 with S3's client.
-    YTC_UPLOAD_MIB is another size: 1,024 MiB took 164 MiB, of which 154 at rest."""
+    YTC_UPLOAD_MIB sets another size: 1,024 MiB took 164 MiB, 154 of them at rest."""
     url, process = server_process
     size_bytes = int(os.environ.get("YTC_UPLOAD_MIB", "300")) * 1024**2
     before = peak_rss(process)
@@ -109,5 +109,5 @@ def test_a_large_upload_takes_little_memory(
         assert path.stat().st_size == size_bytes
     peak = peak_rss(process)
     speed = size_bytes / took_s / 1024**2
-    told = f"{peak >> 20} MiB at most, {before >> 20} at rest; {speed:.0f} MiB/s"
-    assert peak >> 20 < MOST_MIB["folder" if store.folder else "s3"], told
+    summary = f"{peak >> 20} MiB at most, {before >> 20} at rest; {speed:.0f} MiB/s"
+    assert peak >> 20 < MOST_MIB["folder" if store.folder else "s3"], summary

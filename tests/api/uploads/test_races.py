@@ -1,4 +1,4 @@
-"""An upload while the same bytes are erased: who is answered 202 has a file to be heard."""
+"""An upload during an erasure of the same bytes: after a 202 the file exists."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +23,7 @@ from ytcaption.settings import Settings
 
 @pytest.fixture
 def erasure(settings: Settings, dagster_home: object) -> Iterator[Erasure]:
-    """With the rights of the API."""
+    """Yield an erasure with the rights of the API."""
     orchestrator = Orchestrator()
     yield Erasure(settings, Postgres.from_settings(settings, "api"), orchestrator)
     orchestrator.close()
@@ -31,7 +31,7 @@ def erasure(settings: Settings, dagster_home: object) -> Iterator[Erasure]:
 
 @pytest.fixture
 def canceled(client: TestClient, request_store: RequestStore) -> str:
-    """An upload that nobody works on."""
+    """Return an upload that no run works on."""
     id = client.post(UPLOADS, content=JFK).json()["id"]
     request_store.cancel(id)
     return id
@@ -44,18 +44,18 @@ def test_an_upload_in_the_middle_of_an_erasure_keeps_its_file(
     object_store: ObjectStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After it was settled that nobody uses the media, and before its file is deleted."""
-    alone = erasure_module.alone
+    """After it was determined that nobody uses the media, and before its file is deleted."""
+    exclusive_work_lock = erasure_module.exclusive_work_lock
     answers: list[httpx.Response] = []
 
     @contextmanager
-    def then_alone(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
+    def upload_then_lock(postgres: Postgres, name: str, wait_s: float) -> Iterator[None]:
         if name == media_of(canceled):
             answers.append(client.post(UPLOADS, content=JFK))
-        with alone(postgres, name, wait_s):
+        with exclusive_work_lock(postgres, name, wait_s):
             yield
 
-    monkeypatch.setattr(erasure_module, "alone", then_alone)
+    monkeypatch.setattr(erasure_module, "exclusive_work_lock", upload_then_lock)
     erasure.erase(canceled)
 
     assert answers[0].status_code == 202
@@ -72,7 +72,7 @@ def test_an_upload_waits_while_its_file_is_deleted(
     request_store: RequestStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is not taken for stored on account of a file that is about to go."""
+    """It does not count as stored because of a file that is about to be deleted."""
     delete = Erasure._delete_audio
     waiting = "select count(*) as n from pg_locks where locktype = 'advisory' and not granted"
     sent: list[Future[httpx.Response]] = []

@@ -1,4 +1,4 @@
-"""Files that are sent: looked at, stored once, asked for like any other media."""
+"""Uploads: inspected, stored once, transcribed like any other media."""
 
 import hashlib
 import os
@@ -120,7 +120,7 @@ def test_equal_files_are_one_media(client: TestClient, object_store: ObjectStore
 
 
 def test_a_repeated_upload_is_answered_the_same(client: TestClient, request_store) -> None:
-    """Idempotency-Key stands for content and options together: another of either is 422."""
+    """The Idempotency-Key covers content and options: another of either is 422."""
     headers = {"Idempotency-Key": "once"}
 
     def send(content: bytes = JFK, **data: str) -> httpx.Response:
@@ -138,7 +138,7 @@ def test_a_repeated_upload_is_answered_the_same(client: TestClient, request_stor
 
 @pytest.fixture
 def small_uploads(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """The app, which takes 1 MiB."""
+    """Yield the app with a limit of 1 MiB."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     small = settings.model_copy(update={"max_upload_bytes": 1024**2})
     with TestClient(create_app(small), base_url=BASE_URL) as client:
@@ -148,7 +148,7 @@ def small_uploads(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterat
 def test_too_large_a_file_is_refused(
     small_uploads: TestClient, settings: Settings, object_store: ObjectStore
 ) -> None:
-    """413 by Content-Length or as it comes; the connection is closed, nothing stays."""
+    """413 by Content-Length or while it arrives; the connection is closed, nothing is stored."""
     large = bytes(1024**2 + 1)
 
     def blocks() -> Iterator[bytes]:
@@ -175,7 +175,7 @@ def test_too_large_a_file_is_refused(
 
 
 def test_too_long_audio_is_refused(settings: Settings, object_store: ObjectStore) -> None:
-    """As its headers say, before a run decodes it."""
+    """By its headers, before a run decodes it."""
     short = settings.model_copy(update={"max_audio_s": 5.0})
     with TestClient(create_app(short), base_url=BASE_URL) as client:
         answer = client.post(UPLOADS, content=JFK)
@@ -187,7 +187,7 @@ def test_too_long_audio_is_refused(settings: Settings, object_store: ObjectStore
 def test_a_full_disk_leaves_nothing(
     client: TestClient, settings: Settings, object_store: ObjectStore
 ) -> None:
-    """503 with Retry-After; once there is space, the same file is taken."""
+    """503 with Retry-After; once there is space, the same file is accepted."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # the disk: EFBIG
     try:
@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_nothing(
 def test_more_than_the_disk_has_is_refused_at_once(
     settings: Settings, object_store: ObjectStore
 ) -> None:
-    """By what Content-Length announces."""
+    """By the announced Content-Length."""
     huge = settings.model_copy(update={"max_upload_bytes": 1 << 60})
     with TestClient(create_app(huge), base_url=BASE_URL) as client:
         answer = client.post(UPLOADS, content=b"x", headers={"Content-Length": str(1 << 50)})
@@ -213,10 +213,10 @@ def test_more_than_the_disk_has_is_refused_at_once(
     assert nothing_is_left(settings, object_store)
 
 
-def test_a_request_that_cannot_be_kept_takes_its_file_along(
+def test_a_request_that_cannot_be_stored_removes_its_file(
     database_switch: DatabaseSwitch, settings: Settings, object_store: ObjectStore
 ) -> None:
-    """The database gone is 503 and leaves no file that nobody asked for."""
+    """Without the database it is 503 and leaves no file."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:
         database_switch.off()
         answer = client.post(UPLOADS, content=JFK)
@@ -226,10 +226,10 @@ def test_a_request_that_cannot_be_kept_takes_its_file_along(
         assert client.post(UPLOADS, content=JFK).status_code == 202
 
 
-def test_a_paused_intake_is_told_before_the_file(
+def test_a_paused_intake_is_reported_before_the_file(
     server_url: str, client: TestClient, object_store: ObjectStore
 ) -> None:
-    """503 while not a byte of the body has come; who repeats what was kept is answered."""
+    """503 before a byte of the body has arrived; a repeated request is answered."""
     headers = {"Idempotency-Key": "k"}
     kept = client.post(UPLOADS, content=JFK, headers=headers).json()
     client.post("/api/v1/admin/pause", json={"part": "intake", "reason": "Disk."})
@@ -247,7 +247,7 @@ def test_a_paused_intake_is_told_before_the_file(
 def test_another_request_keeps_its_file(
     client: TestClient, settings: Settings, object_store: ObjectStore
 ) -> None:
-    """A refusal takes out what it stored itself, never what was there."""
+    """A refusal removes only what it stored itself."""
     headers = {"Idempotency-Key": "k"}
     id = client.post(UPLOADS, content=JFK, headers=headers).json()["id"]
 
@@ -256,10 +256,10 @@ def test_another_request_keeps_its_file(
     assert object_store.exists(upload_key(media_of(id)))
 
 
-def test_what_a_killed_process_left_is_swept(
+def test_files_of_a_killed_process_are_removed(
     settings: Settings, object_store: ObjectStore, postgres: Postgres
 ) -> None:
-    """The next upload removes what nobody has written to for an hour, and nothing else."""
+    """The next upload removes files that were not written to for an hour, and nothing else."""
     uploads = Uploads.from_settings(settings, object_store, postgres)
     with uploads.incoming() as going_on:
         left = going_on.path.with_name("left.part")
@@ -272,7 +272,7 @@ def test_what_a_killed_process_left_is_swept(
 
 
 def broken_off(url: str, head: str, body: bytes, path: str = UPLOADS) -> socket.socket:
-    """A request that says it goes on."""
+    """Send a request that announces more than it sends."""
     host, port = url.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)))
     request = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{head}\r\n\r\n"
@@ -283,7 +283,8 @@ def broken_off(url: str, head: str, body: bytes, path: str = UPLOADS) -> socket.
 def test_a_client_that_breaks_off_leaves_nothing(
     server_url: str, settings: Settings, object_store: ObjectStore, caplog
 ) -> None:
-    """Bare, chunked or in a form: the temporary file goes with the connection, quietly."""
+    """Bare, chunked or in a form: the temporary file is removed with the connection, without a
+    traceback."""
     parts = settings.home / "uploads"
     half = form((FILE, JFK))[:100_000]
     for head, body in (
@@ -307,10 +308,10 @@ def test_a_client_that_breaks_off_leaves_nothing(
         (UPLOADS, "Content-Length: 5\r\nIdempotency-Key: " + "x" * 300, "invalid_request"),
     ],
 )
-def test_what_is_wrong_from_the_start_is_refused_unread(
+def test_wrong_options_are_refused_before_the_body(
     server_url: str, path: str, head: str, code: str
 ) -> None:
-    """By the query and the headers, while not a byte of the body has come."""
+    """By the query and the headers, before a byte of the body has arrived."""
     connection = broken_off(server_url, head, b"", path)
     connection.settimeout(5)
 
@@ -321,10 +322,10 @@ def test_what_is_wrong_from_the_start_is_refused_unread(
     assert code in answer.decode()
 
 
-def test_a_client_that_stands_still_is_given_up(
+def test_a_stalled_client_is_disconnected(
     server_url: str, settings: Settings, object_store: ObjectStore, monkeypatch
 ) -> None:
-    """408 after a while without a byte; its file is gone."""
+    """408 after a while without a byte; its file is removed."""
     monkeypatch.setattr(upload_stream, "IDLE_S", 0.3)
     connection = broken_off(server_url, "Content-Length: 5000000", bytes(10_000))
 

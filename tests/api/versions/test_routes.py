@@ -1,4 +1,4 @@
-"""All transcriptions of one media, and having many made anew."""
+"""Versions of a media, and retranscription."""
 
 from dataclasses import replace
 
@@ -19,8 +19,10 @@ BASE = TranscriptionOptions("base")
 SMALL = TranscriptionOptions("small")
 
 
-def made(world: World, options: TranscriptionOptions, text: str | None, *owners: str) -> str:
-    """Asked for by these, and completed where there is a text."""
+def make_version(
+    world: World, options: TranscriptionOptions, text: str | None, *owners: str
+) -> str:
+    """Return an id that these owners requested, completed if there is a text."""
     source = MediaSource(MEDIA, "site", "https://www.youtube.com/watch?v=dQw4w9WgXcQ", "Youtube")
     for owner in owners or ("local",):
         id = world.request_store.submit(source, options, owner=owner).transcription.id
@@ -36,9 +38,9 @@ def made(world: World, options: TranscriptionOptions, text: str | None, *owners:
 
 
 def test_the_newest_completed_version_is_served(client: TestClient, world: World) -> None:
-    """Whatever is asked for since; the older ones stay under their own ids."""
-    base, small = made(world, BASE, "Of old."), made(world, SMALL, "Of late.")
-    waiting = made(world, replace(SMALL, language="en"), None)
+    """Whatever was requested since; older ones stay under their own ids."""
+    base, small = make_version(world, BASE, "Of old."), make_version(world, SMALL, "Of late.")
+    waiting = make_version(world, replace(SMALL, language="en"), None)
 
     media = client.get(PATH).json()
     assert (media["versions"], media["completed"], media["latest"]) == (3, 2, small)
@@ -58,91 +60,93 @@ def test_the_newest_completed_version_is_served(client: TestClient, world: World
     assert client.get(f"/api/v1/transcriptions/{base}/result?format=txt").text == "Of old.\n"
 
 
-def test_a_version_that_is_made_anew_is_the_newest(client: TestClient, world: World) -> None:
-    """By when it was completed, not by when it was first asked for."""
-    base = made(world, BASE, "First.")
-    made(world, SMALL, "Second.")
+def test_a_version_that_is_transcribed_again_is_the_newest(
+    client: TestClient, world: World
+) -> None:
+    """By its completion, not by its first request."""
+    base = make_version(world, BASE, "First.")
+    make_version(world, SMALL, "Second.")
     source = get_media(world.request_store.postgres, MEDIA).source
     world.request_store.submit(source, BASE, force=True)
-    assert client.get(f"{PATH}/transcripts/latest?format=txt").text == "Second.\n"
-    made(world, BASE, "Third.")
-    assert client.get(f"{PATH}/transcripts/latest?format=txt").text == "Third.\n"
+    assert client.get(f"{PATH}/versions/latest?format=txt").text == "Second.\n"
+    make_version(world, BASE, "Third.")
+    assert client.get(f"{PATH}/versions/latest?format=txt").text == "Third.\n"
     assert client.get(PATH).json()["latest"] == base
 
 
 def test_versions_come_page_by_page(client: TestClient, world: World) -> None:
-    """`next_url` is of the same list."""
+    """`next_url` belongs to the same list."""
     for word in ("a", "b", "c"):
-        made(world, replace(BASE, hotwords=word), None)
-    first = client.get(f"{PATH}/transcripts", params={"limit": 2}).json()
+        make_version(world, replace(BASE, hotwords=word), None)
+    first = client.get(f"{PATH}/versions", params={"limit": 2}).json()
     second = client.get(first["next_url"]).json()
     assert [len(first["items"]), len(second["items"])] == [2, 1]
     assert second["next_url"] is None
     assert len({item["id"] for item in first["items"] + second["items"]}) == 3
 
 
-def test_what_is_not_there_yet_or_not_at_all(client: TestClient, world: World) -> None:
-    """409 while none is completed, 404 for a media of which there is none."""
-    made(world, BASE, None)
-    assert client.get(f"{PATH}/transcripts/latest").status_code == 409
+def test_no_completed_version_is_409_and_an_unknown_media_404(
+    client: TestClient, world: World
+) -> None:
+    """On every route of the media."""
+    make_version(world, BASE, None)
+    assert client.get(f"{PATH}/versions/latest").status_code == 409
     assert client.get(PATH).json()["latest"] is None
     for unknown in ("youtube-unknown", "..", "a b", "x" * 200, "youtube-a.b"):
-        for route in ("", "/transcripts", "/transcripts/latest"):
+        for route in ("", "/versions", "/versions/latest"):
             answer = client.get(f"/api/v1/media/{unknown}{route}")
             assert answer.status_code == 404, answer.text
 
 
-def test_one_sees_the_versions_that_one_has_asked_for(
-    keys: Keys, client: TestClient, world: World
-) -> None:
-    """The newest is the newest of one's own (rule 12)."""
+def test_callers_see_their_own_versions(keys: Keys, client: TestClient, world: World) -> None:
+    """The newest is the newest of one's own."""
     anna, bert = keys.owner("anna"), keys.owner("bert")
-    base = made(world, BASE, "Shared.", anna, bert)
-    small = made(world, SMALL, "Of Bert alone.", bert)
+    base = make_version(world, BASE, "Shared.", anna, bert)
+    small = make_version(world, SMALL, "Of Bert alone.", bert)
 
     def latest(name) -> tuple[int, str]:
-        answer = client.get(f"{PATH}/transcripts/latest?format=txt", headers=keys.header(name))
+        answer = client.get(f"{PATH}/versions/latest?format=txt", headers=keys.header(name))
         return answer.status_code, answer.text
 
     assert latest("anna") == (200, "Shared.\n")
     assert latest("bert") == latest("admin") == (200, "Of Bert alone.\n")
-    assert latest("stranger")[0] == 404
+    assert latest("clara")[0] == 404
     for name, seen in (("anna", [base]), ("bert", [small, base]), ("admin", [small, base])):
-        answer = client.get(f"{PATH}/transcripts", headers=keys.header(name)).json()
+        answer = client.get(f"{PATH}/versions", headers=keys.header(name)).json()
         assert [item["id"] for item in answer["items"]] == seen
         assert client.get(PATH, headers=keys.header(name)).json()["versions"] == len(seen)
-    assert client.get(PATH, headers=keys.header("stranger")).status_code == 404
+    assert client.get(PATH, headers=keys.header("clara")).status_code == 404
 
 
-def test_an_erased_version_is_none(client: TestClient, world: World) -> None:
-    """From the moment on at which its erasure begins."""
-    made(world, BASE, "Stays.")
-    small = made(world, SMALL, "Goes.")
+def test_an_erased_version_does_not_count(client: TestClient, world: World) -> None:
+    """From the start of its erasure."""
+    make_version(world, BASE, "Stays.")
+    small = make_version(world, SMALL, "Goes.")
     with world.request_store.postgres.transaction() as connection:
         connection.execute(
             "insert into ytcaption.tombstone (id_sha256) "
             "values (encode(sha256(convert_to(%s, 'UTF8')), 'hex'))",
             (small,),
         )
-    assert client.get(f"{PATH}/transcripts/latest?format=txt").text == "Stays.\n"
+    assert client.get(f"{PATH}/versions/latest?format=txt").text == "Stays.\n"
     assert client.get(PATH).json()["versions"] == 1
 
 
-def test_many_are_made_anew(keys: Keys, client: TestClient, world: World) -> None:
-    """One's own; by an admin everybody's. Sent again, nothing is asked for twice."""
+def test_many_are_transcribed_again(keys: Keys, client: TestClient, world: World) -> None:
+    """One's own; for an admin everybody's. A repeated request queues nothing twice."""
     anna, bert = keys.owner("anna"), keys.owner("bert")
-    made(world, BASE, "One.", anna)
-    made(world, replace(BASE, language="de"), "Zwei.", bert)
-    asked = {"where": "model = 'base'", "captions": "never"}
+    make_version(world, BASE, "One.", anna)
+    make_version(world, replace(BASE, language="de"), "Zwei.", bert)
+    body = {"where": "model = 'base'", "captions": "never"}
 
     def post(name, **more):
-        return client.post("/api/v1/retranscriptions", json=asked | more, headers=keys.header(name))
+        return client.post("/api/v1/retranscriptions", json=body | more, headers=keys.header(name))
 
-    told = post("anna", dry_run=True).json()
-    assert (told["number"], told["looked_at"], told["dry_run"]) == (1, 1, True)
-    assert told["kinds"][0]["made_by"] == "base" and told["audio_s"] > 0
+    plan = post("anna", dry_run=True).json()
+    assert (plan["number"], plan["examined"], plan["dry_run"]) == (1, 1, True)
+    assert plan["kinds"][0]["made_by"] == "base" and plan["audio_s"] > 0
     answer = post("anna").json()
-    assert answer["ids"] == told["ids"] == [
+    assert answer["ids"] == plan["ids"] == [
         partition_key(MEDIA, replace(BASE, captions="never"))
     ]  # fmt: skip
     found = client.get(f"/api/v1/transcriptions/{answer['ids'][0]}", headers=keys.header("anna"))
@@ -152,7 +156,7 @@ def test_many_are_made_anew(keys: Keys, client: TestClient, world: World) -> Non
     rest = post("admin", cursor=everything["next_cursor"]).json()
     assert rest["next_cursor"] is None
     again = post("admin").json()
-    assert (again["number"], again["left_out"]) == (
+    assert (again["number"], again["excluded"]) == (
         0, [{"reason": "are there already", "number": 2}],
     )  # fmt: skip
     assert post("reader").status_code == 403
@@ -171,15 +175,17 @@ def test_many_are_made_anew(keys: Keys, client: TestClient, world: World) -> Non
         ({"where": "changed", "limit": 0}, 422, "invalid_request"),
     ],
 )
-def test_what_cannot_be_made_anew_is_said(client: TestClient, body, status, code) -> None:
-    """By the codes that others have."""
+def test_invalid_retranscriptions_are_refused(client: TestClient, body, status, code) -> None:
+    """With the codes of other routes."""
     answer = client.post("/api/v1/retranscriptions", json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_nothing_is_made_anew_while_intake_is_paused(client: TestClient, world: World) -> None:
-    """A dry run is answered all the same."""
-    made(world, BASE, "One.")
+def test_nothing_is_transcribed_again_while_intake_is_paused(
+    client: TestClient, world: World
+) -> None:
+    """A dry run is still answered."""
+    make_version(world, BASE, "One.")
     client.post("/api/v1/admin/pause", json={"part": "intake"})
     body = {"where": "model = 'base'", "captions": "never"}
     assert client.post("/api/v1/retranscriptions", json=body).status_code == 503

@@ -1,4 +1,4 @@
-"""Webhooks over the API: each owner's own, from their making to their deliveries."""
+"""Webhooks over the API: each owner's own, from their creation to their deliveries."""
 
 import uuid
 from typing import Any
@@ -25,7 +25,7 @@ def made(client: TestClient, header: dict[str, str] | None = None, **more: Any) 
 
 
 def failed_attempts(settings: Settings, status: int = 500) -> int:
-    """Attempts at all that is due, none of which is taken."""
+    """Attempt everything that is due; no receiver accepts it. Return how many."""
     outbox = Outbox(Postgres.from_settings(settings, "api"))
     claimed = outbox.claim(64)
     for each in claimed:
@@ -34,7 +34,7 @@ def failed_attempts(settings: Settings, status: int = 500) -> int:
 
 
 def dead(world: World) -> None:
-    """Everything that waits has been tried for days."""
+    """Make every waiting delivery dead."""
     with world.request_store.postgres.transaction() as connection:
         connection.execute(
             "update ytcaption.delivery set status = 'dead', settled_at = now(), attempt = 10 "
@@ -42,8 +42,8 @@ def dead(world: World) -> None:
         )
 
 
-def test_a_webhook_from_its_making_to_its_end(client: TestClient) -> None:
-    """Made, read, changed, disabled, deleted; the secret is read again by who may write."""
+def test_the_life_of_a_webhook(client: TestClient) -> None:
+    """Created, read, changed, disabled, deleted; the secret is readable with the scope `write`."""
     webhook = made(client, description="newsroom")
     assert webhook["events"] == [
         "transcription.completed",
@@ -68,7 +68,7 @@ def test_a_webhook_from_its_making_to_its_end(client: TestClient) -> None:
 
 
 def test_secrets_are_rotated(client: TestClient) -> None:
-    """To one made here or one's own; the one before stays for a day."""
+    """To a generated one or one's own; the previous one is valid for a day."""
     webhook = made(client)
     rotate = f"{PATH}/{webhook['id']}/secret/rotate"
     first = client.post(rotate, json={}).json()
@@ -95,18 +95,18 @@ def test_secrets_are_rotated(client: TestClient) -> None:
         ("//example.org/", "invalid_url"),
     ],
 )
-def test_urls_that_nothing_is_sent_to(client: TestClient, url: str, code: str) -> None:
-    """Refused when they are given, of a webhook and of a request."""
+def test_unsafe_urls_are_refused(client: TestClient, url: str, code: str) -> None:
+    """When they are given, for a webhook and for a request."""
     answer = client.post(PATH, json={"url": url})
     assert (answer.status_code, answer.json()["code"]) == (422, code)
-    asked = {"url": LINK, "callback_url": url}
-    answer = client.post("/api/v1/transcriptions", json=asked)
+    body = {"url": LINK, "callback_url": url}
+    answer = client.post("/api/v1/transcriptions", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert client.get("/api/v1/transcriptions").json()["items"] == []
 
 
-def test_others_webhooks_are_not_there(keys: Keys, start: Start) -> None:
-    """Rule 12: every route answers 404, but to an admin."""
+def test_others_webhooks_are_404(keys: Keys, start: Start) -> None:
+    """On every route, except to an admin."""
     client = start()
     webhook = made(client, keys.header("anna"))
     one = f"{PATH}/{webhook['id']}"
@@ -132,17 +132,17 @@ def test_others_webhooks_are_not_there(keys: Keys, start: Start) -> None:
     assert client.post(again, headers=keys.header("admin")).status_code == 202
 
 
-def test_callbacks_of_all_ways_to_ask(client: TestClient, world: World) -> None:
+def test_callbacks_of_every_kind_of_request(client: TestClient, world: World) -> None:
     """A request, a batch, an upload; their secret and deliveries are under `callbacks`."""
-    asked = {"url": LINK, "callback_url": URL, "callback_include": "result"}
-    id = client.post("/api/v1/transcriptions", json=asked).json()["id"]
+    body = {"url": LINK, "callback_url": URL, "callback_include": "result"}
+    id = client.post("/api/v1/transcriptions", json=body).json()["id"]
     batch = {
         "items": [
             {"url": f"{LINK[:-1]}A", "callback_url": URL},
             {"url": LINK, "callback_url": "x:y"},
         ]
     }
-    answered = client.post("/api/v1/transcriptions:batch", json=batch).json()["items"]
+    answered = client.post("/api/v1/transcriptions/batch", json=batch).json()["items"]
     assert [item["status"] for item in answered] == [202, 422]
     secret = client.get(f"{PATH}/callbacks/secret").json()["secret"]
     assert secret.startswith("whsec_")
@@ -161,7 +161,7 @@ def test_callbacks_of_all_ways_to_ask(client: TestClient, world: World) -> None:
 
 
 def test_the_log_of_deliveries(client: TestClient, settings: Settings) -> None:
-    """Page by page with attempts; one that failed is sent again."""
+    """Page by page with attempts; a failed one is sent again."""
     webhook = made(client)
     one = f"{PATH}/{webhook['id']}"
     ids = [client.post(f"{one}/ping").json()["id"] for _ in range(3)]
@@ -185,8 +185,10 @@ def test_the_log_of_deliveries(client: TestClient, settings: Settings) -> None:
     assert missing.json()["code"] == "delivery_not_found"
 
 
-def test_dead_letters_are_the_operators(keys: Keys, start: Start, world: World, settings: Settings):
-    """Seen and sent again by admins, of whomever they choose; counted in the metrics."""
+def test_dead_letters_belong_to_the_operators(
+    keys: Keys, start: Start, world: World, settings: Settings
+):
+    """Admins list and resend those of any owner; metrics count them."""
     client, admin = start(), keys.header("admin")
     anna, bert = (made(client, keys.header(name)) for name in ("anna", "bert"))
     for webhook in (anna, bert):
@@ -207,8 +209,8 @@ def test_dead_letters_are_the_operators(keys: Keys, start: Start, world: World, 
     assert left["webhook_id"] == bert["id"]
 
 
-def test_an_owner_has_twenty(client: TestClient) -> None:
-    """Then one has to go."""
+def test_an_owner_has_at_most_twenty_webhooks(client: TestClient) -> None:
+    """The next one is refused."""
     for _ in range(20):
         made(client)
     answer = client.post(PATH, json={"url": URL})

@@ -1,4 +1,4 @@
-"""A transcription that is heard step by step, and those who read its events."""
+"""A run that a test drives step by step, and readers of its events."""
 
 import json
 import threading
@@ -20,8 +20,8 @@ from ytcaption.domain.transcripts.transcript import Transcript
 TEXTS = tuple(f"Sentence {number}, with “quotes” and\u2028a line separator." for number in range(8))
 
 
-class Told(NamedTuple):
-    """An event as it came."""
+class ReceivedEvent(NamedTuple):
+    """An event as it was received."""
 
     name: str
     id: str
@@ -29,12 +29,12 @@ class Told(NamedTuple):
 
 
 def _transcript(id: str, run_id: str) -> Transcript:
-    found = transcript_of(id, TEXTS)
-    return replace(found, provenance=replace(found.provenance, run_id=run_id))
+    transcript = transcript_of(id, TEXTS)
+    return replace(transcript, provenance=replace(transcript.provenance, run_id=run_id))
 
 
-class Hearing:
-    """What a run does to a transcription, a step a call."""
+class FakeRun:
+    """What a run does to a transcription; each method is one step."""
 
     def __init__(self, world: World, id: str, run_id: str = RUN_ID) -> None:
         self.store, self.objects = world.request_store, world.object_store
@@ -43,18 +43,18 @@ class Hearing:
         self.transcript = _transcript(id, run_id)
 
     def draft(self, first: int, last: int) -> None:
-        """Segments `first` to `last - 1` are heard."""
+        """Store segments `first` to `last - 1` as drafts."""
         segments = self.transcript.segments[first:last]
         add_drafts(self.store.postgres, self.id, self.run_id, segments)
 
     def store_text(self) -> None:
-        """The text is stored; the run goes on."""
+        """Store the transcript; the run continues."""
         key = document_key(self.id)
         written = self.objects.write_bytes(key, self.transcript.to_json())
         self.run_store.transcript_stored(self.id, self.run_id, self.transcript, key, written.sha256)
 
     def complete(self) -> None:
-        """The run ends well."""
+        """Complete the transcription."""
         self.run_store.complete(self.id, self.run_id)
 
 
@@ -62,7 +62,7 @@ class Reader:
     """Reads a stream in a thread of its own until it ends."""
 
     def __init__(self, base_url: str, id: str, after: str | None = None) -> None:
-        self.told: list[Told] = []
+        self.events: list[ReceivedEvent] = []
         self.status = 0
         self.error: Exception | None = None
         self._url = f"{base_url}/api/v1/transcriptions/{id}/events"
@@ -76,41 +76,41 @@ class Reader:
             with stream(self._url, self._headers) as source:
                 self.status = source.response.status_code
                 for event in events_of(source):
-                    self.told.append(event)
+                    self.events.append(event)
                     if self._left:
                         return
         except Exception as error:
             self.error = error
 
     def until(self, holds: Callable[["Reader"], Any], timeout_s: float = 10) -> "Reader":
-        """Itself, as soon as this holds."""
+        """Wait until the condition holds; return the reader."""
         deadline = time.monotonic() + timeout_s
         while not holds(self):
-            assert time.monotonic() < deadline, self.told
+            assert time.monotonic() < deadline, self.events
             time.sleep(0.01)
         return self
 
     def to_the_end(self, timeout_s: float = 10) -> "Reader":
-        """Itself, once the server has ended the stream."""
+        """Wait until the server ends the stream; return the reader."""
         self._thread.join(timeout_s)
-        assert not self._thread.is_alive(), self.told
+        assert not self._thread.is_alive(), self.events
         return self
 
     @property
     def names(self) -> list[str]:
-        """Of all events, one of several in a row."""
-        names = [event.name for event in self.told]
+        """The names of all events, each once of several in a row."""
+        names = [event.name for event in self.events]
         return [name for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
 
     @property
     def indexes(self) -> list[int]:
-        """Of the segments."""
-        return [event.data["index"] for event in self.told if event.name == "segment"]
+        """The indexes of the segments."""
+        return [event.data["index"] for event in self.events if event.name == "segment"]
 
 
 @contextmanager
 def stream(url: str, headers: dict[str, str] | None = None) -> Iterator[EventSource]:
-    """An open stream."""
+    """Yield an open stream."""
     with (
         httpx.Client(timeout=30) as client,
         connect_sse(client, "GET", url, headers=headers or {}) as source,
@@ -118,10 +118,10 @@ def stream(url: str, headers: dict[str, str] | None = None) -> Iterator[EventSou
         yield source
 
 
-def events_of(source: EventSource) -> Iterator[Told]:
-    """All that come; none of an answer that is no stream."""
+def events_of(source: EventSource) -> Iterator[ReceivedEvent]:
+    """Yield all events; none if the response is not a stream."""
     if source.response.status_code != 200:
         return
     for event in source.iter_sse():
         if event.data:
-            yield Told(event.event, event.id, json.loads(event.data))
+            yield ReceivedEvent(event.event, event.id, json.loads(event.data))

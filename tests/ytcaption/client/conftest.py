@@ -1,4 +1,4 @@
-"""Fixtures of the client's tests: a real server, and a line that breaks."""
+"""Fixtures of the client's tests: a real server, and a connection that breaks."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,14 +12,10 @@ Answer = Callable[[httpx.Request], httpx.Response | None]
 
 
 class Line(httpx.BaseTransport):
-    """The way to the server, on which things happen.
-
-    Attributes:
-        requests: what was sent, in order.
-        instead: asked first; an answer of its own, an exception, or None to let it through.
-        cut_after: bytes of the next answers' bodies, after each of which the line breaks.
-        lose_answers: so many of the next answers are lost: the server has done its work.
-    """
+    """A transport to the server whose connection can break. Attributes: `requests` that were sent,
+    in order; `instead` is called first and may return a response, raise, or return None to pass the
+    request on; `cut_after` holds bytes of the next responses after which the connection breaks;
+    `lose_answers` is the number of responses to lose after the server has done its work."""
 
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
@@ -44,7 +40,7 @@ class Line(httpx.BaseTransport):
         self._http.close()
 
     def paths(self) -> list[str]:
-        """Method and path of each request."""
+        """Return method and path of each request."""
         return [f"{each.method} {each.url.path}" for each in self.requests]
 
 
@@ -65,12 +61,12 @@ class _Cut(httpx.SyncByteStream):
 
 @pytest.fixture
 def line() -> Line:
-    """Whole."""
+    """Return an intact connection."""
     return Line()
 
 
 @pytest.fixture
 def api(server_url: str, line: Line) -> Iterator[Client]:
-    """A client of the server."""
+    """Yield a client of the server."""
     with Client(server_url, transport=line) as client:
         yield client

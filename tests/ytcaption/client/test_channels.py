@@ -13,10 +13,12 @@ from ytcaption.client.errors import ApiError
 URL = "https://www.youtube.com/channel/UC5NOEUbkLheQcaaRldYW5GA"
 
 
-def test_a_channel_from_its_making_to_its_end(api: Client, world: World, line: Line) -> None:
-    """Each method does what the route of its name does; a lost answer adds nothing twice."""
+def test_the_life_of_a_channel(api: Client, world: World, line: Line) -> None:
+    """Each method does what its route does; a lost response adds nothing twice."""
     line.lose_answers = 1
-    channel = api.channels.add(URL, filters={"title_exclude": "Part 1$"}, max_new=20, language="de")
+    channel = api.channels.add(
+        URL, filters={"title_exclude": "Part 1$"}, max_items=20, language="de"
+    )
     assert channel.name == channel.url and channel.options.language == "de"
     assert [each.id for each in api.channels.list()] == [channel.id]
 
@@ -27,7 +29,7 @@ def test_a_channel_from_its_making_to_its_end(api: Client, world: World, line: L
     seen = api.channels.get(channel.id)
     assert (seen.items["queued"], seen.transcriptions["queued"], seen.progress.total) == (2, 2, 2)
     assert len(list(api.channels.items(channel.id))) == 3
-    [item] = api.channels.items(channel.id, state=("filtered", "gone"))
+    [item] = api.channels.items(channel.id, state=("filtered", "missing"))
     assert (item.title, item.reason, item.transcription) == ("Part 1", "title_excluded", None)
     taken = next(api.channels.items(channel.id, state="queued"))
     assert taken.transcription and api.get(taken.transcription.id).status == "queued"
@@ -35,9 +37,9 @@ def test_a_channel_from_its_making_to_its_end(api: Client, world: World, line: L
     assert api.channels.pause(channel.id).paused
     assert api.channels.run(channel.id).next_listing_at is not None
     assert not api.channels.resume(channel.id).paused
-    changed = api.channels.change(channel.id, filters={"newest": 5}, max_new=None)
+    changed = api.channels.change(channel.id, filters={"newest": 5}, max_items=None)
     assert changed.filters["newest"] == 5 and changed.filters["title_exclude"] == "Part 1$"
-    assert changed.max_new is None
+    assert changed.max_items is None
     api.channels.remove(channel.id)
     with pytest.raises(ApiError) as refused:
         api.channels.get(channel.id)
@@ -45,7 +47,7 @@ def test_a_channel_from_its_making_to_its_end(api: Client, world: World, line: L
 
 
 def test_a_dry_run_that_is_refused(api: Client) -> None:
-    """The server's own code and words."""
+    """The server's code and detail are raised."""
     with pytest.raises(ApiError, match="one video") as refused:
         api.channels.dry_run("https://youtu.be/dQw4w9WgXcQ")
     assert refused.value.code == "single_media"

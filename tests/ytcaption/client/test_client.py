@@ -1,4 +1,4 @@
-"""The Python client against a real server, over a line on which things happen."""
+"""The Python client against a real server, over a connection that breaks."""
 
 import hashlib
 import subprocess
@@ -23,8 +23,7 @@ from tests.support.library import add_said
 from tests.support.servers.media_server import DATA
 from tests.support.transcripts import SPOKEN, transcript_of
 from tests.ytcaption.client.conftest import Line
-from ytcaption.client import options as asked
-from ytcaption.client import transport
+from ytcaption.client import options, transport
 from ytcaption.client.client import Client
 from ytcaption.client.errors import ApiError, ServerUnreachable, UnexpectedAnswer, WaitTimeout
 from ytcaption.client.models import Accepted, Refusal, Transcription
@@ -39,7 +38,7 @@ JFK = DATA / "jfk.flac"
 
 
 def requests_of(world: World) -> int:
-    """How many requests the database holds."""
+    """Return the number of requests in the database."""
     with world.request_store.postgres.transaction() as connection:
         row = connection.execute("select count(*) as number from ytcaption.request").fetchone()
     assert row is not None
@@ -47,7 +46,7 @@ def requests_of(world: World) -> int:
 
 
 def test_from_a_link_to_captions(api: Client, world: World, line: Line) -> None:
-    """Submitted, waited for by events, read in each format; progress is told on the way."""
+    """Submitted, followed by events, read in each format; progress is reported on the way."""
     accepted = api.submit(
         URL, model="base", language="en", captions="never", metadata={"ticket": 4711}
     )
@@ -69,10 +68,10 @@ def test_from_a_link_to_captions(api: Client, world: World, line: Line) -> None:
     assert max(map(len, short.splitlines())) < 40 < len(short)
 
 
-def test_a_lost_answer_is_asked_for_again_and_nothing_is_done_twice(
+def test_a_lost_response_is_repeated_and_nothing_is_done_twice(
     api: Client, world: World, line: Line
 ) -> None:
-    """The connection broke after the server had done its work: one request is kept."""
+    """The connection broke after the server had done its work: one request is stored."""
     line.lose_answers = 2
     accepted = api.submit(URL)
 
@@ -93,10 +92,10 @@ def test_a_key_of_ones_own_makes_a_second_call_the_same(api: Client, world: Worl
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_server_that_is_busy_is_asked_again_when_it_says(
+def test_a_busy_server_is_retried_after_its_retry_after(
     api: Client, line: Line, status: int
 ) -> None:
-    """`Retry-After` is kept to; a proxy's answer without a problem body is none the worse."""
+    """Also if a proxy answers without a problem body."""
     answers = [httpx.Response(status, headers={"Retry-After": "1"}), httpx.Response(503)]
     line.instead = lambda request: answers.pop() if answers else None
     began = time.monotonic()
@@ -106,7 +105,7 @@ def test_a_server_that_is_busy_is_asked_again_when_it_says(
 
 
 def test_repeating_has_an_end(api: Client, line: Line) -> None:
-    """Five attempts; none where the pause would be longer than a minute."""
+    """Five attempts; none if the pause would be longer than a minute."""
     body = {"code": "quota_exceeded", "detail": "Enough for today.", "request_id": "r1"}
     line.instead = lambda _: httpx.Response(429, json=body, headers={"Retry-After": "3600"})
     with pytest.raises(ApiError) as refused:
@@ -122,8 +121,8 @@ def test_repeating_has_an_end(api: Client, line: Line) -> None:
     assert len(line.requests) == 1 + transport.MAX_ATTEMPTS
 
 
-def test_an_address_without_a_server_is_said_at_once() -> None:
-    """Refused, unknown, or no address at all: one sentence that says what to check."""
+def test_an_address_without_a_server_fails_at_once() -> None:
+    """Refused, unknown, or invalid: one sentence that says what to check."""
     began = time.monotonic()
     with pytest.raises(ServerUnreachable, match=r"no answer from http://127.0.0.1:9\. Check"):
         Client("http://127.0.0.1:9").get(UNKNOWN_ID)
@@ -151,12 +150,12 @@ def test_an_address_without_a_server_is_said_at_once() -> None:
         httpx.Response(302, headers={"Location": "https://elsewhere.example/login?next=secret"}),
     ],
 )
-def test_what_is_no_ytcaption_is_told(api: Client, line: Line, answer: httpx.Response) -> None:
-    """Another server's page, JSON or redirect; the key is not sent on."""
+def test_another_server_is_recognised(api: Client, line: Line, answer: httpx.Response) -> None:
+    """Its page, JSON or redirect; the key is not sent on."""
     line.instead = lambda _: answer
-    with pytest.raises(UnexpectedAnswer) as told:
+    with pytest.raises(UnexpectedAnswer) as caught:
         api.get(UNKNOWN_ID)
-    assert len(line.requests) == 1 and "secret" not in str(told.value)
+    assert len(line.requests) == 1 and "secret" not in str(caught.value)
 
 
 def test_refusals_are_typed(api: Client) -> None:
@@ -169,7 +168,7 @@ def test_refusals_are_typed(api: Client) -> None:
         api.submit(URL, metadata={"a": "b" * 5_000})
 
 
-def test_a_key_is_sent_and_asked_for(settings: Settings, keys: Keys) -> None:
+def test_the_key_is_sent(settings: Settings, keys: Keys) -> None:
     """Without one it is 401; the usage is that key's."""
     token = keys.header("anna")["Authorization"].removeprefix("Bearer ")
     with serving(settings) as url:
@@ -184,7 +183,7 @@ def test_a_key_is_sent_and_asked_for(settings: Settings, keys: Keys) -> None:
 
 
 def test_views_of_the_lake_are_rows(api: Client) -> None:
-    """With their parameters; what is wrong with one is told as by the API."""
+    """With their parameters; errors are those of the API."""
     assert api.view("growth", since=date(2026, 1, 1), limit=5) == []
     with pytest.raises(ApiError, match="It has: since, until") as refused:
         api.view("growth", colour="red")
@@ -192,14 +191,14 @@ def test_views_of_the_lake_are_rows(api: Client) -> None:
 
 
 def test_queries_of_the_lake_are_rows(api: Client) -> None:
-    """With values that are bound; DuckDB's words where it is wrong."""
+    """Values are bound; errors are DuckDB's."""
     assert api.query("select $n + 1 as n", {"n": 1}, limit=1) == [{"n": 2}]
     with pytest.raises(ApiError, match="nowhere does not exist") as refused:
         api.query("from nowhere")
     assert refused.value.code == "query_error"
 
 
-def test_events_go_on_where_the_line_broke(
+def test_events_resume_after_a_broken_connection(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No segment is lost and none comes twice."""
@@ -225,14 +224,14 @@ def test_events_go_on_where_the_line_broke(
         lambda: httpx.Response(200, html="<p>events"),
     ],
 )
-def test_waiting_goes_without_events(
+def test_waiting_works_without_events(
     api: Client,
     world: World,
     line: Line,
     monkeypatch: pytest.MonkeyPatch,
     answer: Callable[[], httpx.Response],
 ) -> None:
-    """Where a proxy lets none through, or too many are open, by asking."""
+    """By polling, if a proxy blocks them or too many streams are open."""
     monkeypatch.setattr("ytcaption.client.events._PAUSE_S", 0.01)
     accepted = api.submit(URL)
     line.instead = lambda request: answer() if request.url.path.endswith("/events") else None
@@ -244,7 +243,7 @@ def test_waiting_goes_without_events(
 def test_waiting_survives_a_restart(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody listens for some seconds: the wait goes on."""
+    """The server is unreachable for some seconds: the wait continues."""
     accepted = api.submit(URL)
     away_until = time.monotonic() + 4
 
@@ -258,7 +257,7 @@ def test_waiting_survives_a_restart(
 
 
 def test_a_wait_ends_at_its_time(api: Client) -> None:
-    """The transcription goes on."""
+    """The transcription continues."""
     accepted = api.submit(URL)
     began = time.monotonic()
     with pytest.raises(WaitTimeout, match="queued still"):
@@ -267,17 +266,17 @@ def test_a_wait_ends_at_its_time(api: Client) -> None:
 
 
 def test_a_file_is_sent_by_blocks(api: Client, world: World, line: Line) -> None:
-    """Its progress is told; a lost answer sends it again; the bytes are in the store."""
-    told: list[tuple[int, int | None]] = []
+    """Its progress is reported; a lost response sends it again; the bytes are stored."""
+    calls: list[tuple[int, int | None]] = []
     line.lose_answers = 1
     accepted = api.submit(
         JFK,
-        on_progress=lambda done, total: told.append((done, total)),
+        on_progress=lambda done, total: calls.append((done, total)),
         language="en",
         metadata={"a": [1]},
     )
     size = JFK.stat().st_size
-    assert told[-1] == (size, size) and len(told) > 2
+    assert calls[-1] == (size, size) and len(calls) > 2
     now = api.get(accepted.id)
     assert (now.media.title, now.metadata, now.options.language) == ("jfk", {"a": [1]}, "en")
     assert requests_of(world) == 1
@@ -290,8 +289,8 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_file_that_cannot_be_sent_is_told(api: Client, tmp_path: Path, line: Line) -> None:
-    """None, empty, a folder, no media."""
+def test_a_file_that_cannot_be_sent_is_refused(api: Client, tmp_path: Path, line: Line) -> None:
+    """None, empty, a folder, not media."""
     with pytest.raises(FileUnreadable):
         api.submit(tmp_path / "none.mp3")
     with pytest.raises(FileUnreadable):
@@ -308,8 +307,8 @@ def test_a_file_that_cannot_be_sent_is_told(api: Client, tmp_path: Path, line: L
 def test_lists_page_by_page(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of them, the newest first; filters go with each page."""
-    monkeypatch.setattr(asked, "PAGE", 2)
+    """All of them, the newest first; filters apply to each page."""
+    monkeypatch.setattr(options, "PAGE", 2)
     ids = [
         api.submit(f"https://youtu.be/{n:011}", metadata={"n": n, "a": "b"}).id for n in range(5)
     ]
@@ -325,7 +324,7 @@ def test_lists_page_by_page(
 def test_the_history_comes_page_by_page(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it, the first thing first; a lost answer takes nothing from it."""
+    """All of it, the oldest event first; a lost response loses nothing."""
     monkeypatch.setattr("ytcaption.client.client.PAGE", 2)
     id = world.failed()
     line.lose_answers = 1
@@ -342,7 +341,7 @@ def test_the_history_comes_page_by_page(
 
 
 def test_a_callback_goes_with_the_request(api: Client, world: World) -> None:
-    """Of a link, of a batch's item and of a file; a wrong one is refused."""
+    """For a link, an item of a batch and a file; a wrong one is refused."""
     url = "https://example.org/hooks/captions?of=me"
     api.submit(URL, callback_url=url, callback_include="result")
     list(api.batch([{"url": URL, "language": "de", "callback_url": url}]))
@@ -355,7 +354,7 @@ def test_a_callback_goes_with_the_request(api: Client, world: World) -> None:
     assert refused.value.status == 422
 
 
-def test_a_batch_answers_each_for_itself(
+def test_a_batch_answers_each_separately(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the order given, over as many requests as it takes."""
@@ -364,11 +363,11 @@ def test_a_batch_answers_each_for_itself(
     first, wrong, third = api.batch(wanted)
     assert isinstance(first, Accepted) and isinstance(third, Accepted) and first.id != third.id
     assert isinstance(wrong, Refusal) and (wrong.status, wrong.code) == (422, "invalid_url")
-    assert line.paths() == ["POST /api/v1/transcriptions:batch"] * 2
+    assert line.paths() == ["POST /api/v1/transcriptions/batch"] * 2
 
 
 def test_cancel_retry_and_delete(api: Client, line: Line, dagster_home: Path) -> None:
-    """Each may be repeated after a lost answer; what is erased is gone."""
+    """Each can be repeated after a lost response; erased ones are 410."""
     id = api.submit(URL).id
     line.lose_answers = 1
     canceled = api.cancel(id)
@@ -382,19 +381,19 @@ def test_cancel_retry_and_delete(api: Client, line: Line, dagster_home: Path) ->
     assert refused.value.status == 410
 
 
-def test_audio_comes_whole_over_a_line_that_breaks(
+def test_audio_is_complete_after_broken_connections(
     api: Client, world: World, line: Line, tmp_path: Path
 ) -> None:
-    """Taken up where it was by a range; no part is left behind."""
+    """It resumes by a range; no partial file remains."""
     id, bytes_ = api.submit(JFK).id, JFK.read_bytes()
     world.run_store.claim(id, RUN_ID)
     key = upload_key(id.rpartition(".")[0])
     audio = StoredAudio(key, _sha256(JFK), len(bytes_), 11.0, "flac", "flac", 16_000, 1)
     world.run_store.audio_stored(id, RUN_ID, MediaInfo(title="jfk"), audio)
-    told: list[tuple[int, int | None]] = []
+    calls: list[tuple[int, int | None]] = []
     line.requests.clear()
     line.cut_after = [100_000, 50_000]
-    api.audio(id, tmp_path / "out.flac", on_progress=lambda *now: told.append(now))
+    api.audio(id, tmp_path / "out.flac", on_progress=lambda *now: calls.append(now))
 
     assert (tmp_path / "out.flac").read_bytes() == bytes_
     assert [each.headers.get("Range") for each in line.requests] == [
@@ -403,7 +402,7 @@ def test_audio_comes_whole_over_a_line_that_breaks(
         "bytes=150000-",
     ]
     assert [path.name for path in tmp_path.glob("out*")] == ["out.flac"]
-    assert told[-1] == (len(bytes_), len(bytes_))
+    assert calls[-1] == (len(bytes_), len(bytes_))
 
 
 def test_threads_share_a_client(api: Client, world: World) -> None:
@@ -425,7 +424,7 @@ def test_threads_share_a_client(api: Client, world: World) -> None:
 
 
 def test_it_needs_neither_a_database_nor_dagster() -> None:
-    """Whoever has the package can import it fast."""
+    """The client imports fast and without the server's packages."""
     program = """
 import sys, ytcaption.client.client
 print(sorted({"dagster", "psycopg", "fastapi", "duckdb", "numpy"} & set(sys.modules)))
@@ -434,8 +433,8 @@ print(sorted({"dagster", "psycopg", "fastapi", "duckdb", "numpy"} & set(sys.modu
     assert done.stdout == "[]\n", done.stderr
 
 
-def test_what_was_said_is_found(api: Client, request_store: RequestStore) -> None:
-    """A page with its counts, and all media one after the other."""
+def test_search(api: Client, request_store: RequestStore) -> None:
+    """One page with its counts, and all media one after the other."""
     for number in range(12):
         add_said(request_store, f"n{number}", *SPOKEN, published=f"2026-11-{number + 1:02}")
     page = api.search_page("country", limit=2, sort="recency")

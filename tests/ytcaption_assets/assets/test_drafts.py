@@ -125,7 +125,7 @@ def test_watchers_read_the_text_while_the_model_works(
         reader.to_the_end()
 
     text = stored_segments(graph.store.postgres, key)
-    assert [each.data["text"] for each in reader.told if each.name == "segment"] == [
+    assert [each.data["text"] for each in reader.events if each.name == "segment"] == [
         segment.text for segment in text
     ]
     assert len(text) > 3

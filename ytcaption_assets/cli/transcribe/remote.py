@@ -9,9 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from ytcaption.client.client import Asked, Client
+from ytcaption.client.client import Client
 from ytcaption.client.errors import ApiError, ServerUnreachable, UnexpectedAnswer
 from ytcaption.client.models import Transcription
+from ytcaption.client.options import RequestOptions
 from ytcaption.domain.captions.formats import CaptionFormat
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionStatus, is_partition_key
@@ -53,7 +54,7 @@ class _BarState:
 def transcribe_at_server(
     server: str,
     names: Sequence[str],
-    request: Asked,
+    request: RequestOptions,
     formats: Sequence[CaptionFormat],
     directory: Path,
     *,
@@ -88,7 +89,9 @@ def transcribe_at_server(
     return 1 if any(each.error for each in results) else 0
 
 
-def _submit(client: Client, name: str, request: Asked, bars: Bars, *, force: bool) -> SourceResult:
+def _submit(
+    client: Client, name: str, request: RequestOptions, bars: Bars, *, force: bool
+) -> SourceResult:
     try:
         with bars.uploading(name) as on_progress:
             source = file_named(name) or name

@@ -1,4 +1,4 @@
-"""Who may come in: nobody without a key once there are keys, everybody on loopback before."""
+"""Authentication: no key is needed on loopback until the first one is created, then always."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.auth import key_ring
+from api.auth import api_key_cache
 from resources.auth import jwt_tokens
 from resources.auth.api_keys import ApiKeys
 from resources.postgres.connection import Postgres
@@ -38,13 +38,13 @@ Client = Callable[..., TestClient]
 
 @pytest.fixture
 def keys(settings: Settings) -> ApiKeys:
-    """Makes and ends keys, as the command line does."""
+    """Return what the command line uses to create and revoke keys."""
     return ApiKeys.from_settings(settings)
 
 
 @pytest.fixture
 def started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """Starts the app with changed settings; Dagster is away."""
+    """Start the app with changed settings, without Dagster."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with ExitStack() as stack:
 
@@ -56,12 +56,12 @@ def started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header."""
+    """Return the header with this token."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def test_without_keys_loopback_is_open(started: Client) -> None:
-    """Nothing is asked for, and what somebody sends nevertheless is not looked at."""
+    """No key is needed, and one that is sent is ignored."""
     client = started()
     for headers in ({}, bearer("sk-anything"), bearer("ytc_x"), {"Authorization": "Basic eDp5"}):
         assert client.get("/api/v1/options", headers=headers).status_code == 200
@@ -70,7 +70,7 @@ def test_without_keys_loopback_is_open(started: Client) -> None:
 
 @pytest.mark.parametrize("path", GUARDED)
 def test_once_keys_exist_one_is_needed(started: Client, keys: ApiKeys, path: str) -> None:
-    """Every path but the open ones, known or not: 401 as RFC 6750 has it."""
+    """Every path but the public ones, known or not, answers 401 as RFC 6750 defines it."""
     keys.create("newsroom", ["read"])
     client = started()
     answer = client.send(client.build_request("GET", f"{BASE_URL}{path}"))
@@ -81,8 +81,8 @@ def test_once_keys_exist_one_is_needed(started: Client, keys: ApiKeys, path: str
 
 
 @pytest.mark.parametrize("path", FREE)
-def test_pages_and_probes_stay_open(started: Client, keys: ApiKeys, path: str) -> None:
-    """A key or none, a wrong one too; by whatever name the proxy in front calls us."""
+def test_pages_and_probes_stay_public(started: Client, keys: ApiKeys, path: str) -> None:
+    """With a key, with none, with a wrong one, and under any host name."""
     keys.create("newsroom", ["read"])
     client = started()
 
@@ -90,8 +90,8 @@ def test_pages_and_probes_stay_open(started: Client, keys: ApiKeys, path: str) -
         assert client.get(path, headers=headers).status_code == 200
 
 
-def test_a_key_opens_the_door(started: Client, keys: ApiKeys) -> None:
-    """By any name of the host: a page that rebinds its name has no key."""
+def test_a_key_gives_access(started: Client, keys: ApiKeys) -> None:
+    """Any host name works: a page that rebinds its name has no key."""
     token = keys.create("newsroom", ["read"]).token
     client = started()
 
@@ -101,7 +101,7 @@ def test_a_key_opens_the_door(started: Client, keys: ApiKeys) -> None:
     assert client.get("/api/v1/options", headers=lower).status_code == 200
 
 
-def test_what_is_no_key_of_ours_is_refused(started: Client, keys: ApiKeys) -> None:
+def test_anything_but_a_valid_key_is_refused(started: Client, keys: ApiKeys) -> None:
     """A changed secret, another id, another scheme, none, two of them, one in the URL."""
     made, other = keys.create("newsroom", ["read"]), keys.create("other", ["read"])
     client = started()
@@ -133,7 +133,7 @@ def test_what_is_no_key_of_ours_is_refused(started: Client, keys: ApiKeys) -> No
 
 
 def test_scopes(started: Client, keys: ApiKeys) -> None:
-    """`read` reads, `write` writes, `admin` does all."""
+    """`read` reads, `write` writes, `admin` does everything."""
     client = started()
     tokens = {
         name: keys.create(name, [name]).token for name in ("read", "write", "admin")
@@ -155,7 +155,7 @@ def test_scopes(started: Client, keys: ApiKeys) -> None:
 
 
 def test_each_sees_their_own(started: Client, keys: ApiKeys, world: World) -> None:
-    """An id is no secret (rule 12): who has not asked for it gets 404, an admin all."""
+    """An id is not a secret: who has not requested it gets 404, an admin sees it."""
     mine, theirs = (keys.create(name, ["read", "write"]).token for name in ("mine", "theirs"))
     admin = keys.create("admin", ["admin"]).token
     client = started()
@@ -169,12 +169,12 @@ def test_each_sees_their_own(started: Client, keys: ApiKeys, world: World) -> No
     assert client.get(f"{PATH}/{id}", headers=bearer(theirs)).status_code == 200
 
 
-def test_a_key_that_has_ended_is_refused(
+def test_revoked_and_expired_keys_are_refused(
     started: Client, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Revoked elsewhere it is dead as soon as the keys are read again; expired at once."""
-    monkeypatch.setattr(key_ring, "FRESH_S", 0.0)
-    monkeypatch.setattr(key_ring, "STALE_S", 0.2)
+    """Revoked elsewhere, when the keys are read again; expired, at once."""
+    monkeypatch.setattr(api_key_cache, "FRESH_S", 0.0)
+    monkeypatch.setattr(api_key_cache, "STALE_S", 0.2)
     revoked = keys.create("revoked", ["read"])
     expired = keys.create("expired", ["read"], expires_in=timedelta(seconds=2)).token
     client = started()
@@ -191,22 +191,22 @@ def test_a_key_that_has_ended_is_refused(
 
 
 def test_a_revoked_key_dies_within_a_minute() -> None:
-    """Rule 19, with the database away too."""
-    assert key_ring.FRESH_S < key_ring.STALE_S <= 10
-    assert key_ring.LOST_S + key_ring.STALE_S <= 60
+    """Also if the database does not answer."""
+    assert api_key_cache.FRESH_S < api_key_cache.STALE_S <= 10
+    assert api_key_cache.LOST_S + api_key_cache.STALE_S <= 60
 
 
 def test_a_new_key_works_at_once(started: Client, keys: ApiKeys) -> None:
-    """One that was made elsewhere after a second, with the ring not yet due to be read."""
+    """One created elsewhere after a second, although the cache is not due."""
     keys.create("first", ["read"])
     client = started()
     token = keys.create("second", ["read"]).token
-    time.sleep(key_ring.NEWER_THAN_S)
+    time.sleep(api_key_cache.NEWER_THAN_S)
 
     assert client.get("/api/v1/options", headers=bearer(token)).status_code == 200
 
 
-def test_a_request_waits_for_no_query(
+def test_requests_do_not_query_the_keys(
     started: Client, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundred requests, right and wrong, read the keys once."""
@@ -228,8 +228,8 @@ def test_a_request_waits_for_no_query(
     assert reads <= 3
 
 
-def test_use_is_noted(started: Client, keys: ApiKeys) -> None:
-    """`last_used_at`, without the request waiting for it."""
+def test_use_is_recorded(started: Client, keys: ApiKeys) -> None:
+    """`last_used_at` is written without the request waiting for it."""
     token = keys.create("newsroom", ["read"]).token
     started().get("/api/v1/options", headers=bearer(token))
 
@@ -241,13 +241,13 @@ def test_use_is_noted(started: Client, keys: ApiKeys) -> None:
 
 
 @pytest.mark.slow
-def test_with_the_database_away_known_keys_hold(
+def test_without_the_database_cached_keys_stay_valid(
     database_switch: DatabaseSwitch, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For less than a minute; what cannot be known is 503, and probes go on."""
+    """For less than a minute; unknown keys are 503, and probes continue."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.setattr(key_ring, "FRESH_S", 0.0)
-    monkeypatch.setattr(key_ring, "STALE_S", 0.0)
+    monkeypatch.setattr(api_key_cache, "FRESH_S", 0.0)
+    monkeypatch.setattr(api_key_cache, "STALE_S", 0.0)
     token = keys.create("newsroom", ["read"]).token
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:
         assert client.get("/api/v1/options", headers=bearer(token)).status_code == 200
@@ -255,14 +255,14 @@ def test_with_the_database_away_known_keys_hold(
 
         assert client.get("/api/v1/options", headers=bearer(token)).status_code == 200
         assert client.get("/api/v1/options").status_code == 401
-        monkeypatch.setattr(key_ring, "LOST_S", 0.0)
+        monkeypatch.setattr(api_key_cache, "LOST_S", 0.0)
         answer = client.get("/api/v1/options", headers=bearer(token))
         assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
         assert client.get("/healthz").status_code == 200
 
 
 def test_beyond_loopback_with_keys(started: Client, keys: ApiKeys) -> None:
-    """The API starts, answers by any name, and lets nobody in without a key."""
+    """The API starts, answers under any name, and admits nobody without a key."""
     made = keys.create("newsroom", ["read"])
     client = started("http://192.0.2.7:8000", api_host="0.0.0.0")
 
@@ -270,12 +270,12 @@ def test_beyond_loopback_with_keys(started: Client, keys: ApiKeys) -> None:
     assert client.get("/api/v1/options").status_code == 401
     assert client.get("/api/v1/options", headers=bearer(made.token)).status_code == 200
     keys.delete(made.row.id)  # and it does not open when the last key is gone
-    client.app.state.parts.door.key_ring._rows.clear()  # type: ignore[attr-defined]
+    client.app.state.parts.authenticator.key_cache._rows.clear()  # type: ignore[attr-defined]
     assert client.get("/api/v1/options").status_code == 401
 
 
-def test_jwt_opens_the_door(started: Client) -> None:
-    """Without any key of ours: set up, tokens are needed, and their scopes hold."""
+def test_jwt_gives_access(started: Client) -> None:
+    """Once JWTs are configured a token is needed, and its scopes apply."""
     client = started(
         jwt_secret=SecretStr(SECRET), jwt_issuer="https://issuer.example", jwt_audience="ytcaption"
     )
@@ -303,7 +303,7 @@ def test_jwt_opens_the_door(started: Client) -> None:
 def test_published_keys_are_fetched_once_for_all(
     started: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten tokens come at once, before the first fetch has ended: none is refused meanwhile."""
+    """Ten tokens arrive before the first fetch has ended: none is refused."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     published = json.loads(RSAAlgorithm.to_jwk(private.public_key())) | {"kid": "one"}
     fetches: list[str] = []
@@ -327,8 +327,10 @@ def test_published_keys_are_fetched_once_for_all(
     assert fetches == [url]
 
 
-def test_behind_a_proxy_with_a_prefix_the_same_is_open(started: Client, keys: ApiKeys) -> None:
-    """`--root-path`: the prefix is no way around the door."""
+def test_behind_a_proxy_with_a_prefix_the_same_paths_are_public(
+    started: Client, keys: ApiKeys
+) -> None:
+    """With `--root-path` the prefix does not bypass authentication."""
     keys.create("newsroom", ["read"])
     client = started()
     client._transport.root_path = "/captions"  # type: ignore[attr-defined]
@@ -339,8 +341,8 @@ def test_behind_a_proxy_with_a_prefix_the_same_is_open(started: Client, keys: Ap
     assert client.get("/captions/api/v1/options").status_code == 401
 
 
-def test_keys_are_made_and_ended_over_http(started: Client, keys: ApiKeys) -> None:
-    """The first one closes the door; one that is revoked here is dead at once."""
+def test_keys_are_created_and_revoked_over_http(started: Client, keys: ApiKeys) -> None:
+    """The first one ends open access; one revoked here is refused at once."""
     client = started()
     body = {"name": "boss", "scopes": ["admin"], "limits": {"requests_per_minute": 1000}}
     made = client.post("/api/v1/admin/keys", json=body)
@@ -377,16 +379,16 @@ def test_keys_are_made_and_ended_over_http(started: Client, keys: ApiKeys) -> No
      {"name": "a", "scopes": ["root"]}, {"name": "a", "expires_in_days": 0},
      {"name": "a", "limits": {"requests_per_minute": 0}}, {"name": "a", "secret": "mine"}],
 )  # fmt: skip
-def test_a_key_of_no_use_is_not_made(started: Client, keys: ApiKeys, body: dict) -> None:
-    """422, and the door stays as it was."""
+def test_an_invalid_key_is_not_created(started: Client, keys: ApiKeys, body: dict) -> None:
+    """It is answered with 422, and nothing changes."""
     assert started().post("/api/v1/admin/keys", json=body).status_code == 422
     assert not keys.any_exist()
 
 
-def test_no_secret_is_told(
+def test_no_secret_is_revealed(
     started: Client, keys: ApiKeys, caplog: pytest.LogCaptureFixture, settings: Settings
 ) -> None:
-    """Neither key nor token nor any part of their secrets in a log line or an answer (rule 46)."""
+    """No key, token or part of their secrets is in a log line or a response."""
     caplog.set_level(logging.DEBUG)
     made = keys.create("newsroom", ["read", "admin"])
     ended = keys.create("ended", ["read"])
@@ -395,11 +397,11 @@ def test_no_secret_is_told(
         jwt_secret=SecretStr(SECRET), jwt_issuer="https://issuer.example", jwt_audience="ytcaption"
     )
     expired = jwt.encode({"iss": "x", "aud": "y", "sub": "z", "exp": 1}, SECRET)
-    told = ""
+    output = ""
     for token in (made.token, ended.token, made.token + "x", expired, expired + "x"):
         for path in ("/api/v1/options", "/api/v1/admin/keys", "/nothing", f"{PATH}/{UNKNOWN_ID}"):
-            told += client.get(path, headers=bearer(token)).text
-        told += client.post(PATH, content=b"{", headers=bearer(token)).text
+            output += client.get(path, headers=bearer(token)).text
+        output += client.post(PATH, content=b"{", headers=bearer(token)).text
     with Postgres.from_settings(settings, "admin").transaction() as connection:
         connection.execute("alter table ytcaption.api_key rename to api_key_away")
     try:
@@ -408,17 +410,17 @@ def test_no_secret_is_told(
         with Postgres.from_settings(settings, "admin").transaction() as connection:
             connection.execute("alter table ytcaption.api_key_away rename to api_key")
 
-    told += "".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
-    told += caplog.text
+    output += "".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
+    output += caplog.text
     secrets = [made.token.split("_")[2], ended.token.split("_")[2], made.row.secret_sha256]
     for secret in (*secrets, SECRET, expired, expired.split(".")[2]):
-        assert secret not in told
+        assert secret not in output
 
 
-def test_the_log_says_who_it_was(
+def test_the_log_names_caller_and_address(
     started: Client, keys: ApiKeys, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The key by its id, and the address as a trusted proxy says it."""
+    """The key by its id, and the address as a trusted proxy reports it."""
     made = keys.create("newsroom", ["read"])
     client = started(trusted_proxies=("10.0.0.0/8",))
     client._transport.client = ("10.0.0.1", 5)  # type: ignore[attr-defined]
@@ -433,7 +435,7 @@ def test_the_log_says_who_it_was(
 
 
 def test_cors_lists_exact_origins(started: Client, keys: ApiKeys) -> None:
-    """The listed origin's page may ask, with a key, and read what it needs; others may not."""
+    """Pages of the listed origin may call with a key and read what they need; others may not."""
     token = keys.create("page", ["read"]).token
     client = started(cors_origins=("https://captions.example.org",))
     asks = {
@@ -464,15 +466,15 @@ def test_cors_lists_exact_origins(started: Client, keys: ApiKeys) -> None:
 
 
 @pytest.mark.parametrize("origins", ["*", "example.org", "https://a.example/path", "https://*.a"])
-def test_cors_takes_no_pattern(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
-    """`*` would open the API of one machine to every page."""
+def test_cors_refuses_patterns(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+    """`*` would open a local API to every page."""
     monkeypatch.setenv("YTCAPTION_CORS_ORIGINS", origins)
     with pytest.raises(Exception, match="YTCAPTION_CORS_ORIGINS"):
         load_settings()
 
 
 def test_the_document_names_the_scheme(started: Client) -> None:
-    """Generators make clients that send the key; what is open says so."""
+    """Generated clients send the key; public paths say so."""
     document = started().get("/openapi.json").json()
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for path, item in document["paths"].items():

@@ -1,13 +1,13 @@
-"""Who asks: found out before any route, from the key or token of the request (rules 16, 19, 21)."""
+"""Authentication of every request before routing, by its API key or JWT."""
 
 import asyncio
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.auth.key_ring import KeyRing
+from api.auth.api_key_cache import ApiKeyCache
 from api.auth.rate_limit import Allowance, RateLimiter
-from api.http.client_address import client_address, is_over_loopback, neighbourhood
+from api.http.client_address import client_address, client_network, is_over_loopback
 from api.http.errors import problem, ytcaption_problem
 from api.http.route_path import route_path
 from resources.auth.jwt_tokens import JwtTokens
@@ -18,62 +18,67 @@ from ytcaption.settings import Settings
 
 MAX_TOKEN_CHARS = 8 * 1024
 
-_OPEN_PATHS = frozenset(
+_PUBLIC_PATHS = frozenset(
     {"/", "/channels", "/docs", "/openapi.json", "/healthz", "/readyz", "/favicon.ico"}
 )
-_OPEN_FOLDERS = ("/docs/assets/", "/pages/")
+_PUBLIC_FOLDERS = ("/docs/assets/", "/pages/")
 
 
-def is_open_path(path: str) -> bool:
-    """Whether everybody may read it: pages, the API's description, probes. All else is guarded."""
-    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS)
+def is_public_path(path: str) -> bool:
+    """Return whether a path needs no key: pages, the API's description, probes."""
+    return path in _PUBLIC_PATHS or path.startswith(_PUBLIC_FOLDERS)
 
 
 class Authenticator:
-    """Knows who may come in.
+    """Identifies callers and counts their requests.
 
     Args:
-        tokens: None where no JWT is set up.
+        tokens: None if JWTs are not configured.
     """
 
     def __init__(
-        self, settings: Settings, key_ring: KeyRing, tokens: JwtTokens | None, limiter: RateLimiter
+        self,
+        settings: Settings,
+        key_cache: ApiKeyCache,
+        tokens: JwtTokens | None,
+        limiter: RateLimiter,
     ) -> None:
-        self.key_ring, self.limiter = key_ring, limiter
+        self.key_cache, self.limiter = key_cache, limiter
         self._settings, self._tokens = settings, tokens
         self._fetching: asyncio.Task[None] | None = None
         self._may_be_open = tokens is None and is_loopback(settings.api_host)
 
     @property
     def seems_open(self) -> bool:
-        """`is_open`, as far as it is known; asks nobody."""
-        return self._may_be_open and not self.key_ring.known_to_exist
+        """`is_open` as far as it is cached; reads nothing."""
+        return self._may_be_open and not self.key_cache.known_to_exist
 
     async def is_open(self) -> bool:
-        """Whether nobody has to say who they are: on loopback, as long as there are no keys.
+        """Return whether no key is needed: on loopback, until the first key is created.
 
         Raises:
-            DatabaseUnavailable: it cannot be known whether there are any.
+            DatabaseUnavailable: whether keys exist cannot be determined.
         """
-        return self._may_be_open and not await self.key_ring.exist()
+        return self._may_be_open and not await self.key_cache.exist()
 
     async def caller(self, headers: Headers) -> Caller:
-        """Whose key or token a request has.
+        """Return the caller of a request.
 
         Raises:
-            Unauthenticated: none, or one that does not hold.
-            DatabaseUnavailable: that cannot be known.
+            Unauthenticated: there is no key or token, or it is not valid.
+            DatabaseUnavailable: the keys cannot be read.
         """
         token = bearer_token(headers)
         if token.startswith("ytc_"):
-            return await self.key_ring.caller(token)
+            return await self.key_cache.caller(token)
         if self._tokens is None:
-            raise Unauthenticated("This is no key of this installation.")
+            raise Unauthenticated("This is not a key of this installation.")
         await self._fetch_keys_of(self._tokens, token)
         return self._tokens.caller(token)
 
     async def _fetch_keys_of(self, tokens: JwtTokens, token: str) -> None:
-        """Once for all who ask meanwhile; only a token whose key is not known waits for it."""
+        """Fetch the issuer's keys once for all concurrent requests; only tokens with an unknown
+        key wait for it."""
         if self._fetching is None and tokens.needs_fetch(token):
             self._fetching = asyncio.create_task(asyncio.to_thread(tokens.refresh, token))
             self._fetching.add_done_callback(self._fetched)
@@ -84,61 +89,61 @@ class Authenticator:
         self._fetching = None
 
     async def count(self, caller: Caller) -> Allowance:
-        """Counts one request of a caller's."""
+        """Count one request of a caller."""
         return await self.limiter.hit(caller.owner, self.per_minute(caller))
 
     async def left(self, caller: Caller) -> Allowance:
-        """What a caller has left this minute; counts nothing."""
+        """Return what a caller may still send this minute, without counting."""
         return await self.limiter.peek(caller.owner, self.per_minute(caller))
 
-    async def count_stranger(self, scope: Scope) -> Allowance:
-        """Counts one request without a key that holds, of an address's."""
+    async def count_anonymous(self, scope: Scope) -> Allowance:
+        """Count one request without a valid key against its address."""
         address = client_address(scope, self._settings.trusted_proxies)
         limit = self._settings.requests_per_minute
-        return await self.limiter.hit(f"address:{neighbourhood(address)}", limit)
+        return await self.limiter.hit(f"address:{client_network(address)}", limit)
 
     async def close(self) -> None:
-        """Writes what is to be written, and ends connections."""
-        await self.key_ring.close()
+        """Finish pending writes and close the connections."""
+        await self.key_cache.close()
         await self.limiter.close()
 
     def per_minute(self, caller: Caller) -> int:
-        """Requests a minute that a caller may send."""
+        """Return the requests a minute that a caller may send."""
         return caller.limits.requests_per_minute or self._settings.requests_per_minute
 
 
-class Identity:
-    """Sets `scope["ytcaption.caller"]`, or answers 401, 421 or 429."""
+class Authentication:
+    """Middleware that sets `scope["ytcaption.caller"]`, or answers 401, 421 or 429."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Asks who it is, counts the request, hands on."""
+        """Identify the caller, count the request, pass it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        door: Authenticator = scope["app"].state.parts.door
-        free = is_open_path(route_path(scope))
+        authenticator: Authenticator = scope["app"].state.parts.authenticator
+        public = is_public_path(route_path(scope))
         allowance: Allowance | None = None
         try:
-            if door.seems_open if free else await door.is_open():
+            if authenticator.seems_open if public else await authenticator.is_open():
                 if not is_over_loopback(scope):
                     await _misdirected()(scope, receive, send)
                     return
                 scope["ytcaption.caller"] = LOCAL
-            elif not free:
-                caller = await _known(door, scope)
+            elif not public:
+                caller = await _identified(authenticator, scope)
                 scope["ytcaption.caller"] = caller
-                allowance = _passed(await door.count(caller))
+                allowance = _checked(await authenticator.count(caller))
         except YtcaptionError as error:
-            await _refusal(error, scope)(scope, receive, send)
+            await _error_response(error, scope)(scope, receive, send)
             return
         await self.app(scope, receive, _with_headers(send, allowance))
 
 
-class TooMany(RateLimited):
-    """A request over the limit."""
+class RequestLimitExceeded(RateLimited):
+    """A request beyond the limit of its key or address."""
 
     def __init__(self, allowance: Allowance) -> None:
         super().__init__(
@@ -149,50 +154,50 @@ class TooMany(RateLimited):
 
 
 def bearer_token(headers: Headers) -> str:
-    """The key or token of `Authorization: Bearer ...` (RFC 6750 section 2.1).
+    """Return the key or token of `Authorization: Bearer ...` (RFC 6750 section 2.1).
 
     Raises:
-        Unauthenticated: none, or more than one.
+        Unauthenticated: there is none, or more than one.
     """
-    given = headers.getlist("authorization")
-    if not given:
+    values = headers.getlist("authorization")
+    if not values:
         raise Unauthenticated("This needs a key. Send it as `Authorization: Bearer <key>`.")
-    scheme, _, token = given[0].partition(" ")
+    scheme, _, token = values[0].partition(" ")
     token = token.strip()
-    if len(given) > 1 or scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN_CHARS:
+    if len(values) > 1 or scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN_CHARS:
         raise Unauthenticated("Send one key or token, as `Authorization: Bearer <key>`.")
     return token
 
 
-async def _known(door: Authenticator, scope: Scope) -> Caller:
+async def _identified(authenticator: Authenticator, scope: Scope) -> Caller:
     try:
-        return await door.caller(Headers(scope=scope))
+        return await authenticator.caller(Headers(scope=scope))
     except Unauthenticated:
-        _passed(await door.count_stranger(scope))
+        _checked(await authenticator.count_anonymous(scope))
         raise
 
 
-def _passed(allowance: Allowance) -> Allowance:
+def _checked(allowance: Allowance) -> Allowance:
     if not allowance.allowed:
-        raise TooMany(allowance)
+        raise RequestLimitExceeded(allowance)
     return allowance
 
 
-def _refusal(error: YtcaptionError, scope: Scope) -> ASGIApp:
-    answer = ytcaption_problem(error)
-    if isinstance(error, TooMany):
-        answer.headers.update(error.allowance.headers)
+def _error_response(error: YtcaptionError, scope: Scope) -> ASGIApp:
+    response = ytcaption_problem(error)
+    if isinstance(error, RequestLimitExceeded):
+        response.headers.update(error.allowance.headers)
     if isinstance(error, Unauthenticated) and "authorization" in Headers(scope=scope):
-        answer.headers["WWW-Authenticate"] += ', error="invalid_token"'
-    return answer
+        response.headers["WWW-Authenticate"] += ', error="invalid_token"'
+    return response
 
 
 def _misdirected() -> ASGIApp:
     return problem(
         421,
         "misdirected_request",
-        "This server answers on the loopback address only: no API keys exist. Use "
-        "http://127.0.0.1 or http://localhost, or make a key with `ytcaption keys create`.",
+        "Without API keys this server answers on the loopback address only. Use http://127.0.0.1 "
+        "or http://localhost, or create a key with `ytcaption keys create`.",
     )
 
 

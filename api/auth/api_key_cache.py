@@ -1,4 +1,4 @@
-"""All API keys in memory, a few seconds old at most, so that no request waits for a query."""
+"""All API keys in memory, a few seconds old at most, so that requests do not wait for a query."""
 
 import asyncio
 import hmac
@@ -15,16 +15,16 @@ from ytcaption.domain.errors import Unauthenticated, YtcaptionError
 logger = logging.getLogger(__name__)
 
 FRESH_S = 5.0
-"""Older keys are read again beside the requests, which do not wait."""
+"""Older keys are read again in the background."""
 
 STALE_S = 10.0
-"""For older ones a request waits. So a key that is revoked elsewhere is dead by then."""
+"""Requests wait for older keys to be read again: a key revoked elsewhere is refused by then."""
 
 LOST_S = 50.0
-"""With the database away the last known ones hold on until here: a revoked key dies in 60 s."""
+"""If the database does not answer, cached keys stay valid this much longer: 60 s in total."""
 
 NEWER_THAN_S = 1.0
-"""A key that is not known is looked for again, at most this often."""
+"""An unknown key triggers another read, but no more often than this."""
 
 USED_EVERY_S = 60.0
 
@@ -33,8 +33,8 @@ _NO_SECRET = "0" * 64
 Result = TypeVar("Result")
 
 
-class KeyRing:
-    """The keys of one process; used on its event loop only."""
+class ApiKeyCache:
+    """The keys of one process; to be used on its event loop only."""
 
     def __init__(self, keys: ApiKeys) -> None:
         self._keys = keys
@@ -46,64 +46,65 @@ class KeyRing:
 
     @property
     def known_to_exist(self) -> bool:
-        """Whether there were keys when they were last read; asks nobody."""
+        """Whether there were keys at the last read."""
         return bool(self._rows)
 
     async def exist(self) -> bool:
-        """Whether any key was ever made.
+        """Return whether any key was ever created.
 
         Raises:
-            DatabaseUnavailable: that cannot be known.
+            DatabaseUnavailable: the keys cannot be read.
         """
-        await self._look(STALE_S)
+        await self._refresh(STALE_S)
         return bool(self._rows)
 
     async def caller(self, token: str) -> Caller:
-        """Whose key it is.
+        """Return the caller that a key belongs to.
 
         Raises:
-            Unauthenticated: no key of ours, or one that has ended.
-            DatabaseUnavailable: that cannot be known.
+            Unauthenticated: the key is unknown, revoked or expired.
+            DatabaseUnavailable: the keys cannot be read.
         """
         parsed = parse_token(token)
         if parsed is None:
-            raise Unauthenticated("This is no key of this installation.")
+            raise Unauthenticated("This is not a key of this installation.")
         id, secret = parsed
-        await self._look(STALE_S if id in self._rows else NEWER_THAN_S)
+        await self._refresh(STALE_S if id in self._rows else NEWER_THAN_S)
         row = self._rows.get(id)
         expected = row.secret_sha256 if row else _NO_SECRET
         if not hmac.compare_digest(secret_sha256(secret), expected) or row is None:
-            raise Unauthenticated("This is no key of this installation.")
+            raise Unauthenticated("This is not a key of this installation.")
         if not row.is_valid_at(datetime.now(UTC)):
             ended = "was revoked" if row.revoked_at else "has expired"
             raise Unauthenticated(f"The key {row.prefix} {ended}. Ask the operator for another.")
-        self._note_use(id)
+        self._record_use(id)
         return row.caller
 
     async def start(self) -> None:
-        """Reads them, but does not keep the server waiting for a database that is away."""
+        """Read the keys, but do not delay the start if the database does not answer."""
         self._reading = asyncio.create_task(self._read())
         await asyncio.wait([self._reading], timeout=1.0)
 
     async def changed_by(self, change: Callable[[], Result]) -> Result:
-        """What `change` gives, which makes or ends keys; the next request knows of it."""
+        """Return the result of `change`, which creates or ends keys; later requests see it."""
         result = await asyncio.to_thread(change)
-        await self._look(0.0)
+        await self._refresh(0.0)
         return result
 
     async def close(self) -> None:
-        """Waits for what is being written."""
+        """Wait for pending writes."""
         pending = [*self._writing, *([self._reading] if self._reading else [])]
         await asyncio.gather(*pending, return_exceptions=True)
 
-    async def _look(self, oldest_s: float) -> None:
+    async def _refresh(self, max_age_s: float) -> None:
+        """Read the keys again, and wait for it if they are older than `max_age_s`."""
         age_s = time.monotonic() - self._read_at
-        if age_s <= min(FRESH_S, oldest_s):
+        if age_s <= min(FRESH_S, max_age_s):
             return
-        # One that is on its way may have read before what it must know now was written.
-        if self._reading is None or oldest_s == 0.0:
+        # With 0.0 a running read does not do: it may have started before the change.
+        if self._reading is None or max_age_s == 0.0:
             self._reading = asyncio.create_task(self._read())
-        if age_s <= oldest_s:
+        if age_s <= max_age_s:
             return
         error = await asyncio.shield(self._reading)
         if error is not None and age_s > LOST_S:
@@ -123,7 +124,7 @@ class KeyRing:
             self._rows, self._read_at = {row.id: row for row in rows}, started_at
         return None
 
-    def _note_use(self, id: str) -> None:
+    def _record_use(self, id: str) -> None:
         now = time.monotonic()
         if now - self._used_at.get(id, float("-inf")) < USED_EVERY_S:
             return
@@ -136,4 +137,4 @@ class KeyRing:
         try:
             await asyncio.to_thread(self._keys.record_use, [id])
         except YtcaptionError as error:
-            logger.warning("the use of a key was not written: %s", error)
+            logger.warning("the use of a key could not be recorded: %s", error)

@@ -1,8 +1,0 @@
-"""Dependencies."""
-
-from typing import Annotated
-
-from api.dependencies import _part
-from resources.search.service import Search
-
-SearchDep = Annotated[Search, _part("search")]
