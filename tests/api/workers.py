@@ -62,7 +62,7 @@ class Scripted:
         """Ends in this failure."""
 
         def work(id: str, _attempt: int) -> None:
-            store = self._world.request_store
+            store = self._world.run_store
             store.claim(id, RUN_ID)
             store.fail(id, RUN_ID, code, message, retryable=False, max_attempts=4)
 

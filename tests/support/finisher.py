@@ -4,6 +4,7 @@ import threading
 from typing import Self
 
 from resources.object_store.store import document_key
+from resources.transcriptions.reads import get_media
 from resources.transcriptions.rows import TranscriptionRow
 from tests.api.conftest import RUN_ID, World
 from tests.support.transcripts import transcript_of
@@ -27,20 +28,20 @@ class Finisher:
         self._thread.join()
 
     def _work(self) -> None:
-        store = self._world.request_store
+        store, runs = self._world.request_store, self._world.run_store
         while not self._ended.wait(self._pause_s):
             for due in store.due(10):
                 try:
-                    self._finish(store.claim(due.id, RUN_ID))
+                    self._finish(runs.claim(due.id, RUN_ID))
                 except ClaimLost:
                     continue
 
     def _finish(self, row: TranscriptionRow) -> None:
-        store, id = self._world.request_store, row.id
+        store, id = self._world.run_store, row.id
         if row.options.hotwords == "fail":
             store.fail(id, RUN_ID, "media_private", "The video is private.", False, 4)
             return
-        title = store.media(row.media_id).title or "Ask not"
+        title = get_media(store.postgres, row.media_id).title or "Ask not"
         self._world.describe(id, title=title)
         for done in (0.0, 5.0, 11.0):
             store.progress(id, RUN_ID, "transcription", done, 11.0)

@@ -143,7 +143,7 @@ def both(client: OpenAI) -> tuple[str, str]:
 
 def test_a_second_attempt_is_not_told_twice(client: OpenAI, world: World) -> None:
     """What a run had told before it was lost is not told again; the text at the end is whole."""
-    runs = world.request_store
+    runs = world.run_store
     attempts: list[int] = []
 
     def lost_once(id: str, attempt: int) -> None:
@@ -161,7 +161,7 @@ def test_a_second_attempt_is_not_told_twice(client: OpenAI, world: World) -> Non
         hearing.complete()
 
     told: list[str] = []
-    with worker(runs, lost_once):
+    with worker(world.request_store, lost_once):
         for event in client.audio.transcriptions.create(model="base", file=FILE, stream=True):
             told.append(  # noqa: PERF401 - looked at meanwhile
                 event.delta if event.type == "transcript.text.delta" else event.text

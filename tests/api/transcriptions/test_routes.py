@@ -156,7 +156,7 @@ def test_the_database_gone_is_503_and_back_is_202(database_switch: DatabaseSwitc
 def test_progress_is_told_in_the_unit_of_its_stage(client: TestClient, world: World) -> None:
     """Bytes while downloading, seconds of audio while transcribing, with the fraction of all."""
     id = world.running()
-    store = world.request_store
+    store = world.run_store
 
     store.progress(id, RUN_ID, "audio_download", 512.0, None)
     assert client.get(f"{PATH}/{id}").json()["progress"] == {

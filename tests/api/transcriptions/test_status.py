@@ -76,7 +76,7 @@ def test_the_position_is_counted_to_a_thousand(client: TestClient) -> None:
 
 def test_the_time_left_follows_from_the_stage_s_speed(client: TestClient, world: World) -> None:
     """Of this stage, not of the one before; none before its speed is known."""
-    id, store = world.running(), world.request_store
+    id, store = world.running(), world.run_store
 
     def shift(seconds: int) -> None:
         with store.postgres.transaction() as connection:

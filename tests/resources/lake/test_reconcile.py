@@ -28,6 +28,7 @@ from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
 from resources.postgres.urls import database_urls
 from resources.transcriptions.reads import completed_ids, transcript_timings
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.support.lake_documents import make_document
 from tests.support.lake_rows import transcript_ids
@@ -105,7 +106,7 @@ def test_run_about_to_complete_is_no_difference(library: Library):
     document = make_document("soon")
     store = library.store
     row = store.submit(document[1], TranscriptionOptions("base")).transcription
-    store.claim(row.id, "run")
+    RunStore(postgres=store.postgres).claim(row.id, "run")
     library.catalog.append(*document)
     assert library.catalog.agreement().differing == []
 

@@ -92,16 +92,17 @@ class Writer:
         store, objects = self._here.store, self._here.objects
         source = MediaSource(f"youtube-{number}", "site", f"https://youtu.be/{number}", "Youtube")
         id = store.submit(source, BASE).transcription.id
-        store.claim(id, RUN)
+        runs = RunStore(postgres=store.postgres)
+        runs.claim(id, RUN)
         key = f"audio/{source.media_id}.webm"
         written = objects.write_bytes(key, b"audio of " + str(number).encode() * 1000)
         audio = StoredAudio(key, written.sha256, written.size_bytes, 1.0, "opus", "webm", 48000, 1)
-        store.audio_stored(id, RUN, MediaInfo(title=f"Title {number}"), audio)
+        runs.audio_stored(id, RUN, MediaInfo(title=f"Title {number}"), audio)
         transcript = make_transcript(spoken(f"Good night, {number}."), id=id, model="base")
         document = objects.write_bytes(document_key(id), transcript.to_json())
-        store.transcript_stored(id, RUN, transcript, document_key(id), document.sha256)
+        runs.transcript_stored(id, RUN, transcript, document_key(id), document.sha256)
         self._here.lake.append(transcript, source, MediaInfo(title=f"Title {number}"))
-        store.complete(id, RUN)
+        runs.complete(id, RUN)
         return id
 
     def _work(self) -> None:
