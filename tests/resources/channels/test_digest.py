@@ -38,8 +38,10 @@ class Subscribed:
         self.ids = [each.transcription_id or "" for each in reversed(items)]
 
     def fail(self, id: str) -> None:
-        self.box.store.claim(id, RUN)
-        self.box.store.fail(id, RUN, "media_private", "Private.", retryable=False, max_attempts=4)
+        self.box.run_store.claim(id, RUN)
+        self.box.run_store.fail(
+            id, RUN, "media_private", "Private.", retryable=False, max_attempts=4
+        )
 
     def pass_time(self, hours: float) -> None:
         """Move the clocks forward, also for items that have ended."""
