@@ -181,13 +181,6 @@ class ChannelRuns(dg.ConfigurableResource):
                 )
             return row is not None
 
-    def running(self) -> list[LostRun]:
-        """Return the current listing runs, each with its channel."""
-        rows = self.postgres.rows(
-            "select id, run_id from ytcaption.channel where run_id is not null", {}
-        )
-        return [LostRun(row["id"], row["run_id"]) for row in rows]
-
     def settle_run(self, run_id: str, code: str, message: str) -> bool:
         """Release the channel that an ended run has left claimed; return whether there was one."""
         with self.postgres.transaction() as connection:

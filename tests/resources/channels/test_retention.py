@@ -141,7 +141,7 @@ def test_channel_is_deleted_with_its_transcriptions(house: House, store: Channel
     with pytest.raises(ChannelNotFound):
         store.get(id)
     assert store.channels() == []
-    assert ChannelRuns(postgres=house.installation.postgres).due(9) == []
+    assert due_channels(house.installation.postgres, 9) == []
     assert house.look(DELETED).found == (id,)
     assert house.repair(DELETED).is_wrong is False
     assert house.here.rows("channel") == house.here.rows("channel_item") == 0
