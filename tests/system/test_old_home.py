@@ -63,7 +63,8 @@ def test_an_old_home_continues(old_home: tuple[Up, OldWork]):
         time.sleep(1)
         answers = [get(up, f"/api/v1/transcriptions/{each}") for each in work.unfinished]
         states = {answer["status"] for answer in answers}
-        assert states <= {"queued", "running", "completed"}, answers
+        errors = [(answer["status"], answer["error"]) for answer in answers]
+        assert states <= {"queued", "running", "completed"}, errors
         return states == {"completed"}
 
     up.wait_for(all_completed, 240)
