@@ -70,6 +70,11 @@ class TranscriptCatalog(dg.ConfigurableResource):
 
     # Writing.
 
+    def open(self) -> None:
+        """Attach the lake now instead of at its first use, and create it if there is none."""
+        with self._connection.cursor():
+            return
+
     def append(
         self,
         transcript: Transcript,

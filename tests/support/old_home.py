@@ -2,14 +2,14 @@
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from resources.postgres.embedded import running_postgres
@@ -52,12 +52,17 @@ def restore_home(commit: str, home: Path) -> OldWork:
     moved = round(time.time()) - 60 - work.made_at
 
     def adapt(text: str) -> str:
-        text = text.replace("@HOME@", str(home)).replace("@PYTHON@", sys.executable)
-        return shift_times(text, work.made_at, moved)
+        return text.replace("@HOME@", str(home)).replace("@PYTHON@", sys.executable)
+
+    def recent(row: str) -> str:
+        # The lake's files have the times of the finished transcription, too.
+        return row if work.finished in row else shift_times(row, work.made_at, moved)
 
     home.mkdir(mode=0o700)
     with tarfile.open(folder / "home.tar.gz") as archive:
         archive.extractall(home, filter="tar")
+    for path in home.rglob("*"):
+        os.utime(path)
     for path in (home / "dagster").glob("*.yaml"):
         path.write_text(adapt(path.read_text()))
     settings = Settings(home=home, _env_file=None)  # pyright: ignore[reportCallIssue]
@@ -68,20 +73,24 @@ def restore_home(commit: str, home: Path) -> OldWork:
             "--set=ON_ERROR_STOP=1",
         ]
         sql = gzip.decompress((folder / "databases.sql.gz").read_bytes()).decode()
-        subprocess.run(command, input=adapt(sql), check=True, text=True)
+        sql = "".join(recent(row) for row in adapt(sql).splitlines(keepends=True))
+        subprocess.run(command, input=sql, check=True, text=True)
     return work
 
 
 def shift_times(text: str, made_at: int, seconds: int) -> str:
-    """Move all times of the day when a dump was made, so that nothing in it is old or to come."""
+    """Move all times of the day of a dump, so that they are neither long ago nor in the future."""
     shift = timedelta(seconds=seconds)
-    day = f"{datetime.fromtimestamp(made_at):%Y-%m-%d}"
+    day = f"{datetime.fromtimestamp(made_at, UTC):%Y-%m-%d}"
 
-    def iso(found: re.Match[str]) -> str:
-        if not found[0].startswith(day):
-            return found[0]
-        return (datetime.fromisoformat(found[0]) + shift).isoformat(found[0][10])
+    def iso(match: re.Match[str]) -> str:
+        if not match[0].startswith(day):
+            return match[0]
+        return (datetime.fromisoformat(match[0]) + shift).isoformat(match[0][10])
 
     prefix = str(made_at)[:5]
-    unix: Callable[[re.Match[str]], str] = lambda found: str(int(found[0]) + seconds)  # noqa: E731
+
+    def unix(match: re.Match[str]) -> str:
+        return str(int(match[0]) + seconds)
+
     return re.sub(rf"\b{prefix}\d{{5}}\b", unix, _ISO.sub(iso, text))

@@ -1,4 +1,4 @@
-"""A home with unfinished work, left by the code of an older commit, goes on under this code."""
+"""A home with unfinished work, left by the code of an older commit, continues under this code."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ def get(up: Up, path: str):
     return json.loads(text) if text.startswith(("{", "[")) else text
 
 
-def test_an_old_home_goes_on(old_home: tuple[Up, OldWork]):
+def test_an_old_home_continues(old_home: tuple[Up, OldWork]):
     """Its dagster.yaml is rewritten, all that was running or queued completes, and all that was
     there can be read and found."""
     up, work = old_home
@@ -63,7 +63,8 @@ def test_an_old_home_goes_on(old_home: tuple[Up, OldWork]):
         time.sleep(1)
         answers = [get(up, f"/api/v1/transcriptions/{each}") for each in work.unfinished]
         states = {answer["status"] for answer in answers}
-        assert states <= {"queued", "running", "completed"}, answers
+        errors = [(answer["status"], answer["error"]) for answer in answers]
+        assert states <= {"queued", "running", "completed"}, errors
         return states == {"completed"}
 
     up.wait_for(all_completed, 240)
@@ -74,8 +75,9 @@ def test_an_old_home_goes_on(old_home: tuple[Up, OldWork]):
     assert get(up, f"/api/v1/channels/{work.channel}")["paused"] is True
     secret = get(up, f"/api/v1/webhooks/{work.webhook}/secret")["secret"]
     assert secret == work.webhook_secret
-    doctor = up.run("doctor")
-    assert doctor.returncode == 0, doctor.stdout
+    for command in (("doctor",), ("replay", "--check")):
+        result = up.run(*command)
+        assert result.returncode == 0, result.stdout
 
 
 def search(up: Up, words: str) -> list[dict]:
