@@ -63,11 +63,6 @@ class TranscriptCatalog(dg.ConfigurableResource):
         catalog._settings = settings
         return catalog
 
-    def open(self) -> None:
-        """Attach the lake now instead of at first use; create it if there is none."""
-        with self._connection.cursor():
-            return
-
     # Writing.
 
     def open(self) -> None:

@@ -143,7 +143,7 @@ def both(client: OpenAI) -> tuple[str, str]:
 
 def test_a_second_attempt_is_not_sent_twice(client: OpenAI, world: World) -> None:
     """Segments that a lost run had sent are not repeated; the text at the end is complete."""
-    runs = world.request_store
+    runs = world.run_store
     attempts: list[int] = []
 
     def lost_once(id: str, attempt: int) -> None:
@@ -161,7 +161,7 @@ def test_a_second_attempt_is_not_sent_twice(client: OpenAI, world: World) -> Non
         fake_run.complete()
 
     texts: list[str] = []
-    with worker(runs, lost_once):
+    with worker(world.request_store, lost_once):
         for event in client.audio.transcriptions.create(model="base", file=FILE, stream=True):
             texts.append(  # noqa: PERF401 - read meanwhile
                 event.delta if event.type == "transcript.text.delta" else event.text

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from resources.channels.due import due_channels
 from resources.channels.intake import ChannelIntake
 from resources.channels.runs import ChannelRuns
 from resources.channels.store import ChannelStore
