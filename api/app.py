@@ -71,7 +71,10 @@ from resources.webhooks.deliveries import Deliveries
 from resources.webhooks.store import Webhooks
 from resources.worker.embedder import warm_embedder_of
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -90,13 +93,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings is None:
         try:
             settings = load_settings()
-            configure_logging(settings.log_format)  # before uvicorn logs its first lines
+            configure_logging(settings.operation.log_format)  # before uvicorn logs its first lines
             return create_app(settings)
         except SetupError as error:
             raise SystemExit(f"ytcaption: {error.message}") from None
     rate_limiter(settings)  # raises when its URL cannot be used
     check_bind(settings)
-    check_sites(settings.sites)
+    check_sites(settings.download.sites)
     app = FastAPI(
         title="ytcaption",
         version=VERSION,
@@ -109,7 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
-    app.state.metrics = Metrics(workers=settings.api_workers)
+    app.state.metrics = Metrics(workers=settings.api.api_workers)
     routers = (
         transcriptions.router,
         uploads.router,
@@ -141,8 +144,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app, routers)
     app.add_middleware(BodyLimit)
     app.add_middleware(Authentication)
-    if settings.cors_origins:
-        app.add_middleware(Cors, origins=settings.cors_origins)
+    if settings.api.cors_origins:
+        app.add_middleware(Cors, origins=settings.api.cors_origins)
     app.add_middleware(RequestMetrics, metrics=app.state.metrics)
     app.add_middleware(RequestEnvelope)
     app.add_middleware(RequestTracing)  # added last, so outermost
@@ -152,10 +155,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    configure_logging(settings.log_format)
+    configure_logging(settings.operation.log_format)
     started_at = time.perf_counter()
-    start_telemetry(settings.otlp_endpoint, "ytcaption-api")
-    warm_up(settings.sites)
+    start_telemetry(settings.operation.otlp_endpoint, "ytcaption-api")
+    warm_up(settings.download.sites)
     orchestrator = Orchestrator()
     object_store = ObjectStore.from_settings(settings)
     postgres = Postgres.from_settings(settings, "api")
@@ -164,7 +167,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     authenticator = Authenticator(
         settings, ApiKeyCache(api_keys), JwtTokens.from_settings(settings), rate_limiter(settings)
     )
-    watcher = Watcher(postgres, settings.streams_per_caller)
+    watcher = Watcher(postgres, settings.api.streams_per_caller)
     readiness = Readiness(
         probes(postgres, object_store, orchestrator) | authenticator.limiter.probes()
     )

@@ -10,7 +10,7 @@ from resources.object_store.store import ObjectStore
 from resources.postgres.connection import Postgres
 from ytcaption.domain.caller import Caller, Scope
 from ytcaption.domain.errors import Forbidden, Unauthenticated
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 def part(name: str) -> Any:

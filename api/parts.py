@@ -19,7 +19,7 @@ from resources.postgres.connection import Postgres
 from resources.search.service import Search
 from resources.webhooks.deliveries import Deliveries
 from resources.webhooks.store import Webhooks
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 class Parts(NamedTuple):

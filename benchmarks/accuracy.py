@@ -32,7 +32,7 @@ from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 ENGINES = ("plain", "ours")
 JOINED = "joined"
@@ -201,7 +201,7 @@ def main() -> int:
     settings = load_settings()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy")
     parser.add_argument("--audio", type=Path, default=TEST_DATA, help="a folder with manifest.csv")
-    parser.add_argument("--model", default=settings.model)
+    parser.add_argument("--model", default=settings.speech.model)
     parser.add_argument("--language", help="only clips of this language, and those without any")
     parser.add_argument("--joined", metavar="LANGUAGE", help="add its clips as one recording")
     parser.add_argument("--json", type=Path, help="write the result here")

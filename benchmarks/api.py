@@ -37,7 +37,7 @@ from resources.transcriptions.store import RequestStore
 from tests.support.transcripts import transcript_of
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_environment, dagster_instance
 
 BASE = "/api/v1"

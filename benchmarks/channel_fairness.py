@@ -18,7 +18,10 @@ from tests.support.servers.channel_host import (
     SPEECH,
     ChannelHost,
 )
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 MODEL = "tiny.en"
 USERS = 5

@@ -53,7 +53,7 @@ from tests.support.servers.youtube_host import (
     videos,
 )
 from ytcaption.domain.media.media import MediaSource
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 CHANNEL = "https://www.youtube.com/@AChannel/videos"
 TABLES = ("media", "transcription", "request", "event", "channel_item")

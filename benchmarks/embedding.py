@@ -34,7 +34,10 @@ from resources.postgres.urls import database_urls
 from resources.worker.client import worker_at, worker_socket
 from resources.worker.embedder import warm_embedder_of
 from tests.support.servers.media_server import MediaServer
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 ARMS = ("without", "by itself", "by a worker")
 SEARCHES = ("a worker that has not loaded", "a worker", "itself")
@@ -134,7 +137,7 @@ def _run(arm: str, url: str, model: str, hotwords: str) -> dict[str, float]:
     if arm == ARMS[1]:  # as it was before there was a worker for it
         transcript_embeddings.warm_embedder_of = lambda each: embedder_of(each.embedding_model)
     embeddings = "off" if arm == ARMS[0] else "on"
-    changed = settings.model_copy(update={"embeddings": embeddings})
+    changed = settings.changed(embeddings=embeddings)
     job = build_definitions(changed).resolve_job_def("transcribe")
     source = MediaSource(url_media_id(url), "direct", url=url, extractor="Generic")
     options = TranscriptionOptions(model=model, hotwords=hotwords)
@@ -160,7 +163,7 @@ def _search(model_in: str) -> dict[str, float]:
 
     settings = load_settings()
     if model_in == SEARCHES[2]:
-        settings = settings.model_copy(update={"worker": "off"})
+        settings = settings.changed(worker="off")
     with TestClient(create_app(settings), base_url="http://127.0.0.1:8000") as client:
         client.get("/api/v1/search", params={"q": "country"})  # all but the model is warm
         cpu_s, times, status = time.process_time(), [], 0

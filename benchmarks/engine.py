@@ -33,7 +33,7 @@ from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 SHORT_S, CLIP_S = 6.0, 30.0
 Word = tuple[str, float, float]
@@ -213,7 +213,7 @@ def main() -> None:
     settings = load_settings()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine")
     parser.add_argument("--audio", type=Path, default=TEST_DATA)
-    parser.add_argument("--model", default=settings.model)
+    parser.add_argument("--model", default=settings.speech.model)
     parser.add_argument("--sets", default="clips,short,de+fr+es+pt,long")
     parser.add_argument("--arms", default="plain,batched")
     parser.add_argument("--minutes", type=float, default=10)

@@ -79,7 +79,7 @@ def write_speech(directory: Path, file: Path, length_s: float) -> tuple[str, flo
 
 def _in_process(arm: str, file: Path, model: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ytc-home-") as home:
-        from ytcaption.settings import load_settings
+        from ytcaption.settings.settings import load_settings
 
         environment = os.environ | {
             "YTCAPTION_MODEL_DIRECTORY": str(load_settings().models_home),
@@ -99,7 +99,7 @@ def _in_process(arm: str, file: Path, model: str) -> dict[str, Any]:
 
 def _plain(file: Path, model: str) -> dict[str, Any]:
     from resources.models.store import ensure_model
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     directory = ensure_model(model, load_settings().models_home).directory
     began = time.perf_counter()
@@ -131,13 +131,13 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
     from tests.support.servers.media_server import MediaServer
     from ytcaption.domain.request import checked_options
     from ytcaption.domain.transcripts.transcript import Transcript
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
     from ytcaption_assets.cli.up.dagster_home import dagster_instance
     from ytcaption_assets.definitions import build_definitions
 
     settings = load_settings()
     ensure_model(model, settings.models_home)
-    options = checked_options(model=model, allowed_models=settings.models, language="en")
+    options = checked_options(model=model, allowed_models=settings.speech.models, language="en")
     with (
         MediaServer(file.parent) as server,
         migrated_postgres(settings),
@@ -156,7 +156,9 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
 
         def run(name: str) -> tuple[str, ExecuteInProcessResult]:
             source = resolve_source(
-                server.url(name), sites=settings.sites, allowed_networks=settings.allowed_networks
+                server.url(name),
+                sites=settings.download.sites,
+                allowed_networks=settings.download.allowed_networks,
             )
             key = store.submit(source, options).transcription.id
             instance.add_dynamic_partitions(transcription_partitions.name or "", [key])

@@ -34,7 +34,7 @@ from resources.lake.views import VIEWS, LakeView
 from resources.postgres.connection import close_pools
 from resources.postgres.migrate import migrated_postgres
 from resources.postgres.urls import database_urls
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -22,7 +22,10 @@ from benchmarks.run_events import asset_bodies, run_pid
 from resources.models.store import ensure_model
 from resources.postgres.urls import database_urls
 from tests.support.servers.media_server import MediaServer
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 from ytcaption_assets.cli.up.state import read_state
 

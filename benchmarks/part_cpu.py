@@ -7,7 +7,7 @@ import psutil
 
 from benchmarks.run_cpu import ChildCurves, below_s, cpu_s, postgres_s, with_children_s
 from benchmarks.run_events import asset_bodies, run_pid
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 from ytcaption_assets.cli.up.state import read_state
 

@@ -29,7 +29,7 @@ from resources.models.store import ensure_model
 from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build"

@@ -35,7 +35,7 @@ from resources.search.retriever import Mode
 from resources.search.scope import SearchFilter
 from resources.search.service import Search as SearchService
 from ytcaption.domain.caller import LOCAL, Caller
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 GOAL_MS = 50.0
 SEMANTIC_GOAL_MS = 100.0
@@ -177,7 +177,7 @@ def _our_searches(connection: psycopg.Connection, settings: Settings, text: list
 def _semantic(
     console: Console, connection: psycopg.Connection, settings: Settings, text: list[str]
 ) -> Arms:
-    embedder = embedder_of(settings.embedding_model)
+    embedder = embedder_of(settings.search.embedding_model)
     steps = "earlier"
     if not _has(connection, "embedding"):
         seconds_by_step = add_vectors(connection, text, SEGMENTS, embedder)

@@ -32,7 +32,7 @@ from resources.embeddings.store import vector_literal
 from resources.postgres.connection import close_pools
 from resources.postgres.migrate import migrated_postgres
 from resources.postgres.urls import database_urls
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 NEAREST = 10
 _BATCH = 20_000
@@ -55,7 +55,7 @@ def main() -> None:
         console.print(f"{name}: {value}")
     with tempfile.TemporaryDirectory(prefix="ytc-index-", dir="/tmp") as folder:
         settings = Settings(home=Path(folder) / "home", _env_file=None)  # pyright: ignore
-        embedder = embedder_of(settings.embedding_model)
+        embedder = embedder_of(settings.search.embedding_model)
         text = lines(Path("build/search"))
         random = np.random.default_rng(4)
         begins = random.integers(len(text) - LINES, size=arguments.embedded)

@@ -33,7 +33,7 @@ from resources.search.service import Search
 from resources.transcriptions.store import RequestStore
 from tests.support.library import add_said
 from ytcaption.domain.languages import CJK_LANGUAGES
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 OTHERS = 300
 FIRST = 10
@@ -55,7 +55,7 @@ def main() -> None:
             for number, clip in enumerate(clips(TEST_DATA)):
                 if clip.reference:
                     _add(store, clip, number)
-            embedder = embedder_of(settings.embedding_model)
+            embedder = embedder_of(settings.search.embedding_model)
             search = Search(Postgres.from_settings(settings, "api"), embedder)
             _measure(console, search, "keyword", queries)
             if is_installed():

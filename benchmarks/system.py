@@ -19,7 +19,7 @@ from resources.models.store import ensure_model
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 ALLOWED_POINTS = 0.005  # half a point of word error rate, by language
 PER_CLIP_S = 60

@@ -33,7 +33,10 @@ from resources.models.store import ensure_model
 from resources.postgres.urls import database_urls
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.transcripts.accuracy import word_errors
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 CLIENTS = 8
 REST_S = 20.0
@@ -99,7 +102,7 @@ def main() -> None:
         machine=found,
         command=" ".join(["python -m benchmarks.throughput", *sys.argv[1:]]),
         model=arguments.model,
-        engine=arguments.engine or load_settings().engine,
+        engine=arguments.engine or load_settings().speech.engine,
         loads=loads,
         rest_share=rest_share,
         bare=bare,

@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 class Operators:
@@ -24,7 +24,7 @@ class Operators:
     """
 
     def __init__(self, settings: Settings) -> None:
-        urls = settings.notify_urls
+        urls = settings.operation.notify_urls
         self._apprise = None
         if urls is not None and urls.get_secret_value().strip():
             import apprise

@@ -23,7 +23,7 @@ from sensors.channel_freshness_check import evaluation
 from sensors.due_runs import queue_size, split_by_run, wait_for_due
 from sensors.jobs import list_channel_job
 from ytcaption.domain.request import short_hash
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 PRIORITY = "500"
 """In Dagster's queue: after interactive transcriptions, before bulk ones."""
@@ -53,7 +53,7 @@ def channel_sensor(
     has_changed = cursor != (context.cursor or short_hash(b""))
     if not (due or changes or has_changed):
         listen = partial(_listen, channel_runs, [each.id for each in with_run])
-        wait_for_due(len(with_run), load_settings().listing_slots, listen)
+        wait_for_due(len(with_run), load_settings().channels.listing_slots, listen)
         due, _ = _due(context.instance, channel_runs)
         if not due:
             return dg.SkipReason("No channel is due.")
@@ -69,7 +69,7 @@ def _due(
     instance: dg.DagsterInstance, runs: ChannelRuns
 ) -> tuple[list[DueChannel], list[DueChannel]]:
     """Return the due channels without and with a run in Dagster."""
-    due = due_channels(runs.postgres, queue_size(load_settings().listing_slots))
+    due = due_channels(runs.postgres, queue_size(load_settings().channels.listing_slots))
     return split_by_run(instance, due, runs.settle_unstarted)
 
 

@@ -21,7 +21,7 @@ from resources.postgres.connection import Postgres
 from resources.worker.embedder import warm_embedder_of
 from sensors.jobs import EMBED_JOB
 from ytcaption.domain.errors import YtcaptionError
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 POOL = "embedding"
 PRIORITY = "-10000"
@@ -98,7 +98,7 @@ def embedding_sensor(
 ) -> dg.RunRequest | dg.SkipReason:
     """Start at most one run at a time, with pauses after failures; the skip reason says what it
     waits for."""
-    name = load_settings().embedding_model
+    name = load_settings().search.embedding_model
     counts = EmbeddingStore(postgres).counts(name, SETTLED_S)
     if counts is None:
         return dg.SkipReason(NO_PGVECTOR)

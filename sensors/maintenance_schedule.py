@@ -9,7 +9,7 @@ from resources.maintenance.check_registry import EACH_DAY
 from resources.maintenance.retention import RETENTION
 from resources.orchestration.console import CONSOLE_CONFIG
 from resources.orchestration.executor import run_executor
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 SHOWN = 5
 """Names listed per check in the run's metadata."""

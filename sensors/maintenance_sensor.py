@@ -4,7 +4,7 @@ import dagster as dg
 
 from resources.maintenance.check import Installation, examine, summary
 from resources.maintenance.check_registry import EACH_MINUTE
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 
 @dg.sensor(

@@ -15,7 +15,7 @@ from resources.postgres.notify import ENDS_CHANNEL
 from resources.transcriptions.reads import get_transcriptions
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.time_limits import TimeLimits, fail_overdue, next_overdue_in_s
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 WAIT_S = 25.0
 """Seconds a tick listens for canceled transcriptions; it checks the time limits meanwhile."""

@@ -13,7 +13,7 @@ from resources.postgres.connection import Postgres
 from resources.transcriptions.reads import get_transcriptions
 from resources.transcriptions.run_store import RunStore
 from ytcaption.domain.errors import ClaimLost
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 
 @dg.run_status_sensor(
@@ -27,7 +27,9 @@ def run_failed_sensor(context: dg.RunStatusSensorContext, postgres: Postgres) ->
     if lists_channel(run):
         ChannelRuns(postgres=postgres).settle_run(run.run_id, *LOST)
         return
-    settle_failed_run(postgres, run, context.dagster_event.message, load_settings().max_attempts)
+    settle_failed_run(
+        postgres, run, context.dagster_event.message, load_settings().runs.max_attempts
+    )
 
 
 @dg.run_status_sensor(
@@ -43,7 +45,7 @@ def run_canceled_sensor(context: dg.RunStatusSensorContext, postgres: Postgres) 
         return
     reason = _cancel_reason(context.instance, run)
     key = run.tags.get(PARTITION_TAG)
-    is_canceled = settle_canceled_run(postgres, run, reason, load_settings().max_attempts)
+    is_canceled = settle_canceled_run(postgres, run, reason, load_settings().runs.max_attempts)
     if is_canceled and key is not None:
         row = get_transcriptions(postgres, [key]).get(key)
         if row is not None:

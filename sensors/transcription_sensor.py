@@ -16,7 +16,7 @@ from resources.transcriptions.rows import DueTranscription
 from resources.transcriptions.store import RequestStore
 from sensors.due_runs import queue_size, split_by_run, wait_for_due
 from sensors.jobs import transcribe_job
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 _PRIORITY = {"interactive": 1_000, "bulk": 0}
 _LAST_RANK = 999
@@ -35,7 +35,7 @@ def transcription_sensor(
     """Start runs for the transcriptions that are due. It reads their state and keeps no cursor, so
     that a row which is committed late is not missed."""
     instance = context.instance
-    end_lost_runs(instance, postgres, load_settings().max_attempts)
+    end_lost_runs(instance, postgres, load_settings().runs.max_attempts)
     if paused := _paused(instance, postgres):
         return paused
     due, with_run = _due(instance, request_store)
@@ -69,8 +69,8 @@ def _due(
     """Return the due transcriptions without and with a run in Dagster."""
     settings = load_settings()
     limit = queue_size(settings.concurrent_runs)
-    due = request_store.due(limit, settings.downloads_per_site, settings.pacing)
-    settle = partial(_settle_unbegun, request_store.postgres, settings.max_attempts)
+    due = request_store.due(limit, settings.runs.downloads_per_site, settings.pacing)
+    settle = partial(_settle_unbegun, request_store.postgres, settings.runs.max_attempts)
     return split_by_run(instance, due, settle)
 
 
@@ -84,7 +84,7 @@ def _wait(request_store: RequestStore, known: list[str]) -> bool:
 
     def listen(timeout_s: float) -> bool:
         return request_store.wait_for_work(
-            timeout_s, settings.downloads_per_site, known, settings.pacing
+            timeout_s, settings.runs.downloads_per_site, known, settings.pacing
         )
 
     return wait_for_due(len(known), settings.concurrent_runs, listen)

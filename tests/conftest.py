@@ -27,7 +27,7 @@ from tests.support.servers.postgres_servers import (
     started_server,
 )
 from tests.support.servers.youtube_host import youtube, youtube_certificate  # noqa: F401 - fixtures
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 # In the background SIGINT is ignored; Dagster gives SIGTERM the same handler, and every process
 # that a test starts would inherit that.

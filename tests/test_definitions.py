@@ -6,7 +6,7 @@ import sys
 import dagster as dg
 import pytest
 
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions
 
 

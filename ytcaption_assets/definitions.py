@@ -26,7 +26,10 @@ from sensors.maintenance_sensor import maintenance_sensor
 from sensors.run_end_sensor import run_end_sensor
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
 from sensors.transcription_sensor import transcription_sensor
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 from ytcaption_assets.assets.audio_download import audio_download
 from ytcaption_assets.assets.channel_listing import channel_listing
 from ytcaption_assets.assets.lake_maintenance import lake_maintenance

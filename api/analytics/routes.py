@@ -115,7 +115,7 @@ async def read_view(
     spreadsheet would take for a formula start with an apostrophe. The query stops when the client
     disconnects.
     """
-    rows = min(limit or settings.query_rows, settings.query_rows)
+    rows = min(limit or settings.analytics.query_rows, settings.analytics.query_rows)
     run = partial(analytics.view, caller, view, _parameters(request), rows)
     return await table_response(request, run, view, format, accept, partial(RowsResponse.of, view))
 
@@ -144,7 +144,7 @@ async def query_library(
     own process, without files, network or extensions, and is stopped at its limits of time and
     memory, or when the client disconnects. It cannot write.
     """
-    rows = min(limit or settings.query_rows, settings.query_rows)
+    rows = min(limit or settings.analytics.query_rows, settings.analytics.query_rows)
     run = partial(analytics.query, caller, body.sql, body.parameters, rows)
     as_json = partial(RowsResponse.of, None)
     return await table_response(request, run, "query", format, accept, as_json)

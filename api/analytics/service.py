@@ -10,7 +10,7 @@ from resources.lake.catalog import TranscriptCatalog
 from resources.lake.query import QueryResult, QueryStop
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import RateLimited
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 WAIT_S = 5.0
 """How long a query waits for a slot; also its `Retry-After`."""
@@ -21,7 +21,7 @@ class Analytics:
 
     def __init__(self, settings: Settings) -> None:
         self._catalog = TranscriptCatalog.from_settings(settings)
-        self._slots = settings.query_slots
+        self._slots = settings.analytics.query_slots
         self._free = threading.BoundedSemaphore(self._slots)
         self._running: Counter[str] = Counter()
         self._lock = threading.Lock()

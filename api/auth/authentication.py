@@ -14,7 +14,7 @@ from resources.auth.jwt_tokens import JwtTokens
 from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.errors import RateLimited, Unauthenticated, YtcaptionError
 from ytcaption.domain.media.addresses import is_loopback
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MAX_TOKEN_CHARS = 8 * 1024
 
@@ -46,7 +46,7 @@ class Authenticator:
         self.key_cache, self.limiter = key_cache, limiter
         self._settings, self._tokens = settings, tokens
         self._fetching: asyncio.Task[None] | None = None
-        self._may_be_open = tokens is None and is_loopback(settings.api_host)
+        self._may_be_open = tokens is None and is_loopback(settings.api.api_host)
 
     @property
     def seems_open(self) -> bool:
@@ -98,8 +98,8 @@ class Authenticator:
 
     async def count_anonymous(self, scope: Scope) -> Allowance:
         """Count one request without a valid key against its address."""
-        address = client_address(scope, self._settings.trusted_proxies)
-        limit = self._settings.requests_per_minute
+        address = client_address(scope, self._settings.api.trusted_proxies)
+        limit = self._settings.api.requests_per_minute
         return await self.limiter.hit(f"address:{client_network(address)}", limit)
 
     async def close(self) -> None:
@@ -109,7 +109,7 @@ class Authenticator:
 
     def per_minute(self, caller: Caller) -> int:
         """Return the requests a minute that a caller may send."""
-        return caller.limits.requests_per_minute or self._settings.requests_per_minute
+        return caller.limits.requests_per_minute or self._settings.api.requests_per_minute
 
 
 class Authentication:

@@ -13,7 +13,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 if TYPE_CHECKING:
     from api.auth.redis_counters import RedisCounters
@@ -112,7 +112,7 @@ def rate_limiter(settings: Settings) -> RateLimiter:
     Raises:
         SetupError: the URL is not one of Redis or Valkey.
     """
-    url = settings.rate_limit_url
+    url = settings.api.rate_limit_url
     return RateLimiter(None if url is None else url.get_secret_value())
 
 

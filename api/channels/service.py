@@ -11,7 +11,7 @@ from resources.channels.rows import ChannelCounts, ChannelRow
 from resources.channels.store import ChannelPosition, ChannelStore
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import Forbidden
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 class ChannelDetail(NamedTuple):

@@ -44,7 +44,7 @@ SECURITY_HEADERS = {
 
 def client_of(scope: Scope) -> str:
     """Return the client's address, as trusted proxies report it."""
-    return client_address(scope, scope["app"].state.settings.trusted_proxies)
+    return client_address(scope, scope["app"].state.settings.api.trusted_proxies)
 
 
 def caller_of(scope: Scope) -> str | None:

@@ -32,7 +32,7 @@ from ytcaption.domain.caller import Caller
 from ytcaption.domain.request import Task, TranscriptionStatus
 from ytcaption.domain.transcripts.plain_text import running_text, with_space
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 

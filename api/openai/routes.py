@@ -87,4 +87,4 @@ async def read_model(
 
 
 def _names(settings: SettingsDep) -> list[str]:
-    return list(dict.fromkeys((*settings.models, *MODEL_ALIASES)))
+    return list(dict.fromkeys((*settings.speech.models, *MODEL_ALIASES)))

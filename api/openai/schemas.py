@@ -8,7 +8,7 @@ from api.http.fields import refuse_unstorable
 from api.transcriptions.request_schemas import RequestOptions
 from api.uploads.form import form_error
 from ytcaption.domain.request import MAX_PROMPT_LENGTH, Task
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MODEL_ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
 """OpenAI's model names, which stand for the installation's default model."""
@@ -93,9 +93,9 @@ class AudioForm(BaseModel):
 
     def options(self, task: Task, settings: Settings) -> RequestOptions:
         """Return the form as options of a transcription."""
-        is_alias = self.model in MODEL_ALIASES and self.model not in settings.models
+        is_alias = self.model in MODEL_ALIASES and self.model not in settings.speech.models
         return RequestOptions(
-            model=settings.model if is_alias else self.model,
+            model=settings.speech.model if is_alias else self.model,
             language=self.language,
             task=task,
             initial_prompt=self.prompt[-MAX_PROMPT_LENGTH:] if self.prompt else None,

@@ -11,7 +11,7 @@ from ytcaption.domain.captions.formats import CaptionFormat, render
 from ytcaption.domain.languages import WHISPER_LANGUAGES
 from ytcaption.domain.transcripts.plain_text import running_text, with_space
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _NAMES = {code: name for name, code in WHISPER_LANGUAGES.items()}
 

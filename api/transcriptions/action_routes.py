@@ -100,7 +100,7 @@ def cancel_transcription(
     """
     detail, effect = actions.cancel(caller, id)
     response.headers.update(NO_STORE)
-    view = status_view(detail, Links.of(request, id), settings.max_attempts)
+    view = status_view(detail, Links.of(request, id), settings.runs.max_attempts)
     return CancelResponse(**view.model_dump(), effect=effect)
 
 
@@ -139,7 +139,7 @@ def retry_transcription(
     links = Links.of(request, id)
     response.headers.update(NO_STORE | {"Location": links.status_url})
     poll_again(response, detail.transcription)
-    return status_view(detail, links, settings.max_attempts)
+    return status_view(detail, links, settings.runs.max_attempts)
 
 
 @router.patch(
@@ -170,7 +170,7 @@ def change_transcription(
     """
     detail = actions.set_pinned(caller, id, body.pinned)
     response.headers.update(NO_STORE)
-    return status_view(detail, Links.of(request, id), settings.max_attempts)
+    return status_view(detail, Links.of(request, id), settings.runs.max_attempts)
 
 
 @router.delete(

@@ -13,7 +13,7 @@ from resources.transcriptions.actions import Effect, TranscriptionActions, set_p
 from resources.transcriptions.listing import TranscriptionDetail, transcription_detail
 from resources.transcriptions.quotas import limits_of
 from ytcaption.domain.caller import Caller
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PURGE_S = 20.0
 """A purge starts no erasure after this time, so that its HTTP request ends in reasonable time."""

@@ -28,12 +28,12 @@ _EXAMPLE = {
 async def read_options(settings: SettingsDep) -> OptionsResponse:
     """Return the models, languages and caption formats of this installation."""
     return OptionsResponse(
-        models=list(settings.models),
-        default_model=settings.model,
+        models=list(settings.speech.models),
+        default_model=settings.speech.model,
         languages=[
             Language(code=code, name=name.title()) for name, code in WHISPER_LANGUAGES.items()
         ],
         formats=[format.value for format in CaptionFormat],
-        default_line_length=settings.caption_line_length,
-        default_lines=settings.caption_lines,
+        default_line_length=settings.captions.caption_line_length,
+        default_lines=settings.captions.caption_lines,
     )

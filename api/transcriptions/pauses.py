@@ -10,7 +10,7 @@ from resources.orchestration.orchestrator import Orchestrator
 from resources.orchestration.pauses import Part, Pause
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import DatabaseUnavailable, IntakePaused
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 

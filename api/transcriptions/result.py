@@ -24,7 +24,7 @@ from ytcaption.domain.errors import InvalidOption, ObjectCorrupt
 from ytcaption.domain.media.file_names import file_name
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 SRT_EXAMPLE = "1\n00:00:00,320 --> 00:00:03,100\nAnd so, my fellow Americans,\n\n"
 
@@ -153,9 +153,9 @@ class CaptionLayout(NamedTuple):
     def requested(cls, settings: Settings, line_length: int | None, max_lines: int | None) -> Self:
         """Return the layout; a requested line length applies to every language."""
         return cls(
-            line_length or settings.caption_line_length,
-            line_length or settings.caption_cjk_line_length,
-            max_lines or settings.caption_lines,
+            line_length or settings.captions.caption_line_length,
+            line_length or settings.captions.caption_cjk_line_length,
+            max_lines or settings.captions.caption_lines,
         )
 
     def style(self, language: str | None) -> CaptionStyle:

@@ -203,7 +203,9 @@ async def list_transcriptions(
     sees everybody's.
     """
     page = partial(transcription_page, postgres, caller, filter, after=after, limit=limit + 1)
-    return page_view(request, response, await run_in_threadpool(page), limit, settings.max_attempts)
+    return page_view(
+        request, response, await run_in_threadpool(page), limit, settings.runs.max_attempts
+    )
 
 
 @router.get(
@@ -248,4 +250,4 @@ async def read_transcription(
     detail = await wait_until_final(request, watcher, caller, read, wait)
     response.headers.update(NO_STORE)
     poll_again(response, detail.transcription)
-    return status_view(detail, Links.of(request, id), settings.max_attempts)
+    return status_view(detail, Links.of(request, id), settings.runs.max_attempts)

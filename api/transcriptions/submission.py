@@ -16,7 +16,7 @@ from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import checked_options
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 class Submitter:
@@ -137,8 +137,8 @@ class Submitter:
         """
         settings = self._settings
         transcription_options = checked_options(
-            model=settings.model if options.model is None else options.model,
-            allowed_models=settings.models,
+            model=settings.speech.model if options.model is None else options.model,
+            allowed_models=settings.speech.models,
             language=options.language,
             task=options.task,
             initial_prompt=options.initial_prompt,
@@ -149,7 +149,9 @@ class Submitter:
         if source is None:
             assert isinstance(options, TranscriptionRequest), "neither a link nor a source"
             source = resolve_source(
-                options.source_url, sites=settings.sites, allowed_networks=settings.allowed_networks
+                options.source_url,
+                sites=settings.download.sites,
+                allowed_networks=settings.download.allowed_networks,
             )
         callback = None
         if options.callback_url is not None:

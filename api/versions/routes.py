@@ -183,7 +183,7 @@ def list_versions(
     filter = ListFilter(media_id=media_id)
     details = transcription_page(postgres, caller, filter, after=after, limit=limit + 1)
     path = f"/api/v1/media/{media_id}/versions"
-    return page_view(request, response, details, limit, settings.max_attempts, path)
+    return page_view(request, response, details, limit, settings.runs.max_attempts, path)
 
 
 @router.get(
@@ -264,7 +264,7 @@ def create_retranscriptions(
     while `next_cursor` is not null, send it again as `cursor`.
     """
     retranscription = parse_retranscription(
-        settings.models,
+        settings.speech.models,
         body.where,
         changed=body.changed,
         model=body.model,
@@ -281,7 +281,7 @@ def create_retranscriptions(
     deadline = time.monotonic() + TIME_LIMIT_S
     result = enqueue_retranscriptions(
         postgres,
-        settings.models,
+        settings.speech.models,
         retranscription,
         dry_run=body.dry_run,
         after=body.cursor or "",

@@ -5,7 +5,7 @@ from typing import Any
 
 from api.app import create_app
 from docs.tools.markdown import anchor, filled, item, paragraphs
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 ROUTES_HEAD = """# HTTP API: routes
 

@@ -26,7 +26,7 @@ from ytcaption.domain.errors import (
     MediaTooLong,
 )
 from ytcaption.domain.media.media import AudioProbe
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class AudioDecoder(dg.ConfigurableResource):
     def from_settings(cls, settings: Settings) -> Self:
         """Return the decoder that the settings describe."""
         return cls(
-            max_audio_s=settings.max_audio_s,
-            memory_bytes=settings.decode_memory_bytes,
+            max_audio_s=settings.download.max_audio_s,
+            memory_bytes=settings.download.decode_memory_bytes,
             scratch_directory=str(settings.home),
             child_server=str(child_server_socket(settings.home)),
         )

@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 from resources.postgres.connection import Postgres, Role
 from ytcaption.domain.caller import SCOPES, Caller, Limits, Scope
 from ytcaption.domain.errors import ApiKeyNotFound, InvalidOption
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _TOKEN = re.compile(r"ytc_([a-z2-7]{16})_([a-z2-7]{32})")
 _SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")

@@ -4,7 +4,7 @@ from resources.auth.api_keys import ApiKeys
 from resources.auth.jwt_tokens import JwtTokens
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption.domain.media.addresses import is_loopback
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 def check_bind(settings: Settings) -> None:
@@ -16,9 +16,9 @@ def check_bind(settings: Settings) -> None:
         SetupError: other machines could reach the API, and there are neither keys nor settings of
             JWT; or the settings of JWT contradict each other.
     """
-    if JwtTokens.from_settings(settings) is not None or is_loopback(settings.api_host):
+    if JwtTokens.from_settings(settings) is not None or is_loopback(settings.api.api_host):
         return
-    refusal = f"The API does not bind to {settings.api_host or 'all addresses'}: "
+    refusal = f"The API does not bind to {settings.api.api_host or 'all addresses'}: "
     loopback = "or set YTCAPTION_API_HOST to 127.0.0.1."
     try:
         if ApiKeys.from_settings(settings).any_exist():

@@ -12,7 +12,7 @@ import jwt
 from resources.network.guarded_client import fetch_json
 from ytcaption.domain.caller import SCOPES, Caller, Scope
 from ytcaption.domain.errors import SetupError, SourceError, Unauthenticated
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +92,9 @@ class JwtTokens:
         Raises:
             SetupError: the settings contradict each other.
         """
-        secret, url = settings.jwt_secret, settings.jwt_jwks_url
+        secret, url = settings.api.jwt_secret, settings.api.jwt_jwks_url
         if not is_set_up(settings):
-            if settings.jwt_issuer or settings.jwt_audience:
+            if settings.api.jwt_issuer or settings.api.jwt_audience:
                 raise SetupError(
                     "YTCAPTION_JWT_ISSUER and YTCAPTION_JWT_AUDIENCE need YTCAPTION_JWT_SECRET or "
                     "YTCAPTION_JWT_JWKS_URL as well. Set one of these, or none of the four."
@@ -105,12 +105,12 @@ class JwtTokens:
                 "YTCAPTION_JWT_SECRET and YTCAPTION_JWT_JWKS_URL are two ways to check a token. "
                 "Set one of them."
             )
-        if not settings.jwt_issuer or not settings.jwt_audience:
+        if not settings.api.jwt_issuer or not settings.api.jwt_audience:
             raise SetupError(
                 "JWT bearer tokens need YTCAPTION_JWT_ISSUER and YTCAPTION_JWT_AUDIENCE: a token "
                 "that was issued for another service must not be accepted here. Set both."
             )
-        names = {"issuer": settings.jwt_issuer, "audience": settings.jwt_audience}
+        names = {"issuer": settings.api.jwt_issuer, "audience": settings.api.jwt_audience}
         if secret is not None:
             if len(secret.get_secret_value()) < 32:
                 raise SetupError(
@@ -167,7 +167,7 @@ class JwtTokens:
 
 def is_set_up(settings: Settings) -> bool:
     """Return whether the settings enable tokens."""
-    return settings.jwt_secret is not None or bool(settings.jwt_jwks_url)
+    return settings.api.jwt_secret is not None or bool(settings.api.jwt_jwks_url)
 
 
 def _fetcher(url: str, settings: Settings) -> Callable[[], Any]:
@@ -178,12 +178,12 @@ def _fetcher(url: str, settings: Settings) -> Callable[[], Any]:
         usable = False
     if not usable:
         raise SetupError("YTCAPTION_JWT_JWKS_URL must be an https URL without a user name.")
-    if url.startswith("http:") and not settings.allowed_networks:
+    if url.startswith("http:") and not settings.download.allowed_networks:
         raise SetupError(
             "YTCAPTION_JWT_JWKS_URL is not https: others could replace the keys on the network. "
             "Use https."
         )
-    return lambda: fetch_json(url, allowed_networks=settings.allowed_networks)
+    return lambda: fetch_json(url, allowed_networks=settings.download.allowed_networks)
 
 
 def _usable(document: Any) -> dict[str | None, jwt.PyJWK]:

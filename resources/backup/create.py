@@ -38,7 +38,7 @@ from resources.postgres.advisory_locks import block_removals
 from resources.postgres.connection import Postgres
 from resources.postgres.urls import database_urls
 from ytcaption.domain.errors import InputError, ObjectNotFound, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MAX_ROUNDS = 3
 """Maximum number of times that the databases are dumped."""
@@ -85,7 +85,7 @@ def make_backup(
             for path in sorted((unfinished / DATABASES).iterdir())
         }
         key = settings.home / KEY
-        if with_key and settings.webhook_key is None and key.exists():
+        if with_key and settings.operation.webhook_key is None and key.exists():
             files[KEY] = write_blocks(unfinished / KEY, blocks_of(key))
             (unfinished / KEY).chmod(0o600)
         manifest = Manifest(
@@ -112,7 +112,7 @@ def _dump_and_copy(
         # Removed first: a killed backup's pg_dump may still write to its files.
         shutil.rmtree(databases, ignore_errors=True)
         databases.mkdir(mode=0o700)
-        lake_apart = settings.lake_database_url is not None
+        lake_apart = settings.storage.lake_database_url is not None
         snapshot = dump_databases(database_urls(settings), databases, lake_apart=lake_apart)
         previous, mismatches = mismatches, copier.copy(snapshot)
         if not mismatches or mismatches == previous or number == MAX_ROUNDS:

@@ -36,7 +36,7 @@ from resources.postgres.migrate import migrate, migrations
 from resources.postgres.urls import ROLES, database_urls, libpq_url
 from resources.transcriptions.reads import completed_ids, status_counts
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MARKER = "restoring.json"
 """File in the home while a restore has begun and not ended."""
@@ -85,7 +85,7 @@ def restore_backup(
         _restore_objects(objects, folder, manifest, progress)
         progress.step("Restoring the databases")
         _restore_databases(settings, folder / DATABASES, manifest)
-        if KEY in manifest.files and settings.webhook_key is None:
+        if KEY in manifest.files and settings.operation.webhook_key is None:
             write_blocks(settings.home / KEY, blocks_of(folder / KEY))
             (settings.home / KEY).chmod(0o600)
         progress.step("Removing files that are not in the backup")

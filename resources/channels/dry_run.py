@@ -20,7 +20,7 @@ from resources.sites.domains import site_of
 from ytcaption.domain.channels.channel import ChannelSource, ListedItem, ListingPage
 from ytcaption.domain.channels.filters import ItemState
 from ytcaption.domain.errors import SourceUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MAX_ITEMS = 200
 MAX_WAIT_S = 30.0
@@ -86,9 +86,7 @@ def dry_run(
         SourceError, InputError: see the lister.
     """
     _check_site(postgres, source)
-    bounded = lister.model_copy(
-        update={"listing_timeout_s": min(lister.listing_timeout_s, MAX_WAIT_S)}
-    )
+    bounded = lister.changed(listing_timeout_s=min(lister.listing_timeout_s, MAX_WAIT_S))
     return judged_list(OutgoingLister(bounded, settings, postgres), source, plan, max_items)
 
 

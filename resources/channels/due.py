@@ -7,7 +7,7 @@ from typing import LiteralString
 
 from resources.postgres.connection import Postgres
 from resources.sites.pacing import quiet_sites
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 DUE_TAG = "ytcaption/due"
 """Run tag with the due time, as `due_time` writes it. Runs started by hand do not have it."""

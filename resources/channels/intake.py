@@ -22,7 +22,7 @@ from ytcaption.domain.channels.channel import ChannelSource, ListedItem, Listing
 from ytcaption.domain.channels.filters import MISSING
 from ytcaption.domain.errors import LiveNotOver
 from ytcaption.domain.media.media import MediaSource
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 BATCH_SIZE = 200
 """Maximum requests per transaction, whose locks block others."""

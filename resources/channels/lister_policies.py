@@ -15,7 +15,7 @@ from resources.sites.pacing import database_now, listing_wait_s, record_listing
 from ytcaption.domain.channels.channel import ChannelSource, ListingPage
 from ytcaption.domain.errors import ProxyUnavailable
 from ytcaption.domain.media.pacing import seconds_until
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 class PacedLister:

@@ -15,7 +15,7 @@ from ytcaption.domain.channels.filters import checked_filters
 from ytcaption.domain.channels.schedule import Schedule, checked_schedule
 from ytcaption.domain.errors import InvalidOption
 from ytcaption.domain.request import checked_options
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 OPTIONS = (
     "model", "language", "task", "initial_prompt", "hotwords", "temperature", "captions",
@@ -45,7 +45,7 @@ def channel_plan(request: Mapping[str, Any], settings: Settings) -> ChannelPlan:
     }
     if isinstance(filters.get("from_date"), str):
         filters["from_date"] = _date(filters["from_date"])
-    options: dict[str, Any] = {"model": settings.model}
+    options: dict[str, Any] = {"model": settings.speech.model}
     options |= {name: values[name] for name in OPTIONS if name in values}
     callback = None
     if "callback_url" in values:
@@ -53,7 +53,7 @@ def channel_plan(request: Mapping[str, Any], settings: Settings) -> ChannelPlan:
             checked_url(values["callback_url"], settings), values.get("callback_include")
         )
     return ChannelPlan(
-        options=checked_options(**options, allowed_models=settings.models),
+        options=checked_options(**options, allowed_models=settings.speech.models),
         schedule=checked_schedule(**values.get("schedule", {})),
         filters=checked_filters(**filters),
         priority=values.get("priority", "bulk"),

@@ -31,7 +31,7 @@ from ytcaption.domain.channels.channel import ChannelSource, channel_id
 from ytcaption.domain.channels.filters import ItemState
 from ytcaption.domain.errors import ChannelBusy, ChannelNotFound
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 CHANNELS_CHANNEL = "ytcaption_channels"
 """NOTIFY channel: a subscription may be due, or was added or removed."""

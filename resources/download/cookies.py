@@ -14,7 +14,7 @@ from pathlib import Path
 from resources.sites.domains import domains_of
 from ytcaption.domain.errors import SetupError
 from ytcaption.domain.media.egress import BrowserProfile
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MAX_BYTES = 1024**2
 _HEADER = "# Netscape HTTP Cookie File"
@@ -47,10 +47,10 @@ def cookies_for(settings: Settings, url: str) -> str | None:
 def _cookies(settings: Settings) -> MozillaCookieJar:
     """Return all cookies that the settings name; the browser's replace equal ones of the file."""
     jar = MozillaCookieJar()
-    if settings.cookies_file is not None:
-        _load(jar, _read_file(settings.cookies_file))
-    if settings.cookies_from_browser:
-        for cookie in _browser_cookies(settings.cookies_from_browser):
+    if settings.download.cookies_file is not None:
+        _load(jar, _read_file(settings.download.cookies_file))
+    if settings.download.cookies_from_browser:
+        for cookie in _browser_cookies(settings.download.cookies_from_browser):
             jar.set_cookie(cookie)
     return jar
 

@@ -30,7 +30,7 @@ from ytcaption.domain.captions.track_parsing import MAX_TRACK_BYTES
 from ytcaption.domain.captions.track_segments import CaptionReference, CaptionTrack
 from ytcaption.domain.errors import DownloadCrashed
 from ytcaption.domain.media.media import MediaInfo, MediaSource
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 OVERHEAD_BYTES = 64 * 1024**2
 """Most bytes of pages, players and manifests, before the media itself begins."""
@@ -88,10 +88,10 @@ class Downloader(dg.ConfigurableResource):
     def from_settings(cls, settings: Settings) -> Self:
         """Return the downloader of an installation."""
         return cls(
-            allowed_networks=list(settings.allowed_networks),
-            max_download_bytes=settings.max_download_bytes,
-            max_audio_s=settings.max_audio_s,
-            download_timeout_s=settings.download_timeout_s,
+            allowed_networks=list(settings.download.allowed_networks),
+            max_download_bytes=settings.download.max_download_bytes,
+            max_audio_s=settings.download.max_audio_s,
+            download_timeout_s=settings.download.download_timeout_s,
             socket_timeout_s=20,
             child_server=str(child_server_socket(settings.home)),
         )

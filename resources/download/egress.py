@@ -28,7 +28,7 @@ from ytcaption.domain.channels.channel import ChannelSource
 from ytcaption.domain.errors import SetupError, SourceBlocked, StorageError
 from ytcaption.domain.media.egress import Upstream
 from ytcaption.domain.media.media import MediaSource
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,17 @@ class EgressRoute:
         Raises:
             SetupError: the settings name cookies that cannot be read.
         """
-        by_name = {each.name: each for each in settings.upstreams}
+        by_name = {each.name: each for each in settings.download.upstreams}
         is_youtube = (source.extractor or "").startswith("Youtube")
         return cls(
             upstreams=tuple(by_name[name] for name in proxies),
-            source_address=settings.source_address or None,
+            source_address=settings.download.source_address or None,
             identity=ClientIdentity(
                 cookies=cookies_for(settings, source.url or ""),
-                user_agent=settings.user_agent or None,
-                clients=settings.youtube_clients if is_youtube else (),
-                po_token_provider=settings.po_token_provider if is_youtube else None,
-                po_token_url=settings.po_token_url if is_youtube else None,
+                user_agent=settings.download.user_agent or None,
+                clients=settings.download.youtube_clients if is_youtube else (),
+                po_token_provider=settings.download.po_token_provider if is_youtube else None,
+                po_token_url=settings.download.po_token_url if is_youtube else None,
             ),
         )
 
@@ -154,11 +154,11 @@ def check_egress_settings(settings: Settings) -> None:
             its first domain, or no connection can come from the source address.
     """
     check_cookies(settings)
-    check_provider(settings.po_token_provider)
+    check_provider(settings.download.po_token_provider)
     check_pacing(settings)
-    _check_clients(settings.youtube_clients)
-    if settings.source_address:
-        _check_source_address(settings.source_address)
+    _check_clients(settings.download.youtube_clients)
+    if settings.download.source_address:
+        _check_source_address(settings.download.source_address)
 
 
 def _check_clients(names: Sequence[str]) -> None:

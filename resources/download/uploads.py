@@ -18,7 +18,7 @@ from resources.postgres.advisory_locks import upload_lock
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import DiskFull, MediaTooLong, SetupError, StorageError, UploadTooLarge
 from ytcaption.domain.media.media import MediaSource, upload_media_id
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Uploads:
             object_store,
             postgres,
             AudioDecoder.from_settings(settings),
-            settings.max_upload_bytes,
+            settings.api.max_upload_bytes,
         )
 
     @contextmanager

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from resources.disk import is_at, is_disk_full
 from ytcaption.domain.errors import ClaimLost, DiskFull, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _POLL_S = 0.2
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ytcaption.domain.errors import ModelCorrupt, ModelUnavailable, SemanticUnavailable, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,9 @@ def is_installed() -> bool:
 
 def has_embeddings(settings: Settings) -> bool:
     """Return whether transcripts are embedded in this installation."""
-    return settings.embeddings == "on" or (settings.embeddings == "auto" and is_installed())
+    return settings.search.embeddings == "on" or (
+        settings.search.embeddings == "auto" and is_installed()
+    )
 
 
 class Embedder:

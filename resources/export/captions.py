@@ -8,7 +8,7 @@ from resources.object_store.store import ObjectStore
 from ytcaption.domain.captions.formats import CaptionFormat, render
 from ytcaption.domain.media.file_names import file_name, same_file
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _CHANNEL_BYTES, _TITLE_BYTES = 80, 110
 _NO_CHANNEL = "no channel"

@@ -20,7 +20,7 @@ from resources.export.selection import SelectedTranscription
 from resources.object_store.store import ObjectStore
 from ytcaption.domain.transcripts.clips import Clip, clips
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 DatasetKind = Literal["ljspeech", "audiofolder"]
 

@@ -21,7 +21,7 @@ from resources.lake.storage import quoted
 from resources.postgres.connection import Postgres
 from resources.postgres.predicates import is_erased
 from ytcaption.domain.transcripts.lake_schema import SORTED, TABLES
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _MAX_COPY_S = 86_400.0
 

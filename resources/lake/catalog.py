@@ -34,7 +34,10 @@ from ytcaption.domain.transcripts.lake_rows import accuracy_rows, lake_rows
 from ytcaption.domain.transcripts.lake_schema import OF_A_TRANSCRIPTION, TABLES
 from ytcaption.domain.transcripts.timings import UNKNOWN, Timings
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -264,14 +267,14 @@ class TranscriptCatalog(dg.ConfigurableResource):
             QueryError: the statement is refused, fails or exceeds its limits.
         """
         settings = self._used_settings
-        limit = settings.query_rows if limit is None else limit
-        timeout_s = settings.query_timeout_s if timeout_s is None else timeout_s
+        limit = settings.analytics.query_rows if limit is None else limit
+        timeout_s = settings.analytics.query_timeout_s if timeout_s is None else timeout_s
         return run_query(
             sql,
             lambda: self._files_of(owner),
             limit=limit,
             timeout_s=timeout_s,
-            memory_bytes=settings.query_memory_bytes,
+            memory_bytes=settings.analytics.query_memory_bytes,
             parameters=parameters,
             optimizers_off=optimizers_off,
             stop=stop,
@@ -298,7 +301,7 @@ class TranscriptCatalog(dg.ConfigurableResource):
             QueryError: the view exceeds its limits.
         """
         view = view_named(name)
-        limit = self._used_settings.query_rows if limit is None else limit
+        limit = self._used_settings.analytics.query_rows if limit is None else limit
         return self.query(
             view.sql,
             parameters=view.values(arguments, limit),

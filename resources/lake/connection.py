@@ -15,7 +15,7 @@ from resources.lake.schema import has_schema, has_tables, upgrade_tables
 from resources.lake.storage import LakeStorage, quoted
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, LakeUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

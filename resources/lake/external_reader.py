@@ -16,7 +16,7 @@ from resources.lake.storage import LakeStorage, quoted
 from resources.postgres.connection import database_errors
 from resources.postgres.urls import database_urls
 from ytcaption.domain.errors import LakeUnavailable, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 READER = "ytcaption_lake_reader"
 
@@ -35,9 +35,11 @@ def create_reader(settings: Settings) -> None:
         DatabaseUnavailable.
     """
     urls = database_urls(settings)
-    is_embedded = settings.database_url is None and settings.lake_database_url is None
+    is_embedded = (
+        settings.storage.database_url is None and settings.storage.lake_database_url is None
+    )
     with database_errors():
-        url = urls.admin if settings.lake_database_url is None else urls.lake
+        url = urls.admin if settings.storage.lake_database_url is None else urls.lake
         with psycopg.connect(url, connect_timeout=10) as connection:
             try:
                 _create_role(connection, can_login=is_embedded)
@@ -97,7 +99,7 @@ def _catalog(settings: Settings) -> dict[str, Any]:
     """Return libpq's parameters: the reader's, or our own user's in the reader's role."""
     parameters = dict(conninfo_to_dict(database_urls(settings).lake))
     parameters.pop("password", None)
-    if settings.database_url is None and settings.lake_database_url is None:
+    if settings.storage.database_url is None and settings.storage.lake_database_url is None:
         return parameters | {"user": READER}
     return parameters | {"options": f"{parameters.get('options') or ''} -c role={READER}".strip()}
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 from resources.lake.connection import DAMAGED
 from resources.lake.files import LakeFile, LakeFiles, all_paths, is_whole
 from ytcaption.domain.errors import DiskFull, LakeUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _PARALLEL_FETCHES = 8
 _MAX_FETCH_S = 86_400.0
@@ -69,8 +69,8 @@ class LakeFileCache:
 
         client = boto3.client(
             "s3",
-            endpoint_url=self._settings.s3_endpoint_url,
-            region_name=self._settings.s3_region,
+            endpoint_url=self._settings.storage.s3_endpoint_url,
+            region_name=self._settings.storage.s3_region,
         )
 
         def fetch(part: tuple[str, int]) -> None:

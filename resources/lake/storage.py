@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from resources.lake.extensions import load_extensions
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -30,7 +30,11 @@ class LakeStorage:
     @classmethod
     def of(cls, settings: Settings) -> "LakeStorage":
         """Return the lake's storage, below the object store."""
-        return cls(_data_path(settings.store_url), settings.s3_endpoint_url, settings.s3_region)
+        return cls(
+            _data_path(settings.store_url),
+            settings.storage.s3_endpoint_url,
+            settings.storage.s3_region,
+        )
 
     @property
     def is_local(self) -> bool:

@@ -17,7 +17,7 @@ from resources.object_store.store import ObjectStore
 from resources.orchestration.orchestrator import Orchestrator
 from resources.postgres.connection import Postgres
 from ytcaption.domain.errors import YtcaptionError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 GRACE_S = 3600.0
 """Seconds: younger files are never touched."""

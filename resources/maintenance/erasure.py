@@ -45,7 +45,7 @@ from resources.transcriptions.state import NO_AUDIO, cancel_row, locked_media
 from ytcaption.domain.errors import TranscriptionBusy, TranscriptionErased
 from ytcaption.domain.events import EventType
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -62,7 +62,10 @@ order by t.id
 
 def _old_audio(installation: Installation, id: str | None = None) -> list[str]:
     settings = installation.settings
-    days = {"audio_days": settings.audio_days, "upload_days": settings.upload_days}
+    days = {
+        "audio_days": settings.retention.audio_days,
+        "upload_days": settings.retention.upload_days,
+    }
     return [row["id"] for row in installation.postgres.rows(_OLD_AUDIO, {**days, "id": id})]
 
 
@@ -83,7 +86,7 @@ def _remove_audio(installation: Installation, media_id: str) -> bool:
 
 
 def _old_transcripts(installation: Installation, id: str | None = None) -> list[str]:
-    days = installation.settings.transcript_days
+    days = installation.settings.retention.transcript_days
     if not days:
         return []
     ids = matching(installation.postgres, PurgeFilter(older_than_days=days), id)
@@ -92,7 +95,7 @@ def _old_transcripts(installation: Installation, id: str | None = None) -> list[
 
 
 def _expired_items(installation: Installation, id: str | None = None) -> list[str]:
-    return expired_items(installation.postgres, installation.settings.transcript_days, id)
+    return expired_items(installation.postgres, installation.settings.retention.transcript_days, id)
 
 
 def _erasing(
@@ -121,7 +124,7 @@ def _retire(installation: Installation, ids: Sequence[str]) -> Repaired:
 
 
 def _retired(installation: Installation, ids: Sequence[str]) -> list[str]:
-    days = installation.settings.partition_days
+    days = installation.settings.retention.partition_days
     if not days:
         return []
     rows = installation.postgres.rows(_OLD_PARTITIONS, {"ids": list(ids), "days": days})
@@ -129,7 +132,7 @@ def _retired(installation: Installation, ids: Sequence[str]) -> list[str]:
 
 
 def _old_runs(installation: Installation) -> list[str]:
-    days = installation.settings.run_days
+    days = installation.settings.retention.run_days
     if not days:
         return []
     records = installation.instance.get_run_records(
@@ -163,7 +166,7 @@ def _remove_run(installation: Installation, run_id: str) -> bool:
 
 
 def _old_logs(installation: Installation) -> list[str]:
-    days = installation.settings.run_days
+    days = installation.settings.retention.run_days
     oldest = time.time() - days * 86_400
     logs = transcribe_logs(installation.settings) if days else []
     return [str(log) for log in logs if log.stat().st_mtime < oldest]
@@ -175,7 +178,7 @@ def _remove_log(_parts: Installation, path: str) -> bool:
 
 
 def _old_reports(installation: Installation) -> list[str]:
-    return old_reports(installation.objects, installation.settings.report_days)
+    return old_reports(installation.objects, installation.settings.retention.report_days)
 
 
 def _remove_report(installation: Installation, key: str) -> bool:
@@ -187,13 +190,13 @@ def _old_deliveries(installation: Installation) -> list[str]:
     rows = installation.postgres.rows(
         "select id::text from ytcaption.delivery where status <> 'waiting' "
         "and settled_at < now() - make_interval(secs => %(days)s * 86400.0) order by id",
-        {"days": installation.settings.delivery_days},
+        {"days": installation.settings.retention.delivery_days},
     )
     return [row["id"] for row in rows]
 
 
 def _remove_deliveries(installation: Installation, ids: Sequence[str]) -> Repaired:
-    Outbox(installation.postgres).delete_old(installation.settings.delivery_days)
+    Outbox(installation.postgres).delete_old(installation.settings.retention.delivery_days)
     return Repaired(done=list(ids))
 
 

@@ -30,7 +30,7 @@ def _running_without_process(installation: Installation) -> list[str]:
 
 def _settle_silent(installation: Installation, _names: Sequence[str]) -> Repaired:
     lost = end_lost_runs(
-        installation.instance, installation.postgres, installation.settings.max_attempts
+        installation.instance, installation.postgres, installation.settings.runs.max_attempts
     )
     return Repaired(done=[each.id for each in lost])
 
@@ -57,7 +57,7 @@ def _queue_again(installation: Installation, id: str) -> bool:
     if not record.dagster_run.is_finished:
         installation.instance.report_run_failed(record.dagster_run, "It was never queued.")
     return settle_unbegun(
-        installation.postgres, id, row.attempt, installation.settings.max_attempts
+        installation.postgres, id, row.attempt, installation.settings.runs.max_attempts
     )
 
 
@@ -119,7 +119,7 @@ def _rows_without_partition(installation: Installation) -> list[str]:
             or {TOUCHED} > now() - make_interval(secs => %(days)s * 86400))
         order by id
         """,  # noqa: S608
-        {"silent_s": SILENT_S, "days": installation.settings.partition_days},
+        {"silent_s": SILENT_S, "days": installation.settings.retention.partition_days},
     )
     known = set(installation.instance.get_dynamic_partitions(_PARTITIONS))
     return [row["id"] for row in rows if row["id"] not in known]

@@ -16,7 +16,7 @@ from resources.object_store.directory import DirectoryStore, StoredObject
 from resources.object_store.s3 import S3Store
 from resources.telemetry.spans import traced
 from ytcaption.domain.errors import ObjectCorrupt, SetupError, StorageError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _MAX_KEY_LENGTH = 512
 # No part begins with a dot, so that a key names neither `..` nor a temporary file.
@@ -90,7 +90,9 @@ class ObjectStore(dg.ConfigurableResource):
     def from_settings(cls, settings: Settings) -> Self:
         """Return the store of an installation. boto3 finds the credentials."""
         return cls(
-            url=settings.store_url, endpoint_url=settings.s3_endpoint_url, region=settings.s3_region
+            url=settings.store_url,
+            endpoint_url=settings.storage.s3_endpoint_url,
+            region=settings.storage.s3_region,
         )
 
     @property

@@ -10,7 +10,7 @@ from resources.orchestration.partitions import transcription_partitions
 from resources.orchestration.pauses import follow_pauses
 from resources.orchestration.runs import end_runs, erase_runs
 from ytcaption.domain.errors import DagsterUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 

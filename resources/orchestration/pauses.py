@@ -19,7 +19,7 @@ from resources.embeddings.embedder import has_embeddings
 from resources.postgres.connection import Postgres
 from resources.postgres.jsonb import clean
 from resources.postgres.notify import WORK_CHANNEL, notify
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -95,9 +95,9 @@ def resume(postgres: Postgres, part: Part, by: str) -> bool:
 def pool_slots(settings: Settings, paused: Collection[str]) -> dict[str, int]:
     """Return the number of slots of each of Dagster's pools."""
     slots = {
-        "download": settings.download_slots,
+        "download": settings.runs.download_slots,
         "transcription": settings.transcriptions_at_once,
-        "listing": settings.listing_slots,
+        "listing": settings.channels.listing_slots,
     }
     if has_embeddings(settings):
         slots["embedding"] = 1  # a worker embeds one at a time; without a worker each loads 600 MB

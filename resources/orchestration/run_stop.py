@@ -16,7 +16,10 @@ from resources.postgres.connection import Postgres
 from resources.processes.process_identity import has_own_process
 from resources.transcriptions.rows import TranscriptionRow
 from ytcaption.domain.errors import YtcaptionError
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 INTERRUPT_S = 1.0
 """Seconds a run has to notice by itself that it is over, before it is interrupted."""

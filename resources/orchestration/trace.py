@@ -11,7 +11,7 @@ from resources.orchestration.tags import ATTEMPT_TAG, TRACE_TAG
 from resources.telemetry.logs import configure_own_logging
 from resources.telemetry.spans import OK, span, start_telemetry
 from resources.telemetry.trace_context import TraceContext
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 
 @contextmanager
@@ -23,8 +23,8 @@ def asset_span(context: dg.AssetExecutionContext, of: str = "transcription_id") 
         of: meaning of the partition key, for the name of the attribute.
     """
     settings = load_settings()
-    configure_own_logging(settings.log_format)
-    start_telemetry(settings.otlp_endpoint, "ytcaption-run")
+    configure_own_logging(settings.operation.log_format)
+    start_telemetry(settings.operation.otlp_endpoint, "ytcaption-run")
     key, run_id, tags = context.partition_key, context.run_id, context.run.tags
     stage = context.asset_key.to_user_string()
     attributes = {

@@ -34,7 +34,7 @@ from ytcaption.domain.errors import (
 )
 from ytcaption.domain.progress_milestones import Milestones
 from ytcaption.domain.transcripts.transcript import Segment
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 HEARTBEAT_S = 1.0
 """Interval of heartbeats. It is also the delay after which a run notices that it was canceled or
@@ -172,7 +172,7 @@ class _TranscriptionClaim:
         self, code: str, message: str, retryable: bool, retry_after_s: float | None = None
     ) -> str:
         """See `Claim.record`."""
-        attempts = load_settings().max_attempts
+        attempts = load_settings().runs.max_attempts
         return self._store.fail(
             self._key, self._run_id, code, message, retryable, attempts, retry_after_s
         ).value

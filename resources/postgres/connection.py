@@ -18,7 +18,10 @@ from pydantic import Field, PrivateAttr
 
 from resources.postgres.urls import ROLES, DatabaseUrls, database_urls
 from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, SetupError, StorageError
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 Role = Literal["admin", "api", "dagster", "lake"]
 

@@ -31,7 +31,7 @@ from resources.postgres.urls import (
     with_database,
 )
 from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 # Relative to the folder of the server.
 _DATA, _FRESH, _LOG = "data", "new", "../postgres.log"
@@ -253,7 +253,7 @@ def running_postgres(settings: Settings) -> Iterator[None]:
         DiskFull: no space left for it.
         DatabaseUnavailable: the server that is set does not answer.
     """
-    if settings.database_url is not None:
+    if settings.storage.database_url is not None:
         _require_answer(database_urls(settings).admin)
         try:
             yield
@@ -287,7 +287,7 @@ def ensure_postgres(settings: Settings) -> None:
     Raises:
         SetupError, DiskFull, DatabaseUnavailable: as `running_postgres`.
     """
-    if settings.database_url is not None:
+    if settings.storage.database_url is not None:
         _require_answer(database_urls(settings).admin)
         return
     server = EmbeddedServer.of(settings)
@@ -299,7 +299,7 @@ def ensure_postgres(settings: Settings) -> None:
 
 def is_postgres_running(settings: Settings) -> bool:
     """Return whether the database answers; start nothing."""
-    if settings.database_url is None:
+    if settings.storage.database_url is None:
         return EmbeddedServer.of(settings).is_running()
     try:
         _require_answer(database_urls(settings).admin)

@@ -27,7 +27,7 @@ from resources.postgres.urls import (
     with_database,
 )
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _LOCK = 0x797463617074  # any number that no other program uses
 _GRANTS = 0  # the number of grants.sql in the ledger
@@ -76,11 +76,11 @@ def migrate(settings: Settings) -> None:
         SetupError: a required right is missing, or a later version created the database.
     """
     urls = database_urls(settings)
-    embedded = settings.database_url is None
+    embedded = settings.storage.database_url is None
     with _exclusive(urls.admin) as connection:
         has_roles = _make_roles(connection, can_login=embedded)
         _make_schema(connection, has_roles)
-        lake_is_here = settings.lake_database_url is None
+        lake_is_here = settings.storage.lake_database_url is None
         if lake_is_here:
             _make_lake_schema(connection, has_roles)
         if embedded:
@@ -88,7 +88,7 @@ def migrate(settings: Settings) -> None:
     if not lake_is_here:
         with _connected(urls.lake) as connection:
             _make_lake_schema(connection, has_roles=False)
-    if embedded and settings.dagster_database_url is None:
+    if embedded and settings.storage.dagster_database_url is None:
         with _exclusive(with_database(urls.admin, DAGSTER_DATABASE)) as connection:
             database, owner = sql.Identifier(DAGSTER_DATABASE), sql.Identifier(ROLES["dagster"])
             connection.execute(sql.SQL("alter database {} owner to {}").format(database, owner))

@@ -10,7 +10,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 DATABASE = "ytcaption"
 DAGSTER_DATABASE = "dagster"
@@ -66,20 +66,22 @@ def database_urls(settings: Settings) -> DatabaseUrls:
     Raises:
         SetupError: a URL in the settings cannot be parsed.
     """
-    if settings.database_url is None:
+    if settings.storage.database_url is None:
         host = {"host": str(socket_folder(settings)), "port": PORT}
         admin = {**host, "user": SUPERUSER, "dbname": DATABASE}
         by_role = {part: {**admin, "user": role} for part, role in ROLES.items()}
         storage = {**by_role["dagster"], "dbname": DAGSTER_DATABASE}
     else:
-        admin = _parsed(settings.database_url.get_secret_value(), "DATABASE_URL")
+        admin = _parsed(settings.storage.database_url.get_secret_value(), "DATABASE_URL")
         by_role = dict.fromkeys(ROLES, admin)
         storage = {**admin, "dbname": DAGSTER_DATABASE}
-    if settings.dagster_database_url is not None:
-        storage = _parsed(settings.dagster_database_url.get_secret_value(), "DAGSTER_DATABASE_URL")
-    if settings.lake_database_url is not None:
+    if settings.storage.dagster_database_url is not None:
+        storage = _parsed(
+            settings.storage.dagster_database_url.get_secret_value(), "DAGSTER_DATABASE_URL"
+        )
+    if settings.storage.lake_database_url is not None:
         by_role["lake"] = _parsed(
-            settings.lake_database_url.get_secret_value(), "LAKE_DATABASE_URL"
+            settings.storage.lake_database_url.get_secret_value(), "LAKE_DATABASE_URL"
         )
     return DatabaseUrls(
         admin=_url(admin),

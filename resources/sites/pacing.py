@@ -16,7 +16,10 @@ from resources.sites.domains import site_of
 from resources.sites.wait_reasons import throttle_message
 from ytcaption.domain.errors import InvalidUrl, SetupError, SourceThrottled
 from ytcaption.domain.media.pacing import CoolDown, Pacing, SiteUse, seconds_until
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 KEPT_DAYS = 60
 """Days for which the daily counts of a site are stored."""

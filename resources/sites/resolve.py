@@ -18,7 +18,7 @@ from ytcaption.domain.media.media import MediaSource, url_media_id
 from ytcaption.domain.media.media_url import without_counters, without_signature
 from ytcaption.domain.media.urls import WebUrl, parse_url
 from ytcaption.domain.request import media_id
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 ANY_SITE = "any"
 GENERIC = "Generic"
@@ -232,5 +232,5 @@ def checked_url(text: str, settings: Settings) -> str:
         InvalidUrl, BlockedAddress: they may not.
     """
     url = parse_url(text)
-    check_target(url, settings.allowed_networks)
+    check_target(url, settings.download.allowed_networks)
     return str(url)

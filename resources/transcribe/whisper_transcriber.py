@@ -23,7 +23,10 @@ from resources.transcribe.speech_spans import SpeechActivity, detect_speech
 from resources.transcribe.transcriber import EngineInfo, OnProgress, OnSegment, Transcriber
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import DroppedSegment, Recognition, Segment
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +58,11 @@ class WhisperTranscriber(Transcriber):
         """
         return cls(
             models_home=str(settings.models_home),
-            engine=engine or settings.engine,
-            device=settings.device,
-            compute_type=settings.compute_type,
-            cpu_threads=settings.cpu_threads,
-            beam_size=settings.beam_size,
+            engine=engine or settings.speech.engine,
+            device=settings.speech.device,
+            compute_type=settings.speech.compute_type,
+            cpu_threads=settings.speech.cpu_threads,
+            beam_size=settings.speech.beam_size,
         )
 
     @property
@@ -157,7 +160,9 @@ class WhisperTranscriber(Transcriber):
     ) -> tuple[ModelFiles, Placement]:
         """Return the model's files, fetched if necessary, and where the model runs."""
         # The index's URL may hold a password, so it is no field: Dagster's UI shows fields.
-        files = ensure_model(model, Path(self.models_home), on_bytes, load_settings().pip_index_url)
+        files = ensure_model(
+            model, Path(self.models_home), on_bytes, load_settings().speech.pip_index_url
+        )
         size_bytes = (files.directory / "model.bin").stat().st_size
         placement = choose_placement(self.device, self.compute_type, self.cpu_threads, size_bytes)
         return files, self.decoder.adapt(placement)

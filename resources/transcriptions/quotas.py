@@ -12,7 +12,7 @@ from resources.postgres.connection import Postgres
 from resources.transcriptions.rows import TranscriptionRequest
 from ytcaption.domain.caller import LOCAL_OWNER, Caller, Limits
 from ytcaption.domain.errors import QuotaExceeded
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 BUSY_RETRY_S = 30.0
 """Retry-After while the maximum of unfinished transcriptions is reached: one may have ended."""
@@ -68,9 +68,9 @@ def limits_of(caller: Caller, settings: Settings) -> Limits | None:
         return None
     own = caller.limits
     return Limits(
-        own.requests_per_minute or settings.requests_per_minute,
-        own.concurrent_transcriptions or settings.concurrent_transcriptions or None,
-        own.audio_minutes_per_day or settings.audio_minutes_per_day or None,
+        own.requests_per_minute or settings.api.requests_per_minute,
+        own.concurrent_transcriptions or settings.api.concurrent_transcriptions or None,
+        own.audio_minutes_per_day or settings.api.audio_minutes_per_day or None,
     )
 
 

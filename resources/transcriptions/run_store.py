@@ -57,7 +57,7 @@ from ytcaption.domain.media.pacing import UNPACED, Pacing, seconds_until
 from ytcaption.domain.media.reupload import AudioFacts, changed
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 OTHERS_FIRST_S = 5.0
 """Delay after a site's next probe: a transcription whose own probe failed lets others go first."""

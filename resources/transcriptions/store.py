@@ -35,7 +35,7 @@ from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.media.pacing import UNPACED, Pacing
 from ytcaption.domain.request import Priority, TranscriptionOptions, TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 class RequestStore(dg.ConfigurableResource):

@@ -13,7 +13,7 @@ from resources.postgres.notify import ENDS_CHANNEL, notify
 from resources.transcriptions.rows import LostRun
 from resources.transcriptions.state import fail_attempt
 from ytcaption.domain.errors import TookTooLong
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 TOOK_TOO_LONG = "Processing took too long."
 
@@ -40,7 +40,7 @@ class TimeLimits(NamedTuple):
     @classmethod
     def from_settings(cls, settings: Settings) -> "TimeLimits":
         """Return the limits of an installation."""
-        return cls(settings.transcription_timeout_s, settings.job_timeout_s)
+        return cls(settings.runs.transcription_timeout_s, settings.runs.job_timeout_s)
 
 
 def fail_overdue(

@@ -14,7 +14,7 @@ from resources.postgres.connection import Postgres
 from resources.webhooks.secret_box import SecretBox
 from resources.webhooks.secrets import signing_secrets
 from ytcaption.domain.webhook import PING
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MAX_BODY_BYTES = 20_000
 
@@ -93,7 +93,7 @@ class Signer:
     """Builds and signs the requests of messages."""
 
     def __init__(self, settings: Settings, postgres: Postgres) -> None:
-        self._base = settings.public_url or ""
+        self._base = settings.api.public_url or ""
         self._postgres = postgres
         self._box = SecretBox(settings)
 

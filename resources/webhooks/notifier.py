@@ -22,7 +22,7 @@ from resources.webhooks.message import Signer
 from resources.webhooks.outbox import DELIVERY_CHANNEL, LEASE_S, Attempt, ClaimedDelivery, Outbox
 from resources.webhooks.sender import Sender
 from ytcaption.domain.errors import SecretUnreadable, SetupError, YtcaptionError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +58,11 @@ class Notifier:
         self._postgres = Postgres.from_settings(settings, "api")
         self._outbox = Outbox(self._postgres)
         self._signer = Signer(settings, self._postgres)
-        self._sender = Sender(settings.allowed_networks)
+        self._sender = Sender(settings.download.allowed_networks)
         operators = Operators(settings)
         self._alerts = Alerts(operators, self._postgres)
-        self._digests = ChannelDigests(operators, self._postgres, settings.public_url)
-        self._days = settings.delivery_days
+        self._digests = ChannelDigests(operators, self._postgres, settings.api.public_url)
+        self._days = settings.retention.delivery_days
         self._on_poll = on_poll
         self._wake = asyncio.Event()
         self._sending: dict[asyncio.Task[None], ClaimedDelivery] = {}

@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from resources.disk import fsync
 from ytcaption.domain.errors import SecretUnreadable, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 class SecretBox:
@@ -48,7 +48,7 @@ class SecretBox:
 
     def _fernet(self) -> MultiFernet:
         if self._keys is None:
-            setting = self._settings.webhook_key
+            setting = self._settings.operation.webhook_key
             text = key_file(self._settings.home) if setting is None else setting.get_secret_value()
             try:
                 self._keys = MultiFernet([Fernet(key) for key in text.replace(",", " ").split()])

@@ -21,7 +21,7 @@ from resources.webhooks.secret_box import SecretBox
 from resources.webhooks.secrets import put_secret, rotate_secret, signing_secrets
 from ytcaption.domain.errors import InvalidOption, TooManyWebhooks, WebhookDisabled, WebhookNotFound
 from ytcaption.domain.webhook import EVENT_TYPES, PING, checked_secret, new_secret
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MAX_WEBHOOKS = 20
 """Most webhooks of one owner."""

@@ -29,7 +29,10 @@ from resources.worker.protocol import (
 from resources.worker.samples import sample_blocks, shared_file
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import Recognition
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -208,7 +211,7 @@ def local_workers(folder: Path, timeout_s: float = _CONNECT_S) -> list[Worker]:
 
 def worker_folder(settings: Settings) -> str:
     """Return the folder of this machine's worker sockets; empty if they are not to be used."""
-    return str(runtime_directory(settings.home)) if settings.worker == "on" else ""
+    return str(runtime_directory(settings.home)) if settings.worker.worker == "on" else ""
 
 
 def reachable_workers(folder: str, urls: Sequence[str], timeout_s: float) -> list[Worker]:
@@ -220,7 +223,7 @@ def reachable_workers(folder: str, urls: Sequence[str], timeout_s: float) -> lis
     """
     workers = local_workers(Path(folder), timeout_s) if folder else []
     if urls:
-        token = load_settings().worker_token
+        token = load_settings().worker.worker_token
         workers += [Worker(url, url, None, timeout_s, token) for url in urls]
     return workers
 

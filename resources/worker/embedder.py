@@ -10,7 +10,7 @@ from resources.embeddings.embedder import BUSY_MESSAGE, Embedder, EmbeddingModel
 from resources.worker.client import Worker, WorkerBusy, WorkerLost, reachable_workers, worker_folder
 from resources.worker.protocol import Health
 from ytcaption.domain.errors import ModelUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,10 +112,10 @@ def _cost(health: Health, worker: Worker) -> tuple[bool, bool, float]:
 def warm_embedder_of(settings: Settings) -> Embedder:
     """Return this process's embedder for the settings' model; connect and load nothing yet."""
     return _warm_embedder(
-        settings.embedding_model,
+        settings.search.embedding_model,
         worker_folder(settings),
-        tuple(settings.workers),
-        settings.worker_silence_s,
+        tuple(settings.worker.workers),
+        settings.worker.worker_timeout_s,
     )
 
 

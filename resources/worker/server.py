@@ -18,7 +18,7 @@ from resources.worker.embedding_process import EmbeddingProcess
 from resources.worker.jobs import JobPool
 from ytcaption.domain.errors import SetupError
 from ytcaption.domain.media.addresses import is_loopback
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def serve_others(settings: Settings, host: str, port: int) -> None:
     Raises:
         SetupError: the address cannot be used, or is reachable by others and no token is set.
     """
-    token = settings.worker_token
+    token = settings.worker.worker_token
     if token is None and not is_loopback(host):
         raise SetupError(
             f"A worker does not listen on {host or 'all addresses'} without a token: set "
@@ -83,14 +83,14 @@ def serve_others(settings: Settings, host: str, port: int) -> None:
 
 def _serve(settings: Settings, listener: socket.socket, authenticator: Authenticator) -> None:
     transcriber = WhisperTranscriber.from_settings(settings)
-    jobs = JobPool(transcriber, settings.worker_jobs, settings.worker_idle_s)
-    embedding = EmbeddingProcess(settings.embedding_model, settings.worker_idle_s)
+    jobs = JobPool(transcriber, settings.worker.worker_jobs, settings.worker.worker_idle_s)
+    embedding = EmbeddingProcess(settings.search.embedding_model, settings.worker.worker_idle_s)
     app = WorkerApp(
         jobs,
         authenticator,
-        engine=settings.engine,
-        model=settings.model,
-        max_audio_s=settings.max_audio_s,
+        engine=settings.speech.engine,
+        model=settings.speech.model,
+        max_audio_s=settings.download.max_audio_s,
         scratch=settings.home,
         embedding=embedding if is_installed() else None,
     )
@@ -104,7 +104,7 @@ def _serve(settings: Settings, listener: socket.socket, authenticator: Authentic
         proxy_headers=False,
         server_header=False,
         # Open connections are served; new clients find no listener and use another worker.
-        timeout_graceful_shutdown=settings.worker_drain_s,
+        timeout_graceful_shutdown=settings.worker.worker_drain_s,
     )
     server = uvicorn.Server(config)
 

@@ -19,7 +19,7 @@ from resources.worker.client import Worker, WorkerBusy, WorkerLost, reachable_wo
 from resources.worker.protocol import PROTOCOL, Health, Message, decode_segment
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import Recognition, Segment
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ class WorkerTranscriber(Transcriber):
         return cls(
             local=local,
             socket_directory=worker_folder(settings),
-            urls=list(settings.workers),
-            timeout_s=settings.worker_silence_s,
+            urls=list(settings.worker.workers),
+            timeout_s=settings.worker.worker_timeout_s,
             scratch_directory=str(settings.home),
         )
 
@@ -199,6 +199,6 @@ class ProgressRelay:
 def transcriber_of(settings: Settings) -> Transcriber:
     """Return the transcriber of runs: with workers if the settings allow any."""
     local = WhisperTranscriber.from_settings(settings)
-    if settings.worker == "off" and not settings.workers:
+    if settings.worker.worker == "off" and not settings.worker.workers:
         return local
     return WorkerTranscriber.from_settings(settings, local)

@@ -26,7 +26,7 @@ from tests.api.keys import Keys
 from tests.support.transcripts import SPOKEN, transcript_of
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, partition_key
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 BASE_URL = "http://127.0.0.1:8000"
 UNKNOWN_ID = f"youtube-dQw4w9WgXcQ.{'a' * 26}"
@@ -53,7 +53,7 @@ def start(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
     with ExitStack() as stack:
 
         def started(**changes: object) -> TestClient:
-            app = create_app(settings.model_copy(update=changes))
+            app = create_app(settings.changed(**changes))
             return stack.enter_context(TestClient(app, base_url=BASE_URL))
 
         yield started
@@ -77,17 +77,15 @@ class DatabaseSwitch:
     Attributes: `settings` connect through it."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        assert settings.database_url is not None
-        self._url = settings.database_url.get_secret_value()
+        assert settings.storage.database_url is not None
+        self._url = settings.storage.database_url.get_secret_value()
         parameters = conninfo_to_dict(self._url)
         name = ".s.PGSQL.5432"
         self._there, self._link = Path(str(parameters["host"])) / name, folder / name
-        self.settings = settings.model_copy(
-            update={
-                "database_url": SecretStr(
-                    f"postgresql://{parameters['user']}@/{parameters['dbname']}?host={folder}"
-                )
-            }
+        self.settings = settings.changed(
+            database_url=SecretStr(
+                f"postgresql://{parameters['user']}@/{parameters['dbname']}?host={folder}"
+            )
         )
         self.on()
 

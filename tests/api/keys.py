@@ -3,7 +3,7 @@
 from typing import Literal
 
 from resources.auth.api_keys import ApiKeys
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 Name = Literal["anna", "bert", "clara", "reader", "admin"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from api.app import create_app
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 UVICORN = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--port", "0")
 
@@ -44,4 +44,4 @@ def test_a_server_that_may_not_start_says_so_in_one_line(
 def test_an_unknown_site_is_refused_before_the_app_starts(settings: Settings) -> None:
     """No request ever meets it."""
     with pytest.raises(SetupError, match="yuotube"):
-        create_app(settings.model_copy(update={"sites": ("yuotube",)}))
+        create_app(settings.changed(sites=("yuotube",)))

@@ -23,7 +23,7 @@ from resources.channels.store import ChannelStore
 from tests.api.conftest import AUDIO, AUDIO_KEY, World, serving
 from tests.api.keys import Keys
 from tests.support.channel_lists import plan, source
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 def test_the_document_is_valid_openapi(client: TestClient) -> None:
@@ -153,7 +153,7 @@ CHANNEL = "https://www.youtube.com/channel/UC5NOEUbkLheQcaaRldYW5GA"
 @pytest.fixture
 def server_with_dagster(dagster_home: Path, settings: Settings) -> Iterator[str]:
     """Yield the URL of a server with Dagster's storage, so that erasures complete."""
-    with serving(settings.model_copy(update={"requests_per_minute": 1_000_000})) as url:
+    with serving(settings.changed(requests_per_minute=1_000_000)) as url:
         yield url
 
 

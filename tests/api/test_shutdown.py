@@ -18,7 +18,7 @@ from tests.support.servers.live_api import (
     FakeRun,
     Reader,
 )
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @contextmanager

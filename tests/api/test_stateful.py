@@ -16,7 +16,7 @@ from schemathesis.config import SchemathesisConfig
 from resources.auth.api_keys import ApiKeys
 from tests.api.conftest import AUDIO, AUDIO_KEY, World, serving
 from tests.api.test_openapi import is_no_http
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 SEEDS, CHAINS, STEPS = 40, 7, 10
 """Few chains a seed: the server has a clock and ids of its own, and Hypothesis, which expects equal
@@ -67,7 +67,7 @@ def test_chains_of_requests_keep_what_the_document_says(
     key = ApiKeys.from_settings(settings).create("chains", ["admin"])
     answers: Counter[tuple[str, int]] = Counter()
     failures: list[BaseException] = []
-    unlimited = settings.model_copy(update={"requests_per_minute": 1_000_000})
+    unlimited = settings.changed(requests_per_minute=1_000_000)
     with serving(unlimited) as server_url:
         config = SchemathesisConfig.from_dict(
             {

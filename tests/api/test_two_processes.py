@@ -20,7 +20,7 @@ from tests.support.servers.live_api import (
     FakeRun,
     Reader,
 )
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 ROUTE = "/api/v1/transcriptions"
 READY_S = 30

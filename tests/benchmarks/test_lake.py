@@ -10,7 +10,7 @@ from benchmarks.lake_library import fill
 from benchmarks.lake_peer import PlainParquet
 from resources.lake.catalog import TranscriptCatalog
 from resources.lake.connection import LakeConnection
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 TRANSCRIPTS = 48
 

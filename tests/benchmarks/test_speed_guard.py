@@ -10,7 +10,7 @@ from benchmarks.common import TEST_DATA, clips
 from benchmarks.engine import errors, measure, our_arm, plain_arm
 from benchmarks.peer_sets import chosen
 from resources.transcribe.whisper_transcriber import WhisperTranscriber
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 pytestmark = pytest.mark.model
 

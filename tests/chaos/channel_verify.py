@@ -13,7 +13,7 @@ from tests.chaos.clips import Clip, texts_and_times
 from tests.chaos.verify import Facts
 from ytcaption.domain.errors import ObjectCorrupt, ObjectNotFound
 from ytcaption.domain.events import EventType
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _WAITING = (EventType.QUEUED, EventType.RETRIED, EventType.GIVEN_BACK)
 _HAD_A_RUN = (EventType.STARTED, EventType.RETRIED)

@@ -12,7 +12,7 @@ from resources.transcribe.batch_engine import drop_batch_engines
 from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import Recognition
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 OPTIONS = TranscriptionOptions(model="tiny.en", language="en")
 LENGTH_S = (2.0, 5.0)

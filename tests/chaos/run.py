@@ -30,7 +30,7 @@ from tests.support.servers.webhook_receiver import (
     WebhookReceiver,
 )
 from tests.ytcaption_assets.cli.up.test_up import Up
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 FULL_S = 12.0
 """How long the disk is full."""

@@ -22,7 +22,10 @@ from tests.chaos.clips import OPTIONS, Clip, make_clips
 from tests.chaos.disk import Disk, disk
 from tests.chaos.outcome import Outcome
 from tests.ytcaption_assets.cli.up.test_up import Up
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 SETTINGS = {
     "YTCAPTION_ALLOWED_NETWORKS": "127.0.0.0/8",

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.channel_verify import interactive_came_first, overtaken_by
 from tests.chaos.verify import Facts
 from ytcaption.domain.events import EventType
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 QUEUED, STARTED, RETRIED = EventType.QUEUED, EventType.STARTED, EventType.RETRIED

@@ -17,7 +17,7 @@ from tests.chaos.source import SOUND, ChaosRequest
 from tests.chaos.verify import Facts
 from tests.support.servers.webhook_receiver import Received
 from ytcaption.domain.events import EventType
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 STARTED, FAILED = EventType.STARTED, EventType.TRANSCRIPTION_FAILED
 COMPLETED = EventType.TRANSCRIPTION_COMPLETED

@@ -19,7 +19,7 @@ from tests.support.servers.webhook_receiver import Received
 from ytcaption.domain.errors import ObjectCorrupt, ObjectNotFound
 from ytcaption.domain.events import EventType
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
 FINAL = {"completed", "failed", "canceled"}
@@ -247,7 +247,7 @@ def _died_each_time(facts: Facts, row: dict[str, Any]) -> bool:
     ]
     expected = {"run_lost", "run_not_started", "disk_full", "database_unavailable"}
     return (
-        len(codes) >= facts.settings.max_attempts
+        len(codes) >= facts.settings.runs.max_attempts
         and set(codes) <= expected
         and row["error_code"] in expected
     )

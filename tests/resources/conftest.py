@@ -4,7 +4,7 @@ import pytest
 
 from resources.lake.catalog import TranscriptCatalog
 from resources.object_store.store import ObjectStore
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture

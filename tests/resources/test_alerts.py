@@ -15,7 +15,7 @@ from tests.support.servers.webhook_receiver import (
     WebhookReceiver,
 )
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 def box_of(settings: Settings, store: RequestStore) -> Box:
@@ -23,7 +23,7 @@ def box_of(settings: Settings, store: RequestStore) -> Box:
 
 
 def alerts_to(url: str, box: Box) -> Alerts:
-    settings = box.settings.model_copy(update={"notify_urls": SecretStr(url)})
+    settings = box.settings.changed(notify_urls=SecretStr(url))
     return Alerts(Operators(settings), box.postgres)
 
 

@@ -9,7 +9,7 @@ from tests.api.conftest import Start
 from tests.security.names import Names
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 YOUTUBE = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"

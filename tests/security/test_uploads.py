@@ -32,7 +32,7 @@ from tests.support.media_files import write_media
 from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import DATA
 from tests.ytcaption_assets.assets.conftest import Graph
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 def cut_wav() -> bytes:

@@ -16,7 +16,7 @@ from tests.support.servers.webhook_receiver import (
     Answer,
     WebhookReceiver,
 )
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 TEN_GB = 10 * 10**9
 GIVE_UP_S = 1.0
@@ -219,7 +219,7 @@ def test_a_name_that_changes_between_check_and_connection_gains_nothing(
     box: Box, settings: Settings, receiver: WebhookReceiver, names: Names
 ) -> None:
     """It is looked up once, and the connection goes where the check was, under the host's name."""
-    only = settings.model_copy(update={"allowed_networks": ("127.0.0.1/32",)})
+    only = settings.changed(allowed_networks=("127.0.0.1/32",))
     names.answer("rebind.example.org", ["127.0.0.1"], ["127.0.0.2"])
     names.answer("late.example.org", ["127.0.0.2"], ["127.0.0.1"])
     with notifying(only):

@@ -13,7 +13,7 @@ from tests.resources.webhooks.notifying import box, here, notifying, settled  # 
 from tests.resources.webhooks.outboxes import Box
 from tests.security.names import Names
 from tests.support.servers.webhook_receiver import WebhookReceiver
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 HOST = "hooks.example.org"
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)

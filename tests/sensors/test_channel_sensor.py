@@ -26,7 +26,7 @@ from sensors.run_end_sensor import end_runs
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
 from sensors.transcription_sensor import transcription_sensor
 from tests.support.channel_lists import page, plan, source
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions
 
 PARTITIONS = cast(str, channel_partitions.name)
@@ -100,7 +100,7 @@ def test_dagsters_queue_is_bounded(instance, runs, store, settings):
     """The rest waits in Postgres."""
     for number in range(7):
         store.create(source(f"c{number}"), plan())
-    assert len(requested(tick(instance, runs))) == 2 * settings.listing_slots
+    assert len(requested(tick(instance, runs))) == 2 * settings.channels.listing_slots
 
 
 def test_paused_intake_lists_no_channel(instance, runs, store):

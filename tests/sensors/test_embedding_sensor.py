@@ -19,7 +19,7 @@ from tests.support.library import add_said
 from ytcaption.domain.errors import ModelUnavailable
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 class Toy(ToyEmbedder):

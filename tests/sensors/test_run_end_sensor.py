@@ -27,7 +27,7 @@ from tests.support.clock import Clock, clock  # noqa: F401 - a fixture
 from ytcaption.domain.errors import ClaimLost, TookTooLong
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions
 
 AUDIO = StoredAudio("audio/url-x.mp3", "ab", 1, 60.0, "mp3", "mp3", 44_100, 2)

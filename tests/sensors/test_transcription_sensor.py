@@ -87,7 +87,7 @@ def test_nothing_is_started_while_a_pool_is_paused(instance, request_store, sett
     resume(request_store.postgres, part, "local")
     assert isinstance(tick(instance, request_store), dg.SensorResult)
     expected = {
-        "download": settings.download_slots,
+        "download": settings.runs.download_slots,
         "transcription": settings.transcriptions_at_once,
     }
     assert storage.get_concurrency_info(part).slot_count == expected[part]

@@ -9,7 +9,7 @@ import pytest
 from resources.postgres.connection import close_pools
 from resources.postgres.urls import database_urls
 from tests.support.servers.postgres_servers import DatabaseServer
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 _MAKE = """
 create schema clock;

@@ -33,7 +33,7 @@ from tests.support.paths import ROOT
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.media.media import MediaSource, url_media_id
 from ytcaption.domain.request import TranscriptionOptions, run_key
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import (
     LOCATION_NAME,
     code_server_socket,

@@ -12,7 +12,7 @@ from tests.support.paths import DATA
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, partition_key
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 RUN_ID = "run-1"
 

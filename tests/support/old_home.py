@@ -16,7 +16,7 @@ from resources.postgres.embedded import running_postgres
 from resources.postgres.programs import programs_folder
 from resources.postgres.urls import PORT, SUPERUSER, socket_folder
 from tests.support.paths import DATA
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 HOMES = DATA / "homes"
 

@@ -17,7 +17,7 @@ from resources.worker.client import Worker, worker_at, worker_socket
 from resources.worker.protocol import Health
 from resources.worker.transcriber import WorkerTranscriber
 from tests.support.clip_errors import samples
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 TOKEN = "a-token-of-more-than-32-characters"
 
@@ -95,7 +95,7 @@ class WorkerHome:
 
     def transcriber(self) -> WorkerTranscriber:
         """Return the transcriber of a run of this home."""
-        settings = self.settings.model_copy(update={"worker_silence_s": TIMEOUT_S})
+        settings = self.settings.changed(worker_timeout_s=TIMEOUT_S)
         return WorkerTranscriber.from_settings(settings, self.local())
 
 

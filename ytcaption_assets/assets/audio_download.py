@@ -28,7 +28,7 @@ from ytcaption.domain.caption_choice import CaptionsWanted
 from ytcaption.domain.errors import AudioError, ObjectNotFound
 from ytcaption.domain.media.media import AudioProbe, MediaInfo, StoredAudio
 from ytcaption.domain.transcripts.transcript import Provenance
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 from ytcaption_assets.assets.caption_transcript import (
     captions_to_request,
     reference_to_request,
@@ -134,7 +134,7 @@ class _Steps:
         """
         settings, work = load_settings(), self.work
         proxies = self.run_store.begin_download(
-            work.id, work.run_id, settings.downloads_per_site, settings.pacing
+            work.id, work.run_id, settings.runs.downloads_per_site, settings.pacing
         )
         opening = egress_route(settings, self.run_store.postgres, media.source, proxies)
         with span("download"), opening as route:

@@ -23,7 +23,7 @@ from resources.orchestration.partitions import channel_partitions
 from resources.orchestration.tags import CHANNEL_TAG
 from resources.orchestration.trace import asset_span
 from ytcaption.domain.errors import ClaimLost, YtcaptionError
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 HEARTBEAT_S = 5.0
 """Interval of heartbeats; at least one every 15 s: docs/adr/security-rules.md#rule-35"""
@@ -51,7 +51,7 @@ def channel_listing(
     """The items of a channel: new ones first, then the next part of its history. Each item that
     passes the channel's filters is requested as a transcription of its own."""
     settings = load_settings()
-    limits = PollLimits(settings.listing_turn_s, settings.relist_days)
+    limits = PollLimits(settings.channels.listing_slice_s, settings.channels.relist_days)
     with _claimed(context, channel_runs) as channel:
         postgres = channel_intake.postgres
         lister = PacedLister(OutgoingLister(channel_lister, settings, postgres), postgres)

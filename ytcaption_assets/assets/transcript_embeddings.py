@@ -11,7 +11,7 @@ from resources.postgres.connection import Postgres
 from resources.telemetry.spans import span
 from resources.worker.embedder import warm_embedder_of
 from ytcaption.domain.errors import YtcaptionError
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 
 @dg.asset(

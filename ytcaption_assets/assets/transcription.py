@@ -29,7 +29,7 @@ from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.errors import ObjectNotFound
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import Provenance, Recognition, Transcript
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 from ytcaption_assets.assets.caption_accuracy import Measured, measured
 from ytcaption_assets.assets.caption_transcript import caption_transcript
 from ytcaption_assets.assets.metadata import transcript_metadata
@@ -104,7 +104,7 @@ def transcription(
                 transcript,
                 qa_report(caption_cues, style),
                 accuracies,
-                load_settings().caption_wer_limit,
+                load_settings().captions.caption_wer_limit,
             ),
         )
 

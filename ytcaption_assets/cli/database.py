@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from resources.postgres.connection import Postgres
-    from ytcaption.settings import Settings
+    from ytcaption.settings.settings import Settings
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def opened_database() -> "Iterator[tuple[Settings, Postgres]]":
     from resources.postgres.connection import Postgres, close_pools
     from resources.postgres.migrate import migrated_postgres
     from resources.postgres.urls import database_urls
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     with migrated_postgres(settings):

@@ -113,7 +113,7 @@ def transcribe(
     """
     from ytcaption.domain.captions.formats import caption_formats
     from ytcaption.domain.request import checked_captions, checked_options, checked_task
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     chosen_formats = caption_formats(formats or ["srt", "vtt", "json"])
@@ -143,8 +143,8 @@ def transcribe(
     from ytcaption_assets.cli.transcribe.local import transcribe_sources
 
     options = checked_options(
-        model=model or settings.model,
-        allowed_models=settings.models,
+        model=model or settings.speech.model,
+        allowed_models=settings.speech.models,
         language=language,
         task=task,
         initial_prompt=initial_prompt,
@@ -163,7 +163,7 @@ def migrate() -> None:
     """Apply pending database migrations; `up` and `transcribe` do so automatically."""
     from resources.postgres.embedded import running_postgres
     from resources.postgres.migrate import migrate as bring_up_to_date
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     with running_postgres(settings):
@@ -179,7 +179,7 @@ def settings(
     """Show all settings with their current values."""
     from rich.console import Console
 
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
     from ytcaption_assets.cli.settings_table import print_settings, settings_markdown
 
     if markdown:

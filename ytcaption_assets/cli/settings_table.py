@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 WIDTH = 100
 
@@ -45,9 +45,9 @@ _SECTIONS = {
 def print_settings(settings: Settings, console: Console) -> None:
     """Variable, value in force and meaning; secrets are hidden."""
     table = Table("variable", "value", "what it is", show_lines=False)
-    for name, field in Settings.model_fields.items():
-        text = escape(_text(getattr(settings, name)))
-        shown = f"[bold]{text}[/bold]" if name in settings.model_fields_set else text
+    for name, field in Settings.fields():
+        text = escape(_text(settings.value_of(name)))
+        shown = f"[bold]{text}[/bold]" if name in settings.set_names() else text
         table.add_row(_variable(name), shown, field.description or "")
     console.print(table)
 
@@ -55,7 +55,7 @@ def print_settings(settings: Settings, console: Console) -> None:
 def settings_markdown() -> str:
     """Return the page `docs/reference/settings.md`: the same on every machine."""
     parts = [MARKDOWN_HEAD]
-    for name, field in Settings.model_fields.items():
+    for name, field in Settings.fields():
         if name in _SECTIONS:
             parts.append(f"## {_SECTIONS[name]}\n")
         parts.append(f"### {_variable(name)}\n")

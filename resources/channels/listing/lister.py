@@ -41,7 +41,7 @@ from resources.download.ytdlp_process import events_of, failure_of, ytdlp_proces
 from resources.processes.forked_child import child_server_socket
 from ytcaption.domain.channels.channel import ChannelSource, ListedItem, ListingPage
 from ytcaption.domain.errors import DownloadCrashed, MediaNotFound, SourceUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 NEWEST_ITEMS = 30
 """Items per list when the newest are listed without a feed."""
@@ -71,11 +71,11 @@ class ChannelLister(dg.ConfigurableResource):
     def from_settings(cls, settings: Settings) -> Self:
         """Return the lister of an installation."""
         return cls(
-            sites=list(settings.sites),
-            allowed_networks=list(settings.allowed_networks),
-            listing_timeout_s=settings.listing_timeout_s,
-            max_feed_bytes=settings.max_feed_bytes,
-            max_channel_items=settings.max_channel_items,
+            sites=list(settings.download.sites),
+            allowed_networks=list(settings.download.allowed_networks),
+            listing_timeout_s=settings.channels.listing_timeout_s,
+            max_feed_bytes=settings.channels.max_feed_bytes,
+            max_channel_items=settings.channels.max_channel_items,
             socket_timeout_s=20,
             child_server=str(child_server_socket(settings.home)),
         )

@@ -16,7 +16,7 @@ from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, DatabaseSwitch, World
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 LINK = {"url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ"}
 
@@ -96,7 +96,7 @@ def test_a_paused_pool_has_no_slots(settings: Settings, dagster_home) -> None:
         assert limits()["download"] == 0
         assert limits()["transcription"] == settings.transcriptions_at_once
         assert post(client, "resume", part="download").json() == {"paused": [], "applied": True}
-        assert limits()["download"] == settings.download_slots
+        assert limits()["download"] == settings.runs.download_slots
 
 
 def test_without_dagsters_storage_the_pause_is_stored(

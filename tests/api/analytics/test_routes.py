@@ -23,7 +23,7 @@ from tests.api.conftest import Start, serving
 from tests.api.keys import Keys
 from tests.support.lake_documents import ACCURACY, make_document
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/analytics"
 NEEDED = {"term_trend": {"terms": "anna1"}, "first_mentions": {"term": "hello"}}
@@ -284,7 +284,7 @@ def test_queries_have_as_many_slots_as_the_settings_say(
     """One caller leaves a slot to others; without a free one the response says when to retry."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setattr(analytics, "WAIT_S", 0.5)
-    few = settings.model_copy(update={"query_timeout_s": 60.0, "query_slots": 2})
+    few = settings.changed(query_timeout_s=60.0, query_slots=2)
     with (
         serving(few) as url,
         httpx.Client(base_url=url, timeout=120) as client,
@@ -324,7 +324,7 @@ def test_a_query_ends_when_its_client_disconnects(
 ):
     """Its process is killed long before its time limit, and its slot is free again."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    slow = settings.model_copy(update={"query_timeout_s": 60.0, "query_slots": 1})
+    slow = settings.changed(query_timeout_s=60.0, query_slots=1)
     with serving(slow) as url, httpx.Client(base_url=url) as client:
         client.post(f"{PATH}/query", json={"sql": "select 1"}, timeout=60)  # all is loaded
         with pytest.raises(httpx.ReadTimeout):

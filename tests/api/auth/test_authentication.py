@@ -22,7 +22,10 @@ from resources.auth.api_keys import ApiKeys
 from resources.postgres.connection import Postgres
 from tests.api.conftest import BASE_URL, UNKNOWN_ID, DatabaseSwitch, World
 from ytcaption.domain.caller import Limits
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 SECRET = "a-secret-of-more-than-thirty-two-characters"
 PATH = "/api/v1/transcriptions"
@@ -49,7 +52,7 @@ def started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli
     with ExitStack() as stack:
 
         def start(base_url: str = BASE_URL, **changes: object) -> TestClient:
-            app = create_app(settings.model_copy(update=changes))
+            app = create_app(settings.changed(**changes))
             return stack.enter_context(TestClient(app, base_url=base_url))
 
         yield start

@@ -22,7 +22,7 @@ from resources.auth.api_keys import ApiKeys
 from tests.api.conftest import Start
 from ytcaption.domain.caller import Limits
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
 PATH = "/api/v1/options"
@@ -269,7 +269,7 @@ def test_a_hanging_redis_is_skipped_for_a_while(key, redis: Redis, caplog) -> No
 def test_an_address_that_is_no_redis_is_refused_at_the_start(settings: Settings, url: str) -> None:
     """The error names the variable, not the URL, which may hold a password."""
     with pytest.raises(SetupError, match="YTCAPTION_RATE_LIMIT_URL") as error:
-        create_app(settings.model_copy(update={"rate_limit_url": SecretStr(url)}))
+        create_app(settings.changed(rate_limit_url=SecretStr(url)))
     assert "hunter2" not in str(error.value)
 
 

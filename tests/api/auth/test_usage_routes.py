@@ -9,7 +9,7 @@ from resources.auth.api_keys import ApiKeys
 from resources.postgres.connection import Postgres
 from tests.api.conftest import Start, World
 from ytcaption.domain.caller import Limits
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 USAGE = "/api/v1/usage"

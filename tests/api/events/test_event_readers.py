@@ -25,7 +25,7 @@ from tests.support.servers.live_api import (
 )
 from tests.support.transcripts import transcript_of
 from ytcaption.domain.errors import DatabaseUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 ALL = list(range(len(TEXTS)))
@@ -62,7 +62,7 @@ def test_revoking_a_key_ends_its_streams(
 def test_open_streams_are_limited(settings: Settings, world: World) -> None:
     """The next one is told when to retry; a freed slot can be used."""
     id = world.running()
-    with serving(settings.model_copy(update={"streams_per_caller": 2})) as url:
+    with serving(settings.changed(streams_per_caller=2)) as url:
         path = f"{url}{PATH}/{id}/events"
         with stream(path) as first, stream(path) as second:
             open_ones = [events_of(first), events_of(second)]  # which close when they are gone
@@ -93,7 +93,7 @@ def test_a_reader_that_receives_nothing_loses_its_slot(
         id, [f"{'word ' * 20_000}{number}" for number in range(200)]
     )
     fake_run.draft(0, 200)
-    with serving(settings.model_copy(update={"streams_per_caller": 1})) as url:
+    with serving(settings.changed(streams_per_caller=1)) as url:
         path, address = f"{PATH}/{id}/events", urlsplit(url)
         with socket.create_connection((address.hostname, address.port)) as stuck:
             stuck.sendall(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
@@ -190,6 +190,6 @@ def test_a_hundred_readers_cost_no_threads(settings: Settings, world: World) -> 
             assert names.count("segment") == len(TEXTS)
             assert names[-1] == "completed"
 
-    with serving(settings.model_copy(update={"streams_per_caller": 100})) as base:
+    with serving(settings.changed(streams_per_caller=100)) as base:
         before = threading.active_count()
         asyncio.run(scene(f"{base}{PATH}/{id}/events"))

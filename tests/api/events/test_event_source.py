@@ -15,7 +15,7 @@ from tests.support.servers.live_api import (
     TEXTS,
     FakeRun,
 )
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 pytestmark = pytest.mark.browser
 
@@ -116,7 +116,7 @@ def test_the_page_polls_without_events(
 ) -> None:
     """All stream slots are occupied."""
     id = world.running()
-    with serving(settings.model_copy(update={"streams_per_caller": 1})) as url:
+    with serving(settings.changed(streams_per_caller=1)) as url:
         taken = Page(browser, f"{url}/docs")
         browser.execute_script(_WATCH, f"{PATH}/{id}/events")
         taken.wait(lambda: browser.execute_script("return window.events.length"))

@@ -15,7 +15,7 @@ from tests.support.servers.live_api import (
     events_of,
     stream,
 )
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 ALL = list(range(len(TEXTS)))

@@ -16,7 +16,7 @@ from resources.telemetry.logs import OWN_LOGGERS, redact_secrets
 from tests.api.conftest import BASE_URL
 from tests.ytcaption_assets.assets.conftest import Graph, environment, graph, instance  # noqa: F401
 from ytcaption.domain.errors import MediaNotFound
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PROGRAM = """
 import logging
@@ -133,7 +133,7 @@ def test_each_line_of_a_request_has_its_ids(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Lines of routes, of the error handler and of the access log share request id and trace id."""
-    app = create_app(settings.model_copy(update={"log_format": "json"}))
+    app = create_app(settings.changed(log_format="json"))
 
     @app.get("/slow-and-broken")
     def broken() -> None:

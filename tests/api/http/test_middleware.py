@@ -10,7 +10,7 @@ from api.app import create_app
 from api.auth import usage_routes as usage
 from api.http.middleware import SECURITY_HEADERS
 from tests.api.conftest import BASE_URL, UNKNOWN_ID
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 

@@ -25,7 +25,7 @@ from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import MediaServer
 from tests.support.servers.otlp_receiver import OtlpReceiver
 from tests.ytcaption_assets.assets.conftest import Graph, environment, graph, instance, media_server  # noqa: F401
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -43,7 +43,7 @@ def collector(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[O
 
 
 def traced_app(settings: Settings, endpoint: str) -> TestClient:
-    settings = settings.model_copy(update={"otlp_endpoint": endpoint})
+    settings = settings.changed(otlp_endpoint=endpoint)
     return TestClient(create_app(settings), base_url=BASE_URL)
 
 

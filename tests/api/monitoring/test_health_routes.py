@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.monitoring.readiness import CHECK_TIMEOUT_S, Readiness
 from tests.api.conftest import BASE_URL, DatabaseSwitch
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 def test_the_process_is_alive(client: TestClient) -> None:
@@ -68,7 +68,7 @@ def test_not_ready_without_postgres(database_switch: DatabaseSwitch) -> None:
 def test_not_ready_without_the_object_store(settings: Settings, tmp_path: Path) -> None:
     """An unreadable store is reported, without its path."""
     (tmp_path / "file").write_text("")
-    broken = settings.model_copy(update={"object_store_url": str(tmp_path / "file" / "objects")})
+    broken = settings.changed(object_store_url=str(tmp_path / "file" / "objects"))
     with TestClient(create_app(broken), base_url=BASE_URL) as client:
         answer = client.get("/readyz")
 

@@ -14,7 +14,7 @@ from api.monitoring import metrics as module
 from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, RUN_ID, UNKNOWN_ID, DatabaseSwitch, World, transcript_of
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

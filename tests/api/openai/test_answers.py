@@ -15,7 +15,7 @@ from tests.api.workers import Scripted, worker
 from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import DATA
 from tests.support.transcripts import SPOKEN
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 FILE = ("speech.flac", JFK)
 TEXT = " ".join(SPOKEN)
@@ -205,7 +205,7 @@ def test_http_errors_have_openais_form_too(server_url: str) -> None:
 
 def test_a_file_that_is_too_large_is_413(settings: Settings) -> None:
     """By its Content-Length, and the client reads it."""
-    small = settings.model_copy(update={"max_upload_bytes": 1024**2})
+    small = settings.changed(max_upload_bytes=1024**2)
     with serving(small) as url, pytest.raises(openai.APIStatusError, match="1 MiB") as raised:
         client = OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
         client.audio.transcriptions.create(model="whisper-1", file=bytes(30_000_000))
@@ -215,7 +215,7 @@ def test_a_file_that_is_too_large_is_413(settings: Settings) -> None:
 def test_models_are_listed(client: OpenAI, settings: Settings) -> None:
     """Ours, and OpenAI's names for the default one; any other is not found."""
     ids = [model.id for model in client.models.list()]
-    assert ids[: len(settings.models)] == list(settings.models)
+    assert ids[: len(settings.speech.models)] == list(settings.speech.models)
     assert {"whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"} <= set(ids)
     assert client.models.retrieve("base").id == "base"
     with pytest.raises(openai.NotFoundError):

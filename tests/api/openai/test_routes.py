@@ -27,7 +27,7 @@ def plain(text: str) -> str:
 @pytest.fixture
 def base_url(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve with tiny.en as the default model, and run as the daemon would."""
-    settings = graph.settings.model_copy(update={"model": "tiny.en"})
+    settings = graph.settings.changed(model="tiny.en")
     with (
         worker(graph.store, lambda id, attempt: graph.run(id, attempt=attempt)),
         serving(settings) as url,

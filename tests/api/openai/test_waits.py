@@ -21,7 +21,7 @@ from tests.support.rows import recent_transcriptions
 from tests.support.servers.live_api import FakeRun
 from tests.support.transcripts import SPOKEN, transcript_of
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 FILE = ("speech.flac", JFK)
 TEXT = " ".join(SPOKEN)
@@ -100,7 +100,7 @@ def test_many_wait_without_a_thread_each(
     def ask() -> None:
         texts.append(client.audio.transcriptions.create(model="base", file=FILE).text)
 
-    askers = [threading.Thread(target=ask) for _ in range(settings.streams_per_caller)]
+    askers = [threading.Thread(target=ask) for _ in range(settings.api.streams_per_caller)]
     for asker in askers:
         asker.start()
     count = "select count(*) as n from ytcaption.request"

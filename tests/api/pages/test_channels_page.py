@@ -14,7 +14,7 @@ from tests.api.conftest import RUN_ID, World, serving
 from tests.api.pages.test_routes import EVIL, Page, browser  # noqa: F401 - fixture
 from tests.support.channel_lists import item, page, plan, source
 from tests.support.servers.channel_host import ChannelHost
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def podcasts() -> Iterator[ChannelHost]:
 def local_server_url(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve with access to this machine's own feeds, without Dagster."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    with serving(settings.model_copy(update={"allowed_networks": ["127.0.0.0/8"]})) as url:
+    with serving(settings.changed(allowed_networks=["127.0.0.0/8"])) as url:
         yield url
 
 

@@ -20,7 +20,7 @@ from resources.sites.circuit_breaker import close_breaker, open_breaker
 from resources.transcriptions.reads import get_transcription
 from tests.api.conftest import RUN_ID, World
 from tests.support.transcripts import transcript_of
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 LINK = "https://youtu.be/dQw4w9WgXcQ"
 EVIL = "<img src=x onerror=document.title='owned'><b>bold</b>"

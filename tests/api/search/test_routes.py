@@ -22,7 +22,7 @@ from tests.support.embedding_child import TOPICS
 from tests.support.library import add_said
 from tests.support.servers.embedding_worker import embedding_worker
 from tests.support.transcripts import SPOKEN, transcript_of
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/search"
 
@@ -168,7 +168,7 @@ def test_a_worker_embeds_the_query(
     for name, said in (("dog", "a puppy"), ("sea", "the sea")):
         add_said(request_store, name, said)
     list(embed_waiting(EmbeddingStore(request_store.postgres), ToyEmbedder(TOPICS)))
-    with embedding_worker(settings.model_copy(update={"embedding_model": TOY.name})):
+    with embedding_worker(settings.changed(embedding_model=TOY.name)):
         for mode in ("semantic", "hybrid"):
             titles = [item["title"] for item in search(client, "dog", mode=mode)["items"]]
             assert titles == ["dog", "sea"]

@@ -22,7 +22,7 @@ from tests.support.transcripts import make_transcript, spoken
 from ytcaption.domain.caption_choice import CaptionChoice
 from ytcaption.domain.captions.track_segments import CaptionTrack
 from ytcaption.domain.media.media import MediaInfo, StoredAudio
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 DATA = random.Random(0).randbytes(1_000_003)
@@ -53,10 +53,9 @@ def anywhere(
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     if request.param == "s3":
         bucket: ObjectStore = request.getfixturevalue("s3_object_store")
-        settings = settings.model_copy(
-            update={"object_store_url": bucket.url, "s3_endpoint_url": bucket.endpoint_url}
+        settings = settings.changed(
+            object_store_url=bucket.url, s3_endpoint_url=bucket.endpoint_url
         )
-        settings.__dict__.pop("store_url", None)
     world = World(request_store, ObjectStore.from_settings(settings))
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
         yield client, world

@@ -12,7 +12,7 @@ from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, World
 from tests.api.keys import Keys
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions/batch"
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
@@ -136,7 +136,7 @@ def test_a_repeated_batch_adds_nothing(client: TestClient, request_store: Reques
 
 def test_what_goes_beyond_the_quota_is_refused(settings: Settings, keys: Keys) -> None:
     """The first items are accepted, up to the quota."""
-    limited = settings.model_copy(update={"concurrent_transcriptions": 3})
+    limited = settings.changed(concurrent_transcriptions=3)
     with TestClient(create_app(limited), base_url=BASE_URL) as client:
         items = [{"url": link(number)} for number in range(5)]
         body = client.post(PATH, json={"items": items}, headers=keys.header("anna")).json()

@@ -12,7 +12,7 @@ from resources.postgres.connection import Postgres
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, RUN_ID, World
 from tests.api.keys import Keys
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"

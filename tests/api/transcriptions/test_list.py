@@ -15,7 +15,7 @@ from tests.api.conftest import BASE_URL, RUN_ID, World
 from tests.api.keys import Keys
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 AUDIO = StoredAudio("audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "matroska,webm", 48_000, 2)

@@ -14,7 +14,7 @@ from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, RUN_ID, UNKNOWN_ID, DatabaseSwitch, World
 from tests.support.rows import recent_transcriptions
 from ytcaption.domain.request import TranscriptionStatus, is_partition_key
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 PATH = "/api/v1/transcriptions"
@@ -398,7 +398,7 @@ def test_options_lists_what_can_be_requested(client: TestClient, settings: Setti
     """Models, the default one, a hundred languages, seven formats."""
     body = client.get("/api/v1/options").json()
 
-    assert body["models"] == list(settings.models)
-    assert body["default_model"] == settings.model
+    assert body["models"] == list(settings.speech.models)
+    assert body["default_model"] == settings.speech.model
     assert {"code": "de", "name": "German"} in body["languages"]
     assert body["formats"] == ["srt", "vtt", "txt", "json", "tsv", "ass", "md"]

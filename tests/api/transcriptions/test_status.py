@@ -13,7 +13,7 @@ from api.app import create_app
 from resources.transcriptions.listing import COUNTED
 from tests.api.conftest import BASE_URL, RUN_ID, World, serving
 from tests.api.keys import Keys
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/transcriptions"
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
@@ -166,7 +166,7 @@ def test_two_hundred_may_wait(settings: Settings, world: World) -> None:
     id = world.running()
     limits = httpx.Limits(max_connections=None)
     with (
-        serving(settings.model_copy(update={"streams_per_caller": 1_000})) as url,
+        serving(settings.changed(streams_per_caller=1_000)) as url,
         httpx.Client(base_url=url, limits=limits, timeout=60) as client,
         ThreadPoolExecutor(200) as threads,
     ):
@@ -182,7 +182,7 @@ def test_two_hundred_may_wait(settings: Settings, world: World) -> None:
 
 def test_too_many_long_polls_are_refused(settings: Settings, keys: Keys, world: World) -> None:
     """They count as streams; requests without waiting are not limited."""
-    one = settings.model_copy(update={"streams_per_caller": 1})
+    one = settings.changed(streams_per_caller=1)
     with (
         serving(one) as url,
         httpx.Client(base_url=url, headers=keys.header("anna"), timeout=30) as client,

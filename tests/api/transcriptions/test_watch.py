@@ -13,7 +13,7 @@ from resources.postgres.connection import Postgres
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, DatabaseSwitch, World
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import RateLimited
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from resources.object_store.store import ObjectStore
 from tests.support.servers.media_server import DATA
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 UPLOADS = "/api/v1/uploads"
 JFK = (DATA / "jfk.flac").read_bytes()

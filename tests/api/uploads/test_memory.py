@@ -15,7 +15,7 @@ import pytest
 
 from resources.object_store.store import ObjectStore
 from tests.api.uploads.bodies import BOUNDARY, FILE, FORM, UPLOADS, form, until
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MOST_MIB = {"folder": 200, "s3": 250}
 """Of the server's process; dagster-aws and boto3 take 47 MiB as soon as they are imported."""

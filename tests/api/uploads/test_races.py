@@ -18,7 +18,7 @@ from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.api.uploads.bodies import JFK, UPLOADS, media_of, until
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from tests.api.uploads.bodies import (
 )
 from tests.support.servers.media_server import DATA
 from ytcaption.domain.media.media import upload_media_id
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 def test_a_form_becomes_a_transcription(
@@ -140,7 +140,7 @@ def test_a_repeated_upload_is_answered_the_same(client: TestClient, request_stor
 def small_uploads(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """Yield the app with a limit of 1 MiB."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    small = settings.model_copy(update={"max_upload_bytes": 1024**2})
+    small = settings.changed(max_upload_bytes=1024**2)
     with TestClient(create_app(small), base_url=BASE_URL) as client:
         yield client
 
@@ -176,7 +176,7 @@ def test_too_large_a_file_is_refused(
 
 def test_too_long_audio_is_refused(settings: Settings, object_store: ObjectStore) -> None:
     """By its headers, before a run decodes it."""
-    short = settings.model_copy(update={"max_audio_s": 5.0})
+    short = settings.changed(max_audio_s=5.0)
     with TestClient(create_app(short), base_url=BASE_URL) as client:
         answer = client.post(UPLOADS, content=JFK)
 
@@ -205,7 +205,7 @@ def test_more_than_the_disk_has_is_refused_at_once(
     settings: Settings, object_store: ObjectStore
 ) -> None:
     """By the announced Content-Length."""
-    huge = settings.model_copy(update={"max_upload_bytes": 1 << 60})
+    huge = settings.changed(max_upload_bytes=1 << 60)
     with TestClient(create_app(huge), base_url=BASE_URL) as client:
         answer = client.post(UPLOADS, content=b"x", headers={"Content-Length": str(1 << 50)})
 

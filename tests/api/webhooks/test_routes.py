@@ -10,7 +10,7 @@ from resources.postgres.connection import Postgres
 from resources.webhooks.outbox import Attempt, Outbox
 from tests.api.conftest import Start, World
 from tests.api.keys import Keys
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PATH = "/api/v1/webhooks"
 URL = "https://example.org/hooks/captions"

@@ -36,7 +36,7 @@ from resources.postgres.embedded import running_postgres
 from resources.postgres.programs import programs_folder
 from resources.postgres.urls import PORT, SUPERUSER, socket_folder
 from tests.support.paths import DATA
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.orphans import orphan_processes
 
 FINISHED, TRANSCRIBED, *QUEUED = (

@@ -22,7 +22,7 @@ from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 AUDIO = StoredAudio("audio/a.webm", "0" * 64, 1_000, 11.0, "opus", "webm", 48_000, 2)
 
@@ -146,9 +146,7 @@ def test_a_pause_says_who_and_why_until_it_is_resumed(api: Postgres, postgres: P
 
 def test_pools_follow_the_rows(settings: Settings):
     """No slots while paused, those of the settings afterwards; other chosen numbers stay."""
-    settings = settings.model_copy(
-        update={"download_slots": 3, "transcription_slots": 2, "listing_slots": 1}
-    )
+    settings = settings.changed(download_slots=3, transcription_slots=2, listing_slots=1)
     assert pool_slots(settings, {"download", "intake"}) == {
         "download": 0,
         "transcription": 2,

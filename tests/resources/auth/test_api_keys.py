@@ -11,7 +11,7 @@ from resources.postgres.connection import Postgres
 from tests.support.channel_lists import plan, source
 from ytcaption.domain.caller import Limits
 from ytcaption.domain.errors import ApiKeyNotFound, InvalidOption, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_time_spans() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "[::1]", "::ffff:127.0.0.1"])
 def test_loopback_needs_no_keys(settings: Settings, host: str) -> None:
     """The API may bind to loopback in every spelling."""
-    check_bind(settings.model_copy(update={"api_host": host}))
+    check_bind(settings.changed(api_host=host))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_loopback_needs_no_keys(settings: Settings, host: str) -> None:
 )
 def test_other_addresses_need_keys(settings: Settings, keys: ApiKeys, host: str) -> None:
     """Without a key the refusal states what to do (rule 21)."""
-    elsewhere = settings.model_copy(update={"api_host": host})
+    elsewhere = settings.changed(api_host=host)
     with pytest.raises(SetupError, match=r"no API keys exist.*`ytcaption keys create NAME`"):
         check_bind(elsewhere)
 

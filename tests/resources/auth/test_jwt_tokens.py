@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from resources.auth.jwt_tokens import JwtTokens, PublishedKeys
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.errors import SetupError, SourceUnavailable, Unauthenticated
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 SECRET = "a-secret-of-more-than-thirty-two-characters"
 ISSUER, AUDIENCE = "https://issuer.example", "ytcaption"
@@ -281,7 +281,7 @@ def test_a_withdrawn_key_is_refused() -> None:
 )
 def test_settings_that_do_not_fit(changes: dict[str, object], says: str) -> None:
     """They fail at the start with a sentence that names the variable and never the secret."""
-    settings = Settings(_env_file=None).model_copy(update=changes)  # pyright: ignore
+    settings = Settings(_env_file=None).changed(**changes)  # pyright: ignore
     with pytest.raises(SetupError, match=says) as error:
         JwtTokens.from_settings(settings)
     assert SECRET not in str(error.value)
@@ -298,13 +298,11 @@ def test_published_keys_are_fetched_by_the_guarded_client(caplog: pytest.LogCapt
     token = signed(PRIVATE_KEY, "RS256", "one")
 
     def caller(url: str, networks: tuple[str, ...]) -> Callable[[], object]:
-        settings = Settings(_env_file=None).model_copy(  # pyright: ignore
-            update={
-                "jwt_jwks_url": url,
-                "jwt_issuer": ISSUER,
-                "jwt_audience": AUDIENCE,
-                "allowed_networks": networks,
-            }
+        settings = Settings(_env_file=None).changed(
+            jwt_jwks_url=url,
+            jwt_issuer=ISSUER,
+            jwt_audience=AUDIENCE,
+            allowed_networks=networks,
         )
         tokens = JwtTokens.from_settings(settings)
         assert tokens is not None

@@ -19,7 +19,7 @@ from tests.support.servers.webhook_receiver import (
     Received,
     WebhookReceiver,
 )
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 CLOCKS = ("digest_until", "digest_at")
 
@@ -63,11 +63,11 @@ def notified_settings(here: Settings, receiver: WebhookReceiver) -> Settings:
     """Return settings whose operators are notified at the receiver."""
     url = receiver.url("/chat").replace("http://", "json://")
     public = {"notify_urls": SecretStr(url), "public_url": "https://captions.example.org"}
-    return here.model_copy(update=public)
+    return here.changed(**public)
 
 
 def digests_of(settings: Settings, box: Box) -> ChannelDigests:
-    return ChannelDigests(Operators(settings), box.postgres, settings.public_url)
+    return ChannelDigests(Operators(settings), box.postgres, settings.api.public_url)
 
 
 def message(received: Received) -> tuple[str, str]:

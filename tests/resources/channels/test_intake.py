@@ -21,7 +21,7 @@ from tests.support.channel_lists import START, item, page, plan, source
 from ytcaption.domain.caller import Limits
 from ytcaption.domain.channels.channel import ListingPage
 from ytcaption.domain.errors import ClaimLost
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 RUN = "run-1"
 

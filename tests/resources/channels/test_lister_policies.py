@@ -18,7 +18,7 @@ from tests.support.channel_lists import plan
 from tests.support.servers.media_server import MediaServer
 from tests.support.servers.upstream_proxy import UpstreamProxy
 from ytcaption.domain.errors import BlockedAddress, ProxyUnavailable, SourceBlocked
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 __all__ = ["site"]
 

@@ -23,7 +23,7 @@ from resources.postgres.connection import Postgres
 from tests.support.channel_lists import MadeUpLister, item, plan, source
 from ytcaption.domain.channels.channel import ChannelSource, ListingPage
 from ytcaption.domain.errors import SourceUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 LIMITS = PollLimits(slice_s=60.0, relist_days=7.0)
 NO_TIME = PollLimits(slice_s=0.0, relist_days=7.0)

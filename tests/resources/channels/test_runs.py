@@ -15,7 +15,7 @@ from tests.resources.sites.test_circuit_breaker import submit
 from tests.support.channel_lists import plan, source
 from ytcaption.domain.channels.channel import ChannelSource
 from ytcaption.domain.errors import ChannelBusy, ChannelNotFound, ClaimLost
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture

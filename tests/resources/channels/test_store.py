@@ -14,7 +14,7 @@ from tests.support.channel_lists import page, plan, source
 from ytcaption.domain.channels.filters import checked_filters
 from ytcaption.domain.channels.schedule import checked_schedule
 from ytcaption.domain.errors import ChannelNotFound
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture

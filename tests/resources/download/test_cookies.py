@@ -10,7 +10,7 @@ from yt_dlp.cookies import YoutubeDLCookieJar
 
 from resources.download.cookies import check_cookies, cookies_for
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 VIDEO = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 LINE = "{}\tTRUE\t/\tTRUE\t4102444800\tSID\t{}"

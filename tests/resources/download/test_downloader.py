@@ -33,7 +33,7 @@ from ytcaption.domain.errors import (
     UnsupportedSite,
     YtcaptionError,
 )
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from resources.download.protocol import ClientIdentity, DownloadJob, encode
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.errors import SetupError
 from ytcaption.domain.media.media import MediaSource
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 # As bgutil-ytdlp-pot-provider 2.0: it sends requests to its server without a proxy.
 PLUGIN = """

@@ -19,7 +19,10 @@ from tests.support.lake_rows import row_counts, transcript_ids
 from ytcaption.domain.errors import DatabaseUnavailable, LakeUnavailable
 from ytcaption.domain.transcripts.lake_schema import TABLES
 from ytcaption.domain.transcripts.metrics import WordErrors
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 WRITERS = 4
 APPENDS = 2
@@ -192,7 +195,7 @@ def test_moved_home_keeps_its_lake(settings: Settings, local_catalog: Transcript
     local_catalog.append(*document)
     moved = settings.home.rename(settings.home.with_name("elsewhere"))
     restored = TranscriptCatalog.from_settings(
-        Settings(home=moved, database_url=settings.database_url, _env_file=None)  # pyright: ignore
+        Settings(home=moved, database_url=settings.storage.database_url, _env_file=None)  # pyright: ignore
     )
     assert restored.query("select count(*) from words").rows == [(30,)]
     restored.append(*make_document("second"))

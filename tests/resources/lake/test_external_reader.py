@@ -16,7 +16,7 @@ from resources.postgres.urls import database_urls
 from tests.support.lake_documents import make_document
 from tests.support.servers.postgres_servers import embedded_server
 from ytcaption.domain.errors import LakeUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture

@@ -15,7 +15,10 @@ from resources.postgres.urls import database_urls
 from tests.support.lake_documents import ACCURACY, make_document
 from tests.support.lake_rows import row_counts, transcript_ids
 from ytcaption.domain.transcripts.lake_schema import TABLES
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 SECRET = "Zebra"
 """Sorts after all other texts, so that it is the maximum in every statistic."""
@@ -42,8 +45,10 @@ def traces(text: str) -> list[str]:
         for path in settings.home.rglob("*")
         if path.is_file() and needle in path.read_bytes()
     ]
-    if settings.s3_endpoint_url:
-        client = boto3.client("s3", endpoint_url=settings.s3_endpoint_url, region_name="us-east-1")
+    if settings.storage.s3_endpoint_url:
+        client = boto3.client(
+            "s3", endpoint_url=settings.storage.s3_endpoint_url, region_name="us-east-1"
+        )
         bucket = settings.store_url.removeprefix("s3://").partition("/")[0]
         for item in client.list_objects_v2(Bucket=bucket).get("Contents", ()):
             body = client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()

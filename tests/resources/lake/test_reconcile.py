@@ -34,7 +34,7 @@ from tests.support.lake_documents import make_document
 from tests.support.lake_rows import transcript_ids
 from tests.support.lake_truth import complete
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 class Library:

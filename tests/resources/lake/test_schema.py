@@ -14,7 +14,7 @@ from tests.support.lake_documents import make_document
 from tests.support.paths import ROOT
 from ytcaption.domain.transcripts.lake_rows import lake_rows
 from ytcaption.domain.transcripts.lake_schema import PARTITIONED, SORTED, TABLES
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 LATER = {
     "transcripts": ("queued_at", "started_at", "processing_s"),

@@ -11,7 +11,10 @@ from resources.lake.verify import Document
 from tests.support.lake_documents import make_document
 from tests.support.lake_rows import transcript_ids
 from ytcaption.domain.errors import LakeUnavailable, ObjectCorrupt
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 
 NAMES = ("first", "second", "third")
 
@@ -163,7 +166,9 @@ def test_object_missing_from_s3_is_rebuilt(s3_catalog: TranscriptCatalog, docume
         s3_catalog.append(*document)
     assert is_whole(s3_catalog)
     settings = load_settings()
-    client = boto3.client("s3", endpoint_url=settings.s3_endpoint_url, region_name="us-east-1")
+    client = boto3.client(
+        "s3", endpoint_url=settings.storage.s3_endpoint_url, region_name="us-east-1"
+    )
     bucket = settings.store_url.removeprefix("s3://").partition("/")[0]
     keys = [item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]]
     words = [key for key in keys if "/words/" in key]

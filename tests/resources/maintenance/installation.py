@@ -22,7 +22,7 @@ from sensors.jobs import transcribe_job
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from tests.resources.maintenance.test_erasure import Here
 from ytcaption.domain.request import run_key
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PARTITIONS = transcription_partitions.name or ""
 

@@ -42,7 +42,7 @@ from ytcaption.domain.errors import (
 )
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 MEDIA = MediaSource("youtube-abc", "site", "https://youtu.be/abc", "Youtube")
 BASE, SMALL = TranscriptionOptions("base"), TranscriptionOptions("small")

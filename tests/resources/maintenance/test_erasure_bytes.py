@@ -28,7 +28,7 @@ from tests.ytcaption_assets.assets.conftest import Graph, environment, media_ser
 from ytcaption.domain.media.media import MediaSource, url_media_id
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import DroppedSegment, Recognition
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 SAID, DROPPED, TITLE, NOTE = "Quarkzwerg", "Mumpitzfee", "Zebrafinktitel", "Kundennotiz"
 SECRETS = (SAID, DROPPED, TITLE, NOTE)

@@ -17,7 +17,7 @@ from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
 from ytcaption.domain.errors import DagsterUnavailable, InvalidOption, TranscriptionErased
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 OLD = PurgeFilter(older_than_days=30)
 

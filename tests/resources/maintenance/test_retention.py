@@ -22,7 +22,7 @@ from tests.resources.maintenance.installation import (  # noqa: F401 - fixtures
 from tests.resources.maintenance.test_erasure import MEDIA, SMALL
 from ytcaption.domain.errors import TranscriptionErased
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 CHECKS = {check.code: check for check in RETENTION}
 AUDIO = audio_key(MEDIA.media_id, "webm")
@@ -30,7 +30,7 @@ AUDIO = audio_key(MEDIA.media_id, "webm")
 
 def applied(house: House, code: str, **settings: float) -> list[str]:
     """Return what a night removes with these settings; a check without repair changes nothing."""
-    chosen = house.installation.settings.model_copy(update=settings)
+    chosen = house.installation.settings.changed(**settings)
     installation = Installation(**{**house.installation.__dict__, "settings": chosen})
     looked = examine(installation, CHECKS[code], repair=False)
     done = examine(installation, CHECKS[code], repair=True)
@@ -86,7 +86,7 @@ def test_old_transcripts_are_erased_only_if_configured(house: House):
     """Text, document and rows."""
     id = house.here.completed()
     house.age(id, 100)
-    assert Settings.model_fields["transcript_days"].default == 0
+    assert dict(Settings.fields())["transcript_days"].default == 0
     assert applied(house, "transcript_old", transcript_days=0) == []
     assert applied(house, "transcript_old", transcript_days=99) == [id]
     with pytest.raises(TranscriptionErased):

@@ -22,7 +22,7 @@ from tests.support.servers.model_server import (
     model_in_wheels,
 )
 from ytcaption.domain.errors import ModelCorrupt, ModelUnavailable, SetupError, UnknownModel
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def test_unwritable_models_home_is_reported(tmp_path, toy):
 
 def test_every_offered_model_is_in_the_table():
     """Each default model has its files with hashes and a source."""
-    assert set(Settings.model_fields["models"].default) == set(MODELS)
+    assert set(dict(Settings.fields())["models"].default) == set(MODELS)
     for model in MODELS.values():
         for weights in model.weights:
             names = {file.name for file in weights.files}

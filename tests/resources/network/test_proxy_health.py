@@ -22,7 +22,7 @@ from tests.support.clock import Clock, clock  # noqa: F401 - a fixture
 from ytcaption.domain.errors import SourceBlocked, SourcePaused
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.media.pacing import Pacing
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 A, B, C = (f"http://proxy-{name}.example:3128" for name in "abc")
 ALL = (A, B, C)

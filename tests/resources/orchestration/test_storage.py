@@ -11,7 +11,7 @@ from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
 
 from resources.orchestration import storage as dagster_storage
 from resources.postgres.urls import database_urls, libpq_url
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
 pytestmark = pytest.mark.postgres

@@ -25,7 +25,7 @@ from tests.support.servers.postgres_servers import (
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError, StorageError
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)
 
@@ -49,8 +49,8 @@ def test_settings_come_from_the_environment(settings: Settings):
     with postgres.transaction() as connection:
         row = connection.execute("select current_user, current_setting('timezone') as zone")
         assert row.fetchone() == {"current_user": "ytcaption_dagster", "zone": "UTC"}
-    assert settings.database_url is not None
-    assert settings.database_url.get_secret_value() not in repr(postgres.model_dump())
+    assert settings.storage.database_url is not None
+    assert settings.storage.database_url.get_secret_value() not in repr(postgres.model_dump())
 
 
 def test_the_error_of_a_refused_statement_has_no_text_of_it(postgres: Postgres):
@@ -65,12 +65,10 @@ def test_a_database_without_our_schema_is_a_matter_of_setting_up(
     settings: Settings, database_server: DatabaseServer
 ):
     """The message names the command."""
-    elsewhere = settings.model_copy(
-        update={
-            "database_url": type(settings.database_url)(
-                database_server.url.replace("/ytcaption", "/postgres")
-            )
-        }
+    elsewhere = settings.changed(
+        database_url=type(settings.storage.database_url)(
+            database_server.url.replace("/ytcaption", "/postgres")
+        )
     )
     with pytest.raises(SetupError, match="ytcaption migrate"):
         recent_transcriptions(Postgres.from_settings(elsewhere, "admin"))

@@ -27,13 +27,13 @@ from tests.support.rows import recent_transcriptions
 from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, SetupError
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 USER = """
 import sys
 from pathlib import Path
 from resources.postgres.embedded import running_postgres
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 with running_postgres(Settings(home=Path(sys.argv[1]), _env_file=None)):
     print("up", flush=True)
     sys.stdin.readline()

@@ -32,7 +32,7 @@ from ytcaption.domain.events import EventType
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.webhook import EVENT_TYPES
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)
 
@@ -243,7 +243,7 @@ def test_a_server_that_is_not_there(database_server: DatabaseServer):
 def test_a_lake_elsewhere_gets_its_schema_there(empty: Settings, database_server: DatabaseServer):
     """The lake's own database is made and has schema lake; ours has none."""
     url = with_database(database_server.url, "fresh_lake")
-    settings = empty.model_copy(update={"lake_database_url": type(empty.database_url)(url)})
+    settings = empty.changed(lake_database_url=type(empty.database_url)(url))
     try:
         migrate(settings)
         assert rows(url, "select to_regnamespace('lake')::text") == [("lake",)]

@@ -7,7 +7,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from resources.postgres.urls import database_name, database_urls, socket_folder, with_database
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 PASSWORD = "p@ss/w:rd #1%&?=+ü"
 QUOTED = "p%40ss%2Fw%3Ard%20%231%25%26%3F%3D%2B%C3%BC"

@@ -27,7 +27,7 @@ from tests.support.servers.postgres_servers import DEBIAN_PROGRAMS
 from ytcaption.domain.caller import LOCAL
 from ytcaption.domain.errors import ModelUnavailable, SemanticUnavailable
 from ytcaption.domain.search_query import parse_search
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 TOY = ToyEmbedder(
     {

@@ -20,7 +20,7 @@ from tests.support.servers.postgres_servers import SERVERS
 from tests.support.transcripts import SPOKEN
 from ytcaption.domain.caller import LOCAL, Caller
 from ytcaption.domain.errors import InvalidSearch, SearchTooBroad
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 ANN = Caller("key:ann", frozenset({"read"}))
 BEN = Caller("key:ben", frozenset({"read"}))

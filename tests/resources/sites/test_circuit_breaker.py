@@ -29,7 +29,7 @@ from tests.support.servers.postgres_servers import (
 from ytcaption.domain.errors import ClaimLost, InvalidUrl, SourcePaused
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)
 

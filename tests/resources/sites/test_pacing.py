@@ -25,7 +25,7 @@ from tests.support.clock import Clock, clock  # noqa: F401 - a fixture
 from tests.support.servers.postgres_servers import DatabaseServer
 from ytcaption.domain.errors import SetupError, SourceThrottled
 from ytcaption.domain.media.pacing import Pacing, PerSite, QuietHours
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 SITE = "youtube.com"
 PAUSED = Pacing(pause_s=PerSite(0.0, {SITE: 10.0}))

@@ -23,7 +23,7 @@ from tests.support.clip_errors import DATA, TINY_EN, samples, text
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.transcript import Recognition
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 pytestmark = pytest.mark.model
 
@@ -363,11 +363,11 @@ def test_setting_selects_the_decoder(tmp_path):
         settings = Settings(home=tmp_path, engine=name, beam_size=3)
         for chosen in (
             WhisperTranscriber.from_settings(settings),
-            transcriber_of(settings.model_copy(update={"worker": "off"})),
+            transcriber_of(settings.changed(worker="off")),
         ):
             assert type(chosen) is WhisperTranscriber
             assert type(chosen.decoder) is kind
-            assert chosen.beam_size == 3
+            assert chosen.speech.beam_size == 3
         warm = transcriber_of(settings)
         assert isinstance(warm, WorkerTranscriber)
         assert (type(warm.local.decoder), warm.local.engine) == (kind, name)

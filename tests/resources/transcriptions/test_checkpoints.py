@@ -13,7 +13,7 @@ from tests.support.transcripts import transcript_of
 from ytcaption.domain.errors import ClaimLost
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 SOURCE = MediaSource("url-abc", "direct", "https://example.com/a.mp3", "Generic")
 OPTIONS = TranscriptionOptions("base")

@@ -28,7 +28,7 @@ from ytcaption.domain.event_projection import REPLAYED
 from ytcaption.domain.events import SCHEMA_VERSION, EventType
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 SOURCE = MediaSource("youtube-abc", "site", "https://youtu.be/abc", "Youtube")
 BASE = TranscriptionOptions("base")

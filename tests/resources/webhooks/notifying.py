@@ -13,13 +13,13 @@ from resources.transcriptions.store import RequestStore
 from resources.webhooks.notifier import Notifier
 from tests.resources.webhooks.outboxes import Box
 from tests.support.servers.webhook_receiver import WebhookReceiver
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture
 def here(settings: Settings) -> Settings:
     """Loopback may be reached, on any port."""
-    return settings.model_copy(update={"allowed_networks": ("127.0.0.0/8",)})
+    return settings.changed(allowed_networks=("127.0.0.0/8",))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from ytcaption.domain.caller import LOCAL_OWNER
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.webhook import DEFAULT_WEBHOOK_EVENTS
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 RUN = "run-1"
 URL = "https://hooks.example.org/captions"

@@ -24,7 +24,7 @@ from tests.support.servers.webhook_receiver import (
     WebhookReceiver,
 )
 from ytcaption.domain.webhook import DEFAULT_WEBHOOK_EVENTS
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 EXAMPLE = ROOT / "examples" / "webhook_receiver.py"
 
@@ -80,7 +80,7 @@ def test_the_text_is_included_on_request(
     box: Box, settings: Settings, here: Settings, receiver: WebhookReceiver
 ) -> None:
     """While the whole has 20 kB at most; links begin with the public address."""
-    public = here.model_copy(update={"public_url": "https://captions.example.org"})
+    public = here.changed(public_url="https://captions.example.org")
     with notifying(public):
         box.completed("short", text="Ask not.", callback=receiver.url("/short"), include="result")
         box.completed(

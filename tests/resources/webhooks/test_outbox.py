@@ -16,7 +16,7 @@ from resources.webhooks.outbox import PER_LANE, PER_OWNER, Attempt
 from tests.resources.webhooks.outboxes import RUN, URL, Box
 from ytcaption.domain.errors import DagsterUnavailable
 from ytcaption.domain.webhook import DELAYS_S, EVENT_TYPES, next_delay_s
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 CALLBACK = "https://example.org/callback"
 FAILED = Attempt("server_error", 0.1, 500, "oops")

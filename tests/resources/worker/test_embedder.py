@@ -36,7 +36,7 @@ from tests.support.servers.embedding_worker import (
 )
 from tests.support.workers import TOKEN, WorkerHome, wait_for
 from ytcaption.domain.errors import ModelUnavailable
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from resources.worker.transcriber import WorkerTranscriber
 from tests.support.clip_errors import TINY_EN, samples, text
 from tests.support.workers import TIMEOUT_S, TOKEN, WorkerHome, recording, wait_for
 from ytcaption.domain.errors import DiskFull, ModelCorrupt, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 pytestmark = pytest.mark.model
 
@@ -39,11 +39,11 @@ class RemoteHome(WorkerHome):
 
     @property
     def worker(self) -> Worker:
-        return Worker(self.url, self.url, None, TIMEOUT_S, self.settings.worker_token)
+        return Worker(self.url, self.url, None, TIMEOUT_S, self.settings.worker.worker_token)
 
     def transcriber(self, *more: str) -> WorkerTranscriber:
-        settings = self.settings.model_copy(
-            update={"worker": "off", "workers": (*more, self.url), "worker_silence_s": TIMEOUT_S}
+        settings = self.settings.changed(
+            worker="off", workers=(*more, self.url), worker_timeout_s=TIMEOUT_S
         )
         return WorkerTranscriber.from_settings(settings, self.local())
 
@@ -202,7 +202,7 @@ def test_a_worker_drains(home):
 def test_listening_for_other_machines_needs_a_token(tmp_path):
     """It is checked before the worker listens."""
     settings = Settings(home=tmp_path, _env_file=None)  # pyright: ignore[reportCallIssue]
-    settings = settings.model_copy(update={"worker_token": None})
+    settings = settings.changed(worker_token=None)
     for host in ("0.0.0.0", "::", ""):
         with pytest.raises(SetupError, match="YTCAPTION_WORKER_TOKEN"):
             serve_others(settings, host, 0)

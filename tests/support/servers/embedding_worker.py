@@ -22,7 +22,7 @@ from resources.worker.protocol import EmbeddingHealth
 from tests.support.embedding import TOY, ToyEmbedder
 from tests.support.embedding_child import COMMAND, TOPICS
 from tests.support.workers import TIMEOUT_S
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 
 @dataclass

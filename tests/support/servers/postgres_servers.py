@@ -18,7 +18,7 @@ from psycopg import sql
 from resources.postgres.embedded import running_postgres
 from resources.postgres.migrate import migrate
 from resources.postgres.urls import database_urls
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 DEBIAN_PROGRAMS = {
     f"debian-{path.parent.parent.name}": path.parent

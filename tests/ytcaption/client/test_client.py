@@ -31,7 +31,7 @@ from ytcaption.domain.captions.formats import CaptionFormat, render
 from ytcaption.domain.errors import EmptyFile, FileUnreadable, InvalidUrl
 from ytcaption.domain.media.media import MediaInfo, StoredAudio, upload_media_id
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 URL = "https://youtu.be/dQw4w9WgXcQ"
 JFK = DATA / "jfk.flac"

@@ -14,7 +14,7 @@ from resources.transcriptions.store import RequestStore
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.media.media import MediaSource, url_media_id
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions
 
 TINY = TranscriptionOptions(model="tiny.en", language="en")

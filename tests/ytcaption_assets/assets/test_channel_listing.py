@@ -21,7 +21,7 @@ from tests.resources.channels.listings import lister
 from tests.support.channel_lists import plan
 from tests.support.servers.channel_host import ChannelHost
 from ytcaption.domain.caller import Limits
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.assets.channel_listing import channel_listing
 
 

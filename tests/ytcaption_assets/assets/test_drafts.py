@@ -106,7 +106,7 @@ def test_watchers_read_the_text_while_the_model_works(
 ):
     """A whole run, seen through the API: each segment of the result once, most of them before the
     text is stored. With the sequential engine: the batched one decodes this minute at once."""
-    graph.settings = graph.settings.model_copy(update={"engine": "sequential"})
+    graph.settings = graph.settings.changed(engine="sequential")
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     key = graph.submit(media_server.url("sonnet-en.mp3"))
     stored_after: list[int] = []

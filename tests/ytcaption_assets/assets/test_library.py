@@ -12,7 +12,7 @@ from resources.reports.report import delete_reports, old_reports, read_report, r
 from resources.transcriptions.store import RequestStore
 from tests.support.lake_truth import complete
 from ytcaption.domain.errors import ReportNotFound
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.assets.lake_maintenance import lake_maintenance
 from ytcaption_assets.assets.library_report import library_report
 from ytcaption_assets.definitions import build_definitions

@@ -33,7 +33,7 @@ def test_a_run_records_its_usage_and_the_next_bulk_one_waits(
     assert len(media_server.requests) == asked
     urgent = graph.submit(media_server.url("jfk.flac", n=3))
     assert graph.run(urgent, attempt=1, selection=DOWNLOAD).success
-    pacing = graph.settings.model_validate({"bulk_pause_s": "600"}).pacing
+    pacing = graph.settings.changed(bulk_pause_s="600").pacing
     graph.store.due(10, pacing=pacing)
     (resting,) = throttled_sites(graph.store.postgres)
     assert (resting.site, resting.code) == (f"127.0.0.1:{media_server.port}", "pause")

@@ -29,7 +29,7 @@ from resources.transcribe import checkpoint
 from resources.transcriptions import checkpoints
 from ytcaption_assets.definitions import build_definitions
 from resources.orchestration.partitions import transcription_partitions
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 
 key, folder = sys.argv[1:]
 checkpoint.SAVE_INTERVAL_S = 0.0

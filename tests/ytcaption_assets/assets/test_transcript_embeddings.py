@@ -11,7 +11,7 @@ from tests.support.servers.embedding_worker import embedding_worker
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions
 
 

@@ -8,7 +8,10 @@ from rich.console import Console
 from resources.download.egress import check_egress_settings
 from tests.support.paths import ROOT
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 from ytcaption_assets.cli.settings_table import print_settings, settings_markdown
 
 DOCUMENT = ROOT / "docs" / "reference" / "settings.md"
@@ -75,7 +78,7 @@ def test_a_limit_is_no_shorter_than_what_it_holds(monkeypatch, name: str, value:
         ("LISTS_PER_MINUTE", "-1", "'-1' is not a number of 0 or more"),
         ("BULK_BYTES_PER_DAY", "5 GB", "'5 GB' is not a number of 0 or more"),
         ("QUIET_HOURS", "8 to 18", "'8 to 18' is not a range of hours; write 23:30-06:00"),
-        ("PACE_TIME_ZONE", "Berlin", "there is no time zone 'Berlin'; write Europe/Berlin"),
+        ("THROTTLE_TIME_ZONE", "Berlin", "there is no time zone 'Berlin'; write Europe/Berlin"),
         ("BULK_PAUSE_JITTER", "1", "Input should be less than 1"),
     ],
 )
@@ -112,13 +115,13 @@ def test_settings_are_read_once_and_anew_where_something_has_changed(monkeypatch
     monkeypatch.delenv("YTCAPTION_BEAM_SIZE", raising=False)
     assert load_settings() is load_settings()
     monkeypatch.setenv("YTCAPTION_BEAM_SIZE", "3")
-    assert load_settings().beam_size == 3
+    assert load_settings().speech.beam_size == 3
     monkeypatch.delenv("YTCAPTION_BEAM_SIZE")
     for beam_size in (4, 10):
         (tmp_path / ".env").write_text(f"YTCAPTION_BEAM_SIZE={beam_size}\n")
-        assert load_settings().beam_size == beam_size
+        assert load_settings().speech.beam_size == beam_size
     (tmp_path / ".env").unlink()
-    assert load_settings().beam_size == 5
+    assert load_settings().speech.beam_size == 5
 
 
 def test_settings_are_read_in_a_folder_that_was_removed(monkeypatch, tmp_path):

@@ -54,7 +54,7 @@ def restore(
     from resources.maintenance.lost_runs import end_lost_runs
     from resources.postgres.connection import Postgres
     from resources.postgres.embedded import running_postgres
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
     from ytcaption_assets.cli.up.dagster_home import dagster_instance
     from ytcaption_assets.cli.up.home_lock import home_lock
 
@@ -65,7 +65,7 @@ def restore(
         bars.step("Ending lost runs")
         with dagster_instance(settings) as instance:
             postgres = Postgres.from_settings(settings, "dagster")
-            lost = end_lost_runs(instance, postgres, settings.max_attempts, silent_s=0.0)
+            lost = end_lost_runs(instance, postgres, settings.runs.max_attempts, silent_s=0.0)
     _print_restored(restored, len(lost), console)
     raise typer.Exit(0 if restored.lake.is_sound else 1)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from resources.admin.service import Affected, Overview
     from resources.postgres.connection import Postgres
-    from ytcaption.settings import Settings
+    from ytcaption.settings.settings import Settings
 
 app = typer.Typer(
     help="Operate the system: queue, retries, pauses, retention, erasure.", no_args_is_help=True

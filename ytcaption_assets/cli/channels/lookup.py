@@ -51,7 +51,7 @@ def _by_url(rows: "list[ChannelRow]", url: str) -> "list[ChannelRow]":
     from resources.channels.listing.lister import ChannelLister
     from ytcaption.domain.channels.channel import channel_id
     from ytcaption.domain.errors import InputError
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     try:
         source = ChannelLister.from_settings(load_settings()).source_of(url)

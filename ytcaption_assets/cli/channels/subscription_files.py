@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from resources.channels.store import ChannelStore
     from ytcaption.domain.channels.subscription_export import Subscription
     from ytcaption.domain.channels.subscription_lists import ListedChannel
-    from ytcaption.settings import Settings
+    from ytcaption.settings.settings import Settings
 
 _PINCHFLAT_FEED = re.compile(r"/sources/[0-9a-f-]{36}/feed(\.xml)?$")
 _MARKS = {"added": "[green]added[/green]", "known": "known", "refused": "[red]refused[/red]"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from resources.export.selection import SelectedTranscription
     from resources.export.service import Exporter, ExportResult, OnProgress
     from resources.lake.catalog import TranscriptCatalog
-    from ytcaption.settings import Settings
+    from ytcaption.settings.settings import Settings
 
 _SHOWN = 10
 _MOST_IDS = 10_000_000

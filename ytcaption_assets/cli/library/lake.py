@@ -42,7 +42,7 @@ def verify(
     from resources.postgres.connection import Postgres
     from resources.postgres.migrate import migrated_postgres
     from resources.transcriptions.reads import completed_ids
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     console = Console(highlight=False)
@@ -84,7 +84,7 @@ def compact() -> None:
 
     from resources.lake.catalog import TranscriptCatalog
     from resources.postgres.migrate import migrated_postgres
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     console = Console(highlight=False)
@@ -112,7 +112,7 @@ def view(
     """
     from resources.lake.catalog import TranscriptCatalog
     from resources.postgres.migrate import migrated_postgres
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     if name is None:
         _list_views()
@@ -134,7 +134,7 @@ def attach() -> None:
     """
     from resources.lake.external_reader import attach_statements, create_reader
     from resources.postgres.migrate import migrated_postgres
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     with migrated_postgres(settings):

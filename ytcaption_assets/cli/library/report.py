@@ -23,7 +23,7 @@ def report(
     from resources.postgres.migrate import migrated_postgres
     from resources.reports.report import make_report, store_report
     from ytcaption.domain.errors import FileUnreadable
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     objects = ObjectStore.from_settings(settings)

@@ -45,9 +45,9 @@ def retranscribe(
 
     from resources.retranscribe.plan import parse_retranscription
     from resources.retranscribe.service import enqueue_retranscriptions
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
-    models = load_settings().models
+    models = load_settings().speech.models
     wanted = parse_retranscription(
         models,
         where,

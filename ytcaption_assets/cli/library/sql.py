@@ -74,7 +74,7 @@ def sql(
     """
     from resources.lake.catalog import TranscriptCatalog
     from resources.postgres.migrate import migrated_postgres
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     output_format, path = chosen_output(format, output, as_csv=as_csv, parquet=parquet)
     statement = _statement(query, file)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ytcaption.settings import Settings
+    from ytcaption.settings.settings import Settings
 
 ENGINES = ("sequential", "batched")
 
@@ -67,7 +67,7 @@ def bench_model(
     """
     from rich.console import Console
 
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     console = Console(stderr=True, highlight=False)
@@ -93,7 +93,7 @@ def _local_models(settings: "Settings") -> Sequence[str]:
     from resources.models.store import model_states
 
     names = [each.name for each in model_states(settings.models_home) if each.is_installed]
-    return [name for name in names if name in settings.models] or [settings.model]
+    return [name for name in names if name in settings.speech.models] or [settings.speech.model]
 
 
 def _measure(
@@ -102,13 +102,14 @@ def _measure(
     from resources.models.store import ensure_model
     from ytcaption_assets.cli.progress import Bars
 
-    if name not in settings.models:
+    if name not in settings.speech.models:
         raise UnknownModel(
-            f"Unknown model '{name[:60]}'. This installation offers: {', '.join(settings.models)}."
+            f"Unknown model '{name[:60]}'. "
+            f"This installation offers: {', '.join(settings.speech.models)}."
         )
     with Bars(console) as bars:
         with bars.downloading(f"model {name}") as on_bytes:
-            ensure_model(name, settings.models_home, on_bytes, settings.pip_index_url)
+            ensure_model(name, settings.models_home, on_bytes, settings.speech.pip_index_url)
         with bars.transcribing(f"{name}, {engine}") as on_progress:
             return _child(name, engine, seconds, on_progress)
 

@@ -18,7 +18,10 @@ from resources.audio.decoder import AudioDecoder
 from resources.transcribe.whisper_transcriber import WhisperTranscriber
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 from ytcaption_assets.cli.models.bench_model import Measured
 from ytcaption_assets.cli.transcribe.source_argument import SAMPLE
 
@@ -31,7 +34,7 @@ _KILO = 1 if sys.platform == "darwin" else 1024
 
 def measure(model: str, engine: str, seconds: int) -> Measured:
     """Load the model, transcribe about `seconds` of speech with it, and return the measurements."""
-    settings = load_settings().model_copy(update={"engine": engine})
+    settings = load_settings().changed(engine=engine)
     transcriber = WhisperTranscriber.from_settings(settings)
     options = TranscriptionOptions(model=model, language="en")
     sample = _sample(settings)

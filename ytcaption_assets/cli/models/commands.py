@@ -15,13 +15,13 @@ def list_models() -> None:
     from rich.table import Table
 
     from resources.models.store import model_states
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
     table = Table("model", "size", "languages", "local", "sources")
     for state in model_states(settings.models_home):
-        name = f"{state.name} (default)" if state.name == settings.model else state.name
-        allowed = state.name in settings.models
+        name = f"{state.name} (default)" if state.name == settings.speech.model else state.name
+        allowed = state.name in settings.speech.models
         table.add_row(
             name,
             decimal(state.size_bytes),
@@ -43,17 +43,19 @@ def fetch(
 
     from resources.models.store import ensure_model
     from ytcaption.domain.errors import UnknownModel
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
     from ytcaption_assets.cli.progress import Bars
 
     settings = load_settings()
     console = Console(stderr=True, highlight=False)
-    for name in names or [settings.model]:
-        if name not in settings.models:
+    for name in names or [settings.speech.model]:
+        if name not in settings.speech.models:
             raise UnknownModel(
                 f"Unknown model '{name[:60]}'. "
-                f"This installation offers: {', '.join(settings.models)}."
+                f"This installation offers: {', '.join(settings.speech.models)}."
             )
         with Bars(console) as bars, bars.downloading(f"model {name}") as on_progress:
-            files = ensure_model(name, settings.models_home, on_progress, settings.pip_index_url)
+            files = ensure_model(
+                name, settings.models_home, on_progress, settings.speech.pip_index_url
+            )
         console.print(f"{name} is in {files.directory}", markup=False, soft_wrap=True)

@@ -19,7 +19,7 @@ from ytcaption.domain.captions.formats import CaptionFormat
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.progress import Bars
 from ytcaption_assets.cli.transcribe.captions_folder import write_captions
 from ytcaption_assets.cli.transcribe.output import (
@@ -105,7 +105,7 @@ def _complete(
             _watch(ids, store, bars, process=None)
             return
         with bars.downloading(f"model {model}") as on_progress:
-            ensure_model(model, settings.models_home, on_progress, settings.pip_index_url)
+            ensure_model(model, settings.models_home, on_progress, settings.speech.pip_index_url)
         with TranscriptionProcess(ids, settings) as process:
             _watch(ids, store, bars, process)
     except BaseException:

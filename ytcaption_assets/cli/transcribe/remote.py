@@ -17,7 +17,7 @@ from ytcaption.domain.captions.formats import CaptionFormat
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionStatus, is_partition_key
 from ytcaption.domain.transcripts.transcript import Transcript
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.progress import Bars
 from ytcaption_assets.cli.transcribe.captions_folder import write_captions
 from ytcaption_assets.cli.transcribe.output import (

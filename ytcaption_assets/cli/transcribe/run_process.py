@@ -23,7 +23,7 @@ from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import TranscriptionRow
 from sensors.jobs import transcribe_job
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import load_settings
+from ytcaption.settings.settings import load_settings
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 from ytcaption_assets.cli.up.state import ProcessState, created_at
 from ytcaption_assets.definitions import build_definitions
@@ -39,7 +39,7 @@ def run_transcriptions(ids: Sequence[str]) -> None:
     settings = load_settings()
     postgres = Postgres.from_settings(settings, "dagster")
     # The user should not wait for embeddings: `up` or `ytcaption embed` makes them later.
-    without_embeddings = settings.model_copy(update={"embeddings": "off"})
+    without_embeddings = settings.changed(embeddings="off")
     job = build_definitions(without_embeddings).resolve_job_def(transcribe_job.name)
     with dagster_instance(settings) as instance:
         end_stale_runs(instance, postgres)
@@ -63,7 +63,7 @@ def end_stale_runs(instance: dg.DagsterInstance, postgres: Postgres) -> None:
         if worker is not None and not _lives(worker):
             instance.report_run_failed(run, "The run's process was lost.")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            settle_failed_run(postgres, run, None, load_settings().max_attempts)
+            settle_failed_run(postgres, run, None, load_settings().runs.max_attempts)
 
 
 def _is_due(postgres: Postgres, row: TranscriptionRow) -> bool:
@@ -82,7 +82,7 @@ def _run(
         instance=instance, partition_key=key, tags=tags, raise_on_error=False
     )
     if not result.success:
-        settle_failed_run(postgres, result.dagster_run, None, load_settings().max_attempts)
+        settle_failed_run(postgres, result.dagster_run, None, load_settings().runs.max_attempts)
 
 
 def _worker_name(pid: int) -> str:

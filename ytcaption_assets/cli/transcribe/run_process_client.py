@@ -11,7 +11,7 @@ from typing import IO, Self
 
 from resources.processes.native_threads import decoding_environment
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_environment
 
 STOP_S = 10
@@ -47,7 +47,7 @@ class TranscriptionProcess:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         assert self._process is not None and self._log is not None
-        if kind is None and self._settings.otlp_endpoint is not None:
+        if kind is None and self._settings.operation.otlp_endpoint is not None:
             with suppress(subprocess.TimeoutExpired):  # it still sends its last spans
                 self._process.wait(SEND_S)
         if self._process.poll() is None:

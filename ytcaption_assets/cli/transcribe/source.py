@@ -8,7 +8,7 @@ from resources.object_store.store import ObjectStore, upload_key
 from resources.sites.resolve import resolve_source
 from ytcaption.domain.errors import EmptyFile, FileUnreadable
 from ytcaption.domain.media.media import MediaSource, upload_media_id
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.transcribe.source_argument import file_named
 
 _BLOCK_BYTES = 1 << 20
@@ -33,7 +33,9 @@ def source_named(
     path = file_named(name)
     if path is not None:
         return _stored_file(path, object_store, on_progress)
-    return resolve_source(name, sites=settings.sites, allowed_networks=settings.allowed_networks)
+    return resolve_source(
+        name, sites=settings.download.sites, allowed_networks=settings.download.allowed_networks
+    )
 
 
 def _stored_file(

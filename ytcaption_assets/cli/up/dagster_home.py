@@ -18,7 +18,7 @@ from resources.orchestration.pauses import pool_slots
 from resources.postgres.urls import database_urls, libpq_url
 from resources.processes.runtime_directory import runtime_directory
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 LOCATION_NAME = "ytcaption"
 STORAGE_URL_VARIABLE = "YTCAPTION_DAGSTER_STORAGE_URL"
@@ -41,7 +41,7 @@ def run_server_socket(settings: Settings) -> Path:
 
 def has_run_server(settings: Settings) -> bool:
     """Return whether runs are forked; on macOS some libraries do not survive a fork."""
-    return settings.run_launcher == "warm" and sys.platform == "linux"
+    return settings.runs.run_launcher == "warm" and sys.platform == "linux"
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -145,10 +145,10 @@ def _instance_yaml(settings: Settings, home: Path) -> str:
     values = {
         "artifact_directory": json.dumps(str(home)),
         "log_directory": json.dumps(str(home / "logs")),
-        "max_concurrent_runs": settings.concurrent_runs + settings.listing_slots + 1,
+        "max_concurrent_runs": settings.concurrent_runs + settings.channels.listing_slots + 1,
         "transcribe_runs": settings.concurrent_runs,
-        "listing_runs": settings.listing_slots,
-        "max_runtime_seconds": settings.max_runtime_s,
+        "listing_runs": settings.channels.listing_slots,
+        "max_runtime_seconds": settings.runs.max_runtime_s,
         "run_launcher": json.dumps(_run_launcher(settings)),
     }
     return f"{heading}\n\n{Template(body).substitute(values)}"
@@ -166,8 +166,8 @@ def _run_launcher(settings: Settings) -> dict[str, object]:
 
 def _settings_environment(settings: Settings) -> dict[str, str]:
     environment = {}
-    for name in sorted(settings.model_fields_set | {"home"}):
-        value = getattr(settings, name)
+    for name in sorted(settings.set_names() | {"home"}):
+        value = settings.value_of(name)
         if value is None:
             continue
         if isinstance(value, SecretStr):

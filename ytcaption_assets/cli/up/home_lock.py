@@ -9,7 +9,7 @@ from pathlib import Path
 
 from resources.disk import is_disk_full
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 LOCK_NAME = "up.lock"
 

@@ -14,10 +14,10 @@ def notifier() -> None:
     from resources.processes.runtime_directory import make_runtime_directory, runtime_directory
     from resources.telemetry.logs import log_handler
     from resources.webhooks.notifier import MARK, Notifier
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     settings = load_settings()
-    logging.getLogger().addHandler(log_handler(settings.log_format))
+    logging.getLogger().addHandler(log_handler(settings.operation.log_format))
     for name in ("ytcaption", "ytcaption_assets", "resources"):
         logging.getLogger(name).setLevel(logging.INFO)
     make_runtime_directory(settings.home)

@@ -9,7 +9,7 @@ from resources.processes.runtime_directory import runtime_directory
 from resources.transcribe.device import gpu_count
 from resources.webhooks.notifier import MARK as NOTIFIER_MARK
 from resources.worker.client import worker_at, worker_socket
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import (
     LOCATION_NAME,
     code_server_socket,
@@ -40,7 +40,11 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
     """
     socket = code_server_socket(settings)
     workspace = str(prepare_dagster_home(settings) / "workspace.yaml")
-    host, port, page = settings.api_host, settings.api_port, settings.webserver_port
+    host, port, page = (
+        settings.api.api_host,
+        settings.api.api_port,
+        settings.operation.webserver_port,
+    )
     programs = [
         Program(
             "code",
@@ -81,7 +85,7 @@ def programs(settings: Settings, instance: dg.DagsterInstance, *, webserver: boo
             _python(
                 *("uvicorn", "api.app:create_app", "--factory"),
                 *("--host", host, "--port", str(port)),
-                *("--workers", str(settings.api_workers)),
+                *("--workers", str(settings.api.api_workers)),
                 # First on the import path; the default is the current folder.
                 *("--app-dir", str(socket.parent)),
                 *("--timeout-graceful-shutdown", "2", "--no-server-header"),
@@ -140,9 +144,9 @@ def worker_programs(settings: Settings) -> list[Program]:
 
     They are started first, so that they are stopped after the last run has ended.
     """
-    if settings.worker == "off":
+    if settings.worker.worker == "off":
         return []
-    gpus = gpu_count() if settings.device != "cpu" else 0
+    gpus = gpu_count() if settings.speech.device != "cpu" else 0
     return [_worker(settings, number, has_gpu=bool(gpus)) for number in range(gpus or 1)]
 
 

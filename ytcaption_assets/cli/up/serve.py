@@ -20,7 +20,7 @@ from resources.processes.native_threads import decoding_environment
 from resources.processes.runtime_directory import make_runtime_directory
 from resources.sites.resolve import check_sites
 from ytcaption.domain.errors import YtcaptionError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import (
     code_server_socket,
     dagster_environment,
@@ -47,7 +47,7 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
         ProcessGaveUp: a needed process cannot be kept running.
     """
     JwtTokens.from_settings(settings)  # invalid settings are reported before anything starts
-    check_sites(settings.sites)
+    check_sites(settings.download.sites)
     check_egress_settings(settings)
     with _stop_signals() as signals, home_lock(settings.home):
         workers = worker_programs(settings)
@@ -94,18 +94,20 @@ def serve(settings: Settings, console: Console, *, webserver: bool) -> None:
 
 def with_log_format(settings: Settings, console: Console) -> Settings:
     """Choose the text format for a terminal; the processes see a pipe and would choose JSON."""
-    if settings.log_format != "auto" or not console.is_terminal:
+    if settings.operation.log_format != "auto" or not console.is_terminal:
         return settings
-    return settings.model_copy(update={"log_format": "text"})
+    return settings.changed(log_format="text")
 
 
 def _with_ports(settings: Settings, *, webserver: bool) -> Settings:
-    ports = {"api_port": free_port(settings.api_host, settings.api_port, "YTCAPTION_API_PORT")}
+    ports = {
+        "api_port": free_port(settings.api.api_host, settings.api.api_port, "YTCAPTION_API_PORT")
+    }
     if webserver:
         ports["webserver_port"] = free_port(
-            WEBSERVER_HOST, settings.webserver_port, "YTCAPTION_WEBSERVER_PORT"
+            WEBSERVER_HOST, settings.operation.webserver_port, "YTCAPTION_WEBSERVER_PORT"
         )
-    return settings.model_copy(update=ports)
+    return settings.changed(**ports)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -114,7 +116,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     # that it removes no entry of the user's, put the socket's folder, which has no modules, first.
     entries = [str(code_server_socket(settings).parent), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, entries))
-    if settings.api_workers > 1:
+    if settings.api.api_workers > 1:
         # In this folder prometheus-client adds the counters of several processes, from 0 at start.
         folder = code_server_socket(settings).parent / "metrics"
         shutil.rmtree(folder, ignore_errors=True)
@@ -132,12 +134,14 @@ def _keep_postgres(output: ProcessOutput, settings: Settings) -> None:
 
 
 def _print_ready(output: ProcessOutput, settings: Settings, took_s: float, webserver: bool) -> None:
-    api = f"http://{in_url(settings.api_host)}:{settings.api_port}"
+    api = f"http://{in_url(settings.api.api_host)}:{settings.api.api_port}"
     output.write("up", f"everything is ready ({took_s:.1f} s)")
     output.write("up", f"  Page     {api}")
     output.write("up", f"  API      {api}/api/v1  (described at {api}/docs)")
     if webserver:
-        output.write("up", f"  Dagster  http://{WEBSERVER_HOST}:{settings.webserver_port}")
+        output.write(
+            "up", f"  Dagster  http://{WEBSERVER_HOST}:{settings.operation.webserver_port}"
+        )
 
 
 class _Signals:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 if TYPE_CHECKING:
     from ytcaption_assets.cli.up.process_output import ProcessOutput
@@ -137,7 +137,7 @@ class StateFile:
         return UpState(
             up=ProcessState("up", os.getpid(), created_at(os.getpid()) or 0.0),
             processes=processes,
-            api_host=settings.api_host,
-            api_port=settings.api_port,
-            webserver_port=settings.webserver_port if self._webserver else None,
+            api_host=settings.api.api_host,
+            api_port=settings.api.api_port,
+            webserver_port=settings.operation.webserver_port if self._webserver else None,
         )

@@ -28,7 +28,7 @@ def status(
     """
     from rich.console import Console
 
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
     from ytcaption_assets.cli.up.status_report import read_status
 
     report = read_status(load_settings())

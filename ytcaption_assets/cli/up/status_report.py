@@ -20,7 +20,7 @@ from resources.worker.client import local_workers
 from resources.worker.protocol import Health
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import (
     code_server_socket,
     dagster_instance,
@@ -114,7 +114,7 @@ def read_status(settings: Settings) -> StatusReport:
                 counts = status_counts(postgres)
                 queue = queue_report(postgres, proxies=settings.pacing.proxies)
                 if has_embeddings(settings):
-                    embeddings = EmbeddingStore(postgres).counts(settings.embedding_model)
+                    embeddings = EmbeddingStore(postgres).counts(settings.search.embedding_model)
             else:
                 problem = (
                     "The database does not answer."
@@ -130,7 +130,7 @@ def read_status(settings: Settings) -> StatusReport:
         processes=processes,
         workers=workers,
         orphans=0 if state else len(orphan_processes(settings.home)),
-        postgres="embedded" if settings.database_url is None else "server",
+        postgres="embedded" if settings.storage.database_url is None else "server",
         postgres_runs=postgres_runs,
         counts=counts,
         queue=queue,
@@ -140,7 +140,9 @@ def read_status(settings: Settings) -> StatusReport:
 
 
 def _has_data(settings: Settings) -> bool:
-    return settings.database_url is not None or (postgres_folder(settings) / "data").exists()
+    return (
+        settings.storage.database_url is not None or (postgres_folder(settings) / "data").exists()
+    )
 
 
 def _workers(settings: Settings) -> dict[str, Health]:

@@ -25,11 +25,11 @@ def up(
     """
     from rich.console import Console
 
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
     from ytcaption_assets.cli.up.serve import serve
 
     given = {"api_host": host, "api_port": port}
-    settings = load_settings().model_copy(
-        update={name: value for name, value in given.items() if value is not None}
+    settings = load_settings().changed(
+        **{name: value for name, value in given.items() if value is not None}
     )
     serve(settings, Console(), webserver=webserver)

@@ -29,7 +29,7 @@ def worker(
 
     restart_for_decoding()
     from resources.telemetry.logs import log_handler
-    from ytcaption.settings import load_settings
+    from ytcaption.settings.settings import load_settings
 
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible_gpu(gpu)
@@ -37,7 +37,7 @@ def worker(
 
     settings = load_settings()
     root = logging.getLogger()
-    root.addHandler(log_handler(settings.log_format))
+    root.addHandler(log_handler(settings.operation.log_format))
     for name in ("ytcaption", "ytcaption_assets", "resources"):
         logging.getLogger(name).setLevel(logging.INFO)
     if host is None:

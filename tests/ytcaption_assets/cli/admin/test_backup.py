@@ -45,7 +45,7 @@ from ytcaption.domain.errors import (
 from ytcaption.domain.events import EventType
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 

@@ -11,7 +11,7 @@ from resources.transcriptions.store import RequestStore
 from ytcaption.domain.errors import TranscriptionErased
 from ytcaption.domain.media.media import MediaInfo, MediaSource, StoredAudio
 from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
@@ -84,7 +84,7 @@ def test_a_pause_reaches_dagsters_pools(run, settings: Settings):
     assert "download is paused" in run("pause", "download")
     assert limit() == 0
     assert "download is resumed" in run("resume", "download")
-    assert limit() == settings.download_slots
+    assert limit() == settings.runs.download_slots
     assert "was not paused" in run("resume", "download")
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from resources.auth.api_keys import ApiKeys, parse_token
 from ytcaption.domain.caller import Limits
 from ytcaption.domain.errors import ApiKeyNotFound, InputError, InvalidOption
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
 
 

@@ -10,7 +10,7 @@ from resources.transcriptions.store import RequestStore
 from tests.resources.transcripts import completed
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
 
 

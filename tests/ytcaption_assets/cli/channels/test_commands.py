@@ -17,7 +17,7 @@ from tests.support.channel_lists import page, source
 from tests.support.servers.channel_host import ChannelHost
 from ytcaption.domain.channels.subscription_lists import read_channels
 from ytcaption.domain.errors import ChannelNotFound, InputError, InvalidOption, SingleMedia
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
 
 URL = "https://www.youtube.com/channel/UC5NOEUbkLheQcaaRldYW5GA"

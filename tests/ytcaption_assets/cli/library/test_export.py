@@ -25,7 +25,7 @@ from resources.object_store.store import ObjectStore, document_key
 from resources.transcriptions.store import RequestStore
 from tests.support.exported import Library
 from ytcaption.domain.errors import FileUnreadable, InvalidOption
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
 
 

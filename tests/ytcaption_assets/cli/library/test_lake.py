@@ -27,7 +27,7 @@ from tests.support.paths import ROOT
 from ytcaption.domain.errors import FileUnreadable, InputError, InvalidOption, QueryError
 from ytcaption.domain.media.media import MediaInfo
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app, run
 
 RUN_ID = "9f1b"

@@ -10,7 +10,7 @@ from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.resources.retranscribe.test_service import completed, everything, small
 from ytcaption.domain.errors import InvalidOption, UnknownModel
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
 
 

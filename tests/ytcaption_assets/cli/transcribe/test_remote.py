@@ -20,7 +20,7 @@ from tests.support.transcripts import transcript_of
 from ytcaption.client.client import Client
 from ytcaption.domain.captions.formats import CaptionFormat, render
 from ytcaption.domain.request import TranscriptionStatus
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 
 URL = "https://youtu.be/dQw4w9WgXcQ"
 Run = Callable[..., subprocess.CompletedProcess[str]]

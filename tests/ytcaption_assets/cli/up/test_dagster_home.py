@@ -11,7 +11,10 @@ import yaml
 
 from sensors.jobs import EMBED_JOB, list_channel_job, transcribe_job
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
-from ytcaption.settings import Settings, load_settings
+from ytcaption.settings.settings import (
+    Settings,
+    load_settings,
+)
 from ytcaption_assets.cli.up.dagster_home import (
     code_server_socket,
     dagster_environment,
@@ -22,7 +25,7 @@ from ytcaption_assets.cli.up.dagster_home import (
 
 
 def changed(settings: Settings, **values) -> Settings:
-    return settings.model_copy(update=values)
+    return settings.changed(**values)
 
 
 def test_the_instance_has_the_settings(settings):
@@ -35,15 +38,19 @@ def test_the_instance_has_the_settings(settings):
         assert isinstance(instance.run_storage, PostgresRunStorage)
         assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
         limits = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
-        assert limits == {"download": 3, "transcription": 2, "listing": settings.listing_slots}
+        assert limits == {
+            "download": 3,
+            "transcription": 2,
+            "listing": settings.channels.listing_slots,
+        }
         concurrency = instance.get_concurrency_config()
         assert concurrency.pool_config.pool_granularity.value == "op"
         queue = concurrency.run_queue_config
         assert queue is not None
-        assert queue.max_concurrent_runs == 5 + settings.listing_slots + 1
+        assert queue.max_concurrent_runs == 5 + settings.channels.listing_slots + 1
         assert {each["value"]: each["limit"] for each in queue.tag_concurrency_limits} == {
             transcribe_job.name: 5,
-            list_channel_job.name: settings.listing_slots,
+            list_channel_job.name: settings.channels.listing_slots,
             EMBED_JOB: 1,
         }
         assert instance.run_coordinator.dequeue_interval_seconds == 1
@@ -92,9 +99,9 @@ def test_a_restart_keeps_pauses(settings):
         set_pool_limits(instance, settings, {"transcription", "intake"})
         limits = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits()}
         assert limits == {
-            "download": settings.download_slots,
+            "download": settings.runs.download_slots,
             "transcription": 0,
-            "listing": settings.listing_slots,
+            "listing": settings.channels.listing_slots,
         }
         set_pool_limits(instance, settings)
 
@@ -116,7 +123,7 @@ def test_a_child_process_opens_the_same_instance(settings):
     prepare_dagster_home(settings)
     code = (
         "import dagster as dg\n"
-        "from ytcaption.settings import load_settings\n"
+        "from ytcaption.settings.settings import load_settings\n"
         "settings = load_settings()\n"
         "with dg.DagsterInstance.get() as instance:\n"
         "    print(instance.root_directory, instance.get_runs_count(),"

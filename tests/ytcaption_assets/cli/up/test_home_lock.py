@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ytcaption.domain.errors import SetupError
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.home_lock import home_lock, is_up
 
 HOLD = (

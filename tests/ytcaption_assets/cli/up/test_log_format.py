@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_environment
 from ytcaption_assets.cli.up.serve import with_log_format
 
@@ -19,7 +19,7 @@ def test_a_terminal_gets_text(
 ) -> None:
     """The processes write to pipes and cannot tell; a service manager gets JSON; a setting wins."""
     if setting != "auto":
-        settings = settings.model_copy(update={"log_format": setting})
+        settings = settings.changed(log_format=setting)
     console = Console(file=io.StringIO(), force_terminal=is_terminal)
 
     environment = dagster_environment(with_log_format(settings, console))

@@ -20,7 +20,7 @@ from tests.support.servers.webhook_receiver import (
     Answer,
     WebhookReceiver,
 )
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.main import app
 from ytcaption_assets.cli.up.health import touched_since
 
@@ -29,7 +29,7 @@ from ytcaption_assets.cli.up.health import touched_since
 def box(settings: Settings, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch) -> Box:
     """An empty outbox whose webhooks may be on loopback."""
     monkeypatch.setenv("YTCAPTION_ALLOWED_NETWORKS", "127.0.0.0/8")
-    here = settings.model_copy(update={"allowed_networks": ("127.0.0.0/8",)})
+    here = settings.changed(allowed_networks=("127.0.0.0/8",))
     return Box(here, request_store, Postgres.from_settings(here, "api"))
 
 

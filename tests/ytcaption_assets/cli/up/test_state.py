@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.process_output import ProcessOutput
 from ytcaption_assets.cli.up.state import (
     ProcessState,

@@ -24,7 +24,7 @@ from tests.support.servers.postgres_servers import embedded_server
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.media.pacing import UNPACED, Pacing, PerSite
 from ytcaption.domain.request import TranscriptionOptions
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.orphans import MARK
 from ytcaption_assets.cli.up.state import ProcessState, UpState, created_at, write_state
 from ytcaption_assets.cli.up.status import duration, print_status, status, status_json
@@ -56,7 +56,7 @@ def text_of(report) -> str:
 def test_reasons_for_waiting_and_health_of_proxies(settings, request_store, monkeypatch):
     """Both outputs have them, without a proxy's password."""
     proxies = "http://me:hunter2@a.example:3128,socks5://b.example"
-    settings = settings.model_copy(update={"proxies": SecretStr(proxies)})
+    settings = settings.changed(proxies=SecretStr(proxies))
     source = MediaSource("youtube-x", "site", "https://youtu.be/x", "youtube", None)
     request_store.submit(source, TranscriptionOptions(model="base"), priority="bulk")
     record_failed(request_store.postgres, "socks5://b.example:1080", "it does not answer")
@@ -104,13 +104,13 @@ def test_counts_waiting_time_and_failures(settings, request_store, run_store):
 
 def test_transcriptions_without_embeddings_are_counted(settings, request_store):
     """The count appears if embeddings are on; no model is loaded for it."""
-    settings = settings.model_copy(update={"embedding_model": TOY.name})
+    settings = settings.changed(embedding_model=TOY.name)
     id = add_said(request_store, "a", "a puppy")
     add_said(request_store, "b", "the sea")
     store = EmbeddingStore(request_store.postgres)
     store.record_failed(id, store.model_id(TOY))
     assert read_status(settings).embeddings is None
-    report = read_status(settings.model_copy(update={"embeddings": "on"}))
+    report = read_status(settings.changed(embeddings="on"))
     assert report.embeddings == EmbeddingCounts(waiting=1, failed=1)
     message = "1 completed transcriptions wait for embeddings; 1 could not be embedded."
     assert message in text_of(report)

@@ -20,7 +20,7 @@ import pytest
 
 from resources.postgres.urls import database_urls
 from resources.worker.client import worker_at, worker_socket
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
 

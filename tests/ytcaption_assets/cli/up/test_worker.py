@@ -2,7 +2,7 @@
 
 import sys
 
-from ytcaption.settings import Settings
+from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up import program_list as up_programs
 from ytcaption_assets.cli.up.worker import visible_gpu
 
@@ -15,11 +15,11 @@ def test_one_worker_per_gpu(tmp_path, monkeypatch):
     assert (first.name, second.name) == ("worker-0", "worker-1")
     assert second.arguments[0] == sys.executable
     assert second.arguments[-5:] == ("worker", "--number", "1", "--gpu", "1")
-    [only] = up_programs.worker_programs(settings.model_copy(update={"device": "cpu"}))
+    [only] = up_programs.worker_programs(settings.changed(device="cpu"))
     assert only.arguments[-3:] == ("worker", "--number", "0")
     assert not only.is_needed
     assert not only.is_ready(0.0)
-    assert up_programs.worker_programs(settings.model_copy(update={"worker": "off"})) == []
+    assert up_programs.worker_programs(settings.changed(worker="off")) == []
 
 
 def test_a_gpu_is_one_of_the_visible_ones(monkeypatch):

@@ -1,0 +1,42 @@
+"""What operators see: logs, traces, alerts, the secret of webhooks."""
+
+import re
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from ytcaption.settings.group import SettingsGroup
+
+
+class OperationSettings(SettingsGroup):
+    """Logs, traces, alerts and ports of operation."""
+
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`auto`: text on a terminal, JSON elsewhere."
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        description="Receiver of OpenTelemetry traces (OTLP over HTTP, `http://host:4318`). "
+        "Unset: no traces.",
+    )
+    notify_urls: SecretStr | None = Field(
+        None,
+        description="Apprise URLs (`mailto://...`, `slack://...`), separated by spaces, for alerts "
+        "that need an operator and for the digests of channels.",
+    )
+    webhook_key: SecretStr | None = Field(
+        None,
+        description="Encrypts the secrets of webhooks in the database: 32 bytes in URL-safe "
+        "base64, the same on all machines; several, the newest first, to replace it. "
+        "Unset: `webhook.key` under the home, created on first use.",
+    )
+    webserver_port: int = Field(
+        3000, ge=0, le=65535, description="Port of Dagster's web interface."
+    )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _check_web_address(cls, value: str | None) -> str | None:
+        if value and not re.match(r"https?://[^/\s]", value):
+            raise ValueError("write http://host:4318")
+        return value
