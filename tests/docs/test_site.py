@@ -104,7 +104,7 @@ def test_lines_have_a_length_that_can_be_read() -> None:
         table_width = MAX_TABLE_WIDTH.get(folder, 1_000)
         for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
             is_block ^= line.strip().startswith("```")
-            limit = table_width if is_block or line.startswith("|") else MAX_WIDTH
+            limit = table_width if is_block or line.startswith(("|", "    ")) else MAX_WIDTH
             if len(line) > limit and "<!--" not in line:
                 long.append(f"{page.relative_to(ROOT)}:{number}: {len(line)}")
     assert long == []
