@@ -86,7 +86,9 @@ def dry_run(
         SourceError, InputError: see the lister.
     """
     _check_site(postgres, source)
-    bounded = lister.changed(listing_timeout_s=min(lister.listing_timeout_s, MAX_WAIT_S))
+    bounded = lister.model_copy(
+        update={"listing_timeout_s": min(lister.listing_timeout_s, MAX_WAIT_S)}
+    )
     return judged_list(OutgoingLister(bounded, settings, postgres), source, plan, max_items)
 
 
