@@ -243,7 +243,7 @@ def test_a_server_that_is_not_there(database_server: DatabaseServer):
 def test_a_lake_elsewhere_gets_its_schema_there(empty: Settings, database_server: DatabaseServer):
     """The lake's own database is made and has schema lake; ours has none."""
     url = with_database(database_server.url, "fresh_lake")
-    settings = empty.changed(lake_database_url=type(empty.database_url)(url))
+    settings = empty.changed(lake_database_url=type(empty.storage.database_url)(url))
     try:
         migrate(settings)
         assert rows(url, "select to_regnamespace('lake')::text") == [("lake",)]

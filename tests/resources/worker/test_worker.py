@@ -368,7 +368,7 @@ def test_a_second_worker_with_the_same_number_is_refused(home):
 def test_a_worker_with_other_settings_is_not_used(home):
     """Its result would differ from that of the run itself."""
     home.ensure()
-    other = home.local().changed(beam_size=2)
+    other = home.local().model_copy(update={"beam_size": 2})
     transcriber = home.transcriber().model_copy(update={"local": other})
     before = home.log.count("s of audio in")
     assert transcriber.transcribe(samples("jfk.flac"), TINY_EN, lambda *_: None).segments

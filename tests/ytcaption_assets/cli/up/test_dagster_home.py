@@ -127,7 +127,7 @@ def test_a_child_process_opens_the_same_instance(settings):
         "settings = load_settings()\n"
         "with dg.DagsterInstance.get() as instance:\n"
         "    print(instance.root_directory, instance.get_runs_count(),"
-        " settings.api_port, settings.sites)\n"
+        " settings.api.api_port, settings.download.sites)\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
