@@ -135,7 +135,9 @@ def _run(arm: str, url: str, model: str, hotwords: str) -> dict[str, float]:
 
     settings = load_settings()
     if arm == ARMS[1]:  # as it was before there was a worker for it
-        transcript_embeddings.warm_embedder_of = lambda each: embedder_of(each.search.embedding_model)
+        transcript_embeddings.warm_embedder_of = lambda each: embedder_of(
+            each.search.embedding_model
+        )
     embeddings = "off" if arm == ARMS[0] else "on"
     changed = settings.changed(embeddings=embeddings)
     job = build_definitions(changed).resolve_job_def("transcribe")
