@@ -117,7 +117,7 @@ _OVERVIEW = {
 @router.get(
     "/overview",
     operation_id="getOverview",
-    summary="Get the queue at a read_live_state",
+    summary="Get the queue at a glance",
     responses=json_example(200, _OVERVIEW) | DATABASE_UNAVAILABLE,
 )
 def read_overview(

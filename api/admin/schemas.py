@@ -230,7 +230,7 @@ class ThrottledSite(BaseModel):
 
 
 class OverviewResponse(BaseModel):
-    """The queue at a read_live_state."""
+    """The queue at a glance."""
 
     counts: dict[str, int]
     oldest_waiting_s: Annotated[float | None, Field(description="Null if the queue is empty.")]

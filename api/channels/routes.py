@@ -87,13 +87,13 @@ def _item_position(
     if cursor is None:
         return None
     match decode_cursor(cursor):
-        case [float(place), str(media_id)] if math.isfinite(place):
+        case [float(position), str(media_id)] if math.isfinite(position):
             if (
-                encode_cursor([place, media_id]) == cursor
+                encode_cursor([position, media_id]) == cursor
                 and media_id.isascii()
                 and media_id.isprintable()
             ):
-                return ItemPosition(place, media_id)
+                return ItemPosition(position, media_id)
     raise invalid_cursor()
 
 

@@ -71,26 +71,26 @@ def _result(request: Request, result: MediaResult) -> SearchResult:
 
 
 def _hit(request: Request, result: MediaResult, segment: SegmentHit) -> SearchHit:
-    spoken = segment.segment
+    shown = segment.segment
     root = request.scope.get("root_path", "")
     return SearchHit(
-        index=spoken.index,
-        start_s=spoken.start_s,
-        end_s=spoken.end_s,
-        text=spoken.text,
-        marks=list(spoken.marks),
+        index=shown.index,
+        start_s=shown.start_s,
+        end_s=shown.end_s,
+        text=shown.text,
+        marks=list(shown.marks),
         score=segment.score,
         before=_spoken(segment.before),
         after=_spoken(segment.after),
-        page_url=f"{root}/#{result.transcription_id}&t={int(spoken.start_s)}",
-        media_url=link_at(result.media.source, spoken.start_s),
+        page_url=f"{root}/#{result.transcription_id}&t={int(shown.start_s)}",
+        media_url=link_at(result.media.source, shown.start_s),
     )
 
 
-def _spoken(spoken: ShownSegment | None) -> SpokenSegment | None:
-    if spoken is None:
+def _spoken(shown: ShownSegment | None) -> SpokenSegment | None:
+    if shown is None:
         return None
-    return SpokenSegment(start_s=spoken.start_s, end_s=spoken.end_s, text=spoken.text)
+    return SpokenSegment(start_s=shown.start_s, end_s=shown.end_s, text=shown.text)
 
 
 def _facets(page: SearchResults) -> SearchFacets:
