@@ -6,7 +6,7 @@ from pydantic import BaseModel
 app = FastAPI()
 
 
-class Asked(BaseModel):
+class Request(BaseModel):
     """A body like the API's."""
 
     url: str
@@ -21,9 +21,9 @@ class Accepted(BaseModel):
 
 
 @app.post("/transcriptions", status_code=202)
-def create(asked: Asked) -> Accepted:
+def create(body: Request) -> Accepted:
     """Keeps nothing."""
-    return Accepted(id=asked.url[-40:], status="queued")
+    return Accepted(id=body.url[-40:], status="queued")
 
 
 @app.get("/transcriptions/{id}")

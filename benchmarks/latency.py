@@ -76,12 +76,12 @@ def _measure(system: Installation, url: str, model: str, requests: int) -> Measu
         began, before = time.time(), _taken(pids, settings)
         for number in range(requests):
             time.sleep(pause.uniform(*PAUSE_S))
-            asked_at = time.time()
+            requested_at = time.time()
             id = _submit(system, url, model, number)
             moments, run_id = _follow(connection, id)
             records = list(instance.all_logs(run_id))
             found.events.append(len(records))
-            _add_parts(found, asked_at, moments | _first_events(records))
+            _add_parts(found, requested_at, moments | _first_events(records))
             _add_run_cpu(own, curves, records)
         after, took_s = _taken(pids, settings), time.time() - began
     for name in after:
@@ -127,12 +127,12 @@ def _first_events(records: list[dg.EventLogEntry]) -> dict[str, float]:
     return first
 
 
-def _add_parts(found: Measured, asked_at: float, moments: dict[str, float]) -> None:
-    earlier = asked_at
+def _add_parts(found: Measured, requested_at: float, moments: dict[str, float]) -> None:
+    earlier = requested_at
     for name, moment in PARTS:
         found.parts_s[name].append(moments[moment] - earlier)
         earlier = moments[moment]
-    found.latency_s.append(moments["transcribing"] - asked_at)
+    found.latency_s.append(moments["transcribing"] - requested_at)
 
 
 def _add_run_cpu(

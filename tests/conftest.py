@@ -13,7 +13,7 @@ from resources.processes.native_threads import decoding_environment
 from resources.transcriptions.run_store import RunStore
 
 # As in the product's processes, and before numpy is imported: with other threads the same recording
-# is heard a little differently.
+# is transcribed slightly differently.
 os.environ.update(decoding_environment(os.environ))
 
 from resources.object_store.store import ObjectStore

@@ -1,4 +1,4 @@
-"""The models that tests hear with, fetched once a machine."""
+"""The models that tests transcribe with, fetched once per machine."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.maintenance import run_checks as upkeep_runs
+from resources.maintenance import run_checks as run_checks
 from resources.maintenance.check import examine
 from resources.maintenance.check_registry import ALL_CHECKS
 from resources.object_store.s3 import COPY_PREFIX
@@ -80,7 +80,7 @@ def test_queued_with_an_ended_run_gets_another(
         "update ytcaption.transcription set updated_at = now() - interval '1 hour', "
         "next_attempt_at = now() - interval '1 hour'"
     )
-    monkeypatch.setattr(upkeep_runs, "UNSTARTED_S", -1)
+    monkeypatch.setattr(run_checks, "UNSTARTED_S", -1)
     assert repaired_once(house, "queued_without_run") == [id]
     row = get_transcription(house.here.store.postgres, id)
     assert (row.status, row.attempt, row.error_code) == ("queued", 2, "run_not_started")
@@ -104,7 +104,7 @@ def test_slots_of_ended_runs_are_freed(house: House, monkeypatch: pytest.MonkeyP
     for run_id in ("forgotten", ended, live):
         storage.claim_concurrency_slot("download", run_id, "audio_download")
     assert house.look(CHECKS["slot_without_run"]).found == ("forgotten",), "one has just ended"
-    monkeypatch.setattr(upkeep_runs, "SILENT_S", -1)
+    monkeypatch.setattr(run_checks, "SILENT_S", -1)
     assert repaired_once(house, "slot_without_run") == sorted(["forgotten", ended])
     assert storage.get_concurrency_info("download").active_run_ids == {live}
     storage.free_concurrency_slots_for_run(live)

@@ -52,11 +52,11 @@ def completed(
     return id
 
 
-def anew(
+def retranscribe_all(
     store: RequestStore, where: str | None, dry_run: bool = False, **wanted: Any
 ) -> RetranscriptionResult:
-    asked = parse_retranscription(MODELS, where, **wanted)
-    return enqueue_retranscriptions(store.postgres, MODELS, asked, dry_run=dry_run)
+    request = parse_retranscription(MODELS, where, **wanted)
+    return enqueue_retranscriptions(store.postgres, MODELS, request, dry_run=dry_run)
 
 
 def small(media: str) -> str:
@@ -80,18 +80,22 @@ def test_matching_ones_are_requested_once_at_bulk_priority(request_store: Reques
     completed(request_store, "youtube-three", TranscriptionOptions("base", language="de"))
     before = everything(request_store)
     where = "model = 'base' and created_at > '2026-01-01'"
-    told = anew(request_store, where, dry_run=True, model="small", limit=None)
+    preview = retranscribe_all(request_store, where, dry_run=True, model="small", limit=None)
     assert everything(request_store) == before
-    made = anew(request_store, where, model="small")
-    assert (made.number, made.examined, made.excluded) == (3, 3, {})
-    assert (told.number, told.ids, told.groups) == (made.number, made.ids, made.groups)
-    assert made.audio_s == pytest.approx(3 * make_transcript("x.y").duration_s)
+    result = retranscribe_all(request_store, where, model="small")
+    assert (result.number, result.examined, result.excluded) == (3, 3, {})
+    assert (preview.number, preview.ids, preview.groups) == (
+        result.number,
+        result.ids,
+        result.groups,
+    )
+    assert result.audio_s == pytest.approx(3 * make_transcript("x.y").duration_s)
     row = get_transcription(request_store.postgres, small("youtube-one"))
     assert (row.status, row.priority) == (TranscriptionStatus.QUEUED, "bulk")
     added = [each for each in everything(request_store) if each not in before]
     assert {owner for id, owner in added if id == small("youtube-one")} == {ANNA, BERT}
     assert len(added) == 4
-    again = anew(request_store, where, model="small")
+    again = retranscribe_all(request_store, where, model="small")
     assert (again.number, again.joined, again.excluded) == (0, 0, {EXISTS: 3})
     assert len(everything(request_store)) == len(before) + 4
 
@@ -102,14 +106,16 @@ def test_options_that_are_not_named_stay(request_store: RequestStore):
     options = TranscriptionOptions("base", "de", hotwords="Haus", captions="never")
     completed(request_store, "youtube-one", options)
     completed(request_store, "youtube-two", TranscriptionOptions("small"))
-    made = anew(request_store, "changed or not changed", model="small")
-    assert made.excluded == {SAME_OPTIONS: 1}
-    assert get_transcription(request_store.postgres, made.ids[0]).options == TranscriptionOptions(
+    result = retranscribe_all(request_store, "changed or not changed", model="small")
+    assert result.excluded == {SAME_OPTIONS: 1}
+    assert get_transcription(request_store.postgres, result.ids[0]).options == TranscriptionOptions(
         "small", "de", hotwords="Haus", captions="never"
     )
-    english = anew(request_store, "language = 'de' or model = 'nothing'", model="tiny.en")
+    english = retranscribe_all(
+        request_store, "language = 'de' or model = 'nothing'", model="tiny.en"
+    )
     assert english.number == 0
-    named = anew(request_store, "model = 'base'", language="fr", captions="prefer")
+    named = retranscribe_all(request_store, "model = 'base'", language="fr", captions="prefer")
     assert get_transcription(request_store.postgres, named.ids[0]).options.to_dict() == {
         "model": "base", "language": "fr", "task": "transcribe", "hotwords": "Haus",
     }  # fmt: skip
@@ -133,7 +139,7 @@ def test_an_interrupted_call_continues_and_a_limit_holds(
             request_store.postgres, MODELS, wanted, dry_run=False, on_batch=killed
         )
     assert len(everything(request_store)) == 13
-    limited = anew(request_store, "model = 'base'", model="small", limit=4)
+    limited = retranscribe_all(request_store, "model = 'base'", model="small", limit=4)
     assert (limited.number, limited.excluded[EXISTS]) == (4, 3)
     rest = enqueue_retranscriptions(
         request_store.postgres, MODELS, wanted, dry_run=False, after=limited.after or ""
@@ -146,7 +152,7 @@ def test_two_versions_with_one_target_make_one(request_store: RequestStore):
     """The owner of the second version shares it."""
     completed(request_store, "youtube-one", BASE, ANNA)
     completed(request_store, "youtube-one", TranscriptionOptions("base", language="en"), BERT)
-    both = anew(request_store, "model = 'base'", model="small", language="en")
+    both = retranscribe_all(request_store, "model = 'base'", model="small", language="en")
     assert (both.number, both.joined) == (1, 1)
     [id] = both.ids
     assert [owner for each, owner in everything(request_store) if each == id] == [ANNA, BERT]
@@ -168,10 +174,10 @@ def test_an_owner_retranscribes_their_own_only(request_store: RequestStore):
             "select 'c', id, 'site', 'https://x', 'new', 1 from ytcaption.media"
         )
     for_anna = {"model": "small", "owner": ANNA}
-    assert anew(request_store, "channel = 'c'", dry_run=True, **for_anna).examined == 0
-    everybody = anew(request_store, "channel in ('c')", dry_run=True, model="small")
+    assert retranscribe_all(request_store, "channel = 'c'", dry_run=True, **for_anna).examined == 0
+    everybody = retranscribe_all(request_store, "channel in ('c')", dry_run=True, model="small")
     assert everybody.examined == 3
-    limited = anew(
+    limited = retranscribe_all(
         request_store, "model = 'base'", **for_anna, limits=Limits(concurrent_transcriptions=1)
     )
     assert (limited.number, limited.excluded.total()) == (1, 1)
@@ -183,30 +189,32 @@ def test_a_changed_source_is_downloaded_and_transcribed_again(request_store: Req
     """The same options are the same id: its text is made again, once; the old audio is
     discarded."""
     id, other = completed(request_store), completed(request_store, "youtube-two")
-    assert anew(request_store, None, changed=True).examined == 0
+    assert retranscribe_all(request_store, None, changed=True).examined == 0
     changed_item(request_store, "youtube-one")
-    told = anew(request_store, None, dry_run=True, changed=True)
+    preview = retranscribe_all(request_store, None, dry_run=True, changed=True)
     assert (
-        told.ids == [id]
+        preview.ids == [id]
         and get_transcription(request_store.postgres, id).status is TranscriptionStatus.COMPLETED
     )
-    made = anew(request_store, "changed and language = 'en'")
-    assert made.ids == [id]
+    result = retranscribe_all(request_store, "changed and language = 'en'")
+    assert result.ids == [id]
     assert get_transcription(request_store.postgres, id).status is TranscriptionStatus.QUEUED
     assert get_media(request_store.postgres, "youtube-one").audio is None
     assert get_media(request_store.postgres, "youtube-two").audio is not None
     assert get_transcription(request_store.postgres, other).status is TranscriptionStatus.COMPLETED
-    assert anew(request_store, None, changed=True).number == 0
+    assert retranscribe_all(request_store, None, changed=True).number == 0
 
 
 def test_a_changed_shared_one_is_replaced_by_an_operator_only(request_store: RequestStore):
     """It would delete the other owners' result; another version deletes nothing."""
     completed(request_store, "youtube-one", BASE, ANNA, BERT)
     changed_item(request_store, "youtube-one")
-    assert anew(request_store, None, changed=True, owner=ANNA).excluded == {SHARED: 1}
-    assert anew(request_store, None, changed=True, owner=ANNA, model="small").number == 1
+    assert retranscribe_all(request_store, None, changed=True, owner=ANNA).excluded == {SHARED: 1}
+    assert (
+        retranscribe_all(request_store, None, changed=True, owner=ANNA, model="small").number == 1
+    )
     assert get_media(request_store.postgres, "youtube-one").audio is None
-    assert anew(request_store, None, changed=True).number == 1
+    assert retranscribe_all(request_store, None, changed=True).number == 1
 
 
 def test_other_audio_at_the_next_download_is_a_change(
@@ -225,7 +233,9 @@ def test_other_audio_at_the_next_download_is_a_change(
             id = request_store.submit(source, options, owner=ANNA).transcription.id
             run_store.claim(id, name + media)
             run_store.audio_stored(id, name + media, INFO, audio)
-            found = anew(request_store, f"changed and media_id = '{media}'", dry_run=True)
+            found = retranscribe_all(
+                request_store, f"changed and media_id = '{media}'", dry_run=True
+            )
             assert (found.ids == [before]) is is_changed, (media, name)
         [row] = request_store.postgres.rows(
             "select change from ytcaption.media where id = %(id)s", {"id": media}
@@ -236,27 +246,46 @@ def test_other_audio_at_the_next_download_is_a_change(
 def test_an_upload_without_its_file_is_excluded(request_store: RequestStore):
     """It cannot be downloaded again."""
     completed(request_store, "upload-one", kind="upload")
-    assert anew(request_store, "model = 'base'", dry_run=True, model="small").number == 1
+    assert (
+        retranscribe_all(request_store, "model = 'base'", dry_run=True, model="small").number == 1
+    )
     with request_store.postgres.transaction() as connection:
         connection.execute("update ytcaption.media set audio_key = null")
-    assert anew(request_store, "model = 'base'", model="small").excluded == {UPLOAD_MISSING: 1}
+    assert retranscribe_all(request_store, "model = 'base'", model="small").excluded == {
+        UPLOAD_MISSING: 1
+    }
 
 
 def test_completed_ones_unless_the_status_is_named(request_store: RequestStore):
     """Failed ones have their own retry."""
     source = MediaSource("youtube-one", "site", "https://youtu.be/one", "Youtube")
     request_store.submit(source, BASE)
-    assert anew(request_store, "media_id like 'youtube%'", dry_run=True, model="small").number == 0
+    assert (
+        retranscribe_all(
+            request_store, "media_id like 'youtube%'", dry_run=True, model="small"
+        ).number
+        == 0
+    )
     named = "status in ('queued', 'failed') and media_id is not null and completed_at is null"
-    assert anew(request_store, named, dry_run=True, model="small").number == 1
+    assert retranscribe_all(request_store, named, dry_run=True, model="small").number == 1
 
 
 def test_by_time(request_store: RequestStore):
     """Times without a zone are UTC."""
     completed(request_store)
     now = datetime.now(UTC).isoformat()
-    assert anew(request_store, f"completed_at < '{now}'", dry_run=True, model="small").number == 1
-    assert anew(request_store, f"completed_at > '{now}'", dry_run=True, model="small").number == 0
+    assert (
+        retranscribe_all(
+            request_store, f"completed_at < '{now}'", dry_run=True, model="small"
+        ).number
+        == 1
+    )
+    assert (
+        retranscribe_all(
+            request_store, f"completed_at > '{now}'", dry_run=True, model="small"
+        ).number
+        == 0
+    )
 
 
 @pytest.mark.parametrize(

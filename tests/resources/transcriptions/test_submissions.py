@@ -79,9 +79,9 @@ def test_an_erased_one_is_reported_until_it_is_requested_again(request_store: Re
 def test_many_are_answered_in_their_order(request_store: RequestStore):
     """Refusals keep their positions, and equal requests share a transcription."""
     no = Refusal("invalid_url", "This is no link.")
-    asked = [*requests("b", "a"), no, *requests("b")]
+    requested = [*requests("b", "a"), no, *requests("b")]
 
-    answers = request_store.submit_many(asked, owner=ANNA.owner)
+    answers = request_store.submit_many(requested, owner=ANNA.owner)
 
     assert answers[2] == no
     taken = [answer for answer in answers if isinstance(answer, Submission)]
@@ -158,19 +158,19 @@ def test_a_key_is_stored_with_the_work_or_not_at_all(request_store: RequestStore
 
 def test_a_repeated_answer_says_so(request_store: RequestStore, run_store: RunStore):
     """It is the first answer, also of many requests, with the refusals."""
-    asked = [*requests("a"), Refusal("invalid_url", "No link.", [{"pointer": "#/items/1"}])]
-    first = request_store.submit_many(asked, idempotency=KEY)
+    requested = [*requests("a"), Refusal("invalid_url", "No link.", [{"pointer": "#/items/1"}])]
+    first = request_store.submit_many(requested, idempotency=KEY)
     id = first[0].transcription.id if isinstance(first[0], Submission) else ""
     run_store.claim(id, "run-1")
 
-    again = request_store.submit_many(asked, idempotency=KEY)
+    again = request_store.submit_many(requested, idempotency=KEY)
 
     assert again == request_store.stored_answer("local", KEY)
     assert isinstance(again[0], Submission)
     assert (again[0].repeated, again[0].transcription.status) == (True, "queued")
     assert isinstance(first[0], Submission)
     assert again[0].request_id == first[0].request_id
-    assert again[1] == asked[1]
+    assert again[1] == requested[1]
 
 
 def test_pages_continue_after_the_last_one(request_store: RequestStore):

@@ -40,11 +40,11 @@ def test_a_track_is_taken_in_the_wanted_or_spoken_language(
     assert choice.reason.endswith(".")
 
 
-def test_machine_translations_are_told_and_never_taken() -> None:
+def test_machine_translations_are_recognised_and_never_used() -> None:
     """`es` is there by machine alone, and `only` does without."""
     choice = choose_captions(CaptionsWanted("only", "es"), "en", ALL)
     assert choice.kind is None
-    assert choice.reason == "The captions in the wanted language are translated by a machine."
+    assert choice.reason == "The captions in the wanted language are machine translations."
 
 
 def test_the_only_manual_track_is_taken_where_nothing_else_will_do() -> None:

@@ -3,7 +3,7 @@
 from ytcaption.domain.progress_milestones import GAP_S, Milestones
 
 
-def told(took_s: float, total: float | None = 3_600.0, every_s: float = 0.5) -> list[float]:
+def milestones(took_s: float, total: float | None = 3_600.0, every_s: float = 0.5) -> list[float]:
     """Seconds since the start of those that are new, where reports come at an even speed."""
     milestones = Milestones(100.0)
     times = [number * every_s for number in range(int(took_s / every_s) + 1)]
@@ -14,16 +14,16 @@ def told(took_s: float, total: float | None = 3_600.0, every_s: float = 0.5) -> 
     ]
 
 
-def test_each_tenth_of_a_long_stage_is_told_once():
+def test_each_tenth_of_a_long_stage_is_reported_once():
     """Nine: its end has an event of its own."""
-    assert told(1_000.0) == [100.0 * tenth for tenth in range(1, 10)]
+    assert milestones(1_000.0) == [100.0 * tenth for tenth in range(1, 10)]
 
 
-def test_a_quick_stage_is_told_of_at_most_each_ten_seconds():
+def test_a_quick_stage_is_reported_at_most_every_ten_seconds():
     """Of one that is over before, nothing is told."""
-    times = told(30.0)
+    times = milestones(30.0)
     assert times == [10.0, 20.0]
-    assert told(GAP_S - 1) == []
+    assert milestones(GAP_S - 1) == []
 
 
 def test_what_goes_on_from_a_checkpoint_begins_there():
@@ -36,6 +36,6 @@ def test_what_goes_on_from_a_checkpoint_begins_there():
 
 def test_without_a_known_length_there_are_no_tenths():
     """Nor at the end, nor beyond it."""
-    assert told(1_000.0, total=None) == []
+    assert milestones(1_000.0, total=None) == []
     assert not Milestones(0.0).is_new(100.0, 100.0, 50.0)
     assert not Milestones(0.0).is_new(120.0, 100.0, 50.0)

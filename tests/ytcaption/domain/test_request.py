@@ -56,9 +56,9 @@ def canonical(value: TranscriptionOptions) -> dict[str, Any]:
 
 
 @given(media_ids, options)
-def test_a_key_is_safe_as_a_path_and_short(media: str, asked: TranscriptionOptions):
+def test_a_key_is_safe_as_a_path_and_short(media: str, options_of: TranscriptionOptions):
     """One dot, no separator, first character a letter or digit, at most 120 characters."""
-    key = partition_key(media, asked)
+    key = partition_key(media, options_of)
     assert SAFE.fullmatch(key)
     assert len(key) <= MAX_KEY_LENGTH
     assert is_partition_key(key)
@@ -66,10 +66,10 @@ def test_a_key_is_safe_as_a_path_and_short(media: str, asked: TranscriptionOptio
 
 
 @given(media_ids, options)
-def test_the_same_request_gives_the_same_key(media: str, asked: TranscriptionOptions):
+def test_the_same_request_gives_the_same_key(media: str, options_of: TranscriptionOptions):
     """Always: the id is a function of media and options."""
-    assert partition_key(media, asked) == partition_key(
-        media, TranscriptionOptions(**asked.__dict__)
+    assert partition_key(media, options_of) == partition_key(
+        media, TranscriptionOptions(**options_of.__dict__)
     )
 
 
@@ -135,7 +135,7 @@ def test_only_media_ids_get_a_key(media: str):
         "a." + "a" * 26 + "\n",
     ],
 )
-def test_what_no_key_looks_like_is_told(text: str):
+def test_what_is_no_key_is_recognised(text: str):
     """`is_partition_key` guards paths made of ids from outside."""
     assert not is_partition_key(text)
 
@@ -157,7 +157,7 @@ def test_languages_are_taken_by_code_or_name(language: str | None, expected: str
     )
 
 
-def test_an_english_model_hears_english():
+def test_an_english_model_transcribes_english_only():
     """`.en` models fix the language and refuse any other, and translation."""
     assert checked_options(model="tiny.en", allowed_models=MODELS).language == "en"
     for wrong in ({"language": "de"}, {"task": "translate"}):
@@ -194,19 +194,19 @@ def test_blank_texts_are_no_options():
 
 def test_captions_are_an_option_only_where_they_are_not_the_default():
     """`prefer` is what every request was before there was a choice: the same options and ids."""
-    asked = partial(checked_options, model="base", allowed_models=MODELS)
-    plain = asked()
-    assert asked(captions="prefer") == plain and plain.captions_wanted.policy == "prefer"
+    options_of = partial(checked_options, model="base", allowed_models=MODELS)
+    plain = options_of()
+    assert options_of(captions="prefer") == plain and plain.captions_wanted.policy == "prefer"
     assert "captions" not in plain.to_dict()
-    never = asked(captions="never", language="de")
+    never = options_of(captions="never", language="de")
     assert never.to_dict()["captions"] == "never"
     assert never.captions_wanted == CaptionsWanted("never", "de", "transcribe")
     policies = ("prefer", "prefer_any", "never", "only")
-    assert len({partition_key("url-a", asked(captions=policy)) for policy in policies}) == 4
+    assert len({partition_key("url-a", options_of(captions=policy)) for policy in policies}) == 4
     with pytest.raises(InvalidOption, match="Use prefer, prefer_any, never or only"):
-        asked(captions="always")
+        options_of(captions="always")
     with pytest.raises(InvalidOption, match="not translated"):
-        asked(captions="only", task="translate")
+        options_of(captions="only", task="translate")
 
 
 def test_temperature_is_an_option_only_where_it_changes_the_text():

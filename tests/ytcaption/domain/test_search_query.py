@@ -50,7 +50,7 @@ def test_a_word_may_go_on() -> None:
     assert "co* was taken as co" in short.notes[0]
 
 
-def test_a_quotation_mark_without_partner_is_told() -> None:
+def test_a_quotation_mark_without_partner_is_noted() -> None:
     """What follows it is a phrase."""
     query = parse_search('ask "your country')
     assert query.groups == ((Term("ask"),), (Term("your country"),))

@@ -15,7 +15,7 @@ REAL = sorted(path.stem for path in TRANSCRIPTS.glob("*.json"))
 
 
 def real_transcript(name: str) -> Transcript:
-    """What faster-whisper heard in a clip of tests/data."""
+    """The output of faster-whisper for a clip of tests/data."""
     return Transcript.from_json((TRANSCRIPTS / f"{name}.json").read_bytes())
 
 

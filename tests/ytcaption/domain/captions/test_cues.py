@@ -133,7 +133,7 @@ def test_the_words_of_a_caption_make_its_lines(transcript: Transcript, style: Ca
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_speech_breaks_no_limit_but_reading_speed(name: str):
-    """On what Whisper heard in six clips every limit holds, and speech alone decides the speed."""
+    """Of six clips transcribed by Whisper: only the speech itself decides the speed."""
     transcript = real_transcript(name)
     style = CaptionStyle.for_language(transcript.language)
     captions = cues(transcript)

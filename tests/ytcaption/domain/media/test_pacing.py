@@ -65,8 +65,8 @@ def test_quiet_hours_end_when_clocks_say_so(hours: str, zone: str, now: str, unt
     assert cool_down == CoolDown("quiet_hours", datetime.fromisoformat(until).replace(tzinfo=UTC))
 
 
-def test_the_longest_reason_is_told():
-    """A pause within quiet hours is no matter; after so many bytes it is the day that counts."""
+def test_the_longest_reason_is_returned():
+    """A pause within quiet hours is no matter; after the daily bytes it is the day that counts."""
     pacing = Pacing(
         pause_s=PerSite(10.0),
         quiet_hours=PerSite(QuietHours.parse("08:00-18:00")),

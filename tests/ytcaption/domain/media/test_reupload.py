@@ -43,7 +43,7 @@ def test_the_same_recording_is_left_alone(before: AudioFacts, now: AudioFacts):
         (AudioFacts(sha256=A), AudioFacts(sha256=B), "The file has changed."),
     ],
 )
-def test_another_recording_is_told_in_words(before: AudioFacts, now: AudioFacts, said: str):
+def test_another_recording_is_described(before: AudioFacts, now: AudioFacts, said: str):
     """With what it was and what it is."""
     assert said in (changed(before, now) or "")
 

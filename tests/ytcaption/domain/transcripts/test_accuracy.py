@@ -1,4 +1,4 @@
-"""What was heard beside what people have written."""
+"""Transcripts compared with what people wrote."""
 
 import pytest
 
