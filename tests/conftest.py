@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from resources.processes.native_threads import decoding_environment
@@ -32,6 +33,15 @@ from ytcaption.settings.settings import Settings
 # In the background SIGINT is ignored; Dagster gives SIGTERM the same handler, and every process
 # that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# How long an input takes to generate is the machine's load, not a fault of the code.
+hypothesis.settings.register_profile(
+    "loaded machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("loaded machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
