@@ -1,5 +1,6 @@
 """Pacing of sites in Postgres: bulk work waits, interactive work does not, in all processes."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
@@ -229,9 +230,11 @@ def test_of_many_that_would_list_at_once_one_may(postgres: Postgres):
                 record_listing(connection, SITE, pacing=pacing)
             return wait_s
 
+    began = time.monotonic()
     with ThreadPoolExecutor(8) as threads:
         waits = sorted(threads.map(asks, range(8)))
-    assert waits[0] == 0 and all(9 < wait_s <= 10 for wait_s in waits[1:])
+    least_s = 10 - (time.monotonic() - began) - 0.1
+    assert waits[0] == 0 and all(least_s < wait_s <= 10 for wait_s in waits[1:])
 
 
 def test_counts_that_are_old_go(postgres: Postgres, database_server: DatabaseServer):
