@@ -179,7 +179,7 @@ _CONTROL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x1f\x7f]")
 
 
 _MORE = "See docs/how-to/avoid-being-blocked.md."
-_ACCOUNT = f"The operator of this installation can set the cookies of an account {{}}. {_MORE}"
+_ACCOUNT = f"The operator can set the cookies of an account {{}}. {_MORE}"
 _HELP_BY_ERROR: dict[type[YtcaptionError], str] = {
     MediaAgeRestricted: _ACCOUNT.format("of an adult (YTCAPTION_COOKIES_FILE)"),
     MediaMembersOnly: _ACCOUNT.format("that is a member (YTCAPTION_COOKIES_FILE)"),

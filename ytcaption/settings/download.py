@@ -117,7 +117,7 @@ class DownloadSettings(SettingsGroup):
     def _check_clients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if not re.fullmatch(r"-?[a-z][a-z0-9_]*", name):
-                raise ValueError(f"'{name}' is no player; write default,mweb")
+                raise ValueError(f"'{name}' is not a player client; write default,mweb")
         return value
 
     @field_validator("po_token_provider")

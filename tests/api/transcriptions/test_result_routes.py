@@ -72,7 +72,7 @@ def test_the_settings_lay_captions_out_by_default(
 ) -> None:
     """The operator's line length is the default."""
     id = world.completed()
-    settings.captions.caption_line_length = 15
+    settings.captions = settings.captions.model_copy(update={"caption_line_length": 15})
 
     answer = client.get(f"{PATH}/{id}/result", params={"format": "vtt"})
 
@@ -113,10 +113,10 @@ def test_other_bytes_have_another_tag(client: TestClient, world: World, settings
             {"format": "srt", "max_lines": 1},
         )
     ]
-    settings.captions.caption_lines = 1
-    settings.captions.caption_line_length = 30
+    usual = settings.captions
+    settings.captions = usual.model_copy(update={"caption_lines": 1, "caption_line_length": 30})
     tags.append(client.get(url, params={"format": "srt"}).headers["ETag"])
-    settings.captions.caption_lines, settings.captions.caption_line_length = 2, 42
+    settings.captions = usual
     other = transcript_of(id, ("Something else.",)).to_json()
     written = world.object_store.write_bytes(document_key(id), other)
     with world.request_store.postgres.transaction() as connection:

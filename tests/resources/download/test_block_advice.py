@@ -82,7 +82,7 @@ def test_the_setting_that_helps_is_named(said: str, kind: type, settings: tuple[
     assert type(error) is kind
     for name in settings:
         assert f"YTCAPTION_{name}" in error.message
-    assert error.message.endswith("docs/how-to/avoid-being-blocked.md says more.")
+    assert error.message.endswith("See docs/how-to/avoid-being-blocked.md.")
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_rolling_captions_hold_each_word_once(youtube: YouTubeHost, tmp_path: Pa
     ("captions", "wanted", "reason"),
     [
         (Captions(automatic="en"), CaptionsWanted("prefer"), "automatic"),
-        (Captions(automatic="en"), CaptionsWanted("prefer_any", "de"), "translated by a machine"),
+        (Captions(automatic="en"), CaptionsWanted("prefer_any", "de"), "machine translation"),
         (Captions(), CaptionsWanted("prefer_any", "en"), "no captions"),
     ],
 )

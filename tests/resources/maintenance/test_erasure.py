@@ -333,7 +333,7 @@ def test_it_waits_for_a_run_that_is_still_writing(
     id = here.running()
     monkeypatch.setattr(erasure_module, "RUN_STOPS_S", 0.3)
     with work_lock(here.store.postgres, id, MEDIA.media_id):
-        with pytest.raises(TranscriptionBusy, match="Repeat"):
+        with pytest.raises(TranscriptionBusy, match="Try again"):
             erasure.erase(id, force=True)
         assert get_transcription(here.store.postgres, id).status is TranscriptionStatus.CANCELED
         assert here.rows("tombstone") == 0

@@ -15,7 +15,7 @@ from ytcaption.domain.errors import (
     YtcaptionError,
 )
 from ytcaption.domain.media.media import MediaSource
-from ytcaption.settings.settings import DEFAULT_SITES
+from ytcaption.settings.download import DEFAULT_SITES
 
 ID = "dQw4w9WgXcQ"
 LIST = "PL2qgrgXsNUG5ig9cat4ohreBjYLAPC0J5"

@@ -367,7 +367,7 @@ def test_setting_selects_the_decoder(tmp_path):
         ):
             assert type(chosen) is WhisperTranscriber
             assert type(chosen.decoder) is kind
-            assert chosen.speech.beam_size == 3
+            assert chosen.beam_size == 3
         warm = transcriber_of(settings)
         assert isinstance(warm, WorkerTranscriber)
         assert (type(warm.local.decoder), warm.local.engine) == (kind, name)

@@ -185,7 +185,7 @@ def test_the_key_is_sent(settings: Settings, keys: Keys) -> None:
 def test_views_of_the_lake_are_rows(api: Client) -> None:
     """With their parameters; errors are those of the API."""
     assert api.view("growth", since=date(2026, 1, 1), limit=5) == []
-    with pytest.raises(ApiError, match="It has: since, until") as refused:
+    with pytest.raises(ApiError, match="Its parameters: since, until") as refused:
         api.view("growth", colour="red")
     assert refused.value.code == "invalid_option"
 

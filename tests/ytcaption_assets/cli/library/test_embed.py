@@ -42,7 +42,7 @@ def test_a_transcript_that_failed_is_retried(
         patch.setattr(toy, "encode", lambda texts, _=0: odd(toy, texts))
         result = CliRunner().invoke(app, ["embed"])
     assert result.exit_code == 1
-    assert f"{id}: ValueError: the model gives" in result.stderr
+    assert f"{id}: ValueError: the model returned" in result.stderr
     assert "1 transcripts, 1 passages embedded." in result.stderr
     assert "1 could not be embedded." in result.stderr
     result = CliRunner().invoke(app, ["embed"])
