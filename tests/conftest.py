@@ -78,6 +78,8 @@ def database_server(
     request: pytest.FixtureRequest, database_servers: Callable[[str], DatabaseServer]
 ) -> Iterator[DatabaseServer]:
     """A migrated server with empty tables: the embedded one, unless parametrised by name."""
+    if request.node.get_closest_marker("unit"):
+        pytest.fail("a test marked unit needs no Postgres; remove the mark or the fixture")
     server = database_servers(getattr(request, "param", "embedded"))
     server.clean()
     yield server

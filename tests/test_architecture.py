@@ -48,6 +48,7 @@ def files() -> Iterator[Path]:
         yield from (ROOT / package).rglob("*.py")
 
 
+@pytest.mark.long
 def test_dagsters_private_modules_are_imported_in_one_file():
     """All other files take the names from resources/orchestration/dagster_internals.py."""
     found = [

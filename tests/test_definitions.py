@@ -79,6 +79,7 @@ def test_the_sensors_run_without_being_switched_on(repository):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", ["ytcaption_assets.definitions", "api.app"])
 def test_nothing_heavy_is_imported_at_start(module):
     """The code location and the API start without torch, faster-whisper, yt-dlp, pandas, DuckDB."""

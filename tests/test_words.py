@@ -4,7 +4,10 @@ import pytest
 
 from tests.support.words import all_uses, baseline, file_counts, lowered, problems, uses_in
 
+pytestmark = pytest.mark.unit
 
+
+@pytest.mark.long
 def test_no_word_to_avoid_is_added() -> None:
     """The number of files that hold one may only go down: `python -m tests.support.words`."""
     found = problems(all_uses(), baseline())

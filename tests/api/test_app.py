@@ -14,6 +14,7 @@ from ytcaption.settings.settings import Settings
 UVICORN = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", "--port", "0")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [

@@ -157,6 +157,7 @@ def server_with_dagster(dagster_home: Path, settings: Settings) -> Iterator[str]
         yield url
 
 
+@pytest.mark.long
 def test_the_api_behaves_as_documented(keys: Keys, server_with_dagster: str, world: World) -> None:
     """Generated requests, valid and not: no 5xx, every answer of its status, type and schema.
 

@@ -49,6 +49,7 @@ def uvicorn_process(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes
         server.wait()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_streams_and_long_polls_at_once(
     settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch, number: signal.Signals

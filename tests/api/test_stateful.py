@@ -56,6 +56,7 @@ ONCE = hypothesis_settings(
 )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_chains_of_requests_keep_what_the_document_says(
     settings: Settings, world: World, dagster_home: Path

@@ -64,6 +64,7 @@ def both(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
         yield stack.enter_context(process(settings)), stack.enter_context(process(settings))
 
 
+@pytest.mark.long
 def test_one_key_at_both_is_one_request(both: tuple[str, str], request_store: RequestStore) -> None:
     """Ten clients at each send the same request at once: one answer, one request."""
 
@@ -89,6 +90,7 @@ def test_one_key_at_both_is_one_request(both: tuple[str, str], request_store: Re
     assert len(created) == 1
 
 
+@pytest.mark.long
 def test_events_come_from_either(both: tuple[str, str], world: World) -> None:
     """A transcription is requested at one, streamed at the other, resumed at the first: each
     segment comes once."""

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.unit
+
 ADR = ROOT / "docs" / "adr"
 DECISIONS = sorted(ADR.glob("[0-9]*.md"))
 RULES = (ADR / "security-rules.md").read_text(encoding="utf-8")

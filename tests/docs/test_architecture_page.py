@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.unit
+
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PATHS = sorted(
     {text for text in re.findall(r"`([\w./-]+)`", PAGE) if "/" in text and not text.startswith("/")}

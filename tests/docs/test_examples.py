@@ -34,6 +34,7 @@ def _to_run() -> list[Path]:
     return [page for page in pages() if blocks(page, "sh", "python")]
 
 
+@pytest.mark.long
 @pytest.mark.postgres
 @pytest.mark.model
 @pytest.mark.parametrize("page", _to_run(), ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -55,6 +56,7 @@ def test_what_is_not_run_is_counted_and_says_why() -> None:
     assert len(left_out) == NOT_RUN, Counter(each.reason for each in left_out)
 
 
+@pytest.mark.long
 def test_commands_are_in_blocks_that_run() -> None:
     """Not as a session with prompts, which no test can follow."""
     kinds: tuple[str, ...] = ("console", "bash", "shell")

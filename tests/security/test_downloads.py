@@ -68,6 +68,7 @@ def test_a_redirect_to_a_private_address_is_refused(
     assert "10.0.0.9" not in message  # what a name resolves to inside is nobody's business
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "target",
     ["http://10.0.0.1/a.ts", "https://10.0.0.1/a.ts", "http://[::1]/a.ts",
@@ -131,6 +132,7 @@ def test_private_addresses_are_closed_without_a_setting(
     assert not server.requests
 
 
+@pytest.mark.long
 def test_a_page_that_is_lemonde_by_its_path_alone_is_a_page(
     server: MediaServer, tmp_path: Path
 ) -> None:
@@ -183,6 +185,7 @@ def guarded(body: str, tmp_path: Path, port: int = 1) -> str:
     ).stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "body",
     [

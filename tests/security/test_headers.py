@@ -65,6 +65,7 @@ AMBIGUOUS = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("data", [row[1] for row in AMBIGUOUS], ids=[row[0] for row in AMBIGUOUS])
 def test_what_could_be_read_in_two_ways_is_refused(
     server_url: str, request_store: RequestStore, data: bytes
@@ -92,6 +93,7 @@ INVENTED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("header", [row[1] for row in INVENTED], ids=[row[0] for row in INVENTED])
 def test_what_a_client_invents_changes_nothing(server_url: str, header: str) -> None:
     """Links, addresses and rights are the same as without it."""

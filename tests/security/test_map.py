@@ -3,6 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.unit
+
 HERE = Path(__file__).parent
 RULES = [*range(1, 31), 49]
 

@@ -133,6 +133,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sql", REFUSED)
 def test_statement_is_refused(folder: Path, files: LakeFiles, sql: str):
     """Files, networks, settings and changes are out of reach; nothing is written."""
@@ -190,6 +191,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sql", BOMBS, ids=lambda sql: sql[:40])
 def test_bomb_ends_within_its_limits(files: LakeFiles, sql: str):
     """Time, memory, depth and size run out in seconds, for the query's process alone."""
@@ -204,6 +206,7 @@ def test_bomb_ends_within_its_limits(files: LakeFiles, sql: str):
     assert _children() == []
 
 
+@pytest.mark.long
 def test_limits_are_reported(files: LakeFiles):
     """Each limit has its own sentence."""
     with pytest.raises(QueryError, match=r"longer than 0\.5 s and was stopped"):
@@ -335,6 +338,7 @@ def test_duckdb_itself_bars_everything_else(files: LakeFiles):
     )
 
 
+@pytest.mark.long
 def test_query_is_confined_and_ends_with_its_server(files: LakeFiles):
     """Its process has its limits set, and dies with the one that started it."""
     script = f"""

@@ -137,6 +137,7 @@ def refused(folder: Path, files: LakeFiles, sql: str) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sql", WAYS, ids=lambda sql: sql[:60])
 def test_escape_is_closed(folder: Path, files: LakeFiles, sql: str):
     """Files, memory, other systems and writing are out of reach."""

@@ -15,6 +15,7 @@ VALUES = [
 FILTERS = ["q", "channel", "metadata"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("value", VALUES)
 def test_a_filter_finds_only_what_is_called_so(

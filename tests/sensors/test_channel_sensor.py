@@ -78,6 +78,7 @@ def made_run(
     )
 
 
+@pytest.mark.long
 def test_each_due_channel_gets_a_partition_and_a_run(instance, runs, store, settings):
     """Once per due time; partitions of deleted channels are deleted."""
     ids = sorted(store.create(source(name), plan())[0].id for name in ("a", "b"))

@@ -181,6 +181,7 @@ def test_there_is_one_run_at_a_time(instance, store, request_store) -> None:
     assert tick(instance, store) == "1 wait: a run embeds."
 
 
+@pytest.mark.long
 def test_it_yields_to_transcriptions(
     instance, store, request_store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

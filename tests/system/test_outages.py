@@ -128,6 +128,7 @@ def test_several_workers_answer_as_one(up: Up, media_server: MediaServer):
     assert json.loads(result.stdout)["counts"]["completed"] == 1
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced(up: Up):
     """The other worker answers meanwhile."""
     before = {process.pid for process in workers(up)}
@@ -163,6 +164,7 @@ def test_a_paused_transcription_waits_and_continues(up: Up, media_server: MediaS
     wait_until_completed(up, *ids)
 
 
+@pytest.mark.long
 def test_without_dagster_requests_are_accepted_and_completed_later(
     up: Up, media_server: MediaServer
 ):

@@ -68,6 +68,7 @@ def test_paused_intake_refuses_requests_and_answers_everything_else(
     assert client.post("/api/v1/transcriptions", json=LINK).status_code == 202
 
 
+@pytest.mark.long
 def test_another_process_sees_a_pause_within_two_seconds(
     client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_hanging_dagster_storage_does_not_delay_a_pause(
     assert time.monotonic() - began < 1.5
 
 
+@pytest.mark.long
 def test_without_the_database_a_pause_is_503(
     database_switch: DatabaseSwitch,
 ) -> None:
@@ -159,6 +161,7 @@ def test_invalid_requests_are_refused(
     assert answer.status_code == 422
 
 
+@pytest.mark.long
 def test_operators_only(client: TestClient, settings: Settings, world: World) -> None:
     """Once keys exist: 401 without one, 403 with another scope; the owner is recorded."""
     keys = ApiKeys(Postgres.from_settings(settings, "api"))

@@ -49,6 +49,7 @@ def terms(client: TestClient, **headers: str) -> set[str]:
     return {row["term"].rstrip("0123456789") for row in found.json()["rows"]}
 
 
+@pytest.mark.long
 def test_every_view_is_listed_and_answers(add_media, client: TestClient):
     """With the columns and types of the list."""
     add_media("local", "hello")
@@ -64,6 +65,7 @@ def test_every_view_is_listed_and_answers(add_media, client: TestClient):
         assert name in ("model_speed", "processing_delay") or said["rows"]
 
 
+@pytest.mark.long
 def test_callers_see_what_they_have_requested(
     add_media, keys: Keys, start: Start, settings: Settings
 ):
@@ -81,6 +83,7 @@ def test_callers_see_what_they_have_requested(
         TranscriptCatalog.from_settings(settings).compact()  # one file for all
 
 
+@pytest.mark.long
 def test_files_that_a_query_gets_hold_no_others_rows(add_media, keys: Keys, settings: Settings):
     """Not even SQL that reads the files directly sees them."""
     add_media(keys.owner("anna"), "anna")
@@ -95,6 +98,7 @@ def test_files_that_a_query_gets_hold_no_others_rows(add_media, keys: Keys, sett
             assert set(rows["media_id"].to_pylist()) == {"youtube-anna"}, table
 
 
+@pytest.mark.long
 def test_copies_are_erased_with_their_source(add_media, keys: Keys, settings: Settings):
     """Erasing leaves no byte in a caller's copies."""
     add_media(keys.owner("anna"), "anna")
@@ -108,6 +112,7 @@ def test_copies_are_erased_with_their_source(add_media, keys: Keys, settings: Se
     assert list(copies.iterdir()) == []
 
 
+@pytest.mark.long
 def test_results_come_as_csv_parquet_and_arrow(add_media, client: TestClient):
     """By `format` or by `Accept`; a title that is a formula is text in CSV."""
     add_media("local", "hello", title="=1+1")
@@ -130,6 +135,7 @@ def test_results_come_as_csv_parquet_and_arrow(add_media, client: TestClient):
         assert stream.read_all()["title"].to_pylist() == ["=1+1"]
 
 
+@pytest.mark.long
 def test_truncation_is_reported(add_media, client: TestClient):
     """In the body, and in a header for formats that cannot hold it."""
     add_media("local", "hello")
@@ -165,6 +171,7 @@ def test_wrong_parameters_are_explained(
     assert words in answer.json()["detail"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("term", ["'; drop table words; --", "%", "_", "' or 1=1 --", "\\"])
 def test_values_are_values(add_media, client: TestClient, term: str):
     """No part of a parameter is read as SQL or as a pattern."""
@@ -216,6 +223,7 @@ def query(client: TestClient, sql: str, headers: dict[str, str] | None = None, *
     return client.post(f"{PATH}/query", json={"sql": sql, **values}, headers=headers)
 
 
+@pytest.mark.long
 def test_a_query_is_answered_in_every_format(add_media, client: TestClient):
     """Like a view: JSON, CSV, Parquet, an Arrow stream; values are bound."""
     add_media("local", "hello", title="=1+1")
@@ -237,6 +245,7 @@ def test_a_query_is_answered_in_every_format(add_media, client: TestClient):
     assert "query.arrow" in arrow.headers["content-disposition"]
 
 
+@pytest.mark.long
 def test_a_query_sees_what_its_caller_has_requested(add_media, keys: Keys, start: Start):
     """In every table, whatever the SQL; an admin sees everything."""
     add_media(keys.owner("anna"), "anna")
@@ -254,6 +263,7 @@ def test_a_query_sees_what_its_caller_has_requested(add_media, keys: Keys, start
     assert query(client, "from media", keys.header("clara")).json()["rows"] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
@@ -278,6 +288,7 @@ def test_a_wrong_query_is_explained(client: TestClient, body: dict, code: str, w
     assert "/home" not in answer.json()["detail"]
 
 
+@pytest.mark.long
 def test_queries_have_as_many_slots_as_the_settings_say(
     keys: Keys, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
@@ -319,6 +330,7 @@ def until(holds: Callable[[], bool]) -> None:
 ENDLESS = "select count(*) from range(100000000000) a, range(100000) b"
 
 
+@pytest.mark.long
 def test_a_query_ends_when_its_client_disconnects(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):

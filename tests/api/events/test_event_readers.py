@@ -42,6 +42,7 @@ def test_only_requesters_may_stream(keys: Keys, client: TestClient, world: World
     assert unknown.json()["code"] == "transcription_not_found"
 
 
+@pytest.mark.long
 def test_revoking_a_key_ends_its_streams(
     keys: Keys, settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_revoking_a_key_ends_its_streams(
         assert list(events) == []
 
 
+@pytest.mark.long
 def test_open_streams_are_limited(settings: Settings, world: World) -> None:
     """The next one is told when to retry; a freed slot can be used."""
     id = world.running()
@@ -139,6 +141,7 @@ def test_a_withdrawal_ends_the_stream(keys: Keys, settings: Settings, world: Wor
         assert list(events) == []
 
 
+@pytest.mark.long
 def test_a_stream_survives_a_database_outage(
     database_switch: DatabaseSwitch, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +167,7 @@ def test_a_stream_survives_a_database_outage(
         assert reader.error is None
 
 
+@pytest.mark.long
 def test_a_hundred_readers_cost_no_threads(settings: Settings, world: World) -> None:
     """All receive the end within seconds; they share a few query threads."""
     id = world.running()

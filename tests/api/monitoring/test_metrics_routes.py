@@ -112,6 +112,7 @@ def test_sums_of_audio_downloads_and_processing_outlive_their_rows(
     assert value(scrape(client), "audio_done_seconds_total") == 11
 
 
+@pytest.mark.long
 def test_without_the_database_the_other_metrics_remain(database_switch: DatabaseSwitch) -> None:
     """The metrics of the queue are absent, not 0, and return with it."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:
@@ -150,6 +151,7 @@ print(metrics.text().decode())
 """
 
 
+@pytest.mark.long
 def test_several_processes_add_up(tmp_path: Path, settings: Settings) -> None:
     """Whichever is scraped reports all, including those that have ended."""
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}

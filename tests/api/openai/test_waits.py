@@ -65,6 +65,7 @@ def test_a_stream_sends_segments_before_the_run_ends(
     assert rest[1].text == TEXT
 
 
+@pytest.mark.long
 def test_a_client_that_leaves_costs_nothing(
     client: OpenAI, request_store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_client_that_leaves_costs_nothing(
     assert until(lambda: threading.active_count() <= threads_before + 8)
 
 
+@pytest.mark.long
 def test_many_wait_without_a_thread_each(
     server_url: str, settings: Settings, world: World, request_store: RequestStore
 ) -> None:
@@ -141,6 +143,7 @@ def both(client: OpenAI) -> tuple[str, str]:
         return answer, streamed.result()
 
 
+@pytest.mark.long
 def test_a_second_attempt_is_not_sent_twice(client: OpenAI, world: World) -> None:
     """Segments that a lost run had sent are not repeated; the text at the end is complete."""
     runs = world.run_store
@@ -171,6 +174,7 @@ def test_a_second_attempt_is_not_sent_twice(client: OpenAI, world: World) -> Non
     assert attempts == [1, 2]
 
 
+@pytest.mark.long
 def test_waiting_survives_a_database_outage(
     database_switch: DatabaseSwitch, world: World, request_store: RequestStore
 ) -> None:
@@ -186,6 +190,7 @@ def test_waiting_survives_a_database_outage(
             assert waiting.result(30) == (TEXT, TEXT)
 
 
+@pytest.mark.long
 def test_a_server_that_stops_says_so(
     server_process: tuple[str, psutil.Process],
     request_store: RequestStore,

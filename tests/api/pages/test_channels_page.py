@@ -46,6 +46,7 @@ def click(shown: Page, text: str) -> None:
     button.click()
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_person_subscribes_to_a_podcast(
     browser: webdriver.Chrome,
@@ -89,6 +90,7 @@ def test_a_person_subscribes_to_a_podcast(
     assert shown.errors() == []
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_the_items_and_errors_of_a_channel(
     browser: webdriver.Chrome,
@@ -132,6 +134,7 @@ def test_the_items_and_errors_of_a_channel(
     assert shown.errors() == []
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_the_page_fits_a_phone_and_shows_refusals(
     browser: webdriver.Chrome,

@@ -76,6 +76,7 @@ def browser(tmp_path: Any) -> Iterator[webdriver.Chrome]:
     driver.quit()
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_person_gets_captions_from_a_link(
     browser: webdriver.Chrome, server_url: str, world: World
@@ -116,6 +117,7 @@ def test_a_person_gets_captions_from_a_link(
     assert page.errors() == []
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_the_history_is_shown(browser: webdriver.Chrome, server_url: str, world: World) -> None:
     """With its times, on demand, and updated."""
@@ -141,6 +143,7 @@ def test_the_history_is_shown(browser: webdriver.Chrome, server_url: str, world:
     assert page.errors() == []
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_waiting_for_a_site_is_explained(
     browser: webdriver.Chrome, server_url: str, world: World
@@ -159,6 +162,7 @@ def test_waiting_for_a_site_is_explained(
     page.wait(lambda: page.find("step").text == "Downloading")
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_link_that_is_refused_says_why(browser: webdriver.Chrome, server_url: str) -> None:
     """The problem's detail is shown beside the field."""
@@ -169,6 +173,7 @@ def test_a_link_that_is_refused_says_why(browser: webdriver.Chrome, server_url: 
     assert "channel, playlist or search" in page.text("ask-error")
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_failure_is_shown_and_can_be_retried(
     browser: webdriver.Chrome, server_url: str, world: World
@@ -182,6 +187,7 @@ def test_a_failure_is_shown_and_can_be_retried(
     assert page.text("step") == "Waiting in the queue"
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_the_page_asks_for_a_key(
     browser: webdriver.Chrome, server_url: str, world: World, settings: Settings, tmp_path: Path
@@ -219,6 +225,7 @@ def test_the_page_asks_for_a_key(
     assert key not in browser.execute_script(stored)[0]
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_the_page_fits_a_phone(browser: webdriver.Chrome, server_url: str, world: World) -> None:
     """Nothing is wider than the screen."""
@@ -232,6 +239,7 @@ def test_the_page_fits_a_phone(browser: webdriver.Chrome, server_url: str, world
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_the_documentation_needs_no_other_server(
     browser: webdriver.Chrome, server_url: str

@@ -216,6 +216,7 @@ def test_a_search_that_is_too_broad_is_422(
     }
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_person_finds_what_was_said(
     browser: webdriver.Chrome,

@@ -85,6 +85,7 @@ def test_waiters_poll(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> No
     asyncio.run(scene())
 
 
+@pytest.mark.long
 def test_a_database_that_restarts_is_listened_to_again(
     database_switch: DatabaseSwitch, world: World
 ) -> None:

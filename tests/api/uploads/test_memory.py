@@ -80,6 +80,7 @@ def peak_rss(process: psutil.Process) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
+@pytest.mark.long
 def test_a_large_upload_takes_little_memory(
     server_process: tuple[str, psutil.Process], store: ObjectStore
 ) -> None:

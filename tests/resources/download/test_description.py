@@ -1,7 +1,11 @@
 """The untrusted description of a media, cleaned."""
 
+import pytest
+
 from resources.download.description import file_title, media_info
 from ytcaption.domain.media.media import Chapter
+
+pytestmark = pytest.mark.unit
 
 PAGE = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 

@@ -104,6 +104,7 @@ def test_names_from_the_internet_become_no_path(server: MediaServer, tmp_path: P
     assert download.info.title == ".. %2f$(id)`"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("path", "error", "says"),
     [
@@ -146,6 +147,7 @@ def test_each_failure_has_its_error_and_sentence(
         assert leak not in message
 
 
+@pytest.mark.long
 def test_a_broken_line_is_worth_another_attempt(server: MediaServer, tmp_path: Path) -> None:
     """A server that hangs up each time or falls silent is unavailable, which is retryable."""
     with pytest.raises(SourceUnavailable, match="broke off") as caught:

@@ -26,6 +26,8 @@ from ytcaption.domain.errors import (
     YtcaptionError,
 )
 
+pytestmark = pytest.mark.unit
+
 ID = "dQw4w9WgXcQ"
 HINT = (
     " Use --cookies-from-browser or --cookies for the authentication. See  https://github.com/yt-dlp/"

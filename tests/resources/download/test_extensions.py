@@ -6,6 +6,8 @@ import pytest
 
 from resources.download.extensions import EXTENSIONS, extension_of
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("head", "extension"),

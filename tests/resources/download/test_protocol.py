@@ -36,6 +36,8 @@ from ytcaption.domain.caption_choice import CaptionChoice, CaptionOffers, Captio
 from ytcaption.domain.errors import DownloadCrashed
 from ytcaption.domain.media.media import Chapter, MediaInfo
 
+pytestmark = pytest.mark.unit
+
 IDENTITY = ClientIdentity(cookies="mine-alone", clients=("mweb", "-tv"), po_token_provider="a")
 INFO = MediaInfo(
     title="half a pair: \ud800, two lines: \u2028",

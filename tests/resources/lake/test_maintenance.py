@@ -71,6 +71,7 @@ def append_secret(catalog: TranscriptCatalog) -> str:
     return document[0].id
 
 
+@pytest.mark.long
 def test_erase_leaves_no_byte(catalog: TranscriptCatalog):
     """The texts are in no file, copy, snapshot or statistic; other transcriptions are unchanged."""
     kept = make_document("kept")
@@ -84,6 +85,7 @@ def test_erase_leaves_no_byte(catalog: TranscriptCatalog):
     assert catalog.query("select count(*) from words").rows == [(30,)]
 
 
+@pytest.mark.long
 def test_erase_covers_merged_files_and_earlier_versions(catalog: TranscriptCatalog):
     """Rows in shared files are removed, and so are versions replaced or deleted before."""
     for name in ("first", "second"):
@@ -98,6 +100,7 @@ def test_erase_covers_merged_files_and_earlier_versions(catalog: TranscriptCatal
     assert catalog.query("select count(*) from words").rows == [(60,)]
 
 
+@pytest.mark.long
 def test_writers_cache_does_not_restore_erased_statistics(catalog: TranscriptCatalog):
     """A writer that cached statistics before the erasure does not write them back."""
     other = TranscriptCatalog.from_settings(load_settings())
@@ -111,6 +114,7 @@ def test_writers_cache_does_not_restore_erased_statistics(catalog: TranscriptCat
     assert other.query("select max(text) from words").rows == [(" hello9",)]
 
 
+@pytest.mark.long
 def test_erase_removes_files_of_a_killed_writer(catalog: TranscriptCatalog):
     """A writer killed before its commit leaves files that belong to no snapshot."""
     catalog.append(*make_document("kept"))
@@ -133,6 +137,7 @@ def _write_and_die() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_erasing_one_of_two_transcriptions_keeps_the_media(catalog: TranscriptCatalog):
     """The media is removed with its last transcription."""
     base, tiny = make_document(model="base"), make_document(model="tiny")
@@ -144,6 +149,7 @@ def test_erasing_one_of_two_transcriptions_keeps_the_media(catalog: TranscriptCa
     assert catalog.query("select count(*) from media").rows == [(0,)]
 
 
+@pytest.mark.long
 def test_compact_merges_files_and_keeps_rows(catalog: TranscriptCatalog):
     """Five appends make five files per table; `compact` leaves one."""
     for number in range(5):
@@ -155,6 +161,7 @@ def test_compact_merges_files_and_keeps_rows(catalog: TranscriptCatalog):
     assert paths[0][0].count(".parquet") == len(TABLES)
 
 
+@pytest.mark.long
 def test_query_lists_files_again_after_an_erasure(
     catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
 ):

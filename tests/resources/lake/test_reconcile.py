@@ -68,6 +68,7 @@ def library(settings: Settings, request_store: RequestStore) -> Library:
     return Library(settings, request_store, dg.DagsterInstance.ephemeral())
 
 
+@pytest.mark.long
 def test_completed_runs_agree(library: Library):
     """Texts of any script, silence and several versions agree; words and segments are counted."""
     library.add("first", text="naïve 時間 \U0001f600")
@@ -78,6 +79,7 @@ def test_completed_runs_agree(library: Library):
     assert result == Agreement(4, 9, 90, (), (), (), ())
 
 
+@pytest.mark.long
 def test_each_kind_of_difference_is_found(library: Library):
     """Missing and extra transcriptions, other counts and other texts are reported."""
     ids = {name: library.add(name) for name in ("missing", "counted", "worded", "timed", "right")}
@@ -110,6 +112,7 @@ def test_run_about_to_complete_is_no_difference(library: Library):
     assert library.catalog.agreement().differing == []
 
 
+@pytest.mark.long
 def test_lake_has_the_timings_of_the_latest_run(library: Library):
     """A transcription that is redone has the new times from its events; a resumed run has no
     processing time. Verifying computes the same."""
@@ -222,6 +225,7 @@ def run_machine(library: Library, examples: int, steps: int) -> None:
     )
 
 
+@pytest.mark.long
 def test_lake_and_postgres_agree_after_random_work(library: Library):
     """Adds, re-transcriptions, erasures, maintenance and repairs run while readers query."""
     run_machine(library, examples=2, steps=8)

@@ -64,6 +64,7 @@ def test_catalog_has_every_column_with_its_type_and_comment(settings: Settings):
     }
 
 
+@pytest.mark.long
 def test_each_month_has_its_own_files(settings: Settings, local_catalog: TranscriptCatalog):
     """Compacting leaves one file per month and table, sorted by time."""
     created_at = (
@@ -89,6 +90,7 @@ def test_each_month_has_its_own_files(settings: Settings, local_catalog: Transcr
             assert sorted(months) == [([1], True), ([2], True)], table
 
 
+@pytest.mark.long
 def test_words_are_stored_in_spoken_order(settings: Settings, local_catalog: TranscriptCatalog):
     """Pairs of words rely on it, also after merging and deleting, and with many rows."""
     many = (
@@ -132,6 +134,7 @@ def test_other_sort_order_is_replaced(settings: Settings):
     assert tuple(row[0] for row in rows) == SORTED["words"]
 
 
+@pytest.mark.long
 def test_older_lake_is_readable_and_gets_new_columns(
     settings: Settings, older_lake: list[tuple], local_catalog: TranscriptCatalog
 ):

@@ -72,6 +72,7 @@ def is_whole(catalog: TranscriptCatalog) -> bool:
     return rows == [(f"youtube-{name}", 30) for name in NAMES]
 
 
+@pytest.mark.long
 def test_sound_lake_is_reported_sound(filled: TranscriptCatalog, documents: Documents):
     """A lake that matches the documents has no findings."""
     report = filled.verify(documents.completed, documents.document)
@@ -79,6 +80,7 @@ def test_sound_lake_is_reported_sound(filled: TranscriptCatalog, documents: Docu
     assert (report.file_count, report.transcription_count) == (12, 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["emptied", "removed", "cut", "overwritten"])
 def test_damaged_file_is_found_and_rebuilt(
     damage: str, filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
@@ -110,6 +112,7 @@ def test_damaged_file_is_found_and_rebuilt(
     assert filled_folder.verify(documents.completed, documents.document).damaged_files == ()
 
 
+@pytest.mark.long
 def test_changed_byte_in_a_readable_file_is_found(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
@@ -124,6 +127,7 @@ def test_changed_byte_in_a_readable_file_is_found(
     assert is_whole(filled_folder)
 
 
+@pytest.mark.long
 def test_all_files_lost_are_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
@@ -134,6 +138,7 @@ def test_all_files_lost_are_rebuilt(
     assert is_whole(filled_folder)
 
 
+@pytest.mark.long
 def test_damaged_merged_file_is_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
@@ -147,6 +152,7 @@ def test_damaged_merged_file_is_rebuilt(
     assert is_whole(filled_folder)
 
 
+@pytest.mark.long
 def test_damaged_list_of_deleted_rows_is_rebuilt(
     filled_folder: TranscriptCatalog, documents: Documents, settings: Settings
 ):
@@ -160,6 +166,7 @@ def test_damaged_list_of_deleted_rows_is_rebuilt(
     assert is_whole(filled_folder)
 
 
+@pytest.mark.long
 def test_object_missing_from_s3_is_rebuilt(s3_catalog: TranscriptCatalog, documents: Documents):
     """An object missing from the bucket is found although a local copy exists."""
     for document in documents.documents.values():
@@ -179,6 +186,7 @@ def test_object_missing_from_s3_is_rebuilt(s3_catalog: TranscriptCatalog, docume
     assert is_whole(s3_catalog)
 
 
+@pytest.mark.long
 def test_unreachable_store_is_not_damage(
     s3_catalog: TranscriptCatalog, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ):
@@ -191,6 +199,7 @@ def test_unreachable_store_is_not_damage(
     assert s3_catalog.query("select count(*) from words").rows == [(30,)]
 
 
+@pytest.mark.long
 def test_rows_that_differ_from_the_document_are_replaced(
     filled: TranscriptCatalog, documents: Documents
 ):

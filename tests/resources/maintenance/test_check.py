@@ -46,6 +46,7 @@ def repaired_once(house: House, code: str) -> list[str]:
     return list(repaired.repaired.done)
 
 
+@pytest.mark.long
 def test_a_sound_installation_has_no_findings(house: House):
     """With one transcription in each state."""
     house.here.completed(in_lake=True)
@@ -213,6 +214,7 @@ def test_a_document_that_cannot_be_rebuilt_is_reported(house: House):
     assert finding.is_wrong
 
 
+@pytest.mark.long
 def test_the_lake_is_rebuilt_and_swept(house: House):
     """Missing rows are added, and files outside any snapshot removed."""
     id = house.here.completed(in_lake=True)

@@ -136,6 +136,7 @@ def no_lake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TranscriptCatalog, "erase", lambda *_: None)
 
 
+@pytest.mark.long
 def test_everything_is_deleted_but_a_tombstone(erasure: Erasure, here: Here):
     """Rows, document, audio, lake rows, downloads and partition are deleted."""
     id = here.completed(in_lake=True)
@@ -225,6 +226,7 @@ STEPS: list[tuple[object, str, YtcaptionError]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[0].__name__}.{step[1]}")
 def test_a_failure_promises_nothing_and_can_be_repeated(
     erasure: Erasure,

@@ -109,6 +109,7 @@ def storage(settings: Settings, dagster_home: Path) -> Storage:
     return Storage(settings, dagster_home)
 
 
+@pytest.mark.long
 def test_no_byte_is_left(
     environment,
     dagster_home: Path,

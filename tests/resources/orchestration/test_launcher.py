@@ -51,6 +51,7 @@ def health(location: CodeLocation, run_id: str) -> WorkerStatus:
     return location.instance.run_launcher.check_run_worker_health(location.run(run_id)).status
 
 
+@pytest.mark.long
 def test_a_run_completes(either: CodeLocation):
     """Forked if there is a run server."""
     run_id = either.launch("audio_download").run_id
@@ -74,6 +75,7 @@ def test_a_runs_output_is_kept(either: CodeLocation):
     assert "The audio is not stored" in (either.folder / "stderr.txt").read_text()
 
 
+@pytest.mark.long
 def test_a_run_that_is_terminated_ends_as_canceled(either: CodeLocation):
     """By itself, in seconds, and its process with it."""
     run_id = either.launch("audio_download", path="stall/jfk.flac").run_id
@@ -86,6 +88,7 @@ def test_a_run_that_is_terminated_ends_as_canceled(either: CodeLocation):
     assert not either.instance.run_launcher.terminate(run_id)
 
 
+@pytest.mark.long
 def test_a_run_that_waits_for_a_slot_is_idle_and_can_be_terminated(either: CodeLocation):
     """It uses almost no CPU, ends as canceled in seconds, and no longer waits in the pool."""
     with either.no_slots():
@@ -168,6 +171,7 @@ def test_a_run_for_another_interpreter_is_refused(either: CodeLocation):
         assert read_line(connection) == {"refused": "the run is for another interpreter"}
 
 
+@pytest.mark.long
 @only_warm
 def test_changed_code_runs_without_a_restart(either: CodeLocation):
     """The next run uses it; one that is waiting goes on and completes."""
@@ -189,6 +193,7 @@ def test_changed_code_runs_without_a_restart(either: CodeLocation):
     assert either.run_server.poll() is None
 
 
+@pytest.mark.long
 @only_warm
 def test_a_killed_run_server_loses_nothing(either: CodeLocation):
     """A running run goes on, the next one starts without the server; a new server forks again."""
@@ -213,6 +218,7 @@ def test_a_killed_run_server_loses_nothing(either: CodeLocation):
     either.wait_until(again, SUCCESS)
 
 
+@pytest.mark.long
 @only_warm
 def test_an_unwatched_fresh_run_is_found_lost(either: CodeLocation):
     """Its code server is killed, then the run itself: the missing process is noticed."""
@@ -236,6 +242,7 @@ def test_an_unwatched_fresh_run_is_found_lost(either: CodeLocation):
     either.start_run_server()
 
 
+@pytest.mark.long
 @only_warm
 def test_a_run_server_that_hangs_is_killed(either: CodeLocation):
     """The run that waited for it starts in a fresh interpreter."""
@@ -255,6 +262,7 @@ def test_a_run_server_that_hangs_is_killed(either: CodeLocation):
     either.start_run_server()
 
 
+@pytest.mark.long
 def test_no_process_is_left(either: CodeLocation):
     """A running run ends with the servers, as at the end of `ytcaption up`."""
     path = "stall/jfk.flac"

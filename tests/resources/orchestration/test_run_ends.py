@@ -130,6 +130,7 @@ def _lives(process: psutil.Process) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_in_the_middle_of_a_download(location: CodeLocation):
     """From a server that has stalled; the partial file is removed, too."""
     watched = Watched(location, "stall/sonnet-en.mp3", "audio_download")
@@ -138,6 +139,7 @@ def test_in_the_middle_of_a_download(location: CodeLocation):
     watched.cancel()
 
 
+@pytest.mark.long
 def test_while_it_waits_for_a_slot(location: CodeLocation):
     """Before it has claimed anything."""
     with location.no_slots():

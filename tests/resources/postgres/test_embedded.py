@@ -183,6 +183,7 @@ def test_ctrl_c_does_not_reach_it(home: Path):
         assert os.getpgid(pid) != os.getpgrp()
 
 
+@pytest.mark.long
 def test_the_last_one_out_stops_it(home: Path):
     """Two more processes use the same server; it stops with the last of the three."""
     settings = settings_of(home)
@@ -219,6 +220,7 @@ def test_a_killed_user_does_not_keep_it(home: Path):
     assert not is_alive(pid)
 
 
+@pytest.mark.long
 def test_two_first_users_at_once(new_home: Path):
     """Both find one server, made once."""
     processes = [
@@ -238,6 +240,7 @@ def test_two_first_users_at_once(new_home: Path):
 SOURCE = MediaSource("youtube-abc", "site", "https://www.youtube.com/watch?v=abc", "Youtube")
 
 
+@pytest.mark.long
 def test_a_killed_server_is_started_again(home: Path):
     """After kill -9 of the server, a query fails as retryable; the next user starts it, what was
     committed is there, and the same pool works again."""
@@ -257,6 +260,7 @@ def test_a_killed_server_is_started_again(home: Path):
             assert get_transcription(store.postgres, id).id == id
 
 
+@pytest.mark.long
 def test_a_stopped_server_is_gone_until_it_is_back(home: Path):
     """Queries and waiting fail as retryable within seconds, and recover by themselves."""
     settings = settings_of(home)
@@ -336,6 +340,7 @@ def test_the_environment_does_not_lead_it_astray(home: Path, monkeypatch: pytest
         assert sum(status_counts(Postgres.from_settings(settings, "api")).values()) >= 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ['Tö ne\'s "%41" $HOME', "x" * 120])
 def test_homes_of_any_name(new_home: Path, name: str):
     """Odd and long names: it starts, on a socket that only its user reaches, and stops."""
@@ -416,6 +421,7 @@ def test_a_disk_that_is_full_at_the_first_start(new_home: Path, monkeypatch: pyt
         assert is_postgres_running(settings_of(new_home))
 
 
+@pytest.mark.long
 def test_a_first_start_that_was_killed_is_repeated(new_home: Path):
     """A data directory that was being made is not taken for one."""
     (new_home / "postgres" / "new" / "base").mkdir(parents=True)

@@ -4,6 +4,8 @@ import pytest
 
 from resources.reports.plots import short_number
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("value", "text"),

@@ -17,6 +17,8 @@ from ytcaption.domain.errors import (
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.settings.download import DEFAULT_SITES
 
+pytestmark = pytest.mark.unit
+
 ID = "dQw4w9WgXcQ"
 LIST = "PL2qgrgXsNUG5ig9cat4ohreBjYLAPC0J5"
 LEMONDE = "/x.lemonde.fr/a/b.html"

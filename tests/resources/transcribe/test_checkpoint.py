@@ -11,6 +11,8 @@ from resources.transcribe.checkpoint import Checkpoint, CheckpointJournal, Part
 from tests.support.transcripts import spoken
 from ytcaption.domain.transcripts.transcript import Segment
 
+pytestmark = pytest.mark.unit
+
 ENGINE = "engine 1"
 SEGMENTS = [
     spoken("One two.", start_s=1.0),

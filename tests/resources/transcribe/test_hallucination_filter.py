@@ -14,6 +14,8 @@ from resources.transcribe.hallucination_filter import (
 from resources.transcribe.speech_spans import SpeechActivity
 from ytcaption.domain.transcripts.transcript import DroppedSegment, Segment, Word
 
+pytestmark = pytest.mark.unit
+
 FRAME_S = 512 / 16_000
 
 

@@ -9,6 +9,8 @@ from resources.transcribe.loudness import amplify_quiet_speech
 from resources.transcribe.speech_detector import loudness
 from resources.transcribe.speech_spans import Span
 
+pytestmark = pytest.mark.unit
+
 RATE_HZ = 16_000
 
 
@@ -44,6 +46,7 @@ def test_region_is_cut_out_of_the_waveform():
     assert np.array_equal(result, waveform[2 * RATE_HZ :])
 
 
+@pytest.mark.long
 @given(st.lists(st.floats(0.0, 0.9), min_size=1, max_size=6))
 def test_amplification_never_clips_or_lowers(levels):
     """Amplified speech stays below the loudest, and nothing gets quieter."""

@@ -37,6 +37,7 @@ def test_quiet_speech_is_detected(gain):
     assert detected.speech_s == pytest.approx(detect_speech(samples).speech_s, abs=1.5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["fleurs-en-002.ogg", "fleurs-en-004.ogg", "fleurs-fr-000.ogg"])
 def test_quiet_speaker_after_a_loud_one_is_detected(name):
     """The detector's adaptation to a loud speaker does not hide a quiet one after it."""
@@ -50,6 +51,7 @@ def test_quiet_speaker_after_a_loud_one_is_detected(name):
     assert detected_s > 0.8 * detect_speech(quiet).speech_s
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SILENT)
 def test_silence_noise_and_music_between_speech_contain_no_speech(name):
     """The second pass over quiet windows finds no speech in them."""

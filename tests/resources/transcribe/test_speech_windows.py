@@ -8,6 +8,8 @@ import pytest
 from resources.transcribe.speech_spans import SpeechActivity
 from resources.transcribe.speech_windows import WindowCosts, speech_windows
 
+pytestmark = pytest.mark.unit
+
 FRAME_S = 512 / 16_000
 COSTS = WindowCosts(max_s=20.0)
 

@@ -4,11 +4,14 @@ import math
 from itertools import pairwise
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.transcribe.speech_spans import Span
 from resources.transcribe.words import WordClock, segments_with_words
+
+pytestmark = pytest.mark.unit
 
 
 def decoded_segment(words, text=None, *, start=0.0, end=5.0, avg_logprob=-0.3):

@@ -72,6 +72,7 @@ def test_the_vectors_are_those_of_this_process(warm: EmbeddingWorker) -> None:
     assert warm.health.is_loaded and warm.health.memory_bytes > 1 << 20
 
 
+@pytest.mark.long
 def test_the_process_runs_while_it_is_used(settings: Settings, tmp_path: Path) -> None:
     """It starts with the first request, ends when idle, and is started again when needed."""
     with embedding_worker(settings, tmp_path, idle_s=1.0) as worker:

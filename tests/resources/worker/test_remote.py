@@ -72,6 +72,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YTCAPTION_WORKER_TOKEN", TOKEN)
 
 
+@pytest.mark.long
 def test_samples_are_sent(home):
     """The result is that of the same engine here, and the provenance is the worker's."""
     transcriber = home.transcriber()
@@ -86,6 +87,7 @@ def test_samples_are_sent(home):
     assert not [path for path in home.home.iterdir() if path.name not in ("log", "run")]
 
 
+@pytest.mark.long
 def test_two_runs_share_it(home):
     """They are transcribed at the same time, by one model."""
     texts, seen = {}, set()
@@ -111,6 +113,7 @@ def test_two_runs_share_it(home):
     assert len(texts["fleurs-en-002.ogg"]) > 100
 
 
+@pytest.mark.long
 def test_memory_is_freed(home):
     """After a while without work; the next run works as before."""
     home.ensure()

@@ -84,6 +84,7 @@ def jobs(home: WorkerHome) -> int:
     return home.health().jobs
 
 
+@pytest.mark.long
 def test_the_result_is_that_of_the_run_itself(home, waveform, reference):
     """All numbers are equal; segments are reported, the model stays loaded, provenance is right."""
     home.ensure()
@@ -242,6 +243,7 @@ def test_a_canceled_run_frees_the_worker(home, waveform):
     assert "canceled after" in home.log
 
 
+@pytest.mark.long
 def test_runs_beyond_the_slots_wait(home):
     """A third run waits and reports progress; it can be canceled; it runs when a slot is free."""
     home.ensure()
@@ -375,6 +377,7 @@ def test_a_worker_with_other_settings_is_not_used(home):
     assert home.log.count("s of audio in") == before
 
 
+@pytest.mark.long
 def test_a_hanging_worker_is_given_up(home, waveform, reference):
     """If it is suspended during the work, the run does it itself; no segment is reported twice."""
     home.ensure()
@@ -405,6 +408,7 @@ def test_without_space_for_a_copy_the_run_transcribes_itself(home):
     assert transcriber.transcribe(waveform, TINY_EN, lambda *_: None).segments
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_worker_that_ends_loses_nothing(home, waveform, reference, parts, number, caplog):
     """If it is killed, or stopped and out of time, during the work, the run resumes itself from the

@@ -127,7 +127,9 @@ class YouTubeHandler(MediaHandler):
                 self.page(_playlist_page(lists))
             case ["channel" | "c" | "user", _, "videos" | "streams" | "shorts" as tab]:
                 self.page(_channel_page(lists, tab))
-            case [name, "videos" | "streams" | "shorts" as tab] if name.startswith("@") and name != "@nobody":
+            case [name, "videos" | "streams" | "shorts" as tab] if (
+                name.startswith("@") and name != "@nobody"
+            ):
                 self.page(_channel_page(lists, tab))
             case _:
                 self.error(404, query)

@@ -198,6 +198,7 @@ def test_queries_of_the_lake_are_rows(api: Client) -> None:
     assert refused.value.code == "query_error"
 
 
+@pytest.mark.long
 def test_events_resume_after_a_broken_connection(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +241,7 @@ def test_waiting_works_without_events(
     assert line.paths()[-1] == f"GET /api/v1/transcriptions/{accepted.id}"
 
 
+@pytest.mark.long
 def test_waiting_survives_a_restart(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +258,7 @@ def test_waiting_survives_a_restart(
         assert api.wait(accepted.id).status is TranscriptionStatus.COMPLETED
 
 
+@pytest.mark.long
 def test_a_wait_ends_at_its_time(api: Client) -> None:
     """The transcription continues."""
     accepted = api.submit(URL)

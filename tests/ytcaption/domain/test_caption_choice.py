@@ -9,6 +9,8 @@ from ytcaption.domain.caption_choice import (
     primary_language,
 )
 
+pytestmark = pytest.mark.unit
+
 ALL = CaptionOffers(
     manual=("de", "en-GB", "en"), automatic=("fr-orig", "fr"), translated=("es", "de-en")
 )

@@ -1,6 +1,10 @@
 """Which reports of progress become events."""
 
+import pytest
+
 from ytcaption.domain.progress_milestones import GAP_S, Milestones
+
+pytestmark = pytest.mark.unit
 
 
 def milestones(took_s: float, total: float | None = 3_600.0, every_s: float = 0.5) -> list[float]:

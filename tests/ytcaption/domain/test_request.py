@@ -26,6 +26,8 @@ from ytcaption.domain.request import (
     short_hash,
 )
 
+pytestmark = pytest.mark.unit
+
 MODELS = ("base", "tiny.en")
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.[a-z2-7]{26}")
 

@@ -6,6 +6,8 @@ import pytest
 
 from ytcaption.domain.retry_after import retry_after_s
 
+pytestmark = pytest.mark.unit
+
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 

@@ -13,6 +13,8 @@ from ytcaption.domain.search_query import (
     parse_search,
 )
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("text", "groups", "excluded"),

@@ -73,6 +73,7 @@ def told(result: dg.ExecuteInProcessResult) -> dict[str, object]:
     return {name: value.value for name, value in event.metadata.items()}
 
 
+@pytest.mark.long
 def test_a_podcast_is_listed_and_its_items_requested(
     host: ChannelHost, store: ChannelStore, instance: dg.DagsterInstance, postgres: Postgres
 ):
@@ -102,6 +103,7 @@ def test_a_podcast_is_listed_and_its_items_requested(
     assert row.source.title is not None
 
 
+@pytest.mark.long
 def test_items_held_back_by_a_quota_are_requested_soon(
     host: ChannelHost,
     store: ChannelStore,

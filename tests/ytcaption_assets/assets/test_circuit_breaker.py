@@ -18,6 +18,7 @@ from ytcaption.domain.request import TranscriptionOptions, TranscriptionStatus
 DOWNLOAD = ["audio_download"]
 
 
+@pytest.mark.long
 def test_after_five_refusals_the_breaker_opens_until_a_probe(
     clock: Clock, graph: Graph, media_server: MediaServer
 ):
@@ -71,6 +72,7 @@ def test_retry_after_is_heeded(graph: Graph, media_server: MediaServer, form: st
     assert wanted_s <= wait_s <= wanted_s + 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "path",
     ["status/500/a.flac?retry_after=90", "stall/jfk.flac?after=9000", "cut/jfk.flac?after=1"],

@@ -44,6 +44,7 @@ def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict:
     return {name: value.value for name, value in made.metadata.items()}
 
 
+@pytest.mark.long
 def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: MediaServer):
     """Downloaded, transcribed, stored and queryable, in a folder and in S3."""
     graph = graph_on_both
@@ -65,6 +66,7 @@ def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: Med
     assert words == [(len(transcript.words),)]
 
 
+@pytest.mark.long
 def test_the_metadata(graph: Graph, media_server: MediaServer):
     """Title as a link, numbers, first captions, waveform, five checks that passed."""
     result = graph.run(graph.submit(media_server.url("jfk.flac")))
@@ -84,6 +86,7 @@ def test_the_metadata(graph: Graph, media_server: MediaServer):
     assert metadata(result, "transcript_parquet")["transcripts_rows"] == 1
 
 
+@pytest.mark.long
 def test_the_lake_is_opened_while_the_model_works(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -109,6 +112,7 @@ def test_the_lake_is_opened_while_the_model_works(
     assert document(graph, key).segments
 
 
+@pytest.mark.long
 def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
     """A second transcription of the same media, with other options, downloads nothing."""
     url = media_server.url("jfk.flac")
@@ -120,6 +124,7 @@ def test_one_media_is_downloaded_once(graph: Graph, media_server: MediaServer):
     assert metadata(second, "audio_download")["downloaded"] is False
 
 
+@pytest.mark.long
 def test_the_download_folder_of_a_killed_run_is_cleared(graph: Graph, media_server: MediaServer):
     """It stored the audio and died before it cleared the folder: the next run does."""
     url = media_server.url("jfk.flac")
@@ -137,6 +142,7 @@ def test_the_download_folder_of_a_killed_run_is_cleared(graph: Graph, media_serv
     assert not folder.exists()
 
 
+@pytest.mark.long
 def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaServer):
     """The rows exist once, the document is the same, the model is not used again."""
     key = graph.submit(media_server.url("jfk.flac"))
@@ -152,6 +158,7 @@ def test_materializing_again_changes_nothing(graph: Graph, media_server: MediaSe
     assert counts["transcripts"] == 1 and counts["words"] == before.word_count
 
 
+@pytest.mark.long
 def test_force_does_all_of_it_again(graph: Graph, media_server: MediaServer):
     """Downloaded and transcribed again; the rows still exist once."""
     url = media_server.url("jfk.flac")
@@ -165,6 +172,7 @@ def test_force_does_all_of_it_again(graph: Graph, media_server: MediaServer):
     assert row_counts(TranscriptCatalog.from_settings(graph.settings), key)["transcripts"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["silence-room.flac", "noise-white-20s.flac"])
 def test_a_file_without_speech_completes_empty(graph: Graph, media_server: MediaServer, name):
     """No invented text; the metadata say that there is no speech."""
@@ -180,6 +188,7 @@ def test_a_file_without_speech_completes_empty(graph: Graph, media_server: Media
     assert row_counts(TranscriptCatalog.from_settings(graph.settings), key)["transcripts"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("path", "code"),
     [
@@ -202,6 +211,7 @@ def test_bad_media_fails_with_its_cause(graph: Graph, media_server: MediaServer,
     assert transcript_ids(TranscriptCatalog.from_settings(graph.settings)) == set()
 
 
+@pytest.mark.long
 def test_an_upload_is_read_from_the_store(graph: Graph):
     """A local file needs no download; text under an audio name fails as what it is."""
     for name, status, code in (
@@ -218,6 +228,7 @@ def test_an_upload_is_read_from_the_store(graph: Graph):
         assert (row.status, row.error_code) == (status, code)
 
 
+@pytest.mark.long
 def test_a_temporary_failure_is_retried(graph: Graph, media_server: MediaServer):
     """A 503 queues the next attempt, which completes."""
     key = graph.submit(media_server.url("status/503/jfk.flac", times=3))

@@ -63,6 +63,7 @@ def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     return {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
 
 
+@pytest.mark.long
 def test_maintenance_merges_and_compares(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
@@ -78,6 +79,7 @@ def test_maintenance_merges_and_compares(
     assert metadata_of(again, "lake_maintenance")["files_after"] == 4
 
 
+@pytest.mark.long
 def test_checks_list_differences(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
@@ -107,6 +109,7 @@ def test_maintenance_does_nothing_during_a_backup(
     assert "A backup is being made" in (failure.description or "")
 
 
+@pytest.mark.long
 def test_the_report_is_stored_with_its_plots(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
@@ -133,6 +136,7 @@ def test_the_report_is_stored_with_its_plots(
     assert "http" not in re.sub(r"base64,[^\"]+", "", page)
 
 
+@pytest.mark.long
 def test_both_are_made_each_night(catalog: TranscriptCatalog, settings: Settings):
     """By one job of the code location, on a schedule that is on."""
     definitions = build_definitions(settings)
@@ -146,6 +150,7 @@ def test_both_are_made_each_night(catalog: TranscriptCatalog, settings: Settings
     assert checks_of(result) == {"lake_counts_agree": True, "lake_text_agrees": True}
 
 
+@pytest.mark.long
 def test_report_of_an_empty_library(
     settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):

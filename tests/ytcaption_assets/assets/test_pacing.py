@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from resources.sites.pacing import throttled_sites
 from resources.transcriptions.reads import get_transcription
@@ -14,6 +15,7 @@ DOWNLOAD = ["audio_download"]
 SIZE = 196_348
 
 
+@pytest.mark.long
 def test_a_run_records_its_usage_and_the_next_bulk_one_waits(
     environment, graph: Graph, media_server: MediaServer
 ):

@@ -57,6 +57,7 @@ def fast(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(run_claim, "PROGRESS_S", 0.0)
 
 
+@pytest.mark.long
 def test_a_canceled_run_publishes_nothing(graph: Graph, media_server: MediaServer):
     """Canceled in the middle: no document, and it stays canceled."""
     key = graph.submit(media_server.url("jfk.flac"))
@@ -68,6 +69,7 @@ def test_a_canceled_run_publishes_nothing(graph: Graph, media_server: MediaServe
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
 
 
+@pytest.mark.long
 def test_a_run_notices_its_cancel_within_seconds(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -90,6 +92,7 @@ def test_a_run_notices_its_cancel_within_seconds(
     assert (slots.active_slot_count, slots.pending_step_count) == (0, 0)
 
 
+@pytest.mark.long
 def test_a_run_ends_itself_at_its_limit(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
@@ -114,6 +117,7 @@ def test_a_run_ends_itself_at_its_limit(
     assert not half.exists()
 
 
+@pytest.mark.long
 def test_a_result_stays_when_its_renewal_is_canceled(graph: Graph, media_server: MediaServer):
     """A run by hand on a completed one is canceled: completed as before, the run canceled."""
     url = media_server.url("jfk.flac")
@@ -163,6 +167,7 @@ def test_a_run_that_ignores_signals_ends_with_its_process(
         assert (exits, seen) == ([], [dg.DagsterRunStatus.STARTED, 1])
 
 
+@pytest.mark.long
 def test_a_run_that_was_taken_over_changes_nothing(graph: Graph, media_server: MediaServer):
     """Its successor's row does not change."""
     key = graph.submit(media_server.url("jfk.flac"))
@@ -180,6 +185,7 @@ def test_a_run_that_was_taken_over_changes_nothing(graph: Graph, media_server: M
     assert row.document_key is None
 
 
+@pytest.mark.long
 def test_an_unexpected_error_is_reported_without_details(graph: Graph, media_server: MediaServer):
     """People read a message; the trace is in the run's log."""
     key = graph.submit(media_server.url("jfk.flac"))
@@ -203,6 +209,7 @@ def test_a_partition_without_a_request_fails_clearly(graph: Graph):
     assert "There is no transcription" in failure.step_failure_data.error_display_string
 
 
+@pytest.mark.long
 def test_a_run_of_some_assets_releases_the_transcription(graph: Graph, media_server: MediaServer):
     """Audio alone: the row is running until the status sensor releases it."""
     key = graph.submit(media_server.url("jfk.flac"))
@@ -222,6 +229,7 @@ def test_a_busy_transcription_is_not_started_twice(graph: Graph, media_server: M
     assert get_transcription(graph.store.postgres, key).run_id == "first"
 
 
+@pytest.mark.long
 def test_a_run_that_waits_for_a_slot_sends_heartbeats(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):

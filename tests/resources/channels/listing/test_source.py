@@ -6,6 +6,8 @@ from resources.channels.listing.source import channel_source, youtube_channel, y
 from ytcaption.domain.channels.channel import ChannelSource
 from ytcaption.domain.errors import BlockedAddress, InvalidUrl, SingleMedia, UnsupportedSite
 
+pytestmark = pytest.mark.unit
+
 CHANNEL = "UCabcdefghijklmnopqrstuv"
 SITES = ("youtube", "soundcloud", "media.ccc.de", "peertube")
 

@@ -113,6 +113,7 @@ def test_playlist_shows_unavailable_videos(youtube: YouTubeHost) -> None:
     assert page.channel.source_id == f"youtube-{PLAYLIST}"
 
 
+@pytest.mark.long
 def test_each_page_is_requested_once(youtube: YouTubeHost) -> None:
     """An iterator requests pages as they are taken; starting later requests all before."""
     youtube.lists.videos = videos(300)
@@ -131,6 +132,7 @@ def test_each_page_is_requested_once(youtube: YouTubeHost) -> None:
     assert youtube.continuations == 9
 
 
+@pytest.mark.long
 def test_number_of_items_is_limited(youtube: YouTubeHost) -> None:
     """Items are counted from wherever a page begins."""
     youtube.lists.videos = videos(300)
@@ -165,6 +167,7 @@ def test_failing_page_is_an_error(youtube: YouTubeHost) -> None:
     assert failure.value.retry_after_s == 9
 
 
+@pytest.mark.long
 def test_failing_page_is_retried(youtube: YouTubeHost) -> None:
     """A single 500 costs one more request; a lasting one is an error."""
     youtube.lists.videos = videos(60)

@@ -48,6 +48,7 @@ def test_lines_hold_their_limits(transcript: Transcript, style: CaptionStyle):
             assert style.columns(line) <= style.line_length or line in words
 
 
+@pytest.mark.long
 @given(transcripts(), styles)
 @settings(max_examples=80, deadline=None)
 def test_times_never_overlap_and_keep_their_gap(transcript: Transcript, style: CaptionStyle):
@@ -231,6 +232,7 @@ def test_text_without_word_times_is_spread_over_its_segment():
     assert captions[0].start_ms == 0
 
 
+@pytest.mark.long
 def test_ten_hours_take_seconds():
     """100,000 words, each with its own time, are cut in a few seconds of one core."""
     vocabulary = ["the", "cat", "sat", "on", "that", "mat,", "and", "then", "it", "slept.", "Why?"]

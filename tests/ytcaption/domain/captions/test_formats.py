@@ -15,6 +15,8 @@ from ytcaption.domain.captions.cues import Cue, cues
 from ytcaption.domain.captions.formats import CaptionFormat, render, to_srt, to_vtt
 from ytcaption.domain.transcripts.transcript import Transcript
 
+pytestmark = pytest.mark.unit
+
 END = Cue(359_000_000, 359_001_000, ("The end.",))
 """Last, since pysubs2's SRT reader takes digits that end a file for the number of a caption."""
 

@@ -11,6 +11,8 @@ from ytcaption.domain.captions.quality import KINDS, qa_report
 from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.transcripts.transcript import Transcript
 
+pytestmark = pytest.mark.unit
+
 STYLE = CaptionStyle()
 GOOD = Cue(0, 2000, ("A good caption.",))
 

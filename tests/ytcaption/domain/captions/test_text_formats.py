@@ -9,6 +9,8 @@ from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.captions.units import caption_units
 from ytcaption.domain.transcripts.transcript import Segment
 
+pytestmark = pytest.mark.unit
+
 
 def texts(*segments: Segment, language: str = "en", style: CaptionStyle | None = None) -> list[str]:
     return [cue.text for cue in cues(make_transcript(*segments, language=language), style)]

@@ -9,6 +9,8 @@ from tests.ytcaption.domain.captions.samples import REAL, real_transcript
 from ytcaption.domain.captions.formats import CaptionFormat, render
 from ytcaption.domain.transcripts.transcript import Transcript, Word
 
+pytestmark = pytest.mark.unit
+
 HOSTILE = "<b>bold</b> --> {\\i1} C:\\new\\home \\N &amp; &lt; 1 < 2 & [x](y) *a* _b_ `c` #d |"
 
 

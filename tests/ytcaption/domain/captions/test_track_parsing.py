@@ -7,6 +7,8 @@ import pytest
 
 from ytcaption.domain.captions.track_parsing import MAX_TRACK_BYTES, TrackCue, read_track
 
+pytestmark = pytest.mark.unit
+
 
 def said(cues: list[TrackCue]) -> list[tuple[float, float, list[str]]]:
     return [

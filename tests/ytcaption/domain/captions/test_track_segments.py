@@ -3,12 +3,15 @@
 import json
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ytcaption.domain.captions.track_parsing import read_track
 from ytcaption.domain.captions.track_segments import CaptionTrack
 from ytcaption.domain.transcripts.transcript import Segment
+
+pytestmark = pytest.mark.unit
 
 Said = list[list[tuple[str, int]]]
 """Lines of words with their start in milliseconds."""

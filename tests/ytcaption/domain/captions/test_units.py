@@ -8,6 +8,8 @@ from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.captions.units import caption_units, clean_text, is_invisible
 from ytcaption.domain.transcripts.transcript import Segment, Word
 
+pytestmark = pytest.mark.unit
+
 
 def units_of(*segments: Segment, max_columns: int = 42) -> list[str]:
     transcript = make_transcript(*segments)

@@ -14,6 +14,8 @@ from ytcaption.domain.channels.channel import ChannelFilters
 from ytcaption.domain.channels.filters import checked_filters, verdict, why_left_out
 from ytcaption.domain.errors import InvalidOption
 
+pytestmark = pytest.mark.unit
+
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 FILTERS = some.builds(
     checked_filters,

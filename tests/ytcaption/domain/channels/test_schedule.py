@@ -10,6 +10,8 @@ from hypothesis import strategies as some
 from ytcaption.domain.channels.schedule import Schedule, checked_schedule
 from ytcaption.domain.errors import InvalidOption
 
+pytestmark = pytest.mark.unit
+
 BERLIN = ZoneInfo("Europe/Berlin")
 MOMENTS = some.datetimes(datetime(2000, 1, 1), datetime(2060, 1, 1), timezones=some.just(UTC))
 CRONS = some.builds(

@@ -11,6 +11,8 @@ from ytcaption.domain.channels.subscription_export import Subscription, to_csv, 
 from ytcaption.domain.channels.subscription_lists import ListedChannel, read_channels
 from ytcaption.domain.errors import InvalidOption
 
+pytestmark = pytest.mark.unit
+
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 CHANNEL = "UCuAXFkgsw1L7xaCfnd5JJOw"
 

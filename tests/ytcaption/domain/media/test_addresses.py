@@ -4,6 +4,8 @@ import pytest
 
 from ytcaption.domain.media.addresses import is_allowed, is_public
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     "address",

@@ -5,6 +5,8 @@ import pytest
 from ytcaption.domain.media.deep_links import link_at
 from ytcaption.domain.media.media import MediaSource
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("kind", "url", "link"),

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from ytcaption.domain.media.file_names import file_name, free_name, same_file
 
+pytestmark = pytest.mark.unit
+
 
 @given(st.text(), st.integers(8, 150))
 def test_any_text_becomes_a_name(text: str, max_bytes: int):

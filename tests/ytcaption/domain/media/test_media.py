@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from ytcaption.domain.media.media import Chapter, MediaInfo, upload_media_id, url_media_id
 from ytcaption.domain.request import TranscriptionOptions, is_partition_key, partition_key
 
+pytestmark = pytest.mark.unit
+
 urls = st.text(min_size=1, max_size=60).map("https://example.org/{}".format)
 
 

@@ -5,6 +5,8 @@ import pytest
 from ytcaption.domain.media.media_url import without_counters, without_signature
 from ytcaption.domain.media.urls import parse_url
 
+pytestmark = pytest.mark.unit
+
 FILE = "https://traffic.example.com/show/1.mp3"
 
 

@@ -17,6 +17,8 @@ from ytcaption.domain.media.pacing import (
     not_negative,
 )
 
+pytestmark = pytest.mark.unit
+
 SITE = "youtube.com"
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")

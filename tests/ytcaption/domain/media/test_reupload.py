@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from ytcaption.domain.media.reupload import AudioFacts, changed
 
+pytestmark = pytest.mark.unit
+
 A, B = "a" * 64, "b" * 64
 FACTS = st.builds(
     AudioFacts,

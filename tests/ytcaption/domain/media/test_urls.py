@@ -5,6 +5,8 @@ import pytest
 from ytcaption.domain.errors import InvalidUrl
 from ytcaption.domain.media.urls import parse_url
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("given", "canonical"),

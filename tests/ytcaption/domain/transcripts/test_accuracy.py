@@ -5,6 +5,8 @@ import pytest
 from ytcaption.domain.transcripts.accuracy import word_errors
 from ytcaption.domain.transcripts.metrics import WordErrors
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("language", "reference", "text", "expected"),

@@ -2,12 +2,15 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.transcripts import make_segment, make_transcript, spoken
 from ytcaption.domain.transcripts.clips import PAD_S, clips
 from ytcaption.domain.transcripts.transcript import Segment, Word
+
+pytestmark = pytest.mark.unit
 
 
 def test_segments_are_clips_with_a_little_around():

@@ -12,6 +12,8 @@ from ytcaption.domain.media.media import MediaInfo, MediaSource
 from ytcaption.domain.transcripts.lake_rows import counted_word, lake_rows
 from ytcaption.domain.transcripts.lake_schema import TABLES, arrow_schema
 
+pytestmark = pytest.mark.unit
+
 LAKE_PAGE = ROOT / "docs" / "reference" / "lake.md"
 
 

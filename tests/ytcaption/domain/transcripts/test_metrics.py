@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from ytcaption.domain.transcripts.metrics import WordErrors, rtf, wer
 
+pytestmark = pytest.mark.unit
+
 TEXTS = st.lists(st.sampled_from("a b c d e".split()), max_size=30).map(" ".join)  # noqa: SIM905
 
 

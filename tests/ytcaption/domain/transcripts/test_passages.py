@@ -2,10 +2,13 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ytcaption.domain.transcripts.passages import PASSAGE_S, Said, passages
+
+pytestmark = pytest.mark.unit
 
 
 def said(*lengths_s: float) -> list[Said]:

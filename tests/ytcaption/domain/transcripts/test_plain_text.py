@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from ytcaption.domain.transcripts.plain_text import running_text, with_space
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("texts", "whole"),

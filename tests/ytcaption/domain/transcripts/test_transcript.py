@@ -18,6 +18,8 @@ from ytcaption.domain.transcripts.transcript import (
     Word,
 )
 
+pytestmark = pytest.mark.unit
+
 seconds = st.floats(allow_nan=False, allow_infinity=False)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 words = st.builds(Word, seconds, seconds, texts, seconds)

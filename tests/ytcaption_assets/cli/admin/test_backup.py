@@ -166,6 +166,7 @@ def assert_sound(settings: Settings, ids: list[str]) -> None:
         assert client.post("/api/v1/transcriptions", json={"url": url}).status_code == 202
 
 
+@pytest.mark.long
 def test_an_embedded_home_is_restored_from_a_backup_made_during_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -246,6 +247,7 @@ class Interrupted(Exception):
     """Stands in for SIGKILL: nothing is cleaned up after it."""
 
 
+@pytest.mark.long
 def test_an_interrupted_backup_continues(settings: Settings, tmp_path: Path):
     """The folder gets its name when it is complete; files already copied are not copied again."""
     writer = Writer(settings)
@@ -273,6 +275,7 @@ def test_an_interrupted_backup_continues(settings: Settings, tmp_path: Path):
         make_backup(settings, folder, Quiet(), with_key=True)
 
 
+@pytest.mark.long
 def test_nothing_is_erased_while_a_backup_is_made(settings: Settings, tmp_path: Path):
     """Erasing and compaction raise an error meanwhile."""
     id = Writer(settings).complete(1)
@@ -292,6 +295,7 @@ def test_nothing_is_erased_while_a_backup_is_made(settings: Settings, tmp_path: 
     assert len(refused) >= 2 and get_transcription(Postgres.from_settings(settings, "admin"), id)
 
 
+@pytest.mark.long
 def test_a_file_replaced_during_the_backup_causes_another_dump(settings: Settings, tmp_path: Path):
     """The checksums in the backup's database are those of its files."""
     id = Writer(settings).complete(1)
@@ -313,6 +317,7 @@ def test_a_file_replaced_during_the_backup_causes_another_dump(settings: Setting
     assert "Dumping the databases again" in progress.steps and manifest.wrong == {}
 
 
+@pytest.mark.long
 def test_a_missing_file_is_reported(settings: Settings, tmp_path: Path):
     """All other files are in the backup; the exit status is 1."""
     id, other = (Writer(settings).complete(number) for number in (1, 2))
@@ -323,6 +328,7 @@ def test_a_missing_file_is_reported(settings: Settings, tmp_path: Path):
     assert (tmp_path / "backup" / "objects" / document_key(other)).exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["changed", "missing", "later", "none"])
 def test_a_damaged_backup_changes_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str

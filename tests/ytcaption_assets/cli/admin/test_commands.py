@@ -43,6 +43,7 @@ def fail(store: RequestStore, name: str, code: str) -> str:
     return id
 
 
+@pytest.mark.long
 def test_the_overview_is_tables_or_json(run, request_store: RequestStore, run_store: RunStore):
     """Both show the same numbers; untrusted text is not read as markup."""
     fail(request_store, "one", "media_private")
@@ -60,6 +61,7 @@ def test_the_overview_is_tables_or_json(run, request_store: RequestStore, run_st
     assert document["resting"] == document["throttled_sites"] == []
 
 
+@pytest.mark.long
 def test_failed_transcriptions_are_queued_again(run, request_store: RequestStore):
     """They are chosen by code, channel and time; the output lists their ids."""
     id = fail(request_store, "one", "source_blocked")

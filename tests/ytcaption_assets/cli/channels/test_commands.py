@@ -54,6 +54,7 @@ def listed(settings: Settings, id: str, numbers: range, **changes: Any) -> None:
     ChannelRuns(postgres=store.postgres).complete(id, "run")
 
 
+@pytest.mark.long
 def test_a_channel_is_added_watched_and_removed(
     channels: Run, store: ChannelStore, settings: Settings
 ) -> None:
@@ -162,6 +163,7 @@ def test_wrong_usage_is_refused(channels: Run, store: ChannelStore) -> None:
         channels("pause", "youtube-")
 
 
+@pytest.mark.long
 def test_a_list_with_bad_lines_is_imported(
     channels: Run, store: ChannelStore, tmp_path: Path
 ) -> None:
@@ -260,6 +262,7 @@ def test_invalid_settings_in_a_list_are_refused(
     assert store.channels() == []
 
 
+@pytest.mark.long
 def test_titles_cannot_control_the_terminal(
     channels: Run, settings: Settings, tmp_path: Path
 ) -> None:

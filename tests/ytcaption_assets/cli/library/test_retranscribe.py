@@ -28,6 +28,7 @@ def ytcaption(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     return run
 
 
+@pytest.mark.long
 def test_transcriptions_of_an_older_model_are_queued_again(ytcaption, request_store: RequestStore):
     """A dry run changes nothing; the command queues them; repeated, it queues nothing."""
     for name in ("youtube-one", "youtube-two"):

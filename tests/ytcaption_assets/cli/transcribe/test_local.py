@@ -45,6 +45,7 @@ def command(tmp_path_factory: pytest.TempPathFactory, model_home: Path):
     return run
 
 
+@pytest.mark.long
 def test_the_sample_is_transcribed_and_then_read_from_the_store(command):
     """The transcript goes to standard output, the files' names to standard error."""
     first = command("transcribe")
@@ -61,6 +62,7 @@ def test_the_sample_is_transcribed_and_then_read_from_the_store(command):
     assert [path.suffix for path in (command.folder / "elsewhere").iterdir()] == [".txt"]
 
 
+@pytest.mark.long
 def test_failures_are_reported_and_other_sources_transcribed(command):
     """The exit status is 1; each failure has its reason and no traceback."""
     with MediaServer() as server:
@@ -95,6 +97,7 @@ def test_wrong_usage_is_status_2_and_one_sentence(command, arguments, message):
     assert message in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.long
 def test_transcripts_can_be_queried_by_sql(command):
     """The transcript of the test above is in the lake once."""
     result = command("sql", "--csv", "select count(*) as n from transcripts where word_count > 15")
@@ -104,6 +107,7 @@ def test_transcripts_can_be_queried_by_sql(command):
     assert command("lake", "verify").returncode == 0
 
 
+@pytest.mark.long
 def test_spans_of_the_transcription_process_arrive(command):
     """The last ones are sent before the process ends; all belong to one trace."""
     with OtlpReceiver() as receiver:

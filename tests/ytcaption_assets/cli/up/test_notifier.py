@@ -53,6 +53,7 @@ def notifier(settings: Settings) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
+@pytest.mark.long
 def test_it_sends_until_sigterm(box: Box) -> None:
     """The exit status is 0."""
     with WebhookReceiver() as receiver, notifier(box.settings) as process:
@@ -63,6 +64,7 @@ def test_it_sends_until_sigterm(box: Box) -> None:
         assert process.wait(20) == 0
 
 
+@pytest.mark.long
 def test_a_delivery_of_a_killed_notifier_is_sent_again(box: Box) -> None:
     """After SIGKILL before the result is stored, the next one sends it with the same id."""
     with WebhookReceiver() as receiver:
@@ -77,6 +79,7 @@ def test_a_delivery_of_a_killed_notifier_is_sent_again(box: Box) -> None:
         assert first.id == second.id
 
 
+@pytest.mark.long
 def test_a_wrong_apprise_url_is_one_sentence(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit status is 1, and the URL is not printed."""
     monkeypatch.setenv("YTCAPTION_NOTIFY_URLS", "nonsense://s3cret")

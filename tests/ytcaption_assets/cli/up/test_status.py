@@ -124,6 +124,7 @@ def test_an_empty_queue_has_no_longest_wait(postgres):
     assert report.failures == ()
 
 
+@pytest.mark.long
 def test_processes_that_answer_that_hang_and_that_died(settings):
     """Each of an `up`'s processes is checked; a reused pid counts as another process."""
     with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as hanging:

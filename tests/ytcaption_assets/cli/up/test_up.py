@@ -146,6 +146,7 @@ def get(host: str, port: int | None, path: str, headers: dict[str, str] | None =
         connection.close()
 
 
+@pytest.mark.long
 def test_all_processes_answer_and_status_reports_it(up: Up):
     """Postgres runs, too; each line of output has its process as prefix."""
     assert get(up.state.api_host, up.state.api_port, "/healthz") == 200
@@ -181,6 +182,7 @@ def test_nothing_listens_beyond_this_machine(up: Up):
     }
 
 
+@pytest.mark.long
 def test_a_second_up_on_the_home_is_refused(up: Up):
     """It prints one sentence with exit status 1, and the first is not disturbed."""
     assert up.process is not None
@@ -191,6 +193,7 @@ def test_a_second_up_on_the_home_is_refused(up: Up):
     assert up.alive
 
 
+@pytest.mark.long
 def test_a_killed_daemon_is_restarted(up: Up):
     """A new one sends heartbeats within seconds; the others continue."""
     before, code = up.child("daemon"), up.child("code")
@@ -202,6 +205,7 @@ def test_a_killed_daemon_is_restarted(up: Up):
     assert up.child("code") == code
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_restarted(up: Up):
     """Its socket answers again; the others continue."""
     before, code = up.child("worker-0"), up.child("code")
@@ -213,6 +217,7 @@ def test_a_killed_worker_is_restarted(up: Up):
     assert "worker-0: 0 of 8 slots, " in up.run("status").stdout
 
 
+@pytest.mark.long
 def test_a_killed_postgres_is_restarted(up: Up):
     """It answers soon, and so does the API."""
     pid_file = up.home / "postgres" / "data" / "postmaster.pid"
@@ -246,6 +251,7 @@ def test_the_next_up_ends_orphans_of_a_killed_one(up: Up):
     assert up.run("status").returncode == 0
 
 
+@pytest.mark.long
 def test_ctrl_c_leaves_no_process(up: Up):
     """All end in about 5 s, or 15 s on a busy machine; the exit status is 0."""
     assert up.process is not None
@@ -292,6 +298,7 @@ def refused(tmp_path: Path, *arguments: str, asks_database: bool = False, **sett
     return result.stderr
 
 
+@pytest.mark.long
 def test_a_port_in_use_is_one_sentence(tmp_path):
     """It names the process and the setting before anything is started."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -301,6 +308,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
     assert "YTCAPTION_API_PORT" in message
 
 
+@pytest.mark.long
 def test_an_address_beyond_this_machine_needs_keys(tmp_path):
     """The sentence says how to create one (rule 21)."""
     message = refused(tmp_path, "--host", "0.0.0.0", asks_database=True)
@@ -308,6 +316,7 @@ def test_an_address_beyond_this_machine_needs_keys(tmp_path):
     assert "`ytcaption keys create NAME`" in message
 
 
+@pytest.mark.long
 def test_invalid_jwt_settings_are_one_sentence(tmp_path):
     """A short secret could be guessed."""
     message = refused(
@@ -319,17 +328,20 @@ def test_invalid_jwt_settings_are_one_sentence(tmp_path):
     assert "YTCAPTION_JWT_SECRET is shorter than 32 characters" in message
 
 
+@pytest.mark.long
 def test_an_unknown_site_is_one_sentence(tmp_path):
     """Otherwise the API would fail repeatedly after everything else has started."""
     message = refused(tmp_path, YTCAPTION_SITES="youtube,yuotube")
     assert "YTCAPTION_SITES names sites that yt-dlp does not know: yuotube" in message
 
 
+@pytest.mark.long
 def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path):
     """It names the setting to change."""
     assert "Set YTCAPTION_HOME" in refused(tmp_path, YTCAPTION_HOME="/proc/self/ytcaption")
 
 
+@pytest.mark.long
 def test_a_database_that_does_not_answer_is_one_sentence(tmp_path):
     """It has neither the address nor the password."""
     url = "postgresql://captioner:secret@127.0.0.1:9/ytcaption"
