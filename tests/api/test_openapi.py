@@ -26,6 +26,7 @@ from tests.support.channel_lists import plan, source
 from ytcaption.settings.settings import Settings
 
 
+@pytest.mark.long
 def test_the_document_is_valid_openapi(client: TestClient) -> None:
     """It is OpenAPI 3.1, and every reference resolves."""
     validate(client.get("/openapi.json").json())

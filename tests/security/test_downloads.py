@@ -58,6 +58,7 @@ def refused(server: MediaServer, url: str, folder: Path) -> str:
     return str(caught.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("host", TARGETS)
 def test_a_redirect_to_a_private_address_is_refused(
     server: MediaServer, tmp_path: Path, host: str
@@ -92,6 +93,7 @@ def test_a_manifest_of_manifests_and_keys_is_refused(server: MediaServer, tmp_pa
         refused(server, server.url(name), tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "target", ["file:///etc/passwd", "ftp://127.0.0.1/a.mp3", "gopher://127.0.0.1/", "data:,x"]
 )
@@ -120,6 +122,7 @@ def test_a_name_that_turns_private_is_refused(
     assert len(server.requests) == 1
 
 
+@pytest.mark.long
 def test_private_addresses_are_closed_without_a_setting(
     server: MediaServer, tmp_path: Path
 ) -> None:

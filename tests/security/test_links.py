@@ -87,6 +87,7 @@ def ids(rows: list[tuple[str, ...]]) -> list[str]:
     return [row[0] for row in rows]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("url", "code"), [row[1:] for row in LINKS + ALSO_NO_MEDIA], ids=ids(LINKS + ALSO_NO_MEDIA)
 )

@@ -151,6 +151,7 @@ def test_every_other_way_is_closed(folder: Path, files: LakeFiles, sql: str):
     refused(folder, files, sql)
 
 
+@pytest.mark.long
 def test_a_query_finds_nothing_that_another_left(files: LakeFiles):
     """Logs, variables and temporary files are of one process, which ends."""
     run(files, "select write_log('a trace')")
@@ -198,6 +199,7 @@ def test_what_does_not_end_is_stopped(files: LakeFiles, sql: str):
         run(files, sql)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sql", TOO_LARGE + TOO_DEEP, ids=lambda sql: sql[:60])
 def test_what_is_too_large_or_deep_is_refused(files: LakeFiles, sql: str):
     """In a sentence, whether the process lives or dies of it."""

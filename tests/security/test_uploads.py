@@ -48,6 +48,7 @@ def zipped(data: bytes) -> bytes:
     return archive.getvalue()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("content", "code"),
     [

@@ -106,6 +106,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("act", "outcome"), [r[1:] for r in SLOW], ids=[r[0] for r in SLOW])
 def test_a_slow_answer_is_given_up(
     box: Box,

@@ -155,6 +155,7 @@ def test_a_silent_run_loses_its_channel(instance, runs, store, settings, postgre
     assert ended.status is dg.DagsterRunStatus.FAILURE
 
 
+@pytest.mark.long
 def test_late_channels_are_reported_when_they_change(instance, runs, store, postgres):
     """As an evaluation of the asset's check, which the UI shows, without a run."""
     id = store.create(source(), plan())[0].id

@@ -152,6 +152,7 @@ def test_one_that_fails_does_not_affect_the_others(instance, store, request_stor
     assert embedding_store.waiting(model_id, again=True) == [odd]
 
 
+@pytest.mark.long
 def test_an_unavailable_model_is_retried_with_growing_pauses(
     instance, store, request_store, toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

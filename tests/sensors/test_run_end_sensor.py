@@ -94,6 +94,7 @@ def deliveries(store: RequestStore) -> list[str]:
     return [f"{row['event_type']} {row['status']}" for row in rows]
 
 
+@pytest.mark.long
 def test_the_timeline_of_a_job_that_hangs(
     clock: Clock, request_store: RequestStore, run_store: RunStore, instance, settings, hung
 ):

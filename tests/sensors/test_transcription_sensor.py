@@ -114,6 +114,7 @@ def test_a_pause_while_a_tick_waits_is_heeded(
     assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 
+@pytest.mark.long
 def test_a_tick_waits_for_work_that_dagster_has_not(
     instance, request_store, settings, monkeypatch: pytest.MonkeyPatch
 ):
@@ -173,6 +174,7 @@ def test_a_run_that_died_before_it_claimed_is_followed_by_another(
     assert row.error_code == "run_not_started"
 
 
+@pytest.mark.long
 def test_a_silent_run_is_ended_and_its_slot_is_freed(
     instance, request_store, run_store, settings, database_server: DatabaseServer
 ):

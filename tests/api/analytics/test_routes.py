@@ -180,6 +180,7 @@ def test_values_are_values(add_media, client: TestClient, term: str):
     assert (answer.status_code, answer.json()["rows"]) == (200, [])
 
 
+@pytest.mark.long
 def test_one_caller_leaves_room_for_others(
     keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
 ):

@@ -278,6 +278,7 @@ def test_beyond_loopback_with_keys(started: Client, keys: ApiKeys) -> None:
     assert client.get("/api/v1/options").status_code == 401
 
 
+@pytest.mark.long
 def test_jwt_gives_access(started: Client) -> None:
     """Once JWTs are configured a token is needed, and its scopes apply."""
     client = started(

@@ -195,6 +195,7 @@ def test_an_ipv6_client_has_a_network_to_itself() -> None:
     assert client_network("::ffff:192.0.2.1") == client_network("192.0.2.1") == "192.0.2.1"
 
 
+@pytest.mark.long
 def test_replicas_share_limits_in_redis(start: Start, key, redis: Redis) -> None:
     """Two API processes count as one; without Redis each counts alone."""
     headers = key(requests_per_minute=4)

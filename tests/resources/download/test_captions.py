@@ -103,6 +103,7 @@ def beside(url: str, folder: Path, wanted: CaptionsWanted) -> Download:
     return found
 
 
+@pytest.mark.long
 def test_captions_come_beside_the_audio(server: MediaServer, tmp_path: Path) -> None:
     """Those that people made in the language that is spoken, and the audio all the same."""
     url = serve_stream(server, {"de": TRACK, "en-US": TRACK})
@@ -113,6 +114,7 @@ def test_captions_come_beside_the_audio(server: MediaServer, tmp_path: Path) -> 
     assert found.info.captions is not None and found.info.captions.manual == ("de", "en-US")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "tracks", [{}, {"de": TRACK}, {"en": None}, {"en": "x" * (MAX_TRACK_BYTES + 1)}, {"en": "\0"}]
 )

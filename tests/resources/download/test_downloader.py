@@ -55,6 +55,7 @@ def test_a_media_file_is_stored_as_it_came(server: MediaServer, tmp_path: Path) 
     assert not children()
 
 
+@pytest.mark.long
 def test_progress_tells_the_bytes_as_they_come(server: MediaServer, tmp_path: Path) -> None:
     """Progress rises, and the total is the server's."""
     reports: list[tuple[int, int | None]] = []
@@ -157,6 +158,7 @@ def test_a_broken_line_is_worth_another_attempt(server: MediaServer, tmp_path: P
         fetch(server.url("stall/jfk.flac", after=0), tmp_path, socket_timeout_s=0.3)
 
 
+@pytest.mark.long
 def test_the_time_limit_ends_a_download(server: MediaServer, tmp_path: Path) -> None:
     """A server that sends just fast enough is ended all the same, and no process stays."""
     started = time.monotonic()

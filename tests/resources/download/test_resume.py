@@ -94,6 +94,7 @@ def test_a_server_that_ignores_ranges_sends_all_again(
     assert fetch(url, tmp_path).path.read_bytes() == data
 
 
+@pytest.mark.long
 def test_a_part_of_another_media_is_thrown_away(
     server: MediaServer, tmp_path: Path, data: bytes
 ) -> None:

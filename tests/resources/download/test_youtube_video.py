@@ -27,6 +27,7 @@ def fetch(folder: Path, wanted: CaptionsWanted, **overrides: object) -> Download
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["loopback", pytest.param("site", marks=pytest.mark.network)])
 def test_captions_as_the_site_serves_them(
     where: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -46,6 +47,7 @@ def test_captions_as_the_site_serves_them(
     assert found.info.captions is not None and "en" in found.info.captions.manual
 
 
+@pytest.mark.long
 def test_manual_captions_are_taken(youtube: YouTubeHost, tmp_path: Path) -> None:
     """In the language that YouTube has recognised, and no byte of audio is requested."""
     youtube.captions[VIDEO] = Captions(["en", "fr"], "en")
@@ -57,6 +59,7 @@ def test_manual_captions_are_taken(youtube: YouTubeHost, tmp_path: Path) -> None
     assert not [each for each in youtube.requests if each.path == "/videoplayback"]
 
 
+@pytest.mark.long
 def test_rolling_captions_hold_each_word_once(youtube: YouTubeHost, tmp_path: Path) -> None:
     """Automatic ones on request, with the time of each word."""
     youtube.captions[VIDEO] = Captions(automatic="en")
@@ -68,6 +71,7 @@ def test_rolling_captions_hold_each_word_once(youtube: YouTubeHost, tmp_path: Pa
     assert spoken == [word for line in SAID for word in line]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("captions", "wanted", "reason"),
     [

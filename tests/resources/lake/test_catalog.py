@@ -92,6 +92,7 @@ def test_two_transcriptions_of_one_media_share_its_row(catalog: TranscriptCatalo
     assert catalog.query("select count(*) from media").rows == [(0,)]
 
 
+@pytest.mark.long
 def test_delete_removes_one_transcript(catalog: TranscriptCatalog):
     """Deleting removes one transcription from each table; repeating it changes nothing."""
     deleted, kept = make_document("gone"), make_document("kept")
@@ -119,6 +120,7 @@ def test_deleted_rows_of_a_merged_file_are_hidden(catalog: TranscriptCatalog):
     assert catalog.query("select count(*) from transcripts").rows == [(2,)]
 
 
+@pytest.mark.long
 def test_silent_transcript_has_no_words(catalog: TranscriptCatalog):
     """Without speech there is a row of `transcripts`; the other tables keep their columns."""
     document = make_document(words=0)
@@ -232,6 +234,7 @@ def test_unreachable_database_error_hides_the_password(settings: Settings, tmp_p
     assert "hunter2" not in _chained_messages(caught.value)
 
 
+@pytest.mark.long
 def test_catalog_survives_broken_connections(settings: Settings, catalog: TranscriptCatalog):
     """The same catalog works after Postgres has dropped all connections."""
     catalog.append(*make_document("before"))
@@ -285,6 +288,7 @@ def test_truncated_copy_is_fetched_again(s3_catalog: TranscriptCatalog, settings
     assert s3_catalog.query("select count(*) from words").rows == [(30,)]
 
 
+@pytest.mark.long
 def test_compact_leaves_only_needed_files(settings: Settings, local_catalog: TranscriptCatalog):
     """After maintenance `lake/` holds only what the current snapshot lists."""
     for _ in range(3):

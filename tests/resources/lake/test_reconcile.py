@@ -103,6 +103,7 @@ def test_each_kind_of_difference_is_found(library: Library):
     assert result.compared == 6
 
 
+@pytest.mark.long
 def test_run_about_to_complete_is_no_difference(library: Library):
     """Its rows are in the lake first."""
     document = make_document("soon")

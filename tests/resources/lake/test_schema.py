@@ -119,6 +119,7 @@ def test_words_are_stored_in_spoken_order(settings: Settings, local_catalog: Tra
     assert counts == [(300_600, 0)]
 
 
+@pytest.mark.long
 def test_other_sort_order_is_replaced(settings: Settings):
     """Rows written later are sorted."""
     with LakeConnection(settings).cursor() as cursor:

@@ -220,6 +220,7 @@ def test_rows_that_differ_from_the_document_are_replaced(
     ]
 
 
+@pytest.mark.long
 def test_transcript_without_document_is_removed(filled: TranscriptCatalog, documents: Documents):
     """A transcript erased elsewhere must not stay in the lake."""
     erased = documents.completed()[0]
@@ -237,6 +238,7 @@ def test_transcript_about_to_complete_is_kept(filled: TranscriptCatalog, documen
     assert len(transcript_ids(filled)) == 3
 
 
+@pytest.mark.long
 def test_unreadable_document_is_reported_and_its_rows_stay(
     filled: TranscriptCatalog, documents: Documents
 ):

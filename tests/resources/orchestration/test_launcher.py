@@ -60,6 +60,7 @@ def test_a_run_completes(either: CodeLocation):
     assert is_forked(either, run_id) is (either.run_server is not None)
 
 
+@pytest.mark.long
 def test_a_runs_output_is_kept(either: CodeLocation):
     """On Dagster's page and on the terminal: here why an asset failed without audio."""
     run_id = either.launch("transcription").run_id
@@ -104,6 +105,7 @@ def test_a_run_that_waits_for_a_slot_is_idle_and_can_be_terminated(either: CodeL
         assert not either.waiting_runs()
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_is_noticed(either: CodeLocation):
     """Its parent reports it to Dagster at once."""
     with either.no_slots():
@@ -125,6 +127,7 @@ def test_the_run_server_holds_nothing_that_a_fork_must_not(either: CodeLocation)
     assert listener.laddr == str(run_server_socket(either.settings))
 
 
+@pytest.mark.long
 @only_warm
 def test_an_unconfirmed_run_does_not_begin(either: CodeLocation):
     """The launcher has given it up, and started another process for it."""

@@ -155,6 +155,7 @@ def test_it_lives_while_it_is_used(new_home: Path):
     assert not is_postgres_running(settings)
 
 
+@pytest.mark.long
 def test_it_is_closed_to_other_users(home: Path):
     """Home, data and socket folders are 0700, the log 0600; parent folders keep their permissions;
     the server is no root process and has the least of capabilities."""
@@ -208,6 +209,7 @@ def test_a_process_may_use_it_twice(home: Path):
         assert is_postgres_running(settings)
 
 
+@pytest.mark.long
 def test_a_killed_user_does_not_keep_it(home: Path):
     """After kill -9 of one user, the next one's end stops the server."""
     settings = settings_of(home)
@@ -405,6 +407,7 @@ def test_a_postgres_that_does_not_start(home: Path):
     assert str(home / "postgres.log") in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_disk_that_is_full_at_the_first_start(new_home: Path, monkeypatch: pytest.MonkeyPatch):
     """DiskFull, and nothing half-made is left for the next start."""
 

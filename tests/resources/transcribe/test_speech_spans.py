@@ -22,6 +22,7 @@ SILENT = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SILENT)
 def test_silence_noise_and_music_contain_no_speech(name):
     """There is no span, so nothing is decoded."""

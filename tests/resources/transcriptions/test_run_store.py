@@ -168,6 +168,7 @@ WRITES: dict[str, Write] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["canceled", "taken over", "never had", "unknown id"])
 @pytest.mark.parametrize("write", WRITES)
 def test_a_run_that_lost_its_claim_writes_nothing(

@@ -233,6 +233,7 @@ def test_over_a_port_the_token_is_required(settings: Settings, tmp_path: Path) -
             assert httpx.post(url, content=request, headers=header).status_code == 401
 
 
+@pytest.mark.long
 def test_the_process_ends_with_its_worker() -> None:
     """Even during an embedding: the worker may have been killed."""
     child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

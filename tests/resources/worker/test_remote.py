@@ -182,6 +182,7 @@ def test_no_file_of_the_worker_can_be_named(home, tmp_path):
     assert "a path is allowed only over a Unix socket" in home.log
 
 
+@pytest.mark.long
 def test_a_worker_drains(home):
     """When stopped it finishes its jobs, and exits with status 0."""
     before = home.log.count("s of audio in")

@@ -155,6 +155,7 @@ async def messages_of(job: Job, waveform: np.ndarray, folder: Path) -> list[dict
     return [json.loads(line) for line in b"".join(blocks).splitlines()]
 
 
+@pytest.mark.long
 def test_parts_of_a_checkpoint_are_returned(
     home, waveform, reference, parts, monkeypatch, tmp_path
 ):
@@ -230,6 +231,7 @@ def test_a_canceled_job_that_hangs_is_detected(home, waveform, monkeypatch, tmp_
     asyncio.run(work(hangs=False))
 
 
+@pytest.mark.long
 def test_a_canceled_run_frees_the_worker(home, waveform):
     """An exception of its callback also ends the work in the worker."""
     home.ensure()
@@ -434,6 +436,7 @@ def test_a_worker_that_ends_loses_nothing(home, waveform, reference, parts, numb
     assert tuple(reported) == result.segments
 
 
+@pytest.mark.long
 def test_without_a_worker_the_run_transcribes_itself(home):
     """The socket of a killed worker remains."""
     home.end()

@@ -13,6 +13,7 @@ from ytcaption.client.errors import ApiError
 URL = "https://www.youtube.com/channel/UC5NOEUbkLheQcaaRldYW5GA"
 
 
+@pytest.mark.long
 def test_the_life_of_a_channel(api: Client, world: World, line: Line) -> None:
     """Each method does what its route does; a lost response adds nothing twice."""
     line.lose_answers = 1

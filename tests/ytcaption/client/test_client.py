@@ -68,6 +68,7 @@ def test_from_a_link_to_captions(api: Client, world: World, line: Line) -> None:
     assert max(map(len, short.splitlines())) < 40 < len(short)
 
 
+@pytest.mark.long
 def test_a_lost_response_is_repeated_and_nothing_is_done_twice(
     api: Client, world: World, line: Line
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_key_of_ones_own_makes_a_second_call_the_same(api: Client, world: Worl
     assert (refused.value.status, refused.value.code) == (422, "idempotency_mismatch")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_server_is_retried_after_its_retry_after(
     api: Client, line: Line, status: int
@@ -190,6 +192,7 @@ def test_views_of_the_lake_are_rows(api: Client) -> None:
     assert refused.value.code == "invalid_option"
 
 
+@pytest.mark.long
 def test_queries_of_the_lake_are_rows(api: Client) -> None:
     """Values are bound; errors are DuckDB's."""
     assert api.query("select $n + 1 as n", {"n": 1}, limit=1) == [{"n": 2}]
@@ -369,6 +372,7 @@ def test_a_batch_answers_each_separately(
     assert line.paths() == ["POST /api/v1/transcriptions/batch"] * 2
 
 
+@pytest.mark.long
 def test_cancel_retry_and_delete(api: Client, line: Line, dagster_home: Path) -> None:
     """Each can be repeated after a lost response; erased ones are 410."""
     id = api.submit(URL).id

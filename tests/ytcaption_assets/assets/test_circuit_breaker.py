@@ -58,6 +58,7 @@ def test_after_five_refusals_the_breaker_opens_until_a_probe(
     assert breakers(graph.store.postgres) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_heeded(graph: Graph, media_server: MediaServer, form: str):
     """As a number and as a date; an hour at most."""

@@ -44,6 +44,7 @@ def test_a_run_records_its_usage_and_the_next_bulk_one_waits(
     assert day["downloads"] == 2 and 2 * SIZE <= day["bytes"] < 5 * SIZE
 
 
+@pytest.mark.long
 def test_cookies_that_others_may_read_stop_the_download(
     environment, graph: Graph, media_server: MediaServer, tmp_path: Path
 ):

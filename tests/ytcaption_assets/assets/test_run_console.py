@@ -26,6 +26,7 @@ def test_an_expected_failure_is_one_line(
     assert failed.step_failure_data.error.stack
 
 
+@pytest.mark.long
 def test_an_unexpected_error_keeps_its_stack(
     graph: Graph, media_server: MediaServer, capfd: pytest.CaptureFixture[str], monkeypatch
 ):

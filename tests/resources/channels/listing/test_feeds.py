@@ -164,6 +164,7 @@ def test_errors_of_a_host(host, path, error):
         assert failure.value.retry_after_s == 7
 
 
+@pytest.mark.long
 def test_a_slow_feed_is_given_up(host):
     """A feed has the time limit of a list."""
     host.serve("feed.xml", rss("News", [host.episode(n) for n in range(50)]))

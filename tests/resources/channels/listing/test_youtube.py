@@ -26,6 +26,7 @@ def by_id(items: tuple[ListedItem, ...]) -> dict[str, ListedItem]:
 REAL = "https://www.youtube.com/@YouTube"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", ["loopback", pytest.param("site", marks=pytest.mark.network)])
 def test_a_channel_as_the_site_serves_it(server: str, request: pytest.FixtureRequest) -> None:
     """Also by the real site: it has an id, and its feed shows the newest items of its tabs."""
@@ -156,6 +157,7 @@ def test_a_list_can_be_closed_early(youtube: YouTubeHost, caplog: pytest.LogCapt
     assert not caplog.records
 
 
+@pytest.mark.long
 def test_failing_page_is_an_error(youtube: YouTubeHost) -> None:
     """Pages before it are returned, then the error is raised: a list never ends early."""
     youtube.lists.videos = videos(150)

@@ -69,6 +69,7 @@ def test_pysubs2_reads_our_srt(transcript: Transcript):
     )
 
 
+@pytest.mark.long
 @given(transcripts(), st.booleans())
 @settings(max_examples=80, deadline=None)
 def test_webvtt_py_reads_our_vtt(transcript: Transcript, words: bool):

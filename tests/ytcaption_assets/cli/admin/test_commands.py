@@ -105,6 +105,7 @@ def test_an_unknown_part_is_wrong_usage(run):
     run("pause", "everything", status=2)
 
 
+@pytest.mark.long
 def test_a_purge_is_a_dry_run_by_default(run, request_store: RequestStore):
     """Without --erase it only lists the ids."""
     id = fail(request_store, "one", "media_private")

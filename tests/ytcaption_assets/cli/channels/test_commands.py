@@ -142,6 +142,7 @@ def test_json_output(channels: Run, store: ChannelStore, settings: Settings) -> 
     assert json.loads(channels("list", "--json").stdout) == [shown]
 
 
+@pytest.mark.long
 def test_wrong_usage_is_refused(channels: Run, store: ChannelStore) -> None:
     """The error is a sentence, and nothing is stored."""
     for error, *arguments in (
@@ -190,6 +191,7 @@ def test_a_list_with_bad_lines_is_imported(
     assert {(row.paused_at is None, row.plan.options.language) for row in rows} == {(False, "en")}
 
 
+@pytest.mark.long
 def test_an_export_is_imported_unchanged(
     channels: Run, store: ChannelStore, tmp_path: Path
 ) -> None:
@@ -211,6 +213,7 @@ def test_an_export_is_imported_unchanged(
     assert "0 added, 2 already known, 0 refused." in channels("import", file).stdout
 
 
+@pytest.mark.long
 def test_export_as_csv(channels: Run, store: ChannelStore, settings: Settings) -> None:
     """One row per channel, which can be imported; text that a spreadsheet would run is quoted."""
     channels("add", URL)

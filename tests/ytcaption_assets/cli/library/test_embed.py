@@ -19,6 +19,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> ToyEmbedder:
     return embedder
 
 
+@pytest.mark.long
 def test_waiting_transcripts_are_embedded(request_store: RequestStore) -> None:
     """Up to the limit, then the others, then none; semantic search finds them."""
     for name, text in (("a", "a puppy"), ("b", "the sea"), ("c", "money")):

@@ -60,6 +60,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.long
 def test_captions_by_channel_and_title(library: Library, export, tmp_path: Path):
     """The folder has three formats, and an index with the transcription of each file."""
     id = library.add()

@@ -236,6 +236,7 @@ def test_view_prints_a_view_or_lists_all(ytcaption, tmp_path: Path):
     assert pyarrow.parquet.read_table(path).num_rows == 7
 
 
+@pytest.mark.long
 def test_a_wrong_view_is_refused_with_the_right_ones(ytcaption):
     """The error lists the views or the parameters, or shows how to write one."""
     with pytest.raises(QueryError, match="The views are: growth"):

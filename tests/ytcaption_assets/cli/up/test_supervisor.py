@@ -135,6 +135,7 @@ def test_others_continue_without_a_program_that_is_not_needed(tmp_path):
     assert "restarting in 0.3 s" in harness.text.getvalue()
 
 
+@pytest.mark.long
 def test_a_process_that_keeps_dying_ends_everything_with_its_last_lines(tmp_path):
     """After the allowed failures in a row the others are stopped; the error has the reason."""
     dying = python(
@@ -191,6 +192,7 @@ def test_processes_start_in_order_and_stop_in_reverse(tmp_path):
     assert log.read_text().split() == ["+first", "+second", "-second", "-first"]
 
 
+@pytest.mark.long
 def test_a_process_that_ignores_sigterm_is_killed_with_its_children(tmp_path):
     """After the time to stop SIGKILL goes to the process group."""
     code = (
