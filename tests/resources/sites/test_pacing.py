@@ -1,6 +1,5 @@
 """Pacing of sites in Postgres: bulk work waits, interactive work does not, in all processes."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time, timedelta
