@@ -1,13 +1,16 @@
 """The API: its address, who may use it and how much."""
 
-import ipaddress
 import re
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from ytcaption.settings.group import SettingsGroup, split_list
-from ytcaption.settings.worker import check_origins
+from ytcaption.settings.group import (
+    SettingsGroup,
+    check_networks,
+    check_origins,
+    split_list,
+)
 
 
 class ApiSettings(SettingsGroup):
@@ -61,9 +64,7 @@ class ApiSettings(SettingsGroup):
     @field_validator("trusted_proxies")
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            ipaddress.ip_network(network)
-        return value
+        return check_networks(value)
 
     @field_validator("cors_origins")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from ytcaption.domain.media.egress import BrowserProfile, Upstream
-from ytcaption.settings.group import SettingsGroup, split_list
+from ytcaption.settings.group import SettingsGroup, check_networks, split_list
 
 DEFAULT_SITES = (
     "youtube", "vimeo", "dailymotion", "twitch", "soundcloud", "ted", "archive.org", "bbc", "arte",
@@ -80,9 +80,7 @@ class DownloadSettings(SettingsGroup):
     @field_validator("allowed_networks")
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            ipaddress.ip_network(network)
-        return value
+        return check_networks(value)
 
     @field_validator("cookies_from_browser")
     @classmethod

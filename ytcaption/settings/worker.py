@@ -1,11 +1,10 @@
 """Workers: processes that keep models loaded and transcribe for runs."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from ytcaption.settings.group import SettingsGroup, split_list
+from ytcaption.settings.group import SettingsGroup, check_origins, split_list
 
 
 class WorkerSettings(SettingsGroup):
@@ -54,15 +53,3 @@ class WorkerSettings(SettingsGroup):
         if value is not None and len(value.get_secret_value()) < 32:
             raise ValueError("shorter than 32 characters")
         return value
-
-
-def check_origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the origins.
-
-    Raises:
-        ValueError: one is not a scheme with a host, or has a path.
-    """
-    for origin in value:
-        if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", origin):
-            raise ValueError("write https://example.org:8100, without a path")
-    return value
