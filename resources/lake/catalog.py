@@ -229,12 +229,14 @@ class TranscriptCatalog(dg.ConfigurableResource):
     def rows_of(self, table: str, keys: Sequence[str]) -> "Iterator[pa.RecordBatch]":
         """Yield a table's rows of the given transcriptions (of `media`: media), in order.
 
+        Erasing and maintenance, which remove files, wait until the iterator is exhausted or closed.
+
         Args:
             keys: values of the table's first column.
         """
         names = [column.name for column in TABLES[table]]
         index_columns = [name for name in ("segment_index", "word_index") if name in names]
-        with self._connection.transaction() as cursor:
+        with self._connection.locked(), self._connection.transaction() as cursor:
             yield from cursor.execute(
                 f"select {', '.join(names)} from lake.main.{table} "  # noqa: S608
                 f"where {names[0]} in (select unnest($keys)) "

@@ -27,6 +27,7 @@ MAX_RESULT_BYTES = 64 * 1024**2
 LEAST_MEMORY_BYTES = 768 * 1024**2
 """Address space in which Python, Arrow and DuckDB start and small queries run."""
 
+_MAX_RETRIES = 4  # several erasures may follow each other while a busy machine starts a query
 _MAX_RESPONSE_BYTES = 2 * MAX_RESULT_BYTES  # with Arrow's padding and messages
 _BROKEN_FILE = ("TProtocolException", "don't know what type", "ZSTD Decompression")
 """DuckDB's words for a Parquet file with wrong bytes, in messages that do not name the file."""
@@ -134,14 +135,16 @@ def run_query(
         optimizers_off=optimizers_off,
     )
     files = list_files()
-    try:
-        return child(files).run(stop)
-    except LakeUnavailable:
-        # Erasing and merging remove files: list them again.
-        current = list_files()
-        if not missing_files(files) or missing_files(current):
-            raise
-        return child(current).run(stop)
+    for _ in range(_MAX_RETRIES):
+        try:
+            return child(files).run(stop)
+        except LakeUnavailable:
+            # Erasing and merging remove files that were listed before: list them again.
+            missing = set(missing_files(files))
+            files = list_files()
+            if not missing or missing.intersection(missing_files(files)):
+                raise
+    return child(files).run(stop)
 
 
 class _Child:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from resources.lake.connection import LakeConnection
 from resources.postgres.connection import Postgres
 from resources.postgres.predicates import is_erased
+from ytcaption.domain.errors import LakeUnavailable
 
 # Times as whole milliseconds, rounded by the same arithmetic on both sides; 60 bits of each hash.
 _IN_POSTGRES = f"""
@@ -87,7 +88,11 @@ def agreement(postgres: Postgres, lake: LakeConnection) -> Agreement:
     Raises:
         DatabaseUnavailable, LakeUnavailable.
     """
-    first = _compare(postgres, lake, None)
+    try:
+        first = _compare(postgres, lake, None)
+    except LakeUnavailable:  # an erasure or maintenance may have removed a file while it was read
+        with lake.locked():
+            first = _compare(postgres, lake, None)
     if not first.differing:
         return first
     with lake.locked(exclusive=True):

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 
 import boto3
 import psycopg
@@ -162,23 +163,40 @@ def test_compact_merges_files_and_keeps_rows(catalog: TranscriptCatalog):
 
 
 @pytest.mark.long
-def test_query_lists_files_again_after_an_erasure(
+def test_query_lists_files_again_after_each_erasure(
     catalog: TranscriptCatalog, monkeypatch: pytest.MonkeyPatch
 ):
-    """Files that vanish between listing and reading cause no error."""
+    """Files that vanish between listing and reading cause no error, also several times in a row."""
     import resources.lake.catalog as module
 
     catalog.append(*make_document("kept"))
-    id = append_secret(catalog)
+    documents = [make_document(f"erased{number}") for number in range(2)]
+    for document in documents:
+        catalog.append(*document)
+    ids = [document[0].id for document in documents]
     list_files = TranscriptCatalog._files_to_query
-    calls = []
 
     def list_then_erase(self: TranscriptCatalog):
         files = list_files(self)
-        if not calls:
-            calls.append(1)
-            self.erase(id)
+        if ids:
+            self.erase(ids.pop())
         return files
 
     monkeypatch.setattr(module.TranscriptCatalog, "_files_to_query", list_then_erase)
     assert catalog.query("select count(*) from words").rows == [(30,)]
+    assert not ids
+
+
+@pytest.mark.long
+def test_erasure_waits_for_rows_being_read(catalog: TranscriptCatalog):
+    """An export reads a file to its end before an erasure removes it."""
+    id = append_secret(catalog)
+    rows = catalog.rows_of("words", [id])
+    first = next(rows)
+    erasing = threading.Thread(target=catalog.erase, args=(id,))
+    erasing.start()
+    erasing.join(1)
+    assert erasing.is_alive()
+    assert first.num_rows + sum(batch.num_rows for batch in rows) == 30
+    erasing.join(30)
+    assert traces(SECRET) == []

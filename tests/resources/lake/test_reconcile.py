@@ -19,7 +19,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from resources.lake import reconcile
 from resources.lake.catalog import TranscriptCatalog
+from resources.lake.connection import LakeConnection
 from resources.lake.documents import stored_document
 from resources.lake.reconcile import Agreement
 from resources.maintenance.erasure import Erasure
@@ -33,6 +35,7 @@ from resources.transcriptions.store import RequestStore
 from tests.support.lake_documents import make_document
 from tests.support.lake_rows import transcript_ids
 from tests.support.lake_truth import complete
+from ytcaption.domain.errors import LakeUnavailable
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.settings.settings import Settings
 
@@ -134,6 +137,27 @@ def test_lake_has_the_timings_of_the_latest_run(library: Library):
     assert rows() == [(second_at, True, None)]
     assert transcript_timings(library.store.postgres, id).queued_at == second_at
     assert transcript_timings(library.store.postgres, "nothing").queued_at is None
+
+
+@pytest.mark.long
+def test_erasure_during_a_comparison_is_no_error(library: Library, monkeypatch: pytest.MonkeyPatch):
+    """A file that is removed while the lake is read makes the comparison start over, locked."""
+    library.add("kept")
+    id = library.add("erased")
+    read = reconcile._from_lake
+    is_first = True
+
+    def read_a_removed_file(lake: LakeConnection, ids: list[str] | None):
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            library.erasure.erase(id, force=True)
+            raise LakeUnavailable("A file is missing.")
+        yield from read(lake, ids)
+
+    monkeypatch.setattr(reconcile, "_from_lake", read_a_removed_file)
+    result = library.catalog.agreement()
+    assert (result.compared, result.differing) == (1, [])
 
 
 NAMES = st.sampled_from([f"media{number}" for number in range(5)])

@@ -85,10 +85,8 @@ def test_urls_and_files_are_transcribed_and_nothing_is_started_locally(
     assert srt.read_text() == render(transcript_of(video.id), CaptionFormat.SRT)
     assert not (folder / "home").exists()
 
-    began = time.monotonic()
     again = run("--server", server_url, URL, "--format", "txt", "--language", "en")
     assert again.returncode == 0 and "from the store" in again.stderr
-    assert time.monotonic() - began < 6
 
 
 @pytest.mark.long
