@@ -1,6 +1,7 @@
 """The `ytcaption` command."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -32,38 +33,37 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",  # paragraphs of docstrings are wrapped to the terminal
 )
-
-app.command()(up)
-app.command()(status)
-app.command()(sql)
-app.command()(export)
-app.command()(report)
-app.command()(retranscribe)
-app.command()(search)
-app.command()(embed)
-app.command()(bench_model)
-app.command()(worker)
-app.command()(notifier)
-app.command()(replay)
-app.command()(doctor)
-app.command()(backup)
-app.command()(restore)
-app.add_typer(channels.app, name="channels")
-app.add_typer(keys.app, name="keys")
-app.add_typer(admin.app, name="admin")
-app.add_typer(models.app, name="models")
-app.add_typer(lake.app, name="lake")
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
-@app.command()
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"ytcaption {version('ytcaption')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def global_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 def transcribe(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SOURCE]...",
+            metavar="SOURCE",
             help="URLs or files; the bundled sample if none is given.",
             show_default=False,
         ),
@@ -158,7 +158,6 @@ def transcribe(
     )
 
 
-@app.command()
 def migrate() -> None:
     """Apply pending database migrations; `up` and `transcribe` do so automatically."""
     from resources.postgres.embedded import running_postgres
@@ -170,7 +169,6 @@ def migrate() -> None:
         bring_up_to_date(settings)
 
 
-@app.command()
 def settings(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the page docs/reference/settings.md.")
@@ -186,6 +184,20 @@ def settings(
         sys.stdout.write(settings_markdown())
     else:
         print_settings(load_settings(), Console())
+
+
+def _add(heading: str, *commands: Callable[..., None], **groups: typer.Typer) -> None:
+    """Add commands, then groups of commands by name, under a heading of the help."""
+    for command in commands:
+        app.command(rich_help_panel=heading)(command)
+    for name, group in groups.items():
+        app.add_typer(group, name=name, rich_help_panel=heading)
+
+
+_add("Transcribe", transcribe, up, status, channels=channels.app)
+_add("Use the library", search, sql, export, report, retranscribe, embed, lake=lake.app)
+_add("Operate", settings, doctor, backup, restore, migrate, replay, keys=keys.app, admin=admin.app)
+_add("Models and processes", bench_model, worker, notifier, models=models.app)
 
 
 def run() -> None:

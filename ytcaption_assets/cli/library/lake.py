@@ -100,7 +100,7 @@ def view(
     ] = None,
     parameters: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PARAMETER=VALUE]...", help="Parameters of the view."),
+        typer.Argument(metavar="PARAMETER=VALUE", help="Parameters of the view."),
     ] = None,
     as_csv: AsCsv = False,
     parquet: ParquetFile = None,

@@ -52,7 +52,7 @@ def bench_model(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...",
+            metavar="MODEL",
             help="Models, downloaded if needed; default: all on this machine.",
             show_default=False,
         ),

@@ -35,7 +35,7 @@ def list_models() -> None:
 @app.command("fetch")
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Default: the default model.")
+        list[str] | None, typer.Argument(metavar="MODEL", help="Default: the default model.")
     ] = None,
 ) -> None:
     """Download models, verify them against their pinned hashes, and store them under the home."""
