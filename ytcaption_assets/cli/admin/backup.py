@@ -120,7 +120,9 @@ class _Bars:
 
 
 def _print_backup(manifest: "Manifest", folder: Path, console: "Console") -> None:
-    size = f"{manifest.size_bytes / 1e9:,.2f} GB"
+    from rich.filesize import decimal
+
+    size = decimal(manifest.size_bytes)
     console.print(
         f"{len(manifest.files):,} files, {size}, in {folder}", markup=False, soft_wrap=True
     )

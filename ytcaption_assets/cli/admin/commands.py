@@ -178,6 +178,7 @@ def retention(
 
 def print_overview(state: "Overview", console: "Console") -> None:
     """Print the overview as tables."""
+    from rich.filesize import decimal
     from rich.markup import escape
     from rich.table import Table
 
@@ -217,8 +218,8 @@ def print_overview(state: "Overview", console: "Console") -> None:
         line = f"{each.part} is paused since {since} by {each.paused_by}{reason}"
         console.print(line, markup=False, soft_wrap=True)
     console.print(
-        f"{state.media_count:,} media, {state.audio_bytes / 1e9:.2f} GB of audio; "
-        f"{state.disk_free_bytes / 1e9:.1f} of {state.disk_total_bytes / 1e9:.1f} GB free.",
+        f"{state.media_count:,} media, {decimal(state.audio_bytes)} of audio; "
+        f"{decimal(state.disk_free_bytes)} of {decimal(state.disk_total_bytes)} free.",
         soft_wrap=True,
     )
 

@@ -53,7 +53,14 @@ def test_the_overview_is_tables_or_json(run, request_store: RequestStore, run_st
     run_store.progress(id, "run-two", "transcription", 3.0, 12.0)
     run("pause", "intake", "--reason", "[i]Moving[/i]")
     text = run("overview")
-    for part in ("media_private", "[b]private[/b]", "[b]Two[/b]", "25%", "[i]Moving[/i]", "GB"):
+    for part in (
+        "media_private",
+        "[b]private[/b]",
+        "[b]Two[/b]",
+        "25%",
+        "[i]Moving[/i]",
+        " of audio; ",
+    ):
         assert part in text
     document = json.loads(run("overview", "--json"))
     assert document["counts"]["failed"] == document["counts"]["running"] == 1
