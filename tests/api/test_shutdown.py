@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import World
+from tests.support.patience import patience
 from tests.support.servers.live_api import (
     FakeRun,
     Reader,
@@ -34,7 +35,7 @@ def uvicorn_process(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 30 * patience()
         while True:
             try:
                 if httpx.get(f"{url}/healthz").is_success:
@@ -74,11 +75,11 @@ def test_a_signal_ends_streams_and_long_polls_at_once(
         server.send_signal(number)
         for reader in readers:
             assert reader.to_the_end(2).error is None
-        poll.join(2)
-        assert time.monotonic() - stopped_at < 1.5
+        poll.join(2 * patience())
+        assert time.monotonic() - stopped_at < 1.5 * patience()
         assert polled and polled[0].json()["status"] == "running"
-        server.wait(10)
-        assert time.monotonic() - stopped_at < 5
+        server.wait(10 * patience())
+        assert time.monotonic() - stopped_at < 5 * patience()
 
     fake_run.draft(2, 3)
     with uvicorn_process(settings) as (_, url):

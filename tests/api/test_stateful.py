@@ -22,8 +22,6 @@ SEEDS, CHAINS, STEPS = 40, 7, 10
 """Few chains a seed: the server has a clock and ids of its own, and Hypothesis, which expects equal
 beginnings to go on equally, gives up sooner or later."""
 
-LEAST = 2_000
-
 ALONE = {
     "streamTranscriptionEvents": "its answer lasts as long as the work does: test_events.py",
     "dryRunChannel": "it asks the site: test_channels.py",
@@ -58,10 +56,12 @@ ONCE = hypothesis_settings(
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("least", [600, pytest.param(3_000, marks=pytest.mark.slow)])
 def test_chains_of_requests_keep_what_the_document_says(
-    settings: Settings, world: World, dagster_home: Path
+    settings: Settings, world: World, dagster_home: Path, least: int
 ) -> None:
-    """At least 2,000 requests over real HTTP, ids taken from answers, links that can be opened.
+    """At least that number of requests over real HTTP, with ids taken from answers and links that
+    can be opened.
 
     Each chain begins with one completed transcription and no other, so that it can be repeated.
     """
@@ -116,10 +116,10 @@ def test_chains_of_requests_keep_what_the_document_says(
             with suppress(FlakyStrategyDefinition):
                 seed(number)(Chains).run(settings=ONCE)
             assert not failures, failures[0]
-            if answers.total() >= LEAST:
+            if answers.total() >= least:
                 break
 
-    assert answers.total() >= LEAST, answers.total()
+    assert answers.total() >= least, answers.total()
     assert {status for _, status in answers} >= {200, 202, 204, 404, 409, 422}
 
 

@@ -16,6 +16,7 @@ import pytest
 from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, World
+from tests.support.patience import patience
 from tests.support.servers.live_api import (
     FakeRun,
     Reader,
@@ -39,7 +40,7 @@ def process(settings: Settings) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + READY_S * patience()
         while not _answers(url):
             assert server.poll() is None and time.monotonic() < deadline, "no answer"
             time.sleep(0.1)

@@ -30,6 +30,7 @@ from resources.worker.client import Worker, worker_at, worker_socket
 from sensors.jobs import transcribe_job
 from tests.support.hanging import let_hang, serve_hanging
 from tests.support.paths import ROOT
+from tests.support.patience import patience
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.media.media import MediaSource, url_media_id
 from ytcaption.domain.request import TranscriptionOptions, run_key
@@ -276,7 +277,7 @@ def wait_for(condition: Callable[[], object], seconds: float) -> None:
     Raises:
         TimeoutError: it did not in time.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience()
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError

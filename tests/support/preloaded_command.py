@@ -16,6 +16,8 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.patience import patience
+
 PROGRAM = """#!{python} -IS
 import json, os, socket, struct, sys
 server = socket.socket(socket.AF_UNIX)
@@ -40,7 +42,7 @@ def install(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes
         env=environment,
         stdin=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 * patience()
     while not path.exists():
         assert server.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.documents import blocks
+from tests.support.patience import patience
 from tests.support.preloaded_command import install
 from tests.support.servers.public_hosts import PublicHosts, public_hosts
 from ytcaption_assets.cli.up.state import read_state
@@ -52,7 +53,7 @@ class Reader:
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 240 * patience()
         while b"everything is ready" not in log.read_bytes():
             assert self._process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -115,7 +116,7 @@ class Reader:
 
     def _wait(self, client: httpx.Client, accepted: httpx.Response) -> str:
         id = accepted.json()["id"]
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 120 * patience()
         while True:
             now = client.get(f"/api/v1/transcriptions/{id}?wait=30").json()
             if now["status"] == "completed":

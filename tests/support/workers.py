@@ -17,6 +17,7 @@ from resources.worker.client import Worker, worker_at, worker_socket
 from resources.worker.protocol import Health
 from resources.worker.transcriber import WorkerTranscriber
 from tests.support.clip_errors import samples
+from tests.support.patience import patience
 from ytcaption.settings.settings import Settings
 
 TOKEN = "a-token-of-more-than-32-characters"
@@ -100,7 +101,7 @@ class WorkerHome:
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience()
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -15,6 +15,7 @@ from resources.postgres.connection import Postgres
 from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, DatabaseSwitch, World
+from tests.support.patience import patience
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.settings.settings import Settings
 
@@ -77,7 +78,7 @@ def test_another_process_sees_a_pause_within_two_seconds(
         assert client.post("/api/v1/transcriptions", json=LINK).status_code == 202
         for action, status in (("pause", 503), ("resume", 202)):
             post(other, action, part="intake")
-            deadline = time.monotonic() + 2
+            deadline = time.monotonic() + 2 * patience()
             while client.post("/api/v1/transcriptions", json=LINK).status_code != status:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
@@ -124,7 +125,7 @@ def test_a_hanging_dagster_storage_does_not_delay_a_pause(
     )
     began = time.monotonic()
     assert post(client, "pause", part="download").json()["applied"] is False
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 1.5 * patience()
 
 
 @pytest.mark.long
@@ -171,7 +172,7 @@ def test_operators_only(client: TestClient, settings: Settings, world: World) ->
         headers = {"Authorization": f"Bearer {secrets[scope]}"} if scope else {}
         return client.request(method, path, headers=headers, **more)  # type: ignore[arg-type]
 
-    deadline = time.monotonic() + 61
+    deadline = time.monotonic() + 61 * patience()
     while ask("GET", "/metrics", None).status_code == 200:
         assert time.monotonic() < deadline
         time.sleep(0.2)

@@ -22,6 +22,7 @@ from resources.transcriptions.store import RequestStore
 from tests.api.conftest import Start, serving
 from tests.api.keys import Keys
 from tests.support.lake_documents import ACCURACY, make_document
+from tests.support.patience import patience
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.settings.settings import Settings
 
@@ -322,7 +323,7 @@ def test_queries_have_as_many_slots_as_the_settings_say(
 
 def until(holds: Callable[[], bool]) -> None:
     """Wait until it holds."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 30 * patience()
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -21,6 +21,7 @@ from resources.telemetry.trace_context import TraceContext, current_trace, in_tr
 from resources.transcriptions.store import RequestStore
 from sensors.transcription_sensor import transcription_sensor
 from tests.api.conftest import BASE_URL, World
+from tests.support.patience import patience
 from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import MediaServer
 from tests.support.servers.otlp_receiver import OtlpReceiver
@@ -211,7 +212,7 @@ def test_an_unreachable_collector_slows_nothing_and_is_logged_once(
                 took.append(time.perf_counter() - began)
                 time.sleep(0.05)
             ending = time.perf_counter()
-        assert time.perf_counter() - ending < 8
+        assert time.perf_counter() - ending < 8 * patience()
         assert sorted(took)[len(took) // 2] < 0.1
 
     about = [line for line in caplog.records if "collector" in line.message]

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.monitoring.readiness import CHECK_TIMEOUT_S, Readiness
 from tests.api.conftest import BASE_URL, DatabaseSwitch
+from tests.support.patience import patience
 from ytcaption.settings.settings import Settings
 
 
@@ -23,7 +24,7 @@ def test_the_process_is_alive(client: TestClient) -> None:
 def test_ready_with_every_dependency(settings: Settings, dagster_home: Path) -> None:
     """Postgres, the object store and Dagster's storage answer."""
     with TestClient(create_app(settings), base_url=BASE_URL) as client:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 20 * patience()
         while True:  # Dagster's first start makes its tables, which takes longer than a check may
             answer = client.get("/readyz")
             parts = answer.json()["dependencies"]
@@ -55,7 +56,7 @@ def test_not_ready_without_postgres(database_switch: DatabaseSwitch) -> None:
         database_switch.off()
         answer = client.get("/readyz")
         database_switch.on()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 20 * patience()
         while client.get("/readyz").status_code != 200:
             assert time.monotonic() < deadline
 

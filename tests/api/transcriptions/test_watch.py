@@ -11,6 +11,7 @@ from api.transcriptions import watch
 from api.transcriptions.watch import Watcher
 from resources.postgres.connection import Postgres
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, DatabaseSwitch, World
+from tests.support.patience import patience
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import RateLimited
 from ytcaption.settings.settings import Settings
@@ -29,7 +30,7 @@ async def watching(settings: Settings, places: int = 20) -> AsyncIterator[Watche
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 15 * patience()
     while not holds():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
@@ -79,7 +80,7 @@ def test_waiters_poll(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> No
         async with watching(settings) as watcher, watcher.changes(UNKNOWN_ID) as changes:
             began = time.monotonic()
             assert await changes.next(10)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 2 * patience()
             assert not await changes.next(0.05)
 
     asyncio.run(scene())
@@ -102,14 +103,14 @@ def test_a_database_that_restarts_is_listened_to_again(
             assert await changes.next(10)  # that it is away
             began = time.monotonic()
             assert await changes.next(10)
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 2 * patience()
             database_switch.on()
             await until(lambda: watcher.listening)
             assert await changes.next(10)  # what was missed
             began = time.monotonic()
             await asyncio.to_thread(world.request_store.cancel, id)
             assert await changes.next(10)
-            assert time.monotonic() - began < 4  # before a look of its own
+            assert time.monotonic() - began < 4 * patience()  # before a look of its own
 
     asyncio.run(scene())
 

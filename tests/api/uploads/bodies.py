@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from resources.object_store.store import ObjectStore
+from tests.support.patience import patience
 from tests.support.servers.media_server import DATA
 from ytcaption.settings.settings import Settings
 
@@ -42,7 +43,7 @@ FILE = disposition("file", '; filename="a.flac"')
 
 def until(is_so: Callable[[], bool], within_s: float = 10.0) -> bool:
     """Return whether the condition becomes true in time."""
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + within_s * patience()
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.05)
     return is_so()

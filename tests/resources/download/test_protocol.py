@@ -32,6 +32,7 @@ from resources.download.protocol import (
     read_listing_job,
 )
 from resources.download.ytdlp_process import events_of
+from tests.support.patience import patience
 from ytcaption.domain.caption_choice import CaptionChoice, CaptionOffers, CaptionsWanted
 from ytcaption.domain.errors import DownloadCrashed
 from ytcaption.domain.media.media import Chapter, MediaInfo
@@ -117,7 +118,7 @@ def test_any_other_line_ends_the_download(line: bytes):
     os.close(theirs)
     with os.fdopen(output, "rb") as stdout:
         child: Any = SimpleNamespace(stdout=stdout)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 30 * patience()
         events = events_of(child, read_download_event, lambda: False, deadline, "late")
         assert next(events) == Progress(1, 2)
         with pytest.raises(DownloadCrashed):

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.resources.download.downloads import children, direct, download_audio, downloader, fetch
+from tests.support.patience import patience
 from tests.support.servers.media_server import (
     MediaServer,
     Served,
@@ -173,7 +174,7 @@ def test_the_child_ends_with_its_parent(server: MediaServer, tmp_path: Path) -> 
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", code], env=environment) as parent:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 20 * patience()
         while not server.requests and time.monotonic() < deadline:
             time.sleep(0.05)
         (child,) = psutil.Process(parent.pid).children()

@@ -135,7 +135,7 @@ def test_empty_lake_has_its_tables(catalog: TranscriptCatalog):
     assert catalog.query("select * from segments").rows == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_four_writing_processes_lose_nothing(settings: Settings, local_catalog: TranscriptCatalog):
     """Four processes append at once to a lake that does not exist yet, partly the same
     transcriptions: each is stored once and complete."""

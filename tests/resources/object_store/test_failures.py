@@ -13,6 +13,7 @@ import pytest
 
 from resources.object_store import s3 as object_store_s3
 from resources.object_store.store import ObjectStore
+from tests.support.patience import patience
 from ytcaption.domain.errors import DiskFull, ObjectStoreUnavailable, SetupError
 
 LIMIT_BYTES = 1024 * 1024
@@ -63,7 +64,7 @@ def test_a_killed_writer_publishes_nothing(object_store: ObjectStore):
         stdout=subprocess.PIPE,
     )
     assert writer.stdout is not None
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 30 * patience()
     while not (left.exists() and left.stat().st_size >= LIMIT_BYTES):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -163,7 +163,7 @@ def test_downloads_that_hang_take_their_slots_and_no_others(system: System):
         assert not system.runs_of(of_one_site[2])
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_transcription_that_hangs_takes_its_slot_and_no_other(system: System):
     """Others are downloaded and transcribed meanwhile; it completes once it is released."""
     system.instance.event_log_storage.set_concurrency_slots("transcription", 2)
@@ -177,7 +177,7 @@ def test_a_transcription_that_hangs_takes_its_slot_and_no_other(system: System):
     system.wait(lambda: system.row(held).status is COMPLETED)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_interactive_ones_and_those_of_small_owners_overtake(system: System):
     """An interactive one gets the pool's next slot, whatever bulk work waits. Another key's bulk
     work starts before the rest of many earlier requests."""

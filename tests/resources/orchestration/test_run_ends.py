@@ -19,6 +19,7 @@ from resources.transcriptions.store import RequestStore
 from sensors.run_end_sensor import end_runs
 from tests.support.code_location import CodeLocation, code_location, wait_for
 from tests.support.hanging import HANGS
+from tests.support.patience import patience
 from tests.support.servers.media_server import DATA
 from ytcaption.domain.request import TranscriptionStatus
 
@@ -117,7 +118,7 @@ class Watched:
         row = self.store.cancel(self.key)
         Orchestrator(self.location.instance).end_runs(self.key, row.attempt, row.run_id)
         while left := self.leftovers():
-            assert time.monotonic() - began < CANCEL_S, left
+            assert time.monotonic() - began < CANCEL_S * patience(), left
             time.sleep(0.05)
         self.wait(lambda: not _lives(self.process))  # an interpreter takes its time to end
         assert self.row.status is TranscriptionStatus.CANCELED

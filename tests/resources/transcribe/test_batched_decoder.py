@@ -120,7 +120,7 @@ def long_recording() -> tuple[np.ndarray, str]:
     return np.concatenate(pieces), " ".join(each.reference for each in english)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_no_word_of_a_long_recording_is_lost(transcriber, reference):
     """Recordings joined with pauses give no more errors than the reference engine; segments are
     reported during decoding, in order, with correct times."""

@@ -64,7 +64,7 @@ def write_long(path: Path, spoken_at_s: list[float]) -> None:
         file.truncate(len(header) + size)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_hours_take_no_more_memory_than_minutes(tmp_path: Path, model_home: Path):
     """Samples are decoded into a file, of which only the part in use is in memory, with either
     engine, from the decoder to the waveform picture."""

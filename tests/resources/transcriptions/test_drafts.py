@@ -10,6 +10,7 @@ from resources.transcriptions import drafts as draft_segments
 from resources.transcriptions.drafts import DraftWriter, add_drafts
 from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
+from tests.support.patience import patience
 from ytcaption.domain.errors import ClaimLost, DatabaseUnavailable
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
@@ -21,7 +22,7 @@ def segment(index: int, text: str = "Text.") -> Segment:
 
 
 def until(holds) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 10 * patience()
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -12,6 +12,7 @@ from resources.postgres.connection import Postgres
 from resources.transcriptions.store import RequestStore
 from resources.webhooks.notifier import Notifier
 from tests.resources.webhooks.outboxes import Box
+from tests.support.patience import patience
 from tests.support.servers.webhook_receiver import WebhookReceiver
 from ytcaption.settings.settings import Settings
 
@@ -64,7 +65,7 @@ def notifying(settings: Settings) -> Iterator[None]:
 
 def settled(box: Box, number: int, timeout_s: float = 30) -> list:
     """Return the deliveries once `number` attempts were made."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + timeout_s * patience()
     while True:
         rows = box.rows()
         if sum(row["attempt"] for row in rows) >= number:

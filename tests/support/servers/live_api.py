@@ -14,6 +14,7 @@ from httpx_sse import EventSource, connect_sse
 from resources.object_store.store import document_key
 from resources.transcriptions.drafts import add_drafts
 from tests.api.conftest import RUN_ID, World
+from tests.support.patience import patience
 from tests.support.transcripts import transcript_of
 from ytcaption.domain.transcripts.transcript import Transcript
 
@@ -84,7 +85,7 @@ class Reader:
 
     def until(self, holds: Callable[["Reader"], Any], timeout_s: float = 10) -> "Reader":
         """Wait until the condition holds; return the reader."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s * patience()
         while not holds(self):
             assert time.monotonic() < deadline, self.events
             time.sleep(0.01)
@@ -92,7 +93,7 @@ class Reader:
 
     def to_the_end(self, timeout_s: float = 10) -> "Reader":
         """Wait until the server ends the stream; return the reader."""
-        self._thread.join(timeout_s)
+        self._thread.join(timeout_s * patience())
         assert not self._thread.is_alive(), self.events
         return self
 

@@ -20,6 +20,7 @@ from tests.api.conftest import RUN_ID, UNKNOWN_ID, World, serving
 from tests.api.keys import Keys
 from tests.support.finisher import Finisher
 from tests.support.library import add_said
+from tests.support.patience import patience
 from tests.support.servers.media_server import DATA
 from tests.support.transcripts import SPOKEN, transcript_of
 from tests.ytcaption.client.conftest import Line
@@ -102,7 +103,7 @@ def test_a_busy_server_is_retried_after_its_retry_after(
     line.instead = lambda request: answers.pop() if answers else None
     began = time.monotonic()
     api.submit(URL)
-    assert 1 < time.monotonic() - began < 5
+    assert 1 < time.monotonic() - began < 5 * patience()
     assert len(line.requests) == 3
 
 
@@ -128,7 +129,7 @@ def test_an_address_without_a_server_fails_at_once() -> None:
     began = time.monotonic()
     with pytest.raises(ServerUnreachable, match=r"no answer from http://127.0.0.1:9\. Check"):
         Client("http://127.0.0.1:9").get(UNKNOWN_ID)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 3 * patience()
     for wrong in (
         "localhost:8000",
         "ftp://x",
@@ -268,7 +269,7 @@ def test_a_wait_ends_at_its_time(api: Client) -> None:
     began = time.monotonic()
     with pytest.raises(WaitTimeout, match="queued still"):
         api.wait(accepted.id, timeout_s=1.5)
-    assert 1 < time.monotonic() - began < 4
+    assert 1 < time.monotonic() - began < 4 * patience()
 
 
 def test_a_file_is_sent_by_blocks(api: Client, world: World, line: Line) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.api.conftest import World, dagster_home, keys, server_url, serving, world  # noqa: F401
 from tests.api.keys import Keys
 from tests.support.finisher import Finisher
+from tests.support.patience import patience
 from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import DATA
 from tests.support.transcripts import transcript_of
@@ -189,7 +190,7 @@ def test_ctrl_c_leaves_the_work_to_the_server(
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 30 * patience()
     while not recent_transcriptions(world.request_store.postgres) and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(1)

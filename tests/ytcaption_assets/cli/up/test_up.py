@@ -20,6 +20,7 @@ import pytest
 
 from resources.postgres.urls import database_urls
 from resources.worker.client import worker_at, worker_socket
+from tests.support.patience import patience
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
@@ -82,7 +83,7 @@ class Up:
         return next(each for each in self.state.processes if each.name == name)
 
     def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * patience()
         while not condition():
             assert self.alive, "".join(self.lines)
             assert time.monotonic() < deadline, "".join(self.lines)
@@ -259,7 +260,7 @@ def test_ctrl_c_leaves_no_process(up: Up):
     began = time.monotonic()
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(30) == 0
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 20 * patience()
     assert up.processes() == []
     assert read_state(up.home) is None
     assert any(line == "up        │ stopped\n" for line in up.lines)
