@@ -30,6 +30,25 @@ SERVERS = ["embedded", *DEBIAN_PROGRAMS]
 _PASSWORD = "p@ss/w:rd #1%&?="
 
 
+_DELETE_ALL = """
+do $$
+declare
+    name regclass;
+    is_used boolean;
+begin
+    for name in
+        select format('ytcaption.%I', tablename) from pg_tables
+        where schemaname = 'ytcaption' and tablename <> 'migration'
+    loop
+        execute format('select exists (select from %s)', name) into is_used;
+        if is_used then
+            execute format('delete from %s', name);
+        end if;
+    end loop;
+end $$
+"""
+
+
 @dataclass(frozen=True)
 class DatabaseServer:
     """A migrated server.
@@ -48,14 +67,7 @@ class DatabaseServer:
         with psycopg.connect(self.superuser_url, autocommit=True) as connection:
             # Triggers rest, the append-only one among them.
             connection.execute("set session_replication_role = replica")
-            row = connection.execute(
-                "select array_agg(tablename) from pg_tables "
-                "where schemaname = 'ytcaption' and tablename <> 'migration'"
-            ).fetchone()
-            for table in row[0] if row else ():
-                connection.execute(
-                    sql.SQL("delete from ytcaption.{}").format(sql.Identifier(table))
-                )
+            connection.execute(_DELETE_ALL)
             row = connection.execute(
                 "select 1 from pg_class where relnamespace = to_regnamespace('lake') limit 1"
             ).fetchone()
@@ -84,6 +96,10 @@ def embedded_server(home: Path) -> Iterator[DatabaseServer]:
     with running_postgres(settings):
         migrate(settings)
         url = database_urls(settings).admin
+        with psycopg.connect(url, autocommit=True) as connection:
+            # Nothing of these servers has to survive a power failure.
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
         yield DatabaseServer("embedded", url, url)
 
 
@@ -109,7 +125,10 @@ def debian_server(name: str, folder: Path) -> Iterator[DatabaseServer]:
         port = probe.getsockname()[1]
     authentication = ("--auth-local=trust", "--auth-host=scram-sha-256")
     run("initdb", "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8", *authentication)
-    listen = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
+    listen = (
+        f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} "
+        "-c fsync=off"
+    )
     run("pg_ctl", "start", "-w", "-l", str(folder / "data" / "log"), "-o", listen)
     try:
         superuser = {"host": str(folder), "port": port, "user": "postgres"}
