@@ -69,5 +69,8 @@ Text = Annotated[str, AfterValidator(_storable)]
 Timestamp = Annotated[AwareDatetime, BeforeValidator(_rfc_3339)]
 """RFC 3339, with a zone."""
 
-old_name: Any = computed_field(json_schema_extra={"deprecated": True}, repr=False)
-"""Decorates a property of a response that delivers a field under its old name for one release."""
+
+def old_name(getter: Any) -> Any:
+    """Mark a property of a response as a field's old name, which is delivered for one release."""
+    # Each property has a decorator of its own: one keeps the first docstring that it sees.
+    return computed_field(json_schema_extra={"deprecated": True}, repr=False)(getter)

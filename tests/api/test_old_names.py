@@ -1,5 +1,6 @@
 """Names of the previous release: accepted in requests, delivered in responses, deprecated."""
 
+import re
 from typing import Any
 
 import pytest
@@ -152,13 +153,15 @@ OLD_OPERATIONS = {
 
 
 def test_old_names_are_deprecated_in_the_document(client: TestClient) -> None:
-    """These, and no others."""
+    """These and no others, each with the new name, which is a field of the same schema."""
     document = client.get("/openapi.json").json()
     deprecated: dict[str, set[str]] = {}
     for name, schema in document["components"]["schemas"].items():
         for field, value in schema.get("properties", {}).items():
             if value.get("deprecated"):
                 deprecated.setdefault(name, set()).add(field)
+                new_name = re.search(r"Old (?:name|form) of `(\w+)`", value["description"])
+                assert new_name and new_name[1] in schema["properties"], (name, field)
     assert deprecated == OLD_FIELDS
     operations = [each for item in document["paths"].values() for each in item.values()]
     assert {each["operationId"] for each in operations if each.get("deprecated")} == OLD_OPERATIONS
