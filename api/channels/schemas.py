@@ -112,10 +112,7 @@ class ChannelSettings(TextOptions):
 
     def plan(self) -> dict[str, Any]:
         """Return the fields that were given, as `resources.channels.plan` takes them."""
-        fields = self.model_dump(mode="json", exclude_unset=True, exclude={"url", "paused"})
-        if "max_items" in fields:
-            fields["max_new"] = fields.pop("max_items")
-        return fields
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"url", "paused"})
 
 
 class ChannelRequest(ChannelSettings):

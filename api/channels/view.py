@@ -162,7 +162,7 @@ class ChannelResponse(BaseModel):
             filters=ChannelFilters(**plan.filters.to_dict()),
             options=TranscriptionOptions(**plan.options.to_dict()),
             priority=plan.priority,
-            max_items=plan.max_new,
+            max_items=plan.max_items,
             keep_days=plan.keep_days,
             callback_url=plan.callback.url if plan.callback else None,
             callback_include=plan.callback.include if plan.callback else None,
@@ -231,7 +231,7 @@ class DryRunResponse(BaseModel):
     included: Annotated[list[ListedItem], Field(description="The newest first.")]
     excluded: Annotated[
         list[ListedItem],
-        Field(description="With the reason; `max_new`: it matches, but would follow later."),
+        Field(description="With the reason; `max_items`: it matches, but would follow later."),
     ]
 
     @old_name

@@ -16,7 +16,7 @@ const REASONS = {
   deleted: "deleted",
   missing: "no longer in the list",
   members_only: "for members only",
-  max_new: "later: the maximum per check is reached",
+  max_items: "later: the maximum per check is reached",
 };
 const STATES = {
   new: "to be transcribed", queued: "requested", filtered: "excluded", waiting: "live or upcoming",

@@ -26,7 +26,7 @@ MAX_ITEMS = 200
 MAX_WAIT_S = 30.0
 """Longest time until the answer, which holds the items listed by then."""
 
-LATER = "max_new"
+LATER = "max_items"
 """Reason of an item that passes the filters, but exceeds the channel's maximum per listing."""
 
 
@@ -100,7 +100,7 @@ def judged_list(lister: Lister, source: ChannelSource, plan: ChannelPlan, max_it
     """
     deadline = time.monotonic() + MAX_WAIT_S
     judge = Judge(plan.filters, datetime.now(UTC))
-    room = plan.max_new
+    room = plan.max_items
     judged: list[JudgedItem] = []
     page = None
     for page in _pages(lister, source):

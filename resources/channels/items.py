@@ -13,7 +13,12 @@ from resources.channels.rows import ChannelRow, listed_item
 from resources.channels.verdicts import Judge
 from resources.postgres.jsonb import clean
 from ytcaption.domain.channels.channel import ListedItem, ListingPage
-from ytcaption.domain.channels.filters import GONE, NOT_NEWEST, Verdict, asks_for_facts
+from ytcaption.domain.channels.filters import (
+    NOT_NEWEST,
+    UNAVAILABLE_FOR_GOOD,
+    Verdict,
+    asks_for_facts,
+)
 from ytcaption.domain.errors import LiveNotOver
 from ytcaption.domain.media.reupload import AudioFacts, changed
 
@@ -166,7 +171,7 @@ def _is_wanted(row: DictRow) -> bool:
 def _verdict_on_known(before: DictRow, item: ListedItem, judge: Judge) -> Verdict:
     """Return the verdict on a known item, by its present listing."""
     if before["transcription_id"] is not None:
-        if item.unavailable in GONE:
+        if item.unavailable in UNAVAILABLE_FOR_GOOD:
             return Verdict("gone", item.unavailable)
         if before["status"] == "failed" and before["error_code"] == LiveNotOver.code:
             # Its feed did not say that it was only announced.

@@ -21,9 +21,11 @@ OPTIONS = (
     "model", "language", "task", "initial_prompt", "hotwords", "temperature", "captions",
 )  # fmt: skip
 NAMES = frozenset(
-    (*OPTIONS, "schedule", "filters", "priority", "max_new", "keep_days", "callback_url",
+    (*OPTIONS, "schedule", "filters", "priority", "max_items", "keep_days", "callback_url",
      "callback_include", "digest")
 )  # fmt: skip
+OLD_NAMES = {"max_new": "max_items"}
+"""New names by those before 0.2, which exported lists may hold."""
 
 
 def channel_plan(request: Mapping[str, Any], settings: Settings) -> ChannelPlan:
@@ -57,7 +59,7 @@ def channel_plan(request: Mapping[str, Any], settings: Settings) -> ChannelPlan:
         schedule=checked_schedule(**values.get("schedule", {})),
         filters=checked_filters(**filters),
         priority=values.get("priority", "bulk"),
-        max_new=values.get("max_new"),
+        max_items=values.get("max_items"),
         keep_days=values.get("keep_days"),
         callback=callback,
         digest=values.get("digest", "never"),
@@ -82,13 +84,15 @@ def changed_plan(
 
 
 def plan_from_file(values: Mapping[str, Any], settings: Settings) -> ChannelPlan:
-    """Return a plan from a file whose values may have any type.
+    """Return a plan from a file whose values may have any type, and whose names may be old.
 
     Raises:
         InputError: it is invalid.
     """
+    renamed = {OLD_NAMES[name]: value for name, value in values.items() if name in OLD_NAMES}
+    current = {name: value for name, value in values.items() if name not in OLD_NAMES}
     try:
-        return channel_plan(values, settings)
+        return channel_plan(renamed | current, settings)
     except (TypeError, AttributeError, ValueError) as error:
         raise InvalidOption("The settings of this channel in the list are invalid.") from error
 
@@ -100,7 +104,7 @@ def plan_request(plan: ChannelPlan) -> dict[str, Any]:
     if filters := plan.filters.to_dict():
         request["filters"] = filters
     request["priority"] = plan.priority
-    for name in ("max_new", "keep_days"):
+    for name in ("max_items", "keep_days"):
         if (value := getattr(plan, name)) is not None:
             request[name] = value
     if plan.callback is not None:
@@ -128,9 +132,9 @@ def _check_values(values: Mapping[str, Any]) -> None:
         raise InvalidOption("callback_include must be 'result', or left out.")
     if values.get("digest", "never") not in get_args(Digest):
         raise InvalidOption("digest must be never, daily or weekly.")
-    max_new, keep_days = values.get("max_new", 1), values.get("keep_days", 0)
-    if not 1 <= int(max_new) == max_new <= 1_000_000:
-        raise InvalidOption("max_new must be a whole number from 1 to 1,000,000.")
+    max_items, keep_days = values.get("max_items", 1), values.get("keep_days", 0)
+    if not 1 <= int(max_items) == max_items <= 1_000_000:
+        raise InvalidOption("max_items must be a whole number from 1 to 1,000,000.")
     if not 0 <= keep_days <= 36_500:  # NaN is refused, too
         raise InvalidOption("keep_days must be a number of days from 0 to 36,500.")
 

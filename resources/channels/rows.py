@@ -35,7 +35,7 @@ class ChannelPlan:
     Attributes:
         options: of its items' transcriptions.
         priority: in the queue.
-        max_new: maximum items enqueued per scheduled listing; None: no limit.
+        max_items: maximum items enqueued per scheduled listing; None: no limit.
         keep_days: days that its transcripts are kept after the last change or request, 0: forever;
             None: as the installation's setting.
         callback: where its owner is notified of each item's end.
@@ -46,7 +46,7 @@ class ChannelPlan:
     schedule: Schedule
     filters: ChannelFilters = field(default_factory=ChannelFilters)
     priority: Priority = "bulk"
-    max_new: int | None = None
+    max_items: int | None = None
     keep_days: float | None = None
     callback: Callback | None = None
     digest: Digest = "never"
@@ -58,7 +58,7 @@ class ChannelPlan:
             "filters": Jsonb(clean(self.filters.to_dict())),
             "schedule": Jsonb(self.schedule.to_dict()),
             "priority": self.priority,
-            "max_new": self.max_new,
+            "max_new": self.max_items,
             "keep_days": self.keep_days,
             "callback_url": self.callback.url if self.callback else None,
             "callback_include": self.callback.include if self.callback else None,
@@ -200,7 +200,7 @@ def channel_row(row: Mapping[str, Any]) -> ChannelRow:
             schedule=Schedule.from_dict(row["schedule"]),
             filters=ChannelFilters.from_dict(row["filters"]),
             priority=row["priority"],
-            max_new=row["max_new"],
+            max_items=row["max_new"],
             keep_days=row["keep_days"],
             callback=callback,
             digest=row["digest"],

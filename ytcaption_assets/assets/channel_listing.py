@@ -34,6 +34,9 @@ CONTINUE_S = 1.0
 QUOTA_RETRY_S = 600.0
 """Delay until items that the quotas of the channel's owner have held back are requested again."""
 
+_OLD_NAMES = {"gone": "missing", "left_out": "excluded"}
+"""Metadata by their names before 0.2, which are still written."""
+
 
 @dg.asset(
     partitions_def=channel_partitions,
@@ -120,8 +123,8 @@ def _metadata(
         "listed": count(intake.listed),
         "new": count(intake.new),
         "changed": count(intake.changed),
-        "gone": count(intake.missing),
-        "left_out": count(intake.excluded),
+        "missing": count(intake.missing),
+        "excluded": count(intake.excluded),
         "waiting": count(intake.waiting),
         "refused": count(intake.refused),
         "queued": count(intake.queued),
@@ -134,6 +137,7 @@ def _metadata(
         "next_listing": time(channel.next_listing_at),
         "by_state": dg.MetadataValue.md(_table(totals)),
     }
+    metadata |= {old: metadata[new] for old, new in _OLD_NAMES.items()}
     if channel.history_next is not None:
         total = f" of {channel.history_total:,}" if channel.history_total else ""
         metadata["history"] = text(f"{channel.history_next:,}{total} listed, to be continued")

@@ -12,6 +12,13 @@ from ytcaption.domain.errors import BackupRunning
 SHOWN = 5
 """Transcriptions named per kind of difference."""
 
+_OLD_NAMES = {
+    "left_over": "extra",
+    "other_counts": "count_mismatches",
+    "other_text": "text_mismatches",
+}
+"""Metadata by their names before 0.2, which are still written."""
+
 
 @dg.asset(
     deps=["transcript_parquet"],
@@ -61,8 +68,8 @@ def agreement_checks(agreement: Agreement) -> Sequence[dg.AssetCheckResult]:
     """Return one result per check spec."""
     counts = {
         "missing": agreement.missing,
-        "left_over": agreement.extra,
-        "other_counts": agreement.count_mismatches,
+        "extra": agreement.extra,
+        "count_mismatches": agreement.count_mismatches,
     }
     size = {
         "transcriptions": agreement.compared,
@@ -71,7 +78,7 @@ def agreement_checks(agreement: Agreement) -> Sequence[dg.AssetCheckResult]:
     }
     return [
         _result("lake_counts_agree", counts, size),
-        _result("lake_text_agrees", {"other_text": agreement.text_mismatches}, size),
+        _result("lake_text_agrees", {"text_mismatches": agreement.text_mismatches}, size),
     ]
 
 
@@ -79,7 +86,9 @@ def _result(
     name: str, wrong: dict[str, tuple[str, ...]], size: dict[str, int]
 ) -> dg.AssetCheckResult:
     listed = [f"- {kind}: {id}" for kind, ids in wrong.items() for id in ids[:SHOWN]]
-    metadata: dict[str, Any] = {**size, **{kind: len(ids) for kind, ids in wrong.items()}}
+    numbers = {kind: len(ids) for kind, ids in wrong.items()}
+    metadata: dict[str, Any] = size | numbers
+    metadata |= {old: numbers[new] for old, new in _OLD_NAMES.items() if new in numbers}
     if listed:
         remedy = "Run `ytcaption lake verify --repair`."
         metadata["differences"] = dg.MetadataValue.md("\n".join([*listed, "", remedy]))

@@ -376,8 +376,8 @@ def test_a_dry_run_shows_what_would_be_included(start: Start) -> None:
     assert [each["title"] for each in seen["included"]] == ["Episode 5", "Episode 3"]
     assert [(each["title"], each["reason"]) for each in seen["excluded"]] == [
         ("Episode 4", "title_excluded"),
-        ("Episode 2", "max_new"),
-        ("Episode 1", "max_new"),
+        ("Episode 2", "max_items"),
+        ("Episode 1", "max_items"),
         ("Episode 0", "too_old"),
     ]
     assert [len(few["included"]), few["excluded"], few["is_complete"]] == [2, [], False]

@@ -136,7 +136,7 @@ def test_items_over_the_maximum_wait_for_the_next_listing(
 ):
     """The maximum counts per scheduled listing, over the runs that continue it; the newest come
     first."""
-    channel = claimed(wanted=plan(max_new=3))
+    channel = claimed(wanted=plan(max_items=3))
     intake.add_page(channel.id, RUN, page(range(8, 0, -1)))
     assert intake.enqueue_new(channel.id, RUN).queued == 0
     runs.complete(channel.id, RUN, continue_in_s=0.0)

@@ -102,7 +102,7 @@ def test_erased_item_is_not_enqueued_again(house: House, store: ChannelStore):
     """Its title and link are removed, also where another channel excluded it; the id stays."""
     id = listed(house, store)
     other = listed(house, store, "other", filters={"title_exclude": "zebra"})
-    waiting = listed(house, store, "waiting", max_new=1)
+    waiting = listed(house, store, "waiting", max_items=1)
     house.execute(
         "update ytcaption.channel_item set state = 'new', transcription_id = null "
         "where channel_id = %(id)s",

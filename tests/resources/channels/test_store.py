@@ -43,12 +43,12 @@ def _listed(runs: ChannelRuns, intake: ChannelIntake, id: str, numbers: range) -
 
 def test_subscribing_again_gives_the_same_channel(store: ChannelStore):
     """An owner has one channel per source; another owner has another."""
-    first, created = store.create(source(), plan(max_new=3), "key:a")
-    again, created_again = store.create(source(), plan(max_new=9), "key:a")
+    first, created = store.create(source(), plan(max_items=3), "key:a")
+    again, created_again = store.create(source(), plan(max_items=9), "key:a")
     other, created_other = store.create(source(), plan(), "key:b")
     assert (created, created_again, created_other) == (True, False, True)
     assert again == first
-    assert again.plan.max_new == 3
+    assert again.plan.max_items == 3
     assert other.id != first.id
 
 
@@ -59,7 +59,7 @@ def test_plan_is_read_as_written(store: ChannelStore):
         filters={"title_include": "part [0-9]+", "from_date": datetime(2026, 1, 2).date()},
         keep_days=30.0,
         digest="weekly",
-        max_new=5,
+        max_items=5,
     )
     id = store.create(source(), wanted)[0].id
     stored = store.get(id)
@@ -76,7 +76,7 @@ def test_others_channels_are_hidden(store: ChannelStore):
         with pytest.raises(ChannelNotFound):
             method(id, "key:b")
     with pytest.raises(ChannelNotFound):
-        store.change(id, {"max_new": 1}, "key:b")
+        store.change(id, {"max_items": 1}, "key:b")
     assert store.channels("key:b") == []
 
 

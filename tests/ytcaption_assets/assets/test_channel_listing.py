@@ -68,7 +68,7 @@ def materialize(
     )
 
 
-def told(result: dg.ExecuteInProcessResult) -> dict[str, object]:
+def metadata_of(result: dg.ExecuteInProcessResult) -> dict[str, object]:
     [event] = result.asset_materializations_for_node("channel_listing")
     return {name: value.value for name, value in event.metadata.items()}
 
@@ -79,25 +79,26 @@ def test_a_podcast_is_listed_and_its_items_requested(
 ):
     """The materialization counts the result; a second one finds nothing new."""
     id = subscribe(store, host.podcast("news", 4), filters={"newest": 3}).id
-    first = told(materialize(instance, postgres, id))
-    assert {name: first[name] for name in ("listed", "new", "queued", "left_out", "gone")} == {
+    first = metadata_of(materialize(instance, postgres, id))
+    assert {name: first[name] for name in ("listed", "new", "queued", "excluded", "missing")} == {
         "listed": 4,
         "new": 4,
         "queued": 3,
-        "left_out": 1,
-        "gone": 0,
+        "excluded": 1,
+        "missing": 0,
     }
+    assert (first["left_out"], first["gone"]) == (1, 0)  # their names before 0.2
     assert first["progress"] == "0 of 3 transcribed (0%)"
     assert first["runs"] == f"tag:ytcaption/channel={id}"
     assert "not_newest" in cast(str, first["new_items"])
-    second = told(materialize(instance, postgres, id))
+    second = metadata_of(materialize(instance, postgres, id))
     assert (second["listed"], second["new"], second["queued"]) == (0, 0, 0)
     host.podcast("news", 5)
-    third = told(materialize(instance, postgres, id))
+    third = metadata_of(materialize(instance, postgres, id))
     assert (third["new"], third["queued"]) == (1, 1)
     host.podcast("news", 5, gone={3})
-    fourth = told(materialize(instance, postgres, id))
-    assert (fourth["new"], fourth["gone"]) == (0, 1)
+    fourth = metadata_of(materialize(instance, postgres, id))
+    assert (fourth["new"], fourth["missing"]) == (0, 1)
     row = store.get(id)
     assert (row.failures, row.run_id, row.history_next) == (0, None, None)
     assert row.source.title is not None
@@ -113,11 +114,11 @@ def test_items_held_back_by_a_quota_are_requested_soon(
 ):
     """And not a week later; items beyond the channel's own maximum wait for its schedule."""
     key = ApiKeys.from_settings(settings).create("a", ["write"], limits=Limits(None, 1)).row
-    for name, max_new, longest_s in (("held", None, 600), ("full", 1, 7 * 86_400)):
+    for name, max_items, longest_s in (("held", None, 600), ("full", 1, 7 * 86_400)):
         source = lister().source_of(host.podcast(name, 3))
-        wanted = plan("7d", max_new=max_new)
-        id = store.create(source, wanted, key.caller.owner if max_new is None else "local")[0].id
-        assert told(materialize(instance, postgres, id))["queued"] == 1
+        wanted = plan("7d", max_items=max_items)
+        id = store.create(source, wanted, key.caller.owner if max_items is None else "local")[0].id
+        assert metadata_of(materialize(instance, postgres, id))["queued"] == 1
         wait_s = (store.get(id).next_listing_at - datetime.now(UTC)).total_seconds()
         assert longest_s - 60 < wait_s <= longest_s, name
 
@@ -127,7 +128,7 @@ def test_metadata_hold_no_title(
 ):
     """Dagster keeps them, and an erasure does not reach them."""
     id = subscribe(store, host.podcast("secret", 2)).id
-    shown = told(materialize(instance, postgres, id))
+    shown = metadata_of(materialize(instance, postgres, id))
     titles = [each.source.title for each in store.items(id)]
     assert len(titles) == 2
     assert not [title for title in titles if title and title in str(shown)]

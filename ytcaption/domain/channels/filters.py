@@ -12,9 +12,8 @@ from ytcaption.domain.errors import InvalidOption
 
 ItemState = Literal["new", "queued", "filtered", "waiting", "refused", "gone", "erased"]
 """`new`: to be included; `queued`: a request was made; `filtered`: excluded; `waiting`: live, not
-over
-yet; `refused`: unavailable or not accepted; `gone`: was listed, and is private or deleted now;
-`erased`: its transcription was erased, and it is never included again.
+over yet; `refused`: unavailable or not accepted; `gone`: was listed, and is private or deleted now
+(people read `missing`); `erased`: its transcription was erased, and it is never included again.
 """
 
 NOT_NEWEST = "not_newest"
@@ -23,7 +22,7 @@ NOT_NEWEST = "not_newest"
 MISSING = "missing"
 """Reason of an item that the list no longer shows, without further information."""
 
-GONE = frozenset({"private", "deleted", MISSING})
+UNAVAILABLE_FOR_GOOD = frozenset({"private", "deleted", MISSING})
 """Reasons for which an item is unavailable to everybody for good."""
 
 LONGEST_EXPRESSION = 500
@@ -49,10 +48,11 @@ def verdict(item: ListedItem, filters: ChannelFilters, now: datetime) -> Verdict
         now: time-zone aware; items to be published later wait.
     """
     if item.unavailable is not None:
-        return Verdict("gone" if item.unavailable in GONE else "refused", item.unavailable)
-    left_out = why_left_out(item, filters, now)
-    if left_out is not None:
-        return Verdict("filtered", left_out)
+        is_missing = item.unavailable in UNAVAILABLE_FOR_GOOD
+        return Verdict("gone" if is_missing else "refused", item.unavailable)
+    reason = exclusion_reason(item, filters, now)
+    if reason is not None:
+        return Verdict("filtered", reason)
     if item.live in ("upcoming", "live"):
         return Verdict("waiting", item.live)
     if item.published_at is not None and item.published_at > now:
@@ -60,7 +60,7 @@ def verdict(item: ListedItem, filters: ChannelFilters, now: datetime) -> Verdict
     return Verdict("new")
 
 
-def why_left_out(item: ListedItem, filters: ChannelFilters, now: datetime) -> str | None:
+def exclusion_reason(item: ListedItem, filters: ChannelFilters, now: datetime) -> str | None:
     """Return the first filter that excludes the item, as a word; None where it passes all.
 
     Facts that the listing does not state pass.

@@ -108,7 +108,8 @@ def _document(finding: "Finding") -> dict[str, object]:
         "what": finding.check.what,
         "remedy": finding.check.remedy,
         "found": finding.found,
-        "mended": repaired.done if repaired else [],
+        "repaired": repaired.done if repaired else [],
+        "mended": repaired.done if repaired else [],  # its name before 0.2
         "left": repaired.left if repaired else {},
         "problem": finding.problem,
     }

@@ -69,9 +69,9 @@ _OTHERS = {
     "priority": Annotated[
         str | None, typer.Option(help="bulk or interactive.", show_default="bulk")
     ],
-    "max_new": Annotated[
+    "max_items": Annotated[
         int | None,
-        typer.Option("--max-items", min=1, help="Items to transcribe at most each interval."),
+        typer.Option(min=1, help="Items to transcribe at most each interval."),
     ],
     "keep_days": Annotated[
         float | None, typer.Option(min=0, help="Days to keep its transcripts; 0: forever.")
@@ -107,8 +107,8 @@ def takes_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_options(**values: Any) -> None:
         given = {name: values.pop(name) for name in options}
         old_max_new = given.pop("old_max_new")
-        if given["max_new"] is None:
-            given["max_new"] = old_max_new
+        if given["max_items"] is None:
+            given["max_items"] = old_max_new
         command(**values, options=_nested(given))
 
     keyword_only = inspect.Parameter.KEYWORD_ONLY

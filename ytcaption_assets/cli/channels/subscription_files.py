@@ -228,7 +228,7 @@ def _print_line(result: ImportedLine, console: "Console") -> None:
 def _subscription(row: "ChannelRow", counts: "ChannelCounts") -> "Subscription":
     from resources.channels.plan import plan_request
     from ytcaption.domain.channels.subscription_export import Subscription
-    from ytcaption_assets.cli.channels.tables import state_of
+    from ytcaption_assets.cli.channels.tables import item_counts, state_of
 
     return Subscription(
         id=row.id,
@@ -240,5 +240,5 @@ def _subscription(row: "ChannelRow", counts: "ChannelCounts") -> "Subscription":
         listed_at=row.listed_at,
         error=row.error_message,
         settings=plan_request(row.plan),
-        numbers={**counts.states, "transcribed": counts.done},
+        numbers=item_counts(counts) | {"transcribed": counts.done},
     )

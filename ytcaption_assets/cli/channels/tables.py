@@ -51,7 +51,7 @@ def channel_document(row: "ChannelRow", counts: "ChannelCounts") -> dict[str, An
             "total": row.history_total,
             "done_at": row.history_done_at,
         },
-        "items": _item_counts(counts),
+        "items": item_counts(counts),
         "transcriptions": {str(status): number for status, number in counts.statuses.items()},
         "changed": counts.changed,
         "settings": _settings(plan_request(row.plan)),
@@ -90,13 +90,15 @@ def item_document(item: "ChannelItem") -> dict[str, Any]:
     }
 
 
-def _item_counts(counts: "ChannelCounts") -> dict[str, int]:
+def item_counts(counts: "ChannelCounts") -> dict[str, int]:
+    """Return the number of items by state; missing ones also under the old name `gone`."""
     numbers = dict(counts.states)
     return numbers | {"missing": numbers["gone"]} if "gone" in numbers else {**numbers}
 
 
 def _settings(request: dict[str, Any]) -> dict[str, Any]:
-    return request | ({"max_items": request["max_new"]} if "max_new" in request else {})
+    """Return the settings with `max_items` under its old name, too."""
+    return request | ({"max_new": request["max_items"]} if "max_items" in request else {})
 
 
 def _listed(item: "ChannelItem | ListedItem") -> dict[str, Any]:
@@ -156,7 +158,7 @@ def print_channel(row: "ChannelRow", counts: "ChannelCounts", console: Console) 
         "filters": filters or "none",
         "options": options,
         "priority": plan.priority,
-        "max items": plan.max_new,
+        "max items": plan.max_items,
         "kept": None if plan.keep_days is None else f"{plan.keep_days:g} days",
         "callback url": plan.callback.url if plan.callback else None,
         "digest": None if plan.digest == "never" else plan.digest,

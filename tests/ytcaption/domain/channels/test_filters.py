@@ -12,7 +12,7 @@ from resources.channels.verdicts import Judge
 from tests.support.channel_lists import item
 from tests.support.patience import patience
 from ytcaption.domain.channels.channel import ChannelFilters
-from ytcaption.domain.channels.filters import checked_filters, verdict, why_left_out
+from ytcaption.domain.channels.filters import checked_filters, exclusion_reason, verdict
 from ytcaption.domain.errors import InvalidOption
 
 pytestmark = pytest.mark.unit
@@ -47,12 +47,12 @@ def test_only_what_passes_all_is_taken(filters: ChannelFilters, listed: Any):
     found = verdict(listed, filters, NOW)
     assert (found.state == "new") == (found.reason is None)
     if found.state == "new":
-        assert why_left_out(listed, filters, NOW) is None
+        assert exclusion_reason(listed, filters, NOW) is None
         assert listed.unavailable is None
         assert listed.live in (None, "over")
         assert listed.published_at is None or listed.published_at <= NOW
     if found.state == "filtered":
-        assert found.reason == why_left_out(listed, filters, NOW)
+        assert found.reason == exclusion_reason(listed, filters, NOW)
     if found.state == "gone":
         assert listed.unavailable in ("private", "deleted")
 
@@ -97,7 +97,7 @@ def test_they_are_written_and_read(filters: ChannelFilters):
 )
 def test_each_filter_says_why(filters: dict[str, Any], listed: dict[str, Any], reason: str | None):
     """By a word."""
-    assert why_left_out(item(1, **listed), checked_filters(**filters), NOW) == reason
+    assert exclusion_reason(item(1, **listed), checked_filters(**filters), NOW) == reason
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,6 @@ def test_no_expression_hangs():
     """What takes Python's own engine longer than the age of the universe takes a moment."""
     filters = checked_filters(title_include="^(a+)+$", title_exclude="(x+x+)+y")
     began = time.perf_counter()
-    assert why_left_out(item(1, title="a" * 50_000 + "!"), filters, NOW) == "title"
-    assert why_left_out(item(1, title="a" * 50_000), filters, NOW) is None
+    assert exclusion_reason(item(1, title="a" * 50_000 + "!"), filters, NOW) == "title"
+    assert exclusion_reason(item(1, title="a" * 50_000), filters, NOW) is None
     assert time.perf_counter() - began < 2 * patience()

@@ -159,7 +159,7 @@ def test_what_is_no_list() -> None:
 )
 def test_what_is_exported_is_read_again(titles: list[str], pattern: str) -> None:
     """From OPML: the link, not its feed, and how it was wanted, whatever the texts hold."""
-    settings = {"filters": {"title_include": pattern}, "max_new": 5}
+    settings = {"filters": {"title_include": pattern}, "max_items": 5}
     channels = [
         Subscription(
             id=f"c{number}",

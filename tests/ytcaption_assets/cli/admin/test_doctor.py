@@ -46,6 +46,7 @@ def test_doctor_reports_what_it_could_not_repair_as_json(house: House):
     assert result.exit_code == 1
     [finding] = [each for each in json.loads(result.stdout) if each["code"] == "document_missing"]
     assert finding["found"] == [id] and "force" in finding["left"][id]
+    assert finding["repaired"] == finding["mended"] == []  # its name before 0.2
 
 
 @pytest.mark.long

@@ -63,7 +63,7 @@ def test_a_channel_is_added_watched_and_removed(
     [row] = store.channels()
     assert row.id in added.stdout and "is added" in added.stdout
     assert (row.plan.schedule.text, row.plan.filters.title_exclude) == ("every 6h", "Part 1$")
-    assert (row.owner, row.plan.max_new, row.plan.priority) == ("local", 9, "bulk")
+    assert (row.owner, row.plan.max_items, row.plan.priority) == ("local", 9, "bulk")
     assert "already subscribed" in channels("add", f"{URL}/", "--every", "1h").stdout
     assert store.get(row.id) == row
 
@@ -87,7 +87,7 @@ def test_a_channel_is_added_watched_and_removed(
     channels("change", URL, "--cron", "0 6 * * *", "--time-zone", "Europe/Berlin", "--newest", "5")
     plan = store.get(row.id).plan
     assert plan.schedule.text == "cron 0 6 * * * (Europe/Berlin)"
-    assert (plan.filters.newest, plan.filters.title_exclude, plan.max_new) == (5, "Part 1$", 9)
+    assert (plan.filters.newest, plan.filters.title_exclude, plan.max_items) == (5, "Part 1$", 9)
 
     channels("remove", URL)
     assert store.channels() == []
@@ -100,7 +100,7 @@ def test_the_old_name_of_max_items_is_accepted(
 ) -> None:
     """The help shows the new name only; the JSON has both."""
     id = json.loads(channels("add", URL, option, "7", "--json").stdout)["id"]
-    assert store.get(id).plan.max_new == 7
+    assert store.get(id).plan.max_items == 7
     settings = json.loads(channels("show", id, "--json").stdout)["settings"]
     assert (settings["max_items"], settings["max_new"]) == (7, 7)
     help_text = channels("add", "--help").stdout
@@ -121,6 +121,8 @@ def test_missing_items_are_found_by_their_old_name(
     assert "2 missing" in channels("show", id).stdout
     counts = json.loads(channels("show", id, "--json").stdout)["items"]
     assert counts == {"missing": 2, "gone": 2}
+    [row] = csv.DictReader(io.StringIO(channels("export", "--format", "csv").stdout))
+    assert (row["missing"], row["gone"]) == ("2", "2")
     with pytest.raises(InvalidOption, match="refused, missing, erased"):
         channels("items", id, "--state", "lost")
 
@@ -213,6 +215,18 @@ def test_an_export_is_imported_unchanged(
     assert "0 added, 2 already known, 0 refused." in channels("import", file).stdout
 
 
+@pytest.mark.parametrize(("options", "max_items"), [((), 5), (("--max-items", "7"), 7)])
+def test_a_list_of_the_previous_release_is_imported(
+    channels: Run, store: ChannelStore, tmp_path: Path, options: tuple[str, ...], max_items: int
+) -> None:
+    """It names `max_items` by its old name; an option of the command overrides it."""
+    file = tmp_path / "channels.opml"
+    settings = "{&quot;max_new&quot;: 5}"
+    file.write_text(f'<outline xmlUrl="https://example.org/a" ytcaption:settings="{settings}"/>')
+    channels("import", file, *options)
+    assert [row.plan.max_items for row in store.channels()] == [max_items]
+
+
 @pytest.mark.long
 def test_export_as_csv(channels: Run, store: ChannelStore, settings: Settings) -> None:
     """One row per channel, which can be imported; text that a spreadsheet would run is quoted."""
@@ -236,6 +250,7 @@ def test_invalid_settings_in_a_list_are_refused(
     outlines = []
     for number, value in enumerate(
         (
+            '{"max_items": "many"}',
             '{"max_new": "many"}',
             '{"schedule": []}',
             '{"schedule": {"every": 5}}',
@@ -322,6 +337,6 @@ def test_a_dry_run_stores_nothing(
     assert [(each["title"], each["state"], each["reason"]) for each in result["items"]] == [
         ("Episode 2", "filtered", "title_excluded"),
         ("Episode 1", "new", None),
-        ("Episode 0", "new", "max_new"),
+        ("Episode 0", "new", "max_items"),
     ]
     assert store.items(store.channels()[0].id) == []
