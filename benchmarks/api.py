@@ -26,7 +26,7 @@ from psycopg_pool import AsyncConnectionPool
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.api_load import Ask, Took, flat_out, paced
+from benchmarks.api_load import LoadResults, SendRequest, paced, without_pause
 from benchmarks.installation import free_port
 from resources.object_store.store import ObjectStore, document_key
 from resources.postgres.connection import close_pools
@@ -43,13 +43,13 @@ from ytcaption_assets.cli.up.dagster_home import dagster_environment, dagster_in
 BASE = "/api/v1"
 COMPLETED = 50
 GOALS_MS = {"POST": 50.0, "GET status": 20.0, "GET result": 20.0}
-FLAT_OUT_CLIENTS, FLAT_OUT_S = 16, 10.0
+UNPACED_CLIENTS, UNPACED_S = 16, 10.0
 SETTLE_S = 3
 """Until every worker is there and has opened what it opens beside requests."""
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Print latencies under load, and the throughput without pauses."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60)
@@ -62,22 +62,24 @@ def main() -> None:
         with migrated_postgres(settings):
             with dagster_instance(settings):
                 done = _completed(settings)
-            paced_runs: dict[str, Took] = {}
-            flat_runs: dict[str, Took] = {}
+            paced_runs: dict[str, LoadResults] = {}
+            unpaced_runs: dict[str, LoadResults] = {}
             with _served("benchmarks.bare_route:app", 1, settings) as url:
-                paced_runs["bare FastAPI route"] = asyncio.run(paced(_asks(url, done), **load))
-                flat_runs["bare FastAPI route"] = asyncio.run(_flat(url, done))
+                paced_runs["bare FastAPI route"] = asyncio.run(paced(_requests(url, done), **load))
+                unpaced_runs["bare FastAPI route"] = asyncio.run(_unpaced(url, done))
             paced_runs["bare insert"] = asyncio.run(_bare_inserts(settings, **load))
             for workers in dict.fromkeys((1, arguments.workers)):
                 name = f"ytcaption, {workers} process" + ("es" if workers > 1 else "")
                 with _served("api.app:create_app", workers, settings) as url:
-                    paced_runs[name] = asyncio.run(paced(_asks(url + BASE, done), **load))
-                    flat_runs[name] = asyncio.run(_flat(url + BASE, done))
+                    paced_runs[name] = asyncio.run(paced(_requests(url + BASE, done), **load))
+                    unpaced_runs[name] = asyncio.run(_unpaced(url + BASE, done))
             close_pools(database_urls(settings))
     console = Console()
     _print_paced(console, paced_runs, arguments.clients)
-    _print_flat(console, flat_runs)
-    errors = [f"{name}: {error}" for name, took in paced_runs.items() for error in took.errors]
+    _print_unpaced(console, unpaced_runs)
+    errors = [
+        f"{name}: {error}" for name, results in paced_runs.items() for error in results.errors
+    ]
     console.print(f"{len(errors)} errors", *sorted(set(errors))[:10])
     sys.exit(1 if errors else 0)
 
@@ -102,7 +104,7 @@ def _completed(settings: Settings) -> list[str]:
     return ids
 
 
-def _asks(url: str, done: Sequence[str]) -> list[tuple[str, Ask]]:
+def _requests(url: str, done: Sequence[str]) -> list[tuple[str, SendRequest]]:
     async def post(session: aiohttp.ClientSession, number: int) -> int:
         body = {"url": f"https://example.org/{uuid.uuid4()}.mp3", "model": "base"}
         async with session.post(f"{url}/transcriptions", json=body) as answer:
@@ -121,14 +123,14 @@ def _asks(url: str, done: Sequence[str]) -> list[tuple[str, Ask]]:
     ]
 
 
-async def _flat(url: str, done: Sequence[str]) -> Took:
-    kind, ask = _asks(url, done)[1]
-    return await flat_out(kind, ask, clients=FLAT_OUT_CLIENTS, seconds=FLAT_OUT_S)
+async def _unpaced(url: str, done: Sequence[str]) -> LoadResults:
+    kind, send = _requests(url, done)[1]
+    return await without_pause(kind, send, clients=UNPACED_CLIENTS, seconds=UNPACED_S)
 
 
 async def _bare_inserts(
     settings: Settings, *, clients: int, seconds: float, think_s: float
-) -> Took:
+) -> LoadResults:
     """One row a request, committed, at the pace of the API's POSTs."""
     async with AsyncConnectionPool(
         database_urls(settings).admin, min_size=10, max_size=10, open=False
@@ -180,13 +182,15 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"the server did not start:\n{log.read_text()[-3000:]}")
 
 
-def _print_paced(console: Console, runs: dict[str, Took], clients: int) -> None:
-    table = Table("arm", "request", "number", "p50", "p95", "p99", "goal", "p95 of bare route")
-    table.title = f"{clients} clients, each thinking between two requests; milliseconds"
+def _print_paced(console: Console, runs: dict[str, LoadResults], clients: int) -> None:
+    table = Table(
+        "arm", "request", "count", "p50", "p95", "p99", "goal", "p95 relative to bare route"
+    )
+    table.title = f"{clients} clients, with think time; milliseconds"
     bare = runs["bare FastAPI route"]
-    for name, took in runs.items():
-        for kind, seconds in took.seconds.items():
-            p50, p95, p99 = (took.quantile_ms(kind, share) for share in (0.5, 0.95, 0.99))
+    for name, results in runs.items():
+        for kind, seconds in results.latencies_s.items():
+            p50, p95, p99 = (results.quantile_ms(kind, q) for q in (0.5, 0.95, 0.99))
             ours = name.startswith("ytcaption")
             table.add_row(
                 name,
@@ -199,12 +203,14 @@ def _print_paced(console: Console, runs: dict[str, Took], clients: int) -> None:
     console.print(table)
 
 
-def _print_flat(console: Console, runs: dict[str, Took]) -> None:
-    table = Table("arm", "requests a second", "of bare route")
-    table.title = f"GET status, {FLAT_OUT_CLIENTS} clients without a pause"
-    bare = runs["bare FastAPI route"].rate
-    for name, took in runs.items():
-        table.add_row(name, f"{took.rate:.0f}", f"{took.rate / bare:.2f} x")
+def _print_unpaced(console: Console, runs: dict[str, LoadResults]) -> None:
+    table = Table("arm", "requests / s", "relative to bare route")
+    table.title = f"GET status, {UNPACED_CLIENTS} clients without a pause"
+    bare = runs["bare FastAPI route"].requests_per_s
+    for name, results in runs.items():
+        table.add_row(
+            name, f"{results.requests_per_s:.0f}", f"{results.requests_per_s / bare:.2f} x"
+        )
     console.print(table)
 
 

@@ -1,4 +1,4 @@
-"""Clients of the API, many at once: what each request took, by kind."""
+"""Load on the API by many clients at once, with latencies by kind of request."""
 
 import asyncio
 import itertools
@@ -11,61 +11,63 @@ from dataclasses import dataclass, field
 import aiohttp
 import numpy as np
 
-Ask = Callable[[aiohttp.ClientSession, int], Awaitable[int]]
-"""Sends the n-th request; its HTTP status."""
+SendRequest = Callable[[aiohttp.ClientSession, int], Awaitable[int]]
+"""Sends the n-th request and returns the HTTP status."""
 
 
 @dataclass
-class Took:
-    """Latencies by kind of request, in seconds, and what went wrong."""
+class LoadResults:
+    """Latencies by kind of request, and errors."""
 
-    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    latencies_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: list[str] = field(default_factory=list)
     wall_s: float = 0.0
 
-    def quantile_ms(self, kind: str, share: float) -> float:
-        """In milliseconds."""
-        return float(np.quantile(self.seconds[kind], share)) * 1000
+    def quantile_ms(self, kind: str, q: float) -> float:
+        """Return the quantile `q` (0 to 1) of a kind, in milliseconds."""
+        return float(np.quantile(self.latencies_s[kind], q)) * 1000
 
     @property
-    def rate(self) -> float:
-        """Requests a second, of all kinds."""
-        return sum(map(len, self.seconds.values())) / self.wall_s
+    def requests_per_s(self) -> float:
+        """Return the throughput, of all kinds together."""
+        return sum(map(len, self.latencies_s.values())) / self.wall_s
 
 
 async def paced(
-    asks: Sequence[tuple[str, Ask]], *, clients: int, seconds: float, think_s: float
-) -> Took:
-    """Each client asks in turn, and thinks between two requests, as one that heeds Retry-After."""
-    took, numbers = Took(), itertools.count()
+    requests: Sequence[tuple[str, SendRequest]], *, clients: int, seconds: float, think_s: float
+) -> LoadResults:
+    """Send requests of all kinds in turn from each client, with think time between them."""
+    results, numbers = LoadResults(), itertools.count()
     began = time.perf_counter()
 
     async def client(session: aiohttp.ClientSession) -> None:
         await asyncio.sleep(random.uniform(0, think_s))
         while time.perf_counter() - began < seconds:
-            for kind, ask in asks:
-                await _timed(took, kind, ask, session, next(numbers))
+            for kind, send in requests:
+                await _timed(results, kind, send, session, next(numbers))
                 await asyncio.sleep(random.uniform(0.5, 1.5) * think_s)
 
     async with _session(clients) as session:
         await asyncio.gather(*(client(session) for _ in range(clients)))
-    took.wall_s = time.perf_counter() - began
-    return took
+    results.wall_s = time.perf_counter() - began
+    return results
 
 
-async def flat_out(kind: str, ask: Ask, *, clients: int, seconds: float) -> Took:
-    """Each client asks again as soon as it is answered."""
-    took, numbers = Took(), itertools.count()
+async def without_pause(
+    kind: str, send: SendRequest, *, clients: int, seconds: float
+) -> LoadResults:
+    """Send the next request as soon as the one before is answered, from each client."""
+    results, numbers = LoadResults(), itertools.count()
     began = time.perf_counter()
 
     async def client(session: aiohttp.ClientSession) -> None:
         while time.perf_counter() - began < seconds:
-            await _timed(took, kind, ask, session, next(numbers))
+            await _timed(results, kind, send, session, next(numbers))
 
     async with _session(clients) as session:
         await asyncio.gather(*(client(session) for _ in range(clients)))
-    took.wall_s = time.perf_counter() - began
-    return took
+    results.wall_s = time.perf_counter() - began
+    return results
 
 
 def _session(clients: int) -> aiohttp.ClientSession:
@@ -75,14 +77,14 @@ def _session(clients: int) -> aiohttp.ClientSession:
 
 
 async def _timed(
-    took: Took, kind: str, ask: Ask, session: aiohttp.ClientSession, number: int
+    results: LoadResults, kind: str, send: SendRequest, session: aiohttp.ClientSession, number: int
 ) -> None:
     began = time.perf_counter()
     try:
-        status = await ask(session, number)
+        status = await send(session, number)
     except (aiohttp.ClientError, TimeoutError) as error:
-        took.errors.append(f"{kind}: {type(error).__name__}")
+        results.errors.append(f"{kind}: {type(error).__name__}")
         return
-    took.seconds[kind].append(time.perf_counter() - began)
+    results.latencies_s[kind].append(time.perf_counter() - began)
     if status >= 400:
-        took.errors.append(f"{kind}: {status}")
+        results.errors.append(f"{kind}: {status}")

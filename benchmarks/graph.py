@@ -110,8 +110,8 @@ def _plain(file: Path, model: str) -> dict[str, Any]:
         segment.text.strip()
         for segment in whisper.transcribe(str(file), beam_size=5, language="en")[0]
     )
-    took_s = time.perf_counter() - began
-    return {"took_s": took_s, "text": text, "memory_bytes": peak_memory_bytes()}
+    wall_s = time.perf_counter() - began
+    return {"wall_s": wall_s, "text": text, "memory_bytes": peak_memory_bytes()}
 
 
 def _graph(file: Path, model: str) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
         run(WARM_UP)  # a run started by `up` finds the code loaded, and a lake
         began = time.perf_counter()
         key, result = run(file.name)
-        took_s = time.perf_counter() - began
+        wall_s = time.perf_counter() - began
         steps = {
             each.step_key: (each.end_time or 0) - (each.start_time or 0)
             for each in instance.get_run_step_stats(result.run_id)
@@ -188,10 +188,10 @@ def _graph(file: Path, model: str) -> dict[str, Any]:
         **timings,
         "document, picture, rows": steps["transcription"] - sum(timings.values()),
         "lake": steps["transcript_parquet"],
-        "Dagster": took_s - sum(steps.values()),
+        "Dagster": wall_s - sum(steps.values()),
     }
     return {
-        "took_s": took_s,
+        "wall_s": wall_s,
         "engine_s": engine_s,
         "text": Transcript.from_json(document).text.replace("\n", " "),
         "memory_bytes": peak_memory_bytes(),
@@ -210,21 +210,21 @@ def _report(
     def median(arm: str, name: str) -> float:
         return statistics.median(each[name] for each in results[arm])
 
-    plain_s = median("plain", "took_s")
+    plain_s = median("plain", "wall_s")
     table = Table("arm", "seconds", "RTF", "to plain", "to its engine", "WER", "peak memory")
     for arm, measurements in results.items():
         last = measurements[-1]
-        took_s = median(arm, "took_s")
-        engine_s = median(arm, "engine_s") if arm != "plain" else took_s
+        wall_s = median(arm, "wall_s")
+        engine_s = median(arm, "engine_s") if arm != "plain" else wall_s
         if arm != "plain":
             rtf, ratio = f"{engine_s / duration_s:.3f}", f"{engine_s / plain_s:.2f}"
             table.add_row(f"{arm} engine alone", f"{engine_s:.1f}", rtf, ratio, "1.00", "", "")
         table.add_row(
             "faster-whisper, beam 5" if arm == "plain" else f"the whole graph, {arm}",
-            f"{took_s:.1f}",
-            f"{took_s / duration_s:.3f}",
-            f"{took_s / plain_s:.2f}",
-            "" if arm == "plain" else f"{took_s / engine_s:.3f}",
+            f"{wall_s:.1f}",
+            f"{wall_s / duration_s:.3f}",
+            f"{wall_s / plain_s:.2f}",
+            "" if arm == "plain" else f"{wall_s / engine_s:.3f}",
             f"{word_errors('en', reference, last['text']).rate:.2%}",
             f"{last['memory_bytes'] / MEBI:.0f} MiB",
         )
@@ -236,7 +236,7 @@ def _report(
         last = measurements[-1]
         parts = Table(f"part of the graph, {arm}", "seconds", "share")
         for name, seconds in last["shares"].items():
-            parts.add_row(name, f"{seconds:.2f}", f"{seconds / last['took_s']:.1%}")
+            parts.add_row(name, f"{seconds:.2f}", f"{seconds / last['wall_s']:.1%}")
         console.print(parts)
         children = last["child_memory_bytes"] / MEBI
         console.print(f"Its largest child process, downloader, decoder, worker: {children:.0f} MiB")

@@ -1,4 +1,4 @@
-"""What benchmarks.latency has measured, as tables."""
+"""The results of `benchmarks.latency` as tables."""
 
 import statistics
 from collections import defaultdict
@@ -7,62 +7,64 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.table import Table
 
-PARTS = (
-    ("POST to a run in the queue", "PIPELINE_ENQUEUED"),
-    ("waits in the queue", "PIPELINE_STARTING"),
-    ("launched: a process", "ENGINE_EVENT"),
-    ("run starts", "PIPELINE_START"),
-    ("first asset starts", "STEP_START"),
-    ("finds the audio; transcribes", "transcribing"),
+STAGES = (
+    ("POST until the run is in the queue", "PIPELINE_ENQUEUED"),
+    ("in the queue", "PIPELINE_STARTING"),
+    ("launch, until the run has a process", "ENGINE_EVENT"),
+    ("start of the run", "PIPELINE_START"),
+    ("start of the first asset", "STEP_START"),
+    ("start of the transcription", "transcribing"),
 )
+"""Stages of a request, each with the event that ends it."""
 
 
 @dataclass
-class Measured:
-    """Of one launcher.
+class LauncherResults:
+    """What was measured with one run launcher.
 
     Attributes:
-        latency_s: from POST to transcribing, one a request.
-        parts_s: by part, one a request.
-        cpu_s: of Dagster by what it was taken in, a request.
-        idle_share: of one core, while nothing is asked for.
-        events: that Dagster wrote in a run.
+        latencies_s: from POST until transcription starts, one per request.
+        stages_s: duration of each stage, one per request.
+        cpu_s: CPU of Dagster per request, by process and stage.
+        idle_cpu_share: CPU of Dagster while there are no requests, as a share of one core.
+        event_counts: number of events that Dagster wrote, one per run.
     """
 
-    latency_s: list[float] = field(default_factory=list)
-    parts_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    latencies_s: list[float] = field(default_factory=list)
+    stages_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     cpu_s: dict[str, float] = field(default_factory=dict)
-    idle_share: float = 0.0
-    events: list[int] = field(default_factory=list)
+    idle_cpu_share: float = 0.0
+    event_counts: list[int] = field(default_factory=list)
 
 
-def print_tables(console: Console, measured: dict[str, Measured]) -> None:
-    """Latency by part, CPU by process, and what Dagster takes at rest."""
-    names = list(measured)
+def print_tables(console: Console, results: dict[str, LauncherResults]) -> None:
+    """Print latency by stage, CPU by process, and the idle CPU of Dagster."""
+    names = list(results)
     table = Table("milliseconds, median / p95", *names)
-    for part in (name for name, _ in PARTS):
-        table.add_row(part, *(_ms(measured[name].parts_s[part]) for name in names))
-    table.add_row("POST to transcribing", *(_ms(measured[name].latency_s) for name in names))
+    for stage, _ in STAGES:
+        table.add_row(stage, *(_ms(results[name].stages_s[stage]) for name in names))
+    table.add_row("POST to transcribing", *(_ms(results[name].latencies_s) for name in names))
     console.print(table)
-    costs = Table("CPU milliseconds a request", *names)
-    rows: list[str] = list(dict.fromkeys(row for name in names for row in measured[name].cpu_s))
+    costs = Table("CPU milliseconds per request", *names)
+    rows: list[str] = list(dict.fromkeys(row for name in names for row in results[name].cpu_s))
     rows.remove("Postgres")
     for row in rows:
-        costs.add_row(row, *(_cell(measured[name].cpu_s.get(row)) for name in names))
+        costs.add_row(row, *(_cell(results[name].cpu_s.get(row)) for name in names))
     sums = {
-        name: sum(measured[name].cpu_s[row] for row in measured[name].cpu_s if row in rows)
+        name: sum(results[name].cpu_s[row] for row in results[name].cpu_s if row in rows)
         for name in names
     }
-    costs.add_row("Dagster, all", *(_cell(sums[name]) for name in names))
+    costs.add_row("Dagster, total", *(_cell(sums[name]) for name in names))
     costs.add_row(
-        "Postgres, ours too", *(_cell(measured[name].cpu_s["Postgres"]) for name in names)
+        "Postgres, with our own statements",
+        *(_cell(results[name].cpu_s["Postgres"]) for name in names),
     )
     console.print(costs)
     for name in names:
         console.print(
-            f"{name}: {len(measured[name].latency_s)} requests, "
-            f"{statistics.median(measured[name].events):.0f} events of Dagster a run; idle: "
-            f"{measured[name].idle_share:.1%} of a core"
+            f"{name}: {len(results[name].latencies_s)} requests, "
+            f"{statistics.median(results[name].event_counts):.0f} events of Dagster per run; idle: "
+            f"{results[name].idle_cpu_share:.1%} of a core"
         )
 
 

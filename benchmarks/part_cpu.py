@@ -31,15 +31,15 @@ class PartCpu:
         self._inside_s = 0.0
 
     def __enter__(self) -> Self:
-        self._before, self._began = self._taken(), time.time()
+        self._before, self._began = self._cpu_s(), time.time()
         self._curves.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._curves.__exit__(*exception)
-        self.took_s = time.time() - self._began
-        after = self._taken()
-        self._took = {name: after[name] - self._before[name] for name in after}
+        self.wall_s = time.time() - self._began
+        after = self._cpu_s()
+        self._spent_s = {name: after[name] - self._before[name] for name in after}
 
     def read_runs(self, run_ids: list[str]) -> None:
         """Read the assets' share of the runs' CPU, with downloads and decoding, from their logs."""
@@ -52,22 +52,23 @@ class PartCpu:
 
     def parts_s(self) -> dict[str, float]:
         """Return the seconds by part."""
-        parts = dict(self._took)
+        parts = dict(self._spent_s)
         runs_s = parts.pop(RUNS)
         inside_s = min(self._inside_s, runs_s)
         return parts | {"runs: Dagster": runs_s - inside_s, ASSETS: inside_s}
 
-    def _taken(self) -> dict[str, float]:
-        taken = {"Postgres": postgres_s(self._settings.home)}
+    def _cpu_s(self) -> dict[str, float]:
+        """Return the CPU seconds of each part since it started."""
+        total_s = {"Postgres": postgres_s(self._settings.home)}
         for name, pid in self._pids.items():
             part = "worker" if name.startswith("worker-") else _NAMES.get(name, name)
             below = 0.0 if name == "up" else _below_s(pid)
-            taken[part] = taken.get(part, 0.0) + cpu_s(pid)
+            total_s[part] = total_s.get(part, 0.0) + cpu_s(pid)
             if name == "runs":
-                taken[RUNS] = below
+                total_s[RUNS] = below
             else:
-                taken[part] += below
-        return taken
+                total_s[part] += below
+        return total_s
 
 
 def _below_s(pid: int) -> float:

@@ -43,7 +43,7 @@ def main() -> None:
         began = time.perf_counter()
         ids = {clip: system.submit(server.url(clip.path.name), arguments.model) for clip in chosen}
         statuses = system.wait(list(ids.values()), PER_CLIP_S * len(chosen))
-        took_s = time.perf_counter() - began
+        wall_s = time.perf_counter() - began
         completed = [clip for clip, key in ids.items() if statuses[key] == "completed"]
         ours = {clip: system.text(ids[clip]) for clip in completed}
         rows = system.sql(
@@ -60,8 +60,8 @@ def main() -> None:
     console.print(
         f"{len(completed)} of {len(chosen)} completed, {in_lake} transcripts in the lake; "
         f"{audio_s:.0f} s of audio; up was ready after {ready_s:.1f} s; "
-        f"POST to the last completed {took_s:.1f} s, "
-        f"{took_s / plain_s:.2f} times plain faster-whisper's {plain_s:.1f} s"
+        f"POST to the last completed {wall_s:.1f} s, "
+        f"{wall_s / plain_s:.2f} times plain faster-whisper's {plain_s:.1f} s"
     )
     lost = len(completed) != len(chosen) or int(in_lake) != len(chosen)
     raise SystemExit(int(lost or worst > ALLOWED_POINTS))

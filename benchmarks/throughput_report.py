@@ -1,4 +1,4 @@
-"""What benchmarks.throughput has measured: tables, JSON, a plot."""
+"""The results of `benchmarks.throughput` as tables, JSON and a plot."""
 
 import json
 import os
@@ -21,68 +21,70 @@ _PAGE = Path(__file__).with_name("throughput.md.txt")
 
 @dataclass(frozen=True)
 class Load:
-    """Transcriptions that were asked for in one way.
+    """What was measured of requests with one arrival pattern.
 
     Attributes:
-        took_s: from the first POST to the last completed.
-        latency_s: from POST to completed, one each.
-        ended_after_s: when each was completed, after the first POST.
+        requests: their number.
+        wall_s: from the first POST to the last completion.
+        latencies_s: from POST to completion, one per request.
+        completed_after_s: time of each completion since the first POST, ascending.
         cpu_s: by part.
-        error_rate: words wrong, of those that were said.
+        wer: word error rate.
     """
 
-    asked: int
+    requests: int
     failed: int
     audio_s: float
-    took_s: float
-    latency_s: list[float]
-    ended_after_s: list[float]
+    wall_s: float
+    latencies_s: list[float]
+    completed_after_s: list[float]
     cpu_s: dict[str, float]
-    error_rate: float
+    wer: float
 
     @classmethod
     def sum_of(cls, loads: Sequence["Load"]) -> "Load":
-        """Of those that came one after the other."""
+        """Return the sum of loads that ran one after the other."""
         cpu_s: Counter[str] = Counter()
         for load in loads:
             cpu_s.update(load.cpu_s)
         return cls(
-            asked=sum(load.asked for load in loads),
+            requests=sum(load.requests for load in loads),
             failed=sum(load.failed for load in loads),
             audio_s=sum(load.audio_s for load in loads),
-            took_s=sum(load.took_s for load in loads),
-            latency_s=[each for load in loads for each in load.latency_s],
-            ended_after_s=[],
+            wall_s=sum(load.wall_s for load in loads),
+            latencies_s=[each for load in loads for each in load.latencies_s],
+            completed_after_s=[],
             cpu_s=dict(cpu_s),
-            error_rate=statistics.mean(load.error_rate for load in loads),
+            wer=statistics.mean(load.wer for load in loads),
         )
 
     @property
     def dagster_s(self) -> float:
-        """CPU of Dagster."""
+        """Return the CPU seconds of Dagster."""
         return sum(self.cpu_s.get(part, 0.0) for part in DAGSTER)
 
-    def latency_at_s(self, share: float) -> float:
-        """The latency that this share of them does not exceed."""
-        ordered = sorted(self.latency_s)
-        return ordered[min(len(ordered) - 1, round(share * len(ordered)))] if ordered else 0.0
+    def latency_quantile_s(self, q: float) -> float:
+        """Return the quantile `q` (0 to 1) of the latencies; 0 without any."""
+        ordered = sorted(self.latencies_s)
+        return ordered[min(len(ordered) - 1, round(q * len(ordered)))] if ordered else 0.0
 
 
 @dataclass(frozen=True)
-class Bare:
-    """The loop."""
+class Baseline:
+    """What was measured of the loop over faster-whisper."""
 
-    took_s: float
+    wall_s: float
     cpu_s: float
-    error_rate: float
+    wer: float
 
 
 @dataclass(frozen=True)
 class Results:
-    """Of one run of the benchmark.
+    """The results of one run of the benchmark.
 
     Attributes:
-        rest_share: CPU by part at rest, of one core.
+        loads: by arrival pattern, all at once first.
+        idle_cpu_share: CPU by part while idle, as a share of one core.
     """
 
     machine: dict[str, str]
@@ -90,23 +92,23 @@ class Results:
     model: str
     engine: str
     loads: dict[str, Load]
-    rest_share: dict[str, float]
-    bare: Bare
+    idle_cpu_share: dict[str, float]
+    baseline: Baseline
 
     @property
     def at_once(self) -> tuple[str, Load]:
-        """The first of all."""
+        """Return the name and the load of the requests that arrived all at once."""
         return next(iter(self.loads.items()))
 
 
 Rows = list[list[str]]
-"""Of a table; the first one is its heading."""
+"""The rows of a table; the first is its heading."""
 
 
 def print_results(console: Console, results: Results) -> None:
-    """Machine, command and tables."""
-    for name, said in results.machine.items():
-        console.print(f"{name}: {said}")
+    """Print the machine, the command and the tables."""
+    for name, value in results.machine.items():
+        console.print(f"{name}: {value}")
     console.print(f"{results.command}\nmodel {results.model}, engine {results.engine}")
     for heading, *rows in (_speed(results), _loads(results), _parts(results)):
         table = Table(*heading)
@@ -116,7 +118,7 @@ def print_results(console: Console, results: Results) -> None:
 
 
 def write_results(folder: Path, results: Results) -> None:
-    """`throughput.md`, `.json`, `.svg` and `.png`."""
+    """Write `throughput.md`, `.json`, `.svg` and `.png`."""
     path = folder / f"{NAME}.json"
     path.write_text(json.dumps(asdict(results), indent=1) + "\n", encoding="utf-8")
     _plot(folder, results)
@@ -141,39 +143,40 @@ def _item(text: str) -> str:
 
 
 def _speed(results: Results) -> Rows:
-    """All at once, and the bare loop on the same files."""
+    """Return the throughput of all at once and of the loop on the same files."""
     name, batch = results.at_once
-    bare = results.bare
+    baseline = results.baseline
     arms = (
-        (f"ytcaption, {name}", batch.took_s, sum(batch.cpu_s.values()), batch.error_rate),
-        ("a loop over faster-whisper", bare.took_s, bare.cpu_s, bare.error_rate),
+        (f"ytcaption, {name}", batch.wall_s, sum(batch.cpu_s.values()), batch.wer),
+        ("a loop over faster-whisper", baseline.wall_s, baseline.cpu_s, baseline.wer),
     )
-    rows = [["", "seconds", "jobs an hour", "hours of audio an hour", "CPU s a job", "WER"]]
-    for arm, took_s, cpu_s, error_rate in arms:
+    rows = [["", "wall s", "requests / hour", "RTFx", "CPU s / request", "WER"]]
+    for arm, wall_s, cpu_s, wer in arms:
         rows.append(
             [
                 arm,
-                f"{took_s:.1f}",
-                f"{batch.asked / took_s * 3600:.0f}",
-                f"{batch.audio_s / took_s:.1f}",
-                f"{cpu_s / batch.asked:.2f}",
-                f"{error_rate:.2%}",
+                f"{wall_s:.1f}",
+                f"{batch.requests / wall_s * 3600:.0f}",
+                f"{batch.audio_s / wall_s:.1f}",
+                f"{cpu_s / batch.requests:.2f}",
+                f"{wer:.2%}",
             ]
         )
     return rows
 
 
 def _loads(results: Results) -> Rows:
-    rows = [["", "completed", "p50", "p95", "cores busy", "Dagster's share of the CPU"]]
+    """Return completions, latency and CPU utilization of each load."""
+    rows = [["", "completed", "latency p50", "p95", "CPU cores", "Dagster's share of the CPU"]]
     for name, load in results.loads.items():
         all_s = sum(load.cpu_s.values())
         rows.append(
             [
                 name,
-                f"{load.asked - load.failed} of {load.asked}",
-                f"{load.latency_at_s(0.5):.1f} s",
-                f"{load.latency_at_s(0.95):.1f} s",
-                f"{all_s / load.took_s:.2f} of {os.cpu_count()}",
+                f"{load.requests - load.failed} of {load.requests}",
+                f"{load.latency_quantile_s(0.5):.1f} s",
+                f"{load.latency_quantile_s(0.95):.1f} s",
+                f"{all_s / load.wall_s:.2f} of {os.cpu_count()}",
                 f"{load.dagster_s / all_s:.0%}",
             ]
         )
@@ -181,16 +184,18 @@ def _loads(results: Results) -> Rows:
 
 
 def _parts(results: Results) -> Rows:
-    """CPU milliseconds a transcription, and of a core while nothing is asked for."""
+    """Return CPU milliseconds per request by part, and the share of a core while idle."""
     _, batch = results.at_once
-    rows = [["CPU, ms a job", *results.loads, "at rest, of a core"]]
+    rows = [["CPU, ms / request", *results.loads, "idle, share of a core"]]
     for part in sorted(batch.cpu_s, key=lambda part: -batch.cpu_s[part]):
-        taken = [load.cpu_s.get(part, 0.0) / load.asked for load in results.loads.values()]
-        rest = f"{results.rest_share.get(part, 0.0):.1%}"
-        rows.append([part, *(f"{seconds * 1000:.0f}" for seconds in taken), rest])
-    dagster = [f"{load.dagster_s / load.asked * 1000:.0f}" for load in results.loads.values()]
-    rest = sum(results.rest_share.get(part, 0.0) for part in DAGSTER)
-    return [*rows, ["Dagster, all", *dagster, f"{rest:.1%}"]]
+        per_request_s = [
+            load.cpu_s.get(part, 0.0) / load.requests for load in results.loads.values()
+        ]
+        idle = f"{results.idle_cpu_share.get(part, 0.0):.1%}"
+        rows.append([part, *(f"{seconds * 1000:.0f}" for seconds in per_request_s), idle])
+    dagster = [f"{load.dagster_s / load.requests * 1000:.0f}" for load in results.loads.values()]
+    idle = sum(results.idle_cpu_share.get(part, 0.0) for part in DAGSTER)
+    return [*rows, ["Dagster, total", *dagster, f"{idle:.1%}"]]
 
 
 def _markdown(rows: Rows) -> str:
@@ -199,7 +204,7 @@ def _markdown(rows: Rows) -> str:
 
 
 def _plot(folder: Path, results: Results) -> None:
-    """Completed transcriptions by time beside the bare loop; CPU a transcription by part."""
+    """Plot completions over time beside the loop, and CPU per request by part."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -208,18 +213,21 @@ def _plot(folder: Path, results: Results) -> None:
     plt.rcParams["svg.hashsalt"] = NAME  # the same picture is the same file
     name, batch = results.at_once
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(3, 2))
-    count = range(1, len(batch.ended_after_s) + 1)
-    left.step(batch.ended_after_s, count, where="post", label=f"ytcaption, {name}")
-    left.plot([0, results.bare.took_s], [0, batch.asked], "--", label="loop over faster-whisper")
+    count = range(1, len(batch.completed_after_s) + 1)
+    left.step(batch.completed_after_s, count, where="post", label=f"ytcaption, {name}")
+    baseline = results.baseline
+    left.plot([0, baseline.wall_s], [0, batch.requests], "--", label="loop over faster-whisper")
     left.set(xlabel="seconds after the first POST", ylabel="completed", xlim=0, ylim=0)
-    left.set_title(f"{batch.asked} recordings, {batch.audio_s / 60:.0f} minutes, {results.model}")
+    left.set_title(
+        f"{batch.requests} recordings, {batch.audio_s / 60:.0f} minutes, {results.model}"
+    )
     left.legend(frameon=False)
     parts = sorted(batch.cpu_s, key=lambda part: batch.cpu_s[part])
-    taken = [batch.cpu_s[part] / batch.asked for part in parts]
+    per_request_s = [batch.cpu_s[part] / batch.requests for part in parts]
     colours = ["tab:orange" if part in DAGSTER else "tab:blue" for part in parts]
-    right.bar_label(right.barh(parts, taken, color=colours), fmt=" %.2f")
-    right.axvline(results.bare.cpu_s / batch.asked, color="grey", linestyle="--")
-    right.set(xlabel="CPU seconds a recording", title="Dagster's in orange; dashed: the loop, all")
+    right.bar_label(right.barh(parts, per_request_s, color=colours), fmt=" %.2f")
+    right.axvline(baseline.cpu_s / batch.requests, color="grey", linestyle="--")
+    right.set(xlabel="CPU seconds / request", title="Dagster in orange; dashed: the whole loop")
     right.margins(x=0.15)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
