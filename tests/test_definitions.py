@@ -46,7 +46,7 @@ def test_the_lineage_is_a_line(repository):
 
 
 def test_every_asset_has_kinds_owners_and_a_description(repository):
-    """Whoever looks at the lineage sees what each asset is and whom to ask."""
+    """The lineage shows what each asset is, and who is responsible for it."""
     graph = repository.asset_graph
     for key in graph.get_all_asset_keys():
         node = graph.get(key)

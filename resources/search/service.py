@@ -32,8 +32,8 @@ from ytcaption.domain.search_query import SearchQuery, parse_search
 
 ONLY_STOP_WORDS = "These words are too common to search for. Add a more specific word."
 NOT_ALL_RANKED = (
-    "There are so many matches that only a part is ranked, the newest first. Add a word, or filter "
-    "by channel or time."
+    "There are too many matches to rank all of them: only the newest are ranked. Add a word, or "
+    "filter by channel or time."
 )
 
 

@@ -36,7 +36,7 @@ from ytcaption.domain.errors import (
 from ytcaption_assets.cli.up.health import child_server_answers
 
 MEMORY = 1 << 30
-SECRET = "not-for-strangers"
+SECRET = "not-for-children"
 
 
 class ChildServerProcess:

@@ -66,13 +66,13 @@ class Library:
         return id
 
     def rewrite(self, transcript: Transcript) -> None:
-        """Its document is now this one."""
+        """Store this transcript as the document of its transcription."""
         key = document_key(transcript.id)
         written = self.objects.write_bytes(key, transcript.to_json())
         self.run_store.transcript_stored(transcript.id, RUN_ID, transcript, key, written.sha256)
 
     def change(self, id: str, text: str) -> None:
-        """Another text, as made anew."""
+        """Change the first segment of a document, as a new transcription would."""
         transcript = Transcript.from_json(self.objects.read_bytes(document_key(id)))
         first, *others = transcript.segments
         changed = replace(transcript, segments=(replace(first, text=text), *others))
@@ -85,7 +85,7 @@ class Library:
             )
 
     def retire_audio(self, id: str) -> None:
-        """As upkeep does to what is old."""
+        """Remove a media's audio, as retention does."""
         with self.store.postgres.transaction() as connection:
             connection.execute(
                 "update ytcaption.media set audio_key = null, audio_sha256 = null where id = %s",

@@ -27,7 +27,11 @@ def add_said(
     title: str | None = None,
     **more: Any,
 ) -> str:
-    """The id of one that was heard, a segment of five seconds a text; its media is `url-<name>`."""
+    """Return the id of a new completed transcription of the media `url-<name>`.
+
+    Args:
+        texts: of its segments, each of five seconds.
+    """
     media = MediaSource(f"url-{name}", "direct", f"https://example.org/{name}.mp3")
     options = TranscriptionOptions(model, language, task)
     row = store.submit(media, options, owner=owner).transcription

@@ -77,6 +77,6 @@ def _encode(container, stream, samples: np.ndarray, form: dict, rate_hz: int) ->
 
 
 def sounding_s(samples: np.ndarray, rate_hz: int = 16_000) -> tuple[float, float]:
-    """First and last second in which the tone is heard."""
+    """Return the first and the last second that are louder than silence."""
     loud = np.flatnonzero(np.abs(samples) > 0.1)
     return float(loud[0] / rate_hz), float((loud[-1] + 1) / rate_hz)

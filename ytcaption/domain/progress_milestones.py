@@ -18,15 +18,15 @@ class Milestones:
             at_s: of a monotonic clock.
         """
         self._part = 0
-        self._told_at_s = at_s
+        self._recorded_at_s = at_s
 
     def is_new(self, done: float, total: float | None, at_s: float) -> bool:
         """Return whether this report reaches another tenth, late enough, and count it as
         recorded."""
-        if not total or at_s - self._told_at_s < GAP_S:
+        if not total or at_s - self._recorded_at_s < GAP_S:
             return False
         part = int(PARTS * done / total)
         if not self._part < part < PARTS:
             return False
-        self._part, self._told_at_s = part, at_s
+        self._part, self._recorded_at_s = part, at_s
         return True

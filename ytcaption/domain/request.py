@@ -118,7 +118,8 @@ def checked_options(
     if model.endswith(".en"):
         if language not in (None, "en") or task == "translate":
             raise InvalidOption(
-                f"The model {model} hears English only. Take a multilingual model such as base."
+                f"The model {model} transcribes English only. Use a multilingual model such as "
+                "base."
             )
         language = "en"
     for name, text in (("initial_prompt", initial_prompt), ("hotwords", hotwords)):

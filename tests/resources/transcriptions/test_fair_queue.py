@@ -55,7 +55,7 @@ def test_three_of_one_are_not_behind_a_thousand_of_another(request_store: Reques
 
 
 def test_interactive_ones_overtake_any_number_of_bulk_ones(request_store: RequestStore):
-    """Whoever requested them; among themselves, owners alternate."""
+    """An interactive request comes first whatever its owner; among these, owners alternate."""
     flood(request_store, 300, "bulk")
     ask(request_store, FEW, 2, "bulk")
     urgent = ask(request_store, "key:urgent", 3)

@@ -30,6 +30,6 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
         ("Wed, 99 Nov 2026 12:01:30 GMT", None),
     ],
 )
-def test_it_is_so_many_seconds(value: str | None, seconds: float | None):
-    """From now on, never less than none; what means nothing is None."""
+def test_the_header_is_a_number_of_seconds_or_a_date(value: str | None, seconds: float | None):
+    """The result is in seconds from now on, at least 0; None for an invalid header."""
     assert retry_after_s(value, NOW) == seconds

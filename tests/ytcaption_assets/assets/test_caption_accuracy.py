@@ -64,10 +64,10 @@ def test_captions_beside_the_audio_measure_it(graph: Graph, media_server: MediaS
     catalog = TranscriptCatalog.from_settings(graph.settings)
     expected = ("tiny.en", "en", "track", 22, 1, pytest.approx(1 / 22))
     assert catalog.query(ROW).rows == [expected]
-    asked = len(media_server.requests)
+    request_count = len(media_server.requests)
     other = graph.submit(url, replace(NEVER, hotwords="fellow"))
     assert graph.run(other).success
-    assert len(media_server.requests) == asked
+    assert len(media_server.requests) == request_count
     assert catalog.query(ROW).rows == [expected, expected]
     report = catalog.verify(
         partial(completed_ids, graph.store.postgres),
@@ -82,8 +82,8 @@ def test_a_transcription_made_of_captions_measures_those_made_of_audio(
 ):
     """Whichever comes first. Its row in the lake is repaired like all others."""
     url = serve_stream(media_server, {"en": TRACK})  # half of what is said
-    heard = graph.submit(url, NEVER)
-    assert graph.run(heard).success
+    transcribed = graph.submit(url, NEVER)
+    assert graph.run(transcribed).success
     with graph.store.postgres.transaction() as connection:
         connection.execute("delete from ytcaption.caption_reference")
         connection.execute("delete from ytcaption.caption_accuracy")
@@ -100,10 +100,10 @@ def test_a_transcription_made_of_captions_measures_those_made_of_audio(
     assert found["insertions"] > 5  # what the captions leave out
     catalog = TranscriptCatalog.from_settings(graph.settings)
     ids = "select transcription_id, reference_kind from caption_accuracy"
-    assert catalog.query(ids).rows == [(heard, "transcription")]
+    assert catalog.query(ids).rows == [(transcribed, "transcription")]
     again = graph.submit(url, replace(NEVER, hotwords="fellow"))
     assert numbers(graph.run(again))["reference"] == "transcription"
-    catalog.delete(heard)
+    catalog.delete(transcribed)
 
     def verify(repair: bool):
         return catalog.verify(
@@ -112,9 +112,9 @@ def test_a_transcription_made_of_captions_measures_those_made_of_audio(
             repair=repair,
         )
 
-    assert verify(False).different == (heard,)
+    assert verify(False).different == (transcribed,)
     verify(True)
-    assert {id for id, _ in catalog.query(ids).rows} == {heard, again}
+    assert {id for id, _ in catalog.query(ids).rows} == {transcribed, again}
 
 
 @pytest.mark.long

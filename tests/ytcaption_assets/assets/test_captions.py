@@ -70,8 +70,8 @@ def test_never_transcribes_the_audio(graph: Graph, media_server: MediaServer):
     assert graph.run(graph.submit(url), resources={"transcriber": NoModel()}).success
     never = graph.submit(url, replace(TINY, captions="never"))
     assert graph.run(never).success
-    heard = document(graph, never).provenance
-    assert (heard.source, heard.captions) == ("asr", None)
+    transcribed = document(graph, never).provenance
+    assert (transcribed.source, transcribed.captions) == ("asr", None)
     anything = graph.submit(url, replace(TINY, hotwords="fellow"))
     assert graph.run(anything, resources={"transcriber": NoModel()}).success
     assert document(graph, anything).provenance.source == "manual_captions"
@@ -114,11 +114,11 @@ def test_without_captions_the_audio_is_transcribed_and_the_reason_stored(
     assert made.source == "asr" and made.captions is not None
     assert made.captions["kind"] is None
     assert made.captions["reason"] == "The source has no captions in the wanted language."
-    asked = len(media_server.requests)
+    request_count = len(media_server.requests)
     again = graph.submit(url, replace(TINY, hotwords="fellow"))
     assert graph.run(again).success
     assert document(graph, again).provenance.captions == made.captions
-    assert len(media_server.requests) == asked
+    assert len(media_server.requests) == request_count
     assert left(graph) == []
 
 
@@ -145,9 +145,9 @@ def test_captions_of_a_lost_run_are_used(graph: Graph, media_server: MediaServer
     (kept,) = left(graph)
     assert (kept["transcription_id"], kept["extension"]) == (key, "vtt")
     media_server.serve("master.m3u8", b"gone")
-    asked = len(media_server.requests)
+    request_count = len(media_server.requests)
     assert graph.run(key, resources={"transcriber": NoModel()}).success
-    assert len(media_server.requests) == asked
+    assert len(media_server.requests) == request_count
     assert document(graph, key).provenance.source == "manual_captions"
     assert graph.run(key, resources={"transcriber": NoModel()}).success
-    assert len(media_server.requests) == asked
+    assert len(media_server.requests) == request_count

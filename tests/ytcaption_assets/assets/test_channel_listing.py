@@ -158,9 +158,9 @@ def test_a_run_for_a_past_due_time_lists_nothing(
     channel = subscribe(store, host.podcast("twice", 1))
     tags = {DUE_TAG: due_time(channel.next_listing_at)}
     assert materialize(instance, postgres, channel.id, None, **tags).success
-    asked = len(host.requests)
+    request_count = len(host.requests)
     assert not materialize(instance, postgres, channel.id, None, **tags).success
-    assert len(host.requests) == asked
+    assert len(host.requests) == request_count
     assert store.get(channel.id).failures == 0
 
 

@@ -38,23 +38,23 @@ def test_after_five_refusals_the_breaker_opens_until_a_probe(
         assert run(key) == "source_blocked"
     (breaker,) = breakers(graph.store.postgres)
     assert (breaker.site, breaker.state) == (f"127.0.0.1:{media_server.port}", "open")
-    asked = len(media_server.requests)
+    request_count = len(media_server.requests)
     good = graph.submit(media_server.url("sonnet-en.mp3"))
     result = graph.run(good, attempt=1, selection=DOWNLOAD)
     held = graph.instance.get_run_by_id(result.run_id)
     assert held is not None and held.status is dg.DagsterRunStatus.CANCELED, "nothing failed"
     row = get_transcription(graph.store.postgres, good)
     assert (row.status, row.try_number, row.error_code) == (TranscriptionStatus.QUEUED, 1, None)
-    assert len(media_server.requests) == asked
+    assert len(media_server.requests) == request_count
     other = get_media(
         graph.store.postgres, get_transcription(graph.store.postgres, stored).media_id
     ).source
     again = graph.store.submit(other, TranscriptionOptions("tiny", "de")).transcription.id
     assert graph.run(again, attempt=1, selection=DOWNLOAD).success
-    assert len(media_server.requests) == asked
+    assert len(media_server.requests) == request_count
     clock.forward(61)
     assert run(good) is None
-    assert len(media_server.requests) > asked
+    assert len(media_server.requests) > request_count
     assert breakers(graph.store.postgres) == []
 
 

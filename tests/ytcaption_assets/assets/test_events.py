@@ -74,10 +74,10 @@ def test_progress_is_bounded(
     monkeypatch.setattr(graph.run_store.__class__, "heartbeat", lambda *_: None)
     key = graph.submit(media_server.url("jfk.flac"))
     assert not graph.run(key, attempt=1, resources={"transcriber": Hurried()}).success
-    told = [
+    reported = [
         event.data
         for event in transcription_events(graph.store.postgres, key)
         if event.event_type == "Progress" and event.data["stage"] == "transcription"
     ]
-    assert [data["done"] for data in told] == [720.0 * tenth for tenth in range(1, 10)]
-    assert {(data["attempt"], data["total"]) for data in told} == {(1, 7_200.0)}
+    assert [data["done"] for data in reported] == [720.0 * tenth for tenth in range(1, 10)]
+    assert {(data["attempt"], data["total"]) for data in reported} == {(1, 7_200.0)}

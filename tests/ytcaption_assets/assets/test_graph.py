@@ -70,11 +70,15 @@ def test_a_url_becomes_captions_and_rows(graph_on_both: Graph, media_server: Med
 def test_the_metadata(graph: Graph, media_server: MediaServer):
     """Title as a link, numbers, first captions, waveform, five checks that passed."""
     result = graph.run(graph.submit(media_server.url("jfk.flac")))
-    audio, heard = metadata(result, "audio_download"), metadata(result, "transcription")
+    audio, transcription = metadata(result, "audio_download"), metadata(result, "transcription")
     assert audio["codec"] == "flac" and audio["title"].startswith("[jfk](<http")
-    assert heard["language"] == "en" and heard["words"] > 15 and heard["rtf"] > 0
-    assert "country" in heard["captions"]
-    assert heard["waveform"].startswith("![waveform](data:image/png;base64,")
+    assert (
+        transcription["language"] == "en"
+        and transcription["words"] > 15
+        and transcription["rtf"] > 0
+    )
+    assert "country" in transcription["captions"]
+    assert transcription["waveform"].startswith("![waveform](data:image/png;base64,")
     checks = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
     assert checks == {
         "words_monotonic": True,

@@ -69,11 +69,11 @@ def test_maintenance_merges_and_compares(
 ):
     """Few files, earlier snapshots expired, both checks passed; again, there is nothing to do."""
     result = materialize(request_store, object_store, catalog, lake_maintenance)
-    told = metadata_of(result, "lake_maintenance")
-    assert (told["files_before"], told["files_after"]) == (11, 4)
-    assert told["bytes_after"] < told["bytes_before"]
-    assert told["snapshots_expired"] > 0
-    assert (told["transcriptions"], told["dagster/row_count"]) == (3, 90)
+    metadata = metadata_of(result, "lake_maintenance")
+    assert (metadata["files_before"], metadata["files_after"]) == (11, 4)
+    assert metadata["bytes_after"] < metadata["bytes_before"]
+    assert metadata["snapshots_expired"] > 0
+    assert (metadata["transcriptions"], metadata["dagster/row_count"]) == (3, 90)
     assert checks_of(result) == {"lake_counts_agree": True, "lake_text_agrees": True}
     again = materialize(request_store, object_store, catalog, lake_maintenance)
     assert metadata_of(again, "lake_maintenance")["files_after"] == 4
@@ -116,13 +116,13 @@ def test_the_report_is_stored_with_its_plots(
     """The page needs no other file and is escaped; the asset has plots, but none with text of
     transcripts."""
     result = materialize(request_store, object_store, catalog, library_report)
-    told = metadata_of(result, "library_report")
-    assert told["transcriptions"] == 3
+    metadata = metadata_of(result, "library_report")
+    assert metadata["transcriptions"] == 3
     for name in ("growth", "languages", "delays"):
-        picture = re.search(r"base64,([^)]+)\)", told[name])
+        picture = re.search(r"base64,([^)]+)\)", metadata[name])
         assert picture is not None
         assert base64.b64decode(picture[1]).startswith(b"\x89PNG")
-    assert "terms" not in told
+    assert "terms" not in metadata
 
     [day] = report_days(object_store)
     page = read_report(object_store, None).decode()

@@ -26,13 +26,13 @@ def test_a_run_records_its_usage_and_the_next_bulk_one_waits(
         graph.submit(media_server.url("jfk.flac", n=number), priority="bulk") for number in range(2)
     )
     assert graph.run(first, attempt=1, selection=DOWNLOAD).success
-    asked = len(media_server.requests)
+    request_count = len(media_server.requests)
     held = graph.run(second, attempt=1, selection=DOWNLOAD)
     run = graph.instance.get_run_by_id(held.run_id)
     assert run is not None and run.status is dg.DagsterRunStatus.CANCELED
     row = get_transcription(graph.store.postgres, second)
     assert (row.status, row.try_number, row.error_code) == (TranscriptionStatus.QUEUED, 1, None)
-    assert len(media_server.requests) == asked
+    assert len(media_server.requests) == request_count
     urgent = graph.submit(media_server.url("jfk.flac", n=3))
     assert graph.run(urgent, attempt=1, selection=DOWNLOAD).success
     pacing = graph.settings.changed(bulk_pause_s="600").pacing

@@ -98,7 +98,7 @@ def test_a_killed_run_is_continued(
     (made,) = result.asset_materializations_for_node("transcription")
     resumed_s = made.metadata["resumed_s"].value
     assert isinstance(resumed_s, float) and 10 < resumed_s < 16
-    assert "rtf" not in made.metadata, "no attempt heard all of it"
+    assert "rtf" not in made.metadata, "no attempt transcribed all of it"
     with graph.store.postgres.transaction() as connection:
         assert connection.execute("select 1 from ytcaption.checkpoint").fetchall() == []
 

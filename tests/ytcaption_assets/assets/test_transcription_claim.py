@@ -77,7 +77,7 @@ def test_a_run_notices_its_cancel_within_seconds(
     """Also if it has nothing to write; it ends as canceled, and its pool's slot is free."""
     key = graph.submit(media_server.url("jfk.flac"))
     graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
-    monkeypatch.setattr(run_claim, "PROGRESS_S", 1_000.0)  # only heartbeats can hear it
+    monkeypatch.setattr(run_claim, "PROGRESS_S", 1_000.0)  # only heartbeats notice it
     began: list[float] = []
 
     def cancel() -> None:
@@ -147,7 +147,7 @@ def test_a_run_that_ignores_signals_ends_with_its_process(
     monkeypatch.setattr(run_claim, "HEARTBEAT_S", 0.1)
     monkeypatch.setattr(run_claim, "INTERRUPT_S", 0.1)
     monkeypatch.setattr(RunEnd.WITHDRAWN, "patience_s", 0.2)
-    monkeypatch.setattr(os, "kill", lambda *_: None)  # native code hears no signal
+    monkeypatch.setattr(os, "kill", lambda *_: None)  # native code does not handle signals
     key = graph.submit(media_server.url("jfk.flac"))
     graph.instance.event_log_storage.set_concurrency_slots("transcription", 1)
     seen: list[Any] = []

@@ -109,8 +109,8 @@ def test_what_is_unknown_here_is_named_at_the_start(monkeypatch):
     check_egress_settings(load_settings())
 
 
-def test_settings_are_read_once_and_anew_where_something_has_changed(monkeypatch, tmp_path):
-    """The environment, the folder or its `.env`; in between the very same come back."""
+def test_settings_are_read_once_and_again_after_a_change(monkeypatch, tmp_path):
+    """The environment, the folder or `.env` may change; otherwise the same object is returned."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("YTCAPTION_BEAM_SIZE", raising=False)
     assert load_settings() is load_settings()

@@ -169,8 +169,10 @@ def test_thai_breaks_at_its_spaces():
         ("end.", None, True),
     ],
 )
-def test_sentence_ends_are_told_from_abbreviations(text: str, following: str | None, ends: bool):
-    """By the mark, the word before it and the word after it."""
+def test_a_sentence_does_not_end_after_an_abbreviation(
+    text: str, following: str | None, ends: bool
+):
+    """The punctuation, the word before it and the word after it decide."""
     assert ends_sentence(text, following) is ends
 
 

@@ -80,7 +80,7 @@ def test_opml_says_its_encoding(encoding: str) -> None:
 
 def test_a_link_a_line() -> None:
     """Comments, blank lines and what surrounds a link are left out; short names of YouTube are
-    spelled out, and what is no link stays for whoever refuses it."""
+    spelled out, and text that is no link is returned as it is, to be refused later."""
     read = read_channels(
         f"""# mine
 https://www.youtube.com/@tagesschau   # news

@@ -1,4 +1,4 @@
-"""Names of files that are made of strangers' texts."""
+"""Names of files that are made of untrusted texts."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""Which media a link names, whoever counts its downloads or signs it."""
+"""Which media a link names: signatures and redirects that count downloads make no difference."""
 
 import pytest
 

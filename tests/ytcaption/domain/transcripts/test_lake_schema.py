@@ -96,8 +96,8 @@ def test_signed_media_url_loses_its_query():
     assert row["url"] == row["webpage_url"] == "https://cdn.example.com/talk.mp3"
 
 
-def test_strangers_text_is_taken_as_far_as_it_can_be_stored():
-    """A date that is none becomes null, a NUL character goes."""
+def test_untrusted_text_is_stored_as_far_as_possible():
+    """An invalid date becomes null; NUL characters are removed."""
     transcript, source, _ = make_document()
     info = MediaInfo(title="one\x00two", upload_date="20260102x")
     (row,) = lake_rows(transcript, source, info)["media"].to_pylist()

@@ -60,8 +60,8 @@ def test_wer_of_an_hour_is_jiwers_and_takes_seconds():
     """Five thousand words with one error in ten need only a band of the table."""
     rng = random.Random(7)
     words = [str(rng.randrange(2000)) for _ in range(5000)]
-    heard = [word if rng.random() > 0.06 else "x" for word in words if rng.random() > 0.04]
-    reference, hypothesis = " ".join(words), " ".join(heard)
+    recognized = [word if rng.random() > 0.06 else "x" for word in words if rng.random() > 0.04]
+    reference, hypothesis = " ".join(words), " ".join(recognized)
     assert wer(reference, hypothesis).rate == pytest.approx(jiwer.wer(reference, hypothesis))
 
 

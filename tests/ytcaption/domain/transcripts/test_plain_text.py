@@ -27,7 +27,7 @@ def test_a_space_is_between_where_the_script_has_one(texts: list[str], whole: st
 
 
 @given(st.lists(st.text(min_size=1).map(str.strip).filter(bool)))
-def test_pieces_told_one_by_one_are_the_whole(texts: list[str]):
-    """What a stream tells is what the answer says."""
-    told = "".join(with_space(text) if at else text for at, text in enumerate(texts))
-    assert told == running_text(texts)
+def test_pieces_of_a_stream_are_joined_to_the_whole_text(texts: list[str]):
+    """A stream of segments has the same text as the response that is sent at once."""
+    streamed = "".join(with_space(text) if at else text for at, text in enumerate(texts))
+    assert streamed == running_text(texts)

@@ -262,9 +262,9 @@ def test_examples_of_the_page_on_the_lake_run(ytcaption):
     """Every SQL example and every command of the guide on SQL that asks."""
     page = (ROOT / "docs" / "how-to" / "analyse-with-sql.md").read_text(encoding="utf-8")
     [examples] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
-    asked = [each for each in examples.split(";") if each.strip()]
-    assert len(asked) >= 5
-    for each in asked:
+    queries = [each for each in examples.split(";") if each.strip()]
+    assert len(queries) >= 5
+    for each in queries:
         ytcaption("sql", each)
     commands = re.findall(r"^ytcaption (lake view|sql) ?(.*)$", page, re.MULTILINE)
     assert len(commands) >= 6
