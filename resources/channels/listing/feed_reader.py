@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 from resources.channels.listing.feed_fetch import Fetched
 from resources.channels.listing.items import ItemMaker
+from resources.channels.listing.source import ONE_FILE
 from resources.download.protocol import FeedRead
 from ytcaption.domain.channels.channel import ListedItem
 from ytcaption.domain.errors import SingleMedia
@@ -86,7 +87,7 @@ class FeedReader:
             self.unchanged = True
             return []
         if fetched.is_media:
-            raise SingleMedia("This is one media file: request it as a transcription.")
+            raise SingleMedia(ONE_FILE)
         event = self.parse(fetched.url, fetched.body)
         if event is None:
             raise NoFeed(fetched)

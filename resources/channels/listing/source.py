@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from resources.download.extensions import EXTENSIONS
 from resources.sites.domains import SITE_DOMAINS
 from resources.sites.resolve import GENERIC, check_target, find_extractor, is_listed
 from ytcaption.domain.channels.channel import ChannelSource
@@ -19,7 +20,8 @@ _FEED = f"{YOUTUBE}/feeds/videos.xml"
 _TAB_LISTS = {"videos": "UULF", "shorts": "UUSH", "streams": "UULV"}
 _WHOLE_CHANNEL_TABS = ("", "featured", "about", "community", "playlists", "releases", "podcasts")
 _PERSONAL_LISTS = ("WL", "LL", "LM", "RD", "UL", "FL")
-_ONE_MEDIA = "This is one video: request it as a transcription."
+_ONE_VIDEO = "This is one video: request it as a transcription."
+ONE_FILE = "This is one media file: request it as a transcription."
 
 
 def channel_source(
@@ -27,7 +29,8 @@ def channel_source(
 ) -> ChannelSource:
     """Return the list that a submitted URL names; nothing is fetched.
 
-    A URL on no listed site is taken for a feed; the first listing shows whether it is one.
+    A URL on no listed site is taken for a feed, unless it ends as media files do; the first listing
+    shows whether it is one.
 
     Args:
         url: as the user entered it.
@@ -47,9 +50,11 @@ def channel_source(
     extractor = find_extractor(site, tuple(sites))
     canonical = str(site if extractor is not None else parsed)
     if extractor is None:
+        if parsed.path.lower().rpartition(".")[2] in EXTENSIONS:
+            raise SingleMedia(ONE_FILE)
         return ChannelSource(url_media_id(canonical), "feed", canonical, GENERIC, canonical)
     if extractor._RETURN_TYPE == "video":
-        raise SingleMedia(_ONE_MEDIA)
+        raise SingleMedia(_ONE_VIDEO)
     return ChannelSource(url_media_id(canonical), "site", canonical, extractor.ie_key())
 
 
@@ -92,7 +97,7 @@ def _youtube(url: WebUrl) -> ChannelSource:
         return _playlist(parameters["list"])
     video: Any = yt_dlp.extractor.get_info_extractor("Youtube")
     if video.suitable(str(url)):
-        raise SingleMedia(_ONE_MEDIA)
+        raise SingleMedia(_ONE_VIDEO)
     bare = replace(url, host="www.youtube.com", query="")
     channel: Any = yt_dlp.extractor.get_info_extractor(YOUTUBE_LIST)
     parts = [part for part in bare.path.split("/") if part]

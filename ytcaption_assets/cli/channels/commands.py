@@ -67,6 +67,11 @@ def add(
     else:
         when = "once it is resumed" if paused else "as soon as `ytcaption up` runs"
         _print(f"{row.name} is added and will be polled {when}: {row.id}")
+        if source.kind == "feed":
+            _print(
+                "This URL is on no supported site, so it should be a podcast or a feed; its first "
+                f"poll shows whether it is. To check now: ytcaption channels dry-run {row.id}"
+            )
 
 
 @app.command("dry-run")

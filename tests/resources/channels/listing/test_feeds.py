@@ -146,7 +146,7 @@ def test_page_links_to_its_feed(host):
         ("cut/feeds/news.xml", SourceUnavailable),
         ("redirect", SourceError),
         ("huge.xml?bytes=300000000", MediaTooLarge),
-        ("jfk.flac", SingleMedia),
+        ("redirect?to=/jfk.flac", SingleMedia),
         ("redirect?to=http://10.0.0.1/feed.xml", BlockedAddress),
         ("redirect?to=file:///etc/passwd", SourceError),
     ],

@@ -76,6 +76,8 @@ def test_every_form_of_a_playlist_is_one_source(url):
             "as a transcription",
         ),
         ("https://media.ccc.de/v/talk-1", SingleMedia, "as a transcription"),
+        ("https://example.org/talk.MP3?signature=x#t=5", SingleMedia, "one media file"),
+        ("https://example.org/a/talk.webm", SingleMedia, "one media file"),
         ("https://www.youtube.com/results?search_query=x", UnsupportedSite, "Give a link such as"),
         ("https://www.youtube.com/feed/subscriptions", UnsupportedSite, "Give a link such as"),
         ("https://www.youtube.com/", UnsupportedSite, "Give a link such as"),
@@ -107,5 +109,6 @@ def test_other_sites_and_feeds():
     assert source("https://media.ccc.de/c/30c3?utm_source=x").url == "https://media.ccc.de/c/30c3"
     feed = source("https://feeds.example.com/show?format=rss")
     assert (feed.kind, feed.extractor, feed.feed_url) == ("feed", "Generic", feed.url)
+    assert source("https://example.org/feed.mp3/rss").kind == "feed"
     # The extractor would match; the host is not the site's.
     assert source("https://example.com/x.youtube.com/playlist?list=PL1234567890").kind == "feed"

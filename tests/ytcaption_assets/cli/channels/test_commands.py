@@ -94,6 +94,14 @@ def test_a_channel_is_added_watched_and_removed(
     assert "channels add URL" in channels("list").stdout
 
 
+def test_a_url_of_no_known_site_is_added_as_a_feed(channels: Run, store: ChannelStore) -> None:
+    """The first poll shows whether it is one, so the command says how to check now."""
+    added = channels("add", "https://example.org/show").stdout
+    [row] = store.channels()
+    assert row.source.kind == "feed" and f"channels dry-run {row.id}" in added
+    assert "dry-run" not in channels("add", URL).stdout
+
+
 @pytest.mark.parametrize("option", ["--max-items", "--max-new"])
 def test_the_old_name_of_max_items_is_accepted(
     channels: Run, store: ChannelStore, option: str
@@ -153,6 +161,7 @@ def test_wrong_usage_is_refused(channels: Run, store: ChannelStore) -> None:
         (InvalidOption, "add", URL, "--from-date", "yesterday"),
         (InvalidOption, "add", URL, "--priority", "now"),
         (SingleMedia, "add", "https://youtu.be/dQw4w9WgXcQ"),
+        (SingleMedia, "add", "https://example.org/talk.mp3"),
         (ChannelNotFound, "show", "nothing"),
     ):
         with pytest.raises(error):
