@@ -101,7 +101,7 @@ TRANSCRIPTION_ERASED = problem_response(
     410,
     (
         "transcription_erased",
-        "This transcription was erased. Request the media again to transcribe it again.",
+        "This transcription was erased. Request it again to transcribe it again.",
         "It was erased",
     ),
 )
@@ -109,7 +109,8 @@ OPTIONS_MISMATCH = problem_response(
     409,
     (
         "options_mismatch",
-        "The id exists with other options than those of this request. Nothing was shared.",
+        "url-bsc2xltdhvd2kyaew5mcbl3ud4 exists with other options than those "
+        "requested. Nothing was shared.",
         "Two sets of options have the same id",
     ),
 )
@@ -194,7 +195,13 @@ AUTH_ERRORS = (
 """Of every route that needs a key; `api.openapi` adds them."""
 
 LIST_ERRORS = problem_response(
-    400, ("invalid_cursor", "This cursor was not issued by a list.", "The cursor is not valid")
+    400,
+    (
+        "invalid_cursor",
+        "This cursor was not issued by a list. Use `next_url` of a page, or "
+        "start without a cursor.",
+        "The cursor is not valid",
+    ),
 ) | problem_response(
     422,
     (

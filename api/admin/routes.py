@@ -40,7 +40,7 @@ router = APIRouter(prefix="/api/v1/admin", tags=["operation"])
 _ERRORS = BODY_ERRORS | ADMIN_INVALID | DATABASE_UNAVAILABLE
 _SITE_INVALID = problem_response(
     422,
-    ("invalid_request", "The request is not valid: #/site.", "A field is wrong"),
+    ("invalid_request", "The request is not valid. #/site: Field required.", "A field is wrong"),
     ("invalid_url", "The link's host is not a valid name.", "The site is not valid"),
 )
 _PAUSED = {

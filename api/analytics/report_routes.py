@@ -42,7 +42,12 @@ _STORE_UNAVAILABLE = problem_response(
     retry=True,
 )
 _REPORT_ERRORS = problem_response(
-    404, ("report_not_found", "There is no such report.", "No report of that day")
+    404,
+    (
+        "report_not_found",
+        "There is no such report. One is made each night; `ytcaption report` makes one now.",
+        "No report of that day",
+    ),
 ) | problem_response(
     422,
     (

@@ -46,12 +46,12 @@ _VIEWS = {
     ]
 }
 _VIEW_ERRORS = problem_response(
-    404, ("view_not_found", "There is no view 'x'. There are: growth.", "Unknown view")
+    404, ("view_not_found", "There is no view 'x'. The views are: growth.", "Unknown view")
 ) | problem_response(
     422,
     (
         "invalid_option",
-        "The view growth has no parameter 'x'. It has: since, until.",
+        "The view growth has no parameter 'x'. Its parameters: since, until.",
         "A parameter is unknown, missing or wrong",
     ),
     (
@@ -61,7 +61,7 @@ _VIEW_ERRORS = problem_response(
     ),
     (
         "query_error",
-        "The query took longer than 10 s and was stopped. Ask for less, or filter first.",
+        "The query took longer than 10 s and was stopped. Select less, or filter first.",
         "The query exceeds its limits of time, memory or disk space",
     ),
 )
@@ -69,7 +69,7 @@ _QUERY_ERRORS = problem_response(
     422,
     (
         "query_error",
-        "Give one statement, and let it be a SELECT.",
+        "Only a single SELECT statement is allowed.",
         "The query is refused, wrong, or exceeds its limits of time, memory or disk space",
     ),
     (

@@ -150,13 +150,24 @@ CHANNEL_BUSY = problem_response(
 )
 _OPTION_ERRORS = (
     ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
-    ("unknown_language", "Unknown language 'xx'.", "Unknown language"),
+    (
+        "unknown_language",
+        "Unknown language 'xx'. Give a code such as en, de, fr or zh, or leave "
+        "it out to have it detected.",
+        "Unknown language",
+    ),
     (
         "invalid_option",
         "'soon' is no interval from 1m to 366d. Write a number and its unit: 15m, 6h or 1d.",
         "A schedule, filter or option is wrong",
     ),
-    ("blocked_address", "The link leads to a private address.", "A private address"),
+    (
+        "blocked_address",
+        "The link leads to a private address. Only hosts of the public internet"
+        " are opened, and networks that the setting YTCAPTION_ALLOWED_NETWORKS "
+        "lists.",
+        "A private address",
+    ),
     (
         "invalid_request",
         "The request is not valid. #/colour: Extra inputs are not permitted.",
@@ -165,11 +176,19 @@ _OPTION_ERRORS = (
 )
 UPDATE_ERRORS = problem_response(
     422,
-    ("invalid_url", "This is not an http or https URL.", "The callback URL is not valid"),
+    (
+        "invalid_url",
+        "This is not an http or https URL. Give it in full, such as https://example.com/talk.mp3",
+        "The callback URL is not valid",
+    ),
     *_OPTION_ERRORS,
 )
 _LINK_ERRORS = (
-    ("invalid_url", "This is not an http or https URL.", "Not a link"),
+    (
+        "invalid_url",
+        "This is not an http or https URL. Give it in full, such as https://example.com/talk.mp3",
+        "Not a link",
+    ),
     (
         "single_media",
         "This is one video: request it as a transcription.",
@@ -177,8 +196,8 @@ _LINK_ERRORS = (
     ),
     (
         "unsupported_site",
-        "This page of YouTube is no channel or playlist. Give a link such as "
-        "https://www.youtube.com/@name.",
+        "This YouTube page is not a channel or playlist. Give a link such as "
+        "https://www.youtube.com/@name or https://www.youtube.com/playlist?list=<id>.",
         "The page is not a channel or playlist",
     ),
     *_OPTION_ERRORS,
@@ -187,7 +206,19 @@ CREATE_ERRORS = problem_response(422, *_LINK_ERRORS)
 DRY_RUN_ERRORS = problem_response(
     422,
     *_LINK_ERRORS,
-    ("media_not_found", "There is nothing at this link.", "Nothing at this link"),
-    ("source_blocked", "The site refuses this machine.", "The site refuses"),
-    ("source_unavailable", "The site does not answer. Try later.", "The site does not answer"),
+    (
+        "media_not_found",
+        "The server answered 404: there is nothing at this link. Check it.",
+        "Nothing at this link",
+    ),
+    (
+        "source_blocked",
+        "The server answered 403: it refuses this machine for now. Try again later.",
+        "The site refuses",
+    ),
+    (
+        "source_unavailable",
+        "The server answered 503: it has a problem. Try again later.",
+        "The site does not answer",
+    ),
 )

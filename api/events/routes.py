@@ -65,7 +65,7 @@ _RESPONSES: Responses = {
         429,
         (
             "rate_limited",
-            "20 event streams and long polls are open already.",
+            "20 event streams and long polls are open already. Close one, or ask without waiting.",
             "Too many open streams",
         ),
         retry=True,

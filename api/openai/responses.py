@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.http.errors import HTTP_DETAILS
 from api.openai.schemas import AudioForm, AudioText, VerboseText
 from api.responses import DATABASE_UNAVAILABLE, Responses, problem_response
 from api.transcriptions.result import SRT_EXAMPLE
@@ -79,7 +80,12 @@ AUDIO_RESPONSES: Responses = {
     **MODEL_NOT_FOUND,
     408: UPLOAD_ERRORS[408],
     **problem_response(
-        409, ("result_not_ready", "The transcription was canceled.", "It was canceled")
+        409,
+        (
+            "result_not_ready",
+            "The transcription was canceled. Request it again to restart it.",
+            "It was canceled",
+        ),
     ),
     **problem_response(
         410, ("transcription_erased", "The transcription was erased.", "It was erased")
@@ -89,13 +95,11 @@ AUDIO_RESPONSES: Responses = {
         415,
         (
             "unsupported_media_type",
-            "Send the body as multipart/form-data.",
+            "Send the body as multipart/form-data, with the file in `file`.",
             "The body is not a form",
         ),
     ),
-    **problem_response(
-        500, ("internal_error", "Something went wrong here.", "A server fault; see its log")
-    ),
+    **problem_response(500, ("internal_error", HTTP_DETAILS[500], "A server fault; see its log")),
     **DATABASE_UNAVAILABLE,
 }
 """These routes answer 400 (404 for a model) where ours answer 422, as OpenAI's do."""

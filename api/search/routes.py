@@ -81,7 +81,12 @@ _EXAMPLE = {
 }
 _ERRORS = problem_response(
     400,
-    ("invalid_cursor", "This cursor was not issued by this search.", "The cursor is not valid"),
+    (
+        "invalid_cursor",
+        "This cursor was not issued by this search. Use `next_url` of a page, "
+        "or start without a cursor.",
+        "The cursor is not valid",
+    ),
 ) | problem_response(
     422,
     (
@@ -91,7 +96,8 @@ _ERRORS = problem_response(
     ),
     (
         "search_too_broad",
-        "This search matches too much to finish in time. Add a word.",
+        "This search has too many matches to finish in time. Add a word, write "
+        "more of a word before *, or filter by channel or time.",
         "The search matches too much",
     ),
     (

@@ -54,7 +54,7 @@ _RETRY_ERRORS = _INVALID_FORCE | problem_response(
     ),
     (
         "already_completed",
-        "It is completed. Send force=true to transcribe it again.",
+        "The transcription is completed. Send force=true to transcribe it again.",
         "There is a result already",
     ),
 )

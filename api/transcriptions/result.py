@@ -48,7 +48,8 @@ RESULT_ERRORS = (
         ),
         (
             "invalid_option",
-            "srt cannot hold words=true. Leave it out, or ask for json, vtt or tsv.",
+            "srt cannot hold the times of words. Leave out words=true, or request "
+            "json, vtt or tsv.",
             "The format cannot hold words, or speakers are requested",
         ),
     )

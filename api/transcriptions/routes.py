@@ -45,7 +45,8 @@ router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
 _IDEMPOTENCY_MISMATCH = (
     "idempotency_mismatch",
-    "This key was sent with another body.",
+    "This Idempotency-Key was used with another body within the last 24 "
+    "hours. Send the same body, or use a new key.",
     "The key was used for another body",
 )
 _CREATE_ERRORS = (
@@ -58,18 +59,34 @@ _CREATE_ERRORS = (
             "This page of YouTube is no video. Give a link such as youtu.be/<id>.",
             "The page holds no media",
         ),
-        ("invalid_url", "This is not an http or https URL.", "Not a link"),
+        (
+            "invalid_url",
+            "This is not an http or https URL. Give it in full, such as "
+            "https://example.com/talk.mp3",
+            "Not a link",
+        ),
         (
             "playlist_url",
             "This link is a list of media. Give the link of one of them.",
             "The link is a list",
         ),
-        ("blocked_address", "The link leads to a private address.", "A private address"),
+        (
+            "blocked_address",
+            "The link leads to a private address. Only hosts of the public internet"
+            " are opened, and networks that the setting YTCAPTION_ALLOWED_NETWORKS "
+            "lists.",
+            "A private address",
+        ),
         ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
-        ("unknown_language", "Unknown language 'xx'.", "Unknown language"),
+        (
+            "unknown_language",
+            "Unknown language 'xx'. Give a code such as en, de, fr or zh, or leave "
+            "it out to have it detected.",
+            "Unknown language",
+        ),
         (
             "invalid_option",
-            "The model tiny.en supports English only.",
+            "The model tiny.en transcribes English only. Use a multilingual model such as base.",
             "The options do not fit together",
         ),
         (

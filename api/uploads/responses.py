@@ -34,10 +34,11 @@ UPLOAD_BODY = form_body(
 AUDIO_ERRORS: tuple[tuple[str, str, str], ...] = (
     (
         "not_media",
-        "This is not media that can be read. Give an audio file.",
+        "This is not a readable media file. Give an audio or video file such as"
+        " mp3, m4a, wav, flac, ogg, mp4, mkv or webm.",
         "The file is not media",
     ),
-    ("empty_file", "The file is empty (0 bytes). Get it again.", "The file is empty"),
+    ("empty_file", "The file is empty (0 bytes). Download or copy it again.", "The file is empty"),
     (
         "no_audio_track",
         "There is no sound in this file: it has no audio track.",
@@ -45,7 +46,8 @@ AUDIO_ERRORS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "audio_truncated",
-        "The file ends before its audio does. Get it again.",
+        "The file ends before its audio does; it was probably cut off while "
+        "being copied or downloaded. Download or copy it again.",
         "The file is truncated",
     ),
     (
@@ -56,7 +58,9 @@ AUDIO_ERRORS: tuple[tuple[str, str, str], ...] = (
 )
 MALFORMED_UPLOAD = (
     "malformed_upload",
-    "The body is not a complete multipart form.",
+    "The body is not a complete multipart form: a wrong boundary, or it "
+    "ends too soon. Let your client make the form, or send the file alone "
+    "as the body.",
     "The form cannot be parsed",
 )
 
@@ -75,7 +79,8 @@ UPLOAD_ERRORS: Responses = {
         413,
         (
             "upload_too_large",
-            "The file is larger than the 2,048 MiB allowed here.",
+            "The file is over the 2,048 MiB that are allowed here. Compress it, as "
+            "Opus or MP3 for example, or cut it.",
             "The file is too large",
         ),
     ),
@@ -83,15 +88,21 @@ UPLOAD_ERRORS: Responses = {
         422,
         *AUDIO_ERRORS,
         ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
-        ("unknown_language", "Unknown language 'xx'.", "Unknown language"),
+        (
+            "unknown_language",
+            "Unknown language 'xx'. Give a code such as en, de, fr or zh, or leave "
+            "it out to have it detected.",
+            "Unknown language",
+        ),
         (
             "invalid_option",
-            "The model tiny.en supports English only.",
+            "The model tiny.en transcribes English only. Use a multilingual model such as base.",
             "The options do not fit together",
         ),
         (
             "idempotency_mismatch",
-            "This Idempotency-Key was sent with another body.",
+            "This Idempotency-Key was used with another body within the last 24 "
+            "hours. Send the same body, or use a new key.",
             "The key was used for another body",
         ),
         (

@@ -35,6 +35,7 @@ from api.versions.schemas import (
     RetranscriptionRequest,
     RetranscriptionResponse,
 )
+from resources.retranscribe.columns import COLUMNS
 from resources.retranscribe.plan import parse_retranscription
 from resources.retranscribe.service import enqueue_retranscriptions
 from resources.transcriptions.listing import ListFilter, transcription_page
@@ -91,7 +92,7 @@ _RETRANSCRIPTION_ERRORS = (
         ("malformed_request", HTTP_DETAILS[400], "The body is not JSON"),
         (
             "invalid_cursor",
-            "This cursor was not issued by a response.",
+            "This cursor was not issued by a response. Start without a cursor.",
             "The cursor is not valid",
         ),
     )
@@ -99,11 +100,17 @@ _RETRANSCRIPTION_ERRORS = (
         422,
         (
             "invalid_option",
-            "`colour` is no column. There are: model, ...",
+            f"`colour` is not a column. The columns are: {', '.join(COLUMNS)}. Write texts and "
+            "times in single quotes.",
             "The expression is not valid",
         ),
         ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
-        ("unknown_language", "Unknown language 'xx'.", "Unknown language"),
+        (
+            "unknown_language",
+            "Unknown language 'xx'. Give a code such as en, de, fr or zh, or leave "
+            "it out to have it detected.",
+            "Unknown language",
+        ),
         ("invalid_request", "The request is not valid. #/limit.", "A field is wrong"),
     )
 )

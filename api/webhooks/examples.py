@@ -78,21 +78,44 @@ DELIVERY_NOT_FOUND = problem_response(
 )
 DISABLED = problem_response(
     409,
-    ("webhook_disabled", "The webhook is disabled. Enable it first.", "The webhook is disabled"),
+    (
+        "webhook_disabled",
+        "The webhook is disabled. Enable it first: enabled = true.",
+        "The webhook is disabled",
+    ),
 )
 INVALID = problem_response(
     422,
-    ("invalid_request", "The request is not valid: #/url.", "A field or the id is wrong"),
-    ("invalid_url", "This is not an http or https URL.", "Not a URL"),
-    ("blocked_address", "The link leads to a private address.", "A private address"),
+    (
+        "invalid_request",
+        "The request is not valid. #/url: Field required.",
+        "A field or the id is wrong",
+    ),
+    (
+        "invalid_url",
+        "This is not an http or https URL. Give it in full, such as https://example.com/talk.mp3",
+        "Not a URL",
+    ),
+    (
+        "blocked_address",
+        "The link leads to a private address. Only hosts of the public internet"
+        " are opened, and networks that the setting YTCAPTION_ALLOWED_NETWORKS "
+        "lists.",
+        "A private address",
+    ),
     (
         "invalid_option",
-        "A secret is whsec_ and 24 to 64 bytes in base64.",
+        "A secret is whsec_ and 24 to 64 bytes in base64. Leave it out to have one made.",
         "The secret is not valid",
     ),
 )
 CURSOR_ERRORS = problem_response(
-    400, ("invalid_cursor", "This cursor was not issued by a list.", "The cursor is not valid")
+    400,
+    (
+        "invalid_cursor",
+        "This cursor was not issued by a list. Use `next_cursor` of a page, or leave it out.",
+        "The cursor is not valid",
+    ),
 )
 SECRET_UNAVAILABLE = problem_response(
     500,

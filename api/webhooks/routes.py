@@ -52,7 +52,7 @@ _TOO_MANY = problem_response(
     409,
     (
         "too_many_webhooks",
-        "One key may have 20 webhooks at most.",
+        "One key may have at most 20 webhooks. Delete one.",
         "The maximum number of webhooks",
     ),
 )

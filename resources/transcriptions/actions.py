@@ -95,7 +95,9 @@ class TranscriptionActions:
                     "A run is working on it. Wait for it to end, or cancel it, then retry."
                 )
             if status is TranscriptionStatus.COMPLETED and not force:
-                raise AlreadyCompleted("It is completed. Send force=true to make it again.")
+                raise AlreadyCompleted(
+                    "The transcription is completed. Send force=true to transcribe it again."
+                )
             if status is TranscriptionStatus.QUEUED or media is None:
                 return transcription_row(row)
             if force and owner is not None and has_other_requesters(connection, id, owner):

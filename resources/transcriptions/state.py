@@ -124,7 +124,9 @@ def absent(connection: Connection[DictRow], id: str) -> YtcaptionError:
 
 def erased_error() -> TranscriptionErased:
     """Return the error for an erased transcription."""
-    return TranscriptionErased("This transcription was erased. Request it again to make it again.")
+    return TranscriptionErased(
+        "This transcription was erased. Request it again to transcribe it again."
+    )
 
 
 def claim_lost(id: str) -> ClaimLost:

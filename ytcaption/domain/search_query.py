@@ -96,11 +96,9 @@ def parse_search(text: str) -> SearchQuery:
     if len(excluded) + sum(map(len, groups)) > MOST_TERMS:
         raise InvalidSearch(f"A search has {MOST_TERMS} terms at most. Look for fewer words.")
     if excluded and not groups:
-        raise InvalidSearch(
-            "The search says only what is not wanted. Add a word that is to be found."
-        )
+        raise InvalidSearch("The search only excludes words. Add a word to find.")
     if not groups:
-        raise InvalidSearch("The search has no word. Type what is to be found.")
+        raise InvalidSearch("The search has no words. Give a word to find.")
     return SearchQuery(
         tuple(tuple(dict.fromkeys(group)) for group in groups),
         tuple(dict.fromkeys(excluded)),

@@ -100,8 +100,8 @@ def check_words(format: CaptionFormat, words: bool | None) -> None:
     """
     if words and format not in _WITH_WORDS:
         raise InvalidOption(
-            f"{format.value} has no place for words=true. Leave it out, or ask for json, vtt or "
-            "tsv."
+            f"{format.value} cannot hold the times of words. Leave out words=true, or request "
+            "json, vtt or tsv."
         )
 
 
