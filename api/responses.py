@@ -47,14 +47,56 @@ FILE_HEADERS = {
     }
 }
 
+ErrorExample = tuple[str, str, str]
+"""Code, detail and summary of an error."""
+
+INVALID_URL: ErrorExample = (
+    "invalid_url",
+    "This is not an http or https URL. Give it in full, such as https://example.com/talk.mp3",
+    "Not a link",
+)
+PRIVATE_ADDRESS: ErrorExample = (
+    "blocked_address",
+    "The link leads to a private address. Only hosts of the public internet are opened, and "
+    "networks that the setting YTCAPTION_ALLOWED_NETWORKS lists.",
+    "A private address",
+)
+UNKNOWN_MODEL: ErrorExample = (
+    "unknown_model",
+    "Unknown model 'huge'. This installation offers: base.",
+    "Unknown model",
+)
+UNKNOWN_LANGUAGE: ErrorExample = (
+    "unknown_language",
+    "Unknown language 'xx'. Give a code such as en, de, fr or zh, or leave it out to have it "
+    "detected.",
+    "Unknown language",
+)
+ENGLISH_ONLY: ErrorExample = (
+    "invalid_option",
+    "The model tiny.en transcribes English only. Use a multilingual model such as base.",
+    "The options do not fit together",
+)
+IDEMPOTENCY_MISMATCH: ErrorExample = (
+    "idempotency_mismatch",
+    "This Idempotency-Key was used with another body within the last 24 hours. Send the same body, "
+    "or use a new key.",
+    "The key was used for another body",
+)
+UNKNOWN_FIELD: ErrorExample = (
+    "invalid_request",
+    "The request is not valid. #/colour: Extra inputs are not permitted.",
+    "A field is wrong",
+)
+
 
 def problem_response(
-    status: int, *cases: tuple[str, str, str], retry: bool = False, **members: Any
+    status: int, *cases: ErrorExample, retry: bool = False, **members: Any
 ) -> Responses:
     """Return one error status for a route's `responses`.
 
     Args:
-        cases: `(code, detail, summary)`, each of which becomes an example.
+        cases: each becomes an example.
         retry: whether the response has `Retry-After`.
         members: further members of the examples.
     """

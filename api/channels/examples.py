@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from api.responses import problem_response
+from api.responses import (
+    INVALID_URL,
+    PRIVATE_ADDRESS,
+    UNKNOWN_FIELD,
+    UNKNOWN_LANGUAGE,
+    UNKNOWN_MODEL,
+    problem_response,
+)
 from api.transcriptions.examples import EXAMPLE_ID, EXAMPLE_PATH
 
 _ID = "youtube-UC5NOEUbkLheQcaaRldYW5GA.u2hzmy3d5pq7ka2c6vpo4wy2jd"
@@ -149,46 +156,23 @@ CHANNEL_BUSY = problem_response(
     ),
 )
 _OPTION_ERRORS = (
-    ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
-    (
-        "unknown_language",
-        "Unknown language 'xx'. Give a code such as en, de, fr or zh, or leave "
-        "it out to have it detected.",
-        "Unknown language",
-    ),
+    UNKNOWN_MODEL,
+    UNKNOWN_LANGUAGE,
     (
         "invalid_option",
         "'soon' is no interval from 1m to 366d. Write a number and its unit: 15m, 6h or 1d.",
         "A schedule, filter or option is wrong",
     ),
-    (
-        "blocked_address",
-        "The link leads to a private address. Only hosts of the public internet"
-        " are opened, and networks that the setting YTCAPTION_ALLOWED_NETWORKS "
-        "lists.",
-        "A private address",
-    ),
-    (
-        "invalid_request",
-        "The request is not valid. #/colour: Extra inputs are not permitted.",
-        "A field is wrong",
-    ),
+    PRIVATE_ADDRESS,
+    UNKNOWN_FIELD,
 )
 UPDATE_ERRORS = problem_response(
     422,
-    (
-        "invalid_url",
-        "This is not an http or https URL. Give it in full, such as https://example.com/talk.mp3",
-        "The callback URL is not valid",
-    ),
+    (*INVALID_URL[:2], "The callback URL is not valid"),
     *_OPTION_ERRORS,
 )
 _LINK_ERRORS = (
-    (
-        "invalid_url",
-        "This is not an http or https URL. Give it in full, such as https://example.com/talk.mp3",
-        "Not a link",
-    ),
+    INVALID_URL,
     (
         "single_media",
         "This is one video: request it as a transcription.",

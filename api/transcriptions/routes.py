@@ -11,15 +11,22 @@ from api.http.pagination import Limit
 from api.responses import (
     BODY_ERRORS,
     DATABASE_UNAVAILABLE,
+    ENGLISH_ONLY,
+    IDEMPOTENCY_MISMATCH,
     INTAKE_UNAVAILABLE,
+    INVALID_URL,
     LINK_HEADER,
     LIST_ERRORS,
     LOCATION_HEADER,
     NO_STORE,
     OPTIONS_MISMATCH,
+    PRIVATE_ADDRESS,
     RETRY_AFTER_HEADER,
     TRANSCRIPTION_ERASED,
     TRANSCRIPTION_NOT_FOUND,
+    UNKNOWN_FIELD,
+    UNKNOWN_LANGUAGE,
+    UNKNOWN_MODEL,
     json_example,
     problem_response,
 )
@@ -43,12 +50,6 @@ from resources.transcriptions.listing import transcription_detail, transcription
 
 router = APIRouter(prefix="/api/v1", tags=["transcriptions"])
 
-_IDEMPOTENCY_MISMATCH = (
-    "idempotency_mismatch",
-    "This Idempotency-Key was used with another body within the last 24 "
-    "hours. Send the same body, or use a new key.",
-    "The key was used for another body",
-)
 _CREATE_ERRORS = (
     BODY_ERRORS
     | OPTIONS_MISMATCH
@@ -59,42 +60,18 @@ _CREATE_ERRORS = (
             "This page of YouTube is no video. Give a link such as youtu.be/<id>.",
             "The page holds no media",
         ),
-        (
-            "invalid_url",
-            "This is not an http or https URL. Give it in full, such as "
-            "https://example.com/talk.mp3",
-            "Not a link",
-        ),
+        INVALID_URL,
         (
             "playlist_url",
             "This link is a list of media. Give the link of one of them.",
             "The link is a list",
         ),
-        (
-            "blocked_address",
-            "The link leads to a private address. Only hosts of the public internet"
-            " are opened, and networks that the setting YTCAPTION_ALLOWED_NETWORKS "
-            "lists.",
-            "A private address",
-        ),
-        ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
-        (
-            "unknown_language",
-            "Unknown language 'xx'. Give a code such as en, de, fr or zh, or leave "
-            "it out to have it detected.",
-            "Unknown language",
-        ),
-        (
-            "invalid_option",
-            "The model tiny.en transcribes English only. Use a multilingual model such as base.",
-            "The options do not fit together",
-        ),
-        (
-            "invalid_request",
-            "The request is not valid. #/colour: Extra inputs are not permitted.",
-            "A field is wrong",
-        ),
-        _IDEMPOTENCY_MISMATCH,
+        PRIVATE_ADDRESS,
+        UNKNOWN_MODEL,
+        UNKNOWN_LANGUAGE,
+        ENGLISH_ONLY,
+        UNKNOWN_FIELD,
+        IDEMPOTENCY_MISMATCH,
     )
 )
 _BATCH_ERRORS = (
@@ -109,7 +86,7 @@ _BATCH_ERRORS = (
             "The request is not valid. #/items: Field required.",
             "No items, or too many",
         ),
-        _IDEMPOTENCY_MISMATCH,
+        IDEMPOTENCY_MISMATCH,
     )
 )
 _WAIT_ERRORS = problem_response(

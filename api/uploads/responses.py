@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from api.responses import OPTIONS_MISMATCH, Responses, problem_response
+from api.responses import (
+    ENGLISH_ONLY,
+    IDEMPOTENCY_MISMATCH,
+    OPTIONS_MISMATCH,
+    UNKNOWN_LANGUAGE,
+    UNKNOWN_MODEL,
+    Responses,
+    problem_response,
+)
 from api.transcriptions.request_schemas import UploadOptions
 
 _FILE = {
@@ -87,24 +95,10 @@ UPLOAD_ERRORS: Responses = {
     **problem_response(
         422,
         *AUDIO_ERRORS,
-        ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
-        (
-            "unknown_language",
-            "Unknown language 'xx'. Give a code such as en, de, fr or zh, or leave "
-            "it out to have it detected.",
-            "Unknown language",
-        ),
-        (
-            "invalid_option",
-            "The model tiny.en transcribes English only. Use a multilingual model such as base.",
-            "The options do not fit together",
-        ),
-        (
-            "idempotency_mismatch",
-            "This Idempotency-Key was used with another body within the last 24 "
-            "hours. Send the same body, or use a new key.",
-            "The key was used for another body",
-        ),
+        UNKNOWN_MODEL,
+        UNKNOWN_LANGUAGE,
+        ENGLISH_ONLY,
+        IDEMPOTENCY_MISMATCH,
         (
             "invalid_request",
             "The request is not valid. #/file: Send the file in a part of this name.",

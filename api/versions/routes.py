@@ -16,6 +16,8 @@ from api.responses import (
     LIST_ERRORS,
     NO_STORE,
     TRANSCRIPTION_NOT_FOUND,
+    UNKNOWN_LANGUAGE,
+    UNKNOWN_MODEL,
     json_example,
     problem_response,
 )
@@ -104,14 +106,13 @@ _RETRANSCRIPTION_ERRORS = (
             "times in single quotes.",
             "The expression is not valid",
         ),
-        ("unknown_model", "Unknown model 'huge'. This installation offers: base.", "Unknown model"),
+        UNKNOWN_MODEL,
+        UNKNOWN_LANGUAGE,
         (
-            "unknown_language",
-            "Unknown language 'xx'. Give a code such as en, de, fr or zh, or leave "
-            "it out to have it detected.",
-            "Unknown language",
+            "invalid_request",
+            "The request is not valid. #/limit: Input should be greater than or equal to 1.",
+            "A field is wrong",
         ),
-        ("invalid_request", "The request is not valid. #/limit.", "A field is wrong"),
     )
 )
 _LIST_RESPONSES = {

@@ -1,7 +1,7 @@
 """Examples and errors of the webhook routes for the OpenAPI document."""
 
 from api.http.errors import SERVER_DETAIL
-from api.responses import problem_response
+from api.responses import INVALID_URL, PRIVATE_ADDRESS, problem_response
 from api.transcriptions.examples import EXAMPLE_ID, EXAMPLE_PATH
 from ytcaption.domain.errors import SecretUnreadable
 from ytcaption.domain.webhook import DEFAULT_WEBHOOK_EVENTS
@@ -91,18 +91,8 @@ INVALID = problem_response(
         "The request is not valid. #/url: Field required.",
         "A field or the id is wrong",
     ),
-    (
-        "invalid_url",
-        "This is not an http or https URL. Give it in full, such as https://example.com/talk.mp3",
-        "Not a URL",
-    ),
-    (
-        "blocked_address",
-        "The link leads to a private address. Only hosts of the public internet"
-        " are opened, and networks that the setting YTCAPTION_ALLOWED_NETWORKS "
-        "lists.",
-        "A private address",
-    ),
+    (*INVALID_URL[:2], "Not a URL"),
+    PRIVATE_ADDRESS,
     (
         "invalid_option",
         "A secret is whsec_ and 24 to 64 bytes in base64. Leave it out to have one made.",

@@ -48,6 +48,7 @@ router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
 receiver = APIRouter()
 """The route that receivers implement: the `webhooks` of the OpenAPI document."""
 
+_WEBHOOK_ERRORS = WEBHOOK_NOT_FOUND | INVALID | DATABASE_UNAVAILABLE
 _TOO_MANY = problem_response(
     409,
     (
@@ -123,7 +124,7 @@ def create_webhook(
     "/{id}",
     operation_id="getWebhook",
     summary="Get a webhook",
-    responses=json_example(200, WEBHOOK) | WEBHOOK_NOT_FOUND | INVALID | DATABASE_UNAVAILABLE,
+    responses=json_example(200, WEBHOOK) | _WEBHOOK_ERRORS,
 )
 def read_webhook(
     id: WebhookId, caller: Reader, webhooks: WebhooksDep, response: Response
@@ -137,11 +138,7 @@ def read_webhook(
     "/{id}",
     operation_id="changeWebhook",
     summary="Change a webhook",
-    responses=json_example(200, WEBHOOK)
-    | BODY_ERRORS
-    | WEBHOOK_NOT_FOUND
-    | INVALID
-    | DATABASE_UNAVAILABLE,
+    responses=json_example(200, WEBHOOK) | BODY_ERRORS | _WEBHOOK_ERRORS,
 )
 def change_webhook(
     id: WebhookId,
@@ -159,10 +156,7 @@ def change_webhook(
     status_code=204,
     operation_id="deleteWebhook",
     summary="Delete a webhook",
-    responses={204: {"description": "Deleted, with its secrets and deliveries."}}
-    | WEBHOOK_NOT_FOUND
-    | INVALID
-    | DATABASE_UNAVAILABLE,
+    responses={204: {"description": "Deleted, with its secrets and deliveries."}} | _WEBHOOK_ERRORS,
 )
 def delete_webhook(id: WebhookId, caller: Writer, webhooks: WebhooksDep) -> Response:
     """Delete it; nothing more is sent to it."""
@@ -236,9 +230,7 @@ def ping_webhook(
     summary="List the deliveries of a webhook",
     responses=json_example(200, {"items": [DELIVERY], "next_cursor": None})
     | CURSOR_ERRORS
-    | WEBHOOK_NOT_FOUND
-    | INVALID
-    | DATABASE_UNAVAILABLE,
+    | _WEBHOOK_ERRORS,
 )
 def list_deliveries(
     id: WebhookId,

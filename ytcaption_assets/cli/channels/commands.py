@@ -24,6 +24,9 @@ from ytcaption_assets.cli.database import opened_database
 from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from resources.channels.rows import ChannelRow
     from resources.channels.store import ChannelStore
     from ytcaption.domain.channels.filters import ItemState
 
@@ -197,27 +200,21 @@ def change(channel: Name, options: ChannelOptions) -> None:
 @app.command()
 def pause(channel: Name) -> None:
     """Stop polling a channel until it is resumed. Queued transcriptions continue."""
-    with opened_database() as (_, postgres):
-        store = _store(postgres)
-        row = store.pause(find_channel(store, channel).id)
+    row = _applied(channel, lambda store, id: store.pause(id))
     _print(f"{row.name} is paused.")
 
 
 @app.command()
 def resume(channel: Name) -> None:
     """Poll a paused channel again, now and by its schedule."""
-    with opened_database() as (_, postgres):
-        store = _store(postgres)
-        row = store.resume(find_channel(store, channel).id)
+    row = _applied(channel, lambda store, id: store.resume(id))
     _print(f"{row.name} is resumed.")
 
 
 @app.command()
 def run(channel: Name) -> None:
     """Poll a channel now, once even if it is paused."""
-    with opened_database() as (_, postgres):
-        store = _store(postgres)
-        row = store.run_now(find_channel(store, channel).id)
+    row = _applied(channel, lambda store, id: store.run_now(id))
     _print(f"{row.name} will be polled as soon as `ytcaption up` runs.")
 
 
@@ -234,6 +231,13 @@ def remove(
         row = find_channel(store, channel)
         store.delete(row.id, with_transcriptions=transcriptions)
     _print(f"{row.name} is removed.")
+
+
+def _applied(channel: str, action: "Callable[[ChannelStore, str], ChannelRow]") -> "ChannelRow":
+    """Apply an action of the store to the channel that the user names; return its new row."""
+    with opened_database() as (_, postgres):
+        store = _store(postgres)
+        return action(store, find_channel(store, channel).id)
 
 
 def _state(text: str) -> "ItemState":
