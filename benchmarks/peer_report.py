@@ -29,7 +29,7 @@ def section(run: dict, descriptions: dict[str, str]) -> str:
     lines = [
         "## Measured",
         "",
-        f"    {run['command']}",
+        *_command(run["command"]),
         "",
         _item(
             f"{machine['cpu']}, {machine['cores']} cores, "
@@ -52,6 +52,12 @@ def section(run: dict, descriptions: dict[str, str]) -> str:
             of_set = [row for row in rows if row["set"] == name]
             lines += _table(name, descriptions.get(name, ""), of_set)
     return "\n".join(lines)
+
+
+def _command(text: str) -> list[str]:
+    """Return the lines of a code block, with options on lines of their own if it is long."""
+    lines = [text] if len(text) < 96 else text.replace(" --", "\n  --").split("\n")
+    return [f"    {line}" + " \\" * (line != lines[-1]) for line in lines]
 
 
 def _item(text: str) -> str:
