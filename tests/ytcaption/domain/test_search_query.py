@@ -64,7 +64,7 @@ def test_a_quotation_mark_without_partner_is_noted() -> None:
     [
         ("", "no word"),
         (' "" * - !? \x00', "no word"),
-        ("-this -that", "only what is not wanted"),
+        ("-this -that", "only excludes words"),
         ("x" * (LONGEST_SEARCH + 1), "500 characters"),
         ("ab " * (MOST_TERMS + 1), "20 terms"),
     ],
