@@ -1,0 +1,16 @@
+"""Data, fakes and processes that tests of several rooms share; fixtures are in `tests/conftest.py`.
+
+- Audio and models: `media_files`, `media_content`, `clip_errors`, `model_home`.
+- Transcripts, and libraries of them: `transcripts`, `library`, `exported`.
+- The lake: `lake_documents`, `lake_rows`, `lake_truth`.
+- Channels: `channel_feeds`, `channel_lists`.
+- Postgres: `rows`, `clock`.
+- Dagster: `code_location`; runs without audio: `finisher`; runs that hang: `hanging`.
+- Workers and embedders: `workers`, `embedding`, `embedding_child`.
+- The command line and whole installations: `preloaded_command`, `reader`, `old_home`.
+- This repository: `paths`, `documents` (the examples of `docs/`), `words`.
+- `servers/`: servers on loopback.
+- `internet/`: a `sitecustomize` that leads public host names of started processes to loopback.
+
+A helper that only one room needs is beside its tests. No module here imports a test.
+"""
