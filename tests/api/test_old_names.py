@@ -101,7 +101,7 @@ def test_missing_was_gone(client: TestClient, world: World) -> None:
 
 
 def test_a_dry_run_has_its_old_fields(start: Start) -> None:
-    """`taken`, `left_out` and `whole`."""
+    """The response has `taken`, `left_out` and `whole` beside their new names."""
     client = start(allowed_networks=["127.0.0.0/8"])
     with ChannelHost() as host:
         body = {"url": host.podcast("news", 3), "filters": {"title_exclude": "Episode 1"}}
@@ -113,7 +113,7 @@ def test_a_dry_run_has_its_old_fields(start: Start) -> None:
 
 
 def test_a_retranscription_has_its_old_fields(client: TestClient, world: World) -> None:
-    """`looked_at` and `left_out`."""
+    """The response has `looked_at` and `left_out` beside their new names."""
     world.completed()
     body = {"where": "model = 'base'", "captions": "prefer"}
     result = client.post("/api/v1/retranscriptions", json=body).json()
@@ -122,13 +122,13 @@ def test_a_retranscription_has_its_old_fields(client: TestClient, world: World) 
 
 
 def test_the_overview_has_its_old_field(client: TestClient) -> None:
-    """`resting`."""
+    """The response has `resting` beside `throttled_sites`."""
     overview = client.get("/api/v1/admin/overview").json()
     assert overview["resting"] == overview["throttled_sites"] == []
 
 
 def test_readiness_has_its_old_fields(client: TestClient) -> None:
-    """`took_ms` and `cause`."""
+    """The response has `took_ms` and `cause` beside their new names."""
     for state in client.get("/readyz").json()["dependencies"].values():
         assert state["took_ms"] == pytest.approx(state["took_s"] * 1000, abs=0.06)
         assert state["cause"] == state["reason"]

@@ -78,7 +78,7 @@ def test_unsent_alert_is_sent_later(settings: Settings, request_store: RequestSt
 def test_alerts_do_not_accumulate_without_recipients(
     settings: Settings, request_store: RequestStore
 ) -> None:
-    """They are logged."""
+    """Without recipients they are logged, and their count starts again."""
     box = box_of(settings, request_store)
     box.failed("a", code="disk_full")
     assert Alerts(Operators(settings), box.postgres).send_due_alerts() == 1
@@ -88,7 +88,7 @@ def test_alerts_do_not_accumulate_without_recipients(
 def test_invalid_url_is_refused_and_not_shown(
     settings: Settings, request_store: RequestStore
 ) -> None:
-    """When the notifier starts."""
+    """The notifier refuses it when it starts."""
     with pytest.raises(SetupError) as error:
         alerts_to("nonsense://s3cret", box_of(settings, request_store))
     assert "s3cret" not in error.value.message

@@ -102,6 +102,7 @@ def test_audio_is_the_same(server):
 
 
 def test_samples_are_the_same(server):
+    """A forked decoder gives the same samples as one that was started."""
     path = DATA / "jfk.flac"
     forked = decode(path, max_audio_s=600, memory_bytes=MEMORY, server=server.socket)
     assert np.array_equal(forked, decode(path, max_audio_s=600, memory_bytes=MEMORY))
@@ -191,7 +192,7 @@ def test_a_child_has_no_secret_and_the_right_directory(server, tmp_path):
 
 
 def test_closing_the_connection_ends_the_child(server):
-    """As when a run is killed."""
+    """The child also ends if the run is killed, which closes the connection."""
     child = ForkedChild.start(server.socket, "download", environment={}, directory=server.folder)
     assert child is not None and child.poll() is None
     process = psutil.Process(child.pid)
@@ -200,7 +201,7 @@ def test_closing_the_connection_ends_the_child(server):
 
 
 def test_a_killed_child_is_reported(server):
-    """With its signal."""
+    """The error names the signal."""
     child = ForkedChild.start(server.socket, "download", environment={})
     assert child is not None
     os.kill(child.pid, signal.SIGKILL)

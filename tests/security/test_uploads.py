@@ -223,7 +223,7 @@ def test_a_file_name_is_a_title_and_no_path(
 
 @given(st.text(max_size=300))
 def test_every_title_is_short_and_printable(name: str) -> None:
-    """Whatever a file is called."""
+    """This holds whatever a file is called."""
     title = title_of(name)
     assert title is None or (0 < len(title) <= MAX_TITLE_LENGTH and title.isprintable())
     assert title is None or ("/" not in title and "\\" not in title)

@@ -115,7 +115,7 @@ def test_paused_intake_lists_no_channel(instance, runs, store):
 
 
 def test_a_tick_wakes_up_for_a_new_channel(instance, runs, store, monkeypatch):
-    """At once, not at the next tick."""
+    """The channel does not wait for the next tick."""
     monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     with ThreadPoolExecutor(1) as pool:
         ticking = pool.submit(tick, instance, runs)

@@ -200,7 +200,7 @@ def test_a_silent_run_is_ended_and_its_slot_is_freed(
 
 
 def test_a_tick_that_finds_nothing_skips(instance, request_store):
-    """With the reason."""
+    """The skip has a reason."""
     assert isinstance(tick(instance, request_store), dg.SkipReason)
 
 

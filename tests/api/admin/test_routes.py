@@ -73,7 +73,7 @@ def test_paused_intake_refuses_requests_and_answers_everything_else(
 def test_another_process_sees_a_pause_within_two_seconds(
     client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And its end."""
+    """It sees the end of the pause as fast."""
     with TestClient(create_app(settings), base_url=BASE_URL) as other:
         assert client.post("/api/v1/transcriptions", json=LINK).status_code == 202
         for action, status in (("pause", 503), ("resume", 202)):
@@ -132,7 +132,7 @@ def test_a_hanging_dagster_storage_does_not_delay_a_pause(
 def test_without_the_database_a_pause_is_503(
     database_switch: DatabaseSwitch,
 ) -> None:
-    """As on every route."""
+    """Every route answers 503 without the database."""
     with TestClient(create_app(database_switch.settings), base_url=BASE_URL) as client:
         database_switch.off()
         answer = post(client, "pause", part="intake")

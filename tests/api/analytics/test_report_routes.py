@@ -26,7 +26,7 @@ def test_reports_are_listed_and_read(client: TestClient, object_store: ObjectSto
 
 
 def test_a_day_without_a_report_is_404(client: TestClient):
-    """And an invalid day is 422."""
+    """An invalid day is 422."""
     missing = client.get(f"{PATH}/2026-11-26")
     assert (missing.status_code, missing.json()["code"]) == (404, "report_not_found")
     assert client.get(f"{PATH}/latest").status_code == 404

@@ -111,7 +111,7 @@ def test_a_reader_that_receives_nothing_loses_its_slot(
 
 
 def test_an_erasure_ends_the_streams(server_url: str, world: World) -> None:
-    """Without a final event."""
+    """They end without a final event."""
     id = world.running()
     reader = Reader(server_url, id)
     FakeRun(world, id).draft(0, 2)

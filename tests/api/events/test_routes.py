@@ -221,7 +221,7 @@ def test_a_new_request_continues_for_those_who_had_seen_the_end(
     "bad", ["", "0", "x" * 5_000, "1-4-000000000000-000000000000", "1--1-a-b", "é", "9" * 400]
 )
 def test_an_invalid_event_id_starts_over(client: TestClient, world: World, bad: str) -> None:
-    """Whatever it is."""
+    """The stream starts with the first event, whatever the id is."""
     id = world.running()
     FakeRun(world, id).store_text()
     FakeRun(world, id).complete()

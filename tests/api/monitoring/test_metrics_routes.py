@@ -134,7 +134,7 @@ def test_without_the_database_the_other_metrics_remain(database_switch: Database
 def test_the_database_is_queried_once_in_five_seconds(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many scrape."""
+    """The number of scrapers makes no difference."""
     monkeypatch.setattr(module, "CACHED_S", 60.0)
     scrape(client)
     world.queued()

@@ -179,7 +179,7 @@ def test_a_failed_run_is_an_error_and_not_retried(
 def test_a_canceled_transcription_is_a_conflict(
     client: OpenAI, request_store: RequestStore
 ) -> None:
-    """409, with what to do."""
+    """The status is 409, and the message says what to do."""
     with (
         worker(request_store, lambda id, _: request_store.cancel(id)),
         pytest.raises(openai.ConflictError, match="canceled"),

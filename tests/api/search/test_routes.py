@@ -72,7 +72,7 @@ def test_pages_are_complete(client: TestClient, request_store: RequestStore) -> 
     "cursor", ["x", "bm8", "WyJyZWNlbmN5IiwgMC4wLCAwLCAiYSJd", "A" * 300, "é", "W251bGxd"]
 )
 def test_a_bad_cursor_is_refused(client: TestClient, cursor: str) -> None:
-    """Also one of another order."""
+    """A cursor of another order is refused, too."""
     answer = client.get(PATH, params={"q": "words", "cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
@@ -119,7 +119,7 @@ def test_a_wrong_parameter_is_422(client: TestClient, query: dict[str, str]) -> 
 def test_a_text_that_is_too_long_is_refused_with_its_limit(
     client: TestClient, parameter: str, most: int
 ) -> None:
-    """In characters."""
+    """The limit is stated in characters."""
     answer = client.get(PATH, params={"q": "word"} | {parameter: "x" * 10_000})
     assert f"Text should have at most {most} characters" in answer.json()["detail"]
 

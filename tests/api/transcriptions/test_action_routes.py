@@ -121,7 +121,7 @@ def test_one_of_several_requesters_only_withdraws(
 def test_an_admins_cancel_stops_it_for_everybody(
     keys: Keys, client: TestClient, world: World
 ) -> None:
-    """Whichever key requested it."""
+    """It does not matter which key requested it."""
     id = submit(world, keys.owner("anna"))
     submit(world, keys.owner("bert"))
     answer = client.post(f"{PATH}/{id}/cancel", headers=keys.header("admin")).json()
@@ -155,7 +155,7 @@ def test_retry_of_what_is_queued_changes_nothing(client: TestClient, world: Worl
 
 
 def test_retry_of_what_runs_is_refused(client: TestClient, world: World) -> None:
-    """409, with or without force."""
+    """The status is 409, with or without force."""
     id = world.running()
     for query in ("", "?force=true"):
         answer = client.post(f"{PATH}/{id}/retry{query}")

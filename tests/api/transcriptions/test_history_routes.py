@@ -116,7 +116,7 @@ def test_requesters_see_only_their_own_requests(
 
 
 def test_an_erased_history_is_410(client: TestClient, world: World) -> None:
-    """As on every route."""
+    """Every route of an erased transcription answers 410."""
     id = world.failed()
     with world.request_store.postgres.transaction() as connection:
         connection.execute(

@@ -129,7 +129,7 @@ def test_other_bytes_have_another_tag(client: TestClient, world: World, settings
 
 
 def test_head_says_what_get_would_send(client: TestClient, world: World) -> None:
-    """The same headers, no body."""
+    """HEAD has the headers of GET and no body."""
     url = f"{PATH}/{world.completed()}/result?format=txt"
     got, head = client.get(url), client.head(url)
 

@@ -89,7 +89,7 @@ def test_other_options_are_another_transcription(client: TestClient) -> None:
 
 
 def test_a_failed_one_is_queued_again_by_a_new_request(client: TestClient, world: World) -> None:
-    """It starts once more."""
+    """A new request starts a failed transcription again."""
     id = world.failed()
     assert client.get(f"{PATH}/{id}").json()["status"] == "failed"
 

@@ -88,7 +88,7 @@ def test_versions_come_page_by_page(client: TestClient, world: World) -> None:
 def test_no_completed_version_is_409_and_an_unknown_media_404(
     client: TestClient, world: World
 ) -> None:
-    """On every route of the media."""
+    """This holds for every route of a media."""
     make_version(world, BASE, None)
     assert client.get(f"{PATH}/versions/latest").status_code == 409
     assert client.get(PATH).json()["latest"] is None
@@ -119,7 +119,7 @@ def test_callers_see_their_own_versions(keys: Keys, client: TestClient, world: W
 
 
 def test_an_erased_version_does_not_count(client: TestClient, world: World) -> None:
-    """From the start of its erasure."""
+    """It is neither counted nor the latest from the start of its erasure."""
     make_version(world, BASE, "Stays.")
     small = make_version(world, SMALL, "Goes.")
     with world.request_store.postgres.transaction() as connection:

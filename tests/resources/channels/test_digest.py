@@ -157,7 +157,7 @@ def test_notifier_sends_digests(
     notified_settings: Settings,
     receiver: WebhookReceiver,
 ) -> None:
-    """Without being asked to."""
+    """The notifier sends them by itself."""
     channel = Subscribed(box, range(1, 0, -1))
     box.complete(channel.ids[0])
     channel.pass_time(24.1)

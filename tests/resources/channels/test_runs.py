@@ -46,7 +46,7 @@ def _seconds_until(at: datetime) -> float:
 
 
 def test_completed_listing_schedules_the_next(runs: ChannelRuns, id: str):
-    """And it releases the channel."""
+    """It also releases the channel."""
     [due] = due_channels(runs.postgres, 9)
     runs.claim(id, "run", due_time(due.due_at))
     assert due_channels(runs.postgres, 9) == []
@@ -76,7 +76,7 @@ def test_one_run_holds_a_channel(runs: ChannelRuns, store: ChannelStore, id: str
 
 
 def test_long_history_continues_soon(runs: ChannelRuns, id: str):
-    """But no later than scheduled."""
+    """It continues at the scheduled time at the latest."""
     runs.claim(id, "run")
     assert _seconds_until(runs.complete(id, "run", continue_in_s=2.0).next_listing_at) < 3
     runs.claim(id, "run")
@@ -86,7 +86,7 @@ def test_long_history_continues_soon(runs: ChannelRuns, id: str):
 
 
 def test_request_during_a_listing_gets_another(runs: ChannelRuns, store: ChannelStore, id: str):
-    """Immediately, and only one."""
+    """Exactly one more listing is due as soon as this one ends."""
     runs.claim(id, "run")
     store.run_now(id)
     assert due_channels(runs.postgres, 9) == []
@@ -98,7 +98,7 @@ def test_request_during_a_listing_gets_another(runs: ChannelRuns, store: Channel
 
 
 def test_requested_channels_come_first_then_the_longest_due(runs: ChannelRuns, store: ChannelStore):
-    """So no channel waits forever."""
+    """So no channel waits for ever."""
     ids = [store.create(source(name), plan())[0].id for name in ("a", "b", "c")]
     store.run_now(ids[2])
     assert [each.id for each in due_channels(runs.postgres, 9)] == [ids[2], ids[0], ids[1]]

@@ -81,7 +81,7 @@ def test_others_channels_are_hidden(store: ChannelStore):
 
 
 def test_channels_come_in_pages(store: ChannelStore):
-    """Each once, the newest first."""
+    """Each channel is on one page, the newest first."""
     ids = [store.create(source(name), plan())[0].id for name in ("a", "b", "c")]
     first = store.channels(limit=2)
     second = store.channels(after=ChannelPosition(first[-1].created_at, first[-1].id), limit=2)

@@ -70,7 +70,7 @@ def test_what_nobody_holds_goes_lock_and_all(workspace: Workspace):
 def test_what_another_process_holds_stays_until_it_ends(
     workspace: Workspace, holder: subprocess.Popen[bytes]
 ):
-    """However it ends; then it goes."""
+    """It is removed after the process has ended in any way."""
     assert not workspace.remove(MEDIA, is_ending=True)
     assert part(workspace).read_bytes() == b"half"
     holder.kill()

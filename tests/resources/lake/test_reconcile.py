@@ -259,5 +259,5 @@ def test_lake_and_postgres_agree_after_random_work(library: Library):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_lake_and_postgres_agree_after_much_random_work(library: Library):
-    """The same for longer."""
+    """A longer run of the random test above also ends in agreement."""
     run_machine(library, examples=25, steps=30)

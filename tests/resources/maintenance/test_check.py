@@ -207,7 +207,7 @@ def test_dropped_segments_are_lost_and_the_rest_is_rebuilt(house: House):
 
 
 def test_a_document_that_cannot_be_rebuilt_is_reported(house: House):
-    """With what to do."""
+    """The report says what to do."""
     id = house.here.completed()
     house.objects.delete(document_key(id))
     house.execute("delete from ytcaption.segment")

@@ -354,7 +354,7 @@ def test_it_waits_for_a_run_that_is_still_writing(
 
 
 def test_a_queued_one_needs_no_force(erasure: Erasure, here: Here):
-    """No run works on it yet."""
+    """No run works on a queued transcription yet."""
     assert erasure.erase(here.queued())
     assert set(here.counts().values()) == {0}
 

@@ -101,7 +101,7 @@ def test_only_matching_ones_are_erased(
 
 
 def test_a_status_is_enough(api, erasure, request_store: RequestStore):
-    """However new they are."""
+    """Transcriptions of the status are erased, however new they are."""
     failed, canceled = fail(request_store, "failed"), ask(request_store, "canceled")
     request_store.cancel(canceled)
     purged = purge(api, erasure, PurgeFilter(status="canceled"), "local", dry_run=False)
@@ -110,7 +110,7 @@ def test_a_status_is_enough(api, erasure, request_store: RequestStore):
 
 
 def test_without_any_condition_nothing_is_erased(api, erasure):
-    """It would be everything."""
+    """Otherwise a forgotten option would erase everything."""
     with pytest.raises(InvalidOption, match="age, a status or both"):
         purge(api, erasure, PurgeFilter(), "local", dry_run=False)
 

@@ -62,7 +62,7 @@ def test_old_audio_is_removed_and_its_transcript_stays(house: House):
 
 
 def test_audio_that_one_transcription_needs_stays(house: House):
-    """However old the others are."""
+    """The audio is kept, however old its other transcriptions are."""
     house.age(house.here.completed(), 100)
     waiting = house.here.queued(SMALL)
     house.age(waiting, 50)
@@ -84,7 +84,7 @@ def test_uploads_have_an_age_of_their_own(house: House):
 
 @pytest.mark.long
 def test_old_transcripts_are_erased_only_if_configured(house: House):
-    """Text, document and rows."""
+    """Text, document and rows are erased."""
     id = house.here.completed()
     house.age(id, 100)
     assert dict(Settings.fields())["transcript_days"].default == 0

@@ -112,7 +112,7 @@ def test_a_pool_full_of_cut_connections_costs_no_wait(
 
 
 def test_more_threads_than_connections(request_store: RequestStore):
-    """Thirty threads take turns."""
+    """Thirty threads wait for each other's connections and none fails."""
     errors: list[BaseException] = []
 
     def read() -> None:

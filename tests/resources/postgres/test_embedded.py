@@ -380,7 +380,7 @@ def test_a_home_that_cannot_be_made(new_home: Path):
 
 
 def test_data_of_another_postgres(new_home: Path):
-    """It is named and not touched."""
+    """The error names both versions, and the data are left as they are."""
     data = new_home / "postgres" / "data"
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("16\n")

@@ -271,7 +271,7 @@ def test_completed_ones_unless_the_status_is_named(request_store: RequestStore):
 
 
 def test_by_time(request_store: RequestStore):
-    """Times without a zone are UTC."""
+    """Times without a zone are read as UTC."""
     completed(request_store)
     now = datetime.now(UTC).isoformat()
     assert (

@@ -112,7 +112,7 @@ def test_five_failures_in_a_row_open_it(
 
 
 def test_a_success_forgets_failures(request_store: RequestStore, run_store: RunStore):
-    """In a row means in a row."""
+    """Only failures in a row open the breaker."""
     for number in range(FAILURES - 1):
         fail(request_store, f"fails-{number}")
     id = began(request_store, "good")
@@ -142,7 +142,7 @@ def test_a_download_that_never_began_does_not_count(
 
 
 def test_one_sites_failures_are_not_anothers(request_store: RequestStore):
-    """Each has a row of its own."""
+    """Each site has a row of its own."""
     opened(request_store)
     began(request_store, "elsewhere", host="vimeo.com")
 
@@ -220,7 +220,7 @@ def test_of_eight_probers_one_is_let_through(
 def test_the_probes_success_closes_it(
     clock: Clock, request_store: RequestStore, run_store: RunStore, database_server
 ):
-    """What waits is due at once."""
+    """Transcriptions that wait for the site are due at once."""
     early = began(request_store, "early")
     opened(request_store)
     run_store.audio_stored(early, "early", INFO, AUDIO)
@@ -276,7 +276,7 @@ def test_a_probe_costs_its_transcription_no_attempt_for_an_hour(
 def test_a_probe_without_a_verdict_is_followed_by_another(
     clock: Clock, request_store: RequestStore, run_store: RunStore, end: str
 ):
-    """At once: the site may be well."""
+    """The next probe starts at once, since the site may be well."""
     opened(request_store)
     clock.forward(61)
     id = began(request_store, "probe")

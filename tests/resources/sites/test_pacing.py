@@ -238,7 +238,7 @@ def test_of_many_that_would_list_at_once_one_may(postgres: Postgres):
 
 
 def test_counts_that_are_old_go(postgres: Postgres, database_server: DatabaseServer):
-    """With the first of a new day."""
+    """The first count of a new day removes the old ones."""
     with psycopg.connect(database_server.superuser_url) as connection:
         connection.execute(
             "insert into ytcaption.site_day (site, day, bytes) values "

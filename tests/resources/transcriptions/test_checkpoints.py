@@ -128,7 +128,7 @@ def test_a_damaged_checkpoint_is_ignored(postgres: Postgres, id: str, caplog):
 def test_it_is_deleted_when_the_transcript_is_stored(
     postgres: Postgres, request_store: RequestStore, run_store: RunStore, id: str
 ):
-    """In the same transaction."""
+    """Both happen in one transaction."""
     open_checkpoint(postgres, id, "run-1", AUDIO).save(part(0))
     run_store.transcript_stored(id, "run-1", transcript_of(id), f"transcripts/{id}.json", AUDIO)
     assert state(postgres, id) == []

@@ -261,7 +261,7 @@ def test_a_late_commit_is_not_lost(request_store: RequestStore, database_server:
 
 
 def test_a_submit_wakes_waiters(request_store: RequestStore):
-    """Within 0.2 s of the commit."""
+    """They wake up within 0.2 s of the commit."""
     woken: list[tuple[bool, float]] = []
 
     def wait():

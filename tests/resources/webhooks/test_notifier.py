@@ -227,7 +227,7 @@ def test_the_example_receiver_takes_it(box: Box, here: Settings) -> None:
 def test_what_a_dead_notifier_claimed_is_sent_by_the_next(
     box: Box, here: Settings, receiver: WebhookReceiver
 ) -> None:
-    """Once its lease has ended."""
+    """The next notifier sends it when the lease has ended."""
     box.failed(callback=receiver.url())
     [claimed] = Outbox(box.postgres).claim(9)
     box.pass_time(31)

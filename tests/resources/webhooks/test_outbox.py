@@ -245,7 +245,7 @@ def test_a_revoked_key_gets_no_more_events(box: Box, settings: Settings) -> None
 
 
 def test_settled_deliveries_have_an_age_limit(box: Box) -> None:
-    """What waits stays."""
+    """Deliveries that wait are kept."""
     box.completed("a", callback=CALLBACK)
     [claimed] = box.outbox.claim(9)
     box.outbox.settle(claimed, Attempt("delivered", 0.1, 204))

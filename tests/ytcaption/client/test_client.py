@@ -414,7 +414,7 @@ def test_audio_is_complete_after_broken_connections(
 
 
 def test_threads_share_a_client(api: Client, world: World) -> None:
-    """Twenty at once."""
+    """Twenty threads use one client at once."""
     failures: list[str] = []
 
     def ask(n: int) -> None:

@@ -81,7 +81,7 @@ def test_attributes(model: type, renamed: dict[str, str]) -> None:
     ],
 )
 def test_classes(module: str, old: str, new: str) -> None:
-    """They are the renamed ones."""
+    """The old names are the renamed classes."""
     loaded = importlib.import_module(f"ytcaption.client.{module}")
     with pytest.warns(DeprecationWarning, match=f"{old} is deprecated.*use {new}"):
         assert getattr(loaded, old) is getattr(loaded, new)

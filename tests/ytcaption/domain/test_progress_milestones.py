@@ -39,7 +39,7 @@ def test_what_goes_on_from_a_checkpoint_begins_there():
 
 
 def test_without_a_known_length_there_are_no_tenths():
-    """Nor at the end, nor beyond it."""
+    """With a known length, the end and what follows it are none, either."""
     assert milestones(1_000.0, total=None) == []
     assert not Milestones(0.0).is_new(100.0, 100.0, 50.0)
     assert not Milestones(0.0).is_new(120.0, 100.0, 50.0)

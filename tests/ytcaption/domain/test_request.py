@@ -144,7 +144,7 @@ def test_what_is_no_key_is_recognised(text: str):
 
 @given(st.binary(max_size=100))
 def test_short_hashes_are_128_bits_of_base32(data: bytes):
-    """26 lower-case characters."""
+    """They have 26 lower-case characters."""
     assert re.fullmatch(r"[a-z2-7]{26}", short_hash(data))
 
 

@@ -70,7 +70,7 @@ def test_a_quotation_mark_without_partner_is_noted() -> None:
     ],
 )
 def test_what_asks_for_nothing_is_refused(text: str, says: str) -> None:
-    """With what to do."""
+    """The error says what to do."""
     with pytest.raises(InvalidSearch, match=says):
         parse_search(text)
 

@@ -53,7 +53,7 @@ def test_a_runs_events_are_in_the_trace_of_its_request(graph: Graph, media_serve
 
 @pytest.mark.long
 def test_a_run_without_a_request_has_a_trace_of_its_own(graph: Graph, media_server: MediaServer):
-    """Its id is the run's."""
+    """The id of the trace is that of the run, without hyphens."""
     key = graph.submit(media_server.url("jfk.flac"))
     result = graph.run(key)
     started = next(

@@ -83,7 +83,7 @@ def test_maintenance_merges_and_compares(
 def test_checks_list_differences(
     catalog: TranscriptCatalog, request_store: RequestStore, object_store: ObjectStore
 ):
-    """With what to do about them."""
+    """The metadata says what to do about them."""
     id = complete(request_store, object_store, None, "third")
     result = materialize(request_store, object_store, catalog, lake_maintenance)
     assert checks_of(result) == {"lake_counts_agree": False, "lake_text_agrees": True}
@@ -154,7 +154,7 @@ def test_both_are_made_each_night(catalog: TranscriptCatalog, settings: Settings
 def test_report_of_an_empty_library(
     settings: Settings, request_store: RequestStore, object_store: ObjectStore
 ):
-    """It says so."""
+    """The report says that the library is empty."""
     catalog = TranscriptCatalog.from_settings(settings)
     materialize(request_store, object_store, catalog, library_report)
     assert "Nothing has been transcribed yet" in read_report(object_store, None).decode()

@@ -125,7 +125,7 @@ def test_settings_are_read_once_and_again_after_a_change(monkeypatch, tmp_path):
 
 
 def test_settings_are_read_in_a_folder_that_was_removed(monkeypatch, tmp_path):
-    """As before it was."""
+    """They are the same as before the folder was removed."""
     folder = tmp_path / "gone"
     folder.mkdir()
     monkeypatch.chdir(folder)

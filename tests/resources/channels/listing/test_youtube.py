@@ -184,6 +184,6 @@ def test_failing_page_is_retried(youtube: YouTubeHost) -> None:
 
 
 def test_missing_channel(youtube: YouTubeHost) -> None:
-    """404 is its own error."""
+    """A channel that answers 404 has an error of its own."""
     with pytest.raises(MediaNotFound):
         list_page(lister(), lister().source_of(f"{YOUTUBE}/@nobody"), 0, 10)

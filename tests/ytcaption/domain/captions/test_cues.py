@@ -148,7 +148,7 @@ def test_real_speech_breaks_no_limit_but_reading_speed(name: str):
 
 
 def test_the_jfk_clip_reads_as_it_is_spoken():
-    """Three clauses, three captions."""
+    """Its three clauses are three captions."""
     assert [cue.text for cue in cues(real_transcript("jfk"))] == [
         "And so my fellow Americans,",
         "ask not what your country can do for you,",

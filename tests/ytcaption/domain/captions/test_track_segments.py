@@ -125,7 +125,7 @@ def test_a_manual_track_that_rolls_is_known_by_that() -> None:
 
 
 def test_a_line_that_grows_is_said_once() -> None:
-    """Word by word on one line."""
+    """A line to which words are added one by one is one segment."""
     rows = [
         f"{clock(n * 1000)} --> {clock(n * 1000 + 1000)}\n{text}\n"
         for n, text in enumerate(["so", "so my", "so my fellow"])
@@ -145,6 +145,6 @@ def test_a_line_with_times_of_its_own_is_new() -> None:
 
 
 def test_an_empty_track_says_nothing() -> None:
-    """No cues, no segments."""
+    """A track without cues has no segments."""
     assert read_track(b"", "vtt") == []
     assert CaptionTrack("vtt", b"WEBVTT\n").segments("manual") == ()

@@ -119,7 +119,7 @@ def test_spans_with_times_are_words_with_times() -> None:
 
 
 def test_a_text_without_an_end_is_shown_until_the_next() -> None:
-    """The last one for five seconds."""
+    """The last one is shown for five seconds."""
     body = '<p begin="1s">one</p><p begin="4s">two</p>'
     assert said(read_track(ttml(body), "ttml")) == [(1.0, 4.0, ["one"]), (4.0, 9.0, ["two"])]
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_read_is_a_value_error(data: bytes) -> None:
 
 @pytest.mark.long
 def test_a_large_document_is_read_in_seconds() -> None:
-    """As large as captions may be."""
+    """The document is as large as captions may be."""
     body = '<p begin="1s" end="2s">word word word</p>' * 190_000
     began = time.perf_counter()
     assert len(read_track(ttml(body), "ttml")) == 190_000

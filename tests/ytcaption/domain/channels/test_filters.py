@@ -70,7 +70,7 @@ def test_no_more_are_taken_than_the_newest_that_are_wanted(filters: ChannelFilte
 
 @given(filters=FILTERS)
 def test_they_are_written_and_read(filters: ChannelFilters):
-    """As JSON."""
+    """Filters survive a round trip through JSON."""
     assert ChannelFilters.from_dict(filters.to_dict()) == filters
 
 
@@ -96,7 +96,7 @@ def test_they_are_written_and_read(filters: ChannelFilters):
     ],
 )
 def test_each_filter_says_why(filters: dict[str, Any], listed: dict[str, Any], reason: str | None):
-    """By a word."""
+    """The reason of an excluded item is one word."""
     assert exclusion_reason(item(1, **listed), checked_filters(**filters), NOW) == reason
 
 
@@ -116,7 +116,7 @@ def test_each_filter_says_why(filters: dict[str, Any], listed: dict[str, Any], r
     ],
 )
 def test_what_is_wrong_is_answered_by_what_is_right(given: dict[str, Any], said: str):
-    """In a sentence."""
+    """The error is a sentence with a valid value."""
     with pytest.raises(InvalidOption, match=said):
         checked_filters(**given)
 

@@ -50,7 +50,7 @@ def test_intervals_are_seconds_whatever_the_clock_does(seconds: int, moment: dat
 
 @given(cron=CRONS, zone=ZONES)
 def test_it_is_written_and_read(cron: str, zone: str):
-    """As JSON."""
+    """A schedule survives a round trip through JSON."""
     schedule = checked_schedule(cron=cron, time_zone=zone)
     assert Schedule.from_dict(schedule.to_dict()) == schedule
 
@@ -89,7 +89,7 @@ def test_an_hour_that_comes_twice_counts_once():
     ],
 )
 def test_what_is_wrong_is_answered_by_what_is_right(given: dict[str, str], said: str):
-    """In a sentence."""
+    """The error is a sentence with a valid value."""
     with pytest.raises(InvalidOption, match=said):
         checked_schedule(**given)
 
@@ -105,5 +105,5 @@ def test_what_is_wrong_is_answered_by_what_is_right(given: dict[str, str], said:
     ],
 )
 def test_it_says_itself_in_words(given: dict[str, str], text: str):
-    """For a person."""
+    """Its text is readable for people."""
     assert checked_schedule(**given).text == text

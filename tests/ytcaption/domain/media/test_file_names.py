@@ -36,7 +36,7 @@ def test_one_file_on_some_file_system():
 
 
 def test_a_name_that_is_taken_gets_a_number():
-    """The first that is free."""
+    """The number is the first that is free."""
     taken = {same_file("A"), same_file("a (2)")}
     assert free_name("a", taken) == "a (3)"
     assert free_name("b", taken) == "b"

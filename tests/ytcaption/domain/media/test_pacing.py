@@ -112,7 +112,7 @@ def test_pauses_vary_by_as_much_as_is_set():
 
 
 def test_a_setting_for_all_sites_and_others_for_some():
-    """The value alone is for all."""
+    """A value without a site is for all other sites."""
     parsed = PerSite.parse("5, YouTube.com=10,a.org:8080=0.5", not_negative, 0.0)
     assert [parsed.of(site) for site in (SITE, "a.org:8080", "b.org")] == [10, 0.5, 5]
     assert PerSite.parse("", not_negative, 0.0).of(SITE) == 0
@@ -122,13 +122,13 @@ def test_a_setting_for_all_sites_and_others_for_some():
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "ten", "youtube.com=", "a b=5", "=5"])
 def test_what_is_no_number_is_refused(text: str):
-    """With the part that is wrong."""
+    """The error names the part that is wrong."""
     with pytest.raises(ValueError, match=r"is not a number of 0 or more|is not a site"):
         PerSite.parse(text, not_negative, 0.0)
 
 
 @pytest.mark.parametrize("text", ["8-18", "08:00", "08:00-24:00", "08:00-08:00", "8:00-9:00"])
 def test_what_are_no_hours_is_refused(text: str):
-    """With an example."""
+    """The error gives a valid example."""
     with pytest.raises(ValueError, match="write 23:30-06:00"):
         QuietHours.parse(text)

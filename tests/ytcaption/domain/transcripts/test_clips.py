@@ -48,7 +48,7 @@ def test_what_is_too_short_or_cannot_be_cut_is_left_out():
     st.floats(1, 10),
 )
 def test_clips_are_in_order_and_within_their_limits(times, max_s: float):
-    """Whatever the words' times are."""
+    """This holds whatever the words' times are."""
     words, start_s = [], 0.0
     for number, (length_s, pause_s) in enumerate(times):
         words.append(Word(start_s, start_s + length_s, f" w{number}", 0.9))

@@ -108,6 +108,6 @@ def test_text_and_words_run_over_all_segments():
     [("transcribe", "de", "de"), ("translate", "de", "en"), ("translate", None, None)],
 )
 def test_a_translation_is_written_in_english(task: str, language: str | None, expected: str | None):
-    """Unless nothing was said."""
+    """The text of a translation is English, unless nothing was said."""
     transcript = dataclasses.replace(make_transcript(language=language), task=task)
     assert transcript.text_language == expected
