@@ -77,7 +77,7 @@ def _expression(node: ast.AST) -> str | None:
 
 
 def test_there_are_examples() -> None:
-    """Of many codes, all of which exist."""
+    """There are examples of many codes, and all these codes exist."""
     codes = {code for code, _ in examples()}
     assert len(codes) > 40
     known = {kind.code for kind in YtcaptionError.kinds()} | set(HTTP_CODES.values())

@@ -50,7 +50,7 @@ def test_url_was_youtube_url(client: TestClient) -> None:
 
 
 def test_a_batch_has_its_old_path(client: TestClient) -> None:
-    """With the same limit of the body."""
+    """The old path has the same limit of the body."""
     items = [{"url": LINK, "keep": True, "metadata": {"x": "y" * 3_000}}] * 50
     answer = client.post(f"{PATH}:batch", json={"items": items})
     assert (answer.status_code, answer.json()["accepted"]) == (207, 50)

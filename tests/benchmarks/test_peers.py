@@ -97,7 +97,7 @@ def test_an_engine_that_cannot_run_is_listed_with_the_reason(
 
 
 def test_the_page_lists_results_and_reasons() -> None:
-    """With machine, versions and command."""
+    """It also has the machine, the versions and the command."""
     page = section(_run(), SETS)
 
     assert "Some CPU (AVX2), 2 cores, 24 GiB" in page

@@ -25,7 +25,7 @@ MOVED: set[str] = set()
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
 def test_a_decision_has_all_its_parts(page: Path) -> None:
-    """Number, status, date, context, decision and consequences; and a row in the index."""
+    """It has a number, status, date, context, decision, consequences, and a row in the index."""
     text = page.read_text(encoding="utf-8")
     assert text.startswith(f"# {page.name[:4]}. ")
     assert re.search(r"^- Status: \w+", text, re.MULTILINE)

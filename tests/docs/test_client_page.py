@@ -24,7 +24,7 @@ def test_each_example_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In their order, against a real server."""
+    """They run in their order, against a real server."""
     (tmp_path / "talk.mp3").write_bytes((DATA / "jfk.flac").read_bytes())
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

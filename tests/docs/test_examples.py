@@ -39,7 +39,7 @@ def _to_run() -> list[Path]:
 @pytest.mark.model
 @pytest.mark.parametrize("page", _to_run(), ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_each_example_of_a_page_runs(reader: Reader, page: Path, tmp_path: Path) -> None:
-    """In a folder like a clone's, with a recording in it."""
+    """It runs in a folder like a clone's, with a recording in it."""
     for name in (".venv", "Makefile", "pyproject.toml", "constraints.txt", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copy(DATA / "jfk.flac", tmp_path / "talk.mp3")

@@ -83,7 +83,7 @@ def test_a_page_loads_nothing_from_elsewhere(
 
 
 def test_no_page_loads_files_of_another_server(site: Path) -> None:
-    """No script, style, font or picture of any page."""
+    """No page has a script, style, font or picture from elsewhere."""
     found = {
         (page.name, part)
         for page in site.rglob("*.html")

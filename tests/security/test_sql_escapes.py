@@ -194,7 +194,7 @@ TOO_DEEP = [
 @pytest.mark.slow
 @pytest.mark.parametrize("sql", UNENDING, ids=lambda sql: sql[:60])
 def test_what_does_not_end_is_stopped(files: LakeFiles, sql: str):
-    """Rows of rows, recursion, patterns, sleep."""
+    """Joins without end, recursion, patterns and sleep are stopped."""
     with pytest.raises(QueryError, match=rf"longer than {TIMEOUT_S} s and was stopped|memory"):
         run(files, sql)
 

@@ -262,7 +262,7 @@ def test_a_file_that_lies_about_its_length_fails_in_its_run(
 def test_a_bare_files_name_is_no_path_either(
     client: TestClient, object_store: ObjectStore, name: str
 ) -> None:
-    """Neither in the query nor in a header."""
+    """It is no path in the query nor in a header."""
     media = set()
     for parameters, headers in (
         ({"filename": name}, {}),

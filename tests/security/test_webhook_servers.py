@@ -166,7 +166,7 @@ def test_nonsense_is_an_attempt_that_failed(
 def test_no_redirect_is_followed(
     box: Box, here: Settings, receiver: WebhookReceiver, status: int
 ) -> None:
-    """Neither to the same server nor inside."""
+    """No redirect is followed, to the same server nor to an inside one."""
     targets = {"/same": receiver.url("/trap"), "/inside": "http://169.254.169.254/latest/meta-data"}
     for path, target in targets.items():
         receiver.answers[path] = Answer(status, (("location", target),))

@@ -214,7 +214,7 @@ def test_one_caller_leaves_room_for_others(
 
 
 def test_views_need_the_scope_read(keys: Keys, start: Start):
-    """Like every other reading route."""
+    """Every route that reads needs this scope."""
     client = start()
     assert client.get(PATH).status_code == 401
     assert client.get(f"{PATH}/growth", headers=keys.header("reader")).status_code == 200
@@ -283,7 +283,7 @@ def test_a_query_sees_what_its_caller_has_requested(add_media, keys: Keys, start
     ],
 )
 def test_a_wrong_query_is_explained(client: TestClient, body: dict, code: str, words: str):
-    """In a sentence, without a path or a traceback."""
+    """The detail is a sentence without a path or a traceback."""
     answer = client.post(f"{PATH}/query", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
     assert words in answer.json()["detail"]

@@ -293,7 +293,7 @@ def test_channels_page_by_page(client: TestClient) -> None:
 def test_items_have_a_transcription_or_a_reason(
     client: TestClient, listings: Listings, world: World
 ) -> None:
-    """The newest first, page by page."""
+    """They come page by page, the newest first."""
     channel = added(client, filters={"title_exclude": "Part [12]$"})
     listings.list(channel["id"], range(6, 0, -1))
     items = f"{channel['channel_url']}/items"
@@ -330,7 +330,7 @@ def test_items_have_a_transcription_or_a_reason(
 
 
 def test_a_channel_that_fails_says_why(client: TestClient, listings: Listings) -> None:
-    """Code and message, until a poll succeeds."""
+    """It has the code and the message until a poll succeeds."""
     channel = added(client)
     listings.runs.claim(channel["id"], RUN_ID)
     assert client.get(channel["channel_url"]).json()["listing"]

@@ -59,7 +59,7 @@ def test_events_from_the_queue_to_the_end(server_url: str, world: World) -> None
 def test_the_response_is_an_uncached_stream(
     server_url: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Headers against caches and buffers, `retry`, and comments while nothing happens."""
+    """It has headers against caches and buffers, `retry`, and comments while nothing happens."""
     monkeypatch.setattr(event_answer, "PING_S", 0.1)
     url = f"{server_url}{PATH}/{world.queued()}/events"
     with httpx.Client(timeout=10) as client, client.stream("GET", url) as answer:

@@ -97,7 +97,7 @@ def test_verbose_responses_have_the_requested_granularities(
 def test_scripts_without_spaces_are_joined_without(
     client: OpenAI, world: World, request_store: RequestStore
 ) -> None:
-    """In the response and in a stream."""
+    """This holds for the response and for a stream."""
     with worker(request_store, Scripted(world, ("我们是朋友。", "你好！"), language="zh").complete):
         answer = client.audio.transcriptions.create(model="whisper-1", file=FILE)
         events = list(client.audio.transcriptions.create(model="base", file=FILE, stream=True))
@@ -109,7 +109,7 @@ def test_scripts_without_spaces_are_joined_without(
 def test_silence_is_an_empty_text(
     client: OpenAI, world: World, request_store: RequestStore
 ) -> None:
-    """No segment, no language, no error."""
+    """The response has no segment, no language and no error."""
     with worker(request_store, Scripted(world, (), language=None).complete):
         answer = client.audio.transcriptions.create(
             model="whisper-1", file=FILE, response_format="verbose_json"

@@ -178,7 +178,7 @@ def test_a_link_that_is_refused_says_why(browser: webdriver.Chrome, server_url: 
 def test_a_failure_is_shown_and_can_be_retried(
     browser: webdriver.Chrome, server_url: str, world: World
 ) -> None:
-    """The reason, and a button that requests it again."""
+    """The page shows the reason, and a button that requests it again."""
     page = Page(browser, f"{server_url}/#{world.failed()}")
     assert page.text("failure") == "The video is private."
 

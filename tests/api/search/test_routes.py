@@ -127,7 +127,7 @@ def test_a_text_that_is_too_long_is_refused_with_its_limit(
 def test_a_mode_that_is_not_installed_says_what_to_install(
     client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """422; the search by words still works."""
+    """The status is 422, and the search by words still works."""
     monkeypatch.setattr("resources.embeddings.embedder.is_installed", lambda: False)
     embedder_of.cache_clear()
     world.completed()
@@ -180,7 +180,7 @@ def test_a_worker_embeds_the_query(
 def test_stop_words_and_open_quotes_find_nothing_with_a_note(
     client: TestClient, world: World
 ) -> None:
-    """No error: an empty page with the reason."""
+    """The response is an empty page with the reason, not an error."""
     world.completed()
     assert "too common" in search(client, "the")["notes"][0]
     assert search(client, '"your country')["media_count"] == 1

@@ -133,7 +133,7 @@ def test_an_admins_cancel_stops_it_for_everybody(
 
 @pytest.mark.parametrize("state", ["failed", "canceled"])
 def test_retry_queues_again(client: TestClient, world: World, state: str) -> None:
-    """202, with a new series of attempts and the links."""
+    """The answer is 202 with the links, and a new series of attempts begins."""
     id = world.failed() if state == "failed" else world.running()
     client.post(f"{PATH}/{id}/cancel")
 
@@ -191,7 +191,7 @@ def test_force_discards_no_result_of_others(keys: Keys, client: TestClient, worl
 def test_retry_respects_the_quota(
     keys: Keys, client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """429 as for a request, and nothing changes."""
+    """The answer is 429 as for a request, and nothing changes."""
     monkeypatch.setattr("api.transcriptions.actions.limits_of", lambda *_: Limits(None, 1, None))
     id = submit(world, keys.owner("anna"))
     client.post(f"{PATH}/{id}/cancel", headers=keys.header("anna"))

@@ -90,7 +90,7 @@ def test_the_whole_audio(anywhere: tuple[TestClient, World]) -> None:
     ],
 )
 def test_a_range(anywhere: tuple[TestClient, World], header: str, first: int, last: int) -> None:
-    """206 with those bytes and their position."""
+    """The answer is 206 with these bytes and their position."""
     client, world = anywhere
     answer = client.get(f"{PATH}/{stored(world)}/audio", headers={"Range": header})
 
@@ -222,7 +222,7 @@ def test_audio_that_was_never_downloaded(client: TestClient, world: World) -> No
 def test_a_file_of_another_length_is_not_sent(
     client: TestClient, world: World, data: bytes
 ) -> None:
-    """500 with its own code, for the whole and for a range."""
+    """The answer is 500 with a code of its own, for the whole file and for a range."""
     url = f"{PATH}/{stored(world)}/audio"
     world.object_store.write_bytes(audio_key("youtube-dQw4w9WgXcQ", "webm"), data)
     for headers in ({}, {"Range": "bytes=0-9"}):
@@ -231,7 +231,7 @@ def test_a_file_of_another_length_is_not_sent(
 
 
 def test_a_lost_file_is_reported(client: TestClient, world: World) -> None:
-    """500 with its own code, without a path."""
+    """The answer is 500 with a code of its own and names no path."""
     id = stored(world)
     world.object_store.delete(audio_key("youtube-dQw4w9WgXcQ", "webm"))
     answer = client.get(f"{PATH}/{id}/audio")

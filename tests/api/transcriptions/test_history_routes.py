@@ -57,7 +57,7 @@ def test_the_history_has_every_event(client: TestClient, world: World) -> None:
 
 
 def test_pages_hold_each_event_once_and_in_order(client: TestClient, world: World) -> None:
-    """Also if more events occur meanwhile."""
+    """This also holds if more events occur between two pages."""
     id = world.failed()
     found: list[str] = []
     cursor: str | None = None
@@ -79,7 +79,7 @@ def test_pages_hold_each_event_once_and_in_order(client: TestClient, world: Worl
 
 @pytest.mark.parametrize("cursor", ["x", "é", "AZjz8ppDfB6PXTsPah8tEQ", "A" * 60])
 def test_a_cursor_of_elsewhere_is_refused(client: TestClient, world: World, cursor: str) -> None:
-    """Also one of another transcription's event."""
+    """The cursor of another transcription's event is refused, too."""
     id, other = world.failed(), world.queued("youtube-aaaaaaaaaaa")
     theirs = client.get(path(other), params={"limit": 1}).json()["next_cursor"]
     for wrong in (cursor, theirs):

@@ -74,7 +74,7 @@ def test_a_key_is_1_to_255_printable_characters(client: TestClient, key: str) ->
 
 
 def test_the_longest_key_is_accepted(client: TestClient) -> None:
-    """255 characters, and each printable one."""
+    """A key may have 255 characters, and each printable one."""
     printable = "".join(map(chr, range(0x21, 0x7F)))
     for key in ("x" * 255, printable, "a b"):
         answer = client.post(PATH, json={"url": URL}, headers={"Idempotency-Key": key})

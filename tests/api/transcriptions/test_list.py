@@ -74,7 +74,7 @@ def test_pages_hold_each_once_and_the_newest_first(
 
 
 def test_an_item_equals_its_status(client: TestClient, world: World) -> None:
-    """Field by field, for each status."""
+    """All fields are equal, for each status."""
     world.completed()
     world.queued("youtube-aaaaaaaaaaa")
 
@@ -116,7 +116,7 @@ ID = f"youtube-aaaaaaaaaaa.{'a' * 26}"
     ],
 )
 def test_a_bad_cursor_is_refused(client: TestClient, cursor: str) -> None:
-    """400: not an empty page, and not the first one."""
+    """The answer is 400, neither an empty page nor the first one."""
     answer = client.get(PATH, params={"cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
@@ -212,7 +212,7 @@ def test_filters_go_with_the_page(client: TestClient, request_store: RequestStor
 
 
 def test_callers_see_their_own(settings: Settings, keys: Keys, request_store: RequestStore) -> None:
-    """With their own metadata; an admin sees everything."""
+    """They see their own metadata; an admin sees everything."""
     shared = add(request_store, "shared", owner=keys.owner("anna"), metadata={"of": "anna"})
     add(request_store, "shared", owner=keys.owner("bert"), metadata={"of": "bert"})
     bert = add(request_store, "bert", owner=keys.owner("bert"))

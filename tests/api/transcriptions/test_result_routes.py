@@ -192,7 +192,7 @@ def test_no_result_before_it_is_completed(client: TestClient, world: World) -> N
 
 
 def test_a_failed_one_has_no_result_and_says_why(client: TestClient, world: World) -> None:
-    """The failure's code and message, and no Retry-After."""
+    """The answer has the failure's code and message, and no Retry-After."""
     answer = client.get(f"{PATH}/{world.failed()}/result")
 
     body = answer.json()
@@ -225,7 +225,7 @@ def test_a_damaged_document_is_never_sent(client: TestClient, world: World) -> N
 
 
 def test_a_lost_document_is_reported(client: TestClient, world: World) -> None:
-    """500 with its own code, without a path."""
+    """The answer is 500 with a code of its own and names no path."""
     id = world.completed()
     world.object_store.delete(document_key(id))
 

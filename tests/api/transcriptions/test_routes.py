@@ -21,7 +21,7 @@ PATH = "/api/v1/transcriptions"
 
 
 def test_a_link_is_accepted(client: TestClient) -> None:
-    """202 with an id, a Location, and the seconds after which to poll."""
+    """The answer is 202 with an id, a Location, and the seconds after which to poll."""
     answer = client.post(PATH, json={"url": URL})
 
     body = answer.json()
@@ -155,7 +155,7 @@ def test_without_the_database_it_is_503_and_then_202(database_switch: DatabaseSw
 
 
 def test_progress_has_the_unit_of_its_stage(client: TestClient, world: World) -> None:
-    """Bytes while downloading, seconds of audio while transcribing, with the fraction."""
+    """It is in bytes while downloading and in seconds of audio while transcribing."""
     id = world.running()
     store = world.run_store
 
@@ -195,7 +195,7 @@ def test_a_retry_is_reported_with_its_cause(client: TestClient, world: World) ->
 
 
 def test_a_completed_one_is_described(client: TestClient, world: World) -> None:
-    """Title, language, length and words, and no Retry-After."""
+    """The response has title, language, length and words, and no Retry-After."""
     id = world.completed(title="<script>alert(1)</script>")
 
     answer = client.get(f"{PATH}/{id}")
@@ -316,7 +316,7 @@ def test_hostile_bodies_are_refused(
 
 
 def test_the_detail_says_what_is_wrong(client: TestClient) -> None:
-    """In one sentence; of many wrong fields the first three."""
+    """It is one sentence that names at most three wrong fields."""
     colours = {f"colour{n}": "red" for n in range(5)}
     for body, detail in (
         ({}, "The request is not valid. Give exactly one of url and youtube_url."),

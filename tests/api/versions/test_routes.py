@@ -63,7 +63,7 @@ def test_the_newest_completed_version_is_served(client: TestClient, world: World
 def test_a_version_that_is_transcribed_again_is_the_newest(
     client: TestClient, world: World
 ) -> None:
-    """By its completion, not by its first request."""
+    """Versions are ordered by completion, not by their first request."""
     base = make_version(world, BASE, "First.")
     make_version(world, SMALL, "Second.")
     source = get_media(world.request_store.postgres, MEDIA).source
@@ -176,7 +176,7 @@ def test_many_are_transcribed_again(keys: Keys, client: TestClient, world: World
     ],
 )
 def test_invalid_retranscriptions_are_refused(client: TestClient, body, status, code) -> None:
-    """With the codes of other routes."""
+    """The codes are those of other routes."""
     answer = client.post("/api/v1/retranscriptions", json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 

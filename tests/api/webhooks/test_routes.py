@@ -106,7 +106,7 @@ def test_unsafe_urls_are_refused(client: TestClient, url: str, code: str) -> Non
 
 
 def test_others_webhooks_are_404(keys: Keys, start: Start) -> None:
-    """On every route, except to an admin."""
+    """Every route answers 404, except to an admin."""
     client = start()
     webhook = made(client, keys.header("anna"))
     one = f"{PATH}/{webhook['id']}"

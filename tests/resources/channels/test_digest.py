@@ -106,7 +106,7 @@ def test_unsent_digest_is_sent_later(
     notified_settings: Settings,
     receiver: WebhookReceiver,
 ) -> None:
-    """With all items since; a channel without a digest sends nothing."""
+    """It then has all items since; a channel without a digest sends nothing."""
     channel, digests = (
         Subscribed(box, range(2, 0, -1), "weekly"),
         digests_of(notified_settings, box),

@@ -71,7 +71,7 @@ def test_channel_has_its_own_retention(house: House, store: ChannelStore):
 
 @pytest.mark.long
 def test_longest_retention_decides(house: House, store: ChannelStore):
-    """Of another channel, or of a direct request under the installation's retention."""
+    """It may be that of another channel, or the installation's for a direct request."""
     listed(house, store, "one", keep_days=5.0)
     listed(house, store, "two", keep_days=20.0)
     transcribed(house)

@@ -191,7 +191,7 @@ def test_cookies_arrive_at_their_own_site_only(
 
 
 def test_connections_come_from_the_source_address():
-    """And only to addresses of its family."""
+    """Only addresses of its family are connected to."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         peers: list[str] = []
 

@@ -48,7 +48,7 @@ def repaired_once(house: House, code: str) -> list[str]:
 
 @pytest.mark.long
 def test_a_sound_installation_has_no_findings(house: House):
-    """With one transcription in each state."""
+    """It has one transcription in each state."""
     house.here.completed(in_lake=True)
     house.here.running(SMALL)
     house.here.queued(OTHER)

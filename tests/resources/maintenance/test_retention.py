@@ -46,7 +46,7 @@ def _done(finding: Finding) -> list[str]:
 
 
 def test_old_audio_is_removed_and_its_transcript_stays(house: House):
-    """By the age of the last request, not of the file."""
+    """The age of the last request counts, not that of the file."""
     id = house.here.completed()
     house.age(id, 10)
     assert applied(house, "audio_old", audio_days=11) == []

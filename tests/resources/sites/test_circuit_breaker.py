@@ -238,7 +238,7 @@ def test_the_probes_success_closes_it(
 def test_the_probes_failure_opens_it_again(
     clock: Clock, request_store: RequestStore, run_store: RunStore
 ):
-    """For another 60 s; a failure of an earlier download changes nothing."""
+    """It opens for another 60 s; a failure of an earlier download changes nothing."""
     early = began(request_store, "early")
     opened(request_store)
     clock.forward(61)

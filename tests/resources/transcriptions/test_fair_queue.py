@@ -74,7 +74,7 @@ def test_the_slots_of_a_site_are_shared_fairly(request_store: RequestStore):
 
 
 def test_a_slow_site_does_not_delay_other_sites(request_store: RequestStore):
-    """Not even those of the same owner."""
+    """It does not even delay those of the same owner."""
     flood(request_store, 200)
     other = ask(request_store, FLOOD, 1, host="other.org")
     due = [each.id for each in request_store.due(4, per_site=2)]

@@ -318,7 +318,7 @@ def test_only_silent_runs_are_settled(
 def test_two_reconcilers_settle_a_run_once(
     request_store: RequestStore, run_store: RunStore, id: str, database_server: DatabaseServer
 ):
-    """Of eight at once, one settles it."""
+    """One of eight that run at once settles it."""
     run_store.claim(id, "run-1", 1)
     silence(database_server, id, 61)
     with ThreadPoolExecutor(8) as threads:

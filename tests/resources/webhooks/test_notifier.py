@@ -154,7 +154,7 @@ def test_each_answer_means_one_thing(box: Box, here: Settings, receiver: Webhook
 def test_a_failed_attempt_is_made_again_with_the_same_id(
     box: Box, here: Settings, receiver: WebhookReceiver
 ) -> None:
-    """And a time and signature of its own."""
+    """It has a time and a signature of its own."""
     receiver.answers["/hook"] = Answer(500)
     webhook = box.webhook(receiver.url())
     receiver.secrets.append(box.webhooks.secrets(webhook.id, "local").secret)
@@ -188,7 +188,7 @@ def test_a_slow_receiver_delays_nobody_else(
 
 
 def test_two_notifiers_send_each_once(box: Box, here: Settings, receiver: WebhookReceiver) -> None:
-    """Side by side, without a word to each other."""
+    """They run side by side and do not communicate."""
     with notifying(here), notifying(here):
         for number in range(20):
             box.failed(f"m{number}", callback=receiver.url(f"/{number}"))

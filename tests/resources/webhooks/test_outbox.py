@@ -137,7 +137,7 @@ def test_a_delivery_is_claimed_once_until_its_lease_ends(box: Box) -> None:
 
 
 def test_two_notifiers_claim_different_ones(box: Box) -> None:
-    """At the same time, all of them, none twice."""
+    """At the same time they claim all deliveries, and none twice."""
     for number in range(12):
         box.completed(f"m{number}", callback=f"https://h{number % 6}.example.org/")
     found: list[list] = [[], []]

@@ -98,7 +98,7 @@ def test_a_key_of_ones_own_makes_a_second_call_the_same(api: Client, world: Worl
 def test_a_busy_server_is_retried_after_its_retry_after(
     api: Client, line: Line, status: int
 ) -> None:
-    """Also if a proxy answers without a problem body."""
+    """This also holds if a proxy answers without a problem body."""
     answers = [httpx.Response(status, headers={"Retry-After": "1"}), httpx.Response(503)]
     line.instead = lambda request: answers.pop() if answers else None
     began = time.monotonic()
@@ -314,7 +314,7 @@ def test_a_file_that_cannot_be_sent_is_refused(api: Client, tmp_path: Path, line
 def test_lists_page_by_page(
     api: Client, world: World, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of them, the newest first; filters apply to each page."""
+    """All are listed, the newest first; filters apply to each page."""
     monkeypatch.setattr(options, "PAGE", 2)
     ids = [
         api.submit(f"https://youtu.be/{n:011}", metadata={"n": n, "a": "b"}).id for n in range(5)

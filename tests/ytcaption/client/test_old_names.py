@@ -14,7 +14,7 @@ CHANNEL = "https://www.youtube.com/channel/UC5NOEUbkLheQcaaRldYW5GA"
 
 
 def test_pin_was_keep(api: Client) -> None:
-    """The method, the argument and the attribute."""
+    """The old method, argument and attribute work and warn."""
     with pytest.warns(DeprecationWarning, match="keep is deprecated.*use pinned"):
         id = api.submit(LINK, keep=True).id
     status = api.get(id)
@@ -28,7 +28,7 @@ def test_pin_was_keep(api: Client) -> None:
 
 
 def test_max_items_was_max_new(api: Client) -> None:
-    """The argument and the attribute."""
+    """The old argument and attribute work and warn."""
     with pytest.warns(DeprecationWarning, match="use max_items") as warned:
         channel = api.channels.add(CHANNEL, max_new=3)
     assert warned[0].filename == __file__ and channel.max_items == 3

@@ -92,7 +92,7 @@ def test_two_ids_of_a_site_are_two_media(one: str, other: str, prefix: str):
 
 @given(prefixes, native_ids)
 def test_media_ids_fit_the_alphabet(prefix: str, native_id: str):
-    """Whatever a site calls its media."""
+    """This holds for any id that a site may use."""
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", media_id(prefix, native_id))
     assert len(media_id(prefix, native_id)) <= MAX_MEDIA_ID_LENGTH
 

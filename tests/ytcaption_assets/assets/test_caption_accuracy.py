@@ -130,7 +130,7 @@ def test_missing_captions_fail_nothing(graph: Graph, media_server: MediaServer):
 
 @pytest.mark.long
 def test_erasing_the_media_erases_them(graph: Graph, media_server: MediaServer, dagster_home):
-    """The track, the numbers and the lake's row."""
+    """The track, the numbers and the lake's row are erased."""
     key = graph.submit(serve_stream(media_server, {"en": WHOLE}), NEVER)
     assert graph.run(key).success
     media_id = get_transcription(graph.store.postgres, key).media_id

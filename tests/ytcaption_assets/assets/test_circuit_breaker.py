@@ -61,7 +61,7 @@ def test_after_five_refusals_the_breaker_opens_until_a_probe(
 @pytest.mark.long
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_heeded(graph: Graph, media_server: MediaServer, form: str):
-    """As a number and as a date; an hour at most."""
+    """It may be a number or a date, and counts for an hour at most."""
     date = format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True)
     given = {"seconds": "120", "date": date}[form]
     key = graph.submit(media_server.url("status/429", retry_after=given))

@@ -68,7 +68,7 @@ def test_a_run_without_a_request_has_a_trace_of_its_own(graph: Graph, media_serv
 def test_progress_is_bounded(
     graph: Graph, media_server: MediaServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """Nine events of 720 reports, a tenth each."""
+    """Of 720 reports nine become events, one for each tenth."""
     monkeypatch.setattr(run_claim, "PROGRESS_S", 0.0)
     monkeypatch.setattr(milestones, "GAP_S", 0.0)
     monkeypatch.setattr(graph.run_store.__class__, "heartbeat", lambda *_: None)

@@ -53,7 +53,7 @@ def test_the_asset_exists_if_embeddings_are_on() -> None:
 def test_a_run_embeds_what_it_has_transcribed(
     embedding_graph: Graph, media_server: MediaServer
 ) -> None:
-    """Its last step, with numbers in its metadata."""
+    """It does so as its last step, with numbers in its metadata."""
     key = embedding_graph.submit(media_server.url("jfk.flac"))
     result = embedding_graph.run(key, attempt=1)
     assert result.success

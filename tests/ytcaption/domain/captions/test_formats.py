@@ -73,7 +73,7 @@ def test_pysubs2_reads_our_srt(transcript: Transcript):
 @given(transcripts(), st.booleans())
 @settings(max_examples=80, deadline=None)
 def test_webvtt_py_reads_our_vtt(transcript: Transcript, words: bool):
-    """The same captions, texts and times, with word timestamps or without."""
+    """It reads the same captions, texts and times, with word timestamps or without."""
     captions = cues(transcript)
     assert webvtt_captions(to_vtt(captions, "en", words=words)) == [
         (cue.start_ms, cue.end_ms, cue.text) for cue in captions
@@ -127,7 +127,7 @@ def test_a_blank_line_only_parts_captions(transcript: Transcript):
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_transcripts_come_back_from_every_player_format(name: str):
-    """Six clips in five languages, in three formats."""
+    """Six clips in five languages survive three formats."""
     transcript = real_transcript(name)
     captions = cues(transcript)
     assert pysubs2_events(render(transcript, CaptionFormat.SRT), "srt") == expected(captions)

@@ -108,7 +108,7 @@ def test_a_first_word_is_not_cut_off_at_its_comma():
 
 @pytest.mark.parametrize("lines", [1, 2, 3, 4])
 def test_the_number_of_lines_can_be_set(lines: int):
-    """From one to four, each within its length."""
+    """There may be one to four lines, each within its length."""
     style = CaptionStyle("en", line_length=20, max_lines=lines)
     found = texts(spoken("some words that go on and on " * 8), style=style)
     assert max(caption.count("\n") + 1 for caption in found) == lines

@@ -55,7 +55,7 @@ def test_word_times_are_kept() -> None:
 
 
 def test_subrip_of_old_players() -> None:
-    """Commas, CRLF, Latin-1, positions and numbers."""
+    """Commas, CRLF, Latin-1, positions and numbers are read."""
     track = "1\r\n00:00:01,000 --> 00:00:02,000\r\n{\\an8}Über<br>alles\r\n\r\n"
     track += "2\r\n00:00:03,5 --> 00:00:04,25\r\n-Ja.\r\n"
     expected = [(1.0, 2.0, ["Überalles"]), (3.5, 4.25, ["-Ja."])]

@@ -39,7 +39,7 @@ def test_an_upload_needs_a_whole_hash(sha256: str):
 
 
 def test_media_information_is_json():
-    """Chapters too, with nothing lost."""
+    """Chapters and all other fields survive."""
     info = MediaInfo(title="<b>Ü & 漢</b>", duration_s=1.5, chapters=(Chapter(0.0, 1.5, "Start"),))
     data = json.loads(json.dumps(info.to_dict()))
     assert data["title"] == info.title

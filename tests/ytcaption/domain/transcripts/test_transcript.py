@@ -86,7 +86,7 @@ def test_real_documents_are_read_and_written_alike(name: str):
     [b"", b"[]", b"null", b"{}", b'{"schema_version": 0}', b'{"schema_version": 2}', b"\xff"],
 )
 def test_what_is_no_document_is_refused(data: bytes):
-    """Another schema version, other JSON, or no JSON at all."""
+    """Another schema version, other JSON and other text are refused."""
     with pytest.raises(ValueError):
         Transcript.from_json(data)
 

@@ -259,7 +259,7 @@ def test_report_is_written_and_stored(ytcaption, tmp_path: Path, object_store: O
 
 @pytest.mark.long
 def test_examples_of_the_page_on_the_lake_run(ytcaption):
-    """Every SQL example and every command of the guide on SQL that asks."""
+    """Every SQL example and every command of the guide on SQL runs."""
     page = (ROOT / "docs" / "how-to" / "analyse-with-sql.md").read_text(encoding="utf-8")
     [examples] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     queries = [each for each in examples.split(";") if each.strip()]
