@@ -90,3 +90,12 @@ def test_each_way_to_import_a_private_module_is_seen(source):
 def test_public_imports_are_accepted(source):
     """The rule above refuses nothing that is public."""
     assert not list(private_dagster_imports(source))
+
+
+@pytest.mark.parametrize("folder", ["support", "support/servers"])
+def test_the_helpers_of_tests_are_listed(folder: str) -> None:
+    """The docstring of each package names all its modules."""
+    package = ROOT / "tests" / folder
+    names = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    text = (package / "__init__.py").read_text(encoding="utf-8")
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []

@@ -9,6 +9,7 @@
 - Workers and embedders: `workers`, `embedding`, `embedding_child`.
 - The command line and whole installations: `preloaded_command`, `reader`, `old_home`.
 - This repository: `paths`, `documents` (the examples of `docs/`), `words`.
+- Time limits on a busy machine: `patience`.
 - `servers/`: servers on loopback.
 - `internet/`: a `sitecustomize` that leads public host names of started processes to loopback.
 
