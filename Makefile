@@ -41,8 +41,8 @@ docs-reference: $(DEVELOPED)  ## Write the generated pages of the reference
 docs-screenshots: $(DOCUMENTED)  ## Take the pictures of the documentation
 	$(BIN)/python -m docs.tools.screenshots
 
-# By file on three processes, whatever the cores: much of a test's time is a server's start.
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# By file on four processes, whatever the cores: much of a test's time is a server's start.
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-unit: $(DEVELOPED)  ## Run the tests that need no Postgres, Dagster, model or process: seconds
 	$(PYTEST) -m unit

@@ -51,7 +51,9 @@ def uvicorn_process(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_streams_and_long_polls_at_once(
     settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:

@@ -47,7 +47,7 @@ def get(up: Up, path: str):
     return json.loads(text) if text.startswith(("{", "[")) else text
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_old_home_continues(old_home: tuple[Up, OldWork]):
     """Its dagster.yaml is rewritten, all that was running or queued completes, and all that was
     there can be read and found."""

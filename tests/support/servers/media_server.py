@@ -290,8 +290,8 @@ class MediaHandler(BaseHTTPRequestHandler):
     def send(self, data: bytes) -> None:
         if self.command == "HEAD":
             return
+        self.served.bytes_sent += len(data)  # first: a client may have all of it at once
         self.wfile.write(data)
-        self.served.bytes_sent += len(data)
 
 
 MediaServer.handler_class = MediaHandler
