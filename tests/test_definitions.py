@@ -79,15 +79,32 @@ def test_the_sensors_run_without_being_switched_on(repository):
     )
 
 
+HEAVY = [
+    "torch",
+    "faster_whisper",
+    "ctranslate2",
+    "yt_dlp",
+    "pandas",
+    "duckdb",
+    "pyarrow",
+    "av",
+    "matplotlib",
+]
+SLOW_FOR_A_COMMAND = [*HEAVY, "dagster", "psycopg", "pydantic", "fastapi", "numpy"]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("module", ["ytcaption_assets.definitions", "api.app"])
-def test_nothing_heavy_is_imported_at_start(module):
-    """The code location and the API start without torch, faster-whisper, yt-dlp, pandas, DuckDB."""
-    code = (
-        f"import sys, {module}; "
-        "print([m for m in ('torch', 'faster_whisper', 'ctranslate2', 'yt_dlp', 'pandas', 'duckdb',"
-        " 'pyarrow', 'av', 'matplotlib') if m in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("ytcaption_assets.definitions", HEAVY),
+        ("api.app", HEAVY),
+        ("ytcaption_assets.cli.main", SLOW_FOR_A_COMMAND),
+    ],
+)
+def test_nothing_heavy_is_imported_at_start(module: str, unwanted: list[str]):
+    """The code location and the API start without engines and tables, commands without drivers."""
+    code = f"import sys, {module}; print([m for m in {unwanted} if m in sys.modules])"
     out = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout

@@ -140,8 +140,6 @@ def transcribe(
                 force=force,
             )
         )
-    from ytcaption_assets.cli.transcribe.local import transcribe_sources
-
     options = checked_options(
         model=model or settings.speech.model,
         allowed_models=settings.speech.models,
@@ -151,6 +149,8 @@ def transcribe(
         hotwords=hotwords,
         captions=captions,
     )
+    from ytcaption_assets.cli.transcribe.local import transcribe_sources  # seconds: after checks
+
     raise typer.Exit(
         transcribe_sources(
             sources or [], options, chosen_formats, output, settings=settings, force=force

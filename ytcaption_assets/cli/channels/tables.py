@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from resources.channels.plan import plan_request
 from ytcaption_assets.cli.terminal_text import printable
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ def state_of(row: "ChannelRow") -> str:
 
 def channel_document(row: "ChannelRow", counts: "ChannelCounts") -> dict[str, Any]:
     """Return a channel as a JSON document, with times as datetime."""
+    from resources.channels.plan import plan_request
 
     return {
         "id": row.id,
