@@ -1,5 +1,8 @@
 """Which captions are taken."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from ytcaption.domain.caption_choice import (
@@ -64,3 +67,60 @@ def test_codes_of_sites_are_whispers() -> None:
     assert {code: primary_language(code) for code in codes} == codes
     offers = CaptionOffers(manual=("iw",))
     assert choose_captions(CaptionsWanted("prefer", "he"), None, offers).track == "iw"
+
+
+@pytest.mark.parametrize(
+    ("manual", "expected"),
+    [
+        (("iw", "he"), "he"),
+        (("iw", "HE"), "HE"),
+        (("he-IL-x-short", "iw-IL"), "iw-IL"),
+    ],
+)
+def test_of_several_tracks_the_plainest_is_taken(manual: tuple[str, ...], expected: str) -> None:
+    """The code itself in any case, before other codes and regions of the same language."""
+    choice = choose_captions(CaptionsWanted("prefer", "he"), "he", CaptionOffers(manual=manual))
+    assert choice.track == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "spoken", "offers", "says"),
+    [
+        (CaptionsWanted("never"), "en", ALL, "not wanted"),
+        (CaptionsWanted("prefer", "en", "translate"), "en", ALL, "translation"),
+        (CaptionsWanted("prefer"), "en", None, "not searched for"),
+        (CaptionsWanted("prefer"), None, CaptionOffers(("de",)), "not state the spoken language"),
+        (CaptionsWanted("prefer"), "en", ALL, "in the spoken language, made by people"),
+        (CaptionsWanted("prefer", "de"), "en", ALL, "in the wanted language, translated by people"),
+        (CaptionsWanted("prefer", "fr"), "fr", ALL, "are automatic"),
+        (CaptionsWanted("prefer_any", "fr"), "fr", ALL, "none made by people"),
+        (CaptionsWanted("only", "es"), "es", ALL, "machine translations"),
+        (CaptionsWanted("prefer", "pl"), "en", ALL, "no captions in the wanted language"),
+    ],
+)
+def test_a_choice_is_explained(
+    wanted: CaptionsWanted, spoken: str | None, offers: CaptionOffers | None, says: str
+) -> None:
+    """People see why captions were taken or not, and what the source says is spoken."""
+    choice = choose_captions(wanted, spoken, offers)
+    assert says in choice.reason
+    assert choice.reason[0].isupper() and choice.reason.endswith(".")
+    assert choice.spoken_language == (spoken or None)
+    assert choice.to_dict()["reason"] == choice.reason
+
+
+def test_automatic_captions_may_be_in_another_language_than_is_spoken() -> None:
+    """The track's language is kept beside the spoken one."""
+    choice = choose_captions(CaptionsWanted("only", "fr"), "en", ALL)
+    assert (choice.kind, choice.track, choice.language) == ("automatic", "fr", "fr")
+    assert choice.spoken_language == "en"
+
+
+def test_unknown_tracks_of_an_unknown_language_are_no_error() -> None:
+    """The audio is transcribed."""
+    assert choose_captions(CaptionsWanted("prefer"), None, None).kind is None
+
+
+def test_offers_are_read_back_from_json() -> None:
+    """They are stored with the audio."""
+    assert CaptionOffers.from_dict(json.loads(json.dumps(asdict(ALL)))) == ALL

@@ -20,6 +20,7 @@ from ytcaption.domain.request import (
     TranscriptionOptions,
     TranscriptionStatus,
     checked_options,
+    is_media_id,
     is_partition_key,
     media_id,
     partition_key,
@@ -95,6 +96,7 @@ def test_media_ids_fit_the_alphabet(prefix: str, native_id: str):
     """This holds for any id that a site may use."""
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", media_id(prefix, native_id))
     assert len(media_id(prefix, native_id)) <= MAX_MEDIA_ID_LENGTH
+    assert is_media_id(media_id(prefix, native_id))
 
 
 def test_a_youtube_id_is_kept_as_it_is():
@@ -122,6 +124,7 @@ def test_composed_and_decomposed_text_is_one_option():
 )
 def test_only_media_ids_get_a_key(media: str):
     """A key is never made of a string that is not an id."""
+    assert not is_media_id(media)
     with pytest.raises(ValueError):
         partition_key(media, TranscriptionOptions("base"))
 
@@ -161,7 +164,9 @@ def test_languages_are_taken_by_code_or_name(language: str | None, expected: str
 
 def test_an_english_model_transcribes_english_only():
     """`.en` models fix the language and refuse any other, and translation."""
-    assert checked_options(model="tiny.en", allowed_models=MODELS).language == "en"
+    for language in (None, "en", "English"):
+        options_of = checked_options(model="tiny.en", allowed_models=MODELS, language=language)
+        assert options_of.language == "en"
     for wrong in ({"language": "de"}, {"task": "translate"}):
         with pytest.raises(InvalidOption, match="English only"):
             checked_options(model="tiny.en", allowed_models=MODELS, **wrong)
@@ -173,7 +178,12 @@ def test_an_english_model_transcribes_english_only():
         ({"model": "../huge"}, UnknownModel, "base, tiny.en"),
         ({"language": "klingon"}, UnknownLanguage, "klingon"),
         ({"task": "summarize"}, InvalidOption, "transcribe or translate"),
-        ({"initial_prompt": "x" * (MAX_PROMPT_LENGTH + 1)}, InvalidOption, "1,000"),
+        (
+            {"initial_prompt": "x" * (MAX_PROMPT_LENGTH + 1)},
+            InvalidOption,
+            "initial_prompt is longer",
+        ),
+        ({"hotwords": "x" * (MAX_PROMPT_LENGTH + 1)}, InvalidOption, "hotwords is longer"),
         ({"hotwords": "a\x00b"}, InvalidOption, "NUL"),
         ({"temperature": 1.01}, InvalidOption, "0 to 1"),
         ({"temperature": -0.1}, InvalidOption, "0 to 1"),
@@ -186,6 +196,20 @@ def test_options_that_cannot_be_carried_out_are_refused(
     """Each with what would be accepted."""
     with pytest.raises(error, match=re.escape(says)):
         checked_options(**({"model": "base", "allowed_models": MODELS} | wrong))  # pyright: ignore
+
+
+def test_what_is_requested_is_what_is_carried_out():
+    """Every option reaches the decoder; a prompt may be as long as allowed."""
+    requested = {
+        "model": "base",
+        "language": "de",
+        "task": "translate",
+        "initial_prompt": "x" * MAX_PROMPT_LENGTH,
+        "hotwords": "Dagster",
+        "temperature": 0.25,
+        "captions": "prefer_any",
+    }
+    assert checked_options(allowed_models=MODELS, **requested).to_dict() == requested  # pyright: ignore
 
 
 def test_blank_texts_are_no_options():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.support.paths import DATA
@@ -12,6 +13,13 @@ from ytcaption.domain.transcripts.transcript import Segment, Transcript, Word
 
 TRANSCRIPTS = DATA / "transcripts"
 REAL = sorted(path.stem for path in TRANSCRIPTS.glob("*.json"))
+
+
+def at_most(examples: int) -> settings:
+    """Settings with this many examples, or the fewer of the profile that is loaded."""
+    profile = settings.default
+    assert profile is not None
+    return settings(max_examples=min(examples, profile.max_examples))
 
 
 def real_transcript(name: str) -> Transcript:

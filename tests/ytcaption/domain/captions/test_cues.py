@@ -4,11 +4,12 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.support.transcripts import make_segment, make_transcript, spoken
 from tests.ytcaption.domain.captions.samples import (
     REAL,
+    at_most,
     plain_words,
     real_transcript,
     said,
@@ -29,14 +30,14 @@ def first_said_ms(cue: Cue) -> int:
 
 
 @given(transcripts(), styles)
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 def test_no_word_is_lost_and_the_order_is_kept(transcript: Transcript, style: CaptionStyle):
     """The visible characters of all captions are those of all words, in order."""
     assert shown(cue.text for cue in cues(transcript, style)) == said(transcript)
 
 
 @given(transcripts(), styles)
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 def test_lines_hold_their_limits(transcript: Transcript, style: CaptionStyle):
     """No line is empty or too wide, but for a single word that is wider than a line."""
     words = {clean_text(word.text).strip() for word in transcript.words}
@@ -50,7 +51,7 @@ def test_lines_hold_their_limits(transcript: Transcript, style: CaptionStyle):
 
 @pytest.mark.long
 @given(transcripts(), styles)
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 def test_times_never_overlap_and_keep_their_gap(transcript: Transcript, style: CaptionStyle):
     """Whatever the times of words: integers, in order, a gap between, none longer than allowed."""
     captions = cues(transcript, style)
@@ -62,7 +63,7 @@ def test_times_never_overlap_and_keep_their_gap(transcript: Transcript, style: C
 
 
 @given(transcripts(), styles)
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 def test_captions_are_short_only_where_speech_leaves_no_time(
     transcript: Transcript, style: CaptionStyle
 ):
@@ -77,7 +78,7 @@ def test_captions_are_short_only_where_speech_leaves_no_time(
 
 
 @given(transcripts(), styles)
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 def test_captions_are_fast_only_where_no_silence_follows(
     transcript: Transcript, style: CaptionStyle
 ):
@@ -93,7 +94,7 @@ def test_captions_are_fast_only_where_no_silence_follows(
 
 
 @given(transcripts(), styles)
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 def test_a_caption_starts_with_its_first_word(transcript: Transcript, style: CaptionStyle):
     """It starts later only when the caption before it is not out of the way."""
     free_ms = 0
@@ -103,7 +104,7 @@ def test_a_caption_starts_with_its_first_word(transcript: Transcript, style: Cap
 
 
 @given(transcripts(plain_words, odd_times=False))
-@settings(max_examples=60, deadline=None)
+@at_most(60)
 def test_a_caption_lasts_until_its_last_word_is_said(transcript: Transcript):
     """With words in order, speech is covered to its end, but for the seven seconds and the gap."""
     captions = cues(transcript)
@@ -116,14 +117,14 @@ def test_a_caption_lasts_until_its_last_word_is_said(transcript: Transcript):
 
 
 @given(transcripts(plain_words, odd_times=False))
-@settings(max_examples=60, deadline=None)
+@at_most(60)
 def test_the_same_transcript_gives_the_same_captions(transcript: Transcript):
     """Captions depend on nothing but the transcript and the style."""
     assert cues(transcript) == cues(transcript)
 
 
 @given(transcripts(), styles)
-@settings(max_examples=60, deadline=None)
+@at_most(60)
 def test_the_words_of_a_caption_make_its_lines(transcript: Transcript, style: CaptionStyle):
     """`words` spells the lines and never goes back in time."""
     for cue in cues(transcript, style):

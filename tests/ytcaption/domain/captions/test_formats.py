@@ -6,11 +6,11 @@ import re
 import pysubs2
 import pytest
 import webvtt
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.transcripts import make_transcript, spoken
-from tests.ytcaption.domain.captions.samples import REAL, real_transcript, transcripts
+from tests.ytcaption.domain.captions.samples import REAL, at_most, real_transcript, transcripts
 from ytcaption.domain.captions.cues import Cue, cues
 from ytcaption.domain.captions.formats import CaptionFormat, render, to_srt, to_vtt
 from ytcaption.domain.transcripts.transcript import Transcript
@@ -56,7 +56,7 @@ def unescaped_ass(text: str) -> str:
 
 
 @given(transcripts())
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 def test_pysubs2_reads_our_srt(transcript: Transcript):
     """The same captions, texts and times, markup in the text included."""
     captions = [*cues(transcript), END]
@@ -71,7 +71,7 @@ def test_pysubs2_reads_our_srt(transcript: Transcript):
 
 @pytest.mark.long
 @given(transcripts(), st.booleans())
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 def test_webvtt_py_reads_our_vtt(transcript: Transcript, words: bool):
     """It reads the same captions, texts and times, with word timestamps or without."""
     captions = cues(transcript)
@@ -81,7 +81,7 @@ def test_webvtt_py_reads_our_vtt(transcript: Transcript, words: bool):
 
 
 @given(transcripts())
-@settings(max_examples=60, deadline=None)
+@at_most(60)
 def test_pysubs2_reads_our_vtt(transcript: Transcript):
     """A second reader agrees."""
     captions = [*cues(transcript), END]
@@ -90,7 +90,7 @@ def test_pysubs2_reads_our_vtt(transcript: Transcript):
 
 
 @given(transcripts())
-@settings(max_examples=60, deadline=None)
+@at_most(60)
 def test_pysubs2_reads_our_ass(transcript: Transcript):
     """The same texts, and times to the centisecond, which is all that ASS holds."""
     captions = cues(transcript)
@@ -104,7 +104,7 @@ def test_pysubs2_reads_our_ass(transcript: Transcript):
 
 
 @given(transcripts(), st.sampled_from(CaptionFormat))
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 def test_every_format_is_utf_8_with_unix_lines(transcript: Transcript, format_: CaptionFormat):
     """Whatever was decoded, each file can be written, and none ends a line in another way."""
     if format_ is CaptionFormat.JSON and "\ud800" in transcript.text:
@@ -115,7 +115,7 @@ def test_every_format_is_utf_8_with_unix_lines(transcript: Transcript, format_: 
 
 
 @given(transcripts())
-@settings(max_examples=60, deadline=None)
+@at_most(60)
 def test_a_blank_line_only_parts_captions(transcript: Transcript):
     """Text can neither end its own caption nor begin a new one."""
     captions = cues(transcript)

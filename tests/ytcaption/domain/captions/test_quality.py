@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
-from tests.ytcaption.domain.captions.samples import real_transcript, transcripts
+from tests.ytcaption.domain.captions.samples import at_most, real_transcript, transcripts
 from ytcaption.domain.captions.cues import Cue, cues
 from ytcaption.domain.captions.quality import KINDS, qa_report
 from ytcaption.domain.captions.style import CaptionStyle
@@ -65,7 +65,7 @@ def test_the_report_is_flat_json():
 
 
 @given(transcripts())
-@settings(max_examples=60, deadline=None)
+@at_most(60)
 def test_our_own_captions_never_have_a_fault_that_can_be_avoided(transcript: Transcript):
     """No overlap, no short gap, nothing too long, no empty line and not a line too many."""
     report = qa_report(cues(transcript, STYLE), STYLE)

@@ -4,9 +4,10 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.ytcaption.domain.captions.samples import at_most
 from ytcaption.domain.captions.track_parsing import read_track
 from ytcaption.domain.captions.track_segments import CaptionTrack
 from ytcaption.domain.transcripts.transcript import Segment
@@ -77,7 +78,7 @@ def starts(segments: tuple[Segment, ...]) -> list[tuple[str, int]]:
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 @given(lines())
 def test_each_word_once_with_its_time(said: Said) -> None:
     """Whatever is said and repeated, rolling WebVTT and json3 give back every word and time."""
@@ -92,7 +93,7 @@ def test_each_word_once_with_its_time(said: Said) -> None:
 times = st.integers(0, 20_000)
 
 
-@settings(max_examples=80, deadline=None)
+@at_most(80)
 @given(st.lists(st.tuples(times, times, st.sampled_from(["a", "b c", "日本", " "]))))
 def test_times_never_go_back(cues: list[tuple[int, int, str]]) -> None:
     """Cues that overlap, go back or end before they begin become segments in order."""

@@ -15,6 +15,7 @@ from ytcaption.domain.media.pacing import (
     QuietHours,
     SiteUse,
     not_negative,
+    seconds_until,
 )
 
 pytestmark = pytest.mark.unit
@@ -94,7 +95,20 @@ def test_a_day_is_one_of_the_zone():
     pacing = Pacing(bytes_per_day=PerSite(1.0), zone=ZoneInfo("Asia/Tokyo"))
     cool_down = pacing.cool_down(SITE, SiteUse(None, 1), NOON)
     assert cool_down == CoolDown("bytes_a_day", datetime(2026, 11, 26, 15, tzinfo=UTC))
-    assert pacing.day(NOON.replace(hour=16)).date().day == 27
+    just_before, just_after = (
+        datetime(2026, 11, 26, hour, minute, second, 999_999, tzinfo=UTC)
+        for hour, minute, second in ((14, 59, 59), (15, 0, 0))
+    )
+    assert pacing.day(just_before) == datetime(2026, 11, 25, 15, tzinfo=UTC)
+    assert pacing.day(just_after) == datetime(2026, 11, 26, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("hour", [4, 5, 6])
+def test_a_day_begins_once_where_midnight_comes_twice(hour: int):
+    """At one o'clock Havana sets its clocks back to midnight; the bytes of that hour count."""
+    pacing = Pacing(zone=ZoneInfo("America/Havana"))
+    began = pacing.day(datetime(2026, 11, 1, hour, 30, tzinfo=UTC)).astimezone(UTC)
+    assert began == datetime(2026, 11, 1, 4, tzinfo=UTC)
 
 
 def test_without_settings_nothing_rests():
@@ -118,6 +132,25 @@ def test_a_setting_for_all_sites_and_others_for_some():
     assert PerSite.parse("", not_negative, 0.0).of(SITE) == 0
     only = PerSite.parse("youtube.com=22:00-06:00", QuietHours.parse, None)
     assert only.of(SITE) == QuietHours(time(22), time(6)) and only.of("b.org") is None
+
+
+def test_zero_switches_a_limit_off_for_a_site():
+    """It overrides the value of all sites."""
+    parsed = PerSite.parse("5,youtube.com=0", not_negative, 0.0)
+    assert not Pacing(pause_s=parsed).is_one_by_one(SITE)
+    assert Pacing(pause_s=parsed).is_one_by_one("b.org")
+
+
+def test_hours_are_read_to_the_minute():
+    """Both ends."""
+    assert QuietHours.parse("23:30-06:45") == QuietHours(time(23, 30), time(6, 45))
+
+
+@pytest.mark.parametrize(("at_s", "expected"), [(None, 0), (-5, 0), (0, 0), (0.5, 0.5), (90, 90)])
+def test_a_wait_is_never_negative(at_s: float | None, expected: float):
+    """A time that is past, or that there is not, needs no wait."""
+    at = None if at_s is None else NOON + timedelta(seconds=at_s)
+    assert seconds_until(at, NOON) == expected
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "ten", "youtube.com=", "a b=5", "=5"])
