@@ -112,11 +112,13 @@ class _Document:
     def end(self, tag: str) -> None:
         """Handle the end of an element."""
         element = self._open.pop()
-        self._ignored -= element.name in _UNTIMED
+        if self._ignored:
+            self._ignored -= element.name in _UNTIMED
+            return
         if self._open and self._open[-1].is_seq and not math.isinf(element.end_s):
             self._open[-1].next_s = max(self._open[-1].next_s, element.end_s)
         if element.name == "span" and element.is_timed and self._text is not None:
-            self._widen(element)
+            self._widen(self._text, element)
         if element.name == "p" and self._text is not None:
             self.texts.append(self._text)
             self._text = None
@@ -127,30 +129,30 @@ class _Document:
     def _timed(self, name: str, values: dict[str, str]) -> _Element:
         """Return an element whose times are relative to its parent's start and end with the
         parent."""
-        parent = self._open[-1] if self._open else _Element("", 0.0, math.inf, 0.0, False, False)
+        origin_s, limit_s = 0.0, math.inf
+        if self._open:
+            origin_s, limit_s = self._open[-1].next_s, self._open[-1].end_s
         begin, end, duration = (
             self._times.seconds(values.get(key)) for key in ("begin", "end", "dur")
         )
-        start_s = parent.next_s + (begin or 0.0)
-        ends = [parent.end_s]
+        start_s = origin_s + (begin or 0.0)
+        ends = [limit_s]
         if end is not None:
-            ends.append(parent.next_s + end)
+            ends.append(origin_s + end)
         if duration is not None:
             ends.append(start_s + duration)
         is_timed = any(value is not None for value in (begin, end, duration))
         is_seq = values.get("timeContainer") == "seq"
         return _Element(name, start_s, min(ends), start_s, is_seq, is_timed)
 
-    def _widen(self, span: _Element) -> None:
-        """Extend a paragraph that has no times to those of its parts."""
-        paragraph = next((each for each in reversed(self._open) if each.name == "p"), None)
-        if self._text is None or paragraph is None or paragraph.is_timed:
+    def _widen(self, text: TtmlText, span: _Element) -> None:
+        """Extend the text of a paragraph that has no times to those of its parts."""
+        paragraph = next(each for each in reversed(self._open) if each.name == "p")
+        if paragraph.is_timed or not math.isinf(paragraph.end_s):
             return
-        if not math.isinf(paragraph.end_s):
-            return
-        is_first = math.isinf(self._text.end_s)
-        self._text.start_s = span.start_s if is_first else min(self._text.start_s, span.start_s)
-        self._text.end_s = span.end_s if is_first else max(self._text.end_s, span.end_s)
+        is_first = math.isinf(text.end_s)
+        text.start_s = span.start_s if is_first else min(text.start_s, span.start_s)
+        text.end_s = span.end_s if is_first else max(text.end_s, span.end_s)
 
 
 def _local(name: str) -> str:

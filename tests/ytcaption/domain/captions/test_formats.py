@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.support.transcripts import make_transcript, spoken
 from tests.ytcaption.domain.captions.samples import REAL, at_most, real_transcript, transcripts
-from ytcaption.domain.captions.cues import Cue, cues
-from ytcaption.domain.captions.formats import CaptionFormat, render, to_srt, to_vtt
+from ytcaption.domain.captions.cues import Cue, CueWord, cues
+from ytcaption.domain.captions.formats import CaptionFormat, caption_formats, render, to_srt, to_vtt
+from ytcaption.domain.errors import InvalidOption
 from ytcaption.domain.transcripts.transcript import Transcript
 
 pytestmark = pytest.mark.unit
@@ -184,6 +185,16 @@ def test_word_timestamps_are_inside_their_caption_and_increase():
         assert times == sorted(set(times))
 
 
+def test_word_timestamps_are_on_the_line_of_their_word():
+    """None for a word that starts with its caption, with the word before it, or at the end."""
+    words = [(0, 0, "So"), (300, 0, " <b>"), (300, 0, " my"), (700, 1, "fellow"), (900, 1, " x")]
+    cue = Cue(0, 900, ("So <b> my", "fellow x"), tuple(CueWord(*word) for word in words))
+    assert to_vtt([cue], None, words=True) == (
+        "WEBVTT\n\n1\n00:00:00.000 --> 00:00:00.900\n"
+        "So<00:00:00.300><c> &lt;b&gt;</c> my\n<00:00:00.700><c>fellow</c> x\n"
+    )
+
+
 def test_vtt_escapes_markup_and_srt_has_none():
     """A spoken tag is text in VTT; SRT cannot escape, but a spoken arrow breaks neither."""
     transcript = make_transcript(spoken("<b> & --> 1"))
@@ -221,6 +232,13 @@ def test_ass_takes_the_direction_of_right_to_left_text():
     hebrew = render(make_transcript(spoken("שלום עולם."), language="he"), CaptionFormat.ASS)
     english = render(make_transcript(spoken("Hello.")), CaptionFormat.ASS)
     assert re.search(style.format(-1), hebrew, re.M) and re.search(style.format(1), english, re.M)
+
+
+def test_formats_are_chosen_by_name():
+    """In any case, each once, in their order; an unknown one is refused with those there are."""
+    assert caption_formats(["VTT", "srt", "vtt"]) == [CaptionFormat.VTT, CaptionFormat.SRT]
+    with pytest.raises(InvalidOption, match=r"docx.*srt, vtt, txt, json, tsv, ass, md"):
+        caption_formats(["srt", "docx"])
 
 
 @pytest.mark.parametrize("format_", CaptionFormat)

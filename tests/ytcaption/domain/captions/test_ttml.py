@@ -7,9 +7,12 @@ import pytest
 from tests.support.patience import patience
 from tests.ytcaption.domain.captions.test_track_parsing import said
 from ytcaption.domain.captions.track_parsing import read_track
+from ytcaption.domain.captions.ttml import MAX_DEPTH
 from ytcaption.domain.captions.ttml_times import TimeParameters
 
 HEAD = '<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter"'
+
+SMPTE = {"timeBase": "smpte", "frameRate": "30", "frameRateMultiplier": "1000 1001"}
 
 
 def ttml(body: str, parameters: str = "") -> bytes:
@@ -54,6 +57,7 @@ def test_paragraphs_with_their_lines() -> None:
         ("30f", {"frameRate": "30", "frameRateMultiplier": "1000:1001"}, 1.001),
         ("15000000t", {"tickRate": "10000000"}, 1.5),
         ("3t", {}, 3.0),
+        ("24t", {"frameRate": "24"}, 1.0),
         ("48t", {"frameRate": "24", "subFrameRate": "2"}, 1.0),
         ("12.5", {}, 12.5),
         (
@@ -71,6 +75,10 @@ def test_paragraphs_with_their_lines() -> None:
             },
             3599.9964,
         ),
+        ("00:00:02:05", {"timeBase": "smpte", "frameRate": "25"}, 2.2),
+        ("01:41:00:10", SMPTE | {"dropMode": "dropNTSC"}, (181_810 - 182) * 1.001 / 30),
+        ("01:41:00:10", SMPTE | {"dropMode": "dropPAL"}, (181_810 - 180) * 1.001 / 30),
+        ("01:41:00:10", SMPTE | {"dropMode": "nonDrop"}, 181_810 * 1.001 / 30),
         ("wallclock(2026-11-26T10:00:00Z)", {}, None),
         ("-1s", {}, None),
         ("nan", {}, None),
@@ -118,6 +126,48 @@ def test_spans_with_times_are_words_with_times() -> None:
     assert said(read_track(ttml(f"<p>{spans}</p>"), "tt")) == [(2.0, 5.0, ["so my"])]
 
 
+def test_a_paragraph_without_times_lasts_as_long_as_its_parts() -> None:
+    """From the first start to the last end; what has no times in it changes neither."""
+    parts = (
+        '<span begin="2s" end="5s">so</span><br/><span>my</span> <span begin="3s" end="4s">x</span>'
+    )
+    assert said(read_track(ttml(f"<p>{parts}</p>"), "ttml")) == [(2.0, 5.0, ["so", "my x"])]
+
+
+def test_a_paragraph_with_a_time_keeps_it() -> None:
+    """Whatever the times of its parts."""
+    body = '<p begin="1s"><span begin="2s" dur="1s">one</span></p><p begin="9s">two</p>'
+    assert said(read_track(ttml(body), "ttml"))[0] == (1.0, 9.0, ["one"])
+
+
+def test_only_spans_with_times_of_their_own_give_words_times() -> None:
+    """Others are formatting."""
+    (cue,) = read_track(ttml('<p begin="1s" end="3s"><span>so</span> my</p>'), "ttml")
+    assert [word.start_s for word in cue.lines[0]] == [None, None]
+
+
+def test_text_outside_of_paragraphs_is_no_caption() -> None:
+    """Neither in a span nor in metadata, whose own paragraphs do not end the one around them."""
+    body = '<span begin="1s">no</span><span>no</span><p begin="1s" end="2s">so'
+    body += (
+        '<metadata><x:p xmlns:x="x">no</x:p><span begin="1s" end="9s">no</span></metadata> on</p>'
+    )
+    assert said(read_track(ttml(body), "ttml")) == [(1.0, 2.0, ["so on"])]
+
+
+def test_elements_may_be_nested_as_deep_as_allowed() -> None:
+    """One more is refused."""
+    around = 3  # tt, body, div
+    for depth in (MAX_DEPTH, MAX_DEPTH + 1):
+        spans = depth - around - 1
+        body = f'<p begin="1s" end="2s">{"<span>" * spans}deep{"</span>" * spans}</p>'
+        if depth <= MAX_DEPTH:
+            assert said(read_track(ttml(body), "ttml")) == [(1.0, 2.0, ["deep"])]
+        else:
+            with pytest.raises(ValueError, match="nested"):
+                read_track(ttml(body), "ttml")
+
+
 def test_a_text_without_an_end_is_shown_until_the_next() -> None:
     """The last one is shown for five seconds."""
     body = '<p begin="1s">one</p><p begin="4s">two</p>'
@@ -135,6 +185,7 @@ OUTSIDE = """<!DOCTYPE tt [<!ENTITY x SYSTEM "file:///etc/passwd">]>
     [
         BOMB.encode(),
         OUTSIDE.encode(),
+        b"<!DOCTYPE tt><tt><body><div><p begin='1s' end='2s'>no</p></div></body></tt>",
         b"",
         b"not xml",
         b"<tt><body>",
