@@ -23,7 +23,7 @@ def to_txt(transcript: Transcript) -> str:
     return "".join(f"{text}\n" for _, text in _segments(transcript))
 
 
-def to_tsv(transcript: Transcript, *, words: bool = False) -> str:
+def to_tsv(transcript: Transcript, *, words: bool) -> str:
     """Return start and end in milliseconds and text, one segment per line, as openai-whisper's
     `tsv`.
 
@@ -50,7 +50,7 @@ def to_markdown(transcript: Transcript) -> str:
     return "\n".join(blocks)
 
 
-def to_json(transcript: Transcript, *, words: bool = True) -> str:
+def to_json(transcript: Transcript, *, words: bool) -> str:
     """Return the whole document, which `Transcript.from_json` reads; one word per line.
 
     Args:
@@ -90,7 +90,7 @@ def _paragraphs(transcript: Transcript) -> Iterator[tuple[float, str]]:
         if following is None:
             break
         pause_ms = (following[0].start_s - segment.end_s) * 1000
-        full = len(paragraph) >= _PARAGRAPH and ends_sentence(text, following[1])
+        full = len(paragraph) >= _PARAGRAPH and ends_sentence(text.split()[-1], following[1])
         if full or pause_ms > LONG_PAUSE_MS or len(paragraph) >= _LONGEST_PARAGRAPH:
             yield start_s, paragraph
             paragraph = ""

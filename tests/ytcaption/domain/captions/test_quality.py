@@ -44,6 +44,24 @@ def test_each_fault_is_counted_and_located(kind: str, cue: Cue):
     assert report.ok_share == 0.5
 
 
+def test_what_is_at_a_limit_is_within_it():
+    """The widest line, the shortest and the longest time, the smallest gap, the highest speed."""
+    captions = [
+        Cue(0, 830, ("text",)),
+        Cue(914, 3014, ("x" * 42,)),
+        Cue(3098, 10_098, ("text", "text")),
+    ]
+    report = qa_report(captions, STYLE)
+    assert (report.cues_ok, report.max_cps, report.max_line_columns) == (3, 20.0, 42)
+
+
+def test_captions_that_touch_do_not_overlap():
+    """They have no gap. Each is counted, the first is located."""
+    report = qa_report([GOOD, Cue(2000, 4000, ("a",)), Cue(4000, 6000, ("b",))], STYLE)
+    assert report.over == {kind: 2 * (kind == "gap_too_short") for kind in KINDS}
+    assert report.first == {"gap_too_short": 2}
+
+
 def test_speed_counts_a_line_break_as_a_character():
     """Ten and ten characters in a second and a line break: 21 a second."""
     assert qa_report([Cue(0, 1000, ("x" * 10, "y" * 10))], STYLE).max_cps == 21.0
@@ -52,7 +70,8 @@ def test_speed_counts_a_line_break_as_a_character():
 def test_no_captions_are_all_right():
     """An empty transcript has no fault, and its report no division by zero."""
     report = qa_report([], STYLE)
-    assert (report.cues, report.ok_share, report.max_cps) == (0, 1.0, 0.0)
+    assert (report.cues, report.ok_share) == (0, 1.0)
+    assert (report.max_cps, report.max_line_columns) == (0.0, 0)
 
 
 def test_the_report_is_flat_json():
@@ -62,6 +81,19 @@ def test_the_report_is_flat_json():
     assert data["cues"] == len(captions) and data["too_fast"] > 0
     fast = captions[data["first"]["too_fast"] - 1]
     assert len(fast.text) * 1000 / fast.duration_ms > 20
+
+
+def test_the_report_is_short():
+    """Shares to four digits and speeds to one, beside the counts."""
+    captions = [GOOD, Cue(3000, 4900, ("x" * 42,)), Cue(5000, 7000, ("good",))]
+    assert qa_report(captions, STYLE).to_dict() == {
+        "cues": 3,
+        "ok_share": 0.6667,
+        "max_cps": 22.1,
+        "max_line_columns": 42,
+        **{kind: int(kind == "too_fast") for kind in KINDS},
+        "first": {"too_fast": 2},
+    }
 
 
 @given(transcripts())

@@ -52,6 +52,8 @@ def test_bulk_never_starts_in_quiet_hours_and_always_after_them(hours, now, zone
     ("hours", "zone", "now", "until"),
     [
         ("08:00-18:00", "UTC", "2026-11-26T12:00", "2026-11-26T18:00"),
+        ("08:00-18:00", "UTC", "2026-11-26T08:00", "2026-11-26T18:00"),
+        ("23:00-06:00", "UTC", "2026-11-26T23:00", "2026-11-27T06:00"),
         ("23:00-06:00", "UTC", "2026-11-26T23:30", "2026-11-27T06:00"),
         ("23:00-06:00", "UTC", "2026-11-27T05:59", "2026-11-27T06:00"),
         ("08:00-18:00", "Europe/Berlin", "2026-11-26T16:30", "2026-11-26T17:00"),
@@ -59,6 +61,8 @@ def test_bulk_never_starts_in_quiet_hours_and_always_after_them(hours, now, zone
         ("01:00-02:30", "Europe/Berlin", "2026-10-25T00:29", "2026-10-25T00:30"),
         ("01:00-02:30", "Europe/Berlin", "2026-10-25T01:10", "2026-10-25T01:30"),
         ("01:00-02:30", "Europe/Berlin", "2026-03-29T00:10", "2026-03-29T01:30"),
+        # The only free half hour of a day is in the one that never comes.
+        ("03:00-02:30", "Europe/Berlin", "2026-03-28T12:00", "2026-03-30T00:30"),
     ],
 )
 def test_quiet_hours_end_when_clocks_say_so(hours: str, zone: str, now: str, until: str):
@@ -115,6 +119,26 @@ def test_without_settings_nothing_rests():
     """Whatever a site has given, and while others download from it."""
     use = SiteUse(NOON + timedelta(days=1), 10**15, is_busy=True)
     assert UNPACED.cool_down(SITE, use, NOON) is None
+
+
+def test_limits_of_one_site_are_not_those_of_another():
+    """Quiet hours, bytes and pauses, each set for one site alone."""
+    pacing = Pacing(
+        pause_s=PerSite(0.0, {"paused.org": 0.5}),
+        quiet_hours=PerSite(None, {"quiet.org": QuietHours.parse("08:00-18:00")}),
+        bytes_per_day=PerSite(0.0, {"full.org": 1000.0}),
+    )
+    soon = NOON + timedelta(seconds=1)
+    use = SiteUse(soon, 1000, is_busy=True)
+    sites = ("paused.org", "quiet.org", "full.org", "free.org")
+    assert [pacing.cool_down(site, use, NOON) for site in sites] == [
+        CoolDown("pause", soon),
+        CoolDown("quiet_hours", NOON.replace(hour=18)),
+        CoolDown("bytes_a_day", NOON.replace(day=27, hour=0)),
+        None,
+    ]
+    assert pacing.cool_down("paused.org", SiteUse(is_busy=True), NOON) == CoolDown("pause", None)
+    assert [pacing.is_quiet(site, NOON) for site in sites] == [False, True, False, False]
 
 
 def test_pauses_vary_by_as_much_as_is_set():
