@@ -109,6 +109,10 @@ def test_keys_do_not_change_between_versions():
     assert partition_key("youtube-dQw4w9WgXcQ", TranscriptionOptions("base")) == (
         "youtube-dQw4w9WgXcQ.2kb4if2ddf5hjbjko4paelkavq"
     )
+    every = TranscriptionOptions("base", "de", "translate", "Prompt", "Wörter", 0.25, "prefer_any")
+    assert partition_key("youtube-dQw4w9WgXcQ", every) == (
+        "youtube-dQw4w9WgXcQ.aoprvsu2rfhubcwrt3b6dk5gjy"
+    )
 
 
 def test_composed_and_decomposed_text_is_one_option():

@@ -70,6 +70,21 @@ def json3(said: Said) -> bytes:
     return json.dumps({"events": events}).encode()
 
 
+def webvtt(*cues: tuple[int, int, str]) -> CaptionTrack:
+    """A track of cues: start and end in milliseconds, text."""
+    rows = [f"{clock(start)} --> {clock(end)}\n{text}\n" for start, end, text in cues]
+    return CaptionTrack("vtt", "\n".join(["WEBVTT\n", *rows]).encode())
+
+
+def spans(track: CaptionTrack) -> list[tuple[str, int, int]]:
+    """The words of a manual track with start and end in milliseconds."""
+    return [
+        (word.text.strip(), round(word.start_s * 1000), round(word.end_s * 1000))
+        for segment in track.segments("manual")
+        for word in segment.words
+    ]
+
+
 def starts(segments: tuple[Segment, ...]) -> list[tuple[str, int]]:
     return [
         (word.text.strip(), round(word.start_s * 1000))
@@ -97,8 +112,7 @@ times = st.integers(0, 20_000)
 @given(st.lists(st.tuples(times, times, st.sampled_from(["a", "b c", "日本", " "]))))
 def test_times_never_go_back(cues: list[tuple[int, int, str]]) -> None:
     """Cues that overlap, go back or end before they begin become segments in order."""
-    rows = [f"{clock(start)} --> {clock(end)}\n{text}\n" for start, end, text in cues]
-    segments = CaptionTrack("vtt", "\n".join(["WEBVTT\n", *rows]).encode()).segments("manual")
+    segments = webvtt(*cues).segments("manual")
     words = [word for segment in segments for word in segment.words]
     assert [segment.index for segment in segments] == list(range(len(segments)))
     assert all(word.start_s <= word.end_s for word in words)
@@ -149,3 +163,81 @@ def test_an_empty_track_says_nothing() -> None:
     """A track without cues has no segments."""
     assert read_track(b"", "vtt") == []
     assert CaptionTrack("vtt", b"WEBVTT\n").segments("manual") == ()
+
+
+def test_words_of_captions_that_roll_in_after_silence_are_new() -> None:
+    """Also those that were said before it."""
+    track = webvtt((0, 1000, "no one"), (3000, 4000, "no one"), (4000, 5000, "no one\nthere"))
+    said = [("no", 0), ("one", 400), ("no", 3000), ("one", 3400), ("there", 4000)]
+    assert starts(track.segments("automatic")) == said
+
+
+def test_lines_that_roll_are_known_by_three_repetitions() -> None:
+    """Of one word each, too. Two repetitions among three captions are spoken."""
+    rolling = ["one", "one\ntwo", "two\nthree", "three\nfour"]
+    cues = [(n * 1000, n * 1000 + 1000, text) for n, text in enumerate(rolling)]
+    assert [word for word, *_ in spans(webvtt(*cues))] == ["one", "two", "three", "four"]
+    spoken = [(n * 1000, n * 1000 + 1000, "No. Never.") for n in range(3)]
+    said = [word for word, *_ in spans(webvtt(*spoken, (4000, 5000, "Yes."), (5000, 6000, "So.")))]
+    assert said == [*["No.", "Never."] * 3, "Yes.", "So."]
+
+
+def test_three_lines_that_roll_are_said_once() -> None:
+    """Two of them were shown before."""
+    said = ["one two", "three four", "five six", "seven eight", "nine ten"]
+    cues = [(n * 1000, n * 1000 + 1000, "\n".join(said[n : n + 3])) for n in range(3)]
+    segments = webvtt(*cues).segments("automatic")
+    assert " ".join(each.text for each in segments) == " ".join(said)
+
+
+def test_what_is_repeated_in_json3_was_said() -> None:
+    """Its events hold new words alone, of automatic and of manual captions."""
+    said = [[("no", n * 1000), ("no", n * 1000 + 500)] for n in range(5)]
+    track = CaptionTrack("json3", json3(said))
+    for segments in (track.segments("automatic"), track.segments("manual")):
+        assert starts(segments) == [word for line in said for word in line]
+
+
+def test_lines_are_joined_as_their_script_does() -> None:
+    """A space between words, none between Japanese characters; times of words stay."""
+    track = webvtt((0, 1000, "one\ntwo"), (1000, 2000, "日本\n語"))
+    assert [segment.text for segment in track.segments("manual")] == ["one two", "日本語"]
+    timed = webvtt((0, 3000, "so\nmy<00:00:02.000><c> own</c>"))
+    assert spans(timed)[-1] == ("own", 2000, 3000)
+
+
+def test_a_word_with_a_time_ends_before_silence() -> None:
+    """Two seconds a word at the most, although the line stays; without times it lasts as shown."""
+    assert spans(webvtt((0, 60_000, "so"))) == [("so", 0, 60_000)]
+    assert spans(webvtt((0, 60_000, "so<00:00:01.000><c> my</c>"))) == [
+        ("so", 0, 1000), ("my", 1000, 3000)
+    ]  # fmt: skip
+    assert spans(webvtt((0, 60_000, "so<00:00:01.000><c> my own</c>"))) == [
+        ("so", 0, 1000), ("my", 1000, 2600), ("own", 2600, 5000)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("stamp_ms", "start_ms"), [(1500, 1500), (200, 1000), (9000, 3000)])
+def test_a_first_word_with_a_time_starts_within_its_caption(stamp_ms: int, start_ms: int) -> None:
+    """An earlier or later time is its start or its end."""
+    assert spans(webvtt((1000, 3000, f"<{clock(stamp_ms)}>so")))[0][:2] == ("so", start_ms)
+
+
+def test_words_may_share_a_time() -> None:
+    """Two in one moment, and one at the end of its caption."""
+    text = "a<00:00:01.400> b<00:00:01.400> c<00:00:02.000> d"
+    assert [start for _, start, _ in spans(webvtt((1000, 2000, text)))] == [1000, 1400, 1400, 2000]
+
+
+def test_words_without_times_share_their_caption_by_length() -> None:
+    """One letter of three in three seconds takes one."""
+    assert spans(webvtt((0, 3000, "I am"))) == [("I", 0, 1000), ("am", 1000, 3000)]
+
+
+def test_captions_have_no_scores() -> None:
+    """People are certain of what they write; repetition is measured as in transcripts."""
+    once, often = webvtt((0, 1000, "Yes."), (1000, 9000, "ha " * 100)).segments("manual")
+    for segment in (once, often):
+        assert (segment.avg_logprob, segment.no_speech_prob, segment.temperature) == (0, 0, 0)
+        assert {word.probability for word in segment.words} == {1.0}
+    assert once.compression_ratio < 1 and often.compression_ratio > 10
