@@ -171,21 +171,22 @@ class _LongSubstation(SubstationFormat):
         return _clock(requested_ms, ".")[:-1].removeprefix("0")
 
 
+_ASS_PICTURE = {
+    "PlayResX": "1920",
+    "PlayResY": "1080",
+    "ScaledBorderAndShadow": "yes",
+    "WrapStyle": "0",
+}
+_ASS_STYLE = pysubs2.SSAStyle(fontname="Arial", fontsize=60, outline=3, shadow=1, marginv=54)
+
+
 def to_ass(captions: list[Cue], language: str | None) -> str:
     """Return Advanced SubStation Alpha, written by pysubs2, for a picture of 1920 x 1080."""
     file = pysubs2.SSAFile()
-    file.info.update(
-        {"PlayResX": "1920", "PlayResY": "1080", "ScaledBorderAndShadow": "yes", "WrapStyle": "0"}
-    )
-    file.styles["Default"] = pysubs2.SSAStyle(
-        fontname="Arial",
-        fontsize=60,
-        outline=3,
-        shadow=1,
-        marginv=54,
-        # libass takes the direction of the line from its text for -1, else left to right.
-        encoding=-1 if language in _RIGHT_TO_LEFT else 1,
-    )
+    file.info.update(_ASS_PICTURE)
+    style = file.styles["Default"] = _ASS_STYLE.copy()
+    # libass takes the direction of the line from its text for -1, else left to right.
+    style.encoding = -1 if language in _RIGHT_TO_LEFT else 1
     file.events = [
         pysubs2.SSAEvent(start=cue.start_ms, end=cue.end_ms, text=_ass_escape(cue.text))
         for cue in captions

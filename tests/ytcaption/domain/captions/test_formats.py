@@ -13,6 +13,7 @@ from tests.support.transcripts import make_transcript, spoken
 from tests.ytcaption.domain.captions.samples import REAL, at_most, real_transcript, transcripts
 from ytcaption.domain.captions.cues import Cue, CueWord, cues
 from ytcaption.domain.captions.formats import CaptionFormat, caption_formats, render, to_srt, to_vtt
+from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.errors import InvalidOption
 from ytcaption.domain.transcripts.transcript import Transcript
 
@@ -224,6 +225,47 @@ def test_ass_escapes_its_own_markup():
     """Braces and backslashes are text, as FFmpeg writes them for libass."""
     transcript = make_transcript(spoken("{\\i1} C:\\new"))
     assert "\\{\\i1\\} C:\\\u2060new\n" in render(transcript, CaptionFormat.ASS)
+
+
+def test_ass_is_laid_out_for_a_full_hd_picture():
+    """Sizes are read by it; the file names no other program."""
+    text = render(make_transcript(spoken("Hello.")), CaptionFormat.ASS)
+    assert pysubs2.SSAFile.from_string(text).info.items() >= {
+        ("PlayResX", "1920"), ("PlayResY", "1080"), ("ScaledBorderAndShadow", "yes")
+    }  # fmt: skip
+    assert "pysubs2" not in text
+    assert "\nDialogue: 0,0:00:00.00,0:00:00.83,Default,,0,0,0,,Hello.\n" in text
+
+
+@pytest.mark.parametrize("format_", ["srt", "vtt", "ass"])
+def test_captions_are_laid_out_as_requested(format_: str):
+    """A style that is given is used, else that of the language."""
+    said = "one two three four five six"
+    transcript = make_transcript(spoken(said))
+    style = CaptionStyle("en", line_length=14)
+    narrow = pysubs2_events(render(transcript, CaptionFormat(format_), style), format_)
+    assert [text for *_, text in narrow] == ["one two three\\Nfour five six"]
+    usual = pysubs2_events(render(transcript, CaptionFormat(format_)), format_)
+    assert [text for *_, text in usual] == [said]
+
+
+@pytest.mark.parametrize("format_", CaptionFormat)
+def test_times_of_words_are_refused_where_a_format_has_no_place_for_them(format_: CaptionFormat):
+    """With the formats that have one."""
+    transcript = make_transcript(spoken("Hello there."))
+    render(transcript, format_, words=False)
+    if format_ in ("json", "vtt", "tsv"):
+        assert render(transcript, format_, words=True)
+    else:
+        with pytest.raises(InvalidOption, match="json, vtt or tsv"):
+            render(transcript, format_, words=True)
+
+
+def test_captions_are_numbered_from_one():
+    """As players expect."""
+    transcript = make_transcript(spoken("One."), spoken("Two.", start_s=9))
+    for format_ in (CaptionFormat.SRT, CaptionFormat.VTT):
+        assert re.findall(r"^\d+$", render(transcript, format_), re.M) == ["1", "2"]
 
 
 def test_ass_takes_the_direction_of_right_to_left_text():
