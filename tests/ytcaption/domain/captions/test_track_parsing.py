@@ -63,6 +63,53 @@ def test_subrip_of_old_players() -> None:
     assert said(read_track(track.encode("utf-16"), "srt")) == expected
 
 
+@pytest.mark.parametrize(
+    ("clock", "expected"),
+    [("01:02:03,456", 3723.456), ("00:59:59.999", 3599.999), ("02:03.5", 123.5)],
+)
+def test_clocks_of_subrip_and_webvtt(clock: str, expected: float) -> None:
+    """Hours may be missing; what follows the point is a fraction."""
+    (cue,) = read_track(f"1\n{clock} --> 9:00:00,0\nHello.".encode(), "srt")
+    assert (cue.start_s, cue.end_s) == (expected, 32_400.0)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_on_any_system(end: str) -> None:
+    """The last caption needs no end of its line."""
+    rows = ["00:01.000 --> 00:02.000", "one", "two", "", "00:03.000 --> 00:04.000", "three"]
+    assert said(read_track(end.join(rows).encode(), "vtt")) == [
+        (1.0, 2.0, ["one", "two"]),
+        (3.0, 4.0, ["three"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "\ufeff00:01.000 --> 00:02.000\nÜber".encode("utf-16-be"),
+        "\ufeff00:01.000 --> 00:02.000\nÜber".encode("utf-16-le"),
+        "\ufeff00:01.000 --> 00:02.000\nÜber".encode(),
+        "00:01.000 --> 00:02.000\nÜber".encode(),
+        "00:01.000 --> 00:02.000\nÜber".encode("cp1252"),
+    ],
+)
+def test_text_in_any_encoding_of_old_players(data: bytes) -> None:
+    """UTF-16 of either order and UTF-8 by their marks, else UTF-8, else Windows' Latin letters."""
+    assert said(read_track(data, "srt")) == [(1.0, 2.0, ["Über"])]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "\ufeff00:01.000 --> 00:02.000\nso".encode("utf-16-le") + b"\n",
+        b"00:01.000 --> 00:02.000\nso\x81",
+    ],
+)
+def test_a_byte_that_is_no_letter_is_shown_as_such(data: bytes) -> None:
+    """Half a letter of UTF-16, or one that Windows does not have: the rest is read."""
+    assert said(read_track(data, "srt")) == [(1.0, 2.0, ["so\ufffd"])]
+
+
 def test_json3_as_youtube_serves_it() -> None:
     """An event is a line; offsets count from it; empty and odd events say nothing."""
     events = [
@@ -75,10 +122,11 @@ def test_json3_as_youtube_serves_it() -> None:
         {"tStartMs": 2000, "aAppend": 1, "segs": [{"utf8": "\n"}]},
         {"tStartMs": 5000, "dDurationMs": 100, "segs": [{"utf8": "[Music]"}]},
         {"tStartMs": "x", "segs": [{"utf8": "no"}]},
+        {"tStartMs": 6000, "segs": ["no", None, {"utf8": 1}]},
         7,
     ]
     cues = read_track(json.dumps({"wireMagic": "pb3", "events": events}).encode(), "json3")
-    assert said(cues) == [(1.0, 4.0, ["so my"]), (2.0, 2.0, []), (5.0, 5.1, [])]
+    assert said(cues) == [(1.0, 4.0, ["so my"]), (2.0, 2.0, []), (5.0, 5.1, []), (6.0, 6.0, [])]
     assert [word.start_s for word in cues[0].lines[0]] == [None, 1.4]
 
 
@@ -101,8 +149,10 @@ def test_hostile_tracks_take_no_time() -> None:
     started_at = time.monotonic()
     for piece in (b"<", b"(", b"[", b"  ", b"{\\", b"&amp", b"<00:00:01.000>", b"00:00:"):
         read_track(head + piece * (500_000 // len(piece)), "vtt")
-    blanks = {"events": [{"tStartMs": 0, "segs": [{"utf8": "  "}] * 20_000 + [{"utf8": "x"}]}]}
-    read_track(json.dumps(blanks).encode(), "json3")
+    blanks = [{"utf8": "  "}] * 100_000
+    for segments in ([*blanks, {"utf8": "x"}], [{"utf8": "x"}, *blanks]):
+        event = {"tStartMs": 0, "segs": segments}
+        read_track(json.dumps({"events": [event]}).encode(), "json3")
     assert time.monotonic() - started_at < 20 * patience()
     with pytest.raises(ValueError, match="larger"):
         read_track(b" " * (MAX_TRACK_BYTES + 1), "vtt")
