@@ -9,7 +9,7 @@ import pytest
 
 hypothesis.settings.register_profile(
     "mutants",
-    max_examples=20,
+    max_examples=10,
     derandomize=True,
     database=None,
     deadline=None,

@@ -130,6 +130,12 @@ def test_json3_as_youtube_serves_it() -> None:
     assert [word.start_s for word in cues[0].lines[0]] == [None, 1.4]
 
 
+def test_a_change_of_speakers_is_no_word() -> None:
+    """Two arrows; a single one is text."""
+    track = b"00:01.000 --> 00:02.000\n&gt;&gt;Xaver: no.\n&gt;&gt; Yes, 2 &gt;1\n"
+    assert said(read_track(track, "vtt")) == [(1.0, 2.0, ["Xaver: no.", "Yes, 2 >1"])]
+
+
 def test_japanese_is_cut_by_character() -> None:
     """Languages without spaces have a word a character, and no space before it."""
     (cue,) = read_track("WEBVTT\n\n00:01.000 --> 00:02.000\n日本 go\n".encode(), "vtt")
@@ -154,5 +160,6 @@ def test_hostile_tracks_take_no_time() -> None:
         event = {"tStartMs": 0, "segs": segments}
         read_track(json.dumps({"events": [event]}).encode(), "json3")
     assert time.monotonic() - started_at < 20 * patience()
+    assert read_track(b" " * MAX_TRACK_BYTES, "vtt") == []
     with pytest.raises(ValueError, match="larger"):
         read_track(b" " * (MAX_TRACK_BYTES + 1), "vtt")
