@@ -11,7 +11,7 @@ PEERS := .venv-peers
 PEERS_INSTALLED := $(PEERS)/.installed
 
 .DEFAULT_GOAL := transcribe
-.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow chaos lint words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
+.PHONY: help transcribe up status docs docs-serve docs-reference docs-screenshots test test-unit test-all test-slow coverage mutants chaos lint words hooks bench bench-api bench-channels bench-peers bench-search bench-system format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,20 @@ test: $(DEVELOPED)  ## Run the tests but the long ones: five minutes
 
 test-all: $(DEVELOPED)  ## Run the tests with the long ones, as CI does
 	$(PYTEST)
+
+# Statements and branches that the tests execute, child processes included; slower than `make test`.
+# Each file with lines that are missed: .venv/bin/coverage html.
+coverage: $(DEVELOPED)  ## Run what make test runs and show what it does not execute
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+		-m 'not long and not slow and not network'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# CONTRIBUTING.md says how to read the result. Options: make mutants ARGS="--max-children 1 '*ttml*'"
+mutants: $(DEVELOPED)  ## Change the domain's rules one by one and show which changes no test notices
+	$(BIN)/mutmut run $(ARGS)
+	$(BIN)/python -m tests.support.mutation_scores
 
 # Load, servers that are killed, runs that are ended in each stage, databases that are unavailable.
 test-slow: $(DEVELOPED)  ## Run the tests that take long
@@ -145,4 +159,4 @@ $(PEERS_INSTALLED): benchmarks/peers.txt
 	@touch $@
 
 clean:  ## Remove virtual environments and build outputs
-	rm -rf $(VENV) $(PEERS) dist build site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) dist build site .pytest_cache .ruff_cache .hypothesis mutants .coverage .coverage.* htmlcov
