@@ -192,18 +192,20 @@ def test_three_lines_that_roll_are_said_once() -> None:
 
 def test_what_is_repeated_in_json3_was_said() -> None:
     """Its events hold new words alone, of automatic and of manual captions."""
-    said = [[("no", n * 1000), ("no", n * 1000 + 500)] for n in range(5)]
-    track = CaptionTrack("json3", json3(said))
+    events = [
+        {"tStartMs": n * 1000, "dDurationMs": 1000, "segs": [{"utf8": "no no"}]} for n in range(5)
+    ]
+    track = CaptionTrack("json3", json.dumps({"events": events}).encode())
     for segments in (track.segments("automatic"), track.segments("manual")):
-        assert starts(segments) == [word for line in said for word in line]
+        assert [segment.text for segment in segments] == ["no no"] * 5
 
 
 def test_lines_are_joined_as_their_script_does() -> None:
     """A space between words, none between Japanese characters; times of words stay."""
     track = webvtt((0, 1000, "one\ntwo"), (1000, 2000, "日本\n語"))
     assert [segment.text for segment in track.segments("manual")] == ["one two", "日本語"]
-    timed = webvtt((0, 3000, "so\nmy<00:00:02.000><c> own</c>"))
-    assert spans(timed)[-1] == ("own", 2000, 3000)
+    timed = webvtt((0, 3000, "so\n<00:00:01.500>my<00:00:02.000><c> own</c>"))
+    assert spans(timed) == [("so", 0, 1500), ("my", 1500, 2000), ("own", 2000, 3000)]
 
 
 def test_a_word_with_a_time_ends_before_silence() -> None:
