@@ -179,9 +179,4 @@ def _belong_together(units: list[CaptionUnit], word: CaptionUnit) -> bool:
 
 def _continues_character(last: str, first: str) -> bool:
     """Return whether both are parts of one character as a reader sees it."""
-    return (
-        last in _JOINERS
-        or first in _JOINERS
-        or "\U0001f3fb" <= first <= "\U0001f3ff"
-        or unicodedata.category(first)[0] == "M"
-    )
+    return last in _JOINERS or first in _JOINERS or unicodedata.category(first)[0] == "M"

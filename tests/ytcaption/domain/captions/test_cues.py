@@ -249,9 +249,34 @@ def test_ten_hours_take_seconds():
 
 
 @pytest.mark.parametrize(
-    "limits", [{"line_length": 0}, {"max_lines": 0}, {"min_duration_ms": 8000}, {"max_cps": 0}]
+    "limits",
+    [
+        {"line_length": 0},
+        {"max_lines": 0},
+        {"wide_columns": 0},
+        {"min_duration_ms": 0},
+        {"min_duration_ms": 8000},
+        {"min_gap_ms": -1},
+        {"max_cps": 0},
+        {"max_cps": float("nan")},
+    ],
 )
 def test_a_style_that_cannot_be_met_is_refused(limits: dict[str, int]):
     """A limit of zero, or a shortest caption longer than the longest, is the caller's mistake."""
     with pytest.raises(ValueError):
         CaptionStyle(**limits)
+
+
+def test_the_tightest_style_is_possible():
+    """One word a line, one duration, no gap, less than a character a second."""
+    style = CaptionStyle(
+        line_length=1, max_lines=1, min_duration_ms=7000, min_gap_ms=0, max_cps=0.5, wide_columns=1
+    )
+    assert [cue.text for cue in cues(make_transcript(spoken("a b")), style)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("last_end_s", "expected"), [(7.0, ["a b c"]), (7.01, ["a b", "c"])])
+def test_words_of_a_caption_take_no_longer_than_it_may_last(last_end_s: float, expected: list[str]):
+    """What would not be shown until it is said is in the next caption."""
+    words = [Word(0, 0.5, " a", 1), Word(0.5, 1, " b", 1), Word(1, last_end_s, " c", 1)]
+    assert [cue.text for cue in cues(make_transcript(make_segment(words)))] == expected

@@ -6,7 +6,7 @@ from tests.support.transcripts import make_transcript, spoken, spoken_tokens
 from ytcaption.domain.captions.breaks import breaks, ends_clause, ends_sentence
 from ytcaption.domain.captions.cues import cues
 from ytcaption.domain.captions.style import CaptionStyle
-from ytcaption.domain.captions.units import caption_units
+from ytcaption.domain.captions.units import CaptionUnit, caption_units
 from ytcaption.domain.transcripts.transcript import Segment
 
 pytestmark = pytest.mark.unit
@@ -82,6 +82,27 @@ def test_two_lines_are_even_and_the_lower_is_the_longer():
     assert caption == "aaaaaaaa bbbbbbbb\ncccccccc dddddddd eeeeeeee"
 
 
+def test_of_three_lines_each_is_even():
+    """Not only the last one."""
+    style = CaptionStyle("en", line_length=20, max_lines=3)
+    (caption,) = texts(spoken(" ".join(["aaaaa"] * 7)), style=style)
+    assert [len(line.split()) for line in caption.split("\n")] == [2, 2, 3]
+
+
+def test_a_line_may_be_full():
+    """To the last column."""
+    style = CaptionStyle("en", line_length=10, max_lines=1)
+    assert texts(spoken("aaaa bbbbb"), style=style) == ["aaaa bbbbb"]
+    assert texts(spoken("aaaa bbbbbb"), style=style) == ["aaaa", "bbbbbb"]
+
+
+def test_fast_sentences_share_a_caption_and_slow_ones_do_not():
+    """Where each alone could not be read."""
+    text = "I never saw him. That is all I know."
+    assert len(texts(spoken(text, word_s=0.1))) == 1
+    assert len(texts(spoken(text, word_s=0.5))) == 2
+
+
 def test_what_fits_one_line_stays_on_one():
     """No line is broken without need."""
     assert texts(spoken("Exactly forty two characters, no more now.")) == [
@@ -146,6 +167,42 @@ def test_thai_breaks_at_its_spaces():
     units = caption_units(transcript, len, max_columns=42, max_span_ms=7000)
     costs = [place.cost for place in breaks(units, "th")]
     assert costs[12] < costs[11] and costs[12] < costs[13]
+
+
+def cost(previous: str, text: str, language: str) -> float:
+    """The cost of a break between two words with a space between them."""
+    units = [CaptionUnit(word, 0, 0, True, False, len(word)) for word in (previous, text)]
+    return breaks(units, language)[1].cost
+
+
+@pytest.mark.parametrize(
+    ("previous", "text", "is_phrase"),
+    [
+        ("ไทย", "ไทย", True),
+        ("ລາວ", "ລາວ", True),
+        ("བོད", "བོད", True),
+        ("မြန်", "မာ", True),
+        ("ខ្មែរ", "ភាសា", True),
+        ("ภาษา", "english", False),
+        ("english", "ภาษา", False),
+        ("ភាសា", "english", False),
+    ],
+)
+def test_a_space_is_a_comma_between_words_of_scripts_without_spaces(
+    previous: str, text: str, is_phrase: bool
+):
+    """Thai, Lao, Tibetan, Burmese and Khmer; a space beside a foreign word is none."""
+    comma, space = cost("cat,", "dog", "en"), cost("cat", "dog", "en")
+    assert cost(previous, text, "th") == (comma if is_phrase else space)
+
+
+def test_japanese_phrases_begin_with_other_letters_than_they_end_with():
+    """Hiragana ends one; before hiragana there is no end, nor between two kanji."""
+    phrase = cost("は", "東", "ja")
+    assert phrase == cost("は", "カ", "ja") == cost("は", "api", "ja")
+    assert cost("東", "京", "ja") > phrase < cost("api", "京", "ja")
+    assert cost("東", "は", "ja") > phrase < cost("が", "は", "ja")
+    assert cost("は", "東", "zh") == cost("東", "京", "zh")
 
 
 @pytest.mark.parametrize(

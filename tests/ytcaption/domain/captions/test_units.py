@@ -31,6 +31,7 @@ def units_of(*segments: Segment, max_columns: int = 42) -> list[str]:
         ((" e", "\u0301", "t", " x"), [" e\u0301t", " x"]),
         (("语", "👍", "🏽", "好"), [" 语", "👍🏽", "好"]),
         (("👩", "\u200d", "👧", "好"), [" 👩\u200d👧", "好"]),
+        (("ក", "\u200cខ", "គ\u200c", "ឃ"), [" ក\u200cខ", "គ\u200cឃ"]),
         ((" Yes.", " -", " No."), [" Yes.", " - No."]),
         ((" New York ", "is"), [" New York", " is"]),
         ((" a", " ", "b"), [" a", " b"]),
@@ -55,6 +56,10 @@ def test_segments_are_joined_by_a_space_where_the_script_has_one():
     assert units_of(one, two) == [" Hello,", " you."]
     one, two = spoken_tokens("你好", "。"), spoken_tokens("再见", start_s=1)
     assert units_of(one, two) == [" 你好。", "再见"]
+    chinese, english = spoken_tokens("你好"), spoken_tokens("OK", start_s=1)
+    assert units_of(chinese, english) == [" 你好", "OK"]
+    chinese, english = spoken_tokens("你好", start_s=1), spoken_tokens("OK")
+    assert units_of(english, chinese) == [" OK", "你好"]
 
 
 def test_times_never_go_back_and_never_overlap():
@@ -89,6 +94,14 @@ def test_east_asian_lines_hold_sixteen_characters(language: str):
     """In these languages a character is a column, wide or not."""
     style = CaptionStyle.for_language(language)
     assert (style.line_length, style.columns("漢字kana"), style.columns("한국")) == (16, 6, 2)
+
+
+def test_the_number_and_length_of_lines_can_be_chosen():
+    """For languages that are written in wide characters by a length of their own."""
+    for language, length in (("en", 30), ("ja", 12)):
+        style = CaptionStyle.for_language(language, line_length=30, cjk_line_length=12, max_lines=3)
+        assert (style.line_length, style.max_lines) == (length, 3)
+    assert CaptionStyle.for_language("en") == CaptionStyle("en")
 
 
 def test_wide_characters_take_two_columns_in_other_languages():
