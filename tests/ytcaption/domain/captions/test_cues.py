@@ -214,6 +214,18 @@ def test_a_quick_reply_may_delay_the_next_caption():
     assert second.start_ms == 914 and first_said_ms(second) == 500
 
 
+@pytest.mark.parametrize(
+    ("pause_s", "blank_ms"), [(0.0, 84), (0.05, 84), (0.4, 84), (0.6, 600), (1.0, 1000)]
+)
+def test_a_short_blank_between_captions_is_only_the_gap(pause_s: float, blank_ms: int):
+    """A caption gives way before the next is spoken; half a second of nothing would flicker."""
+    text = "The committee has finished its work. Nobody was surprised by the result."
+    segment = spoken(text, word_s=0.4, pauses={"work.": pause_s})
+    first, second = cues(make_transcript(segment))
+    assert second.start_ms == first_said_ms(second) == round((6 * 0.4 + pause_s) * 1000)
+    assert second.start_ms - first.end_ms == blank_ms
+
+
 def test_a_caption_stays_for_reading_while_nothing_is_said():
     """Fast speech followed by silence is shown as long as it takes to read."""
     text = "Extraordinary circumstances necessitated reconsideration."

@@ -97,10 +97,19 @@ def test_a_line_may_be_full():
 
 
 def test_fast_sentences_share_a_caption_and_slow_ones_do_not():
-    """Where each alone could not be read."""
-    text = "I never saw him. That is all I know."
-    assert len(texts(spoken(text, word_s=0.1))) == 1
-    assert len(texts(spoken(text, word_s=0.5))) == 2
+    """Where the first alone could not be seen, or not be read."""
+    brief = "I never saw him. That is all I know."
+    fast = "Nobody believed that any more. Everybody had seen it happen."
+    assert len(texts(spoken(brief, start_s=60, word_s=0.1))) == 1
+    assert len(texts(spoken(fast, start_s=60, word_s=0.19))) == 1
+    for text in (brief, fast):
+        assert len(texts(spoken(text, start_s=60, word_s=0.5))) == 2
+
+
+def test_no_more_captions_are_made_than_needed():
+    """Clauses that fit one caption share it, a line each."""
+    found = texts(spoken("When winter came, the people left the valley."))
+    assert found == ["When winter came,\nthe people left the valley."]
 
 
 def test_what_fits_one_line_stays_on_one():
