@@ -1,9 +1,11 @@
 """Captions that read well: where they are cut and where their lines break."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.transcripts import make_transcript, spoken, spoken_tokens
-from ytcaption.domain.captions.breaks import breaks, ends_clause, ends_sentence
+from ytcaption.domain.captions.breaks import Break, breaks, ends_clause, ends_sentence
 from ytcaption.domain.captions.cues import cues
 from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.captions.units import CaptionUnit, caption_units
@@ -41,6 +43,8 @@ def test_a_long_pause_ends_a_caption():
     found = texts(spoken("Wait for it here.", pauses={"for": 2.5}))
     assert found == ["Wait for", "it here."]
     assert texts(spoken("a I", pauses={"a": 2.01})) == ["a", "I"]
+    found = texts(spoken("No. I never saw him.", pauses={"No.": 2.5}))
+    assert found == ["No.", "I never saw him."]
 
 
 def test_a_long_sentence_is_cut_at_its_clauses():
@@ -178,10 +182,53 @@ def test_thai_breaks_at_its_spaces():
     assert costs[12] < costs[11] and costs[12] < costs[13]
 
 
-def cost(previous: str, text: str, language: str) -> float:
-    """The cost of a break between two words with a space between them."""
-    units = [CaptionUnit(word, 0, 0, True, False, len(word)) for word in (previous, text)]
-    return breaks(units, language)[1].cost
+def between(
+    previous: str, text: str, language: str | None, *, pause_ms: int = 0, opens: bool = False
+) -> Break:
+    """The break between two words with a space between them."""
+    one = CaptionUnit(previous, 0, 0, True, False, len(previous))
+    other = CaptionUnit(text, pause_ms, pause_ms, True, opens, len(text))
+    return breaks([one, other], language)[1]
+
+
+def cost(previous: str, text: str, language: str | None, **more: Any) -> float:
+    return between(previous, text, language, **more).cost
+
+
+def test_breaks_are_better_after_sentences_than_after_clauses_than_anywhere():
+    """In between are conjunctions and the decoder's own cuts; worst is after a small word."""
+    ordered = [
+        cost("cat.", "Dogs", "en"),
+        cost("cat,", "dogs", "en"),
+        cost("cat", "because", "en"),
+        cost("cat", "dogs", "en", opens=True),
+        cost("cat", "dogs", "en"),
+        cost("the", "dogs", "en"),
+    ]
+    assert ordered == sorted(set(ordered)) and ordered[0] == 0
+    assert cost("Mr.", "Smith", "en") >= cost("cat", "dogs", "en")
+
+
+def test_small_words_are_those_of_the_language():
+    """Also within quotes; none are known of an unknown language."""
+    for word in ("der", "„der", "Der"):
+        assert cost(word, "Hund", "de") > cost("Hund", "Katze", "de")
+    assert cost("der", "dog", "en") == cost("cat", "dog", "en") == cost("the", "dog", None)
+
+
+def test_a_pause_makes_a_break_better():
+    """The longer, the better, up to a second, whose cost is that of a sentence's end."""
+    pauses = (0, 300, 600, 900, 1000)
+    costs = [cost("cat", "dogs", "en", pause_ms=pause_ms) for pause_ms in pauses]
+    assert costs == sorted(set(costs), reverse=True) and costs[-1] == 0
+
+
+def test_pauses_and_sentences_are_not_kept_within_a_caption():
+    """A breath may be, words that follow each other are."""
+    kept = [between("cat", "dogs", "en", pause_ms=ms).keep_cost for ms in (0, 250, 500, 1000)]
+    assert kept[:2] == [0, 0] and 0 < kept[2] < kept[3]
+    assert between("cat.", "Dogs", "en").keep_cost > 0
+    assert between("Mr.", "Smith", "en").keep_cost == 0
 
 
 @pytest.mark.parametrize(
@@ -244,7 +291,16 @@ def test_a_sentence_does_not_end_after_an_abbreviation(
 
 @pytest.mark.parametrize(
     ("text", "ends"),
-    [("well,", True), ("である、", True), ("نعم،", True), ("so —", True), ("so", False)],
+    [
+        ("well,", True),
+        ("well,”", True),
+        ("である、", True),
+        ("نعم،", True),
+        ("so —", True),
+        ("so", False),
+        ("”so", False),
+        ("”", False),
+    ],
 )
 def test_clause_ends_are_seen_in_every_script(text: str, ends: bool):
     """Commas, colons and dashes of the scripts Whisper writes."""

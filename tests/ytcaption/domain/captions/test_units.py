@@ -1,5 +1,7 @@
 """Which words may be parted: never a written word, a character, or a word and its punctuation."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.transcripts import make_segment, make_transcript, spoken_tokens
@@ -35,6 +37,9 @@ def units_of(*segments: Segment, max_columns: int = 42) -> list[str]:
         ((" Yes.", " -", " No."), [" Yes.", " - No."]),
         ((" New York ", "is"), [" New York", " is"]),
         ((" a", " ", "b"), [" a", " b"]),
+        ((" a", "\u200b ", "b"), [" a", " b"]),
+        ((" a", "\u200b", "b"), [" ab"]),
+        ((" a", "\u200b\u200b", "b"), [" ab"]),
     ],
 )
 def test_what_is_written_together_stays_together(tokens: tuple[str, ...], expected: list[str]):
@@ -73,6 +78,26 @@ def test_times_never_go_back_and_never_overlap():
     ]  # fmt: skip
 
 
+def test_a_unit_lasts_until_the_last_of_its_words():
+    """It opens a segment if the first of them does."""
+    segments = spoken_tokens(" well", "-known", " man"), spoken_tokens(" here", start_s=1)
+    found = caption_units(make_transcript(*segments), len, max_columns=42, max_span_ms=7000)
+    assert [(unit.text, unit.start_ms, unit.end_ms, unit.opens_segment) for unit in found] == [
+        ("well-known", 0, 400, True),
+        ("man", 400, 600, False),
+        ("here", 1000, 1200, True),
+    ]
+
+
+def test_words_without_times_share_their_segment_by_length():
+    """With the spaces between them."""
+    segment = replace(make_segment([], text="ab cdef g"), start_s=10.0, end_s=19.0)
+    found = caption_units(make_transcript(segment), len, max_columns=42, max_span_ms=7000)
+    assert [(unit.text, unit.start_ms, unit.end_ms) for unit in found] == [
+        ("ab", 10_000, 12_000), ("cdef", 12_000, 17_000), ("g", 17_000, 19_000)
+    ]  # fmt: skip
+
+
 def test_cleaned_text_is_one_line_of_valid_unicode():
     """Line breaks become a space, control characters go, a lone surrogate becomes U+FFFD."""
     assert clean_text(" a\r\n\tb\x00\u2028c\ufeff \x85") == " a b c "
@@ -107,6 +132,7 @@ def test_the_number_and_length_of_lines_can_be_chosen():
 def test_wide_characters_take_two_columns_in_other_languages():
     """An English caption that quotes Chinese stays within the picture."""
     assert CaptionStyle.for_language("en").columns("say 你好") == 8
+    assert CaptionStyle("en", wide_columns=3).columns("say 你好") == 10
 
 
 @pytest.mark.parametrize("language", ["zh", "ja"])
