@@ -42,10 +42,11 @@ docs-screenshots: $(DOCUMENTED)  ## Take the pictures of the documentation
 	$(BIN)/python -m docs.tools.screenshots
 
 # By file on four processes, whatever the cores: much of a test's time is a server's start.
-PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST_ARGUMENTS := -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python $(PYTEST_ARGUMENTS)
 
 test-unit: $(DEVELOPED)  ## Run the tests that need no Postgres, Dagster, model or process: seconds
-	$(PYTEST) -m unit
+	$(PYTEST) -m 'unit and not long'
 
 test: $(DEVELOPED)  ## Run the tests but the long ones: five minutes
 	$(PYTEST) -m 'not long and not slow and not network'
@@ -55,10 +56,10 @@ test-all: $(DEVELOPED)  ## Run the tests with the long ones, as CI does
 
 # Statements and branches that the tests execute, child processes included; slower than `make test`.
 # Each file with lines that are missed: .venv/bin/coverage html.
+coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: $(DEVELOPED)  ## Run what make test runs and show what it does not execute
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
-		-m 'not long and not slow and not network'
+	$(BIN)/coverage run $(PYTEST_ARGUMENTS) -m 'not long and not slow and not network'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -22,6 +22,8 @@ from ytcaption.domain.captions.style import CaptionStyle
 from ytcaption.domain.captions.units import clean_text
 from ytcaption.domain.transcripts.transcript import Transcript, Word
 
+pytestmark = pytest.mark.unit
+
 HOUR_MS = 3_600_000
 
 

@@ -10,6 +10,8 @@ from ytcaption.domain.captions.track_parsing import read_track
 from ytcaption.domain.captions.ttml import MAX_DEPTH
 from ytcaption.domain.captions.ttml_times import TimeParameters
 
+pytestmark = pytest.mark.unit
+
 HEAD = '<tt xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter"'
 
 SMPTE = {"timeBase": "smpte", "frameRate": "30", "frameRateMultiplier": "1000 1001"}
