@@ -174,6 +174,8 @@ def test_a_word_longer_than_a_line_stands_alone():
         line for cue in cues(make_transcript(spoken(f"Das {long} ist groß."))) for line in cue.lines
     ]
     assert lines == ["Das", long, "ist groß."]
+    (caption,) = cues(make_transcript(spoken(f"{long} ist groß.")))
+    assert caption.lines == (long, "ist groß.")
 
 
 def test_hours_past_a_day_do_not_wrap():
