@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from resources.network.proxy_health import record_failed
 from resources.transcriptions.actions import TranscriptionActions
 from resources.transcriptions.rows import TranscriptionRequest
 from resources.transcriptions.store import RequestStore
@@ -11,6 +12,7 @@ from tests.support.servers.postgres_servers import (
     DatabaseServer,
 )
 from ytcaption.domain.media.media import MediaSource
+from ytcaption.domain.media.pacing import Pacing, PerSite
 from ytcaption.domain.request import TranscriptionOptions
 
 pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)
@@ -100,3 +102,74 @@ def test_the_rank_is_of_the_remaining_owner(
     request_store.cancel(id)
     request_store.submit(source, OPTIONS, owner=FLOOD)
     assert owner() == FLOOD
+
+
+def test_the_oldest_of_each_owner_is_first(request_store: RequestStore):
+    """Within the slots of a site, and among owners, by the age of their requests."""
+    last = ask(request_store, "key:z", 3, host="f.org")
+    first = ask(request_store, "key:a", 2, host="f.org")
+    assert [each.id for each in request_store.due(9, per_site=3)] == [last[0], first[0], last[1]]
+    assert [each.id for each in request_store.due(9)] == [
+        *(last[0], first[0], last[1], first[1], last[2])
+    ]
+
+
+def test_the_only_slot_of_a_site_is_for_interactive_ones(request_store: RequestStore):
+    """Bulk ones that came before them wait."""
+    ask(request_store, FLOOD, 2, "bulk", host="f.org")
+    urgent = ask(request_store, FEW, 1, host="f.org")
+    assert [each.id for each in request_store.due(9, per_site=1)] == urgent
+
+
+def test_owners_alternate_in_bulk_whatever_they_request_besides(request_store: RequestStore):
+    """Interactive requests of an owner do not delay that owner's bulk ones."""
+    ask(request_store, FLOOD, 2)
+    flood_bulk = ask(request_store, FLOOD, 2, "bulk")
+    few_bulk = ask(request_store, FEW, 2, "bulk")
+    bulk = [each.id for each in request_store.due(9) if each.priority == "bulk"]
+    assert bulk == [flood_bulk[0], few_bulk[0], flood_bulk[1], few_bulk[1]]
+
+
+def test_a_paced_site_has_one_bulk_download_of_all_owners(request_store: RequestStore):
+    """The oldest; the slots of the site are more."""
+    paced = Pacing(pause_s=PerSite(10.0))
+    first = ask(request_store, FLOOD, 2, "bulk", host="f.org")
+    ask(request_store, FEW, 2, "bulk", host="f.org")
+    assert [each.id for each in request_store.due(9, 9, paced)] == first[:1]
+
+
+def test_uploads_need_no_proxy_and_no_slot(request_store: RequestStore):
+    """Their audio is stored: they are due while every proxy cools down."""
+    pacing = Pacing(proxies=("only",))
+    record_failed(request_store.postgres, "only", "it hangs up")
+    ask(request_store, FEW, 1)
+    uploads = [
+        request_store.submit(
+            MediaSource(f"upload-{number}", "upload", title="a"), OPTIONS, owner=FEW
+        ).transcription.id
+        for number in range(2)
+    ]
+    assert [each.id for each in request_store.due(9, 1, pacing)] == uploads
+
+
+def test_the_next_is_due_when_the_first_may_be_tried_again(
+    request_store: RequestStore, database_server: DatabaseServer
+):
+    """Of all sites, and of uploads, which have none."""
+    upload = MediaSource("upload-late", "upload", title="a")
+    waits = {
+        request_store.submit(upload, OPTIONS, owner=FEW).transcription.id: 30,
+        ask(request_store, FEW, 1)[0]: 60,
+        ask(request_store, FLOOD, 1, host="f.org")[0]: 90,
+    }
+    with psycopg.connect(database_server.superuser_url) as connection:
+        for id, wait_s in waits.items():
+            connection.execute(
+                "update ytcaption.transcription set next_attempt_at = now() + %s * interval '1 s' "
+                "where id = %s",
+                (wait_s, id),
+            )
+    for id, wait_s in waits.items():
+        assert request_store.next_due_in_s() == pytest.approx(wait_s, abs=5)
+        request_store.cancel(id)
+    assert request_store.next_due_in_s() is None
