@@ -99,6 +99,24 @@ def test_the_next_is_due_when_the_pause_is_over(clock: Clock, request_store, run
         request_store.cancel(waits)
 
 
+def test_interactive_ones_are_tried_again_while_bulk_ones_wait(
+    request_store: RequestStore, database_server: DatabaseServer
+):
+    """For quiet hours to end, or for a download: the sensor wakes for the interactive one."""
+    bulk_one = submit(request_store, "bulk", priority="bulk")
+    urgent = submit(request_store, "urgent")
+    with psycopg.connect(database_server.superuser_url) as connection:
+        connection.execute(
+            "update ytcaption.transcription set next_attempt_at = now() + interval '30 s' "
+            "where id = %s",
+            (urgent,),
+        )
+    assert request_store.next_due_in_s(100, quiet_now(database_server)) == pytest.approx(30, abs=5)
+    submit(request_store, "another", priority="bulk")
+    begun(request_store, bulk_one, "run")
+    assert request_store.next_due_in_s(100, PAUSED) == pytest.approx(30, abs=5)
+
+
 def test_an_interactive_download_makes_bulk_work_wait_too(clock: Clock, request_store):
     """The site sees both; nothing makes the interactive ones wait."""
     urgent = submit(request_store, "urgent")
