@@ -100,20 +100,23 @@ def test_the_next_is_due_when_the_pause_is_over(clock: Clock, request_store, run
 
 
 def test_interactive_ones_are_tried_again_while_bulk_ones_wait(
-    request_store: RequestStore, database_server: DatabaseServer
+    clock: Clock,
+    request_store: RequestStore,
+    database_server: DatabaseServer,
 ):
     """For quiet hours to end, or for a download: the sensor wakes for the interactive one."""
     bulk_one = submit(request_store, "bulk", priority="bulk")
     urgent = submit(request_store, "urgent")
     with psycopg.connect(database_server.superuser_url) as connection:
         connection.execute(
-            "update ytcaption.transcription set next_attempt_at = now() + interval '30 s' "
+            "update ytcaption.transcription set next_attempt_at = now() + interval '90 s' "
             "where id = %s",
             (urgent,),
         )
-    assert request_store.next_due_in_s(100, quiet_now(database_server)) == pytest.approx(30, abs=5)
+    assert request_store.next_due_in_s(100, quiet_now(database_server)) == pytest.approx(90, abs=5)
     submit(request_store, "another", priority="bulk")
     begun(request_store, bulk_one, "run")
+    clock.forward(60)  # it takes longer than the pause
     assert request_store.next_due_in_s(100, PAUSED) == pytest.approx(30, abs=5)
 
 
