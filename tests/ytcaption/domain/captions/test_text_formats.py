@@ -223,6 +223,13 @@ def test_a_pause_makes_a_break_better():
     assert costs == sorted(set(costs), reverse=True) and costs[-1] == 0
 
 
+@pytest.mark.parametrize("word", ["cat.", "cat,", "cat"])
+def test_more_than_two_seconds_of_silence_end_a_caption(word: str):
+    """After a sentence and within one."""
+    assert between(word, "Dogs", "en", pause_ms=2001).forced
+    assert not between(word, "Dogs", "en", pause_ms=2000).forced
+
+
 def test_pauses_and_sentences_are_not_kept_within_a_caption():
     """A breath may be, words that follow each other are."""
     kept = [between("cat", "dogs", "en", pause_ms=ms).keep_cost for ms in (0, 250, 500, 1000)]
@@ -258,6 +265,7 @@ def test_japanese_phrases_begin_with_other_letters_than_they_end_with():
     assert phrase == cost("は", "カ", "ja") == cost("は", "api", "ja")
     assert cost("東", "京", "ja") > phrase < cost("api", "京", "ja")
     assert cost("東", "は", "ja") > phrase < cost("が", "は", "ja")
+    assert cost("ね、", "東", "ja") < phrase
     assert cost("は", "東", "zh") == cost("東", "京", "zh")
 
 
