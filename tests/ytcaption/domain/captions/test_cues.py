@@ -178,6 +178,14 @@ def test_a_word_longer_than_a_line_stands_alone():
     assert caption.lines == (long, "ist groß.")
 
 
+def test_a_word_longer_than_a_caption_may_last_is_alone():
+    """What follows is laid out as without it."""
+    long, rest = "Aaaah", "I would like to thank all of you."
+    segments = make_segment([Word(0, 9, f" {long}", 1)]), spoken(rest, start_s=9)
+    first, second = cues(make_transcript(*segments))
+    assert (first.text, first.duration_ms, second.text) == (long, 7000, rest)
+
+
 def test_hours_past_a_day_do_not_wrap():
     """Speech thirty hours in has times past 108,000,000 ms."""
     (cue,) = cues(make_transcript(spoken("Good night.", start_s=30 * 3600)))
