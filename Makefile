@@ -59,9 +59,8 @@ test-all: $(DEVELOPED)  ## Run the tests with the long ones, as CI does
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: $(DEVELOPED)  ## Run what make test runs and show what it does not execute
 	$(BIN)/coverage erase
-	$(BIN)/coverage run $(PYTEST_ARGUMENTS) -m 'not long and not slow and not network'
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/coverage run $(PYTEST_ARGUMENTS) -m 'not long and not slow and not network'; status=$$?; \
+		$(BIN)/coverage combine --quiet; $(BIN)/coverage report && exit $$status
 
 # CONTRIBUTING.md says how to read the result. Options: make mutants ARGS="--max-children 1 '*ttml*'"
 mutants: $(DEVELOPED)  ## Change the domain's rules one by one and show which changes no test notices
