@@ -80,6 +80,9 @@ def test_the_sensors_run_without_being_switched_on(repository):
 
 
 HEAVY = [
+    *("torch", "faster_whisper", "ctranslate2", "yt_dlp", "pandas", "duckdb", "pyarrow"),
+    *("av", "matplotlib"),
+]
     "torch",
     "faster_whisper",
     "ctranslate2",
