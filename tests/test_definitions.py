@@ -83,16 +83,6 @@ HEAVY = [
     *("torch", "faster_whisper", "ctranslate2", "yt_dlp", "pandas", "duckdb", "pyarrow"),
     *("av", "matplotlib"),
 ]
-    "torch",
-    "faster_whisper",
-    "ctranslate2",
-    "yt_dlp",
-    "pandas",
-    "duckdb",
-    "pyarrow",
-    "av",
-    "matplotlib",
-]
 SLOW_FOR_A_COMMAND = [*HEAVY, "dagster", "psycopg", "pydantic", "fastapi", "numpy"]
 
 
