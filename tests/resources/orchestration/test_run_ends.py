@@ -90,7 +90,7 @@ class Watched:
             return [
                 child
                 for child in self.process.children(recursive=True)
-                if "audio_decoder_child" in " ".join(child.cmdline())
+                if "decoder_child" in " ".join(child.cmdline())
             ]
         return []
 

@@ -66,6 +66,12 @@ class Up:
         threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
         self.wait_for(lambda: any("everything is ready" in line for line in self.lines), 240)
 
+    def stop(self) -> None:
+        """Stop it as Ctrl-C does, if it runs."""
+        if self.process is not None and self.alive:
+            self.process.send_signal(signal.SIGINT)
+            assert self.process.wait(30 * patience()) == 0
+
     def _read(self, pipe) -> None:
         self.lines.extend(iter(pipe.readline, ""))
 
@@ -269,6 +275,7 @@ def test_ctrl_c_leaves_no_process(up: Up):
 @pytest.mark.slow
 def test_with_a_key_the_api_answers_other_machines(installation: Up):
     """Only requests with the key are answered; it was created while nothing ran."""
+    installation.stop()
     key = installation.run("keys", "create", "laptop").stdout.strip()
     installation.more = {"YTCAPTION_API_HOST": "0.0.0.0"}
     installation.start()
@@ -277,9 +284,7 @@ def test_with_a_key_the_api_answers_other_machines(installation: Up):
     assert get("127.0.0.1", port, "/api/v1/options") == 401
     assert get("127.0.0.1", port, "/api/v1/options", {"Authorization": f"Bearer {key}"}) == 200
     assert not any(key.split("_")[2] in line for line in installation.lines)
-    assert installation.process is not None
-    installation.process.send_signal(signal.SIGINT)
-    assert installation.process.wait(30) == 0
+    installation.stop()
     installation.more = {}
 
 
