@@ -114,9 +114,11 @@ def transcribe(
     from ytcaption.domain.captions.formats import caption_formats
     from ytcaption.domain.request import checked_captions, checked_options, checked_task
     from ytcaption.settings.settings import load_settings
+    from ytcaption_assets.cli.transcribe.captions_folder import check_folder
 
     settings = load_settings()
     chosen_formats = caption_formats(formats or ["srt", "vtt", "json"])
+    check_folder(output)
     if server is not None:
         from ytcaption.client.options import RequestOptions
         from ytcaption_assets.cli.transcribe.remote import transcribe_at_server

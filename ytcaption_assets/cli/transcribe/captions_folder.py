@@ -1,8 +1,10 @@
 """Caption files on disk, with readable names that every file system accepts."""
 
 import re
+import tempfile
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from resources.disk import is_disk_full
@@ -32,19 +34,38 @@ def write_captions(
     """
     stem = f"{safe_title(title)} [{transcript.media_id}]".strip()
     written = []
-    try:
+    with _writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         for each in formats:
             path = directory / f"{stem}{each.extension}"
             path.write_text(render(transcript, each, style), encoding="utf-8", newline="")
             written.append(path)
+    return written
+
+
+def check_folder(directory: Path) -> None:
+    """Check that caption files can be written, without creating the folder.
+
+    Raises:
+        as `write_captions`.
+    """
+    with _writing(directory):
+        folders = (directory, *directory.absolute().parents)
+        existing = next(folder for folder in folders if folder.exists())
+        with tempfile.TemporaryFile(dir=existing):
+            return
+
+
+@contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if is_disk_full(error):
             raise DiskFull(f"The disk is full: {directory} could not be written.") from error
         raise FileUnreadable(
             f"{directory} cannot be written: {error.strerror}. Choose another folder with --output."
         ) from error
-    return written
 
 
 def safe_title(title: str) -> str:

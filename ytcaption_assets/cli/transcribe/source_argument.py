@@ -19,10 +19,12 @@ def file_named(name: str) -> Path | None:
     path = Path(name).expanduser()
     if path.is_file():
         return path
+    if path.is_dir():
+        raise FileUnreadable(
+            f"{name} is a folder. Name the files in it, such as {name.rstrip('/')}/*.mp4."
+        )
     if _SCHEME.match(name) or not _looks_like_path(name):
         return None
-    if path.is_dir():
-        raise FileUnreadable(f"{name} is a folder. Name the files in it, such as {name}/*.mp4.")
     raise FileUnreadable(f"There is no file {name}. A URL begins with https://.")
 
 
