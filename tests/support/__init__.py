@@ -8,7 +8,8 @@
 - Dagster: `code_location`; runs without audio: `finisher`; runs that hang: `hanging`.
 - Workers and embedders: `workers`, `embedding`, `embedding_child`.
 - The command line and whole installations: `preloaded_command`, `reader`, `old_home`.
-- This repository: `paths`, `documents` (the examples of `docs/`), `words`.
+- This repository: `paths`, `documents` (the examples of `docs/`), `words`, and mutation testing:
+  `mutation_testing`, `mutation_scores`.
 - Time limits on a busy machine: `patience`.
 - `servers/`: servers on loopback.
 - `internet/`: a `sitecustomize` that leads public host names of started processes to loopback.

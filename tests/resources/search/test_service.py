@@ -262,7 +262,7 @@ def test_common_words_are_searched_in_the_newest(
     page = search.page("words", caller, order="recency")
     assert names(page) == ["n6", "n5", "n4", "n3"]
     assert not page.is_complete
-    assert "the newest first" in page.notes[-1]
+    assert "only the newest are ranked" in page.notes[-1]
     low_limits.setattr(search_keyword, "MAX_SEGMENTS", 40)
     low_limits.setattr(search_cost, "MAX_DOCUMENTS", 20)
     low_limits.setattr(search_cost, "MIN_DOCUMENTS", 20)
