@@ -10,7 +10,8 @@ What each path does:
 - `norange/<file>`: ignores Range, always the whole file; `noetag/<file>`: without ETag
 - `slow/<file>?rate=N`: N bytes a second
 - `stall/<file>?after=N&times=T`: N bytes, then nothing until the server closes, the first T times
-- `cut/<file>?after=N&times=T`: hangs up after N bytes, the first T times (default: always)
+- `cut/<file>?after=N&times=T`: hangs up after N bytes, the first T times
+  (defaults of both: half of the file, always)
 - `as/<file>?type=T&encoding=E`: with that content type and encoding
 - `status/<code>?retry_after=N`: that status; `status/<code>/<file>?times=T`: T times, then the file
 - `redirect?to=URL&status=N`: to any URL; without `to` to itself, for ever
@@ -250,8 +251,9 @@ class MediaHandler(BaseHTTPRequestHandler):
         body = data[start:end]
         content_type = query.get("type", mime(name)) if mode == "as" else mime(name)
         self.head(status, content_type, {**headers, "Content-Length": str(len(body))})
-        limit = int(query.get("after", len(body))) if mode in ("stall", "cut") else len(body)
+        limit = len(body)
         if mode in ("cut", "stall"):
+            limit = int(query.get("after", len(body) // 2))
             self.media.counts[self.path] += self.command == "GET"
             if self.media.counts[self.path] > int(query.get("times", 1 << 30)):
                 limit = len(body)
