@@ -23,9 +23,9 @@ from resources.processes.forked_child import ForkedChild
 from tests.resources.channels.listings import lister
 from tests.resources.download.downloads import direct, download_audio, downloader
 from tests.support.paths import DATA, ROOT
+from tests.support.patience import wait_for
 from tests.support.servers.channel_host import ChannelHost
 from tests.support.servers.media_server import MediaServer
-from tests.support.workers import wait_for
 from ytcaption.domain.errors import (
     AudioUndecodable,
     ClaimLost,

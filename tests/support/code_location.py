@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ from resources.worker.client import Worker, worker_at, worker_socket
 from sensors.jobs import transcribe_job
 from tests.support.hanging import let_hang, serve_hanging
 from tests.support.paths import ROOT
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.media.media import MediaSource, url_media_id
 from ytcaption.domain.request import TranscriptionOptions, run_key
@@ -269,19 +268,6 @@ def code_location(
         instance.event_log_storage.set_concurrency_slots("download", 4)
         instance.event_log_storage.set_concurrency_slots("transcription", 2)
         yield found
-
-
-def wait_for(condition: Callable[[], object], seconds: float) -> None:
-    """Until it holds.
-
-    Raises:
-        TimeoutError: it did not in time.
-    """
-    deadline = time.monotonic() + seconds * patience()
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.05)
 
 
 def _copied_code(folder: Path) -> Path:

@@ -1,6 +1,8 @@
-"""How much longer than on an idle machine a test may wait."""
+"""Waiting in tests, and how much longer than on an idle machine it may last."""
 
 import os
+import time
+from collections.abc import Callable
 
 
 def patience() -> float:
@@ -10,3 +12,16 @@ def patience() -> float:
     processes run.
     """
     return max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait until the condition holds.
+
+    Raises:
+        TimeoutError: it did not in time.
+    """
+    deadline = time.monotonic() + seconds * patience()
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.05)

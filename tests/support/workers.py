@@ -6,8 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from resources.worker.client import Worker, worker_at, worker_socket
 from resources.worker.protocol import Health
 from resources.worker.transcriber import WorkerTranscriber
 from tests.support.clip_errors import samples
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from ytcaption.settings.settings import Settings
 
 TOKEN = "a-token-of-more-than-32-characters"
@@ -98,13 +96,6 @@ class WorkerHome:
         """Return the transcriber of a run of this home."""
         settings = self.settings.changed(worker_timeout_s=TIMEOUT_S)
         return WorkerTranscriber.from_settings(settings, self.local())
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds * patience()
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def recording() -> np.ndarray:

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,7 +21,7 @@ from resources.transcriptions.store import RequestStore
 from tests.api.conftest import Start, serving
 from tests.api.keys import Keys
 from tests.support.lake_documents import ACCURACY, make_document
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.settings.settings import Settings
 
@@ -308,25 +307,17 @@ def test_queries_have_as_many_slots_as_the_settings_say(
             return client.post(f"{PATH}/query", json={"sql": sql}, headers=header)
 
         first = pool.submit(run_query, ENDLESS, keys.header("anna"))
-        until(lambda: len(query_processes()) == 1)
+        wait_for(lambda: len(query_processes()) == 1)
         again = run_query("select 1", keys.header("anna"))
         assert (again.status_code, again.json()["code"]) == (429, "rate_limited")
         second = pool.submit(run_query, ENDLESS, keys.header("bert"))
-        until(lambda: len(query_processes()) == 2)
+        wait_for(lambda: len(query_processes()) == 2)
         other = run_query("select 1", keys.header("reader"))
         assert other.status_code == 429 and int(other.headers["retry-after"]) >= 1
         for process in query_processes():
             process.kill()
         assert first.result().status_code == second.result().status_code == 422
         assert run_query("select 1 as n", keys.header("anna")).json()["rows"] == [{"n": 1}]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + 30 * patience()
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 ENDLESS = "select count(*) from range(100000000000) a, range(100000) b"
@@ -343,9 +334,9 @@ def test_a_query_ends_when_its_client_disconnects(
         client.post(f"{PATH}/query", json={"sql": "select 1"}, timeout=60)  # all is loaded
         with pytest.raises(httpx.ReadTimeout):
             client.post(f"{PATH}/query", json={"sql": ENDLESS}, timeout=1.5)
-        until(lambda: not query_processes())
+        wait_for(lambda: not query_processes())
         body = {"sql": "select 1"}
-        until(lambda: client.post(f"{PATH}/query", json=body, timeout=60).status_code == 200)
+        wait_for(lambda: client.post(f"{PATH}/query", json=body, timeout=60).status_code == 200)
 
 
 def query_processes() -> list[psutil.Process]:

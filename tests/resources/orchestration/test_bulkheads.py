@@ -13,8 +13,9 @@ from resources.orchestration.tags import PARTITION_TAG
 from resources.transcriptions.reads import get_transcription, get_transcriptions
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
-from tests.support.code_location import CodeLocation, code_location, wait_for
+from tests.support.code_location import CodeLocation, code_location
 from tests.support.hanging import HELD
+from tests.support.patience import wait_for
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.errors import YtcaptionError
 from ytcaption.domain.media.media import MediaSource, url_media_id

@@ -18,7 +18,8 @@ from resources.orchestration.launch_protocol import LaunchRequest
 from resources.orchestration.launcher import WarmRunLauncher
 from resources.processes.line_protocol import read_line
 from resources.processes.process_identity import RUN_PROCESS_TAG, RunProcess
-from tests.support.code_location import CodeLocation, code_location, wait_for
+from tests.support.code_location import CodeLocation, code_location
+from tests.support.patience import wait_for
 from tests.support.servers.postgres_servers import DatabaseServer
 from ytcaption_assets.cli.up.dagster_home import LOCATION_NAME, run_server_socket
 from ytcaption_assets.cli.up.orphans import orphan_processes

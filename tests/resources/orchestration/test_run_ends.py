@@ -17,9 +17,9 @@ from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.rows import TranscriptionRow
 from resources.transcriptions.store import RequestStore
 from sensors.run_end_sensor import end_runs
-from tests.support.code_location import CodeLocation, code_location, wait_for
+from tests.support.code_location import CodeLocation, code_location
 from tests.support.hanging import HANGS
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from tests.support.servers.media_server import DATA
 from ytcaption.domain.request import TranscriptionStatus
 

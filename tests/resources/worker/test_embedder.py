@@ -29,12 +29,13 @@ from resources.worker.embedding_protocol import (
 )
 from tests.support.embedding import TOY, ToyEmbedder, needs_model
 from tests.support.embedding_child import COMMAND, TOPICS
+from tests.support.patience import wait_for
 from tests.support.servers.embedding_worker import (
     CountedToy,
     EmbeddingWorker,
     embedding_worker,
 )
-from tests.support.workers import TOKEN, WorkerHome, wait_for
+from tests.support.workers import TOKEN, WorkerHome
 from ytcaption.domain.errors import ModelUnavailable
 from ytcaption.settings.settings import Settings
 

@@ -23,7 +23,8 @@ from resources.worker.protocol import (
 from resources.worker.server import serve_others
 from resources.worker.transcriber import WorkerTranscriber
 from tests.support.clip_errors import TINY_EN, samples, text
-from tests.support.workers import TIMEOUT_S, TOKEN, WorkerHome, recording, wait_for
+from tests.support.patience import wait_for
+from tests.support.workers import TIMEOUT_S, TOKEN, WorkerHome, recording
 from ytcaption.domain.errors import DiskFull, ModelCorrupt, SetupError
 from ytcaption.settings.settings import Settings
 

@@ -29,7 +29,8 @@ from resources.worker.samples import map_shared_file, shared_file
 from resources.worker.server import serve_here
 from resources.worker.transcriber import ProgressRelay
 from tests.support.clip_errors import TINY_EN, samples
-from tests.support.workers import WorkerHome, recording, wait_for
+from tests.support.patience import wait_for
+from tests.support.workers import WorkerHome, recording
 from ytcaption.domain.errors import AudioUndecodable, ClaimLost, SetupError, UnknownModel
 from ytcaption.domain.request import TranscriptionOptions
 from ytcaption.domain.transcripts.transcript import Recognition
