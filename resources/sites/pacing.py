@@ -35,6 +35,7 @@ select wanted.site, pace.next_at, pace.rest_code, pace.rests_until,
 from unnest(%(sites)s::text[]) as wanted (site)
 left join ytcaption.pace on pace.site = wanted.site
 left join ytcaption.site_day on site_day.site = wanted.site and site_day.day = %(day)s
+order by wanted.site -- in this order rows are locked, by every process
 """
 
 

@@ -25,14 +25,10 @@ ANY_NUMBER = 1_000_000
 
 # A group has one owner, priority and site. The index `transcription_turns` is read from group to
 # group, the first few rows of each: the cost depends on the number of groups, not on the length of
-# the queue.
+# the queue. The first row is before all groups, and nothing is queued in it.
 _GROUPS: LiteralString = """
 with recursive queue_group as (
-    (
-        select owner, priority = 'bulk' as is_bulk, coalesce(source_site, '') as site
-        from ytcaption.transcription where status = 'queued'
-        order by owner, (priority = 'bulk'), coalesce(source_site, '') limit 1
-    )
+    select ''::text as owner, false as is_bulk, ''::text as site
     union all
     select following.* from queue_group, lateral (
         select owner, priority = 'bulk', coalesce(source_site, '')
@@ -45,20 +41,19 @@ with recursive queue_group as (
 """
 
 _BULK_SITES: LiteralString = (
-    f"{_GROUPS} select distinct site from queue_group where is_bulk and site <> '' "  # noqa: S608
-    "order by site"
+    f"{_GROUPS} select distinct site from queue_group where is_bulk and site <> ''"  # noqa: S608
 )
 
 _DUE: LiteralString = f"""
 {_GROUPS}, open_group as (
     select queue_group.*, case
-        when not is_bulk or queue_group.site = '' then %(limit)s
-        when queue_group.site = any(%(throttled)s::text[]) then 0
-        when queue_group.site = any(%(one_by_one)s::text[]) then 1
+        when not is_bulk then %(limit)s
+        when site = any(%(throttled)s::text[]) then 0
+        when site = any(%(one_by_one)s::text[]) then 1
         else %(limit)s
     end as bulk_slots, case
-        when queue_group.site = '' then %(limit)s
-        when not %(has_egress)s then 0
+        when site = '' then %(limit)s
+        when %(egress_at)s::timestamptz is not null then 0
         when is_open then (probe_at <= now() and not is_probed)::int
         else greatest(%(per_site)s::int - coalesce(runs, 0), 0)
     end as slots
@@ -81,35 +76,26 @@ _DUE: LiteralString = f"""
 select id, attempt, priority, media_id, traceparent, row_number() over (
         partition by owner, is_bulk order by queued_at, id
     ) as rank
-from candidate where site = '' or (site_rank <= slots and bulk_rank <= bulk_slots)
+from candidate where site_rank <= slots and bulk_rank <= bulk_slots
 order by is_bulk, rank, queued_at, id
 limit %(limit)s
 """  # noqa: S608
 
+# Uploads, which have no site, wait for none of this. `greatest` passes over null.
 _NEXT = """
 select extract(epoch from min(due_at) - now())::float8 as due_in_s
 from (
-    select case
-        when source_site is null then next_at
-        when is_open and is_probed then null
-        when not is_open and coalesce(runs, 0) >= %(per_site)s::int then null
-        when is_bulk and source_site = any(%(throttled)s::text[]) and until is null then null
-        when is_open or until is not null or %(egress_at)s::timestamptz is not null
-            then greatest(first_at, probe_at, until, %(egress_at)s)
-        else next_at
-    end as due_at
-    from (
-        select source_site, priority = 'bulk' as is_bulk, min(next_attempt_at) as first_at,
-            min(next_attempt_at) filter (where next_attempt_at > now()) as next_at
-        from ytcaption.transcription where status = 'queued'
-        group by source_site, priority = 'bulk'
-    ) as queued left join (
-        select site, coalesce(is_open, false) as is_open, probe_at, is_probed, runs
-        from ytcaption.busy_site
-    ) as busy on busy.site = source_site
+    select greatest(
+        next_attempt_at, probe_at, until,
+        case when source_site <> '' then %(egress_at)s::timestamptz end
+    ) as due_at
+    from ytcaption.transcription left join ytcaption.busy_site on busy_site.site = source_site
     left join unnest(%(throttled)s::text[], %(untils)s::timestamptz[]) as throttle (site, until)
-        on is_bulk and throttle.site = source_site
-    where is_open is not true or probe_at is not null
+        on priority = 'bulk' and throttle.site = source_site
+    where status = 'queued' and (throttle.site is null or until is not null) and case
+        when is_open then probe_at is not null and not is_probed
+        else coalesce(runs, 0) < %(per_site)s::int
+    end
 ) as next_due
 where due_at > now()
 """
@@ -164,6 +150,5 @@ def _limits(connection: Connection[DictRow], pacing: Pacing) -> dict[str, Any]:
         "throttled": list(throttled),
         "untils": [throttle.until for throttle in throttled.values()],
         "one_by_one": [site for site in sites if pacing.is_one_by_one(site)],
-        "has_egress": egress_at is None,
         "egress_at": egress_at,
     }

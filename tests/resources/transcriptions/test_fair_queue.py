@@ -1,18 +1,24 @@
 """The fair queue: many requests of one owner do not delay the few of another."""
 
+from dataclasses import replace
+
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from resources.network.proxy_health import record_failed
+from resources.transcriptions import fair_queue
 from resources.transcriptions.actions import TranscriptionActions
 from resources.transcriptions.rows import TranscriptionRequest
+from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
+from tests.resources.sites.test_pacing import quiet_now
 from tests.support.servers.postgres_servers import (
     SERVERS,
     DatabaseServer,
 )
 from ytcaption.domain.media.media import MediaSource
-from ytcaption.domain.media.pacing import Pacing, PerSite
+from ytcaption.domain.media.pacing import UNPACED, Pacing, PerSite
 from ytcaption.domain.request import TranscriptionOptions
 
 pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)
@@ -65,6 +71,90 @@ def test_interactive_ones_overtake_any_number_of_bulk_ones(request_store: Reques
     assert [each.id for each in due[:3]] == urgent
     assert [each.priority for each in due] == ["interactive"] * 3 + ["bulk"] * 4
     assert sum("few" in each.id for each in due[3:]) == 2
+
+
+def same_time(server: DatabaseServer) -> None:
+    """Let all have been requested in the same microsecond."""
+    with psycopg.connect(server.superuser_url) as connection:
+        connection.execute("update ytcaption.transcription set queued_at = '2026-01-01 00:00Z'")
+
+
+def test_of_the_same_time_the_order_is_always_the_same(
+    request_store: RequestStore, database_server: DatabaseServer
+):
+    """By id: each tick decides alike, whatever the order in which they were stored."""
+
+    def submit(id: str, owner: str, host: str, priority="interactive") -> str:
+        source = MediaSource(f"url-{id}", "direct", f"https://{host}/{id}", "Generic")
+        submission = request_store.submit(source, OPTIONS, owner=owner, priority=priority)
+        return submission.transcription.id
+
+    def due(limit: int = 9, per_site: int = 9, pacing: Pacing = UNPACED) -> list[str]:
+        return [each.id for each in request_store.due(limit, per_site, pacing)]
+
+    late = [submit(id, "key:a", host) for id, host in (("d", "f.org"), ("c", "g.org"))]
+    soon = [submit(id, "key:b", host) for id, host in (("b", "f.org"), ("a", "g.org"))]
+    same_time(database_server)
+    in_turn = [soon[1], late[1], soon[0], late[0]]
+    assert due() == in_turn
+    assert due(1) == in_turn[:1]
+    assert due(per_site=1) == [soon[1], soon[0]]
+    for id in (*late, *soon):
+        request_store.cancel(id)
+    bulk = [submit(id, f"key:{owner}", "f.org", "bulk") for id, owner in (("z", "a"), ("y", "b"))]
+    same_time(database_server)
+    assert due(pacing=Pacing(pause_s=PerSite(10.0))) == bulk[1:]
+    several = [submit(f"y{at}", "key:b", "f.org") for at in reversed(range(3))]
+    same_time(database_server)
+    assert due(per_site=2) == several[:0:-1]
+
+
+def test_each_is_due_at_its_very_time(request_store: RequestStore):
+    """Not a microsecond later: a retry, and the trial of a site that failed."""
+    with request_store.postgres.transaction() as connection:  # `now()` stands still in it
+        for id, site in (("a", None), ("b", "f.org")):
+            connection.execute(
+                "insert into ytcaption.media (id, kind) values (%s, 'direct')", (id,)
+            )
+            connection.execute(
+                "insert into ytcaption.transcription (id, media_id, options, priority, "
+                "source_site, next_attempt_at) values (%s, %s, '{}', 'interactive', %s, now())",
+                (id, id, site),
+            )
+        connection.execute(
+            "insert into ytcaption.breaker (site, opened_at, probe_at) "
+            "values ('f.org', now(), now())"
+        )
+        found = fair_queue.due(connection, 9, 9)
+        known = [each.run_key for each in found]
+        assert [each.id for each in found] == ["a", "b"]
+        assert fair_queue.next_due_in_s(connection, 9) == 0
+        assert fair_queue.next_due_in_s(connection, 9, known) is None
+
+
+def test_the_cost_does_not_grow_with_the_length_of_the_queue(
+    request_store: RequestStore, database_server: DatabaseServer
+):
+    """Of each owner, priority and site as many rows are read as may start, and one to find it."""
+
+    def rows_read(limit: int, per_site: int, pacing: Pacing = UNPACED) -> int:
+        with psycopg.connect(database_server.superuser_url, row_factory=dict_row) as connection:
+            # A planner that knows the size of the queue uses its index; these tables are too small.
+            connection.execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
+            fair_queue.due(connection, limit, per_site, pacing)
+            row = connection.execute(
+                "select idx_tup_fetch + seq_tup_read as number from pg_stat_xact_user_tables "
+                "where schemaname = 'ytcaption' and relname = 'transcription'"
+            ).fetchone()
+        assert row is not None
+        return row["number"]
+
+    flood(request_store, 300)
+    flood(request_store, 300, "bulk")
+    many = rows_read(4, 50)
+    assert many < 40
+    assert rows_read(50, 1) < many
+    assert rows_read(50, 20, Pacing(pause_s=PerSite(10.0))) < 40
 
 
 def test_the_slots_of_a_site_are_shared_fairly(request_store: RequestStore):
@@ -130,24 +220,41 @@ def test_owners_alternate_in_bulk_whatever_they_request_besides(request_store: R
     assert bulk == [flood_bulk[0], few_bulk[0], flood_bulk[1], few_bulk[1]]
 
 
+def test_a_site_may_have_more_downloads_than_are_allowed_now(
+    request_store: RequestStore, run_store: RunStore
+):
+    """They go on after the operator has lowered the limit; none is added to them."""
+    for number, id in enumerate(ask(request_store, FLOOD, 3, host="f.org")):
+        run_store.claim(id, f"run-{number}")
+    other = ask(request_store, FEW, 1)
+    ask(request_store, FEW, 1, "bulk", host="f.org")
+    assert [each.id for each in request_store.due(9, per_site=2)] == other
+
+
 def test_a_paced_site_has_one_bulk_download_of_all_owners(request_store: RequestStore):
-    """The oldest; the slots of the site are more."""
+    """The oldest; the slots of the site are more, and interactive ones use them."""
     paced = Pacing(pause_s=PerSite(10.0))
     first = ask(request_store, FLOOD, 2, "bulk", host="f.org")
     ask(request_store, FEW, 2, "bulk", host="f.org")
     assert [each.id for each in request_store.due(9, 9, paced)] == first[:1]
+    urgent = ask(request_store, FEW, 2, host="f.org")
+    assert [each.id for each in request_store.due(9, 9, paced)] == [*urgent, *first[:1]]
 
 
-def test_uploads_need_no_proxy_and_no_slot(request_store: RequestStore):
-    """Their audio is stored: they are due while every proxy cools down."""
-    pacing = Pacing(proxies=("only",))
+def test_uploads_wait_for_no_site(request_store: RequestStore, database_server: DatabaseServer):
+    """Their audio is stored: they are due while every proxy cools down, in quiet hours, and beyond
+    the slots of a site."""
+    pacing = replace(quiet_now(database_server), proxies=("only",))
     record_failed(request_store.postgres, "only", "it hangs up")
     ask(request_store, FEW, 1)
     uploads = [
         request_store.submit(
-            MediaSource(f"upload-{number}", "upload", title="a"), OPTIONS, owner=FEW
+            MediaSource(f"upload-{number}", "upload", title="a"),
+            OPTIONS,
+            owner=FEW,
+            priority=priority,
         ).transcription.id
-        for number in range(2)
+        for number, priority in enumerate(("interactive", "interactive", "bulk", "bulk"))
     ]
     assert [each.id for each in request_store.due(9, 1, pacing)] == uploads
 
