@@ -12,6 +12,7 @@ from api.responses import (
     problem_response,
 )
 from api.transcriptions.request_schemas import UploadOptions
+from ytcaption.domain.errors import EmptyFile
 
 _FILE = {
     "type": "string",
@@ -46,7 +47,7 @@ AUDIO_ERRORS: tuple[tuple[str, str, str], ...] = (
         " mp3, m4a, wav, flac, ogg, mp4, mkv or webm.",
         "The file is not media",
     ),
-    ("empty_file", "The file is empty (0 bytes). Download or copy it again.", "The file is empty"),
+    (EmptyFile.code, EmptyFile.named().message, "The file is empty"),
     (
         "no_audio_track",
         "There is no sound in this file: it has no audio track.",

@@ -184,7 +184,7 @@ def _check_file(path: Path) -> None:
             raise FileUnreadable(f"'{path.name}' is not an ordinary file. Give a file.")
         with path.open("rb") as file:
             if not file.read(1):
-                raise EmptyFile("The file is empty (0 bytes). Download or copy it again.")
+                raise EmptyFile.named()
     except FileNotFoundError:
         raise FileUnreadable(f"There is no file '{path.name}'.") from None
     except OSError as error:

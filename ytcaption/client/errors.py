@@ -1,9 +1,13 @@
 """Errors of the client: the server is unreachable, refused, or is not a ytcaption."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from ytcaption.domain.errors import YtcaptionError
+
+TEMPORARY_STATUSES = frozenset({408, 429, 502, 503, 504})
+"""Statuses that mean "later" whatever the code, also of a proxy before the server."""
 
 
 class ClientError(YtcaptionError):
@@ -40,6 +44,8 @@ class ApiError(ClientError):
         code: stable; docs/reference/errors.md lists them.
         detail: what happened and what to do.
         request_id: identifies the server's log lines.
+        retryable: the same call may succeed later: the code or the status says so, or the server
+            says when.
         retry_after_s: when to ask again; None if the server does not say.
         problem: the whole body.
     """
@@ -54,5 +60,14 @@ class ApiError(ClientError):
         self.request_id = str(problem.get("request_id") or "")
         self.retry_after_s = retry_after_s
         self.problem = dict(problem)
-        self.retryable = status in (429, 503)  # pyright: ignore[reportAttributeAccessIssue]
+        self.retryable = (  # pyright: ignore[reportAttributeAccessIssue]
+            status in TEMPORARY_STATUSES
+            or retry_after_s is not None
+            or self.code in _retryable_codes()
+        )
         super().__init__(self.detail)
+
+
+@cache
+def _retryable_codes() -> frozenset[str]:
+    return frozenset(kind.code for kind in YtcaptionError.kinds() if kind.retryable)

@@ -24,7 +24,7 @@ def file_size(path: Path) -> int:
         raise FileUnreadable(f"There is no file {path}. A link starts with https://.")
     size_bytes = path.stat().st_size
     if size_bytes == 0:
-        raise EmptyFile(f"{path.name} is empty (0 bytes). Download or copy it again.")
+        raise EmptyFile.named(path.name)
     return size_bytes
 
 

@@ -25,14 +25,14 @@ YtcaptionError
 │       DatabaseUnavailable (retryable), LakeUnavailable (retryable),
 │       DagsterUnavailable (retryable), SecretUnreadable
 ├── StateError            the state does not allow the operation
-│   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy, ResultNotReady
-│   ├── AlreadyCompleted, ReportNotFound
+│   ├── TranscriptionNotFound, TranscriptionErased, TranscriptionBusy (retryable)
+│   ├── ResultNotReady, AlreadyCompleted, ReportNotFound
 │   ├── WebhookNotFound, DeliveryNotFound, WebhookDisabled, TooManyWebhooks
 │   ├── ChannelNotFound, ChannelBusy (retryable)
 │   ├── ClaimLost
 │   │   ├── SourcePaused (retryable): SourceThrottled
 │   │   └── TookTooLong
-│   └── IntakePaused (retryable)
+│   └── IntakePaused, BackupRunning                                           (retryable)
 ├── AccessError           the caller may not do this
 │   ├── Unauthenticated, Forbidden, ApiKeyNotFound
 │   └── RateLimited (retryable), QuotaExceeded (retryable)
@@ -46,7 +46,7 @@ No class knows HTTP.
 """
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class YtcaptionError(Exception):
@@ -317,6 +317,11 @@ class EmptyFile(AudioError):
 
     code = "empty_file"
 
+    @classmethod
+    def named(cls, name: str = "The file") -> Self:
+        """Return the error of a file of this name."""
+        return cls(f"{name} is empty (0 bytes). Download or copy it again.")
+
 
 class NotMedia(AudioError):
     """Not a container that PyAV reads."""
@@ -442,6 +447,7 @@ class TranscriptionBusy(StateError):
     """Another run is working on it."""
 
     code = "transcription_busy"
+    retryable = True
 
 
 class AlreadyCompleted(StateError):

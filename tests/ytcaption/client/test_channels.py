@@ -47,6 +47,23 @@ def test_the_life_of_a_channel(api: Client, world: World, line: Line) -> None:
     assert (refused.value.status, refused.value.code) == (404, "channel_not_found")
 
 
+def test_a_channel_that_is_being_removed_can_be_added_later(api: Client, world: World) -> None:
+    """The refusal is one that is worth another attempt; that there is no such channel is not."""
+    channel = api.channels.add(URL)
+    postgres = world.request_store.postgres
+    ChannelRuns(postgres=postgres).claim(channel.id, RUN_ID)
+    ChannelIntake(postgres=postgres).add_page(channel.id, RUN_ID, page(range(2)), is_history=True)
+    ChannelRuns(postgres=postgres).complete(channel.id, RUN_ID)
+    api.channels.remove(channel.id, with_transcriptions=True)
+    with pytest.raises(ApiError) as refused:
+        api.channels.add(URL)
+    assert (refused.value.status, refused.value.code) == (409, "channel_busy")
+    assert refused.value.retryable
+    with pytest.raises(ApiError) as refused:
+        api.channels.get(channel.id)
+    assert refused.value.code == "channel_not_found" and not refused.value.retryable
+
+
 def test_a_dry_run_that_is_refused(api: Client) -> None:
     """The server's code and detail are raised."""
     with pytest.raises(ApiError, match="one video") as refused:

@@ -13,10 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.http.errors import ytcaption_problem
 from resources.object_store.store import upload_key
 from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World, serving
+from tests.api.http.test_errors import every_error
 from tests.api.keys import Keys
 from tests.support.finisher import Finisher
 from tests.support.library import add_said
@@ -29,7 +31,7 @@ from ytcaption.client.client import Client
 from ytcaption.client.errors import ApiError, ServerUnreachable, UnexpectedAnswer, WaitTimeout
 from ytcaption.client.models import Accepted, Refusal, Transcription
 from ytcaption.domain.captions.formats import CaptionFormat, render
-from ytcaption.domain.errors import EmptyFile, FileUnreadable, InvalidUrl
+from ytcaption.domain.errors import EmptyFile, FileUnreadable, InvalidUrl, YtcaptionError
 from ytcaption.domain.media.media import MediaInfo, StoredAudio, upload_media_id
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.settings.settings import Settings
@@ -169,6 +171,33 @@ def test_refusals_are_typed(api: Client) -> None:
     assert refused.value.request_id and not refused.value.retryable
     with pytest.raises(ApiError, match="4,096 are kept"):
         api.submit(URL, metadata={"a": "b" * 5_000})
+
+
+def test_what_may_succeed_later_is_retryable(api: Client, world: World) -> None:
+    """A result that is not ready yet, and what a run works on; not the result of what failed."""
+    id = world.running()
+    for call in (lambda: api.result(id, "srt"), lambda: api.delete(id)):
+        with pytest.raises(ApiError) as refused:
+            call()
+        assert refused.value.status == 409 and refused.value.retryable, refused.value.code
+    world.run_store.fail(id, RUN_ID, "media_private", "It is private.", False, 4)
+    with pytest.raises(ApiError) as refused:
+        api.result(id, "srt")
+    assert refused.value.code == "result_not_ready" and not refused.value.retryable
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_the_client_repeats_what_the_server_calls_temporary(kind: type[YtcaptionError]) -> None:
+    """Of each error that the API may answer: retryable there is retryable here, and so is 503."""
+    answer = ytcaption_problem(kind("It failed."))
+    request = httpx.Request("GET", "http://127.0.0.1")
+    headers = dict(answer.headers)
+    error = transport.problem_of(
+        httpx.Response(answer.status_code, headers=headers, content=answer.body, request=request)
+    )
+    assert error.code == kind.code
+    assert error.retryable == (kind.retryable or answer.status_code == 503)
 
 
 def test_the_key_is_sent(settings: Settings, keys: Keys) -> None:

@@ -92,8 +92,10 @@ def item_document(item: "ChannelItem") -> dict[str, Any]:
 
 def item_counts(counts: "ChannelCounts") -> dict[str, int]:
     """Return the number of items by state; missing ones also under the old name `gone`."""
-    numbers = dict(counts.states)
-    return numbers | {"missing": numbers["gone"]} if "gone" in numbers else {**numbers}
+    numbers: dict[str, int] = {**counts.states}
+    if "gone" in numbers:
+        numbers["missing"] = numbers["gone"]
+    return numbers
 
 
 def _settings(request: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def _stored_file(
     try:
         total = path.stat().st_size
         if total == 0:
-            raise EmptyFile(f"{path.name} is empty (0 bytes). Download or copy it again.")
+            raise EmptyFile.named(path.name)
         digest = hashlib.sha256()
         with path.open("rb") as file:
             while block := file.read(_BLOCK_BYTES):
