@@ -14,10 +14,11 @@ import httpx
 import pytest
 
 from tests.api.conftest import World
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from tests.support.servers.live_api import (
     FakeRun,
     Reader,
+    answers,
 )
 from ytcaption.settings.settings import Settings
 
@@ -35,14 +36,8 @@ def uvicorn_process(settings: Settings) -> Iterator[tuple[subprocess.Popen[bytes
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 30 * patience()
-        while True:
-            try:
-                if httpx.get(f"{url}/healthz").is_success:
-                    break
-            except httpx.TransportError:
-                assert server.poll() is None and time.monotonic() < deadline
-                time.sleep(0.1)
+        wait_for(lambda: answers(url) or server.poll() is not None)
+        assert server.poll() is None
         yield server, url
     finally:
         if server.poll() is None:

@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,10 +15,11 @@ import pytest
 from resources.transcriptions.history import transcription_events
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, World
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from tests.support.servers.live_api import (
     FakeRun,
     Reader,
+    answers,
 )
 from ytcaption.settings.settings import Settings
 
@@ -40,21 +40,12 @@ def process(settings: Settings) -> Iterator[str]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + READY_S * patience()
-        while not _answers(url):
-            assert server.poll() is None and time.monotonic() < deadline, "no answer"
-            time.sleep(0.1)
+        wait_for(lambda: answers(url) or server.poll() is not None, READY_S)
+        assert server.poll() is None
         yield url
     finally:
         server.terminate()
         server.wait(20)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/healthz", timeout=1).is_success
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from resources.lake import query_child as sql_child
 from resources.lake.files import LakeFile, LakeFiles
 from resources.lake.query import QueryResult, run_query
 from tests.support.lake_documents import make_document
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from ytcaption.domain.errors import QueryError
 from ytcaption.domain.transcripts.lake_rows import lake_rows
 from ytcaption.domain.transcripts.lake_schema import TABLES
@@ -373,10 +373,11 @@ def _plain(files: LakeFiles) -> dict[str, list[dict]]:
 
 
 def _wait_for_child(pid: int) -> psutil.Process:
-    deadline = time.monotonic() + 30 * patience()
-    while time.monotonic() < deadline:
-        for child in psutil.Process(pid).children():
-            if "query_child.py" in " ".join(child.cmdline()) and child.cpu_times().user > 0.3:
-                return child
-        time.sleep(0.05)
-    raise AssertionError("the query did not start")
+    def working() -> list[psutil.Process]:
+        return [
+            child
+            for child in psutil.Process(pid).children()
+            if "query_child.py" in " ".join(child.cmdline()) and child.cpu_times().user > 0.3
+        ]
+
+    return wait_for(working)[0]

@@ -1,6 +1,5 @@
 """Due channels get partitions and runs; late and lost ones are reported."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -26,7 +25,7 @@ from sensors.run_end_sensor import end_runs
 from sensors.run_status_sensor import run_canceled_sensor, run_failed_sensor, run_succeeded_sensor
 from sensors.transcription_sensor import transcription_sensor
 from tests.support.channel_lists import page, plan, source
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.definitions import build_definitions
 
@@ -119,10 +118,8 @@ def test_a_tick_wakes_up_for_a_new_channel(instance, runs, store, monkeypatch):
     monkeypatch.setattr(due_runs, "WAIT_S", 20.0)
     with ThreadPoolExecutor(1) as pool:
         ticking = pool.submit(tick, instance, runs)
-        deadline = time.monotonic() + 15.0 * patience()
         listening = "select from pg_stat_activity where query like 'listen ytcaption_channels%%'"
-        while not store.postgres.rows(listening, {}) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(lambda: store.postgres.rows(listening, {}), 15)
         id = store.create(source(), plan())[0].id
         assert [each.partition_key for each in requested(ticking.result(15))] == [id]
 

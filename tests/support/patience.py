@@ -3,6 +3,9 @@
 import os
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def patience() -> float:
@@ -14,14 +17,21 @@ def patience() -> float:
     return max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until the condition holds.
+def wait_for(
+    condition: Callable[[], T], seconds: float = 30.0, shown: Callable[[], object] = str
+) -> T:
+    """Wait until the condition holds. Return its value, the first that is true.
+
+    Args:
+        seconds: on an idle machine.
+        shown: what is there instead, for the message of the error.
 
     Raises:
         TimeoutError: it did not in time.
     """
     deadline = time.monotonic() + seconds * patience()
-    while not condition():
+    while not (value := condition()):
         if time.monotonic() > deadline:
-            raise TimeoutError
+            raise TimeoutError(shown())
         time.sleep(0.05)
+    return value

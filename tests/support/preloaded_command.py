@@ -11,12 +11,11 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 
 PROGRAM = """#!{python} -IS
 import json, os, socket, struct, sys
@@ -42,10 +41,8 @@ def install(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes
         env=environment,
         stdin=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60 * patience()
-    while not path.exists():
-        assert server.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: path.exists() or server.poll() is not None, 60)
+    assert server.poll() is None
     return server
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.documents import blocks
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from tests.support.preloaded_command import install
 from tests.support.servers.public_hosts import PublicHosts, public_hosts
 from ytcaption_assets.cli.up.state import read_state
@@ -53,11 +53,13 @@ class Reader:
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 240 * patience()
-        while b"everything is ready" not in log.read_bytes():
-            assert self._process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+        process = self._process
+        wait_for(
+            lambda: b"everything is ready" in log.read_bytes() or process.poll() is not None,
+            240,
+            log.read_text,
+        )
+        assert process.poll() is None, log.read_text()
         state = read_state(Path(self.environment["YTCAPTION_HOME"]))
         assert state is not None
         self.api = f"http://127.0.0.1:{state.api_port}"

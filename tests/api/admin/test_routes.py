@@ -15,7 +15,7 @@ from resources.postgres.connection import Postgres
 from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import BASE_URL, DatabaseSwitch, World
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.settings.settings import Settings
 
@@ -69,19 +69,21 @@ def test_paused_intake_refuses_requests_and_answers_everything_else(
     assert client.post("/api/v1/transcriptions", json=LINK).status_code == 202
 
 
+def submit_status(client: TestClient) -> int:
+    """Return the status of the answer to a request."""
+    return client.post("/api/v1/transcriptions", json=LINK).status_code
+
+
 @pytest.mark.long
 def test_another_process_sees_a_pause_within_two_seconds(
     client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It sees the end of the pause as fast."""
     with TestClient(create_app(settings), base_url=BASE_URL) as other:
-        assert client.post("/api/v1/transcriptions", json=LINK).status_code == 202
+        assert submit_status(client) == 202
         for action, status in (("pause", 503), ("resume", 202)):
             post(other, action, part="intake")
-            deadline = time.monotonic() + 2 * patience()
-            while client.post("/api/v1/transcriptions", json=LINK).status_code != status:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            wait_for(lambda status=status: submit_status(client) == status, 2)
 
 
 def test_a_paused_pool_has_no_slots(settings: Settings, dagster_home) -> None:
@@ -172,10 +174,7 @@ def test_operators_only(client: TestClient, settings: Settings, world: World) ->
         headers = {"Authorization": f"Bearer {secrets[scope]}"} if scope else {}
         return client.request(method, path, headers=headers, **more)  # type: ignore[arg-type]
 
-    deadline = time.monotonic() + 61 * patience()
-    while ask("GET", "/metrics", None).status_code == 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_for(lambda: ask("GET", "/metrics", None).status_code != 200, 61)
     routes = [
         ("GET", "/metrics", None),
         ("GET", "/api/v1/admin/overview", None),

@@ -21,6 +21,7 @@ from resources.auth import jwt_tokens
 from resources.auth.api_keys import ApiKeys
 from resources.postgres.connection import Postgres
 from tests.api.conftest import BASE_URL, UNKNOWN_ID, DatabaseSwitch, World
+from tests.support.patience import wait_for
 from ytcaption.domain.caller import Limits
 from ytcaption.settings.settings import (
     Settings,
@@ -237,11 +238,7 @@ def test_use_is_recorded(started: Client, keys: ApiKeys) -> None:
     token = keys.create("newsroom", ["read"]).token
     started().get("/api/v1/options", headers=bearer(token))
 
-    for _ in range(50):
-        if keys.all()[0].last_used_at:
-            return
-        time.sleep(0.1)
-    raise AssertionError("not written within 5 s")
+    wait_for(lambda: keys.all()[0].last_used_at, 5)
 
 
 @pytest.mark.slow

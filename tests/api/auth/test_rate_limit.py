@@ -20,7 +20,7 @@ from api.auth.rate_limit import RateLimiter
 from api.http.client_address import client_address, client_network
 from resources.auth.api_keys import ApiKeys
 from tests.api.conftest import Start
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from ytcaption.domain.caller import Limits
 from ytcaption.domain.errors import SetupError
 from ytcaption.settings.settings import Settings
@@ -40,6 +40,12 @@ def key(settings: Settings) -> Callable[..., dict[str, str]]:
     return make
 
 
+def accepts(port: int) -> bool:
+    """Return whether something listens on the port."""
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Redis:
     """A real server on its own port, which can be stopped and started."""
 
@@ -57,14 +63,7 @@ class Redis:
             cwd=self._folder,
             stdout=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 10 * patience()
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise AssertionError("redis-server did not start")
+        wait_for(lambda: accepts(self.port), 10)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -14,9 +14,10 @@ from api.openai import audio as openai_audio
 from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import RUN_ID, DatabaseSwitch, World, serving
-from tests.api.uploads.bodies import JFK, until
+from tests.api.uploads.bodies import JFK
 from tests.api.uploads.test_memory import server_process, store  # noqa: F401 - fixtures
 from tests.api.workers import Scripted, worker
+from tests.support.patience import wait_for
 from tests.support.rows import recent_transcriptions
 from tests.support.servers.live_api import FakeRun
 from tests.support.transcripts import SPOKEN, transcript_of
@@ -87,7 +88,7 @@ def test_a_client_that_leaves_costs_nothing(
     assert watching
     (row,) = recent_transcriptions(request_store.postgres)
     assert row.status is TranscriptionStatus.QUEUED
-    assert until(lambda: threading.active_count() <= threads_before + 8)
+    wait_for(lambda: threading.active_count() <= threads_before + 8)
 
 
 @pytest.mark.long
@@ -111,7 +112,7 @@ def test_many_wait_without_a_thread_each(
         (row,) = request_store.postgres.rows(count, {})
         return row["n"] == len(askers)
 
-    assert until(requests_stored, 60)
+    wait_for(requests_stored, 60)
     with pytest.raises(openai.RateLimitError):
         client.audio.transcriptions.create(model="base", file=FILE)
     scripted = Scripted(world)
@@ -156,7 +157,7 @@ def test_a_second_attempt_is_not_sent_twice(client: OpenAI, world: World) -> Non
         fake_run.transcript = transcript_of(id, ("One.", "Two.", "Three."))
         if attempt == 1:
             fake_run.draft(0, 2)
-            assert until(lambda: len(texts) >= 2)
+            wait_for(lambda: len(texts) >= 2)
             runs.fail(id, RUN_ID, "run_lost", "Lost.", retryable=True, max_attempts=4)
             return
         fake_run.draft(0, 1)
@@ -181,7 +182,7 @@ def test_waiting_survives_a_database_outage(
     """Waiting clients are answered afterwards."""
     with serving(database_switch.settings) as url, ThreadPoolExecutor() as threads:
         waiting = threads.submit(both, client_of(url))
-        assert until(requests_stored(request_store, 2))
+        wait_for(requests_stored(request_store, 2))
         database_switch.off()
         threading.Event().wait(2.5)
         assert not waiting.done()
@@ -203,7 +204,7 @@ def test_a_server_that_stops_says_so(
         stream = threads.submit(
             lambda: list(client.audio.transcriptions.create(model="tiny", file=FILE, stream=True))
         )
-        assert until(requests_stored(request_store, 2))
+        wait_for(requests_stored(request_store, 2))
         process.send_signal(signal.SIGTERM)
         with pytest.raises(openai.InternalServerError, match="server stops"):
             waiting.result(10)

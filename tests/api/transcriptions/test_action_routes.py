@@ -14,7 +14,7 @@ from resources.transcriptions.history import transcription_events
 from resources.transcriptions.reads import get_transcription
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, World
 from tests.api.keys import Keys, Name
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from ytcaption.domain.caller import Limits
 from ytcaption.domain.errors import ClaimLost, LakeUnavailable
 from ytcaption.domain.media.media import MediaSource
@@ -80,9 +80,7 @@ def test_cancel_ends_the_run_in_dagster(
     id = world.running()
     client.post(f"{PATH}/{id}/cancel")
     client.post(f"{PATH}/{id}/cancel")
-    deadline = time.monotonic() + 5 * patience()
-    while not ended and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: ended, 5)
     assert ended == [(id, 1, RUN_ID)]
 
 

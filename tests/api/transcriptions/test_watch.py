@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,7 +11,7 @@ from api.transcriptions import watch
 from api.transcriptions.watch import Watcher
 from resources.postgres.connection import Postgres
 from tests.api.conftest import RUN_ID, UNKNOWN_ID, DatabaseSwitch, World
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from ytcaption.domain.caller import Caller
 from ytcaption.domain.errors import RateLimited
 from ytcaption.settings.settings import Settings
@@ -22,18 +22,11 @@ async def watching(settings: Settings, places: int = 20) -> AsyncIterator[Watche
     """Yield a watcher that listens."""
     watcher = Watcher(Postgres.from_settings(settings, "api"), places)
     watcher.start()
-    await until(lambda: watcher.listening)
+    await asyncio.to_thread(wait_for, lambda: watcher.listening)
     try:
         yield watcher
     finally:
         await watcher.close()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15 * patience()
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 def test_a_change_wakes_those_who_wait_for_it(settings: Settings, world: World) -> None:
@@ -99,13 +92,13 @@ def test_a_database_that_restarts_is_listened_to_again(
             watcher.changes(id) as changes,
         ):
             await asyncio.to_thread(database_switch.off)
-            await until(lambda: not watcher.listening)
+            await asyncio.to_thread(wait_for, lambda: not watcher.listening)
             assert await changes.next(10)  # that it is away
             began = time.monotonic()
             assert await changes.next(10)
             assert time.monotonic() - began < 2 * patience()
             database_switch.on()
-            await until(lambda: watcher.listening)
+            await asyncio.to_thread(wait_for, lambda: watcher.listening)
             assert await changes.next(10)  # what was missed
             began = time.monotonic()
             await asyncio.to_thread(world.request_store.cancel, id)

@@ -1,10 +1,6 @@
 """Bodies of upload tests."""
 
-import time
-from collections.abc import Callable
-
 from resources.object_store.store import ObjectStore
-from tests.support.patience import patience
 from tests.support.servers.media_server import DATA
 from ytcaption.settings.settings import Settings
 
@@ -39,11 +35,3 @@ def disposition(name: str, more: str = "") -> str:
 
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 FILE = disposition("file", '; filename="a.flac"')
-
-
-def until(is_so: Callable[[], bool], within_s: float = 10.0) -> bool:
-    """Return whether the condition becomes true in time."""
-    deadline = time.monotonic() + within_s * patience()
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return is_so()

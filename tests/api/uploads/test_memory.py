@@ -14,7 +14,9 @@ import psutil
 import pytest
 
 from resources.object_store.store import ObjectStore
-from tests.api.uploads.bodies import BOUNDARY, FILE, FORM, UPLOADS, form, until
+from tests.api.uploads.bodies import BOUNDARY, FILE, FORM, UPLOADS, form
+from tests.support.patience import wait_for
+from tests.support.servers.live_api import answers
 from ytcaption.settings.settings import Settings
 
 MOST_MIB = {"folder": 200, "s3": 250}
@@ -60,18 +62,11 @@ def server_process(store: ObjectStore, tmp_path: Path) -> Iterator[tuple[str, ps
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        assert until(lambda: answers(f"{url}/healthz"), 60), (tmp_path / "log").read_text()
+        wait_for(lambda: answers(url), 60, (tmp_path / "log").read_text)
         yield url, psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(20)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def peak_rss(process: psutil.Process) -> int:

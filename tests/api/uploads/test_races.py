@@ -16,7 +16,8 @@ from resources.postgres.connection import Postgres
 from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import dagster_home  # noqa: F401 - a fixture
-from tests.api.uploads.bodies import JFK, UPLOADS, media_of, until
+from tests.api.uploads.bodies import JFK, UPLOADS, media_of
+from tests.support.patience import wait_for
 from ytcaption.domain.request import TranscriptionStatus
 from ytcaption.settings.settings import Settings
 
@@ -79,7 +80,7 @@ def test_an_upload_waits_while_its_file_is_deleted(
 
     def slowly(self: Erasure, media_id: str) -> None:
         sent.append(threads.submit(client.post, UPLOADS, content=JFK))
-        assert until(lambda: request_store.postgres.rows(waiting, {})[0]["n"] == 1)
+        wait_for(lambda: request_store.postgres.rows(waiting, {})[0]["n"] == 1)
         delete(self, media_id)
 
     monkeypatch.setattr(Erasure, "_delete_audio", slowly)

@@ -28,8 +28,8 @@ from tests.api.uploads.bodies import (
     form,
     media_of,
     nothing_is_left,
-    until,
 )
+from tests.support.patience import wait_for
 from tests.support.servers.media_server import DATA
 from ytcaption.domain.media.media import upload_media_id
 from ytcaption.settings.settings import Settings
@@ -294,9 +294,9 @@ def test_a_client_that_breaks_off_leaves_nothing(
         (f"Content-Length: 5000000\r\nContent-Type: {FORM['Content-Type']}", half),
     ):
         connection = broken_off(server_url, head, body)
-        assert until(lambda: bool(list(parts.glob("*.part"))))
+        wait_for(lambda: bool(list(parts.glob("*.part"))))
         connection.close()
-        assert until(lambda: nothing_is_left(settings, object_store))
+        wait_for(lambda: nothing_is_left(settings, object_store))
     assert "Traceback" not in caplog.text
 
 
@@ -334,4 +334,4 @@ def test_a_stalled_client_is_disconnected(
 
     assert answer.startswith("HTTP/1.1 408 ")
     assert "request_timeout" in answer + connection.recv(65_536).decode()
-    assert until(lambda: nothing_is_left(settings, object_store))
+    wait_for(lambda: nothing_is_left(settings, object_store))

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import psutil
 import pytest
 
 from tests.resources.download.downloads import children, direct, download_audio, downloader, fetch
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from tests.support.servers.media_server import (
     MediaServer,
     Served,
@@ -174,9 +173,7 @@ def test_the_child_ends_with_its_parent(server: MediaServer, tmp_path: Path) -> 
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", code], env=environment) as parent:
-        deadline = time.monotonic() + 20 * patience()
-        while not server.requests and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(lambda: server.requests, 20)
         (child,) = psutil.Process(parent.pid).children()
         assert "resources.download.download_child" in " ".join(child.cmdline())
         os.kill(parent.pid, signal.SIGKILL)

@@ -15,7 +15,7 @@ from resources.models.catalog import MODELS
 from resources.models.sources import Hub, Model, Weights
 from resources.models.store import RECORD, ensure_model, model_states
 from tests.support.paths import ROOT
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from tests.support.servers.model_server import (
     CONTENTS,
     ModelServer,
@@ -170,9 +170,7 @@ def test_killed_fetch_is_cleaned_up(tmp_path, server, toy):
     """After kill -9 during a download the next call cleans up and succeeds."""
     server.delay_s = 0.3
     process = _process(tmp_path, server)
-    deadline = time.monotonic() + 30 * patience()
-    while not any(path.endswith(".whl") for path in server.gets) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: any(path.endswith(".whl") for path in list(server.gets)))
     process.kill()
     process.communicate()
     server.delay_s = 0.0

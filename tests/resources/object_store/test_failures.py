@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from resources.object_store import s3 as object_store_s3
 from resources.object_store.store import ObjectStore
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from ytcaption.domain.errors import DiskFull, ObjectStoreUnavailable, SetupError
 
 LIMIT_BYTES = 1024 * 1024
@@ -64,10 +63,7 @@ def test_a_killed_writer_publishes_nothing(object_store: ObjectStore):
         stdout=subprocess.PIPE,
     )
     assert writer.stdout is not None
-    deadline = time.monotonic() + 30 * patience()
-    while not (left.exists() and left.stat().st_size >= LIMIT_BYTES):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: left.exists() and left.stat().st_size >= LIMIT_BYTES)
     writer.kill()
     writer.wait()
     writer.stdout.close()

@@ -11,7 +11,7 @@ from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage
 
 from resources.orchestration import storage as dagster_storage
 from resources.postgres.urls import database_urls, libpq_url
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.dagster_home import dagster_instance
 
@@ -81,7 +81,4 @@ def test_an_unused_connection_is_closed(settings: Settings, monkeypatch: pytest.
         time.sleep(0.4)
         assert is_connected(settings, kept)
         assert other.get_runs_count() >= 0
-    deadline = time.monotonic() + 5 * patience()
-    while is_connected(settings, kept):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: not is_connected(settings, kept), 5)

@@ -10,7 +10,7 @@ from resources.transcriptions import drafts as draft_segments
 from resources.transcriptions.drafts import DraftWriter, add_drafts
 from resources.transcriptions.run_store import RunStore
 from resources.transcriptions.store import RequestStore
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from ytcaption.domain.errors import ClaimLost, DatabaseUnavailable
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.request import TranscriptionOptions
@@ -19,13 +19,6 @@ from ytcaption.domain.transcripts.transcript import Segment
 
 def segment(index: int, text: str = "Text.") -> Segment:
     return Segment(index, float(index), index + 1.0, text, (), -0.2, 0.0, 1.0, 0.0)
-
-
-def until(holds) -> None:
-    deadline = time.monotonic() + 10 * patience()
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def stored(store: RequestStore, id: str) -> list[tuple]:
@@ -44,10 +37,10 @@ def test_segments_are_written_in_batches(monkeypatch: pytest.MonkeyPatch):
     batches: list[list[int]] = []
     with DraftWriter(lambda batch: batches.append([s.index for s in batch]), pytest.fail) as writer:
         writer.add(segment(0))
-        until(lambda: batches)
+        wait_for(lambda: batches)
         for index in range(1, 50):
             writer.add(segment(index))
-        until(lambda: len(batches) >= 2)
+        wait_for(lambda: len(batches) >= 2)
     assert batches == [[0], list(range(1, 50))]
 
 
@@ -70,7 +63,7 @@ def test_an_outage_loses_nothing(monkeypatch: pytest.MonkeyPatch):
         assert tried.wait(5)
         writer.add(segment(1))
         away.clear()
-        until(lambda: written == [0, 1])
+        wait_for(lambda: written == [0, 1])
 
 
 def test_a_lost_claim_stops_writing(monkeypatch: pytest.MonkeyPatch):

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -12,7 +11,7 @@ from resources.postgres.connection import Postgres
 from resources.transcriptions.store import RequestStore
 from resources.webhooks.notifier import Notifier
 from tests.resources.webhooks.outboxes import Box
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from tests.support.servers.webhook_receiver import WebhookReceiver
 from ytcaption.settings.settings import Settings
 
@@ -65,10 +64,5 @@ def notifying(settings: Settings) -> Iterator[None]:
 
 def settled(box: Box, number: int, timeout_s: float = 30) -> list:
     """Return the deliveries once `number` attempts were made."""
-    deadline = time.monotonic() + timeout_s * patience()
-    while True:
-        rows = box.rows()
-        if sum(row["attempt"] for row in rows) >= number:
-            return rows
-        assert time.monotonic() < deadline, rows
-        time.sleep(0.05)
+    wait_for(lambda: sum(row["attempt"] for row in box.rows()) >= number, timeout_s, box.rows)
+    return box.rows()

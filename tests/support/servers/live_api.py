@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +13,7 @@ from httpx_sse import EventSource, connect_sse
 from resources.object_store.store import document_key
 from resources.transcriptions.drafts import add_drafts
 from tests.api.conftest import RUN_ID, World
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from tests.support.transcripts import transcript_of
 from ytcaption.domain.transcripts.transcript import Transcript
 
@@ -59,6 +58,14 @@ class FakeRun:
         self.run_store.complete(self.id, self.run_id)
 
 
+def answers(url: str) -> bool:
+    """Return whether a server of the API answers at this address."""
+    try:
+        return httpx.get(f"{url}/healthz", timeout=2).is_success
+    except httpx.TransportError:
+        return False
+
+
 class Reader:
     """Reads a stream in a thread of its own until it ends."""
 
@@ -85,10 +92,7 @@ class Reader:
 
     def until(self, holds: Callable[["Reader"], Any], timeout_s: float = 10) -> "Reader":
         """Wait until the condition holds; return the reader."""
-        deadline = time.monotonic() + timeout_s * patience()
-        while not holds(self):
-            assert time.monotonic() < deadline, self.events
-            time.sleep(0.01)
+        wait_for(lambda: holds(self), timeout_s, lambda: self.events)
         return self
 
     def to_the_end(self, timeout_s: float = 10) -> "Reader":

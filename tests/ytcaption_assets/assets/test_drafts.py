@@ -10,7 +10,7 @@ from resources.transcriptions.reads import get_transcription
 from resources.transcriptions.segments import stored_segments
 from resources.transcriptions.store import RequestStore
 from tests.api.conftest import serving
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from tests.support.servers.live_api import Reader
 from tests.support.servers.media_server import MediaServer
 from tests.ytcaption_assets.assets.conftest import Graph
@@ -41,11 +41,8 @@ class Onlooker(WhisperTranscriber):
     ) -> Recognition:
         """As the model does."""
         result = super().transcribe(waveform, options, on_progress, on_segment, checkpoint)
-        deadline = time.monotonic() + 20 * patience()
-        while len(seen := self.look()) < len(result.segments):
-            assert time.monotonic() < deadline, seen
-            time.sleep(0.05)
-        type(self).seen = seen
+        wait_for(lambda: len(self.look()) >= len(result.segments), 20, self.look)
+        type(self).seen = self.look()
         if self.fault is not None:
             raise self.fault
         return result

@@ -14,7 +14,7 @@ import pytest
 from tests.api.conftest import World, dagster_home, keys, server_url, serving, world  # noqa: F401
 from tests.api.keys import Keys
 from tests.support.finisher import Finisher
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from tests.support.rows import recent_transcriptions
 from tests.support.servers.media_server import DATA
 from tests.support.transcripts import transcript_of
@@ -190,9 +190,7 @@ def test_ctrl_c_leaves_the_work_to_the_server(
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 30 * patience()
-    while not recent_transcriptions(world.request_store.postgres) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: recent_transcriptions(world.request_store.postgres))
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, output = process.communicate(timeout=20)

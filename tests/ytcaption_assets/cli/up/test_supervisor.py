@@ -15,7 +15,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from tests.support.patience import patience
+from tests.support.patience import wait_for
 from ytcaption_assets.cli.up.orphans import MARK, end_orphans, group_members, orphan_processes
 from ytcaption_assets.cli.up.process_output import ProcessOutput
 from ytcaption_assets.cli.up.supervisor import Policy, ProcessGaveUp, Program, Supervisor
@@ -69,10 +69,7 @@ class Harness:
         return took_s
 
     def wait_for(self, condition) -> None:
-        deadline = time.monotonic() + 10 * patience()
-        while not condition():
-            assert time.monotonic() < deadline, self.text.getvalue()
-            time.sleep(0.02)
+        wait_for(condition, 10, self.text.getvalue)
 
 
 def python(name: str, code: str, **options) -> Program:
@@ -286,10 +283,7 @@ Supervisor([one], environment=dict(os.environ, {MARK}={str(tmp_path)!r}),
     assert orphan_processes(tmp_path)
     supervisor.kill()
     supervisor.communicate()
-    deadline = time.monotonic() + 10 * patience()
-    while orphan_processes(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not orphan_processes(tmp_path)
+    wait_for(lambda: not orphan_processes(tmp_path), 10)
 
 
 def test_orphans_in_other_sessions_are_ended(tmp_path):
@@ -308,9 +302,7 @@ def test_orphans_in_other_sessions_are_ended(tmp_path):
         env={**os.environ, MARK: str(tmp_path / "another")},
     )
     try:
-        deadline = time.monotonic() + 5 * patience()
-        while len(orphan_processes(tmp_path)) < 2 and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(lambda: len(orphan_processes(tmp_path)) == 2, 5)
         time.sleep(0.3)  # until the second ignores SIGTERM
         assert end_orphans(tmp_path, patience_s=0.3) == 2
         assert not orphan_processes(tmp_path)

@@ -20,7 +20,7 @@ import pytest
 
 from resources.postgres.urls import database_urls
 from resources.worker.client import worker_at, worker_socket
-from tests.support.patience import patience
+from tests.support.patience import patience, wait_for
 from ytcaption.settings.settings import Settings
 from ytcaption_assets.cli.up.orphans import orphan_processes
 from ytcaption_assets.cli.up.state import ProcessState, UpState, read_state
@@ -89,11 +89,12 @@ class Up:
         return next(each for each in self.state.processes if each.name == name)
 
     def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds * patience()
-        while not condition():
-            assert self.alive, "".join(self.lines)
-            assert time.monotonic() < deadline, "".join(self.lines)
-            time.sleep(0.1)
+        def holds() -> object:
+            held = condition()
+            assert held or self.alive, "".join(self.lines)
+            return held
+
+        wait_for(holds, seconds, lambda: "".join(self.lines))
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run another command on the same home."""
