@@ -3,6 +3,7 @@
 from contextlib import closing
 
 from resources.channels.listing.lister import ChannelLister
+from tests.support.patience import patience
 from ytcaption.domain.channels.channel import ChannelSource, ListingPage
 
 SITES = ["youtube", "media.ccc.de"]
@@ -13,10 +14,10 @@ def lister(**overrides: object) -> ChannelLister:
     values: dict[str, object] = {
         "sites": SITES,
         "allowed_networks": ["127.0.0.0/8"],
-        "listing_timeout_s": 60,
+        "listing_timeout_s": 60 * patience(),
         "max_feed_bytes": 5_000_000,
         "max_channel_items": 100_000,
-        "socket_timeout_s": 5,
+        "socket_timeout_s": 5 * patience(),
     }
     return ChannelLister(**{**values, **overrides})  # pyright: ignore[reportArgumentType]
 

@@ -8,6 +8,7 @@ import psutil
 
 from resources.download.downloader import Download, Downloader
 from resources.sites.resolve import resolve_source
+from tests.support.patience import patience
 from ytcaption.domain.media.media import MediaSource
 
 LOOPBACK = ["127.0.0.0/8"]
@@ -18,8 +19,8 @@ def downloader(**overrides: object) -> Downloader:
         "allowed_networks": LOOPBACK,
         "max_download_bytes": 20_000_000,
         "max_audio_s": 3600,
-        "download_timeout_s": 60,
-        "socket_timeout_s": 5,
+        "download_timeout_s": 60 * patience(),
+        "socket_timeout_s": 5 * patience(),
     }
     return Downloader(**{**values, **overrides})  # pyright: ignore[reportArgumentType]
 

@@ -13,6 +13,7 @@ import resources
 from resources.download.egress import EgressRoute
 from resources.download.po_token import check_provider
 from resources.download.protocol import ClientIdentity, DownloadJob, encode
+from tests.support.patience import patience
 from tests.support.servers.media_server import MediaServer
 from ytcaption.domain.errors import SetupError
 from ytcaption.domain.media.media import MediaSource
@@ -105,7 +106,7 @@ def test_only_the_named_package_is_used(tmp_path: Path):
                     proxy=proxy.url,
                     max_bytes=1000,
                     max_audio_s=10,
-                    socket_timeout_s=5,
+                    socket_timeout_s=5 * patience(),
                     identity=replace(identity, po_token_url=url),
                 )
                 answer = _ask(job, tmp_path)
