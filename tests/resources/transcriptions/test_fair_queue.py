@@ -107,6 +107,9 @@ def test_of_the_same_time_the_order_is_always_the_same(
     several = [submit(f"y{at}", "key:b", "f.org") for at in reversed(range(3))]
     same_time(database_server)
     assert due(per_site=2) == several[:0:-1]
+    another = submit("zz", "key:a", "f.org")
+    same_time(database_server)
+    assert due(per_site=2) == [several[2], another]
 
 
 def test_each_is_due_at_its_very_time(request_store: RequestStore):
@@ -163,12 +166,13 @@ def test_the_slots_of_a_site_are_shared_fairly(request_store: RequestStore):
     few = ask(request_store, FEW, 1, host="f.org")
     assert few[0] in {each.id for each in request_store.due(10, per_site=2)}
     assert len(request_store.due(10, per_site=2)) == 2
+    assert few[0] in {each.id for each in request_store.due(2)}, "without a limit of the site, too"
 
 
 def test_a_slow_site_does_not_delay_other_sites(request_store: RequestStore):
     """It does not even delay those of the same owner."""
     flood(request_store, 200)
-    other = ask(request_store, FLOOD, 1, host="other.org")
+    other = ask(request_store, FLOOD, 1)
     due = [each.id for each in request_store.due(4, per_site=2)]
     assert len(due) == 3 and other[0] in due
 
@@ -204,6 +208,24 @@ def test_the_oldest_of_each_owner_is_first(request_store: RequestStore):
     ]
 
 
+def test_age_counts_and_not_the_id(request_store: RequestStore):
+    """The order of ids is that of names, which says nothing of when a request came."""
+
+    def submit(id: str, owner: str, host: str = "f.org") -> str:
+        source = MediaSource(f"url-{id}", "direct", f"https://{host}/{id}", "Generic")
+        return request_store.submit(source, OPTIONS, owner=owner).transcription.id
+
+    def due(per_site: int) -> list[str]:
+        return [each.id for each in request_store.due(9, per_site)]
+
+    first, second = submit("b", FLOOD), submit("a", FLOOD)
+    other = submit("c", FEW)
+    assert due(per_site=1) == [first]
+    assert due(per_site=2) == [first, other]
+    elsewhere = submit("0", FLOOD, "g.org")
+    assert due(per_site=9) == [first, other, second, elsewhere]
+
+
 def test_the_only_slot_of_a_site_is_for_interactive_ones(request_store: RequestStore):
     """Bulk ones that came before them wait."""
     ask(request_store, FLOOD, 2, "bulk", host="f.org")
@@ -237,8 +259,10 @@ def test_a_paced_site_has_one_bulk_download_of_all_owners(request_store: Request
     first = ask(request_store, FLOOD, 2, "bulk", host="f.org")
     ask(request_store, FEW, 2, "bulk", host="f.org")
     assert [each.id for each in request_store.due(9, 9, paced)] == first[:1]
+    elsewhere = ask(request_store, FEW, 1, "bulk", host="g.org")
     urgent = ask(request_store, FEW, 2, host="f.org")
-    assert [each.id for each in request_store.due(9, 9, paced)] == [*urgent, *first[:1]]
+    due = [each.id for each in request_store.due(9, 9, paced)]
+    assert due == [*urgent, first[0], *elsewhere], "each site has one"
 
 
 def test_uploads_wait_for_no_site(request_store: RequestStore, database_server: DatabaseServer):
