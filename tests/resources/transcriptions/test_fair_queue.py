@@ -18,12 +18,13 @@ from tests.support.servers.postgres_servers import (
 )
 from ytcaption.domain.media.media import MediaSource
 from ytcaption.domain.media.pacing import UNPACED, Pacing, PerSite
-from ytcaption.domain.request import TranscriptionOptions
+from ytcaption.domain.request import Priority, TranscriptionOptions
 
 pytestmark = pytest.mark.parametrize("database_server", SERVERS, indirect=True)
 
 OPTIONS = TranscriptionOptions("base")
 FLOOD, FEW = "key:flood", "key:few"
+PRIORITIES: tuple[Priority, ...] = ("interactive", "interactive", "bulk", "bulk")
 
 
 def ask(store: RequestStore, owner: str, number: int, priority="interactive", host="a.org"):
@@ -83,7 +84,7 @@ def test_of_the_same_time_the_order_is_always_the_same(
 ):
     """By id: each tick decides alike, whatever the order in which they were stored."""
 
-    def submit(id: str, owner: str, host: str, priority="interactive") -> str:
+    def submit(id: str, owner: str, host: str, priority: Priority = "interactive") -> str:
         source = MediaSource(f"url-{id}", "direct", f"https://{host}/{id}", "Generic")
         submission = request_store.submit(source, OPTIONS, owner=owner, priority=priority)
         return submission.transcription.id
@@ -274,7 +275,7 @@ def test_uploads_wait_for_no_site(request_store: RequestStore, database_server: 
             owner=FEW,
             priority=priority,
         ).transcription.id
-        for number, priority in enumerate(("interactive", "interactive", "bulk", "bulk"))
+        for number, priority in enumerate(PRIORITIES)
     ]
     assert [each.id for each in request_store.due(9, 1, pacing)] == uploads
 
