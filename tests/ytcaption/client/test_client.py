@@ -194,7 +194,9 @@ def test_the_client_repeats_what_the_server_calls_temporary(kind: type[Ytcaption
     request = httpx.Request("GET", "http://127.0.0.1")
     headers = dict(answer.headers)
     error = transport.problem_of(
-        httpx.Response(answer.status_code, headers=headers, content=answer.body, request=request)
+        httpx.Response(
+            answer.status_code, headers=headers, content=bytes(answer.body), request=request
+        )
     )
     assert error.code == kind.code
     assert error.retryable == (kind.retryable or answer.status_code == 503)
