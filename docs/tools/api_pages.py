@@ -178,7 +178,7 @@ def _facts(schema: dict[str, Any], *, required: bool) -> list[str]:
         facts.append(f"at most {merged['maxLength']:,} characters")
     if "maxItems" in merged:
         facts.append(f"at most {merged['maxItems']:,}")
-    if schema.get("default") not in (None, [], {}):
+    if schema.get("default") not in (None, "", [], {}):
         value = schema["default"]
         facts.append(f"default `{str(value).lower() if isinstance(value, bool) else value}`")
     return facts

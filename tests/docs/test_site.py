@@ -1,11 +1,13 @@
 """The documentation as a site: whole, within itself, and loading nothing from elsewhere."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
+from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,44 @@ from tests.support.paths import ROOT
 MAX_WIDTH = 100
 MAX_TABLE_WIDTH = {"README.md": 160, "tutorial": 160, "how-to": 160, "reference": 160}
 """Of tables and blocks. Elsewhere tables are as wide as what they compare."""
+
+LEFT_OVER = re.compile(r"^\s*(?:[-*+>|#]|\d+[.)]|!!!|:::|===)\s|```|``|\*\*|\]\(", re.MULTILINE)
+"""Markdown that was not understood, in the text of a page."""
+
+
+class _Article(HTMLParser):
+    """What a page says, without its navigation.
+
+    Attributes:
+        text: outside of code, of which there is an X.
+        unnamed: sources of pictures without a text in place of them.
+    """
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.text = ""
+        self.unnamed: list[str] = []
+        self._inside = False
+        self._code = 0
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inside |= tag == "article"
+        if tag in ("code", "pre", "script", "style", "svg"):
+            self._code += 1
+            self.text += "X" * self._inside
+        if tag in ("p", "li", "td", "th", "br", "div"):
+            self.text += "\n"
+        if tag == "img" and not dict(attrs).get("alt"):
+            self.unnamed.append(dict(attrs).get("src") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside &= tag != "article"
+        self._code -= tag in ("code", "pre", "script", "style", "svg")
+
+    def handle_data(self, data: str) -> None:
+        if self._inside and not self._code:
+            self.text += data
 
 
 class _Silent(SimpleHTTPRequestHandler):
@@ -93,6 +133,20 @@ def test_no_page_loads_files_of_another_server(site: Path) -> None:
         and not part.startswith('link rel="canonical"')
     }
     assert found == set()
+
+
+def test_markdown_is_understood_on_every_page(site: Path) -> None:
+    """No list, table, block or emphasis is left as it was typed; every picture has a text."""
+    left = {}
+    for page in sorted(site.rglob("*.html")):
+        article = _Article(page)
+        found = [
+            article.text[match.start() : match.start() + 60].strip()
+            for match in LEFT_OVER.finditer(article.text)
+        ]
+        if found or article.unnamed:
+            left[page.relative_to(site).as_posix()] = found + article.unnamed
+    assert left == {}
 
 
 def test_lines_have_a_length_that_can_be_read() -> None:
