@@ -1,7 +1,7 @@
 /* The theme lets Mermaid scale a wide diagram down until nobody can read it. Here all keep their size. */
 {
   const initialize = mermaid.initialize;
-  const flowchart = { useMaxWidth: false, nodeSpacing: 25, padding: 8, rankSpacing: 30, wrappingWidth: 320 };
+  const flowchart = { useMaxWidth: false, nodeSpacing: 25, padding: 8, rankSpacing: 30, wrappingWidth: 290 };
   const sequence = { useMaxWidth: false, actorMargin: 12, diagramMarginX: 4, width: 98, wrap: true };
   mermaid.initialize = (options) =>
     initialize({

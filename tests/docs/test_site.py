@@ -21,12 +21,32 @@ from tests.api.pages.test_routes import Page, browser  # noqa: F401 - fixture
 from tests.support.documents import pages
 from tests.support.paths import ROOT
 
+SIZES = {1280: "article table", 390: "html"}
+"""Width of the window -> what must not be wider than its place. On a phone tables may scroll."""
 MAX_WIDTH = 100
 MAX_TABLE_WIDTH = {"README.md": 160, "tutorial": 160, "how-to": 160, "reference": 160}
 """Of tables and blocks. Elsewhere tables are as wide as what they compare."""
 
 LEFT_OVER = re.compile(r"^\s*(?:[-*+>|#]|\d+[.)]|!!!|:::|===)\s|```|``|\*\*|\]\(", re.MULTILINE)
 """Markdown that was not understood, in the text of a page."""
+
+_WIDE = """
+const [site, names, selector, done] = arguments;
+(async () => {
+  const wide = [];
+  for (const name of names) {
+    const text = await (await fetch(`${site}/${name}`)).text();
+    const article = new DOMParser().parseFromString(text, "text/html").querySelector("article");
+    if (!article) continue;
+    document.querySelector("article").replaceWith(document.adoptNode(article));
+    for (const each of document.querySelectorAll(selector)) {
+      if (each.scrollWidth > each.clientWidth + 1)
+        wide.push(`${name}: ${each.scrollWidth} ${each.textContent.trim().slice(0, 40)}`);
+    }
+  }
+  done(wide);
+})();
+"""
 
 
 class _Article(HTMLParser):
@@ -120,6 +140,23 @@ def test_a_page_loads_nothing_from_elsewhere(
     assert any(name.endswith("mermaid.min.js") for name in loaded)
     assert [name for name in loaded if not name.startswith(site_url)] == []
     assert page.errors() == []
+
+
+@pytest.mark.browser
+@pytest.mark.long
+@pytest.mark.parametrize("width", SIZES)
+def test_every_page_fits(browser: webdriver.Chrome, site: Path, site_url: str, width: int) -> None:
+    """At 1280 pixels no table has to be scrolled, and on a phone no page.
+
+    The articles are put into one page, one after the other, which takes a tenth of the time of
+    loading them all.
+    """
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get(f"{site_url}/glossary.html")
+    names = sorted(page.relative_to(site).as_posix() for page in site.rglob("*.html"))
+    wide = browser.execute_async_script(_WIDE, site_url, names, SIZES[width])
+    assert wide == []
 
 
 def test_no_page_loads_files_of_another_server(site: Path) -> None:
