@@ -72,7 +72,7 @@ class _Article(HTMLParser):
             self.text += "X" * self._inside
         if tag in ("p", "li", "td", "th", "br", "div"):
             self.text += "\n"
-        if tag == "img" and not dict(attrs).get("alt"):
+        if tag == "img" and self._inside and not dict(attrs).get("alt"):
             self.unnamed.append(dict(attrs).get("src") or "")
 
     def handle_endtag(self, tag: str) -> None:
