@@ -27,7 +27,7 @@ MAX_WIDTH = 100
 MAX_TABLE_WIDTH = {"README.md": 160, "tutorial": 160, "how-to": 160, "reference": 160}
 """Of tables and blocks. Elsewhere tables are as wide as what they compare."""
 
-LEFT_OVER = re.compile(r"^\s*(?:[-*+>|#]|\d+[.)]|!!!|:::|===)\s|```|``|\*\*|\]\(", re.MULTILINE)
+LEFT_OVER = re.compile(r"^\s*(?:[-*+>|#]|!!!|:::|===)\s|```|``|\*\*|\]\(", re.MULTILINE)
 """Markdown that was not understood, in the text of a page."""
 
 _WIDE = """
