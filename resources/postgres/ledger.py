@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString, cast
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from resources.postgres.migration_files import GRANTS, Migration, bridges
 from ytcaption.domain.errors import SetupError
@@ -100,11 +100,16 @@ def read_ledger(connection: Connection) -> list[Entry]:
     row = connection.execute("select to_regclass('ytcaption.migration') is not null").fetchone()
     if row is None or not row[0]:
         return []
-    columns = "number, name, sha256, applied_at"
-    if is_ledger_current(connection):
-        columns += ", contracts"
-    statement = cast(LiteralString, f"select {columns} from ytcaption.migration order by number")
-    return [Entry(*values) for values in connection.execute(statement)]
+    contracts = "contracts" if is_ledger_current(connection) else "null"
+    return [
+        Entry(*values)
+        for values in connection.execute(
+            sql.SQL(
+                "select number, name, sha256, applied_at, {} from ytcaption.migration "
+                "order by number"
+            ).format(sql.SQL(contracts))
+        )
+    ]
 
 
 def compare(entries: Sequence[Entry], known: Sequence[Migration]) -> LedgerState:

@@ -122,10 +122,14 @@ def _make_schema(connection: Connection, has_roles: bool) -> None:
         with _needing_right("create a schema"), connection.transaction():
             make_ledger(connection)
     if state.replaced:
-        _patiently(connection, "What brings the schema forward", partial(bring_forward, connection, state))
+        _patiently(
+            connection, "What brings the schema forward", partial(bring_forward, connection, state)
+        )
     fresh = state.missing(known)
     for migration in fresh:
-        _patiently(connection, f"Migration {migration.name}", partial(_apply, connection, migration))
+        _patiently(
+            connection, f"Migration {migration.name}", partial(_apply, connection, migration)
+        )
     rights = grants()
     if has_roles and not state.is_ahead and (fresh or state.grants_sha256 != rights.sha256):
         _patiently(connection, "What grants rights", partial(_apply, connection, rights))

@@ -1,7 +1,7 @@
 """The files of `migrations/`: numbered ones, rights, and what brings earlier texts forward.
 
-A numbered file never changes once it is on main. `hashes.txt` lists the SHA-256 of each, so that the
-tests notice a changed file also in a checkout without history.
+A numbered file never changes once it is on main. `hashes.txt` lists the SHA-256 of each, so that
+the tests notice a changed file also in a checkout without history.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import pairwise
 
 GRANTS = 0
 """The number of `grants.sql` in the ledger."""
@@ -47,7 +48,7 @@ def migrations() -> list[Migration]:
         ValueError: two files have one number.
     """
     numbered = _numbered(_folder())
-    for one, other in zip(numbered, numbered[1:], strict=False):
+    for one, other in pairwise(numbered):
         if one.number == other.number:
             raise ValueError(f"{one.name} and {other.name} have the same number.")
     return numbered

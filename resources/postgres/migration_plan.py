@@ -178,7 +178,7 @@ def _connection(url: str) -> Connection | None:
 def _copied_schema(settings: Settings, server_major: int) -> Iterator[Connection]:
     """Yield a connection to a temporary server with the schema of a database, without its rows."""
     # Short, as socket paths must be.
-    folder = Path(tempfile.mkdtemp(prefix="ytcplan", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="ytcplan", dir="/tmp"))
     try:
         file = folder / "schema.dump"
         options = ["--format=custom", "--schema-only", "--no-owner", "--no-privileges"]
@@ -234,7 +234,9 @@ def _rehearse(
         if row["oid"] in before and not before[row["oid"]]["is_index"]:
             modes.setdefault(row["oid"], set()).add(row["mode"])
     # An existing index has a new file after a rewrite, too; a new one has no file of before.
-    written = [row for row in after if before.get(row["oid"], {"file": None})["file"] != row["file"]]
+    written = [
+        row for row in after if before.get(row["oid"], {"file": None})["file"] != row["file"]
+    ]
     changes = []
     for oid, held in modes.items():
         rewritten = any(row["oid"] == oid for row in written)

@@ -1,4 +1,4 @@
-"""A schema as Postgres' catalog describes it: to compare two, and to find what a change takes away."""
+"""Schemas as Postgres' catalog describes them: their differences, and what a change takes away."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,8 @@ _QUERIES = {
         from pg_index join pg_class on pg_class.oid = indexrelid where relnamespace = {_IN_SCHEMA}
     """,
     "trigger": f"""
-        select tgrelid::regclass || '.' || tgname, concat_ws(' ', tgenabled, pg_get_triggerdef(t.oid))
+        select tgrelid::regclass || '.' || tgname,
+            concat_ws(' ', tgenabled, pg_get_triggerdef(t.oid))
         from pg_trigger t join pg_class on pg_class.oid = tgrelid
         where relnamespace = {_IN_SCHEMA} and not tgisinternal
     """,
@@ -57,7 +58,8 @@ _QUERIES = {
             select oid as id, relname, null as attname, relacl as acl from pg_class
             where relnamespace = {_IN_SCHEMA}
             union all
-            select c.oid, relname, a.attname, attacl from pg_class c join pg_attribute a on attrelid = c.oid
+            select c.oid, relname, a.attname, attacl
+            from pg_class c join pg_attribute a on attrelid = c.oid
             where relnamespace = {_IN_SCHEMA} and not attisdropped
             union all
             select oid, oid::regprocedure::text, null, proacl from pg_proc
@@ -110,8 +112,17 @@ def contractions(before: Schema, after: Schema) -> list[str]:
     for kind, name in sorted(before.objects.keys() - after.objects.keys()):
         owner = name.rpartition(".")[0]
         if kind in ("index", "trigger", "constraint", "text search"):
-            continue  # nothing refers to them by name
-        if kind in ("column", "right") and owner and owner not in after.names("table") | after.names("view"):
+            # Nothing refers to them by name; but `on conflict` needs a unique index.
+            definition = before.objects[kind, name]
+            table = definition.partition(" ON ytcaption.")[2].partition(" ")[0]
+            if definition.startswith("CREATE UNIQUE") and table in after.names("table"):
+                found.append(f"unique index {name} is gone")
+            continue
+        if (
+            kind in ("column", "right")
+            and owner
+            and owner not in after.names("table") | after.names("view")
+        ):
             continue  # its table is reported
         found.append(f"{kind} {name} is gone")
     for (kind, name), definition in sorted(after.objects.items()):
@@ -120,7 +131,9 @@ def contractions(before: Schema, after: Schema) -> list[str]:
         if kind == "column" and old is not None and _type(old) != _type(definition):
             found.append(f"column {name} changes its type: {_type(old)} to {_type(definition)}")
         if kind == "column" and table in tables and " not null" in definition:
-            is_filled = any(word in definition for word in (" default ", " generated ", " identity "))
+            is_filled = any(
+                word in definition for word in (" default ", " generated ", " identity ")
+            )
             if old is None and not is_filled:
                 found.append(f"column {name} is new, not null and has no default")
             elif old is not None and " not null" not in old:

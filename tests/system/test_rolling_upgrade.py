@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from tests.support.history import extract, git, landed_migrations, need_history
-from tests.support.patience import patience
 from tests.support.paths import DATA
+from tests.support.patience import patience
 from tests.ytcaption_assets.cli.up.test_up import COMMAND, Up, environment
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
@@ -166,7 +166,6 @@ def previous(model_home: Path) -> Iterator[PreviousUp]:
         YTCAPTION_MODEL="tiny.en",
         YTCAPTION_EMBEDDINGS="off",
         YTCAPTION_REQUESTS_PER_MINUTE="100000",
-        
     )
     try:
         up.start()

@@ -5,7 +5,8 @@
 
 Each commit of main at which a numbered migration changed has a folder in the archive, with
 `database.sql` (the schema with its rows) and `objects/` (documents and audio that the rows name).
-With `--backup` it has a backup. `old_work.py` is run by each commit's own code, in this virtual environment.
+With `--backup` it has a backup. `old_work.py` is run by each commit's own code, in this virtual
+environment.
 """
 
 import argparse
@@ -19,12 +20,14 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from resources.postgres.urls import with_database
 from tests.support.history import extract, landed_migrations
+from tests.support.servers.postgres_servers import embedded_server
 
 HERE = Path(__file__).parent
 
 
-def made_by(commit: str, root: Path, *arguments: str) -> Path:
+def made_by(commit: str, root: Path, server_url: str, *arguments: str) -> Path:
     """Return the folder that the commit's code made below `root`."""
     checkout, folder = root / "checkout", root / commit
     shutil.rmtree(checkout, ignore_errors=True)
@@ -32,7 +35,11 @@ def made_by(commit: str, root: Path, *arguments: str) -> Path:
     folder.mkdir()
     # Not from the checkout's virtual environment: the packages of old commits are not installed.
     subprocess.run(
-        [sys.executable, HERE / "old_work.py", root / f"home-{commit}", folder, *arguments],
+        [
+            *(sys.executable, HERE / "old_work.py", root / f"home-{commit}"),
+            *(with_database(server_url, f"{commit}{part}") for part in ("", "_dagster")),
+            *(folder, *arguments),
+        ],
         check=True,
         cwd=checkout,
         env=os.environ | {"PYTHONPATH": str(checkout)},
@@ -62,9 +69,10 @@ def main() -> None:
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="ytcold", dir="/tmp"))  # short, as socket paths must be
     folders = []
-    for commit in options.commits or landed_migrations():
-        print(commit, flush=True)  # noqa: T201
-        folders.append(made_by(commit, root, *["backup"] * options.backup))
+    with embedded_server(root / "home") as server:
+        for commit in options.commits or landed_migrations():
+            print(commit, flush=True)  # noqa: T201
+            folders.append(made_by(commit, root, server.url, *["backup"] * options.backup))
     pack(folders, HERE / options.target)
     shutil.rmtree(root)
 

@@ -1,7 +1,7 @@
 # pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false
 """Run by the code of an older commit: make a database with some work in it, and dump it.
 
-    python old_work.py HOME FOLDER [backup]
+    python old_work.py HOME DATABASE_URL DAGSTER_DATABASE_URL FOLDER [backup]
 
 FOLDER receives `database.sql` and the objects that the database names, or a backup. Modules have
 the names that they had in the commits before 30 November 2026.
@@ -18,7 +18,6 @@ from typing import Any
 
 import psycopg
 from resources.database_urls import database_urls
-from resources.embedded_postgres import running_postgres
 from resources.migrate import migrate
 from resources.request_store import RequestStore
 from resources.run_store import RunStore
@@ -193,7 +192,7 @@ def add_rows(url: str) -> None:
             for row in rows if columns else []:
                 kept = {name: value for name, value in row.items() if name in columns}
                 connection.execute(
-                    f"insert into ytcaption.{table} ({', '.join(kept)}) "  # noqa: S608
+                    f"insert into ytcaption.{table} ({', '.join(kept)}) "
                     f"values ({', '.join(['%s'] * len(kept))})".encode(),
                     list(kept.values()),
                 )
@@ -232,9 +231,10 @@ class Quiet:
 
 def back_up(settings: Settings, folder: Path) -> None:
     """Make a backup, of Dagster's database as well."""
+    from ytcaption_assets.cli.dagster_home import dagster_instance, prepare_dagster_home
+
     from resources.backup import make_backup
     from resources.object_store import ObjectStore
-    from ytcaption_assets.cli.dagster_home import dagster_instance, prepare_dagster_home
 
     objects = ObjectStore.from_settings(settings)
     for path in sorted((folder / "objects").rglob("*")):
@@ -248,18 +248,18 @@ def back_up(settings: Settings, folder: Path) -> None:
 
 
 def main() -> None:
-    """Make the database in HOME and write what FOLDER is to hold."""
-    home, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    settings = Settings(home=home, _env_file=None)
-    with running_postgres(settings):
-        migrate(settings)
-        url = database_urls(settings).admin
-        do_work(settings, folder)
-        add_rows(url)
-        if sys.argv[3:] == ["backup"]:
-            back_up(settings, folder)
-        else:
-            (folder / "database.sql").write_text(dump(url))
+    """Make the database and write what FOLDER is to hold."""
+    home, url, dagster_url, folder = Path(sys.argv[1]), *sys.argv[2:4], Path(sys.argv[4])
+    settings = Settings(
+        home=home, database_url=url, dagster_database_url=dagster_url, _env_file=None
+    )
+    migrate(settings)
+    do_work(settings, folder)
+    add_rows(database_urls(settings).admin)
+    if sys.argv[5:] == ["backup"]:
+        back_up(settings, folder)
+    else:
+        (folder / "database.sql").write_text(dump(database_urls(settings).admin))
 
 
 if __name__ == "__main__":

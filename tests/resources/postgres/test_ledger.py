@@ -59,7 +59,9 @@ def test_two_with_one_number_have_both_been_applied(name_of: int, hash_of: int):
 
 def test_of_two_with_one_number_only_the_first_was_applied():
     """By a `migrate` that was killed in between."""
-    state = compare([*map(entry, KNOWN[:15]), entry(KNOWN[16], 16, "0016_channel_digest.sql")], KNOWN)
+    state = compare(
+        [*map(entry, KNOWN[:15]), entry(KNOWN[16], 16, "0016_channel_digest.sql")], KNOWN
+    )
     assert numbers(state)[-1] == 17
     assert state.missing(KNOWN)[0] == KNOWN[15]
 

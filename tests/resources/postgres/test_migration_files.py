@@ -35,7 +35,7 @@ def test_the_files_have_the_listed_hashes():
 
 @pytest.mark.unit
 def test_the_files_are_those_of_all_earlier_commits():
-    """Each migration that ever landed has its file of then, or is one of the known earlier texts."""
+    """Each migration that ever landed has its text of then, or is one of the earlier texts."""
     need_history()
     today = {each.name: each.sha256 for each in migrations()}
     contents: dict[str, str] = {}
@@ -71,7 +71,7 @@ def test_two_files_with_one_number_are_refused(monkeypatch: pytest.MonkeyPatch):
     """Their order would be that of the file system."""
     twice = [Migration(1, "0001_a.sql", ""), Migration(1, "0001_b.sql", "")]
     monkeypatch.setattr("resources.postgres.migration_files._numbered", lambda folder: twice)
-    with pytest.raises(ValueError, match="0001_a.sql and 0001_b.sql have the same number"):
+    with pytest.raises(ValueError, match=r"0001_a\.sql and 0001_b.sql have the same number"):
         migrations()
 
 
@@ -121,7 +121,10 @@ def schema(database_server: DatabaseServer) -> Iterator[Connection]:
             "alter table ytcaption.media add constraint named check (title <> '')",
             ["constraint ytcaption.media.named is new"],
         ),
-        ("create unique index one_url on ytcaption.media (url)", ["unique index ytcaption.one_url"]),
+        (
+            "create unique index one_url on ytcaption.media (url)",
+            ["unique index ytcaption.one_url"],
+        ),
         (
             "drop function ytcaption.search_channel(jsonb)",
             ["function ytcaption.search_channel(jsonb) is gone"],
@@ -130,6 +133,10 @@ def schema(database_server: DatabaseServer) -> Iterator[Connection]:
         (
             "do $$ begin execute 'alter table ytcaption.media drop column title'; end $$",
             ["column media.title is gone"],
+        ),
+        (
+            "alter table ytcaption.site_day drop constraint site_day_pkey",
+            ["unique index ytcaption.site_day_pkey is gone"],
         ),
         # What adds breaks nobody.
         ("alter table ytcaption.media add column note text", []),
@@ -169,9 +176,9 @@ def test_the_previous_version_works_with_each_schema(database_server: DatabaseSe
             if is_first:
                 continue
             assert migration.contracts is not None or not taken, (
-                f"{migration.name} breaks programs of the previous version: {taken}. Add first, and "
-                "take away in a later version, with a line `-- contracts: NUMBER` that names the "
-                "migration which programs must know."
+                f"{migration.name} breaks programs of the previous version: {taken}. Add first, "
+                "and take away in a later version, with a line `-- contracts: NUMBER` that names "
+                "the migration which programs must know."
             )
             assert (migration.contracts or 0) < migration.number
     with psycopg.connect(database_server.superuser_url, autocommit=True) as connection:

@@ -82,8 +82,8 @@ def print_plan(plan: "MigrationPlan", console: "Console") -> None:
     )
     if plan.oldest_transaction_s is not None and plan.oldest_transaction_s > LOCK_TIMEOUT_S:
         console.print(
-            f"The oldest open transaction is {plan.oldest_transaction_s:,.0f} s old: migrations may "
-            "have to wait for its end."
+            f"The oldest open transaction is {plan.oldest_transaction_s:,.0f} s old: migrations "
+            "may have to wait for its end."
         )
 
 
