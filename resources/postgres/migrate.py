@@ -123,7 +123,9 @@ def _make_schema(connection: Connection, has_roles: bool) -> None:
             make_ledger(connection)
     if state.replaced:
         _patiently(
-            connection, "What brings the schema forward", partial(bring_forward, connection, state)
+            connection,
+            "Bringing an earlier schema forward",
+            partial(bring_forward, connection, state),
         )
     fresh = state.missing(known)
     for migration in fresh:
@@ -132,7 +134,7 @@ def _make_schema(connection: Connection, has_roles: bool) -> None:
         )
     rights = grants()
     if has_roles and not state.is_ahead and (fresh or state.grants_sha256 != rights.sha256):
-        _patiently(connection, "What grants rights", partial(_apply, connection, rights))
+        _patiently(connection, "Granting rights", partial(_apply, connection, rights))
     if any(migration.name == "0014_embedding.sql" for migration in known):
         with connection.transaction():  # each time: pgvector may have been installed since
             connection.execute("select ytcaption.make_embeddings()")
@@ -146,6 +148,7 @@ def _patiently(connection: Connection, what: str, change: Callable[[], None]) ->
 
     Raises:
         DatabaseUnavailable: the tables stayed in use.
+        SetupError: the database refused a statement.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -162,6 +165,13 @@ def _patiently(connection: Connection, what: str, change: Callable[[], None]) ->
                     "applied. End long transactions (a backup, an open psql), then run "
                     "`ytcaption migrate` again."
                 ) from error
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError) as error:
+            raise SetupError(
+                f"{what} was refused by the database and not applied: "
+                f"{error.diag.message_primary}. Was the schema changed by hand? Restore a backup."
+            ) from error
         time.sleep(_PAUSE_S)
 
 

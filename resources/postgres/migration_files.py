@@ -6,7 +6,7 @@ the tests notice a changed file also in a checkout without history.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import pairwise
@@ -56,7 +56,10 @@ def migrations() -> list[Migration]:
 
 def bridges() -> dict[int, Migration]:
     """Return what brings earlier texts of migrations to the present ones, by their number."""
-    return {bridge.number: bridge for bridge in _numbered(_folder().joinpath("earlier"))}
+    return {
+        bridge.number: replace(bridge, name=f"earlier/{bridge.name}")
+        for bridge in _numbered(_folder().joinpath("earlier"))
+    }
 
 
 def grants() -> Migration:

@@ -111,7 +111,7 @@ def assert_upgraded(settings: Settings, fresh: Schema) -> None:
     assert [segment.text for segment in stored_segments(postgres, done)] == SPOKEN
     for words in ("zurich weather", '"what you can do"', "countries"):
         page = Search(postgres).page(words)
-        assert [result.media.id for result in page.items] == ["youtube-done"], words
+        assert [result.media.source.media_id for result in page.items] == ["youtube-done"], words
     assert check_replay(Postgres.from_settings(settings, "admin")).differences == ()
     with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
         url = "https://youtu.be/aaaaaaaaaaa"

@@ -13,7 +13,7 @@ from resources.postgres import migration_plan
 from resources.postgres.migrate import migrate
 from resources.postgres.migration_files import Migration, migrations
 from resources.postgres.migration_plan import MigrationPlan, TableChange, plan_migrations
-from resources.postgres.urls import database_urls
+from resources.postgres.urls import database_urls, with_database
 from tests.resources.postgres.test_migrate import drop, settings_with
 from tests.support.servers.postgres_servers import SERVERS, DatabaseServer
 from ytcaption.domain.errors import DatabaseUnavailable, SetupError
@@ -32,15 +32,16 @@ ROWS = 20_000
 @pytest.fixture
 def filled(database_server: DatabaseServer, tmp_path) -> Iterator[Settings]:
     """A database with many media and segments, analysed."""
-    url = psycopg.conninfo.make_conninfo(database_server.url, dbname="planned")
-    dagster = psycopg.conninfo.make_conninfo(database_server.url, dbname="planned_dagster")
+    url = with_database(database_server.url, "planned")
+    dagster = with_database(database_server.url, "planned_dagster")
     settings = settings_with(url, dagster_database_url=dagster, home=tmp_path / "home")
     migrate(settings)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "insert into ytcaption.media (id, kind, url) "
-            f"select 'direct-' || n, 'direct', 'https://example.org/' || n "
-            f"from generate_series(1, {ROWS}) as n"
+            "select 'direct-' || n, 'direct', 'https://example.org/' || n "
+            "from generate_series(1, %s) as n",
+            (ROWS,),
         )
         connection.execute("analyze ytcaption.media")
     yield settings
