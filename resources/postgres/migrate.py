@@ -40,10 +40,10 @@ from ytcaption.settings.settings import Settings
 _LOCK = 0x797463617074  # any number that no other program uses
 
 LOCK_TIMEOUT_S = 2
-"""How long a migration waits for a table: meanwhile, whoever comes after it waits as well."""
+"""How long a migration waits for a table: whatever comes after it waits, too."""
 
 _ATTEMPTS = 30
-_PAUSE_S = 2  # between attempts: whoever has queued up behind a migration goes first
+_PAUSE_S = 2  # between attempts: what waits behind a migration goes first
 
 
 def migrate(settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 Nothing is guessed from SQL. The schema without its rows is copied to a Postgres of its own, the
 pending migrations run there, and that server tells which locks each held, which tables and indexes
-were written anew and which were read as a whole. How long that takes with the rows follows from the
+were rewritten and which were read as a whole. How long that takes with the rows follows from the
 sizes of the real tables; how many rows a migration changes only shows when it runs.
 """
 
@@ -31,7 +31,7 @@ READ_BYTES_PER_S = (1_000_000_000, 100_000_000)
 """A table that is read as a whole: the fastest and the slowest disk that is assumed."""
 
 WRITE_BYTES_PER_S = (200_000_000, 20_000_000)
-"""A table or an index that is written anew."""
+"""A table or an index that is rewritten."""
 
 _BLOCKS = {
     "AccessExclusiveLock": "reads and writes",

@@ -98,7 +98,7 @@ def _sentence(change: "TableChange") -> str:
     what = f"{change.blocks} wait {time}" if change.blocks else "nothing waits"
     why = []
     if change.is_rewritten:
-        why.append("the table is written anew")
+        why.append("the table is rewritten")
     elif change.reads_all:
         why.append("all rows are read")
     if change.new_indexes:
