@@ -18,9 +18,10 @@ _QUERIES = {
     "column": f"""
         select c.relname || '.' || attname, concat_ws(' ',
             format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
-            'default ' || pg_get_expr(adbin, adrelid), 'generated ' || nullif(attgenerated::text, ''),
-            'identity ' || nullif(attidentity::text, ''), 'storage ' || attstorage::text,
-            'statistics ' || attstattarget)
+            'default ' || pg_get_expr(adbin, adrelid),
+            'generated ' || nullif(attgenerated::text, ''),
+            'identity ' || nullif(attidentity::text, ''),
+            'storage ' || attstorage::text, 'statistics ' || attstattarget)
         from pg_attribute join pg_class c on c.oid = attrelid
         left join pg_attrdef on adrelid = attrelid and adnum = attnum
         where c.relnamespace = {_IN_SCHEMA} and relkind in ('r', 'p', 'f', 'v', 'm')
