@@ -16,6 +16,7 @@ from psycopg import Connection, sql
 
 from resources.postgres.connection import database_errors
 from resources.postgres.embedded import running_postgres
+from resources.postgres.idle_sessions import close_idle_sessions
 from resources.postgres.ledger import (
     bring_forward,
     compare,
@@ -117,7 +118,12 @@ def _make_roles(connection: Connection, *, can_login: bool) -> bool:
 
 def _make_schema(connection: Connection, has_roles: bool) -> None:
     known = migrations()
-    state = compare(read_ledger(connection), known)  # before anything is changed
+    entries = read_ledger(connection)
+    state = compare(entries, known)  # before anything is changed
+    fresh = state.missing(known)
+    is_of_old_version = bool(entries) and not is_ledger_current(connection)
+    if is_of_old_version and (fresh or state.replaced):
+        close_idle_sessions(connection)
     if not is_ledger_current(connection):
         with _needing_right("create a schema"), connection.transaction():
             make_ledger(connection)
@@ -127,11 +133,12 @@ def _make_schema(connection: Connection, has_roles: bool) -> None:
             "Bringing an earlier schema forward",
             partial(bring_forward, connection, state),
         )
-    fresh = state.missing(known)
     for migration in fresh:
         _patiently(
             connection, f"Migration {migration.name}", partial(_apply, connection, migration)
         )
+    if is_of_old_version and (fresh or state.replaced):
+        close_idle_sessions(connection)
     rights = grants()
     if has_roles and not state.is_ahead and (fresh or state.grants_sha256 != rights.sha256):
         _patiently(connection, "Granting rights", partial(_apply, connection, rights))
