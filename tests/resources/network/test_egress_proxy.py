@@ -262,7 +262,7 @@ def test_unknown_names_and_dead_servers_are_recorded() -> None:
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), False),
     ],
 )
-def test_a_machine_without_name_servers_is_told_from_an_unknown_name(
+def test_a_machine_without_name_servers_is_distinguished_from_an_unknown_name(
     monkeypatch: pytest.MonkeyPatch, failure: OSError, offline: bool
 ) -> None:
     """The one is a fault here and passes; the other is a wrong link or a site that is gone."""
