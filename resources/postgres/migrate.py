@@ -241,7 +241,7 @@ def _make_database(url: str) -> None:
             f"Postgres does not answer for the database {name}. Check that it runs, and that the "
             "address, user and password are right."
         ) from error
-    with connection:
+    with database_errors(), connection:
         try:
             connection.execute(
                 sql.SQL("create database {} encoding 'UTF8' template template0").format(
