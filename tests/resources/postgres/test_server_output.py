@@ -42,7 +42,7 @@ def test_the_output_of_a_program_becomes_a_sentence(
 
 @pytest.fixture
 def small_disk() -> Iterator[Callable[[int], Path]]:
-    """Mounts a disk of so many megabytes."""
+    """Mounts a disk of a size in megabytes."""
     mounted: list[str] = []
 
     def mount(size_mb: int) -> Path:
