@@ -110,8 +110,13 @@ def contractions(before: Schema, after: Schema) -> list[str]:
     """
     tables = before.names("table")
     found = []
-    for kind, name in sorted(before.objects.keys() - after.objects.keys()):
-        owner = name.rpartition(".")[0]
+    gone = before.objects.keys() - after.objects.keys()
+    reported = {name for kind, name in gone if kind in ("table", "view", "function")}
+    # Rights name tables and columns as in "media title ytcaption_api UPDATE".
+    whole = tuple(f"{name} " for name in reported) + tuple(
+        f"{name.replace('.', ' ')} " for kind, name in gone if kind == "column"
+    )
+    for kind, name in sorted(gone):
         if kind in ("index", "trigger", "constraint", "text search"):
             # Nothing refers to them by name; but `on conflict` needs a unique index.
             definition = before.objects[kind, name]
@@ -119,12 +124,10 @@ def contractions(before: Schema, after: Schema) -> list[str]:
             if definition.startswith("CREATE UNIQUE") and table in after.names("table"):
                 found.append(f"unique index {name} is gone")
             continue
-        if (
-            kind in ("column", "right")
-            and owner
-            and owner not in after.names("table") | after.names("view")
-        ):
-            continue  # its table is reported
+        if kind == "right" and name.startswith(whole):
+            continue
+        if kind == "column" and name.rpartition(".")[0] in reported:
+            continue
         found.append(f"{kind} {name} is gone")
     for (kind, name), definition in sorted(after.objects.items()):
         old = before.objects.get((kind, name))

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from psycopg import sql
 
 from api.app import create_app
+from resources.auth.api_keys import ApiKeys
 from resources.postgres.connection import Postgres
 from resources.postgres.cursor import returns_all_columns
 from tests.support.servers.postgres_servers import DatabaseServer
@@ -86,6 +87,16 @@ def test_other_statements_stay_prepared(postgres: Postgres):
             connection.execute("select * from ytcaption.media where id = %s", ("a",))
         rows = connection.execute("select statement from pg_prepared_statements").fetchall()
     assert [row["statement"] for row in rows] == ["select id from ytcaption.media where id = $1"]
+
+
+def test_keys_are_read_with_columns_of_a_later_version(
+    settings: Settings, more_columns: psycopg.Connection
+):
+    """An API of the previous version authenticates with them."""
+    change_tables(more_columns, "add column added_later text")
+    keys = ApiKeys(Postgres.from_settings(settings, "admin"))
+    made = keys.create("one", ["read"])
+    assert [row.id for row in keys.all()] == [made.row.id]
 
 
 def test_an_api_that_runs_survives_columns_that_are_added(
