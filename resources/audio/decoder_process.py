@@ -22,6 +22,7 @@ from ytcaption.domain.errors import (
     DiskFull,
     NoAudioTrack,
     NotMedia,
+    OutOfMemory,
     YtcaptionError,
 )
 
@@ -169,13 +170,18 @@ def _error(path: Path, result: dict[str, Any], returncode: int) -> YtcaptionErro
         return AudioUndecodable("The audio track is in a format that no decoder here supports.")
     if code == "memory":
         return AudioUndecodable(
-            "Decoding the audio needs more memory than is allowed. Convert the file, for example "
-            "to WAV, or raise YTCAPTION_DECODE_MEMORY_BYTES."
+            "Decoding the audio needs more memory than YTCAPTION_DECODE_MEMORY_BYTES allows. The "
+            "operator of this installation can raise it."
         )
     if code == "disk_full":
         return DiskFull(NO_ROOM)
-    if returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    if returncode == -signal.SIGXCPU:
         return AudioUndecodable(_TOO_SLOW)
+    if returncode == -signal.SIGKILL:  # by the kernel: the limits above end it otherwise
+        return OutOfMemory(
+            "The system ended the decoder, most likely because this machine has too little memory. "
+            "Free some, or lower YTCAPTION_TRANSCRIPTION_SLOTS."
+        )
     return AudioUndecodable(
         "The audio cannot be decoded: the decoder failed on this file. Convert it, for example to "
         "WAV, and try again."

@@ -220,11 +220,12 @@ def _existing(row: DictRow | None) -> ApiKeyRow:
 
 def _api_key_row(row: DictRow) -> ApiKeyRow:
     limits = Limits(
-        row.pop("requests_per_minute"),
-        row.pop("concurrent_transcriptions"),
-        row.pop("audio_minutes_per_day"),
+        row["requests_per_minute"], row["concurrent_transcriptions"], row["audio_minutes_per_day"]
     )
-    return ApiKeyRow(scopes=tuple(row.pop("scopes")), limits=limits, **row)
+    # By name: a later version may have added columns.
+    values = {"scopes": tuple(row["scopes"]), "limits": limits}
+    names = ApiKeyRow.__dataclass_fields__.keys() - values.keys()
+    return ApiKeyRow(**values, **{name: row[name] for name in names})
 
 
 def parse_token(token: str) -> tuple[str, str] | None:

@@ -23,6 +23,7 @@ from ytcaption.domain.errors import (
     DownloadCrashed,
     InputError,
     MediaTooLarge,
+    NetworkUnavailable,
     ProxyUnavailable,
     SourceError,
     SourceUnavailable,
@@ -190,6 +191,11 @@ def known_better(error: YtcaptionError, traffic: Traffic) -> YtcaptionError:
         return ProxyUnavailable(
             "A proxy of this installation does not work. The next attempt uses another one, if "
             "there is one."
+        )
+    if traffic.offline is not None:
+        return NetworkUnavailable(
+            f"This machine has no connection: {traffic.offline}. Check its network and its name "
+            "servers. It is tried again for an hour."
         )
     if traffic.unreachable:
         return SourceUnavailable(f"The server cannot be reached: {traffic.unreachable[-1]}.")

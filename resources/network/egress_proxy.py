@@ -6,6 +6,7 @@ the generic extractor could reach an internal server in five ways. The proxy che
 
 import asyncio
 import contextlib
+import errno
 import secrets
 import socket
 import struct
@@ -32,6 +33,11 @@ HEAD_TIMEOUT_S = 15.0
 _USER = "ytcaption"
 
 
+# Not EAI_NONAME and its like, which say that there is no such host.
+_NO_NAME_SERVER = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM)
+_NO_NETWORK = (errno.ENETUNREACH, errno.ENETDOWN)
+
+
 @dataclass
 class Traffic:
     """What passed through one egress proxy.
@@ -39,6 +45,7 @@ class Traffic:
     Attributes:
         refused: reasons of refused connections, for a person.
         unreachable: hosts that have no address or did not answer.
+        offline: why this machine itself has no connection, for a person; None if it has one.
         bytes_received: from servers, manifests and encryption included.
         too_many_bytes: whether the limit has been reached.
         upstream: how the operator's proxies did.
@@ -46,9 +53,14 @@ class Traffic:
 
     refused: list[str] = field(default_factory=list)
     unreachable: list[str] = field(default_factory=list)
+    offline: str | None = None
     bytes_received: int = 0
     too_many_bytes: bool = False
     upstream: UpstreamUse = field(default_factory=UpstreamUse)
+
+
+def _code(error: Exception) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -185,8 +197,10 @@ class EgressProxy:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 addresses = await resolve(host, port)
-        except (OSError, UnicodeError):
+        except (OSError, UnicodeError) as error:
             self.traffic.unreachable.append(f"{host} has no address")
+            if isinstance(error, TimeoutError) or _code(error) in _NO_NAME_SERVER:
+                self.traffic.offline = f"no name server answers for {host}"
             raise BadHead(502, "no address") from None
         is_open = (host.lower(), port) in self._open_targets
         for address in addresses:
@@ -195,8 +209,11 @@ class EgressProxy:
                 self.traffic.refused.append(f"{host}:{port}: {reason}")
                 raise BadHead(403, reason)
         for address in addresses if is_open else self._usable(addresses):
-            with contextlib.suppress(OSError):
+            try:
                 return await self._open(address, port, is_open=is_open)
+            except OSError as error:
+                if _code(error) in _NO_NETWORK:
+                    self.traffic.offline = f"no network leads to {address}"
         self.traffic.unreachable.append(f"{host} does not answer")
         raise BadHead(502, "no answer")
 

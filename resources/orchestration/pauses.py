@@ -48,7 +48,9 @@ def pauses(postgres: Postgres) -> list[Pause]:
         DatabaseUnavailable, SetupError: as `Postgres.transaction`.
     """
     with postgres.transaction() as connection:
-        rows = connection.execute("select * from ytcaption.pause order by paused_at").fetchall()
+        rows = connection.execute(
+            "select part, reason, paused_by, paused_at from ytcaption.pause order by paused_at"
+        ).fetchall()
     return [Pause(**row) for row in rows]
 
 

@@ -16,6 +16,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic import Field, PrivateAttr
 
+from resources.postgres.cursor import StableCursor
 from resources.postgres.urls import ROLES, DatabaseUrls, database_urls
 from ytcaption.domain.errors import DatabaseUnavailable, DiskFull, SetupError, StorageError
 from ytcaption.settings.settings import (
@@ -258,7 +259,7 @@ def _open_pool(url: str, role: Role) -> ConnectionPool[Connection[DictRow]]:
 
     return ConnectionPool(
         url,
-        kwargs={**_CONNECT, "row_factory": dict_row},
+        kwargs={**_CONNECT, "row_factory": dict_row, "cursor_factory": StableCursor},
         connection_class=_PooledConnection,
         min_size=0,
         max_size=_MAX_POOL_SIZE,

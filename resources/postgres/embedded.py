@@ -21,6 +21,7 @@ import psycopg
 from resources.disk import fsync, is_disk_full
 from resources.postgres.connection import close_pools
 from resources.postgres.programs import MAJOR, START_TIMEOUT_S, run_program, server_user
+from resources.postgres.server_output import error_of_output
 from resources.postgres.urls import (
     PORT,
     SOCKET_NAME,
@@ -191,12 +192,8 @@ class EmbeddedServer:
             run_program("initdb", arguments, folder=self.folder, owner=owner)
         except subprocess.CalledProcessError as error:
             shutil.rmtree(fresh, ignore_errors=True)
-            if "No space left" in error.stderr:
-                raise DiskFull(
-                    "No space is left on the disk for the database. Free some and try again."
-                ) from error
-            raise SetupError(
-                f"The embedded Postgres could not create its database: {_last_line(error.stderr)}"
+            raise error_of_output(
+                error.stderr, "The embedded Postgres could not create its database"
             ) from error
         fresh.rename(self.data)
         fsync(self.folder)
@@ -229,14 +226,9 @@ class EmbeddedServer:
         with self.log.open(errors="replace") as log:
             log.seek(log_start)
             lines = log.read().splitlines()
-        if any("No space left" in line for line in lines):
-            return DiskFull(
-                "No space is left on the disk for the database. Free some and try again."
-            )
-        causes = [line for line in lines if "FATAL" in line or "PANIC" in line] or lines
-        return SetupError(
-            f"The embedded Postgres did not start: {_last_line(chr(10).join(causes))} "
-            f"Its log is {self.log}."
+        error = error_of_output("\n".join(lines), "The embedded Postgres did not start")
+        return (
+            error if isinstance(error, DiskFull) else type(error)(f"{error} Its log is {self.log}.")
         )
 
 
@@ -374,8 +366,3 @@ def _setup_error(home: Path, error: OSError) -> SetupError | DiskFull:
 
 def _list_item(path: str) -> str:
     return '"' + path.replace('"', '""') + '"'
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it gave no message."

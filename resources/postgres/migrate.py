@@ -1,15 +1,14 @@
 """Creates databases, roles and schemas, and updates them.
 
 The numbered files of `migrations/` are applied once, in order, each in one transaction, and
-recorded in `ytcaption.migration`; there are no down migrations. `grants.sql` is applied again
-whenever it has changed, and recorded under number 0.
+recorded in `ytcaption.migration` with their hashes; there are no down migrations. `grants.sql` is
+applied again whenever it has changed, and recorded under number 0.
 """
 
-import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.resources import files
+from functools import partial
 from typing import LiteralString, cast
 
 import psycopg
@@ -17,6 +16,16 @@ from psycopg import Connection, sql
 
 from resources.postgres.connection import database_errors
 from resources.postgres.embedded import running_postgres
+from resources.postgres.idle_sessions import close_idle_sessions
+from resources.postgres.ledger import (
+    bring_forward,
+    compare,
+    is_ledger_current,
+    make_ledger,
+    read_ledger,
+    record,
+)
+from resources.postgres.migration_files import Migration, grants, migrations
 from resources.postgres.urls import (
     DAGSTER_DATABASE,
     ROLES,
@@ -30,40 +39,12 @@ from ytcaption.domain.errors import DatabaseUnavailable, SetupError
 from ytcaption.settings.settings import Settings
 
 _LOCK = 0x797463617074  # any number that no other program uses
-_GRANTS = 0  # the number of grants.sql in the ledger
 
-_LEDGER = """
-create table if not exists ytcaption.migration (
-    number integer primary key,
-    name text not null,
-    sha256 text not null,
-    applied_at timestamptz not null default now()
-)
-"""
+LOCK_TIMEOUT_S = 2
+"""How long a migration waits for a table: whatever comes after it waits, too."""
 
-
-@dataclass(frozen=True)
-class Migration:
-    """One file of SQL."""
-
-    number: int
-    name: str
-    statements: str
-
-    @property
-    def sha256(self) -> str:
-        """Return the hex SHA-256 of its text."""
-        return hashlib.sha256(self.statements.encode()).hexdigest()
-
-
-def migrations() -> list[Migration]:
-    """Return all numbered files, in order."""
-    numbered = []
-    for file in files("resources.postgres").joinpath("migrations").iterdir():
-        number, _, _ = file.name.partition("_")
-        if number.isdigit() and file.name.endswith(".sql"):
-            numbered.append(Migration(int(number), file.name, file.read_text(encoding="utf-8")))
-    return sorted(numbered, key=lambda migration: migration.number)
+_ATTEMPTS = 30
+_PAUSE_S = 2  # between attempts: what waits behind a migration goes first
 
 
 def migrate(settings: Settings) -> None:
@@ -72,8 +53,9 @@ def migrate(settings: Settings) -> None:
     If the server's user may not create roles, all parts work with that user's own rights.
 
     Raises:
-        DatabaseUnavailable: no answer.
-        SetupError: a required right is missing, or a later version created the database.
+        DatabaseUnavailable: no answer, or tables that must change stay in use.
+        SetupError: a required right is missing, a later version migrated the database so that this
+            one cannot use it, or a migration was applied with another text.
     """
     urls = database_urls(settings)
     embedded = settings.storage.database_url is None
@@ -135,44 +117,75 @@ def _make_roles(connection: Connection, *, can_login: bool) -> bool:
 
 
 def _make_schema(connection: Connection, has_roles: bool) -> None:
-    with _needing_right("create a schema"), connection.transaction():
-        row = connection.execute("select to_regclass('ytcaption.migration') is not null").fetchone()
-        if row is None or not row[0]:
-            connection.execute("create schema if not exists ytcaption")
-            connection.execute(_LEDGER)
-    applied = dict(connection.execute("select number, sha256 from ytcaption.migration").fetchall())
     known = migrations()
-    if max(applied, default=0) > known[-1].number:
-        raise SetupError(
-            "The database was created by a later version of ytcaption. Update ytcaption to use it."
+    entries = read_ledger(connection)
+    state = compare(entries, known)  # before anything is changed
+    fresh = state.missing(known)
+    is_of_old_version = bool(entries) and not is_ledger_current(connection)
+    if is_of_old_version and (fresh or state.replaced):
+        close_idle_sessions(connection)
+    if not is_ledger_current(connection):
+        with _needing_right("create a schema"), connection.transaction():
+            make_ledger(connection)
+    if state.replaced:
+        _patiently(
+            connection,
+            "Bringing an earlier schema forward",
+            partial(bring_forward, connection, state),
         )
-    fresh = [migration for migration in known if migration.number not in applied]
     for migration in fresh:
-        with connection.transaction():
-            _apply(connection, migration)
-    grants = Migration(
-        _GRANTS,
-        "grants.sql",
-        files("resources.postgres")
-        .joinpath("migrations", "grants.sql")
-        .read_text(encoding="utf-8"),
-    )
-    if has_roles and (fresh or applied.get(_GRANTS) != grants.sha256):
-        with connection.transaction():
-            _apply(connection, grants)
+        _patiently(
+            connection, f"Migration {migration.name}", partial(_apply, connection, migration)
+        )
+    if is_of_old_version and (fresh or state.replaced):
+        close_idle_sessions(connection)
+    rights = grants()
+    if has_roles and not state.is_ahead and (fresh or state.grants_sha256 != rights.sha256):
+        _patiently(connection, "Granting rights", partial(_apply, connection, rights))
     if any(migration.name == "0014_embedding.sql" for migration in known):
         with connection.transaction():  # each time: pgvector may have been installed since
             connection.execute("select ytcaption.make_embeddings()")
 
 
+def _patiently(connection: Connection, what: str, change: Callable[[], None]) -> None:
+    """Make a change in one transaction, again and again while tables that it needs are in use.
+
+    A statement that waits for a table's lock has all others wait that come after it. So it gives up
+    soon and tries again later.
+
+    Raises:
+        DatabaseUnavailable: the tables stayed in use.
+        SetupError: the database refused a statement.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with connection.transaction():
+                connection.execute(
+                    "select set_config('lock_timeout', %s, true)", (f"{LOCK_TIMEOUT_S}s",)
+                )
+                change()
+            return
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            if attempt == _ATTEMPTS:
+                raise DatabaseUnavailable(
+                    f"{what} needs a table that another transaction keeps in use, and was not "
+                    "applied. End long transactions (a backup, an open psql), then run "
+                    "`ytcaption migrate` again."
+                ) from error
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.DataError) as error:
+            raise SetupError(
+                f"{what} was refused by the database and not applied: "
+                f"{error.diag.message_primary}. Was the schema changed by hand? Restore a backup."
+            ) from error
+        time.sleep(_PAUSE_S)
+
+
 def _apply(connection: Connection, migration: Migration) -> None:
     # Our own file of several statements, sent without parameters.
     connection.execute(cast(LiteralString, migration.statements))
-    connection.execute(
-        "insert into ytcaption.migration (number, name, sha256) values (%s, %s, %s) "
-        "on conflict (number) do update set sha256 = excluded.sha256, applied_at = now()",
-        (migration.number, migration.name, migration.sha256),
-    )
+    record(connection, migration)
 
 
 def _make_lake_schema(connection: Connection, has_roles: bool) -> None:
@@ -228,7 +241,7 @@ def _make_database(url: str) -> None:
             f"Postgres does not answer for the database {name}. Check that it runs, and that the "
             "address, user and password are right."
         ) from error
-    with connection:
+    with database_errors(), connection:
         try:
             connection.execute(
                 sql.SQL("create database {} encoding 'UTF8' template template0").format(

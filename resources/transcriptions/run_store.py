@@ -50,7 +50,13 @@ from resources.transcriptions.state import (
 from resources.transcriptions.time_limits import TOOK_TOO_LONG, TimeLimits, fail_overdue
 from ytcaption.domain.caption_choice import CaptionChoice
 from ytcaption.domain.captions.track_segments import CaptionReference, CaptionTrack
-from ytcaption.domain.errors import ClaimLost, SourcePaused, TookTooLong, TranscriptionBusy
+from ytcaption.domain.errors import (
+    ClaimLost,
+    NetworkUnavailable,
+    SourcePaused,
+    TookTooLong,
+    TranscriptionBusy,
+)
 from ytcaption.domain.events import EventType
 from ytcaption.domain.media.media import MediaInfo, StoredAudio
 from ytcaption.domain.media.pacing import UNPACED, Pacing, seconds_until
@@ -63,8 +69,12 @@ OTHERS_FIRST_S = 5.0
 """Delay after a site's next probe: a transcription whose own probe failed lets others go first."""
 
 FREE_PROBES_S = 3600.0
-"""Seconds after its request in which a transcription's failed probes of its site do not count as
-attempts. Unlimited, a request that no site can answer would wait for ever."""
+"""Seconds after its request in which a transcription's failed probes of its site, and failures
+while this machine has no network, do not count as attempts. Unlimited, a request that no site can
+answer would wait for ever."""
+
+OFFLINE_RETRY_S = 30.0
+"""Delay after a failure while this machine has no network."""
 
 
 class RunStore(dg.ConfigurableResource):
@@ -428,7 +438,8 @@ class RunStore(dg.ConfigurableResource):
         after the first three, or failed. Return the new status.
 
         A download that fails through the site's fault counts against the site. In the first hour
-        after the request, a failed probe of a failing site does not count as an attempt.
+        after the request, neither a failed probe of a failing site nor a failure while this machine
+        has no network counts as an attempt.
 
         Args:
             code, message, retry_after_s: of a YtcaptionError.
@@ -438,6 +449,8 @@ class RunStore(dg.ConfigurableResource):
             row = claimed_row(connection, id, run_id)
             if row["is_downloading"]:
                 record_download_end(connection, row["source_site"])
+            if code == NetworkUnavailable.code and _is_recent(connection, row):
+                return try_later(connection, row, code, message, OFFLINE_RETRY_S)
             if row["is_downloading"] and code in SITE_ERRORS:
                 probe_in_s = record_failure(
                     connection, row["source_site"], row["run_id"], code, retry_after_s, row["id"]

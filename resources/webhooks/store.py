@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, LiteralString, cast
+from typing import Any, Literal, LiteralString
 from uuid import UUID
 
 from psycopg import Connection
@@ -53,8 +53,9 @@ class Webhook:
 
     @classmethod
     def of_row(cls, row: DictRow) -> "Webhook":
-        """Return the webhook of a row with all columns."""
-        return cls(**cast(Any, row | {"event_types": tuple(row["event_types"])}))
+        """Return the webhook of a row with all columns; a later version may have added some."""
+        values: dict[str, Any] = {name: row[name] for name in cls.__dataclass_fields__}
+        return cls(**values | {"event_types": tuple(row["event_types"])})
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ YtcaptionError
 │   ├── MediaTooLarge, MediaTooLong, CaptionsUnavailable
 │   ├── PoTokenMissing, JsRuntimeMissing
 │   ├── SourceBlocked, SourceUnavailable                                      (retryable)
-│   └── ProxyUnavailable, DownloadCrashed                                     (retryable)
+│   └── NetworkUnavailable, ProxyUnavailable, DownloadCrashed                 (retryable)
 ├── AudioError            the bytes hold no audio that can be transcribed
 │   └── EmptyFile, NotMedia, NoAudioTrack, AudioTruncated, AudioUndecodable
 ├── ModelError            the weights
@@ -39,6 +39,7 @@ YtcaptionError
 ├── QueryError            analytics SQL that was refused or failed
 │   └── ViewNotFound
 └── SetupError            this machine is not ready: port, home, second `up`, Postgres
+    └── OutOfMemory (retryable)
 
 `code` is stable: clients match on it. `str(error)` is one or two sentences for a person: what
 happened and what to do. `retryable` says whether the next attempt may succeed unchanged.
@@ -289,6 +290,13 @@ class SourceUnavailable(SourceError):
     """The network or the site is down: timeouts, resets, 5xx."""
 
     code = "source_unavailable"
+    retryable = True
+
+
+class NetworkUnavailable(SourceError):
+    """This machine has no network or no name server; the site is not at fault."""
+
+    code = "network_unavailable"
     retryable = True
 
 
@@ -605,3 +613,10 @@ class SetupError(YtcaptionError):
     """This machine is not ready: a port, the home, a second `up`, Postgres."""
 
     code = "setup_error"
+
+
+class OutOfMemory(SetupError):
+    """The system has ended a process, since memory ran out."""
+
+    code = "out_of_memory"
+    retryable = True

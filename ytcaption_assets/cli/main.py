@@ -12,6 +12,7 @@ from ytcaption_assets.cli.admin import commands as admin
 from ytcaption_assets.cli.admin import keys
 from ytcaption_assets.cli.admin.backup import backup, restore
 from ytcaption_assets.cli.admin.doctor import doctor
+from ytcaption_assets.cli.admin.migrate import migrate
 from ytcaption_assets.cli.admin.replay import replay
 from ytcaption_assets.cli.channels import commands as channels
 from ytcaption_assets.cli.library import lake
@@ -158,17 +159,6 @@ def transcribe(
             sources or [], options, chosen_formats, output, settings=settings, force=force
         )
     )
-
-
-def migrate() -> None:
-    """Apply pending database migrations; `up` and `transcribe` do so automatically."""
-    from resources.postgres.embedded import running_postgres
-    from resources.postgres.migrate import migrate as bring_up_to_date
-    from ytcaption.settings.settings import load_settings
-
-    settings = load_settings()
-    with running_postgres(settings):
-        bring_up_to_date(settings)
 
 
 def settings(

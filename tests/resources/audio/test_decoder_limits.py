@@ -28,6 +28,7 @@ from ytcaption.domain.errors import (
     DiskFull,
     MediaTooLong,
     NotMedia,
+    OutOfMemory,
 )
 
 LIMITS = {"max_audio_s": 600.0, "memory_bytes": 1 << 30}
@@ -59,8 +60,21 @@ def test_decoder_stays_within_its_memory(bomb):
 
 def test_too_little_memory_is_reported(tmp_path):
     """A decoder that runs out of memory is an error that names the setting."""
-    with pytest.raises(AudioUndecodable, match="YTCAPTION_DECODE_MEMORY_BYTES"):
+    with pytest.raises(AudioUndecodable, match=r"YTCAPTION_DECODE_MEMORY_BYTES .* can raise it"):
         decode(DATA / "jfk.flac", max_audio_s=600, memory_bytes=120 << 20)
+
+
+def test_a_decoder_that_the_kernel_kills_is_no_fault_of_the_file(bomb):
+    """As when the machine's memory runs out: it is tried again, and nobody converts a good file."""
+
+    def kill() -> bool:
+        for process in _decoders():
+            process.kill()
+        return False
+
+    with pytest.raises(OutOfMemory, match="too little memory") as caught:
+        decode(bomb, max_audio_s=10_000, memory_bytes=1 << 30, should_stop=kill)
+    assert caught.value.retryable and "WAV" not in str(caught.value)
 
 
 def test_decoder_stops_on_request(bomb):

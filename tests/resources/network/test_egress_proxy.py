@@ -1,5 +1,6 @@
 """The egress proxy refuses addresses that are not public, and passes on the rest unchanged."""
 
+import errno
 import socket
 import threading
 import time
@@ -10,11 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from resources.download.ytdlp_process import known_better
 from resources.network import egress_proxy
 from resources.network.egress_proxy import EgressProxy
 from resources.network.http_head import basic_authorization
 from tests.support.patience import patience
 from tests.support.servers.media_server import MediaServer
+from ytcaption.domain.errors import NetworkUnavailable, SourceUnavailable
 
 LOOPBACK = ("127.0.0.0/8",)
 PRIVATE_TARGETS = [
@@ -249,6 +252,45 @@ def test_unknown_names_and_dead_servers_are_recorded() -> None:
             "nowhere.invalid has no address",
             "127.0.0.1 does not answer",
         ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "offline"),
+    [
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), True),
+        (TimeoutError(), True),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), False),
+    ],
+)
+def test_a_machine_without_name_servers_is_distinguished_from_an_unknown_name(
+    monkeypatch: pytest.MonkeyPatch, failure: OSError, offline: bool
+) -> None:
+    """The one is a fault here and passes; the other is a wrong link or a site that is gone."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        raise failure
+
+    monkeypatch.setattr("resources.network.egress_proxy.resolve", resolve)
+    with proxy(allowed_networks=LOOPBACK) as running:
+        assert get(running, "http://example.org/a.mp3").status_code == 502
+    error = known_better(SourceUnavailable("It failed."), running.traffic)
+    if offline:
+        assert isinstance(error, NetworkUnavailable) and error.retryable
+        assert "no name server answers for example.org. Check its network" in str(error)
+    else:
+        assert type(error) is SourceUnavailable
+
+
+def test_a_machine_without_a_route_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a cable that is out."""
+
+    async def unreachable(*args: object, **options: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    with proxy(allowed_networks=LOOPBACK) as running:
+        monkeypatch.setattr(running, "_open", unreachable)
+        assert get(running, "http://127.0.0.1:9/a.mp3").status_code == 502
+    assert running.traffic.offline == "no network leads to 127.0.0.1"
 
 
 def test_a_silent_server_times_out() -> None:

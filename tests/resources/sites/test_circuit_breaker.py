@@ -122,12 +122,39 @@ def test_a_success_forgets_failures(request_store: RequestStore, run_store: RunS
     assert only(request_store).failures == 1
 
 
-@pytest.mark.parametrize("code", ["media_private", "disk_full", "run_lost", "download_crashed"])
+@pytest.mark.parametrize(
+    "code", ["media_private", "disk_full", "run_lost", "download_crashed", "network_unavailable"]
+)
 def test_what_is_not_the_sites_fault_does_not_count(request_store: RequestStore, code: str):
     """Media that are private or gone, a full disk, a lost run."""
     for number in range(FAILURES + 1):
         fail(request_store, f"fails-{number}", code)
     assert breakers(request_store.postgres) == []
+
+
+def test_a_machine_without_network_waits_for_it(
+    request_store: RequestStore, run_store: RunStore, database_server: DatabaseServer
+):
+    """Attempts follow each other every half minute and do not count, for an hour after the request;
+    then they count."""
+    id = submit(request_store, "offline")
+
+    def fail_offline(run_id: str) -> tuple[TranscriptionStatus, int]:
+        run_store.claim(id, run_id)
+        run_store.begin_download(id, run_id, 100)
+        run_store.fail(id, run_id, "network_unavailable", "No network.", True, 4)
+        row = get_transcription(request_store.postgres, id)
+        return row.status, row.try_number
+
+    with psycopg.connect(database_server.superuser_url, autocommit=True) as connection:
+        for number in range(6):
+            assert fail_offline(f"run-{number}") == (TranscriptionStatus.QUEUED, 1)
+            (waits,) = connection.execute(
+                "select next_attempt_at - now() > interval '25 s' from ytcaption.transcription"
+            ).fetchone() or (None,)
+            assert waits
+        connection.execute("update ytcaption.transcription set queued_at = now() - interval '2 h'")
+    assert fail_offline("run-6") == (TranscriptionStatus.QUEUED, 2)
 
 
 def test_a_download_that_never_began_does_not_count(
