@@ -18,9 +18,9 @@ from psycopg import Connection, sql
 from resources.postgres.connection import database_errors
 from resources.postgres.embedded import running_postgres
 from resources.postgres.urls import (
-    DAGSTER_DATABASE,
     ROLES,
     SUPERUSER,
+    DatabaseUrls,
     database_name,
     database_urls,
     libpq_url,
@@ -56,6 +56,31 @@ class Migration:
         return hashlib.sha256(self.statements.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How the databases of an installation are arranged.
+
+    Attributes:
+        is_embedded: the server is the embedded one, whose user may do everything.
+        has_lake: the lake's catalog is a schema beside our own.
+        has_dagster: Dagster's database is on the same server.
+    """
+
+    is_embedded: bool
+    has_lake: bool
+    has_dagster: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Layout":
+        """Return the layout that the settings describe."""
+        storage = settings.storage
+        return cls(
+            storage.database_url is None,
+            storage.lake_database_url is None,
+            storage.dagster_database_url is None,
+        )
+
+
 def migrations() -> list[Migration]:
     """Return all numbered files, in order."""
     numbered = []
@@ -75,26 +100,38 @@ def migrate(settings: Settings) -> None:
         DatabaseUnavailable: no answer.
         SetupError: a required right is missing, or a later version created the database.
     """
-    urls = database_urls(settings)
-    embedded = settings.storage.database_url is None
+    migrate_databases(database_urls(settings), Layout.of(settings))
+
+
+def migrate_databases(urls: DatabaseUrls, layout: Layout, *, last: int | None = None) -> None:
+    """Create what is missing in these databases.
+
+    Args:
+        last: number of the last migration to apply, so that the schema is that of an earlier
+            version, without its rights; None: all.
+
+    Raises:
+        as `migrate`.
+    """
     with _exclusive(urls.admin) as connection:
-        has_roles = _make_roles(connection, can_login=embedded)
-        _make_schema(connection, has_roles)
-        lake_is_here = settings.storage.lake_database_url is None
-        if lake_is_here:
+        has_roles = _make_roles(connection, can_login=layout.is_embedded)
+        _make_schema(connection, has_roles, last)
+        if layout.has_lake:
             _make_lake_schema(connection, has_roles)
-        if embedded:
+        if layout.is_embedded:
             _close_to_others(connection)
-    if not lake_is_here:
+    if not layout.has_lake:
         with _connected(urls.lake) as connection:
             _make_lake_schema(connection, has_roles=False)
-    if embedded and settings.storage.dagster_database_url is None:
-        with _exclusive(with_database(urls.admin, DAGSTER_DATABASE)) as connection:
-            database, owner = sql.Identifier(DAGSTER_DATABASE), sql.Identifier(ROLES["dagster"])
-            connection.execute(sql.SQL("alter database {} owner to {}").format(database, owner))
-            connection.execute(sql.SQL("revoke all on database {} from public").format(database))
+    dagster = libpq_url(urls.dagster_storage)
+    if layout.is_embedded and layout.has_dagster:
+        database = database_name(dagster)
+        with _exclusive(with_database(urls.admin, database)) as connection:
+            name, owner = sql.Identifier(database), sql.Identifier(ROLES["dagster"])
+            connection.execute(sql.SQL("alter database {} owner to {}").format(name, owner))
+            connection.execute(sql.SQL("revoke all on database {} from public").format(name))
     else:
-        with _connected(libpq_url(urls.dagster_storage)):
+        with _connected(dagster):
             pass
 
 
@@ -134,7 +171,7 @@ def _make_roles(connection: Connection, *, can_login: bool) -> bool:
     return True
 
 
-def _make_schema(connection: Connection, has_roles: bool) -> None:
+def _make_schema(connection: Connection, has_roles: bool, last: int | None) -> None:
     with _needing_right("create a schema"), connection.transaction():
         row = connection.execute("select to_regclass('ytcaption.migration') is not null").fetchone()
         if row is None or not row[0]:
@@ -146,10 +183,16 @@ def _make_schema(connection: Connection, has_roles: bool) -> None:
         raise SetupError(
             "The database was created by a later version of ytcaption. Update ytcaption to use it."
         )
-    fresh = [migration for migration in known if migration.number not in applied]
+    fresh = [
+        migration
+        for migration in known
+        if migration.number not in applied and (last is None or migration.number <= last)
+    ]
     for migration in fresh:
         with connection.transaction():
             _apply(connection, migration)
+    if last is not None:
+        return
     grants = Migration(
         _GRANTS,
         "grants.sql",
