@@ -87,8 +87,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings: read from the environment when None, as uvicorn calls it.
 
     Raises:
-        SetupError: a restore has not ended, or the settings cannot be used, or would open the API to other machines without
-            authentication (see docs/adr/security-rules.md#rule-21).
+        SetupError: a restore has not ended, the settings cannot be used, or they would open the API
+            to other machines without authentication (see docs/adr/security-rules.md#rule-21).
         SystemExit: the same, when called without `settings`: uvicorn would add a traceback.
     """
     if settings is None:

@@ -25,6 +25,7 @@ _ALLOWED_KINDS = (
     *("SCHEMA", "COMMENT", "TABLE", "TABLE DATA", "SEQUENCE", "SEQUENCE OWNED BY", "SEQUENCE SET"),
     *("DEFAULT", "CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "FUNCTION"),
     *("TRIGGER", "VIEW", "TYPE", "STATISTICS"),
+    *("TEXT SEARCH DICTIONARY", "TEXT SEARCH CONFIGURATION"),
 )
 """Kinds of objects in the schemas of ytcaption and of the lake."""
 
@@ -34,8 +35,9 @@ _POSITION = re.compile(
     rf"SELECT pg_catalog\.setval\('({_NAME})\.({_NAME})', ([0-9]{{1,19}}), (true|false)\);\n"
 )
 _NO_EFFECT = re.compile(
-    r"\n|--[^\n]*\n|SET client_encoding = 'UTF8';\n|SET (?!client_)[a-z_]+ = [^;\n]*;\n"
-    r"|\\(?:un)?restrict [A-Za-z0-9]+\n|SELECT pg_catalog\.set_config\('search_path', '', false\);\n"
+    r"\n|--[^\n]*\n|SET client_encoding = 'UTF8';\n|SET (?!client_encoding )[a-z_]+ = [^;\n]*;\n"
+    r"|\\(?:un)?restrict [A-Za-z0-9]+\n"
+    r"|SELECT pg_catalog\.set_config\('search_path', '', false\);\n"
 )
 """Lines that pg_restore writes into every text, and that need not be executed."""
 _END_OF_ROWS = b"\\.\n"

@@ -192,9 +192,7 @@ class StagedDatabases:
         named.setdefault(
             _place(present.lake), present.admin if self.layout.has_lake else present.lake
         )
-        return [
-            _Database(name, with_database(url, SUPERUSER)) for (_, name), url in named.items()
-        ]
+        return [_Database(name, with_database(url, SUPERUSER)) for (_, name), url in named.items()]
 
     def _by_server(self) -> list[list[_Database]]:
         servers: dict[str, list[_Database]] = {}

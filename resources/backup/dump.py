@@ -96,13 +96,18 @@ def _dump(url: str, connection: Connection[DictRow], path: Path, arguments: Sequ
 @contextmanager
 def _exported_snapshot(url: str) -> Iterator[tuple[Connection[DictRow], str]]:
     """Yield a transaction that sees one snapshot, and its name for pg_dump."""
-    with _connected(url) as connection, connection.transaction():
+    with connected(url) as connection, connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
         yield connection, _one(connection, "select pg_export_snapshot() as value")
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Connection[DictRow]]:
+def connected(url: str) -> Iterator[Connection[DictRow]]:
+    """Yield a connection of its own in autocommit.
+
+    Raises:
+        DatabaseUnavailable, StorageError.
+    """
     with (
         database_errors(),
         Connection[DictRow].connect(

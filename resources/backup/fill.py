@@ -4,19 +4,18 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-import psycopg
-from psycopg.rows import dict_row
+from psycopg import Connection, sql
+from psycopg.rows import DictRow
 
 from resources.backup.archive import Archive, Rows
 from resources.backup.databases import StagedDatabases
-from resources.backup.dump import lake_file_names, object_hashes
+from resources.backup.dump import connected, lake_file_names, object_hashes
 from resources.backup.folder import BackupFolder
 from resources.backup.lake_catalog import catalog_problem
 from resources.backup.load import SchemaLoader, Unloadable, loading
 from resources.backup.manifest import DATABASES
 from resources.lake.connection import LakeConnection
 from resources.orchestration.storage import create_dagster_tables
-from resources.postgres.connection import database_errors
 from resources.postgres.migrate import migrate_databases, migrations
 from resources.postgres.urls import libpq_url
 from ytcaption.domain.errors import InputError, SetupError
@@ -82,20 +81,10 @@ def fill_databases(
     rows |= _fill_dagster(databases, dumps["dagster.dump"], filled)
     _compare_rows(backup, rows, filled)
     migrate_databases(databases.urls, databases.layout)
-    with (
-        database_errors(),
-        psycopg.connect(
-            databases.urls.admin, autocommit=True, row_factory=dict_row, connect_timeout=10
-        ) as connection,
-    ):
+    with connected(databases.urls.admin) as connection:
         filled.objects = object_hashes(connection)
     if filled.lake_problem is None:
-        with (
-            database_errors(),
-            psycopg.connect(
-                databases.urls.lake, autocommit=True, row_factory=dict_row, connect_timeout=10
-            ) as connection,
-        ):
+        with connected(databases.urls.lake) as connection:
             filled.lake_files = lake_file_names(connection)
     _compare_objects(backup, filled)
     return filled
@@ -144,10 +133,10 @@ def _load_ours(
         for loader in loaders.values():
             rows |= loader.rows
     if filled.lake_problem is None:
-        with database_errors(), psycopg.connect(databases.urls.lake, autocommit=True) as connection:
+        with connected(databases.urls.lake) as connection:
             filled.lake_problem = catalog_problem(connection)
     if filled.lake_problem is not None:
-        with database_errors(), psycopg.connect(databases.urls.lake, autocommit=True) as connection:
+        with connected(databases.urls.lake) as connection:
             _empty_catalog(connection)
     return rows
 
@@ -200,14 +189,14 @@ def _create_catalog(databases: StagedDatabases) -> None:
         lake.close()
 
 
-def _empty_catalog(connection: psycopg.Connection) -> None:
+def _empty_catalog(connection: Connection[DictRow]) -> None:
     """Drop the catalog's tables; the schema stays, with its owner. The next use makes new ones."""
     tables = connection.execute(
         "select tablename from pg_tables where schemaname = 'lake'"
     ).fetchall()
-    for (table,) in tables:
-        name = psycopg.sql.Identifier("lake", table)
-        connection.execute(psycopg.sql.SQL("drop table if exists {} cascade").format(name))
+    for row in tables:
+        name = sql.Identifier("lake", row["tablename"])
+        connection.execute(sql.SQL("drop table if exists {} cascade").format(name))
 
 
 def _compare_rows(backup: BackupFolder, rows: dict[str, int], filled: Filled) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from resources.backup.manifest import (
     DATABASES,
@@ -102,7 +102,7 @@ class BackupFolder:
             )
 
     @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open(self, name: str) -> Iterator[BufferedReader]:
         """Open one of its files by its name in the manifest, following no link.
 
         Raises:
@@ -172,7 +172,7 @@ def _small_file(root: Path, name: str, max_bytes: int) -> bytes | None:
 
 
 @contextmanager
-def _opened(root: Path, name: str) -> Iterator[BinaryIO]:
+def _opened(root: Path, name: str) -> Iterator[BufferedReader]:
     *parents, last = name.split("/")
     folder = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
     try:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Connection, sql
+from psycopg.rows import DictRow
 
 from ytcaption.domain.transcripts.lake_schema import TABLES
 
@@ -35,7 +36,11 @@ _CHECKS: Sequence[tuple[str, str, dict[str, Any]]] = (
         "or encryption_key is not null",
         {"key": _KEY},
     ),
-    ("ducklake_files_scheduled_for_deletion", "not path_is_relative or path !~ %(key)s", {"key": _KEY}),
+    (
+        "ducklake_files_scheduled_for_deletion",
+        "not path_is_relative or path !~ %(key)s",
+        {"key": _KEY},
+    ),
     (
         "ducklake_schema",
         "schema_name <> 'main' or not path_is_relative or path !~ %(key)s",
@@ -49,7 +54,8 @@ _CHECKS: Sequence[tuple[str, str, dict[str, Any]]] = (
     (
         "ducklake_column",
         "column_name !~ %(name)s or column_type !~ %(type)s "
-        "or coalesce(initial_default, 'NULL') <> 'NULL' or coalesce(default_value, 'NULL') <> 'NULL' "
+        "or coalesce(initial_default, 'NULL') <> 'NULL' "
+        "or coalesce(default_value, 'NULL') <> 'NULL' "
         "or coalesce(default_value_type, 'literal') <> 'literal'",
         {"name": _NAME, "type": _TYPE},
     ),
@@ -63,7 +69,7 @@ _CHECKS: Sequence[tuple[str, str, dict[str, Any]]] = (
 )
 
 
-def catalog_problem(connection: Connection[Any]) -> str | None:
+def catalog_problem(connection: Connection[DictRow]) -> str | None:
     """Return why the catalog that was loaded is not used, in words; None if it is as expected."""
     for table in _EMPTY:
         if _has_rows(connection, table, "true", {}):
@@ -75,14 +81,14 @@ def catalog_problem(connection: Connection[Any]) -> str | None:
 
 
 def _has_rows(
-    connection: Connection[Any], table: str, condition: str, parameters: dict[str, Any]
+    connection: Connection[DictRow], table: str, condition: str, parameters: dict[str, Any]
 ) -> bool:
-    row = connection.execute("select to_regclass(%s)", (f"lake.{table}",)).fetchone()
-    if row is None or row[0] is None:
+    row = connection.execute("select to_regclass(%s) as name", (f"lake.{table}",)).fetchone()
+    if row is None or row["name"] is None:
         return False
-    query = sql.SQL("select exists (select from lake.{} where {})").format(
+    query = sql.SQL("select exists (select from lake.{} where {}) as found").format(
         sql.Identifier(table),
         sql.SQL(condition),  # pyright: ignore[reportArgumentType] - of this file
     )
     row = connection.execute(query, parameters).fetchone()
-    return row is not None and bool(row[0])
+    return row is not None and bool(row["found"])

@@ -21,6 +21,11 @@ LOADER = "ytcaption_restore"
 """The role that loads rows where the owner of a schema is a superuser."""
 
 _BLOCK_BYTES = 1 << 20
+_RIGHTS: tuple[LiteralString, ...] = (
+    "usage on schema {}",
+    "insert on all tables in schema {}",
+    "update on all sequences in schema {}",
+)
 
 _COLUMNS = """
 select c.relname, array_agg(a.attname::text)
@@ -39,10 +44,6 @@ select i.relname, pg_get_indexdef(i.oid)
 from pg_index x join pg_class i on i.oid = x.indexrelid
 where i.relnamespace = %s::regnamespace
   and not exists (select from pg_constraint k where k.conindid = x.indexrelid)
-"""
-_OWNER = """
-select r.rolname, r.rolsuper, r.rolname = current_user
-from pg_namespace n join pg_roles r on r.oid = n.nspowner where n.nspname = %s
 """
 
 
@@ -145,7 +146,7 @@ def loading(
         with _bare_tables(connection, schema, tables):
             if tables:
                 connection.execute(sql.SQL("truncate {}").format(sql.SQL(", ").join(tables)))
-            with _as_loader(connection, schema):
+            with _without_superuser(connection, schema):
                 yield loader
         connection.execute("analyze")
 
@@ -188,44 +189,30 @@ def _set_triggers(
     connection: Connection[Any], tables: Collection[sql.Identifier], action: LiteralString
 ) -> None:
     for table in tables:
-        connection.execute(
-            sql.SQL("alter table {} {} trigger user").format(table, sql.SQL(action))
-        )
+        connection.execute(sql.SQL("alter table {} {} trigger user").format(table, sql.SQL(action)))
 
 
 @contextmanager
-def _as_loader(connection: Connection[Any], schema: str) -> Iterator[None]:
-    """Take the rights of the schema's owner, or of the loader if that is a superuser."""
-    row = connection.execute(_OWNER, (schema,)).fetchone()
-    assert row is not None
-    owner, is_super, is_self = row
-    role = LOADER if is_super else owner
-    if is_super:
-        _make_loader(connection, schema)
-    if is_super or not is_self:
-        connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.execute("reset role")
-
-
-def _make_loader(connection: Connection[Any], schema: str) -> None:
-    name, place = sql.Identifier(LOADER), sql.Identifier(schema)
-    row = connection.execute("select from pg_roles where rolname = %s", (LOADER,)).fetchone()
-    if row is None:
-        connection.execute(sql.SQL("create role {} nologin").format(name))
-    for rights in (
-        "usage on schema {}",
-        "insert on all tables in schema {}",
-        "update on all sequences in schema {}",
-    ):
-        connection.execute(
-            sql.SQL("grant {} to {}").format(
-                sql.SQL(cast(LiteralString, rights)).format(place), name
-            )
-        )
+def _without_superuser(connection: Connection[Any], schema: str) -> Iterator[None]:
+    """Where this user is a superuser, take the rights of a role that may only fill the tables."""
+    row = connection.execute(
+        "select rolsuper from pg_roles where rolname = current_user"
+    ).fetchone()
+    if row is None or not row[0]:
+        yield  # the schema's owner
+        return
+    loader = sql.Identifier(LOADER)
+    if connection.execute("select from pg_roles where rolname = %s", (LOADER,)).fetchone() is None:
+        connection.execute(sql.SQL("create role {} nologin").format(loader))
+    for rights in _RIGHTS:
+        statement = sql.SQL("grant " + rights + " to {}")
+        connection.execute(statement.format(sql.Identifier(schema), loader))
+    connection.execute(sql.SQL("set role {}").format(loader))
+    yield
+    connection.execute("reset role")
+    for rights in _RIGHTS:
+        statement = sql.SQL("revoke " + rights + " from {}")
+        connection.execute(statement.format(sql.Identifier(schema), loader))
 
 
 @contextmanager

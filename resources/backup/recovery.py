@@ -1,20 +1,16 @@
 """Ending a restore: the exchange, and what to do with one that was cut short."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-
-import psycopg
-from psycopg.rows import DictRow, dict_row
 
 from resources.backup.databases import StagedDatabases
-from resources.backup.dump import lake_file_names, object_hashes
+from resources.backup.dump import connected, lake_file_names, object_hashes
 from resources.backup.journal import Journal, restore_lock
 from resources.backup.manifest import KEY, PARALLEL_FILES, PREFIXES
 from resources.disk import fsync
 from resources.object_store.store import ObjectStore
 from resources.postgres.advisory_locks import removal_lock
-from resources.postgres.connection import Postgres, database_errors
+from resources.postgres.connection import Postgres
 from resources.postgres.embedded import running_postgres
 from resources.postgres.restore_mark import journal_path, restore_folder
 from resources.postgres.urls import database_urls
@@ -131,9 +127,9 @@ def remove_unnamed(settings: Settings, objects: ObjectStore, keys: Collection[st
         StorageError, DatabaseUnavailable.
     """
     urls = database_urls(settings)
-    with _dict_rows(urls.admin) as connection:
+    with connected(urls.admin) as connection:
         named = object_hashes(connection)
-    with _dict_rows(urls.lake) as connection:
+    with connected(urls.lake) as connection:
         lake_files = lake_file_names(connection)
     unnamed = [
         key
@@ -147,17 +143,6 @@ def remove_unnamed(settings: Settings, objects: ObjectStore, keys: Collection[st
     ):
         for _ in pool.map(objects.delete, unnamed):
             pass
-
-
-@contextmanager
-def _dict_rows(url: str) -> Iterator[psycopg.Connection[DictRow]]:
-    with (
-        database_errors(),
-        psycopg.connect(
-            url, autocommit=True, row_factory=dict_row, connect_timeout=10
-        ) as connection,
-    ):
-        yield connection
 
 
 def _remove_staged(objects: ObjectStore) -> None:

@@ -71,7 +71,7 @@ def create_dagster_tables(postgres_url: str) -> None:
         DatabaseUnavailable: it does not answer.
     """
     try:
-        DagsterPostgresStorage(postgres_url).dispose()
+        DagsterPostgresStorage(postgres_url)  # its engines keep no connection open
     except (db.exc.SQLAlchemyError, DagsterPostgresException) as error:
         raise DatabaseUnavailable("Dagster's new database does not answer.") from error
 

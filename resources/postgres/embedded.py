@@ -100,9 +100,7 @@ class EmbeddedServer:
 
     def url(self, database: str) -> str:
         """Return the URL of one of its databases, for its superuser."""
-        return make_conninfo(
-            host=str(self.socket), port=self.port, user=SUPERUSER, dbname=database
-        )
+        return make_conninfo(host=str(self.socket), port=self.port, user=SUPERUSER, dbname=database)
 
     def make_folders(self) -> None:
         """Create its folders, closed to other users.
@@ -222,9 +220,7 @@ class EmbeddedServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         owner = server_user(self.data)
-        run_program(
-            program, arguments, folder=self.folder, owner=owner, programs=self.programs
-        )
+        run_program(program, arguments, folder=self.folder, owner=owner, programs=self.programs)
 
     @property
     def _socket_name(self) -> str:

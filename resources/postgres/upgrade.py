@@ -117,9 +117,7 @@ def _version(server: EmbeddedServer) -> str:
     try:
         return (server.data / "PG_VERSION").read_text().strip()
     except OSError as error:
-        raise SetupError(
-            f"There is no database in {server.data}. Check YTCAPTION_HOME."
-        ) from error
+        raise SetupError(f"There is no database in {server.data}. Check YTCAPTION_HOME.") from error
 
 
 def _programs(major: str, named: Path | None) -> Path:

@@ -61,7 +61,11 @@ def restore(
 
     settings = load_settings()
     console = error_console()
-    with home_lock(settings.home), running_postgres(settings, in_restore=True), StepBars(console) as bars:
+    with (
+        home_lock(settings.home),
+        running_postgres(settings, in_restore=True),
+        StepBars(console) as bars,
+    ):
         restored = restore_backup(settings, folder, bars, replace=replace)
         bars.step("Ending lost runs")
         with dagster_instance(settings) as instance:
@@ -148,7 +152,7 @@ def _print_restored(restored: "RestoreResult", lost: int, console: "Console") ->
             "built again from the documents."
         )
     lake = restored.lake
-    if restored.lake_problem is None and ( lake.different or lake.orphaned or lake.damaged_files):
+    if restored.lake_problem is None and (lake.different or lake.orphaned or lake.damaged_files):
         number = len(lake.different) + len(lake.orphaned) + len(lake.damaged_files)
         console.print(f"Repaired {number:,} differences between the lake and the documents.")
     if lake.unreadable:
