@@ -11,7 +11,7 @@ from resources.backup.archive import Archive, Rows
 from resources.backup.databases import StagedDatabases
 from resources.backup.dump import connected, lake_file_names, object_hashes
 from resources.backup.folder import BackupFolder
-from resources.backup.lake_catalog import catalog_problem
+from resources.backup.lake_catalog import catalog_problem, catalog_version
 from resources.backup.load import SchemaLoader, Unloadable, loading
 from resources.backup.manifest import DATABASES
 from resources.lake.connection import LakeConnection
@@ -118,7 +118,7 @@ def _fill_ours(
 def _load_ours(
     databases: StagedDatabases, dumps: dict[str, Archive], filled: Filled
 ) -> dict[str, int]:
-    _create_catalog(databases)
+    version = _create_catalog(databases)
     rows: dict[str, int] = {}
     with ExitStack() as stack:
         loaders = {
@@ -134,7 +134,7 @@ def _load_ours(
             rows |= loader.rows
     if filled.lake_problem is None:
         with connected(databases.urls.lake) as connection:
-            filled.lake_problem = catalog_problem(connection)
+            filled.lake_problem = catalog_problem(connection, version)
     if filled.lake_problem is not None:
         with connected(databases.urls.lake) as connection:
             _empty_catalog(connection)
@@ -180,13 +180,16 @@ def _fill_dagster(databases: StagedDatabases, dump: Archive, filled: Filled) -> 
     return loader.rows
 
 
-def _create_catalog(databases: StagedDatabases) -> None:
+def _create_catalog(databases: StagedDatabases) -> str | None:
+    """Create the tables of the lake's catalog; return the version of their format."""
     lake = LakeConnection(databases.settings)
     try:
         with lake.cursor():
-            return
+            pass
     finally:
         lake.close()
+    with connected(databases.urls.lake) as connection:
+        return catalog_version(connection)
 
 
 def _empty_catalog(connection: Connection[DictRow]) -> None:

@@ -56,21 +56,40 @@ _CHECKS: Sequence[tuple[str, str, dict[str, Any]]] = (
         "column_name !~ %(name)s or column_type !~ %(type)s "
         "or coalesce(initial_default, 'NULL') <> 'NULL' "
         "or coalesce(default_value, 'NULL') <> 'NULL' "
-        "or coalesce(default_value_type, 'literal') <> 'literal'",
+        "or coalesce(default_value_type, '') not in ('literal', '')",
         {"name": _NAME, "type": _TYPE},
     ),
-    ("ducklake_sort_expression", "expression !~ %(name)s", {"name": _NAME}),
+    (
+        "ducklake_sort_expression",
+        "expression !~ %(name)s or sort_direction not in ('ASC', 'DESC') "
+        "or null_order not in ('NULLS_FIRST', 'NULLS_LAST')",
+        {"name": _NAME},
+    ),
     ("ducklake_partition_column", "transform <> all(%(all)s)", {"all": ["year", "month"]}),
     (
         "ducklake_metadata",
-        "key = 'encrypted' and value <> 'false'",
-        {},
+        "(key = 'encrypted' and value <> 'false') or key !~ %(name)s or value ~ %(quotes)s",
+        {"name": _NAME, "quotes": "['\";]"},
     ),
 )
 
 
-def catalog_problem(connection: Connection[DictRow]) -> str | None:
-    """Return why the catalog that was loaded is not used, in words; None if it is as expected."""
+def catalog_version(connection: Connection[DictRow]) -> str | None:
+    """Return the version of DuckLake's format that the catalog has."""
+    row = connection.execute(
+        "select value from lake.ducklake_metadata where key = 'version'"
+    ).fetchone()
+    return row["value"] if row else None
+
+
+def catalog_problem(connection: Connection[DictRow], version: str | None) -> str | None:
+    """Return why the catalog that was loaded is not used, in words; None if it is as expected.
+
+    Args:
+        version: of the catalog that the installed DuckLake makes.
+    """
+    if catalog_version(connection) != version:
+        return "it is of another version of DuckLake"
     for table in _EMPTY:
         if _has_rows(connection, table, "true", {}):
             return f"its table {table} is not empty"
