@@ -144,6 +144,8 @@ def _print_backup(manifest: "Manifest", folder: Path, console: "Console") -> Non
 def _print_restored(restored: "RestoreResult", lost: int, console: "Console") -> None:
     made_at = restored.manifest.made_at
     console.print(f"Restored {restored.transcriptions:,} transcriptions as of {made_at}.")
+    if restored.is_signed:
+        console.print("The signature of the backup is that of YTCAPTION_BACKUP_KEY.")
     if lost:
         console.print(f"{lost:,} that were running then are queued again.")
     if restored.lake_problem:

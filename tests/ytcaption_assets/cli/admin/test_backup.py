@@ -380,7 +380,7 @@ create trigger hostile before insert on ytcaption.media
 
 @pytest.mark.long
 def test_a_backup_runs_no_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A function in an index, which a restore of the dump would call, and a trigger that would stay.
+    """Neither of an index, which loading the dump would run, nor of a trigger, which would stay.
 
     The rows are restored; of the definitions nothing.
     """
